@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from spatius_sim.cli.relay_offers import list_offers
-from spatius_sim.engine.evidence import sign_of_trouble
+from spatius_sim.engine.evidence import describe_first_trouble
 from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.settings import Settings
 from spatius_sim.plans.plan import Plan, TurnPlan
@@ -142,7 +142,7 @@ def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
         spoke_up=spoke_up,
         audio_down=any(isinstance(value, Audio) and value.pcm for value in received),
         motion_down=motion_down,
-        seen=sign_of_trouble(trace),
+        seen=describe_first_trouble(trace),
     )
 
 

@@ -35,8 +35,9 @@ class RunBaseline:
             self._baseline = read_baseline(Path(self._path), request.kind)
 
     def remark_on(self, outcome: RuleOutcome) -> BaselineCheck:
-        """Return what the baseline says of an outcome. If this run updates the baseline, a failure is
-        tolerated that will be written there."""
+        """Return what the baseline says of the outcome of a rule: whether the failure is tolerated, and
+        what to complain of. If this run updates the baseline, every failure is tolerated, because it will
+        be written there."""
         check = BaselineCheck()
         if self._baseline is not None:
             check = check_outcome(self._baseline, outcome, date.today())
@@ -45,22 +46,24 @@ class RunBaseline:
         return check
 
     def review(self, summaries: Sequence[Summary]) -> list[Summary]:
-        """Return the summaries, with what the baseline tolerates and complains of."""
+        """Return the summaries of the run, with the failures that the baseline tolerates, and its
+        complaints."""
         return list(map(self._review_summary, summaries))
 
     def update(self, summary: Summary) -> str:
-        """Update the baseline if the user asked for it, and return a line that says what was done; "" if
-        nobody asked. A run that left a rule undecided changes nothing."""
+        """Update the baseline with the outcomes of the run if the user asked for that. Return a line that
+        says what was changed, or why nothing was; "" if nobody asked. A run that left a rule undecided
+        changes nothing."""
         if not self._updating:
             return ""
-        unknown = [
+        undecided_rules = [
             outcome.rule_id
             for outcome in summary.outcomes
             if outcome.verdict in (Verdict.INCONCLUSIVE, Verdict.ERRORED)
             or outcome.reason.startswith(NEVER_RUN)
         ]
-        if unknown:
-            return f"{self._path} is left as it is: nothing is known of {', '.join(unknown)}"
+        if undecided_rules:
+            return f"{self._path} is left as it is: nothing is known of {', '.join(undecided_rules)}"
         path = Path(self._path)
         try:
             changes = update_baseline(path, summary.outcomes, summary.subject, date.today())
@@ -70,17 +73,21 @@ class RunBaseline:
         return f"{self._path}: {changes}"
 
     def _check_update(self, request: RunRequest) -> None:
-        """Raise UsageError if no baseline is named, or if this run is too small to update one."""
+        """Raise UsageError if the run shall update a baseline and names none, or if the run is too small
+        for that."""
         if not self._path:
             raise UsageError("--update-baseline: which one? --baseline FILE says it")
-        partial = [option for name, option in _PARTIAL_RUN_OPTIONS.items() if request.values.get(name)]
+        partial_options = [
+            option for name, option in _PARTIAL_RUN_OPTIONS.items() if request.values.get(name)
+        ]
         if request.settings.profile == _PARTIAL_RUN_PROFILE:
-            partial.append(f"--profile {_PARTIAL_RUN_PROFILE}")
-        if partial:
-            raise UsageError(f"--update-baseline needs a whole run: leave out {', '.join(partial)}")
+            partial_options.append(f"--profile {_PARTIAL_RUN_PROFILE}")
+        if partial_options:
+            raise UsageError(f"--update-baseline needs a whole run: leave out {', '.join(partial_options)}")
 
     def _review_summary(self, summary: Summary) -> Summary:
-        """Return the summary, with what the baseline says of its outcomes."""
+        """Return the summary with the failures that the baseline tolerates, and with its complaints.
+        Without a baseline, return the summary as it is."""
         if self._baseline is None:
             return summary
         remarks = review(self._baseline, summary.outcomes, date.today())

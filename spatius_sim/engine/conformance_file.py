@@ -27,7 +27,7 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class ConformanceFile:
-    """The values in a file by option name, and the line where each stands."""
+    """The values of options in a conformance.yaml, by option name, and the line where each stands."""
 
     path: Path
     values: Mapping[str, Any]
@@ -35,12 +35,13 @@ class ConformanceFile:
 
     @property
     def subject(self) -> str:
-        """The kind of subject that it is about; "" if it names none."""
+        """The kind of subject that conformance.yaml is about; "" if it names none."""
         return subject_named(self.values)
 
     def fill(self, given_values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values that the file adds to those that were given. A file about another kind of subject
-        adds none. No option that is given is added, and no subject if one is given."""
+        """Return the options of conformance.yaml that the user did not give otherwise. If the user gave a
+        subject, no subject is taken from conformance.yaml; and nothing at all, if it is about another kind
+        of subject."""
         named_kind = subject_named(given_values)
         if named_kind and self.subject not in ("", named_kind):
             return {}
@@ -52,7 +53,8 @@ class ConformanceFile:
         }
 
     def with_place(self, error: UsageError) -> UsageError:
-        """Return the same error; if it is about an option of this file, with file and line."""
+        """Return the same error. If its text begins with an option that stands in conformance.yaml, put the
+        file and the line before the text."""
         option = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
         if option not in self.lines:
             return error
@@ -60,8 +62,8 @@ class ConformanceFile:
 
 
 def find_conformance_file(chosen_name: str | None, folder: Path) -> ConformanceFile | None:
-    """Read the file of the chosen name, or else the conformance.yaml in this folder; return None if there is
-    neither.
+    """Read the conformance file of the chosen name or, if none is chosen, the conformance.yaml in this
+    folder; return None if none is there either.
 
     Raises UsageError, which names file, line and key, if the file is wrong, and if the chosen file is
     missing.
@@ -72,27 +74,27 @@ def find_conformance_file(chosen_name: str | None, folder: Path) -> ConformanceF
     return read_conformance_file(path, CONFORMANCE_FILE) if path.is_file() else None
 
 
-def read_conformance_file(path: Path, place: str) -> ConformanceFile:
-    """Read the file at this path. Errors call the file `place`; raises UsageError, which names file, line and
-    key, if the file is wrong."""
-    reader = YamlFile(place)
+def read_conformance_file(path: Path, shown_name: str) -> ConformanceFile:
+    """Read the conformance file at this path. Raises UsageError, which names line and key, and the file as
+    `shown_name`, if the file is wrong."""
+    reader = YamlFile(shown_name)
     root = reader.root(read_bytes(path))
     if root is None:
-        raise UsageError(f"{place}:1: the file is empty: it says at least target, server or client")
+        raise UsageError(f"{shown_name}:1: the file is empty: it says at least target, server or client")
     options = _options_of_a_file()
     nodes = reader.mapping(root, "the file", options.keys())
     values = {name: _read_option(reader, options[name], node, path.parent) for name, node in nodes.items()}
     lines = {name: node.start_mark.line + 1 for name, node in nodes.items()}
-    return ConformanceFile(Path(place), values, lines)
+    return ConformanceFile(Path(shown_name), values, lines)
 
 
 def as_conformance_text(text: str) -> str:
-    """Return the value that stands for this text in the file, where `${` would begin a variable."""
+    """Return this text as a value in conformance.yaml: with `$${` for `${`, which would begin a variable."""
     return text.replace("${", "$${")
 
 
 def conformance_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the file, for editors."""
+    """Return the JSON Schema of conformance.yaml, for editors."""
     properties = {
         name: {"description": option.help} | _schema_of(option)
         for name, option in _options_of_a_file().items()
@@ -107,26 +109,29 @@ def conformance_schema() -> dict[str, Any]:
 
 
 def _options_of_a_file() -> dict[str, JudgeOption]:
-    """Return the options that may stand in the file, by name."""
+    """Return the options that may stand in conformance.yaml, by name."""
     return {option.name: option for option in judge_options.JUDGE_OPTIONS if not option.of_one_run}
 
 
 def _read_option(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
-    """Read the value of an option, or the list of values of one that is repeatable."""
+    """Read the value of an option from its node in conformance.yaml. For a repeatable option return a list
+    of values, which may stand there as one value, as a list, or as a mapping from names to values."""
     if not option.repeatable:
         return _read_value(reader, option, node, folder)
-    pair = _PAIR.fullmatch(option.metavar)
-    if isinstance(node, MappingNode) and pair:
-        parts = reader.mapping(node, option.name)
+    pair_metavar = _PAIR.fullmatch(option.metavar)
+    if isinstance(node, MappingNode) and pair_metavar:
+        values_by_name = reader.mapping(node, option.name)
         return [
-            f"{name}{pair[1]}{_read_pair_value(reader, option, name, value)}" for name, value in parts.items()
+            f"{name}{pair_metavar[1]}{_read_pair_value(reader, option, name, value)}"
+            for name, value in values_by_name.items()
         ]
     items = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
     return [_read_value(reader, option, item, folder) for item in items]
 
 
 def _read_value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
-    """Read one value, of the type that the option says. A path starts in the folder of the file."""
+    """Read one value in conformance.yaml, of the type that the option says. A path starts in the folder of
+    that file. Raises UsageError if the value is wrong."""
     if isinstance(node, ScalarNode):
         node = _fill_in_variables(reader, option, node)
     if option.parse is bool:
@@ -140,24 +145,24 @@ def _read_value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path)
         raise reader.error(node, f"{option.name} is empty: say a value, or leave the line out")
     if option.choices and text not in option.choices:
         raise reader.error(node, f"{option.name}: {text!r} is none of {', '.join(option.choices)}")
-    by_name = "FILE" in option.metavar and text.endswith((".yaml", ".yml"))
-    is_path = by_name or option.metavar in ("FILE", "DIR")
+    is_yaml_file = "FILE" in option.metavar and text.endswith((".yaml", ".yml"))
+    is_path = is_yaml_file or option.metavar in ("FILE", "DIR")
     return str(folder / text) if is_path else text
 
 
 def _read_pair_value(reader: YamlFile, option: JudgeOption, name: str, node: Node) -> str:
-    """Read the value that belongs to `name` in an option that is a mapping."""
+    """Read the value that belongs to `name` in an option that conformance.yaml gives as a mapping."""
     return reader.text(
         _fill_in_variables(reader, option, node) if isinstance(node, ScalarNode) else node, name
     )
 
 
 def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNode:
-    """Return the node with the variables of the environment filled in. Raises UsageError if one is not
-    set."""
+    """Return the scalar node of conformance.yaml with each `${NAME}` replaced by that variable of the
+    environment. Raises UsageError if a variable is not set."""
 
-    def value_of(reference: re.Match[str]) -> str:
-        """Return the value of one variable, or `${` for `$${`."""
+    def fill_in_variable(reference: re.Match[str]) -> str:
+        """Return the text for one match: the value of the variable, or `${` for `$${`."""
         name = reference[1]
         if name is None:
             return "${"
@@ -165,11 +170,11 @@ def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) 
             raise reader.error(node, f"{option.name}: the variable {name} is not set")
         return os.environ[name]
 
-    return ScalarNode(node.tag, _REFERENCE.sub(value_of, node.value), node.start_mark, node.end_mark)
+    return ScalarNode(node.tag, _REFERENCE.sub(fill_in_variable, node.value), node.start_mark, node.end_mark)
 
 
 def _schema_of(option: JudgeOption) -> dict[str, Any]:
-    """Return the JSON Schema of one option."""
+    """Return the JSON Schema of the value that an option may have in conformance.yaml."""
     single: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
     if option.choices:
         single["enum"] = list(option.choices)

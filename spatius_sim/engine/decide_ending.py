@@ -30,8 +30,8 @@ def end_run(
     unwritten: Sequence[str] = (),
     occasion: Callable[[], Occasion] = Occasion,
 ) -> Ending:
-    """Write the reports, and return the ending. The baseline is updated first, if the user asks for it and
-    the run was not stopped early.
+    """Write the reports of a run, and return its ending. The baseline is updated first, if the user asks
+    for it and the run was not stopped early.
 
     `stopped_early` takes the exit code that the verdicts mean, and returns why the run was stopped early;
     None if it was not. `unwritten` are lines about files that could not be written. `occasion` returns when
@@ -42,10 +42,10 @@ def end_run(
         if stopped_early(exit_code(summaries)) is None:
             files.append(baseline.update(summaries[0]))  # What else was judged has no baseline.
         summaries = baseline.review(summaries)
-    why = stopped_early(exit_code(summaries))
-    if why is not None:
-        summaries = [replace(summary, stopped_early=why) for summary in summaries]
-    code = exit_code(summaries) if why is None else why.code
+    broken_off = stopped_early(exit_code(summaries))
+    if broken_off is not None:
+        summaries = [replace(summary, stopped_early=broken_off) for summary in summaries]
+    code = exit_code(summaries) if broken_off is None else broken_off.code
     if reports:
         files += write_reports(reports, report_of(summaries, code, occasion()))
     return Ending(tuple(summaries), code, tuple(filter(None, files)))

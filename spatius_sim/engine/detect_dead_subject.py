@@ -18,45 +18,49 @@ from spatius_sim.wires.events import Motion
 
 
 def waits_for_turns(trace: Trace) -> list[WaitEnded]:
-    """Return the ends of all waits for a whole turn."""
+    """Return the events that end a wait of the kit for a whole turn."""
     ended = (event.what for event in trace.on_lane(Lane.KIT) if isinstance(event.what, WaitEnded))
     return [wait for wait in ended if wait.what_for is Awaited.TURN]
 
 
 def shows_life(trace: Trace) -> bool:
-    """Whether the kit waited for a turn and some of a turn came."""
+    """Whether the subject gave a sign of life: the kit waited for a turn, and some of a turn came."""
     return _shows_life_since(trace, 0)
 
 
 def may_be_dead(trace: Trace) -> bool:
-    """Whether the kit waited for a turn, and nothing came after the last turn had begun."""
-    begun = (event.seq for event in trace.on_lane(Lane.KIT) if isinstance(event.what, TurnStarted))
-    return bool(waits_for_turns(trace)) and not _shows_life_since(trace, max(begun, default=0))
+    """Whether the subject may be dead: the kit waited for a turn, and no sign of life came after the last
+    turn had begun."""
+    turn_starts = (event.seq for event in trace.on_lane(Lane.KIT) if isinstance(event.what, TurnStarted))
+    return bool(waits_for_turns(trace)) and not _shows_life_since(trace, max(turn_starts, default=0))
 
 
-def without_life(trace: Trace) -> Trace:
-    """Return the trace with a last event: the wait for a sign of life ended without one."""
+def mark_subject_dead(trace: Trace) -> Trace:
+    """Return the trace of a dead subject with one more event at its end: the wait for a sign of life ended
+    without one."""
     at_ns = trace.events[-1].at_ns if trace.events else 0
     no_sign = Event(len(trace.events), at_ns, Lane.KIT, "", WaitEnded(Awaited.LIFE, complete=False))
     return replace(trace, events=(*trace.events, no_sign))
 
 
-def _shows_life_since(trace: Trace, since: int) -> bool:
-    """Whether some of a turn came from the event `since` on: audio at Motion Server, or motion. Audio that
-    only comes back to the client may be an echo. A relay that serves only clients with Spatius credentials
-    serves nobody. A client that answered a whole plan shows life, and so does whoever confirmed a session
-    with an egress."""
+def _shows_life_since(trace: Trace, first_seq: int) -> bool:
+    """Whether the subject gave a sign of life in the event `first_seq` or later: audio at Motion Server, or
+    motion. Audio that only comes back to the client may be an echo, and what a client with credentials of
+    Spatius receives is not the work of the relay.
+
+    A client that answered a whole plan is alive, and so is a room whose session was confirmed.
+    """
     if trace.header.subject == "client":
         return True
     if trace.header.subject == "room":
         values = (event.what.value for event in trace.events if isinstance(event.what, Sent | Received))
         return any(isinstance(value, ConfirmSession) for value in values)
     downstream = trace.on_lane(Lane.DOWNSTREAM)
-    holders = {e.connection for e in downstream if isinstance(e.what, Opened) and e.what.token}
-    signs = Motion if holders else AudioInput | MotionResponse | Motion
+    credential_holders = {e.connection for e in downstream if isinstance(e.what, Opened) and e.what.token}
+    signs_of_life = Motion if credential_holders else AudioInput | MotionResponse | Motion
     return bool(waits_for_turns(trace)) and any(
         isinstance(event.what, Received)
-        and isinstance(event.what.value, signs)
-        and event.connection not in holders
-        for event in trace.events[since:]
+        and isinstance(event.what.value, signs_of_life)
+        and event.connection not in credential_holders
+        for event in trace.events[first_seq:]
     )

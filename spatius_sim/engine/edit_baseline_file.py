@@ -36,9 +36,9 @@ _NEW_FILE = f"""\
 
 
 def read_baseline(path: Path, *subjects: str) -> Baseline:
-    """Return the entries of the file, which may be about subjects of these kinds alone. Raises UsageError if
-    the file is wrong."""
-    return _Reader(str(path)).baseline(read_bytes(path), *subjects)
+    """Return the known failures in a baseline file, whose rules must judge subjects of these kinds. Raises
+    UsageError if the file is wrong."""
+    return _BaselineReader(str(path)).parse_baseline(read_bytes(path), *subjects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,19 @@ class Update:
     changed: list[str]
 
     def __str__(self) -> str:
-        """Return the changes in one line."""
+        """Return the changes of the baseline in one line."""
         parts = {"added": self.added, "removed": self.removed, "changed": self.changed}
         changes = [f"{change} {', '.join(rules)}" for change, rules in parts.items() if rules]
         return "; ".join(changes) or "nothing changed"
 
 
 def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, today: date) -> Update:
-    """Bring the file up to date with the outcomes of a whole run, and return what was changed. A missing file
-    is made. Expired and flaky entries stay: people decide about them. Raises UsageError if the file is wrong,
-    and OSError, with the file as it was before, if it cannot be written."""
+    """Bring the baseline file up to date with the outcomes of a whole run, and return what was changed. A
+    missing file is made. Expired and flaky entries stay: people decide about them. Raises UsageError if the
+    file is wrong, and OSError, with the file as it was before, if it cannot be written."""
     text = path.read_text(encoding="utf-8") if path.exists() else _NEW_FILE
-    reader = _Reader(str(path))
-    known = reader.baseline(text.encode(), subject).known
+    reader = _BaselineReader(str(path))
+    known = reader.parse_baseline(text.encode(), subject).known
     update = Update([], [], [])
     edits = _TextEdits(str(path), text)
     new_lines: list[str] = []
@@ -88,7 +88,8 @@ def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, t
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write the text to the file, all of it or nothing: a full disk must not cost what people wrote there."""
+    """Write the text to the baseline file, all of it or nothing: a full disk must not destroy what people
+    wrote."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new_file = path.with_name(f"{path.name}.new")
     try:
@@ -128,7 +129,8 @@ def baseline_schema() -> dict[str, Any]:
 
 
 def _new_entry_lines(rule_id: str, actual: str, today: date) -> list[str]:
-    """Return the YAML lines of a failure that is new in the baseline."""
+    """Return the YAML lines for a failure that is new in the baseline file, with `actual` as its
+    `fails-with`."""
     return [
         f"{rule_id}:",
         f"  reason: not explained yet; first seen on {today}",
@@ -142,7 +144,7 @@ def _quote_yaml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-class _Reader(YamlFile):
+class _BaselineReader(YamlFile):
     """Reads a baseline, and remembers for a later edit where its parts stand.
 
     `failures_section` is the section of known failures, key and value. `fails_with_nodes` are the values of
@@ -155,9 +157,10 @@ class _Reader(YamlFile):
         self.failures_section: tuple[Node, Node] | None = None
         self.fails_with_nodes: dict[str, Node] = {}
 
-    def baseline(self, raw: bytes, *subjects: str) -> Baseline:
-        """Return the baseline in this text, and remember where its entries stand. Raises UsageError if the
-        text is wrong, or has an entry for a rule that judges none of these subjects."""
+    def parse_baseline(self, raw: bytes, *subjects: str) -> Baseline:
+        """Return the baseline in these bytes of a file, and remember where its entries stand. Raises
+        UsageError if the YAML is wrong, or has an entry for a rule that judges none of these kinds of
+        subject."""
         root = self.root(raw)
         known: dict[str, KnownFailure] = {}
         sections = {} if root is None else self.items(root, "the file", (FAILURES, FLAKY))
@@ -174,7 +177,8 @@ class _Reader(YamlFile):
         return Baseline(self.place, known)
 
     def _check_rule(self, rule_key: Node, rule_id: str, subjects: Sequence[str]) -> None:
-        """Raise UsageError if no rule has this id, or if the rule judges none of these kinds of subject."""
+        """Raise UsageError if an entry of the baseline names no rule, or a rule that judges none of these
+        kinds of subject."""
         if rule_id not in catalogue.RULES:
             raise self.error(rule_key, f"no rule has the id {rule_id!r}")
         judged_kind = catalogue.find_rule(rule_id).subject
@@ -184,7 +188,8 @@ class _Reader(YamlFile):
             )
 
     def _read_known_failure(self, rule_id: str, rule_key: Node, entry: Node, *, flaky: bool) -> KnownFailure:
-        """Return one entry, with the lines where its parts stand."""
+        """Return one entry of the baseline file, with the lines where its parts stand. Raises UsageError if
+        a key is missing or a value is wrong."""
         parts = self.items(entry, rule_id, _KEYS)
         for key in _REQUIRED_KEYS:
             if key not in parts:
@@ -209,14 +214,16 @@ class _Reader(YamlFile):
         )
 
     def _non_empty_text(self, node: Node, key: str) -> str:
-        """Return the text of a node, the value of this key. Raises UsageError if it is blank."""
+        """Return the text of a node, the value of this key in the baseline file. Raises UsageError if it is
+        blank."""
         text = self.text(node, key)
         if not text.strip():
             raise self.error(node, f"{key} says nothing: {_KEYS[key]}")
         return text
 
     def _read_date(self, node: Node) -> date:
-        """Return the day that the node names. Raises UsageError if it names none."""
+        """Return the day on which an entry of the baseline file expires. Raises UsageError if the node
+        holds no day."""
         text = self.text(node, "expires")
         try:
             return date.fromisoformat(text)
@@ -225,10 +232,11 @@ class _Reader(YamlFile):
 
 
 class _TextEdits:
-    """Collects edits of a text, each by its place in the original text. `apply` makes them all at once."""
+    """Collects edits of the text of a baseline file, each by its place in the original text. `apply` makes
+    them all at once."""
 
     def __init__(self, place: str, text: str) -> None:
-        """Begin without edits; `place` names the file in errors."""
+        """Begin without edits of this text; `place` names the baseline file in errors."""
         self._place = place
         self._text = text if text.endswith("\n") or not text else f"{text}\n"
         self._line_starts = [0]
@@ -237,15 +245,17 @@ class _TextEdits:
         self._edits: list[tuple[int, int, str]] = []
 
     def remove_lines(self, first: int, last: int) -> None:
-        """Remove the lines from `first` to `last`, counted from 1."""
+        """Remove the lines of the file from `first` to `last`, counted from 1."""
         self._edits.append((self._line_starts[first - 1], self._line_starts[last], ""))
 
     def replace(self, node: Node, new: str) -> None:
-        """Put a new text in the place of a node."""
+        """Put a new text in the place of a YAML node."""
         self._edits.append((node.start_mark.index, _last_leaf(node).end_mark.index, new))
 
     def append(self, section: tuple[Node, Node] | None, lines: Sequence[str]) -> None:
-        """Add lines at the end of the section. If there is none, write the section at the end of the file."""
+        """Add lines at the end of the section of known failures of a baseline file. If there is no section,
+        write it at the end of the file. Raises UsageError if its entries stand in braces, not line by line.
+        """
         block = "".join(f"{line}\n" for line in lines)
         if section is None:
             self._edits.append((len(self._text), len(self._text), f"{FAILURES}:\n{block}"))
@@ -262,8 +272,8 @@ class _TextEdits:
         self._edits.append((end, end, block))
 
     def apply(self) -> str:
-        """Return the file's text with all edits. The last edit in the text is made first, so that the offsets
-        of the others stay valid."""
+        """Return the text of the baseline file with all edits. The edit nearest to the end is made first,
+        so that the offsets of the others stay valid."""
         text = self._text
         for start, end, new in sorted(self._edits, reverse=True):
             text = text[:start] + new + text[end:]
@@ -271,8 +281,8 @@ class _TextEdits:
 
 
 def _last_leaf(node: Node) -> Node:
-    """Return the last value inside a YAML block, however deep. Its end mark is exact; the end mark of the
-    block itself comes only after the blank lines that follow."""
+    """Return the last value inside a YAML block of a baseline file, however deep. Its end mark is exact;
+    the end mark of the block itself comes only after the blank lines that follow."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _last_leaf(last[1] if isinstance(node, MappingNode) else last)
@@ -280,6 +290,6 @@ def _last_leaf(node: Node) -> Node:
 
 
 def _last_line(node: Node) -> int:
-    """Return the number of the last line of a node, counted from 1."""
+    """Return the number of the last line of a YAML node in a baseline file, counted from 1."""
     end = _last_leaf(node).end_mark
     return int(end.line) if end.column == 0 else int(end.line) + 1

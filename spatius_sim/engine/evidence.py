@@ -19,46 +19,49 @@ _HTTP_OK = 200
 
 
 def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confirmed: bool) -> Failure:
-    """Return the failure of a rule that was broken in this trace, which is saved in the file `tape`.
-    `confirmed`: whether the rule was broken again when the scenario was repeated."""
-    guilty = broken.events
+    """Return the failure of a rule that was broken in this trace, with the evidence that every report
+    shows. `tape` is the file where the trace is saved. `confirmed`: whether the rule was broken again when
+    the scenario was repeated."""
+    evidence_seqs = broken.events
     lines = {line.event.seq: line for line in event_lines(trace)}
     return Failure(
         broken.expected,
-        broken.actual + what_was_not_understood(trace),
+        broken.actual + describe_unread_messages(trace),
         scenario,
         str(tape),
         confirmed,
-        dialogue(trace, guilty),
-        tuple(str(lines[seq]) for seq in guilty[:_MAX_EVENTS] if seq in lines),
-        timeline_of(trace, guilty),
-        player=picture_of(trace, guilty),
+        dialogue(trace, evidence_seqs),
+        tuple(str(lines[seq]) for seq in evidence_seqs[:_MAX_EVENTS] if seq in lines),
+        timeline_of(trace, evidence_seqs),
+        player=picture_of(trace, evidence_seqs),
     )
 
 
-def picture_of(trace: Trace, guilty: Collection[int]) -> str:
-    """Return the data of the player of a failure, packed; "" if there is nothing to show. `guilty` are the
-    numbers of the events that are evidence."""
-    timeline = timeline_of(trace, guilty)
+def picture_of(trace: Trace, evidence_seqs: Collection[int]) -> str:
+    """Return the packed data with which the player shows a failure; "" if there is nothing to show.
+    `evidence_seqs` are the numbers of the events that are evidence."""
+    timeline = timeline_of(trace, evidence_seqs)
     if timeline is None:
         return ""
     ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
-    return pack(build_failure(trace, frozenset(guilty), ghosts))
+    return pack(build_failure(trace, frozenset(evidence_seqs), ghosts))
 
 
-def what_was_seen(trace: Trace) -> str:
-    """Return in words why the subject may have completed no turn, and what the user can do."""
-    if trouble := sign_of_trouble(trace):
+def explain_missing_turns(trace: Trace) -> str:
+    """Return in words why the subject may have completed no turn: the first trouble in the trace or, if
+    there is none, what the user can do."""
+    if trouble := describe_first_trouble(trace):
         return trouble
     if trace.header.subject == "server":
         return "it gave no motion for any audio"
     advice = "no audio reached our Motion Server; point the relay there with the environment above"
-    return advice + what_was_not_understood(trace)
+    return advice + describe_unread_messages(trace)
 
 
-def sign_of_trouble(trace: Trace) -> str:
-    """Return in words the first sign that something went wrong; "" if there is none. Such a sign is a refused
-    connection or token request, a connection that the subject closed, or an error that it reported."""
+def describe_first_trouble(trace: Trace) -> str:
+    """Return in words the first evidence in the trace that something went wrong; "" if there is none: a
+    refused connection or token request, a connection that the subject closed, or an error that it reported.
+    """
     refused = [event.what for event in trace.events if isinstance(event.what, Refused)]
     if refused:
         return f"it reached Motion Server, which refused it: HTTP {refused[0].status} {refused[0].reason}"
@@ -67,15 +70,15 @@ def sign_of_trouble(trace: Trace) -> str:
             return f"its token request was refused with HTTP {event.what.status}"
     for event in trace.on_lane(Lane.DOWNSTREAM):
         if isinstance(event.what, Closed) and not event.what.by_kit:
-            return f"it closed the connection with code {event.what.code}" + what_was_not_understood(trace)
+            return f"it closed the connection with code {event.what.code}" + describe_unread_messages(trace)
         if isinstance(event.what, Received) and isinstance(event.what.value, Failed):
             return f"it said: {event.what.value.message}"
     return ""
 
 
-def reasons_not_understood(trace: Trace) -> list[str]:
-    """Return, for each message of the relay that could not be read by its wire, the reason; in the order of
-    the messages."""
+def find_unread_reasons(trace: Trace) -> list[str]:
+    """Return, for each message of the relay that its wire could not read, the reason; in the order of the
+    messages."""
     return [
         event.what.value.reason
         for event in trace.on_lane(Lane.DOWNSTREAM)
@@ -83,8 +86,8 @@ def reasons_not_understood(trace: Trace) -> list[str]:
     ]
 
 
-def what_was_not_understood(trace: Trace) -> str:
-    """Return how many messages of the relay were not understood, and why the first was not; "" if all were
-    understood. The words stand in brackets, to be put after another text."""
-    reasons = reasons_not_understood(trace)
+def describe_unread_messages(trace: Trace) -> str:
+    """Return in brackets, to be put after another text, how many messages of the relay were not understood,
+    and why the first was not; "" if all were understood."""
+    reasons = find_unread_reasons(trace)
     return f" ({len(reasons)} messages were not understood; the first: {reasons[0]})" if reasons else ""

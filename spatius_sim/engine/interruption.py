@@ -16,39 +16,39 @@ class Interruption:
     def __init__(self) -> None:
         self._requested = False
 
-    def listen(self, *also: signal.Signals) -> Callable[[], None]:
-        """Let the first SIGTERM or SIGHUP raise KeyboardInterrupt, so that a command ends what it started and
-        exits with 2. Return a function that undoes this.
+    def listen(self, *more_signals: signal.Signals) -> Callable[[], None]:
+        """Let the first SIGTERM or SIGHUP raise KeyboardInterrupt, so that a command ends what it started
+        and exits with 2. Return a function that stops this.
 
         Later ones do nothing: `timeout` sends two, and the second must not disturb the end. The signals in
-        `also`, such as SIGINT, are remembered, too. A signal that other code handles, or that is ignored (as
-        under nohup), stays so. Outside the main thread nothing is done.
+        `more_signals`, such as SIGINT, are remembered, too. A signal that other code handles, or that is
+        ignored (as under nohup), stays so. Outside the main thread nothing is done.
         """
         if threading.current_thread() is not threading.main_thread():
             return lambda: None
         default_handlers = (signal.SIG_DFL, signal.default_int_handler)
-        handlers = {number: signal.getsignal(number) for number in (*_AS_CTRL_C, *also)}
+        handlers = {number: signal.getsignal(number) for number in (*_AS_CTRL_C, *more_signals)}
         replaced = {number: handler for number, handler in handlers.items() if handler in default_handlers}
         for number in replaced:
             signal.signal(number, self._interrupt)
 
-        def undo() -> None:
-            """Put the earlier handlers back, and forget that a signal came."""
+        def stop_listening() -> None:
+            """Put the earlier handlers of the signals back, and forget that a signal came."""
             for number, handler in replaced.items():
                 signal.signal(number, handler)
             self._requested = False
 
-        return undo
+        return stop_listening
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal has raised one before: other code may have caught that one as
-        an error of its own."""
+        """Raise KeyboardInterrupt if a signal has interrupted this process before: other code may have
+        caught the first KeyboardInterrupt as an error of its own."""
         if self._requested:
             raise KeyboardInterrupt
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal: raise KeyboardInterrupt, unless this is a SIGTERM or SIGHUP after the first
-        signal."""
+        """Handle a signal: raise KeyboardInterrupt, but ignore a SIGTERM or SIGHUP that comes after the
+        first signal."""
         if self._requested and number in _AS_CTRL_C:
             return
         self._requested = True
@@ -59,8 +59,9 @@ INTERRUPTION = Interruption()
 
 
 def end_requested() -> asyncio.Future[bool]:
-    """Return a future that is done when the user ends the command by Ctrl-C, SIGTERM or SIGHUP. An ignored
-    SIGHUP stays ignored. This sets signal handlers, so call it before the command says that it is ready."""
+    """Return a future that is done when the user interrupts the command by Ctrl-C, SIGTERM or SIGHUP. An
+    ignored SIGHUP stays ignored. This sets signal handlers, so call it before the command says that it is
+    ready."""
     requested = asyncio.Event()
     for number in (signal.SIGINT, *_AS_CTRL_C):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:

@@ -60,7 +60,7 @@ class Judging:
         front: str,
         type_out: Callable[[Mapping[str, Any]], str] = as_typed,
     ) -> None:
-        """Begin before the first rule; nothing is attached yet."""
+        """Prepare to judge the rules of this request. No subject is started or attached yet."""
         self.request = request
         self._baseline, self._front, self._type_out = baseline, front, type_out
         self.run = Run(request.settings, shows_pictures="html" in report_paths(request.values))
@@ -68,8 +68,8 @@ class Judging:
         """Is called with what was broken so far of each rule that is to be judged, as soon as that grows."""
 
     def open(self) -> dict[str, str]:
-        """Start our Motion Server if it is needed, and return the environment that points a relay there.
-        Raises UsageError if something cannot be started; everything else is ended then."""
+        """Start our Motion Server if the run needs one, and return the environment that points a relay
+        there. Raises UsageError if something cannot be started; what was started before is then ended."""
         try:
             return self.run.open()
         except UsageError:
@@ -84,7 +84,7 @@ class Judging:
         """
         began = time.monotonic()
         trial = self.run.trial_for(rule.subject)
-        trial.on_suspects = lambda suspects: self.on_suspects(self._shown(suspects))
+        trial.on_suspects = lambda suspects: self.on_suspects(self._show_suspects(suspects))
         left_out = self.run.profile.leaves_out(rule.id)
         if left_out:
             outcome = trial.left_open(rule.id, left_out)
@@ -118,11 +118,12 @@ class Judging:
             trial.subject.wire,
             tuple(complaints),
             tuple(tolerated),
-            self._shown(trial.suspects()),
+            self._show_suspects(trial.suspects()),
         )
 
-    def _shown(self, suspects: Mapping[str, str]) -> dict[str, str]:
-        """Return what happened instead, without secrets, by rule, for the rules that are to be judged."""
+    def _show_suspects(self, suspects: Mapping[str, str]) -> dict[str, str]:
+        """Return the suspects as they may be shown: for each rule that this run judges and that was broken
+        so far, what happened instead, in one line without secrets."""
         return {
             rule_id: one_line(self.run.secrets.text(actual))
             for rule_id, actual in suspects.items()
@@ -130,8 +131,8 @@ class Judging:
         }
 
     def close(self, outcomes: RunOutcomes) -> bool:
-        """End everything that was started, and return whether a signal interrupted this. An interruption, a
-        failure, and files that could not be written are added to the outcomes."""
+        """End everything that the run has started, and return whether a signal interrupted this. Add an
+        interruption, a failure of the kit, and files that could not be written, to the outcomes."""
         interrupted = False
         try:
             self.run.close()
@@ -144,11 +145,11 @@ class Judging:
         return interrupted
 
     def _with_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
-        """Return the outcome; if it is a failure, with the command that repeats its scenario."""
+        """Return the outcome of a rule; if it is a failure, with the command that repeats its scenario."""
         if outcome.failure is None:
             return outcome
         smallest = trial.smallest.get(outcome.rule_id)
         # The tape of the failure holds its plan, and its name is shorter than a token.
         plan = "" if smallest is None else outcome.failure.trace or token_of(smallest)
-        typed = self._type_out(self.request.options_to_repeat(outcome.rule_id, plan))
-        return replace(outcome, failure=replace(outcome.failure, repeat=f"{self._front} {typed}"))
+        typed_options = self._type_out(self.request.options_to_repeat(outcome.rule_id, plan))
+        return replace(outcome, failure=replace(outcome.failure, repeat=f"{self._front} {typed_options}"))

@@ -77,8 +77,8 @@ class RunRequest:
         return [rule for rule in rules_for(self.kind) if rule.id in self.judged_rules]
 
     def check(self) -> None:
-        """Raise UsageError if a setting is wrong, or if a named rule does not judge the named subject. The
-        error has file and line if the setting stands in a file."""
+        """Raise UsageError if an option of this run is wrong, or if a named rule does not judge the named
+        subject. The error has file and line if the option stands in conformance.yaml."""
         try:
             self.settings.check()
         except UsageError as error:
@@ -86,7 +86,8 @@ class RunRequest:
         self.check_rules(self.kind)
 
     def with_place(self, error: UsageError) -> UsageError:
-        """Return the same error; if it is about an option that stands in the file, with file and line."""
+        """Return the same error; if it is about an option that stands in conformance.yaml, with file and
+        line."""
         return error if self.file is None else self.file.with_place(error)
 
     def check_rules(self, kind: str = "") -> None:
@@ -120,7 +121,7 @@ class RunRequest:
         options["seed"] = self.settings.seed
         return options | {"rule": rule_id} | ({"plan": plan} if plan else {})
 
-    def typed(self, owned: Collection[str] = ()) -> str:
+    def type_options(self, owned: Collection[str] = ()) -> str:
         """Return the options as the user would type them to make this run again, without secrets. `owned` are
         names that belong to other plugins of pytest."""
         values = {name: value for name, value in self.values.items() if name not in self.filled}
@@ -129,8 +130,8 @@ class RunRequest:
         return as_typed(values, owned)
 
     def doctor_command(self) -> str:
-        """Return the command that finds out why nothing comes from the named relay; "" if the subject is no
-        relay."""
+        """Return the `spatius-sim doctor` command that finds out why the named relay sends nothing; "" if
+        the subject is no relay."""
         if self.kind != "relay":
             return ""
         needed = {option.name for option in ASKED_OF_A_RELAY} - self.filled.keys()
@@ -149,9 +150,9 @@ def request_of(
     seed: int | None = None,
     turn_hook: Hook | None = None,
 ) -> RunRequest:
-    """Return the request with these options, by name, and those that the file adds. `seed` overrides the
-    options; if neither says a seed, the profile gives one. Raises UsageError if there is no such profile, or
-    if the tape that names the plan cannot be read."""
+    """Return the request for a run: these options, by name, merged with those that conformance.yaml adds.
+    `seed` overrides the options; if neither says a seed, the profile gives one. Raises UsageError if there
+    is no such profile, or if the tape that names the plan cannot be read."""
     all_values = values_given(values)
     filled = {} if file is None else file.fill(all_values)
     all_values |= filled

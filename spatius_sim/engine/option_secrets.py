@@ -38,7 +38,8 @@ class Variables:
     names: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> str:
-        """Return a reference to a new variable of that name; if the name is taken, with a number after it."""
+        """Return a reference such as `${NAME}` to a new variable of that name; if the name is taken, a
+        number is added to the name."""
         name = re.sub(r"\W", "_", name, flags=re.ASCII)
         candidates = (f"{name}_{number}" if number > 1 else name for number in count(1))
         self.names.append(next(candidate for candidate in candidates if candidate not in self.names))
@@ -46,18 +47,19 @@ class Variables:
 
 
 def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -> dict[str, Any]:
-    """Return the values of options, by option name, with stand-ins for everything that may be a secret.
-    `stand_in` makes one from a name: that of the variable, or `RELAY_NAME` for a header or a part of a
-    URL."""
+    """Return the values of options, by option name, with a stand-in for everything that may be a secret.
+    `stand_in` makes one from a name: that of a variable, or `RELAY_NAME` for a header or a part of a URL."""
 
     def relay_stand_in(name: str) -> str:
         return stand_in(f"RELAY_{re.sub('[^A-Z0-9]', '_', name.upper())}")
 
     def hide_header_value(text: str) -> str:
+        """Return the option `NAME: VALUE` with a stand-in for its value."""
         name, _, _ = text.partition(":")
         return f"{name}: {relay_stand_in(name)}"
 
     def hide_variable_value(text: str) -> str:
+        """Return the option `NAME=VALUE` with a stand-in, unless its value has only placeholders."""
         name, equals, value = text.partition("=")
         return f"{name}={stand_in(name)}" if equals and _PLACEHOLDER.sub("", value) else text
 
@@ -77,7 +79,8 @@ def shown_subject(subject: str, stand_in: StandIn = hide_value) -> str:
 
 
 def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield every secret in the values of options, by option name, and in the environment."""
+    """Yield every secret in the options of a run, by option name, and in the environment: keys, the values
+    of headers and variables, and the logins in URLs."""
     yield environment.get(API_KEY_VARIABLE, "")
     yield environment.get(LIVEKIT_SECRET_VARIABLE, "")
     for text in values.get(_HEADERS) or ():

@@ -240,12 +240,13 @@ SUBJECTS = {"target": "relay", "server": "server", "client": "client", "agent-cm
 
 
 def kind_named_by(option: str, values: Mapping[str, Any]) -> str:
-    """Return the kind of the subject that this option names, beside the other options."""
+    """Return the kind of the subject that this option names; the other options decide what kind a server
+    is."""
     return "room" if option == "server" and values.get("room") else SUBJECTS[option]
 
 
 def subject_named(values: Mapping[str, Any]) -> str:
-    """Return the kind of the subject that these values name, by option name; "" if they name none.
+    """Return the kind of the subject that these options name, by option name; "" if they name none.
 
     Raises UsageError if they name several.
     """
@@ -257,8 +258,9 @@ def subject_named(values: Mapping[str, Any]) -> str:
 
 
 def refuse_empty(values: Mapping[str, Any]) -> None:
-    """Raise UsageError if a value is an empty text: nobody means that, but a variable that is not set leads
-    to it. `values` are named as the user knows them, such as `--target`."""
+    """Raise UsageError if the value of an option is an empty text: nobody means that, but a variable that
+    is not set leads to it. The keys of `values` are option names as the user types them, such as
+    `--target`."""
     for shown_name, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
         if any(isinstance(text, str) and not text.strip() for text in several):
@@ -266,12 +268,13 @@ def refuse_empty(values: Mapping[str, Any]) -> None:
 
 
 def values_given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values without the empty ones. 0 is a value; None, False, "" and an empty list are not."""
+    """Return the options that have a value. 0 is a value; None, False, "" and an empty list are not."""
     return {name: value for name, value in values.items() if value or (value == 0 and value is not False)}
 
 
 def as_arguments(values: Mapping[str, Any]) -> list[str]:
-    """Return the command-line arguments for these values, by option name."""
+    """Return the options as command-line arguments, `--NAME=VALUE`. An option that is True is typed without
+    a value; False and None are left out."""
     arguments: list[str] = []
     for name, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
@@ -282,19 +285,20 @@ def as_arguments(values: Mapping[str, Any]) -> list[str]:
     return arguments
 
 
-def as_typed(values: Mapping[str, Any], owned: Collection[str] = ()) -> str:
-    """Return the command-line arguments as the user would type them in a shell, with stand-ins for secrets.
-    Options in `owned` are typed by their long names, because their short names belong to other plugins."""
+def as_typed(values: Mapping[str, Any], owned_by_others: Collection[str] = ()) -> str:
+    """Return the options as the user would type them in a shell, with stand-ins for secrets. Options in
+    `owned_by_others` are typed by their long names, because other plugins of pytest have their short names.
+    """
     shown_values = without_secrets(values)
     by_typed_name = {
-        f"spatius-{name}" if name in owned else name: value for name, value in shown_values.items()
+        f"spatius-{name}" if name in owned_by_others else name: value for name, value in shown_values.items()
     }
     return " ".join(shlex.quote(argument) for argument in as_arguments(by_typed_name))
 
 
 def check_url(option: str, url: str, schemes: tuple[str, ...], hint: str = "") -> None:
-    """Raise UsageError for a text that is not a URL, or a URL with none of these schemes; `hint` ends its
-    text. "" passes."""
+    """Raise UsageError if the value of this option is no URL, or a URL with none of these schemes; "" is
+    allowed. The message of the error ends with `hint`."""
     if not url:
         return
     try:

@@ -29,8 +29,8 @@ class _PlanFailedError(Exception):
 def shortest_failing(
     plan: P, fails: Callable[[P], bool], shorter: Callable[[P], Iterable[P]], seconds: float
 ) -> P:
-    """Return a failing plan with parts left out, one by one, as long as it still fails; stop after `seconds`.
-    `shorter` returns the plans that have one part less."""
+    """Return a failing plan with parts left out, one by one, as long as the plan still fails; stop after
+    `seconds`. `shorter` returns the plans that have one part less than a plan."""
     deadline = time.monotonic() + seconds
     shorter_failing: P | None = plan
     while shorter_failing is not None:
@@ -89,7 +89,8 @@ def smallest_failing(
     )
     @given(plans)
     def try_plan(plan: P) -> None:
-        """Raise _PlanFailedError if the plan fails. Each plan is run once, and none after the deadline."""
+        """Run a plan that Hypothesis has drawn, and raise _PlanFailedError if the plan fails. Each plan is
+        run once, and none after the deadline, which the first failure sets."""
         nonlocal deadline
         tried[plan] = None
         if plan not in verdicts:
@@ -110,8 +111,8 @@ def smallest_failing(
 
 @contextmanager
 def _without_constants_of_modules() -> Iterator[None]:
-    """Keep Hypothesis from mixing the constants of loaded modules into the plans that it draws. With them,
-    the same seed would draw other plans in a run that has imported more modules."""
+    """Keep Hypothesis, while it searches for plans, from mixing the constants of loaded modules into them.
+    With them, the same seed would draw other plans in a run that has imported more modules."""
     with ExitStack() as stack:
         if hasattr(providers.HypothesisProvider, "_local_constants"):
             stack.enter_context(patch.object(providers.HypothesisProvider, "_local_constants", _NO_CONSTANTS))

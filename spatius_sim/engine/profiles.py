@@ -43,11 +43,11 @@ class Profile:
         return find_rule(rule_id).level in self.promises and not self.leaves_out(rule_id)
 
     def leaves_out(self, rule_id: str) -> str:
-        """Return why the profile does not exercise this rule; "" if it does."""
-        wait = find_rule(rule_id).waits
-        if self.patience or not wait:
+        """Return in words why the profile leaves out this rule; "" if the profile exercises the rule."""
+        wait_reason = find_rule(rule_id).waits
+        if self.patience or not wait_reason:
             return ""
-        return f"the {self.name} profile leaves it out, for {wait}: take --profile {DEFAULT_PROFILE}"
+        return f"the {self.name} profile leaves it out, for {wait_reason}: take --profile {DEFAULT_PROFILE}"
 
 
 PROFILES = {
@@ -76,7 +76,7 @@ PROFILES = {
 
 
 def profile_named(name: str) -> Profile:
-    """Return the profile of that name. Raises UsageError if there is none."""
+    """Return the profile of that name. Raises UsageError, which suggests names, if there is none."""
     try:
         return PROFILES[name]
     except KeyError:

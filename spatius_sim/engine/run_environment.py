@@ -93,8 +93,8 @@ class Run:
         return self._recorder.secrets
 
     def open(self) -> dict[str, str]:
-        """Start the tape and our Motion Server if they are needed, and return the environment that points a
-        relay here; empty if Motion Server does not listen.
+        """Start the tape and our Motion Server if this run needs them, and return the environment that
+        points a relay at the server; empty if our Motion Server does not listen.
 
         Raises UsageError if the port is in use, and if the tape cannot be written.
         """
@@ -106,7 +106,7 @@ class Run:
         port = settings.listens_at
         if UPSTREAM in settings.lacks:
             self._recorder.secret_reference("key", settings.environment.get(API_KEY_VARIABLE, ""))
-        return {} if port is None else self._wait_for(self._serve(port))
+        return {} if port is None else self._wait_for(self._start_motion_server(port))
 
     @property
     def profile(self) -> Profile:
@@ -115,10 +115,10 @@ class Run:
 
     @property
     def unknown_path(self) -> str:
-        """The first method and path that somebody asked of our Motion Server and that it does not have; "" if
-        nobody did."""
-        asked = self._motion_server.unknown_paths if self._motion_server is not None else []
-        return asked[0] if asked else ""
+        """The first method and path that somebody asked of our Motion Server and that it does not have; ""
+        if nobody did."""
+        unknown_paths = self._motion_server.unknown_paths if self._motion_server is not None else []
+        return unknown_paths[0] if unknown_paths else ""
 
     def trial_for(self, kind: str) -> Trial[Any]:
         """Return the trial of this kind of subject: `relay`, `server`, `client` or `room`. The first call
@@ -158,7 +158,8 @@ class Run:
         return self._trials[kind]
 
     def close(self) -> None:
-        """End everything that was started."""
+        """End everything that the run has started. If the tape cannot be finished, add the reason to
+        `unwritten`."""
         self._wait_for(self._stack.aclose())
         self._loop.stop()
         if self._writer is not None:
@@ -168,7 +169,8 @@ class Run:
                 self.unwritten.append(str(error))
 
     def _record(self, trace: Trace) -> None:
-        """Write a trace onto the tape that was asked for. After the first error nothing more is written."""
+        """Write a trace of the run onto the tape that the user asked for. After the first error nothing
+        more is written."""
         if self._taping is None or self._writer is None:
             return
         try:
@@ -178,7 +180,7 @@ class Run:
             self._writer.abandon()
             self._writer = self._taping = None
 
-    async def _serve(self, port: int) -> dict[str, str]:
+    async def _start_motion_server(self, port: int) -> dict[str, str]:
         """Start our Motion Server at this port, and return the environment that points a relay there."""
         server = MotionServer(
             port=port,
@@ -191,14 +193,15 @@ class Run:
         return relay_environment(server, canary_key(self.settings.seed))
 
     async def _make_relay(self) -> Subject[Plan]:
-        """Return the relay that is named, not attached yet; if none is named, start the reference relay."""
+        """Return the relay that the settings of the run name, not attached yet; if they name none, start
+        the reference relay."""
         settings = self.settings
         url = settings.target
         # The wire of the embedded relay is known, and another's is found out if it is not named.
         wire = settings.wire or ("" if url else DEFAULT_WIRE)
         spoken_wire = find_wire(wire) if wire else None
         if not url:
-            await self._serve(0)
+            await self._start_motion_server(0)
             assert self._motion_server is not None
             relay = await start_reference_relay(self._motion_server, canary_key(settings.seed))
             self._stack.push_async_callback(relay.wait_closed)
@@ -220,16 +223,17 @@ class Run:
             settings.lacks,
             process,
             turn_start(settings.turn, settings.turn_hook),
-            self._room_access(),
+            self._access_to_room(),
         )
 
-    def _room_access(self) -> RelayAccess | None:
-        """Return the way into the room in which the named relay publishes by itself; None if it does not."""
-        named = self.settings.room_target
-        if named is None:
+    def _access_to_room(self) -> RelayAccess | None:
+        """Return the access of the run to the LiveKit room in which the named relay publishes by itself;
+        None if it publishes in none."""
+        carrier_and_room = self.settings.room_target
+        if carrier_and_room is None:
             return None
         room_watch_module()
-        return RelayInRoom(self.settings.livekit_place(), *named)
+        return RelayInRoom(self.settings.livekit_place(), *carrier_and_room)
 
     def _make_relay_process(self, port: int) -> RelayProcess:
         """Return the process of the relay for this run, not started yet: the user's command, with the
@@ -245,8 +249,8 @@ class Run:
         return RelayProcess(with_port(settings.relay_start.command, port), environment)
 
     async def _make_client(self) -> Subject[ClientPlan]:
-        """Return the client behind the testee that is named, or our own client. A testee that connects to us
-        is listened for from now on."""
+        """Return the client behind the testee that the settings of the run name, or our own client. If that
+        testee connects to us by itself, listen for it from now on."""
         settings = self.settings
         testee: Testee
         if not settings.client:
@@ -262,23 +266,26 @@ class Run:
         return ClientSubject(testee, target, settings.seed, settings.patience.attach)
 
     async def _make_server(self) -> Subject[Plan]:
-        """Return the Motion Server that is named; if none is named, start our mock."""
+        """Return the Motion Server that the settings of the run name; if they name none, start our mock."""
         settings = self.settings
         if settings.server:
-            place = settings.place()
+            address = settings.server_address()
         else:
             key = canary_key(settings.seed)
             server = MotionServerShell(seed=settings.seed, access=AccessControl(frozenset({key})))
             await self._stack.enter_async_context(server)
-            place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, lacks=settings.lacks)
+            address = ServerAddress(
+                server.console_endpoint, server.ingress_endpoint, key, lacks=settings.lacks
+            )
         patience = settings.patience
-        if not place.find_lacks:
+        if not address.find_lacks:
             patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
-        return ServerSubject(place, LiveRecorder(secrets=self.secrets), settings.seed, patience)
+        return ServerSubject(address, LiveRecorder(secrets=self.secrets), settings.seed, patience)
 
     def _make_room(self) -> tuple[Subject[RoomPlan], WorkLoop]:
-        """Return the agent or the Motion Server that is named, in real rooms; if none is named, our own
-        server in rooms in virtual time, with the loop of their clock."""
+        """Return the subject in a room, and the loop that runs it: the agent or the Motion Server that the
+        settings of the run name, in real rooms; if they name none, our own server in rooms in virtual time.
+        """
         settings = self.settings
         if not (settings.server or settings.agent_cmd):
             loop = VirtualLoop()
@@ -292,7 +299,7 @@ class Run:
                 settings.agent_cmd, place, recorder, key, seed=settings.seed, lacks=settings.lacks
             )
             return subject, self._loop
-        address = settings.place()
+        address = settings.server_address()
         subject = RoomSubject(
             shown_url(address.ingress),
             ServerOverSockets(address.console, address.ingress),
@@ -313,5 +320,5 @@ class Run:
 
 
 def _nothing_longer(plan: object) -> None:
-    """Return no plan. A client's first failing calls are shown beside the fewest, and what a room is spoken
-    to is of ordinary length."""
+    """Return None: no longer plan shows a failure of a client or in a room. The first failing calls of a
+    client are shown beside the fewest, and speech in a room has ordinary length already."""

@@ -13,8 +13,8 @@ from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
 
 def header_lines(request: RunRequest, environment: Mapping[str, str], when: str = "listens") -> list[str]:
-    """Return the lines above a run. `environment` is what the relay needs; `when` says whether Motion Server
-    listens now or will listen later."""
+    """Return the lines of the header above a run. `environment` is what the relay needs; `when` says
+    whether Motion Server listens now or will listen later."""
     settings = request.settings
     [subject] = request.subject.values()
     lines = [f"spatius-sim: judging {subject}, profile {settings.profile}, from seed {settings.seed}"]
@@ -23,8 +23,8 @@ def header_lines(request: RunRequest, environment: Mapping[str, str], when: str 
         lines.append(f"spatius-sim: {request.file.path} says {options}")
     if environment:
         verb = "is given" if settings.relay_start.command else "needs"
-        exposed = exposure_lines(settings.motion_host, settings.listens_at or 0)
-        lines += [f"spatius-sim: {line}" for line in exposed]
+        exposure = exposure_lines(settings.motion_host, settings.listens_at or 0)
+        lines += [f"spatius-sim: {line}" for line in exposure]
         lines.append(f"spatius-sim: Motion Server {when}; the relay {verb} this environment:")
     lines += [f"  {name}={value}" for name, value in environment.items()]
     if environment and is_this_machine(settings.motion_host):

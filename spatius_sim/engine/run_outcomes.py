@@ -39,17 +39,21 @@ class RunOutcomes:
         return sum(map(len, self._by_subject.values()))
 
     def add_outcome(self, subject: str, outcome: RuleOutcome, target: str = "", wire: str = "") -> None:
-        """Add the outcome of a rule for a subject of that kind; it replaces an earlier one. Only an ERRORED
-        outcome stays, unless the new one is FAILED."""
+        """Add the outcome of a rule for a subject of that kind to the outcomes of the run. It replaces an
+        earlier one of the rule, but an ERRORED outcome is replaced by a FAILED one only."""
         self._targets[subject] = self._targets.get(subject) or target
         self._wires[subject] = wire or self._wires.get(subject, "")
-        known = self._by_subject.setdefault(subject, {})
-        before = known.get(outcome.rule_id)
-        if before is None or before.verdict is not Verdict.ERRORED or outcome.verdict is Verdict.FAILED:
-            known[outcome.rule_id] = outcome
+        known_outcomes = self._by_subject.setdefault(subject, {})
+        earlier_outcome = known_outcomes.get(outcome.rule_id)
+        if (
+            earlier_outcome is None
+            or earlier_outcome.verdict is not Verdict.ERRORED
+            or outcome.verdict is Verdict.FAILED
+        ):
+            known_outcomes[outcome.rule_id] = outcome
 
     def stopped_early(self) -> BrokenOff | None:
-        """Return why the run was stopped early, the gravest reason first; None if it was not."""
+        """Return what broke the run off, the gravest reason first; None if the run came to its end."""
         if self.internal_error:
             return BrokenOff(ExitCode.KIT_FAILED, self.internal_error)
         if self.usage_error:
@@ -65,11 +69,11 @@ class RunOutcomes:
         return [self._summary(request, kind, target) for kind, target in subjects.items()]
 
     def _summary(self, request: RunRequest, kind: str, target: str) -> Summary:
-        """Return the summary of one subject. If the request names a subject, rules that were never run are in
-        it."""
+        """Return the summary of the outcomes for one subject. If the request names a subject, rules that
+        were never run are in the summary, too."""
         outcomes = self._by_subject.get(kind, {})
-        wanted = request.judged_rules if request.subject else frozenset()
-        never = RuleOutcome("", Verdict.UNEXERCISED, reason=self.never_run)
+        rules_to_judge = request.judged_rules if request.subject else frozenset()
+        never_run_outcome = RuleOutcome("", Verdict.UNEXERCISED, reason=self.never_run)
         return Summary(
             kind,
             target,
@@ -77,9 +81,9 @@ class RunOutcomes:
             __version__,
             REVISION,
             tuple(
-                outcomes.get(rule.id) or replace(never, rule_id=rule.id)
+                outcomes.get(rule.id) or replace(never_run_outcome, rule_id=rule.id)
                 for rule in rules_for(kind)
-                if rule.id in outcomes or rule.id in wanted
+                if rule.id in outcomes or rule.id in rules_to_judge
             ),
             request.settings.level,
             request.settings.profile,

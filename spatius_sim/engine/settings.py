@@ -85,7 +85,7 @@ class Settings:
         return default_port if self.motion_port is None else self.motion_port
 
     def secrets(self) -> Iterator[str]:
-        """Yield every secret in the settings."""
+        """Yield every secret in the settings of the run."""
         relay_start = self.relay_start
         subjects = {"target": self.target, "server": self.server, "client": self.client, "room": self.room}
         variables_and_headers = {"target-env": relay_start.environment, "target-header": relay_start.headers}
@@ -137,7 +137,7 @@ class Settings:
         if not self.room_target:
             check_url("--target", with_port(self.target, 1), schemes, hint)
         if self.server:
-            self.place()
+            self.server_address()
         if self.room or self.agent_cmd or self.room_target:
             self.livekit_place()
         if self.client.startswith(SOCKET_SCHEMES):
@@ -161,7 +161,7 @@ class Settings:
             raise UsageError("--room goes with --server, --agent-cmd or --target packets:ROOM")
         return place_named(self.room, self.environment)
 
-    def place(self) -> ServerAddress:
+    def server_address(self) -> ServerAddress:
         """Return the URLs of the Motion Server under test, and the credentials that we send to it.
 
         Raises UsageError for a URL that is wrong, and for missing credentials if the server is not a mock.
@@ -201,10 +201,12 @@ def settings_of(values: Mapping[str, Any], environment: Mapping[str, str], seed:
     default."""
 
     def values_of(**names: str) -> dict[str, Any]:
-        """Return the values that are set, by field of the settings; `names` are the options of the fields."""
+        """Return the options that have a value, by field of the settings; `names` says the option of each
+        field."""
         return {field: values[name] for field, name in names.items() if values.get(name) is not None}
 
     def list_of(name: str) -> tuple[str, ...]:
+        """Return the values of a repeatable option; () if it is not set."""
         return tuple(values.get(name) or ())
 
     relay_start = RelayStart(

@@ -10,13 +10,13 @@ from typing import Generic, cast
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim import __version__
-from spatius_sim.engine.detect_dead_subject import may_be_dead, shows_life, waits_for_turns, without_life
+from spatius_sim.engine.detect_dead_subject import mark_subject_dead, may_be_dead, shows_life, waits_for_turns
 from spatius_sim.engine.evidence import (
+    describe_first_trouble,
+    explain_missing_turns,
     failure_of,
+    find_unread_reasons,
     picture_of,
-    reasons_not_understood,
-    sign_of_trouble,
-    what_was_seen,
 )
 from spatius_sim.engine.plan_search import SHRINK_SECONDS, DrawnPlans, P, shortest_failing, smallest_failing
 from spatius_sim.net.client.testee_connection import TesteeError
@@ -60,8 +60,8 @@ class _OutOfTimeError(UnreachableError):
     """The deadline came while a scenario was run: nothing can be said of it."""
 
 
-def _nothing_shorter(plan: object) -> tuple[()]:
-    """Return no plans: for plans that cannot be cut down."""
+def _no_shorter_plans(plan: object) -> tuple[()]:
+    """Return no plans: the plans of this trial cannot be cut down."""
     return ()
 
 
@@ -99,7 +99,7 @@ class Trial(Generic[P]):
     examples: int
     shrink_seconds: float = SHRINK_SECONDS
     deadline: float = math.inf
-    shorter: Callable[[P], Iterable[P]] = _nothing_shorter
+    shorter: Callable[[P], Iterable[P]] = _no_shorter_plans
     longer: Callable[[P], P | None] | None = None
     """Returns a plan of ordinary length for a failing one, None if there is none. If it is set, each failure
     is shown at ordinary length too; a user who looks at no picture does not wait for that."""
@@ -121,8 +121,8 @@ class Trial(Generic[P]):
     """What each rule said of each plan that was run, by rule id."""
     _silent_plans: set[P] = field(default_factory=set)
     """The scenarios in which the kit waited for a turn that was never complete."""
-    _hasty_plans: set[P] = field(default_factory=set)
-    """The scenarios in which a wait was cut short: what is missing there may have arrived later."""
+    _plans_with_cut_waits: set[P] = field(default_factory=set)
+    """The scenarios in which the kit cut a wait short: what is missing there may have arrived later."""
     _first_sightings: dict[str, _Sighting[P]] = field(default_factory=dict)
     """The first scenario that broke each rule."""
     _unconfirmed_plans: dict[str, dict[P, str]] = field(default_factory=dict)
@@ -131,8 +131,8 @@ class Trial(Generic[P]):
     """The rules that were judged, and that a scenario of another rule may still break."""
     _failed_rules: set[str] = field(default_factory=set)
     """The rules that failed, and were seen to be broken again."""
-    _told_by_loss: dict[str, RuleOutcome] = field(default_factory=dict)
-    """The outcomes of the rules that tell how a relay was lost, by rule id."""
+    _outcomes_of_losses: dict[str, RuleOutcome] = field(default_factory=dict)
+    """The outcomes of the rules that say how a relay was lost, by rule id."""
     _losses: int = 0
     """How often the subject was lost after its first clean turn."""
     _unreachable: str = ""
@@ -149,12 +149,12 @@ class Trial(Generic[P]):
     ) -> RuleOutcome:
         """Judge one rule, and return its outcome. The plans in `sure` are run first, then plans drawn from
         `plans`: as many as the profile says, and no more than `most`."""
-        if rule_id in self._told_by_loss:
-            return self._told_by_loss[rule_id]
+        if rule_id in self._outcomes_of_losses:
+            return self._outcomes_of_losses[rule_id]
         if self._out_of_time():
             return self.left_open(rule_id, "out of time: it was not reached")
         if not self._try_attach():
-            return self._outcome_without_subject(rule_id)
+            return self._outcome_of_lost_subject(rule_id)
         real_clock = getattr(self.subject, "real_clock", False)
         examples = REAL_CLOCK_PLANS if real_clock else self.examples
         sure = sure[:REAL_CLOCK_PLANS] if real_clock else sure
@@ -165,8 +165,8 @@ class Trial(Generic[P]):
         plans_cut_off: set[P] = set()
 
         def fails(plan: P) -> bool:
-            """Whether this plan breaks the rule. The plan is run, unless nothing can be learnt from it any
-            more."""
+            """Run this plan, unless nothing can be learnt from it any more, and return whether the plan
+            breaks the rule that is judged."""
             if fatal_errors or any(
                 judgement.verdict is Verdict.NOT_APPLICABLE for judgement in judgements.values()
             ):
@@ -188,7 +188,7 @@ class Trial(Generic[P]):
             return self._may_fail(rule_id, plan)
 
         def find_smallest_failing() -> P | None:
-            """Find a plan that breaks the rule, and cut it down as far as the time goes."""
+            """Return a plan that breaks the rule, cut down as far as the time goes; None if no plan does."""
             plan = smallest_failing(
                 plans,
                 fails,
@@ -231,52 +231,52 @@ class Trial(Generic[P]):
             return self.left_open(rule_id, reason, len(judgements))
         outcome = self._outcome_unbroken(rule_id, list(judgements.values()))
         if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
-            return self._broken_elsewhere(rule_id) or outcome
+            return self._confirm_earlier_breaches(rule_id) or outcome
         return outcome
 
     def left_open(self, rule_id: str, reason: str, scenarios: int = 0) -> RuleOutcome:
-        """Return the outcome of a rule that is not judged any further, for this reason: UNEXERCISED, unless a
-        scenario of another rule broke the rule."""
+        """Return the outcome of a rule that the trial does not judge any further, for this reason:
+        UNEXERCISED, unless a scenario of another rule broke the rule."""
         unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, scenarios, reason=reason)
-        return self._told_by_loss.get(rule_id) or self._broken_elsewhere(rule_id) or unexercised
+        return self._outcomes_of_losses.get(rule_id) or self._confirm_earlier_breaches(rule_id) or unexercised
 
     def find_newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
-        """Return new outcomes, FAILED or INCONCLUSIVE, of rules that were judged as not broken before and
-        that a scenario of another rule has broken since. The rule of this `outcome` is remembered as
+        """Return new outcomes, FAILED or INCONCLUSIVE, of rules that the trial had judged as not broken,
+        and that a scenario of another rule has broken since. The rule of this `outcome` is remembered as
         judged."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_rules[outcome.rule_id] = None
         newly_broken = [
             broken
             for rule_id in self._unbroken_rules
-            if (broken := self._told_by_loss.get(rule_id) or self._broken_elsewhere(rule_id))
+            if (broken := self._outcomes_of_losses.get(rule_id) or self._confirm_earlier_breaches(rule_id))
         ]
         for broken in newly_broken:
             del self._unbroken_rules[broken.rule_id]
         return newly_broken
 
     def _may_fail(self, rule_id: str, plan: P) -> bool:
-        """Whether this scenario broke the rule in a way that follows from no failed rule. It does not count
-        if it kept the rule when it was repeated."""
-        broken = self._unexplained(self._judgements[plan][rule_id])
+        """Whether this scenario broke the rule in a way that follows from no failed rule. A scenario that
+        kept the rule when it was repeated does not count."""
+        broken = self._unexplained_breaches(self._judgements[plan][rule_id])
         return bool(broken) and plan not in self._unconfirmed_plans.get(rule_id, ())
 
-    def _unexplained(self, judgement: Judgement) -> tuple[Broken, ...]:
-        """Return the breaches that follow from no rule that failed in this run."""
+    def _unexplained_breaches(self, judgement: Judgement) -> tuple[Broken, ...]:
+        """Return the breaches of a rule that follow from no rule that failed in this trial."""
         return tuple(b for b in judgement.broken if not self._failed_rules.intersection(b.follows_from))
 
     def _confirm_causes(self, rule_id: str, plan: P) -> None:
-        """Repeat the scenarios that broke a rule from which this breach may follow, unless that rule has
-        failed already: so the report names the cause before its consequence."""
-        for broken in self._unexplained(self._judgements[plan][rule_id]):
+        """Repeat the scenarios that broke another rule, if the breach in this plan may follow from that
+        rule and it has not failed already: so the report names the cause before its consequence."""
+        for broken in self._unexplained_breaches(self._judgements[plan][rule_id]):
             for cause in broken.follows_from:
                 if cause not in self._failed_rules:
-                    self._broken_elsewhere(cause)
+                    self._confirm_earlier_breaches(cause)
 
-    def _broken_elsewhere(self, rule_id: str) -> RuleOutcome | None:
-        """Repeat every scenario so far that broke the rule, and return the outcome: FAILED if the rule is
-        broken again, INCONCLUSIVE if it is not, None if no scenario broke it. This runs even after the
-        deadline, because a breach that was seen must be reported."""
+    def _confirm_earlier_breaches(self, rule_id: str) -> RuleOutcome | None:
+        """Repeat every scenario of the trial so far that broke the rule, and return its outcome: FAILED if
+        the rule is broken again, INCONCLUSIVE if it is not, None if no scenario broke it. This runs even
+        after the deadline, because a breach that was seen must be reported."""
         for plan in [plan for plan in self._judgements if self._may_fail(rule_id, plan)]:
             self._confirm_causes(rule_id, plan)
             if not self._may_fail(rule_id, plan):
@@ -284,8 +284,8 @@ class Trial(Generic[P]):
             try:
                 failed_outcome = self._confirm_by_repeating(rule_id, plan, 1)
             except (UnreachableError, TesteeError) as error:
-                what_happened = f"it could not be repeated: {self.secrets.text(str(error))}"
-                self._unconfirmed_plans.setdefault(rule_id, {})[plan] = what_happened
+                why_not_repeated = f"it could not be repeated: {self.secrets.text(str(error))}"
+                self._unconfirmed_plans.setdefault(rule_id, {})[plan] = why_not_repeated
                 break
             if failed_outcome is not None:
                 return failed_outcome
@@ -296,20 +296,20 @@ class Trial(Generic[P]):
         return self._judgements.values()
 
     def suspects(self) -> dict[str, str]:
-        """Return what was broken so far as `broken_so_far` does, but only in scenarios in which no wait was
-        cut short: what is missing in the others may have come later."""
-        return self.broken_so_far(leave_out=self._hasty_plans)
+        """Return what `broken_so_far` returns, but leave out scenarios in which a wait was cut short: what
+        is missing there may have come later."""
+        return self.broken_so_far(leave_out=self._plans_with_cut_waits)
 
     def broken_so_far(self, leave_out: Collection[P] = ()) -> dict[str, str]:
-        """Return, by rule, what happened instead in a scenario that broke the rule, unless that follows from
-        a rule that failed. None of this is confirmed, and some of these rules may not be judged in this run.
-        The plans in `leave_out` do not count."""
-        suspects: dict[str, str] = {}
+        """Return the rules that the scenarios of this trial have broken, each with what happened instead
+        the first time. A breach that follows from a failed rule does not count, nor does a plan in
+        `leave_out`. None of this is confirmed, and some of these rules may not be judged in this run."""
+        broken_rules: dict[str, str] = {}
         for plan, judgements in self._judgements.items():
             for rule_id, judgement in () if plan in leave_out else judgements.items():
-                for broken in self._unexplained(judgement)[:1]:
-                    suspects.setdefault(rule_id, broken.actual)
-        return suspects
+                for broken in self._unexplained_breaches(judgement)[:1]:
+                    broken_rules.setdefault(rule_id, broken.actual)
+        return broken_rules
 
     def detach(self) -> None:
         """Detach the subject, if it is attached."""
@@ -320,8 +320,9 @@ class Trial(Generic[P]):
         return time.monotonic() >= self.deadline
 
     def _try_attach(self) -> bool:
-        """Attach the subject if it is not attached, and return whether it is attached now. A subject that
-        cannot be reached is tried only once."""
+        """Attach the subject of the trial if it is not attached, and return whether it is attached now. A
+        subject that cannot be reached is tried only once. A subject that was lost before must show life
+        again."""
         if not self._attached and not self._unreachable:
             try:
                 self.loop.run(self.subject.attach(), None)
@@ -330,19 +331,20 @@ class Trial(Generic[P]):
                     self._check_life()
             except UnreachableError as error:
                 self._attached = False
-                lost = "the relay was lost: " if self._losses else ""
-                self._unreachable = self.secrets.text(f"{lost}{error}")
+                prefix = "the relay was lost: " if self._losses else ""
+                self._unreachable = self.secrets.text(f"{prefix}{error}")
         return self._attached
 
-    def _outcome_without_subject(self, rule_id: str) -> RuleOutcome:
-        """Return the outcome of a rule from the scenarios that were run before the subject was lost: a breach
-        that was seen is reported, and any other rule is INCONCLUSIVE."""
+    def _outcome_of_lost_subject(self, rule_id: str) -> RuleOutcome:
+        """Return the outcome of a rule after the subject was lost. If a scenario broke the rule before, the
+        outcome is FAILED, but INCONCLUSIVE and noted as unconfirmed if a wait in the scenario was cut
+        short. If none broke it, the outcome is INCONCLUSIVE, too."""
         for plan, judgements in self._judgements.items():
-            broken = self._unexplained(judgements[rule_id])
-            if broken and plan in self._hasty_plans:
-                what_happened = "it was lost before it could be waited for with patience"
+            broken = self._unexplained_breaches(judgements[rule_id])
+            if broken and plan in self._plans_with_cut_waits:
+                why_not_repeated = "it was lost before it could be waited for with patience"
                 self._unconfirmed_plans.setdefault(rule_id, {})[plan] = (
-                    f"{what_happened}: {self._unreachable}"
+                    f"{why_not_repeated}: {self._unreachable}"
                 )
             elif broken:
                 failure = Failure(broken[0].expected, broken[0].actual, str(plan), "", confirmed=False)
@@ -352,12 +354,12 @@ class Trial(Generic[P]):
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
     def _run_and_judge(self, rule_id: str, plan: P) -> Judgement:
-        """Return what the rule says of a plan, and run the plan if this is the first time. Raises
-        UnreachableError if the subject has shown no sign of life in any scenario so far."""
+        """Return what the rule says of a plan; the plan is run only if it was not run before in this trial.
+        Raises UnreachableError if the subject has shown no sign of life in its first scenarios."""
         if plan not in self._judgements:
             trace = self._run(plan)
             if self.subject.was_hasty:
-                self._hasty_plans.add(plan)
+                self._plans_with_cut_waits.add(plan)
             self._keep_judgements(plan, trace, judge(trace))
             if not self._clean_turn_completed and self._lifeless_count >= _LIFELESS_SCENARIOS:
                 self._attached = False
@@ -365,21 +367,22 @@ class Trial(Generic[P]):
         return self._judgements[plan][rule_id]
 
     def _keep_judgements(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
-        """Remember what all rules say of a plan, and the first trace that breaks each rule."""
+        """Remember what all rules say of a plan, and the first trace that breaks each rule. If a rule was
+        broken for the first time, call `on_suspects`."""
         self._judgements[plan] = judgements
         if not all(wait.complete for wait in waits_for_turns(trace)):
             self._silent_plans.add(plan)
-        sightings = len(self._first_sightings)
+        sightings_before = len(self._first_sightings)
         for rule_id, judgement in judgements.items():
             if judgement.verdict is Verdict.FAILED:
                 self._first_sightings.setdefault(rule_id, _Sighting(plan, judgement, trace))
-        if self.on_suspects is not None and len(self._first_sightings) > sightings:
+        if self.on_suspects is not None and len(self._first_sightings) > sightings_before:
             self.on_suspects(self.suspects())
 
     def _run(self, plan: P, *, patient: bool = False) -> Trace:
-        """Run a plan, count signs of life, and return the trace. Raises UnreachableError if the subject is
-        lost, and _OutOfTimeError if the deadline comes first; a `patient` run repeats a scenario that broke a
-        rule, and may take some seconds more."""
+        """Run a plan on the subject, count signs of life, and return the trace. Raises UnreachableError if
+        the subject is lost, and _OutOfTimeError if the deadline comes first; a `patient` run repeats a
+        scenario that broke a rule, and may take some seconds more."""
         try:
             trace = self._run_in_time(plan, patient=patient)
         except _OutOfTimeError:
@@ -395,7 +398,7 @@ class Trial(Generic[P]):
         elif not self._clean_turn_completed:
             self._lifeless_count += 1
             if self._lifeless_count >= _LIFELESS_SCENARIOS:
-                self._unreachable = f"{self.subject.target} completed no turn: {what_was_seen(trace)}"
+                self._unreachable = f"{self.subject.target} completed no turn: {explain_missing_turns(trace)}"
         if self._clean_turn_completed and may_be_dead(trace):
             try:
                 self._check_life()
@@ -408,23 +411,23 @@ class Trial(Generic[P]):
 
     def _count_misread(self, trace: Trace) -> None:
         """Count the messages of this trace that were not understood, and remember why the first was not."""
-        reasons = reasons_not_understood(trace)
+        reasons = find_unread_reasons(trace)
         self.not_understood += len(reasons)
         if reasons and not self.first_not_understood:
             self.first_not_understood = self.secrets.text(reasons[0])
 
     def _run_in_time(self, plan: P, *, patient: bool) -> Trace:
-        """Run a plan and return its trace. Raises _OutOfTimeError at the deadline, or after the overtime of a
-        `patient` run, and UnreachableError if the plan takes far too long."""
-        left = self.deadline - time.monotonic()
-        if patient and left > 0:
-            left += _OVERTIME_SECONDS
+        """Run a plan on the subject and return the trace. Raises _OutOfTimeError at the deadline, or after
+        the overtime of a `patient` run, and UnreachableError if the plan takes far too long."""
+        seconds_left = self.deadline - time.monotonic()
+        if patient and seconds_left > 0:
+            seconds_left += _OVERTIME_SECONDS
         elif patient:
             self._overtime_until = min(self._overtime_until, time.monotonic() + _OVERTIME_SECONDS)
-            left = self._overtime_until - time.monotonic()
-        if left <= 0:
+            seconds_left = self._overtime_until - time.monotonic()
+        if seconds_left <= 0:
             raise _OutOfTimeError("out of time")
-        seconds = min(_PLAN_SECONDS, left)
+        seconds = min(_PLAN_SECONDS, seconds_left)
         try:
             return self.loop.run(self.subject.run(plan, patient=patient), seconds)
         except TimeoutError as error:
@@ -433,20 +436,22 @@ class Trial(Generic[P]):
             raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
 
     def _check_life(self) -> None:
-        """Speak ordinary turns to the subject until it gives a sign of life. Raises UnreachableError if it
-        gives none."""
+        """Speak ordinary turns to the subject of the trial until it gives a sign of life. Raises
+        UnreachableError if it gives none."""
         for _ in range(_LIFE_TRIES):
             trace = self._run_in_time(cast(P, _SIGN_OF_LIFE), patient=True)
             if shows_life(trace):
                 return
-        seen = sign_of_trouble(trace) or "it sends nothing to Motion Server, and no motion to its client"
+        trouble = (
+            describe_first_trouble(trace) or "it sends nothing to Motion Server, and no motion to its client"
+        )
         output = getattr(self.subject, "last_output", "")
-        said = f"; its last output: {output}" if output else ""
-        raise UnreachableError(f"it does nothing any more: {seen}{said}")
+        last_words = f"; its last output: {output}" if output else ""
+        raise UnreachableError(f"it does nothing any more: {trouble}{last_words}")
 
     def _note_loss(self, plan: P, trace: Trace | None, reason: str) -> None:
         """Note that the subject was lost in this scenario, unless it had completed no turn before. What the
-        trace of a dying relay breaks follows from its death: only the rule that tells the death counts."""
+        trace of a dying relay breaks follows from its death: only the rule that reports the death counts."""
         if trace is not None and shows_life(trace):
             self._clean_turn_completed = True
         if not self._clean_turn_completed:
@@ -458,23 +463,25 @@ class Trial(Generic[P]):
             return
         if trace is None:
             failure = Failure("the relay goes on answering", reason, str(plan), "", confirmed=False)
-            self._told_by_loss.setdefault(_ALIVE, RuleOutcome(_ALIVE, Verdict.FAILED, 1, 1, failure=failure))
+            self._outcomes_of_losses.setdefault(
+                _ALIVE, RuleOutcome(_ALIVE, Verdict.FAILED, 1, 1, failure=failure)
+            )
             return
-        lost_trace = without_life(trace)
+        lost_trace = mark_subject_dead(trace)
         sightings = self._first_sightings.items()
         self._first_sightings = {name: seen for name, seen in sightings if seen.plan != plan}
         judgements = judge(lost_trace)
         self._keep_judgements(plan, lost_trace, judgements)
-        self._hasty_plans.discard(plan)
+        self._plans_with_cut_waits.discard(plan)
         for rule_id in (_RECOVER, _ALIVE):
             judgement = judgements[rule_id]
             if judgement.broken:
                 failure = self._make_failure(_Sighting(plan, judgement, lost_trace), confirmed=True)
-                told = reason if rule_id == _ALIVE else f"{failure.actual}; {reason}"
-                failure = replace(failure, actual=self.secrets.text(told))
+                actual = reason if rule_id == _ALIVE else f"{failure.actual}; {reason}"
+                failure = replace(failure, actual=self.secrets.text(actual))
                 outcome = RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, 1, failure=failure)
                 self._failed_rules.add(rule_id)
-                self._told_by_loss.setdefault(rule_id, outcome)
+                self._outcomes_of_losses.setdefault(rule_id, outcome)
             elif _RECOVER in judgement.blocked_by:
                 outcome = RuleOutcome(
                     rule_id,
@@ -482,7 +489,7 @@ class Trial(Generic[P]):
                     reason=judgement.reason,
                     blocked_by=judgement.blocked_by,
                 )
-                self._told_by_loss.setdefault(rule_id, outcome)
+                self._outcomes_of_losses.setdefault(rule_id, outcome)
 
     def _confirm_by_repeating(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome | None:
         """Repeat a scenario that broke a rule. Return the failure, with the new trace as evidence, if the
@@ -497,15 +504,15 @@ class Trial(Generic[P]):
                 return None
             judgements = judge(trace)
             repeated_judgement = judgements[rule_id]
-            if self._unexplained(repeated_judgement):
+            if self._unexplained_breaches(repeated_judgement):
                 self._failed_rules.add(rule_id)
                 failure = self._make_failure(_Sighting(plan, repeated_judgement, trace), confirmed=True)
                 failure = replace(failure, longer=self._show_longer(rule_id, plan))
                 return RuleOutcome(
                     rule_id, Verdict.FAILED, repeated_judgement.exercised, scenarios, failure=failure
                 )
-            if repeated_judgement.verdict is Verdict.PASSED and plan in self._hasty_plans:
-                self._hasty_plans.discard(plan)
+            if repeated_judgement.verdict is Verdict.PASSED and plan in self._plans_with_cut_waits:
+                self._plans_with_cut_waits.discard(plan)
                 self._first_sightings = {
                     name: sighting
                     for name, sighting in self._first_sightings.items()
@@ -518,34 +525,39 @@ class Trial(Generic[P]):
         return None
 
     def _show_longer(self, rule_id: str, plan: P) -> LongerFailure | None:
-        """Return how the rule is broken in a scenario of ordinary length; None if it is not broken there, or
-        if nobody looks. What else this scenario shows is no part of the verdict."""
+        """Return how the rule is broken in a scenario of ordinary length; None if it is not broken there,
+        or if no report shows it. What else this scenario shows is no part of the verdict."""
         if self.longer is None or self._out_of_time():
             return None
         longer = self.longer(plan)
-        first = self._first_sightings.get(rule_id)
+        first_sighting = self._first_sightings.get(rule_id)
         if longer is not None:
             try:
                 trace = self._run_in_time(longer, patient=False)
             except (UnreachableError, TesteeError):
                 return None  # The next scenario reports that the subject is lost.
-        elif self.subject.kind == "client" and first is not None and first.plan != plan:
-            longer, trace = first.plan, first.trace
+        elif self.subject.kind == "client" and first_sighting is not None and first_sighting.plan != plan:
+            longer, trace = first_sighting.plan, first_sighting.trace
         else:
             return None
-        broken = self._unexplained(judge(trace)[rule_id])
+        broken = self._unexplained_breaches(judge(trace)[rule_id])
         return LongerFailure(str(longer), picture_of(trace, broken[0].events)) if broken else None
 
     def _outcome_unconfirmed(self, rule_id: str, scenarios: int) -> RuleOutcome:
-        """Return the outcome INCONCLUSIVE of a rule that a scenario broke, and kept when it was repeated."""
+        """Return the outcome INCONCLUSIVE of a rule that one scenario broke, but kept when the trial
+        repeated it."""
         unconfirmed = self._unconfirmed_plans[rule_id]
-        first = self._first_sightings.get(rule_id)
-        plan = first.plan if first is not None and first.plan in unconfirmed else next(iter(unconfirmed))
+        first_sighting = self._first_sightings.get(rule_id)
+        plan = (
+            first_sighting.plan
+            if first_sighting is not None and first_sighting.plan in unconfirmed
+            else next(iter(unconfirmed))
+        )
         self.smallest[rule_id] = plan
         judgement = self._judgements[plan][rule_id]
-        broken = (self._unexplained(judgement) or judgement.broken)[0]
-        if first is not None and first.plan == plan:
-            failure = self._make_failure(first, confirmed=False)
+        broken = (self._unexplained_breaches(judgement) or judgement.broken)[0]
+        if first_sighting is not None and first_sighting.plan == plan:
+            failure = self._make_failure(first_sighting, confirmed=False)
         else:
             failure = Failure(broken.expected, broken.actual, str(plan), "", confirmed=False)
         reason = f"broken once ({broken.actual}), but {unconfirmed[plan]}"
@@ -554,10 +566,10 @@ class Trial(Generic[P]):
         )
 
     def _make_failure(self, sighting: _Sighting[P], *, confirmed: bool) -> Failure:
-        """Save the trace in which a rule was broken, and return the failure; its `trace` is "" if that cannot
-        be saved."""
+        """Save the trace in which a rule was broken on a tape, and return the failure; its `trace` is "" if
+        the tape cannot be written."""
         path = self.traces / f"{sighting.judgement.rule_id}.tape"
-        broken = (self._unexplained(sighting.judgement) or sighting.judgement.broken)[0]
+        broken = (self._unexplained_breaches(sighting.judgement) or sighting.judgement.broken)[0]
         failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
         failure = replace(failure, silence=sighting.plan in self._silent_plans)
         if errors := self.secrets.text(getattr(self.subject, "last_errors", "")):
@@ -577,11 +589,11 @@ class Trial(Generic[P]):
         if not self._clean_turn_completed:
             self._attached = False
             self._unreachable = self._unreachable or reason
-            return self._outcome_without_subject(rule_id)
+            return self._outcome_of_lost_subject(rule_id)
         if self.subject.kind == "relay":
             self.detach()
             self._attached = False
-            return self._told_by_loss.get(rule_id) or RuleOutcome(
+            return self._outcomes_of_losses.get(rule_id) or RuleOutcome(
                 rule_id, Verdict.INCONCLUSIVE, 0, scenarios, reason=f"the relay was lost: {reason}"
             )
         self._attached = False
@@ -614,9 +626,11 @@ class Trial(Generic[P]):
                 rule_id, Verdict.PASSED, exercised, len(judgements), measurements=measured, unit=unit
             )
         reason = next((judgement.reason for judgement in judgements if judgement.reason), "")
-        late = [judgement for judgement in judgements if judgement.verdict is Verdict.INCONCLUSIVE]
-        if late:
-            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, 0, len(judgements), reason=late[0].reason)
+        inconclusive = [judgement for judgement in judgements if judgement.verdict is Verdict.INCONCLUSIVE]
+        if inconclusive:
+            return RuleOutcome(
+                rule_id, Verdict.INCONCLUSIVE, 0, len(judgements), reason=inconclusive[0].reason
+            )
         blocked_by = tuple(dict.fromkeys(name for judgement in judgements for name in judgement.blocked_by))
         return RuleOutcome(
             rule_id, Verdict.UNEXERCISED, 0, len(judgements), reason=reason, blocked_by=blocked_by
@@ -624,12 +638,13 @@ class Trial(Generic[P]):
 
 
 def suite_header(seed: int) -> TapeHeader:
-    """Return the header of a tape that the kit writes. Speech stays on such a tape: it is made from the seed,
+    """Return the header of a tape that a run writes. Speech stays on such a tape: it is made from the seed,
     and is not a person's voice."""
     redactions = ("secrets", "names")
     return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
 
 
 def _are_all_blocked(judgements: Collection[Judgement]) -> bool:
-    """Whether another broken rule blocked all of these judgements, and there are enough of them to stop."""
+    """Whether another broken rule blocked all of these judgements of one rule, and there are enough of them
+    to run no further scenario."""
     return len(judgements) >= _BLOCKED_SCENARIOS and all(judgement.blocked_by for judgement in judgements)

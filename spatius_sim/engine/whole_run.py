@@ -64,7 +64,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
             baseline,
             paths,
             outcomes.unwritten,
-            lambda: occasion_of(outcomes.clock, _FRONT, request.typed()),
+            lambda: occasion_of(outcomes.clock, _FRONT, request.type_options()),
         )
     finally:
         stop_listening()
@@ -115,15 +115,16 @@ def _judge_rules(
 
 
 def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
-    """Return the result with complaints that may be shown: cut to a length, and without secrets that the
-    subject may have repeated."""
+    """Return the result of judging a rule with complaints that may be shown: cut to a length, and without
+    secrets that the subject may have repeated."""
     texts = (judging.run.secrets.text(text) for text in result.complaints)
     return replace(result, complaints=tuple(some_lines(text, LONGEST_COMPLAINT) for text in texts))
 
 
 @contextmanager
 def _warnings_hidden() -> Iterator[None]:
-    """Keep the logs of libraries from the terminal, because they may quote what a subject said."""
+    """While the run goes on, keep the logs of libraries from the terminal, because they may quote what a
+    subject said."""
     nowhere = logging.NullHandler()
     logging.getLogger().addHandler(nowhere)
     try:

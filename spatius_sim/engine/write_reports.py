@@ -17,16 +17,17 @@ _FOLDER = "dir"
 
 
 def report_paths(values: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the file of each report format that these values, by option name, ask for."""
+    """Return the file of each report, by format, that these options, by name, ask for."""
     paths = {option.name.removeprefix(_PREFIX): values.get(option.name) for option in REPORT_OPTIONS}
     folder = paths.pop(_FOLDER) or ""
     return files.paths_of({name: path for name, path in paths.items() if path}, folder)
 
 
 def occasion_of(clock: SteadyClock, front: str, typed: str) -> Occasion:
-    """Return the occasion of a run that ends now, and began when its clock started.
+    """Return the occasion, which reports show, of a run that ends now, and began when its clock started.
 
-    `front` is the program that judged, and `typed` its options without secrets."""
+    `front` is the program that judged, and `typed` its options without secrets.
+    """
     return Occasion(
         began=datetime.fromtimestamp(clock.started, UTC).isoformat(timespec="seconds"),
         seconds=round(clock.now() - clock.started, 1),
@@ -46,8 +47,9 @@ def _commit_here() -> str:
 
 
 def _ask_git(*arguments: str) -> str:
-    """Return what git says; "" if it refuses. Raises OSError or SubprocessError if git cannot be asked."""
-    asked = subprocess.run(
+    """Return what git prints for these arguments; "" if git refuses. Raises OSError or SubprocessError if
+    git cannot be started or takes too long."""
+    finished = subprocess.run(
         ["git", *arguments],
         capture_output=True,
         text=True,
@@ -55,12 +57,12 @@ def _ask_git(*arguments: str) -> str:
         timeout=_GIT_SECONDS,
         check=False,
     )
-    return asked.stdout.strip() if asked.returncode == 0 else ""
+    return finished.stdout.strip() if finished.returncode == 0 else ""
 
 
 def write_reports(paths: Mapping[str, Path], report: Report) -> list[str]:
-    """Write the report in each format. Return a line that names the files that were written, and a line for
-    each file that could not be written."""
+    """Write the report of a run in each format. Return a line that names the files that were written, and a
+    line for each file that could not be written."""
     unwritten = files.write_reports(paths, report)
     written = ", ".join(str(path) for name, path in paths.items() if name not in unwritten)
     return [*([f"written: {written}"] if written else []), *unwritten.values()]

@@ -131,7 +131,7 @@ def typed_in(config: pytest.Config) -> str:
     """Return the options of this run as the user would type them, without secrets."""
     request = request_in(config)
     tape = config.getoption("spatius_tape")
-    typed = request.typed(owned_by_others(config, request.values))
+    typed = request.type_options(owned_by_others(config, request.values))
     return f"--tape={shlex.quote(tape)} {typed}".strip() if tape else typed
 
 

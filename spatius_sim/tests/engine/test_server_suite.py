@@ -59,7 +59,7 @@ def test_a_server_named_by_its_two_urls_is_asked_with_the_credentials(tmp_path: 
 
 
 def test_a_url_alone_names_both_places() -> None:
-    place = Settings(server="https://host:1", environment={"SPATIUS_APP_ID": "app-1"}).place()
+    place = Settings(server="https://host:1", environment={"SPATIUS_APP_ID": "app-1"}).server_address()
     assert place.console == "https://host:1/v1/console"
     assert place.ingress == "wss://host:1/v2/driveningress"
     assert place.app_id == "app-1"
@@ -67,7 +67,7 @@ def test_a_url_alone_names_both_places() -> None:
 
 
 def test_two_urls_name_a_server_that_is_judged_strictly() -> None:
-    place = Settings(server=TWO_URLS, environment=CREDENTIALS, lacks=("ids",)).place()
+    place = Settings(server=TWO_URLS, environment=CREDENTIALS, lacks=("ids",)).server_address()
     assert place.console == "http://a/v1/console"
     assert place.ingress == "wss://b/v2/driveningress"
     assert (place.api_key, place.app_id, place.avatar_id) == ("key-1", "app-1", "avatar-1")
