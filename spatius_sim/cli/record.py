@@ -89,7 +89,7 @@ async def _record_until_ended(
     """Run the recording proxy until the user ends it, and return 0. If the tape cannot be written any more,
     say so and go on: sessions that pass through must not suffer."""
     from spatius_sim.mock_server.session_pages import PagesAlone
-    from spatius_sim.net.free_ports import ExhaustionHandler, exposure_lines
+    from spatius_sim.net.free_ports import ExhaustionHandler, describe_exposure
     from spatius_sim.net.garbage_collector import collect_seldom
 
     ended = end_requested()
@@ -100,7 +100,7 @@ async def _record_until_ended(
         print_lines(
             f"Recording onto {out}; look inside at {pages.url} now. Ctrl-C ends it. Point a relay here:",
             *endpoint_lines(proxy.console_endpoint, proxy.ingress_endpoint),
-            *exposure_lines(proxy.host, proxy.port),
+            *describe_exposure(proxy.host, proxy.port),
         )
         looking = asyncio.create_task(_tell_unreachable_targets(proxy))
         failed = asyncio.ensure_future(tape.failed.wait())

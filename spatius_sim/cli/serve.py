@@ -142,7 +142,7 @@ async def _serve_until_ended(
     server: "MotionServer", api_key: str, *, as_json: bool, has_certificate: bool
 ) -> None:
     """Print how to point a relay at the server, and serve until the user ends it."""
-    from spatius_sim.net.free_ports import ExhaustionHandler, exposure_lines
+    from spatius_sim.net.free_ports import ExhaustionHandler, describe_exposure
 
     ended = end_requested()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(_complain))
@@ -168,7 +168,7 @@ async def _serve_until_ended(
                 "Point a relay here:",
                 *(f"  export {name}={value}" for name, value in environment.items()),
             ]
-        for line in exposure_lines(server.host, server.port):
+        for line in describe_exposure(server.host, server.port):
             _complain(line)
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from spatius_sim.engine.merge_options import RunRequest
 from spatius_sim.engine.settings import Settings
 from spatius_sim.mock_server.session_pages import PREFIX
-from spatius_sim.net.free_ports import exposure_lines, is_this_machine
+from spatius_sim.net.free_ports import describe_exposure, is_this_machine
 from spatius_sim.net.server.one_port import OnePort
 from spatius_sim.protocol.console import CONSOLE_ROOT
 from spatius_sim.protocol.environment import CONSOLE_VARIABLE
@@ -23,7 +23,7 @@ def header_lines(request: RunRequest, environment: Mapping[str, str], when: str 
         lines.append(f"spatius-sim: {request.file.path} says {options}")
     if environment:
         verb = "is given" if settings.relay_start.command else "needs"
-        exposure = exposure_lines(settings.motion_host, settings.listens_at or 0)
+        exposure = describe_exposure(settings.motion_host, settings.listens_at or 0)
         lines += [f"spatius-sim: {line}" for line in exposure]
         lines.append(f"spatius-sim: Motion Server {when}; the relay {verb} this environment:")
     lines += [f"  {name}={value}" for name, value in environment.items()]

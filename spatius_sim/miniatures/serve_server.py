@@ -9,7 +9,7 @@ from aiohttp import WSMsgType, web
 
 from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.net.server.ingress_socket import ingress_socket
-from spatius_sim.net.server.one_port import OnePort, body_of, response
+from spatius_sim.net.server.one_port import OnePort, json_response, read_body
 from spatius_sim.protocol.codec import MessageReader
 from spatius_sim.protocol.console import (
     SESSION_TOKENS_PATH,
@@ -52,14 +52,14 @@ class MiniatureServer(OnePort):
 
     async def _token(self, request: web.Request) -> web.Response:
         key = request.headers.get("X-Api-Key", "")
-        return response(self._brain.ask_token(key, await body_of(request), time.time()))
+        return json_response(self._brain.ask_token(key, await read_body(request), time.time()))
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         session_key = request.headers.get("X-Session-Key", query.get("sessionKey", ""))
         session = self._brain.knock(session_key, query.get("id", ""), time.time())
         if isinstance(session, HttpAnswer):
-            return response(session)
+            return json_response(session)
         socket = ingress_socket()
         await socket.prepare(request)
         self._sockets.append(socket)

@@ -15,7 +15,7 @@ from spatius_sim.files.scenario_file import parse_scenario, shipped_scenario, sh
 from spatius_sim.mock_server.session_pages import Handler, Route, SessionPages, answer_json
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.net.server.motion_server import MotionServerShell
-from spatius_sim.net.server.one_port import body_of
+from spatius_sim.net.server.one_port import read_body
 from spatius_sim.protocol.errors import UsageError
 
 OPENAPI = Path(__file__).with_name("control_openapi.json")
@@ -66,7 +66,7 @@ class Control(SessionPages):
     async def _play(self, request: web.Request) -> web.StreamResponse:
         """Play the scenario that the body names or holds, and answer with it; 400 if there is none."""
         try:
-            self._server.play(_read_scenario(await body_of(request)))
+            self._server.play(_read_scenario(await read_body(request)))
         except UsageError as error:
             return answer_json({"error": str(error)}, 400)
         return await self._scenario(request)

@@ -40,7 +40,7 @@ class RunningMotionServer:
         """Return all sessions; the past sessions come first."""
 
         async def list_sessions() -> list[SessionRecord]:
-            return [*self._server.journal.past, *self._server.journal.open.values()]
+            return [*self._server.journal.past_sessions, *self._server.journal.open_sessions.values()]
 
         return self._loop.run(list_sessions(), _LONGEST_CALL_SECONDS)
 

@@ -88,7 +88,7 @@ class SessionPages:
         if record is None:
             return _answer_unknown("session")
         began = time.thread_time()
-        values = live_player(journal.trace(record.name), time.monotonic_ns())
+        values = live_player(journal.session_events(record.name), time.monotonic_ns())
         return answer_json(values | {"cost": _cost_since(began)})
 
     async def _tape(self, request: web.Request) -> web.StreamResponse:
@@ -103,7 +103,7 @@ class SessionPages:
             "Cache-Control": "no-store",
             "Content-Disposition": f"relay_start; filename={record.name}.tape",
         }
-        tape = tape_of(journal.trace(record.name))
+        tape = tape_of(journal.session_events(record.name))
         return web.Response(body=tape, content_type="application/octet-stream", headers=headers)
 
     async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
@@ -111,8 +111,8 @@ class SessionPages:
         journal = self.journal
         return answer_json(
             {
-                "open": [self._describe_session(record) for record in journal.open.values()],
-                "past": [self._describe_session(record) for record in journal.past],
+                "open": [self._describe_session(record) for record in journal.open_sessions.values()],
+                "past": [self._describe_session(record) for record in journal.past_sessions],
             }
         )
 
@@ -132,7 +132,7 @@ class SessionPages:
         if record is None:
             return _answer_unknown("session")
         raw = request.query.get("raw") == "1"
-        events = [_event_to_json(entry, raw=raw) for entry in journal.trace(record.name)]
+        events = [_event_to_json(entry, raw=raw) for entry in journal.session_events(record.name)]
         return answer_json({"session": record.name, "whole": journal.is_whole(record.name), "events": events})
 
 
@@ -170,14 +170,19 @@ def _cost_since(began: float) -> float:
 def list_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
     """Return the newest sessions, open ones first, in which a text occurs (any case), at most MAX_LISTED; and
     how many there are. Secrets are hidden before the search."""
-    records = [*reversed(journal.open.values()), *reversed(journal.past)]
+    records = [*reversed(journal.open_sessions.values()), *reversed(journal.past_sessions)]
     wanted = search.lower()
     found = len(records)
     if wanted:
         records = [record for record in records if wanted in _searchable(record, journal)]
         found = len(records)
     shown = [asdict(texts_without_secrets(record, journal.secrets)) for record in records[:MAX_LISTED]]
-    return {"sessions": shown, "open": len(journal.open), "past": len(journal.past), "found": found}
+    return {
+        "sessions": shown,
+        "open": len(journal.open_sessions),
+        "past": len(journal.past_sessions),
+        "found": found,
+    }
 
 
 def _searchable(record: SessionRecord, journal: SessionLog) -> str:

@@ -9,20 +9,21 @@ T = TypeVar("T")
 
 
 class BackgroundLoop:
-    """Runs coroutines in an event loop in its own thread, until `stop`."""
+    """Runs coroutines in an event loop of a background thread, until `stop` is called."""
 
     def __init__(self) -> None:
+        """Start the background thread with its own event loop."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def run(self, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
-        """Run a coroutine in the loop, wait for it, and return its result.
+    def run(self, coroutine: Coroutine[Any, Any, T], seconds: float | None) -> T:
+        """Run a coroutine in the event loop of the background thread, wait for it, and return its result.
 
         Raises TimeoutError after `seconds`; None sets no limit. If the wait is interrupted, the coroutine is
         cancelled."""
-        bounded = asyncio.wait_for(work, seconds)
-        running = asyncio.run_coroutine_threadsafe(bounded, self._loop)
+        limited_coroutine = asyncio.wait_for(coroutine, seconds)
+        running = asyncio.run_coroutine_threadsafe(limited_coroutine, self._loop)
         try:
             return running.result()
         except BaseException:
@@ -30,7 +31,7 @@ class BackgroundLoop:
             raise
 
     def stop(self) -> None:
-        """Cancel all coroutines that still run, then end the loop and its thread."""
+        """Cancel all coroutines that still run in the background loop, then end the loop and its thread."""
         asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -38,7 +39,7 @@ class BackgroundLoop:
 
 
 async def _cancel_others() -> None:
-    """Cancel all tasks of the loop but this one, and wait until they have ended."""
+    """Cancel all tasks of the background loop but the current task, and wait until they have ended."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

@@ -14,7 +14,8 @@ _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
 
 def is_this_machine(address: str) -> bool:
-    """Whether an IP address, or the name localhost, reaches this machine alone."""
+    """Return whether an IP address, or the name localhost, reaches this machine alone. False for all other
+    names."""
     try:
         return address == "localhost" or ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:
@@ -22,15 +23,16 @@ def is_this_machine(address: str) -> bool:
 
 
 def name_in_urls(host: str) -> str:
-    """Return the name by which clients on this machine reach a server that listens at `host`."""
+    """Return the name by which clients on this machine reach a server that listens at `host`. An IPv6 address
+    gets brackets."""
     if host in _EVERY_ADDRESS:
         return LOOPBACK
     return f"[{host}]" if ":" in host else host
 
 
-def exposure_lines(host: str, port: int) -> list[str]:
-    """Return what people must know of a server that listens at `host`; nothing if it is reached from this
-    machine alone."""
+def describe_exposure(host: str, port: int) -> list[str]:
+    """Return what people must know of a server that other machines can reach at `host` and `port`, as lines;
+    no lines if only this machine can reach the server."""
     if is_this_machine(host):
         return []
     return [
@@ -47,16 +49,16 @@ _REPORT_INTERVAL = 1.0
 
 class ExhaustionHandler:
     """An exception handler of an event loop. If this process has no file descriptor or memory left, so that
-    no connection can be accepted, it calls `say` with one line, once a second at most; asyncio would print a
-    traceback for each attempt. All other exceptions go to the loop's own handler."""
+    it cannot accept connections at its port, it calls `say` with one line, at most once a second; asyncio
+    would print a traceback for each attempt. All other exceptions go to the loop's own handler."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._report = say
         self._reported_at = -_REPORT_INTERVAL
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Report at most once a second that this process has no file descriptors or memory left; give any
-        other exception to the loop's own handler."""
+        """Report that no connection can be accepted, because this process has no file descriptors or memory
+        left; at most once a second. Give any other exception to the event loop's own handler."""
         error = context.get("exception")
         if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
             loop.default_exception_handler(context)
@@ -67,8 +69,9 @@ class ExhaustionHandler:
             )
 
 
-def port_fault(error: OSError, port: int, host: str = LOOPBACK) -> UsageError:
-    """Return an error for people from the error of listening on a port; it says what to do."""
+def explain_port_error(error: OSError, port: int, host: str = LOOPBACK) -> UsageError:
+    """Return a UsageError that tells people why a server cannot listen on this port, and what to do. `error`
+    is what the system said."""
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return UsageError(f"{host} is not an address of this machine: 0.0.0.0 are all that it has")
     if error.errno == errno.EADDRINUSE:
@@ -77,7 +80,7 @@ def port_fault(error: OSError, port: int, host: str = LOOPBACK) -> UsageError:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nothing listens now."""
+    """Return a free port of 127.0.0.1: nothing listens there now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

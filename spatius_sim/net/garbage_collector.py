@@ -7,6 +7,6 @@ _COLLECT_AFTER = 20_000
 
 
 def collect_seldom() -> None:
-    """Let the collector run seldom, and ignore all objects that exist now, because they stay."""
+    """Let Python's garbage collector run seldom, and ignore all objects that exist now, because they stay."""
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)

@@ -34,15 +34,17 @@ _ENDED_STATES = "ZX"
 _MAX_BYTES = 4096
 
 
-class _Family:
+class _GuardedCommand:
     """The command's process, and every process that descends from it."""
 
     def __init__(self, command: list[str]) -> None:
+        """Start the guarded command in a process session of its own."""
         self._process = subprocess.Popen(command, start_new_session=True)
         self.code: int | None = None
 
     def reap(self) -> None:
-        """Reap all children that have ended, adopted orphans too. Keep the command's exit code in `code`."""
+        """Collect the exit codes of all children of the guard that have ended, adopted orphans too. Store the
+        guarded command's exit code in `code`."""
         with suppress(ChildProcessError):
             while (ended_child := os.waitpid(-1, os.WNOHANG)) != (0, 0):
                 pid, status = ended_child
@@ -50,12 +52,13 @@ class _Family:
                     self.code = self._process.returncode = os.waitstatus_to_exitcode(status)
 
     def ask_to_end(self) -> None:
-        """Ask the command's process group to end (SIGTERM)."""
+        """Ask the process group of the guarded command to end (SIGTERM)."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the command and all its descendants, again until none is left, for at most 2 seconds."""
+        """Kill the guarded command and all its descendants, again and again until no process is left, for at
+        most 2 seconds."""
         deadline = time.monotonic() + _KILL_SECONDS
         while True:
             with suppress(ProcessLookupError, PermissionError):
@@ -71,19 +74,20 @@ class _Family:
 
 
 def main(line_number: str, grace: str, *command: str) -> int:
-    """Run the command until it ends or the line is closed, then kill what is left of it.
+    """Run the guarded command until it ends or the line is closed, then kill what is left of its processes.
 
-    Returns the command's exit code, or -N if the signal N ended the command."""
+    Returns the command's exit code, -N if the signal N ended the command, or 1 if the command cannot be
+    started."""
     line = socket.socket(fileno=int(line_number))
     _adopt_orphans()
     signals_in, signals_out = socket.socketpair()
-    for end in (signals_in, signals_out):
-        end.setblocking(False)
+    for wakeup_socket in (signals_in, signals_out):
+        wakeup_socket.setblocking(False)
     signal.set_wakeup_fd(signals_out.fileno())
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     try:
-        family = _Family(list(command))
+        family = _GuardedCommand(list(command))
     except (OSError, ValueError) as error:
         line.send(str(error).encode()[:_MAX_BYTES])
         return 1
@@ -99,11 +103,11 @@ def main(line_number: str, grace: str, *command: str) -> int:
 
 
 def _wait_for_end(
-    family: _Family, line: socket.socket | None, signals_in: socket.socket, seconds: float | None
+    family: _GuardedCommand, line: socket.socket | None, signals_in: socket.socket, seconds: float | None
 ) -> None:
-    """Wait until the command has ended, or `seconds` have passed (None: no limit).
+    """Wait until the guarded command has ended, or `seconds` have passed (None: no limit).
 
-    With a `line`, the wait also ends when the line is closed or this guard receives SIGTERM."""
+    If a `line` is given, the wait also ends when the line is closed or the guard receives SIGTERM."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while family.code is None:
         seconds_left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -116,7 +120,8 @@ def _wait_for_end(
 
 
 def _list_descendants(ancestor: int) -> Iterator[int]:
-    """Yield the process ids of all running descendants of a process; no ids on systems without /proc."""
+    """Yield the process ids of all running descendants of a process, its children first. Yields nothing on
+    systems without /proc."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
@@ -132,7 +137,7 @@ def _list_descendants(ancestor: int) -> Iterator[int]:
 
 
 def _adopt_orphans() -> None:
-    """Let orphaned descendants become children of this process, if the system can do so."""
+    """Let the guard become the parent of orphaned descendants, if the system can do so (on Linux only)."""
     if sys.platform == "linux":
         import ctypes
 
@@ -141,16 +146,16 @@ def _adopt_orphans() -> None:
 
 
 def _close_streams() -> None:
-    """Replace stdin, stdout and stderr of this guard by /dev/null.
+    """Replace the stdin, stdout and stderr of the guard by /dev/null.
 
-    Their readers must see it when the command closes its copies of them."""
+    The readers of these streams must notice when the guarded command closes its copies of them."""
     dev_null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(dev_null, stream)
 
 
 def _end_as(code: int) -> None:
-    """End this process with the command's exit code, or by the signal that ended the command.
+    """End the guard with the exit code of the guarded command, or by the signal that ended the command.
 
     No second core file is written."""
     if code < 0:

@@ -12,14 +12,14 @@ class EgressPublisher(Protocol):
     """Publishes the egress of one session in a real room."""
 
     async def join(self) -> EgressFault | None:
-        """Join the room and publish the tracks. Return None, or why that is impossible, without any
-        credential."""
+        """Join the room and publish the tracks. Return None, or the fault that makes this impossible, without
+        any credential in its text."""
 
     def play(self, outputs: Sequence[RoomOutput]) -> None:
-        """Play this now, in order."""
+        """Publish these outputs of the playback now, in their order."""
 
     async def leave(self) -> None:
-        """Leave the room."""
+        """Leave the room and stop publishing."""
 
 
 NewPublisher = Callable[[LiveKitEgress, int, Callable[[], None]], EgressPublisher]

@@ -13,17 +13,18 @@ _LAG_SECONDS = 0.05
 
 
 @asynccontextmanager
-async def lag_marked(recorder: LiveRecorder) -> AsyncIterator[None]:
-    """Record each lag of the event loop of more than 50 ms while the context is open, when the lag ends."""
-    recording = asyncio.create_task(_record_lags(recorder))
+async def record_kit_stalls(recorder: LiveRecorder) -> AsyncIterator[None]:
+    """Record a stall of the kit whenever its event loop is blocked for more than 50 ms, while the context is
+    open. A stall is recorded when it ends."""
+    recording = asyncio.create_task(_watch_event_loop(recorder))
     try:
         yield
     finally:
         recording.cancel()
 
 
-async def _record_lags(recorder: LiveRecorder) -> None:
-    """Sleep in short steps for ever, and record each step that took too long."""
+async def _watch_event_loop(recorder: LiveRecorder) -> None:
+    """Sleep in short steps for ever, and record a stall of the kit for each step that took too long."""
     loop = asyncio.get_running_loop()
     while True:
         step_started = loop.time()

@@ -21,6 +21,7 @@ class GuardedProcess:
     `process` has the streams and the exit code of the command."""
 
     def __init__(self, process: Process, guard_socket: socket.socket) -> None:
+        """Keep a started command and the socket to its guard. (`start` makes both.)"""
         self.process, self._guard_socket = process, guard_socket
 
     @classmethod
@@ -34,10 +35,10 @@ class GuardedProcess:
         environment: Mapping[str, str] | None = None,
         limit: int = _LONGEST_LINE,
     ) -> "GuardedProcess":
-        """Start the command under a guard, and return it.
+        """Start a command under a process guard, and return the guarded process.
 
-        When it is ended later, it is asked to end, and after `grace` seconds killed (0: at once). Raises
-        OSError or ValueError if it cannot be started."""
+        `end` later asks the command to end, and kills it after `grace` seconds (0: at once). Raises OSError
+        or ValueError if the command cannot be started."""
         our_end, guard_end = socket.socketpair()
         try:
             our_end.setblocking(False)
@@ -63,12 +64,12 @@ class GuardedProcess:
         return cls(process, our_end)
 
     async def wait(self, seconds: float) -> None:
-        """Wait until the command has ended, or until `seconds` have passed."""
+        """Wait until the guarded command has ended, but at most so many seconds."""
         if self.process.returncode is None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.process.wait(), seconds)
 
     async def end(self) -> None:
-        """Let the guard end the command and all its children, and wait until it has done so."""
+        """Let the process guard end the command and all its children, and wait until that is done."""
         self._guard_socket.close()
         await self.process.wait()

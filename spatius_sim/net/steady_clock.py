@@ -8,6 +8,7 @@ class SteadyClock:
     by NTP or by a person moves it."""
 
     def __init__(self) -> None:
+        """Start the steady clock at the unix time of this machine."""
         self.started = time.time()
         self._offset = self.started - time.monotonic()
 
@@ -16,5 +17,6 @@ class SteadyClock:
         return time.monotonic() + self._offset
 
     def machine_ahead(self) -> float:
-        """Return by how many seconds the machine's clock is ahead of this one; negative if it is behind."""
+        """Return by how many seconds the machine's clock is ahead of this steady clock; negative if it is
+        behind."""
         return time.time() - self.now()

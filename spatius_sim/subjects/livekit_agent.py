@@ -11,7 +11,7 @@ from typing import Any
 from spatius_sim import __version__
 from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.record_kit_stalls import lag_marked
+from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.room_plan import RoomPlan
 from spatius_sim.protocol.errors import UnreachableError, UsageError
@@ -80,7 +80,7 @@ class AgentSubject:
             async with (
                 MotionServer(port=0, seed=self._seed, livekit=True, sink=recorder) as server,
                 watch.watching(_SESSION, room),
-                lag_marked(recorder),
+                record_kit_stalls(recorder),
             ):
                 # In PCM the speech can be compared with what is heard.
                 environment = {"SPATIUS_AUDIO_FORMAT": "pcm_s16le", "LIVEKIT_ROOM": room.room_name}

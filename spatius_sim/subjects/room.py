@@ -14,7 +14,7 @@ import numpy as np
 from spatius_sim import __version__
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.record_kit_stalls import lag_marked
+from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
@@ -180,7 +180,7 @@ class RoomSubject:
         )
         self._recorder.start(header)
         try:
-            async with lag_marked(self._recorder):
+            async with record_kit_stalls(self._recorder):
                 await self._visit(_SESSION, room, plan)
                 if plan.refuses:
                     self._recorder.emit(Lane.KIT, _REFUSED, Provoked(Provocation.ROOM_REFUSES))

@@ -12,7 +12,7 @@ from spatius_sim import __version__
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.record_kit_stalls import lag_marked
+from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.server_probes import (
@@ -172,7 +172,7 @@ class ServerSubject:
         )
         self._recorder.start(header)
         try:
-            async with lag_marked(self._recorder):
+            async with record_kit_stalls(self._recorder):
                 for probe in plan.probes:
                     self._probe_count += 1
                     await self._probe(f"probe-{self._probe_count}", probe)

@@ -69,16 +69,16 @@ def log_event(journal: SessionLog, event: Event) -> None:
     """Keep an event that passed a proxy in the log that the inspector shows."""
     match event.what:
         case Opened(app_id=app_id, avatar_id=avatar_id):
-            journal.opened(SessionRecord(event.connection, "", app_id, avatar_id, time.time()))
+            journal.add_session(SessionRecord(event.connection, "", app_id, avatar_id, time.time()))
             journal.emit(event.lane, event.connection, event.what)
         case Sent(raw, value, answers):
-            if isinstance(value, ConfirmSession) and event.connection in journal.open:
-                journal.open[event.connection].connection_id = value.connection_id
+            if isinstance(value, ConfirmSession) and event.connection in journal.open_sessions:
+                journal.open_sessions[event.connection].connection_id = value.connection_id
             journal.record_sent(event.lane, event.connection, raw, answers)
         case Received(raw):
             journal.record_received(event.lane, event.connection, raw)
-        case Closed() if event.connection in journal.open:
-            journal.closed(event.connection, event.what)
+        case Closed() if event.connection in journal.open_sessions:
+            journal.end_session(event.connection, event.what)
         case _:
             journal.emit(event.lane, event.connection, event.what)
 

@@ -10,13 +10,13 @@ class connect_directly(connect):  # noqa: N801
     """`connect` of websockets, which raises InvalidStatus for a redirect."""
 
     def process_redirect(self, exc: Exception) -> Exception:
-        """Return the error: no redirect is followed."""
+        """Return the error of a redirect, so that it is raised and the redirect is not followed."""
         return exc
 
 
 def redirect_target(error: BaseException) -> str:
-    """Return where an answer to an upgrade redirects to, without secrets; "" if the error is not a
-    redirect."""
+    """Return the address to which the answer to a WebSocket upgrade redirects, and to which we do not
+    connect, without secrets; "" if the error is not a redirect."""
     if not isinstance(error, InvalidStatus) or error.response.status_code // 100 != 3:
         return ""
     return shown_url(error.response.headers.get("Location", ""))

@@ -14,11 +14,11 @@ _GET = "GET"
 
 
 async def search_answer(address: RelayAddress, path: str, recorder: LiveRecorder, client: str) -> bool:
-    """Ask the relay for `path`, search the answer for secrets, and return whether an answer came. A method
-    may stand before the path, as in `POST /api/token`; otherwise it is GET. Other methods send an empty JSON
-    object.
+    """Send an HTTP request to the relay, search the answer for secrets, and return whether an answer came. At
+    most 1 MiB of the body is searched, and all headers.
 
-    The headers are searched, and at most 1 MiB of the body."""
+    `path` may have a method before it, as in `POST /api/token`; without a method the request is a GET. All
+    other methods send an empty JSON object."""
     method, _, path = path.rpartition(" ")
     method = method or _GET
     scheme, netloc, *_ = urlsplit(address.url)

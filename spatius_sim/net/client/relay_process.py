@@ -22,6 +22,7 @@ class RelayProcess:
     All output is read, so that the relay never blocks while it writes. The last lines are kept."""
 
     def __init__(self, command: str, environment: Mapping[str, str]) -> None:
+        """Prepare to run the relay by `command`, with these environment variables; `start` runs it."""
         self.command, self._environment = command, dict(environment)
         self._guarded: GuardedProcess | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -29,7 +30,8 @@ class RelayProcess:
         self.read_bytes = 0
 
     async def start(self) -> None:
-        """Start the relay, unless it runs already. Raises UsageError if the system cannot start it."""
+        """Start the relay's process, unless it runs already. Raises UsageError if the system cannot start
+        it."""
         if self._guarded is not None and self._guarded.process.returncode is None:
             return
         await self.stop()
@@ -47,9 +49,11 @@ class RelayProcess:
         self._reading = asyncio.create_task(self._read_output(self._guarded.process))
 
     async def describe_death(self, grace: float = 0.0) -> str:
-        """Return how the relay ended, with its last output; "" if the relay still runs after `grace` seconds.
+        """Return how the relay's process ended, with its last output; "" if the relay still runs after
+        `grace` seconds.
 
-        A caller may notice a closed port before the system reports the end: then it needs `grace`."""
+        A caller may notice a closed port before the system reports that the relay has ended: then the caller
+        passes `grace`."""
         if self._guarded is None:
             return ""
         await self._guarded.wait(grace)
@@ -63,12 +67,14 @@ class RelayProcess:
         return f"{self.command!r} ended with code {code}; its last output: {output}"
 
     def last_output(self) -> str:
-        """Return the relay's last lines, without indented lines: in a stack trace these hide the error."""
+        """Return the last lines that the relay printed, joined by " | ". Indented lines are left out: in a
+        stack trace they hide the error."""
         lines = [line for line in self._last_lines if not line[0].isspace()] or list(self._last_lines)
         return " | ".join(lines[-_LINES_SHOWN:])
 
     async def stop(self) -> None:
-        """Ask the relay to end, and kill it and its children if it does not. Do nothing if none runs."""
+        """Ask the relay's process to end, and kill it and its children if it does not. Do nothing if no relay
+        runs."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return
@@ -78,7 +84,7 @@ class RelayProcess:
             self._reading.cancel()
 
     async def _read_output(self, process: Process) -> None:
-        """Read the output to its end, count its bytes, and keep its last lines."""
+        """Read the output of the relay's process to its end, count its bytes, and keep its last lines."""
         assert process.stdout is not None
         unfinished_line = ""
         while piece := await process.stdout.read(_READ_BYTES):

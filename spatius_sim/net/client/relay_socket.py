@@ -51,14 +51,13 @@ class RelayAddress:
 
     @property
     def url_without_secrets(self) -> str:
-        """The URL with its secrets removed, for messages."""
+        """The URL of the relay with its secrets removed, for messages."""
         return shown_url(self.url)
 
 
 def with_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
-    """Return the address with Spatius credentials in the headers and in the query.
-
-    A Motion Server looks for credentials in these two places."""
+    """Return the relay's address with Spatius credentials of the client added to the headers and to the
+    query: the two places in which a Motion Server looks for credentials."""
     headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
     separator = "&" if "?" in address.url else "?"
     url = f"{address.url}{separator}{urlencode({'appId': app_id, 'sessionKey': token})}"
@@ -72,8 +71,10 @@ async def dial_websocket(
     on_end: Callable[[int], None],
 ) -> "RelaySocket":
     """Connect a client to a relay by WebSocket. `on_frame` is called with each frame that the relay sends,
-    and `on_end` once with the close code. If the address is `narrow`, the socket has small buffers. Raises
-    UnreachableError if the relay does not accept the connection within `seconds`, or redirects."""
+    and `on_end` once with the close code. A `narrow` address gets a socket with small buffers.
+
+    Raises UnreachableError if the relay does not accept the connection within `seconds`, or redirects the
+    client."""
     try:
         connection = await connect_directly(
             address.url,
@@ -96,7 +97,7 @@ async def dial_websocket(
 
 
 class RelaySocket:
-    """An open WebSocket to a relay. It listens until it is closed or stopped."""
+    """An open WebSocket to a relay. It receives frames until it is closed or stopped."""
 
     def __init__(
         self,
@@ -105,8 +106,8 @@ class RelaySocket:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> None:
-        """Begin to listen to the relay. `on_frame` is called with each frame, and `on_end` once with the
-        close code."""
+        """Begin to receive the relay's frames. `on_frame` is called with each frame, and `on_end` once with
+        the close code."""
         self._connection, self._address = connection, address
         self._on_frame, self._on_end = on_frame, on_end
         self._reading = asyncio.Event()
@@ -115,14 +116,14 @@ class RelaySocket:
 
     @property
     def answer_headers(self) -> str:
-        """The headers of the relay's answer to the upgrade, one in each line."""
+        """The headers of the relay's answer to the WebSocket upgrade, one in each line."""
         response = self._connection.response
         pairs = response.headers.raw_items() if response is not None else ()
         return "\n".join(f"{name}: {value}" for name, value in pairs)
 
     async def send(self, frame: Frame) -> None:
-        """Send a frame; nothing happens on a connection that is over. Raises UnreachableError if the relay
-        takes nothing for SEND_SECONDS."""
+        """Send a frame to the relay; do nothing if the connection is closed. Raises UnreachableError if the
+        relay reads nothing for SEND_SECONDS."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._connection.send(frame)
@@ -135,33 +136,34 @@ class RelaySocket:
             raise UnreachableError(fault) from None
 
     def break_protocol(self) -> None:
-        """Send bytes that are no WebSocket frame."""
+        """Send the relay bytes that are no WebSocket frame."""
         self._connection.transport.write(_BROKEN_FRAME)
 
     def pause(self) -> None:
-        """Leave unread what comes from now on."""
+        """Leave the relay's frames unread from now on."""
         self._reading.clear()
 
     def resume(self) -> None:
-        """Read again, first the frames that arrived meanwhile."""
+        """Read the relay's frames again, first those that arrived during the pause."""
         self._reading.set()
 
     async def close(self) -> None:
-        """Close by the closing handshake, by force if the relay does not answer in time."""
+        """Close the WebSocket by the closing handshake, or by force if the relay does not answer in time."""
         await self._connection.close()
 
     def abort(self) -> None:
-        """Cut the TCP connection."""
+        """Cut the TCP connection to the relay."""
         self._connection.transport.abort()
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening to the relay."""
         self._listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._listening
 
     async def _listen(self) -> None:
-        """Give each frame to `on_frame`, until the connection is over."""
+        """Give each frame of the relay to `on_frame` until the WebSocket is closed, and then its close code
+        to `on_end`."""
         with contextlib.suppress(ConnectionClosed):
             async for frame in self._connection:
                 await self._reading.wait()
@@ -170,20 +172,20 @@ class RelaySocket:
 
 
 async def _connect_with_small_buffers(url: str) -> socket.socket:
-    """Open a TCP connection to the URL's host that buffers little."""
+    """Return a TCP socket that is connected to the relay's host, and that buffers little data."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     loop = asyncio.get_running_loop()
-    family, kind, number, _, address = (
+    family, kind, protocol_number, _, address = (
         await loop.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     )[0]
-    link = socket.socket(family, kind, number)
+    tcp_socket = socket.socket(family, kind, protocol_number)
     try:
-        link.setblocking(False)
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _NARROW_SEGMENT)
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BUFFER)
-        await loop.sock_connect(link, address)
+        tcp_socket.setblocking(False)
+        tcp_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _NARROW_SEGMENT)
+        tcp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BUFFER)
+        await loop.sock_connect(tcp_socket, address)
     except BaseException:
-        link.close()
+        tcp_socket.close()
         raise
-    return link
+    return tcp_socket

@@ -19,7 +19,8 @@ _TIMEOUT_SECONDS = 10.0
 
 
 async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> HttpAnswer:
-    """Ask the Console API for a token that expires at `expire_at` (unix seconds), and return the answer.
+    """Ask the Console API for a session token, as a Server SDK does, and return the answer. The token shall
+    expire at `expire_at` (unix seconds).
 
     If `api_key` is "", no X-Api-Key is sent. Raises UnreachableError if no answer comes."""
     headers = {"X-Api-Key": api_key} if api_key else {}
@@ -38,7 +39,7 @@ async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> 
 
 
 class UpstreamClient:
-    """One session with a Motion Server, open inside `async with`.
+    """One session of our small Server SDK with a Motion Server, open inside `async with`.
 
     If `token` is None, the session asks for a token that expires at `expire_at` (unix seconds). The
     credentials go into headers or, if `token_in_query`, into the query. Opening raises UpgradeRefusedError if
@@ -56,8 +57,8 @@ class UpstreamClient:
         token: str | None = None,
         token_in_query: bool = False,
     ) -> None:
-        """Keep the addresses and the credentials; `async with` connects. `expire_at` (unix seconds) is used
-        only if no `token` is given, so that a token must be requested."""
+        """Keep the addresses of a Motion Server and the credentials; `async with` connects. `expire_at` (unix
+        seconds) is used only if no `token` is given, so that a token must be requested."""
         self._console = console_endpoint.rstrip("/")
         self._ingress = ingress_endpoint.rstrip("/")
         self._api_key, self._app_id, self._avatar_id = api_key, app_id, avatar_id
@@ -66,7 +67,7 @@ class UpstreamClient:
         self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> Self:
-        """Get a token if none was given, and open the WebSocket."""
+        """Ask for a session token if no token was given, and open the WebSocket to Motion Server."""
         token = await self._fetch_token() if self._session_token is None else self._session_token
         headers = {"X-App-ID": self._app_id, "X-Session-Key": token}
         credentials = {"appId": self._app_id, "sessionKey": token}
@@ -93,11 +94,11 @@ class UpstreamClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the session's WebSocket."""
+        """Close the WebSocket of this session with Motion Server."""
         await self.close()
 
     async def send(self, raw: str | bytes) -> None:
-        """Send one envelope, or do nothing if the connection is closed."""
+        """Send one message to Motion Server, or do nothing if the connection is closed."""
         if self._socket is not None:
             try:
                 await self._socket.send(raw)
@@ -105,12 +106,12 @@ class UpstreamClient:
                 return
 
     async def close(self) -> None:
-        """Close the session, if it is open."""
+        """Close the session with Motion Server, if it is open."""
         if self._socket is not None:
             await self._socket.close()
 
     async def frames(self) -> AsyncIterator[str | bytes]:
-        """Yield the frames that the server sends, until either side closes the connection."""
+        """Yield the frames that Motion Server sends, until either side closes the connection."""
         if self._socket is not None:
             try:
                 async for frame in self._socket:
@@ -124,7 +125,8 @@ class UpstreamClient:
         return (self._socket.close_code if self._socket else None) or ABNORMAL_CLOSE
 
     async def _fetch_token(self) -> str:
-        """Ask for a session token, and return it. Raises UnreachableError if none is issued."""
+        """Ask the Console API for a session token, and return the token. Raises UnreachableError if it issues
+        no token."""
         answer = await ask_for_token(self._console, self._api_key, self._expire_at)
         if answer.status != 200:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")

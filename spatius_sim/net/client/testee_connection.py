@@ -27,13 +27,15 @@ class TesteeError(SpatiusSimError):
 
 
 class Testee(Protocol):
-    """Something that answers each line of ours with one line."""
+    """A connection to a testee (a client under test), which answers each line of ours with one line."""
 
     async def open(self, seconds: float) -> None:
-        """Start the testee, or wait until it connects. Raises UnreachableError after `seconds`."""
+        """Start the testee, or wait until it connects. Raises UnreachableError if this fails within
+        `seconds`."""
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Send a line and return the answer. Raises TesteeError if none comes within `seconds`."""
+        """Send a line to the testee and return its answer. Raises TesteeError if no answer comes within
+        `seconds`."""
 
     def last_output(self) -> str:
         """Return the testee's last output, for people to read."""
@@ -46,9 +48,11 @@ class Testee(Protocol):
 
 
 class StdioTestee:
-    """Reaches a command that reads requests on its standard input and answers on its standard output."""
+    """Reaches a testee that is a command: it reads requests on its standard input and answers on its standard
+    output."""
 
     def __init__(self, command: str) -> None:
+        """Keep the testee's command; `open` starts it."""
         self._command = command
         self._guarded: GuardedProcess | None = None
         self._last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
@@ -56,7 +60,8 @@ class StdioTestee:
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self, seconds: float) -> None:
-        """Start the command. Raises UnreachableError if it cannot be started."""
+        """Start the testee's command. Raises UnreachableError if the command is empty or cannot be
+        started."""
         try:
             words = shlex.split(self._command)
             if not words:
@@ -69,9 +74,10 @@ class StdioTestee:
         self._listening = asyncio.create_task(self._listen(self._guarded.process))
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Write a line to the command and return the line that it answers.
+        """Write a line to the testee's command and return the line that it answers.
 
-        Raises TesteeError if the command ends, or answers nothing within `seconds`, or too much."""
+        Raises TesteeError if the command ends, answers nothing within `seconds`, or writes more than 16 MiB
+        without an end of line."""
         assert self._guarded is not None
         process = self._guarded.process
         assert process.stdin is not None
@@ -102,15 +108,16 @@ class StdioTestee:
         return answer
 
     def last_output(self) -> str:
-        """Return the last lines of the command's stdout and stderr."""
+        """Return the last lines that the testee wrote to its stdout and stderr."""
         return "\n".join(self._last_lines)
 
     def last_errors(self) -> str:
-        """Return the last lines of the command's stderr."""
+        """Return the last lines that the testee wrote to its stderr."""
         return "\n".join(self._last_errors)
 
     async def close(self) -> None:
-        """Close the command's stdin, wait a second, and kill the command and all its children."""
+        """Close the stdin of the testee's command, wait a second for its end, and kill the command and all
+        its children. Do nothing if no command runs."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return
@@ -123,7 +130,7 @@ class StdioTestee:
                 await self._read_out(guarded.process)
 
     async def _read_out(self, process: Process) -> None:
-        """Read stdout and stderr to their ends, so that both pipes are closed."""
+        """Read the testee's stdout and stderr to their ends, so that both pipes are closed."""
         assert process.stdout is not None
         assert self._listening is not None
         await process.stdout.read()
@@ -131,7 +138,7 @@ class StdioTestee:
         await asyncio.sleep(0)
 
     async def _listen(self, process: Process) -> None:
-        """Keep the last lines that the command writes to stderr, until it is closed."""
+        """Keep the last lines that the testee writes to its stderr, until the stderr is closed."""
         assert process.stderr is not None
         with suppress(ValueError):
             async for line in process.stderr:
@@ -140,10 +147,10 @@ class StdioTestee:
 
 
 class SocketTestee:
-    """Listens on a WebSocket address for testees that connect, and talks to one at a time."""
+    """Listens on a WebSocket address for testees that connect, and talks to one testee at a time."""
 
     def __init__(self, url: str) -> None:
-        """Prepare to listen at `url` for a client under test."""
+        """Prepare to listen at `url` for a testee; `listen` begins."""
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", 80 if parts.port is None else parts.port
         self._server: Server | None = None
@@ -152,7 +159,7 @@ class SocketTestee:
         self._last_message = ""
 
     async def listen(self) -> int:
-        """Listen at the address, if not yet done, and return the port.
+        """Listen for testees at the address, unless that is done already, and return the port.
 
         Raises UsageError if the kit cannot listen there."""
         if self._server is None:
@@ -164,7 +171,8 @@ class SocketTestee:
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def open(self, seconds: float) -> None:
-        """Listen, and wait until a testee connects. Raises UnreachableError if none does within `seconds`."""
+        """Listen, and wait until a testee connects. Raises UnreachableError if no testee connects within
+        `seconds`."""
         port = await self.listen()
         try:
             self._socket = await asyncio.wait_for(self._connected.get(), seconds)
@@ -173,7 +181,8 @@ class SocketTestee:
             raise UnreachableError(f"no client connected to {place} within {seconds:g} s") from None
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Send a line and return the answer. Raises TesteeError if none comes within `seconds`."""
+        """Send a line to the testee by WebSocket and return its answer. Raises TesteeError if no answer comes
+        within `seconds`, or if the connection is closed."""
         assert self._socket is not None
         try:
             await self._socket.send(line)
@@ -190,23 +199,23 @@ class SocketTestee:
         return self._last_message
 
     def last_errors(self) -> str:
-        """Return "": a client at the other end of a connection writes its stderr elsewhere."""
+        """Return "": a testee at the other end of a WebSocket writes its stderr elsewhere."""
         return ""
 
     async def close(self) -> None:
-        """Close the testee's connection, and keep listening."""
+        """Close the connection to the testee, and keep listening for the next testee."""
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
 
     async def stop(self) -> None:
-        """Stop listening for the client under test, and free the address."""
+        """Stop listening for testees, and free the address."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
             self._server = None
 
     async def _accept(self, socket: ServerConnection) -> None:
-        """Hand a new connection to `open`, and keep it until it is closed."""
+        """Hand the WebSocket of a new testee to `open`, and keep the WebSocket until it is closed."""
         await self._connected.put(socket)
         await socket.wait_closed()

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from spatius_sim.net.free_ports import LOOPBACK, name_in_urls, port_fault
+from spatius_sim.net.free_ports import LOOPBACK, explain_port_error, name_in_urls
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import Head
 from spatius_sim.net.proxy.name_lookup import NameLookup
@@ -158,7 +158,7 @@ class RecordingProxy:
         try:
             self._server = await loop.create_server(self._accept, self.host, self.port)
         except OSError as error:
-            raise port_fault(error, self.port, self.host) from error
+            raise explain_port_error(error, self.port, self.host) from error
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

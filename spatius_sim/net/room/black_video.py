@@ -10,6 +10,9 @@ WIDTH, HEIGHT = 320, 240
 _FRAMES = KEYFRAMES_PER_SECOND
 """Frames from one key frame to the next: a second of them."""
 
+_BLACK_LEVELS = (16, 128, 128)
+"""Black, as brightness and the two colour values of YUV."""
+
 _CODECS = {Container.H264_SEI: "libx264", Container.VP8: "libvpx"}
 _OPTIONS = {
     Container.H264_SEI: {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"},
@@ -19,7 +22,7 @@ _OPTIONS = {
 
 @lru_cache(maxsize=len(Container))
 def black_frames(container: Container) -> tuple[bytes, ...]:
-    """Return a second of encoded black frames; only the first is a key frame. H.264 comes as Annex B,
+    """Return a second of encoded black video frames; only the first is a key frame. H.264 comes as Annex B,
     without the encoder's signature. Raises ImportError if PyAV is not installed."""
     import av
 
@@ -28,7 +31,7 @@ def black_frames(container: Container) -> tuple[bytes, ...]:
     codec.framerate, codec.gop_size = KEYFRAMES_PER_SECOND, _FRAMES
     codec.options = _OPTIONS[container]
     frame: Any = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
-    for plane, level in zip(frame.planes, (16, 128, 128), strict=True):
+    for plane, level in zip(frame.planes, _BLACK_LEVELS, strict=True):
         plane.update(bytes([level]) * plane.buffer_size)
     packets: list[bytes] = []
     for number in range(_FRAMES):

@@ -43,9 +43,11 @@ async def dial_room(
     *,
     streams: bool,
 ) -> "RoomConnection":
-    """Join the room as a client, and wait until somebody else is there: the relay. `on_frame` is called with
-    each frame that comes, `on_end` once with a close code. Raises UnreachableError, without any
-    credential."""
+    """Join a LiveKit room as a client, wait until a relay is there (anybody but the kit), and return the data
+    connection. `on_frame` is called with each frame that comes, `on_end` once with a close code.
+
+    Raises UnreachableError, without any credential, if the room cannot be joined or no relay comes within
+    `seconds`."""
     hide_tokens_in_log()
     room, identity = rtc.Room(), f"{CLIENTS}{next(_NUMBERS)}"
     grant = RoomGrant(room_name, identity)
@@ -69,8 +71,8 @@ async def dial_room(
 
 
 class RoomConnection:
-    """A client in a room. What others than the kit's clients send there comes from the relay; if it leaves,
-    the connection is over."""
+    """The data connection of a client in a LiveKit room. Whatever others than the kit's clients send there
+    comes from the relay; if the relay leaves, the connection is over."""
 
     answer_headers = ""
 
@@ -82,28 +84,28 @@ class RoomConnection:
         *,
         streams: bool,
     ) -> None:
-        """Begin a client's connection to a relay in a LiveKit room. `on_frame` is called with each frame of
-        the relay, and `on_end` once with the close code."""
+        """Begin a client's data connection to a relay in a LiveKit room. `on_frame` is called with each frame
+        of the relay, and `on_end` once with the close code."""
         self._room, self._streams = room, streams
         self._on_frame, self._on_end = on_frame, on_end
         self._over = False
         self._reading = asyncio.Event()
         self._reading.set()
         self._arrived: asyncio.Queue[Frame | Any] = asyncio.Queue()
-        room.on("data_received", self._take_packet)
-        room.on("participant_disconnected", self._note_left)
+        room.on("data_received", self._queue_packet)
+        room.on("participant_disconnected", self._on_participant_left)
         room.on("disconnected", lambda *_: self._finish(ABNORMAL_CLOSE))
-        room.register_byte_stream_handler(TOPIC, self._take_stream)
+        room.register_byte_stream_handler(TOPIC, self._queue_stream)
         self._handing_over = asyncio.create_task(self._hand_over())
 
     @property
     def relays(self) -> list[str]:
-        """The participants that are no clients of the kit."""
+        """The identities of all participants of the room that are no clients of the kit."""
         return [name for name in self._room.remote_participants if not name.startswith(CLIENTS)]
 
     async def send(self, frame: Frame) -> None:
-        """Send a frame; nothing happens on a connection that is over, or with a frame that no data packet can
-        hold."""
+        """Send a frame to the relay as a data packet, or as a byte stream if `streams`. Do nothing if the
+        connection is over, or if the frame is too large for a data packet."""
         raw = frame.encode() if isinstance(frame, str) else frame
         with contextlib.suppress(Exception):  # The library has no class of its own for a room that is gone.
             if not self._streams:
@@ -117,46 +119,49 @@ class RoomConnection:
             await writer.aclose()
 
     def break_protocol(self) -> None:
-        """Do nothing: what is no packet cannot be sent in a room."""
+        """Do nothing: only whole data packets can be sent in a LiveKit room."""
 
     def pause(self) -> None:
-        """Leave unread what comes from now on."""
+        """Leave the relay's frames in the room unread from now on."""
         self._reading.clear()
 
     def resume(self) -> None:
-        """Read again, first the frames that arrived meanwhile."""
+        """Read the relay's frames again, first those that arrived during the pause."""
         self._reading.set()
 
     async def close(self) -> None:
-        """Leave the room."""
+        """Leave the LiveKit room; wait at most 3 s for that."""
         self._over = True
         with contextlib.suppress(TimeoutError, Exception):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._room.disconnect()
 
     def abort(self) -> None:
-        """Leave the room without waiting."""
+        """Leave the LiveKit room in a task of its own, without waiting for it."""
         self._over = True
         self._leaving = asyncio.get_running_loop().create_task(self.close())
 
     async def stop(self) -> None:
-        """Leave the room, and listen no more."""
+        """Leave the LiveKit room, and hand over no more frames."""
         await self.close()
         self._handing_over.cancel()
         await asyncio.gather(self._handing_over, return_exceptions=True)
 
-    def _take_packet(self, packet: rtc.DataPacket) -> None:
-        """Take a data packet of the relay; a packet may come before the news that its sender has joined."""
+    def _queue_packet(self, packet: rtc.DataPacket) -> None:
+        """Put a data packet of the relay into the queue of arrived frames. A packet may come before the news
+        that its sender has joined; packets of the kit's own clients are ignored."""
         if packet.participant is None or not packet.participant.identity.startswith(CLIENTS):
-            self._arrived.put_nowait(as_frame(packet.data))
+            self._arrived.put_nowait(frame_of_packet(packet.data))
 
-    def _take_stream(self, reader: Any, identity: str) -> None:
-        """Take a stream of the relay, in the order of the streams' headers."""
+    def _queue_stream(self, reader: Any, identity: str) -> None:
+        """Put a byte stream of the relay into the queue of arrived frames. Streams are queued in the order of
+        their headers."""
         if not identity.startswith(CLIENTS):
             self._arrived.put_nowait(reader)
 
     async def _hand_over(self) -> None:
-        """Hand over what has arrived, one frame after the other."""
+        """Give the frames that have arrived in the room to `on_frame`, one after the other; read byte streams
+        to their ends first."""
         while True:
             frame = await self._arrived.get()
             if not isinstance(frame, str | bytes):
@@ -165,20 +170,22 @@ class RoomConnection:
             if frame is not None:
                 self._on_frame(frame)
 
-    def _note_left(self, participant: Any) -> None:
-        """Note that somebody left; without its relay the connection is over."""
+    def _on_participant_left(self, participant: Any) -> None:
+        """End the data connection if the last relay has left the room."""
         if not participant.identity.startswith(CLIENTS) and not self.relays:
             self._finish(NORMAL_CLOSE)
 
     def _finish(self, code: int) -> None:
-        """Say once that the connection is over, unless we left ourselves."""
+        """Call `on_end` once with the close code, because the data connection is over; not if the kit itself
+        left the room."""
         if not self._over:
             self._over = True
             self._on_end(code)
 
 
-def as_frame(raw: bytes) -> Frame:
-    """Return a text frame for bytes that are JSON, and a binary frame for any others."""
+def frame_of_packet(raw: bytes) -> Frame:
+    """Return the bytes of a data packet as a text frame if they are JSON, and as a binary frame if they are
+    not."""
     if raw[:1] not in (b"{", b"["):
         return raw
     try:
@@ -190,7 +197,8 @@ def as_frame(raw: bytes) -> Frame:
 
 
 async def _read_stream(reader: Any) -> Frame | None:
-    """Return the frame that a stream holds; None if it is cut off or too large."""
+    """Read a byte stream of a LiveKit room to its end, and return its frame; None if the stream breaks off or
+    is too large."""
     raw = bytearray()
     try:
         async for chunk in reader:
@@ -200,4 +208,4 @@ async def _read_stream(reader: Any) -> Frame | None:
                 return None
     except Exception:  # A stream that its sender breaks off is no message.
         return None
-    return as_frame(bytes(raw))
+    return frame_of_packet(bytes(raw))

@@ -7,10 +7,10 @@ _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 
 class _HideTokens(logging.Filter):
-    """Replaces tokens in every record."""
+    """Replaces tokens in every record of a log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Replace the tokens in a record, and let it pass."""
+        """Replace the tokens in a log record, and let the record pass."""
         record.msg, record.args = _TOKEN.sub("***", record.getMessage()), ()
         return True
 
@@ -19,5 +19,5 @@ _FILTER = _HideTokens()
 
 
 def hide_tokens_in_log() -> None:
-    """From now on show no token in the log of LiveKit's library."""
+    """Hide tokens in the log of LiveKit's library from now on."""
     logging.getLogger("livekit").addFilter(_FILTER)

@@ -54,10 +54,10 @@ Trouble = Callable[[str], None]
 
 
 def publisher_factory(container: Container, on_trouble: Trouble) -> NewPublisher:
-    """Return a function that makes publishers, whose video has this container of motion."""
+    """Return a function that makes room publishers, whose video carries motion in this container."""
 
     def make(egress: LiveKitEgress, sample_rate: int, on_lost: Callable[[], None]) -> EgressPublisher:
-        """Return a publisher for one session."""
+        """Return a room publisher for one session."""
         return LiveKitPublisher(egress, sample_rate, on_lost, container=container, on_trouble=on_trouble)
 
     return make
@@ -76,7 +76,8 @@ class LiveKitPublisher:
         container: Container = Container.H264_SEI,
         on_trouble: Trouble,
     ) -> None:
-        """Begin to publish the playback of one session; `egress` names the room and holds its token."""
+        """Prepare to publish the playback of one session in a LiveKit room; `egress` names the room and holds
+        its token. `join` begins."""
         self._egress, self._container = egress, container
         self._on_lost, self._on_trouble = on_lost, on_trouble
         hide_tokens_in_log()
@@ -94,14 +95,15 @@ class LiveKitPublisher:
         self._leaving = False
         self._clock_start = time.monotonic()
         self._last_us = 0
-        self._told_of_refusal = False
+        self._refusal_reported = False
 
     async def join(self) -> EgressFault | None:
-        """Join the room, and publish both tracks. Return None, or why that is impossible."""
+        """Join the LiveKit room, and publish a video track and a sound track. Return None, or the fault that
+        makes this impossible."""
         try:
             async with asyncio.timeout(JOIN_SECONDS):
                 await self._room.connect(
-                    self._egress.url, self._token(), rtc.RoomOptions(auto_subscribe=False)
+                    self._egress.url, self._room_token(), rtc.RoomOptions(auto_subscribe=False)
                 )
         except rtc.ConnectError as error:
             await self.leave()
@@ -118,14 +120,15 @@ class LiveKitPublisher:
         except (PublishTrackError, TimeoutError):
             await self.leave()
             return EgressFault(UNAUTHENTICATED, "unauthorized: the livekit token gives no right to publish")
-        self._room.on("disconnected", self._disconnected)
-        self._start(self._set_attributes())
-        self._start(self._publish())
-        self._start(self._tell())
+        self._room.on("disconnected", self._on_room_gone)
+        self._start_task(self._set_attributes())
+        self._start_task(self._publish_outputs())
+        self._start_task(self._send_agent_rpcs())
         return None
 
     def play(self, outputs: Sequence[RoomOutput]) -> None:
-        """Publish this now, in order. What an interrupt cuts off is not heard any more."""
+        """Queue these outputs, to be published in the room in their order. If the queue is full, its oldest
+        output is dropped. After an interrupt, sound that still waits is not heard any more."""
         for output in outputs:
             if isinstance(output, TellFinished) and output.interrupted:
                 self._sound.clear_queue()
@@ -134,7 +137,7 @@ class LiveKitPublisher:
             self._waiting.put_nowait(output)
 
     async def leave(self) -> None:
-        """Leave the room. May be called twice."""
+        """Leave the LiveKit room, and stop all tasks of the publisher. May be called twice."""
         if self._leaving:
             return
         self._leaving = True
@@ -147,8 +150,8 @@ class LiveKitPublisher:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._room.disconnect()
 
-    def _token(self) -> str:
-        """Return the token of the egress, or one that is made from its key and secret."""
+    def _room_token(self) -> str:
+        """Return the LiveKit token of the egress, or make a token from the egress's key and secret."""
         egress = self._egress
         if egress.api_token:
             return egress.api_token
@@ -156,7 +159,7 @@ class LiveKitPublisher:
         return make_livekit_token(egress.api_key, egress.api_secret, grant, time.time())
 
     async def _publish_tracks(self) -> None:
-        """Publish one video track and one audio track."""
+        """Publish one video track and one sound track in the LiveKit room."""
         video = rtc.LocalVideoTrack.create_video_track("avatar-motion", self._video)
         sound = rtc.LocalAudioTrack.create_audio_track("avatar-sound", self._sound)
         codec = rtc.VideoCodec.H264 if self._container is Container.H264_SEI else rtc.VideoCodec.VP8
@@ -171,19 +174,20 @@ class LiveKitPublisher:
         await self._room.local_participant.publish_track(sound, microphone)
 
     async def _set_attributes(self) -> None:
-        """Show the extra attributes. The plugin's token holds those that matter, but gives no right to change
-        them, so a refusal says nothing."""
+        """Set the extra attributes of the egress on the participant in the room. Ignore a refusal: the
+        plugin's token already holds the attributes that matter, but gives no right to change them."""
         with suppress(TimeoutError, Exception):
             async with asyncio.timeout(PUBLISH_SECONDS):
                 await self._room.local_participant.set_attributes(dict(self._egress.extra_attributes))
 
-    async def _publish(self) -> None:
-        """Publish what is played, one output after the other."""
+    async def _publish_outputs(self) -> None:
+        """Publish the queued outputs of the playback in the LiveKit room, one after the other, until an
+        output leaves the room. An RPC to the agent is dropped if too many wait."""
         while True:
             output = await self._waiting.get()
             match output:
                 case ShowPacket(packet):
-                    self._show(packet)
+                    self._send_video_frame(packet)
                 case PlaySound(pcm):
                     await self._play_sound(pcm)
                 case LeaveRoom():
@@ -194,48 +198,50 @@ class LiveKitPublisher:
                     if rpc is not None and not self._agent_rpcs.full():
                         self._agent_rpcs.put_nowait(rpc)
 
-    def _show(self, packet: bytes) -> None:
-        """Send the next black frame, with this packet in it; a key frame if somebody asks for one."""
+    def _send_video_frame(self, packet: bytes) -> None:
+        """Send the next frame of black video with this packet of motion in it. Send a key frame if a viewer
+        in the room asked for one."""
         if self._video.take_feedback().keyframe_requested:
             self._next_frame = 0
         is_key = self._next_frame == 0
         frame = put_packet(self._container, self._frames[self._next_frame], packet)
         self._next_frame = (self._next_frame + 1) % len(self._frames)
-        kinds = rtc.EncodedFrameType
+        frame_types = rtc.EncodedFrameType
         accepted = self._video.capture_frame(
             rtc.EncodedVideoFrame(
                 frame,
                 WIDTH,
                 HEIGHT,
                 rtc.VideoCodec.H264 if self._container is Container.H264_SEI else rtc.VideoCodec.VP8,
-                kinds.ENCODED_FRAME_KEY if is_key else kinds.ENCODED_FRAME_DELTA,
+                frame_types.ENCODED_FRAME_KEY if is_key else frame_types.ENCODED_FRAME_DELTA,
                 self._next_timestamp(),
             )
         )
-        if not accepted and not self._told_of_refusal:
-            self._told_of_refusal = True
+        if not accepted and not self._refusal_reported:
+            self._refusal_reported = True
             self._on_trouble("WebRTC did not take a frame of video: motion is missing in the room")
 
     def _next_timestamp(self) -> int:
-        """Return the time of the next frame in microseconds. WebRTC drops a frame of the same millisecond as
-        the frame before it, so late frames that come together are set apart."""
-        now = int((time.monotonic() - self._clock_start) * _MICROSECONDS)
-        self._last_us = max(now, self._last_us + _MIN_FRAME_US)
+        """Return the time of the next video frame in microseconds. WebRTC drops a frame of the same
+        millisecond as the frame before it, so frames that come together get times 20 ms apart."""
+        now_us = int((time.monotonic() - self._clock_start) * _MICROSECONDS)
+        self._last_us = max(now_us, self._last_us + _MIN_FRAME_US)
         return self._last_us
 
     async def _play_sound(self, pcm: bytes) -> None:
-        """Play a piece of PCM in the room, resampled to the rate of the room if that differs. Half a sample
-        at the end is dropped."""
+        """Play a piece of PCM in the LiveKit room, resampled to the rate of the room if that differs. Half a
+        sample at the end is dropped."""
         if len(pcm) % BYTES_PER_SAMPLE:
             pcm = pcm[:-1]
         samples = len(pcm) // BYTES_PER_SAMPLE
         frame = rtc.AudioFrame(pcm, self._sample_rate, 1, samples)
         frames = [frame] if self._resampler is None else self._resampler.push(frame)
-        for ready in frames:
-            await self._sound.capture_frame(ready)
+        for resampled in frames:
+            await self._sound.capture_frame(resampled)
 
-    async def _tell(self) -> None:
-        """Tell the agent about the playback, one RPC after the other."""
+    async def _send_agent_rpcs(self) -> None:
+        """Send the queued RPCs about the playback to the agent in the room, one after the other; drop them if
+        there is no agent. If the agent does not answer, say so by `on_trouble`."""
         while True:
             method, payload = await self._agent_rpcs.get()
             if not self._agent:
@@ -252,11 +258,11 @@ class LiveKitPublisher:
             except rtc.RpcError as error:
                 self._on_trouble(f"the agent {self._agent!r} took no {method}: RPC error {error.code}")
 
-    def _disconnected(self, *_: Any) -> None:
-        """Say that the room is gone, unless we leave ourselves."""
+    def _on_room_gone(self, *_: Any) -> None:
+        """Call `on_lost`, because the room is gone; not if the publisher itself leaves."""
         if not self._leaving:
             self._on_lost()
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        """Start a task that lives until the publisher leaves."""
-        self._tasks.append(asyncio.get_running_loop().create_task(work))
+    def _start_task(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Start a task that runs until the publisher leaves the room."""
+        self._tasks.append(asyncio.get_running_loop().create_task(coroutine))

@@ -56,23 +56,27 @@ class LiveRoomWatch:
         secret: str,
         publisher: Callable[[], str] | None = None,
     ) -> None:
-        """Prepare to watch; no room is watched yet. `sink` records what is seen and heard."""
+        """Prepare to watch LiveKit rooms; no room is watched yet. `sink` records what is seen and heard in a
+        room."""
         hide_tokens_in_log()
         self._publisher = publisher
         self._sink, self._key, self._secret = sink, key, secret
         self._name, self._room_name, self._url = "", "", ""
-        self._first = ""
-        self._late: VideoViewer | None = None
+        self._first_publisher = ""
+        self._late_viewer: VideoViewer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def watching(self, name: str, egress: LiveKitEgress) -> AsyncIterator[None]:
-        """Watch the room of this egress while the context is open; events belong to session `name`. Raises
-        UnreachableError if the room cannot be joined."""
+        """Watch the LiveKit room of this egress, as agent and as viewer, while the context is open. Events
+        belong to the session `name`. Raises UnreachableError if the room cannot be joined."""
         self._name, self._room_name, self._url = name, egress.room_name, egress.url
-        self._first = ""
-        agent, viewer = rtc.Room(), VideoViewer(self._frame_came, self._frames_lost, self._is_watched)
-        self._listen_to(agent)
+        self._first_publisher = ""
+        agent, viewer = (
+            rtc.Room(),
+            VideoViewer(self._record_packets, self._record_video_loss, self._is_watched),
+        )
+        self._record_room_of(agent)
         try:
             try:
                 await agent.connect(egress.url, self._token(AGENT))
@@ -82,133 +86,140 @@ class LiveRoomWatch:
                     f"the room at {egress.url} cannot be joined: look at key and secret"
                 ) from None
             for method in (PLAYBACK_STARTED, PLAYBACK_FINISHED):
-                agent.local_participant.register_rpc_method(method, self._rpc_came(method))
+                agent.local_participant.register_rpc_method(method, self._rpc_handler(method))
             await viewer.join(egress.url, self._token(VIEWER))
             yield
             await viewer.look_for_losses()
         finally:
             for task in list(self._tasks):
                 task.cancel()
-            for watching in (viewer, self._late):
-                if watching is not None:
-                    await watching.leave()
-            self._late = None
+            for video_viewer in (viewer, self._late_viewer):
+                if video_viewer is not None:
+                    await video_viewer.leave()
+            self._late_viewer = None
             await agent.disconnect()
 
     async def join_late(self) -> None:
-        """Let another viewer join now."""
-        seen = False
+        """Let a second viewer join the watched room now, and record the first key frame that this viewer
+        sees."""
+        key_frame_seen = False
 
-        def look(container: Container, frame: bytes) -> None:
-            """Record the first key frame."""
-            nonlocal seen
-            if not seen and is_key_frame(container, frame):
-                seen = True
-                self._emit(KeyFrameSeen(LATE_VIEWER))
+        def record_first_key_frame(container: Container, frame: bytes) -> None:
+            """Record the first key frame that the late viewer sees."""
+            nonlocal key_frame_seen
+            if not key_frame_seen and is_key_frame(container, frame):
+                key_frame_seen = True
+                self._record(KeyFrameSeen(LATE_VIEWER))
 
-        self._late = VideoViewer(look, is_watched=self._is_watched)
-        self._emit(ViewerJoined(LATE_VIEWER))
-        await self._late.join(self._url, self._token(LATE_VIEWER))
+        self._late_viewer = VideoViewer(record_first_key_frame, is_watched=self._is_watched)
+        self._record(ViewerJoined(LATE_VIEWER))
+        await self._late_viewer.join(self._url, self._token(LATE_VIEWER))
 
     def _is_watched(self, identity: str) -> bool:
-        """Whether this participant is the one to watch: if nobody is named, the first that joins. All others
-        are strangers."""
+        """Return whether this participant of the room is the publisher to watch: the one that `publisher`
+        names or, without `publisher`, the first stranger that joined."""
         if self._publisher is not None:
             return bool(identity) and identity == self._publisher()
-        if not self._first and identity and identity not in _OURS:
-            self._first = identity
-        return bool(identity) and identity == self._first
+        if not self._first_publisher and identity and identity not in _OURS:
+            self._first_publisher = identity
+        return bool(identity) and identity == self._first_publisher
 
-    def _listen_to(self, agent: rtc.Room) -> None:
-        """Record participants, tracks and sound."""
-        agent.on("participant_connected", lambda who: self._start(self._note_joined(who)))
-        agent.on("participant_disconnected", self._note_left)
-        agent.on("track_published", self._note_track)
-        agent.on("track_subscribed", self._note_sound)
+    def _record_room_of(self, agent: rtc.Room) -> None:
+        """Record what happens in the agent's room: participants that join or leave, tracks, and sound."""
+        agent.on(
+            "participant_connected", lambda participant: self._start_task(self._record_joined(participant))
+        )
+        agent.on("participant_disconnected", self._record_left)
+        agent.on("track_published", self._record_track)
+        agent.on("track_subscribed", self._listen_to_track)
 
-    async def _note_joined(self, who: Any) -> None:
-        """Record that somebody joined, dated back to when he came."""
+    async def _record_joined(self, participant: Any) -> None:
+        """Record that the watched publisher joined the room, after a short wait for its attributes."""
         await asyncio.sleep(_ATTRIBUTES_SECONDS)
-        if not self._is_watched(who.identity):
+        if not self._is_watched(participant.identity):
             return
-        lines = "\n".join(f"{key}={value}" for key, value in who.attributes.items())
-        self._emit(Joined(self._room_name, who.identity, lines))
+        lines = "\n".join(f"{key}={value}" for key, value in participant.attributes.items())
+        self._record(Joined(self._room_name, participant.identity, lines))
 
-    def _note_left(self, who: Any) -> None:
-        """Record that somebody left."""
-        if self._is_watched(who.identity):
-            self._emit(LeftRoom(self._room_name, who.identity))
+    def _record_left(self, participant: Any) -> None:
+        """Record that the watched publisher left the room."""
+        if self._is_watched(participant.identity):
+            self._record(LeftRoom(self._room_name, participant.identity))
 
-    def _note_track(self, publication: Any, who: Any) -> None:
-        """Record a track."""
-        if self._is_watched(who.identity):
-            self._emit(TrackSeen(who.identity, _KINDS.get(publication.source, TrackKind.OTHER)))
+    def _record_track(self, publication: Any, participant: Any) -> None:
+        """Record that the watched publisher published a track in the room."""
+        if self._is_watched(participant.identity):
+            self._record(TrackSeen(participant.identity, _KINDS.get(publication.source, TrackKind.OTHER)))
 
-    def _note_sound(self, track: Any, publication: Any, who: Any) -> None:
-        """Listen to a track of sound."""
-        if self._is_watched(who.identity) and track.kind == rtc.TrackKind.KIND_AUDIO:
-            self._start(self._hear(track, who.identity))
-            self._start(self._watch_losses(track))
+    def _listen_to_track(self, track: Any, publication: Any, participant: Any) -> None:
+        """Start to record the sound of the watched publisher's track, and the packets of it that the network
+        loses. Ignore video."""
+        if self._is_watched(participant.identity) and track.kind == rtc.TrackKind.KIND_AUDIO:
+            self._start_task(self._record_sound(track, participant.identity))
+            self._start_task(self._watch_losses(track))
 
-    async def _hear(self, track: Any, identity: str) -> None:
-        """Record sound, 40 ms at a time."""
+    async def _record_sound(self, track: Any, identity: str) -> None:
+        """Record the sound of a track in the watched room, 40 ms at a time."""
         stream = rtc.AudioStream(track, sample_rate=_HEARD_HZ, num_channels=1)
         pcm = bytearray()
         async for heard in stream:
             pcm += bytes(heard.frame.data)
             while len(pcm) >= 2 * _HEARD_SAMPLES:
-                self._emit(SoundHeard(identity, bytes(pcm[: 2 * _HEARD_SAMPLES]), _HEARD_HZ))
+                self._record(SoundHeard(identity, bytes(pcm[: 2 * _HEARD_SAMPLES]), _HEARD_HZ))
                 del pcm[: 2 * _HEARD_SAMPLES]
 
     async def _watch_losses(self, track: Any) -> None:
-        """Record now and then how many packets of a track of sound the network lost."""
-        known = 0
+        """Record every half second how many packets of a sound track the network has lost, if there are new
+        losses; end when the track is gone."""
+        lost_before = 0
         while True:
             await asyncio.sleep(LOOK_FOR_LOSSES_SECONDS)
             try:
                 stats = await track.get_stats()
             except Exception:  # The track is gone; the library has no class of its own for that.
                 return
-            lost = sum(one.inbound_rtp.received.packets_lost for one in stats)
-            if lost > known:
-                self._emit(MediaLost(TrackKind.MICROPHONE, lost - known))
-            known = max(lost, known)
+            lost = sum(report.inbound_rtp.received.packets_lost for report in stats)
+            if lost > lost_before:
+                self._record(MediaLost(TrackKind.MICROPHONE, lost - lost_before))
+            lost_before = max(lost, lost_before)
 
-    def _frames_lost(self, packets: int) -> None:
-        """Record that the network lost packets of the video."""
-        self._emit(MediaLost(TrackKind.CAMERA, packets))
+    def _record_video_loss(self, packets: int) -> None:
+        """Record that the network lost packets of the video in the watched room."""
+        self._record(MediaLost(TrackKind.CAMERA, packets))
 
-    def _frame_came(self, container: Container, frame: bytes) -> None:
-        """Record the packets of a video frame."""
+    def _record_packets(self, container: Container, frame: bytes) -> None:
+        """Record the packets of motion in a video frame of the watched room. If they cannot be read, record
+        the beginning of the frame instead."""
         try:
             packets = take_packets(container, frame)
         except RemoteProtocolError:
             packets = [frame[:MAX_PAYLOAD]]
         for packet in packets:
-            self._emit(PacketSeen(VIEWER, packet))
+            self._record(PacketSeen(VIEWER, packet))
 
-    def _rpc_came(self, method: str) -> Any:
-        """Return what answers an RPC."""
+    def _rpc_handler(self, method: str) -> Any:
+        """Return the function that answers RPCs of this method in the watched room."""
 
         async def answer(call: Any) -> str:
-            """Record the RPC, unless it comes from a stranger."""
+            """Record an RPC of the watched publisher, and answer "ok". RPCs of other participants are
+            answered, but not recorded."""
             if self._is_watched(call.caller_identity):
-                self._emit(PlaybackTold(call.caller_identity, method, call.payload[:MAX_PAYLOAD]))
+                self._record(PlaybackTold(call.caller_identity, method, call.payload[:MAX_PAYLOAD]))
             return "ok"
 
         return answer
 
     def _token(self, identity: str) -> str:
-        """Return a token for one of us, who publishes nothing."""
+        """Return a LiveKit token for an agent or viewer of ours, who publishes nothing."""
         grant = RoomGrant(self._room_name, identity, can_publish=False)
         return make_livekit_token(self._key, self._secret, grant, time.time())
 
-    def _emit(self, what: Joined | RoomEvent) -> None:
-        """Record an event."""
-        self._sink.emit(Lane.EGRESS, self._name, what)
+    def _record(self, event: Joined | RoomEvent) -> None:
+        """Record an event in the watched room."""
+        self._sink.emit(Lane.EGRESS, self._name, event)
 
-    def _start(self, work: Any) -> None:
-        """Start a task, and keep it until it is done."""
-        task = asyncio.get_running_loop().create_task(work)
+    def _start_task(self, coroutine: Any) -> None:
+        """Start a task of the room watcher, and keep it until it is done."""
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -43,18 +43,20 @@ class _FrameTap:
     over, and lets the decoder wait for nothing."""
 
     def __init__(self, on_frame: OnFrame, is_watched: Callable[[], bool]) -> None:
+        """Prepare to hand encoded video frames to `on_frame`."""
         self._on_frame, self._is_watched = on_frame, is_watched
         self._ended = queue.SimpleQueue[None]()
 
     def put(self, item: Any) -> None:
-        """Take a frame, or None at the end."""
+        """Give an encoded video frame to `on_frame`, if its track is watched, its codec known and its size
+        allowed. None as `item` marks the end."""
         if item is None:
             self._ended.put(None)
         elif self._is_watched() and item[0].name in _CONTAINERS and len(item[1].data) <= MAX_FRAME_BYTES:
             self._on_frame(_CONTAINERS[item[0].name], item[1].data)
 
     def get(self) -> Any:
-        """Wait for the end."""
+        """Let aiortc's decoder wait until the video has ended."""
         return self._ended.get()
 
 
@@ -69,14 +71,14 @@ class VideoViewer:
         on_loss: Callable[[int], None] = lambda packets: None,
         is_watched: Callable[[str], bool] = lambda identity: True,
     ) -> None:
-        """Begin without a connection to the room."""
+        """Prepare a viewer of a room's video, as yet without a connection."""
         self._on_frame, self._on_loss = on_frame, on_loss
         self._is_watched, self._owners = is_watched, dict[str, str]()
         self._lost_packets = 0
         self._http: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._peer.on("track", self._track_came)
+        self._peer.on("track", self._tap_video_track)
         self._tasks: list[asyncio.Task[None]] = []
         self._offers: asyncio.Queue[str] = asyncio.Queue()
         self._candidates: list[str] = []
@@ -85,7 +87,8 @@ class VideoViewer:
         self._joined = asyncio.Event()
 
     async def join(self, url: str, token: str) -> None:
-        """Join the room of this token. Raises UnreachableError, without the token in its text."""
+        """Join the room of this token as a viewer of its video. Raises UnreachableError, without the token in
+        its text, if that fails or takes too long."""
         query = urlencode(
             {"access_token": token, "auto_subscribe": "1", "protocol": _PROTOCOL_VERSION, "sdk": "python"}
         )
@@ -93,15 +96,15 @@ class VideoViewer:
         try:
             async with asyncio.timeout(JOIN_SECONDS):
                 self._socket = await self._http.ws_connect(f"{url.rstrip('/')}/rtc?{query}")
-                work = (self._listen(), self._negotiate(), self._ping(), self._watch_losses())
-                self._tasks = [asyncio.create_task(one) for one in work]
+                coroutines = (self._listen(), self._negotiate(), self._ping(), self._watch_losses())
+                self._tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
                 await self._joined.wait()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             await self.leave()
             raise UnreachableError(f"the viewer cannot join the room: {type(error).__name__}") from None
 
     async def leave(self) -> None:
-        """Leave the room."""
+        """Leave the room, and stop viewing its video."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -112,34 +115,35 @@ class VideoViewer:
             await self._http.close()
 
     async def _watch_losses(self) -> None:
-        """Look now and then how many packets the network lost."""
+        """Check every half second how many packets of the video the network has lost."""
         while True:
             await asyncio.sleep(LOOK_FOR_LOSSES_SECONDS)
             await self.look_for_losses()
 
     async def look_for_losses(self) -> None:
-        """Tell how many packets the network lost since the last look, if it lost any."""
+        """Call `on_loss` with the number of video packets that the network lost since the last call; not if
+        it lost none."""
         lost = 0
         for transceiver in self._peer.getTransceivers():
             if transceiver.kind == "video":
-                found = (await transceiver.receiver.getStats()).values()
-                lost += sum(getattr(one, "packetsLost", 0) for one in found)
+                reports = (await transceiver.receiver.getStats()).values()
+                lost += sum(getattr(report, "packetsLost", 0) for report in reports)
         if lost > self._lost_packets:
             self._on_loss(lost - self._lost_packets)
         self._lost_packets = max(lost, self._lost_packets)
 
-    def _note_tracks(self, participants: Iterable[Any]) -> None:
-        """Note whose the tracks are."""
+    def _note_owners(self, participants: Iterable[Any]) -> None:
+        """Note which participant of the room owns which track."""
         for participant in participants:
             for track in participant.tracks:
                 self._owners[track.sid] = participant.identity
 
     def _is_of_watched(self, track_id: str) -> bool:
-        """Whether a track belongs to whom we watch."""
+        """Return whether a track belongs to a participant whose video is viewed."""
         return self._is_watched(self._owners.get(track_id, ""))
 
-    def _track_came(self, track: Any) -> None:
-        """Take the frames of a video track before they are decoded; leave sound alone."""
+    def _tap_video_track(self, track: Any) -> None:
+        """Take the frames of a new video track before aiortc decodes them; ignore sound tracks."""
         if track.kind != "video":
             return
         for transceiver in self._peer.getTransceivers():
@@ -149,23 +153,25 @@ class VideoViewer:
                 setattr(transceiver.receiver, _DECODER_QUEUE, tap)
 
     async def _listen(self) -> None:
-        """Answer what the room's server says, until the socket is closed."""
+        """Carry out the messages of the room's server, until the viewer's socket is closed. A message that
+        cannot be read is skipped."""
         assert self._socket is not None
         async for message in self._socket:
             if message.type is aiohttp.WSMsgType.BINARY:
                 response = protocol.SignalResponse()
                 with suppress(Exception):
                     response.ParseFromString(message.data)
-                await self._answer(response)
+                await self._carry_out(response)
 
-    async def _answer(self, response: Any) -> None:
-        """Do what one message asks for."""
+    async def _carry_out(self, response: Any) -> None:
+        """Carry out one message of the room's server to the viewer: note tracks and that the viewer has
+        joined, and queue offers and addresses."""
         match response.WhichOneof("message"):
             case "join":
-                self._note_tracks(response.join.other_participants)
+                self._note_owners(response.join.other_participants)
                 self._joined.set()
             case "update":
-                self._note_tracks(response.update.participants)
+                self._note_owners(response.update.participants)
             case "offer":
                 self._offers.put_nowait(response.offer.sdp)
             case "trickle" if response.trickle.target == _TARGET_SUBSCRIBER:
@@ -174,9 +180,9 @@ class VideoViewer:
                     await self._add_candidates()
 
     async def _negotiate(self) -> None:
-        """Answer the SDP offers of the room's server, one after the other. aiortc never receives tracks that
-        are offered while the connection is being made, so each answer waits until the connection of the offer
-        before is made."""
+        """Answer the SDP offers of the room's server, one after the other. aiortc never receives video tracks
+        that are offered while a connection is being made, so each answer waits until the previous connection
+        is made."""
         while True:
             await self._answer_offer(await self._offers.get())
             await self._add_candidates()
@@ -185,12 +191,13 @@ class VideoViewer:
                     await self._connected.wait()
 
     def _note_connection(self) -> None:
-        """Note that the connection stands."""
+        """Note that the viewer's WebRTC connection is made."""
         if self._peer.connectionState == "connected":
             self._connected.set()
 
     async def _answer_offer(self, sdp: str) -> None:
-        """Accept what is offered. On this machine no other address than 127.0.0.1 is used."""
+        """Accept the video tracks that the room's server offers. On this machine only the address 127.0.0.1
+        is used."""
         await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         with mock.patch("aioice.ice.get_host_addresses", return_value=[LOOPBACK]):
             await self._peer.setLocalDescription(await self._peer.createAnswer())
@@ -199,20 +206,23 @@ class VideoViewer:
         await self._send(request)
 
     async def _add_candidates(self) -> None:
-        """Add the addresses of the server that have arrived."""
+        """Add the network addresses of the room's server that have arrived."""
         while self._candidates:
             await self._add_candidate(self._candidates.pop(0))
 
     async def _add_candidate(self, text: str) -> None:
-        """Add an address of the server; one that cannot be read is left out."""
+        """Add one network address of the room's server; ignore an address that cannot be read."""
         with suppress(ValueError, KeyError, AssertionError, IndexError):
-            init = json.loads(text)
-            candidate = candidate_from_sdp(init["candidate"].split(":", 1)[1])
-            candidate.sdpMid, candidate.sdpMLineIndex = init.get("sdpMid"), init.get("sdpMLineIndex")
+            description = json.loads(text)
+            candidate = candidate_from_sdp(description["candidate"].split(":", 1)[1])
+            candidate.sdpMid, candidate.sdpMLineIndex = (
+                description.get("sdpMid"),
+                description.get("sdpMLineIndex"),
+            )
             await self._peer.addIceCandidate(candidate)
 
     async def _ping(self) -> None:
-        """Say now and then that we are alive."""
+        """Tell the room's server every 5 seconds that the viewer is still there."""
         while True:
             await asyncio.sleep(_PING_SECONDS)
             request = protocol.SignalRequest()
@@ -220,6 +230,6 @@ class VideoViewer:
             await self._send(request)
 
     async def _send(self, request: Any) -> None:
-        """Send one message."""
+        """Send one message to the room's server, if the viewer's socket is open."""
         if self._socket is not None and not self._socket.closed:
             await self._socket.send_bytes(request.SerializeToString())

@@ -15,29 +15,31 @@ TOO_BIG = int(WSCloseCode.MESSAGE_TOO_BIG)
 
 
 def ingress_socket() -> web.WebSocketResponse:
-    """Return a WebSocket with this limit, not yet opened."""
+    """Return a WebSocket for the ingress of our Motion Servers, not yet opened, which limits the size of
+    messages."""
     return web.WebSocketResponse(max_msg_size=_MAX_BYTES_READ, compress=False)
 
 
 def is_upgrade(request: web.Request, socket: web.WebSocketResponse) -> bool:
-    """Whether a request asks for a WebSocket as it should. (Letters outside ASCII in its key or version make
-    aiohttp raise.)"""
+    """Return whether a request asks correctly for a WebSocket of the ingress. (Letters outside ASCII in its
+    key or version would make aiohttp raise.)"""
     headers = (request.headers.get("Sec-WebSocket-Key", ""), request.headers.get("Sec-WebSocket-Version", ""))
     return all(map(str.isascii, headers)) and bool(socket.can_prepare(request))
 
 
 def is_too_big(data: Any) -> bool:
-    """Whether a message is larger than our Motion Servers take."""
+    """Return whether a message to the ingress is larger than our Motion Servers take."""
     return len(data) > MAX_AUDIO_MESSAGE_BYTES
 
 
 def too_big_reason() -> str:
-    """Return the reason with which a message that is too big closes the session."""
+    """Return the reason with which the ingress closes a session whose message is too big."""
     return f"a message has more than the {MAX_AUDIO_MESSAGE_BYTES} bytes that this mock takes"
 
 
 def closed_by_library(frame: WSMessage) -> tuple[int, str]:
-    """Return the code and the reason with which aiohttp itself closed the socket; (0, "") if it did not."""
+    """Return the code and the reason with which aiohttp itself closed the ingress socket; (0, "") if aiohttp
+    did not close it."""
     if frame.type is not WSMsgType.ERROR or not isinstance(frame.data, WebSocketError):
         return 0, ""
     return int(frame.data.code), too_big_reason() if frame.data.code == TOO_BIG else str(frame.data)

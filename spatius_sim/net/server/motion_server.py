@@ -23,7 +23,7 @@ from spatius_sim.model.server.simulated_rooms import Rooms
 from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.publisher_interface import NewPublisher
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
-from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
+from spatius_sim.net.server.one_port import OnePort, json_response, read_body, refuse_expectation
 from spatius_sim.net.server.opus import installed_codec
 from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.net.server.session_connection import MAX_UNREAD, UpstreamConnection
@@ -89,7 +89,8 @@ class MotionServerShell(OnePort):
         capabilities: tuple[str, ...] = (),
         agora_certificate: str = "",
     ) -> None:
-        """Prepare Motion Server; `async with` begins to listen. The parameters are explained at the class."""
+        """Prepare Motion Server on one port; `async with` begins to listen. The class explains the
+        parameters. Raises UsageError for an unknown capability."""
         super().__init__(port, header_seconds, host)
         self.seed = seed
         self.new_answer: AnswerFactory = new_answer or self._synthesize
@@ -107,7 +108,7 @@ class MotionServerShell(OnePort):
         self._opus = installed_codec()
         self._new_publisher = new_publisher
         self._on_note = on_note
-        self._told_of_simulated_rooms = False
+        self._simulated_rooms_reported = False
         self._scenario_player = ScenarioPlayer(seed, scenario)
         self._first_scenario = scenario
         self._random = random.Random(seed)
@@ -117,11 +118,11 @@ class MotionServerShell(OnePort):
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario that is played for new connections and requests."""
+        """The scenario that Motion Server plays for new connections and requests."""
         return self._scenario_player.scenario
 
     async def __aenter__(self) -> Self:
-        """Start to listen."""
+        """Let Motion Server listen on its port."""
         self._stopping = asyncio.Event()
         await self.listen()
         return self
@@ -132,48 +133,47 @@ class MotionServerShell(OnePort):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening, and close every connection."""
+        """Stop Motion Server: stop listening, and close every connection."""
         self._stopping.set()
         self.stop_listening()
         await self.close_all("stopping")
         await self.stop()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes of the protocol: token, upgrade and bootstrap."""
+        """Add the routes of Motion Server: token request, WebSocket upgrade and bootstrap."""
         for door in TOKEN_DOORS:
-            router.add_post(door, self._token_requested, expect_handler=refuse_expectation)
-        router.add_get(WEBSOCKET_PATH, self._upgrade_requested, expect_handler=refuse_expectation)
-        router.add_route("POST", BOOTSTRAP_PATH, self._bootstrap_requested, expect_handler=refuse_expectation)
-        router.add_route(
-            "OPTIONS", BOOTSTRAP_PATH, self._bootstrap_preflight, expect_handler=refuse_expectation
-        )
+            router.add_post(door, self._answer_token_request, expect_handler=refuse_expectation)
+        router.add_get(WEBSOCKET_PATH, self._answer_upgrade, expect_handler=refuse_expectation)
+        router.add_route("POST", BOOTSTRAP_PATH, self._answer_bootstrap, expect_handler=refuse_expectation)
+        router.add_route("OPTIONS", BOOTSTRAP_PATH, self._answer_preflight, expect_handler=refuse_expectation)
 
     def die(self) -> None:
-        """Record that the server dies, and abort every open connection, as a crashing server would."""
+        """Record that Motion Server dies, and abort every open connection, as a crashing server would."""
         self.journal.emit(Lane.KIT, "", SERVER_DIES)
         for connection in list(self._open.values()):
             connection.cut()
 
     async def close_all(self, reason: str) -> None:
-        """Close every open connection with the code 1001."""
+        """Close every open connection of Motion Server with the code 1001 and this reason."""
         closing = (c.close(WSCloseCode.GOING_AWAY, reason) for c in list(self._open.values()))
         await asyncio.gather(*closing)
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
-        """Play this scenario from its beginning: the next connection and the next request count as its first.
+        """Let Motion Server play this scenario from its beginning: the next connection and the next request
+        count as its first.
 
-        With `also_open`, faults that name no connection also happen to open connections."""
+        With `also_open`, faults that name no connection also happen to connections that are open now."""
         self._scenario_player.play(scenario)
         if also_open:
             for name, connection in self._open.items():
-                record = self.journal.open[name]
+                record = self.journal.open_sessions[name]
                 ids = record.app_id, record.avatar_id
                 connection.session.replace_faults(
                     self._scenario_player.faults_of_old_connection(*ids, faults_of(*ids))
                 )
 
     async def reset(self) -> None:
-        """Return to the state after the start.
+        """Bring Motion Server back to its state after the start.
 
         Closes open sessions with 1001, forgets past sessions and rooms, and plays the first scenario from its
         beginning."""
@@ -183,23 +183,25 @@ class MotionServerShell(OnePort):
         self.play(self._first_scenario)
 
     def _synthesize(self, connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
-        """Return an answer whose motion is synthesised from the audio."""
+        """Return an answer of Motion Server whose motion is synthesized from the audio of the request."""
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
-    def _note_simulated_room(self) -> None:
-        """Say once that nobody will join the room of an egress."""
-        if self._on_note is not None and not self._told_of_simulated_rooms:
-            self._told_of_simulated_rooms = True
+    def _report_simulated_room(self) -> None:
+        """Tell the user, at the first egress, that Motion Server only simulates rooms and nobody will join
+        the real one."""
+        if self._on_note is not None and not self._simulated_rooms_reported:
+            self._simulated_rooms_reported = True
             self._on_note(SIMULATED_ROOM)
 
     def _new_id(self) -> str:
-        """Return a new id, from the time and the seeded random numbers."""
+        """Return a new id for Motion Server, made of the time and seeded random numbers."""
         return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
-    async def _token_requested(self, request: web.Request) -> web.StreamResponse:
-        """Answer a token request as the scenario and the access control decide, and record it."""
+    async def _answer_token_request(self, request: web.Request) -> web.StreamResponse:
+        """Answer a token request to Motion Server as the scenario and the access control decide, and record
+        the request."""
         key = request.headers.get("X-Api-Key", "")
-        body = await body_of(request)
+        body = await read_body(request)
         now = time.time()
         expire_at, app_id = _read_token_body(body)
         admission = self._scenario_player.token_requested(app_id)
@@ -222,15 +224,16 @@ class MotionServerShell(OnePort):
         self.journal.emit(Lane.CONSOLE, "", token_requested)
         return _web_response(answer)
 
-    async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
-        """Refuse an upgrade, or open a session and serve it until it ends. Records either."""
+    async def _answer_upgrade(self, request: web.Request) -> web.StreamResponse:
+        """Open a session of Motion Server for a WebSocket upgrade and serve it until it ends, or refuse the
+        upgrade. Either is recorded."""
         headers, query = request.headers, request.query
         app_id = headers.get("X-App-ID", query.get("appId", ""))
         session_key = headers.get("X-Session-Key", query.get("sessionKey", ""))
         avatar_id = query.get("id", "")
         self._connections += 1
         name = f"upstream-{self._connections}"
-        sessions = sum(record.app_id == app_id for record in self.journal.open.values())
+        sessions = sum(record.app_id == app_id for record in self.journal.open_sessions.values())
         asked_for = [*faults_of(app_id, avatar_id), *self.plan.faults(sessions)]
         faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, asked_for)
         try:
@@ -263,7 +266,7 @@ class MotionServerShell(OnePort):
             agora_certificate=self._agora_certificate,
         )
         record = SessionRecord(name, session.connection_id, app_id, avatar_id, time.time())
-        self.journal.opened(record)
+        self.journal.add_session(record)
         token = self.journal.secret_reference("token", session_key)
         self.journal.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
         connection = self._open[name] = UpstreamConnection(
@@ -275,24 +278,24 @@ class MotionServerShell(OnePort):
             self.rooms,
             self._most_unread,
             self._new_publisher,
-            self._note_simulated_room,
+            self._report_simulated_room,
         )
         try:
             await connection.run()
         finally:
             del self._open[name]
-            self.journal.closed(name, connection.how_closed())
+            self.journal.end_session(name, connection.close_event())
         return socket
 
-    async def _bootstrap_requested(self, request: web.Request) -> web.StreamResponse:
-        """Answer a bootstrap request, in a way that web pages of any origin may read."""
-        answer = answer_bootstrap(await body_of(request), time.time())
+    async def _answer_bootstrap(self, request: web.Request) -> web.StreamResponse:
+        """Answer a bootstrap request to Motion Server, in a way that web pages of any origin may read."""
+        answer = answer_bootstrap(await read_body(request), time.time())
         response = _web_response(answer)
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response
 
-    async def _bootstrap_preflight(self, request: web.Request) -> web.StreamResponse:
-        """Answer a browser's CORS preflight of the bootstrap route."""
+    async def _answer_preflight(self, request: web.Request) -> web.StreamResponse:
+        """Answer a browser's CORS preflight of Motion Server's bootstrap route."""
         headers = {
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Allow-Methods": "POST",
@@ -303,11 +306,11 @@ class MotionServerShell(OnePort):
     async def _apply_scenario(
         self, request: web.Request, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> HttpAnswer | None:
-        """Do to a request what the scenario says: record its faults, wait, and refuse, stall or reset it.
+        """Do to a request to Motion Server what the scenario says: record its faults, wait, and then refuse
+        the request, give no answer, or reset its connection.
 
-        Returns an answer without a body if the request passes, and None if the request gets no answer. Raises
-        RequestRefusedError if the scenario refuses the request.
-        """
+        Returns an answer without a body if the request passes, and None if it gets no answer. Raises
+        RequestRefusedError if the scenario refuses the request."""
         for fault in admission.faults:
             self.journal.emit(Lane.KIT, connection, fault)
         if admission.wait:
@@ -326,14 +329,15 @@ class MotionServerShell(OnePort):
                 return HttpAnswer(200, "")
 
     async def _wait_unless_stopping(self, seconds: float) -> None:
-        """Wait so many seconds, or until the server stops."""
+        """Wait so many seconds, or until Motion Server stops."""
         try:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
 
     def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
-        """Record that an upgrade was refused, and with which answer."""
+        """Record that Motion Server refused an upgrade, and with which answer. A session key is recorded as a
+        token only if it is a genuine token."""
         # Only a genuine token is recorded as a token: anything else did not come from a Console API.
         token = self.journal.secret_reference("token", session_key) if read_token(session_key) else ""
         refused = Refused(answer.status, answer.body.strip(), token)
@@ -341,8 +345,8 @@ class MotionServerShell(OnePort):
 
 
 def _read_token_body(body: bytes) -> tuple[int | None, str]:
-    """Return the expireAt and the app id of a token request; (None, "") if the body is not a token
-    request."""
+    """Return the expireAt and the app id of a token request to Motion Server; (None, "") if the body is not a
+    token request."""
     try:
         token_request = read_token_request(body)
     except RequestRefusedError:
@@ -351,5 +355,6 @@ def _read_token_body(body: bytes) -> tuple[int | None, str]:
 
 
 def _web_response(answer: HttpAnswer | None) -> web.Response:
-    """Return the response for aiohttp to send. For None the connection is gone, and nobody reads it."""
-    return web.Response(status=503) if answer is None else response(answer)
+    """Return the response of Motion Server for aiohttp to send. For None the connection is gone, and nobody
+    reads the response."""
+    return web.Response(status=503) if answer is None else json_response(answer)

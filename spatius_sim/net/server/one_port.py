@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from spatius_sim.net.free_ports import LOOPBACK, name_in_urls, port_fault
+from spatius_sim.net.free_ports import LOOPBACK, explain_port_error, name_in_urls
 from spatius_sim.net.server.slow_headers import BODY_SECONDS, HEADER_SECONDS, SlowHeaders
 from spatius_sim.protocol.console import (
     CONSOLE_ROOT,
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 def _shorten_parser_errors(record: logging.LogRecord) -> bool:
     """Shorten the log record of a peer's malformed HTTP to one INFO line without a traceback.
 
-    Returns whether the record must be logged. Other records stay as they are."""
+    Returns whether the record must be logged. Leaves all other records as they are, and returns True."""
     error = record.exc_info[1] if record.exc_info else None
     # UnicodeEncodeError: aiohttp repeats a header of the peer that has letters outside ASCII.
     if isinstance(error, HttpProcessingError | UnicodeEncodeError):
@@ -53,7 +53,7 @@ class OnePort:
     called with each of them once."""
 
     def __init__(self, port: int = 0, header_seconds: float = HEADER_SECONDS, host: str = LOOPBACK) -> None:
-        """Prepare to listen; `listen` begins."""
+        """Prepare to serve Console API and ingress on one port; `listen` begins."""
         self.port, self.host = port, host
         self.unknown_paths: list[str] = []
         self.on_unknown_path: Callable[[str], None] | None = None
@@ -73,16 +73,17 @@ class OnePort:
         return f"ws://{name_in_urls(self.host)}:{self.port}{INGRESS_ROOT}"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes that this server answers. Each server defines its own."""
+        """Add the routes that this server answers on its one port. Each server defines its own."""
         raise NotImplementedError
 
     async def listen(self) -> None:
-        """Start to listen and to answer, and set `port`. Raises UsageError if the port cannot be used."""
+        """Start to listen on the one port and to answer, and set `port`. Raises UsageError if the port cannot
+        be used."""
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._note_arrival])
         self.add_routes(app.router)
         for path in TELEMETRY_PATHS:
             app.router.add_post(path, _take_telemetry, expect_handler=refuse_expectation)
-        app.router.add_route("*", _ANY_PATH, self._unknown_path_asked, expect_handler=refuse_expectation)
+        app.router.add_route("*", _ANY_PATH, self._answer_unknown_path, expect_handler=refuse_expectation)
         self._runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=1.0)
         await self._runner.setup()
         assert self._runner.server is not None
@@ -93,11 +94,12 @@ class OnePort:
             )
         except OSError as error:
             await self._runner.cleanup()
-            raise port_fault(error, self.port, self.host) from error
+            raise explain_port_error(error, self.port, self.host) from error
         self.port = int(self._listener.sockets[0].getsockname()[1])
 
-    async def _unknown_path_asked(self, request: web.Request) -> web.StreamResponse:
-        """Answer 404, and note the path; answer 405 if the path is known but does not take this method."""
+    async def _answer_unknown_path(self, request: web.Request) -> web.StreamResponse:
+        """Answer 404 to a request for an unknown path on this port, and note the first such paths; answer 405
+        if the path is known but does not take this method."""
         methods: set[str] = set()
         for resource in request.app.router.resources():
             if resource is not request.match_info.route.resource:
@@ -112,29 +114,32 @@ class OnePort:
         raise web.HTTPNotFound
 
     def stop_listening(self) -> None:
-        """Accept no new connections on this port from now on; open connections go on."""
+        """Accept no new connections on this port from now on, and cut off no more slow ones; open connections
+        go on."""
         if self._listener is not None:
             self._listener.close()
         if self._slow_headers is not None:
             self._slow_headers.stop()
 
     async def stop(self) -> None:
-        """Stop listening, and end the connections that are still open."""
+        """Stop listening on this port, and end the connections that are still open."""
         self.stop_listening()
         if self._runner is not None:
             await self._runner.cleanup()
 
     @web.middleware
     async def _note_arrival(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note that the headers of a request have arrived, and handle the request."""
+        """Stop the timer for slow headers, because the headers of a request have arrived at this port, and
+        handle the request."""
         if self._slow_headers is not None:
             self._slow_headers.arrived(request.protocol)
         return await handler(request)
 
 
 async def refuse_expectation(request: web.Request) -> web.StreamResponse | None:
-    """Go on if a request expects 100-continue, as a client does before a large body; refuse any other
-    expectation. (aiohttp repeats it in its answer, and fails if there are letters outside ASCII in it.)"""
+    """Continue if a request to this port expects 100-continue, as a client does before a large body; refuse
+    any other expectation with 417. (aiohttp repeats the expectation in its answer, and fails if there are
+    letters outside ASCII in it.)"""
     if request.headers.get("Expect", "").lower() != "100-continue":
         raise web.HTTPExpectationFailed(text="this server knows the expectation 100-continue only")
     if request.transport is not None:
@@ -143,15 +148,15 @@ async def refuse_expectation(request: web.Request) -> web.StreamResponse | None:
 
 
 async def _take_telemetry(request: web.Request) -> web.StreamResponse:
-    """Read what a Server SDK reports of itself, forget it, and answer 200: a relay that sends its telemetry
-    here sends none to the vendor."""
-    await body_of(request)
+    """Read the telemetry that a Server SDK sends to this port, forget it, and answer 200: a relay that sends
+    its telemetry here sends none to the vendor."""
+    await read_body(request)
     text, content_type = answer_telemetry(request.content_type)
     return web.Response(text=text, content_type=content_type)
 
 
-async def body_of(request: web.Request) -> bytes:
-    """Return the body of a request.
+async def read_body(request: web.Request) -> bytes:
+    """Return the body of a request to one of our ports.
 
     Answers 408 if the body does not come in time, 413 if it is too large, and 400 if it breaks off."""
     try:
@@ -163,8 +168,8 @@ async def body_of(request: web.Request) -> bytes:
         raise web.HTTPBadRequest from error
 
 
-def response(answer: HttpAnswer) -> web.Response:
-    """Return a JSON response for an answer, without a body if its status allows none."""
+def json_response(answer: HttpAnswer) -> web.Response:
+    """Return a JSON response for an answer of Console API, without a body if its status allows none."""
     if answer.status in _NO_BODY:
         return web.Response(status=answer.status)
     return web.Response(status=answer.status, text=answer.body, content_type="application/json")

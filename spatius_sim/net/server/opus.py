@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def installed_codec() -> OpusCodec | None:
-    """Return the codec, or None if the extra is not installed. PyAV itself is imported later, if needed."""
+    """Return the Opus codec, or None if the extra `opus` is not installed. PyAV itself is imported later, if
+    needed."""
     return _OpusDecoder if find_spec("av") is not None else None
 
 
@@ -20,7 +21,7 @@ class _OpusDecoder:
     """Decodes the packets of one Opus stream to mono s16le at 48 kHz."""
 
     def __init__(self, head: OpusHead) -> None:
-        """Begin to decode the stream that has this identification header."""
+        """Begin to decode the Opus stream that has this identification header."""
         import av
 
         # The caller counts the samples and removes the pre-skip, so the codec must not. The pre-skip stands
@@ -32,7 +33,7 @@ class _OpusDecoder:
         self._packet = av.Packet
 
     def decode(self, packet: bytes) -> bytes:
-        """Return the PCM of one packet. Raises RemoteProtocolError if the packet is damaged."""
+        """Return the PCM of one Opus packet. Raises RemoteProtocolError if the packet is damaged."""
         try:
             frames = self._context.decode(self._packet(packet))
             return b"".join(
@@ -43,5 +44,5 @@ class _OpusDecoder:
 
 
 def _to_pcm(frame: "av.AudioFrame") -> bytes:
-    """Return the samples of a frame as s16le."""
+    """Return the samples that were decoded from Opus as s16le."""
     return frame.to_ndarray().astype("<i2").tobytes()

@@ -20,7 +20,7 @@ from spatius_sim.net.server.ingress_socket import (
     is_upgrade,
     too_big_reason,
 )
-from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
+from spatius_sim.net.server.one_port import OnePort, json_response, read_body, refuse_expectation
 from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, UNSENDABLE_CODES
 from spatius_sim.protocol.codec import encode
@@ -74,7 +74,8 @@ class ReplayServer(OnePort):
         sink: Sink | None = None,
         on_mismatch: Callable[[str], None] | None = None,
     ) -> None:
-        """Prepare the replay of `script`; `async with` begins to listen."""
+        """Prepare the replay of the tape's run in `script`; `async with` begins to listen. Raises UsageError
+        if requests shall be matched by their audio, and the tape holds no speech."""
         if playing.match is Match.AUDIO and not script.has_speech:
             raise UsageError("the tape holds no speech: it can be replayed in turn order only")
         super().__init__(port)
@@ -90,13 +91,13 @@ class ReplayServer(OnePort):
         self._sockets: set[web.WebSocketResponse] = set()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes of the protocol: token and upgrade."""
+        """Add the routes of the replay server: token request and WebSocket upgrade."""
         for door in TOKEN_DOORS:
-            router.add_post(door, self._token_requested, expect_handler=refuse_expectation)
-        router.add_get(WEBSOCKET_PATH, self._upgrade_requested, expect_handler=refuse_expectation)
+            router.add_post(door, self._answer_token_request, expect_handler=refuse_expectation)
+        router.add_get(WEBSOCKET_PATH, self._answer_upgrade, expect_handler=refuse_expectation)
 
     async def __aenter__(self) -> Self:
-        """Start to listen."""
+        """Let the replay server listen on its port."""
         await self.listen()
         return self
 
@@ -112,9 +113,10 @@ class ReplayServer(OnePort):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"stopping")
         await self.stop()
 
-    async def _token_requested(self, request: web.Request) -> web.Response:
-        """Answer a token request as the access control decides, and record it."""
-        key, body, now = request.headers.get("X-Api-Key", ""), await body_of(request), time.time()
+    async def _answer_token_request(self, request: web.Request) -> web.Response:
+        """Answer a token request to the replay server as the access control decides, and record the
+        request."""
+        key, body, now = request.headers.get("X-Api-Key", ""), await read_body(request), time.time()
         token, expire_at = "", None
         try:
             expire_at = read_token_request(body).expire_at
@@ -126,12 +128,11 @@ class ReplayServer(OnePort):
         token_reference = self._sink.secret_reference("token", token)
         token_requested = TokenRequested(key_reference, expire_at, now, answer.status, token_reference)
         self._sink.emit(Lane.CONSOLE, "", token_requested)
-        return response(answer)
+        return json_response(answer)
 
-    async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
-        """Refuse an upgrade, if the tape or the access control refuses it, or serve a session until it ends.
-
-        Records either."""
+    async def _answer_upgrade(self, request: web.Request) -> web.StreamResponse:
+        """Replay a session to a relay until it ends, or refuse the upgrade if the tape or the access control
+        refuses it. Either is recorded."""
         app_id = request.headers.get("X-App-ID", request.query.get("appId", ""))
         session_key = request.headers.get("X-Session-Key", request.query.get("sessionKey", ""))
         # What the tape holds for this upgrade: a refusal, a connection id, or nothing.
@@ -151,7 +152,7 @@ class ReplayServer(OnePort):
                 answer = refused.answer
         if answer is not None:
             self._sink.emit(Lane.UPSTREAM, name, Refused(answer.status, answer.body.strip()))
-            return response(answer)
+            return json_response(answer)
         await socket.prepare(request)
         token = self._sink.secret_reference("token", session_key)
         self._sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, request.query.get("id", "")))
@@ -168,11 +169,11 @@ class ReplayServer(OnePort):
         return socket
 
     def _new_id(self) -> str:
-        """Return a new id, from the time and the seeded random numbers."""
+        """Return a new id for the replay server, made of the time and seeded random numbers."""
         return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
     def _note_mismatch(self, mismatch: Mismatch) -> None:
-        """Keep the reason of a mismatch, and report it to `on_mismatch`."""
+        """Keep the reason why the tape has no answer to a request, and report it to `on_mismatch`."""
         self.mismatches.append(mismatch.reason)
         if self._on_mismatch is not None:
             self._on_mismatch(mismatch.reason)
@@ -191,7 +192,8 @@ class _ReplayContext:
 
 @dataclass(slots=True)
 class _AudioRequest:
-    """A request while its audio comes: the audio so far, and when it began and ended (monotonic seconds)."""
+    """A request to the replay server while its audio comes: the audio so far, and when it began and ended
+    (monotonic seconds)."""
 
     first_at: float
     audio: bytearray = field(default_factory=bytearray)
@@ -200,7 +202,8 @@ class _AudioRequest:
 
 
 class _ReplaySession:
-    """One connection of a relay, and the tasks that still send answers on it."""
+    """One connection of a relay to the replay server, and the tasks that still send recorded answers on
+    it."""
 
     def __init__(
         self,
@@ -210,9 +213,9 @@ class _ReplaySession:
         request: web.Request,
         connection_id: str,
     ) -> None:
-        """Begin with a relay's connection, as yet without a sample rate. `name` names the session in the
-        trace. `closed_with` is the code and the reason with which the connection was closed; (0, "") while it
-        is open."""
+        """Begin to replay to one relay, as yet without a sample rate. `name` names the session in the trace.
+        `closed_with` is the code and the reason with which the connection was closed; (0, "") while it is
+        open."""
         self._context, self._name, self._socket, self._request = context, name, socket, request
         self._connection_id = connection_id
         self._rate = 0
@@ -222,7 +225,7 @@ class _ReplaySession:
         self.closed_with = (0, "")
 
     async def run(self) -> None:
-        """Receive frames and answer them until the connection is closed."""
+        """Receive the relay's frames, and answer them from the tape, until the connection is closed."""
         try:
             async for frame in self._socket:
                 if frame.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
@@ -247,7 +250,8 @@ class _ReplaySession:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _take_audio(self, audio: AudioInput) -> None:
-        """Add audio to its request. The first audio of a request also starts the task that answers it."""
+        """Add audio to the request that it belongs to. The first audio of a request also starts the task that
+        replays its recorded answer."""
         audio_request = self._audio_requests.get(audio.req_id)
         if audio_request is None:
             audio_request = self._audio_requests[audio.req_id] = _AudioRequest(time.monotonic())
@@ -264,7 +268,8 @@ class _ReplaySession:
     async def _send_answer(
         self, req_id: str, audio_request: _AudioRequest, turn: TapedTurn | Mismatch | None
     ) -> None:
-        """Send the answers of a recorded turn to a request, at the pace of the replay.
+        """Send the recorded answers of a turn of the tape to a request, at the pace of the replay. Send a
+        ServerError if the tape holds no such turn.
 
         If `turn` is None, wait for all audio of the request, and choose the turn by the audio."""
         playing = self._context.playing
@@ -295,11 +300,11 @@ class _ReplaySession:
             await self._send(raw, req_id)
 
     async def _close(self, code: int, reason: str = "") -> None:
-        """Close the connection, and note that this server did so."""
+        """Close the relay's connection, and note that the replay server closed it."""
         self.closed_by_us, self.closed_with = True, (code, reason)
         await self._socket.close(code=code, message=reason.encode())
 
     async def _send(self, raw: bytes, answers: str = "") -> None:
-        """Record a frame, and send it. `answers` is the id of the request that it answers."""
+        """Record a replayed frame, and send it. `answers` is the id of the request that the frame answers."""
         self._context.sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)
         await self._socket.send_bytes(raw)

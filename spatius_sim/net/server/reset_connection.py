@@ -6,8 +6,8 @@ import struct
 
 
 def reset_connection(transport: asyncio.Transport | None) -> None:
-    """Reset a TCP connection, so that the peer sees an error. Do nothing if there is no transport any
-    more."""
+    """Reset a TCP connection of our server, so that the peer sees an error. Do nothing if the transport is
+    already gone (None)."""
     if transport is None:
         return
     tcp_socket = transport.get_extra_info("socket")

@@ -51,7 +51,8 @@ _LONG_BINARY_FRAME = b"\x82\x7f"
 
 @dataclass(slots=True)
 class UpstreamConnection:
-    """One connection of a relay, with its timers. `session` decides what is done; `run` does it."""
+    """One relay's connection to our Motion Server, with the timers of its session. `session` decides what is
+    done; `run` does it."""
 
     name: str
     request: web.Request
@@ -70,7 +71,8 @@ class UpstreamConnection:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
-        """Receive frames, and carry out what the session answers, until the connection is gone."""
+        """Receive frames on a session's connection, and carry out what the session decides, until the
+        connection is gone."""
         transport = self.request.transport
         if transport is None:
             return
@@ -90,25 +92,26 @@ class UpstreamConnection:
                     if commands:
                         await self._carry_out(commands)
         except ConnectionResetError:
-            pass  # The peer left while we were sending: `how_closed` reports an abnormal close.
+            pass  # The peer left while we were sending: `close_event` reports an abnormal close.
         finally:
             self._stop()
             if self._publisher is not None:
                 await self._publisher.leave()
 
-    def how_closed(self) -> Closed:
-        """Return the event that says by whom and how the connection was closed."""
+    def close_event(self) -> Closed:
+        """Return the event that says by whom and how the session's connection was closed."""
         code, reason = self._closed_with
         return Closed(self.closed_by_us, code or self.socket.close_code or ABNORMAL_CLOSE, reason)
 
     def cut(self) -> None:
-        """Abort the TCP connection, as a crashing server would."""
+        """Abort the session's TCP connection, as a crashing server would."""
         self.closed_by_us = True
         if self.request.transport is not None:
             self.request.transport.abort()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection with a closing handshake, or abort it if the peer does not answer in time."""
+        """Close the session's connection with a closing handshake, or abort it if the peer does not answer in
+        time."""
         if not self.socket.closed:
             self.closed_by_us, self._closed_with = True, (code, reason)
         try:
@@ -118,13 +121,15 @@ class UpstreamConnection:
             self.cut()
 
     def _receive(self, raw: str | bytes) -> list[ServerCommand]:
-        """Record a frame that came, and return what the session wants to be done."""
+        """Record a frame that came on the session's connection, and return the commands with which the
+        session answers."""
         value = read_upstream(raw, self._reader.read)
         self.sink.record_received(_UPSTREAM, self.name, raw)
         return self.session.receive(value, time.monotonic())
 
     async def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
-        """Carry out the session's commands in order. Stop when a send shows that the session is over."""
+        """Carry out the commands of Motion Server's session on its connection, in their order. Stop when a
+        send shows that the session is over."""
         for command in commands:
             match command:
                 case Send(raw, answers):
@@ -138,9 +143,9 @@ class UpstreamConnection:
                 case Inject(fault):
                     self.sink.emit(Lane.KIT, self.name, fault)
                 case Join(room, publisher):
-                    await self._join(room, publisher)
+                    await self._join_room(room, publisher)
                 case PlayInRoom(room, outputs):
-                    self._play(room, outputs)
+                    self._play_in_room(room, outputs)
                 case Publish(room, raw, req_id):
                     value = read_upstream(raw)
                     self.rooms.publish(room, req_id, value)
@@ -155,9 +160,9 @@ class UpstreamConnection:
                 case SendTruncated(raw):
                     self._send_truncated(raw)
 
-    async def _join(self, room: str, publisher: str) -> None:
-        """Let the session's egress join its room: a real one if the session asks for one and waits for the
-        answer, else a simulated one."""
+    async def _join_room(self, room: str, publisher: str) -> None:
+        """Let the session's egress join its room: a real room if there is a publisher for it, else a
+        simulated room. Then carry out what the session does next."""
         livekit = self.session.room.livekit if self.session.room is not None else None
         if self.new_publisher is None or livekit is None:
             self._note_joined(room, publisher)
@@ -170,12 +175,13 @@ class UpstreamConnection:
         await self._carry_out(self.session.room_answered(fault, time.monotonic()))
 
     def _note_joined(self, room: str, publisher: str) -> None:
-        """Record that the egress has joined."""
+        """Record that the egress of this session has joined its room."""
         self.rooms.join(room, publisher)
         self.sink.emit(Lane.EGRESS, self.name, Joined(room, publisher))
 
-    def _play(self, room: str, outputs: Sequence[RoomOutput]) -> None:
-        """Play what is due in the room, and record the news of it."""
+    def _play_in_room(self, room: str, outputs: Sequence[RoomOutput]) -> None:
+        """Play these outputs in the session's room, simulated or real, and record RPCs to the agent and that
+        the egress leaves."""
         self.rooms.play(room, outputs)
         publisher = self.session.room.publisher if self.session.room is not None else ""
         has_agent = self.session.room is not None and self.session.room.agent
@@ -189,14 +195,13 @@ class UpstreamConnection:
             self._publisher.play(outputs)
 
     def _lose_room(self) -> None:
-        """Start a task for what the session decides now that its room is gone."""
-        self._start(self._carry_out_safely(self.session.room_lost(time.monotonic())))
+        """Start a task that carries out what the session decides now that its room is gone."""
+        self._start_task(self._carry_out_safely(self.session.room_lost(time.monotonic())))
 
     async def _send(self, raw: bytes, answers: str) -> bool:
-        """Send a frame, and return whether the session is over.
-
-        It is over if the connection is closed, or if the peer leaves too much unread. In the second case,
-        send an error and close the connection."""
+        """Send a frame of the session, and return whether the session is over: because the connection is
+        closed, or because the peer has left too much unread. In the second case, send an error and close the
+        connection."""
         if self.socket.closed:
             return True
         self.sink.record_sent(_UPSTREAM, self.name, raw, answers)
@@ -213,7 +218,7 @@ class UpstreamConnection:
         return True
 
     def _close_without_code(self) -> None:
-        """Send a close frame without a code, and close the TCP connection."""
+        """Send a close frame without a code, and close the session's TCP connection."""
         self.closed_by_us = True
         transport = self.request.transport
         if transport is not None:
@@ -221,7 +226,8 @@ class UpstreamConnection:
             transport.close()
 
     def _send_truncated(self, raw: bytes) -> None:
-        """Announce a frame of this payload, send half of the payload, and close the TCP connection."""
+        """Announce a WebSocket frame of this payload, send only half of the payload, and close the session's
+        TCP connection."""
         self.closed_by_us = True
         transport = self.request.transport
         if transport is not None:
@@ -229,31 +235,32 @@ class UpstreamConnection:
             transport.close()
 
     def _set_timer(self, name: str, seconds: float) -> None:
-        """Start a timer; a running timer of the same name is cancelled."""
+        """Start a timer of the session; cancel a running timer of the same name."""
         if name in self._timers:
             self._timers[name].cancel()
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, self._timer_ran_out, name)
 
     def _timer_ran_out(self, name: str) -> None:
-        """Start a task for what the session decides now that this timer has run out."""
+        """Start a task that carries out what the session decides now that its timer has run out."""
         del self._timers[name]
-        self._start(self._carry_out_safely(self.session.timer(name, time.monotonic())))
+        self._start_task(self._carry_out_safely(self.session.timer(name, time.monotonic())))
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        """Start a task, and keep it until it is done."""
-        task = asyncio.get_running_loop().create_task(work)
+    def _start_task(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Start a task of the session's connection, and keep it until it is done."""
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _carry_out_safely(self, commands: Iterable[ServerCommand]) -> None:
-        """Carry out these commands; if the peer has left, cut the connection."""
+        """Carry out commands of the session; if the peer has left, cut the connection."""
         try:
             await self._carry_out(commands)
         except ConnectionResetError:
             self.cut()
 
     def _stop(self) -> None:
-        """Cancel all timers, end the session, and let its publisher leave its room."""
+        """Cancel all timers of the connection, end its session, and let the session's publisher leave its
+        simulated room."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

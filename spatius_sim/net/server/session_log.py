@@ -21,6 +21,9 @@ MAX_PAST_SESSIONS = 256
 _AUDIO_AND_MOTION = (b"\x08\x03", b"\x08\x05")
 """The first bytes of messages that carry audio or motion."""
 
+_SENT, _NOT_SENT, _ANSWERS_NOTHING = True, False, ""
+"""How an event tells whether its frame was sent, and that it answers no request."""
+
 _Event = tuple[int, int, Lane, str, EventKind | str | bytes, bool, str]
 """The size of an event in bytes, and the fields of its LogEntry."""
 
@@ -57,104 +60,115 @@ class SessionRecord:
 class SessionLog:
     """A sink that keeps the newest events and a record of each session, and gives all events to `next_sink`.
 
-    It shows no secret: most are hidden when an event is kept. In audio and motion they are hidden when
-    `trace` is called.
-    """
+    It shows no secret. The secrets in audio and motion are hidden when `session_events` is called, all others
+    when an event is kept."""
 
     next_sink: Sink
     most_bytes: int = MAX_BYTES
     most_events: int = MAX_EVENTS
-    open: dict[str, SessionRecord] = field(default_factory=dict)
-    past: deque[SessionRecord] = field(default_factory=lambda: deque(maxlen=MAX_PAST_SESSIONS))
+    open_sessions: dict[str, SessionRecord] = field(default_factory=dict)
+    past_sessions: deque[SessionRecord] = field(default_factory=lambda: deque(maxlen=MAX_PAST_SESSIONS))
     _events: deque[_Event] = field(default_factory=deque)
     _bytes: int = 0
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Pass on an event that happens now, and keep it."""
+        """Keep an event that happens now in the session log, without secrets, and give it to the next
+        sink."""
         self.next_sink.emit(lane, connection, what)
         what = texts_without_secrets(what, self.secrets)
-        self._keep_event((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
+        self._keep_event(
+            (
+                len(getattr(what, "raw", b"")),
+                monotonic_ns(),
+                lane,
+                connection,
+                what,
+                _NOT_SENT,
+                _ANSWERS_NOTHING,
+            )
+        )
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Keep and count a frame that Motion Server sends to a relay, and give the frame to the next sink."""
+        """Keep in the session log, and count, a frame that Motion Server sends to a relay, and give the frame
+        to the next sink."""
         self.next_sink.record_sent(lane, connection, raw, answers)
-        record = self.open.get(connection)
+        record = self.open_sessions.get(connection)
         if record is not None:
             record.frames_sent += 1
-        kept = self._hide_secrets(connection, raw)
-        self._keep_event((len(raw), monotonic_ns(), lane, connection, kept, True, answers))
+        frame = self._hide_most_secrets(connection, raw)
+        self._keep_event((len(raw), monotonic_ns(), lane, connection, frame, _SENT, answers))
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Keep and count a frame that Motion Server received from a relay, and give the frame to the next
-        sink."""
+        """Keep in the session log, and count, a frame that Motion Server received from a relay, and give the
+        frame to the next sink."""
         self.next_sink.record_received(lane, connection, raw)
-        record = self.open.get(connection)
+        record = self.open_sessions.get(connection)
         if record is not None:
             record.frames_received += 1
-        kept = self._hide_secrets(connection, raw)
-        self._keep_event((len(raw), monotonic_ns(), lane, connection, kept, False, ""))
+        frame = self._hide_most_secrets(connection, raw)
+        self._keep_event((len(raw), monotonic_ns(), lane, connection, frame, _NOT_SENT, _ANSWERS_NOTHING))
 
     @property
     def secrets(self) -> KnownSecrets:
-        """The secrets that the next sink knows."""
+        """The secrets that the next sink of this session log knows."""
         return self.next_sink.secrets
 
     def secret_reference(self, kind: str, secret: str) -> str:
         """Return the reference that the next sink gives to this secret."""
         return self.next_sink.secret_reference(kind, secret)
 
-    def opened(self, record: SessionRecord) -> None:
-        """Add a session that has begun."""
-        self.open[record.name] = record
+    def add_session(self, record: SessionRecord) -> None:
+        """Add a session that has begun to the session log."""
+        self.open_sessions[record.name] = record
 
-    def closed(self, name: str, what: Closed) -> None:
+    def end_session(self, name: str, close_event: Closed) -> None:
         """Move a session that has ended to the past sessions, record how it ended, and forget its secrets."""
-        record = self.open.pop(name)
+        record = self.open_sessions.pop(name)
         record.closed_at = time.time()
-        record.close_code, record.closed_by_us = what.code, what.by_kit
-        self.past.append(record)
-        self.emit(Lane.UPSTREAM, name, what)
+        record.close_code, record.closed_by_us = close_event.code, close_event.by_kit
+        self.past_sessions.append(record)
+        self.emit(Lane.UPSTREAM, name, close_event)
         self.secrets.let_go(name)
 
     def find_session(self, key: str) -> SessionRecord | None:
-        """Return the newest session with this name or connection_id, or None if there is none."""
-        for record in (*reversed(self.open.values()), *reversed(self.past)):
+        """Return the newest session in the log with this name or connection id, or None if there is none."""
+        for record in (*reversed(self.open_sessions.values()), *reversed(self.past_sessions)):
             if key in (record.name, record.connection_id):
                 return record
         return None
 
-    def trace(self, name: str) -> Iterator[LogEntry]:
-        """Yield the events of a session that are still kept, in order and without secrets."""
+    def session_events(self, name: str) -> Iterator[LogEntry]:
+        """Yield the events of a session that the log still keeps, in their order and without secrets."""
         for _, at_ns, lane, connection, what, sent, answers in self._events:
             if connection == name:
                 shown = what if not isinstance(what, bytes) else self._without_secrets(connection, what)
                 yield LogEntry(at_ns, lane, connection, shown, sent, answers)
 
     def is_whole(self, name: str) -> bool:
-        """Whether all events of this session are still kept."""
-        first = next(self.trace(name), None)
+        """Return whether the log still keeps all events of this session, from its opening on."""
+        first = next(self.session_events(name), None)
         return first is not None and not isinstance(first.what, str | bytes | Sent | Received)
 
     def forget(self) -> None:
-        """Forget all events, and the sessions that are over."""
+        """Forget all events of the session log, and the sessions that are over."""
         self._events.clear()
         self._bytes = 0
-        self.past.clear()
+        self.past_sessions.clear()
 
-    def _hide_secrets(self, connection: str, raw: str | bytes) -> str | bytes:
-        """Return a frame without its secrets. Audio and motion are returned as they are, because `trace`
-        hides their secrets."""
+    def _hide_most_secrets(self, connection: str, raw: str | bytes) -> str | bytes:
+        """Return a frame without secrets, for the session log to keep. Frames with audio or motion are
+        returned as they are: `session_events` hides their secrets later."""
         if isinstance(raw, str):
             return self.secrets.text(raw)
         # This runs for every frame, so it must be fast: audio and motion are not decoded here.
         return raw if raw[:2] in _AUDIO_AND_MOTION else self._without_secrets(connection, raw)
 
     def _without_secrets(self, connection: str, raw: bytes) -> bytes:
-        """Return a frame with each known secret replaced by its reference."""
+        """Return a binary frame with each known secret replaced by its reference."""
         return without_secrets(raw, read_upstream(raw), self.secrets, connection)
 
     def _keep_event(self, event: _Event) -> None:
-        """Keep an event of a session; drop the oldest events if the log holds more than `most_bytes` or
+        """Keep an event in the session log; drop the oldest events if the log holds more than `most_bytes` or
         `most_events`."""
         # This runs for every frame, so it must be fast: an event is a plain tuple, its size first.
         events = self._events

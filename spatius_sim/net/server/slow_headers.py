@@ -21,7 +21,8 @@ BODY_SECONDS = 10.0
 
 @dataclass(slots=True)
 class SlowHeaders:
-    """Makes aiohttp's protocol for each new connection, and starts a timer for it.
+    """Cuts off connections with slow headers: makes aiohttp's protocol for each new connection, and starts a
+    timer for it.
 
     If `arrived` is not called in time, the connection is cut off."""
 
@@ -30,19 +31,19 @@ class SlowHeaders:
     _waiting: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = field(default_factory=dict)
 
     def __call__(self) -> RequestHandler:
-        """Return the protocol of a new connection, and start its timer."""
+        """Return the protocol of a new connection, and start the timer for its headers."""
         protocol = self.server()
         self._start_timer(self.seconds, self._grant_extra_time, protocol)
         return protocol
 
     def arrived(self, protocol: asyncio.BaseProtocol) -> None:
-        """Stop the timer of a connection, because its request has arrived."""
+        """Stop the timer of a connection, because the headers of its first request have arrived."""
         timer = self._waiting.pop(protocol, None)
         if timer is not None:
             timer.cancel()
 
     def stop(self) -> None:
-        """Cancel all timers."""
+        """Cancel the timers of all connections that wait for headers; none is cut off any more."""
         for timer in self._waiting.values():
             timer.cancel()
         self._waiting.clear()
@@ -50,15 +51,15 @@ class SlowHeaders:
     def _start_timer(
         self, seconds: float, then: Callable[[RequestHandler], None], protocol: RequestHandler
     ) -> None:
-        """Call `then` for this connection after so many seconds."""
+        """Call `then` for this connection after so many seconds, unless its headers have arrived by then."""
         self._waiting[protocol] = asyncio.get_running_loop().call_later(seconds, then, protocol)
 
     def _grant_extra_time(self, protocol: RequestHandler) -> None:
-        """Start a second, short timer, and cut the connection off when it runs out."""
+        """Give a connection with slow headers a second, short time; cut it off when that has passed."""
         self._start_timer(_EXTRA_SECONDS, self._cut_off, protocol)
 
     def _cut_off(self, protocol: RequestHandler) -> None:
-        """Abort a connection whose request has not come."""
+        """Abort a connection whose headers have not come in time."""
         del self._waiting[protocol]
         if protocol.transport is not None:
             protocol.transport.abort()

@@ -14,7 +14,7 @@ from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.relay_socket import RelayAddress, with_credentials
 from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.record_kit_stalls import lag_marked
+from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, with_chunks_of
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.turn_behaviour import Behaviour
@@ -169,7 +169,7 @@ class RelaySubject:
         self._play(plan.motion_server)
         try:
             async with AsyncExitStack() as stack:
-                await stack.enter_async_context(lag_marked(self._recorder))
+                await stack.enter_async_context(record_kit_stalls(self._recorder))
                 clients = [
                     await stack.enter_async_context(
                         self._make_client(

@@ -96,7 +96,7 @@ async def test_a_key_in_the_place_of_an_app_id_is_not_told() -> None:
         asked = http.post(f"{server.console_endpoint}/session-tokens", headers={"X-Api-Key": KEY}, json={})
         async with asked as answer:
             assert answer.status == 400
-        server.journal.opened(SessionRecord("upstream-1", "id", KEY, "avatar", 0.0))
+        server.journal.add_session(SessionRecord("upstream-1", "id", KEY, "avatar", 0.0))
         for path in ("/sessions", "/sessions/id"):
             assert KEY not in json.dumps(await ask(server, "GET", path))
 

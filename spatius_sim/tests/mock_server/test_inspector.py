@@ -29,7 +29,9 @@ READY = """new Promise(done => { (function wait() {
 
 def with_sessions(server: MotionServer, number: int) -> None:
     for index in range(number):
-        server.journal.opened(SessionRecord(f"session-{index}", f"id-{index}", "app", "<b>avatar</b>", 1.0))
+        server.journal.add_session(
+            SessionRecord(f"session-{index}", f"id-{index}", "app", "<b>avatar</b>", 1.0)
+        )
 
 
 async def text(tab: Page, name: str) -> str:
@@ -55,7 +57,7 @@ async def test_a_thousand_sessions_stay_usable_and_are_found() -> None:
         await until(tab, "document.querySelectorAll('#sessions tr').length === 1")
         await tab.asked("document.getElementById('wanted').dispatchEvent(new Event('input'))")
         assert "<b>avatar</b>" in await text(tab, "sessions")
-        server.journal.open.clear()
+        server.journal.open_sessions.clear()
 
 
 async def test_scenarios_are_played_and_reset_from_the_page() -> None:
@@ -130,8 +132,8 @@ async def test_a_long_session_shows_its_newest_events_on_its_own_clock(
     async with MotionServer() as server, talk(server) as session:
         await session.say(*utterance("a", PCM))
         await session.hear_motion()
-        (name,) = server.journal.open
-        entries = list(server.journal.trace(name))
+        (name,) = server.journal.open_sessions
+        entries = list(server.journal.session_events(name))
         values = session_views.live_player(iter(entries), entries[-1].at_ns + 10**9)
     assert len(entries) > 6
     assert len(values["events"]["at"]) == 6  # With the configuration, for its sample rate.
@@ -194,7 +196,7 @@ async def test_the_inspector_can_be_read_by_everybody(look: dict[str, Any]) -> N
         found = await tab.asked("axe.run().then(result => result.violations)")
         assert [f"{one['id']} {node['html'][:200]}" for one in found for node in one["nodes"]] == []
         assert await tab.asked("document.documentElement.scrollWidth <= window.innerWidth")
-        server.journal.open.clear()
+        server.journal.open_sessions.clear()
 
 
 @pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}])

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from spatius_sim.mock_server.server import MotionServer
-from spatius_sim.net.free_ports import ExhaustionHandler, exposure_lines, is_this_machine, name_in_urls
+from spatius_sim.net.free_ports import ExhaustionHandler, describe_exposure, is_this_machine, name_in_urls
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.protocol.errors import UsageError
 
@@ -29,7 +29,7 @@ from spatius_sim.protocol.errors import UsageError
 )
 def test_which_addresses_reach_this_machine_alone(address: str, here: bool) -> None:
     assert is_this_machine(address) is here
-    assert bool(exposure_lines(address, 8700)) is not here
+    assert bool(describe_exposure(address, 8700)) is not here
 
 
 def test_the_name_in_urls() -> None:
@@ -44,7 +44,7 @@ def test_the_name_in_urls() -> None:
 
 
 def test_the_warning_says_who_comes_in_and_how_a_container_finds_us() -> None:
-    warning, container = exposure_lines("0.0.0.0", 8700)
+    warning, container = describe_exposure("0.0.0.0", 8700)
     assert "8700" in warning
     assert "host.docker.internal" in container
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.record_kit_stalls import lag_marked
+from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.trace.events import KitStalled, TraceHeader
 
 BUSY_SECONDS = 0.4
@@ -13,7 +13,7 @@ BUSY_SECONDS = 0.4
 async def test_a_busy_event_loop_is_marked() -> None:
     recorder = LiveRecorder()
     recorder.start(TraceHeader("relay", "", 1, "", "0"))
-    async with lag_marked(recorder):
+    async with record_kit_stalls(recorder):
         await asyncio.sleep(0.01)
         until = time.monotonic() + BUSY_SECONDS
         while time.monotonic() < until:

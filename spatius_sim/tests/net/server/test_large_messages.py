@@ -78,7 +78,7 @@ async def test_a_larger_one_is_refused_and_the_bound_is_named() -> None:
     recorder = recording()
     async with MotionServerShell(sink=recorder) as server:
         code, reason = await refused(server, BOUND + 1)
-        [past] = server.journal.past
+        [past] = server.journal.past_sessions
     assert (code, "16777216 bytes" in reason) == (1009, True)
     assert (past.close_code, past.closed_by_us) == (1009, True)
     assert closes(recorder.finish()) == [Closed(True, 1009, reason)]
@@ -88,7 +88,7 @@ async def test_one_that_nobody_would_read_to_its_end_is_told_alike() -> None:
     recorder = recording()
     async with MotionServerShell(sink=recorder) as server:
         await refused(server, 4 * BOUND)
-        [past] = server.journal.past
+        [past] = server.journal.past_sessions
     assert (past.close_code, past.closed_by_us) == (1009, True)
     [closed] = closes(recorder.finish())
     assert (closed.by_kit, closed.code) == (True, 1009)

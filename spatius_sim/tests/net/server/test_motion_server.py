@@ -190,7 +190,7 @@ async def test_a_slow_reader_is_ended_and_delays_nobody() -> None:
         async with talk(server) as session:
             await session.say(*utterance("a", PCM[:6400]))
             assert await session.hear_motion()
-        await until(recorder, lambda: bool(server.journal.past) and not server.journal.open)
+        await until(recorder, lambda: bool(server.journal.past_sessions) and not server.journal.open_sessions)
         slow = server.journal.find_session("upstream-1")
         assert slow is not None
         assert slow.closed_by_us
@@ -282,7 +282,7 @@ async def test_a_stall_ends_with_the_server() -> None:
         url = f"http://127.0.0.1:{server.port}{WEBSOCKET_PATH}"
         async with aiohttp.ClientSession() as http:
             asking = asyncio.create_task(http.get(url))
-            await until(recorder, lambda: any(server.journal.trace("upstream-1")))
+            await until(recorder, lambda: any(server.journal.session_events("upstream-1")))
             await server.__aexit__(None, None, None)
             with pytest.raises(aiohttp.ClientError):
                 await asking

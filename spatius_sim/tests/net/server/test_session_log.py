@@ -6,7 +6,7 @@ from spatius_sim.trace.recorder import NullSink
 
 
 def opened(journal: SessionLog, name: str) -> None:
-    journal.opened(SessionRecord(name, f"id of {name}", "app", "avatar", 0.0))
+    journal.add_session(SessionRecord(name, f"id of {name}", "app", "avatar", 0.0))
     journal.emit(Lane.UPSTREAM, name, Opened())
 
 
@@ -21,15 +21,15 @@ def test_the_oldest_is_forgotten_first() -> None:
     assert not journal.is_whole("a")
     assert journal.is_whole("b")
     journal.record_received(Lane.UPSTREAM, "b", b"z" * 1000)
-    assert [entry.what for entry in journal.trace("b")] == [b"z" * 1000]
+    assert [entry.what for entry in journal.session_events("b")] == [b"z" * 1000]
 
 
 def test_past_sessions_are_found_by_both_their_names_and_bounded() -> None:
     journal = SessionLog(NullSink())
     for number in range(MAX_PAST_SESSIONS + 3):
         opened(journal, f"s{number}")
-        journal.closed(f"s{number}", Closed(False, 1000))
-    assert len(journal.past) == MAX_PAST_SESSIONS
+        journal.end_session(f"s{number}", Closed(False, 1000))
+    assert len(journal.past_sessions) == MAX_PAST_SESSIONS
     assert journal.find_session("s0") is None
     newest = journal.find_session(f"id of s{MAX_PAST_SESSIONS + 2}")
     assert newest is not None
