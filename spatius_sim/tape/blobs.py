@@ -14,7 +14,7 @@ WINDOW_BYTES = 64 * 1_048_576
 """Records refer only to the newest blobs, whose sizes sum up to at most this; each blob counts SMALLEST_BLOB
 bytes more."""
 
-_AT_HAND_BYTES = 4 * 1_048_576
+_MEMORY_BYTES = 4 * 1_048_576
 """The bytes of blobs that stay in memory."""
 
 
@@ -23,7 +23,7 @@ class MalformedError(ValueError):
 
 
 class _BlobSection(NamedTuple):
-    """A section with blobs: how many there are, how many bytes they count for, and the place of the
+    """A section of a tape with blobs: how many there are, how many bytes they count for, and the place of the
     section."""
 
     blob_count: int
@@ -32,68 +32,72 @@ class _BlobSection(NamedTuple):
 
 
 class _LoadedSection(NamedTuple):
-    """The blobs of a section in memory, and the sum of their sizes in bytes."""
+    """The blobs of a tape's section in memory, and the sum of their sizes in bytes."""
 
     blobs: list[bytes]
-    length: int
+    blob_bytes: int
 
 
 class BlobWindow:
-    """Holds the newest blobs by number. Those of the sections loaded last are in memory; `read_again` reads
-    another section from the tape and returns its blobs."""
+    """Holds the newest blobs of a tape by number. The blobs of the sections loaded last are in memory;
+    `read_again` reads another section from the tape and returns its blobs."""
 
     def __init__(self, read_again: Callable[[SectionPlace], list[bytes]]) -> None:
-        """Begin without blobs."""
+        """Begin without blobs. `read_again` reads a section of the tape again and returns its blobs."""
         self._read_again = read_again
-        self._firsts: list[int] = []
+        self._first_numbers: list[int] = []
         self._sections: list[_BlobSection] = []
-        """The section of each number in `_firsts`, which is the number of its first blob."""
+        """The section of each number in `_first_numbers`, which is the number of its first blob."""
         self._bytes = 0
-        self._next = 0
-        self._at_hand: OrderedDict[int, _LoadedSection] = OrderedDict()
+        self._next_number = 0
+        self._in_memory: OrderedDict[int, _LoadedSection] = OrderedDict()
         """The sections in memory, by the number of their first blob."""
-        self._bytes_at_hand = 0
+        self._bytes_in_memory = 0
 
     def add(self, first: int, blobs: list[bytes], place: SectionPlace) -> int:
-        """Take the blobs of a section, numbered from `first` on, and return how many bytes they have. Raises
-        MalformedError if the numbers do not rise, or if a blob is not binary."""
+        """Add the blobs of a section of the tape, numbered from `first` on, forget blobs that are too old,
+        and return how many bytes the new blobs have.
+
+        Raises MalformedError if the numbers do not rise, or if a blob is not binary."""
         if not blobs:
             return 0
         if not set(map(type, blobs)) <= {bytes}:
             raise MalformedError("a blob is not binary")
-        if first < self._next:
-            raise MalformedError(f"blob {first} comes after blob {self._next - 1}")
-        length = sum(map(len, blobs))
-        counted = length + SMALLEST_BLOB * len(blobs)
-        self._next = first + len(blobs)
-        self._firsts.append(first)
-        self._sections.append(_BlobSection(len(blobs), counted, place))
-        self._bytes += counted
+        if first < self._next_number:
+            raise MalformedError(f"blob {first} comes after blob {self._next_number - 1}")
+        blob_bytes = sum(map(len, blobs))
+        counted_bytes = blob_bytes + SMALLEST_BLOB * len(blobs)
+        self._next_number = first + len(blobs)
+        self._first_numbers.append(first)
+        self._sections.append(_BlobSection(len(blobs), counted_bytes, place))
+        self._bytes += counted_bytes
         too_old = 0
         while self._bytes - self._sections[too_old].counted_bytes > WINDOW_BYTES:
             self._bytes -= self._sections[too_old].counted_bytes
             too_old += 1
-        del self._firsts[:too_old], self._sections[:too_old]
-        self._keep_at_hand(first, blobs, length)
-        return length
+        del self._first_numbers[:too_old], self._sections[:too_old]
+        self._keep_in_memory(first, blobs, blob_bytes)
+        return blob_bytes
 
     def __getitem__(self, number: int) -> bytes:
-        """Return blob `number`. Raises KeyError if it is unknown or too old."""
-        index = bisect_right(self._firsts, number) - 1
-        if index < 0 or number - self._firsts[index] >= self._sections[index].blob_count:
+        """Return the blob of this number; read its section of the tape again if the blob is no longer in
+        memory. Raises KeyError if the blob is unknown or too old."""
+        index = bisect_right(self._first_numbers, number) - 1
+        if index < 0 or number - self._first_numbers[index] >= self._sections[index].blob_count:
             raise KeyError(number)
-        first = self._firsts[index]
-        at_hand = self._at_hand.get(first)
-        if at_hand is not None:
-            return at_hand.blobs[number - first]
+        first = self._first_numbers[index]
+        loaded = self._in_memory.get(first)
+        if loaded is not None:
+            return loaded.blobs[number - first]
         blobs = self._read_again(self._sections[index].place)
-        self._keep_at_hand(first, blobs, sum(map(len, blobs)))
+        self._keep_in_memory(first, blobs, sum(map(len, blobs)))
         return blobs[number - first]
 
-    def _keep_at_hand(self, first: int, blobs: list[bytes], length: int) -> None:
-        """Keep the blobs of a section in memory; drop older sections if these take too much."""
-        self._at_hand[first] = _LoadedSection(blobs, length)
-        self._bytes_at_hand += length
-        while self._bytes_at_hand > _AT_HAND_BYTES and len(self._at_hand) > 1:
-            _, oldest = self._at_hand.popitem(last=False)
-            self._bytes_at_hand -= oldest.length
+    def _keep_in_memory(self, first: int, blobs: list[bytes], blob_bytes: int) -> None:
+        """Keep the blobs of a section in memory; drop the blobs of the oldest sections if all together take
+        too much memory."""
+        self._in_memory[first] = _LoadedSection(blobs, blob_bytes)
+        self._bytes_in_memory += blob_bytes
+        while self._bytes_in_memory > _MEMORY_BYTES and len(self._in_memory) > 1:
+            _, oldest = self._in_memory.popitem(last=False)
+            self._bytes_in_memory -= oldest.blob_bytes

@@ -38,13 +38,16 @@ _MAX_FRAMING = 256
 
 
 class Cleaner:
-    """Cleans the events of one run, whose wire is `wire`."""
+    """Cleans the events of one run for a tape; `wire` is the wire of the run."""
 
     def __init__(self, wire: Wire | None, names: Names | None, *, keep_speech: bool) -> None:
+        """Begin to clean events for a tape. `names` replaces names by references; None keeps them.
+        `keep_speech`: whether the tape may hold speech."""
         self._wire, self._names, self._keep_speech = wire, names, keep_speech
 
     def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
-        """Return the event as a tape may hold it, its time counted from `start_ns`."""
+        """Return an event as a tape may hold it: cleaned of names and speech, and with its time counted from
+        `start_ns`."""
         what = event.what
         if isinstance(what, Sent | Received):
             fields = self._clean_frame(event.lane, what.raw, what.value)
@@ -59,8 +62,8 @@ class Cleaner:
         )
 
     def _clean_fields(self, what: EventKind) -> dict[str, Any]:
-        """Return the fields of an event that is not a frame, cleaned. App and avatar names in the event are
-        learnt first."""
+        """Return the fields of an event that is not a frame, cleaned for a tape. The names of app and avatar
+        in an opening or a refusal are learnt first."""
         if isinstance(what, Opened | Refused) and self._names is not None:
             self._names.learn("app", what.app_id)
             self._names.learn("avatar", what.avatar_id)
@@ -77,7 +80,8 @@ class Cleaner:
         }
 
     def _hide_names(self, value: Any) -> Any:
-        """Return a text with references in place of names; any other value stays as it is."""
+        """Return a text of an event with references in place of names of apps and avatars; return any other
+        value as it is."""
         if isinstance(value, StrEnum):
             return str(value)
         if value and isinstance(value, str) and self._names is not None:
@@ -85,12 +89,13 @@ class Cleaner:
         return value
 
     def _speech_piece(self, audio: bytes, *, base64: bool = False) -> TapedPiece:
-        """Return audio as a piece: as it is if speech is kept, else as a speech mark."""
+        """Return audio as the piece that a tape may hold: the audio itself if speech is kept, else a speech
+        mark. `base64`: the frame contains the audio in base64."""
         return TapedPiece(audio if self._keep_speech else speech_mark(audio), base64)
 
     def _clean_frame(self, lane: Lane, raw: str | bytes, value: Value) -> dict[str, Any]:
-        """Return a frame as the fields that a tape may hold: its `raw` content, and a `reason` if all was
-        taken out."""
+        """Return a frame, cleaned, as the fields that a tape may hold: its `raw` content, and a `reason` if
+        the whole frame was taken out."""
         if isinstance(raw, str):
             raw = self._names.hide_in_json(raw) if self._names is not None else raw
             return self._clean_text(raw, value)
@@ -102,11 +107,11 @@ class Cleaner:
         if lane is Lane.UPSTREAM and not isinstance(value, Undecodable):
             return {"raw": self._clean_message(raw, value)}
         pieces = [(blob, self._clean_blob(blob, value)) for blob in _blobs_in(value)]
-        return self._unless_too_much(raw, False, _split(raw, pieces), value)
+        return self._limit_framing(raw, False, _split(raw, pieces), value)
 
     def _clean_message(self, raw: bytes, value: Value) -> Content:
-        """Return a message of the protocol that is not motion, without its speech. Bytes of unknown fields
-        are left out."""
+        """Return a binary message of Motion Server's protocol (not motion) as a tape may hold it: without its
+        speech, and without the bytes of unknown fields."""
         match value:
             case AudioInput(audio=audio) if len(audio) < SMALLEST_BLOB:
                 noise = stand_in(speech_mark(audio))
@@ -123,40 +128,42 @@ class Cleaner:
         return Content(False, (encode(self._names.hide_in_message(message) if self._names else message),))
 
     def _clean_text(self, raw: str, value: Value) -> dict[str, Any]:
-        """Return a text frame as fields: speech in its base64 is marked, and transcripts lose their words."""
+        """Return a text frame, cleaned, as the fields that a tape may hold: speech in its base64 becomes a
+        speech mark, and transcripts lose their words."""
         if self._keep_speech:
             pieces = [(b64encode(blob), TapedPiece(blob, True)) for blob in _decode_base64_in(raw)]
             return {"raw": Content(True, tuple(_split(raw.encode(), pieces, text=True)))}
         if isinstance(value, Note | Say) and self._wire is not None:
             # Transcripts hold what people said, too.
-            bare: Note | Say = value if isinstance(value, Note) else Say("")
-            frames = self._wire.write_relay(bare) if isinstance(bare, Note) else ()
-            wordless = "".join(map(str, frames or self._wire.write_client(bare)))
-            return {"raw": Content(True, (wordless,))}
+            wordless_event: Note | Say = value if isinstance(value, Note) else Say("")
+            frames = self._wire.write_relay(wordless_event) if isinstance(wordless_event, Note) else ()
+            wordless_frame = "".join(map(str, frames or self._wire.write_client(wordless_event)))
+            return {"raw": Content(True, (wordless_frame,))}
         pieces = [
             (b64encode(blob), self._clean_blob(blob, value, base64=True)) for blob in _decode_base64_in(raw)
         ]
-        short = [blob for blob in _blobs_in(value) if 0 < len(blob) < SMALLEST_BLOB]
-        for blob in short:
+        short_blobs = [blob for blob in _blobs_in(value) if 0 < len(blob) < SMALLEST_BLOB]
+        for blob in short_blobs:
             pieces.append((b'"' + b64encode(blob) + b'"', self._clean_blob(blob, value, base64=True)))
-        return self._unless_too_much(raw.encode(), True, _split(raw.encode(), pieces, text=True), value)
+        return self._limit_framing(raw.encode(), True, _split(raw.encode(), pieces, text=True), value)
 
-    def _unless_too_much(
+    def _limit_framing(
         self, raw: bytes, text: bool, parts: list[ContentPart], value: Value
     ) -> dict[str, Any]:
-        """Return the parts as fields. If too many bytes are neither speech nor motion, return a speech mark
-        for the whole frame instead."""
-        around = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
+        """Return the parts of a cleaned frame as fields of a tape. If too many of its bytes are neither
+        speech nor motion, return a speech mark for the whole frame instead, with the reason."""
+        framing_bytes = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
         understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
         may_be_kept = text or understood
-        if around <= (4 * _MAX_FRAMING if understood and text else _MAX_FRAMING) and may_be_kept:
+        if framing_bytes <= (4 * _MAX_FRAMING if understood and text else _MAX_FRAMING) and may_be_kept:
             return {"raw": Content(text, tuple(parts))}
         reason = value.reason if isinstance(value, NotUnderstood | Unclear | Undecodable) else "taken out"
         return {"raw": Content(False, (TapedPiece(speech_mark(raw)),)), "reason": self._hide_names(reason)}
 
     def _clean_blob(self, blob: bytes, value: Value, *, base64: bool = False) -> TapedPiece:
-        """Return a blob without what a tape must not keep: motion stays as it is, and everything else is
-        treated as speech, which may be a person's voice."""
+        """Return audio or a payload of a frame as the piece that a tape may hold. Motion stays as it is; all
+        else is treated as speech, because it may be a person's voice. `base64`: the frame contains the blob
+        in base64."""
         is_motion = isinstance(value, Motion) and blob in value.payloads
         if is_motion and isinstance(read_upstream(blob), MotionResponse):
             return TapedPiece(blob, base64)
@@ -164,7 +171,7 @@ class Cleaner:
 
 
 def _blobs_in(value: Value) -> tuple[bytes, ...]:
-    """Return the audio or the payloads in a frame."""
+    """Return the audio or the motion payloads in a frame; an empty tuple if it has neither."""
     match value:
         case AudioInput(audio=pcm) | Audio(pcm) | Speak(pcm):
             return (pcm,) if pcm else ()
@@ -174,7 +181,8 @@ def _blobs_in(value: Value) -> tuple[bytes, ...]:
 
 
 def _decode_base64_in(raw: str) -> list[bytes]:
-    """Return the bytes of each long run of canonical base64 in a text."""
+    """Return the bytes of each long run of base64 in a text frame. Base64 that is not canonical is left
+    out."""
     blobs = []
     for run in _LONG_BASE64.findall(raw.encode()):
         try:
@@ -187,8 +195,8 @@ def _decode_base64_in(raw: str) -> list[bytes]:
 
 
 def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = False) -> list[ContentPart]:
-    """Return a frame cut into the wanted pieces and the bytes around them, in the order in which they
-    occur."""
+    """Return a frame as the parts that a tape holds: the given pieces and the bytes around them, in their
+    order in the frame. Pieces that do not occur, or that are too many, are left out."""
     parts: list[ContentPart] = []
     occurring = [(piece_bytes, piece) for piece_bytes, piece in pieces if piece_bytes and piece_bytes in raw]
     for piece_bytes, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):
@@ -203,5 +211,5 @@ def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = F
 
 
 def _restore_literal(raw: bytes, text: bool) -> str | bytes:
-    """Return the bytes as a str if the frame was text."""
+    """Return bytes of a frame as a str if the frame was text, else as they are."""
     return raw.decode() if text else raw

@@ -59,7 +59,8 @@ the order on the tape, so that the same names occur on both tapes."""
 
 
 def differences(first: Path, second: Path) -> Iterator[str]:
-    """Yield a line for each difference in meaning between two tapes. Raises UsageError."""
+    """Compare two tapes, and yield a line for each difference in meaning. Raises UsageError if a file cannot
+    be read as a tape."""
     with_speech = header_of(first).has_speech and header_of(second).has_speech
     runs = zip_longest(read_traces(first), read_traces(second))
     for number, (first_trace, second_trace) in enumerate(runs, 1):
@@ -73,7 +74,8 @@ def differences(first: Path, second: Path) -> Iterator[str]:
 
 
 def turns_by_connection(trace: Trace) -> TurnsByConnection:
-    """Return what each connection of a trace carried; the connections of each lane are numbered in order."""
+    """Return what each connection of a trace carried, turn by turn, so that two tapes can be compared. The
+    connections of each lane are numbered in order."""
     compared: TurnsByConnection = {}
     names: dict[tuple[Lane, str], str] = {}
     turn_numbers: dict[tuple[str, str], int] = {}
@@ -96,15 +98,16 @@ def turns_by_connection(trace: Trace) -> TurnsByConnection:
 
 
 class _Calls:
-    """Reads the calls of a client under test and their answers. Its conversation ids become numbers, in the
-    order in which it gave them."""
+    """Reads the calls of a client under test and their answers, to compare them. The conversation ids that
+    the client gave become numbers, in their order."""
 
     def __init__(self) -> None:
         self._conversations: dict[str, str] = {}
         self._call = ComparedTurn()
 
     def add_call(self, turns: dict[str, ComparedTurn], frame: Sent | Received) -> None:
-        """Add a call as a new turn, or add an answer to the turn of its call."""
+        """Add a call to the client under test as a new turn to compare, or add the client's answer to the
+        turn of its call."""
         match frame.value:
             case TesteeRequest() as request:
                 call = self._describe_request(request)
@@ -140,7 +143,8 @@ class _Calls:
         return call
 
     def _describe_result(self, result: dict[str, Any]) -> str:
-        """Return a result as JSON, with numbers in place of conversation ids."""
+        """Return the result of a call to the client under test as JSON text that can be compared: numbers
+        stand in place of conversation ids."""
         conversation_id = result.get("conversationId")
         values = {key: value for key, value in result.items() if key not in ("conversationId", "name")}
         if isinstance(conversation_id, str) and conversation_id:
@@ -155,7 +159,8 @@ class _Calls:
 def _add_event(
     compared: TurnsByConnection, connection: str, event: Event, turn_numbers: dict[tuple[str, str], int]
 ) -> None:
-    """Add a frame, or the end or the refusal of a connection; other events are left out."""
+    """Add an event of a tape to what is compared: a frame, the refusal of a connection or a token, or the end
+    of an upstream connection. Leave other events out."""
     match event.what:
         case Refused(status, reason):
             _add_other(compared, connection, f"refused with {status} {reason}")
@@ -175,7 +180,7 @@ def _add_frame(
     frame: Sent | Received,
     turn_numbers: dict[tuple[str, str], int],
 ) -> None:
-    """Add a frame to the turn to which it belongs, or in words to the connection."""
+    """Add a frame of a tape to the compared turn that it belongs to, or in words to its connection."""
     match frame.value:
         case ConfigureSession(sample_rate=rate, audio_format=audio_format, egress_type=egress):
             _add_other(compared, connection, f"configures {rate} Hz, format {audio_format}, egress {egress}")
@@ -225,7 +230,8 @@ def _add_frame(
 def _turn_of(
     compared: TurnsByConnection, connection: str, name: str, turn_numbers: dict[tuple[str, str], int]
 ) -> ComparedTurn:
-    """Return the turn of this request or turn id; an unknown one gets the next number on its connection."""
+    """Return the compared turn of this request id or turn id; an unknown id gets the next number on its
+    connection."""
     own_turns = compared.setdefault(connection, {})
     if (connection, name) not in turn_numbers:
         turn_numbers[connection, name] = (
@@ -235,14 +241,14 @@ def _turn_of(
 
 
 def _add_other(compared: TurnsByConnection, connection: str, text: str) -> None:
-    """Add an event in words that belongs to no turn."""
+    """Add, in words, an event that belongs to no turn to what is compared of this connection."""
     compared.setdefault(connection, {}).setdefault("around", ComparedTurn()).other.append(text)
 
 
 def _compare_connections(
     first: TurnsByConnection, second: TurnsByConnection, *, with_speech: bool
 ) -> Iterator[str]:
-    """Yield the differences of all connections as lines."""
+    """Compare the connections of two tapes, and yield their differences as lines."""
     for connection in sorted({*first, *second}):
         first_turns, second_turns = first.get(connection, {}), second.get(connection, {})
         for name in sorted({*first_turns, *second_turns}):
@@ -255,7 +261,8 @@ def _compare_connections(
 
 
 def _compare_turns(first: ComparedTurn, second: ComparedTurn, *, with_speech: bool) -> Iterator[str]:
-    """Yield the differences of two turns as lines."""
+    """Compare one turn on two tapes, and yield the differences as lines. The audio itself is compared only
+    `with_speech`."""
     if len(first.audio) != len(second.audio):
         yield f"{len(first.audio)} bytes of audio against {len(second.audio)}"
     elif with_speech and first.audio != second.audio:
@@ -273,7 +280,8 @@ def _compare_turns(first: ComparedTurn, second: ComparedTurn, *, with_speech: bo
 
 
 def _compare_payloads(first: MotionResponse | None, second: MotionResponse | None) -> Iterator[str]:
-    """Yield the differences of two payloads as lines; None stands for a missing payload."""
+    """Compare a payload on two tapes, and yield the differences as lines; None stands for a missing
+    payload."""
     if first is None or second is None:
         yield f"only in the {'second' if first is None else 'first'}"
         return
@@ -286,7 +294,8 @@ def _compare_payloads(first: MotionResponse | None, second: MotionResponse | Non
 
 
 def _compare_keyframes(first: Keyframes, second: Keyframes) -> str:
-    """Return in words how many keyframes differ, and by how much."""
+    """Compare the keyframes of a payload on two tapes, and return in words how many keyframes differ, and by
+    how much."""
     distances = np.nan_to_num(np.abs(first.astype(np.float64) - second), nan=np.inf)
     row, column = np.unravel_index(int(distances.argmax()), distances.shape)
     name = next(name for name, columns in FIELDS.items() if columns.start <= column < columns.stop)
@@ -298,4 +307,5 @@ def _compare_keyframes(first: Keyframes, second: Keyframes) -> str:
 
 
 def _hash(raw: bytes | bytearray) -> str:
+    """Return a short hash of some bytes, for people to compare."""
     return hashlib.blake2b(raw, digest_size=4).hexdigest()

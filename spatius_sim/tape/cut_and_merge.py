@@ -31,8 +31,8 @@ class TapeSlice:
     connections: frozenset[str] = frozenset()
 
     def contains(self, run: int, event: TapedEvent) -> bool:
-        """Whether an event of the tape belongs to the slice: to its run (0: every run), its time, and its
-        connections (none named: all)."""
+        """Return whether an event of run `run` belongs to this slice of the tape: to its run (0: every run),
+        its time, and its connections (none named: all)."""
         return (
             (not self.run or run == self.run)
             and self.from_ns <= event.at_ns
@@ -42,8 +42,10 @@ class TapeSlice:
 
 
 def cut(path: Path, out: Path, tape_slice: TapeSlice) -> int:
-    """Write a slice of a tape to `out`, and return how many events it has. The slice gets the handshake
-    of every connection in it. Raises UsageError if the slice is empty, or if `out` is the tape itself."""
+    """Cut a slice out of a tape: write its events to the tape `out`, and return how many there are. The
+    handshake of every connection in the slice is written too.
+
+    Raises UsageError if the slice is empty, or if `out` is the tape itself."""
     require_other_file(out, path)
     needed: set[tuple[int, str]] = set()
     for run, record in _with_run_numbers(path):
@@ -52,7 +54,7 @@ def cut(path: Path, out: Path, tape_slice: TapeSlice) -> int:
     if not needed:
         raise UsageError(f"{path}: nothing of it lies in that piece")
     events = 0
-    frames: dict[tuple[int, str], int] = {}
+    frame_counts: dict[tuple[int, str], int] = {}
     header = replace(header_of(path), note=f"cut out of a tape of {header_of(path).what}")
     with TapeWriter(out, header) as writer:
         for run, record in _with_run_numbers(path):
@@ -61,15 +63,15 @@ def cut(path: Path, out: Path, tape_slice: TapeSlice) -> int:
                     writer.write(record)
                 continue
             key = (run, record.connection)
-            frames[key] = frames.get(key, 0) + (record.kind in ("Sent", "Received"))
-            opens = record.kind in _OPENING_KINDS or (
-                record.kind != "Closed" and frames[key] <= _HANDSHAKE_FRAMES
+            frame_counts[key] = frame_counts.get(key, 0) + (record.kind in ("Sent", "Received"))
+            is_opening = record.kind in _OPENING_KINDS or (
+                record.kind != "Closed" and frame_counts[key] <= _HANDSHAKE_FRAMES
             )
-            opens_earlier = (
-                record.at_ns < tape_slice.from_ns and opens and (key in needed or not record.connection)
+            opens_before_slice = (
+                record.at_ns < tape_slice.from_ns and is_opening and (key in needed or not record.connection)
             )
             if tape_slice.contains(run, record) or (
-                opens_earlier and (not tape_slice.run or run == tape_slice.run)
+                opens_before_slice and (not tape_slice.run or run == tape_slice.run)
             ):
                 writer.write(record)
                 events += 1
@@ -77,7 +79,8 @@ def cut(path: Path, out: Path, tape_slice: TapeSlice) -> int:
 
 
 def merge(first: Path, second: Path, out: Path) -> int:
-    """Merge two tapes of the same time into `out`, on the clock of the first.
+    """Merge two tapes of the same time, of a relay's half and a client's half, into `out`, on the clock of
+    the first tape.
 
     Returns by how many nanoseconds the second tape was moved: so far that no payload arrives before it was
     sent. If no payload is on both tapes, the wall clocks in their headers decide. One tape may hold several
@@ -101,11 +104,11 @@ def merge(first: Path, second: Path, out: Path) -> int:
         redactions=tuple(sorted({*header.redactions, *sides[1].header.redactions})),
         note="merged of two tapes",
     )
-    earliest = min(0, shift_ns)
-    leader = int(len(sides[1].runs) > 1)
+    earliest_ns = min(0, shift_ns)
+    side_with_runs = int(len(sides[1].runs) > 1)
     streams = [
-        _with_times(path, moved - earliest, runs=rank == leader)
-        for rank, (path, moved) in enumerate([(first, 0), (second, shift_ns)])
+        _with_times(path, moved_ns - earliest_ns, runs=side_number == side_with_runs)
+        for side_number, (path, moved_ns) in enumerate([(first, 0), (second, shift_ns)])
     ]
     if Lane.UPSTREAM in sides[1].lanes:
         streams.reverse()  # Of two events at the same time, the one that was sent comes first.
@@ -118,15 +121,15 @@ def merge(first: Path, second: Path, out: Path) -> int:
             wire=client_run.wire,
             declaration=client_run.declaration,
             halves=halves,
-            lacks=_without_upstream(f"{run.lacks} {client_run.lacks}"),
+            lacks=_remove_upstream(f"{run.lacks} {client_run.lacks}"),
         )
-        for run in sides[leader].runs
+        for run in sides[side_with_runs].runs
     )
     openings = _Openings()
     with TapeWriter(out, merged) as writer:
         writer.write(next(runs))
         first_run_written = False
-        for _, record in heapq.merge(*streams, key=lambda stamped: stamped[0]):
+        for _, record in heapq.merge(*streams, key=lambda timed_record: timed_record[0]):
             if isinstance(record, TapedEvent):
                 openings.note_opening(record)
                 writer.write(record)
@@ -141,14 +144,16 @@ def merge(first: Path, second: Path, out: Path) -> int:
 
 
 class _Openings:
-    """Remembers how each open upstream session was opened, for a run that begins while it is open."""
+    """Remembers how each open upstream session was opened, for a run of merged tapes that begins while the
+    session is open."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, TapedEvent] = {}
         self._sessions: dict[str, list[TapedEvent]] = {}
 
     def note_opening(self, event: TapedEvent) -> None:
-        """Remember the token or the handshake in this event; forget a session that ends."""
+        """Remember the token request or the handshake in an event of a merged tape; forget a session that
+        ends."""
         if event.kind == "TokenRequested":
             self._tokens[str(event.fields["token"])] = event
         if event.lane is not Lane.UPSTREAM:
@@ -161,14 +166,16 @@ class _Openings:
             opening.append(event)
 
     def still_open(self) -> Iterator[TapedEvent]:
-        """Yield the token request and the handshake of each session that is open."""
+        """Yield the token request and the handshake of each session that is open, to repeat them in the next
+        run of a merged tape."""
         for opening in self._sessions.values():
             token = self._tokens.get(str(opening[0].fields.get("token")))
             yield from [token, *opening] if token else opening
 
 
-def _without_upstream(lacks: str) -> str:
-    """Return the names in `lacks` without `upstream`, sorted and without repetitions."""
+def _remove_upstream(lacks: str) -> str:
+    """Return the names of the features in `lacks` without `upstream`, sorted and without repetitions: a
+    merged tape has the upstream half."""
     return " ".join(sorted({*lacks.split()} - {UPSTREAM}))
 
 
@@ -184,7 +191,8 @@ class _Side:
 
     @classmethod
     def read(cls, path: Path) -> "_Side":
-        """Return what a tape holds. Raises UsageError if it holds no run."""
+        """Read one of the tapes to merge, and return what is on it. Raises UsageError if the tape holds no
+        run."""
         runs: list[TapedRun] = []
         lanes: set[Lane] = set()
         sent: dict[bytes, int] = {}
@@ -203,8 +211,9 @@ class _Side:
 
 
 def _find_shift(first: _Side, second: _Side) -> int:
-    """Return how many nanoseconds must be added to the times of the second tape, so that no payload arrives
-    before it was sent. Without a common payload the wall clocks in the headers decide."""
+    """Return how many nanoseconds must be added to the times of the second tape to merge it with the first,
+    so that no payload arrives before it was sent. Without a common payload the wall clocks in the headers
+    decide."""
     delays = [
         first.arrived[digest] - sent_ns for digest, sent_ns in second.sent.items() if digest in first.arrived
     ]
@@ -219,7 +228,7 @@ def _find_shift(first: _Side, second: _Side) -> int:
 
 
 def _digest_payloads(event: TapedEvent) -> Iterator[bytes]:
-    """Yield a digest of each motion payload in an event."""
+    """Yield a digest of each motion payload in an event of a tape, by which both tapes know the payload."""
     field_contents = (value for value in event.fields.values() if isinstance(value, Content))
     contents = (
         part.content for content in field_contents for part in content.parts if isinstance(part, TapedPiece)
@@ -229,15 +238,15 @@ def _digest_payloads(event: TapedEvent) -> Iterator[bytes]:
             yield hashlib.blake2b(content, digest_size=16).digest()
 
 
-def _with_times(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Record]]:
-    """Yield every event with its time, moved by `shift`. With `runs`, also yield every run, with the time of
-    its first event."""
+def _with_times(path: Path, shift_ns: int, *, runs: bool) -> Iterator[tuple[int, Record]]:
+    """Yield every event of a tape to merge with its time, moved by `shift_ns` nanoseconds. With `runs`, also
+    yield every run, with the time of its first event."""
     pending_run: TapedRun | None = None
     for record in records_of(path):
         if isinstance(record, TapedRun):
             pending_run = record
             continue
-        at_ns = record.at_ns + shift
+        at_ns = record.at_ns + shift_ns
         if pending_run is not None and runs:
             yield at_ns, pending_run
         pending_run = None
@@ -245,7 +254,8 @@ def _with_times(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Re
 
 
 def _with_run_numbers(path: Path) -> Iterator[tuple[int, Record]]:
-    """Yield every record of a tape with the number of its run (1, 2, ...)."""
+    """Yield every record of a tape with the number of its run: 1, 2, ...; 0 for records before the first
+    run."""
     run = 0
     for record in records_of(path):
         run += isinstance(record, TapedRun)
@@ -253,6 +263,6 @@ def _with_run_numbers(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def require_other_file(out: Path, *tapes: Path) -> None:
-    """Raise UsageError if `out` is one of the tapes that are read."""
+    """Raise UsageError if `out`, the tape to write, is also one of the tapes to read."""
     if any(out.resolve() == tape.resolve() for tape in tapes):
         raise UsageError(f"{out} is read and cannot be written at once: name another file")

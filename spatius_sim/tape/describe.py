@@ -29,7 +29,7 @@ class Statistics:
 
 
 def statistics(path: Path) -> Statistics:
-    """Return the figures of a tape. Raises UsageError if the file is not a tape."""
+    """Describe a tape in figures: count what it holds. Raises UsageError if the file is not a tape."""
     figures = Statistics(header_of(path), path.stat().st_size)
     for trace in read_traces(path):
         figures.runs += 1
@@ -38,9 +38,9 @@ def statistics(path: Path) -> Statistics:
 
 
 def _count_run(figures: Statistics, trace: Trace) -> None:
-    """Add the figures of one run to `figures`."""
+    """Add what one run of a tape holds to the figures of the tape."""
     rates: dict[str, int] = {}
-    figures.connections += len({(e.lane, e.connection) for e in trace.events if e.connection})
+    figures.connections += len({(event.lane, event.connection) for event in trace.events if event.connection})
     for event in trace.events:
         figures.kinds[type(event.what).__name__] += 1
         figures.seconds = max(figures.seconds, event.at_ns / 1e9)

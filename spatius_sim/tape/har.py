@@ -36,7 +36,8 @@ _UNKNOWN = -1
 
 
 def har_of(traces: Iterable[Trace], start_unix_ms: int, kit_version: str) -> dict[str, Any]:
-    """Return these runs as HAR 1.2, as values for JSON. `start_unix_ms` is the time 0 of their events."""
+    """Return these runs of a tape as HAR 1.2, as values for JSON. `start_unix_ms` is the time 0 of their
+    events."""
     writer = _HarWriter(start_unix_ms)
     for trace in traces:
         writer.add_run(trace)
@@ -46,14 +47,15 @@ def har_of(traces: Iterable[Trace], start_unix_ms: int, kit_version: str) -> dic
 
 
 class _HarWriter:
-    """Collects the entries of all runs."""
+    """Collects the HAR entries of all runs of a tape."""
 
     def __init__(self, start_unix_ms: int) -> None:
+        """Begin a HAR file without entries. `start_unix_ms` is the time 0 of the tape."""
         self._start_ms = start_unix_ms
         self.entries: list[dict[str, Any]] = []
 
     def add_run(self, trace: Trace) -> None:
-        """Add the token requests and WebSockets of one run."""
+        """Add HAR entries for the token requests and WebSockets of one run of a tape."""
         sockets: _Sockets = {}
         for event in trace.events:
             match event.what:
@@ -66,37 +68,39 @@ class _HarWriter:
                     self._add_to_socket(event, sockets)
 
     def _add_to_socket(self, event: Event, sockets: _Sockets) -> None:
-        """Add an event to the entry of its WebSocket. A socket whose opening is not on the tape begins with
-        its first frame."""
-        place = event.lane, event.connection
-        if place not in sockets and not isinstance(event.what, Closed):
+        """Add an event to the HAR entry of its WebSocket. A WebSocket whose opening is not on the tape begins
+        with its first frame; the close of such an unknown WebSocket is left out."""
+        socket_key = event.lane, event.connection
+        if socket_key not in sockets and not isinstance(event.what, Closed):
             entry = self._entry(event.at_ns, "GET", _url_of(event), _SWITCHING)
             entry |= {"_resourceType": "websocket", "_webSocketMessages": []}
-            sockets[place] = event.at_ns, entry
+            sockets[socket_key] = event.at_ns, entry
             self.entries.append(entry)
-        if place not in sockets:
+        if socket_key not in sockets:
             return
-        began_ns, entry = sockets[place]
+        began_ns, entry = sockets[socket_key]
         entry["time"] = max(entry["time"], (event.at_ns - began_ns) / 1e6)
         entry["timings"]["receive"] = entry["time"]
         if isinstance(event.what, Closed):
-            del sockets[place]
+            del sockets[socket_key]
         elif isinstance(event.what, Sent) or (isinstance(event.what, Received) and event.what.part == 0):
             entry["_webSocketMessages"].append(self._message(event, event.what.raw))
 
     def _message(self, event: Event, raw: str | bytes) -> dict[str, Any]:
-        """Return a frame as Chrome writes it; `send` is what the client of the WebSocket sent."""
-        by_client = isinstance(event.what, Sent) == (event.lane is Lane.DOWNSTREAM)
-        text = isinstance(raw, str)
+        """Return a frame as a WebSocket message of HAR, in Chrome's form; the type `send` means that the
+        client of the WebSocket sent the frame."""
+        sent_by_client = isinstance(event.what, Sent) == (event.lane is Lane.DOWNSTREAM)
+        is_text = isinstance(raw, str)
         return {
-            "type": "send" if by_client else "receive",
+            "type": "send" if sent_by_client else "receive",
             "time": self._start_ms / 1000 + event.at_ns / 1e9,
-            "opcode": _TEXT if text else _BINARY,
+            "opcode": _TEXT if is_text else _BINARY,
             "data": raw if isinstance(raw, str) else b64encode(raw).decode(),
         }
 
     def _entry(self, at_ns: int, method: str, url: str, status: int) -> dict[str, Any]:
-        """Return an entry with every member that HAR requires. What a tape does not hold is empty or -1."""
+        """Return a HAR entry with every member that HAR requires. What a tape does not hold is empty or
+        -1."""
         unix_ms = min(_LAST_MS, max(0, self._start_ms + at_ns // 1_000_000))
         started = datetime.fromtimestamp(unix_ms / 1000, UTC)
         nothing = {"cookies": [], "headers": [], "headersSize": _UNKNOWN, "bodySize": _UNKNOWN}
@@ -120,7 +124,8 @@ class _HarWriter:
 
 
 def _url_of(event: Event) -> str:
-    """Return an address for the WebSocket of an event."""
+    """Return a URL for the HAR entry of an event's WebSocket; tapes hold no addresses, so its host is
+    invented."""
     if event.lane is Lane.UPSTREAM:
         avatar = quote(getattr(event.what, "avatar_id", ""), safe="")
         return f"ws://{_SERVER}/v2/driveningress/websocket?id={avatar}#{quote(event.connection, safe='')}"

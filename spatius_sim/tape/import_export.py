@@ -43,8 +43,8 @@ class TapedRequest:
 
 
 def import_recordings(paths: list[Path], out: Path, kit_version: str, *, keep_audio: bool) -> None:
-    """Write recordings in the SDK example's shape to one tape, a run each. Raises UsageError if one has
-    another shape."""
+    """Import recordings in the shape of the SDK's example: write them to one tape, a run for each. Raises
+    UsageError if a recording has another shape."""
     recordings = [read_recording(path) for path in paths]
     rates = tuple(sorted({recording.sample_rate for recording in recordings}))
     redactions = ("secrets", "names") if keep_audio else ("secrets", "names", "speech")
@@ -53,8 +53,8 @@ def import_recordings(paths: list[Path], out: Path, kit_version: str, *, keep_au
 
 
 def _trace_of(recording: Recording, kit_version: str) -> Trace:
-    """Return the trace that a proxy would have recorded: all audio at once, in messages of at most
-    `_MESSAGE_BYTES`, and each payload when its last keyframe is due."""
+    """Return the trace for an imported recording, as a proxy would have recorded it: all audio at once, in
+    messages of at most `_MESSAGE_BYTES`, and each payload when its last keyframe is due."""
     configuration = encode(ConfigureSession(recording.sample_rate))
     confirmation = encode(ConfirmSession(recording.connection_id))
     events: list[tuple[int, EventKind]] = [
@@ -81,44 +81,45 @@ def _trace_of(recording: Recording, kit_version: str) -> Trace:
 
 
 def requests_of(path: Path) -> Iterator[TapedRequest]:
-    """Yield the requests of a tape, in the order in which they began."""
+    """Yield the requests of a tape, to export them, in the order in which they began."""
     for trace in read_traces(path):
         yield from requests_in(trace)
 
 
 def requests_in(trace: Trace) -> list[TapedRequest]:
-    """Return the requests of one run, in the order in which they began."""
+    """Return the requests in one run of a tape, in the order in which they began. Each has its audio, and the
+    payloads that answered it."""
     rates: dict[str, int] = {}
     confirmed: dict[str, str] = {}
     requests: dict[tuple[str, str], TapedRequest] = {}
     latest: dict[str, TapedRequest] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
-        what, connection = event.what, event.connection
-        if not isinstance(what, Sent | Received):
+        content, connection = event.what, event.connection
+        if not isinstance(content, Sent | Received):
             continue
-        match what.value:
+        match content.value:
             case ConfigureSession(sample_rate=rate):
                 rates[connection] = rate
             case ConfirmSession(connection_id):
                 confirmed[connection] = connection_id
             case AudioInput(req_id, audio):
-                new = TapedRequest("", req_id, rates.get(connection, 0))
-                latest[connection] = requests.setdefault((connection, req_id), new)
+                new_request = TapedRequest("", req_id, rates.get(connection, 0))
+                latest[connection] = requests.setdefault((connection, req_id), new_request)
                 latest[connection].audio += audio
             case MotionResponse(req_id=req_id):
-                answered = (what.answers if isinstance(what, Sent) else "") or req_id
+                answered = (content.answers if isinstance(content, Sent) else "") or req_id
                 # A replay with original ids answers with ids that its relay never chose.
                 request = requests.get((connection, answered)) or latest.get(connection)
-                if request is not None and isinstance(what.raw, bytes):
-                    request.payloads.append(what.raw)
+                if request is not None and isinstance(content.raw, bytes):
+                    request.payloads.append(content.raw)
     for (connection, _), request in requests.items():
         request.connection_id = confirmed.get(connection, "")
     return list(requests.values())
 
 
 def export_recordings(path: Path, folder: Path) -> list[Path]:
-    """Write each request as a JSON file in the SDK example's shape, and return the paths. Raises UsageError
-    if the tape has no speech."""
+    """Export each request of a tape as a JSON file in the shape of the SDK's example, and return the paths.
+    Raises UsageError if the tape has no speech."""
     _require_speech(path, "the SDK example's shape holds audio")
     paths = []
     for number, request in enumerate(requests_of(path), 1):
@@ -135,7 +136,7 @@ def export_recordings(path: Path, folder: Path) -> list[Path]:
 
 
 def export_speech(path: Path, folder: Path) -> list[Path]:
-    """Write the speech of each request on the tape as a WAV file into `folder`, and return the paths. Raises
+    """Export the speech of each request of a tape as a WAV file in `folder`, and return the paths. Raises
     UsageError if the tape has no speech."""
     _require_speech(path, "there is nothing to hear")
     paths = []
@@ -154,8 +155,8 @@ def export_speech(path: Path, folder: Path) -> list[Path]:
 
 
 def export_motion(path: Path, folder: Path) -> list[Path]:
-    """Write the motion of each request as .npz, and return the paths. Each file holds a float32 array
-    (keyframes, values) for each field, and `segments`, the number of keyframes in each payload."""
+    """Export the motion of each request of a tape as .npz, and return the paths. Each file holds a float32
+    array (keyframes, values) for each field, and `segments`, the number of keyframes in each payload."""
     paths = []
     for number, request in enumerate(requests_of(path), 1):
         messages = (read_upstream(payload) for payload in request.payloads)
@@ -173,36 +174,38 @@ def export_motion(path: Path, folder: Path) -> list[Path]:
 
 
 def export_perfetto(path: Path, folder: Path) -> list[Path]:
-    """Write the tape as one trace for Perfetto, and return its path."""
+    """Export a tape as one trace for Perfetto, and return its path."""
     return [_write_json(folder, "trace.perfetto.json", perfetto_of(read_traces(path)))]
 
 
 def export_har(path: Path, folder: Path) -> list[Path]:
-    """Write the tape as one HAR file, and return its path."""
+    """Export a tape as one HAR file, and return its path."""
     header = header_of(path)
     har = har_of(read_traces(path), header.recorded_unix_ms, header.kit_version)
     return [_write_json(folder, "tape.har", har)]
 
 
 def _write_json(folder: Path, name: str, values: dict[str, Any]) -> Path:
-    """Write a JSON file in `folder`, and return its path. Raises UsageError if that fails."""
+    """Write an exported tape as a JSON file in `folder`, and return its path. Raises UsageError if the file
+    cannot be written."""
     return _write_bytes(folder, name, json.dumps(values).encode())
 
 
 def _require_speech(path: Path, why: str) -> None:
-    """Raise UsageError if the speech of a tape was not kept."""
+    """Raise UsageError, which says `why` speech is needed, if the speech on a tape was not kept."""
     if not header_of(path).has_speech:
         raise UsageError(f"{path}: its speech was not kept, and {why}: record with --keep-audio")
 
 
 def _write_file(folder: Path, number: int, kind: str, content: bytes | memoryview) -> Path:
-    """Write the file of a request, and return its path. Raises UsageError if that fails."""
+    """Write the exported file of a request, and return its path. Raises UsageError if the file cannot be
+    written."""
     return _write_bytes(folder, f"request-{number:04}.{kind}", content)
 
 
 def _write_bytes(folder: Path, name: str, content: bytes | memoryview) -> Path:
-    """Write a file in `folder`, which is created if missing, and return its path. Raises UsageError if that
-    fails."""
+    """Write an exported file in `folder`, which is created if missing, and return its path. Raises UsageError
+    if the file cannot be written."""
     file = _make_folder(folder) / name
     try:
         file.write_bytes(content)
@@ -212,7 +215,8 @@ def _write_bytes(folder: Path, name: str, content: bytes | memoryview) -> Path:
 
 
 def _make_folder(folder: Path) -> Path:
-    """Create the folder if it is missing, and return it. Raises UsageError if that fails."""
+    """Create the folder for exported files if it is missing, and return it. Raises UsageError if that
+    fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -29,35 +29,37 @@ _Tree = dict[str, Any]
 
 
 class Names:
-    """Gives every name a reference (`app#1`, `avatar#2`), in the order in which the names were first seen.
-    The time that a name or a text takes does not depend on how many names are known."""
+    """Gives every name of an app or avatar a reference (`app#1`, `avatar#2`), in the order in which the names
+    were first seen. The time that a name or a text takes does not depend on how many names are known."""
 
     def __init__(self) -> None:
-        """Begin without names."""
+        """Begin without names of apps and avatars, and so without references."""
         self._references: OrderedDict[str, str] = OrderedDict()
         self._counts: Counter[str] = Counter()
-        self._characters = 0
+        self._character_count = 0
         self._tree: _Tree = {}
         self._pins: dict[Hashable, tuple[str, ...]] = {}
-        self._pinned: Counter[str] = Counter()
+        self._pin_counts: Counter[str] = Counter()
 
     def learn(self, kind: str, name: str) -> None:
-        """Remember a name of this kind (`app` or `avatar`)."""
-        self._forget()
-        self._add(kind, name)
+        """Give the name of an app or avatar a reference, if it has none; `kind` is `app` or `avatar`."""
+        self._forget_old_names()
+        self._add_name(kind, name)
 
     def pin(self, place: Hashable, *names: str) -> None:
-        """Remember these names until `unpin`, because they may occur at this place at any time."""
+        """Keep the references of these names until `unpin`, because the names may occur at this place at any
+        time."""
         self.unpin(place)
         self._pins[place] = names
-        self._pinned.update(names)
+        self._pin_counts.update(names)
 
     def unpin(self, place: Hashable) -> None:
-        """Allow the names of this place to be forgotten."""
-        self._pinned -= Counter(self._pins.pop(place, ()))
+        """Allow the references of the names at this place to be forgotten."""
+        self._pin_counts -= Counter(self._pins.pop(place, ()))
 
     def hide(self, text: str) -> str:
-        """Replace the names in a text by references; a name within a word is not a name."""
+        """Replace the names of apps and avatars in a text by their references. A name inside a longer word is
+        left as it is."""
         if text in self._references:
             return self._reference_for(text)
         parts, copied_until = [], 0
@@ -73,8 +75,9 @@ class Names:
         return "".join([*parts, text[copied_until:]])
 
     def hide_in_json(self, frame: str) -> str:
-        """Replace the names in a JSON text; its keys, type and binary stay as they are. The text is written
-        again only if a name was replaced."""
+        """Replace the names of apps and avatars in a JSON text by their references; its keys, types and
+        binary stay as they are. If no name is replaced, the text is returned unchanged. Text that is not JSON
+        is treated as plain text."""
         try:
             value = json.loads(frame)
             self._learn_from(value)
@@ -84,17 +87,18 @@ class Names:
             return self.hide(frame)
         finally:
             # Only now: all names in this frame must be known while they are replaced.
-            self._forget()
+            self._forget_old_names()
 
     def hide_in_message(self, message: Message) -> Message:
-        """Replace the names in a message of the protocol."""
+        """Return a message of the protocol with references in place of names; only the text of a ServerError
+        can hold names."""
         if isinstance(message, ServerError):
             return replace(message, message=self.hide(message.message))
         return message
 
-    def _add(self, kind: str, name: str) -> None:
-        """Give a new name a reference, and put its words into the tree of names. A known name becomes the
-        newest, so that it is forgotten last."""
+    def _add_name(self, kind: str, name: str) -> None:
+        """Give a new name its reference, and put the words of the name into the tree of names. A known name
+        becomes the newest, so that it is forgotten last. A name that looks like a reference is ignored."""
         if not name or name.startswith(f"{kind}#"):
             return
         if name in self._references:
@@ -102,7 +106,7 @@ class Names:
             return
         self._counts[kind] += 1
         self._references[name] = f"{kind}#{self._counts[kind]}"
-        self._characters += len(name)
+        self._character_count += len(name)
         if parts := _split_name(name):
             tree = self._tree
             for part in parts:
@@ -110,7 +114,8 @@ class Names:
             tree[_WHOLE] = name
 
     def _longest_name_at(self, text: str, begin: int) -> str:
-        """Return the longest name that begins at `begin`; "" if none does."""
+        """Return the longest known name that begins at position `begin` of a text; "" if no name begins
+        there."""
         if begin and _IN_WORD.match(text[begin - 1]):
             return ""
         tree, position, longest = self._tree, begin, ""
@@ -121,36 +126,38 @@ class Names:
         return longest
 
     def _reference_for(self, name: str) -> str:
-        """Return the reference of a known name, and note that the name was used last."""
+        """Return the reference of a known name, and note that this name was used last."""
         self._references.move_to_end(name)
         return self._references[name]
 
-    def _forget(self) -> None:
-        """Forget old names that are not pinned, so that memory stays bounded: a proxy may run for months."""
-        pinned = 0
-        while self._characters > MAX_CHARACTERS and pinned < len(self._references):
+    def _forget_old_names(self) -> None:
+        """Forget the oldest names and their references if there are too many, but no pinned names. So memory
+        stays limited while a proxy runs for months."""
+        pinned_seen = 0
+        while self._character_count > MAX_CHARACTERS and pinned_seen < len(self._references):
             oldest = next(iter(self._references))
-            if self._pinned[oldest]:
+            if self._pin_counts[oldest]:
                 self._references.move_to_end(oldest)
-                pinned += 1
+                pinned_seen += 1
                 continue
             del self._references[oldest]
-            self._characters -= len(oldest)
+            self._character_count -= len(oldest)
             _remove_from_tree(self._tree, oldest)
 
     def _learn_from(self, value: Any) -> None:
-        """Remember the names under known keys (`appId` ...) in a JSON value."""
+        """Give references to the names of apps and avatars in a JSON value: the values of the keys `appId`,
+        `avatarId` and so on."""
         if isinstance(value, dict):
             for key, inner in value.items():
                 if key in _NAME_KEYS and isinstance(inner, str):
-                    self._add(_NAME_KEYS[key], inner)
+                    self._add_name(_NAME_KEYS[key], inner)
                 self._learn_from(inner)
         elif isinstance(value, list):
             for inner in value:
                 self._learn_from(inner)
 
     def _hide_in_value(self, value: Any) -> Any:
-        """Replace the names in a JSON value; keys, types and binary stay as they are."""
+        """Replace the names in a JSON value by their references; keys, types and binary stay as they are."""
         if isinstance(value, dict):
             return {
                 key: inner if key in _PLAIN_KEYS else self._hide_in_value(inner)
@@ -162,8 +169,8 @@ class Names:
 
 
 def _split_name(name: str) -> list[str]:
-    """Return the words and signs of a name, by which the name is found; an empty list if the name is found
-    only as a whole text."""
+    """Return the words and signs of a name, by which a text is searched for the name; an empty list if the
+    name is very short or very long, and so hidden only as a whole text."""
     if len(name) < _SHORTEST:
         return []
     parts = list(islice((part[0] for part in _PART.finditer(name)), _MAX_PARTS + 1))
@@ -171,7 +178,8 @@ def _split_name(name: str) -> list[str]:
 
 
 def _remove_from_tree(tree: _Tree, name: str) -> None:
-    """Remove a name from the tree, and every branch that held nothing else."""
+    """Remove the name of an app or avatar, which is forgotten, from the tree of names, and every branch that
+    held only this name."""
     branches: list[tuple[_Tree, str]] = []
     for part in _split_name(name):
         branches.append((tree, part))

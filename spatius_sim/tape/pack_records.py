@@ -36,22 +36,23 @@ _RUN_TYPES: dict[str, type] = {**dict.fromkeys(_RUN_TEXTS, str), "seed": int, "f
 
 
 def pack_header(header: TapeHeader, version: int) -> bytes:
-    """Return the body of the section that holds the header."""
+    """Pack the header of a tape as MessagePack: the body of the tape's first section."""
     fields = asdict(header) | {"rates": list(header.rates), "redactions": list(header.redactions)}
     packed: bytes = msgpack.packb({"format": "spatius-sim tape", "version": version, **fields})
     return packed
 
 
 def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHeader:
-    """Return the header that a section holds. Raises MalformedError if its version or a field is unknown."""
-    values = unpack(body)
+    """Return the header of a tape from the MessagePack body of its section. Raises MalformedError if it is no
+    tape, or if the version or a field is unknown."""
+    values = unpack_body(body)
     if not isinstance(values, dict) or values.pop("format", None) != "spatius-sim tape":
         raise MalformedError("this is not a tape")
     version = values.pop("version", None)
     if version not in versions:
         readable = ", ".join(map(str, versions))
         raise MalformedError(f"tape format {version!r}; this version reads format {readable}")
-    kinds: dict[str, type[Any] | tuple[type[Any], ...]] = {
+    types: dict[str, type[Any] | tuple[type[Any], ...]] = {
         "what": str,
         "recorded_unix_ms": int,
         "kit_version": str,
@@ -60,7 +61,7 @@ def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHead
         "redactions": list,
         "note": str,
     }
-    checked = _check_fields(values, kinds, required="what")
+    checked = _check_fields(values, types, required="what")
     if not all(isinstance(rate, int) for rate in checked.get("rates", ())):
         raise MalformedError("a rate is not a number")
     if not all(isinstance(name, str) for name in checked.get("redactions", ())):
@@ -71,7 +72,8 @@ def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHead
 
 
 def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
-    """Return a record as plain values. `number_of` stores a blob and returns its number."""
+    """Return a record of a tape as plain values, ready for MessagePack. `number_of` stores a blob and returns
+    its number."""
     if isinstance(record, TapedRun):
         return ["run", asdict(record)]
     fields = {
@@ -82,8 +84,8 @@ def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
 
 
 def read_record(values: Any, blobs: BlobWindow) -> Record:
-    """Return the record in these plain values. Raises MalformedError if no writer has written them, and
-    KeyError if a blob is missing."""
+    """Return the record of a tape that these MessagePack values stand for. Raises MalformedError if no writer
+    could have written them, and KeyError if a blob is missing."""
     if type(values) is list and tuple(map(type, values)) == _EVENT_TYPES and values[0] == "event":
         _, at_ns, lane, connection, kind, fields = values
         if lane in _LANES:
@@ -99,7 +101,8 @@ def read_record(values: Any, blobs: BlobWindow) -> Record:
 
 
 def _read_run(fields: Mapping[Any, Any]) -> TapedRun:
-    """Return the head of a run in these fields. Raises MalformedError if a field has no meaning."""
+    """Return the record that begins a run on a tape, from its stored fields. Raises MalformedError if a field
+    is unknown or has an impossible value."""
     run = TapedRun(**_check_fields(fields, _RUN_TYPES, required="subject"))
     if run.subject not in _SUBJECTS:
         raise MalformedError(f"a run of the subject {run.subject[:50]!r}")
@@ -108,8 +111,9 @@ def _read_run(fields: Mapping[Any, Any]) -> TapedRun:
     return run
 
 
-def unpack(body: bytes | memoryview) -> Any:
-    """Return the MessagePack value in a body. Raises MalformedError if it holds none."""
+def unpack_body(body: bytes | memoryview) -> Any:
+    """Return the MessagePack value in the body of a tape's section. Raises MalformedError if the body is no
+    MessagePack."""
     try:
         return msgpack.unpackb(
             body,
@@ -122,13 +126,13 @@ def unpack(body: bytes | memoryview) -> Any:
         raise MalformedError(f"its contents are no MessagePack: {error or type(error).__name__}") from error
 
 
-def _check_fields(values: Mapping[Any, Any], kinds: Mapping[str, Any], required: str) -> dict[str, Any]:
-    """Return the stored fields as a dict. Raises MalformedError if a name is unknown, if a type is wrong, or
-    if the `required` field is missing."""
+def _check_fields(values: Mapping[Any, Any], types: Mapping[str, Any], required: str) -> dict[str, Any]:
+    """Return the stored fields of a record as a dict. Raises MalformedError if a name is unknown, if a type
+    is wrong, or if the `required` field is missing."""
     for name, value in values.items():
-        if name not in kinds:
+        if name not in types:
             raise MalformedError(f"the field {str(name)[:50]!r} is not known")
-        if not isinstance(value, kinds[name]) or isinstance(value, bool):
+        if not isinstance(value, types[name]) or isinstance(value, bool):
             raise MalformedError(f"the field {name!r} is a {type(value).__name__}")
     if required not in values:
         raise MalformedError(f"the field {required!r} is missing")
@@ -136,11 +140,12 @@ def _check_fields(values: Mapping[Any, Any], kinds: Mapping[str, Any], required:
 
 
 def _pack_content(content: Content, number_of: Callable[[bytes], int]) -> list[Any]:
+    """Return a frame as MessagePack values: whether it is text, and its parts."""
     return [content.text, *[_pack_part(part, number_of) for part in content.parts]]
 
 
 def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:
-    """Return one part of a frame as MessagePack values; a large part becomes the number of a blob."""
+    """Return one part of a taped frame as a MessagePack value; a large part becomes the number of a blob."""
     if isinstance(part, TapedPiece):
         if isinstance(part.content, SpeechMark):
             mark = part.content
@@ -155,7 +160,8 @@ def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:
 
 
 def _read_field(value: Any, blobs: BlobWindow) -> Any:
-    """Return one field of a stored event. Raises MalformedError."""
+    """Return one field of a stored event: a plain value or the content of a frame. Raises MalformedError if
+    its type is not allowed."""
     if type(value) in _PLAIN:
         return value
     if type(value) is list and value and type(value[0]) is bool and len(value) <= MAX_PARTS + 1:
@@ -165,19 +171,21 @@ def _read_field(value: Any, blobs: BlobWindow) -> Any:
 
 
 def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
-    """Return one part of a frame. Raises MalformedError."""
-    kind = type(part)
-    if kind is (str if text else bytes):
+    """Return one part of a stored frame from its MessagePack value. Raises MalformedError if it is neither
+    bytes, text, a blob's number nor a speech mark."""
+    part_type = type(part)
+    if part_type is (str if text else bytes):
         return part  # type: ignore[no-any-return]
-    if kind is int:
+    if part_type is int:
         return TapedPiece(blobs[part])
-    if kind is list and text and len(part) == 1:
+    if part_type is list and text and len(part) == 1:
         return TapedPiece(_read_piece(part[0], blobs), base64=True)
     return TapedPiece(_read_piece(part, blobs))
 
 
 def _read_piece(value: Any, blobs: BlobWindow) -> bytes | SpeechMark:
-    """Return the bytes or the speech mark of one piece of a frame. Raises MalformedError."""
+    """Return the bytes, or the mark of removed speech, that a stored value stands for. Raises MalformedError
+    if it stands for neither, and KeyError if the blob is missing."""
     match value:
         case bool():
             raise MalformedError("a blob has no number")

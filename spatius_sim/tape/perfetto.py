@@ -19,10 +19,10 @@ _LONGEST_NAME = 60
 
 
 class PerfettoWriter:
-    """Collects the trace events of all runs."""
+    """Collects the Perfetto events of all runs of a tape."""
 
     def __init__(self) -> None:
-        """Begin an empty trace file, without processes (runs), threads (connections) and arrows."""
+        """Begin an empty Perfetto file, without processes (runs), threads (connections) and arrows."""
         self.events: list[dict[str, Any]] = []
         self._process = 0
         self._threads: dict[str, int] = {}
@@ -30,101 +30,109 @@ class PerfettoWriter:
         self._arrows = 0
 
     def add_run(self, trace: Trace) -> None:
-        """Add all events of one run."""
+        """Add all events of one run of a tape to the Perfetto file, with arrows for the payloads, their
+        playback, and how many the relay holds."""
         self._process += 1
         self._threads = {}
         header = trace.header
-        self._name("process_name", 0, f"run {self._process}: {header.subject}, seed {header.seed}")
+        self._add_name("process_name", 0, f"run {self._process}: {header.subject}, seed {header.seed}")
         sent: dict[bytes, tuple[int, int]] = {}
-        held: set[bytes] = set()
+        held_payloads: set[bytes] = set()
         for event in trace.events:
-            begin, thread = self._add_event(event)
+            begin_us, thread = self._add_event(event)
             if event.lane is Lane.UPSTREAM and (payload := _payload_of(event)) is not None:
                 raw, keyframes = payload
-                sent[raw] = begin, thread
-                held.add(raw)
-                self._add_playback(event, begin, keyframes)
-                self._count(begin, len(held))
-            for raw in _passed_on(event):
+                sent[raw] = begin_us, thread
+                held_payloads.add(raw)
+                self._add_playback(event, begin_us, keyframes)
+                self._add_count(begin_us, len(held_payloads))
+            for raw in _payloads_at_client(event):
                 if raw in sent:
-                    self._draw_arrow(*sent[raw], begin, thread)
-                if raw in held:
-                    held.remove(raw)
-                    self._count(begin, len(held))
+                    self._add_arrow(*sent[raw], begin_us, thread)
+                if raw in held_payloads:
+                    held_payloads.remove(raw)
+                    self._add_count(begin_us, len(held_payloads))
 
-    def document(self) -> dict[str, Any]:
-        """Return the whole file, as values for JSON; the events stand in the order of their times."""
+    def as_json_values(self) -> dict[str, Any]:
+        """Return the whole Perfetto file, as values for JSON; the events stand in the order of their
+        times."""
         ordered = sorted(self.events, key=lambda event: (event["ph"] != "M", event.get("ts", 0)))
         return {"displayTimeUnit": "ms", "traceEvents": ordered}
 
     def _add_event(self, event: Event) -> tuple[int, int]:
-        """Add an event as a slice; return when it begins, in microseconds, and its thread."""
-        thread = self._thread(f"{event.lane} {event.connection}".strip())
+        """Add an event as a slice of Perfetto; return when the slice begins, in microseconds, and its
+        thread."""
+        thread = self._thread_number(f"{event.lane} {event.connection}".strip())
         words = describe_event(event)
-        begin = self._slice(thread, words[:_LONGEST_NAME], event.at_ns // 1000, 1, str(event.lane))
+        begin_us = self._add_slice(thread, words[:_LONGEST_NAME], event.at_ns // 1000, 1, str(event.lane))
         raw = getattr(event.what, "raw", b"")
         self.events[-1]["args"] = {"seq": event.seq, "words": words, "bytes": len(raw)}
-        return begin, thread
+        return begin_us, thread
 
     def _add_playback(self, event: Event, at_us: int, keyframes: int) -> None:
-        """Add a payload for as long as it plays, after the payload before."""
+        """Add a Perfetto slice that shows a payload for as long as it plays, after the slice of the previous
+        payload. A payload without keyframes gets no slice."""
         if keyframes:
-            thread = self._thread(f"motion of {event.connection}")
-            self._slice(thread, f"{keyframes} keyframes", at_us, keyframes * _KEYFRAME_US, "motion")
+            thread = self._thread_number(f"motion of {event.connection}")
+            self._add_slice(thread, f"{keyframes} keyframes", at_us, keyframes * _KEYFRAME_US, "motion")
 
-    def _slice(self, thread: int, name: str, at_us: int, duration_us: int, category: str) -> int:
-        """Add a slice after all that its thread holds: slices of one thread never overlap. Return its
-        beginning."""
+    def _add_slice(self, thread: int, name: str, at_us: int, duration_us: int, category: str) -> int:
+        """Add a Perfetto slice after all slices of its thread: slices of one thread never overlap. Return
+        when it begins, in microseconds."""
         track = self._process, thread
-        begin = max(at_us, self._playback_free_us.get(track, 0))
-        self._playback_free_us[track] = begin + duration_us
-        self._put("X", thread, begin, name=name, dur=duration_us, cat=category)
-        return begin
+        begin_us = max(at_us, self._playback_free_us.get(track, 0))
+        self._playback_free_us[track] = begin_us + duration_us
+        self._append("X", thread, begin_us, name=name, dur=duration_us, cat=category)
+        return begin_us
 
-    def _draw_arrow(self, from_us: int, from_thread: int, to_us: int, to_thread: int) -> None:
-        """Add an arrow, with an id of its own. An arrow never leads back in time."""
+    def _add_arrow(self, from_us: int, from_thread: int, to_us: int, to_thread: int) -> None:
+        """Add a Perfetto arrow from a sent payload to the same payload at the client. An arrow that would
+        lead back in time is left out."""
         if to_us >= from_us:
             self._arrows += 1
-            self._put("s", from_thread, from_us, name="payload", cat="payload", id=self._arrows)
-            self._put("f", to_thread, to_us, name="payload", cat="payload", id=self._arrows, bp="e")
+            self._append("s", from_thread, from_us, name="payload", cat="payload", id=self._arrows)
+            self._append("f", to_thread, to_us, name="payload", cat="payload", id=self._arrows, bp="e")
 
-    def _count(self, at_us: int, held: int) -> None:
-        """Add how many payloads are sent and not passed on."""
-        self._put("C", 0, at_us, name="payloads that the relay holds", args={"payloads": held})
+    def _add_count(self, at_us: int, held_payloads: int) -> None:
+        """Add to the Perfetto counter how many payloads the relay holds: sent by Motion Server and not yet
+        passed on."""
+        self._append("C", 0, at_us, name="payloads that the relay holds", args={"payloads": held_payloads})
 
-    def _thread(self, name: str) -> int:
-        """Return the number of a thread of this run, which is named if it is new."""
+    def _thread_number(self, name: str) -> int:
+        """Return the number of the Perfetto thread with this name in this run; add the thread if it is
+        new."""
         if name not in self._threads:
             self._threads[name] = len(self._threads) + 1
-            self._name("thread_name", self._threads[name], name)
+            self._add_name("thread_name", self._threads[name], name)
         return self._threads[name]
 
-    def _name(self, what: str, thread: int, name: str) -> None:
-        """Name a process or a thread."""
-        self._put("M", thread, 0, name=what, args={"name": name})
+    def _add_name(self, what: str, thread: int, name: str) -> None:
+        """Give a Perfetto process or thread a name for people."""
+        self._append("M", thread, 0, name=what, args={"name": name})
 
-    def _put(self, phase: str, thread: int, at_us: int, **members: Any) -> None:
-        """Add one trace event."""
+    def _append(self, phase: str, thread: int, at_us: int, **members: Any) -> None:
+        """Add one event in Perfetto's JSON form."""
         self.events.append({"ph": phase, "pid": self._process, "tid": thread, "ts": at_us, **members})
 
 
 def perfetto_of(traces: Iterable[Trace]) -> dict[str, Any]:
-    """Return these runs as a trace for Perfetto, as values for JSON."""
+    """Return these runs of a tape as a trace file for Perfetto, as values for JSON."""
     writer = PerfettoWriter()
     for trace in traces:
         writer.add_run(trace)
-    return writer.document()
+    return writer.as_json_values()
 
 
 def _payload_of(event: Event) -> tuple[bytes, int] | None:
-    """Return the payload that Motion Server sent in this event and its number of keyframes; else None."""
+    """Return the payload that Motion Server sent in this event, with its number of keyframes; None if the
+    event holds no payload."""
     raw, value = getattr(event.what, "raw", None), getattr(event.what, "value", None)
     if isinstance(raw, bytes) and isinstance(value, MotionResponse):
         return raw, len(value.keyframes)
     return None
 
 
-def _passed_on(event: Event) -> tuple[bytes, ...]:
-    """Return the payloads that reached a client with this event."""
+def _payloads_at_client(event: Event) -> tuple[bytes, ...]:
+    """Return the payloads that reached a client with this event; none for an event on another lane."""
     value = getattr(event.what, "value", None)
     return value.payloads if event.lane is Lane.DOWNSTREAM and isinstance(value, Motion) else ()

@@ -8,7 +8,7 @@ from typing import Any
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import BlobWindow, MalformedError
-from spatius_sim.tape.pack_records import read_header, read_record, unpack
+from spatius_sim.tape.pack_records import read_header, read_record, unpack_body
 from spatius_sim.tape.sections import (
     BLOB,
     BLOB_NUMBER_BYTES,
@@ -29,7 +29,7 @@ READABLE = (VERSION,)
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What the tape says of its contents. `last_ns`: the largest time of its events."""
+    """What the footer of a tape says of its contents. `last_ns`: the largest time of its events."""
 
     runs: int
     events: int
@@ -58,30 +58,31 @@ class TapeReader:
                 raise MalformedError("the first section is not a header")
             self.header: TapeHeader = read_header(body, READABLE)
         except MalformedError as error:
-            raise self._error(str(error)) from error
+            raise self._error_here(str(error)) from error
 
     def __iter__(self) -> Iterator[Record]:
+        """Yield the records of the tape. Raises TapeError if the tape is damaged."""
         for values in self.stored_records():
-            yield self._read(values)
+            yield self._read_record(values)
 
     def stored_records(self) -> Iterator[Any]:
-        """Yield the records as MessagePack values, checked only by their checksums. Blobs on the way are
-        kept, and the footer is read at the end."""
+        """Yield the records of the tape as MessagePack values, checked only by their checksums. Blobs between
+        them are stored, and the footer is read at the end."""
         while True:
             kind, body = self._sections.read_section()
             if kind in (BLOB, RECORDS):
                 first, blobs, records = self._split_section(kind, body)
-                self._keep_blobs(first, blobs)
+                self._store_blobs(first, blobs)
                 yield from records
             elif kind == FOOTER:
                 self._read_footer(body)
                 return
             else:
-                raise self._error("a second header")
+                raise self._error_here("a second header")
 
     def whole_records(self) -> Iterator[Record | TapeError]:
-        """Yield what can be saved of a damaged tape, in its order: whole records, and an error for each
-        record that is damaged. If the next section cannot be found, that error is the last value."""
+        """Yield what can be read of a damaged tape, in its order: whole records, and an error for each
+        damaged record. If the next section cannot be found, the last value is that error."""
         while True:
             try:
                 for values in self.stored_records():
@@ -94,46 +95,49 @@ class TapeReader:
                 return
 
     def _read_or_fail(self, values: Any) -> Record | TapeError:
-        """Return one record, or the error if it is malformed."""
+        """Return one record of the tape, or the TapeError if the record is malformed."""
         try:
-            return self._read(values)
+            return self._read_record(values)
         except TapeError as error:
             return error
 
     def _split_section(self, kind: bytes, body: memoryview) -> tuple[int, list[bytes], list[Any]]:
-        """Return the number of the first blob, the blobs and the records of a section. Raises TapeError."""
+        """Split a section of the tape into the number of its first blob, its blobs and its records. Raises
+        TapeError if the section is malformed."""
         if kind == BLOB:
             number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
             return number, [bytes(body[BLOB_NUMBER_BYTES:])], []
         try:
-            contents = unpack(body)
+            contents = unpack_body(body)
         except MalformedError as error:
-            raise self._error(str(error)) from error
+            raise self._error_here(str(error)) from error
         match contents:
             case [int(first_number), list(blobs), list(records)] if type(first_number) is int:
                 return first_number, blobs, records
-        raise self._error("a section of records is not an array of a number, blobs and records")
+        raise self._error_here("a section of records is not an array of a number, blobs and records")
 
     def _read_blobs_again(self, place: SectionPlace) -> list[bytes]:
+        """Return the blobs of a section of the tape that was read before."""
         return self._split_section(*self._sections.read_again(place))[1]
 
-    def _keep_blobs(self, first: int, blobs: list[bytes]) -> None:
-        """Keep and count the blobs of a section. Raises TapeError if they are malformed."""
+    def _store_blobs(self, first: int, blobs: list[bytes]) -> None:
+        """Store and count the blobs of a section of the tape. Raises TapeError if they are malformed."""
         try:
             size = self._blobs.add(first, blobs, self._sections.place)
         except MalformedError as error:
-            raise self._error(str(error)) from error
+            raise self._error_here(str(error)) from error
         self._counts["blobs"] += len(blobs)
         self._counts["blob_bytes"] += size
 
-    def _read(self, values: Any) -> Record:
-        """Return one record, and count it. Raises TapeError if it is malformed."""
+    def _read_record(self, values: Any) -> Record:
+        """Return one record of the tape, and count it. Raises TapeError if the record is malformed or refers
+        to a missing blob."""
         try:
             record = read_record(values, self._blobs)
         except MalformedError as error:
-            raise self._error(str(error)) from error
+            raise self._error_here(str(error)) from error
         except KeyError as error:
-            raise self._error(f"blob {error} is referred to, and is not there") from error
+            raise self._error_here(f"blob {error} is referred to, and is not there") from error
         if isinstance(record, TapedRun):
             self._counts["runs"] += 1
         else:
@@ -142,28 +146,31 @@ class TapeReader:
         return record
 
     def _read_footer(self, body: memoryview) -> None:
-        """Read the footer into `footer`. Raises TapeError if it is malformed, or if anything follows it."""
+        """Read the footer of the tape into `footer`. Raises TapeError if it is malformed, or if anything
+        follows it."""
         try:
-            values = unpack(body)
+            values = unpack_body(body)
             if not isinstance(values, dict) or not all(isinstance(value, int) for value in values.values()):
                 raise MalformedError("the footer is not a map of numbers")
             self.footer = Footer(**values)
         except (MalformedError, TypeError) as error:
-            raise self._error(f"no footer: {error}") from error
+            raise self._error_here(f"no footer: {error}") from error
         self._sections.finish()
 
     def check_counts(self) -> None:
-        """Raise TapeError if the footer has other counts than the records that were read."""
+        """Raise TapeError if the footer of the tape has other counts than the records that were read."""
         counted = Footer(**self._counts, last_ns=self._last_ns)
         if self.footer != counted:
-            raise self._error(f"the footer says {self.footer}, the tape holds {counted}")
+            raise self._error_here(f"the footer says {self.footer}, the tape holds {counted}")
 
-    def _error(self, reason: str) -> TapeError:
+    def _error_here(self, reason: str) -> TapeError:
+        """Return an error that names the tape and the section that was read last."""
         return TapeError(self._name, self._sections.place.offset, reason)
 
 
 def open_tape(path: Path) -> FileIO:
-    """Return the file of a tape, opened for reading. Raises UsageError if that fails."""
+    """Open the file of a tape for reading, and return it. Raises UsageError if there is no such file, or if
+    it cannot be opened."""
     try:
         if not path.is_file():
             raise UsageError(f"{path}: there is no such file")
@@ -173,7 +180,8 @@ def open_tape(path: Path) -> FileIO:
 
 
 def records_of(path: Path) -> Iterator[Record]:
-    """Yield every record of a tape, then check its footer. Raises UsageError."""
+    """Read a tape: yield every record, then compare the footer with the records. Raises UsageError if the
+    file is not a tape, or damaged."""
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
         yield from reader
@@ -181,7 +189,8 @@ def records_of(path: Path) -> Iterator[Record]:
 
 
 def header_of(path: Path) -> TapeHeader:
-    """Return the header of a tape; the records are not read. Raises UsageError."""
+    """Read the header of a tape, and return it; the records are not read. Raises UsageError if the file is
+    not a tape."""
     with open_tape(path) as file:
         return TapeReader(file, str(path)).header
 
@@ -195,8 +204,8 @@ class Repaired:
 
 
 def repair(path: Path, out: Path) -> Repaired:
-    """Write the whole records of a tape to `out`, with a footer, and return what was saved and lost. Raises
-    UsageError if there is no header."""
+    """Repair a damaged tape: write its whole records to the tape `out`, with a footer, and return what was
+    saved and lost. Raises UsageError if the tape has no header."""
     events, damage = 0, []
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))

@@ -16,12 +16,13 @@ MAX_BYTES = 1_000_000_000
 _HIGHEST_RATE = 192_000
 _FORMAT = "pcm_s16le_mono"
 _LONGEST_SHOWN = 50
-_KINDS: dict[type[Any], str] = {int: "a whole number", str: "a text", list: "a list"}
+_TYPE_WORDS: dict[type[Any], str] = {int: "a whole number", str: "a text", list: "a list"}
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recorded request: its audio (mono s16le) and the payloads that answered it, byte for byte."""
+    """One request as the SDK's example recorded it: its audio (mono s16le) and the payloads that answered it,
+    byte for byte."""
 
     name: str
     sample_rate: int
@@ -32,21 +33,21 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Return the recording in a file. Raises UsageError with the file's name and the member that is wrong if
-    the file has another shape, or is larger than MAX_BYTES."""
+    """Return the SDK recording in a file. Raises UsageError, with the file's name and the wrong member, if
+    the file has another shape or more than MAX_BYTES bytes."""
     document = _read_document(path)
     try:
-        if (audio_format := _member(document, "audio_format", str)) != _FORMAT:
+        if (audio_format := _read_member(document, "audio_format", str)) != _FORMAT:
             raise ValueError(
                 f"audio_format: {audio_format[:_LONGEST_SHOWN]!r} is not supported, only {_FORMAT}"
             )
-        rate = _member(document, "sample_rate", int)
+        rate = _read_member(document, "sample_rate", int)
         if not 1 <= rate <= _HIGHEST_RATE:
             raise ValueError(f"sample_rate: no whole number of hertz from 1 to {_HIGHEST_RATE}")
-        audio = _read_base64("audio_base64", _member(document, "audio_base64", str))
+        audio = _read_base64("audio_base64", _read_member(document, "audio_base64", str))
         if len(audio) % BYTES_PER_SAMPLE:
             raise ValueError("audio_base64: half a sample is left over")
-        payloads = _member(document, "animation_messages_base64", list)
+        payloads = _read_member(document, "animation_messages_base64", list)
         return Recording(
             path.stem,
             rate,
@@ -63,7 +64,8 @@ def read_recording(path: Path) -> Recording:
 
 
 def _read_document(path: Path) -> Mapping[str, Any]:
-    """Return the JSON object in a file. Raises UsageError."""
+    """Return the JSON object in a recording's file. Raises UsageError if the file cannot be read, is too
+    large, or holds no JSON object."""
     try:
         if path.is_char_device():
             raise UsageError(f"{path}: a device is no recording")
@@ -83,19 +85,23 @@ def _read_document(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def _member(document: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
-    """Return a member of the document. Raises ValueError if it is missing or of another type."""
+def _read_member(document: Mapping[str, Any], name: str, expected_type: type[Any]) -> Any:
+    """Return a member of a recording's JSON object. Raises ValueError if the member is missing or has another
+    type."""
     if name not in document:
         raise ValueError(f"{name}: is missing")
     value = document[name]
-    if type(value) is not kind:
-        raise ValueError(f"{name}: {_KINDS[kind]} is needed, not {str(value)[:_LONGEST_SHOWN]!r}")
+    if type(value) is not expected_type:
+        raise ValueError(
+            f"{name}: {_TYPE_WORDS[expected_type]} is needed, not {str(value)[:_LONGEST_SHOWN]!r}"
+        )
     return value
 
 
 def _read_id(document: Mapping[str, Any], name: str) -> str:
-    """Return an id. Raises ValueError if it cannot be sent as UTF-8."""
-    value = str(_member(document, name, str))
+    """Return an id in a recording. Raises ValueError if the id is missing, no text, or cannot be sent as
+    UTF-8."""
+    value = str(_read_member(document, name, str))
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -104,7 +110,8 @@ def _read_id(document: Mapping[str, Any], name: str) -> str:
 
 
 def _read_base64(name: str, text: Any) -> bytes:
-    """Return the bytes in a base64 text. Raises ValueError with the name of the member if it is none."""
+    """Return the bytes of a base64 text in a recording. Raises ValueError, with the name of the member, if
+    the text is not base64."""
     if not isinstance(text, str):
         raise ValueError(f"{name}: a base64 text is needed, not a {type(text).__name__}")
     try:

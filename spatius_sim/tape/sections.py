@@ -34,6 +34,8 @@ class TapeError(UsageError):
     """The tape cannot be read: names the byte at which the damage begins, and the reason."""
 
     def __init__(self, name: str, offset: int, reason: str) -> None:
+        """Make the error from the tape's name, the byte at which the damaged section begins, and the
+        reason."""
         super().__init__(f"{name}: byte {offset}: {reason}")
         self.offset, self.reason = offset, reason
 
@@ -47,51 +49,54 @@ class BodyError(TapeError):
 
 
 def checksum(kind: bytes, body: bytes | memoryview, checksum_before: int) -> int:
-    """Return XXH3 (64 bits) of the name, length and body of a section, seeded with the checksum before."""
+    """Return the checksum of a tape's section: XXH3 (64 bits) of its name, length and body, seeded with the
+    checksum of the section before."""
     digest = xxhash.xxh3_64(kind + len(body).to_bytes(4, "big"), checksum_before)
     digest.update(body)
     return digest.intdigest()
 
 
 class SectionPlace(NamedTuple):
-    """The byte at which a section begins, and the checksum of the section before it."""
+    """The byte at which a section of a tape begins, and the checksum of the section before it."""
 
     offset: int
-    before: int
+    checksum_before: int
 
 
 class SectionWriter:
-    """Writes sections one after another, to a file without a buffer of its own."""
+    """Writes the sections of a tape one after another, to a file without a buffer of its own."""
 
     def __init__(self, file: RawIOBase) -> None:
-        self._file, self._before = file, 0
+        """Begin to write sections to this file."""
+        self._file, self._checksum_before = file, 0
 
     def write(self, kind: bytes, body: bytes) -> None:
-        """Write one section, and hand it to the operating system without delay."""
-        self._before = checksum(kind, body, self._before)
-        head = _HEAD.pack(_ARRAY_OF_THREE, kind, _UINT64, self._before, _BIN32, len(body))
+        """Write one section of the tape, and hand it to the operating system without delay."""
+        self._checksum_before = checksum(kind, body, self._checksum_before)
+        head = _HEAD.pack(_ARRAY_OF_THREE, kind, _UINT64, self._checksum_before, _BIN32, len(body))
         unwritten = memoryview(head + body)
         while unwritten:
             unwritten = unwritten[self._file.write(unwritten) or 0 :]
 
 
 class SectionReader:
-    """Reads sections. Every failure is a TapeError with the offset of its section."""
+    """Reads the sections of a tape. Every failure is a TapeError with the offset of the section."""
 
     def __init__(self, file: FileIO, name: str) -> None:
+        """Begin to read the sections of the tape in `file`; `name` names the tape in errors."""
         self._file, self._name = file, name
         self._buffer = bytearray()
-        self._before = self._end = 0
+        self._checksum_before = self._end = 0
         self.place = SectionPlace(0, 0)
         """The place of the section that was read last."""
 
     def read_section(self) -> tuple[bytes, memoryview]:
-        """Return the name and the body of the next section; the body is valid until the next call.
+        """Return the name and the body of the tape's next section; the body is valid until the next call.
 
         Raises BodyError if the section is damaged, IncompleteError at the end of the file, and TapeError if
-        there is no section."""
+        no section is there."""
         offset = self._end
-        self.place = SectionPlace(offset, self._before)
+        self.place = SectionPlace(offset, self._checksum_before)
         head = self._file.read(HEAD_BYTES)
         if not head and offset:
             raise self.incomplete_error("the tape ends here, without its footer")
@@ -111,30 +116,33 @@ class SectionReader:
         if count < length:
             raise self.incomplete_error(f"the tape ends after {count} of the {length} bytes of a section")
         self._end = offset + HEAD_BYTES + length
-        expected_checksum, self._before = checksum(kind, body, self._before), stored_checksum
+        expected_checksum, self._checksum_before = (
+            checksum(kind, body, self._checksum_before),
+            stored_checksum,
+        )
         if expected_checksum != stored_checksum:
             raise BodyError(self._name, offset, "damaged: a section does not match its checksum")
         return kind, body
 
     def read_again(self, place: SectionPlace) -> tuple[bytes, memoryview]:
-        """Return a section that was read before, as `read_section` does; the place for the next section
-        stays."""
-        current = self.place, self._end, self._before
-        self._end, self._before = place
+        """Return the name and the body of a section that was read before. Afterwards `read_section` goes on
+        with the section after the last one, as before."""
+        current = self.place, self._end, self._checksum_before
+        self._end, self._checksum_before = place
         self._file.seek(self._end)
         try:
             return self.read_section()
         finally:
-            self.place, self._end, self._before = current
+            self.place, self._end, self._checksum_before = current
             self._file.seek(self._end)
 
     def finish(self) -> None:
-        """Raise TapeError if anything follows the footer."""
+        """Raise TapeError if anything follows the footer, the last section of the tape."""
         if self._file.read(1):
             raise TapeError(self._name, self._end, "something follows the footer")
 
     def incomplete_error(self, reason: str) -> IncompleteError:
-        """Return the error for a tape that is cut off, with the place of this section."""
+        """Return the error for a tape that is cut off within or after the current section."""
         return IncompleteError(
             self._name,
             self.place.offset,

@@ -27,7 +27,7 @@ class TapeHeader:
 
     @property
     def has_speech(self) -> bool:
-        """Whether speech was kept."""
+        """Whether the tape holds speech."""
         return "speech" not in self.redactions
 
 
@@ -60,8 +60,8 @@ class TapedPiece(NamedTuple):
     base64: bool = False
 
     def as_bytes(self) -> bytes:
-        """Return the bytes of the piece in its frame. Taken-out speech becomes noise of the same length and
-        loudness."""
+        """Return the bytes that this piece has in the taped frame, in base64 if the frame has it so. Speech
+        that was removed from the tape becomes noise of the same length and loudness."""
         content = stand_in(self.content) if isinstance(self.content, SpeechMark) else self.content
         return b64encode(content) if self.base64 else content
 
@@ -76,8 +76,8 @@ class Content(NamedTuple):
     parts: tuple[ContentPart, ...]
 
     def join_parts(self) -> str | bytes:
-        """Return the whole frame or audio that was taped in parts. Speech that was removed from the tape is
-        replaced by noise of the same length and loudness."""
+        """Return the whole taped frame or audio, joined of its parts: a str if the frame is a text. Speech
+        that was removed from the tape becomes noise of the same length and loudness."""
         if not self.text and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         whole = b"".join(

@@ -40,13 +40,14 @@ _BYTES_OF_AN_EVENT = 200
 """The memory of an event (estimated) without its texts, bytes and keyframes."""
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(EventKind)}
-_HINTS: dict[str, dict[str, Any]] = {name: get_type_hints(kind) for name, kind in _KINDS.items()}
+_DECLARED_TYPES: dict[str, dict[str, Any]] = {name: get_type_hints(kind) for name, kind in _KINDS.items()}
 
 
 class TapeRecorder:
-    """Records onto a tape, run by run; cleans every event before the writer sees it."""
+    """Records traces onto a tape, run by run, and cleans every event before it is written."""
 
     def __init__(self, writer: TapeWriter, header: TapeHeader) -> None:
+        """Begin to record onto a tape. `header` says whether the tape may hold speech and names."""
         self._writer = writer
         self._keep_speech = header.has_speech
         self._names = Names() if "names" in header.redactions else None
@@ -54,14 +55,16 @@ class TapeRecorder:
         self._start_ns: int | None = None
 
     def begin_run(self, header: TraceHeader) -> None:
-        """Write the header of a run; the events that follow belong to this run."""
+        """Write the header of a trace onto the tape as the head of a run; the events that follow belong to
+        this run."""
         spoken_wire = wire_of(header.wire, header.declaration) if header.wire else None
         self._cleaner = Cleaner(spoken_wire, self._names, keep_speech=self._keep_speech)
         fields = {name: value for name, value in asdict(header).items() if name != "speech"}
         self._writer.write(TapedRun(**fields | {"lacks": " ".join(header.lacks)}))
 
     def record_event(self, event: Event) -> None:
-        """Write an event, cleaned. The time on a tape is counted from its first event."""
+        """Clean an event of the trace, and write it onto the tape. Times on a tape are counted from the
+        tape's first event."""
         if self._start_ns is None:
             self._start_ns = event.at_ns
         self._writer.write(self._cleaner.clean(event, self._start_ns))
@@ -69,23 +72,23 @@ class TapeRecorder:
             self._pin_names(self._names, event)
 
     def _pin_names(self, names: Names, event: Event) -> None:
-        """Keep the names of a connection known from its opening until its close: they may occur at any
-        time."""
-        place = event.lane, event.connection
+        """Keep the names of a connection's app and avatar known from its opening until its close: they may
+        occur on the tape at any time."""
+        connection_key = event.lane, event.connection
         if isinstance(event.what, Opened):
-            names.pin(place, event.what.app_id, event.what.avatar_id)
+            names.pin(connection_key, event.what.app_id, event.what.avatar_id)
         elif isinstance(event.what, Closed):
-            names.unpin(place)
+            names.unpin(connection_key)
 
     def record_trace(self, trace: Trace) -> None:
-        """Write a run that is over already."""
+        """Record a whole trace onto the tape as one run."""
         self.begin_run(trace.header)
         for event in trace.events:
             self.record_event(event)
 
 
 def write_traces(path: Path, header: TapeHeader, traces: list[Trace]) -> None:
-    """Write a tape of these runs. Raises UsageError if that fails."""
+    """Write a tape that holds these traces as its runs. Raises UsageError if the tape cannot be written."""
     with TapeWriter(path, header) as writer:
         recorder = TapeRecorder(writer, header)
         for trace in traces:
@@ -93,8 +96,8 @@ def write_traces(path: Path, header: TapeHeader, traces: list[Trace]) -> None:
 
 
 def read_traces(path: Path) -> Iterator[Trace]:
-    """Yield the runs of a tape, each as a whole in memory. Raises UsageError if the tape is damaged or broken
-    off, or if a run has more than MAX_BYTES."""
+    """Read a tape, and yield each of its runs as a trace, which is in memory as a whole. Raises UsageError if
+    the tape is damaged or cut off, or if a run has more than MAX_BYTES."""
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
         run: _OpenRun | None = None
@@ -113,8 +116,8 @@ def read_traces(path: Path) -> Iterator[Trace]:
 
 
 def plan_token_on(path: Path) -> str:
-    """Return the token of the plan of the first run on a tape. Raises UsageError if the file is not a tape,
-    or if its first run has no plan."""
+    """Return the plan token of the first run on a tape. Raises UsageError if the file is not a tape, or if
+    its first run has no plan."""
     with open_tape(path) as file:
         for record in TapeReader(file, str(path)):
             if isinstance(record, TapedRun) and record.plan_token:
@@ -124,8 +127,8 @@ def plan_token_on(path: Path) -> str:
 
 
 def read_whole_parts(path: Path) -> tuple[list[Trace], list[str]]:
-    """Return the runs of a damaged tape, with all events that can still be read, and a line for each piece of
-    damage. Raises UsageError if the file is not a tape, or if a run has more than MAX_BYTES."""
+    """Return the runs of a damaged tape as traces, with all events that can still be read, and a line for
+    each damage. Raises UsageError if the file is not a tape, or if a run has more than MAX_BYTES."""
     traces: list[Trace] = []
     damage: list[str] = []
     with open_tape(path) as file:
@@ -144,10 +147,10 @@ def read_whole_parts(path: Path) -> tuple[list[Trace], list[str]]:
 
 
 class _OpenRun:
-    """Collects the events of one run."""
+    """Collects the events of one run on a tape, and makes a trace of them."""
 
     def __init__(self, path: Path, run: TapedRun, has_speech: bool) -> None:
-        """Begin a run of the tape at `path`, without events."""
+        """Begin the trace of a run on the tape at `path`, without events."""
         self._path = path
         self._wire = _find_wire(path, run)
         fields = asdict(run) | {"lacks": tuple(run.lacks.split())}
@@ -156,26 +159,26 @@ class _OpenRun:
         self._bytes = 0
 
     def add(self, taped: TapedEvent) -> None:
-        """Add an event to the run. Raises UsageError if the event is malformed, or if the run is too
-        large."""
+        """Add an event on the tape to the trace of its run. Raises UsageError if the event is malformed, or
+        if the run is too large."""
         try:
-            content, size = event_of(taped, self._wire)
+            content, memory_bytes = event_of(taped, self._wire)
         except (TypeError, ValueError, KeyError) as error:
             raise UsageError(f"{self._path}: event {len(self._events)} is malformed: {error}") from error
-        self._bytes += size
+        self._bytes += memory_bytes
         if self._bytes > MAX_BYTES:
             raise UsageError(f"{self._path}: a run of more than {MAX_BYTES} bytes: `tape cut` it first")
         event = Event(len(self._events), taped.at_ns, taped.lane, taped.connection, content)
         self._events.append(event)
 
     def trace(self) -> Trace:
-        """Return the trace of the run."""
+        """Return the trace of this run on the tape."""
         return Trace(self._header, tuple(self._events))
 
 
 def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, int]:
-    """Return the content of a taped event, and how many bytes of memory it takes. Raises TypeError,
-    ValueError or KeyError if no writer has written the event."""
+    """Turn an event on a tape into the content of a trace's event; return that, and how many bytes of memory
+    it takes. Raises TypeError, ValueError or KeyError if no writer could have written the event."""
     kind = _KINDS.get(taped.kind)
     if kind is None:
         raise ValueError(f"the kind {taped.kind[:50]!r} is not known")
@@ -184,7 +187,9 @@ def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, in
         for name, value in taped.fields.items()
     }
     reason = values.pop("reason", None) if kind in (Sent, Received) else None
-    size = _BYTES_OF_AN_EVENT + sum(len(value) for value in values.values() if isinstance(value, str | bytes))
+    memory_bytes = _BYTES_OF_AN_EVENT + sum(
+        len(value) for value in values.values() if isinstance(value, str | bytes)
+    )
     for name, value in values.items():
         values[name] = _check_field(taped.kind, name, value)
     if kind in (Sent, Received):
@@ -194,18 +199,19 @@ def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, in
         )
         values["value"] = value
         if isinstance(value, MotionResponse):
-            size += value.keyframes.nbytes
+            memory_bytes += value.keyframes.nbytes
     if kind is Published:
         values["value"] = read_upstream(values["raw"])
     content: EventKind = kind(**values)
-    return content, size
+    return content, memory_bytes
 
 
 def _read_value(
     lane: Lane, raw: str | bytes, part: int, *, sent: bool, spoken_wire: Wire | None, reason: Any
 ) -> Value:
-    """Return the value of a frame, read from its bytes. If a `reason` is given, return a value that was not
-    understood."""
+    """Read the value of a frame on a tape from the frame's bytes, and return it. If a `reason` is given, the
+    frame was taken out: return a value that was not understood. Raises ValueError if the frame has no part of
+    this number."""
     if reason is None:
         parts = read_parts(lane, raw, sent=sent, wire=spoken_wire)
         if not 0 <= part < len(parts):
@@ -217,24 +223,24 @@ def _read_value(
 
 
 def _check_field(kind: str, name: str, value: Any) -> Any:
-    """Return a field in its declared type. Raises ValueError if there is no such field, TypeError if it has
-    another type."""
-    hint = _HINTS[kind].get(name)
-    if hint is None:
+    """Return a field of an event on a tape in the type that the trace declares for it. Raises ValueError if
+    there is no such field, and TypeError if the field has another type."""
+    declared_type = _DECLARED_TYPES[kind].get(name)
+    if declared_type is None:
         raise ValueError(f"{kind} has no field {name[:50]!r}")
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
-    allowed = get_args(hint) or (hint,)
-    if float in allowed and type(value) is int:
+    if isinstance(declared_type, type) and issubclass(declared_type, StrEnum):
+        return declared_type(value)
+    allowed_types = get_args(declared_type) or (declared_type,)
+    if float in allowed_types and type(value) is int:
         return value
-    if type(value) not in allowed:
+    if type(value) not in allowed_types:
         raise TypeError(f"{kind}.{name} is a {type(value).__name__}")
     return value
 
 
 def _find_wire(path: Path, run: TapedRun) -> Wire | None:
-    """Return the wire of a taped run; None if the run names no wire. Raises UsageError, with the tape's path
-    in its text, if the wire is unknown or its declaration is wrong."""
+    """Return the wire of a run on a tape; None if the run names no wire. Raises UsageError, with the tape's
+    path in its text, if the wire is unknown or its declaration is wrong."""
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:

@@ -43,21 +43,22 @@ class TapeWriter:
     exception leaves a tape without a footer. Raises UsageError if the file cannot be written."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
-        """Make the file and write the header."""
+        """Create the file of the tape and write its header."""
         self.path = path
-        self._file = self._open()
+        self._file = self._open_file()
         self._sections = SectionWriter(self._file)
-        self._pack = msgpack.Packer().pack
+        self._pack_value = msgpack.Packer().pack
         self._records: list[bytes] = []
         self._blobs: list[bytes] = []
         self._pending_bytes = 0
-        self._numbers: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        self._blob_numbers: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
         self._remembered_bytes = 0
         self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
         self._last_ns = 0
-        self._write(HEADER, pack_header(header, VERSION))
+        self._write_section(HEADER, pack_header(header, VERSION))
 
     def __enter__(self) -> Self:
+        """Return this writer of a tape."""
         return self
 
     def __exit__(
@@ -66,15 +67,16 @@ class TapeWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the footer if the block ended without an exception, and close the file."""
+        """Write the footer of the tape if the block ended without an exception, and close the file."""
         if kind is None:
             self.close()
         else:
             self.abandon()
 
     def write(self, record: Record) -> None:
-        """Add a record. It reaches the file together with others, or with `flush`."""
-        packed = self._pack(pack_record(record, self._number_of))
+        """Write a record to the tape. It reaches the file later, together with other records, or with
+        `flush`."""
+        packed = self._pack_value(pack_record(record, self._number_of))
         self._make_room(len(packed))
         self._records.append(packed)
         # Only now: the footer counts what is on the tape.
@@ -85,29 +87,29 @@ class TapeWriter:
             self._last_ns = max(self._last_ns, record.at_ns)
 
     def flush(self) -> None:
-        """Hand all waiting records and blobs to the operating system, as one section."""
+        """Hand all records and blobs that wait to the operating system, as one section of the tape."""
         if self._records or self._blobs:
             array = msgpack.Packer().pack_array_header
-            first = self._pack(self._counts["blobs"])
+            first = self._pack_value(self._counts["blobs"])
             blobs = [array(len(self._blobs)), *self._blobs]
             records = [array(len(self._records)), *self._records]
-            self._write(RECORDS, b"".join([array(3), first, *blobs, *records]))
+            self._write_section(RECORDS, b"".join([array(3), first, *blobs, *records]))
             self._counts["blobs"] += len(self._blobs)
             self._records, self._blobs, self._pending_bytes = [], [], 0
 
     def close(self) -> None:
-        """Write the footer, and close the file."""
+        """Write the footer of the tape, and close the file."""
         self.flush()
-        self._write(FOOTER, msgpack.packb(self._counts | {"last_ns": self._last_ns}))
+        self._write_section(FOOTER, msgpack.packb(self._counts | {"last_ns": self._last_ns}))
         self._file.close()
 
     def abandon(self) -> None:
-        """Close the file without a footer: the tape is cut off."""
+        """Close the file of the tape without a footer: the tape is cut off."""
         self._file.close()
 
-    def _open(self) -> FileIO:
-        """Create the file, readable by its owner alone, and lock it until it is closed. Raises UsageError if
-        that fails, and if another process writes the file."""
+    def _open_file(self) -> FileIO:
+        """Create the file of the tape, readable by its owner alone, and lock it until it is closed. Raises
+        UsageError if that fails, and if another process writes the same tape."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = FileIO(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _OWNERS_ALONE), "wb")
@@ -122,18 +124,19 @@ class TapeWriter:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def _make_room(self, size: int) -> None:
-        """Count these bytes as waiting; flush first if a section would grow too large."""
+        """Count these bytes as waiting for the next section of the tape; flush first if the section would
+        grow too large."""
         if self._pending_bytes and self._pending_bytes + size > _FULL_BYTES:
             self.flush()
         self._pending_bytes += size
 
     def _number_of(self, blob: bytes) -> int:
-        """Return the number of a blob; a new blob is written or queued first. Raises UsageError if the blob
-        is too large."""
+        """Return the number of a blob on the tape; write or queue the blob first if it is new. Raises
+        UsageError if the blob is too large."""
         if len(blob) > LARGEST_BLOB:
             raise UsageError(f"{self.path}: a frame of {len(blob)} bytes is too large for a tape")
         digest = hashlib.blake2b(blob, digest_size=16).digest()
-        number_and_size = self._numbers.get(digest)
+        number_and_size = self._blob_numbers.get(digest)
         if number_and_size is not None:
             return number_and_size[0]
         own_section = len(blob) >= _OWN_SECTION_BYTES
@@ -142,21 +145,21 @@ class TapeWriter:
         else:
             self._make_room(len(blob))
         number = self._counts["blobs"] + len(self._blobs)
-        self._numbers[digest] = (number, len(blob))
+        self._blob_numbers[digest] = (number, len(blob))
         self._remembered_bytes += len(blob)
         while self._remembered_bytes > _REMEMBERED_BYTES:
-            _, (_, forgotten_bytes) = self._numbers.popitem(last=False)
+            _, (_, forgotten_bytes) = self._blob_numbers.popitem(last=False)
             self._remembered_bytes -= forgotten_bytes
         if own_section:
-            self._write(BLOB, number.to_bytes(BLOB_NUMBER_BYTES, "big") + blob)
+            self._write_section(BLOB, number.to_bytes(BLOB_NUMBER_BYTES, "big") + blob)
             self._counts["blobs"] += 1
         else:
-            self._blobs.append(self._pack(blob))
+            self._blobs.append(self._pack_value(blob))
         self._counts["blob_bytes"] += len(blob)
         return number
 
-    def _write(self, kind: bytes, body: bytes) -> None:
-        """Write a section. Raises UsageError and closes the file if that fails."""
+    def _write_section(self, kind: bytes, body: bytes) -> None:
+        """Write a section of the tape. If that fails, close the file and raise UsageError."""
         try:
             self._sections.write(kind, body)
         except OSError as error:
