@@ -26,7 +26,7 @@ _TICK_NS = 100_000_000
 
 
 class ClientFigure(NamedTuple):
-    """One measured figure. `mark` is the value that it should reach at least."""
+    """One measured figure of the client benchmark. `mark` is the value that it should reach at least."""
 
     name: str
     value: float
@@ -35,7 +35,7 @@ class ClientFigure(NamedTuple):
 
 
 def measure_decoder() -> ClientFigure:
-    """Measure how many operations a second one decoder does.
+    """Benchmark the client decoder: measure how many operations it does in a second.
 
     The operations are taking audio and payloads, clock steps, questions and interrupts."""
     numbers = iter(range(10**9))
@@ -61,14 +61,15 @@ def measure_decoder() -> ClientFigure:
 
 
 def measure_plans_in_process(plans: int = 1000) -> ClientFigure:
-    """Measure how many plans a second are drawn, run and judged, against the Python decoder in this
-    process."""
+    """Benchmark the client suite with our Python decoder in this process: measure how many plans are drawn,
+    run and judged in a second."""
     value = asyncio.run(_measure_plans(InProcessTestee(), plans))
     return ClientFigure("C suite, Python in process", value, "plans/s", 1000 / 30)
 
 
 def measure_plans_over_stdio(command: str, plans: int = 1000) -> ClientFigure:
-    """Measure how many plans a second are drawn, run and judged, against a testee command over stdio.
+    """Benchmark the client suite with a testee command over stdio: measure how many plans are drawn, run and
+    judged in a second.
 
     Raises UnreachableError if the command does not answer."""
     value = asyncio.run(_measure_plans(StdioTestee(command), plans))
@@ -76,7 +77,8 @@ def measure_plans_over_stdio(command: str, plans: int = 1000) -> ClientFigure:
 
 
 async def _measure_plans(testee: Testee, plans: int) -> float:
-    """Draw, run and judge so many plans against a testee, and return how many a second this was."""
+    """Draw, run and judge so many plans against a client under test (the testee), and return how many plans
+    this was in a second."""
     subject = ClientSubject(testee, "measured", _SEED)
     await subject.attach()
     ids = [rule.id for rule in rules_for("client")]
@@ -94,7 +96,7 @@ async def _measure_plans(testee: Testee, plans: int) -> float:
 
 
 def _draw_plans(rule_id: str, examples: int) -> list[ClientPlan]:
-    """Return so many plans that exercise the rule, drawn as the suite draws them."""
+    """Return so many client plans that exercise the rule, drawn as the client suite draws them."""
     plans: list[ClientPlan] = []
 
     @seed(_SEED)
@@ -107,6 +109,7 @@ def _draw_plans(rule_id: str, examples: int) -> list[ClientPlan]:
     )
     @given(client_plans_exercising(rule_id))
     def draw(plan: ClientPlan) -> None:
+        """Keep the plan that Hypothesis has drawn."""
         plans.append(plan)
 
     draw()

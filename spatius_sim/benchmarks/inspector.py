@@ -15,39 +15,47 @@ EVERY_SECONDS, REST = 1.0, 25
 
 
 async def measure_inspector(size: BenchSize) -> list[tuple[str, float, str, str]]:
-    """Return figures as name, value, unit and promise: the CPU of a server that has the page to one that has
-    none, and by how much one open page raises the share of a core that paced sessions take."""
-    least: dict[str, float] = {}
+    """Benchmark the inspector, and return figures as name, value, unit and promise: the CPU time of a server
+    with the inspector to that of a server without it, and by how much one open page raises the share of a
+    core that paced sessions take."""
+    least_cpu: dict[str, float] = {}
     frames, responses = speech_frames(size.spoken), len(segment_borders(size.spoken)) + 1
     async with AsyncExitStack() as stack:
         servers = {
-            kind: await stack.enter_async_context(start_server(kind)) for kind in ("ours", "inspected")
+            server_kind: await stack.enter_async_context(start_server(server_kind))
+            for server_kind in ("ours", "inspected")
         }
         for _ in range(2 * size.rounds):
             for kind, (server, driver) in servers.items():
                 before = await server.measure()
                 await asyncio.gather(*(driver.speak(frames, responses) for _ in range(size.sessions)))
                 cpu = (await server.measure()).cpu - before.cpu
-                least[kind] = min(least.get(kind, cpu), cpu)
+                least_cpu[kind] = min(least_cpu.get(kind, cpu), cpu)
     shares = {with_page: await _share_of_core(size, with_page=with_page) for with_page in (False, True)}
     sessions = max(1, size.paced // 5)
     return [
         (
             "inspector: no page open, CPU to a server without it",
-            least["inspected"] / least["ours"],
+            least_cpu["inspected"] / least_cpu["ours"],
             "x",
             "at most 1.05",
         ),
         (f"inspector: {sessions} paced sessions, CPU share", shares[False] * 100, "%", ""),
-        ("inspector: one page open, more CPU share", (shares[True] - shares[False]) * 100, "%", "at most 5"),
+        (
+            "inspector: one page open, more CPU share",
+            (shares[True] - shares[False]) * 100,
+            "%",
+            "at most 5",
+        ),
     ]
 
 
 async def _share_of_core(size: BenchSize, *, with_page: bool) -> float:
-    """Return the share of a core that a server takes while sessions speak in real time."""
+    """Measure, for the benchmark of the inspector, the share of a CPU core that a server with the inspector
+    takes while sessions speak in real time. `with_page`: whether a page of the inspector is open."""
     frames, borders = speech_frames(size.paced_seconds), segment_borders(size.paced_seconds)
     async with start_server("inspected") as (server, driver):
-        page = asyncio.create_task(_look(driver)) if with_page else None
+        page = asyncio.create_task(_act_as_open_page(driver)) if with_page else None
         before, started = await server.measure(), time.monotonic()
         sessions = range(max(1, size.paced // 5))
         await asyncio.gather(
@@ -59,16 +67,17 @@ async def _share_of_core(size: BenchSize, *, with_page: bool) -> float:
         return share
 
 
-async def _look(driver: Driver) -> None:
-    """Ask as an open page does, until this is cancelled: the list, then the newest session."""
+async def _act_as_open_page(driver: Driver) -> None:
+    """Ask the server as an open page of the inspector does, until this task is cancelled: the list of
+    sessions, then the newest session."""
     base = f"http://{LOOPBACK}:{driver.port}/_sim"
     async with aiohttp.ClientSession() as http:
         while True:
-            async with http.get(f"{base}/page") as answer:
-                listed = await answer.json()
-            cost = listed["cost"]
-            if listed["sessions"]:
-                name = listed["sessions"][0]["name"]
-                async with http.get(f"{base}/sessions/{name}/player") as answer:
-                    cost += (await answer.json())["cost"]
+            async with http.get(f"{base}/page") as page_answer:
+                session_list = await page_answer.json()
+            cost = session_list["cost"]
+            if session_list["sessions"]:
+                name = session_list["sessions"][0]["name"]
+                async with http.get(f"{base}/sessions/{name}/player") as page_answer:
+                    cost += (await page_answer.json())["cost"]
             await asyncio.sleep(max(EVERY_SECONDS, REST * cost / 1000))

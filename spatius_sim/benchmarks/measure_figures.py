@@ -28,7 +28,8 @@ _MEGABYTE = 1_048_576
 
 
 class Figure(NamedTuple):
-    """One line of the table. `mark` is the promise (`at least 20`, `at most 1.6`), or "" if there is none."""
+    """One line of the benchmark's table. `mark` is the promise (`at least 20`, `at most 1.6`), or "" if
+    nothing is promised."""
 
     name: str
     value: float
@@ -36,8 +37,9 @@ class Figure(NamedTuple):
     mark: str = ""
 
     @property
-    def kept(self) -> bool:
-        """Whether the value keeps the promise. True if there is none."""
+    def keeps_promise(self) -> bool:
+        """Whether the value keeps the benchmark's promise in `mark`, such as "at least 20" or "at most 1.6".
+        True if nothing is promised."""
         comparison, _, bound = self.mark.rpartition(" ")
         if not comparison:
             return True
@@ -71,8 +73,8 @@ QUICK = BenchSize(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 1, 2, 2, 1)
 """Measures every figure quickly, to see that the benchmark works. The values mean nothing."""
 
 
-def figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
-    """Yield all figures, each as soon as it is measured.
+def measure_figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
+    """Measure all figures of `spatius-sim bench`, and yield each as soon as it is measured.
 
     `mitmdump` is the path of mitmproxy's program, if it is not on PATH."""
     yield from _measure_codec(size)
@@ -92,7 +94,7 @@ def figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
 
 
 def _measure_tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
-    """Yield the figures of tapes and of the recording proxy."""
+    """Yield the benchmark's figures of tapes and of the recording proxy."""
     from spatius_sim.benchmarks.proxy import measure_proxy
     from spatius_sim.benchmarks.tape import measure_reading, measure_replaying
 
@@ -105,7 +107,7 @@ def _measure_tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
 
 
 def _measure_study(size: BenchSize) -> Iterator[Figure]:
-    """Yield how fast turns are simulated over modelled networks."""
+    """Yield the benchmark's figures of studies: how fast turns are simulated over modelled networks."""
     from spatius_sim.benchmarks.study import measure_study
 
     yield from (Figure(*row) for row in measure_study(size.studied))
@@ -115,7 +117,8 @@ def _measure_study(size: BenchSize) -> Iterator[Figure]:
 
 
 def _measure_virtual_time(size: BenchSize) -> Iterator[Figure]:
-    """Yield how fast conversations are simulated, trace on, and what that costs beside the brains alone."""
+    """Yield the benchmark's figures of virtual time: how fast conversations are simulated while a trace is
+    recorded, compared with calling the brains of relay and server directly."""
     from spatius_sim.benchmarks.virtual_time import session_seconds_per_cpu_second
 
     for wire_name, mark in (("json-envelope", 1200), ("binary-header", 2000)):
@@ -137,15 +140,16 @@ def _measure_virtual_time(size: BenchSize) -> Iterator[Figure]:
 
 
 def _measure_client(size: BenchSize) -> Iterator[Figure]:
-    """Yield the figures of the client decoder and of the client suite."""
+    """Yield the benchmark's figures of the client decoder and of the client suite; the suite also runs over
+    stdio if Node is installed."""
     from spatius_sim.benchmarks import client as client
 
-    measured = [client.measure_decoder(), client.measure_plans_in_process(size.plans)]
+    figures_so_far = [client.measure_decoder(), client.measure_plans_in_process(size.plans)]
     if shutil.which("node"):
         testee = resource("conformance") / "client" / "js" / "reference_testee.js"
         over_stdio = client.measure_plans_over_stdio(shlex.join(["node", str(testee)]), size.plans)
-        measured.append(over_stdio._replace(name="C suite, JavaScript over stdio"))
-    for name, value, unit, mark in measured:
+        figures_so_far.append(over_stdio._replace(name="C suite, JavaScript over stdio"))
+    for name, value, unit, mark in figures_so_far:
         yield Figure(name, value, unit, f"at least {mark:.0f}")
 
 
@@ -153,7 +157,8 @@ def _measure_client(size: BenchSize) -> Iterator[Figure]:
 
 
 def _decode_by_objects(raw: bytes) -> Keyframes:
-    """Return the keyframes of a payload, read through the objects that protobuf generates."""
+    """Return the keyframes of a payload, decoded through the objects that protobuf generates: what our
+    decoder is compared with."""
     envelope = wire.Message()
     envelope.ParseFromString(raw)
     motion = wire.Motion()
@@ -166,7 +171,8 @@ def _decode_by_objects(raw: bytes) -> Keyframes:
 
 
 def _encode_by_objects(response: MotionResponse) -> bytes:
-    """Return a response encoded through the objects that protobuf generates."""
+    """Return a motion response encoded through the objects that protobuf generates: what our encoder is
+    compared with."""
     motion = wire.Motion()
     for row in response.keyframes:
         flame = motion.keyframes.add()
@@ -180,7 +186,7 @@ def _encode_by_objects(response: MotionResponse) -> bytes:
 
 
 def _measure_codec(size: BenchSize) -> Iterator[Figure]:
-    """Yield how fast payloads are encoded, decoded and synthesised."""
+    """Yield the benchmark's figures of the codec: how fast payloads are encoded, decoded and synthesized."""
     rows = np.random.Generator(np.random.PCG64(1)).uniform(-1, 1, (100, WIDTH)).astype(np.float32)
     response = MotionResponse("connection", "request", True, rows)
     raw = encode(response)
@@ -190,25 +196,25 @@ def _measure_codec(size: BenchSize) -> Iterator[Figure]:
     }
     for name, (ours, theirs) in pairs.items():
         our_seconds, their_seconds = (
-            min(_time(work, size.payloads) for _ in range(size.rounds)) for work in (ours, theirs)
+            min(_time_call(work, size.payloads) for _ in range(size.rounds)) for work in (ours, theirs)
         )
         yield Figure(f"{name} a payload of 100 keyframes", our_seconds * 1e6, "µs")
         yield Figure(f"{name} it through protobuf's objects", their_seconds * 1e6, "µs")
         yield Figure(f"{name}: how many times faster", their_seconds / our_seconds, "x", "at least 20")
     pcm = np.zeros(16000, "<i2").tobytes()
-    synthesis = min(_time(lambda: _synthesize(pcm), size.payloads) for _ in range(size.rounds))
+    synthesis = min(_time_call(lambda: _synthesize(pcm), size.payloads) for _ in range(size.rounds))
     yield Figure("synthesis of a second of motion", synthesis * 1e6, "µs")
 
 
 def _synthesize(pcm: bytes) -> None:
-    """Synthesise the motion of some audio, and throw it away."""
+    """Synthesize the motion of some audio, and throw it away."""
     synthesizer = MotionSynthesizer(16000, 1)
     synthesizer.feed(pcm)
     synthesizer.finish()
 
 
-def _time(work: Callable[[], object], times: int) -> float:
-    """Call a function so many times, and return the seconds that one call takes."""
+def _time_call(work: Callable[[], object], times: int) -> float:
+    """Call a function so many times for the benchmark, and return how many seconds one call takes."""
     start = time.perf_counter()
     for _ in range(times):
         work()
@@ -226,20 +232,22 @@ class _Usage(NamedTuple):
 
 
 class _Server:
-    """A server in its own process (benchmarks/servers.py), asked through its stdin and stdout."""
+    """A server of the benchmark in its own process (benchmarks/servers.py), asked through its stdin and
+    stdout."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
+        """Keep the process of a server that is measured."""
         self._process = process
 
     async def read_line(self) -> dict[str, float]:
-        """Return the next line of figures that the server prints."""
+        """Return the next line of figures that the measured server prints."""
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), _READY_SECONDS)
-        figures: dict[str, float] = json.loads(line)
-        return figures
+        usage: dict[str, float] = json.loads(line)
+        return usage
 
     async def measure(self) -> _Usage:
-        """Ask the server for its CPU seconds and memory so far, and return them."""
+        """Ask the measured server for its CPU seconds and memory so far, and return them."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
         return _Usage(**await self.read_line())
@@ -247,7 +255,8 @@ class _Server:
 
 @asynccontextmanager
 async def start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
-    """Start a server of this kind (see servers.py), yield it and a driver for it, and end it afterwards."""
+    """Start a server of this kind to be measured (see benchmarks/servers.py), yield it and a driver of
+    sessions for it, and end it afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "spatius_sim.benchmarks.servers", kind),
@@ -263,8 +272,9 @@ async def start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
 
 
 async def _measure_unpaced(size: BenchSize) -> list[Figure]:
-    """Return the CPU time of our Motion Server for each second of speech, while sessions send as fast as they
-    can, and its ratio to the CPU time of simpler servers (their kinds: see servers.py)."""
+    """Return the benchmark's figures of unpaced sessions: the CPU time of our Motion Server for each second
+    of speech, while sessions send as fast as they can, and its ratio to that of simpler servers (see
+    benchmarks/servers.py)."""
     frames = speech_frames(size.spoken)
     responses = len(segment_borders(size.spoken)) + 1
     least_cpu: dict[str, float] = {}
@@ -277,13 +287,13 @@ async def _measure_unpaced(size: BenchSize) -> list[Figure]:
                 await asyncio.gather(*(driver.speak(frames, responses) for _ in range(size.sessions)))
                 cpu = (await server.measure()).cpu - before.cpu
                 least_cpu[kind] = min(least_cpu.get(kind, cpu), cpu)
-    bare = least_cpu["bare"]
+    bare_cpu = least_cpu["bare"]
     return [
-        Figure("a bare handler's CPU for a second", bare / (size.sessions * size.spoken) * 1e6, "µs"),
-        Figure("server: ours to bare, trace on", least_cpu["traced"] / bare, "x", "at most 1.6"),
-        Figure("server: ours to bare, as `serve` runs", least_cpu["ours"] / bare, "x"),
-        Figure("server: a bare handler that keeps all frames to bare", least_cpu["keeping"] / bare, "x"),
-        Figure("server: one that synthesises its motion, too", least_cpu["synthesizing"] / bare, "x"),
+        Figure("a bare handler's CPU for a second", bare_cpu / (size.sessions * size.spoken) * 1e6, "µs"),
+        Figure("server: ours to bare, trace on", least_cpu["traced"] / bare_cpu, "x", "at most 1.6"),
+        Figure("server: ours to bare, as `serve` runs", least_cpu["ours"] / bare_cpu, "x"),
+        Figure("server: a bare handler that keeps all frames to bare", least_cpu["keeping"] / bare_cpu, "x"),
+        Figure("server: one that synthesises its motion, too", least_cpu["synthesizing"] / bare_cpu, "x"),
         Figure(
             "server: ours, trace on, to one that keeps frames and synthesises",
             least_cpu["traced"] / least_cpu["synthesizing"],
@@ -294,8 +304,9 @@ async def _measure_unpaced(size: BenchSize) -> list[Figure]:
 
 
 async def _measure_paced(size: BenchSize) -> list[Figure]:
-    """Return the lateness of responses and the CPU share while many sessions speak in real time."""
-    measured = []
+    """Return the benchmark's figures of paced sessions: how late responses come, and the CPU share of the
+    server, while many sessions speak in real time."""
+    figures_so_far = []
     shares: dict[str, float] = {}
     frames = speech_frames(size.paced_seconds)
     borders = segment_borders(size.paced_seconds)
@@ -310,24 +321,24 @@ async def _measure_paced(size: BenchSize) -> list[Figure]:
             shares[name] = ((await server.measure()).cpu - before.cpu) / (time.monotonic() - started)
         percentiles = [0.0, *quantiles(lateness, n=100, method="inclusive")]
         label = f"{size.paced} paced sessions, {name}"
-        measured += [
+        figures_so_far += [
             Figure(f"{label}: lateness p50", percentiles[50] * 1e3, "ms"),
             Figure(f"{label}: lateness p99", percentiles[99] * 1e3, "ms"),
             Figure(f"{label}: CPU share", shares[name] * 100, "%"),
         ]
     ratio = shares["ours"] / shares["bare"]
-    return [*measured, Figure(f"{size.paced} paced sessions, CPU share: ours to bare", ratio, "x")]
+    return [*figures_so_far, Figure(f"{size.paced} paced sessions, CPU share: ours to bare", ratio, "x")]
 
 
 def segment_borders(seconds: float) -> list[int]:
-    """Return the numbers of the frames that pass the border of a segment: at 2 s, 6 s, 10 s, and so on.
-
-    A frame holds 100 ms of speech."""
+    """Return the numbers of the speech frames that pass the border of a motion segment: at 2 s, 6 s, 10 s,
+    and so on. A frame holds 100 ms of speech."""
     return list(range(20, int(seconds * 10), 40))
 
 
 async def _measure_idle(size: BenchSize) -> list[Figure]:
-    """Return the memory that the server holds for each session that does nothing."""
+    """Return the benchmark's figures of idle sessions: how much memory the server holds for each session that
+    does nothing."""
     bytes_held: dict[str, float] = {}
     for name in ("ours", "bare"):
         async with start_server(name) as (server, driver):
@@ -345,7 +356,8 @@ async def _measure_idle(size: BenchSize) -> list[Figure]:
 
 
 async def _measure_growth(size: BenchSize) -> list[Figure]:
-    """Return by how much the server's memory grows over many sessions."""
+    """Return the benchmark's figure of growth: by how much the server's memory grows over many sessions, one
+    after the other."""
     frames = speech_frames(0.2)
     async with start_server("ours") as (server, driver):
         # The server keeps a bounded log of past events, which is full after some 8,000 such sessions.
@@ -359,7 +371,8 @@ async def _measure_growth(size: BenchSize) -> list[Figure]:
 
 
 def _measure_inspector(size: BenchSize) -> Iterator[Figure]:
-    """Yield what the inspector costs the server, without a page and with one."""
+    """Yield the benchmark's figures of the inspector: what it costs the server, without an open page and with
+    one."""
     from spatius_sim.benchmarks.inspector import measure_inspector
 
     yield from (Figure(*row) for row in asyncio.run(measure_inspector(size)))
@@ -369,7 +382,7 @@ def _measure_inspector(size: BenchSize) -> Iterator[Figure]:
 
 
 def _measure_startup(size: BenchSize) -> Iterator[Figure]:
-    """Yield how long commands take to start."""
+    """Yield the benchmark's figures of start-up: how long commands take to start."""
     commands = {
         "a bare interpreter": ["-c", ""],
         "an interpreter that imports aiohttp": ["-c", "import aiohttp"],
@@ -383,14 +396,16 @@ def _measure_startup(size: BenchSize) -> Iterator[Figure]:
 
 
 def _time_command(command: list[str]) -> float:
-    """Run a command, and return how many seconds it takes."""
+    """Run a command for the benchmark of start-up, and return how many seconds it takes from its start to its
+    end."""
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def _serve_until_ready() -> float:
-    """Start `serve`, return how many seconds it takes until it is ready, and end it."""
+    """Start the command `serve` for the benchmark of start-up, return how many seconds it takes until the
+    server is ready, and end it."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "spatius_sim", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

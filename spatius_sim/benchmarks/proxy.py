@@ -36,6 +36,7 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession
 
 _LONGEST_SECONDS = 120.0
 _CHUNK_SECONDS = 0.1
+_LOOK_AGAIN_SECONDS = 0.05
 _SHORT_TURN_CHUNKS = 20
 
 ProxyCommand = Callable[[int, int, Path], list[str]]
@@ -43,24 +44,24 @@ ProxyCommand = Callable[[int, int, Path], list[str]]
 
 
 def measure_proxy(sessions: int, rounds: int, mitmdump: str | None) -> list[Row]:
-    """Return figures of the recording proxy, measured with so many sessions.
+    """Benchmark the recording proxy with so many sessions, and return the figures.
 
     First its CPU time for each second of a session, compared with no proxy and with mitmproxy. Then the delay
     that it adds to a payload while the sessions speak in real time."""
     seconds = sessions * SECONDS_OF_SPEECH
-    direct = min(asyncio.run(_measure_cpu(sessions, None)).own for _ in range(rounds)) / seconds * 1e6
-    ours = _measure_cost(_our_proxy, sessions, rounds)
+    without_proxy = min(asyncio.run(_measure_cpu(sessions, None)).own for _ in range(rounds)) / seconds * 1e6
+    our_cost = _measure_cost(_our_proxy, sessions, rounds)
     rows = [
-        ("a session-second without a proxy: client and server", direct, "µs", ""),
-        ("the recording proxy adds to a session-second", ours, "µs", ""),
-        ("a session-second: with the proxy to without", (direct + ours) / direct, "x", ""),
+        ("a session-second without a proxy: client and server", without_proxy, "µs", ""),
+        ("the recording proxy adds to a session-second", our_cost, "µs", ""),
+        ("a session-second: with the proxy to without", (without_proxy + our_cost) / without_proxy, "x", ""),
     ]
     program = mitmdump or shutil.which("mitmdump")
     if program:
-        theirs = _measure_cost(_mitmproxy(program), sessions, rounds)
+        mitmproxy_cost = _measure_cost(_mitmproxy(program), sessions, rounds)
         rows += [
-            ("a recording mitmproxy adds to a session-second", theirs, "µs", ""),
-            ("proxy: how many times cheaper than mitmproxy", theirs / ours, "x", "at least 10"),
+            ("a recording mitmproxy adds to a session-second", mitmproxy_cost, "µs", ""),
+            ("proxy: how many times cheaper than mitmproxy", mitmproxy_cost / our_cost, "x", "at least 10"),
         ]
     else:
         rows.append(("mitmproxy is not installed (--mitmdump PATH): nothing beside the proxy", 0.0, "", ""))
@@ -68,37 +69,37 @@ def measure_proxy(sessions: int, rounds: int, mitmdump: str | None) -> list[Row]
         sorted(asyncio.run(_measure_waits(sessions, rounds, proxy))) for proxy in (None, _our_proxy)
     )
     for name, percent in (("p50", 50), ("p99", 99)):
-        without, through = (
+        direct_ms, with_proxy_ms = (
             quantiles(waits, n=100, method="inclusive")[percent - 1] * 1e3
             for waits in (waits_without, waits_with)
         )
-        rows.append((f"a payload without a proxy, {sessions} sessions, {name}", without, "ms", ""))
-        rows.append(
-            (f"the proxy adds to a payload, {sessions} sessions, {name}", through - without, "ms", "")
-        )
+        rows.append((f"a payload without a proxy, {sessions} sessions, {name}", direct_ms, "ms", ""))
+        added_ms = with_proxy_ms - direct_ms
+        rows.append((f"the proxy adds to a payload, {sessions} sessions, {name}", added_ms, "ms", ""))
     return rows
 
 
 def _measure_cost(proxy: ProxyCommand, sessions: int, rounds: int) -> float:
-    """Return the CPU time of the proxy's process for each second of a session, in microseconds.
-
-    The CPU time of starting the proxy is subtracted."""
+    """Return the CPU time of a proxy's process for each second of a session, in microseconds. The CPU time of
+    the proxy's start is subtracted."""
     idle = min(asyncio.run(_measure_cpu(0, proxy)).proxy for _ in range(rounds))
     busy = min(asyncio.run(_measure_cpu(sessions, proxy)).proxy for _ in range(rounds))
     return max(busy - idle, 1e-6) / sessions / SECONDS_OF_SPEECH * 1e6
 
 
 def _our_proxy(upstream: int, port: int, file: Path) -> list[str]:
-    """Return the command line of our recording proxy."""
+    """Return the command line of our recording proxy, for the benchmark."""
     upstream_url = f"http://{LOOPBACK}:{upstream}"
     arguments = ["record", "--upstream", upstream_url, "--port", str(port), "--out", str(file)]
     return [sys.executable, "-m", "spatius_sim", *arguments]
 
 
 def _mitmproxy(program: str) -> ProxyCommand:
-    """Return a function that makes the command line of this mitmproxy program."""
+    """Return a function that makes the command line of this mitmproxy program, to compare our proxy with
+    it."""
 
     def command(upstream: int, port: int, file: Path) -> list[str]:
+        """Return the command line of mitmproxy, between a Motion Server and its clients."""
         mode = f"reverse:http://{LOOPBACK}:{upstream}"
         return [program, "-q", "--mode", mode, "--listen-host", LOOPBACK, "-p", str(port), "-w", str(file)]
 
@@ -115,12 +116,12 @@ class _CpuSeconds:
 
 @dataclass(frozen=True, slots=True)
 class _UpstreamPort:
-    """The port at which a Server SDK finds Motion Server, or a proxy before it."""
+    """The port at which the benchmark's clients find Motion Server, or a proxy before it."""
 
     port: int
 
     def client(self) -> UpstreamClient:
-        """Return a client for this port, not yet connected."""
+        """Return a benchmark client for this port, not yet connected."""
         return UpstreamClient(
             f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}",
             f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}",
@@ -135,16 +136,17 @@ class _UpstreamPort:
 async def _start_proxy(
     script: RecordedRun, proxy: ProxyCommand | None, cpu: _CpuSeconds
 ) -> AsyncIterator[_UpstreamPort]:
-    """Start a replay server and, if `proxy` is given, a proxy before it, and yield the port for clients.
+    """Start a replay server and, if `proxy` is given, a proxy before it, and yield the port for the
+    benchmark's clients.
 
     Afterwards end both, and store the proxy's CPU seconds in `cpu`."""
     async with ReplayServer(script, Playing(speed=0)) as server:
         if proxy is None:
             yield _UpstreamPort(server.port)
             return
-        with tempfile.TemporaryDirectory() as folder, socket.create_server((LOOPBACK, 0)) as free:
-            port = free.getsockname()[1]
-            free.close()
+        with tempfile.TemporaryDirectory() as folder, socket.create_server((LOOPBACK, 0)) as free_port:
+            port = free_port.getsockname()[1]
+            free_port.close()
             command = proxy(server.port, port, Path(folder) / "recorded")
             process = _start_process(command)
             try:
@@ -157,32 +159,34 @@ async def _start_proxy(
 
 
 def _start_process(command: list[str]) -> "subprocess.Popen[bytes]":
-    """Start a command whose output is thrown away."""
+    """Start the process of a proxy, and throw its output away."""
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 async def _wait_until_listening(port: int) -> None:
-    """Wait until something listens on a port of this machine. Raises TimeoutError after two minutes."""
+    """Wait until the measured proxy listens on a port of this machine. Raises TimeoutError after two
+    minutes."""
     async with asyncio.timeout(_LONGEST_SECONDS):
         while True:
             try:
                 _, writer = await asyncio.open_connection(LOOPBACK, port)
             except OSError:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 continue
             writer.close()
             return
 
 
 def _wait_for_usage(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:
-    """Wait until a process ends, and return its resource usage."""
+    """Wait until the measured proxy's process ends, and return its resource usage."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage
 
 
 async def _measure_cpu(sessions: int, proxy: ProxyCommand | None) -> _CpuSeconds:
-    """Run so many sessions at once, each as fast as it can, and return the CPU seconds spent."""
+    """Run so many sessions of the benchmark at once through a proxy (None: without one), each as fast as it
+    can, and return the CPU seconds that were spent."""
     cpu = _CpuSeconds()
     script = read_recorded_run(make_session_trace(0))
     pcm = bytes(script.turns[0].audio)
@@ -195,7 +199,8 @@ async def _measure_cpu(sessions: int, proxy: ProxyCommand | None) -> _CpuSeconds
 
 
 async def _speak(upstream: _UpstreamPort, pcm: bytes) -> None:
-    """Speak one turn as fast as possible, and wait for the end of its motion."""
+    """Speak one turn of the benchmark as fast as possible, through the proxy if there is one, and wait for
+    the end of its motion."""
     async with asyncio.timeout(_LONGEST_SECONDS), upstream.client() as client:
         await client.send(encode(ConfigureSession(SAMPLE_RATE)))
         for start in range(0, len(pcm), CHUNK_BYTES):
@@ -207,9 +212,8 @@ async def _speak(upstream: _UpstreamPort, pcm: bytes) -> None:
 
 
 async def _measure_waits(sessions: int, turns: int, proxy: ProxyCommand | None) -> list[float]:
-    """Return how many seconds each short turn waits for its payload after its end.
-
-    Meanwhile so many sessions speak in real time."""
+    """Measure, for the benchmark of the proxy, how many seconds each short turn waits for its payload, with a
+    proxy or without (None), while so many sessions speak in real time."""
     script = read_recorded_run(make_session_trace(0))
     script.turns[0].replies = script.turns[0].replies[:1]
     script.turns *= sessions * turns
@@ -220,7 +224,8 @@ async def _measure_waits(sessions: int, turns: int, proxy: ProxyCommand | None) 
 
 
 async def _speak_short_turns(upstream: _UpstreamPort, start: float, turns: int) -> list[float]:
-    """Speak short turns in real time from `start` on, and return the seconds each waits for its payload."""
+    """Speak so many short turns of the benchmark in real time through the proxy, after `start` seconds, and
+    return how many seconds each turn waits for its payload."""
     waits = []
     async with asyncio.timeout(_LONGEST_SECONDS), upstream.client() as client:
         await client.send(encode(ConfigureSession(SAMPLE_RATE)))

@@ -42,7 +42,8 @@ _MEMORY_FILE = Path("/proc/self/statm")
 
 
 def _encode_motion(keyframes: int, *, end: bool) -> bytes:
-    """Return a motion response of so many keyframes, all zeros."""
+    """Return an encoded motion response of so many keyframes, all zeros, for the bare server of the
+    benchmark."""
     return encode(MotionResponse("constant", "constant", end, np.zeros((keyframes, WIDTH), np.float32)))
 
 
@@ -53,76 +54,78 @@ _FIRST_MOTION, _NEXT_MOTION, _LAST_MOTION = (
 )
 
 
-_KEPT_FRAMES = web.AppKey("kept", list[bytes])
+_STORED_FRAMES = web.AppKey("kept", list[bytes])
 _SYNTHESIZES = web.AppKey("synthesizes", bool)
 
 
 async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
-    """Serve one session with the least work that could do: parse each message, answer with constant bytes."""
+    """Serve one session as the bare server of the benchmark: parse each message, and answer with constant
+    bytes. If the application says so, also store all frames, and make the motion from the audio."""
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
-    kept = request.app.get(_KEPT_FRAMES)
+    stored_frames = request.app.get(_STORED_FRAMES)
     answer = _new_answer() if request.app[_SYNTHESIZES] else None
-    segment, audio_bytes = 0, 0
+    segment_number, audio_bytes = 0, 0
     async for frame in socket:
         if frame.type is not WSMsgType.BINARY:
             continue
-        if kept is not None:
-            kept.append(frame.data)
+        if stored_frames is not None:
+            stored_frames.append(frame.data)
         message = wire.Message()
         message.ParseFromString(frame.data)
         if message.type == wire.CLIENT_CONFIGURE_SESSION:
             await socket.send_bytes(_CONFIRM)
             continue
-        if answer is not None and kept is not None:
+        if answer is not None and stored_frames is not None:
             payloads = [*answer.feed(message.client_audio_input.audio)]
             if message.client_audio_input.end:
                 payloads += answer.finish()
                 answer = _new_answer()
             for motion in payloads:
-                kept.append(motion)
+                stored_frames.append(motion)
                 await socket.send_bytes(motion)
             continue
         audio_bytes += len(message.client_audio_input.audio)
-        if audio_bytes * KEYFRAMES_PER_SECOND > segment_end(segment) * _RATE * BYTES_PER_SAMPLE:
-            motion = _NEXT_MOTION if segment else _FIRST_MOTION
-            if kept is not None:
+        if audio_bytes * KEYFRAMES_PER_SECOND > segment_end(segment_number) * _RATE * BYTES_PER_SAMPLE:
+            motion = _NEXT_MOTION if segment_number else _FIRST_MOTION
+            if stored_frames is not None:
                 # A copy that is made for this answer, as ours are.
                 motion = bytes(bytearray(motion))
-                kept.append(motion)
+                stored_frames.append(motion)
             await socket.send_bytes(motion)
-            segment += 1
+            segment_number += 1
         if message.client_audio_input.end:
             await socket.send_bytes(_LAST_MOTION)
-            segment, audio_bytes = 0, 0
+            segment_number, audio_bytes = 0, 0
     return socket
 
 
 def _new_answer() -> SynthesizedAnswer:
-    """Return an answer that synthesises motion from audio."""
+    """Return an answer that makes its motion from audio, as our server does."""
     return SynthesizedAnswer("constant", "constant", _RATE, 1)
 
 
 async def _answer_token_request(request: web.Request) -> web.Response:
-    """Answer every token request with the same token."""
+    """Answer every token request to the bare server with the same token."""
     await request.read()
     return web.Response(text='{"sessionToken":"constant"}', content_type="application/json")
 
 
 def _read_figures() -> dict[str, float]:
-    """Return the CPU seconds and the resident bytes of this process."""
+    """Return the CPU seconds and the resident memory bytes of this server's process."""
     if _MEMORY_FILE.exists():
         _, resident_pages, *_ = _MEMORY_FILE.read_text().split()
-        resident = int(resident_pages) * os.sysconf("SC_PAGE_SIZE")
+        resident_bytes = int(resident_pages) * os.sysconf("SC_PAGE_SIZE")
     else:
-        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"cpu": time.process_time(), "resident": resident}
+        resident_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"cpu": time.process_time(), "resident": resident_bytes}
 
 
-async def _report(port: int, begin_anew: Callable[[], object] = lambda: None) -> None:
-    """Print the port, then the figures for each line on standard input, until the input ends.
+async def _report_figures(port: int, discard_records: Callable[[], object] = lambda: None) -> None:
+    """Print the server's port; then, for each line on standard input, print the figures of this process,
+    until the input ends.
 
-    Calls `begin_anew` after each line."""
+    `discard_records` is called after each line, for example to throw away what was recorded."""
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
@@ -133,41 +136,44 @@ async def _report(port: int, begin_anew: Callable[[], object] = lambda: None) ->
         if not await lines.readline():
             return
         figures = _read_figures()
-        begin_anew()
+        discard_records()
 
 
 async def serve_ours(*, traced: bool) -> None:
-    """Serve our Motion Server with its synthesis, and with a trace if it is `traced`."""
+    """Serve our Motion Server to be measured by the benchmark: it makes motion from audio and, if `traced`,
+    also records a trace."""
     if not traced:
         async with MotionServerShell(seed=1) as server:
-            await _report(server.port)
+            await _report_figures(server.port)
         return
     recorder = LiveRecorder()
-    begin_anew = partial(recorder.start, TraceHeader("relay", "", 0, "", __version__))
-    begin_anew()
+    discard_records = partial(recorder.start, TraceHeader("relay", "", 0, "", __version__))
+    discard_records()
     async with MotionServerShell(seed=1, sink=recorder) as server:
-        await _report(server.port, begin_anew)
+        await _report_figures(server.port, discard_records)
 
 
 async def serve_inspected() -> None:
-    """Serve our Motion Server with the control interface, as `serve` does."""
+    """Serve our Motion Server with its control interface, as the command `serve` does, to be measured by the
+    benchmark."""
     async with MotionServer(seed=1) as server:
-        await _report(server.port)
+        await _report_figures(server.port)
 
 
 async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
-    """Serve the bare handler; it may also keep all frames, and synthesise its motion."""
+    """Serve the bare server of the benchmark, which answers with constant bytes. If `keeping`, it also stores
+    all frames; if `synthesizing`, it also makes its motion from the audio."""
     app = web.Application()
     app[_SYNTHESIZES] = synthesizing
-    kept: list[bytes] = []
+    stored_frames: list[bytes] = []
     if keeping:
-        app[_KEPT_FRAMES] = kept
+        app[_STORED_FRAMES] = stored_frames
     app.router.add_post(SESSION_TOKENS_PATH, _answer_token_request)
     app.router.add_get(WEBSOCKET_PATH, _answer_bare)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, LOOPBACK, 0, backlog=1024).start()
-    await _report(int(runner.addresses[0][1]), kept.clear)
+    await _report_figures(int(runner.addresses[0][1]), stored_frames.clear)
     await runner.cleanup()
 
 

@@ -18,15 +18,20 @@ _CHUNK_BYTES = int(PLAN_SAMPLE_RATE * CHUNK_SECONDS) * BYTES_PER_SAMPLE
 _CLOSE_FRAME = b"\x88\x80\0\0\0\0"
 """A client's close frame without a code. Its mask is zeros."""
 
+_LENGTH_BITS = 127
+_LENGTH_IN_2_BYTES = 126
+"""This length of a frame means that the real length follows in 2 bytes; 127: in 8 bytes (RFC 6455, 5.2)."""
+
 _TIMEOUT_SECONDS = 60.0
 
 
 def _make_frame(payload: bytes) -> bytes:
-    """Return a binary frame of a client (RFC 6455, 5.2). A mask of zeros leaves the payload as it is."""
-    final_binary, is_masked, length_in_2_bytes = 0x82, 0x80, 126
-    if len(payload) < length_in_2_bytes:
+    """Return a client's binary WebSocket frame with this payload (RFC 6455, 5.2). Its mask is zeros, which
+    leaves the payload as it is and costs no CPU time."""
+    final_binary, is_masked = 0x82, 0x80
+    if len(payload) < _LENGTH_IN_2_BYTES:
         return struct.pack("!BB4x", final_binary, is_masked | len(payload)) + payload
-    return struct.pack("!BBH4x", final_binary, is_masked | length_in_2_bytes, len(payload)) + payload
+    return struct.pack("!BBH4x", final_binary, is_masked | _LENGTH_IN_2_BYTES, len(payload)) + payload
 
 
 CONFIGURE = _make_frame(encode(ConfigureSession(PLAN_SAMPLE_RATE)))
@@ -34,7 +39,8 @@ END = _make_frame(encode(AudioInput("request", end=True)))
 
 
 def speech_frames(seconds: float) -> list[bytes]:
-    """Return so many seconds of speech as frames of 100 ms each."""
+    """Return so many seconds of speech as WebSocket frames of 100 ms each, ready for a benchmark's session to
+    send."""
     pcm = speech("benchmark", int(seconds * PLAN_SAMPLE_RATE))
     starts = range(0, len(pcm), _CHUNK_BYTES)
     return [_make_frame(encode(AudioInput("request", pcm[start : start + _CHUNK_BYTES]))) for start in starts]
@@ -42,7 +48,8 @@ def speech_frames(seconds: float) -> list[bytes]:
 
 @dataclass(slots=True)
 class BenchSession(asyncio.Protocol):
-    """One connection of a client. `arrivals` says when each frame came (monotonic seconds)."""
+    """A benchmark's session with a server: one connection of a client. `arrivals` says when each frame came
+    (monotonic seconds)."""
 
     upgrade: bytes
     arrivals: list[float] = field(default_factory=list)
@@ -53,17 +60,17 @@ class BenchSession(asyncio.Protocol):
     _wait_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the upgrade request."""
+        """Send the upgrade request of the benchmark's session."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.write(self.upgrade)
 
     def data_received(self, data: bytes) -> None:
-        """Note when each complete frame came, and end the wait if enough frames have arrived.
+        """Note when each complete frame of the benchmark's session came, and end the wait if enough frames
+        have arrived.
 
         Until the server has answered the upgrade, look only for the end of that answer; then send
-        ConfigureSession.
-        """
+        ConfigureSession. Raises RuntimeError if the server refuses the upgrade."""
         self._buffer += data
         if not self._upgraded:
             head, head_end, _ = self._buffer.partition(b"\r\n\r\n")
@@ -75,31 +82,30 @@ class BenchSession(asyncio.Protocol):
             self._upgraded = True
             self.send(CONFIGURE)
         while len(self._buffer) >= 2:
-            # A length of 126 means that the length follows in 2 bytes, and 127 in 8 bytes.
-            length, start = self._buffer[1] & 127, 2
-            if length > 125:
-                start = 4 if length == 126 else 10
-                if len(self._buffer) < start:
+            length, payload_start = self._buffer[1] & _LENGTH_BITS, 2
+            if length >= _LENGTH_IN_2_BYTES:
+                payload_start = 4 if length == _LENGTH_IN_2_BYTES else 10
+                if len(self._buffer) < payload_start:
                     break
-                length = int.from_bytes(self._buffer[2:start])
-            if len(self._buffer) < start + length:
+                length = int.from_bytes(self._buffer[2:payload_start])
+            if len(self._buffer) < payload_start + length:
                 break
-            del self._buffer[: start + length]
+            del self._buffer[: payload_start + length]
             self.arrivals.append(time.monotonic())
         if len(self.arrivals) >= self._frames_awaited:
             self._wait_over.set()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """End the wait: nothing more will come."""
+        """End the wait for frames: the session is over, and no more frames will come."""
         self._wait_over.set()
 
     def send(self, frames: bytes) -> None:
-        """Send the bytes of one or more frames."""
+        """Send the bytes of one or more frames of the benchmark's session."""
         assert self._transport is not None
         self._transport.write(frames)
 
     async def wait_for_frames(self, count: int) -> None:
-        """Wait until `count` frames have arrived since the beginning.
+        """Wait until `count` frames have arrived since the benchmark's session began.
 
         Raises RuntimeError if the server closes the connection before."""
         self._frames_awaited = count
@@ -110,7 +116,7 @@ class BenchSession(asyncio.Protocol):
             raise RuntimeError("the server closed the connection")
 
     def close(self) -> None:
-        """Send a close frame and close the connection."""
+        """Send a close frame, and close the session's connection."""
         assert self._transport is not None
         self._transport.write(_CLOSE_FRAME)
         self._transport.close()
@@ -118,14 +124,15 @@ class BenchSession(asyncio.Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """Opens sessions at a server that listens on `port`."""
+    """Opens a benchmark's sessions at a server that listens on `port`."""
 
     port: int
     upgrade: bytes
 
     @classmethod
     async def at(cls, port: int) -> "Driver":
-        """Return a driver for this port. Asks the server for a token that lives for an hour."""
+        """Return a driver of sessions for the server on this port. Asks the server for a token that lives for
+        an hour."""
         token_answer = await ask_for_token(
             f"http://{LOOPBACK}:{port}{CONSOLE_ROOT}", "key", int(time.time()) + 3600
         )
@@ -142,14 +149,15 @@ class Driver:
         return cls(port, "\r\n".join([*lines, "", ""]).encode())
 
     async def open(self) -> BenchSession:
-        """Open a session and wait until it is confirmed."""
+        """Open a benchmark's session with the measured server, and wait until the server has confirmed it."""
         loop = asyncio.get_running_loop()
         _, session = await loop.create_connection(lambda: BenchSession(self.upgrade), LOOPBACK, self.port)
         await session.wait_for_frames(1)
         return session
 
     async def speak(self, frames: list[bytes], responses: int) -> None:
-        """Run one session as fast as the server takes the frames, and wait for so many responses."""
+        """Run one session of the benchmark as fast as the server takes the frames, and wait for so many
+        responses."""
         session = await self.open()
         for frame in frames:
             session.send(frame)
@@ -159,7 +167,7 @@ class Driver:
         session.close()
 
     async def speak_paced(self, frames: list[bytes], start: float, borders: list[int]) -> list[float]:
-        """Run one session in real time, and return how many seconds each response takes.
+        """Run one session of the benchmark in real time, and return how many seconds each response takes.
 
         `borders` are the numbers of the frames that make a response due: its time counts from there. The
         first frame is sent in `start` seconds, and then one every 100 ms."""

@@ -16,24 +16,26 @@ _CORES_PROMISED = 2
 
 
 def measure_study(turns: int) -> Iterator[tuple[str, float, str, str]]:
-    """Yield name, value, unit and promise of each figure, from so many turns on each network.
+    """Benchmark studies, and yield name, value, unit and promise of each figure, from so many turns on each
+    network.
 
     The minutes for 1,000 turns on each network are reckoned from these turns, and from one judged turn on
     each network."""
     unit = "session-s/CPU-s"
-    with_tcp = _cpu_seconds(Pipeline(), turns)
-    without = _cpu_seconds(replace(Pipeline(), tcp=False), turns)
-    spoken = turns * len(shipped_networks()) * Pipeline().seconds
-    yield "study, with TCP", spoken / with_tcp, unit, "at least 500"
-    yield "study, without TCP", spoken / without, unit, ""
-    judged = _cpu_seconds_of_judging()
-    whole = _TURNS_PROMISED * (with_tcp / turns + judged / ONE_IN)
+    with_tcp = _time_simulation(Pipeline(), turns)
+    without_tcp = _time_simulation(replace(Pipeline(), tcp=False), turns)
+    spoken_seconds = turns * len(shipped_networks()) * Pipeline().seconds
+    yield "study, with TCP", spoken_seconds / with_tcp, unit, "at least 500"
+    yield "study, without TCP", spoken_seconds / without_tcp, unit, ""
+    judging = _time_judging()
+    cpu_seconds = _TURNS_PROMISED * (with_tcp / turns + judging / ONE_IN)
     name = "1,000 turns of 20 s on every network, two cores"
-    yield name, whole / _CORES_PROMISED / 60, "min", "at most 10"
+    yield name, cpu_seconds / _CORES_PROMISED / 60, "min", "at most 10"
 
 
-def _cpu_seconds(pipeline: Pipeline, turns: int) -> float:
-    """Simulate so many turns on each network, and return the seconds of CPU."""
+def _time_simulation(pipeline: Pipeline, turns: int) -> float:
+    """Benchmark the simulation: simulate so many turns of a study on each network, and return how many
+    seconds of CPU that takes."""
     started = time.process_time()
     for network in shipped_networks().values():
         tally = Tally()
@@ -42,8 +44,9 @@ def _cpu_seconds(pipeline: Pipeline, turns: int) -> float:
     return time.process_time() - started
 
 
-def _cpu_seconds_of_judging() -> float:
-    """Judge a turn on each network, and return the seconds of CPU."""
+def _time_judging() -> float:
+    """Benchmark the judging: judge one turn of a study on each network, and return how many seconds of CPU
+    that takes."""
     started = time.process_time()
     for network in shipped_networks().values():
         judge_turn(Pipeline(), network, _SEED, 0)

@@ -11,14 +11,16 @@ Row = tuple[str, float, str, str, bool]
 
 
 def print_figures(console: Console, rows: Iterable[Row]) -> None:
-    """Print the figures as a table, a line for each figure. A figure that misses its promise (its target) is
-    red."""
+    """Print the figures of the benchmark as a table, a line for each figure. A figure that misses its promise
+    is red."""
     table = Table(title="spatius-sim bench", box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("unit")
     table.add_column("promise")
-    for name, value, unit, mark, kept in rows:
-        verdict = Text(f"{mark}: {'kept' if kept else 'NOT KEPT'}", style="green" if kept else "bold red")
+    for name, value, unit, mark, is_kept in rows:
+        verdict = Text(
+            f"{mark}: {'kept' if is_kept else 'NOT KEPT'}", style="green" if is_kept else "bold red"
+        )
         table.add_row(name, f"{value:.2f}" if value < 100 else f"{value:,.0f}", unit, verdict if mark else "")
     console.print(table)

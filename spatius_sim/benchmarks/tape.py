@@ -37,7 +37,8 @@ END_MARK, END_MARK_WITHIN = b"\x18\x01", 64
 
 
 def measure_reading(sessions: int, rounds: int) -> list[Row]:
-    """Return how fast a tape of so many sessions is read, compared with plain msgpack on the same bytes."""
+    """Benchmark the reading of tapes: return how fast a tape of so many sessions is read, compared with plain
+    msgpack on the same bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"
         write_traces(
@@ -45,19 +46,20 @@ def measure_reading(sessions: int, rounds: int) -> list[Row]:
             TapeHeader("bench", redactions=("secrets",)),
             [make_session_trace(n) for n in range(sessions)],
         )
-        ours = min(_time(lambda: _read_tape(path)) for _ in range(rounds))
-        plain = min(_time(lambda: _read_plainly(path)) for _ in range(rounds))
-        events = min(_time(lambda: _read_events(path)) for _ in range(rounds))
+        ours = min(_time_call(lambda: _read_tape(path)) for _ in range(rounds))
+        plain_msgpack = min(_time_call(lambda: _read_plainly(path)) for _ in range(rounds))
+        events = min(_time_call(lambda: _read_events(path)) for _ in range(rounds))
         megabytes = path.stat().st_size / 1e6
     return [
-        ("reading a tape, beside plain msgpack", ours / plain, "x", "at most 1.5"),
-        ("reading it as events, each checked, beside plain msgpack", events / plain, "x", ""),
+        ("reading a tape, beside plain msgpack", ours / plain_msgpack, "x", "at most 1.5"),
+        ("reading it as events, each checked, beside plain msgpack", events / plain_msgpack, "x", ""),
         ("reading a tape", megabytes / ours, "MB/s", ""),
     ]
 
 
 def measure_replaying(sessions: int) -> list[Row]:
-    """Return how many times faster than real time so many sessions are replayed, ten at a time."""
+    """Benchmark the replay of tapes: return how many times faster than real time so many sessions are
+    replayed, ten at a time."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"
         write_traces(path, TapeHeader("bench", redactions=("secrets",)), [make_session_trace(0)] * sessions)
@@ -67,60 +69,61 @@ def measure_replaying(sessions: int) -> list[Row]:
 
 
 def make_session_trace(number: int) -> Trace:
-    """Return the trace of one session as a proxy records it: speech in chunks of 100 ms, and its motion."""
+    """Return the trace of one session for the benchmark's tape, as a proxy records it: speech in chunks of
+    100 ms, and its motion."""
     pcm = speech(f"bench {number}", SECONDS_OF_SPEECH * SAMPLE_RATE)
     answer = SynthesizedAnswer("connection", "request", SAMPLE_RATE, number)
     events: list[Event] = []
 
-    def add(raw: bytes, *, sent: bool) -> None:
-        """Add a frame that the server sent or received."""
+    def add_frame(raw: bytes, *, sent: bool) -> None:
+        """Add a frame that the server sent or received to the trace."""
         what: EventKind = Sent(raw, read_upstream(raw)) if sent else Received(raw, read_upstream(raw))
         events.append(Event(len(events), len(events), Lane.UPSTREAM, "upstream-1", what))
 
-    add(encode(ConfigureSession(SAMPLE_RATE)), sent=False)
-    add(encode(ConfirmSession("connection")), sent=True)
+    add_frame(encode(ConfigureSession(SAMPLE_RATE)), sent=False)
+    add_frame(encode(ConfirmSession("connection")), sent=True)
     for start in range(0, len(pcm), CHUNK_BYTES):
         chunk = pcm[start : start + CHUNK_BYTES]
-        add(encode(AudioInput("request", chunk)), sent=False)
+        add_frame(encode(AudioInput("request", chunk)), sent=False)
         for payload in answer.feed(chunk):
-            add(payload, sent=True)
-    add(encode(AudioInput("request", end=True)), sent=False)
+            add_frame(payload, sent=True)
+    add_frame(encode(AudioInput("request", end=True)), sent=False)
     for payload in answer.finish():
-        add(payload, sent=True)
+        add_frame(payload, sent=True)
     return Trace(TraceHeader("relay", "", number, "", "", halves="upstream"), tuple(events))
 
 
 def _read_tape(path: Path) -> None:
-    """Read all records of a tape."""
+    """Read all records of the benchmark's tape."""
     with open_tape(path) as file:
         for _ in TapeReader(file, str(path)).stored_records():
             pass
 
 
 def _read_events(path: Path) -> None:
-    """Read all records of a tape as events, and check each."""
+    """Read all records of the benchmark's tape as events, and check each."""
     for _ in records_of(path):
         pass
 
 
 def _read_plainly(path: Path) -> None:
-    """Read the same bytes with msgpack alone."""
+    """Read the bytes of the benchmark's tape with msgpack alone, to compare our reader with it."""
     with path.open("rb") as file:
         for name, _, body in msgpack.Unpacker(file):
             if name != "BLOB":
                 msgpack.unpackb(body)
 
 
-def _time(work: Callable[[], None]) -> float:
-    """Return how many seconds a function takes."""
+def _time_call(function: Callable[[], None]) -> float:
+    """Return how many seconds a call of this function takes."""
     started = time.perf_counter()
-    work()
+    function()
     return time.perf_counter() - started
 
 
 async def _replay(script: RecordedRun, sessions: int) -> float:
-    """Let a replay server replay a recorded run to `sessions` relays, ten at a time; return how many seconds
-    that takes."""
+    """Let a replay server replay a tape's run to `sessions` relays, ten at a time, and return how many
+    seconds that takes."""
     pcm = bytes(script.turns[0].audio)
     async with ReplayServer(script, Playing(speed=0)) as server:
         started = time.perf_counter()
@@ -130,7 +133,8 @@ async def _replay(script: RecordedRun, sessions: int) -> float:
 
 
 async def _speak(server: ReplayServer, pcm: bytes) -> None:
-    """Speak one turn as fast as possible, and wait for the end of its motion."""
+    """Speak one turn of the benchmark to the replay server as fast as possible, and wait for the end of its
+    motion."""
     async with asyncio.timeout(_LONGEST_SECONDS), _make_client(server) as client:
         await client.send(encode(ConfigureSession(SAMPLE_RATE)))
         for start in range(0, len(pcm), CHUNK_BYTES):
@@ -142,7 +146,7 @@ async def _speak(server: ReplayServer, pcm: bytes) -> None:
 
 
 def _make_client(server: ReplayServer) -> UpstreamClient:
-    """Return a client for this server, not yet connected."""
+    """Return a benchmark client for this replay server, not yet connected."""
     return UpstreamClient(
         server.console_endpoint,
         server.ingress_endpoint,

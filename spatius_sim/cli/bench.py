@@ -23,19 +23,19 @@ def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
     """
     from rich.console import Console
 
-    from spatius_sim.benchmarks.measure_figures import FULL, QUICK, figures
+    from spatius_sim.benchmarks.measure_figures import FULL, QUICK, measure_figures
     from spatius_sim.benchmarks.table import print_figures
     from spatius_sim.reporting.formats.output_console import OutputConsole
 
     console = Console(stderr=True)
     measured = []
     with console.status("measuring") as status:
-        for figure in figures(QUICK if quick else FULL, mitmdump):
+        for figure in measure_figures(QUICK if quick else FULL, mitmdump):
             status.update(f"measured: {figure.name}")
             measured.append(figure)
     if as_json:
-        lines = [figure._asdict() | {"kept": figure.kept} for figure in measured]
+        lines = [figure._asdict() | {"kept": figure.keeps_promise} for figure in measured]
         sys.stdout.write(json.dumps(lines, indent=2) + "\n")
     else:
-        print_figures(OutputConsole(), [(*figure, figure.kept) for figure in measured])
-    return 0 if quick or all(figure.kept for figure in measured) else ExitCode.RULE_FAILED
+        print_figures(OutputConsole(), [(*figure, figure.keeps_promise) for figure in measured])
+    return 0 if quick or all(figure.keeps_promise for figure in measured) else ExitCode.RULE_FAILED
