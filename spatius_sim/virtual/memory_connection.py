@@ -35,7 +35,7 @@ NARROW = Link(capacity=128 * 1024)
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """The end of a connection: it travels on the link after the last frame."""
+    """The end of a connection in memory: it travels on the link after the last frame."""
 
     code: int
     reason: str
@@ -43,26 +43,25 @@ class _Ending:
 
 @dataclass(frozen=True, slots=True)
 class _Garbage:
-    """Bytes that are not a WebSocket frame."""
+    """Bytes on a connection in memory that are not a WebSocket frame."""
 
 
 _Item = Frame | _Ending | _Garbage
 
 
 class MemoryEnd:
-    """One end of a connection. Its owner sets `on_frame` and `on_end`; both are called from the loop, in
-    the order in which the peer acted. `on_end` is called once, however the connection ends.
+    """One end of a connection in memory. Its owner sets `on_frame` and `on_end`; both are called from the
+    loop, in the order in which the peer acted. `on_end` is called once, however the connection ends.
 
-    `on_writable` is called when frames that waited at this end have left.
-    """
+    `on_writable` is called when frames that waited at this end have left."""
 
     def __init__(self, link: Link) -> None:
-        """Make one side of a connection, not yet joined to the other side; frames that this side sends go
-        over `link`."""
+        """Make one end of a connection in memory, not yet joined to the other end; frames that this end sends
+        go over `link`."""
         self._loop = asyncio.get_running_loop()
         self._link = link
         self.peer: MemoryEnd = self
-        self.on_frame: Callable[[Frame], None] = _ignore
+        self.on_frame: Callable[[Frame], None] = _ignore_frame
         self.on_end: Callable[[int, str], None] = _ignore_end
         self.on_writable: Callable[[], None] = _do_nothing
         self.ended = False
@@ -71,7 +70,7 @@ class MemoryEnd:
         self._paused = False
         self._waiting: deque[_Item] = deque()
         """Sent by this end, but beyond the link's capacity."""
-        self._flying: deque[_Item] = deque()
+        self._arriving: deque[_Item] = deque()
         """On its way to this end."""
         self._unread: deque[_Item] = deque()
         """Arrived at this end while it reads nothing."""
@@ -82,11 +81,12 @@ class MemoryEnd:
 
     @property
     def open(self) -> bool:
-        """Whether frames can still be sent."""
+        """Whether this end can still send frames."""
         return not (self.ended or self._closing)
 
     def send(self, frame: Frame) -> None:
-        """Send a frame; nothing happens on a connection that is over."""
+        """Send a frame to the other end; it waits here if the link is full. Do nothing if the connection is
+        closed."""
         if self.ended or self._closing:
             return
         if self._waiting or self.peer._held_bytes >= self._link.capacity:
@@ -96,8 +96,8 @@ class MemoryEnd:
             self._put_on_link(frame)
 
     def close(self, code: int = NORMAL_CLOSE, reason: str = "") -> None:
-        """Close by the closing handshake: the peer reads all frames first. If `code` is 0, no code is sent.
-        Do nothing if the connection is closed already."""
+        """Close the connection in memory by a closing handshake: the other end reads all frames first. If
+        `code` is 0, no code is sent. Do nothing if the connection is closed already."""
         if self.ended or self._closing:
             return
         self._closing = True
@@ -109,63 +109,68 @@ class MemoryEnd:
             self._put_on_link(ending)
 
     def reset(self) -> None:
-        """End the connection at once, for both ends: what is on its way is lost."""
+        """End the connection in memory at once, for both ends: frames on their way are lost."""
         self._finish(ABNORMAL_CLOSE, "")
         peer = self.peer
-        peer._flying.clear()
+        peer._arriving.clear()
         peer._waiting.clear()
         self._loop.call_soon(peer._finish, ABNORMAL_CLOSE, "")
 
     def break_off(self) -> None:
-        """End the connection without a closing handshake, after what was sent."""
+        """End the connection in memory without a closing handshake, after the frames that were sent. Do
+        nothing if this end has ended."""
         if not self.ended:
             self._closing = True
             self._put_on_link(_Ending(ABNORMAL_CLOSE, ""))
             self._loop.call_soon(self._finish, ABNORMAL_CLOSE, "")
 
     def break_protocol(self) -> None:
-        """Send bytes that are not a WebSocket frame: the peer closes the connection (RFC 6455, 7.1.7)."""
+        """Send the other end bytes that are not a WebSocket frame, so that it closes the connection (RFC
+        6455, 7.1.7)."""
         if self.open:
             self._put_on_link(_Garbage())
 
     def pause(self) -> None:
-        """Leave unread what comes from now on."""
+        """Leave frames that arrive at this end unread from now on."""
         self._paused = True
 
     def resume(self) -> None:
-        """Read again, first the frames that arrived meanwhile."""
+        """Read at this end again, first the frames that arrived during the pause."""
         self._paused = False
         while self._unread and not self._paused:
             self._read(self._unread.popleft())
 
     def _put_on_link(self, item: _Item) -> None:
-        """Send an item on its way: the peer's end gets it after the delay of the link."""
+        """Send a frame, or the end of the connection, on its way: it arrives at the other end when the link
+        says so, or never."""
         peer = self.peer
         if isinstance(item, str | bytes):
             peer._held_bytes += len(item)
-        peer._flying.append(item)
+        peer._arriving.append(item)
         if self._link.arrival is not None:
-            size = len(item) if isinstance(item, str | bytes) else 0
-            arrives = self._link.arrival(self._loop.time(), size)
-            if arrives < inf:
-                self._loop.call_at(arrives, peer._arrive)
+            frame_bytes = len(item) if isinstance(item, str | bytes) else 0
+            arrives_at = self._link.arrival(self._loop.time(), frame_bytes)
+            if arrives_at < inf:
+                self._loop.call_at(arrives_at, peer._arrive)
         elif self._link.delay:
             self._loop.call_later(self._link.delay, peer._arrive)
         else:
             self._loop.call_soon(peer._arrive)
 
     def _arrive(self) -> None:
-        """Take the oldest item on its way: a link keeps the order."""
-        if not self._flying:
+        """Let the oldest frame on its way arrive at this end (a link keeps the order): read it, or leave it
+        unread during a pause."""
+        if not self._arriving:
             return
-        item = self._flying.popleft()
+        item = self._arriving.popleft()
         if self._paused or self._unread:
             self._unread.append(item)
         else:
             self._read(item)
 
     def _read(self, item: _Item) -> None:
-        """Give an item that has arrived to the owner; room on the link goes to what waits at the peer."""
+        """Give a frame that has arrived to the owner of this end, or end the connection if its end has
+        arrived. Frames that wait at the other end may then use the room on the link."""
         if self.ended:
             return
         if isinstance(item, _Ending):
@@ -183,7 +188,8 @@ class MemoryEnd:
         self.on_frame(item)
 
     def _send_waiting(self) -> None:
-        """Put on the link what waited, as far as there is room, and tell the owner if all has left."""
+        """Put the frames that wait at this end on the link, as far as it has room, and call `on_writable` if
+        all have left."""
         while self._waiting and self.peer._held_bytes < self._link.capacity:
             item = self._waiting.popleft()
             if isinstance(item, str | bytes):
@@ -193,7 +199,7 @@ class MemoryEnd:
             self._loop.call_soon(self.on_writable)
 
     def _finish(self, code: int, reason: str) -> None:
-        """End this end, and tell its owner once."""
+        """Mark this end of the connection as ended, and tell its owner once, with the close code."""
         if self.ended:
             return
         self.ended = True
@@ -205,20 +211,20 @@ class MemoryEnd:
 
 
 def open_connection(link: Link = IDEAL, back: Link | None = None) -> tuple[MemoryEnd, MemoryEnd]:
-    """Make a connection, and return its two ends. `link` carries what the first end sends, and `back` the
-    other way; None: both ways are alike."""
-    one, other = MemoryEnd(link), MemoryEnd(back or link)
-    one.peer, other.peer = other, one
-    return one, other
+    """Open a connection in memory, and return its two ends. `link` carries what the first end sends, and
+    `back` what the second end sends; None: both ways are alike."""
+    first_end, second_end = MemoryEnd(link), MemoryEnd(back or link)
+    first_end.peer, second_end.peer = second_end, first_end
+    return first_end, second_end
 
 
-def _ignore(frame: Frame) -> None:
+def _ignore_frame(frame: Frame) -> None:
     """Ignore a frame."""
 
 
 def _ignore_end(code: int, reason: str) -> None:
-    """Ignore the end of a connection."""
+    """Ignore the end of a connection in memory."""
 
 
 def _do_nothing() -> None:
-    """Do nothing."""
+    """Do nothing: the owner of this end wants no call when frames have left."""

@@ -25,14 +25,16 @@ class VirtualTimeError(SpatiusSimError):
     """What runs in virtual time never comes to its end, or raised an exception. The text names the host."""
 
 
-class _Jump:
-    """Stands in for the selector of an event loop: no socket is ever ready, and a wait moves the clock."""
+class _ClockSelector:
+    """Stands in for the selector of the virtual loop: no socket is ever ready, and a wait moves the clock."""
 
     def __init__(self, wait: Callable[[float | None], None]) -> None:
+        """Keep `wait`, which moves the virtual clock by so many seconds."""
         self._wait = wait
 
     def select(self, timeout: float | None) -> list[Any]:
-        """Let `timeout` seconds pass at once; None means that nothing is left to wait for."""
+        """Let `timeout` seconds of virtual time pass at once; None means that nothing is left to wait for. No
+        socket is ready: return an empty list."""
         self._wait(timeout)
         return []
 
@@ -46,10 +48,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     """
 
     def __init__(self) -> None:
-        """Begin at 0 s of virtual time, with nothing to do."""
+        """Begin the virtual loop at 0 s, with nothing to do."""
         super().__init__()
         self._now = 0.0
-        self._selector = _Jump(self._pass_time)
+        self._selector = _ClockSelector(self._pass_time)
         self._steps = self._steps_at_this_instant = 0
         self._activity: Counter[str] = Counter()
         self._failure: VirtualTimeError | None = None
@@ -64,22 +66,22 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return round(self._now * 1e9)
 
     def unix_time(self) -> float:
-        """Return the unix time in seconds that hosts in virtual time believe it is."""
+        """Return the unix time in seconds that hosts in this virtual loop believe it is."""
         return START_OF_TIME + self._now
 
-    def run(self, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
-        """Run `work` and return its result; raises TimeoutError if it takes longer than `seconds` of virtual
-        time (None: the work bounds itself)."""
+    def run(self, coroutine: Coroutine[Any, Any, T], seconds: float | None) -> T:
+        """Run a coroutine in virtual time and return its result. Raises TimeoutError if it takes longer than
+        `seconds` of virtual time (None: no limit), and VirtualTimeError if it never ends."""
         self._begin_work()
         try:
-            return self.run_until_complete(asyncio.wait_for(work, seconds))
+            return self.run_until_complete(asyncio.wait_for(coroutine, seconds))
         except VirtualTimeError:
             self._abandon_work()
             raise
 
     def stop(self) -> None:
-        """Let no call wait any more, cancel all tasks, and close the loop. Called from within a run, as
-        asyncio does, it only ends that run."""
+        """Drop all calls that wait, cancel all tasks, and close the virtual loop. If the loop runs, as when
+        asyncio itself calls this, only end that run."""
         if self.is_running():
             super().stop()
         else:
@@ -87,12 +89,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.close()
 
     def _begin_work(self) -> None:
+        """Forget the steps, activity and failure of the last run of the virtual loop."""
         self._steps = self._steps_at_this_instant = 0
         self._activity.clear()
         self._failure = None
 
     def _abandon_work(self) -> None:
-        """Drop all calls that wait, and cancel all tasks."""
+        """Drop all calls that wait in the virtual loop, and cancel all its tasks."""
         self._ready.clear()  # type: ignore[attr-defined]
         self._scheduled.clear()  # type: ignore[attr-defined]
         self._begin_work()
@@ -104,12 +107,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
     def note_activity(self, host: str) -> None:
-        """Remember that a host of this name is active, for the error that may name it."""
+        """Count that a host of this name was active, for the VirtualTimeError that may name it."""
         self._activity[host] += 1
 
     def _pass_time(self, timeout: float | None) -> None:
-        """Jump to the next timer, `timeout` seconds from now (None: no timer is set). Raises VirtualTimeError
-        if every task waits and no timer is set, or if the tasks run on and on while time stands still."""
+        """Jump to the next timer of the virtual loop, `timeout` seconds from now (None: no timer is set).
+
+        Raises VirtualTimeError if every task waits and no timer is set, if tasks run on and on while virtual
+        time stands still, or if a host failed."""
         if self._failure is not None:
             raise self._failure
         if timeout is None:
@@ -125,10 +130,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise VirtualTimeError(f"it never ends: {self._most_active()} is active again and again")
 
     def _most_active(self) -> str:
+        """Return the name of the host that was most active in the virtual loop."""
         return self._activity.most_common(1)[0][0] if self._activity else "a host"
 
     def _keep_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Keep an exception that a host raised; the run ends with it."""
+        """Keep the first exception that a host raised in the virtual loop; the run ends with it."""
         error = context.get("exception")
         self._failure = self._failure or (
             error if isinstance(error, VirtualTimeError) else VirtualTimeError(f"a host raised {error!r}")
@@ -137,11 +143,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # What an asyncio loop with sockets would do, and this one has no use for.
 
     def _process_events(self, event_list: list[Any]) -> None:
-        """Do nothing: no socket is ever ready."""
+        """Do nothing: no socket is ever ready in virtual time."""
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         """Raise VirtualTimeError: what a thread does takes real time."""
         raise VirtualTimeError("a thread was asked for, and virtual time has none")
 
     def _write_to_self(self) -> None:
-        """Do nothing: no other thread wakes this loop."""
+        """Do nothing: no other thread wakes the virtual loop."""

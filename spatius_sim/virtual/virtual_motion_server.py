@@ -65,7 +65,7 @@ class VirtualMotionServer:
         new_room: type[VirtualRoom] = VirtualRoom,
         pace: Pace = FAST,
     ) -> None:
-        """Prepare Motion Server without sessions."""
+        """Prepare a Motion Server in virtual time, without sessions."""
         self.loop, self.seed, self.link, self._pace = loop, seed, link, pace
         self.sink: Sink = sink or NullSink()
         self.new_answer: AnswerFactory = new_answer or self._synthesize
@@ -78,8 +78,8 @@ class VirtualMotionServer:
         self._open: dict[str, _Session] = {}
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
-        """Play this scenario from its beginning. With `also_open`, open sessions meet those of its faults
-        that name no connection, too."""
+        """Let the virtual Motion Server play this scenario from its beginning. With `also_open`, faults that
+        name no connection also happen to sessions that are open now."""
         self._scenario_player.play(scenario)
         if also_open:
             for session in self._open.values():
@@ -89,7 +89,8 @@ class VirtualMotionServer:
                 )
 
     async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
-        """Answer a token request, as the scenario lets it. Raises NoAnswerError if it gets no answer."""
+        """Answer a token request to the virtual Motion Server as the scenario and the access control decide,
+        and record it. Raises NoAnswerError if the scenario gives no answer."""
         now = self.loop.unix_time()
         try:
             token_request = read_token_request(body)
@@ -106,47 +107,52 @@ class VirtualMotionServer:
             answer = refused.answer
         status = answer.status if answer is not None else 0
         references = self.sink.secret_reference("key", api_key), self.sink.secret_reference("token", token)
-        what = TokenRequested(references[0], expire_at, now, status, references[1])
-        self.sink.emit(Lane.CONSOLE, "", what)
+        token_requested = TokenRequested(references[0], expire_at, now, status, references[1])
+        self.sink.emit(Lane.CONSOLE, "", token_requested)
         if answer is None:
             raise NoAnswerError
         return answer
 
     async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> MemoryEnd:
-        """Open a session, and return the client's end of its connection. Raises RequestRefusedError with
-        the answer of a refusal, NoAnswerError if there is no answer."""
+        """Open a session with the virtual Motion Server, and return the client's end of its connection in
+        memory. Raises RequestRefusedError if the upgrade is refused, and NoAnswerError if there is no
+        answer."""
         self._connections += 1
         name = f"upstream-{self._connections}"
-        meant = faults_of(app_id, avatar_id)
-        faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, meant)
+        faults_by_id = faults_of(app_id, avatar_id)
+        faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, faults_by_id)
         try:
-            passes = await self._apply_scenario(faults.admission(), Moment.UPGRADE, name, avatar_id)
-            if passes:
+            is_answered = await self._apply_scenario(faults.admission(), Moment.UPGRADE, name, avatar_id)
+            if is_answered:
                 self._access.admit(app_id, session_key, avatar_id, self.loop.unix_time())
         except RequestRefusedError as refused:
             self._record_refusal(name, refused.answer, session_key)
             raise
-        if not passes:
+        if not is_answered:
             self._record_refusal(name, HttpAnswer(0, "no answer"), session_key)
             raise NoAnswerError
         brain = ServerSession(self._new_id(), self.new_answer, faults, self._pace)
         token = self.sink.secret_reference("token", session_key)
         self.sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
-        ours, theirs = open_connection(self.link)
-        self._open[name] = _Session(self, name, app_id, avatar_id, ours, brain, self._open.pop)
-        return theirs
+        server_end, client_end = open_connection(self.link)
+        self._open[name] = _Session(self, name, app_id, avatar_id, server_end, brain, self._open.pop)
+        return client_end
 
     def _synthesize(self, connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
+        """Return an answer of the virtual Motion Server whose motion is synthesized from the audio of the
+        request."""
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
     def _new_id(self) -> str:
+        """Return a new id for the virtual Motion Server, made of the virtual time and seeded random
+        numbers."""
         return log_id(self.loop.unix_time(), self._random.randbytes(NANOID_LENGTH))
 
     async def _apply_scenario(
         self, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> bool:
-        """Let a request meet what the scenario holds for it, and return whether it gets an answer. Raises
-        RequestRefusedError if the scenario refuses it."""
+        """Do to a request to the virtual Motion Server what the scenario says: record faults and wait; return
+        whether the request gets an answer. Raises RequestRefusedError if the scenario refuses the request."""
         for fault in admission.faults:
             self.sink.emit(Lane.KIT, connection, fault)
         if admission.wait:
@@ -164,12 +170,14 @@ class VirtualMotionServer:
 
     def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
         # Only a genuine token can have come from a Console API, so nothing else is named as one.
+        """Record that the virtual Motion Server refused an upgrade, and with which answer."""
         token = self.sink.secret_reference("token", session_key) if read_token(session_key) else ""
         self.sink.emit(Lane.UPSTREAM, connection, Refused(answer.status, answer.body.strip(), token))
 
 
 class _Session:
-    """One session: gives frames and timers to the brain, and carries its commands out."""
+    """One session with the virtual Motion Server: gives frames and timers to its brain, and carries out the
+    brain's commands."""
 
     def __init__(
         self,
@@ -181,20 +189,21 @@ class _Session:
         brain: ServerSession,
         forget: Callable[[str], object],
     ) -> None:
-        """Begin a relay's session at `end`, our side of its connection. `forget` is called with the session's
-        name when the session is over."""
+        """Begin a session of the virtual Motion Server at `end`, our end of its connection. `forget` is
+        called with the session's name when the session is over."""
         self.app_id, self.avatar_id, self.brain = app_id, avatar_id, brain
         self._server, self._loop, self._sink = server, server.loop, server.sink
-        self._name, self._end, self._forget = name, end, forget
+        self._name, self._end, self._forget_session = name, end, forget
         self._read = MessageReader().read
         self._closed_by_us = False
         self._close_reason = ""
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._room: VirtualRoom | None = None
-        end.on_frame, end.on_end = self._receive, self._finish
+        end.on_frame, end.on_end = self._receive, self._end_session
 
     def _receive(self, raw: Frame) -> None:
-        """Record a frame, give it to the brain, and carry its commands out."""
+        """Record a frame that came to the virtual Motion Server, give it to the session's brain, and carry
+        out the brain's commands."""
         self._loop.note_activity("Motion Server")
         value = read_upstream(raw, self._read)
         self._sink.record_received(Lane.UPSTREAM, self._name, raw)
@@ -203,7 +212,8 @@ class _Session:
             self._carry_out(commands)
 
     def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
-        """Carry the brain's commands out in their order; carry out no command after the session is over."""
+        """Carry out the commands of the session's brain in their order, in virtual time; stop if a send shows
+        that the session is over."""
         for command in commands:
             match command:
                 case Send(raw, answers):
@@ -238,8 +248,8 @@ class _Session:
                     self._end.break_off()
 
     def _send(self, raw: bytes, answers: str) -> bool:
-        """Send a frame; return False if the session is over, because the peer left too much unread or is
-        gone."""
+        """Send a frame of the session, and return True; False if the session is over, because the peer left
+        too much unread or is gone."""
         if not self._end.open:
             return False
         self._sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)
@@ -255,28 +265,33 @@ class _Session:
         return False
 
     def _close(self, code: int, reason: str) -> None:
+        """Close the session's connection with this code and reason, and note that the virtual Motion Server
+        closed it."""
         if self._end.open:
             self._closed_by_us, self._close_reason = True, reason
         self._end.close(code, reason)
 
     def _set_timer(self, name: str, seconds: float) -> None:
+        """Start a timer of the session in virtual time; cancel a running timer of the same name."""
         if name in self._timers:
             self._timers[name].cancel()
         self._timers[name] = self._loop.call_later(seconds, self._timer_ran_out, name)
 
     def _timer_ran_out(self, name: str) -> None:
+        """Tell the session's brain that its timer has run out, and carry out the brain's commands."""
         self._loop.note_activity("Motion Server")
         del self._timers[name]
         self._carry_out(self.brain.timer(name, self._loop.time()))
 
-    def _finish(self, code: int, reason: str) -> None:
-        """End the session: no timer rings any more, and its end is recorded."""
+    def _end_session(self, code: int, reason: str) -> None:
+        """End the session of the virtual Motion Server, because its connection is over: cancel its timers,
+        let its egress leave the room, and record the close."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
         if self._room is not None:
             self._room.leave()
         self.brain.closed()
-        self._forget(self._name)
+        self._forget_session(self._name)
         text = self._close_reason if self._closed_by_us else ""
         self._sink.emit(Lane.UPSTREAM, self._name, Closed(self._closed_by_us, code, text))

@@ -26,8 +26,8 @@ class VirtualRelay:
     """The host of a relay brain. Frames go out in the order of the brain's commands."""
 
     def __init__(self, loop: VirtualLoop, brain: PlainRelay, wire: Wire, server: Server) -> None:
-        """Host `brain`, which decides what the relay does: it speaks `wire` with its clients, and `server` is
-        its Motion Server."""
+        """Host `brain`, which decides what the virtual relay does: it speaks `wire` with its clients, and
+        `server` is its Motion Server."""
         self._loop, self._brain, self._wire, self._server = loop, brain, wire, server
         self._waits_for_start = bool(wire.write_client(Start(SAMPLE_RATE)))
         self._hangs_up = SEVERAL_TURNS in wire.lacks
@@ -40,38 +40,40 @@ class VirtualRelay:
         self._numbers = count(1)
 
     def accept(self, session_key: str = "", link: Link = IDEAL, up: Link | None = None) -> MemoryEnd:
-        """Take a client in that brings this Spatius token ("" for none), and return its end. `link` carries
-        what the relay sends, and `up` what the client sends; None: both ways are alike."""
-        ours, theirs = open_connection(link, up)
+        """Accept a client of the virtual relay, and return the client's end of the connection. The client
+        brings this Spatius token ("": none). `link` carries what the relay sends, and `up` what the client
+        sends; None: both ways are alike."""
+        relay_end, client_end = open_connection(link, up)
         name = f"c{next(self._numbers)}"
-        client = self._clients[name] = _Client(name, ours)
+        client = self._clients[name] = _Client(name, relay_end)
         client.session_key = session_key
-        ours.on_frame = lambda frame: self._receive(client, frame)
-        ours.on_end = lambda code, reason: self._lose_client(name)
-        ours.on_writable = self._send_waiting
+        relay_end.on_frame = lambda frame: self._receive(client, frame)
+        relay_end.on_end = lambda code, reason: self._lose_client(name)
+        relay_end.on_writable = self._send_waiting
         if not self._waits_for_start:
-            self._start(client)
-        return theirs
+            self._introduce_client(client)
+        return client_end
 
-    def _start(self, client: "_Client", sample_rate: int = 0) -> None:
-        """Give the client to the brain, with the rate of its speech in Hz (0: it named none)."""
+    def _introduce_client(self, client: "_Client", sample_rate: int = 0) -> None:
+        """Tell the relay's brain that a client has come, with the rate of its speech in Hz (0: the client
+        named none)."""
         client.started = True
         self._carry_out(self._brain.client_came(client.name, client.session_key, sample_rate))
 
     def _receive(self, client: "_Client", frame: Frame) -> None:
-        """Give a client's action to the brain. If the wire demands Start first, the brain waits for it. A
-        client that sends anything else first is hung up on."""
+        """Give a client's action to the relay's brain. If the wire demands Start first, the client must send
+        it first; if it sends anything else, its connection is closed."""
         self._loop.note_activity("the relay")
         action = self._wire.read_client(frame)
         if client.started:
             self._carry_out(self._brain.client_did(client.name, action))
         elif isinstance(action, Start):
-            self._start(client, action.sample_rate)
+            self._introduce_client(client, action.sample_rate)
         else:
             client.end.close()
 
     def _lose_client(self, name: str) -> None:
-        """Drop a client that has left."""
+        """Forget a client that has left the virtual relay, and tell the relay's brain."""
         self._loop.note_activity("the relay")
         if self._clients[name].started:
             self._carry_out(self._brain.client_left(name))
@@ -79,11 +81,12 @@ class VirtualRelay:
         self._send_waiting()
 
     def _carry_out(self, commands: list[RelayCommand]) -> None:
-        """Carry the brain's commands out; those for a client or session that is gone do nothing."""
+        """Carry out the commands of the relay's brain in virtual time. Commands for a client or an upstream
+        session that is gone do nothing."""
         for command in commands:
             match command:
                 case Tell(name, event):
-                    self._tell(name, event)
+                    self._send_event(name, event)
                 case SendUp(upstream, message):
                     if upstream in self._upstreams:
                         self._upstreams[upstream].send(encode(message))
@@ -102,8 +105,9 @@ class VirtualRelay:
                     if upstream in self._upstreams:
                         self._upstreams.pop(upstream).hang_up()
 
-    def _tell(self, name: str, event: RelayEvent) -> None:
-        """Send an event to a client, behind what waits for that client."""
+    def _send_event(self, name: str, event: RelayEvent) -> None:
+        """Send an event of the relay to a client, after the frames that still wait for this client. Do
+        nothing if the client is gone."""
         client = self._clients.get(name)
         if client is None:
             return
@@ -114,11 +118,14 @@ class VirtualRelay:
         self._send_outbox(client)
 
     def _send_waiting(self) -> None:
+        """Send to all clients of the virtual relay what waits for them, as far as their connections take
+        it."""
         for client in list(self._clients.values()):
             self._send_outbox(client)
 
     def _send_outbox(self, client: "_Client") -> None:
-        """Send what waits for a client, as far as its connection takes it."""
+        """Send to a client of the virtual relay the frames that wait for it, as far as its connection takes
+        them. Frames that waited too long are dropped."""
         outbox, end = client.outbox, client.end
         while outbox:
             if end.unsent_bytes > _MAX_UNSENT_BYTES:
@@ -126,38 +133,40 @@ class VirtualRelay:
                 return
             if self._brain.waits_for_all and self._is_blocked_by_other(client):
                 return
-            waiting = outbox.popleft()
-            if waiting is None:
+            next_item = outbox.popleft()
+            if next_item is None:
                 end.close()
                 outbox.clear()
-            elif self._loop.time() - waiting[0] <= self._brain.drops_after:
-                end.send(waiting[1])
+            elif self._loop.time() - next_item[0] <= self._brain.drops_after:
+                end.send(next_item[1])
         if self._blocked_by is client:
             self._blocked_by = None
             if self._brain.waits_for_all:
                 self._loop.call_soon(self._send_waiting)
 
     def _is_blocked_by_other(self, client: "_Client") -> bool:
-        """Whether this client must wait, because another client reads nothing."""
-        blocking = self._blocked_by
-        if blocking is None or blocking is client:
+        """Return whether this client of the virtual relay must wait, because another client reads nothing."""
+        slow_client = self._blocked_by
+        if slow_client is None or slow_client is client:
             return False
-        return not blocking.end.ended and blocking.end.unsent_bytes > _MAX_UNSENT_BYTES
+        return not slow_client.end.ended and slow_client.end.unsent_bytes > _MAX_UNSENT_BYTES
 
     def _report_silence(self, upstream: str) -> None:
-        """Tell the brain that Motion Server was silent on this session for the time that the brain asked
-        for."""
+        """Tell the relay's brain that Motion Server was silent on this upstream session for the time that the
+        brain asked for."""
         self._loop.note_activity("the relay")
         self._carry_out(self._brain.upstream_silent(upstream))
 
     def _cancel_silence_timer(self, upstream: str) -> None:
-        """Cancel the timer that watches for silence of Motion Server on this session."""
-        watch = self._silence_timers.pop(upstream, None)
-        if watch is not None:
-            watch.cancel()
+        """Cancel the timer by which the virtual relay watches for silence of Motion Server on this upstream
+        session."""
+        silence_timer = self._silence_timers.pop(upstream, None)
+        if silence_timer is not None:
+            silence_timer.cancel()
 
     async def _open_upstream(self, upstream: str, session: "_Upstream", token_life: int, fresh: bool) -> None:
-        """Ask for a token unless an old one is used again, and open an upstream session."""
+        """Open an upstream session of the virtual relay, with a new token if `fresh` or if there is no old
+        one, and tell the relay's brain that it is open, or why it cannot be opened."""
         expire_at = int(self._loop.unix_time()) + token_life
         try:
             token = self._token if not fresh else None
@@ -181,21 +190,22 @@ class VirtualRelay:
             encoded = raw.encode() if isinstance(raw, str) else raw
             self._carry_out(self._brain.upstream_said(upstream, encoded, read_upstream(raw, read)))
 
-        def lose(code: int, reason: str) -> None:
-            """Tell the brain that Motion Server closed the session, unless the relay has hung up."""
+        def report_lost(code: int, reason: str) -> None:
+            """Tell the relay's brain that Motion Server closed the session, unless the relay has hung up."""
             if not session.hung_up:
                 self._carry_out(self._brain.upstream_lost(upstream, "Motion Server closed the session"))
 
-        end.on_frame, end.on_end = receive, lose
+        end.on_frame, end.on_end = receive, report_lost
         self._carry_out(self._brain.upstream_opened(upstream))
-        session.use(end)
+        session.open_on(end)
 
 
 class _Client:
-    """A client of the relay, and what waits for it: frames, each with the time at which it was put there;
-    None closes the connection."""
+    """A client of the virtual relay, and what waits for it: frames, each with the time at which it was put
+    there; None closes the connection."""
 
     def __init__(self, name: str, end: MemoryEnd) -> None:
+        """Begin with a client that has sent nothing; `end` is the relay's end of its connection."""
         self.name, self.end = name, end
         self.session_key = ""
         self.started = False
@@ -203,23 +213,25 @@ class _Client:
 
 
 class _Upstream:
-    """A session with Motion Server, from the attempt to open it on."""
+    """A session of the virtual relay with Motion Server, from the attempt to open it on."""
 
     def __init__(self) -> None:
+        """Begin an upstream session of the virtual relay, which is not open yet."""
         self.end: MemoryEnd | None = None
         self.task: asyncio.Task[None] | None = None
         self.hung_up = False
         self._unsent: list[bytes] = []
 
     def send(self, raw: bytes) -> None:
-        """Send an envelope, or keep it until the session is open."""
+        """Send an envelope to Motion Server, or keep it until the upstream session is open."""
         if self.end is None:
             self._unsent.append(raw)
         else:
             self.end.send(raw)
 
-    def use(self, end: MemoryEnd) -> None:
-        """Send what was kept on this connection, or close the connection if the relay has hung up."""
+    def open_on(self, end: MemoryEnd) -> None:
+        """Open the upstream session on this connection: send the envelopes that were kept. Close the
+        connection if the relay has hung up."""
         self.end = end
         for raw in self._unsent:
             end.send(raw)
@@ -228,7 +240,7 @@ class _Upstream:
             end.close()
 
     def hang_up(self) -> None:
-        """Give up the attempt, or close the session."""
+        """Close the upstream session of the virtual relay, or give up the attempt to open it."""
         self.hung_up = True
         if self.end is not None:
             self.end.close()
@@ -237,4 +249,6 @@ class _Upstream:
 
 
 def _ends_turn(event: RelayEvent) -> bool:
+    """Return whether the client's turn is over after this event of the relay: it failed, or its last motion
+    came."""
     return isinstance(event, Failed) or (isinstance(event, Motion) and event.last)

@@ -33,7 +33,7 @@ class VirtualRoom:
         publisher: str,
         brain: ServerSession,
     ) -> None:
-        """Make the room of one session; `sink` records what happens in it."""
+        """Make the virtual room of one session; `sink` records what happens in it."""
         self._loop = loop
         self._sink, self._connection, self._brain = sink, connection, brain
         self._room, self._publisher = room, publisher
@@ -41,12 +41,12 @@ class VirtualRoom:
         self._viewers_without_key: list[str] = []
 
     def watch(self, viewer: str) -> None:
-        """Let somebody begin to watch: the next frame is a key frame for him."""
+        """Let a viewer begin to watch the virtual room: the next frame is a key frame for this viewer."""
         self._emit(ViewerJoined(viewer))
         self._viewers_without_key.append(viewer)
 
     def join(self) -> None:
-        """Let the publisher join, with one track of each kind."""
+        """Let the publisher join the virtual room, with one track of each kind."""
         self._inside = True
         livekit = self._brain.room.livekit if self._brain.room is not None else None
         attributes = livekit.extra_attributes if livekit is not None else ()
@@ -56,7 +56,8 @@ class VirtualRoom:
             self._emit(TrackSeen(self._publisher, kind))
 
     def play(self, outputs: Sequence[RoomOutput]) -> None:
-        """Record what is seen, heard and told in the room."""
+        """Record what is seen, heard and told to the agent in the virtual room when these outputs are
+        played."""
         for output in outputs:
             match output:
                 case ShowPacket(packet):
@@ -71,17 +72,18 @@ class VirtualRoom:
                 self._emit(PlaybackTold(self._publisher, *rpc))
 
     def leave(self) -> None:
-        """Let the publisher leave, if it is still in the room."""
+        """Let the publisher leave the virtual room, if it is still there."""
         if self._inside:
             self._inside = False
             self._emit(LeftRoom(self._room, self._publisher))
 
     def show_key_frame(self) -> None:
-        """Give a key frame of the video to each viewer who has not seen a key frame yet."""
+        """Record a key frame of the virtual room's video for each viewer that has not seen a key frame
+        yet."""
         for viewer in self._viewers_without_key:
             self._emit(KeyFrameSeen(viewer))
         self._viewers_without_key.clear()
 
-    def _emit(self, what: Joined | RoomEvent) -> None:
-        """Record an event of the room."""
-        self._sink.emit(Lane.EGRESS, self._connection, what)
+    def _emit(self, event: Joined | RoomEvent) -> None:
+        """Record an event of the virtual room."""
+        self._sink.emit(Lane.EGRESS, self._connection, event)

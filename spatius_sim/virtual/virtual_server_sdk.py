@@ -28,8 +28,8 @@ class Server(Protocol):
 
 
 async def ask_for_token(server: Server, api_key: str, expire_at: int) -> HttpAnswer:
-    """Ask for a token that expires at `expire_at` (unix seconds), and return the answer. Raises
-    UnreachableError if no answer comes."""
+    """Ask the virtual Motion Server for a session token, as a Server SDK does, and return the answer. The
+    token shall expire at `expire_at` (unix seconds). Raises UnreachableError if no answer comes."""
     body = json.dumps({"expireAt": expire_at}).encode()
     try:
         return await asyncio.wait_for(server.ask_for_token(api_key, body), _TIMEOUT_SECONDS)
@@ -38,8 +38,9 @@ async def ask_for_token(server: Server, api_key: str, expire_at: int) -> HttpAns
 
 
 async def open_session(server: Server, app_id: str, token: str, avatar_id: str) -> MemoryEnd:
-    """Open a session with a token. Raises UpgradeRefusedError if the upgrade is refused, UnreachableError if
-    no answer comes."""
+    """Open a session with the virtual Motion Server, as a Server SDK does, and return the client's end of its
+    connection. Raises UpgradeRefusedError if the upgrade is refused, and UnreachableError if no answer
+    comes."""
     try:
         return await asyncio.wait_for(server.upgrade(app_id, token, avatar_id), _TIMEOUT_SECONDS)
     except RequestRefusedError as refused:
@@ -49,28 +50,29 @@ async def open_session(server: Server, app_id: str, token: str, avatar_id: str) 
 
 
 class VirtualSession:
-    """One open session at a Motion Server in virtual time, as its client sees it."""
+    """One open session of a Server SDK with the virtual Motion Server, as its client sees it."""
 
     def __init__(self, end: MemoryEnd) -> None:
+        """Begin to receive the frames of this session; `end` is the client's end of its connection."""
         self._end = end
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
         end.on_frame = self._frames.put_nowait
         end.on_end = lambda code, reason: self._frames.put_nowait(None)
 
     async def send(self, raw: Frame) -> None:
-        """Send one envelope; nothing happens on a connection that is over."""
+        """Send one envelope to the virtual Motion Server; do nothing if the connection is closed."""
         self._end.send(raw)
 
     async def close(self) -> None:
-        """Close the session."""
+        """Close the session with the virtual Motion Server."""
         self._end.close()
 
     async def frames(self) -> AsyncIterator[Frame]:
-        """Yield the frames that the server sends, until the connection is over."""
+        """Yield the frames that the virtual Motion Server sends, until the connection is over."""
         while (frame := await self._frames.get()) is not None:
             yield frame
 
     @property
     def close_code(self) -> int:
-        """The code with which the session was closed."""
+        """The code with which this virtual session was closed."""
         return self._end.close_code
