@@ -16,7 +16,7 @@ class RunningMotionServer:
     """The value of the fixture `motion_server`: the server's endpoints, and methods for tests."""
 
     def __init__(self, server: MotionServer, loop: BackgroundLoop) -> None:
-        """Wrap a Motion Server that runs in `loop`, a loop of another thread."""
+        """Wrap a mock Motion Server that runs in `loop`, an event loop of another thread."""
         self._server, self._loop = server, loop
         self.port = server.port
         self.console_endpoint = server.console_endpoint
@@ -26,7 +26,7 @@ class RunningMotionServer:
         """The environment variables by which a relay finds the endpoints."""
 
     def play(self, scenario: str | Scenario) -> None:
-        """Play a scenario for all sessions that open from now on.
+        """Let the running mock server play a scenario for all sessions that open from now on.
 
         The scenario is a shipped name, the path of a .yaml file, or a Scenario. Raises UsageError if there is
         no such scenario."""
@@ -37,7 +37,7 @@ class RunningMotionServer:
         self._loop.run(play(), _LONGEST_CALL_SECONDS)
 
     def sessions(self) -> list[SessionRecord]:
-        """Return all sessions; the past sessions come first."""
+        """Return all sessions of the running mock server; the past sessions come first."""
 
         async def list_sessions() -> list[SessionRecord]:
             return [*self._server.journal.past_sessions, *self._server.journal.open_sessions.values()]
@@ -45,7 +45,7 @@ class RunningMotionServer:
         return self._loop.run(list_sessions(), _LONGEST_CALL_SECONDS)
 
     def die(self) -> None:
-        """Abort every open connection, as a crashing server would."""
+        """Abort every open connection of the running mock server, as a crashing server would."""
 
         async def die() -> None:
             self._server.die()
@@ -53,13 +53,15 @@ class RunningMotionServer:
         self._loop.run(die(), _LONGEST_CALL_SECONDS)
 
     def reset(self) -> None:
-        """Close and forget all sessions, and play the first scenario again, as after the start."""
+        """Close and forget all sessions of the running mock server, and play the first scenario again, as
+        after the start."""
         self._loop.run(self._server.reset(), _LONGEST_CALL_SECONDS)
 
 
 @contextmanager
 def running_motion_server(**options: Any) -> Iterator[RunningMotionServer]:
-    """Start a server, yield it, and stop it afterwards. The options are the keywords of MotionServer."""
+    """Run a mock Motion Server in its own thread while the context is open, and yield it. The options are the
+    keywords of MotionServer."""
     loop = BackgroundLoop()
     server = MotionServer(**options)
     try:

@@ -47,12 +47,12 @@ class MotionServer(motion_server.MotionServerShell):
         judges: bool = False,
         **others: Any,
     ) -> None:
-        """Prepare Motion Server with its control interface; `async with` begins to listen."""
+        """Prepare the mock Motion Server with its control interface; `async with` begins to listen."""
         if isinstance(pace, str) and pace not in PACES:
             raise UsageError(f"no pace is named {pace!r}: {suggest_names(pace, PACES)}")
         self._judges = judges
-        opened = not is_this_machine(others.get("host", LOOPBACK))
-        self._token = secrets.token_urlsafe(16) if opened else ""
+        open_to_others = not is_this_machine(others.get("host", LOOPBACK))
+        self._token = secrets.token_urlsafe(16) if open_to_others else ""
         super().__init__(
             scenario=_find_scenario(scenario),
             pace=PACES[pace] if isinstance(pace, str) else pace,
@@ -62,39 +62,42 @@ class MotionServer(motion_server.MotionServerShell):
 
     @property
     def control_endpoint(self) -> str:
-        """The URL of the control interface."""
+        """The URL of the mock server's control interface."""
         return f"http://{name_in_urls(self.host)}:{self.port}{PREFIX}"
 
     @property
     def inspector_url(self) -> str:
-        """The URL of the page that shows the sessions; with a token if other machines can reach the port."""
+        """The URL of the mock server's page that shows the sessions; with a token if other machines can reach
+        the port."""
         return f"{self.control_endpoint}/" + (f"?token={self._token}" if self._token else "")
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables by which a relay finds the endpoints."""
+        """The environment variables by which a relay finds the mock server."""
         return endpoint_variables(self.console_endpoint, self.ingress_endpoint)
 
     def relay_environment(self, api_key: str) -> dict[str, str]:
-        """Return all environment variables that our reference relay reads.
+        """Return all environment variables that our reference relay reads to reach the mock server.
 
         Their app id and avatar id cause no faults."""
         return self.environment | credential_variables(api_key, APP_ID, AVATAR_ID)
 
     def play_named(self, scenario: str | Scenario) -> None:
-        """Play a scenario for all sessions that open from now on.
+        """Let the mock server play a scenario for all sessions that open from now on.
 
-        The scenario is a shipped name, the path of a .yaml file, or a Scenario."""
+        The scenario is a shipped name, the path of a .yaml file, or a Scenario. Raises UsageError if there is
+        no such scenario."""
         self.play(_find_scenario(scenario))
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes of the protocol and of the control interface."""
+        """Add the mock server's routes: those of the protocol and of the control interface."""
         super().add_routes(router)
         Control(self, self._token, plays=not self._judges).add_routes(router)
 
 
 def _find_publisher(container: str, on_note: Callable[[str], None] | None) -> NewPublisher:
-    """Return what publishes in real LiveKit rooms. Raises UsageError if the extra is not installed."""
+    """Return the function that makes publishers in real LiveKit rooms for the mock server. Raises UsageError
+    if the container is unknown, or if the extra `livekit` is not installed."""
     if container not in list(Container):
         raise UsageError(f"no container is named {container!r}: there are {', '.join(Container)}")
     try:
@@ -106,11 +109,12 @@ def _find_publisher(container: str, on_note: Callable[[str], None] | None) -> Ne
 
 
 def _say_nothing(note: str) -> None:
-    """Do nothing: nobody wants to be told."""
+    """Ignore a note of the mock server: its user gave no `on_note`."""
 
 
 def _find_scenario(scenario: str | Scenario) -> Scenario:
-    """Return the scenario with this name or path, or the Scenario itself. Raises UsageError."""
+    """Return the scenario with this name or path, for the mock server to play, or the Scenario itself. Raises
+    UsageError if there is no such scenario."""
     if isinstance(scenario, Scenario):
         return scenario
     return NO_FAULTS if scenario == NO_FAULTS.name else find_scenario(scenario)

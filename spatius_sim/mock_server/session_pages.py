@@ -36,32 +36,34 @@ Route = tuple[str, str, Handler]
 
 
 class SessionPages:
-    """Answers what is asked of sessions. `plays`: whether the page has buttons for scenarios and reset."""
+    """Answers the requests for the pages of sessions. `plays`: whether the page has buttons for scenarios and
+    reset."""
 
     def __init__(self, journal: SessionLog, token: str = "", *, plays: bool = False) -> None:
-        """`token` lets other machines ask; "" lets none."""
+        """Prepare the pages of the sessions in `journal`. `token` lets other machines ask; "" lets none."""
         self.journal, self._token, self.plays = journal, token, plays
 
     def routes(self) -> list[Route]:
-        """Return the routes of these pages."""
+        """Return the routes of the session pages: method, path and handler."""
         return [
-            ("GET", "/", self._inspector),
-            ("GET", "/page", self._page),
+            ("GET", "/", self._answer_inspector),
+            ("GET", "/page", self._answer_listed),
             ("GET", "/sessions", self._list_sessions),
-            ("GET", "/sessions/{session}", self._get_session),
-            ("GET", "/sessions/{session}/trace", self._trace),
-            ("GET", "/sessions/{session}/player", self._player),
-            ("GET", "/sessions/{session}/tape", self._tape),
+            ("GET", "/sessions/{session}", self._answer_session),
+            ("GET", "/sessions/{session}/trace", self._answer_events),
+            ("GET", "/sessions/{session}/player", self._answer_player),
+            ("GET", "/sessions/{session}/tape", self._answer_tape),
         ]
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add all routes, under PREFIX and guarded."""
+        """Add all routes of the session pages under PREFIX, each with a guard against other machines."""
         for method, path, handler in self.routes():
             guarded = _guard(handler, self._token)
             router.add_route(method, PREFIX + path, guarded, expect_handler=refuse_expectation)
 
-    async def _inspector(self, request: web.Request) -> web.StreamResponse:
-        """Answer with a page that shows the sessions while they happen. It may ask this server only."""
+    async def _answer_inspector(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the inspector, a page that shows the sessions while they happen. The page may ask this
+        server only."""
         from spatius_sim.reporting.player.page import inspector_page
 
         page, policy = inspector_page()
@@ -73,26 +75,27 @@ class SessionPages:
         }
         return web.Response(text=page, content_type="text/html", headers=headers)
 
-    async def _page(self, request: web.Request) -> web.StreamResponse:
-        """Answer with what the page lists: the newest sessions in which the text `search` occurs."""
-        began = time.thread_time()
+    async def _answer_listed(self, request: web.Request) -> web.StreamResponse:
+        """Answer with what the inspector's page lists: the newest sessions in which the text `search`
+        occurs."""
+        cpu_began = time.thread_time()
         listed = list_sessions(self.journal, request.query.get("search", ""))
-        return answer_json(listed | {"server": {"plays": self.plays}, "cost": _cost_since(began)})
+        return answer_json(listed | {"server": {"plays": self.plays}, "cost": _cost_since(cpu_began)})
 
-    async def _player(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the data of the player of the session that the path names."""
+    async def _answer_player(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the player's data of the session that the path names, or 404."""
         from spatius_sim.mock_server.session_views import live_player
 
         journal = self.journal
         record = journal.find_session(request.match_info["session"])
         if record is None:
             return _answer_unknown("session")
-        began = time.thread_time()
+        cpu_began = time.thread_time()
         values = live_player(journal.session_events(record.name), time.monotonic_ns())
-        return answer_json(values | {"cost": _cost_since(began)})
+        return answer_json(values | {"cost": _cost_since(cpu_began)})
 
-    async def _tape(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the tape of the session that the path names."""
+    async def _answer_tape(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a tape of the session that the path names, to be downloaded, or 404."""
         from spatius_sim.mock_server.session_views import tape_of
 
         journal = self.journal
@@ -107,7 +110,7 @@ class SessionPages:
         return web.Response(body=tape, content_type="application/octet-stream", headers=headers)
 
     async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the open and the past sessions."""
+        """Answer with all sessions, open and past."""
         journal = self.journal
         return answer_json(
             {
@@ -116,17 +119,18 @@ class SessionPages:
             }
         )
 
-    async def _get_session(self, request: web.Request) -> web.StreamResponse:
+    async def _answer_session(self, request: web.Request) -> web.StreamResponse:
         """Answer with the session that the path names, or 404."""
         record = self.journal.find_session(request.match_info["session"])
         return _answer_unknown("session") if record is None else answer_json(self._describe_session(record))
 
     def _describe_session(self, record: SessionRecord) -> dict[str, Any]:
-        """Return the fields of a session, without secrets."""
+        """Return the fields of a session for its page, without secrets."""
         return asdict(texts_without_secrets(record, self.journal.secrets))
 
-    async def _trace(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the events of the session that the path names; with `raw=1` also their bytes."""
+    async def _answer_events(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the events of the session that the path names, or 404; with `raw=1` also with their
+        bytes."""
         journal = self.journal
         record = journal.find_session(request.match_info["session"])
         if record is None:
@@ -137,71 +141,74 @@ class SessionPages:
 
 
 class PagesAlone(OnePort):
-    """Serves the pages of sessions on a port of its own, for this machine alone."""
+    """Serves the session pages on a port of their own, for this machine alone."""
 
     def __init__(self, journal: SessionLog) -> None:
+        """Prepare the pages of the sessions in `journal`."""
         super().__init__()
         self._pages = SessionPages(journal)
 
     async def __aenter__(self) -> "PagesAlone":
-        """Start to listen."""
+        """Let the session pages listen on their port."""
         await self.listen()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Stop listening."""
+        """Stop serving the session pages."""
         await self.stop()
 
     @property
     def url(self) -> str:
-        """The URL of the inspector."""
+        """The URL of the inspector among the session pages."""
         return f"http://{self.host}:{self.port}{PREFIX}/"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes of the pages."""
+        """Add the routes of the session pages."""
         self._pages.add_routes(router)
 
 
-def _cost_since(began: float) -> float:
-    """Return the milliseconds of CPU that an answer has cost; a page rests in proportion."""
-    return round((time.thread_time() - began) * 1000, 2)
+def _cost_since(cpu_began: float) -> float:
+    """Return how many milliseconds of CPU an answer to a session page has cost since `cpu_began`; the page
+    rests in proportion."""
+    return round((time.thread_time() - cpu_began) * 1000, 2)
 
 
 def list_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
-    """Return the newest sessions, open ones first, in which a text occurs (any case), at most MAX_LISTED; and
-    how many there are. Secrets are hidden before the search."""
+    """Return what the session page lists: the newest sessions in which a text occurs (any case), open ones
+    first, at most MAX_LISTED; and how many there are. Secrets are hidden before the search."""
     records = [*reversed(journal.open_sessions.values()), *reversed(journal.past_sessions)]
-    wanted = search.lower()
+    wanted_text = search.lower()
     found = len(records)
-    if wanted:
-        records = [record for record in records if wanted in _searchable(record, journal)]
+    if wanted_text:
+        records = [record for record in records if wanted_text in _searched_text(record, journal)]
         found = len(records)
-    shown = [asdict(texts_without_secrets(record, journal.secrets)) for record in records[:MAX_LISTED]]
+    listed = [asdict(texts_without_secrets(record, journal.secrets)) for record in records[:MAX_LISTED]]
     return {
-        "sessions": shown,
+        "sessions": listed,
         "open": len(journal.open_sessions),
         "past": len(journal.past_sessions),
         "found": found,
     }
 
 
-def _searchable(record: SessionRecord, journal: SessionLog) -> str:
-    """Return the texts of a session in lower case, without secrets."""
+def _searched_text(record: SessionRecord, journal: SessionLog) -> str:
+    """Return the texts of a session in which the session page searches, in lower case and without secrets."""
     clean = texts_without_secrets(record, journal.secrets)
     state = f"closed with {clean.close_code}" if clean.closed_at else "open"
     return f"{clean.name} {clean.connection_id} {clean.app_id} {clean.avatar_id} {state}".lower()
 
 
 def _guard(handler: Handler, token: str) -> Handler:
-    """Return a handler that refuses requests from other machines and their web pages. Who has the `token` may
-    ask from anywhere, but for other web pages; "" is nobody's token."""
+    """Return a handler for a session page that refuses requests from other machines and from their web pages.
+    Whoever has the `token` may ask from any machine, but not from another web page; "" is nobody's token."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        """Answer 403 if the request comes from another machine, or if its Host or Origin is one."""
+        """Answer a request for a session page if it has the token or comes from this machine. Answer 403 if
+        it comes from another machine, or if its Host or Origin names another."""
         origin = request.headers.get("Origin")
         host = f"//{request.headers.get('Host', '')}"
-        shown = request.query.get("token", "")
-        if token and secrets.compare_digest(shown.encode(errors="replace"), token.encode()):
+        given_token = request.query.get("token", "")
+        if token and secrets.compare_digest(given_token.encode(errors="replace"), token.encode()):
             if origin is None or f"//{origin.partition('//')[2]}" == host:
                 return await handler(request)
             return answer_json({"error": "no other web page may ask"}, 403)
@@ -215,7 +222,7 @@ def _guard(handler: Handler, token: str) -> Handler:
 
 
 def _is_loopback(url: str) -> bool:
-    """Whether the host of a URL is this machine."""
+    """Return whether the host of a URL is this machine; False for a malformed URL."""
     try:
         return urlsplit(url).hostname in _LOOPBACK_NAMES
     except ValueError:
@@ -223,7 +230,8 @@ def _is_loopback(url: str) -> bool:
 
 
 def _event_to_json(entry: LogEntry, *, raw: bool) -> dict[str, Any]:
-    """Return an event as JSON values; with `raw` also its bytes, in base64."""
+    """Return an event of a session as JSON values for its page; with `raw` also the event's bytes, in
+    base64."""
     values: dict[str, Any] = {"at_ns": entry.at_ns, "lane": str(entry.lane)}
     if isinstance(entry.what, str | bytes):
         data = entry.what.encode() if isinstance(entry.what, str) else entry.what
@@ -239,10 +247,9 @@ def _event_to_json(entry: LogEntry, *, raw: bool) -> dict[str, Any]:
 
 
 def _to_json(value: Any) -> Any:
-    """Return a value as JSON values.
+    """Return a value of an event as JSON values for a session page.
 
-    Bytes and keyframes become only their number. A dataclass becomes its type and its fields.
-    """
+    Bytes and keyframes become only their number. A dataclass becomes its type and its fields."""
     match value:
         case bytes():
             return f"{len(value)} bytes"
@@ -260,10 +267,10 @@ def _to_json(value: Any) -> Any:
 
 
 def _answer_unknown(kind: str) -> web.Response:
-    """Return a 404: no thing of this kind has the name."""
+    """Return a 404 of the session pages: no thing of this kind has the name in the path."""
     return answer_json({"error": f"no such {kind}"}, 404)
 
 
 def answer_json(value: Any, status: int = 200) -> web.Response:
-    """Return a value as a JSON response that nobody may cache."""
+    """Return a value as a JSON response of the session pages, which no client may cache."""
     return web.json_response(value, status=status, headers={"Cache-Control": "no-store"})

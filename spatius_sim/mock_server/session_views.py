@@ -23,23 +23,26 @@ _MS_NS = 1_000_000
 
 
 def trace_of(entries: Iterable[LogEntry]) -> Trace:
-    """Return the events that are still kept of a session as a trace of the upstream half."""
+    """Return the events that the session log still keeps of a session as a trace of the upstream half."""
     header = TraceHeader("relay", "", 0, "", version("spatius-sim"), halves="upstream")
     return Trace(header, tuple(_event_of(number, entry) for number, entry in enumerate(entries)))
 
 
 def live_player(entries: Iterable[LogEntry], now_ns: int) -> dict[str, Any]:
-    """Return the data of the player of a session that may still go on, as values for JSON. `now_ns` is the
-    present moment on the clock of the entries; on the page 0 s is the first event that is kept."""
+    """Return the player's data for a view of a session that may still go on, as values for JSON. `now_ns` is
+    the present moment on the clock of the entries; on the page, 0 s is the first event that the session log
+    keeps."""
     newest: deque[LogEntry] = deque(maxlen=MAX_LIVE_EVENTS)
     first_ns = now_ns
-    configured: LogEntry | None = None
+    configuration: LogEntry | None = None
     for entry in entries:
         first_ns = min(first_ns, entry.at_ns)
         if len(newest) == MAX_LIVE_EVENTS:
-            configured = newest[0] if _is_configure_session(newest[0]) else configured
+            configuration = newest[0] if _is_configure_session(newest[0]) else configuration
         newest.append(entry)
-    shown = [configured._replace(at_ns=newest[0].at_ns), *newest] if configured is not None else [*newest]
+    shown = (
+        [configuration._replace(at_ns=newest[0].at_ns), *newest] if configuration is not None else [*newest]
+    )
     values = build_player([trace_of(shown)], "", sound=False)
     first_shown_ns = shown[0].at_ns if shown else now_ns
     values["zero"] = (first_ns - first_shown_ns) / _MS_NS
@@ -48,7 +51,7 @@ def live_player(entries: Iterable[LogEntry], now_ns: int) -> dict[str, Any]:
 
 
 def tape_of(entries: Iterable[LogEntry]) -> bytes:
-    """Return the tape of what is kept of a session, without secrets, names and speech."""
+    """Return a tape of what the session log keeps of a session, without secrets, names and speech."""
     header = TapeHeader("server", int(time.time() * 1000), version("spatius-sim"))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "session.tape"
@@ -57,8 +60,8 @@ def tape_of(entries: Iterable[LogEntry]) -> bytes:
 
 
 def _is_configure_session(entry: LogEntry) -> bool:
-    """Whether this entry of the session log is the frame ConfigureSession, which says the sample rate.
-    Without the rate, the audio of the connection cannot be drawn."""
+    """Return whether this entry of the session log is the frame ConfigureSession, which says the sample rate.
+    Without the rate, a view of the session cannot draw the audio."""
     frame = entry.what
     if not isinstance(frame, bytes) or len(frame) > _FEW_BYTES:
         return False
@@ -66,11 +69,12 @@ def _is_configure_session(entry: LogEntry) -> bool:
 
 
 def _event_of(number: int, entry: LogEntry) -> Event:
-    """Return an entry as the event that a recorder would have made of it."""
-    what = entry.what
-    if isinstance(what, str | bytes):
-        value = read_upstream(what)
-        kind: EventKind = Sent(what, value, entry.answers) if entry.sent else Received(what, value)
+    """Return an entry of the session log as the event that a recorder would have made of it. `number` is its
+    place in the trace."""
+    logged = entry.what
+    if isinstance(logged, str | bytes):
+        value = read_upstream(logged)
+        content: EventKind = Sent(logged, value, entry.answers) if entry.sent else Received(logged, value)
     else:
-        kind = what
-    return Event(number, entry.at_ns, entry.lane, entry.connection, kind)
+        content = logged
+    return Event(number, entry.at_ns, entry.lane, entry.connection, content)
