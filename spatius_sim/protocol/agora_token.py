@@ -26,8 +26,8 @@ _TEXTS_AFTER_PRIVILEGES = {_RTC_SERVICE: 2, 2: 1, 4: 0, 5: 1, 7: 2}
 
 @dataclass(frozen=True, slots=True)
 class AgoraToken:
-    """The content of a token. `privileges` maps each to the unix time until which it holds, 0 for ever.
-    Version 006 holds only `checksums` of channel and uid."""
+    """The content of an Agora token. `privileges` maps each to the unix time until which it holds, 0 for
+    ever. Version 006 holds only `checksums` of channel and uid."""
 
     version: str
     app_id: str
@@ -43,21 +43,24 @@ class AgoraToken:
 
     @property
     def usable_until(self) -> int:
-        """The unix time at which the token ends, or the first right that an egress needs; 0: never."""
-        ends = (self.expires_at, *(self.privileges.get(name, 0) for name in NEEDED))
-        return min(filter(None, ends), default=0)
+        """The unix time at which the Agora token ends, or the first right of it that an egress needs; 0:
+        never."""
+        end_times = (self.expires_at, *(self.privileges.get(name, 0) for name in NEEDED))
+        return min(filter(None, end_times), default=0)
 
     def is_for(self, channel: str, uid: str) -> tuple[bool, bool]:
-        """Return whether the token is for this channel, and for this user; a token without a user is for
-        everybody."""
+        """Return whether the Agora token is for this channel, and whether it is for this user; a token
+        without a user is for everybody."""
         if self.version == "006":
-            crcs = zlib.crc32(channel.encode()), zlib.crc32(uid.encode())
-            anybody = self.checksums[1] in (zlib.crc32(b""), zlib.crc32(b"0"))
-            return crcs[0] == self.checksums[0], anybody or crcs[1] == self.checksums[1]
+            expected_checksums = zlib.crc32(channel.encode()), zlib.crc32(uid.encode())
+            is_for_everybody = self.checksums[1] in (zlib.crc32(b""), zlib.crc32(b"0"))
+            return expected_checksums[0] == self.checksums[0], is_for_everybody or expected_checksums[
+                1
+            ] == self.checksums[1]
         return channel == self.channel, self.uid in ("", "0", uid)
 
     def is_signed_by(self, certificate: str, channel: str, uid: str) -> bool:
-        """Whether the certificate of the app signed this token."""
+        """Return whether the certificate of the app signed this Agora token."""
         if self.version == "006":
             signed = self.app_id.encode() + channel.encode() + uid.encode() + self.signed
             expected = hmac.digest(certificate.encode(), signed, hashlib.sha256)
@@ -68,33 +71,35 @@ class AgoraToken:
         return hmac.compare_digest(expected, self.signature)
 
 
-class _Bytes:
-    """Reads little-endian numbers and texts from bytes. Raises RemoteProtocolError at their end."""
+class _TokenBytes:
+    """Reads little-endian numbers and texts from the bytes of an Agora token. Raises RemoteProtocolError at
+    their end."""
 
     def __init__(self, raw: bytes) -> None:
+        """Begin to read at the first byte."""
         self._raw, self._at = raw, 0
 
     def take(self, count: int) -> bytes:
-        """Return the next bytes."""
+        """Return so many next bytes of the Agora token. Raises RemoteProtocolError if there are fewer."""
         if self._at + count > len(self._raw):
             raise RemoteProtocolError("the Agora token is cut off")
         self._at += count
         return self._raw[self._at - count : self._at]
 
     def number(self, count: int) -> int:
-        """Return a number of so many bytes."""
+        """Return the number in so many next bytes of the Agora token."""
         return int.from_bytes(self.take(count), "little")
 
     def text(self) -> bytes:
-        """Return the bytes of a text, after their number."""
+        """Return the bytes of the next text of the Agora token; its length stands before it."""
         return self.take(self.number(2))
 
     def privileges(self) -> dict[int, int]:
-        """Return a table of privileges."""
+        """Return the next table of privileges in the Agora token."""
         return {self.number(2): self.number(4) for _ in range(self.number(2))}
 
     def rest(self) -> bytes:
-        """Return all that is left."""
+        """Return all bytes of the Agora token that are not read yet."""
         return self._raw[self._at :]
 
 
@@ -119,8 +124,8 @@ def read_agora_token(text: str) -> AgoraToken:
 
 
 def find_token_fault(token: AgoraToken, channel: str, uid: str, now: float, certificate: str = "") -> str:
-    """Return why the token does not let this user publish in this channel at `now` (unix seconds), "" if it
-    does. The signature is looked at if a `certificate` is given."""
+    """Return why the Agora token does not let this user publish in this channel at `now` (unix seconds), ""
+    if it does. The signature is checked if a `certificate` is given."""
     right_channel, right_uid = token.is_for(channel, uid)
     if not right_channel:
         return "the Agora token is for another channel"
@@ -129,10 +134,10 @@ def find_token_fault(token: AgoraToken, channel: str, uid: str, now: float, cert
     if token.expires_at and token.expires_at <= now:
         return "the Agora token has expired"
     for privilege, words in NEEDED.items():
-        until = token.privileges.get(privilege)
-        if until is None:
+        ends_at = token.privileges.get(privilege)
+        if ends_at is None:
             return f"the Agora token gives no right to {words}"
-        if until and until <= now:
+        if ends_at and ends_at <= now:
             return f"the right of the Agora token to {words} has expired"
     if certificate and not token.is_signed_by(certificate, channel, uid):
         return "the Agora token is not signed by the certificate of the app"
@@ -140,41 +145,43 @@ def find_token_fault(token: AgoraToken, channel: str, uid: str, now: float, cert
 
 
 def _read_006(app_id: str, content: bytes) -> AgoraToken:
-    """Return a token of version 006."""
+    """Return the content of an Agora token of version 006. Raises RemoteProtocolError if the token is cut
+    off."""
     if len(app_id) != _APP_ID_CHARACTERS:
         raise RemoteProtocolError("the Agora token is cut off")
-    outer = _Bytes(content)
-    signature, checksums = outer.text(), (outer.number(4), outer.number(4))
-    signed = outer.text()
-    inner = _Bytes(signed)
-    salt, expires_at = inner.number(4), inner.number(4)
-    privileges = inner.privileges()
+    outer_bytes = _TokenBytes(content)
+    signature, checksums = outer_bytes.text(), (outer_bytes.number(4), outer_bytes.number(4))
+    signed = outer_bytes.text()
+    signed_bytes = _TokenBytes(signed)
+    salt, expires_at = signed_bytes.number(4), signed_bytes.number(4)
+    privileges = signed_bytes.privileges()
     return AgoraToken(
         "006", app_id, expires_at, privileges, signature, signed, checksums=checksums, salt=salt
     )
 
 
 def _read_007(content: bytes) -> AgoraToken:
-    """Return a token of version 007. Raises RemoteProtocolError if it is for no channel."""
-    outer = _Bytes(content)
-    signature = outer.text()
-    signed = outer.rest()
-    inner = _Bytes(signed)
-    app_id = inner.text().decode("ascii")
-    issued, life, salt = inner.number(4), inner.number(4), inner.number(4)
-    for _ in range(inner.number(2)):
-        kind = inner.number(2)
+    """Return the content of an Agora token of version 007. Raises RemoteProtocolError if the token is cut
+    off, has an unknown service, or is for no channel."""
+    outer_bytes = _TokenBytes(content)
+    signature = outer_bytes.text()
+    signed = outer_bytes.rest()
+    signed_bytes = _TokenBytes(signed)
+    app_id = signed_bytes.text().decode("ascii")
+    issued, life_seconds, salt = signed_bytes.number(4), signed_bytes.number(4), signed_bytes.number(4)
+    for _ in range(signed_bytes.number(2)):
+        service_type = signed_bytes.number(2)
         privileges = {
-            name: issued + seconds if seconds else 0 for name, seconds in inner.privileges().items()
+            name: issued + seconds if seconds else 0 for name, seconds in signed_bytes.privileges().items()
         }
-        if kind not in _TEXTS_AFTER_PRIVILEGES:
-            raise RemoteProtocolError(f"the Agora token has a service of the unknown type {kind}")
-        texts = [inner.text().decode() for _ in range(_TEXTS_AFTER_PRIVILEGES[kind])]
-        if kind == _RTC_SERVICE:
+        if service_type not in _TEXTS_AFTER_PRIVILEGES:
+            raise RemoteProtocolError(f"the Agora token has a service of the unknown type {service_type}")
+        texts = [signed_bytes.text().decode() for _ in range(_TEXTS_AFTER_PRIVILEGES[service_type])]
+        if service_type == _RTC_SERVICE:
             return AgoraToken(
                 "007",
                 app_id,
-                issued + life,
+                issued + life_seconds,
                 privileges,
                 signature,
                 signed,

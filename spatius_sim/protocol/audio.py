@@ -19,14 +19,14 @@ SEGMENT_KEYFRAMES = 100
 
 
 def keyframe_count(samples: int, sample_rate: int) -> int:
-    """Return how many keyframes belong to `samples` samples of audio: floor(duration * 25) (recording).
-    Only integers are used, so that nothing is rounded."""
+    """Return how many keyframes belong to `samples` samples of audio: floor(duration * 25) (recording). Only
+    integers are used, so that nothing is rounded."""
     return samples * KEYFRAMES_PER_SECOND // sample_rate
 
 
 def is_same_speech(first: bytes, second: bytes, sample_rate: int) -> bool:
-    """Whether two pieces of PCM hold the same speech: one may have less than 40 ms of silence (one keyframe)
-    more at its end, because a relay may fill up its last packet."""
+    """Return whether two pieces of audio (PCM) hold the same speech: one may have less than 40 ms of silence
+    (one keyframe) more at its end, because a relay may fill up its last packet."""
     shorter, longer = sorted((first, second), key=len)
     padding = longer[len(shorter) :]
     is_short = len(padding) * KEYFRAMES_PER_SECOND < BYTES_PER_SAMPLE * sample_rate or not padding
@@ -34,6 +34,6 @@ def is_same_speech(first: bytes, second: bytes, sample_rate: int) -> bool:
 
 
 def segment_end(segment: int) -> int:
-    """Return how many keyframes a request has in all when segment number `segment` (0, 1, ...) ends: 50, 150,
-    250, ... (recording)."""
+    """Return how many keyframes have come for a request's audio when segment number `segment` (0, 1, ...)
+    ends: 50, 150, 250, ... (recording)."""
     return FIRST_SEGMENT_KEYFRAMES + segment * SEGMENT_KEYFRAMES

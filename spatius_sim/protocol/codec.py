@@ -46,7 +46,7 @@ _AGORA_SCALARS = ("channel_name", "token", "uid", "publisher_id")
 
 
 def encode(message: Message) -> bytes:
-    """Return a message as the bytes of one envelope. Raises ValueError for keyframes of another shape than
+    """Encode a message as the bytes of one envelope. Raises ValueError for keyframes of another shape than
     (n, 120)."""
     envelope = wire.Message()
     match message:
@@ -94,13 +94,12 @@ def encode(message: Message) -> bytes:
 
 
 def decode(raw: bytes) -> Message:
-    """Return the message in one envelope.
+    """Decode the bytes of one envelope, and return the message.
 
     The envelope's `type` decides the kind of message. Missing fields have their proto3 defaults; unknown
     fields are ignored. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for a
     message that is too large. A large message that is not audio is refused before it is parsed: parsing may
-    take a hundred times its size in memory.
-    """
+    take a hundred times its size in memory."""
     largest = MAX_AUDIO_MESSAGE_BYTES if raw.startswith(_BEGINS_AS_AUDIO) else MAX_MESSAGE_BYTES
     if len(raw) > largest:
         raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {largest}")
@@ -120,11 +119,13 @@ class MessageReader:
     __slots__ = ("_head", "_length", "_req_id")
 
     def __init__(self) -> None:
+        """Begin to decode messages; no message of audio is known yet."""
         self._head, self._length, self._req_id = b"", -1, ""
 
     def read(self, raw: bytes) -> Message:
-        """Return the next message; raises RemoteProtocolError as `decode` does. Remembers how a plain audio
-        message begins, so that the next one like it needs no parsing."""
+        """Decode the bytes of the next message, and return the message; raises RemoteProtocolError as
+        `decode` does. Remembers how a plain audio message begins, so that the next one like it needs no
+        parsing."""
         if len(raw) == self._length and raw.startswith(self._head):
             return AudioInput(self._req_id, raw[len(self._head) :])
         message = decode(raw)
@@ -170,7 +171,7 @@ def _read_envelope(envelope: wire.Message) -> Message:
 
 
 def _read_audio(source: wire.ClientAudioInput) -> AudioInput:
-    """Return the audio message in its protobuf object, with its trace context if it has one."""
+    """Decode an audio message from its protobuf object, with its trace context if it has one."""
     if not source.HasField("trace_context"):
         return AudioInput(source.req_id, source.audio, source.end)
     trace = source.trace_context
@@ -178,8 +179,8 @@ def _read_audio(source: wire.ClientAudioInput) -> AudioInput:
 
 
 def _fill_audio(target: wire.ClientAudioInput, message: AudioInput) -> None:
-    """Copy an audio message into the protobuf object `target`; no trace context is set if both texts are
-    empty."""
+    """Encode an audio message into the protobuf object `target`; no trace context is set if both its texts
+    are empty."""
     target.req_id, target.end, target.audio = message.req_id, message.end, message.audio
     if message.traceparent or message.tracestate:
         target.trace_context.traceparent = message.traceparent
@@ -187,7 +188,7 @@ def _fill_audio(target: wire.ClientAudioInput, message: AudioInput) -> None:
 
 
 def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSession) -> None:
-    """Copy a session's configuration into the protobuf object `target`."""
+    """Encode a session's configuration into the protobuf object `target`."""
     target.sample_rate, target.bitrate = message.sample_rate, message.bitrate
     target.audio_format = message.audio_format  # type: ignore[assignment]
     target.transport_compression = message.transport_compression  # type: ignore[assignment]
@@ -203,7 +204,7 @@ def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSessi
 
 
 def _read_configure(source: wire.ClientConfigureSession) -> ConfigureSession:
-    """Return the session's configuration in its protobuf object; its maps become sorted tuples."""
+    """Decode a session's configuration from its protobuf object; its maps become sorted tuples."""
     livekit, agora = None, None
     if source.HasField("livekit_egress"):
         room = source.livekit_egress

@@ -38,6 +38,7 @@ class RequestRefusedError(SpatiusSimError):
     """Motion Server refuses a request with `answer`."""
 
     def __init__(self, answer: HttpAnswer) -> None:
+        """Make the error from the answer of Motion Server."""
         super().__init__(f"HTTP {answer.status}: {answer.body.strip()}")
         self.answer = answer
 
@@ -46,12 +47,14 @@ class UpgradeRefusedError(UnreachableError):
     """A server refused an upgrade: it answered with another status than 101."""
 
     def __init__(self, answer: HttpAnswer) -> None:
+        """Make the error from the server's answer to the upgrade."""
         super().__init__(f"the upgrade was refused: HTTP {answer.status} {answer.body.strip()}")
         self.answer = answer
 
 
 def console_refusal(status: int, identifier: str, detail: str) -> RequestRefusedError:
-    """Return an error whose answer has the console's form of a refusal: `{"errors":[{...}]}` (sdk-unit)."""
+    """Return an error whose answer is a refusal in the Console API's form: `{"errors":[{...}]}`
+    (sdk-unit)."""
     error = {
         "id": identifier,
         "status": status,
@@ -63,8 +66,8 @@ def console_refusal(status: int, identifier: str, detail: str) -> RequestRefused
 
 
 def upgrade_refusal(status: int, message: str) -> RequestRefusedError:
-    """Return an error whose answer has the ingress's form of a refusal: `{"message": ...}` and a newline
-    (sdk-e2e)."""
+    """Return an error whose answer refuses an upgrade, in the form of the ingress: `{"message": ...}` and a
+    newline (sdk-e2e)."""
     return RequestRefusedError(HttpAnswer(status, _json_text({"message": message}) + "\n"))
 
 
@@ -74,17 +77,17 @@ _LATEST_EXPIRY = 2**53
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """What a token request asks for. `expire_at` is in unix seconds; `app_id` is "" if it is omitted."""
+    """What a token request to the Console API asks for. `expire_at` is in unix seconds; `app_id` is "" if it
+    is omitted."""
 
     expire_at: int
     app_id: str = ""
 
 
 def read_token_request(body: bytes) -> TokenRequest:
-    """Return the token request in a body such as `{"expireAt": 1760000000}`.
+    """Return the token request in a body that the Console API received, such as `{"expireAt": 1760000000}`.
 
-    Raises RequestRefusedError for a malformed body.
-    """
+    Raises RequestRefusedError for a malformed body."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -100,7 +103,7 @@ def read_token_request(body: bytes) -> TokenRequest:
 
 
 def token_answer(path: str, token: str) -> HttpAnswer:
-    """Return the answer that gives out `token` at `path`, one of TOKEN_DOORS."""
+    """Return the answer of the Console API that gives out `token` at `path`, one of TOKEN_DOORS."""
     return HttpAnswer(200, json.dumps({TOKEN_DOORS[path]: token}))
 
 
@@ -114,8 +117,8 @@ def token_in(answer: HttpAnswer) -> str:
 
 
 def check_expiry(request: TokenRequest, now: float) -> None:
-    """Raise RequestRefusedError unless the token would expire after `now` and within 24 hours
-    (docs:api-reference). `now` is in unix seconds."""
+    """Raise RequestRefusedError unless the token that the Console API shall issue would expire after `now`
+    and within 24 hours (docs:api-reference). `now` is in unix seconds."""
     if request.expire_at <= now:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be in the future")
     if request.expire_at >= now + MAX_TOKEN_LIFE_SECONDS:
@@ -150,5 +153,6 @@ def answer_telemetry(content_type: str) -> tuple[str, str]:
 
 
 def _json_text(value: object) -> str:
-    """Return a value as JSON without spaces, as the service writes it (sdk-e2e)."""
+    """Return a value as the JSON text of a Console API answer, without spaces, as the service writes it
+    (sdk-e2e)."""
     return json.dumps(value, separators=(",", ":"))

@@ -31,8 +31,8 @@ _LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 
 def proxy_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the names of the variables that send HTTP and WebSocket clients to a proxy, also for 127.0.0.1.
-    The list is empty if there is no proxy, or if NO_PROXY excepts 127.0.0.1."""
+    """Return the names of the environment variables that send HTTP and WebSocket clients to a proxy, also for
+    127.0.0.1. The list is empty if no proxy is set, or if NO_PROXY excepts 127.0.0.1."""
     names = [name for name, value in environment.items() if name.upper() in _PROXY_VARIABLES and value]
     excepted = [environment.get(name, "").split(",") for name in (_NO_PROXY, _NO_PROXY.lower())]
     hosts = {host.strip() for part in excepted for host in part}
@@ -40,8 +40,8 @@ def proxy_variables(environment: Mapping[str, str]) -> list[str]:
 
 
 def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables, in both spellings, by which clients reach 127.0.0.1 without the proxy that the
-    environment names; empty if it names none."""
+    """Return the environment variables, in both spellings, by which clients reach 127.0.0.1 without the proxy
+    that the environment names; no variables if it names no proxy."""
     if not proxy_variables(environment):
         return {}
     excepted = environment.get(_NO_PROXY) or environment.get(_NO_PROXY.lower(), "")

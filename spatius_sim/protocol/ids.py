@@ -9,10 +9,11 @@ _SIX_BITS = 63
 """The mask that makes an index into the 64 characters of NANOID_ALPHABET."""
 
 
-def log_id(unix_seconds: float, draws: bytes) -> str:
-    """Return an id: the time in UTC as `YYYYMMDDHHMMSS_`, and 12 nanoid characters. Each of the 12 random
-    bytes in `draws` decides one character. Raises ValueError for another number of bytes."""
-    if len(draws) != NANOID_LENGTH:
-        raise ValueError(f"an id takes {NANOID_LENGTH} random bytes, not {len(draws)}")
-    stamp = datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y%m%d%H%M%S")
-    return f"{stamp}_{''.join(NANOID_ALPHABET[byte & _SIX_BITS] for byte in draws)}"
+def log_id(unix_seconds: float, random_bytes: bytes) -> str:
+    """Return an id as Motion Server writes it: the time in UTC as `YYYYMMDDHHMMSS_`, and 12 nanoid
+    characters. Each of the 12 `random_bytes` decides one character. Raises ValueError for another number of
+    bytes."""
+    if len(random_bytes) != NANOID_LENGTH:
+        raise ValueError(f"an id takes {NANOID_LENGTH} random bytes, not {len(random_bytes)}")
+    timestamp = datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y%m%d%H%M%S")
+    return f"{timestamp}_{''.join(NANOID_ALPHABET[byte & _SIX_BITS] for byte in random_bytes)}"

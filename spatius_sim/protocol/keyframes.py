@@ -46,8 +46,8 @@ _LONGEST_ONE_BYTE_LENGTH = 127
 
 
 def _regular_layout() -> np.dtype[Any]:
-    """Return the usual layout of one keyframe in an encoded Motion, as a NumPy record type. The parts named
-    `..._head` hold a protobuf tag and length: first the keyframe's own, then one before each field."""
+    """Return the usual layout of one encoded keyframe as a NumPy record type. The parts named `..._head` hold
+    a protobuf tag and length: first the keyframe's own, then one before each field."""
     parts: list[tuple[str, str, int]] = [("keyframe_head", "u1", 3)]
     for name, columns in FIELDS.items():
         floats = columns.stop - columns.start
@@ -64,7 +64,7 @@ _HEADS = [name for name in _LAYOUT.names or () if name.endswith("_head")]
 
 
 def _encode_slowly(keyframes: Keyframes) -> bytes:
-    """Return keyframes as an encoded Motion, written with protobuf's own objects."""
+    """Encode keyframes with protobuf's own objects, which is slow, and return the encoded Motion."""
     motion = wire.Motion()
     for row in keyframes:
         keyframe = motion.keyframes.add()
@@ -80,7 +80,8 @@ _ZERO_RECORD = np.frombuffer(_ZERO_KEYFRAME, _LAYOUT)
 
 
 def encode_keyframes(keyframes: Keyframes) -> bytes:
-    """Return keyframes as an encoded Motion; raises ValueError for another shape than (n, 120)."""
+    """Encode keyframes as a Motion, and return its bytes. Raises ValueError for another shape than (n,
+    120)."""
     if keyframes.ndim != 2 or keyframes.shape[1] != WIDTH:
         raise ValueError(f"keyframes have shape (n, {WIDTH}), not {keyframes.shape}")
     records = np.frombuffer(bytearray(_ZERO_KEYFRAME) * len(keyframes), _LAYOUT)
@@ -91,12 +92,11 @@ def encode_keyframes(keyframes: Keyframes) -> bytes:
 
 def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
     """Return the keyframes of an encoded Motion, and a text that names the first field with a wrong number of
-    values ("" if there is none).
+    values ("" if all numbers are right).
 
     A field that is too short is filled up with zeros; a field that is too long is cut. The array is
     read-only. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for more than
-    MAX_KEYFRAMES keyframes.
-    """
+    MAX_KEYFRAMES keyframes."""
     if len(encoded) % _LAYOUT.itemsize == 0:
         records = np.frombuffer(encoded, _LAYOUT)
         if all((records[head] == _ZERO_RECORD[head]).all() for head in _HEADS):
@@ -109,8 +109,8 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
 
 
 def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
-    """Return the keyframes in a Motion message and the first fault in it, as `decode_keyframes` does, for any
-    layout of the bytes. It uses protobuf's own objects, and so it is slow."""
+    """Decode the keyframes of a Motion in any layout with protobuf's own objects, which is slow; return them
+    and a text about the first fault, as `decode_keyframes` does. Raises RemoteProtocolError as that does."""
     motion = wire.Motion()
     try:
         motion.ParseFromString(encoded)

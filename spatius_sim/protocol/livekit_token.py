@@ -7,12 +7,14 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 
 TOKEN_LIFE_SECONDS = 3600
+_CLOCK_DIFFERENCE_SECONDS = 10
+"""A token is valid so much earlier, because the clock of LiveKit's server may be behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoomGrant:
-    """What a participant may do in a room. `attributes` are its attributes; `kind` is `agent` for an agent,
-    "" for anybody else."""
+    """What a LiveKit token lets a participant do in a room. `attributes` are its attributes; `kind` is
+    `agent` for an agent, "" for anybody else."""
 
     room: str
     identity: str
@@ -24,11 +26,12 @@ class RoomGrant:
 
 
 def make_livekit_token(api_key: str, api_secret: str, grant: RoomGrant, now: float) -> str:
-    """Return a token for this grant, valid for an hour from `now` (unix seconds)."""
+    """Return a LiveKit access token for this grant, signed with the API secret and valid for an hour from
+    `now` (unix seconds)."""
     claims = {
         "iss": api_key,
         "sub": grant.identity,
-        "nbf": int(now) - 10,
+        "nbf": int(now) - _CLOCK_DIFFERENCE_SECONDS,
         "exp": int(now) + TOKEN_LIFE_SECONDS,
         "video": {
             "roomJoin": True,
@@ -46,10 +49,10 @@ def make_livekit_token(api_key: str, api_secret: str, grant: RoomGrant, now: flo
 
 
 def _encode_json(document: object) -> str:
-    """Return a document as a part of a token."""
+    """Return a document as a part of a LiveKit token: as JSON in base64url."""
     return _base64(json.dumps(document, separators=(",", ":")).encode())
 
 
 def _base64(raw: bytes) -> str:
-    """Return bytes in base64url without padding."""
+    """Return bytes of a LiveKit token in base64url without padding."""
     return urlsafe_b64encode(raw).decode().rstrip("=")

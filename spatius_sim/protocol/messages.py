@@ -117,7 +117,8 @@ class MotionResponse:
     shape_fault: str = ""
 
     def __eq__(self, other: object) -> bool:
-        """Whether both payloads have equal ids, end marks, faults and keyframes; NaN equals NaN."""
+        """Return whether both messages of motion have equal ids, end marks, faults and keyframes; NaN equals
+        NaN."""
         return (
             isinstance(other, MotionResponse)
             and (self.connection_id, self.req_id, self.end, self.shape_fault)

@@ -35,7 +35,8 @@ _MAJOR_VERSION_BITS = 0xF0
 
 @dataclass(frozen=True, slots=True)
 class OpusHead:
-    """The identification header. `pre_skip` is in samples at 48 kHz; `raw` is the packet itself."""
+    """The identification header of an Ogg Opus stream. `pre_skip` is in samples at 48 kHz; `raw` is the
+    packet itself."""
 
     channels: int
     pre_skip: int
@@ -55,11 +56,11 @@ class OggOpusReader:
     ended: bool = False
     _pending: bytearray = field(default_factory=bytearray)
     _packet: bytearray = field(default_factory=bytearray)
-    _packets: int = 0
+    _packet_count: int = 0
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """Take the next bytes of the stream; return the audio packets that are complete now. Raises
-        RemoteProtocolError if the bytes are no Ogg Opus."""
+        """Take the next bytes of the Ogg Opus stream, and return the audio packets that are complete now.
+        Raises RemoteProtocolError if the bytes are no Ogg Opus."""
         self._pending += piece
         packets: list[bytes] = []
         while (page := self._take_page()) is not None:
@@ -67,8 +68,8 @@ class OggOpusReader:
         return packets
 
     def _take_page(self) -> bytes | None:
-        """Remove the first page from the pending bytes and return it; None if the page is not complete
-        yet."""
+        """Remove the first Ogg page from the pending bytes and return it; None if the page is not complete
+        yet. Raises RemoteProtocolError if the bytes are no Ogg page."""
         pending = self._pending
         if not _PAGE_START.startswith(pending[: len(_PAGE_START)]):
             raise RemoteProtocolError("the audio is not an Ogg stream")
@@ -77,16 +78,16 @@ class OggOpusReader:
         body_start = _PAGE_HEAD + pending[_LACING_COUNT_AT]
         if len(pending) < body_start:
             return None
-        end = body_start + sum(pending[_PAGE_HEAD:body_start])
-        if len(pending) < end:
+        page_end = body_start + sum(pending[_PAGE_HEAD:body_start])
+        if len(pending) < page_end:
             return None
-        page = bytes(pending[:end])
-        del pending[:end]
+        page = bytes(pending[:page_end])
+        del pending[:page_end]
         return page
 
     def _read_page(self, page: bytes) -> list[bytes]:
-        """Return the audio packets that this page completes. Updates `granule` and `ended`, and keeps the
-        packet that the next page continues."""
+        """Return the audio packets that this Ogg page completes. Updates `granule` and `ended`, and keeps the
+        packet that the next page continues. Raises RemoteProtocolError if a packet is too large."""
         granule = int.from_bytes(page[_GRANULE_AT], "little")
         lacing = page[_PAGE_HEAD : _PAGE_HEAD + page[_LACING_COUNT_AT]]
         start = _PAGE_HEAD + len(lacing)
@@ -105,12 +106,12 @@ class OggOpusReader:
         return packets
 
     def _read_packet(self, packet: bytes) -> list[bytes]:
-        """Return a list with this packet if it is audio, else an empty list. The first two packets are
+        """Return a list with this Ogg packet if it is audio, else an empty list. The first two packets are
         headers: they are checked, and the first is kept as `head`."""
-        self._packets += 1
-        if self._packets == 1:
+        self._packet_count += 1
+        if self._packet_count == 1:
             self.head = _read_head(packet)
-        elif self._packets == 2:
+        elif self._packet_count == 2:
             if not packet.startswith(b"OpusTags"):
                 raise RemoteProtocolError("the second Ogg packet is not an OpusTags header")
         elif packet:
@@ -119,8 +120,8 @@ class OggOpusReader:
 
 
 def _read_head(packet: bytes) -> OpusHead:
-    """Return the identification header in this packet; raises RemoteProtocolError if the packet is not such a
-    header, or if the stream is not mono."""
+    """Return the Opus identification header in an Ogg packet. Raises RemoteProtocolError if the packet is not
+    such a header, or if the stream is not mono."""
     too_short = len(packet) < _OPUS_HEAD_BYTES
     if too_short or not packet.startswith(b"OpusHead") or packet[_VERSION_AT] & _MAJOR_VERSION_BITS:
         raise RemoteProtocolError("the first Ogg packet is not an OpusHead header")

@@ -6,8 +6,8 @@ from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 
 
 def replace_ids(raw: bytes, connection_id: str, req_id: str) -> bytes:
-    """Return an encoded response or error of Motion Server with these two ids in place of its own. Any other
-    message, and bytes that cannot be decoded, are returned as they are."""
+    """Replace the ids in an encoded response or error of Motion Server by these two, and return its bytes.
+    Any other message, and bytes that cannot be decoded, are returned as they are."""
     envelope = wire.Message()
     try:
         envelope.ParseFromString(raw)
@@ -25,7 +25,7 @@ def replace_ids(raw: bytes, connection_id: str, req_id: str) -> bytes:
 def _replace_ids(
     message: wire.ServerResponseAnimation | wire.ServerError, connection_id: str, req_id: str
 ) -> None:
-    """Replace, in the message itself, the ids that the message carries. An empty id stays empty."""
+    """Replace, in the message itself, the ids that it carries by these two. An empty id stays empty."""
     if message.connection_id:
         message.connection_id = connection_id
     if message.req_id:

@@ -39,8 +39,8 @@ MAX_FRAME_SEQ = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class RoomPacket:
-    """One packet. `frame_seq` counts the keyframes of a conversation from 0; None in idle time and in
-    transitions. `message` is the protobuf, b"" if the packet has none."""
+    """One packet that carries motion in a room. `frame_seq` counts the keyframes of a conversation from 0;
+    None in idle time and in transitions. `message` is the protobuf, b"" if the packet has none."""
 
     flags: PacketFlag
     frame_seq: int | None = None
@@ -48,10 +48,10 @@ class RoomPacket:
 
 
 def write_packet(packet: RoomPacket, *, compress: bool = False) -> bytes:
-    """Return a packet as bytes, deflated if `compress`. Raises ValueError for a frame_seq that does not go
-    with the flags, or is not a u32."""
-    bears_seq = not packet.flags & WITHOUT_FRAME_SEQ
-    if bears_seq != (packet.frame_seq is not None):
+    """Return a room packet as bytes, deflated if `compress`. Raises ValueError for a frame_seq that does not
+    go with the flags, or is not a u32."""
+    needs_frame_seq = not packet.flags & WITHOUT_FRAME_SEQ
+    if needs_frame_seq != (packet.frame_seq is not None):
         raise ValueError("a packet of a conversation has a frame_seq, and no other packet has one")
     content = packet.message
     if packet.frame_seq is not None:
@@ -67,9 +67,9 @@ def write_packet(packet: RoomPacket, *, compress: bool = False) -> bytes:
 
 
 def read_packet(raw: bytes) -> RoomPacket:
-    """Return the packet in these bytes. All bytes after the header are the payload, whatever `length` says,
-    unless it is 0 (ios-rtc). Raises RemoteProtocolError for bytes that are no packet, and for a payload that
-    inflates to more than MAX_PACKET_BYTES."""
+    """Return the room packet in these bytes. All bytes after the header are the payload, whatever `length`
+    says, unless it is 0 (ios-rtc). Raises RemoteProtocolError for bytes that are no packet, and for a payload
+    that inflates to more than MAX_PACKET_BYTES."""
     if len(raw) < HEADER_BYTES:
         raise RemoteProtocolError(f"a packet has {HEADER_BYTES} bytes at least, this has {len(raw)}")
     if len(raw) > MAX_PACKET_BYTES:
@@ -88,29 +88,29 @@ def read_packet(raw: bytes) -> RoomPacket:
 
 
 def escape(content: bytes) -> bytes:
-    """Return bytes in which `00 FF` stands for `00`, and `FF FF` for `FF`."""
+    """Return the payload of a room packet, escaped: `00 FF` stands for `00`, and `FF FF` for `FF`."""
     return content.replace(b"\xff", b"\xff\xff").replace(b"\x00", b"\x00\xff")
 
 
 def unescape(escaped: bytes) -> bytes:
-    """Return the bytes that `escape` was given. Raises RemoteProtocolError if `00` or `FF` is followed by
-    anything but `FF`."""
+    """Return the payload of a room packet without its escapes, as `escape` was given it. Raises
+    RemoteProtocolError if `00` or `FF` is followed by anything but `FF`."""
     content = bytearray()
-    at = 0
-    while at < len(escaped):
-        byte = escaped[at]
+    index = 0
+    while index < len(escaped):
+        byte = escaped[index]
         content.append(byte)
         if byte in (0x00, 0xFF):
-            if escaped[at + 1 : at + 2] != b"\xff":
-                raise RemoteProtocolError(f"the escape at byte {at} of a packet's payload is cut off")
-            at += 1
-        at += 1
+            if escaped[index + 1 : index + 2] != b"\xff":
+                raise RemoteProtocolError(f"the escape at byte {index} of a packet's payload is cut off")
+            index += 1
+        index += 1
     return bytes(content)
 
 
 def _inflate(content: bytes) -> bytes:
-    """Return inflated bytes, MAX_PACKET_BYTES at most. Raises RemoteProtocolError for more, for a stream
-    that is cut off, and for what is not a stream."""
+    """Return the inflated payload of a room packet, at most MAX_PACKET_BYTES. Raises RemoteProtocolError if
+    there is more, if the deflated stream is cut off, or if the bytes are no such stream."""
     inflater = zlib.decompressobj()
     try:
         inflated = inflater.decompress(content, MAX_PACKET_BYTES)

@@ -55,11 +55,10 @@ SESSION_TABLE: dict[tuple[SessionState, SessionEvent], SessionState] = {
 
 
 def next_session_state(state: SessionState, event: SessionEvent, *, we_are_server: bool) -> SessionState:
-    """Return the state after `event`, if the table allows the event in this state.
+    """Return the state of a session after `event`, if the table allows the event in this state.
 
     Otherwise raises an error: LocalProtocolError if our side caused the event, RemoteProtocolError if the
-    peer caused it. `we_are_server` says which side we are.
-    """
+    peer caused it. `we_are_server` says which side we are."""
     next_state = SESSION_TABLE.get((state, event))
     if next_state is not None:
         return next_state

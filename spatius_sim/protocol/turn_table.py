@@ -47,5 +47,6 @@ TURN_TABLE: dict[tuple[TurnState, TurnEvent], TurnState] = {
 
 
 def next_turn_state(state: TurnState, event: TurnEvent) -> TurnState | None:
-    """Return the state after `event`, or None if the table does not allow the event."""
+    """Return the state of a turn (a request) after `event`, or None if the table does not allow the event in
+    this state."""
     return TURN_TABLE.get((state, event))

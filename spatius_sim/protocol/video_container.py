@@ -32,6 +32,7 @@ _UNIT_TYPE_BITS = 0x1F
 _START_CODE = b"\x00\x00\x00\x01"
 _ANY_START_CODE = re.compile(b"\x00\x00\x00?\x01")
 _STOP_BIT = 0x80
+_MAX_BYTE = 255
 _MAX_ESCAPED_BYTES = 2 * MAX_PACKET_BYTES
 
 _VP8_MARK = b"SPTM"
@@ -39,16 +40,21 @@ _VP8_TAIL_BYTES = 8
 
 
 def put_packet(container: Container, frame: bytes, packet: bytes) -> bytes:
-    """Return the video frame with this packet in it. Raises RemoteProtocolError for an H.264 frame without a
-    slice."""
+    """Return the video frame with this packet of motion in its container. Raises RemoteProtocolError for an
+    H.264 frame without a slice."""
     return _put_into_h264(frame, packet) if container is Container.H264_SEI else _put_into_vp8(frame, packet)
 
 
 def take_packets(container: Container, frame: bytes) -> list[bytes]:
-    """Return the packets in a video frame, in order. Raises RemoteProtocolError for an SEI message that is
-    cut off, and for one that is too large."""
+    """Return the packets of motion in the container of a video frame, in order; an empty list if it holds
+    none. Raises RemoteProtocolError for an SEI message that is cut off or too large, and for a VP8 frame with
+    an impossible length."""
     if container is Container.H264_SEI:
-        return [payload for kind, payload in _sei_messages(frame) if kind in (MOTION_SEI, UNREGISTERED_SEI)]
+        return [
+            payload
+            for payload_type, payload in _sei_messages(frame)
+            if payload_type in (MOTION_SEI, UNREGISTERED_SEI)
+        ]
     if frame[-4:] != _VP8_MARK or len(frame) < _VP8_TAIL_BYTES:
         return []
     length = int.from_bytes(frame[-_VP8_TAIL_BYTES:-4], "little")
@@ -58,13 +64,14 @@ def take_packets(container: Container, frame: bytes) -> list[bytes]:
 
 
 def without_sei(frame: bytes) -> bytes:
-    """Return an H.264 frame without its SEI units: the encoder's signature would pass for a packet."""
+    """Return an H.264 video frame without its SEI units: the encoder's signature in them could be taken for a
+    packet of motion."""
     units = [unit for unit in _units(frame) if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT]
     return b"".join(_START_CODE + unit for unit in units)
 
 
 def is_key_frame(container: Container, frame: bytes) -> bool:
-    """Whether a viewer can begin with this frame."""
+    """Return whether this video frame is a key frame, with which a viewer can begin."""
     if container is Container.H264_SEI:
         return any(unit[0] & _UNIT_TYPE_BITS == _KEY_SLICE for unit in _units(frame))
     # The lowest bit of a VP8 frame is 0 for a key frame (RFC 6386 section 9.1).
@@ -72,12 +79,13 @@ def is_key_frame(container: Container, frame: bytes) -> bool:
 
 
 def _put_into_vp8(frame: bytes, packet: bytes) -> bytes:
-    """Return the frame, the packet, the packet's length and the mark."""
+    """Return a VP8 video frame with a packet of motion after it, then the packet's length and the mark."""
     return frame + packet + len(packet).to_bytes(4, "little") + _VP8_MARK
 
 
 def _put_into_h264(frame: bytes, packet: bytes) -> bytes:
-    """Return the frame with an SEI unit before its first slice (H.264, 7.4.1.2.3)."""
+    """Return an H.264 video frame with a packet of motion in an SEI unit before its first slice (H.264,
+    7.4.1.2.3). Raises RemoteProtocolError if the frame has no slice."""
     units = _units(frame)
     for index, unit in enumerate(units):
         if unit[0] & _UNIT_TYPE_BITS in _SLICES:
@@ -87,15 +95,16 @@ def _put_into_h264(frame: bytes, packet: bytes) -> bytes:
 
 
 def _sei_unit(packet: bytes) -> bytes:
-    """Return an SEI unit with one message, with emulation prevention (H.264, 7.3.1 and 7.3.2.3)."""
-    full, rest = divmod(len(packet), 255)
-    message = bytes([MOTION_SEI]) + b"\xff" * full + bytes([rest]) + packet + bytes([_STOP_BIT])
+    """Return the SEI unit of an H.264 video frame that holds this packet of motion, with emulation prevention
+    (H.264, 7.3.1 and 7.3.2.3)."""
+    full_bytes, last_byte = divmod(len(packet), _MAX_BYTE)
+    message = bytes([MOTION_SEI]) + b"\xff" * full_bytes + bytes([last_byte]) + packet + bytes([_STOP_BIT])
     return bytes([_SEI_UNIT]) + _prevent_emulation(message)
 
 
 def _prevent_emulation(content: bytes) -> bytes:
-    """Return bytes in which no start code can be found: a 3 stands after two zeros if a byte up to 3
-    follows."""
+    """Return the bytes of an H.264 unit so that no start code can be found in them: a 3 is put after two
+    zeros if a byte up to 3 follows."""
     escaped, zeros = bytearray(), 0
     for byte in content:
         if zeros == 2 and byte <= 3:
@@ -106,13 +115,14 @@ def _prevent_emulation(content: bytes) -> bytes:
     return bytes(escaped)
 
 
-def _allow_emulation(content: bytes) -> bytes:
-    """Return the bytes that `_prevent_emulation` was given."""
+def _undo_emulation_prevention(content: bytes) -> bytes:
+    """Return the bytes of an H.264 unit that `_prevent_emulation` was given."""
     return content.replace(b"\x00\x00\x03", b"\x00\x00")
 
 
 def _units(frame: bytes) -> list[bytes]:
-    """Return the NAL units of an Annex B stream, without start codes; empty units are left out."""
+    """Return the NAL units of an H.264 video frame in Annex B, without start codes; empty units are left
+    out."""
     starts = list(_ANY_START_CODE.finditer(frame))
     ends = [start.start() for start in starts] + [len(frame)]
     units = [frame[start.end() : end] for start, end in zip(starts, ends[1:], strict=True)]
@@ -120,32 +130,32 @@ def _units(frame: bytes) -> list[bytes]:
 
 
 def _sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield payload type and payload of each SEI message in a frame. Raises RemoteProtocolError for one that
-    is cut off or too large."""
+    """Yield payload type and payload of each SEI message in an H.264 video frame. Raises RemoteProtocolError
+    for a message that is cut off or too large."""
     for unit in _units(frame):
         if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT:
             continue
         if len(unit) > _MAX_ESCAPED_BYTES:
             raise RemoteProtocolError(f"an SEI unit of {len(unit)} bytes is larger than any packet")
-        content = _allow_emulation(unit[1:]).rstrip(b"\x00")
+        content = _undo_emulation_prevention(unit[1:]).rstrip(b"\x00")
         at = 0
         while at < len(content) - 1:
-            kind, at = _read_number(content, at)
+            payload_type, at = _read_number(content, at)
             length, at = _read_number(content, at)
             if at + length > len(content):
                 raise RemoteProtocolError(
                     f"an SEI message of {length} bytes is cut off after {len(content) - at}"
                 )
-            yield kind, content[at : at + length]
+            yield payload_type, content[at : at + length]
             at += length
 
 
 def _read_number(content: bytes, at: int) -> tuple[int, int]:
-    """Return the number at this place, and the place after it: each FF adds 255 (H.264, 7.3.2.3.1). Raises
-    RemoteProtocolError if it is cut off."""
+    """Return the number in an SEI message at index `at`, and the index after it: each FF adds 255 (H.264,
+    7.3.2.3.1). Raises RemoteProtocolError if the message is cut off."""
     number = 0
     while content[at : at + 1] == b"\xff":
-        number += 255
+        number += _MAX_BYTE
         at += 1
     if at >= len(content):
         raise RemoteProtocolError("the head of an SEI message is cut off")
