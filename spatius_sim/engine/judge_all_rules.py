@@ -125,7 +125,7 @@ class Judging:
         """Return the suspects as they may be shown: for each rule that this run judges and that was broken
         so far, what happened instead, in one line without secrets."""
         return {
-            rule_id: one_line(self.run.secrets.text(actual))
+            rule_id: one_line(self.run.secrets.redact_text(actual))
             for rule_id, actual in suspects.items()
             if rule_id in self.request.judged_rules
         }

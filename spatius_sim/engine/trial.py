@@ -212,10 +212,10 @@ class Trial(Generic[P]):
                 raise fatal_errors[0]
         except TesteeError as error:
             self._attached = False
-            reason = self.secrets.text(str(error))
+            reason = self.secrets.redact_text(str(error))
             return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(judgements), reason=reason)
         except UnreachableError as error:
-            return self._outcome_when_lost(rule_id, self.secrets.text(str(error)), len(judgements))
+            return self._outcome_when_lost(rule_id, self.secrets.redact_text(str(error)), len(judgements))
         if self._unconfirmed_plans.get(rule_id):
             return self._outcome_unconfirmed(rule_id, len(judgements))
         blocked_outcome = self._outcome_explained(rule_id, judgements.values())
@@ -284,7 +284,7 @@ class Trial(Generic[P]):
             try:
                 failed_outcome = self._confirm_by_repeating(rule_id, plan, 1)
             except (UnreachableError, TesteeError) as error:
-                why_not_repeated = f"it could not be repeated: {self.secrets.text(str(error))}"
+                why_not_repeated = f"it could not be repeated: {self.secrets.redact_text(str(error))}"
                 self._unconfirmed_plans.setdefault(rule_id, {})[plan] = why_not_repeated
                 break
             if failed_outcome is not None:
@@ -332,7 +332,7 @@ class Trial(Generic[P]):
             except UnreachableError as error:
                 self._attached = False
                 prefix = "the relay was lost: " if self._losses else ""
-                self._unreachable = self.secrets.text(f"{prefix}{error}")
+                self._unreachable = self.secrets.redact_text(f"{prefix}{error}")
         return self._attached
 
     def _outcome_of_lost_subject(self, rule_id: str) -> RuleOutcome:
@@ -414,7 +414,7 @@ class Trial(Generic[P]):
         reasons = find_unread_reasons(trace)
         self.not_understood += len(reasons)
         if reasons and not self.first_not_understood:
-            self.first_not_understood = self.secrets.text(reasons[0])
+            self.first_not_understood = self.secrets.redact_text(reasons[0])
 
     def _run_in_time(self, plan: P, *, patient: bool) -> Trace:
         """Run a plan on the subject and return the trace. Raises _OutOfTimeError at the deadline, or after
@@ -458,7 +458,7 @@ class Trial(Generic[P]):
             return
         self._losses += 1
         if self._losses >= _MAX_LOSSES:
-            self._unreachable = self.secrets.text(f"the relay was lost {self._losses} times: {reason}")
+            self._unreachable = self.secrets.redact_text(f"the relay was lost {self._losses} times: {reason}")
         if self.subject.kind != "relay":
             return
         if trace is None:
@@ -478,7 +478,7 @@ class Trial(Generic[P]):
             if judgement.broken:
                 failure = self._make_failure(_Sighting(plan, judgement, lost_trace), confirmed=True)
                 actual = reason if rule_id == _ALIVE else f"{failure.actual}; {reason}"
-                failure = replace(failure, actual=self.secrets.text(actual))
+                failure = replace(failure, actual=self.secrets.redact_text(actual))
                 outcome = RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, 1, failure=failure)
                 self._failed_rules.add(rule_id)
                 self._outcomes_of_losses.setdefault(rule_id, outcome)
@@ -572,7 +572,7 @@ class Trial(Generic[P]):
         broken = (self._unexplained_breaches(sighting.judgement) or sighting.judgement.broken)[0]
         failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
         failure = replace(failure, silence=sighting.plan in self._silent_plans)
-        if errors := self.secrets.text(getattr(self.subject, "last_errors", "")):
+        if errors := self.secrets.redact_text(getattr(self.subject, "last_errors", "")):
             stderr = "\n".join(f"     {line}" for line in errors.splitlines())
             failure = replace(failure, dialogue=f"{failure.dialogue}\nits stderr ends so:\n{stderr}")
         try:

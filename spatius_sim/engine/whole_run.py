@@ -95,7 +95,7 @@ def _judge_rules(
                 raise
             except Exception as error:
                 INTERRUPTION.check()
-                hide = judging.run.secrets.text
+                hide = judging.run.secrets.redact_text
                 traceback = some_lines(hide(format_exc()))  # What the subject said may fill it.
                 result = replace(errored_result(rule, hide(repr(error))), complaints=(traceback,))
             for outcome in result.outcomes:
@@ -109,7 +109,7 @@ def _judge_rules(
     except UsageError as error:
         outcomes.usage_error = str(error)
     except Exception as error:
-        outcomes.internal_error = judging.run.secrets.text(repr(error))
+        outcomes.internal_error = judging.run.secrets.redact_text(repr(error))
     if opened:
         judging.close(outcomes)
 
@@ -117,7 +117,7 @@ def _judge_rules(
 def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
     """Return the result of judging a rule with complaints that may be shown: cut to a length, and without
     secrets that the subject may have repeated."""
-    texts = (judging.run.secrets.text(text) for text in result.complaints)
+    texts = (judging.run.secrets.redact_text(text) for text in result.complaints)
     return replace(result, complaints=tuple(some_lines(text, LONGEST_COMPLAINT) for text in texts))
 
 

@@ -138,11 +138,11 @@ def typed_in(config: pytest.Config) -> str:
 def without_secrets(config: pytest.Config, text: str) -> str:
     """Return the text with the secrets of this run hidden."""
     if JUDGING in config.stash:
-        return config.stash[JUDGING].run.secrets.text(text)
+        return config.stash[JUDGING].run.secrets.redact_text(text)
     known = KnownSecrets()
     for secret in secrets_in(values_in(config), os.environ):
         known.hide(secret)
-    return known.text(text)
+    return known.redact_text(text)
 
 
 @contextmanager

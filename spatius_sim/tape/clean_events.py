@@ -28,7 +28,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import PacketSeen
-from spatius_sim.trace.speech_fingerprint import speech_mark, stand_in
+from spatius_sim.trace.speech_fingerprint import make_noise, speech_mark
 from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Speak, Unclear
 from spatius_sim.wires.wire import Wire
 
@@ -114,7 +114,7 @@ class Cleaner:
         speech, and without the bytes of unknown fields."""
         match value:
             case AudioInput(audio=audio) if len(audio) < SMALLEST_BLOB:
-                noise = stand_in(speech_mark(audio))
+                noise = make_noise(speech_mark(audio))
                 return Content(False, (encode(replace(value, audio=noise)),))
             case AudioInput(audio=audio):
                 plain_frame = raw if len(raw) - len(audio) <= _MAX_FRAMING else encode(value)

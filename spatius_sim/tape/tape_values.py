@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from spatius_sim.trace.events import FALLBACK_WAIT, Lane
-from spatius_sim.trace.speech_fingerprint import SpeechMark, stand_in
+from spatius_sim.trace.speech_fingerprint import SpeechMark, make_noise
 
 VERSION = 1
 
@@ -62,7 +62,7 @@ class TapedPiece(NamedTuple):
     def as_bytes(self) -> bytes:
         """Return the bytes that this piece has in the taped frame, in base64 if the frame has it so. Speech
         that was removed from the tape becomes noise of the same length and loudness."""
-        content = stand_in(self.content) if isinstance(self.content, SpeechMark) else self.content
+        content = make_noise(self.content) if isinstance(self.content, SpeechMark) else self.content
         return b64encode(content) if self.base64 else content
 
 

@@ -58,7 +58,7 @@ WAITS = {
 
 
 def describe_fault(fault: Injected) -> str:
-    """Return a fault in words, with the numbers in its `detail`."""
+    """Return an injected fault in words, with the numbers in its `detail`."""
     words = FAULTS.get(fault.kind, fault.kind)
     return f"{words}: {fault.detail}" if fault.detail else words
 
@@ -77,7 +77,7 @@ def describe_wait(wait: WaitEnded) -> str:
 
 
 def describe_event(event: Event) -> str:
-    """Return in words what happened in an event, without its time and place."""
+    """Return in words what happened in an event of a trace, without its time and place."""
     match event.what:
         case Sent(raw, value):
             return f"<- {_describe_frame(raw, value)}"
@@ -91,15 +91,17 @@ def describe_event(event: Event) -> str:
             return f"the kit does on purpose: {describe_provocation(intent)}"
         case WaitEnded() as wait:
             return describe_wait(wait)
-        case other:
+        case other_event:
             named_values = ", ".join(
-                f"{f.name}={_abbreviate(repr(getattr(other, f.name)))}" for f in fields(other)
+                f"{field.name}={_abbreviate(repr(getattr(other_event, field.name)))}"
+                for field in fields(other_event)
             )
-            return f"{type(other).__name__}({named_values})"
+            return f"{type(other_event).__name__}({named_values})"
 
 
 def _describe_frame(raw: str | bytes, value: object) -> str:
-    """Return in words what a frame says; `value` is the frame as it was decoded."""
+    """Return in words what a frame says, for the text of its event; `value` is the frame as it was
+    decoded."""
     match value:
         case AudioInput(req_id, audio, end):
             return f"audio of {req_id}: {len(audio)} bytes{', end' * end}"
@@ -113,20 +115,21 @@ def _describe_frame(raw: str | bytes, value: object) -> str:
             return f"motion{_of_turn(turn_id)} [{contents}]{', last' * last}"
         case Speak(pcm):
             return f"speaks: {len(pcm)} bytes"
-        case other:
-            return f"{_abbreviate(repr(other))} ({len(raw)} bytes)"
+        case other_value:
+            return f"{_abbreviate(repr(other_value))} ({len(raw)} bytes)"
 
 
 def _of_turn(turn_id: str) -> str:
-    """Return the words that name a turn; "" if the turn has no id."""
+    """Return the words that name a turn in the text of an event; "" if the turn has no id."""
     return f" of {turn_id}" if turn_id else ""
 
 
 def _abbreviate(text: str) -> str:
-    """Return the text, cut after _LONGEST_TEXT characters."""
+    """Return a text, cut off after _LONGEST_TEXT characters if it is longer."""
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " ..."
 
 
 def _describe_length(pcm: bytes, rate: int) -> str:
-    """Return in words how long this speech is: in seconds, or in bytes if the rate is not known."""
+    """Return in words how long a piece of speech is, for the text of its event: in seconds, or in bytes if
+    the rate is not known."""
     return f"{len(pcm) / BYTES_PER_SAMPLE / rate:.2f} s of speech" if rate else f"{len(pcm)} bytes of speech"

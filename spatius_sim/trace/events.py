@@ -313,5 +313,5 @@ class Trace:
     events: tuple[Event, ...]
 
     def on_lane(self, lane: Lane) -> Iterator[Event]:
-        """Return an iterator over the events of one lane, in order."""
+        """Return an iterator over the trace's events of one lane, in order."""
         return (event for event in self.events if event.lane is lane)

@@ -37,7 +37,8 @@ _ESCAPE = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Span:
-    """The bytes from `start` to `end` in which a secret stands; `encoding` is the encoding's name."""
+    """The bytes of a frame from `start` to `end` in which a known secret stands; `encoding` is the encoding's
+    name."""
 
     start: int
     end: int
@@ -67,8 +68,8 @@ class KnownSecrets:
     """The secrets of each holder."""
 
     def reference_for(self, kind: str, secret: str, holder: str = "") -> str:
-        """Return the reference of a secret, "" if `secret` is empty. Learns the secret if it is new, and
-        remembers it at least until `let_go(holder)`."""
+        """Return the reference of a secret, "" if `secret` is empty. A new secret becomes known: it is
+        remembered at least until `let_go(holder)`."""
         reference = self._references.get(secret, "")
         if secret and not reference:
             number = self._kinds[kind] = self._kinds.get(kind, 0) + 1
@@ -77,27 +78,29 @@ class KnownSecrets:
         return reference
 
     def hide(self, secret: str, holder: str = "") -> None:
-        """Learn a secret without a reference: from now on it is searched for and replaced. A secret that is
-        too short to be searched for is ignored."""
+        """Learn a secret without a reference: from now on the known secrets include it, so that it is
+        replaced by stars. A secret that is too short to be searched for is ignored."""
         if len(secret) >= SHORTEST:
             self._learn_secret(secret, self._references.get(secret, ""), holder)
 
     def let_go(self, holder: str) -> None:
-        """Say that this holder needs its secrets no more: they may be forgotten, the oldest first."""
+        """Allow the secrets that this holder needed to be forgotten, the oldest first."""
         self._held.pop(holder, None)
         self._forget_oldest()
 
     def known_reference(self, secret: str) -> str:
-        """Return the reference of a secret, "" if it has none. Learns nothing."""
+        """Return the reference of a known secret, "" if it has none. An unknown secret is not learnt."""
         return self._references.get(secret, "")
 
     def lengths(self) -> dict[str, int]:
-        """Return how many characters each secret with a reference has, by its reference."""
+        """Return how many characters each known secret has, by its reference. Secrets without a reference are
+        left out."""
         return {reference: len(secret) for secret, reference in self._references.items() if reference}
 
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
-        """Return the bytes with stars in place of the secrets, as long as before, and a list of the secrets
-        that were found: (reference, name of the encoding). Secrets without a reference are not listed."""
+        """Return the bytes with stars in place of the known secrets, and a list of the secrets that were
+        found: (reference, name of the encoding). The length stays the same; secrets without a reference are
+        not listed."""
         spans = sorted(self._spans_of_secrets(raw, _MAX_ESCAPE_LAYERS))
         if not spans:
             return raw, []
@@ -107,15 +110,15 @@ class KnownSecrets:
         sightings = dict.fromkeys((self._references[span.secret], span.encoding) for span in spans)
         return bytes(clean), [(reference, encoding) for reference, encoding in sightings if reference]
 
-    def text(self, text: str) -> str:
-        """Return the text with stars in place of the secrets."""
+    def redact_text(self, text: str) -> str:
+        """Return a text with stars in place of the known secrets."""
         raw = text.encode(errors="surrogatepass")
         clean, _ = self.redact(raw)
         return text if clean is raw else clean.decode(errors="surrogatepass")
 
     def _learn_secret(self, secret: str, reference: str, holder: str) -> None:
-        """Remember a secret and its reference, at least until `let_go(holder)`; index it for the search.
-        Other secrets may be forgotten instead."""
+        """Remember a secret and its reference, at least until `let_go(holder)`, and index the secret for the
+        search. Other secrets may be forgotten instead."""
         if not secret:
             return
         if secret not in self._references and len(secret) >= SHORTEST:
@@ -128,12 +131,13 @@ class KnownSecrets:
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        """Forget the oldest of the secrets that have no holder, until at most `most` of them are left."""
+        """Forget the oldest of the known secrets that have no holder, until at most `most` of these are
+        left."""
         if self.most is None or len(self._references) <= self.most:
             return
         held = set().union(*self._held.values())
-        spare = len(self._references) - len(held) - self.most
-        for secret in [secret for secret in self._references if secret not in held][: max(0, spare)]:
+        surplus = len(self._references) - len(held) - self.most
+        for secret in [secret for secret in self._references if secret not in held][: max(0, surplus)]:
             del self._references[secret]
             for encoded, _ in _encodings_to_search(secret):
                 names_of_encodings = self._by_start.get(encoded[:_INDEX_BYTES], {})
@@ -142,13 +146,14 @@ class KnownSecrets:
                     self._by_start.pop(encoded[:_INDEX_BYTES], None)
 
     def _spans_of_secrets(self, raw: bytes, depth: int) -> Iterator[_Span]:
-        """Yield the places in `raw` at which known secrets stand, also under up to `depth` layers of
-        escapes."""
+        """Yield the places in the bytes `raw` at which known secrets stand, also under up to `depth` layers
+        of escapes."""
         for start, names_of_encodings in self._by_start.items():
             if start in raw:
                 for (secret, encoded), encoding in names_of_encodings.items():
                     yield from (
-                        _Span(at, at + len(encoded), secret, encoding) for at in _find_all(encoded, raw)
+                        _Span(index, index + len(encoded), secret, encoding)
+                        for index in _find_all(encoded, raw)
                     )
         if depth and (b"%" in raw or b"\\" in raw):
             unescaped = _UnescapedText(raw)
@@ -158,10 +163,11 @@ class KnownSecrets:
 
 
 class _UnescapedText:
-    """A frame with one layer of escapes decoded (`text`), so that secrets can be searched for in it. Finds
-    for each place in `text` the place in the frame."""
+    """A frame with one layer of escapes decoded (`text`), so that known secrets can be found in it. It also
+    tells the place in the frame for each place in `text`."""
 
     def __init__(self, raw: bytes) -> None:
+        """Decode one layer of the escapes in the frame `raw`, and note the place of each escape."""
         self._raw = raw
         self._starts: list[tuple[int, int]] = [(0, 0)]
         """Pairs (index in `text`, index in the frame): of each escape, and of the bytes after each escape."""
@@ -177,8 +183,8 @@ class _UnescapedText:
         self.has_escapes = end > 0
 
     def place_in_raw(self, span: _Span) -> _Span:
-        """Return the bytes of the frame that became this span of `text`. The encoding "plain" becomes
-        "URL-encoded" or "escaped" if there are escapes in these bytes."""
+        """Return the place in the frame of a secret that was found in `text`. The encoding "plain" becomes
+        "URL-encoded" or "escaped" if there are escapes in this place."""
         start, end = self._index_in_raw(span.start), self._index_in_raw(span.end)
         escapes = _ESCAPE.findall(self._raw, start, end)
         encoding = span.encoding
@@ -187,7 +193,7 @@ class _UnescapedText:
         return _Span(start, end, span.secret, encoding)
 
     def _index_in_raw(self, index: int) -> int:
-        """Return the index in the frame for an index in `text`."""
+        """Return the index in the frame for an index in `text`, its unescaped form."""
         text_start, raw_start = self._starts[bisect_right(self._starts, (index, len(self._raw))) - 1]
         return raw_start + index - text_start
 
@@ -202,20 +208,20 @@ def _unescape(escape: bytes) -> bytes:
 
 
 def _find_all(encoded: bytes, raw: bytes) -> Iterator[int]:
-    """Yield each index in the frame `raw` at which the encoded secret begins."""
-    at = raw.find(encoded)
-    while at >= 0:
-        yield at
-        at = raw.find(encoded, at + 1)
+    """Yield each index in a frame at which an encoded secret begins."""
+    index = raw.find(encoded)
+    while index >= 0:
+        yield index
+        index = raw.find(encoded, index + 1)
 
 
 def _encodings_to_search(secret: str) -> list[tuple[bytes, str]]:
-    """Return the byte strings by which a secret is found in frames: the secret in each encoding that is
+    """Return the byte strings by which a known secret is found in frames: the secret in each encoding that is
     searched for, with the encoding's name."""
     raw = secret.encode(errors="surrogatepass")
     encodings = {raw: "plain"}
-    for case, in_case in (("upper case", secret.upper()), ("lower case", secret.lower())):
-        encodings.setdefault(in_case.encode(errors="surrogatepass"), case)
+    for case_name, in_case in (("upper case", secret.upper()), ("lower case", secret.lower())):
+        encodings.setdefault(in_case.encode(errors="surrogatepass"), case_name)
     encodings.setdefault(raw.replace(b" ", b"+"), "URL-encoded")
     encodings.setdefault(raw.hex().encode(), "hex")
     encodings.setdefault(raw.hex().upper().encode(), "hex")
@@ -225,7 +231,7 @@ def _encodings_to_search(secret: str) -> list[tuple[bytes, str]]:
         base64 = b64encode(b"\0" * bytes_before + raw)
         # The characters at both ends depend on what stands beside the secret.
         start = -(-bytes_before * 8 // 6)
-        certain = base64[start : (bytes_before + len(raw)) * 8 // 6]
-        encodings.setdefault(certain, "base64")
-        encodings.setdefault(certain.translate(bytes.maketrans(b"+/", b"-_")), "base64")
+        fixed_part = base64[start : (bytes_before + len(raw)) * 8 // 6]
+        encodings.setdefault(fixed_part, "base64")
+        encodings.setdefault(fixed_part.translate(bytes.maketrans(b"+/", b"-_")), "base64")
     return list(encodings.items())

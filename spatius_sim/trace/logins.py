@@ -36,31 +36,31 @@ StandIn = Callable[[str], str]
 
 
 def hide_value(name: str) -> str:
-    """Return HIDDEN whatever the name: the stand-in that tells nothing about the secret."""
+    """Return HIDDEN for a login of any name: the stand-in that tells nothing about the secret."""
     return HIDDEN
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether the value of a setting with this name is a secret."""
+    """Return whether the name of a setting or header shows that its value is a secret, such as a login."""
     return _SECRET_NAME.search(name) is not None
 
 
 def is_plain(name: str, value: str) -> bool:
-    """Whether the value of a setting can be shown although nobody knows its meaning: the setting's name is
-    not that of a secret, and the value is one short word that does not look random."""
+    """Return whether the value of a setting can be shown although its meaning is unknown: its name is not
+    that of a secret such as a login, and the value is one short word that does not look random."""
     return not names_a_secret(name) and _PLAIN_WORD.fullmatch(value) is not None and not _looks_random(value)
 
 
 def secrets_in_header(name: str, value: str) -> Iterator[str]:
     """Yield the secrets in an HTTP header: secret cookies, a login without its scheme, the password of a
     Basic login, or the whole value if the header's name shows that it is secret."""
-    lowered = name.lower()
-    if lowered == "cookie":
+    lower_name = name.lower()
+    if lower_name == "cookie":
         for pair in value.split(";"):
             cookie, _, content = pair.strip().partition("=")
             if _SECRET_NAME.search(cookie) or _SESSION_NAME.search(cookie) or _looks_random(content):
                 yield content
-    elif lowered.endswith("authorization"):
+    elif lower_name.endswith("authorization"):
         scheme, _, login = value.strip().partition(" ")
         yield login.strip() or scheme
         if scheme.lower() == "basic":
@@ -70,8 +70,8 @@ def secrets_in_header(name: str, value: str) -> Iterator[str]:
 
 
 def secrets_in_setting(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in a setting, such as an environment variable: those in its URL, or the whole value
-    if the name or the value shows that it is secret."""
+    """Yield the secrets in a setting, such as an environment variable: the logins in its URL, or the whole
+    value if the name or the value shows that it is secret."""
     if "://" in value:
         yield from secrets_in_url(value)
     elif _SECRET_NAME.search(name) or _looks_random(value):
@@ -79,7 +79,8 @@ def secrets_in_setting(name: str, value: str) -> Iterator[str]:
 
 
 def secrets_in_url(url: str) -> Iterator[str]:
-    """Yield the secrets in a URL: its password (its user if it has no password), and those in its query."""
+    """Yield the secrets in a URL: its login (the password, or the user if there is no password), and those in
+    its query. Yields nothing if the URL is malformed."""
     try:
         parts = urlsplit(url)
         user, password = parts.username or "", parts.password or ""
@@ -92,8 +93,9 @@ def secrets_in_url(url: str) -> Iterator[str]:
 
 
 def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
-    """Return a URL, or a text with URLs, as it may be shown. `stand_in("login")` replaces user and password,
-    `stand_in(name)` each value in the query, and `stand_in("query")` a query without names."""
+    """Return a URL, or a text with URLs, without its logins, so that it may be shown. `stand_in("login")`
+    replaces user and password, `stand_in(name)` each value in the query, and `stand_in("query")` a query
+    without names."""
     url = _USER.sub(lambda match: stand_in("login"), url)
     url = _QUERY_VALUE.sub(lambda match: f"{match[1]}{match[2]}={stand_in(match[2])}", url)
     return _BARE_QUERY.sub(lambda match: f"?{stand_in('query')}", url)
@@ -112,13 +114,14 @@ def _parts_of_basic_login(login: str) -> Iterator[str]:
 
 
 def _looks_random(value: str) -> bool:
-    """Whether a value looks like a random key: long, without spaces, letters and digits mixed."""
+    """Return whether a value looks like a random key: long, without spaces, letters and digits mixed."""
     if _RANDOM_CHARACTERS.fullmatch(value) is None:
         return False
     return _count_letter_digit_changes(value) >= _FEWEST_CHANGES
 
 
 def _count_letter_digit_changes(value: str) -> int:
-    """Return how often a digit follows a letter, or a letter a digit; other characters do not count."""
+    """Return how often a digit follows a letter in a value, or a letter a digit; other characters do not
+    count. Random keys have many such changes."""
     digits = [character.isdigit() for character in value if character.isalnum()]
     return sum(first != second for first, second in pairwise(digits))

@@ -11,8 +11,8 @@ from spatius_sim.wires.wire import Wire
 
 
 def read_upstream(raw: str | bytes, read: Callable[[bytes], Message] = decode) -> Message | Undecodable:
-    """Return the message in a frame between a Server SDK and Motion Server, as the function `read` decodes
-    it; Undecodable with the reason if `read` cannot."""
+    """Read the message in a frame between a Server SDK and Motion Server, and return it; the function `read`
+    decodes it. Return Undecodable, with the reason, if the frame is text or `read` cannot decode it."""
     if isinstance(raw, str):
         return Undecodable("a text frame; Motion Server's messages are binary")
     try:
@@ -22,15 +22,15 @@ def read_upstream(raw: str | bytes, read: Callable[[bytes], Message] = decode) -
 
 
 def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None, part: int = 0) -> Value:
-    """Return what a frame means, by its lane and by whether the kit sent it. If the frame carries several
-    events, return number `part`. Raises IndexError if there is no such event."""
+    """Read a frame, by its lane and by whether the kit sent it, and return the value that a trace holds. If
+    the frame carries several values, return number `part`. Raises IndexError if there is no such value."""
     return read_parts(lane, raw, sent=sent, wire=wire)[part]
 
 
 def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -> tuple[Value, ...]:
-    """Return all values that a frame carries, at least one. `lane` and `sent` (whether our kit sent the
-    frame) say what the values are: messages of Motion Server, relay events, or actions of a relay's client. A
-    frame that cannot be read gives one Undecodable."""
+    """Read a frame, and return all values that it carries, at least one. `lane` and `sent` (whether our kit
+    sent the frame) say what the values are: messages of Motion Server, relay events, or actions of a relay's
+    client. A frame that cannot be read gives one Undecodable."""
     if lane in (Lane.UPSTREAM, Lane.EGRESS):
         return (read_upstream(raw),)
     if lane is Lane.CLIENT:
@@ -41,8 +41,8 @@ def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -
 
 
 def _read_testee(raw: str | bytes, *, sent: bool) -> Value:
-    """Return the request that the kit sent to a testee, or the answer that it received; Undecodable with the
-    reason if there is none."""
+    """Read a frame of the testee protocol, and return the request that the kit sent to a testee, or the
+    answer that the kit received; Undecodable, with the reason, if the frame holds neither."""
     try:
         return read_request(raw) if sent else read_answer(raw)
     except RemoteProtocolError as error:

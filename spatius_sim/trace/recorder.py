@@ -39,7 +39,7 @@ _UPSTREAM = Lane.UPSTREAM
 
 
 def _nobody_waits() -> None:
-    """Do nothing: the default for `on_change`, if nobody waits for a change."""
+    """Do nothing: nobody waits for a change of this recorder (the default for `on_change`)."""
 
 
 class Sink(Protocol):
@@ -47,16 +47,16 @@ class Sink(Protocol):
 
     @property
     def secrets(self) -> KnownSecrets:
-        """Return the secrets that must not stand in any event."""
+        """Return the secrets that must not stand in any event that is recorded."""
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Receive an event that happens now."""
+        """Record an event that happens now."""
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Receive a frame that the kit sent."""
+        """Record a frame that the kit sent. `answers` is the req_id of the request that the frame answers."""
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Receive a frame that the kit received."""
+        """Record a frame that the kit received."""
 
     def secret_reference(self, kind: str, secret: str) -> str:
         """Return the reference by which a trace may name this secret; learn the secret if it is new."""
@@ -67,16 +67,17 @@ class NullSink:
     server's log must not show them."""
 
     def __init__(self) -> None:
+        """Begin without secrets; nothing is recorded."""
         self.secrets = KnownSecrets(MAX_SECRETS)
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Drop the event."""
+        """Drop an event instead of recording it."""
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Drop the frame."""
+        """Drop a sent frame instead of recording it."""
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Drop the frame."""
+        """Drop a received frame instead of recording it."""
 
     def secret_reference(self, kind: str, secret: str) -> str:
         """Return the reference of a secret; learn the secret if it is new."""
@@ -110,41 +111,41 @@ class Recorder:
     _bytes: int = 0
     _count: int = 0
     _events: list[Event] | None = None
-    _unread: list[Any] = field(default_factory=list)
+    _undecoded: list[Any] = field(default_factory=list)
     """Events that are not in `_events` yet, as five items each, one after the other: time, connection, the
     bytes of an upstream frame (or a finished Event), whether the kit sent it, and the req_id that it answers.
     A tuple for each event would slow the garbage collector down."""
     _header: TraceHeader | None = None
     _handshakes: dict[str, list[Event]] = field(default_factory=dict)
-    _shaken: set[str] = field(default_factory=set)
+    _handshake_over: set[str] = field(default_factory=set)
     """Upstream connections whose handshake is over."""
     _tokens: dict[str, Event] = field(default_factory=dict)
-    _introduced: set[str] = field(default_factory=set)
+    _named_secrets: set[str] = field(default_factory=set)
     """The references of the secrets that the open trace has an event SecretKnown for."""
 
     def start(self, header: TraceHeader) -> None:
-        """Open a new trace; an open trace is dropped. The new trace begins with the known API keys, and with
-        the tokens and handshakes of upstream connections that are still open. Any other known secret is
-        written down when it is used or seen."""
+        """Start to record a new trace; an open trace is dropped. The new trace begins with the known API
+        keys, and with the tokens and handshakes of upstream connections that are still open. Any other known
+        secret is recorded when it is used or seen."""
         self._header = header
         self._events = []
-        self._unread = []
+        self._undecoded = []
         self._bytes, self._count, self.flooded = 0, 0, False
-        self._introduced.clear()
+        self._named_secrets.clear()
         for reference in self.secrets.lengths():
             if reference.startswith(_KEY_KIND):
-                self._introduce(reference)
+                self._record_known_secret(reference)
         for handshake in list(self._handshakes.values()):
             opened = handshake[0].what
             token = self._tokens.get(opened.token) if isinstance(opened, Opened) else None
             if isinstance(opened, Opened) and opened.token:
-                self._introduce(opened.token)
+                self._record_known_secret(opened.token)
             for event in ([token] if token else []) + handshake:
                 self.events.append(replace(event, seq=self._count))
                 self._count += 1
 
     def finish(self) -> Trace:
-        """Close the open trace and return it; raises RuntimeError if no trace is open."""
+        """Close the trace that is recorded, and return it. Raises RuntimeError if no trace is open."""
         if self._events is None or self._header is None:
             raise RuntimeError("no trace was started")
         trace = Trace(self._header, tuple(self.events))
@@ -154,13 +155,13 @@ class Recorder:
 
     @property
     def events(self) -> list[Event]:
-        """The events of the open trace so far; an empty list if no trace is open. Frames of Motion Server are
-        kept as bytes at first: this decodes those that are not decoded yet."""
+        """The events that are recorded in the open trace so far; an empty list if no trace is open. Frames of
+        Motion Server are kept as bytes at first: this decodes those that are not decoded yet."""
         events = self._events
         if events is None:
             return []
-        # `_unread` is flat: five items for each event.
-        items = iter(self._unread)
+        # `_undecoded` is flat: five items for each event.
+        items = iter(self._undecoded)
         for at_ns, connection, raw_or_event, sent, answers in zip(
             items, items, items, items, items, strict=True
         ):
@@ -169,32 +170,32 @@ class Recorder:
             else:
                 what = self._as_sent_or_received(_UPSTREAM, raw_or_event, sent=sent, answers=answers)
                 events.append(Event(len(events), at_ns, _UPSTREAM, connection, what))
-        self._unread.clear()
+        self._undecoded.clear()
         return events
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Write down an event that happened now: into the open trace, if it is not flooded, and for
+        """Record an event that happens now in the open trace, unless the trace is flooded, and give it to
         `on_event`. Calls `on_change`."""
-        size = len(what.raw) if isinstance(what, Sent | Received) else 0
-        if not size:
+        frame_bytes = len(what.raw) if isinstance(what, Sent | Received) else 0
+        if not frame_bytes:
             what = texts_without_secrets(what, self.secrets)
         event = Event(self._count, self.clock_ns(), lane, connection, what)
-        if self._events is not None and not self._count_and_check_limits(size):
-            self._unread += (event.at_ns, connection, event, False, "")
+        if self._events is not None and not self._count_and_check_limits(frame_bytes):
+            self._undecoded += (event.at_ns, connection, event, False, "")
         self._remember_handshake(event)
         if self.on_event is not None:
             self.on_event(event)
         self.on_change()
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Write down a frame that the kit sent, without its secrets. `answers` is the req_id of the request
-        that it answers."""
+        """Record a frame that the kit sent, without its secrets. `answers` is the req_id of the request that
+        the frame answers."""
         if not self._keep_bytes_if_possible(lane, connection, raw, sent=True, answers=answers):
             self.emit(lane, connection, self._as_sent_or_received(lane, raw, sent=True, answers=answers))
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Write down a frame that the kit received, without its secrets. A known secret that came to the
-        client is written down as an event, too."""
+        """Record a frame that the kit received, without its secrets. If a known secret came to the client in
+        it, record that as an event, too."""
         if self._keep_bytes_if_possible(lane, connection, raw):
             return
         if lane is not Lane.DOWNSTREAM or self.wire is None:
@@ -203,7 +204,7 @@ class Recorder:
             self.record_message(connection, raw, self.wire)
 
     def record_message(self, connection: str, raw: str | bytes, wire: Wire) -> tuple[RelayEvent, ...]:
-        """Write down a frame that came down from a relay, and return the relay events in it."""
+        """Record a frame that a relay sent to its client, and return the relay events in it."""
         raw = self.search_secrets(Lane.DOWNSTREAM, connection, raw, "in a message")
         relay_events = wire.read_relay(raw)
         for part, relay_event in enumerate(relay_events):
@@ -211,49 +212,51 @@ class Recorder:
         return relay_events
 
     def search_secrets(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
-        """Return `raw` with stars in place of the known secrets, and emit SecretSeen for each secret with a
-        reference. `place` says in words where `raw` stands. Other lanes than DOWNSTREAM are not searched."""
+        """Search a frame or text for known secrets, and return it with stars in their place; record
+        SecretSeen for each secret with a reference. `place` says in words where `raw` stands. Other lanes
+        than DOWNSTREAM are not searched."""
         if lane is not Lane.DOWNSTREAM:
             return raw
         clean, sightings = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
         for reference, encoding in sightings:
-            self._introduce(reference)
+            self._record_known_secret(reference)
             self.emit(lane, connection, SecretSeen(reference, f"{place}, {encoding}"))
         return clean.decode(errors="replace") if isinstance(raw, str) else clean
 
     def secret_reference(self, kind: str, secret: str) -> str:
-        """Return the reference of a secret. A new secret is learnt. An event SecretKnown is written down if
-        the open trace has none for this secret."""
+        """Return the reference of a secret; a new secret is learnt. If the open trace names this secret for
+        the first time, record SecretKnown."""
         reference = self.secrets.known_reference(secret) or self.secrets.reference_for(kind, secret)
         if reference:
-            self._introduce(reference)
+            self._record_known_secret(reference)
         return reference
 
-    def _introduce(self, reference: str) -> None:
-        """Emit SecretKnown for a secret, once in each trace. (A run knows hundreds of tokens: each trace
+    def _record_known_secret(self, reference: str) -> None:
+        """Record SecretKnown for a secret, once in each trace. (A run knows hundreds of tokens: each trace
         names only those that occur in it.)"""
-        if reference not in self._introduced:
-            self._introduced.add(reference)
+        if reference not in self._named_secrets:
+            self._named_secrets.add(reference)
             self.emit(Lane.KIT, "", SecretKnown(reference, self.secrets.lengths()[reference]))
 
     def _keep_bytes_if_possible(
         self, lane: Lane, connection: str, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> bool:
-        """Keep an upstream frame as bytes, to be decoded when `events` is read; return whether this was done.
-        This is not done during a handshake, for a configuration, or if `on_event` needs the event."""
-        if lane is not _UPSTREAM or connection not in self._shaken:
+        """Record an upstream frame as bytes, to be decoded when `events` is read; return whether this was
+        done. It is not done during a handshake, for a configuration, or if `on_event` needs the event."""
+        if lane is not _UPSTREAM or connection not in self._handshake_over:
             return False
         # A configuration is read at once: it may tell secrets.
         if self.on_event is not None or isinstance(raw, str) or raw[:2] == CONFIGURATION:
             return False
         at_ns = self.last_sign_ns[connection] = self.clock_ns()
         if self._events is not None and not self._count_and_check_limits(len(raw)):
-            self._unread += (at_ns, connection, raw, sent, answers)
+            self._undecoded += (at_ns, connection, raw, sent, answers)
         self.on_change()
         return True
 
     def _count_and_check_limits(self, frame_bytes: int) -> bool:
-        """Count one more event, with a frame of this size; return whether the trace is flooded now."""
+        """Count one more recorded event, with a frame of this size; return whether the trace is flooded
+        now."""
         self._bytes += frame_bytes
         if self._bytes > self.most_bytes or self._count >= self.most_events:
             self.flooded = True
@@ -263,32 +266,33 @@ class Recorder:
     def _as_sent_or_received(
         self, lane: Lane, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> Sent | Received:
-        """Return the event for a frame, Sent or Received, without the frame's secrets."""
+        """Return the event by which a frame is recorded, Sent or Received, without the frame's secrets."""
         raw, value = self._without_secrets(lane, raw, sent=sent)
         return Sent(raw, value, answers) if sent else Received(raw, value)
 
     def _without_secrets(self, lane: Lane, raw: str | bytes, *, sent: bool) -> tuple[str | bytes, Value]:
-        """Return the frame with stars in place of secrets, and its decoded value. Secrets in the
-        configuration of an egress are learnt."""
-        value = self._read(lane, raw, sent=sent)
+        """Return a frame with stars in place of secrets, and its decoded value, as they are recorded. Secrets
+        in the configuration of an egress are learnt."""
+        value = self._decode(lane, raw, sent=sent)
         if sent and isinstance(value, Speak) and self.wire is not None and not self.wire.declaration:
             # The kit's own speech holds no secrets, unless a declared wire adds a login to each message.
             return raw, value
         if isinstance(raw, str):
-            clean: str | bytes = self.secrets.text(raw)
+            clean: str | bytes = self.secrets.redact_text(raw)
         elif lane is Lane.UPSTREAM:
             clean = without_secrets(raw, value, self.secrets)
         else:
             clean = self.secrets.redact(raw)[0]
-        return clean, value if clean == raw else self._read(lane, clean, sent=sent)
+        return clean, value if clean == raw else self._decode(lane, clean, sent=sent)
 
-    def _read(self, lane: Lane, raw: str | bytes, *, sent: bool) -> Value:
-        """Return the value that a frame on this lane carries, as `read_frame` decodes it."""
+    def _decode(self, lane: Lane, raw: str | bytes, *, sent: bool) -> Value:
+        """Return the value of a frame on this lane that the recorder puts into the event, as `read_frame`
+        decodes it."""
         return read_frame(lane, raw, sent=sent, wire=self.wire)
 
     def _remember_handshake(self, event: Event) -> None:
-        """Remember an event that a later trace must begin with: an issued token, or a part of the handshake
-        of an open session. Updates the time of the connection's last sign of life."""
+        """Remember a recorded event that a later trace must begin with: an issued token, or a part of the
+        handshake of an open session. Updates the time of the connection's last sign of life."""
         self.last_sign_ns[event.connection] = event.at_ns
         if event.lane is Lane.CONSOLE:
             if isinstance(event.what, TokenRequested) and event.what.token:
@@ -298,9 +302,9 @@ class Recorder:
             return
         if isinstance(event.what, Closed | Refused):
             self._handshakes.pop(event.connection, None)
-            self._shaken.discard(event.connection)
-        elif event.connection not in self._shaken:
+            self._handshake_over.discard(event.connection)
+        elif event.connection not in self._handshake_over:
             handshake = self._handshakes.setdefault(event.connection, [])
             handshake.append(event)
             if len(handshake) == _HANDSHAKE_EVENTS:
-                self._shaken.add(event.connection)
+                self._handshake_over.add(event.connection)

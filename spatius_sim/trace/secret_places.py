@@ -13,12 +13,13 @@ from spatius_sim.trace.logins import is_plain, names_a_secret, secrets_in_settin
 _USUAL_FRAMING = 36
 """Bytes around the audio of a message with an id of the usual form and nothing else."""
 
-W = TypeVar("W")
+AnyEvent = TypeVar("AnyEvent")
 
 
 def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: str = "") -> bytes:
-    """Return a frame with stars in place of secrets; `message` is the frame as it was decoded. New secrets in
-    a configuration are added to `secrets`, for `holder`. Motion and plain audio are returned as they are."""
+    """Return a frame with stars in place of the secrets in it; `message` is the frame as it was decoded. New
+    secrets in a configuration are added to `secrets`, for `holder`. Motion and plain audio are returned as
+    they are."""
     match message:
         case MotionResponse():
             return raw
@@ -32,17 +33,21 @@ def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: 
     return secrets.redact(raw)[0]
 
 
-def texts_without_secrets(event: W, secrets: KnownSecrets) -> W:
-    """Return an event (or another dataclass) with stars in place of the known secrets in its text fields."""
+def texts_without_secrets(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
+    """Return an event (or another dataclass) with stars in place of the known secrets in its text fields; the
+    event itself if it holds none."""
     texts = {field.name: getattr(event, field.name) for field in fields(event)}  # type: ignore[arg-type]
-    clean = {name: secrets.text(text) for name, text in texts.items() if type(text) is str and text}
-    changed = {name: text for name, text in clean.items() if text != texts[name]}
-    return replace(event, **changed) if changed else event  # type: ignore[type-var]
+    clean_texts = {
+        name: secrets.redact_text(text) for name, text in texts.items() if type(text) is str and text
+    }
+    changed_texts = {name: text for name, text in clean_texts.items() if text != texts[name]}
+    return replace(event, **changed_texts) if changed_texts else event  # type: ignore[type-var]
 
 
 def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
-    """Yield all secrets in a session configuration: credentials of its egress, attributes that look secret,
-    and every parameter that is not plain, because no document says what parameters hold."""
+    """Yield all secrets in a session's configuration from the places that hold them: credentials of its
+    egress, attributes that look secret, and every parameter that is not plain, because no document says what
+    parameters hold."""
     livekit, agora = message.livekit_egress, message.agora_egress
     yield from (value for name, value in message.extra_params if not is_plain(name, value))
     if livekit is not None:
@@ -55,7 +60,8 @@ def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
 
 
 def _hide_egress_secrets(message: ConfigureSession) -> ConfigureSession:
-    """Return the configuration with stars in place of every secret, and without logins in URLs."""
+    """Return a session's configuration with stars in all places that hold secrets, and without logins in
+    URLs."""
     livekit, agora = message.livekit_egress, message.agora_egress
     if livekit is not None:
         livekit = replace(
@@ -76,15 +82,16 @@ def _hide_egress_secrets(message: ConfigureSession) -> ConfigureSession:
 
 
 def _hide_secret_settings(settings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return settings, each a name and a value, with stars in place of a value if its name shows that it is a
-    secret. The length of the value does not matter."""
+    """Return settings, each a name and a value, with stars in place of each value whose name shows that it is
+    a secret. The length of the value does not matter."""
     return tuple(
         (name, _replace_by_stars(value) if names_a_secret(name) else value) for name, value in settings
     )
 
 
 def _url_without_login(url: str) -> str:
-    """Return the URL without user, password, query and fragment; only stars if it is not a valid URL."""
+    """Return a URL without the places that may hold secrets: user, password, query and fragment. Return only
+    stars if the URL is malformed."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -100,4 +107,5 @@ def _redact_around(raw: bytes, audio: bytes, secrets: KnownSecrets) -> bytes:
 
 
 def _replace_by_stars(secret: str) -> str:
+    """Return as many stars as the secret has characters."""
     return "*" * len(secret)

@@ -30,20 +30,21 @@ class SpeechMark(NamedTuple):
 
 
 def speech_mark(audio: bytes) -> SpeechMark:
-    """Return length, hash and levels of this audio (mono s16le or Ogg Opus): what may be kept of speech."""
+    """Return the fingerprint of speech (mono s16le or Ogg Opus): its length, hash and levels, which may be
+    kept instead of the speech. Ogg Opus has no levels."""
     digest = xxhash.xxh3_128_digest(audio)
     if audio.startswith(_OGG):
         return SpeechMark(len(audio), digest, b"")
     # Whole numbers below 2 to the 53rd: their sum is exact in whatever order a machine adds them.
     samples = np.frombuffer(audio, "<i2", len(audio) // BYTES_PER_SAMPLE).astype(np.float64)
-    windows = [samples[at : at + WINDOW_SAMPLES] for at in range(0, len(samples), WINDOW_SAMPLES)]
+    windows = [samples[start : start + WINDOW_SAMPLES] for start in range(0, len(samples), WINDOW_SAMPLES)]
     levels = [ceil(sqrt(window.dot(window)) * _LEVEL_OF_ROOT) for window in windows]
     return SpeechMark(len(audio), digest, bytes(levels))
 
 
-def stand_in(mark: SpeechMark) -> bytes:
-    """Return noise (mono s16le) as long and as loud as the speech of this mark. The same mark always gives
-    the same noise."""
+def make_noise(mark: SpeechMark) -> bytes:
+    """Return noise (mono s16le) as long and as loud as the speech of this fingerprint, to stand in its place.
+    The same mark always gives the same noise."""
     noise = hashlib.shake_128(mark.digest).digest(mark.length)
     whole_samples = mark.length // BYTES_PER_SAMPLE
     count = min(whole_samples, len(mark.levels) * WINDOW_SAMPLES)

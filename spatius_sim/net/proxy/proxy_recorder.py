@@ -252,7 +252,7 @@ class ProxyRecorder:
     def _record_frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
         """Record a frame without its secrets."""
         if isinstance(raw, str):
-            raw_without_secrets: str | bytes = self._secrets.text(raw)
+            raw_without_secrets: str | bytes = self._secrets.redact_text(raw)
         else:
             raw_without_secrets = without_secrets(raw, value, self._secrets, name)
         if raw_without_secrets != raw:

@@ -159,7 +159,7 @@ class SessionLog:
         """Return a frame without secrets, for the session log to keep. Frames with audio or motion are
         returned as they are: `session_events` hides their secrets later."""
         if isinstance(raw, str):
-            return self.secrets.text(raw)
+            return self.secrets.redact_text(raw)
         # This runs for every frame, so it must be fast: audio and motion are not decoded here.
         return raw if raw[:2] in _AUDIO_AND_MOTION else self._without_secrets(connection, raw)
 

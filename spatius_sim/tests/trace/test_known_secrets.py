@@ -91,8 +91,8 @@ def test_every_form_is_found_and_named(form: str, twice: bool) -> None:
 def test_characters_of_several_bytes(written: str) -> None:
     known = KnownSecrets()
     known.hide("caf\u00e9 \U0001f600 noir")
-    assert known.text(f"({written})") == f"({'*' * len(written)})"
-    assert known.text("caf\\u00e8 %zz \\ud83d") == "caf\\u00e8 %zz \\ud83d"
+    assert known.redact_text(f"({written})") == f"({'*' * len(written)})"
+    assert known.redact_text("caf\\u00e8 %zz \\ud83d") == "caf\\u00e8 %zz \\ud83d"
 
 
 def test_a_hidden_secret_has_no_reference_until_it_is_given_one() -> None:
@@ -111,8 +111,8 @@ def test_what_is_short_or_nothing_is_looked_for_nowhere() -> None:
     for short in ("", "seven77"):
         known.hide(short)
     assert (known.reference_for("key", ""), known.reference_for("key", "short")) == ("", "key#1")
-    assert known.text("seven77 short") == "seven77 short"
-    assert known.text("") == ""
+    assert known.redact_text("seven77 short") == "seven77 short"
+    assert known.redact_text("") == ""
 
 
 def test_the_eldest_are_forgotten_and_those_that_are_held_are_not() -> None:
@@ -121,10 +121,10 @@ def test_the_eldest_are_forgotten_and_those_that_are_held_are_not() -> None:
     for number in range(5):
         known.reference_for("token", f"session-token-{number}")
     text = "the-secret-of-a-call session-token-2 session-token-3 session-token-4"
-    assert known.text(text) == "*" * 20 + " session-token-2 " + "*" * 15 + " " + "*" * 15
+    assert known.redact_text(text) == "*" * 20 + " session-token-2 " + "*" * 15 + " " + "*" * 15
     known.reference_for("token", "session-token-3")
     known.let_go("call")
-    assert known.text(text) == "the-secret-of-a-call session-token-2 " + "*" * 15 + " " + "*" * 15
+    assert known.redact_text(text) == "the-secret-of-a-call session-token-2 " + "*" * 15 + " " + "*" * 15
     assert known.reference_for("token", "session-token-5") == "token#6"
-    assert known.text("session-token-3 session-token-4") == "*" * 15 + " session-token-4"
+    assert known.redact_text("session-token-3 session-token-4") == "*" * 15 + " session-token-4"
     assert sum(map(len, known._by_start.values())) <= 2 * 12

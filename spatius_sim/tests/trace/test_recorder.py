@@ -236,4 +236,4 @@ def test_a_sink_that_writes_nothing_down_knows_secrets_all_the_same() -> None:
     sink.record_sent(Lane.UPSTREAM, "u", "text")
     sink.record_received(Lane.UPSTREAM, "u", "text")
     assert sink.secret_reference("token", SECRET)
-    assert SECRET not in sink.secrets.text(f"it says {SECRET}")
+    assert SECRET not in sink.secrets.redact_text(f"it says {SECRET}")

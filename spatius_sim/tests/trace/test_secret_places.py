@@ -40,7 +40,7 @@ def test_the_credentials_of_an_egress_are_taken_out_and_learnt(secret: str) -> N
         "wss://room.example/x", stars, stars, stars, "room", "publisher"
     )
     assert told.agora_egress == AgoraEgress("channel", stars)
-    hidden = known.text(secret) == stars
+    hidden = known.redact_text(secret) == stars
     assert hidden == (secret == SECRET)
     assert known.lengths() == {}
 
@@ -98,4 +98,4 @@ def test_of_a_parameter_only_a_plain_word_is_shown() -> None:
     )
     assert isinstance(told, ConfigureSession)
     assert dict(told.extra_params) == {"headers": "*" * len(params[0][1]), "voice": "soft"}
-    assert "abc-secret" not in secrets.text(f"refused: {params[0][1]}")
+    assert "abc-secret" not in secrets.redact_text(f"refused: {params[0][1]}")
