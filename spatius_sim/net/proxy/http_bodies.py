@@ -22,7 +22,8 @@ class BodyFraming:
     RemoteProtocolError if the head does not say clearly how the body ends."""
 
     def __init__(self, head: Head, answers: str = "") -> None:
-        """Decide by the head of an HTTP message how its body ends."""
+        """Decide by the head of an HTTP message how its body ends. `answers` is the method of the request
+        that an answer belongs to. Raises RemoteProtocolError if the head does not say it clearly."""
         chunked, length = _is_chunked(head), _content_length(head)
         if chunked and length is not None:
             raise RemoteProtocolError("both a Content-Length and a Transfer-Encoding")
@@ -33,7 +34,7 @@ class BodyFraming:
         self._chunks = _Chunks() if chunked else None
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes, and return how many of them belong to the body.
+        """Take the next bytes of an HTTP message, and return how many of them belong to its body.
 
         Raises RemoteProtocolError if they break the rules of chunks."""
         if self.until_close:
@@ -49,7 +50,8 @@ class BodyFraming:
 
 
 def _is_chunked(head: Head) -> bool:
-    """Whether the body comes in chunks. Raises RemoteProtocolError for any other Transfer-Encoding."""
+    """Return whether the body of this HTTP message comes in chunks. Raises RemoteProtocolError for any other
+    Transfer-Encoding."""
     codings = head.tokens("transfer-encoding")
     if not head.values("transfer-encoding"):
         return False
@@ -59,7 +61,7 @@ def _is_chunked(head: Head) -> bool:
 
 
 def _content_length(head: Head) -> int | None:
-    """Return the Content-Length, or None if there is none.
+    """Return the length of an HTTP body that its Content-Length names, or None if there is no such header.
 
     Raises RemoteProtocolError if there are several, or if the value is not a number."""
     lengths = head.values("content-length")
@@ -72,21 +74,24 @@ def _content_length(head: Head) -> int | None:
 
 
 class _Chunks:
-    """Finds the end of a body in chunks. Each chunk is a line with its size, its data, and an empty line.
+    """Finds the end of an HTTP body in chunks. Each chunk is a line with its size, its data, and an empty
+    line.
 
-    `_on_line` reads the next line. This line, or all trailers together, may have `_room` bytes more."""
+    `_on_line` reads the next line. This line, or all trailers together, may have `_bytes_allowed` bytes
+    more."""
 
     def __init__(self) -> None:
-        """Begin before the size line of the first chunk."""
+        """Begin before the size line of the body's first chunk."""
         self.ended = False
         self._chunk_number = 1
         self._data_left = 0
         self._line = bytearray()
         self._on_line: Callable[[bytes], None] = self._read_size
-        self._room = _LONGEST_SIZE_LINE
+        self._bytes_allowed = _LONGEST_SIZE_LINE
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes, and return how many of them belong to the body."""
+        """Take the next bytes after the head, and return how many of them belong to the chunks of the body.
+        Raises RemoteProtocolError if the chunks are malformed."""
         position = 0
         while position < len(data) and not self.ended:
             if self._data_left:
@@ -94,21 +99,22 @@ class _Chunks:
                 self._data_left -= step
                 position += step
             else:
-                position = self._take_line(data, position)
+                position = self._take_line_part(data, position)
         return position
 
-    def _take_line(self, data: bytes, position: int) -> int:
-        """Take the part of a line that begins at `position`, and return the position after it.
+    def _take_line_part(self, data: bytes, position: int) -> int:
+        """Take the part of a line between the chunks of a body that begins at `position`, and return the
+        position after it.
 
         Read the line if it is complete. Raises RemoteProtocolError if the line is too long or malformed."""
-        limit = min(len(data), position + self._room)
+        limit = min(len(data), position + self._bytes_allowed)
         end = data.find(b"\n", position, limit) + 1  # 0 if the line does not end here.
         self._line += data[position : end or limit]
-        self._room -= (end or limit) - position
+        self._bytes_allowed -= (end or limit) - position
         if not end:
             if self._on_line == self._read_end_of_chunk and self._line != b"\r":
                 raise self._chunk_error("has no CRLF after its data")
-            if not self._room:
+            if not self._bytes_allowed:
                 raise self._chunk_error("has a line without an end")
             return limit
         line = bytes(self._line)
@@ -119,31 +125,34 @@ class _Chunks:
         return end
 
     def _read_size(self, line: bytes) -> None:
-        """Read the line with a chunk's size. The chunk's data follow, or the trailers if it is 0."""
+        """Read the line with the size of a body's chunk. The data of the chunk follow, or the trailers if the
+        size is 0. Raises RemoteProtocolError if the size is malformed."""
         size, has_extension, _ = line.partition(b";")
         try:
             self._data_left = read_number(size.rstrip(b" \t") if has_extension else size, 16)
         except RemoteProtocolError as error:
             raise self._chunk_error(f"has a size that is {error}") from error
         if self._data_left:
-            self._on_line, self._room = self._read_end_of_chunk, len(_CRLF)
+            self._on_line, self._bytes_allowed = self._read_end_of_chunk, len(_CRLF)
         else:
-            self._on_line, self._room = self._read_trailer, _LARGEST_TRAILERS
+            self._on_line, self._bytes_allowed = self._read_trailer, _LARGEST_TRAILERS
 
     def _read_end_of_chunk(self, line: bytes) -> None:
-        """Read the empty line after a chunk's data. The size of the next chunk follows."""
+        """Read the empty line after the data of a body's chunk; the size of the next chunk follows. Raises
+        RemoteProtocolError if the line is not empty."""
         if line:
             raise self._chunk_error("has no CRLF after its data")
         self._chunk_number += 1
-        self._on_line, self._room = self._read_size, _LONGEST_SIZE_LINE
+        self._on_line, self._bytes_allowed = self._read_size, _LONGEST_SIZE_LINE
 
     def _read_trailer(self, line: bytes) -> None:
-        """Check a trailer, or end the body if the line is empty."""
+        """Check a trailer after the chunks of a body, or end the body if the line is empty. Raises
+        RemoteProtocolError if the trailer is malformed."""
         if line:
             read_field(line)
         else:
             self.ended = True
 
     def _chunk_error(self, fault: str) -> RemoteProtocolError:
-        """Return an error that names the present chunk and its fault."""
+        """Return an error that names the current chunk of the body and its fault."""
         return RemoteProtocolError(f"chunk {self._chunk_number} of its body {fault}")

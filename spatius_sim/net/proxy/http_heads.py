@@ -23,7 +23,7 @@ _ORIGIN = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
 
 
 def read_number(digits: bytes, base: int = 10) -> int:
-    """Return the number that a peer sent as 1 to 15 ASCII digits, to the `base` 10 or 16.
+    """Return the number that an HTTP peer sent as 1 to 15 ASCII digits, to the `base` 10 or 16.
 
     Raises RemoteProtocolError for anything else, such as signs and underscores, which int() accepts."""
     if not 0 < len(digits) <= _MAX_DIGITS or not _DIGITS[base].issuperset(digits):
@@ -33,7 +33,7 @@ def read_number(digits: bytes, base: int = 10) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first line and the header lines of a message, as they were sent.
+    """The first line and the header lines of an HTTP message, as they were sent.
 
     A request has a method and a target; an answer has a status."""
 
@@ -46,36 +46,39 @@ class Head:
     _values: dict[str, list[str]] = field(default_factory=dict)
 
     def values(self, name: str) -> list[str]:
-        """Return the values of a header in order, one for each line with this name."""
+        """Return the values of a header in the HTTP head, in order, one for each line with this name."""
         return self._values.get(name.lower(), [])
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """All headers as pairs of name and value, as they were sent."""
+        """All headers of the HTTP head as pairs of name and value, as they were sent."""
         pairs = (line.decode("latin-1").split(":", 1) for line in self.lines)
         return [(name.strip(), value.strip()) for name, value in pairs]
 
     def header(self, name: str) -> str:
-        """Return the value of a header, or "" if it is missing. Several values are joined by commas."""
+        """Return the value of a header in the HTTP head, or "" if the header is missing. Several values are
+        joined by commas."""
         return ", ".join(self.values(name))
 
     def tokens(self, name: str) -> list[str]:
-        """Return the members of a header whose value is a list, in lower case."""
+        """Return the members of a header whose value is a list, in lower case; none if the header is missing
+        in the HTTP head."""
         return [token for member in self.header(name).lower().split(",") if (token := member.strip())]
 
     @property
     def path(self) -> str:
-        """The path and the query of a request. (Its target may be a whole URL.)"""
+        """The path and the query of a request. (The target in its HTTP head may be a whole URL.)"""
         origin = _ORIGIN.match(self.target)
         return self.target if origin is None else self.target[origin.end() :] or "/"
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether another message may follow on the connection."""
+        """Whether another message may follow on the connection, as this HTTP head says."""
         return self.version == b"HTTP/1.1" and "close" not in self.tokens("connection")
 
     def aimed_at(self, target: str, host: str) -> bytes:
-        """Return the bytes of the head with this target and this Host, and everything else as it was sent."""
+        """Return the bytes of the HTTP head with another target and Host, and everything else as it was
+        sent."""
         lines = [
             b"Host: " + host.encode() if line.split(b":", 1)[0].lower() == b"host" else line
             for line in self.lines
@@ -84,22 +87,22 @@ class Head:
         return b"\r\n".join((first_line, *lines)) + END_OF_HEAD
 
     def as_bytes(self) -> bytes:
-        """Return the bytes of the head as they were sent, with the empty line."""
+        """Return the bytes of the HTTP head as they were sent, with the empty line."""
         return b"\r\n".join((self.first_line, *self.lines)) + END_OF_HEAD
 
 
 def may_begin_request(begin: bytes) -> bool:
-    """Whether a request can begin with these first bytes, at most 32 of them."""
+    """Return whether the head of an HTTP request can begin with these first bytes, at most 32 of them."""
     return not begin or _METHOD_BEGINNING.match(begin) is not None
 
 
 def may_begin_answer(begin: bytes) -> bool:
-    """Whether an answer can begin with these first bytes."""
+    """Return whether the head of an HTTP answer can begin with these first bytes."""
     return b"HTTP/1.".startswith(begin[:7])
 
 
 def read_request(raw: bytes) -> Head:
-    """Return the head of a request, from its bytes without the empty line.
+    """Return the HTTP head of a request, read from its bytes without the empty line.
 
     Raises RemoteProtocolError if the bytes are no head of a request."""
     first_line, lines, values = _split_head(raw)
@@ -111,7 +114,7 @@ def read_request(raw: bytes) -> Head:
 
 
 def read_answer(raw: bytes) -> Head:
-    """Return the head of an answer, from its bytes without the empty line.
+    """Return the HTTP head of an answer, read from its bytes without the empty line.
 
     Raises RemoteProtocolError if the bytes are no head of an answer."""
     first_line, lines, values = _split_head(raw)
@@ -123,9 +126,9 @@ def read_answer(raw: bytes) -> Head:
 
 
 def read_field(line: bytes) -> tuple[str, str]:
-    """Return the name, in lower case, and the value of a header or trailer line.
+    """Return the name, in lower case, and the value of a header line or trailer line of HTTP.
 
-    Raises RemoteProtocolError if the name is not a token, or the line has a line break in it."""
+    Raises RemoteProtocolError if the name is not a token, or if a CR, LF or NUL stands in the line."""
     name, colon, value = line.partition(b":")
     if not colon or _TOKEN.fullmatch(name) is None or _LINE_BREAK_OR_NUL.search(line):
         raise RemoteProtocolError("a header without a name, or with a line break in it")
@@ -133,7 +136,7 @@ def read_field(line: bytes) -> tuple[str, str]:
 
 
 def _split_head(raw: bytes) -> tuple[bytes, tuple[bytes, ...], dict[str, list[str]]]:
-    """Return the first line of a head, its header lines, and the values of each header by its name.
+    """Split an HTTP head into its first line, its header lines, and the values of each header by its name.
 
     Raises RemoteProtocolError if a line is malformed."""
     first_line, *lines = raw.split(b"\r\n")

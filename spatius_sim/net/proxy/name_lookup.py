@@ -13,39 +13,42 @@ class NameLookup:
     name server does not answer."""
 
     def __init__(self) -> None:
+        """Begin without a look-up."""
         self._running: dict[str, asyncio.Future[list[str]]] = {}
 
     async def addresses(self, host: str) -> list[str]:
-        """Return the IP addresses of `host`; callers at the same time share one look-up.
+        """Look up the name of a host, and return its IP addresses. If several callers ask for one host at the
+        same time, they share one look-up.
 
         Raises OSError if the look-up fails."""
-        result = self._running.get(host)
-        if result is None:
-            result = self._running[host] = asyncio.get_running_loop().create_future()
-            threading.Thread(target=self._look_up, args=(host, result), daemon=True).start()
-        return await asyncio.shield(result)
+        lookup = self._running.get(host)
+        if lookup is None:
+            lookup = self._running[host] = asyncio.get_running_loop().create_future()
+            threading.Thread(target=self._look_up, args=(host, lookup), daemon=True).start()
+        return await asyncio.shield(lookup)
 
-    def _look_up(self, host: str, result: asyncio.Future[list[str]]) -> None:
-        """Look up one host, in a thread, and hand the result to the event loop."""
+    def _look_up(self, host: str, lookup: asyncio.Future[list[str]]) -> None:
+        """Look up the name of one host, in a thread of its own, and hand its addresses or the error to the
+        event loop."""
         addresses: list[str] = []
-        fault: OSError | None = None
+        lookup_error: OSError | None = None
         try:
-            infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+            address_infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            addresses = list(dict.fromkeys(str(info[4][0]) for info in address_infos))
         except OSError as error:
-            fault = error
+            lookup_error = error
         except UnicodeError as error:
-            fault = OSError(f"{host!r} is not a name of a host: {error}")
+            lookup_error = OSError(f"{host!r} is not a name of a host: {error}")
         with contextlib.suppress(RuntimeError):  # The event loop has ended.
-            result.get_loop().call_soon_threadsafe(self._deliver, host, result, addresses, fault)
+            lookup.get_loop().call_soon_threadsafe(self._deliver, host, lookup, addresses, lookup_error)
 
     def _deliver(
-        self, host: str, result: asyncio.Future[list[str]], addresses: list[str], fault: OSError | None
+        self, host: str, lookup: asyncio.Future[list[str]], addresses: list[str], lookup_error: OSError | None
     ) -> None:
-        """Give the addresses, or the error, to all callers that wait for this host."""
+        """Give the addresses that the look-up found, or its error, to all callers that wait for this host."""
         del self._running[host]
-        if fault is None:
-            result.set_result(addresses)
+        if lookup_error is None:
+            lookup.set_result(addresses)
         else:
-            result.set_exception(fault)
-            result.exception()  # All callers may have given up: then nobody else would read the fault.
+            lookup.set_exception(lookup_error)
+            lookup.exception()  # All callers may have given up: then nobody else would read the fault.

@@ -60,14 +60,14 @@ class ProxyTarget:
 
     @property
     def host_header(self) -> str:
-        """The value of the Host header."""
+        """The value of the Host header for requests that the proxy passes on to this target."""
         is_default_port = self.port == (443 if self.tls else 80)
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if is_default_port else f"{name}:{self.port}"
 
 
 def proxy_targets(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
-    """Return the targets of the Console API, of its second door, and of the ingress.
+    """Return the targets of the proxy: the Console API, its second door, and the ingress.
 
     `upstream` holds one base URL, or both endpoint URLs. Raises UsageError if a target is missing in it."""
     console = ingress = ""
@@ -91,7 +91,7 @@ def proxy_targets(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
 
 
 def _read_target(root: str, url: str) -> ProxyTarget:
-    """Return the target that a URL names. Raises UsageError if it is not a URL of a server."""
+    """Return the target of the proxy that a URL names. Raises UsageError if it is not a URL of a server."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -117,7 +117,8 @@ class RecordingProxy:
         port: int = 0,
         host: str = LOOPBACK,
     ) -> None:
-        """Prepare a proxy before `upstream`; `async with` begins to listen."""
+        """Prepare a recording proxy before `upstream`; `async with` begins to listen. Raises UsageError if a
+        target is missing in `upstream`."""
         self.port, self.host = port, host
         self._targets = proxy_targets(upstream)
         self._recorder = ProxyRecorder(on_event)
@@ -127,13 +128,14 @@ class RecordingProxy:
         self._connections = 0
 
     async def unreachable_targets(self) -> list[str]:
-        """Try a connection to each target, and return a text for each host that accepts no connection: its
-        name, and why."""
+        """Try a connection to each target of the proxy, and return a text for each host that accepts no
+        connection: its name, and why."""
         faults = await asyncio.gather(*(self._find_fault(target) for target in self._targets))
         return sorted({fault for fault in faults if fault})
 
     async def _find_fault(self, target: ProxyTarget) -> str:
-        """Connect to a target and leave; return why no connection can be had, or ""."""
+        """Connect to a target of the proxy and close the connection; return why there is no connection, or ""
+        if it works."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 end = await _connect(target, self._lookup)
@@ -144,16 +146,16 @@ class RecordingProxy:
 
     @property
     def console_endpoint(self) -> str:
-        """The URL that a Server SDK takes as its console endpoint."""
+        """The URL of the proxy that a Server SDK takes as its console endpoint."""
         return f"http://{name_in_urls(self.host)}:{self.port}{CONSOLE_ROOT}"
 
     @property
     def ingress_endpoint(self) -> str:
-        """The URL that a Server SDK takes as its ingress endpoint."""
+        """The URL of the proxy that a Server SDK takes as its ingress endpoint."""
         return f"ws://{name_in_urls(self.host)}:{self.port}{INGRESS_ROOT}"
 
     async def __aenter__(self) -> Self:
-        """Start to listen."""
+        """Let the proxy listen on its port. Raises UsageError if the port cannot be used."""
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._accept, self.host, self.port)
@@ -168,8 +170,8 @@ class RecordingProxy:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close all connections; then spend up to _CATCHING_UP_SECONDS on decoding the bytes that are
-        recorded but not decoded yet."""
+        """Close all connections of the proxy; then spend up to _CATCHING_UP_SECONDS on decoding the bytes
+        that are recorded but not decoded yet."""
         if self._server is not None:
             self._server.close()
         tasks = list(self._tasks)
@@ -179,21 +181,21 @@ class RecordingProxy:
         self._recorder.catch_up(_CATCHING_UP_SECONDS)
 
     def _accept(self) -> End:
-        """Return the end for a new connection. When the connection is open, a task serves it."""
+        """Return the end for a new connection to the proxy. When the connection is open, a task serves it."""
         end = End()
 
-        def begin() -> None:
-            """Start the task that serves the new connection."""
+        def start_serving() -> None:
+            """Start the task that serves the new connection to the proxy."""
             connection = _ProxiedConnection(self._targets, self._recorder, end, self._lookup, self._new_name)
             task = asyncio.create_task(connection.run())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        end.on_connected = begin
+        end.on_connected = start_serving
         return end
 
     def _new_name(self) -> str:
-        """Return the name of the next session: upstream-1, upstream-2 and so on."""
+        """Return the name of the next session that the proxy records: upstream-1, upstream-2 and so on."""
         self._connections += 1
         return f"upstream-{self._connections}"
 
@@ -202,13 +204,14 @@ class _RefusedError(Exception):
     """The proxy refuses a request: it answers with this status and reason."""
 
     def __init__(self, status: int, reason: str) -> None:
+        """Make the refusal from the HTTP status and the reason."""
         super().__init__(reason)
         self.status, self.reason = status, reason
 
 
 @contextmanager
 def _refuse_with(status: int, what: str) -> Iterator[None]:
-    """Turn a RemoteProtocolError inside the context into a refusal with this status.
+    """Turn a RemoteProtocolError inside the context into a refusal by the proxy, with this HTTP status.
 
     `what` names the message that breaks the protocol."""
     try:
@@ -218,12 +221,12 @@ def _refuse_with(status: int, what: str) -> Iterator[None]:
 
 
 def _describe_unreachable(target: ProxyTarget, error: Exception) -> str:
-    """Say that no connection to a target can be had, and why."""
+    """Return in words that the proxy cannot connect to a target, and why."""
     return f"{target.host_header} cannot be reached: {str(error) or 'it does not answer'}"
 
 
 async def _connect(target: ProxyTarget, lookup: NameLookup) -> End:
-    """Connect to the first address of the target that answers, and return the connection.
+    """Connect the proxy to the first address of the target that answers, and return the connection.
 
     Raises OSError if no address answers."""
     context = ssl.create_default_context() if target.tls else None
@@ -243,7 +246,7 @@ async def _connect(target: ProxyTarget, lookup: NameLookup) -> End:
 
 @dataclass(slots=True)
 class _ProxiedConnection:
-    """One connection of a relay, and the upstream connection that belongs to it."""
+    """One connection of a relay to the proxy, and the upstream connection that belongs to it."""
 
     targets: tuple[ProxyTarget, ...]
     recorder: ProxyRecorder
@@ -256,7 +259,8 @@ class _ProxiedConnection:
     """The name of the session that the request wants to open; "" if it wants none."""
 
     async def run(self) -> None:
-        """Serve requests until either side leaves, then close both connections."""
+        """Serve the requests of a relay until either side leaves, then close both of the proxy's
+        connections."""
         seconds = _CLOSE_SECONDS
         try:
             await self._serve_requests()
@@ -268,7 +272,8 @@ class _ProxiedConnection:
             await close_all([self.client, *([] if self.upstream is None else [self.upstream])], seconds)
 
     async def _serve_requests(self) -> None:
-        """Pass on one request after the other, until no more may follow or one is refused."""
+        """Pass on one request of the relay after the other, until no more may follow or the proxy refuses
+        one."""
         try:
             while await self._pass_request_on():
                 pass
@@ -276,9 +281,11 @@ class _ProxiedConnection:
             await self._refuse(refusal.status, refusal.reason)
 
     async def _pass_request_on(self) -> bool:
-        """Pass one request and its answer on, record them, and return whether another request may follow.
+        """Pass one request and its answer through the proxy, record both, and return whether another request
+        may follow.
 
-        If the answer opens a WebSocket, pass its bytes on until either side leaves. Raises _RefusedError."""
+        If the answer opens a WebSocket, pass its bytes on until either side leaves. Raises _RefusedError if
+        the proxy refuses the request."""
         self.name, self.client.has_sent = "", False
         with _refuse_with(400, "this request"):
             request = await self.client.read_request_head()
@@ -330,9 +337,10 @@ class _ProxiedConnection:
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
 
     async def _final_answer(self, upstream: End) -> Head:
-        """Wait for the head of the final answer and return it. Pass on the interim answers before it.
+        """Wait for the head of the final answer to the request in the proxy, and return it. Pass on the
+        interim answers before it.
 
-        Raises RemoteProtocolError if the upstream hangs up."""
+        Raises RemoteProtocolError if the upstream closes the connection before."""
         while (answer := await upstream.read_response_head()) is not None:
             if answer.status >= 200 or answer.status == 101:
                 self.client.has_sent = False
@@ -341,15 +349,16 @@ class _ProxiedConnection:
         raise RemoteProtocolError("it hung up before it answered")
 
     async def _connection_to(self, target: ProxyTarget) -> End:
-        """Return a connection to this target: the present upstream connection if it fits, or a new one.
+        """Return a connection of the proxy to this target: the current upstream connection if it fits, or a
+        new one.
 
         Raises _RefusedError if the target cannot be reached."""
-        present = self.upstream
-        if present is not None:
-            if self.connected_to is target and not present.lost.is_set() and not present.unread_bytes:
-                return present
+        current = self.upstream
+        if current is not None:
+            if self.connected_to is target and not current.lost.is_set() and not current.unread_bytes:
+                return current
             self.client.on_lost = None
-            present.close_after_writing()
+            current.close_after_writing()
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 self.upstream, self.connected_to = await _connect(target, self.lookup), target
@@ -358,7 +367,8 @@ class _ProxiedConnection:
         return self.upstream
 
     async def _refuse(self, status: int, reason: str) -> None:
-        """Answer the relay with a refusal, record it if it concerns a session, and end both connections."""
+        """Answer the relay with a refusal by the proxy, record it if it concerns a session, and end both
+        connections. If a part of an answer has passed already, only abort the relay's connection."""
         if self.name:
             self.recorder.emit(Lane.UPSTREAM, self.name, Refused(status, reason))
         if self.upstream is not None:
@@ -375,7 +385,8 @@ class _ProxiedConnection:
         await wait_until_gone([self.client], _AFTER_REFUSAL_SECONDS)
 
     def _record_token_request(self, key: str, request_body: bytes, status: int, answer_body: bytes) -> None:
-        """Record a token request and its answer. `key` is the reference of the API key."""
+        """Record a token request that passed through the proxy, and its answer. `key` is the reference of the
+        API key."""
         token = self.recorder.secret_reference("token", _issued_token(answer_body)) if status == 200 else ""
         try:
             expire_at: int | None = read_token_request(request_body).expire_at
@@ -384,13 +395,14 @@ class _ProxiedConnection:
         self.recorder.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
 
     def _credentials(self, request: Head, holder: str = "") -> tuple[str, str, str]:
-        """Return three parts of an upgrade: the reference of its session token, its app id and its avatar id.
+        """Return three parts of an upgrade request that passes through the proxy: the reference of its
+        session token, its app id and its avatar id.
 
         The token is remembered until the session `holder` ends."""
         query = parse_qs(urlsplit(request.target).query)
 
         def header_or_query(header: str, parameter: str) -> str:
-            """Return the value of a header or, if it is missing, of a query parameter."""
+            """Return the value of a header of the request or, if it is missing, of a query parameter."""
             return request.header(header) or query.get(parameter, [""])[0]
 
         token = self.recorder.secret_reference(
@@ -399,7 +411,8 @@ class _ProxiedConnection:
         return token, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
 
     async def _pass_both_ways(self, upstream: End, up: Direction, down: Direction) -> None:
-        """Pass bytes on in both directions until either side leaves, and record this.
+        """Pass the bytes of a WebSocket through the proxy in both directions until either side leaves, and
+        record them.
 
         If one side resets its connection, reset the other too."""
         client = self.client
@@ -421,11 +434,12 @@ class _ProxiedConnection:
             self.recorder.record_loss(up.session, by_server=by_server)
 
     def _pass_on_to(self, destination: End, line: Direction) -> Callable[[bytes], None]:
-        """Return a function that writes bytes to the destination, and then gives them to the recorder."""
+        """Return a function that passes bytes on to the destination, and then gives them to the proxy's
+        recorder."""
         write, record = destination.transport.write, self.recorder.add_bytes
 
         def pass_on(data: bytes) -> None:
-            """Write bytes, and record them."""
+            """Pass bytes on through the proxy, and record them."""
             write(data)
             record(line, data)
 
@@ -433,7 +447,8 @@ class _ProxiedConnection:
 
 
 def _issued_token(body: bytes) -> str:
-    """Return the token in an answer of the Console API, or "" if there is none.
+    """Return the session token in an answer of the Console API that passed through the proxy, or "" if there
+    is none.
 
     The documents know several places for the token: each is searched."""
     try:

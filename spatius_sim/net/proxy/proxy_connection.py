@@ -32,14 +32,14 @@ _CLOSING_SECONDS = 5.0
 
 
 class End(asyncio.BufferedProtocol):
-    """One end of a proxied exchange: the connection of the relay, or the connection to the upstream.
+    """One end of a proxied exchange: the connection of the relay to the proxy, or the connection of the proxy
+    to the upstream.
 
     `on_connected` is called when the connection is open, and `on_lost` when it is gone. `has_sent` says
-    whether anything was sent on it since the proxy last set it to False.
-    """
+    whether anything was sent on it since the proxy last set it to False."""
 
     def __init__(self) -> None:
-        """Begin without a transport; asyncio calls `connection_made` with it."""
+        """Begin a connection of the proxy without a transport; asyncio calls `connection_made` with it."""
         self.transport: asyncio.Transport = asyncio.Transport()
         self.on_connected: Callable[[], None] | None = None
         self.on_lost: Callable[[], None] | None = None
@@ -56,24 +56,26 @@ class End(asyncio.BufferedProtocol):
 
     @property
     def unread_bytes(self) -> int:
-        """How many bytes have arrived and are not yet read."""
+        """How many bytes have arrived on this connection of the proxy and are not yet read."""
         return len(self._buffer)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport, and call `on_connected`. The transport calls this."""
+        """Keep the transport of this connection of the proxy, and call `on_connected`. The transport calls
+        this."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         if self.on_connected is not None:
             self.on_connected()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Return the shared buffer. The transport calls this."""
+        """Return the buffer that all connections of the proxy share. The transport calls this."""
         return _SHARED_BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take the bytes that came: pass them on, or buffer them. The transport calls this.
+        """Take the bytes that came on this connection of the proxy: pass them on, or buffer them. The
+        transport calls this.
 
-        If too much is buffered, stop reading."""
+        If too many bytes are buffered, stop reading."""
         data = bytes(_SHARED_BUFFER[:nbytes])
         if self._on_data is not None:
             self._on_data(data)
@@ -84,7 +86,8 @@ class End(asyncio.BufferedProtocol):
             self.hold("buffer")
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Wake all waiting tasks, and call `on_lost`: the connection is gone. The transport calls this."""
+        """Wake all tasks that wait for this connection of the proxy, and call `on_lost`: it is gone. The
+        transport calls this."""
         self.reset = error is not None
         self.lost.set()
         self._changed.set()
@@ -93,46 +96,50 @@ class End(asyncio.BufferedProtocol):
             self.on_lost()
 
     def pause_writing(self) -> None:
-        """Stop reading at the other end, because this peer does not read. The transport calls this."""
+        """Stop reading at the other end of the proxied exchange, because the peer at this end does not read.
+        The transport calls this."""
         self._writable.clear()
         if self.other is not None:
             self.other.hold("peer")
 
     def resume_writing(self) -> None:
-        """Read again at the other end, because this peer reads again. The transport calls this."""
+        """Read again at the other end of the proxied exchange, because the peer at this end reads again. The
+        transport calls this."""
         self._writable.set()
         if self.other is not None:
             self.other.release("peer")
 
     def hold(self, reason: str) -> None:
-        """Stop reading, and remember the reason."""
+        """Stop reading from this connection of the proxy, and remember the reason."""
         self._hold_reasons.add(reason)
         self.transport.pause_reading()
 
     def release(self, reason: str) -> None:
-        """Forget this reason to stop reading, and read again if no reason remains."""
+        """Forget this reason to stop reading from the connection of the proxy, and read again if no reason
+        remains."""
         self._hold_reasons.discard(reason)
         if not self._hold_reasons and not self.lost.is_set():
             self.transport.resume_reading()
 
     async def read_request_head(self) -> Head | None:
-        """Wait for the head of a request and return it; None if the connection ends before.
+        """Wait on this connection of the proxy for the head of a request, and return it; None if the
+        connection ends before.
 
         Raises RemoteProtocolError as soon as the bytes cannot be a request."""
         raw = await self._take_head(may_begin_request)
         return None if raw is None else read_request(raw)
 
     async def read_response_head(self) -> Head | None:
-        """Wait for the head of an HTTP response (its status line and headers) and return it; None if the
-        connection ends before.
+        """Wait on this connection of the proxy for the head of an HTTP response (its status line and
+        headers), and return it; None if the connection ends before.
 
-        Raises RemoteProtocolError as soon as the bytes cannot be a response.
-        """
+        Raises RemoteProtocolError as soon as the bytes cannot be a response."""
         raw = await self._take_head(may_begin_answer)
         return None if raw is None else read_answer(raw)
 
     async def send(self, data: bytes) -> None:
-        """Write bytes, let other connections have their turn, and wait until the peer reads."""
+        """Write bytes to this connection of the proxy, let other connections have their turn, and wait until
+        the peer reads."""
         if not self.lost.is_set():
             self.transport.write(data)
         self.has_sent = True
@@ -140,10 +147,12 @@ class End(asyncio.BufferedProtocol):
         await self._writable.wait()
 
     async def pass_body_on(self, framing: BodyFraming, to: "End", head: bytes = b"") -> bytes:
-        """Pass a body on to the end `to` while it comes, and return the beginning that is recorded.
+        """Pass the body of an HTTP message on to the end `to` of the proxied exchange while it comes, and
+        return the beginning that is recorded.
 
         If there is a `head`, the head and the body are held back until the body is complete, large or slow:
-        until then it can still be refused. Raises RemoteProtocolError for a body that breaks the protocol."""
+        until then the proxy can still refuse it. Raises RemoteProtocolError for a body that breaks the
+        protocol."""
         recorded, held_back = bytearray(), bytearray(head)
         held_until = asyncio.get_running_loop().time() + _HOLDING_SECONDS
         while not framing.ended:
@@ -168,7 +177,8 @@ class End(asyncio.BufferedProtocol):
         return bytes(recorded)
 
     def call_for_bytes(self, on_data: Callable[[bytes], None]) -> None:
-        """Call `on_data` with the bytes that are buffered, and with all bytes that come later."""
+        """Call `on_data` with the bytes that are buffered on this connection of the proxy, and with all bytes
+        that come later."""
         self._on_data = on_data
         if self._buffer:
             buffered, self._buffer = bytes(self._buffer), bytearray()
@@ -176,7 +186,7 @@ class End(asyncio.BufferedProtocol):
         self.release("buffer")
 
     def finish_sending(self) -> None:
-        """Close the sending side, and throw away all bytes that still come.
+        """Close the sending side of this connection of the proxy, and throw away all bytes that still come.
 
         If the whole connection were closed while a request still comes, the peer could lose the answer."""
         self.call_for_bytes(lambda data: None)
@@ -186,14 +196,17 @@ class End(asyncio.BufferedProtocol):
             self.transport.close()
 
     def close_after_writing(self) -> None:
-        """Close the connection when everything is written, or abort it if the peer does not read in time."""
+        """Close this connection of the proxy when everything is written, or abort it if the peer does not
+        read in time."""
         self.transport.close()
         asyncio.get_running_loop().call_later(_CLOSING_SECONDS, self.transport.abort)
 
     async def _take_head(self, may_begin: Callable[[bytes], bool]) -> bytes | None:
-        """Wait for a complete head, take it out of the buffer, and return it without its empty line.
+        """Wait for a complete HTTP head on this connection of the proxy, take it out of the buffer, and
+        return it without its empty line.
 
-        Returns None if the connection ends before. Raises RemoteProtocolError for anything else."""
+        Returns None if the connection ends before. Raises RemoteProtocolError for anything else than a
+        head."""
         searched = 0
         overlap = len(END_OF_HEAD) - 1
         while (end := self._buffer.find(END_OF_HEAD, max(0, searched - overlap))) < 0:
@@ -207,14 +220,16 @@ class End(asyncio.BufferedProtocol):
         return raw
 
     def _check_head(self, size: int, may_begin: Callable[[bytes], bool]) -> None:
-        """Raise RemoteProtocolError if the buffered bytes cannot begin a head, or the head is too large."""
+        """Raise RemoteProtocolError if the buffered bytes cannot begin an HTTP head, or if the head is too
+        large."""
         if not may_begin(bytes(self._buffer[:_BYTES_TO_CHECK])):
             raise RemoteProtocolError("this is not HTTP/1.1")
         if size > LARGEST_HEAD:
             raise RemoteProtocolError("an HTTP head without an end")
 
     async def _wait_for_more(self) -> bool:
-        """Wait for more bytes or the end of the connection; return whether bytes came or may still come."""
+        """Wait for more bytes on this connection of the proxy, or for its end; return whether bytes came or
+        may still come."""
         if self.lost.is_set():
             return False
         self._changed.clear()
@@ -224,7 +239,7 @@ class End(asyncio.BufferedProtocol):
 
 
 async def wait_until_gone(ends: Iterable[End], seconds: float) -> None:
-    """Wait until these connections are gone, or until `seconds` have passed."""
+    """Wait until these connections of the proxy are gone, but at most so many seconds."""
     waits = [asyncio.ensure_future(end.lost.wait()) for end in ends]
     try:
         if waits:
@@ -235,7 +250,8 @@ async def wait_until_gone(ends: Iterable[End], seconds: float) -> None:
 
 
 async def close_all(ends: list[End], seconds: float) -> None:
-    """Close these connections. Abort those whose peers have not read everything after `seconds`."""
+    """Close these connections of the proxy. Abort those whose peers have not read everything after
+    `seconds`."""
     for end in ends:
         end.transport.close()
     try:
