@@ -147,6 +147,17 @@ AS_SLOW_AS_THE_SERVICE = Plan(
 )
 """The first motion of each turn comes after 1.2 s, as it may from the service (docs:faq)."""
 
+DROPPED_WHEN_IDLE = Plan(
+    ((replace(_ORDINARY_TURN, pause_ms=65_000), _ORDINARY_TURN, _ORDINARY_TURN, _ORDINARY_TURN),),
+    motion_server=_scenario_with(
+        Fault(
+            When(Moment.SILENCE, seconds=60.0),
+            (SendError(3, "no audio input for 60 seconds"), CloseWith(1000)),
+        )
+    ),
+)
+"""Between two turns Motion Server ends each session that has been idle for a minute."""
+
 LARGE = Plan(
     ((_LONG_TURN, _LONG_TURN, _LONG_TURN),),
     motion_server=_scenario_with(

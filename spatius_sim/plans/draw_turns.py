@@ -51,6 +51,15 @@ PAUSES_BETWEEN_CHUNKS = (
 """Speech with long gaps, a burst after each gap and an end that comes late; and speech at the pace of a
 microphone."""
 
+_LONG_MS = 65_000
+
+LONG_CONNECTIONS = (
+    Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200, pause_ms=_LONG_MS), _SHORT, _SHORT),)),
+    Plan(((_SHORT, TurnPlan(_LONG_MS * PLAN_SAMPLE_RATE // 1000, 16_000, chunk_pause_ms=500), _SHORT),)),
+)
+"""A client that says nothing for more than a minute, and one that speaks for as long at the pace of a
+microphone: time-outs of a minute are the most usual."""
+
 
 def _draw_samples() -> st.SearchStrategy[int]:
     """Draw a number of samples: near the lengths at which a keyframe or a segment begins, or any other."""

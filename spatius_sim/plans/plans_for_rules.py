@@ -13,6 +13,7 @@ from spatius_sim.plans.draw_client_edge_cases import corners_of
 from spatius_sim.plans.draw_combined_faults import combined_faults
 from spatius_sim.plans.draw_turns import (
     INTERRUPTED_BEFORE_SPEECH,
+    LONG_CONNECTIONS,
     ODD_CHUNKS,
     PAUSES_BETWEEN_CHUNKS,
     alone_or_not,
@@ -109,8 +110,8 @@ AS_AN_AGENT_SPEAKS = Exercise(just(AS_THE_AGENT_SPEAKS), most=1)
 
 def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
     """Return the plans that exercise a rule; C and E rules have plans of their own kind. If a relay rule
-    needs no plans of its own, a `thorough` run adds plans with all faults combined, and with a minute of
-    speech."""
+    needs no plans of its own, a `thorough` run adds plans with all faults combined, with a minute of speech,
+    and with a connection that lasts for longer, spoken over or idle."""
     if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id), corners_of(rule_id))
     if find_rule(rule_id).subject == "room":
@@ -130,4 +131,5 @@ def _ordinary_exercise(*, thorough: bool) -> Exercise:
     slowed = fault_plans.with_slow_server(alone_or_not())
     strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)
     more = (combined_faults(), long_speeches()) if thorough else ()
-    return Exercise(one_of(*strategies, *more), _RARE_SPEECH)
+    long = (*LONG_CONNECTIONS, fault_plans.DROPPED_WHEN_IDLE) if thorough else ()
+    return Exercise(one_of(*strategies, *more), (*_RARE_SPEECH, *long))
