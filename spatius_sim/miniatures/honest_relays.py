@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
-from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.model.relay.relay import PlainRelay, RelayTurn, turn_name
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.wires.events import ClientAction, Failed, Speak
 
@@ -48,6 +48,23 @@ HONEST_RELAYS: dict[str, RelayPolicy] = {
     "PadsSpeech": PADS_SPEECH,
 }
 """The plain relay, and those that differ from it, by the names that tables print."""
+
+
+class CountsWhatWorked(PlainRelay):
+    """Numbers the turns that worked: the turn after one that failed has the id of the failed turn again."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._failed: set[tuple[str, int]] = set()
+        """The turns that failed, by client and number."""
+
+    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        self._failed.add((turn.client, turn.number))
+        return super().failure_down(turn, why)
+
+    def _turn_id(self, turn: RelayTurn) -> str:
+        failed_before = sum((turn.client, number) in self._failed for number in range(turn.number))
+        return turn_name(turn.client, turn.number - failed_before)
 
 
 class GreetsLate(PlainRelay):

@@ -207,7 +207,6 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-AUDIO-COMPLETE": (LosesAudio,),
     "R-AUDIO-FIRST": (SendsMotionFirst,),
     "R-END-AUDIO": (NeverMarksAudioEnd,),
-    "R-CONVERSATION": (SendsEmptyFrames, MarksBeforeMotion, SaysNothingMeanwhile),
     "R-TURNS": (MotionInEarlierTurn,),
     "R-ISOLATION": (BroadcastsMotion,),
     "R-SECRETS": (HandsOutApiKey, HandsOutKeyInHex, HandsOutKeyInCapitals),
@@ -217,5 +216,11 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-RATE": (ConfiguresHalfTheRate, HearsOneRate),
     **FAULT_MINIATURES,
     **BEHAVIOUR_MINIATURES,
+    "R-CONVERSATION": (
+        SendsEmptyFrames,
+        MarksBeforeMotion,
+        SaysNothingMeanwhile,
+        *FAULT_MINIATURES["R-CONVERSATION"],
+    ),
 }
 """The relays that break each rule, and no other rule."""

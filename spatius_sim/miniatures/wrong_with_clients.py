@@ -6,7 +6,7 @@ from spatius_sim.miniatures.honest_relays import NAMES_NO_TURNS, PLAIN
 from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, Tell
 from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn, turn_name
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.wires.events import ClientAction, Failed, Motion, Speak, SpeakEnd, Unclear
+from spatius_sim.wires.events import Audio, ClientAction, Failed, Motion, Speak, SpeakEnd, Unclear
 
 _TWENTY_MS = 640
 
@@ -29,6 +29,27 @@ class LabelsStaleMotionAnew(PassesStaleMotionOn):
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         newest = turn_name(turn.client, self._spoken[turn.client])
         return [Tell(turn.client, Motion((raw,), message.end, newest))]
+
+
+class TurnsTheTailIntoATurn(PlainRelay):
+    """Buffers the newest chunk of each turn. If the turn is cut off, sends that chunk again after the next
+    turn's first audio, under an id of its own."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._buffered: dict[str, tuple[RelayTurn, bytes]] = {}
+
+    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        commands = super().audio_down(turn, pcm)
+        old, tail = self._buffered.get(turn.client, (turn, b""))
+        self._buffered[turn.client] = turn, pcm
+        if old is not turn:
+            commands.append(Tell(turn.client, Audio(tail, turn_id=f"rest of {old.name}")))
+        return commands
+
+    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+        self._buffered.pop(turn.client, None)
+        return super().end_down(turn)
 
 
 class TakesTokensAgain(PlainRelay):
@@ -145,7 +166,7 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-AUDIO-ALIGNED": (EndsInMidSample,),
     "U-AUDIO-COMPLETE": (CutsSpeech,),
     "R-END-MOTION": (NeverMarksMotionEnd, MarksMotionEarly),
-    "R-STALE": (PassesStaleMotionOn, LabelsStaleMotionAnew),
+    "R-STALE": (PassesStaleMotionOn, LabelsStaleMotionAnew, TurnsTheTailIntoATurn),
     "U-HANGUP": (LeavesSessionsOpen,),
     "R-SLOWCLIENT": (KeepsAllWaiting, DropsForSlowClients),
     "R-BADINPUT": (FallsOverRubbish,),

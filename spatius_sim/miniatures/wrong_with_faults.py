@@ -70,6 +70,26 @@ class GivesUp(PlainRelay):
         return [] if session.client in self._given_up else super().connect_up(session)
 
 
+class FallsBackTwice(PlainRelay):
+    """Tells a failure by an empty list, and sends such a list in the client's next turn, too. Its wire has no
+    turn ids."""
+
+    wire = "typed-json"
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._fell_back: set[str] = set()
+
+    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        self._fell_back.add(turn.client)
+        return [self.tell_motion(turn, last=False)]
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        again = [self.tell_motion(turn, last=False)] if turn.client in self._fell_back else []
+        self._fell_back.discard(turn.client)
+        return again + super().motion_down(turn, raw, message)
+
+
 class LosesLargePayloads(PlainRelay):
     """Drops payloads of more than 60,000 bytes."""
 
@@ -123,6 +143,7 @@ FAULT_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-RECOVER": (GivesUp,),
     "R-FALLBACK": (EndsAudioWithMotion, KeepsAudioForMotion),
     "R-ERROR-TOLD": (TellsNoFailure, TellsNoClose),
+    "R-CONVERSATION": (FallsBackTwice,),
     "R-LARGE": (LosesLargePayloads, CutsLargePayloads),
     "R-HUGE": (LosesHugePayloads,),
 }

@@ -58,6 +58,9 @@ _RARE_SPEECH = (
     fault_plans.AS_SLOW_AS_THE_SERVICE,
 )
 
+_BEFORE_A_CLEAN_TURN = fault_plans.FAILURES[:1]
+"""What is left of a failed turn may harm the next one. R-RECOVER runs the same plan, so it costs nothing."""
+
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
     "R-RECOVER": Exercise(fault_plans.server_failures(), fault_plans.FAILURES, most=10),
@@ -119,6 +122,8 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
     exercise = _PLANS_BY_RULE.get(rule_id)
     if exercise is None and find_rule(rule_id).subject == "relay":
         exercise = _ordinary_exercise(thorough=thorough)
+        if rule_id == "R-CONVERSATION":
+            exercise = exercise._replace(sure=(*exercise.sure, *_BEFORE_A_CLEAN_TURN))
     if exercise is None:
         exercise = _AUDIBLE_CONVERSATIONS
     return exercise if isinstance(exercise, Exercise) else Exercise(exercise)

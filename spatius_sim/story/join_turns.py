@@ -17,6 +17,9 @@ Some ends are missing in a trace. This is what the joiner takes for true then; e
 - A mark of motion on its own marks the motion of its conversation that came before it. If none came, it marks
   nothing, and is an empty list.
 - A mark of audio that comes late ends the conversation that is open then, as it does for a decoder.
+- A turn id whose conversation was marked as ended or interrupted, and that comes again with a later turn's
+  audio, names a new conversation, as it does for a decoder. Each response has an id
+  (docs:backend-mode/server-sdk), and no document says that the id of a turn that failed may not come again.
 """
 
 from bisect import bisect
@@ -224,7 +227,7 @@ def _join_conversations(
                 piece = AudioPiece(event.seq, pcm, index.find(pcm))
                 if (
                     conversation is None
-                    or (pcm and not turn_id and _is_over(conversation, piece, turns))
+                    or (pcm and _is_over(conversation, piece, turns))
                     or (not pcm and conversation.marks and _asks_for_nothing(event, turns))
                 ):
                     conversation = Conversation(client, event.seq, bool(turn_id))
@@ -249,14 +252,18 @@ def _join_conversations(
 
 
 def _is_over(conversation: Conversation, piece: AudioPiece, turns: list[Turn]) -> bool:
-    """Whether the conversation is over, so that this piece without a turn id starts a new conversation. It is
-    over after an end mark, and if the piece was spoken in a later turn. If the bytes do not show that, it is
-    over once a turn that was waited for has ended, and the next turn has begun."""
-    if conversation.marks:
+    """Whether the conversation is over, so that this piece starts a new conversation. Without a turn id it is
+    over after an end mark, and if the piece was spoken in a later turn. With a turn id it is over if the
+    piece was spoken in a later turn, and an end mark or an interrupt came before. If the bytes do not show
+    the turn of the piece, it is later once a turn that was waited for has ended, and the next has begun."""
+    if conversation.marks and not conversation.labelled:
         return True
     if not conversation.pieces:
         return False
     last = conversation.pieces[-1]
+    interrupted = last.turn is not None and last.turn.interrupted_seq is not None
+    if conversation.labelled and not (conversation.marks or interrupted):
+        return False
     if last.turn is not None and piece.turn is not None:
         return piece.turn.client == last.turn.client and piece.turn.started_seq > last.turn.started_seq
     own = [turn for turn in turns if turn.client == conversation.client]

@@ -14,7 +14,7 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
-from spatius_sim.miniatures.honest_relays import ENDS_BY_SILENCE, HONEST_RELAYS, GreetsLate
+from spatius_sim.miniatures.honest_relays import ENDS_BY_SILENCE, HONEST_RELAYS, CountsWhatWorked, GreetsLate
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
 from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout, TakesOneAtATime
 from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
@@ -138,6 +138,7 @@ HONEST = [
     *(Suspect("relay", PlainRelay, wire=wire) for wire in ("binary-header", "typed-json", "messagepack")),
     Suspect("relay", PlainRelay, talkative=True),
     Suspect("relay", GreetsLate),
+    Suspect("relay", CountsWhatWorked),
     *(
         Suspect("server", brain)
         for brain in (PlainServer, SignalsPlayout, IgnoresSilence, TakesOneAtATime, ServerSession)

@@ -11,10 +11,11 @@ from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion
-from spatius_sim.wires.features import OWN_STREAM, SEVERAL_TURNS, TURN_IDS
+from spatius_sim.wires.features import OWN_STREAM, SEVERAL_TURNS
 
 _AN_HOUR_NS = 3_600_000_000_000
 """Longer than any turn, so that playback is run to its end."""
+_NS_PER_SECOND = 1_000_000_000
 
 
 @rule(
@@ -47,15 +48,14 @@ _AN_HOUR_NS = 3_600_000_000_000
 def conversation(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn: the reference decoder plays its audio with all its motion, then is idle. The
     rule is also broken if a turn's audio never went up, and another turn was served. A turn of silence is
-    not judged then: a relay need not pass silence on (ASSUMED). Without turn ids, the turn after a failed one
-    of which something was still owed is not judged: no document says how a client tells what is left of the
-    failed turn from it."""
+    not judged then: a relay need not pass silence on (ASSUMED).
+
+    What is left of a turn before that failed or was cut off accuses nobody here: its own audio, motion and
+    end marks, under its own id or without one. Without turn ids that is also one empty list without an id, if
+    the failed turn's motion was never ended and the list comes within the fallback wait: no document says how
+    a client tells it from the turn that follows."""
     any_served = any(turn.payloads for turn in story.turns)
-    named = TURN_IDS not in story.trace.header.lacks
     for turn in story.clean_turns:
-        before = turn.before
-        if not named and before is not None and before.failures and not before.complete:
-            continue
         if story.upstream_unseen and turn.before is not None and turn.before.abandoned:
             continue  # What is in flight of a turn that was cut off cannot be told from this turn's motion.
         expected_motion = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
@@ -82,13 +82,16 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
 def turns_follow(story: Story) -> Iterator[Kept | Broken]:
     """Look at the motion of clean turns, if their client has several turns: the motion arrived in a
     conversation of its own turn. Which conversation of the turn is not judged: no document ties a req_id to a
-    conversation."""
+    conversation. Motion of a turn that failed may come anywhere, but under no turn id of a clean turn."""
     several = {turn.client for turn in story.clean_turns if turn.number > 0}
     for delivery in story.deliveries:
         sent = delivery.sent
         own_turn = sent.request.turn if sent else None
         joined_turn = delivery.conversation.turn if delivery.conversation else None
-        if own_turn is None or not own_turn.clean or delivery.client not in several:
+        if own_turn is None or delivery.client not in several:
+            continue
+        mislabelled = delivery.labelled and joined_turn is not None and joined_turn.clean
+        if not own_turn.clean and (own_turn.abandoned or not mislabelled):
             continue
         if joined_turn is not None and joined_turn.abandoned:
             continue  # R-STALE judges what joins a turn that was cut off.
@@ -153,12 +156,16 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
     ids: dict[str, str] = {}
     left_over = _left_over(story, turn)
     void_marks = {mark for conversation in turn.conversations for mark in conversation.void_marks}
+    failed_motion_may_end_ns = _failed_motion_may_end_ns(story, turn)
     for event, relay_event in client_hears(story.trace, turn.started_seq, turn.until_seq):
         if event.connection != turn.client:
             continue
         match relay_event:
             case Audio() | Motion() if event.seq in left_over:
                 continue  # R-STALE judges what is left of a turn that was cut off.
+            case Motion((), _, "") if event.at_ns <= failed_motion_may_end_ns:
+                failed_motion_may_end_ns = -1
+                continue
             case Audio(pcm, last, turn_id):
                 ids[turn_id] = decoder.yield_audio_data(pcm, last)
             case Motion((), True) if event.seq not in void_marks:
@@ -183,13 +190,26 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
 
 
 def _left_over(story: Story, turn: Turn) -> set[int]:
-    """Return the events that brought audio or motion of another turn, which the client had cut off."""
+    """Return the events that brought audio, motion or end marks of another turn, which was cut off or had
+    failed."""
     pieces = ((p.seq, p.turn) for conversation in story.conversations for p in conversation.pieces)
     sent = ((d.seq, d.sent.request.turn) for d in story.deliveries if d.sent is not None)
-    stale = (
-        seq for seq, owner in (*pieces, *sent) if owner is not None and owner is not turn and owner.abandoned
+    marks = ((mark, c.turn) for c in story.conversations if c.labelled for mark in c.marks)
+    left_over = (
+        seq
+        for seq, owner in (*pieces, *sent, *marks)
+        if owner is not None and owner is not turn and owner.unfinished
     )
-    return {*stale, *story.stale_marks(turn)}
+    return {*left_over, *story.stale_marks(turn)}
+
+
+def _failed_motion_may_end_ns(story: Story, turn: Turn) -> int:
+    """Return the time until which an empty list without a turn id may be the end of the motion of the turn
+    before, which failed; -1 if there was no failure, or if its motion was ended."""
+    before = turn.before
+    if before is None or not before.failures or before.complete:
+        return -1
+    return before.failures[-1].at_ns + int(story.trace.header.fallback_wait * _NS_PER_SECOND)
 
 
 def _not_played(turn: Turn, actual: str, seq: int, follows_from: tuple[str, ...] = ()) -> Broken:

@@ -25,9 +25,10 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
 @rule(
     "R-STALE",
     Level.MUST,
-    "after an interrupt or once a new turn has begun, no payload MUST have another turn's id. On a wire "
-    "without turn ids, nothing of the old turn follows the new turn's first audio; if the client brings the "
-    "audio, motion that Motion Server sent before it got the new turn's audio may still come",
+    "after an interrupt or once a new turn has begun, no payload MUST have another turn's id, and no audio "
+    "of the old turn comes under a new id. On a wire without turn ids, nothing of the old turn follows the "
+    "new turn's first audio; if the client brings the audio, motion that Motion Server sent before it got "
+    "the new turn's audio may still come",
     "seed:002",
     Provenance.DOCUMENTED,
     presumes=("R-MOTION-VERBATIM", "R-TURNS", "U-TURN-ID"),
@@ -40,16 +41,18 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
 )
 def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     """Look at each turn after a turn that was cut off: no audio or motion of the old turn is taken for the
-    new turn. Payloads already in flight may arrive until the new turn's first audio. Speech that was never
-    ended may be spoken with the new turn: such merged turns are not judged. If the relay chooses the speech,
-    all turns may sound alike: then only motion is judged, and only after an interrupt, because a relay may
-    play one clip after the other."""
+    new turn, and none of its audio for one more turn, which would cut the new turn off. Motion under an id
+    without audio is discarded, and harms nobody. Payloads already in flight may arrive until the new turn's
+    first audio. Speech that was never ended may be spoken with the new turn: such merged turns are not
+    judged. If the relay chooses the speech, all turns may sound alike: then only motion is judged, and only
+    after an interrupt, because a relay may play one clip after the other."""
     for turn in story.turns:
         begun_at = _new_turn_begun(story, turn)
         for old in _cut_off_before(story, turn):
             if begun_at is not None and old.requests and not (old.merged and turn.merged):
                 faults = [
                     *_under_another_id(story, old, turn),
+                    *_under_new_id(story, old, turn, begun_at),
                     *_left_over(story, old, turn, begun_at),
                     *(_stale_mark(old, turn, mark) for mark in story.stale_marks(turn) if old is turn.before),
                 ]
@@ -157,6 +160,18 @@ def _under_another_id(story: Story, old: Turn, turn: Turn) -> Iterator[Broken]:
                 and joined_turn
             ):
                 yield _under_wrong_id("audio", piece.turn or turn, joined_turn, piece.seq)
+
+
+def _under_new_id(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:
+    """Yield Broken for audio of the old turn under an id that came first after the event `begun_at`."""
+    for conversation in story.conversations:
+        old_audio = [piece.seq for piece in conversation.pieces if piece.turn is old]
+        if conversation.labelled and conversation.first_seq > begun_at and conversation.turn is old:
+            yield Broken(
+                f"nothing of {old.name} once {turn.name} had begun",
+                f"audio of it came {len(old_audio)} times, under an id that had not come before",
+                (begun_at, *old_audio),
+            )
 
 
 def _under_wrong_id(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) -> Broken:

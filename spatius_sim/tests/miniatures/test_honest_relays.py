@@ -4,11 +4,11 @@ from functools import partial
 
 import pytest
 
-from spatius_sim.miniatures.honest_relays import HONEST_RELAYS
+from spatius_sim.miniatures.honest_relays import HONEST_RELAYS, CountsWhatWorked
 from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.tests.model.relay.dialogue import LONG, SHORT, raws, told, whole_run
-from spatius_sim.wires.events import Audio, Motion
+from spatius_sim.wires.events import Audio, Motion, Speak, SpeakEnd
 
 ANSWERED_AT_ONCE = {name: policy for name, policy in HONEST_RELAYS.items() if not policy.gathers_speech}
 """The relays that open a session with a client's first audio, as `whole_run` wants it."""
@@ -27,3 +27,18 @@ def test_whatever_the_form_the_client_gets_the_same(policy: RelayPolicy) -> None
 
 def test_no_two_honest_relays_have_the_same_policy() -> None:
     assert len(set(HONEST_RELAYS.values())) == len(HONEST_RELAYS) == 14
+
+
+def test_the_turn_after_a_failure_may_have_the_failed_turns_id() -> None:
+    relay = CountsWhatWorked("key", lambda: "req")
+    relay.client_came("ann")
+    ids = []
+    for fails in (False, True, False):
+        ids += [
+            event.turn_id for event in told(relay.client_did("ann", Speak(SHORT))) if isinstance(event, Audio)
+        ]
+        turn = relay._speaking["ann"]
+        relay.client_did("ann", SpeakEnd())
+        if fails:
+            relay.upstream_lost(turn.session.name, "gone")
+    assert ids == ["ann-turn-0", "ann-turn-1", "ann-turn-1"]

@@ -17,6 +17,7 @@ from spatius_sim.miniatures.wrong_with_clients import (
     PassesStaleMotionOn,
     SpeaksBehindTheEnd,
     TakesTokensAgain,
+    TurnsTheTailIntoATurn,
 )
 from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell
 from spatius_sim.model.relay.relay import PlainRelay
@@ -94,6 +95,23 @@ def test_stale_motion(kind: type[PlainRelay], label: str) -> None:
     assert next(c.turn_id for c in talk.told(ANN) if isinstance(c, Audio)) == ("ann-turn-0" if label else "")
     talk.commands += talk.relay.client_left(ANN)
     assert set(talk.hung_up) == {"ann-turn-0", "ann-turn-1"}
+
+
+def test_the_tail_of_a_turn_that_was_cut_off_becomes_a_turn() -> None:
+    talk = Talk(TurnsTheTailIntoATurn)
+    talk.commands += talk.relay.client_did(ANN, Speak(PCM))
+    talk.commands += talk.relay.client_did(ANN, InterruptTurn())
+    talk.speaks(ANN, 1)
+    talk.speaks(ANN, 2)
+    audio = [(bool(e.pcm), e.turn_id) for e in talk.told(ANN) if isinstance(e, Audio)]
+    assert audio == [
+        (True, "ann-turn-0"),
+        (True, "ann-turn-1"),
+        (True, "rest of ann-turn-0"),
+        (False, "ann-turn-1"),
+        (True, "ann-turn-2"),
+        (False, "ann-turn-2"),
+    ]
 
 
 def test_tokens_are_taken_again() -> None:

@@ -8,6 +8,7 @@ import pytest
 from spatius_sim.miniatures.wrong_with_faults import (
     CutsLargePayloads,
     EndsAudioWithMotion,
+    FallsBackTwice,
     GivesUp,
     InsistsAtOnce,
     InsistsForEver,
@@ -87,6 +88,19 @@ def test_tells_no_close_but_all_else() -> None:
     assert told(refused.upstream_lost(UP, "refused")) == [Failed("refused")]
     failed = speaking(TellsNoClose)
     assert told(failed.upstream_said(UP, b"", ServerError("id", "", 13, "no"))) == [Failed("no")]
+
+
+def test_falls_back_twice() -> None:
+    relay = speaking(FallsBackTwice)
+    relay.client_did(ANN, SpeakEnd())
+    assert told(relay.upstream_lost(UP, "gone")) == [Motion((), False, UP)]
+    relay.client_did(ANN, Speak(PCM))
+    again = "ann-turn-1"
+    relay.upstream_opened(again)
+    relay.upstream_said(again, b"", ConfirmSession("id"))
+    events = told(relay.upstream_said(again, RAW, MESSAGE))
+    assert events == [Motion((), False, again), Motion((RAW,), True, again)]
+    assert told(relay.motion_down(relay._speaking[ANN], RAW, MESSAGE)) == [Motion((RAW,), True, again)]
 
 
 def test_gives_up() -> None:

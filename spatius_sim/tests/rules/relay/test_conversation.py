@@ -7,7 +7,7 @@ from spatius_sim.rules.relay.conversation import conversation, isolation
 from spatius_sim.story.join_turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Failed, Note
-from spatius_sim.wires.features import TURN_IDS, UPSTREAM
+from spatius_sim.wires.features import UPSTREAM
 
 with_and_without_turn_ids = pytest.mark.parametrize("turn_id", ["", "turn-1"])
 
@@ -101,27 +101,61 @@ def test_a_turn_with_a_fault_need_not_play() -> None:
     assert said.verdict("R-CONVERSATION") is Verdict.UNEXERCISED
 
 
-@pytest.mark.parametrize(
-    ("lacks", "complete", "verdict"),
-    [
-        ((TURN_IDS,), False, Verdict.UNEXERCISED),
-        ((TURN_IDS,), True, Verdict.FAILED),
-        ((), False, Verdict.FAILED),
-    ],
-    ids=["without", "without, after all that was owed", "with"],
-)
-def test_without_turn_ids_what_is_left_of_a_failed_turn_harms_no_later_one(
-    lacks: tuple[str, ...], complete: bool, verdict: Verdict
-) -> None:
-    said = Dialogue(lacks=lacks)
-    said.echoes("ann", 0, said.speaks())
+def after_a_failed_turn(turn_id: str = "", *, complete: bool = False) -> tuple[Dialogue, bytes]:
+    """A turn of ann's in which Motion Server failed after its first payload, which has not come yet."""
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks(), turn_id)
+    late = said.motion(up_of("ann", 0), req_of("ann", 0), 3)
     said.fault()
     said.ends("ann", 0, complete=complete)
+    return said, late
+
+
+@pytest.mark.parametrize(
+    ("complete", "seconds", "lists", "verdict"),
+    [
+        (False, 0, 1, Verdict.PASSED),
+        (False, 16, 1, Verdict.FAILED),
+        (False, 0, 2, Verdict.FAILED),
+        (True, 0, 1, Verdict.FAILED),
+    ],
+    ids=["owed", "after the fallback wait", "twice", "not owed any more"],
+)
+def test_without_turn_ids_one_late_end_of_a_failed_turns_motion_harms_no_later_turn(
+    complete: bool, seconds: float, lists: int, verdict: Verdict
+) -> None:
+    said, _ = after_a_failed_turn(complete=complete)
+    said.passes(seconds)
     motion = answered_turn(said, 1)
-    said.motion_down("ann")
+    for _ in range(lists):
+        said.motion_down("ann")
     said.motion_down("ann", *motion)
     said.ends("ann", 1)
     assert said.verdict("R-CONVERSATION") is verdict
+
+
+def test_an_empty_list_under_the_next_turns_id_is_no_end_of_the_failed_turn() -> None:
+    said, _ = after_a_failed_turn("turn-1")
+    motion = answered_turn(said, 1, "turn-2")
+    said.motion_down("ann", turn_id="turn-2")
+    said.motion_down("ann", *motion, turn_id="turn-2")
+    said.ends("ann", 1)
+    assert said.failed == ["R-CONVERSATION"]
+
+
+@with_and_without_turn_ids
+def test_what_is_left_of_a_failed_turn_harms_no_later_one(turn_id: str) -> None:
+    said, late = after_a_failed_turn(turn_id)
+    if turn_id:
+        said.audio_down("ann", voice("ann 0")[-640:], turn_id=turn_id)
+    motion = answered_turn(said, 1, turn_id and "turn-2")
+    if turn_id:
+        said.audio_down("ann", last=True, turn_id=turn_id)
+    said.motion_down("ann", late, turn_id=turn_id)
+    said.motion_down("ann", *motion, turn_id=turn_id and "turn-2")
+    said.ends("ann", 1)
+    assert said.verdict("R-CONVERSATION") is Verdict.PASSED
+    assert said.failed == []
 
 
 @pytest.mark.parametrize(
@@ -208,6 +242,30 @@ def test_anothers_motion_is_no_matter_of_turns() -> None:
     said.motion_down("ann", *said.turn("bob"))
     assert said.verdict("R-TURNS") is Verdict.PASSED
     assert said.failed == ["R-ISOLATION"]
+
+
+@pytest.mark.parametrize(("turn_id", "failed"), [("a", []), ("b", ["R-TURNS"])], ids=["its own", "the next"])
+def test_motion_of_a_failed_turn_under_a_turn_id(turn_id: str, failed: list[str]) -> None:
+    said, late = after_a_failed_turn("a")
+    motion = answered_turn(said, 1, "b")
+    said.motion_down("ann", late, turn_id=turn_id)
+    said.motion_down("ann", *motion, turn_id="b")
+    said.ends("ann", 1)
+    assert said.failed == failed
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_turn_id_may_come_again_after_its_end(failing: bool) -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks(), "again")
+    if failing:
+        said.fault()
+    else:
+        said.motion_down("ann", *said.answers(), turn_id="again")
+    said.ends("ann", 0, complete=not failing)
+    said.turn("ann", 1, "again")
+    assert set(said.failed) <= {"R-ERROR-TOLD"}
+    assert said.verdict("R-CONVERSATION") is said.verdict("R-END-AUDIO") is Verdict.PASSED
 
 
 # R-ISOLATION.

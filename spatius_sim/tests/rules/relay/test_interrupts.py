@@ -64,6 +64,35 @@ def test_the_new_turns_motion_under_the_old_turns_id() -> None:
     assert "R-STALE" in said.failed
 
 
+@pytest.mark.parametrize(
+    ("tail_id", "after", "failed"),
+    [("t0", True, []), ("rest", True, ["R-STALE"]), ("rest", False, [])],
+    ids=["its own id", "a new id", "a new id, before the new turn"],
+)
+def test_the_old_turns_audio_under_an_id_of_its_own(tail_id: str, after: bool, failed: list[str]) -> None:
+    said = cut_off("t0")
+    pcm = said.speaks("ann", 1)
+    tail = voice("ann 0")[3200:]
+    if not after:
+        said.audio_down("ann", tail, turn_id=tail_id)
+    said.echoes("ann", 1, pcm, "t1")
+    if after:
+        said.audio_down("ann", tail, turn_id=tail_id)
+    said.motion_down("ann", *said.answers("ann", 1), turn_id="t1")
+    said.ends("ann", 1)
+    assert said.failed == failed
+
+
+def test_an_interrupted_turns_id_may_come_again() -> None:
+    said = cut_off("t")
+    pcm = said.speaks("ann", 1)
+    said.echoes("ann", 1, pcm, "t")
+    said.motion_down("ann", *said.answers("ann", 1), turn_id="t")
+    said.ends("ann", 1)
+    assert said.failed == []
+    assert said.verdict("R-STALE") is Verdict.PASSED
+
+
 def test_the_old_turns_audio_under_the_new_turns_id() -> None:
     said = cut_off("t0")
     pcm = said.speaks("ann", 1)
