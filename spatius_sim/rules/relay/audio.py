@@ -1,15 +1,21 @@
 """R rules on audio: it is complete, comes before the motion, and is marked at its end."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.subtract_kit_stalls import lag_seconds
 from spatius_sim.story.join_turns import Conversation, Story, Turn, find_first_misbehaviour
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS
+
+_NS_PER_SECOND = 1e9
+_AHEAD_SECONDS = 0.08
+"""A relay that sends at real-time pace may be so far ahead of the playback (ASSUMED): two keyframes."""
 
 
 @rule(
@@ -117,7 +123,9 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
 )
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
     """Look at each conversation of a clean turn: one end mark comes, with or after the last audio, and not
-    while the client still speaks. Without turn ids, a turn that a client speaks is one conversation. Marks
+    while the client still speaks. A turn may come as several conversations, one for each sentence. But the
+    next audio "cuts off what is still playing" (docs:audio-io): without turn ids, which would let a client
+    put one after the other, the next must not begin before the audio of the one before can be over. Marks
     after a client misbehaved are left out if there are earlier marks: R-BADINPUT judges what follows."""
     until = find_first_misbehaviour(story.trace)
     named = TURN_IDS not in story.trace.header.lacks
@@ -129,8 +137,9 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
         spoken_until = _last_spoken_seq(story, turn)
         parts = [c for c in with_audio if not c.labelled and any(p.turn in (None, turn) for p in c.pieces)]
         all_marked = all(conversation.marks for conversation in parts)
-        if len(parts) > 1 and all_marked and not {CLIENT_AUDIO, SPEECH_END} & set(story.trace.header.lacks):
-            yield _wrongly_marked(turn, "a mark came within its audio", parts[0])
+        cut_off = _first_cut_off(story, turn, parts) if all_marked else None
+        if cut_off is not None:
+            yield _wrongly_marked(turn, "a mark came within its audio, and the rest cuts it off", cut_off)
             continue
         for conversation in with_audio:
             # Without turn ids, a mark after the next turn began may be that of the next turn.
@@ -148,6 +157,22 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
                 yield _wrongly_marked(turn, "a mark without audio came as well", without_audio[0])
             else:
                 yield Kept()
+
+
+def _first_cut_off(story: Story, turn: Turn, parts: list[Conversation]) -> Conversation | None:
+    """Return the first of a turn's conversations that the next one cuts off, because its audio cannot have
+    been played by then; None if there is none, or if the wire does not show how long the audio is."""
+    if {CLIENT_AUDIO, SPEECH_END, PCM} & set(story.trace.header.lacks):
+        return None
+    rate = story.output_rates.get(turn.client, turn.sample_rate)
+    for part, following in pairwise(parts):
+        begun, next_begun = part.pieces[0].seq, following.pieces[0].seq
+        passed_ns = story.trace.events[next_begun].at_ns - story.trace.events[begun].at_ns
+        # What the kit saw late may have come earlier.
+        seconds = passed_ns / _NS_PER_SECOND + lag_seconds(story.trace, turn.started_seq, next_begun)
+        if seconds + _AHEAD_SECONDS < len(part.audio) / BYTES_PER_SAMPLE / rate:
+            return part
+    return None
 
 
 def _last_spoken_seq(story: Story, turn: Turn) -> int:

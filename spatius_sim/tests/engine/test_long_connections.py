@@ -4,8 +4,8 @@ import pytest
 
 from spatius_sim.miniatures.wrong_after_long import LONG_MINIATURES
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.suspects import HONEST, Suspect, attached

@@ -6,7 +6,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Provocation
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.features import CLIENT_AUDIO, SPEECH_END
+from spatius_sim.wires.features import CLIENT_AUDIO, PCM, SPEECH_END
 
 RULES = ("R-AUDIO-COMPLETE", "R-AUDIO-FIRST", "R-END-AUDIO")
 UP, REQ = up_of("ann", 0), req_of("ann", 0)
@@ -253,19 +253,45 @@ def test_audio_must_not_be_marked_as_ended_while_its_client_still_speaks(
     assert actual == ["it was marked while its client still spoke"] * marks_before_the_rest
 
 
+def turn_in_two_conversations(
+    said: Dialogue, seconds: float, turn_id: str = "", lag: float = 0.0
+) -> list[str]:
+    """A turn of two seconds, cut into two marked conversations with `seconds` between their beginnings, which
+    the kit saw with a `lag` in seconds. Return what R-END-AUDIO says."""
+    pcm = voice("ann 0", 2 * RATE)
+    said.starts("ann", 0, pcm)
+    said.connects(UP)
+    said.audio_up(UP, REQ, pcm, end=True)
+    if lag:
+        said.lags(lag)
+    said.audio_down("ann", pcm[: 2 * RATE], last=True, turn_id=turn_id and f"{turn_id}-1")
+    said.passes(seconds)
+    said.audio_down("ann", pcm[2 * RATE :], last=True, turn_id=turn_id and f"{turn_id}-2")
+    said.ends("ann", 0, complete=False)
+    return [broken.actual for broken in said.judged("R-END-AUDIO").broken]
+
+
+CUT_OFF = ["a mark came within its audio, and the rest cuts it off"]
+
+
 @pytest.mark.parametrize("turn_id", ["", "turn-1"])
 @pytest.mark.parametrize(
-    "lacks", [(), (SPEECH_END,), (CLIENT_AUDIO,)], ids=["", "by silence", "its own speech"]
+    "lacks", [(), (SPEECH_END,), (CLIENT_AUDIO,), (PCM,)], ids=["", "speech end", "client audio", "pcm"]
 )
 def test_a_mark_within_the_audio_of_a_turn(turn_id: str, lacks: tuple[str, ...]) -> None:
-    said = Dialogue(lacks=lacks)
-    pcm = said.speaks()
-    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm, end=True)
-    for place, piece in enumerate((pcm[:600], pcm[600:])):
-        said.audio_down("ann", piece, last=True, turn_id=turn_id and f"{turn_id}-{place}")
-    said.ends("ann", 0, complete=False)
-    actual = [broken.actual for broken in said.judged("R-END-AUDIO").broken]
-    assert actual == ([] if turn_id or lacks else ["a mark came within its audio"])
+    actual = turn_in_two_conversations(Dialogue(lacks=lacks), 0.0, turn_id)
+    assert actual == ([] if turn_id or lacks else CUT_OFF)
+
+
+@pytest.mark.parametrize(("seconds", "actual"), [(0.9, CUT_OFF), (0.95, [])], ids=["early", "in time"])
+def test_a_turn_may_be_several_conversations_that_do_not_cut_each_other_off(
+    seconds: float, actual: list[str]
+) -> None:
+    assert turn_in_two_conversations(Dialogue(), seconds) == actual
+
+
+def test_conversations_that_the_kit_saw_late_may_not_have_cut_each_other_off() -> None:
+    assert turn_in_two_conversations(Dialogue(), 0.0, lag=0.95) == []
 
 
 def test_audio_that_was_not_sent_up_whole_came_down_whole() -> None:
