@@ -130,11 +130,11 @@ def serve(
 def scenarios() -> None:
     """What can go wrong, by name, and the ids that mean something."""
     from spatius_sim.files.scenario_file import shipped_scenarios
-    from spatius_sim.model.scenario.faults_by_id import glossary
+    from spatius_sim.model.scenario.faults_by_id import list_fault_ids
 
     lines = [f"{scenario.name:24}{scenario.about}" for scenario in shipped_scenarios()]
     lines += ["", "Ids with a meaning, by how they begin, need no scenario:"]
-    lines += [f"{begins:24}{means}" for begins, means in glossary()]
+    lines += [f"{begins:24}{means}" for begins, means in list_fault_ids()]
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 import numpy as np
 
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
-from spatius_sim.model.scenario.scenario_text import in_words
+from spatius_sim.model.scenario.scenario_text import describe_scenario
 from spatius_sim.plans.server_probes import Probe
 from spatius_sim.plans.turn_behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
@@ -142,7 +142,9 @@ class Plan:
     def __str__(self) -> str:
         """Return the plan in words."""
         in_step = ["in step"] if self.step else []
-        faults = [f"Motion Server: {in_words(self.motion_server)}"] if self.motion_server.faults else []
+        faults = (
+            [f"Motion Server: {describe_scenario(self.motion_server)}"] if self.motion_server.faults else []
+        )
         credentials = ["the last client sends Spatius credentials"] if self.bears_credentials else []
         rate = [f"at {self.sample_rate} Hz"] if self.sample_rate != PLAN_SAMPLE_RATE else []
         parts = (*map(str, self.probes), *rate, *in_step, self._describe_turns(), *faults, *credentials)

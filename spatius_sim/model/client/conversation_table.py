@@ -18,8 +18,8 @@ class AudioState(Enum):
     ENDED = "ended"
 
 
-class Standing(Enum):
-    """Which conversation the id that comes with motion names."""
+class MotionTarget(Enum):
+    """The conversation for which motion comes, by the conversation id that comes with the motion."""
 
     CURRENT = "current"
     AUDIO_ONLY = "audio-only"
@@ -56,17 +56,17 @@ STARTS_CONVERSATION: dict[tuple[AudioState, bool], bool] = {
 is non-empty. ASSUMED: empty audio starts the very first conversation, but none after an end mark or an
 interrupt."""
 
-MOTION_TABLE: dict[tuple[Standing, MotionInput], MotionAction | DiscardReason] = {
-    (Standing.CURRENT, MotionInput.PAYLOADS): MotionAction.TAKE,
-    (Standing.CURRENT, MotionInput.NOTHING): MotionAction.SWITCH,
-    (Standing.AUDIO_ONLY, MotionInput.PAYLOADS): DiscardReason.AUDIO_ONLY,
-    (Standing.AUDIO_ONLY, MotionInput.NOTHING): DiscardReason.AUDIO_ONLY,
-    (Standing.INTERRUPTED, MotionInput.PAYLOADS): DiscardReason.INTERRUPTED,
-    (Standing.INTERRUPTED, MotionInput.NOTHING): DiscardReason.INTERRUPTED,
-    (Standing.FOREIGN, MotionInput.PAYLOADS): DiscardReason.MISMATCHED_ID,
-    (Standing.FOREIGN, MotionInput.NOTHING): DiscardReason.MISMATCHED_ID,
-    (Standing.NOTHING_CURRENT, MotionInput.PAYLOADS): DiscardReason.NO_CONVERSATION,
-    (Standing.NOTHING_CURRENT, MotionInput.NOTHING): DiscardReason.NO_CONVERSATION,
+MOTION_TABLE: dict[tuple[MotionTarget, MotionInput], MotionAction | DiscardReason] = {
+    (MotionTarget.CURRENT, MotionInput.PAYLOADS): MotionAction.TAKE,
+    (MotionTarget.CURRENT, MotionInput.NOTHING): MotionAction.SWITCH,
+    (MotionTarget.AUDIO_ONLY, MotionInput.PAYLOADS): DiscardReason.AUDIO_ONLY,
+    (MotionTarget.AUDIO_ONLY, MotionInput.NOTHING): DiscardReason.AUDIO_ONLY,
+    (MotionTarget.INTERRUPTED, MotionInput.PAYLOADS): DiscardReason.INTERRUPTED,
+    (MotionTarget.INTERRUPTED, MotionInput.NOTHING): DiscardReason.INTERRUPTED,
+    (MotionTarget.FOREIGN, MotionInput.PAYLOADS): DiscardReason.MISMATCHED_ID,
+    (MotionTarget.FOREIGN, MotionInput.NOTHING): DiscardReason.MISMATCHED_ID,
+    (MotionTarget.NOTHING_CURRENT, MotionInput.PAYLOADS): DiscardReason.NO_CONVERSATION,
+    (MotionTarget.NOTHING_CURRENT, MotionInput.NOTHING): DiscardReason.NO_CONVERSATION,
 }
 """What the client does with motion: by the conversation that its id names, and by whether there are
 payloads."""

@@ -13,7 +13,7 @@ from spatius_sim.model.client.conversation_table import (
     AudioState,
     MotionAction,
     MotionInput,
-    Standing,
+    MotionTarget,
 )
 from spatius_sim.model.client.playback_table import PLAYBACK_TABLE, PlaybackEvent
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
@@ -62,7 +62,8 @@ class DecodedConversation:
         return self.audio_bytes // BYTES_PER_SAMPLE
 
     def keyframe(self, index: int) -> Keyframes | None:
-        """Return keyframe number `index` (0, 1, ...), shape (120,), or None if it has not come."""
+        """Return keyframe number `index` (0, 1, ...) of this conversation's motion, shape (120,); None if the
+        keyframe has not come."""
         for segment in self.motion:
             if index < len(segment):
                 row: Keyframes = segment[index]
@@ -86,7 +87,7 @@ class ClientDecoder:
         mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT,
         render: Callable[[Keyframes], None] | None = None,
     ) -> None:
-        """Begin idle, without a conversation."""
+        """Begin a client decoder that is idle and has no conversation."""
         self._sample_rate = sample_rate
         self._new_id = new_id
         self._now_ns = now_ns
@@ -102,7 +103,8 @@ class ClientDecoder:
         """How many payloads were discarded, by reason. AvatarKit itself does not report this."""
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
-        """Take a chunk of audio (mono s16le), and return the id of the conversation to which it belongs.
+        """Take a chunk of audio (mono s16le), and return the id of the conversation to which the chunk
+        belongs.
 
         A conversation ends with the chunk that has `end`. The next audio starts a new conversation with a new
         id, and stops what is still playing (docs:web-sdk). An empty chunk after the end of a conversation
@@ -124,7 +126,7 @@ class ClientDecoder:
         req_id in a payload is never compared. Motion is accepted until the audio has been played. Web, iOS,
         Android: `yieldFramesData`; Flutter: `yieldAnimations`."""
         motion_input = MotionInput.PAYLOADS if frames else MotionInput.NOTHING
-        action = MOTION_TABLE[self._standing_of(conversation_id), motion_input]
+        action = MOTION_TABLE[self._find_motion_target(conversation_id), motion_input]
         if isinstance(action, DiscardReason):
             self._discard(frames or (), conversation_id, action)
             return
@@ -157,8 +159,8 @@ class ClientDecoder:
         self._change(PlaybackEvent.RESUME, StateReason.USER_ACTION)
 
     def advance(self, to_ns: int) -> None:
-        """Set the clock to `to_ns`, and play what is due until then. Raises ValueError if `to_ns` lies in the
-        past."""
+        """Move the client decoder's clock to `to_ns`, and play the audio and motion that are due until then.
+        Raises ValueError if `to_ns` lies in the past."""
         if to_ns < self._now_ns:
             raise ValueError(f"the clock is at {self._now_ns} ns and cannot go back to {to_ns} ns")
         passed_ns, self._now_ns = to_ns - self._now_ns, to_ns
@@ -196,7 +198,8 @@ class ClientDecoder:
     @property
     def keyframe_row(self) -> Keyframes | None:
         """The keyframe that the avatar shows now, shape (120,): keyframe k is due k/25 s after the start
-        (recording). None if the motion for this moment has not come."""
+        (recording). None if the motion for this moment has not come, or if the conversation is audio-only or
+        there is none."""
         conversation = self._conversation
         if conversation is None or conversation.audio_only:
             return None
@@ -204,27 +207,30 @@ class ClientDecoder:
 
     @property
     def _audio_state(self) -> AudioState:
-        """How far the audio of the current conversation has come."""
+        """How far the audio of the current conversation has come: OPEN until its end mark, then ENDED.
+        Without a current conversation: NONE before the first conversation, and OVER after it."""
         if self._conversation is None:
             return AudioState.OVER if self._latest_id else AudioState.NONE
         return AudioState.ENDED if self._conversation.ended else AudioState.OPEN
 
     def _start_conversation(self) -> DecodedConversation:
-        """Start a new conversation, which replaces the current conversation, and return it."""
+        """Start a new conversation, which replaces the current conversation, add an event, and return the new
+        conversation."""
         conversation = self._conversation = DecodedConversation(self._new_id())
         self._latest_id = conversation.conversation_id
         self._events.append(ConversationStarted(conversation.conversation_id))
         self._change(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
         return conversation
 
-    def _standing_of(self, conversation_id: str) -> Standing:
-        """Return what this id names: the current conversation, an interrupted or unknown one, and so on."""
+    def _find_motion_target(self, conversation_id: str) -> MotionTarget:
+        """Return for which conversation motion with this id comes: for the current one (perhaps audio-only),
+        for one that was interrupted, or for another (FOREIGN); NOTHING_CURRENT if there is neither."""
         conversation = self._conversation
         if conversation is not None and conversation.conversation_id == conversation_id:
-            return Standing.AUDIO_ONLY if conversation.audio_only else Standing.CURRENT
+            return MotionTarget.AUDIO_ONLY if conversation.audio_only else MotionTarget.CURRENT
         if conversation_id in self._interrupted:
-            return Standing.INTERRUPTED
-        return Standing.NOTHING_CURRENT if conversation is None else Standing.FOREIGN
+            return MotionTarget.INTERRUPTED
+        return MotionTarget.NOTHING_CURRENT if conversation is None else MotionTarget.FOREIGN
 
     def _clear(self) -> None:
         """End the current conversation as interrupted."""
@@ -238,7 +244,7 @@ class ClientDecoder:
         self._conversation = None
 
     def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
-        """Make the conversation audio-only, end its stall, and add the event."""
+        """Make the conversation audio-only and end its stall; add an event for this."""
         conversation.audio_only = True
         self._stall(conversation, False)
         self._events.append(AudioOnlyEntered(conversation.conversation_id))
@@ -262,8 +268,9 @@ class ClientDecoder:
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
     def _motion_end(self, conversation: DecodedConversation) -> int:
-        """Return how far the audio may be played, in samples * 10^9: in strictSync until the first missing
-        keyframe is due, else to its end. The last samples, if they fill no keyframe, need no motion."""
+        """Return how far the conversation's audio may be played, in samples * 10^9. In strictSync this is
+        until the first missing keyframe is due, otherwise to the end of the audio. The last samples need no
+        motion if they fill no keyframe."""
         end = conversation.samples * _SECOND_NS
         needed = keyframe_count(conversation.samples, self._sample_rate)
         if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:
@@ -281,8 +288,9 @@ class ClientDecoder:
             self._events.append(StallChanged(conversation.conversation_id, stalled))
 
     def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
-        """Render the keyframes from number `first` to the keyframe that is due now; if `first` is None, only
-        the latter. Does nothing if the playback is paused or idle, or the conversation audio-only."""
+        """Render the keyframes of the conversation from number `first` to the keyframe that is due now, each
+        only once. If `first` is None, render only the keyframe that is due now. Does nothing if the playback
+        is paused or idle, or if the conversation is audio-only."""
         if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
             return
         due = self._keyframe_due(conversation)
@@ -296,7 +304,9 @@ class ClientDecoder:
                 self._render(row)
 
     def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
-        """Decode one payload and keep its motion; discard the payload if it is not motion. Adds an event."""
+        """Decode one motion payload, keep its keyframes for the conversation, and add a MotionTaken event. If
+        the payload is not motion, discard it; then the conversation's audio plays on without waiting for
+        motion."""
         try:
             message = decode(payload)
         except RemoteProtocolError:
@@ -315,7 +325,8 @@ class ClientDecoder:
         self._events.extend(MotionDiscarded(conversation_id, reason) for _ in frames)
 
     def _change(self, event: PlaybackEvent, reason: StateReason) -> None:
-        """Change the playback's state as the table says; add an event if the state is another now."""
+        """Change the state of the playback as PLAYBACK_TABLE says. If the state is another now, add an event
+        with this reason."""
         state = PLAYBACK_TABLE[self.state, event]
         if state is not self.state:
             self.state = state

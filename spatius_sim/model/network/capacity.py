@@ -1,8 +1,8 @@
-"""How many bits a second a link carries, over time: a constant, a drawn process with outages, or a trace.
+"""The capacity of a network link: how many bits a second it carries, over time. It is a constant, a drawn
+process with outages, or a measured rate.
 
-The drawn process has one rate a second. The logarithm of the rate is normal, and depends on the second
-before (AR(1)). Outages are laid over the rates, as they were fitted apart from them.
-"""
+The drawn process has one rate a second. The logarithm of the rate is normal, and depends on the second before
+(AR(1)). Outages are laid over the rates, as they were fitted apart from them."""
 
 import math
 from bisect import bisect_right
@@ -28,6 +28,16 @@ _SHORTEST_STEP = 1e-6
 _P95 = 1.645
 """The 95th percentile of the standard normal distribution."""
 
+_MOST_OUTAGES_A_MINUTE = 600
+_LONGEST_OUTAGE_A_MINUTE = 50
+"""Seconds of a minute in which a link may be out on average."""
+
+_SHORTEST_PAUSE = 0.05
+"""Seconds between two outages, on average, at least."""
+
+_LAST_RATE_SECONDS = 0.1
+"""Seconds at the end in which a link carries something if outages fill all the time."""
+
 
 class Capacity:
     """The rate of a link over time, in steps: from `starts[i]` seconds on it carries `rates[i]` bits a
@@ -37,11 +47,12 @@ class Capacity:
     """
 
     def __init__(self, starts: Sequence[float], rates: Sequence[float], period: float) -> None:
+        """Begin a capacity with these steps. Raises UsageError if they make no capacity of a link."""
         _check_steps(starts, rates, period)
         self._period = period
         self._starts, self._rates = list(starts), list(rates)
         self._edges = [*self._starts, period]
-        self._carried = self._sum_up()
+        self._carried = self._sum_carried_bits()
         """Bits carried from the beginning of the period until each edge."""
 
     @property
@@ -50,7 +61,8 @@ class Capacity:
         return self._carried[-1] / self._period
 
     def share(self, count: int) -> "Capacity":
-        """Return what each of `count` users has if all send at the same time and the link is fair."""
+        """Return the capacity of a link that each of `count` users has if all send at the same time and the
+        link is fair."""
         return Capacity(self._starts, [rate / count for rate in self._rates], self._period)
 
     def rate(self, at: float) -> float:
@@ -58,22 +70,24 @@ class Capacity:
         return self._rates[bisect_right(self._starts, at % self._period) - 1]
 
     def finish(self, start: float, bits: float) -> float:
-        """Return when so many bits are carried if the link begins at `start` seconds and does nothing else;
-        infinity if that takes longer than LONGEST_WAIT."""
-        rounds, offset = divmod(start, self._period)
+        """Return when the link has carried so many bits if it begins at `start` seconds and carries nothing
+        else; infinity if that takes longer than LONGEST_WAIT."""
+        periods_before, offset = divmod(start, self._period)
         index = bisect_right(self._starts, offset) - 1
         rate = self._rates[index]
         if rate * (self._edges[index + 1] - offset) >= bits > 0:
             return start + bits / rate
         target = self._carried[index] + rate * (offset - self._edges[index]) + bits
-        more, rest = divmod(target, self._carried[-1])
+        periods_more, rest = divmod(target, self._carried[-1])
         index = max(0, bisect_right(self._carried, rest) - 1)
-        # A rest of 0 bits ends with the last step that carried something, not after the pause behind it.
+        # A rest of 0 bits ends with the last step that carried something, not after the pause that follows.
         end = self._edges[index] + (rest - self._carried[index]) / (self._rates[index] or 1.0)
-        finished = (rounds + more) * self._period + end
+        finished = (periods_before + periods_more) * self._period + end
         return finished if finished - start <= LONGEST_WAIT else math.inf
 
-    def _sum_up(self) -> list[float]:
+    def _sum_carried_bits(self) -> list[float]:
+        """Return how many bits the link has carried from the beginning of the period until each edge between
+        steps."""
         carried = [0.0]
         for index, rate in enumerate(self._rates):
             carried.append(carried[-1] + rate * (self._edges[index + 1] - self._edges[index]))
@@ -81,7 +95,8 @@ class Capacity:
 
 
 def _check_steps(starts: Sequence[float], rates: Sequence[float], period: float) -> None:
-    """Raise UsageError for steps that make no capacity."""
+    """Raise UsageError if these steps make no capacity of a link: if they are not in order, if a rate is
+    negative, or if the link never carries anything."""
     if not rates or len(starts) != len(rates) or starts[0] != 0:
         raise UsageError("a capacity needs at least one step, and the first step begins at 0 s")
     edges = [*starts, period]
@@ -99,7 +114,7 @@ class CapacityProcess(Protocol):
     """What capacities are drawn from."""
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
-        """Return a capacity that does not repeat within `seconds`, unless its source is shorter."""
+        """Return a capacity of a link that does not repeat within `seconds`, unless its source is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +124,12 @@ class ConstantRate:
     rate: float
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the link's rate is not above 0."""
+        """Raise UsageError if the constant rate of the link is not a finite number above 0."""
         if not (math.isfinite(self.rate) and self.rate >= _MIN_RATE):
             raise UsageError("the rate must be above 0: a link that carries nothing has no figures")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
-        """Return the capacity; nothing is random about it."""
+        """Return the capacity of a link with this constant rate; nothing is random about it."""
         return Capacity([0.0], [self.rate], max(seconds, 1.0))
 
 
@@ -130,14 +145,14 @@ class Outages:
 
     def __post_init__(self) -> None:
         """Raise UsageError if the lengths of the outages contradict each other, or if they leave the link no
-        time."""
-        if not 0 < self.per_minute <= 600:
+        time to carry anything."""
+        if not 0 < self.per_minute <= _MOST_OUTAGES_A_MINUTE:
             raise UsageError("outages: per_minute must lie above 0 and at most at 600")
         if not 0 < self.mean <= self.longest <= LONGEST_WAIT:
             raise UsageError(f"outages: 0 < mean <= longest <= {LONGEST_WAIT:.0f} s is needed")
         if not self.mean <= self.p95 <= self.longest:
             raise UsageError("outages: p95 must lie between mean and longest")
-        if self.per_minute * self.mean >= 50:
+        if self.per_minute * self.mean >= _LONGEST_OUTAGE_A_MINUTE:
             raise UsageError("outages: the link is out for more than 50 s of each minute")
 
     @property
@@ -147,10 +162,10 @@ class Outages:
         return _P95 - math.sqrt(max(0.0, _P95**2 - 2 * math.log(self.p95 / self.mean)))
 
     def draw(self, rng: np.random.Generator, seconds: float) -> list[tuple[float, float]]:
-        """Return the outages within so many seconds: begin and end of each. None begins before the outage
-        before it has ended."""
+        """Return the outages of a link within so many seconds: the begin and the end of each. An outage
+        begins only after the outage before it has ended."""
         sigma = self.deviation
-        pause = max(60 / self.per_minute - self.mean, 0.05)
+        pause = max(60 / self.per_minute - self.mean, _SHORTEST_PAUSE)
         outages: list[tuple[float, float]] = []
         # The first outage may have begun before the time that is looked at.
         at = rng.exponential(pause) - (self.mean if rng.random() < self.share else 0.0)
@@ -180,7 +195,8 @@ class LogNormalRate:
     outages: Outages | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the logarithmic mean, deviation or correlation is one that no link has."""
+        """Raise UsageError if the logarithmic mean, the deviation, the correlation or the highest rate is one
+        that no link has."""
         if not -7 <= self.log_mean <= 9:
             raise UsageError("log_mean must lie between -7 and 9 (1 kbit/s to 8 Gbit/s)")
         if not 0 <= self.log_sd <= 3:
@@ -191,55 +207,57 @@ class LogNormalRate:
             raise UsageError("most must lie above 0 and at most at 100000 Mbit/s")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
-        """Return a capacity that is drawn from this process."""
+        """Return the capacity of a link with one random rate for each second, and with a rate of 0 during its
+        outages."""
         count = max(1, math.ceil(seconds))
         steps = rng.standard_normal(count)
-        fresh = math.sqrt(1 - self.correlation**2)
+        new_share = math.sqrt(1 - self.correlation**2)
         level = float(steps[0])
         levels = [level]
         for step in steps[1:].tolist():
-            level = self.correlation * level + fresh * step
+            level = self.correlation * level + new_share * step
             levels.append(level)
         logs = self.log_mean + self.log_sd * np.array(levels)
         rates = (1e6 * np.minimum(self.most, np.exp(logs))).tolist()
         starts = [float(second) for second in range(count)]
         if self.outages:
-            starts, rates = _cut_out(starts, rates, self.outages.draw(rng, count), float(count))
+            starts, rates = _cut_outages_out(starts, rates, self.outages.draw(rng, count), float(count))
         return Capacity(starts, rates, float(count))
 
 
-def _cut_out(
+def _cut_outages_out(
     starts: list[float], rates: list[float], outages: list[tuple[float, float]], end: float
 ) -> tuple[list[float], list[float]]:
-    """Return the steps with a rate of 0 during the outages. If they fill all the time, the rate of the last
-    0.1 s remains, so that the link carries something."""
+    """Return the steps of a link's capacity, starts and rates, with a rate of 0 during the outages. If the
+    outages fill all the time, the rate of the last 0.1 s remains, so that the link carries something."""
     cut_starts: list[float] = []
     cut_rates: list[float] = []
-    pieces = iter([*outages, (math.inf, math.inf)])
-    begin, over = next(pieces)
+    remaining = iter([*outages, (math.inf, math.inf)])
+    outage_begin, outage_end = next(remaining)
     for start, rate, stop in zip(starts, rates, [*starts[1:], end], strict=True):
         at = start
         while at < stop:
-            if over <= at:
-                begin, over = next(pieces)
+            if outage_end <= at:
+                outage_begin, outage_end = next(remaining)
                 continue
-            out = begin <= at
+            is_out = outage_begin <= at
             cut_starts.append(at)
-            cut_rates.append(0.0 if out else rate)
-            at = min(stop, over if out else begin)
+            cut_rates.append(0.0 if is_out else rate)
+            at = min(stop, outage_end if is_out else outage_begin)
     if not any(cut_rates):
-        cut_starts.append(end - 0.1)
+        last_start = end - _LAST_RATE_SECONDS
+        cut_starts.append(last_start)
         cut_rates.append(rates[-1])
-        kept = [index for index, start in enumerate(cut_starts[:-1]) if start < end - 0.1]
-        cut_starts = [*(cut_starts[index] for index in kept), end - 0.1]
-        cut_rates = [*(cut_rates[index] for index in kept), rates[-1]]
+        earlier = [index for index, start in enumerate(cut_starts[:-1]) if start < last_start]
+        cut_starts = [*(cut_starts[index] for index in earlier), last_start]
+        cut_rates = [*(cut_rates[index] for index in earlier), rates[-1]]
     return cut_starts, cut_rates
 
 
 @dataclass(frozen=True, slots=True)
 class RateTrace:
-    """A measured rate: from `starts[i]` seconds on, `rates[i]` bits a second, until `period`. A draw begins
-    at a random place of the trace, and goes on at its beginning after its end."""
+    """A measured rate of a link: from `starts[i]` seconds on, `rates[i]` bits a second, until `period`. A
+    draw begins at a random time of the measurement, and goes on at its beginning after its end."""
 
     starts: tuple[float, ...]
     rates: tuple[float, ...]
@@ -247,7 +265,8 @@ class RateTrace:
     _whole: Capacity = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a trace that is not a capacity, is too long or too fine, or never delivers."""
+        """Raise UsageError if the measured rates make no capacity of a link, or if their steps are too many
+        or too short."""
         if len(self.rates) > MAX_TRACE_STEPS:
             raise UsageError(f"the trace has more than {MAX_TRACE_STEPS} steps: cut it")
         object.__setattr__(self, "_whole", Capacity(self.starts, self.rates, self.period))
@@ -258,16 +277,16 @@ class RateTrace:
             raise UsageError("two steps of the trace lie within a millionth of a second: thin it out")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
-        """Return the capacity of `seconds`, from a random place of the trace on. It is the whole trace if
-        nothing is carried there."""
+        """Return the capacity of the link for `seconds`, from a random time of the measured rates on. If
+        nothing is carried from there, return all of the measured rates."""
         begin = rng.random() * self.period
         starts, rates = [0.0], [self._whole.rate(begin)]
         index = bisect_right(self.starts, begin)
-        rounds = 0
+        repetitions = 0
         while True:
             if index == len(self.starts):
-                index, rounds = 0, rounds + 1
-            at = rounds * self.period + self.starts[index] - begin
+                index, repetitions = 0, repetitions + 1
+            at = repetitions * self.period + self.starts[index] - begin
             if at >= seconds:
                 break
             starts.append(at)

@@ -11,6 +11,10 @@ from spatius_sim.protocol.errors import UsageError
 _P90 = 1.2816
 """The 90th percentile of the standard normal distribution."""
 
+_MOST_LOSS = 0.5
+_SHORTEST_QUEUE, _LONGEST_QUEUE = 3000, 1 << 30
+"""Bytes."""
+
 DATA_CENTRE = ConstantRate(1e9)
 """What carries data between a relay and Motion Server. ASSUMED: it is never the bottleneck."""
 
@@ -24,16 +28,18 @@ class RoundTrip:
     p90: float
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the times are negative, in the wrong order, or above 10 s."""
+        """Raise UsageError if the round trip times of the network are negative, in the wrong order, or above
+        10 s."""
         if not 0 <= self.p50 <= self.p90 <= 10:
             raise UsageError("a round trip needs 0 <= p50 <= p90 <= 10 s")
 
     def draw(self, rng: np.random.Generator) -> float:
-        """Return the round trip of one turn, in seconds."""
-        normal = float(rng.normal())
+        """Return the network's round trip of one turn, in seconds, drawn from this log-normal
+        distribution."""
+        deviations = float(rng.normal())
         if self.p50 == self.p90 or self.p50 == 0:
             return self.p50
-        return self.p50 * math.exp(normal * math.log(self.p90 / self.p50) / _P90)
+        return self.p50 * math.exp(deviations * math.log(self.p90 / self.p50) / _P90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +57,10 @@ class NetworkProfile:
     queue: int = 256 * 1024
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a loss or a queue that no network has."""
-        if not 0 <= self.loss <= 0.5:
+        """Raise UsageError if the network profile has a loss or a queue that no network has."""
+        if not 0 <= self.loss <= _MOST_LOSS:
             raise UsageError("loss must lie between 0 and 0.5")
-        if not 3000 <= self.queue <= 1 << 30:
+        if not _SHORTEST_QUEUE <= self.queue <= _LONGEST_QUEUE:
             raise UsageError("queue must hold between 3000 bytes and 1 GiB")
 
 

@@ -36,12 +36,13 @@ def base64_length(size: int) -> int:
 
 
 def audio_message(wire: WireKind, size: int) -> int:
-    """Return the bytes of a message that brings a client `size` bytes of audio."""
+    """Return how many bytes a message has on this wire that brings a client `size` bytes of audio."""
     return 2 + size if wire is WireKind.BINARY else _AUDIO_JSON + base64_length(size)
 
 
 def motion_message(wire: WireKind, sizes: list[int]) -> int:
-    """Return the bytes of a message that brings a client payloads of these sizes."""
+    """Return how many bytes a message has on this wire that brings a client motion payloads of these
+    sizes."""
     if wire is WireKind.BINARY:
         return 6 + sum(4 + size for size in sizes)
     texts = sum(_QUOTES + base64_length(size) for size in sizes)
@@ -49,8 +50,8 @@ def motion_message(wire: WireKind, sizes: list[int]) -> int:
 
 
 def bytes_on_tcp(size: int, *, masked: bool = False) -> int:
-    """Return how many bytes TCP carries for a WebSocket message of `size` bytes over TLS. A client masks its
-    messages (`masked`), which takes four bytes more."""
+    """Return how many bytes TCP carries for a WebSocket message of `size` bytes, with the overhead of
+    WebSocket and TLS. A client masks its messages (`masked`), which takes four bytes more."""
     header = 2 if size < 126 else 4 if size < 65536 else 10
     frame = size + header + (4 if masked else 0)
     return frame + TLS_OVERHEAD * -(-frame // TLS_RECORD_BYTES)

@@ -41,6 +41,14 @@ _SLOW_START_LEAST = 16
 """The window in segments below which HyStart does not end slow start."""
 
 _MAX_TRIES = 12
+_SEGMENTS_THAT_SHOW_LOSS = 3
+"""So many later segments, acknowledged, show the sender that an earlier one is lost (RFC 5681, 3.2)."""
+
+_SAMPLES_OF_DELAY = 8
+_LEAST_RISE, _MOST_RISE = 0.004, 0.016
+"""HyStart: round trips that are measured, and the seconds by which all are longer, before slow start ends."""
+
+_MOST_HALVINGS = 60
 
 RECEIVE_BUFFER = 131_072
 """Bytes that have arrived and are not read yet, at most (Linux's default, before it tunes itself)."""
@@ -82,7 +90,8 @@ class TcpFlow:
     only if the path loses segments."""
 
     def __init__(self, path: Path, roll: Callable[[], float] = lambda: 1.0) -> None:
-        """Begin a TCP flow over this path: nothing is sent yet, and no loss is known."""
+        """Begin one direction of a TCP connection over this path: nothing is sent yet, and no loss is
+        known."""
         self._path, self._roll = path, roll
         self.window = float(INITIAL_WINDOW)
         """The congestion window in segments."""
@@ -118,14 +127,14 @@ class TcpFlow:
         """Called for each segment with its time, the bytes in the queue and the window, if anybody looks."""
 
     def room_at(self, at: float, size: int) -> float:
-        """Return when, from `at` seconds on, the socket buffer takes the first byte of a message of this
-        size that is written as the next one. A program that respects back-pressure waits until then."""
+        """Return when, from `at` seconds on, the sender's TCP socket buffer has room for the first byte of
+        the next message, which has this size. A program that respects back-pressure waits until then."""
         beyond = self._written + min(size, self._path.send_buffer) - self._path.send_buffer
         return max(at, self._acknowledged_at(beyond))
 
     def write(self, at: float, size: int) -> MessageDelivery:
-        """Write a message of `size` bytes at `at` seconds, not before the messages before; return when it is
-        accepted and when it arrives."""
+        """Write a message of `size` bytes to the TCP connection at `at` seconds, after the messages before
+        it. Return when the socket buffer has accepted all of it, and when all of it has arrived."""
         left = size
         if self._last_sent > at and self._room_in_last:
             # The segment before still waits for the window, and takes some of these bytes along.
@@ -146,9 +155,9 @@ class TcpFlow:
             max(self._delivered, self._read),
         )
 
-    def _send(self, at: float, size: int, behind: int) -> None:
-        """Send one segment with `size` bytes, as soon as the window and the socket buffer take it. `behind`:
-        how many segments of its message follow."""
+    def _send(self, at: float, size: int, following: int) -> None:
+        """Send one TCP segment with `size` bytes, as soon as the congestion window and the socket buffer
+        allow it. `following`: how many segments of the same message follow."""
         path, under_way = self._path, self._under_way
         sent = max(at, self._last_sent)
         if self._written + size > path.send_buffer:
@@ -167,7 +176,7 @@ class TcpFlow:
         self._last_sent = sent
         self._sent += 1
         self._note_peak(len(under_way) + 1)
-        arrived, acknowledged = self._pass_link(sent, size + HEADER_BYTES, behind)
+        arrived, acknowledged = self._pass_link(sent, size + HEADER_BYTES, following)
         self._delivered = max(self._delivered, arrived)
         if self._delivered == math.inf:
             return
@@ -175,8 +184,9 @@ class TcpFlow:
         self._room_in_last = SEGMENT_BYTES - size
         self._note_end(size)
 
-    def _pass_link(self, sent: float, size: int, behind: int) -> tuple[float, float]:
-        """Return when a segment arrives, and when the sender knows its fate: acknowledged, or lost."""
+    def _pass_link(self, sent: float, size: int, following: int) -> tuple[float, float]:
+        """Send a TCP segment over the link. Return when the segment arrives, and when the sender knows that
+        it was acknowledged or lost. A lost segment is sent again."""
         path, queued = self._path, self._queued
         while queued and queued[0][0] <= sent:
             self._backlog -= queued.popleft()[1]
@@ -189,14 +199,14 @@ class TcpFlow:
                 return math.inf, math.inf
             queued.append((self._link_free, size))
             self._backlog += size
-        known = max(self._link_free, sent) + path.one_way + path.back
+        known_at = max(self._link_free, sent) + path.one_way + path.back
         if overflows or (path.loss and self._roll() < path.loss):
-            return self._recover(sent, known, size, behind), known
-        return self._link_free + path.one_way, known
+            return self._send_again(sent, known_at, size, following), known_at
+        return self._link_free + path.one_way, known_at
 
     def _occupy_link(self, start: float, size: int) -> float:
-        """Return when the link has carried `size` bytes that may begin at `start`: between the
-        retransmissions, or after them."""
+        """Return when the link has carried `size` bytes of a TCP segment that may begin at `start`: between
+        the retransmissions, or after them."""
         repairs = self._repairs
         while repairs and repairs[0][1] <= start:
             repairs.popleft()
@@ -205,32 +215,33 @@ class TcpFlow:
             finished = self._path.capacity.finish(repairs.popleft()[1], 8 * size)
         return finished
 
-    def _recover(self, sent: float, known: float, size: int, behind: int) -> float:
-        """Return when a lost segment arrives in the end. If at least three segments follow, their
-        acknowledgements tell the loss one round trip later; otherwise a probe does, and after that the
-        time-out, again and again."""
+    def _send_again(self, sent: float, known_at: float, size: int, following: int) -> float:
+        """Send a lost TCP segment again until it is not lost, and return when it arrives; infinity after too
+        many tries. If three or more segments follow, the sender knows of the loss one round trip later, at
+        `known_at`; otherwise from a probe, and then from time-outs."""
         path = self._path
         self.lost += 1
         self._note_loss()
-        if behind >= 3:
-            again = known
+        if following >= _SEGMENTS_THAT_SHOW_LOSS:
+            retry_at = known_at
         else:
             alone = _FIRST_PROBE_EXTRA if not self._under_way else 0.0
-            again = sent + min(self._timeout, 2 * self._smoothed + alone)
+            retry_at = sent + min(self._timeout, 2 * self._smoothed + alone)
         timeout = self._timeout
         for _ in range(_MAX_TRIES):
-            start = max(again, self._link_free, self._repairs[-1][1] if self._repairs else 0.0)
+            start = max(retry_at, self._link_free, self._repairs[-1][1] if self._repairs else 0.0)
             finished = path.capacity.finish(start, 8 * size)
             self._repairs.append((start, finished))
             if not path.loss or self._roll() >= path.loss:
                 return finished + path.one_way
-            again += timeout
+            retry_at += timeout
             timeout = min(2 * timeout, MAX_TIMEOUT)
             self.window, self._threshold = 1.0, max(2.0, self.window / 2)
         return math.inf
 
     def _note_loss(self) -> None:
-        """Reduce the window, once for all losses of one round trip (RFC 9438, 4.6 and 4.7)."""
+        """Reduce the congestion window after a lost TCP segment, but only once for all losses of one round
+        trip (RFC 9438, 4.6 and 4.7)."""
         if self._acknowledged < self._recovery_until:
             return
         self._recovery_until = self._sent
@@ -241,7 +252,8 @@ class TcpFlow:
         self._epoch = -1.0
 
     def _take_acknowledgement(self, segment: _Segment) -> None:
-        """Measure the round trip, and let the window grow if the sender uses it."""
+        """Take the acknowledgement of a TCP segment: measure the round trip, and let the congestion window
+        grow if the sender uses all of it."""
         self._acknowledged = segment.number
         rtt = segment.acknowledged - segment.sent
         self._least_rtt = min(self._least_rtt, rtt)
@@ -256,18 +268,20 @@ class TcpFlow:
             self._grow_cubic(segment.acknowledged)
 
     def _watch_delay(self, segment: _Segment, rtt: float) -> None:
-        """End slow start if the round trips of this round are all clearly longer than the least of all."""
+        """End TCP's slow start if all round trips that were measured since the window was sent are clearly
+        longer than the shortest round trip of all (HyStart)."""
         if segment.number > self._round_until:
             self._round_until, self._round_samples, self._round_least = self._sent, 0, math.inf
         self._round_samples += 1
         self._round_least = min(self._round_least, rtt)
-        if self.window < _SLOW_START_LEAST or self._round_samples < 8:
+        if self.window < _SLOW_START_LEAST or self._round_samples < _SAMPLES_OF_DELAY:
             return
-        if self._round_least > self._least_rtt + min(max(self._least_rtt / 8, 0.004), 0.016):
+        rise = min(max(self._least_rtt / 8, _LEAST_RISE), _MOST_RISE)
+        if self._round_least > self._least_rtt + rise:
             self._threshold = self.window
 
     def _grow_cubic(self, now: float) -> None:
-        """Let the window grow by one acknowledgement, as CUBIC does."""
+        """Let the congestion window of TCP grow after one acknowledgement, as CUBIC does (RFC 9438)."""
         if self._epoch < 0:
             self._epoch = now
             self._reno = self.window
@@ -280,18 +294,19 @@ class TcpFlow:
         self.window = max(self.window, min(self._reno, self.window + 0.5))
 
     def _restart(self, idle: float) -> None:
-        """Halve the window for each time-out that passed without data, down to the initial window."""
+        """Reduce the congestion window of a TCP connection that was idle for so many seconds: halve it for
+        each time-out that has passed, but not below the initial window."""
         least = min(float(INITIAL_WINDOW), self.window)
         self._threshold = (
             max(self._threshold, self.window * 3 / 4) if self._threshold < math.inf else math.inf
         )
-        times = min(60, int(idle / self._timeout))
-        self.window = max(least, self.window / 2**times)
+        halvings = min(_MOST_HALVINGS, int(idle / self._timeout))
+        self.window = max(least, self.window / 2**halvings)
         self._epoch = -1.0
 
     def _note_peak(self, under_way: int) -> None:
-        """Remember the largest number of segments that were under way at a time during the last window, and
-        whether the congestion window limited it."""
+        """Remember the largest number of TCP segments that were under way at a time during the last window,
+        and whether the congestion window limited this number."""
         if self._acknowledged >= self._peak_until or under_way > self._peak:
             if self._acknowledged >= self._peak_until:
                 self._window_limited = under_way >= int(self.window)
@@ -299,7 +314,8 @@ class TcpFlow:
             self._peak_until = self._sent
 
     def _note_end(self, size: int) -> None:
-        """Remember when the bytes that were sent last are acknowledged."""
+        """Remember when the `size` bytes that were sent last over TCP are acknowledged, and when the
+        receiving program has read them."""
         self._written += size
         self._ends.append(self._written)
         self._end_times.append(self._delivered + self._path.back)

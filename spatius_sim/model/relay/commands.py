@@ -43,8 +43,8 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class WatchSilence:
-    """Call `upstream_silent` when `seconds` have passed. This replaces an earlier WatchSilence of the
-    session."""
+    """Call the relay's `upstream_silent` when `seconds` have passed. This replaces an earlier WatchSilence of
+    the same upstream session."""
 
     upstream: str
     seconds: float

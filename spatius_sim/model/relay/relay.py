@@ -78,7 +78,7 @@ class RelayTurn:
 
     @property
     def is_over(self) -> bool:
-        """Whether the turn has ended, failed or been dropped."""
+        """Whether the turn has ended, failed or been dropped: its session no longer serves the turn."""
         return self.session.turn is not self
 
 
@@ -94,8 +94,8 @@ class PlainRelay:
     """Seconds after which a message is dropped that the client has not read."""
 
     def __init__(self, api_key: str, new_id: Callable[[], str], policy: RelayPolicy | None = None) -> None:
-        """Begin without clients and sessions. `new_id` returns a new id for a request to Motion Server.
-        Without a `policy`, the class's own policy is used."""
+        """Begin a relay without clients and sessions. `new_id` returns a new id for a request to Motion
+        Server. Without a `policy`, the class's own policy is used."""
         self.api_key = api_key
         self._new_id = new_id
         if policy is not None:
@@ -113,8 +113,8 @@ class PlainRelay:
     # Methods that a miniature may override.
 
     def greet(self, client: str) -> list[RelayCommand]:
-        """Return the greeting for a client that has connected: the sample rates. No greeting if the policy
-        has none."""
+        """Return the relay's greeting for a client that has connected: the sample rates. An empty list if the
+        policy has no greeting."""
         rate = self.rates.get(client, SAMPLE_RATE)
         return [Tell(client, Ready(client, rate, rate))] if self.policy.greets else []
 
@@ -123,7 +123,8 @@ class PlainRelay:
         return TOKEN_LIFE_SECONDS
 
     def sample_rate(self, session: RelaySession) -> int:
-        """Return the sample rate in Hz with which a session is configured: that of its client's speech."""
+        """Return the sample rate in Hz with which the relay configures a session: the rate of its client's
+        speech."""
         return self.rates.get(session.client, SAMPLE_RATE)
 
     def connect_up(self, session: RelaySession) -> list[RelayCommand]:
@@ -131,13 +132,14 @@ class PlainRelay:
         return [ConnectUp(session.name, self.token_life(session.attempt))]
 
     def may_start(self, turn: RelayTurn) -> bool:
-        """Whether the client may be sent audio of this turn now."""
+        """Whether the relay may send audio of this turn to the client now: at once, or when Motion Server has
+        confirmed the session or failed."""
         at_once = self.policy.audio_start is AudioStart.AT_ONCE
         return at_once or turn.session.confirmed or turn.is_over
 
     def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
-        """Return the messages that bring the client this audio, in chunks of the policy's size. What must
-        wait is kept in the turn."""
+        """Return the relay's messages that bring the client this audio, in chunks of the policy's size. Audio
+        that must wait is kept in the turn."""
         commands: list[RelayCommand] = []
         for chunk in self._chunks(turn, pcm):
             commands.append(self.tell_audio(turn, chunk))
@@ -146,8 +148,8 @@ class PlainRelay:
         return self._hold_until_start(turn, commands)
 
     def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the messages that bring the client the rest of the audio, its end mark, and the motion that
-        waited for the end."""
+        """Return the relay's messages that bring the client the rest of the turn's audio, the end mark of the
+        audio, and the motion that waited for this end mark."""
         rest, turn.held_audio = turn.held_audio, []
         if self.policy.audio_end is EndMark.ON_ITS_OWN:
             rest = [*rest, b""]
@@ -158,14 +160,14 @@ class PlainRelay:
         return self._hold_until_start(turn, [*commands, *motion])
 
     def end_up(self, turn: RelayTurn) -> AudioInput:
-        """Return the message to Motion Server that ends the turn's audio, with silence if the policy fills
-        the speech up."""
+        """Return the relay's message to Motion Server that ends the turn's audio. The message has silence in
+        it if the policy fills the speech up to full chunks."""
         padding = bytes(-turn.spoken_bytes % self.policy.pads_speech_to)
         return AudioInput(turn.req_id, padding, end=True)
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        """Return the messages that bring the client this payload, unchanged. Keeps the payload in the turn if
-        the policy sends several at once, or motion only after the audio."""
+        """Return the relay's messages that bring the client this motion payload, unchanged. Keep the payload
+        in the turn if the policy sends several payloads in one message, or motion only after the audio."""
         turn.held_payloads.append(raw)
         commands: list[RelayCommand] = []
         if message.end or len(turn.held_payloads) >= self.policy.payloads_per_message:
@@ -188,17 +190,17 @@ class PlainRelay:
     # Events.
 
     def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
-        """Add a client that has connected, and return the greeting. `session_key` is what the client sent
-        along; an honest relay does not use it. `sample_rate` is that of its speech in Hz, 0 if it named
-        none."""
+        """Add a client that has connected to the relay, and return the greeting. `session_key` is what the
+        client sent along; an honest relay does not use it. `sample_rate` is that of the client's speech in
+        Hz, 0 if the client named none."""
         self.clients.append(client)
         if sample_rate:
             self.rates[client] = sample_rate
         return self.greet(client)
 
     def client_left(self, client: str) -> list[RelayCommand]:
-        """Remove a client that has disconnected, and drop its turn. Return the commands that close its
-        upstream sessions."""
+        """Remove a client that has disconnected from the relay, and drop the client's turn. Return the
+        commands that close the client's upstream sessions."""
         self.clients.remove(client)
         self.rates.pop(client, None)
         self._gathered.pop(client, None)
@@ -208,8 +210,8 @@ class PlainRelay:
         return commands
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        """Return the commands that follow from a client's action; no commands if the relay does not need the
-        action."""
+        """Return the relay's commands that follow from an action of a client: from speech, a clip, an
+        interrupt, a note. An empty list if the relay ignores the action."""
         match action:
             case Speak(pcm, last):
                 commands = [] if self.policy.gathers_speech else self._speak(client, pcm)
@@ -223,7 +225,10 @@ class PlainRelay:
                 if turn is None:
                     return commands
                 return (
-                    commands + self.end_down(turn) + self._send_up(turn, self.end_up(turn)) + self.watch(turn)
+                    commands
+                    + self.end_down(turn)
+                    + self._send_up(turn, self.end_up(turn))
+                    + self.watch_server(turn)
                 )
             case PlayClip() | Say() if self.policy.clip:
                 speech = Speak(self.policy.clip, last=True)
@@ -237,16 +242,16 @@ class PlainRelay:
         return []
 
     def upstream_opened(self, upstream: str) -> list[RelayCommand]:
-        """Return the command that configures an upstream session that has been opened, or that closes it if
-        no client needs it any more."""
+        """Return the relay's command that configures an upstream session that has been opened. If no client
+        needs the session any more, return the command that closes it."""
         session = self.sessions.get(upstream)
         if session is None:
             return [HangUp(upstream)]
         return [SendUp(upstream, ConfigureSession(self.sample_rate(session)))]
 
     def upstream_said(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
-        """Return the commands that follow from a frame of Motion Server; `value` is the frame `raw` as it was
-        decoded."""
+        """Return the relay's commands that follow from a frame of Motion Server; `value` is the frame `raw`
+        as it was decoded. An empty list if no turn needs the frame."""
         session = self.sessions.get(upstream)
         if session is None:
             return []
@@ -259,19 +264,19 @@ class PlainRelay:
             case ConfirmSession():
                 unsent, turn.unsent = turn.unsent, []
                 send_audio = [SendUp(upstream, audio) for audio in unsent]
-                return [*self._release_held_messages(turn), *send_audio, *self.watch(turn)]
+                return [*self._release_held_messages(turn), *send_audio, *self.watch_server(turn)]
             case MotionResponse(req_id=req_id) if not self._shares_sessions or req_id == turn.req_id:
                 commands = self.motion_down(turn, raw, value)
                 turn.payloads += 1
-                return commands + (self._end(turn) if value.end else self.watch(turn))
+                return commands + (self._end(turn) if value.end else self.watch_server(turn))
             case ServerError(message=message) if session.confirmed:
                 return self._fail(turn, message)
         return []
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
         """Fail the session's turn, because Motion Server has been silent for too long, and return the
-        commands that follow. If the client of a confirmed session still sends audio, watch on instead, or end
-        its speech if silence ends it."""
+        commands that follow. If the client of a confirmed session still sends audio, watch on instead; if the
+        policy says that silence ends the client's speech, end the speech."""
         speaking = (turn for turn in self._speaking.values() if turn.session.name == upstream)
         silent_client = next((turn.client for turn in speaking), None)
         if silent_client is not None and self.policy.ends_speech_after is not None:
@@ -280,12 +285,12 @@ class PlainRelay:
         if session is None or session.turn is None:
             return []
         if session.confirmed and self._speaking.get(session.client) is session.turn:
-            return self.watch(session.turn)
+            return self.watch_server(session.turn)
         return self._lose(session, "Motion Server went silent")
 
     def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
-        """Return the commands that open a refused session again, if the policy allows another attempt.
-        Otherwise fail the session's turn."""
+        """Return the commands that open a refused upstream session again, if the relay's policy allows
+        another attempt. Otherwise fail the session's turn, and return the commands that tell the client."""
         session = self.sessions.get(upstream)
         if session is None:
             return []
@@ -302,8 +307,8 @@ class PlainRelay:
         return self.policy.session_scope is SessionScope.CLIENT
 
     def _speak(self, client: str, pcm: bytes) -> list[RelayCommand]:
-        """Return the commands that send a client's audio to Motion Server, and back to the client. If the
-        client has no turn that takes audio, a new turn begins, and replaces the turn before."""
+        """Return the relay's commands that send a client's audio to Motion Server, and back to the client. If
+        the client has no turn that takes audio, begin a new turn, which replaces the turn before."""
         commands: list[RelayCommand] = []
         turn = self._speaking.get(client)
         if turn is None:
@@ -312,14 +317,14 @@ class PlainRelay:
             if turn.session.name not in self.sessions:
                 self.sessions[turn.session.name] = turn.session
                 commands += self.connect_up(turn.session)
-            commands += self.watch(turn)
+            commands += self.watch_server(turn)
         turn.spoken_bytes += len(pcm)
         commands += self.audio_down(turn, pcm) + self._send_up(turn, AudioInput(turn.req_id, pcm))
-        return commands + self._await_silence(turn)
+        return commands + self._watch_client_speech(turn)
 
     def _begin(self, client: str) -> RelayTurn:
-        """Begin the client's next turn and return it. It uses the client's session if turns share one, else a
-        new session."""
+        """Begin the client's next turn and return the turn. The turn uses the client's upstream session if
+        all turns of a client share one, otherwise a new session."""
         number = self._spoken[client] = self._spoken.get(client, -1) + 1
         name = turn_name(client, number)
         upstream = f"session of {client}" if self._shares_sessions else name
@@ -329,8 +334,8 @@ class PlainRelay:
         return turn
 
     def _send_up(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
-        """Return the command that sends audio to Motion Server. Before the confirmation the audio is kept
-        instead; if the turn is over, it is dropped."""
+        """Return the relay's command that sends audio to Motion Server. Before the session is confirmed, keep
+        the audio in the turn instead; if the turn is over, drop the audio."""
         if turn.is_over:
             return []
         if turn.session.confirmed:
@@ -338,48 +343,51 @@ class PlainRelay:
         turn.unsent.append(audio)
         return []
 
-    def watch(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the command that waits for a sign of Motion Server from now on, or for the silence that ends
-        the client's speech; no command if the turn is over."""
+    def watch_server(self, turn: RelayTurn) -> list[RelayCommand]:
+        """Return the relay's command that watches from now on for silence of Motion Server, or for the
+        silence that ends the client's speech if the policy has this; an empty list if the turn is over."""
         if turn.is_over:
             return []
-        return self._await_silence(turn) or [WatchSilence(turn.session.name, self.policy.silence_seconds)]
+        return self._watch_client_speech(turn) or [
+            WatchSilence(turn.session.name, self.policy.silence_seconds)
+        ]
 
-    def _await_silence(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the command that waits for the silence that ends the client's speech, whether or not the
-        turn is over; no command if the client says when its speech ends."""
+    def _watch_client_speech(self, turn: RelayTurn) -> list[RelayCommand]:
+        """Return the relay's command that watches for the silence that ends the client's speech, even if the
+        turn is over. An empty list if the client itself says when the speech ends, or has ended it."""
         seconds = self.policy.ends_speech_after
         if seconds is None or self._speaking.get(turn.client) is not turn:
             return []
         return [WatchSilence(turn.session.name, seconds)]
 
     def _end(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Take the turn off its session with Motion Server. Return the command that closes the session; no
-        command if the relay's turns share sessions."""
+        """Take the turn off its session with Motion Server. Return the command that closes the session; an
+        empty list if all turns of a client share a session."""
         turn.session.turn = None
         return [] if self._shares_sessions else self._hang_up(turn.session)
 
     def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        """Give up the motion of a turn, because Motion Server failed. Return the commands that send the
-        messages that were held back, tell the client `why` no more motion comes, and close the turn's session
-        with Motion Server."""
+        """Give up the motion of a turn, because Motion Server failed. Return the relay's commands that send
+        the messages that were held back, tell the client `why` no more motion comes, and close the turn's
+        session with Motion Server."""
         hang_up = self._end(turn)
         return [
             *self._release_held_messages(turn),
             *self.failure_down(turn, why),
             *hang_up,
-            *self._await_silence(turn),
+            *self._watch_client_speech(turn),
         ]
 
     def _lose(self, session: RelaySession, why: str) -> list[RelayCommand]:
-        """Fail the session's turn; return the commands that tell the client, and close the session."""
+        """Fail the turn of an upstream session that is lost; return the relay's commands that tell the
+        client, and close the session."""
         turn = session.turn
         commands = self._fail(turn, why) if turn else []
-        return commands + self._hang_up(session) + (self._await_silence(turn) if turn else [])
+        return commands + self._hang_up(session) + (self._watch_client_speech(turn) if turn else [])
 
     def _drop(self, client: str) -> list[RelayCommand]:
-        """End the client's turn, if it has one, without a message to the client. Return the commands that
-        close sessions."""
+        """End the turn of this client of the relay, if there is one, without a message to the client. Return
+        the commands that close upstream sessions."""
         self._speaking.pop(client, None)
         commands: list[RelayCommand] = []
         for session in self._sessions_of(client):
@@ -392,16 +400,16 @@ class PlainRelay:
         return [session for session in self.sessions.values() if session.client == client]
 
     def _hang_up(self, session: RelaySession) -> list[RelayCommand]:
-        """Forget the session with Motion Server, and return the command that closes it; no command if the
-        session is forgotten already."""
+        """Forget the relay's session with Motion Server, and return the command that closes the session; an
+        empty list if the session is forgotten already."""
         known_session = self.sessions.pop(session.name, None)
         return [HangUp(session.name)] if known_session else []
 
     # What is sent to the client.
 
     def _chunks(self, turn: RelayTurn, pcm: bytes) -> list[bytes]:
-        """Add audio to the audio that the turn holds back; return the chunks that can be sent now, and hold
-        back the rest."""
+        """Add audio for the client to the audio that the turn holds back; return the chunks that the relay
+        can send now, and hold back the rest in the turn."""
         size = self.policy.audio_chunk_bytes
         chunks = [*turn.held_audio, pcm]
         last_is_full = True
@@ -414,16 +422,16 @@ class PlainRelay:
         return chunks if sends_all else chunks[:-1]
 
     def _hold_until_start(self, turn: RelayTurn, commands: list[RelayCommand]) -> list[RelayCommand]:
-        """Return these commands if the turn may start; otherwise hold them back until it may start, and
-        return an empty list."""
+        """Return the relay's messages to the client if the turn may start. Otherwise hold them back in the
+        turn until it may start, and return an empty list."""
         if self.may_start(turn):
             return commands
         turn.held_until_start += commands
         return []
 
     def _release_held_messages(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the messages for the client that were held back until the turn may start; an empty list if
-        the turn may not start yet."""
+        """Return the relay's messages to the client that were held back until the turn may start, and forget
+        them; an empty list if the turn may not start yet."""
         if not self.may_start(turn):
             return []
         held, turn.held_until_start = turn.held_until_start, []

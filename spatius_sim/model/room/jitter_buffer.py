@@ -23,14 +23,14 @@ class Scene(StrEnum):
     HELD = "held"
     """The last keyframe once more: the next one is late."""
     RETURN = "return"
-    """The way back from speech to idle."""
+    """The return from speech to idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """What one slot shows. `frame_seq` is that of the keyframe, None if there is none. `blend` is its share,
-    0 to 1: at the beginning of speech it grows over TRANSITION_IN_FRAMES slots, and on the way back it
-    falls."""
+    """What the client shows in one slot. `frame_seq` is that of the keyframe, None if there is no keyframe.
+    `blend` is the share of speech in the frame, 0 to 1: at the beginning of speech it grows over
+    TRANSITION_IN_FRAMES slots, and during the return to idle it falls."""
 
     scene: Scene
     frame_seq: int | None = None
@@ -56,15 +56,15 @@ class JitterBuffer:
     _silent_slots: int = 0
 
     def take(self, packet: RoomPacket) -> None:
-        """Take a packet as it comes. Idle packets say nothing; a transition back ends a conversation that has
-        no END."""
+        """Take a packet of the room into the jitter buffer, as soon as the network brings it. An idle packet
+        adds nothing; a packet of the transition back to idle ends a conversation that has no END."""
         self._silent_slots = 0
         if packet.flags & PacketFlag.TRANSITION_END and self._speaking and self._end_seq is None:
             self._end_seq = max(self._frames, default=self._shown_seq)
         if packet.frame_seq is None:
             return
         if packet.flags & PacketFlag.START:
-            self._begin()
+            self._begin_conversation()
         if not self._speaking:
             self.late += 1  # The conversation was joined in its middle, or is over.
             return
@@ -81,58 +81,61 @@ class JitterBuffer:
                 self.dropped += 1
 
     def show(self) -> ShownFrame:
-        """Return what the next slot of 40 ms shows."""
+        """Return the frame of the jitter buffer that the client shows in the next slot of 40 ms: the next
+        keyframe of speech, the last keyframe once more, the return to idle, or idle."""
         self._silent_slots += 1
         if not self._speaking:
-            return self._show_return()
+            return self._next_return_frame()
         if self._silent_slots * SLOT_SECONDS > STALLED_SECONDS:
-            self._stop()
+            self._forget_conversation()
             return ShownFrame(Scene.IDLE)
         if not self._filled:
             self._filled = len(self._frames) >= FRAMES_TO_FILL or self._end_seq is not None
         if self._filled and self._frames:
-            return self._show_next()
+            return self._next_speech_frame()
         self._filled = False
         if self._end_seq is not None and self._shown_seq >= self._end_seq:
-            self._turn_back()
-            return self._show_return()
-        return ShownFrame(Scene.HELD, self._shown_seq if self._shown_seq >= 0 else None, self._blend())
+            self._begin_return()
+            return self._next_return_frame()
+        return ShownFrame(Scene.HELD, self._shown_seq if self._shown_seq >= 0 else None, self._speech_share())
 
-    def _begin(self) -> None:
-        """Begin a conversation; an older one is forgotten."""
-        self._stop()
+    def _begin_conversation(self) -> None:
+        """Begin a conversation in the jitter buffer, and forget an older conversation."""
+        self._forget_conversation()
         self._speaking = True
 
-    def _stop(self) -> None:
-        """Forget the conversation."""
+    def _forget_conversation(self) -> None:
+        """Forget the conversation and all its keyframes in the jitter buffer."""
         self._frames.clear()
         self._speaking = self._filled = False
         self._shown_seq, self._shown_frames, self._end_seq = -1, 0, None
         self._return_frames = 0
 
-    def _turn_back(self) -> None:
-        """End the conversation, and begin the way back to idle."""
-        self._stop()
+    def _begin_return(self) -> None:
+        """End the conversation, and begin the avatar's return from speech to idle."""
+        self._forget_conversation()
         self._return_frames = TRANSITION_OUT_FRAMES
 
-    def _show_next(self) -> ShownFrame:
-        """Show the keyframe with the lowest frameSeq; after the last one the way back begins."""
+    def _next_speech_frame(self) -> ShownFrame:
+        """Take the keyframe with the lowest frameSeq out of the jitter buffer, and return the frame that
+        shows it. After the last keyframe of the conversation, begin the avatar's return to idle."""
         seq = min(self._frames)
         del self._frames[seq]
         self._shown_seq = seq
         self._shown_frames += 1
-        frame = ShownFrame(Scene.SPEECH, seq, self._blend())
+        frame = ShownFrame(Scene.SPEECH, seq, self._speech_share())
         if self._end_seq is not None and seq >= self._end_seq:
-            self._turn_back()
+            self._begin_return()
         return frame
 
-    def _show_return(self) -> ShownFrame:
-        """Show a frame of the way back, or idle time."""
+    def _next_return_frame(self) -> ShownFrame:
+        """Return the next frame of the avatar's return from speech to idle; an idle frame if the return is
+        over."""
         if not self._return_frames:
             return ShownFrame(Scene.IDLE)
         self._return_frames -= 1
         return ShownFrame(Scene.RETURN, None, self._return_frames / TRANSITION_OUT_FRAMES)
 
-    def _blend(self) -> float:
-        """Return the share of speech in what is shown, 0 to 1."""
+    def _speech_share(self) -> float:
+        """Return the share of speech in the frame that the client shows, 0 to 1."""
         return min(1.0, self._shown_frames / TRANSITION_IN_FRAMES)

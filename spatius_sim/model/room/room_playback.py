@@ -84,7 +84,7 @@ RoomOutput = PlaySound | ShowPacket | TellStarted | TellFinished | LeaveRoom
 
 @dataclass(slots=True)
 class _Conversation:
-    """The speech of one request: what has come of it, and how many ticks of it were played."""
+    """The speech of one request in the room: what has come of this speech, and how much of it was played."""
 
     req_id: str
     pcm: bytearray = field(default_factory=bytearray)
@@ -101,12 +101,13 @@ class _Conversation:
 
     @property
     def alone(self) -> bool:
-        """Whether the sound plays without its motion, because it waited for it long enough."""
+        """Whether the sound plays without its motion, because the sound waited for the motion long enough."""
         return self.waited_ticks >= MOTION_PATIENCE_TICKS
 
     @property
     def motion_ready(self) -> bool:
-        """Whether a keyframe can be shown: it is known whether it is the last."""
+        """Whether a keyframe can be shown now: a keyframe is there, and it is known whether it is the
+        last."""
         return len(self.keyframes) > 1 or (self.motion_ended and bool(self.keyframes))
 
 
@@ -122,7 +123,8 @@ class RoomPlayback:
         *,
         compress: bool = False,
     ) -> None:
-        """Begin the playback of one session in its room, with nothing to play yet."""
+        """Begin the playback of one session in its room, with nothing to play yet. The parameters are those
+        of the class."""
         self.connection_id, self.sample_rate = connection_id, sample_rate
         self.faults = frozenset(faults)
         self._compress = compress
@@ -141,14 +143,16 @@ class RoomPlayback:
         return bool(self._waiting or self._next_packets) and not self._left
 
     def add_audio(self, req_id: str, pcm: bytes, *, end: bool) -> None:
-        """Take the next PCM of a request (mono s16le), the last if `end`."""
+        """Take the next PCM of a request (mono s16le), which the room will play; `end` if this is the
+        last."""
         conversation = self._conversation(req_id)
         conversation.pcm += pcm
         self.held_bytes += len(pcm)
         conversation.audio_ended |= end
 
     def add_motion(self, req_id: str, keyframes: Keyframes, *, end: bool) -> None:
-        """Take the next keyframes of a request, shape (n, 120), the last if `end`."""
+        """Take the next keyframes of a request, shape (n, 120), which the room will play; `end` if these are
+        the last."""
         conversation = self._conversation(req_id)
         if RoomFault.NO_MOTION not in self.faults:
             conversation.keyframes.extend(keyframes[row : row + 1] for row in range(len(keyframes)))
@@ -156,17 +160,18 @@ class RoomPlayback:
         conversation.motion_ended |= end
 
     def interrupt(self, req_id: str) -> list[RoomOutput]:
-        """Cut a request off, and return the news of it; nothing if the request is unknown or over."""
+        """Interrupt the playback of a request in the room, and return the outputs that report this; an empty
+        list if the request is unknown or over."""
         conversation = self._waiting.get(req_id)
         if conversation is None:
             return []
         if RoomFault.IGNORE_INTERRUPT in self.faults:
             return self.fail(req_id)
-        return self._cut_off(conversation, EXPLICIT)
+        return self._interrupt_conversation(conversation, EXPLICIT)
 
     def pause(self, req_id: str, *, paused: bool) -> bool:
-        """Let the playback of a request wait, or go on; return whether there is such a request. Its audio is
-        still taken meanwhile."""
+        """Pause the playback of a request in the room, or resume it; return whether there is such a request.
+        Audio and motion of the request are still taken meanwhile."""
         conversation = self._waiting.get(req_id)
         if conversation is None:
             return False
@@ -174,24 +179,28 @@ class RoomPlayback:
         return True
 
     def position(self, req_id: str) -> float:
-        """Return how many seconds of a request were played; 0 if it is unknown or over."""
+        """Return how many seconds of a request were played in the room; 0 if the request is unknown or
+        over."""
         conversation = self._waiting.get(req_id)
         return 0.0 if conversation is None else self._position(conversation)
 
     def fail(self, req_id: str) -> list[RoomOutput]:
-        """End a request of which no more will come; what has arrived is played. Return no output of its
-        own."""
+        """End a request of which no more audio and motion will come; the room still plays what has arrived.
+        Return an empty list: nothing is played or reported now."""
         conversation = self._waiting.get(req_id)
         if conversation is not None:
             conversation.audio_ended = conversation.motion_ended = True
         return []
 
     def tick(self) -> list[RoomOutput]:
-        """Return what is played in the next 40 ms."""
+        """Return what the room plays in the next 40 ms: sound and a packet of motion, and reports of the
+        playback; an empty list if the next keyframe is late or the publisher has left."""
         if self._left:
             return []
         if self._next_packets:
-            return [self._show(RoomPacket(self._next_packets.popleft(), None, self._message("", _REST)))]
+            return [
+                self._show(RoomPacket(self._next_packets.popleft(), None, self._encode_keyframe("", _REST)))
+            ]
         conversation = next(iter(self._waiting.values()), None)
         if conversation is not None and conversation.paused:
             return self._stay_paused(conversation)
@@ -200,32 +209,34 @@ class RoomPlayback:
             return [] if conversation is not None and conversation.begun else [self._show_idle()]
         if self._idle and conversation.keyframes:
             self._idle = False
-            target = self._message(conversation.req_id, conversation.keyframes[0])
+            target = self._encode_keyframe(conversation.req_id, conversation.keyframes[0])
             return [self._show(RoomPacket(PacketFlag.TRANSITION, None, target))]
         return self._play(conversation)
 
     def _stay_paused(self, conversation: _Conversation) -> list[RoomOutput]:
-        """Play nothing for 40 ms; interrupt a conversation that is paused for too long."""
+        """Play nothing in the room for 40 ms. If the conversation is paused for too long, interrupt it and
+        return the outputs that report this."""
         conversation.paused_ticks += 1
         too_long = conversation.paused_ticks > LONGEST_PAUSE_TICKS
-        return self._cut_off(conversation, PAUSE_TIMEOUT) if too_long else []
+        return self._interrupt_conversation(conversation, PAUSE_TIMEOUT) if too_long else []
 
-    def _cut_off(self, conversation: _Conversation, reason: str) -> list[RoomOutput]:
-        """Interrupt a conversation, and return the news of it."""
+    def _interrupt_conversation(self, conversation: _Conversation, reason: str) -> list[RoomOutput]:
+        """Interrupt a conversation in the room for this `reason`, and return the outputs that report this."""
         if conversation.begun:
             self._next_packets.append(PacketFlag.TRANSITION_END)
         return self._finish(conversation, interrupted_by=reason)
 
     def _conversation(self, req_id: str) -> _Conversation:
-        """Return the conversation of a request; a new one waits behind the others."""
+        """Return the room's conversation for a request. If there is none, begin one, which is played after
+        all others."""
         if req_id not in self._waiting:
             self._waiting[req_id] = _Conversation(req_id)
             self.held_bytes += _CONVERSATION_BYTES
         return self._waiting[req_id]
 
     def _may_play(self, conversation: _Conversation) -> bool:
-        """Whether the next 40 ms of a conversation have arrived, sound and motion, or are not waited for any
-        more."""
+        """Whether the room may play the next 40 ms of a conversation: sound and motion have arrived, or have
+        been waited for long enough. Counts the ticks that the sound waits for motion."""
         has_sound = len(conversation.pcm) >= self._tick_bytes or conversation.audio_ended
         if not has_sound:
             return False
@@ -235,7 +246,8 @@ class RoomPlayback:
         return conversation.alone
 
     def _play(self, conversation: _Conversation) -> list[RoomOutput]:
-        """Return the next 40 ms of a conversation, and the news if it begins or is over."""
+        """Return the sound and the packet of the next 40 ms of a conversation in the room, and the report if
+        the playback of this conversation begins or is over."""
         outputs: list[RoomOutput] = []
         if not conversation.begun:
             conversation.begun = True
@@ -243,7 +255,7 @@ class RoomPlayback:
             if RoomFault.FINISHED_EARLY in self.faults:
                 outputs += self._tell_finished(conversation, "")
         if conversation.motion_ready:
-            outputs.append(self._next_keyframe(conversation))
+            outputs.append(self._show_next_keyframe(conversation))
         elif not conversation.shown:
             outputs.append(self._show_idle())
         pcm = bytes(conversation.pcm[: self._tick_bytes])
@@ -261,21 +273,23 @@ class RoomPlayback:
             outputs += self._finish(conversation)
         return outputs
 
-    def _next_keyframe(self, conversation: _Conversation) -> ShowPacket:
-        """Return the packet of the next keyframe: START on the first, END on the last."""
+    def _show_next_keyframe(self, conversation: _Conversation) -> ShowPacket:
+        """Return the output that shows the conversation's next keyframe in the room. Its packet has START if
+        the keyframe is the first, and END if it is the last."""
         keyframe = conversation.keyframes.popleft()
         self.held_bytes -= keyframe.nbytes
         flags = PacketFlag(0) if conversation.shown else PacketFlag.START
         last = conversation.motion_ended and not conversation.keyframes
         if last and RoomFault.NO_END not in self.faults:
             flags |= PacketFlag.END
-        message = self._message(conversation.req_id, keyframe, end=last)
+        message = self._encode_keyframe(conversation.req_id, keyframe, end=last)
         packet = RoomPacket(flags, conversation.shown, message)
         conversation.shown += 1
         return self._show(packet)
 
     def _finish(self, conversation: _Conversation, interrupted_by: str = "") -> list[RoomOutput]:
-        """Forget a conversation, and return the news that it is over, or why it was interrupted."""
+        """Forget a conversation of the room, and return the report that its playback is over;
+        `interrupted_by` says why it was interrupted, "" if it was not."""
         del self._waiting[conversation.req_id]
         self.held_bytes -= _CONVERSATION_BYTES + len(conversation.pcm)
         self.held_bytes -= sum(keyframe.nbytes for keyframe in conversation.keyframes)
@@ -283,7 +297,8 @@ class RoomPlayback:
         return self._tell_finished(conversation, interrupted_by)
 
     def _tell_finished(self, conversation: _Conversation, interrupted_by: str) -> list[RoomOutput]:
-        """Return the news that a conversation is over, once; nothing if a fault keeps it back."""
+        """Return the report that the playback of a conversation is over; an empty list if this was reported
+        before, or if a fault of the room keeps the report back."""
         if conversation.told_finished or RoomFault.NO_FINISHED in self.faults:
             return []
         conversation.told_finished = True
@@ -294,13 +309,13 @@ class RoomPlayback:
         """Return how many seconds of a conversation were played."""
         return conversation.played_bytes / BYTES_PER_SAMPLE / self.sample_rate
 
-    def _message(self, req_id: str, keyframe: Keyframes, *, end: bool = False) -> bytes:
+    def _encode_keyframe(self, req_id: str, keyframe: Keyframes, *, end: bool = False) -> bytes:
         """Return the envelope with one keyframe, shape (1, 120)."""
         return encode(MotionResponse(self.connection_id, req_id, end, keyframe))
 
     def _show_idle(self) -> ShowPacket:
         """Return the packet of idle time."""
-        return self._show(RoomPacket(PacketFlag.IDLE, None, self._message("", _REST)))
+        return self._show(RoomPacket(PacketFlag.IDLE, None, self._encode_keyframe("", _REST)))
 
     def _show(self, packet: RoomPacket) -> ShowPacket:
         """Return the output that shows this packet."""

@@ -5,12 +5,12 @@ from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.trace.events import Excuse, Injected
 
 
-def injected(step: FaultAction) -> Injected:
-    """Return the event by which a trace records that this fault happens."""
-    figures = {
+def make_fault_event(step: FaultAction) -> Injected:
+    """Return the event by which a trace records that this fault of a scenario happens now."""
+    settings = {
         name: value for name in type(step).__slots__ if (value := getattr(step, name)) not in ("", 0, None)
     }
-    detail = ", ".join(f"{name} {value}" for name, value in figures.items())
+    detail = ", ".join(f"{name} {value}" for name, value in settings.items())
     return Injected(IDS[type(step)], _excuse_for(step), _longest_wait(step), detail)
 
 
@@ -20,8 +20,8 @@ def longest_delay(scenario: Scenario) -> float:
 
 
 def _excuse_for(step: FaultAction) -> Excuse:
-    """Return what a fault excuses a relay from. Unknown fields, and a message that is no larger than an SDK
-    accepts, excuse nothing."""
+    """Return what the event of a fault excuses a relay from. Unknown fields, and a message that is no larger
+    than an SDK accepts, excuse nothing."""
     match step:
         case Delay():
             return Excuse.LATENESS

@@ -27,8 +27,8 @@ TIME_LIMIT_REACHED = "session time limit reached"
 
 
 def session_ends(code: int, message: str) -> tuple[SendError, CloseWith]:
-    """Return what ends a session for good: a ServerError, and a close with the same code (docs:spatialreal's
-    contract; that the service does so in this order is ASSUMED)."""
+    """Return the two actions that end a session for good: a ServerError, and a close with the same code
+    (docs:spatialreal's contract; that the service does so in this order is ASSUMED)."""
     return SendError(code, message), CloseWith(code, message)
 
 
@@ -115,13 +115,14 @@ def first_word(identifier: str) -> str:
 
 
 def faults_of(app_id: str, avatar_id: str) -> list[Fault]:
-    """Return the faults that these ids ask for."""
+    """Return the faults that this app id and this avatar id ask for."""
     entries = (APPS.get(first_word(app_id)), AVATARS.get(first_word(avatar_id)))
     return [fault for _, fault in filter(None, entries)]
 
 
-def glossary() -> list[tuple[str, str]]:
-    """Return every id pattern with its meaning in words, for a help text."""
+def list_fault_ids() -> list[tuple[str, str]]:
+    """Return each id pattern that asks for a fault (of an avatar, an app, a key or a room) with its meaning
+    in words, for a help text."""
     return [
         ("avatar missing-...", "the avatar does not exist: 404"),
         *((f"avatar {word}-...", meaning) for word, (meaning, _) in AVATARS.items()),

@@ -28,53 +28,56 @@ _LENGTH_DELIMITED = 2
 """The wire type of a protobuf field that holds a message or bytes."""
 
 
-def garbage(count: int, seed: int, *draw_name: str | int) -> bytes:
+def make_garbage(count: int, seed: int, *draw_name: str | int) -> bytes:
     """Return `count` bytes that no protobuf parser accepts; the seed and `draw_name` decide which."""
     return _WIRE_TYPE_SEVEN + noise(seed, count - 1, "garbage", *draw_name)
 
 
-def wrong_type() -> bytes:
+def make_wrong_type() -> bytes:
     """Return a well-formed envelope of a type that the protocol does not name."""
     return encode(UnknownMessage(_UNNAMED_TYPE))
 
 
-def without_keyframes(raw: bytes) -> bytes:
-    """Return a response without its keyframes; its ids and its end mark stay."""
+def remove_keyframes(raw: bytes) -> bytes:
+    """Spoil a motion payload: return the response without its keyframes, with the same ids and end mark. Any
+    other message is returned as it is."""
     message = read_upstream(raw)
     if not isinstance(message, MotionResponse):
         return raw
     return encode(replace(message, keyframes=np.empty((0, WIDTH), np.float32)))
 
 
-def with_req_id(raw: bytes, req_id: str) -> bytes:
-    """Return a response with another req_id."""
+def replace_req_id(raw: bytes, req_id: str) -> bytes:
+    """Spoil a motion payload: return the response with another req_id. Any other message is returned as it
+    is."""
     message = read_upstream(raw)
     return encode(replace(message, req_id=req_id)) if isinstance(message, MotionResponse) else raw
 
 
-def with_connection_id(raw: bytes, connection_id: str) -> bytes:
-    """Return a response or a confirmation with another connection_id."""
+def replace_connection_id(raw: bytes, connection_id: str) -> bytes:
+    """Spoil a message of Motion Server: return the response or the confirmation with another connection_id.
+    Any other message is returned as it is."""
     message = read_upstream(raw)
     if isinstance(message, MotionResponse | ConfirmSession):
         return encode(replace(message, connection_id=connection_id))
     return raw
 
 
-def grown_to(raw: bytes, size: int) -> bytes:
-    """Return the message, grown to `size` bytes with an unknown field. A message that has no room for the
-    field is returned as it is."""
+def grow_message(raw: bytes, size: int) -> bytes:
+    """Return a message of Motion Server that is grown to `size` bytes with an unknown protobuf field. A
+    message that has no room for this field is returned as it is."""
     padding = size - len(raw) - len(_PADDING_TAG) - _LENGTH_BYTES
     if padding < 0:
         return raw
     # A varint, 7 bits in each byte, always written with 5 bytes: so every size can be met exactly.
-    length = bytes((padding >> 7 * i & 0x7F) | 0x80 for i in range(_LENGTH_BYTES - 1))
+    length = bytes((padding >> 7 * index & 0x7F) | 0x80 for index in range(_LENGTH_BYTES - 1))
     length += bytes([padding >> 7 * (_LENGTH_BYTES - 1)])
     return raw + _PADDING_TAG + length + bytes(padding)
 
 
-def with_unknown_fields(raw: bytes) -> bytes:
-    """Return the message with fields that no document names: one in the envelope, and one in the response or
-    confirmation inside it."""
+def add_unknown_fields(raw: bytes) -> bytes:
+    """Return a message of Motion Server with protobuf fields that no document names: one in the envelope, and
+    one in the response or confirmation inside the envelope."""
     unknown = _PADDING_TAG + b"\x03new"
     message = read_upstream(raw)
     field = _MOTION_FIELD if isinstance(message, MotionResponse) else _CONFIRM_FIELD

@@ -65,7 +65,8 @@ class When:
     request: int = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for fields that do not go with the moment, or that are out of range."""
+        """Raise UsageError if a field of this `When` does not go with the moment of the fault, is missing, or
+        is out of range."""
         timed = self.at in (Moment.OPEN, Moment.AUDIO, Moment.SILENCE)
         if self.seconds is not None and not timed:
             raise UsageError(f"seconds does not go with at: {self.at}")
@@ -98,6 +99,7 @@ class Refuse:
     """The whole body, sent unchanged."""
 
     def __post_init__(self) -> None:
+        """Raise UsageError for a status that HTTP does not have, or if both message and body are given."""
         _require_within("status", self.status, 200, 599)
         if self.message and self.body:
             raise UsageError("message and body exclude each other")
@@ -111,6 +113,7 @@ class SendError:
     message: str
 
     def __post_init__(self) -> None:
+        """Raise UsageError for a code of a ServerError that has more than 32 bits."""
         _require_within("code", self.code, -(2**31), 2**31 - 1)
 
 
@@ -122,7 +125,8 @@ class CloseWith:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a code that must not be sent, or for a reason that is too long."""
+        """Raise UsageError for a close code that must not be sent, or for a reason that is too long for a
+        closing frame."""
         sendable = self.code == 0 or 1000 <= self.code <= 4999
         if not sendable or self.code in UNSENDABLE_CODES:
             raise UsageError(f"code {self.code} cannot be sent: 0, or 1000 to 4999 without 1004-1006, 1015")
@@ -143,6 +147,7 @@ class Delay:
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
+        """Raise UsageError for a delay or a jitter that a scenario must not have."""
         _require_within("seconds", self.seconds, 0.0, MAX_SECONDS)
         _require_within("jitter", self.jitter, 0.0, MAX_SECONDS)
 
@@ -193,6 +198,7 @@ class SendGarbage:
     bytes: int = 64
 
     def __post_init__(self) -> None:
+        """Raise UsageError for a size that a payload of a scenario must not have."""
         _require_within("bytes", self.bytes, 1, MAX_BYTES)
 
 
@@ -220,6 +226,7 @@ class GrowTo:
     bytes: int
 
     def __post_init__(self) -> None:
+        """Raise UsageError for a size that a message of a scenario must not have."""
         _require_within("bytes", self.bytes, 1, MAX_BYTES)
 
 
@@ -235,6 +242,7 @@ class RoomTrouble:
     fault: str
 
     def __post_init__(self) -> None:
+        """Raise UsageError if no RoomFault has this name."""
         if self.fault not in list(RoomFault):
             raise UsageError(f"egress: {self.fault!r} is none of {', '.join(RoomFault)}")
 
@@ -307,13 +315,14 @@ ALLOWED: dict[Moment, frozenset[type[FaultAction]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """At the moment `when`, the actions `what` happen, in this order."""
+    """A fault of a scenario: at the moment `when`, the actions `what` happen, in this order."""
 
     when: When
     what: tuple[FaultAction, ...]
 
     def __post_init__(self) -> None:
-        """Raise UsageError if there is no action, or an action that is not possible at this moment."""
+        """Raise UsageError if this fault of a scenario has no action, or an action that is not possible at
+        the fault's moment."""
         if not self.what:
             raise UsageError("a fault needs something that happens")
         for step in self.what:
@@ -337,6 +346,7 @@ NO_FAULTS = Scenario("none", "Nothing goes wrong.")
 
 
 def _require_within(name: str, value: float, least: float, most: float) -> None:
-    """Raise UsageError unless the value lies between `least` and `most`."""
+    """Raise UsageError unless a value of a scenario lies between `least` and `most`; `name` is its name in
+    the file."""
     if not (math.isfinite(value) and least <= value <= most):
         raise UsageError(f"{name} must lie between {least} and {most}, not at {value}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from spatius_sim.model.scenario.fault_events import injected
+from spatius_sim.model.scenario.fault_events import make_fault_event
 from spatius_sim.model.scenario.scenario import (
     NO_FAULTS,
     Delay,
@@ -51,14 +51,15 @@ class ConnectionFaults:
     _rolls: dict[int, int] = field(default_factory=dict)
     """How often chance has decided about each fault, by the fault's index."""
     _past_faults: set[int] = field(default_factory=set)
-    """The indexes of the faults after audio whose moment has come; it comes only once."""
+    """The indexes of the faults after audio whose moment has come; this moment comes only once."""
 
     def admission(self) -> Admission:
         """Return what happens to the upgrade of this connection."""
         return _admission_of(self.actions_at(Moment.UPGRADE), self.seed, self.number)
 
     def actions_at(self, moment: Moment) -> list[FaultAction]:
-        """Return the actions at a moment for which nothing is counted."""
+        """Return the actions of this connection's faults at a moment for which the scenario counts nothing;
+        chance may leave a fault out."""
         return [
             step
             for index, fault in enumerate(self.faults)
@@ -67,7 +68,8 @@ class ConnectionFaults:
         ]
 
     def actions_at_response(self, number: int, request: int = 1) -> list[FaultAction]:
-        """Return the actions at response `number` (1, 2, ...) of request number `request`."""
+        """Return the actions of the scenario's faults at response `number` (1, 2, ...) of request number
+        `request`; chance may leave a fault out."""
         return [
             step
             for index, fault in enumerate(self.faults)
@@ -81,8 +83,9 @@ class ConnectionFaults:
     def actions_after_audio(
         self, on_connection: Spoken, request: int, in_request: Spoken
     ) -> list[FaultAction]:
-        """Return the actions that happen after this much audio: `on_connection` in all, and `in_request` of
-        it in request number `request`. Each fault happens only once."""
+        """Return the actions of the scenario's faults that happen after this much audio: `on_connection` is
+        all audio of the connection, `in_request` that of request number `request`. Each fault happens only
+        once."""
         actions: list[FaultAction] = []
         for index, fault in enumerate(self.faults):
             when = fault.when
@@ -98,7 +101,7 @@ class ConnectionFaults:
         return actions
 
     def seconds_until_faults(self, moment: Moment) -> dict[int, float]:
-        """Return the seconds that each fault of this moment waits, by the fault's index."""
+        """Return how many seconds each fault of the scenario at this moment waits, by the fault's index."""
         return {
             index: fault.when.seconds or 0.0
             for index, fault in enumerate(self.faults)
@@ -106,7 +109,8 @@ class ConnectionFaults:
         }
 
     def actions_after_wait(self, index: int) -> Sequence[FaultAction]:
-        """Return the actions of fault `index`, now that the time for which it waits has passed."""
+        """Return the actions of fault `index`, now that its waiting time has passed; an empty list if chance
+        leaves it out."""
         fault = self.faults[index]
         return fault.what if self._chance_allows(index, fault) else ()
 
@@ -115,7 +119,8 @@ class ConnectionFaults:
         return any(fault.when.at is moment for fault in self.faults)
 
     def _chance_allows(self, index: int, fault: Fault) -> bool:
-        """Whether the fault happens this time, by its probability. Each call draws a new random number."""
+        """Whether the fault of the scenario happens this time, by its probability. Each call draws a new
+        random number."""
         rolls = self._rolls[index] = self._rolls.get(index, 0) + 1
         probability = fault.when.probability
         return probability >= 1 or roll(self.seed, "fault", self.number, index, rolls) < probability
@@ -132,13 +137,14 @@ class ScenarioPlayer:
     _requests: Iterator[int] = field(default_factory=lambda: count(1))
 
     def play(self, scenario: Scenario) -> None:
-        """Start this scenario: the next token request, connection and request are number 1 again."""
+        """Play this scenario from now on: the next token request, connection and request are number 1
+        again."""
         self.scenario = scenario
         self._connections = self._token_requests = 0
         self._requests = count(1)
 
     def token_requested(self, app_id: str) -> Admission:
-        """Count a token request, and return what happens to it."""
+        """Count a token request, and return what the scenario does to this request."""
         self._token_requests += 1
         number = self._token_requests
         faults = self._faults_for_connection(number, app_id, "", token=True)
@@ -149,8 +155,8 @@ class ScenarioPlayer:
     def faults_of_new_connection(
         self, app_id: str, avatar_id: str, faults_of_ids: Iterable[Fault] = ()
     ) -> ConnectionFaults:
-        """Count a new connection, and return its faults: those of the scenario, and those that its ids ask
-        for."""
+        """Count a new connection, and return the faults of this connection: those of the scenario, and
+        `faults_of_ids`, which its app id and avatar id ask for."""
         self._connections += 1
         number = self._connections
         faults = (*self._faults_for_connection(number, app_id, avatar_id, token=False), *faults_of_ids)
@@ -160,14 +166,15 @@ class ScenarioPlayer:
         self, app_id: str, avatar_id: str, faults_of_ids: Iterable[Fault] = ()
     ) -> ConnectionFaults:
         """Return the faults of a connection that was open before the scenario began: those of the scenario
-        that name no connection, and those that its ids ask for."""
+        that name no connection, and `faults_of_ids`, which its app id and avatar id ask for."""
         faults = (*self._faults_for_connection(0, app_id, avatar_id, token=False), *faults_of_ids)
         return ConnectionFaults(self.seed, 0, faults, self._requests)
 
     def _faults_for_connection(
         self, number: int, app_id: str, avatar_id: str, *, token: bool
     ) -> tuple[Fault, ...]:
-        """Return the scenario's faults for connection `number`; if `token`, for token request `number`."""
+        """Return the scenario's faults for connection `number` with these ids; if `token`, the faults for
+        token request `number`."""
         return tuple(
             fault
             for fault in self.scenario.faults
@@ -184,12 +191,12 @@ def draw_delay_seconds(delay: Delay, seed: int, *draw_name: str | int) -> float:
 
 
 def _admission_of(steps: Sequence[FaultAction], seed: int, number: int) -> Admission:
-    """Return what these faults together do to an upgrade or a token request: how long it waits, and how it
-    ends. Faults after the one that ends it do not happen."""
+    """Return what these actions of a scenario together do to an upgrade or a token request: how long it
+    waits, and how it ends. Actions after the one that ends the request do not happen."""
     wait = 0.0
     events: list[Injected] = []
     for index, step in enumerate(steps):
-        events.append(injected(step))
+        events.append(make_fault_event(step))
         match step:
             case Delay():
                 wait += draw_delay_seconds(step, seed, "entrance", number, index)

@@ -1,6 +1,6 @@
 """Scenarios in words, for people alone."""
 
-from spatius_sim.model.scenario.fault_events import injected
+from spatius_sim.model.scenario.fault_events import make_fault_event
 from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, When
 from spatius_sim.trace.event_text import describe_fault
 
@@ -12,19 +12,19 @@ _MOMENTS = {
 }
 
 
-def in_words(scenario: Scenario) -> str:
-    """Return a scenario in words: its own description, or, if that is empty, a list of its faults."""
-    return scenario.about or "; ".join(map(_fault_in_words, scenario.faults))
+def describe_scenario(scenario: Scenario) -> str:
+    """Return a scenario in words: its own text `about`, or, if that is empty, a list of its faults."""
+    return scenario.about or "; ".join(map(_describe_fault, scenario.faults))
 
 
-def _fault_in_words(fault: Fault) -> str:
-    """Return in words what a fault does, and when."""
-    steps = ", ".join(describe_fault(injected(step)) for step in fault.what)
-    return f"{steps} {_moment_in_words(fault.when)}"
+def _describe_fault(fault: Fault) -> str:
+    """Return in words what a fault of a scenario does, and when."""
+    steps = ", ".join(describe_fault(make_fault_event(step)) for step in fault.what)
+    return f"{steps} {_describe_moment(fault.when)}"
 
 
-def _moment_in_words(when: When) -> str:
-    """Return in words when a fault happens, for which connection and request, and how often."""
+def _describe_moment(when: When) -> str:
+    """Return in words when a fault of a scenario happens, for which connection and request, and how often."""
     match when.at:
         case Moment.OPEN:
             words = f"{when.seconds:g} s after the confirmation"

@@ -6,7 +6,8 @@ _DIGEST_BYTES = 64
 
 
 def roll(seed: int, *draw_name: str | int) -> float:
-    """Return a random number in [0, 1), always the same for this seed and this name of the draw."""
+    """Return a random number in [0, 1), always the same for this seed and this `draw_name`, which says for
+    what the number is drawn."""
     digest = blake2b(repr((seed, *draw_name)).encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2.0**64
 

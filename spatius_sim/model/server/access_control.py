@@ -25,13 +25,12 @@ class AccessControl:
     app_ids: frozenset[str] = frozenset()
 
     def issue(self, api_key: str, body: bytes, now: float, nonce: str, ahead: float = 0.0) -> str:
-        """Return a new session token for a token request with this key and body.
+        """Return a new session token for a token request with this API key and body.
 
-        `now` is in unix seconds, by the clock of whoever asks. That clock is `ahead` seconds ahead of the one
-        that `admit` is asked by, and by which the token expires, after the life that was asked for.
-
-        Raises RequestRefusedError if the key or the body is bad, or if the token would expire too early or
-        too late."""
+        `now` is in unix seconds, by the clock of the relay that asks. This clock is `ahead` seconds ahead of
+        the clock that `admit` uses, and by which the token expires, after the life that was asked for. Raises
+        RequestRefusedError if the key or the body is bad, or if the token would expire too early or too
+        late."""
         unknown = bool(self.api_keys) and api_key not in self.api_keys
         if not api_key or unknown or first_word(api_key) == REVOKED_KEY:
             raise console_refusal(401, "UNAUTHENTICATED", "the API key is missing or unknown")
@@ -40,11 +39,11 @@ class AccessControl:
         return issue_token(SessionToken(request.expire_at - ahead, request.app_id), nonce)
 
     def admit(self, app_id: str, session_key: str, avatar_id: str, now: float) -> None:
-        """Raise RequestRefusedError, with the HTTP answer, if this upgrade is refused; otherwise do nothing.
+        """Admit the upgrade of a session with Motion Server. Raise RequestRefusedError, with the HTTP answer,
+        if the upgrade is refused.
 
         An avatar with `missing` in its id does not exist. A session key that begins with `expired-` counts as
-        expired.
-        """
+        expired."""
         if first_word(session_key) == EXPIRED_TOKEN:
             raise upgrade_refusal(401, "session token expired")
         token = read_token(session_key)
@@ -61,8 +60,8 @@ class AccessControl:
 
 
 def make_refusal(refuse: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
-    """Return the error, for the caller to raise, by which Motion Server refuses a relay's request as the
-    scenario says. Its answer has the form of the refused request: a token request or an upgrade."""
+    """Return the error, for the caller to raise, by which Motion Server refuses access as a scenario says.
+    Its HTTP answer has the form that belongs to the refused request: a token request or an upgrade."""
     if refuse.body or not refuse.message:
         return RequestRefusedError(HttpAnswer(refuse.status, refuse.body))
     if moment is Moment.TOKEN:

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from spatius_sim.model.scenario.fault_events import injected
+from spatius_sim.model.scenario.fault_events import make_fault_event
 from spatius_sim.model.scenario.payloads import (
-    garbage,
-    grown_to,
-    with_connection_id,
-    with_req_id,
-    with_unknown_fields,
-    without_keyframes,
-    wrong_type,
+    add_unknown_fields,
+    grow_message,
+    make_garbage,
+    make_wrong_type,
+    remove_keyframes,
+    replace_connection_id,
+    replace_req_id,
 )
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
@@ -62,13 +62,13 @@ class FaultedMessage:
 def apply_faults(
     raw: bytes, steps: Iterable[FaultAction], faults: ConnectionFaults, *moment: str | int
 ) -> FaultedMessage:
-    """Return what is sent instead of the message `raw`, after all faults in `steps`. `raw` is empty if no
-    message was due. `moment` names the message: with the seed it decides the random numbers."""
+    """Apply the faults `steps` of a scenario to the message `raw`, and return what is sent instead. `raw` is
+    empty if no message was due. `moment` names the message: with the seed it decides the random numbers."""
     result = FaultedMessage()
     messages = [raw] if raw else []
     outputs_after_messages: list[Output | SendError] = []
     for index, step in enumerate(steps):
-        result.injected.append(injected(step))
+        result.injected.append(make_fault_event(step))
         draw_name = (faults.number, *moment, index)
         match step:
             case SendError():
@@ -81,7 +81,7 @@ def apply_faults(
                 messages = []
                 outputs_after_messages.append(ResetConnection())
             case TruncatedFrame():
-                frame = messages[0] if messages else garbage(_GARBAGE_BYTES, faults.seed, *draw_name)
+                frame = messages[0] if messages else make_garbage(_GARBAGE_BYTES, faults.seed, *draw_name)
                 messages = []
                 outputs_after_messages.append(SendTruncated(frame))
             case Stall():
@@ -96,9 +96,9 @@ def apply_faults(
                 messages = []
                 outputs_after_messages.append(SendText(text))
             case SendGarbage(count):
-                messages, result.is_message = [garbage(count, faults.seed, *draw_name)], False
+                messages, result.is_message = [make_garbage(count, faults.seed, *draw_name)], False
             case WrongType():
-                messages, result.is_message = [wrong_type()], False
+                messages, result.is_message = [make_wrong_type()], False
             case Duplicate():
                 messages *= 2
             case _:
@@ -108,17 +108,17 @@ def apply_faults(
 
 
 def _change_message(raw: bytes, step: FaultAction) -> bytes:
-    """Return a message with its content changed by this fault."""
+    """Apply one fault that changes the content of a message, and return the changed message."""
     match step:
         case EmptyMotion():
-            return without_keyframes(raw)
+            return remove_keyframes(raw)
         case OtherReqId(req_id):
-            return with_req_id(raw, req_id)
+            return replace_req_id(raw, req_id)
         case OtherConnectionId(connection_id):
-            return with_connection_id(raw, connection_id)
+            return replace_connection_id(raw, connection_id)
         case GrowTo(size):
-            return grown_to(raw, size)
+            return grow_message(raw, size)
         case UnknownFields():
-            return with_unknown_fields(raw)
+            return add_unknown_fields(raw)
         case _:
             raise AssertionError(f"{step} spoils no message: the table ALLOWED refuses it")

@@ -49,6 +49,7 @@ class OggOpusIn:
     as many keyframes as the PCM that was encoded (RFC 7845 section 4)."""
 
     def __init__(self, codec: OpusCodec) -> None:
+        """Begin to decode the Ogg Opus audio of one request; `codec` makes the decoder of its packets."""
         self._codec = codec
         self._reader = OggOpusReader()
         self._decoder: PacketDecoder | None = None
@@ -57,8 +58,9 @@ class OggOpusIn:
         self._tail = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """Take the next piece of the stream, and return the PCM of the packets that are complete now. The
-        newest packet is kept back, because it may end in padding."""
+        """Take the next piece of the Ogg Opus audio, and return the PCM of the packets that are complete now.
+        The newest packet is kept back, because it may end in padding. Raises RemoteProtocolError if the
+        stream is damaged."""
         pcm_before_newest = b""
         for packet in self._reader.feed(piece):
             if self._decoder is None:
@@ -75,7 +77,7 @@ class OggOpusIn:
         return pcm_before_newest
 
     def finish(self) -> bytes:
-        """Return the PCM of the newest packet, without its padding."""
+        """Return the PCM of the newest packet of the Ogg Opus audio, without its padding."""
         head, tail = self._reader.head, self._tail
         self._tail = b""
         if head is not None and self._reader.ended:
@@ -85,8 +87,8 @@ class OggOpusIn:
 
 
 def find_audio_fault(configuration: ConfigureSession, *, has_opus: bool) -> str:
-    """Return the text of the error if audio format or sample rate is refused; "" if not. `has_opus`: whether
-    a codec is installed."""
+    """Return the text of the error if Motion Server refuses the audio format or the sample rate of a session;
+    "" if it accepts both. `has_opus`: whether an Opus codec is installed."""
     match configuration.audio_format:
         case AudioFormat.PCM_S16LE:
             rates: tuple[int, ...] = PCM_SAMPLE_RATES

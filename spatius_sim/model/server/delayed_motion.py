@@ -28,7 +28,8 @@ class PendingMotion:
     _waiting: deque[_WaitingPayload] = field(default_factory=deque)
 
     def put(self, request: OpenRequest, payload: bytes, due: float) -> None:
-        """Add a payload that is made at `due`, but not before the payloads that were added before it."""
+        """Add a motion payload that Motion Server makes at `due`, but not before the payloads that were added
+        earlier."""
         if self._waiting:
             due = max(due, self._waiting[-1].due)
         self._waiting.append(_WaitingPayload(due, request, payload))
@@ -36,7 +37,7 @@ class PendingMotion:
         request.unmade += 1
 
     def take_made(self, now: float) -> Iterator[tuple[OpenRequest, bytes]]:
-        """Remove the payloads that are made by now, and yield each with its request."""
+        """Remove the delayed motion payloads that are due now, and yield each with its request."""
         while self._waiting and self._waiting[0].due <= now + _AT_ONCE:
             _, request, payload = self._waiting.popleft()
             self.held_bytes -= len(payload)
@@ -45,11 +46,12 @@ class PendingMotion:
 
     @property
     def next_due(self) -> float | None:
-        """The time at which the next payload is made, in monotonic seconds; None if no payload is pending."""
+        """The time at which the next delayed motion payload is due, in monotonic seconds; None if no payload
+        waits."""
         return self._waiting[0].due if self._waiting else None
 
     def forget(self, request: OpenRequest) -> None:
-        """Drop the pending payloads of this request."""
+        """Drop the delayed motion payloads of this request."""
         self._waiting = deque(waiting for waiting in self._waiting if waiting.request is not request)
         self.held_bytes = sum(len(waiting.payload) for waiting in self._waiting)
         request.unmade = 0

@@ -41,8 +41,8 @@ class Room:
 
     @property
     def agent(self) -> str:
-        """The participant to whom the server reports the playback by RPC; "" if the configuration names no
-        participant."""
+        """The participant to whom Motion Server reports the playback by RPC; "" if the egress configuration
+        names no participant."""
         attributes = self.livekit.extra_attributes if self.livekit is not None else ()
         return dict(attributes).get(AGENT_ATTRIBUTE, "")
 
@@ -58,9 +58,9 @@ class EgressFault:
 def read_egress(
     configuration: ConfigureSession, unix_time: float = 0.0, agora_certificate: str = ""
 ) -> Room | EgressFault | None:
-    """Return the room that a configuration names, or why the configuration is refused; None if it asks for no
-    egress. A token that expires by `unix_time` is refused. If `agora_certificate` is given, each Agora egress
-    needs a token that it has signed."""
+    """Return the room that a session's egress configuration names, or why Motion Server refuses this
+    configuration; None if no egress is asked for. A token that expires by `unix_time` is refused. If
+    `agora_certificate` is given, each Agora egress needs a token that it has signed."""
     livekit, agora = configuration.livekit_egress, configuration.agora_egress
     if livekit is not None and agora is not None:
         return _refuse_invalid("livekit_egress and agora_egress exclude each other")
@@ -82,7 +82,7 @@ def read_egress(
 
 
 def _read_livekit(livekit: LiveKitEgress, unix_time: float) -> Room | EgressFault:
-    """Return the room of a LiveKit configuration, or why the configuration is refused."""
+    """Return the room of a LiveKit egress configuration, or why Motion Server refuses this configuration."""
     if not livekit.url.startswith(("ws://", "wss://", "http://", "https://")):
         return _refuse_invalid("livekit_egress.url must be a ws, wss, http or https URL")
     if not livekit.room_name:
@@ -94,14 +94,15 @@ def _read_livekit(livekit: LiveKitEgress, unix_time: float) -> Room | EgressFaul
             "missing livekit credentials: provide api_token or both api_key and api_secret"
         )
     if livekit.api_token:
-        fault = _token_fault(livekit, unix_time)
+        fault = _find_livekit_token_fault(livekit, unix_time)
         if fault:
             return EgressFault(UNAUTHENTICATED, f"{_NOT_LET_IN}: {fault}")
     return _check_access(Room(livekit.room_name, livekit.publisher_id, livekit.idle_timeout, livekit=livekit))
 
 
 def _read_agora(agora: AgoraEgress, unix_time: float, certificate: str) -> Room | EgressFault:
-    """Return the room of an Agora configuration, or why the configuration is refused."""
+    """Return the room of an Agora egress configuration, or why Motion Server refuses this configuration. If
+    the `certificate` is given, the token must be signed by it."""
     if not agora.channel_name:
         return _refuse_invalid("agora_egress.channel_name is required")
     if not 0 <= agora.uid <= _MAX_UID:
@@ -122,7 +123,8 @@ def _read_agora(agora: AgoraEgress, unix_time: float, certificate: str) -> Room 
 
 
 def _check_access(room: Room) -> Room | EgressFault:
-    """Return the room, or why nobody may enter: the first word of a room's name may ask for a refusal."""
+    """Return the room of an egress configuration, or why nobody may enter: the first word of a room's name
+    may ask for a refusal."""
     word = first_word(room.name)
     if word == UNAUTHORIZED_ROOM:
         return EgressFault(UNAUTHENTICATED, _NOT_LET_IN)
@@ -131,9 +133,9 @@ def _check_access(room: Room) -> Room | EgressFault:
     return room
 
 
-def _token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
-    """Return what is wrong with the LiveKit token, as far as it can be read without the secret: its form, its
-    expiry, and whether it lets its bearer join this room; "" if nothing is."""
+def _find_livekit_token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
+    """Return what is wrong with the token of a LiveKit egress, as far as it can be read without the secret:
+    its form, its expiry, and whether it lets its bearer join this room; "" if nothing is wrong."""
     claims = _claims_of(livekit.api_token)
     if claims is None:
         return "it is not a JWT"
@@ -148,8 +150,8 @@ def _token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
 
 
 def _claims_of(token: str) -> dict[str, object] | None:
-    """Return the claims of a JWT: header, claims, both JSON objects in base64url, and a signature, which is
-    not checked. None if the token is not a JWT."""
+    """Return the claims of a LiveKit token, which is a JWT: header and claims, both JSON objects in
+    base64url, and a signature, which is not checked. None if the token is not a JWT."""
     parts = token.split(".")
     if len(parts) != 3 or not parts[2]:
         return None

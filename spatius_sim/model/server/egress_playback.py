@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatius_sim.model.room.room_faults import RoomFault
+from spatius_sim.model.room.choose_room_faults import RoomFault
 from spatius_sim.model.room.room_playback import (
     TICK_SECONDS,
     RoomOutput,
@@ -14,7 +14,7 @@ from spatius_sim.model.room.room_playback import (
     TellFinished,
     TellStarted,
 )
-from spatius_sim.model.scenario.fault_events import injected
+from spatius_sim.model.scenario.fault_events import make_fault_event
 from spatius_sim.model.scenario.scenario import FaultAction, RoomTrouble
 from spatius_sim.model.server.capabilities import PLAYBACK_CONTROL, PLAYBACK_STATE
 from spatius_sim.model.server.commands import Inject, PlayInRoom, Publish, Send, ServerCommand, SetTimer
@@ -50,7 +50,8 @@ class RoomSide:
     _rested: bool = False
 
     def follow(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
-        """Take the motion that these commands publish, and return them with the timer of the next tick."""
+        """Give the motion that these commands publish to the playback in the egress's room. Return the same
+        commands, with the timer of the next tick."""
         for command in commands:
             if isinstance(command, Publish):
                 value = read_upstream(command.raw)
@@ -59,15 +60,16 @@ class RoomSide:
         return [*commands, *self.wake(now)]
 
     def wake(self, now: float) -> list[ServerCommand]:
-        """Return the timer of the next tick if there is something to play and no tick is due."""
+        """Return the timer of the next tick of the egress's playback. An empty list if a tick is due already,
+        or if there is nothing to play."""
         if self._next_tick is not None or (self._rested and not self.playback.playing):
             return []
         self._next_tick = now + TICK_SECONDS
         return [SetTimer(ROOM_TIMER, TICK_SECONDS)]
 
     def tick(self, now: float) -> list[ServerCommand]:
-        """Return what is played in the next 40 ms, and the timer of the tick after it."""
-        commands = self.carry(self.playback.tick())
+        """Return what the egress plays in its room in the next 40 ms, and the timer of the tick after it."""
+        commands = self.carry_out(self.playback.tick())
         due = (self._next_tick or now) + TICK_SECONDS
         self._next_tick = None
         resting = not self.playback.playing
@@ -79,68 +81,72 @@ class RoomSide:
 
     def interrupt(self, req_id: str) -> list[ServerCommand]:
         """Cut a request off in the room."""
-        return self.carry(self.playback.interrupt(req_id))
+        return self.carry_out(self.playback.interrupt(req_id))
 
     def control(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
-        """Let a request wait or go on, if the session can; return the news of it, and the next tick."""
+        """Pause the playback of a request in the egress's room, or resume it, if the session has confirmed
+        this capability. Return the news of it, and the timer of the next tick."""
         paused = isinstance(message, Pause)
         req_id, phase = message.req_id, PlaybackPhase.UNKNOWN
         if PLAYBACK_CONTROL in self.capabilities and self.playback.pause(req_id, paused=paused):
             phase = PlaybackPhase.PAUSED if paused else PlaybackPhase.PLAYING
-        return [*self._news(req_id, phase, self.playback.position(req_id)), *self.wake(now)]
+        return [*self._playback_news(req_id, phase, self.playback.position(req_id)), *self.wake(now)]
 
-    def carry(self, outputs: list[RoomOutput]) -> list[ServerCommand]:
-        """Return the commands for the outputs of the playback. Agents that take no RPC get each report on the
-        socket, as a response without keyframes; of an interrupted request they await no report."""
+    def carry_out(self, outputs: list[RoomOutput]) -> list[ServerCommand]:
+        """Return the commands that carry out these outputs of the egress's playback. An agent that takes no
+        RPC gets each report on the socket, as a response without keyframes; of an interrupted request it
+        awaits no report."""
         if not outputs:
             return []
         commands: list[ServerCommand] = [PlayInRoom(self.room.name, tuple(outputs))]
         for output in outputs:
             match output:
                 case TellStarted(req_id):
-                    commands += self._news(req_id, PlaybackPhase.PLAYING, 0.0)
+                    commands += self._playback_news(req_id, PlaybackPhase.PLAYING, 0.0)
                 case TellFinished(req_id, position, interrupted, reason):
                     phase = PlaybackPhase.INTERRUPTED if interrupted else PlaybackPhase.ENDED
-                    commands += self._news(req_id, phase, position, reason)
+                    commands += self._playback_news(req_id, phase, position, reason)
         if not self.room.agent:
             for output in outputs:
                 match output:
                     case TellStarted(req_id):
-                        commands.append(self._signal(req_id, end=False))
+                        commands.append(self._empty_response(req_id, end=False))
                     case TellFinished(req_id, _, False):
-                        commands.append(self._signal(req_id, end=True))
+                        commands.append(self._empty_response(req_id, end=True))
         return commands
 
-    def _news(
+    def _playback_news(
         self, req_id: str, phase: PlaybackPhase, position: float, reason: str = ""
     ) -> list[ServerCommand]:
-        """Return the message that tells where a request stands, `position` in seconds; nothing if the session
-        does not tell it."""
+        """Return the message that tells how far the playback of a request is, `position` in seconds; an empty
+        list if the session has not confirmed that it tells this."""
         if PLAYBACK_STATE not in self.capabilities:
             return []
         news = PlaybackNews(self.connection_id, req_id, phase, round(position * 1000), reason)
         return [Send(encode(news), req_id)]
 
-    def _signal(self, req_id: str, *, end: bool) -> Send:
-        """Return a response without keyframes."""
+    def _empty_response(self, req_id: str, *, end: bool) -> Send:
+        """Return a response without keyframes, which reports the egress's playback of a request to an
+        agent."""
         return Send(encode(MotionResponse(self.connection_id, req_id, end, _NO_KEYFRAMES)), req_id)
 
 
 def rpc_for_agent(output: RoomOutput) -> tuple[str, str] | None:
-    """Return the RPC by which Motion Server reports this output to the agent: method and payload (plugin).
-    None if the agent gets no report of it."""
+    """Return the RPC by which Motion Server reports this output of the egress's playback to the agent: its
+    method and its payload (plugin). None if the agent gets no report of this output."""
     match output:
         case TellStarted():
             return PLAYBACK_STARTED, "{}"
         case TellFinished(_, position, interrupted):
-            told = {"playback_position": position, "interrupted": interrupted}
-            return PLAYBACK_FINISHED, json.dumps(told)
+            report = {"playback_position": position, "interrupted": interrupted}
+            return PLAYBACK_FINISHED, json.dumps(report)
     return None
 
 
-def room_faults(steps: Iterable[FaultAction]) -> tuple[frozenset[RoomFault], list[ServerCommand]]:
-    """Return what is to go wrong in a room, and the commands that record it."""
+def choose_room_faults(steps: Iterable[FaultAction]) -> tuple[frozenset[RoomFault], list[ServerCommand]]:
+    """Return the faults of a scenario that go wrong in the egress's room, and the commands that record them
+    in the trace."""
     troubles = [step for step in steps if isinstance(step, RoomTrouble)]
     return frozenset(RoomFault(step.fault) for step in troubles), [
-        Inject(injected(step)) for step in troubles
+        Inject(make_fault_event(step)) for step in troubles
     ]

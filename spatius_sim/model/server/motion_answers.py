@@ -30,17 +30,19 @@ class SynthesizedAnswer:
     """Makes motion from the audio, in segments as long as the recorded ones."""
 
     def __init__(self, connection_id: str, req_id: str, sample_rate: int, seed: int) -> None:
+        """Begin to answer one request with motion that is made from its audio; the seed decides the
+        motion."""
         self._connection_id, self._req_id = connection_id, req_id
         self._synthesizer = MotionSynthesizer(sample_rate, seed)
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """Take the next audio, and return a payload for each segment that is complete now: a sample beyond
-        the segment's end has arrived."""
+        """Take the next audio of the request, and return a motion payload of the answer for each segment that
+        is complete now: a sample beyond the segment's end has arrived."""
         segments = self._synthesizer.feed(audio)
         return [self._encode_payload(segment, end=False) for segment in segments] if segments else ()
 
     def finish(self) -> Sequence[bytes]:
-        """Return the rest of the motion as one payload with end=true."""
+        """Return the rest of the answer's motion as one payload with end=true."""
         return [self._encode_payload(self._synthesizer.finish(), end=True)]
 
     def _encode_payload(self, keyframes: Keyframes, *, end: bool) -> bytes:
@@ -52,8 +54,8 @@ class RecordedAnswer:
     """Returns recorded payloads, unchanged and with their original ids, each when its audio has arrived."""
 
     def __init__(self, payloads: Sequence[bytes], sample_rate: int) -> None:
-        """Begin to answer one request with these recorded payloads; `sample_rate` is that of the request's
-        audio in Hz."""
+        """Begin to answer one request with these recorded motion payloads; `sample_rate` is that of the
+        request's audio in Hz."""
         self._sample_rate = sample_rate
         self._audio_bytes = 0
         self._due: list[tuple[int, bytes]] = []
@@ -65,8 +67,8 @@ class RecordedAnswer:
             self._due.append((keyframes, payload))
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """Take the next audio, and return the payloads that are due now: a sample beyond their last keyframe
-        has arrived."""
+        """Take the next audio of the request, and return the recorded payloads of the answer that are due
+        now: a sample beyond their last keyframe has arrived."""
         self._audio_bytes += len(audio)
         # Both sides count samples * keyframes per second, so that nothing is rounded.
         position = self._audio_bytes // BYTES_PER_SAMPLE * KEYFRAMES_PER_SECOND
@@ -75,6 +77,6 @@ class RecordedAnswer:
         return ready
 
     def finish(self) -> Sequence[bytes]:
-        """Return the payloads that are left."""
+        """Return the recorded payloads of the answer that are left."""
         rest, self._due = self._due, []
         return [payload for _, payload in rest]

@@ -43,7 +43,7 @@ class OpenRequest:
     held: list[bytes] = field(default_factory=list)
 
     def fail(self) -> None:
-        """Mark the request as failed: it gets no more answers. Frees its audio and motion."""
+        """Mark the open request as failed: Motion Server answers it no more. Free its audio and motion."""
         self.failed = True
         self.held.clear()
         self.drop()
@@ -67,7 +67,8 @@ class Requests:
         return self._all.get(req_id)
 
     def reason_to_refuse(self, req_id: str, most_open: int) -> str:
-        """Return the reason why no request with this id may be opened; "" if it may."""
+        """Return why Motion Server may not open a request with this req_id: it is too long, or too many
+        requests are open. "" if the request may be opened."""
         if len(req_id) > LONGEST_REQ_ID:
             return f"a req_id has at most {LONGEST_REQ_ID} characters"
         if self._open >= most_open:
@@ -77,7 +78,7 @@ class Requests:
     def add(
         self, req_id: str, answer: RequestMotion, audio: AudioIn, ordinal: int, began: float
     ) -> OpenRequest:
-        """Open a new request, remember it as the newest, and return it."""
+        """Open a new request, remember it as the newest request of the connection, and return it."""
         self._count += 1
         self._open += 1
         request = OpenRequest(req_id, self._count, answer, audio, ordinal, began)
@@ -90,18 +91,19 @@ class Requests:
             request.ordinal = 0
 
     def end(self, request: OpenRequest, state: TurnState) -> None:
-        """End a request in this state: it takes no more audio. May forget the oldest ended request."""
+        """End an open request in this state, so that it takes no more audio, and forget the oldest ended
+        request if there are too many."""
         if not request.ended:
             request.ended = True
             self._open -= 1
         request.state = state
         request.drop()
         if len(self._all) > ENDED_KEPT + self._open:
-            oldest = next(req_id for req_id, kept in self._all.items() if kept.ended)
+            oldest = next(req_id for req_id, other in self._all.items() if other.ended)
             del self._all[oldest]
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Forget all requests of the connection, open or ended."""
         self._all.clear()
         self.newest = None
         self._open = 0

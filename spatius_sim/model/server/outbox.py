@@ -40,8 +40,8 @@ class Outbox:
     _ended: bool = False
 
     def put(self, output: Output, now: float) -> list[ServerCommand]:
-        """Add an output after all held outputs. Return the commands for now: the output itself, a timer for
-        it, or nothing."""
+        """Add an output to the outbox, after all outputs that it holds. Return the commands for now: the
+        output itself, a timer for it, or an empty list."""
         if self.stalled or self._ended:
             return []
         self._ended = isinstance(output, Close | ResetConnection | SendTruncated)
@@ -53,11 +53,13 @@ class Outbox:
         return [SetTimer(SEND_TIMER, due - now)] if len(self._held) == 1 else []
 
     def hold_until(self, until: float) -> None:
-        """Delay the outputs that are added from now on: they leave at `until` at the earliest."""
+        """Delay the outputs that are added to the outbox from now on: they leave at `until` at the
+        earliest."""
         self._not_before = max(until, self._not_before)
 
     def take_due(self, now: float) -> list[ServerCommand]:
-        """Remove the outputs that are due now and return them, with a timer for the next output."""
+        """Remove the outputs from the outbox that are due now and return them, with a timer for the next
+        output."""
         commands: list[ServerCommand] = []
         while self._held and self._held[0].due <= now + _AT_ONCE:
             output = self._held.popleft().output
@@ -68,18 +70,18 @@ class Outbox:
         return commands
 
     def stall(self) -> None:
-        """Forget all held outputs, and send nothing any more."""
+        """Forget all outputs in the outbox, and never send anything again."""
         self.stalled = True
         self.clear()
 
     def clear(self) -> None:
-        """Forget all held outputs and their delay."""
+        """Forget all outputs in the outbox and their delay."""
         self._held.clear()
         self.held_bytes = 0
         self._not_before = 0.0
 
     def forget(self, req_id: str) -> None:
-        """Forget the held outputs of this request."""
+        """Remove the outputs of this request from the outbox."""
         others = [held for held in self._held if _req_id_of(held.output) != req_id]
         self._held = deque(others)
         self.held_bytes = sum(_size_of(held.output) for held in others)
@@ -91,7 +93,8 @@ def _size_of(output: Output) -> int:
 
 
 def _req_id_of(output: Output) -> str | None:
-    """Return the req_id that an output answers or belongs to; None if it has none."""
+    """Return the req_id of the request to which an output of the outbox belongs; None if it belongs to no
+    request."""
     match output:
         case Send(_, answers):
             return answers

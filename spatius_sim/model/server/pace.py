@@ -16,6 +16,8 @@ REALTIME_LEAD = 5.0
 made if audio comes faster than it is spoken. So every segment comes one second before the previous segment
 ends."""
 
+_LONGEST_SECONDS = 3600
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -31,16 +33,16 @@ class Pace:
     lead: float | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a value that is not between 0 and 3600 seconds."""
+        """Raise UsageError if a time of this pace is not between 0 and 3600 seconds."""
         for name in ("latency", "jitter", "lead"):
             seconds = getattr(self, name)
-            if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= 3600):
-                raise UsageError(f"{name} must lie between 0 and 3600 seconds")
+            if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= _LONGEST_SECONDS):
+                raise UsageError(f"{name} must lie between 0 and {_LONGEST_SECONDS} seconds")
 
     def delay(self, seed: int, connection: int, request: int, response: int, early: float) -> float:
-        """Return how many seconds a response waits after its audio has arrived. Connections, requests and
-        responses are numbered from 1. `early`: how many seconds before its end in real time the audio
-        came."""
+        """Return how many seconds Motion Server waits, at this pace, before it sends a response whose audio
+        has arrived. Connections, requests and responses are numbered from 1. `early`: how many seconds before
+        its end in real time the audio came."""
         wait = self.jitter and self.jitter * roll(seed, "jitter", connection, request, response)
         if response == 1:
             wait += self.latency

@@ -37,7 +37,8 @@ class TapedTurn:
     replies: list[Reply] = field(default_factory=list)
 
     def add(self, at_ns: int, raw: bytes = b"", close_code: int = 0) -> None:
-        """Add a reply that came at time `at_ns`: the frame `raw`, or a close."""
+        """Add a reply of Motion Server to this turn of the tape: the frame `raw`, or a close, which came at
+        time `at_ns`."""
         since = self.first_ns if self.end_ns is None else self.end_ns
         self.replies.append(Reply(at_ns - since, self.end_ns is not None, raw, close_code))
 
@@ -53,7 +54,8 @@ class RecordedRun:
 
 
 def read_recorded_run(trace: Trace) -> RecordedRun:
-    """Return what Motion Server did in a trace: its connections, and its replies to each request."""
+    """Read from the trace of a tape what Motion Server did: return its connections, and its replies to each
+    request."""
     run = RecordedRun(has_speech=trace.header.speech)
     rates: dict[str, int] = {}
     numbers: dict[str, int] = {}
@@ -112,14 +114,15 @@ class Matcher:
     """Finds the turn of a tape that answers a new request; each turn answers only one request."""
 
     def __init__(self, turns: list[TapedTurn]) -> None:
+        """Begin with all turns of a tape unused, and no request answered."""
         self._turns = turns
         self._unused = list(range(len(turns)))
         """The numbers of the turns that have answered no request yet."""
         self._request_count = 0
 
     def next_turn(self, sample_rate: int) -> TapedTurn | Mismatch:
-        """Return the next turn in order, and mark it as used; a Mismatch if there is none, or if it has
-        another sample rate."""
+        """Return the next unused turn of the tape, and mark it as used. Return a Mismatch if no turn is left,
+        or if the turn has another sample rate than the new request."""
         self._request_count += 1
         if not self._unused:
             return Mismatch(f"request {self._request_count}: the tape holds {len(self._turns)} requests")
@@ -127,8 +130,8 @@ class Matcher:
         return self._check_rate(number, sample_rate)
 
     def turn_with_audio(self, audio: bytes, sample_rate: int) -> TapedTurn | Mismatch:
-        """Return the first unused turn with this audio, and mark it as used. If there is none, return a
-        Mismatch that says how the audio of the most similar turn differs."""
+        """Return the first unused turn of the tape with the audio of a new request, and mark it as used. If
+        there is no such turn, return a Mismatch that says how the audio of the most similar turn differs."""
         self._request_count += 1
         request = f"request {self._request_count}"
         for number in self._unused:
@@ -141,27 +144,29 @@ class Matcher:
         return Mismatch(f"{request}: {self._describe_difference(nearest, audio, sample_rate)}")
 
     def _check_rate(self, number: int, sample_rate: int) -> TapedTurn | Mismatch:
-        """Return turn `number` of the tape, or a Mismatch if it has another sample rate."""
+        """Return turn `number` of the tape; a Mismatch if it has another sample rate than the new request."""
         turn = self._turns[number]
         if turn.sample_rate == sample_rate:
             return turn
         return Mismatch(f"request {self._request_count}: {sample_rate} Hz; on the tape {turn.sample_rate} Hz")
 
     def _describe_difference(self, number: int, audio: bytes, sample_rate: int) -> str:
-        """Return in words where a request's audio differs from the audio of turn `number` on the tape."""
+        """Return in words at which byte a new request's audio differs from the audio of turn `number` on the
+        tape."""
         taped = self._turns[number].audio
-        place = _count_common_bytes(taped, audio)
-        seconds = place / BYTES_PER_SAMPLE / max(sample_rate, 1)
+        common = _count_common_bytes(taped, audio)
+        seconds = common / BYTES_PER_SAMPLE / max(sample_rate, 1)
         nearest = (
-            f"the nearest, request {number + 1} of the tape, is alike up to byte {place} ({seconds:.2f} s)"
+            f"the nearest, request {number + 1} of the tape, is alike up to byte {common} ({seconds:.2f} s)"
         )
-        if place == min(len(taped), len(audio)):
+        if common == min(len(taped), len(audio)):
             return f"{nearest}, and {len(taped)} bytes long, not {len(audio)}"
-        return f"{nearest}, where {taped[place]:#04x} was said and not {audio[place]:#04x}"
+        return f"{nearest}, where {taped[common]:#04x} was said and not {audio[common]:#04x}"
 
 
 def _count_common_bytes(first: bytes | bytearray, second: bytes) -> int:
-    """Return how many bytes two audios have in common from their beginning, by binary search."""
+    """Return how many bytes the audio of a taped turn and of a new request have in common from their
+    beginning, by binary search."""
     low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2

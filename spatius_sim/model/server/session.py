@@ -34,7 +34,7 @@ from spatius_sim.model.server.egress_configuration import (
     Room,
     read_egress,
 )
-from spatius_sim.model.server.egress_playback import ROOM_TIMER, RoomSide, room_faults
+from spatius_sim.model.server.egress_playback import ROOM_TIMER, RoomSide, choose_room_faults
 from spatius_sim.model.server.motion_answers import AnswerFactory
 from spatius_sim.model.server.open_requests import LONGEST_REQ_ID, OpenRequest, Requests
 from spatius_sim.model.server.outbox import SEND_TIMER, Outbox
@@ -90,7 +90,7 @@ _LONGEST_CLOSE_REASON = 100
 # Named here because every message reads them, and a member of an enumeration takes longer to find.
 _IN_SESSION, _UPLOADING = SessionState.OPEN, TurnState.UPLOADING
 # Names of timers; the last two are followed by the index of the fault that waits.
-_IDLE, _MADE, _CONFIGURE, _ROOM_TOKEN = "idle", "made", "configure", "room-token"
+_IDLE, _MOTION_DUE, _CONFIGURE, _ROOM_TOKEN = "idle", "made", "configure", "room-token"
 _OPEN, _SILENCE = f"{Moment.OPEN}-", f"{Moment.SILENCE}-"
 
 
@@ -139,12 +139,14 @@ class ServerSession:
     _timed_faults_play: bool = False
 
     def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[ServerCommand]:
-        """Take a decoded frame from the peer, and return the commands that follow."""
+        """Take a decoded frame from the peer of this session, and return Motion Server's commands that
+        follow."""
         commands = self._receive(value, now)
         return commands if self._room_side is None else self._room_side.follow(commands, now)
 
     def _receive(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
-        """Return the commands that follow a frame, before the room has its part in them."""
+        """Return the session's commands that follow from a frame of the peer, before the egress's room adds
+        its own."""
         if self.state is _IN_SESSION:
             match value:
                 case AudioInput():
@@ -169,7 +171,7 @@ class ServerSession:
         return [SetTimer(_CONFIGURE, CONFIGURE_SECONDS)]
 
     def timer(self, name: str, now: float) -> list[ServerCommand]:
-        """Return the commands that follow now that the timer `name` has run out."""
+        """Return the session's commands that follow now that the timer `name` has run out."""
         if name == _CONFIGURE:
             if self.state is not SessionState.AWAITING_CONFIGURE:
                 return []
@@ -182,38 +184,40 @@ class ServerSession:
             return self._leave_room(UNAUTHENTICATED, "unauthorized: the Agora token has expired", now)
         side = self._room_side
         if name == ROOM_TIMER:
-            return [] if side is None else self._put_signals(side.tick(now), now)
+            return [] if side is None else self._put_room_commands(side.tick(now), now)
         commands = self._run_timer(name, now)
         return commands if side is None else side.follow(commands, now)
 
     def room_answered(self, fault: EgressFault | None, now: float) -> list[ServerCommand]:
-        """Take the answer of the real room that the session asked to join: None, or why it cannot be joined.
-        Return the commands that confirm the session or refuse it."""
+        """Take the answer of the real room that the session asked to join: None, or the fault because of
+        which the session cannot join. Return the commands that confirm the session or refuse it."""
         if fault is not None:
             self.room = self._room_side = None
             return self._refuse(fault.code, fault.message, now)
         return self._confirm(now)
 
     def room_lost(self, now: float) -> list[ServerCommand]:
-        """Return the commands that end the session, because its room is gone. ASSUMED: no document says what
-        the service does then."""
+        """Return the commands that end the session, because its room is gone; an empty list if it is not
+        open. ASSUMED: no document says what the service does then."""
         if self.state is not SessionState.OPEN:
             return []
         return self._leave_room(UNAVAILABLE, "the egress has lost its room", now)
 
     def _leave_room(self, code: int, text: str, now: float) -> list[ServerCommand]:
-        """Return the commands that end the session, because it can be in its room no longer."""
+        """Return the commands that end the session with this error, because it can no longer be in its
+        room."""
         self._room_side = None
         return [*self._send_error(code, text, now), *self._put(Close(ROOM_LOST, text), now)]
 
     def _run_timer(self, name: str, now: float) -> list[ServerCommand]:
-        """Return the commands that follow a timer, before the room has its part in them."""
+        """Return the session's commands that follow a timer (of the outbox, of motion, of idle time or of a
+        fault), before the egress's room adds its own."""
         if name == SEND_TIMER:
             return self._outbox.take_due(now)
         if self.state is not SessionState.OPEN:
             return []
-        if name == _MADE:
-            return self._send_made(now)
+        if name == _MOTION_DUE:
+            return self._send_due_motion(now)
         if name == _IDLE:
             return self._check_idle(now)
         if not self._timed_faults_play:
@@ -223,8 +227,8 @@ class ServerSession:
         return self._check_silence(int(name.removeprefix(_SILENCE)), now)
 
     def replace_faults(self, faults: ConnectionFaults) -> None:
-        """Play these faults from now on instead of the old ones. Faults that wait for a time are left out:
-        they concern only connections that open later."""
+        """Play these faults in the session from now on instead of the old ones. Faults that wait for a time
+        are left out: they concern only sessions that open later."""
         self.faults = faults
         self._timed_faults_play = False
         self._has_audio_faults = faults.may_act_at(Moment.AUDIO)
@@ -232,7 +236,7 @@ class ServerSession:
         self._requests.forget_ordinals()
 
     def closed(self) -> None:
-        """Note that the connection is closed: forget all requests and all outputs that wait."""
+        """Note that the session's connection is closed: forget all requests and all outputs that wait."""
         self.state = SessionState.CLOSED
         self._room_side = None
         self._requests.clear()
@@ -240,8 +244,8 @@ class ServerSession:
         self._outbox.clear()
 
     def _configure(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
-        """Take the first message of the peer, which must be a configuration. Return the commands that confirm
-        the session or refuse it."""
+        """Take the first message of the peer, which must configure the session. Return the commands that
+        confirm the session or refuse it."""
         match value:
             case Undecodable(reason):
                 return self._refuse(0, f"failed to unmarshal initial message: {reason}", now)
@@ -262,9 +266,9 @@ class ServerSession:
         return self._confirm(now) if room is None else self._enter_room(room, now)
 
     def _enter_room(self, room: Room, now: float) -> list[ServerCommand]:
-        """Begin the playback in a room; return the commands that confirm the session, or first those that ask
-        a real room."""
-        faults, commands = room_faults(self.faults.actions_at(Moment.ROOM))
+        """Begin the playback of the session in this room. Return the commands that confirm the session; if
+        the room is real, return those that ask first whether the session can join."""
+        faults, commands = choose_room_faults(self.faults.actions_at(Moment.ROOM))
         is_real = self.real_rooms and room.livekit is not None
         if RoomFault.NEVER_JOINS in faults:
             return commands + self._confirm(now)
@@ -279,14 +283,14 @@ class ServerSession:
         return commands + confirmation + ([join] if self.state is _IN_SESSION else [])
 
     def _confirm(self, now: float) -> list[ServerCommand]:
-        """Open the session; return the commands that confirm it and start its timers. A fault may change the
-        confirmation, or refuse the session instead."""
+        """Open the session; return the commands that confirm the session and start its timers. A fault may
+        change the confirmation, or refuse the session instead."""
         raw = encode(ConfirmSession(self.connection_id, self.capabilities))
         confirmation = apply_faults(raw, self.faults.actions_at(Moment.CONFIGURE), self.faults, "configure")
         commands = self._send_faulted(confirmation, None, now)
         if confirmation.error is not None:
             error = confirmation.error
-            return commands + self._close_handshake(error.message, now, error.code)
+            return commands + self._close_refused(error.message, now, error.code)
         # Whatever the peer does with a spoiled confirmation: for us the session is open.
         self._step(SessionEvent.CONFIRM)
         self._last_audio = now
@@ -302,8 +306,8 @@ class ServerSession:
         return commands
 
     def _take_audio(self, audio: AudioInput, now: float) -> list[ServerCommand]:
-        """Take a piece of audio: open its request if the req_id is new, end the request if the piece is the
-        last. Return the commands for the motion that is due now, and for the faults."""
+        """Take a piece of audio in the session: open its request if the req_id is new, end the request if the
+        piece is the last. Return the commands for the motion that is due now, and for the faults."""
         self._last_audio = now
         request = self._requests.get(audio.req_id)
         if request is None:
@@ -355,8 +359,8 @@ class ServerSession:
         return OggOpusIn(self.opus) if self._opus_session and self.opus is not None else PcmIn()
 
     def _count_audio(self, request: OpenRequest, samples: int, now: float) -> list[ServerCommand]:
-        """Count a message with `samples` samples of audio. Return the commands of the faults that begin after
-        that much audio."""
+        """Count a message with `samples` samples of audio in the session. Return the commands of the faults
+        that happen after this much audio."""
         self._audio_messages += 1
         self._audio_samples += samples
         request.messages += 1
@@ -369,8 +373,9 @@ class ServerSession:
         return self._play_faults(actions, now, request) if actions else []
 
     def _schedule(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Return the commands that send a payload now. If the pace does not allow this yet, keep the payload
-        pending, and return the timer for it."""
+        """Return the commands that send a motion payload of the session now. If the pace demands that the
+        payload waits, keep it instead, and return the timer for it, unless a timer for an earlier payload
+        runs already."""
         request.payloads += 1
         request.keyframes += len(payload) // KEYFRAME_BYTES
         early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
@@ -379,21 +384,22 @@ class ServerSession:
         if none_pending and not wait:
             return self._respond(request, payload, now)
         self._pending.put(request, payload, now + wait)
-        return [SetTimer(_MADE, wait)] if none_pending else []
+        return [SetTimer(_MOTION_DUE, wait)] if none_pending else []
 
-    def _send_made(self, now: float) -> list[ServerCommand]:
-        """Return the commands that send the pending payloads that are due now, and the timer for the next."""
+    def _send_due_motion(self, now: float) -> list[ServerCommand]:
+        """Return the commands that send the session's motion payloads that are due now, and the timer for the
+        next payload."""
         commands: list[ServerCommand] = []
         for request, payload in self._pending.take_made(now):
             commands += self._respond(request, payload, now)
             if request.ended and not request.unmade:
                 commands += self._flush(request, now)
         due = self._pending.next_due
-        return commands if due is None else [*commands, SetTimer(_MADE, due - now)]
+        return commands if due is None else [*commands, SetTimer(_MOTION_DUE, due - now)]
 
     def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Return the commands that send a payload as the next response of its request, with the faults of
-        this response; no commands if the request has failed."""
+        """Return the commands that send a payload as the next response to a request of the session, with the
+        faults of this response; an empty list if the request has failed."""
         request.responses += 1
         if request.failed:
             return []
@@ -408,7 +414,8 @@ class ServerSession:
         return commands + self._flush(request, now)
 
     def _flush(self, request: OpenRequest, now: float) -> list[ServerCommand]:
-        """Return the commands that send the responses of a request that a fault has held back."""
+        """Return the commands that send the responses to a request that a fault has held back, and forget
+        them."""
         commands: list[ServerCommand] = []
         for payload in request.held:
             commands += self._put(self._wrap_motion(payload, request.req_id), now)
@@ -420,8 +427,8 @@ class ServerSession:
         return Send(raw, req_id) if self.room is None else Publish(self.room.name, raw, req_id)
 
     def _interrupt(self, req_id: str, now: float) -> list[ServerCommand]:
-        """End a request, and drop its motion that is not sent yet. Return the commands of the faults at an
-        interrupt."""
+        """End a request of the session, and drop its motion that is not sent yet. Return the commands of the
+        room, and of the faults at an interrupt."""
         request = self._requests.get(req_id)
         if request is not None:
             self._requests.end(request, TurnState.INTERRUPTED)
@@ -429,15 +436,16 @@ class ServerSession:
             self._pending.forget(request)
             self._outbox.forget(req_id)
         cut_off = [] if self._room_side is None else self._room_side.interrupt(req_id)
-        return self._put_signals(cut_off, now) + self._play_faults(
+        return self._put_room_commands(cut_off, now) + self._play_faults(
             self.faults.actions_at(Moment.INTERRUPT), now
         )
 
     def _control_playback(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
-        """Let a request wait in its room, or go on. Without a room nothing waits; the server reports this to
-        the agent if it declares such reports (spatialreal)."""
+        """Pause the playback of a request in the session's room, or resume it. If the session has no room,
+        return only the news that the playback is unknown, or an empty list if the session does not tell such
+        news (spatialreal)."""
         if self._room_side is not None:
-            return self._put_signals(self._room_side.control(message, now), now)
+            return self._put_room_commands(self._room_side.control(message, now), now)
         if PLAYBACK_STATE not in self.capabilities:
             return []
         news = PlaybackNews(self.connection_id, message.req_id, PlaybackPhase.UNKNOWN)
@@ -446,8 +454,8 @@ class ServerSession:
     def _play_faults(
         self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None
     ) -> list[ServerCommand]:
-        """Return the commands of faults at a moment at which no message was due. They concern `request`, or
-        the newest open request if it is None."""
+        """Return the session's commands for faults that happen when no message was due. They concern
+        `request`; if this is None, the newest request that is still open."""
         newest = self._requests.newest
         if request is None and newest is not None and not newest.ended:
             request = newest
@@ -457,8 +465,8 @@ class ServerSession:
     def _send_faulted(
         self, message: FaultedMessage, request: OpenRequest | None, now: float
     ) -> list[ServerCommand]:
-        """Return the commands that send what is left of a message after its faults. Applies the faults'
-        delay, error and stall."""
+        """Return the session's commands that send what is left of a message after its faults. Carry out the
+        delay, the error and the stall that the faults ask for."""
         commands: list[ServerCommand] = [Inject(fault) for fault in message.injected]
         if message.delay:
             self._outbox.hold_until(now + message.delay)
@@ -474,8 +482,8 @@ class ServerSession:
         return commands
 
     def _check_idle(self, now: float) -> list[ServerCommand]:
-        """Return the commands that close the session if no audio has arrived during its idle timeout;
-        otherwise the timer for the rest of the time."""
+        """Return the commands that close the session if no audio has arrived during the idle time-out of its
+        room; otherwise the timer for the rest of this time."""
         assert self.room is not None
         seconds_left = self._last_audio + self.room.idle_timeout - now
         if seconds_left > 0:
@@ -484,8 +492,8 @@ class ServerSession:
         return [*self._send_error(0, text, now), *self._put(Close(IDLE_CLOSE, text), now)]
 
     def _check_silence(self, index: int, now: float) -> list[ServerCommand]:
-        """Return the commands of fault `index`, which waits for silence, if no audio has arrived for long
-        enough; otherwise the timer for the rest of the time."""
+        """Return the session's commands for fault `index`, which waits for silence, if no audio has arrived
+        for long enough; otherwise the timer for the rest of this time."""
         seconds_left = self._last_audio + self.faults.seconds_until_faults(Moment.SILENCE)[index] - now
         if seconds_left > 0:
             return [SetTimer(f"{_SILENCE}{index}", seconds_left)]
@@ -494,7 +502,8 @@ class ServerSession:
     def _fail_request(
         self, request: OpenRequest | None, code: int, message: str, now: float
     ) -> list[ServerCommand]:
-        """End the request as failed, if there is one, and return the commands that send the error."""
+        """End this request of the session as failed, and return the commands that send the error. If the
+        request is None, the error concerns the whole session."""
         if request is None:
             return self._send_error(code, message, now)
         request.fail()
@@ -505,8 +514,8 @@ class ServerSession:
         return self._send_error(code, message, now, request.req_id)
 
     def _close_on_overflow(self, now: float) -> list[ServerCommand]:
-        """Drop all waiting motion, because the session holds more than it may. Return the commands that close
-        the session with an error."""
+        """Drop all waiting motion, because the session holds more bytes than it may. Return the commands that
+        close the session with an error."""
         self._pending.clear()
         self._outbox.clear()
         self._room_side = None
@@ -518,11 +527,11 @@ class ServerSession:
 
     def _refuse(self, code: int, message: str, now: float) -> list[ServerCommand]:
         """Return the commands that refuse the session: an error, and a close."""
-        return [*self._send_error(code, message, now), *self._close_handshake(message, now)]
+        return [*self._send_error(code, message, now), *self._close_refused(message, now)]
 
-    def _close_handshake(self, message: str, now: float, error_code: int = 0) -> list[ServerCommand]:
-        """Mark the session as refused, and return the commands that close the connection. An error code that
-        is a close code closes it."""
+    def _close_refused(self, message: str, now: float, error_code: int = 0) -> list[ServerCommand]:
+        """Mark the session as refused, and return the commands that close its connection. The close code is
+        `error_code` if this is from 4000 to 4999, otherwise POLICY_VIOLATION; `now` is in seconds."""
         self._step(SessionEvent.ERROR)
         code = error_code if error_code in _OWN_CLOSE_CODES else POLICY_VIOLATION
         reason = message.encode()[:_LONGEST_CLOSE_REASON].decode(errors="ignore")
@@ -532,8 +541,9 @@ class ServerSession:
         """Return the commands that send a ServerError of the session, or of the request with this req_id."""
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
 
-    def _put_signals(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
-        """Return these commands of the room's side; what they send on the socket keeps its order there."""
+    def _put_room_commands(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
+        """Put what these commands of the session's room send on the socket into the outbox, so that the order
+        stays. Return the commands for now."""
         return [
             due
             for command in commands

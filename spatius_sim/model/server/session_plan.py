@@ -15,8 +15,9 @@ class SessionPlan:
     seconds: float = 0.0
 
     def faults(self, open_sessions: int) -> list[Fault]:
-        """Return what happens to a new session because of the limits, if its app has `open_sessions` already.
-        A session that is about to be replaced counts, too (docs:pricing)."""
+        """Return the faults that the price plan's limits bring to a new session, if its app has
+        `open_sessions` already: too many sessions, or the end of the longest time. A session that is about to
+        be replaced counts, too (docs:pricing)."""
         if self.sessions and open_sessions >= self.sessions:
             return [Fault(When(Moment.CONFIGURE), (SendError(4003, TOO_MANY_SESSIONS),))]
         if self.seconds:

@@ -20,15 +20,15 @@ class SessionToken:
 
 
 def issue_token(token: SessionToken, nonce: str) -> str:
-    """Return the signed text of a session token; a new `nonce` makes the text unique."""
+    """Return the signed text of a session token; a new `nonce` makes each text unique."""
     claims = json.dumps({"exp": token.expire_at, "app": token.app_id, "jti": nonce})
     body = urlsafe_b64encode(claims.encode()).decode()
     return f"{body}.{_sign(body)}"
 
 
 def read_token(text: str) -> SessionToken | None:
-    """Return the content of a session token, or None if its signature or its content shows that the simulator
-    did not issue it."""
+    """Return the content of a session token; None if its signature or its content shows that the simulator
+    did not issue this token."""
     body, _, signature = text.partition(".")
     if signature != _sign(body):
         return None

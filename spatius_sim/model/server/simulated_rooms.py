@@ -45,22 +45,22 @@ class Rooms:
     by_name: dict[str, RoomState] = field(default_factory=dict)
 
     def join(self, room: str, publisher: str) -> None:
-        """Add a publisher to a room. If there is no room of this name, make it; if there are too many rooms
-        then, forget the oldest."""
+        """Add a publisher to a simulated room. If there is no room of this name, make it, and forget the
+        oldest room if there are too many."""
         if room not in self.by_name:
             _forget_oldest(self.by_name, MAX_ROOMS)
             self.by_name[room] = RoomState()
         self.by_name[room].publishers.append(publisher)
 
     def leave(self, room: str, publisher: str) -> None:
-        """Remove a publisher from a room."""
+        """Remove a publisher from a simulated room; do nothing if the room or the publisher is unknown."""
         state = self.by_name.get(room)
         if state is not None and publisher in state.publishers:
             state.publishers.remove(publisher)
 
     def publish(self, room: str, req_id: str, value: Message | Undecodable) -> None:
-        """Count audio or motion that a room received for a request. Any other message was spoiled on purpose
-        and adds nothing."""
+        """Count audio or motion of a request that a simulated room received. Any other message was spoiled on
+        purpose and adds nothing; nor does a room that is unknown."""
         state = self.by_name.get(room)
         if state is None:
             return
@@ -79,7 +79,7 @@ class Rooms:
                 pass
 
     def play(self, room: str, outputs: Iterable[RoomOutput]) -> None:
-        """Note in a room what its playback tells."""
+        """Note in a simulated room which of its requests begin to play, are finished or are interrupted."""
         requests = self.by_name[room].requests if room in self.by_name else {}
         for output in outputs:
             match output:
@@ -95,6 +95,6 @@ class Rooms:
 
 
 def _forget_oldest(entries: dict[str, T], most: int) -> None:
-    """Remove the oldest entry if there are `most` entries or more."""
+    """Remove the oldest room or request if there are `most` entries or more."""
     if len(entries) >= most:
         del entries[next(iter(entries))]

@@ -82,13 +82,17 @@ _HISS_LAG_HZ = 8000
 """Hiss is the difference between samples about 1/8000 s apart, so that it is nearly the same at every sample
 rate."""
 
+_SPEECH_LOUDNESS = 0.55
+"""The mean loudness of speech, where 0.5 opens the jaw by half."""
+
 _NUMBERS_PER_DIGEST = 16
 """A BLAKE2b digest has 64 bytes: 16 numbers of 4 bytes."""
 
 
 @lru_cache(maxsize=512)
 def _draw_numbers(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
-    """Return `count` random numbers in [-1, 1), read-only, always the same for this seed and purpose."""
+    """Return `count` random numbers in [-1, 1) for the motion, read-only, always the same for this seed and
+    purpose."""
     digests = -(-count // _NUMBERS_PER_DIGEST)
     noise = b"".join(blake2b(f"{seed} {purpose} {index}".encode()).digest() for index in range(digests))
     draws = np.frombuffer(noise, "<u4", count) / 2.0**31 - 1.0
@@ -104,8 +108,8 @@ def _draw_deviations(seed: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=16)
 def _draw_mixing_matrix(seed: int) -> NDArray[np.float32]:
-    """Return how far each driver moves each column of a keyframe, drawn from the seed: shape (16, 120). The
-    row of the jump is still zero."""
+    """Return how far each driver of the motion moves each column of a keyframe, drawn from the seed: shape
+    (16, 120). The row of the jump is still zero."""
     deviations = _draw_deviations(seed)
     mix = np.zeros((_DRIVERS, WIDTH))
     for columns, pose in _REST_POSE:
@@ -121,7 +125,7 @@ def _draw_mixing_matrix(seed: int) -> NDArray[np.float32]:
     mix[_LOUDNESS, _MOVING] = _LOUDNESS_SHARE * deviations * _draw_numbers(seed, "loudness", moving)
     mix[_HISS, _MOVING] = _HISS_SHARE * deviations * _draw_numbers(seed, "hiss", moving)
     # The offsets are those of speech; during speech the jaw is a good half open.
-    mix[_REST, _MOVING] = _draw_numbers(seed, "offsets", moving) - 0.55 * mix[_LOUDNESS, _MOVING]
+    mix[_REST, _MOVING] = _draw_numbers(seed, "offsets", moving) - _SPEECH_LOUDNESS * mix[_LOUDNESS, _MOVING]
     return mix.astype(np.float32)
 
 
@@ -132,7 +136,7 @@ class MotionSynthesizer:
     always analysed in the same blocks, so even the rounding is the same."""
 
     def __init__(self, sample_rate: int, seed: int) -> None:
-        """Begin to make the motion of one request, whose audio has this sample rate in Hz."""
+        """Begin to make the motion of one request, whose PCM has this sample rate in Hz."""
         self._sample_rate = sample_rate
         self._seed = seed
         self._window = sample_rate // KEYFRAMES_PER_SECOND
@@ -151,12 +155,11 @@ class MotionSynthesizer:
         self._mix = _draw_mixing_matrix(seed).copy()
 
     def feed(self, pcm: bytes) -> list[Keyframes]:
-        """Take the next bytes of PCM, any number of them; return the segments that are complete now, each of
-        shape (n, 120).
+        """Take the next bytes of PCM, any number of them; return the segments of motion that are complete
+        now, each of shape (n, 120).
 
         A segment is complete when a sample beyond its end has arrived. So if the audio ends exactly with a
-        segment, `finish` returns that segment, and the last response has motion in it.
-        """
+        segment, `finish` returns that segment, and the last response has motion in it."""
         self._pieces.append(pcm)
         self._pending += len(pcm)
         needed = self._block_bytes + BYTES_PER_SAMPLE
@@ -186,8 +189,8 @@ class MotionSynthesizer:
         return self._synthesize()
 
     def _synthesize(self) -> Keyframes:
-        """Return the motion for the audio that was analysed since the last segment, shape (n, 120), float32;
-        count it as the next segment."""
+        """Make the motion for the PCM that was analysed since the last segment, shape (n, 120), float32, and
+        return it as the next segment."""
         keyframes = self._windows_done - self._keyframes_done
         if not keyframes:
             return np.empty((0, WIDTH), np.float32)
@@ -205,8 +208,8 @@ class MotionSynthesizer:
         return drive @ self._mix
 
     def _analyse(self, pcm: bytes, start: int, keyframes: int) -> None:
-        """Measure the sound in the PCM for `keyframes` keyframes, from byte `start` on. The results are added
-        to `_sums`: energy, and correlation one lag before."""
+        """Measure energy and correlation of the PCM of `keyframes` keyframes, from byte `start` on, and keep
+        both for the motion of this segment."""
         samples = np.frombuffer(pcm, "<i2", keyframes * self._window, start).astype(np.float32)
         windows = samples.reshape(keyframes, self._window)
         lag = round(self._sample_rate / _HISS_LAG_HZ)
@@ -216,8 +219,9 @@ class MotionSynthesizer:
         self._windows_done += keyframes
 
     def _measure_sound(self, keyframes: int) -> NDArray[np.float32]:
-        """Return two rows, loudness (0..1) and hiss (0..2): for the two keyframes before this segment and for
-        each keyframe in it. Keeps the last two columns for the next segment."""
+        """Return how the PCM sounds, as two rows, loudness (0..1) and hiss (0..2): for the two keyframes
+        before this segment of motion and for each keyframe in it. Keep the last two columns for the next
+        segment."""
         energy, correlation = self._sums[:, :keyframes]
         past = self._before.shape[1]
         sound_levels = np.empty((2, past + keyframes), np.float32)

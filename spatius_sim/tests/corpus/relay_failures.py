@@ -1,6 +1,6 @@
 """The smallest failures of the rules for relays."""
 
-from spatius_sim.model.scenario.payloads import grown_to
+from spatius_sim.model.scenario.payloads import grow_message
 from spatius_sim.model.scenario.scenario import CloseWith
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
@@ -169,7 +169,7 @@ def lost(said: Dialogue, size: int) -> None:
     said.turn(ANN, 0)
     said.echoes(ANN, 1, said.speaks(ANN, 1))
     up, req = up_of(ANN, 1), req_of(ANN, 1)
-    said.server_says_raw(up, grown_to(said.payload(up, req, 3), size))
+    said.server_says_raw(up, grow_message(said.payload(up, req, 3), size))
     said.motion_down(ANN, said.motion(up, req, 2, end=True), last=True)
     said.ends(ANN, 1)
 

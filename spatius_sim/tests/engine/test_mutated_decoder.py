@@ -51,7 +51,10 @@ MUTATIONS: dict[str, list[tuple[str, str]]] = {
     ],
     "C-EMPTY": [("self._switch_to_audio_only(conversation)\n        else", "self._clear()\n        else")],
     "C-EMPTY-STICKY": [
-        ("Standing.AUDIO_ONLY if conversation.audio_only else Standing.CURRENT", "Standing.CURRENT"),
+        (
+            "MotionTarget.AUDIO_ONLY if conversation.audio_only else MotionTarget.CURRENT",
+            "MotionTarget.CURRENT",
+        ),
         (" or conversation.audio_only or self.state is not", " or self.state is not"),
     ],
     "C-EMPTY-SCOPE": [

@@ -20,7 +20,7 @@ from spatius_sim.miniatures.wrong_with_faults import (
 )
 from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.model.scenario.payloads import grown_to
+from spatius_sim.model.scenario.payloads import grow_message
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import ConfirmSession, MotionResponse, ServerError
@@ -123,7 +123,7 @@ def test_gives_up() -> None:
     ],
 )
 def test_what_becomes_of_large_payloads(kind: type[PlainRelay], size: int, passed: int | None) -> None:
-    events = told(speaking(kind).upstream_said(UP, grown_to(RAW, size), MESSAGE))
+    events = told(speaking(kind).upstream_said(UP, grow_message(RAW, size), MESSAGE))
     sizes = [len(raw) for event in events if isinstance(event, Motion) for raw in event.payloads]
     assert sizes == ([] if passed is None else [passed])
 

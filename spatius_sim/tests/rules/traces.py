@@ -5,7 +5,7 @@ from itertools import count
 
 import numpy as np
 
-from spatius_sim.model.scenario.fault_events import injected
+from spatius_sim.model.scenario.fault_events import make_fault_event
 from spatius_sim.model.scenario.scenario import FaultAction
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
@@ -91,7 +91,7 @@ class Dialogue:
         return self.happens(Lane.KIT, "", KitStalled(seconds))
 
     def fault(self, fault: FaultAction | Injected = SERVER_DIES) -> int:
-        what = fault if isinstance(fault, Injected) else injected(fault)
+        what = fault if isinstance(fault, Injected) else make_fault_event(fault)
         return self.happens(Lane.KIT, "", what)
 
     def secret_known(self, kind: str, length: int = 32) -> int:

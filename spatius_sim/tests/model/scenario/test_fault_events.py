@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.model.scenario.fault_events import injected, longest_delay
+from spatius_sim.model.scenario.fault_events import longest_delay, make_fault_event
 from spatius_sim.model.scenario.scenario import (
     NAMES,
     CloseWith,
@@ -24,10 +24,10 @@ from spatius_sim.trace.events import Excuse, Injected
 
 
 def test_a_fault_is_shown_with_its_figures() -> None:
-    assert describe_fault(injected(Stall())) == "stall"
-    shown = describe_fault(injected(SendError(4001, "Credits exhausted")))
+    assert describe_fault(make_fault_event(Stall())) == "stall"
+    shown = describe_fault(make_fault_event(SendError(4001, "Credits exhausted")))
     assert shown == "error: code 4001, message Credits exhausted"
-    assert describe_fault(injected(CloseWith())) == "close"
+    assert describe_fault(make_fault_event(CloseWith())) == "close"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_fault_is_shown_with_its_figures() -> None:
     ],
 )
 def test_what_withholds_motion_excuses(step: FaultAction, excuse: Excuse) -> None:
-    assert injected(step).excuses is excuse
+    assert make_fault_event(step).excuses is excuse
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,13 @@ def test_what_withholds_motion_excuses(step: FaultAction, excuse: Excuse) -> Non
     [(Delay(1.5, 0.25), 1.75), (Delay(2e-5), 2e-5), (SendError(1, "delay: seconds 3"), 0)],
 )
 def test_a_delay_is_a_number(step: FaultAction, seconds: float) -> None:
-    assert injected(step).delay == seconds
+    assert make_fault_event(step).delay == seconds
 
 
 def test_the_kind_is_what_a_scenario_file_says() -> None:
-    assert injected(Delay(1.5, 0.25)) == Injected("delay", Excuse.LATENESS, 1.75, "seconds 1.5, jitter 0.25")
+    assert make_fault_event(Delay(1.5, 0.25)) == Injected(
+        "delay", Excuse.LATENESS, 1.75, "seconds 1.5, jitter 0.25"
+    )
     assert not FAULTS.keys() & NAMES.keys()
 
 

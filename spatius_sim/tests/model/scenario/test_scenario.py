@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from spatius_sim.model.scenario.fault_events import injected
-from spatius_sim.model.scenario.faults_by_id import APPS, AVATARS, faults_of, glossary
+from spatius_sim.model.scenario.fault_events import make_fault_event
+from spatius_sim.model.scenario.faults_by_id import APPS, AVATARS, faults_of, list_fault_ids
 from spatius_sim.model.scenario.scenario import (
     ALLOWED,
     IDS,
@@ -155,7 +155,9 @@ def test_timed_faults_tell_their_seconds() -> None:
 def test_a_door_waits_and_then_ends() -> None:
     both = (Delay(2), Refuse(503), Stall())
     entrance = ConnectionFaults(0, 1, [Fault(UPGRADE, both)]).admission()
-    assert entrance == Admission(2.0, Refuse(503), (injected(Delay(2)), injected(Refuse(503))))
+    assert entrance == Admission(
+        2.0, Refuse(503), (make_fault_event(Delay(2)), make_fault_event(Refuse(503)))
+    )
     jittery = ConnectionFaults(0, 1, [Fault(UPGRADE, (Delay(1, 1),))]).admission()
     assert 1 < jittery.wait < 2
     assert jittery.ending is None
@@ -200,4 +202,4 @@ def test_a_scenario_concerns_those_whom_it_names() -> None:
 def test_ids_mean_what_the_glossary_says() -> None:
     assert faults_of("sim-app", "sim-avatar") == []
     assert faults_of("unknown-1", "broke-1") == [APPS["unknown"][1], AVATARS["broke"][1]]
-    assert len(glossary()) == len(APPS) + len(AVATARS) + 5
+    assert len(list_fault_ids()) == len(APPS) + len(AVATARS) + 5

@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.model.scenario.scenario import Delay, Fault, Moment, Refuse, Scenario, Stall, When
-from spatius_sim.model.scenario.scenario_text import in_words
+from spatius_sim.model.scenario.scenario_text import describe_scenario
 
 
 def test_a_scenario_that_says_nothing_of_itself_tells_its_faults() -> None:
@@ -11,8 +11,8 @@ def test_a_scenario_that_says_nothing_of_itself_tells_its_faults() -> None:
         Fault(When(Moment.RESPONSE, number=2, request=1), (Delay(1), Stall())),
         Fault(When(Moment.TOKEN, connection=3), (Refuse(401),)),
     )
-    assert in_words(Scenario("x", "It goes wrong.", faults)) == "It goes wrong."
-    assert in_words(Scenario("x", "", faults)) == (
+    assert describe_scenario(Scenario("x", "It goes wrong.", faults)) == "It goes wrong."
+    assert describe_scenario(Scenario("x", "", faults)) == (
         "delay: seconds 1, stall at response 2 of request 1; "
         "refuse: status 401 at the token request of connection 3"
     )
@@ -30,4 +30,4 @@ def test_a_scenario_that_says_nothing_of_itself_tells_its_faults() -> None:
     ],
 )
 def test_moments_in_words(when: When, words: str) -> None:
-    assert in_words(Scenario("x", "", (Fault(when, (Stall(),)),))) == f"stall {words}"
+    assert describe_scenario(Scenario("x", "", (Fault(when, (Stall(),)),))) == f"stall {words}"

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.payloads import (
-    garbage,
-    grown_to,
-    with_connection_id,
-    with_req_id,
-    with_unknown_fields,
-    without_keyframes,
-    wrong_type,
+    add_unknown_fields,
+    grow_message,
+    make_garbage,
+    make_wrong_type,
+    remove_keyframes,
+    replace_connection_id,
+    replace_req_id,
 )
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
@@ -77,9 +77,9 @@ def test_without_a_step_it_stays_as_it_is() -> None:
         (OtherReqId("q"), [Send(encode(MotionResponse("c", "q", True, MOTION.keyframes)))]),
         (OtherConnectionId("d"), [Send(encode(MotionResponse("d", "r", True, MOTION.keyframes)))]),
         (EmptyMotion(), [Send(encode(MotionResponse("c", "r", True, MOTION.keyframes[:0])))]),
-        (GrowTo(9999), [Send(grown_to(RAW, 9999))]),
-        (UnknownFields(), [Send(with_unknown_fields(RAW))]),
-        (WrongType(), [Send(wrong_type())]),
+        (GrowTo(9999), [Send(grow_message(RAW, 9999))]),
+        (UnknownFields(), [Send(add_unknown_fields(RAW))]),
+        (WrongType(), [Send(make_wrong_type())]),
     ],
 )
 def test_each_step_does_its_own(step: FaultAction, outputs: list[object]) -> None:
@@ -118,21 +118,21 @@ def test_what_belongs_to_the_door_spoils_no_message() -> None:
 
 @given(st.integers(1, 300_000))
 def test_a_message_grows_to_any_size_and_means_the_same(size: int) -> None:
-    grown = grown_to(RAW, size)
+    grown = grow_message(RAW, size)
     assert len(grown) == (size if size >= len(RAW) + 7 else len(RAW))
     assert message(grown) == MOTION
 
 
 @pytest.mark.parametrize("plain", [MOTION, ConfirmSession("c")])
 def test_unknown_fields_change_nothing_that_is_known(plain: Message) -> None:
-    raw = with_unknown_fields(encode(plain))
+    raw = add_unknown_fields(encode(plain))
     assert message(raw) == plain
     assert raw.count(b"new") == 2
 
 
 def test_only_what_bears_an_id_gets_another() -> None:
     other = encode(Interrupt("r"))
-    assert without_keyframes(other) == with_req_id(other, "x") == with_connection_id(other, "x") == other
-    assert message(with_connection_id(encode(ConfirmSession("c")), "")) == ConfirmSession("")
-    assert message(wrong_type()) == UnknownMessage(6)
-    assert len(garbage(1, 0)) == 1
+    assert remove_keyframes(other) == replace_req_id(other, "x") == replace_connection_id(other, "x") == other
+    assert message(replace_connection_id(encode(ConfirmSession("c")), "")) == ConfirmSession("")
+    assert message(make_wrong_type()) == UnknownMessage(6)
+    assert len(make_garbage(1, 0)) == 1

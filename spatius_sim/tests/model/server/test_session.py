@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spatius_sim.model.room.room_playback import TICK_SECONDS
-from spatius_sim.model.scenario.fault_events import injected
+from spatius_sim.model.scenario.fault_events import make_fault_event
 from spatius_sim.model.scenario.faults_by_id import (
     AVATARS,
     TIME_LIMIT_REACHED,
@@ -150,8 +150,8 @@ def test_responses_are_lost_doubled_and_reordered(number: int, what: FaultAction
 def test_a_fault_is_told_before_it_happens() -> None:
     commands = speak(session((When(Moment.RESPONSE, number=1), (Text("hello"), CloseWith(1011, "bye")))))
     assert commands[:4] == [
-        Inject(injected(Text("hello"))),
-        Inject(injected(CloseWith(1011, "bye"))),
+        Inject(make_fault_event(Text("hello"))),
+        Inject(make_fault_event(CloseWith(1011, "bye"))),
         SendText("hello"),
         Close(1011, "bye"),
     ]
@@ -259,7 +259,7 @@ def test_motion_that_is_still_to_be_made_holds_nothing_else_up() -> None:
 def test_an_interrupt_forgets_what_is_held() -> None:
     made = session((When(Moment.INTERRUPT), (Text("stop"),)), pace=Pace(latency=0.5))
     speak(made)
-    assert made.receive(Interrupt("r"), 101.0) == [Inject(injected(Text("stop"))), SendText("stop")]
+    assert made.receive(Interrupt("r"), 101.0) == [Inject(make_fault_event(Text("stop"))), SendText("stop")]
     assert made.timer("made", 101.0) == []
     assert made.receive(Interrupt("nobody"), 102.0)[-1] == SendText("stop")
 

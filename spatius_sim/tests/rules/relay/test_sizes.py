@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.model.scenario.payloads import grown_to
+from spatius_sim.model.scenario.payloads import grow_message
 from spatius_sim.model.scenario.scenario import Reset
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.story.join_turns import join
@@ -13,7 +13,7 @@ def grown(said: Dialogue, number: int, size: int) -> tuple[bytes, bytes]:
     """A turn that is answered with a payload of so many bytes, and one as usual."""
     said.echoes("ann", number, said.speaks("ann", number))
     up, req = up_of("ann", number), req_of("ann", number)
-    large = grown_to(said.payload(up, req, 3), size)
+    large = grow_message(said.payload(up, req, 3), size)
     said.server_says_raw(up, large)
     return large, said.motion(up, req, 2, end=True)
 
