@@ -29,6 +29,7 @@ class InProcessTestee:
     """Runs a Python client in this process."""
 
     def __init__(self, make: Factory = OWN) -> None:
+        """Begin a client under test in this process; `make` makes each fresh client."""
         self._shim = Shim(make, OUR_OWN)
 
     async def open(self, seconds: float) -> None:
@@ -67,7 +68,7 @@ class ClientSubject:
         start_seconds: float = 10.0,
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
-        """Prepare to drive the client under test; `attach` connects."""
+        """Prepare to drive the client under test through its testee; `attach` starts the testee."""
         self.target = target
         self._testee, self._seed = testee, seed
         self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
@@ -85,9 +86,9 @@ class ClientSubject:
         return self._testee.last_errors()
 
     async def attach(self) -> None:
-        """Start the testee, send `hello`, and keep what the answer declares: modes, missing commands, clock.
-
-        Raises UnreachableError if the testee does not start, or answers wrongly."""
+        """Start the testee of the client under test, send `hello`, and keep what the answer declares: modes,
+        sample rates, commands that the client lacks, clock. Raises UnreachableError if the testee does not
+        start, or answers wrongly."""
         await self._testee.open(self._start_seconds)
         self._events = []
         try:
@@ -114,10 +115,9 @@ class ClientSubject:
         return False
 
     async def run(self, plan: ClientPlan, *, patient: bool = False) -> Trace:
-        """Make every call of the plan, ask for `observe` after each call, and return the trace. A plan for a
-        mode or a sample rate that the client lacks is played in its first one.
-
-        Raises TesteeError if the testee fails, after closing the testee."""
+        """Make every call of the plan at the client under test, ask for `observe` after each call, and return
+        the trace. If the client lacks the mode or the sample rate of the plan, use the first that it
+        declares. Raises TesteeError if the testee fails, after closing the testee."""
         self._events = list(self._hello)
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
         rates = self._sample_rates
@@ -142,7 +142,8 @@ class ClientSubject:
         await self._testee.close()
 
     async def _reset(self, sample_rate: int, mode: str) -> None:
-        """Ask for a fresh client. Raises TesteeError if none is made: no rule could be judged then."""
+        """Ask the testee for a fresh client under test, with this sample rate in Hz and this mode. Raises
+        TesteeError if the testee makes none: without a client no rule can be judged."""
         request = TesteeRequest(self._next_request_id(), "reset", sample_rate=sample_rate, mode=mode)
         answer = await self._ask(request)
         if answer.error is not None or answer.unimplemented:
@@ -150,9 +151,10 @@ class ClientSubject:
             raise TesteeError(f"asked reset: it made no fresh client: {why}")
 
     async def _ask_unless_lacking(self, request: TesteeRequest) -> TesteeAnswer:
-        """Send a request and return its answer.
+        """Send a request to the testee of the client under test and return the answer.
 
-        A command that the testee has called unimplemented is not sent again: it is answered here."""
+        If the testee has called the command unimplemented before, do not send the request again, but return
+        the answer `unimplemented`."""
         if request.do in self._lacks:
             return TesteeAnswer(request.id, unimplemented=True)
         answer = await self._ask(request)
@@ -161,9 +163,9 @@ class ClientSubject:
         return answer
 
     async def _ask(self, request: TesteeRequest) -> TesteeAnswer:
-        """Send a request, record the request and its answer, and return the answer.
-
-        Raises TesteeError if no answer to this request comes. The error shows the testee's last output."""
+        """Send a request to the testee of the client under test, record the request and its answer, and
+        return the answer. Raises TesteeError if no answer to this request comes; the error shows the testee's
+        last output."""
         line = write_request(request)
         self._record_event(Sent(line, request))
         raw = b""
@@ -181,7 +183,7 @@ class ClientSubject:
         return answer
 
     def _record_event(self, what: EventKind) -> None:
-        """Add an event to the trace of this run, at the present time."""
+        """Add an event to the trace of the client under test, at the present time."""
         self._events.append(Event(len(self._events), loop_time_ns(), Lane.CLIENT, "client", what))
 
     def _next_request_id(self) -> int:

@@ -10,10 +10,8 @@ from spatius_sim.protocol.errors import UsageError
 
 
 async def start_reference_relay(server: MotionServerShell, api_key: str, port: int = 0) -> Server:
-    """Start the reference relay on a port of 127.0.0.1 and return it. Its upstream is `server`.
-
-    Raises UsageError if the Server SDK is not installed.
-    """
+    """Start our own reference relay inside this process, on a port of 127.0.0.1 (0: any free port), and
+    return its server. Its Motion Server is `server`. Raises UsageError if the Server SDK is not installed."""
     try:
         from spatius_sim.subjects.reference_relay import RelaySettings, serve_relay
     except ModuleNotFoundError as error:

@@ -49,7 +49,8 @@ class AgentSubject:
         seed: int = 0,
         lacks: tuple[str, ...] = (),
     ) -> None:
-        """Prepare to run the agent under test; nothing is started yet."""
+        """Prepare to run the LiveKit agent under test, whose command line is `command`, in a room of the
+        LiveKit server `place`; nothing is started yet."""
         self.target = command
         self._place, self._recorder = place, recorder
         self._api_key, self._seed = api_key, seed
@@ -63,9 +64,9 @@ class AgentSubject:
         """Do nothing: the agent is ended with each run."""
 
     async def run(self, plan: RoomPlan, *, patient: bool = False) -> Trace:
-        """Run the agent until it ends, with our server and a new room in its environment, and return what
-        happened. Raises UnreachableError if it opens no session with an egress in time, UsageError if it
-        cannot be started."""
+        """Run the LiveKit agent until it ends, with our Motion Server and a new room in its environment, and
+        return the trace. Raises UnreachableError if the agent opens no session with an egress in time,
+        UsageError if its command cannot be started."""
         recorder, place = self._recorder, self._place
         recorder.start(
             TraceHeader(
@@ -88,7 +89,7 @@ class AgentSubject:
                 environment |= place.variables
                 late_viewer = asyncio.create_task(self._join_late(watch))
                 try:
-                    ending = await _run(self.target, environment)
+                    ending = await _run_agent(self.target, environment)
                 finally:
                     late_viewer.cancel()
                 await asyncio.sleep(LEAVE_SECONDS)
@@ -100,7 +101,7 @@ class AgentSubject:
         return replace(trace, events=with_waits(trace.events))
 
     async def _join_late(self, watch: Any) -> None:
-        """Let a late viewer join when the avatar is in the room."""
+        """Let a late viewer join the LiveKit room, some time after the agent's avatar has joined."""
         while not any(isinstance(event.what, Joined) for event in self._recorder.events):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
         await asyncio.sleep(_LATE_VIEWER_SECONDS)
@@ -109,28 +110,30 @@ class AgentSubject:
 
 
 def with_waits(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Return these events, with the waits that the agent itself ended: it waited for its avatar, for the end
-    of each playback, and for its own end."""
-    whole: list[Event] = []
+    """Return these events of a LiveKit agent, and add the end of each wait of the agent: for its avatar, for
+    the end of each playback, and for its own end. The kit does not wait for an agent, so no such event was
+    recorded."""
+    with_ends: list[Event] = []
 
-    def add(like: Event, what_for: Awaited) -> None:
-        """Add the end of a wait after an event."""
-        whole.append(Event(0, like.at_ns, Lane.KIT, _SESSION, WaitEnded(what_for, True)))
+    def add_wait(before: Event, awaited: Awaited) -> None:
+        """Add the end of a wait after this event, at the same time."""
+        with_ends.append(Event(0, before.at_ns, Lane.KIT, _SESSION, WaitEnded(awaited, True)))
 
     for event in events:
-        whole.append(event)
+        with_ends.append(event)
         match event.what:
             case Joined():
-                add(event, Awaited.ROOM)
+                add_wait(event, Awaited.ROOM)
             case PlaybackTold(_, method, _) if method == _FINISHED:
-                add(event, Awaited.TURN)
-    add(whole[-1], Awaited.ROOM)
-    add(whole[-1], Awaited.HANG_UP)
-    return tuple(replace(event, seq=number) for number, event in enumerate(whole))
+                add_wait(event, Awaited.TURN)
+    add_wait(with_ends[-1], Awaited.ROOM)
+    add_wait(with_ends[-1], Awaited.HANG_UP)
+    return tuple(replace(event, seq=number) for number, event in enumerate(with_ends))
 
 
 def _publisher_in(events: Iterable[Event]) -> str:
-    """Return the publisher that the agent's configuration names; "" if there is none yet."""
+    """Return the publisher that the LiveKit agent's session configuration names; "" if these events have no
+    such configuration yet."""
     for event in events:
         match event.what:
             case Received(value=ConfigureSession(livekit_egress=LiveKitEgress(publisher_id=publisher))):
@@ -138,9 +141,9 @@ def _publisher_in(events: Iterable[Event]) -> str:
     return ""
 
 
-async def _run(command: str, environment: dict[str, str]) -> str:
-    """Run a command until it ends, AGENT_SECONDS at most, and return in words how it ended. Raises UsageError
-    if it cannot be started."""
+async def _run_agent(command: str, environment: dict[str, str]) -> str:
+    """Run the command of a LiveKit agent until it ends, AGENT_SECONDS at most, and return in words how it
+    ended. Raises UsageError if the command cannot be started."""
     try:
         words = shlex.split(command)
         process = await asyncio.create_subprocess_exec(

@@ -33,7 +33,8 @@ class LiveKitPlace:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that name the server to LiveKit's own tools."""
+        """The environment variables that name this LiveKit server to LiveKit's own tools: its URL, key and
+        secret."""
         return {
             LIVEKIT_URL_VARIABLE: self.url,
             LIVEKIT_KEY_VARIABLE: self.key,
@@ -45,42 +46,46 @@ class LiveKitPlace:
         return f"spatius-sim-{uuid4().hex[:12]}"
 
     def make_rooms(self) -> tuple[LiveKitEgress, LiveKitEgress]:
-        """Return the configuration of a new room, and one whose token nobody has signed."""
+        """Return two egress configurations for a new room of this LiveKit server: one with a valid token, and
+        one whose token has a wrong signature, so that the server refuses it."""
         name = self.new_name()
         grant = RoomGrant(name, PUBLISHER, "agent", can_subscribe=False)
         token = make_livekit_token(self.key, self.secret, grant, time.time())
         attributes = (("lk.publish_on_behalf", AGENT), ("livekit_agent_identity", AGENT))
-        unsigned = f"{token[:-4]}{'AAAA' if token[-4:] != 'AAAA' else 'BBBB'}"
+        wrong_end = "AAAA" if not token.endswith("AAAA") else "BBBB"
+        badly_signed = f"{token[: -len(wrong_end)]}{wrong_end}"
         return (
             LiveKitEgress(self.url, "", "", token, name, PUBLISHER, attributes),
-            LiveKitEgress(self.url, "", "", unsigned, name, PUBLISHER, attributes),
+            LiveKitEgress(self.url, "", "", badly_signed, name, PUBLISHER, attributes),
         )
 
 
 def place_named(url: str, variables: Mapping[str, str]) -> LiveKitPlace:
-    """Return the LiveKit server at a URL. Its key and secret stand in the URL (ws://KEY:SECRET@HOST:PORT), or
-    in these environment variables. Raises UsageError, without any credential, if something is missing."""
+    """Return the LiveKit server at this URL. Its key and secret are in the URL (ws://KEY:SECRET@HOST:PORT),
+    or in these environment variables. Raises UsageError, which shows no key or secret, if something is
+    missing."""
     url = url or variables.get(LIVEKIT_URL_VARIABLE, "")
     if not url:
         raise UsageError("--room: which LiveKit server? Name it here, or set LIVEKIT_URL")
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
-        usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+        is_usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable:
+        is_usable = False
+    if not is_usable:
         raise UsageError("--room: a URL that begins with ws:// or wss:// is needed")
-    found = {"key": unquote(parts.username or ""), "secret": unquote(parts.password or "")}
+    credentials = {"key": unquote(parts.username or ""), "secret": unquote(parts.password or "")}
     for name, variable in _VARIABLES.items():
-        found[name] = found[name] or variables.get(variable, "")
-        if not found[name]:
+        credentials[name] = credentials[name] or variables.get(variable, "")
+        if not credentials[name]:
             raise UsageError(f"--room: the {name} of the LiveKit server is needed: set {variable}")
-    return LiveKitPlace(parts._replace(netloc=host).geturl(), **found)
+    return LiveKitPlace(parts._replace(netloc=host).geturl(), **credentials)
 
 
 def room_watch_module() -> ModuleType:
-    """Return the module that watches real rooms. Raises UsageError if the extra `livekit` is missing."""
+    """Return the module that watches the rooms of a real LiveKit server. Raises UsageError if the extra
+    `livekit` is not installed."""
     try:
         from spatius_sim.net.room import room_watcher
     except ImportError as error:

@@ -21,7 +21,7 @@ class OwnClient:
     modes = tuple(StarvationMode)
 
     def __init__(self, sample_rate: int, mode: str, brain: type[ClientDecoder] = ClientDecoder) -> None:
-        """Begin at 0 s of the virtual clock, with a new decoder made by `brain`."""
+        """Begin our own client with a new decoder, made by `brain`, at 0 s of the virtual clock."""
         conversation_numbers = count(1)
         self._rendered: list[float] = []
         self._now_ns = 0
@@ -52,17 +52,18 @@ class OwnClient:
         return rendered
 
     def _render(self, keyframe: Keyframes) -> None:
-        """Keep the first translation value of a rendered keyframe."""
+        """Keep the first translation value of a keyframe that our own client's decoder has rendered."""
         self._rendered.append(float(keyframe[TRANSLATION.start]))
 
 
 def own_client(brain: type[ClientDecoder] = ClientDecoder) -> Callable[[int, str], OwnClient]:
-    """Return a function that makes a client, from a sample rate and a mode, with this decoder class."""
+    """Return a function that makes our own client, with this decoder class, from a sample rate in Hz and a
+    mode."""
 
-    def make(sample_rate: int, mode: str) -> OwnClient:
+    def make_client(sample_rate: int, mode: str) -> OwnClient:
         return OwnClient(sample_rate, mode, brain)
 
-    return make
+    return make_client
 
 
 OWN: Factory = own_client()

@@ -41,26 +41,30 @@ class Shim:
     """Answers the requests of the testee protocol by calling a client."""
 
     def __init__(self, make: Factory, name: str = "a Python client") -> None:
+        """Begin to answer for a Python client; `make` makes each fresh client, and `name` is told to the
+        kit."""
         self._make = make
         self._name = name
         self._client: Any = make(16000, "audioIndependent")
 
     def answer(self, line: str | bytes) -> str:
-        """Do what one line requests, and return the line of the answer.
+        """Do what one line of the testee protocol asks of the Python client, and return the line of the
+        answer.
 
-        An exception of the client becomes an error answer. Raises RemoteProtocolError if the line is no
-        request."""
+        If the client raises an exception, the answer is an error; if the client lacks the method, the answer
+        is `unimplemented`. Raises RemoteProtocolError if the line is no request."""
         request = read_request(line)
         try:
-            result = self._do(request)
+            result = self._call_client(request)
         except Exception as error:
             return write_answer(TesteeAnswer(request.id, error=f"{type(error).__name__}: {error}"))
         if result is None:
             return write_answer(TesteeAnswer(request.id, unimplemented=True))
         return write_answer(TesteeAnswer(request.id, result))
 
-    def _do(self, request: TesteeRequest) -> dict[str, Any] | None:
-        """Do what a request asks, and return its result, or None if the client lacks the method."""
+    def _call_client(self, request: TesteeRequest) -> dict[str, Any] | None:
+        """Call the Python client as a request of the testee protocol asks, and return the result; None if the
+        client lacks the method."""
         client = self._client
         match request.do:
             case "hello":
@@ -92,9 +96,8 @@ class Shim:
         return None
 
     def _observe(self, client: Any) -> dict[str, Any]:
-        """Return what `observe` answers: the client's values by their names in the protocol.
-
-        This takes the rendered keyframes from the client."""
+        """Return the answer to `observe`: the values of the Python client by their names in the testee
+        protocol. This takes the rendered keyframes from the client."""
         values = {
             key: getattr(client, name) for key, name in _ATTRIBUTES_OBSERVED.items() if hasattr(client, name)
         }
@@ -103,8 +106,7 @@ class Shim:
 
 
 def serve_stdio(make: Factory, name: str = "a Python client") -> None:
-    """Answer each request that comes on stdin, on stdout, until stdin ends.
-
+    """Connect a Python client to the kit by stdin and stdout: answer each request line until stdin ends.
     Everything that the client prints meanwhile goes to stderr."""
     answers = sys.stdout
     with redirect_stdout(sys.stderr):
@@ -115,7 +117,8 @@ def serve_stdio(make: Factory, name: str = "a Python client") -> None:
 
 
 def serve_websocket(url: str, make: Factory, name: str = "a Python client") -> None:
-    """Connect to the WebSocket `url` where the kit listens, and answer requests until the kit closes."""
+    """Connect a Python client to the kit, which listens at the WebSocket `url`, and answer each request until
+    the kit closes the connection."""
     from websockets.sync.client import connect
 
     shim = Shim(make, name)

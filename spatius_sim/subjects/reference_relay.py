@@ -56,6 +56,7 @@ class ReferenceTurn:
     """Sends one utterance to Motion Server, and passes the motion or the failure to the client."""
 
     def __init__(self, relay: "ReferenceClient", turn_id: str) -> None:
+        """Begin a turn of one of the relay's clients: open an upstream session for this turn."""
         self._relay = relay
         self._turn_id = turn_id
         self._audio: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
@@ -64,20 +65,21 @@ class ReferenceTurn:
         self._task = asyncio.create_task(self._run())
 
     def speak(self, pcm: bytes, *, end: bool = False) -> None:
-        """Send audio to the client at once, and queue the same audio for Motion Server.
-
+        """Send audio of this turn to the relay's client at once, and queue the same audio for Motion Server.
         The client gets the audio first, so that its conversation exists before any motion comes."""
         self._relay.tell("avatar_audio", audio=_to_base64(pcm), isLast=end, turnId=self._turn_id)
         self._audio.put_nowait((pcm, end))
 
     async def drop(self) -> None:
-        """End the turn: close its session and wait until it is closed. Nothing of this turn follows."""
+        """End the turn of the relay's client: close its upstream session, and wait until this is closed. The
+        client gets nothing more of this turn."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
 
     async def _run(self) -> None:
-        """Open a session, send the audio, and pass the motion on until it ends or fails."""
+        """Open an upstream session, send the turn's audio to Motion Server, and wait until the motion ends.
+        Tell the client of the relay if Motion Server fails."""
         settings = self._relay.settings
         session = spatius.new_avatar_session(
             console_endpoint_url=settings.console_endpoint,
@@ -98,7 +100,7 @@ class ReferenceTurn:
             while not end:
                 pcm, end = await self._audio.get()
                 await session.send_audio(pcm, end=end)
-            await self._watch_for_silence()
+            await self._wait_for_motion_end()
         except TimeoutError:
             self._fail("Motion Server went silent")
         except (spatius.AvatarSDKError, spatius.SessionTokenError, ValueError) as error:
@@ -107,8 +109,9 @@ class ReferenceTurn:
             self._motion_ended.set()  # If we close the session ourselves, on_close is not a failure.
             await session.close()
 
-    async def _watch_for_silence(self) -> None:
-        """Wait until the motion has ended. Raises TimeoutError if no motion comes for SILENCE_SECONDS."""
+    async def _wait_for_motion_end(self) -> None:
+        """Wait until Motion Server has sent all motion of the turn. Raises TimeoutError if no more motion
+        comes for SILENCE_SECONDS."""
         payloads_before = -1
         while payloads_before < self._payload_count and not self._motion_ended.is_set():
             payloads_before = self._payload_count
@@ -118,7 +121,8 @@ class ReferenceTurn:
             raise TimeoutError
 
     def _on_frames(self, payload: bytes, last: bool) -> None:
-        """Pass a motion payload on to the client, unless the motion has ended or failed before."""
+        """Pass a motion payload of Motion Server on to the relay's client, unless the motion of the turn has
+        ended or failed before."""
         if self._motion_ended.is_set():
             return
         self._payload_count += 1
@@ -127,18 +131,19 @@ class ReferenceTurn:
             self._motion_ended.set()
 
     def _fail(self, reason: str) -> None:
-        """Tell the client that no motion will come, unless the motion has ended or failed before.
-
-        The SDK may report one failure twice: through on_error, and then through on_close."""
+        """Tell the relay's client that no motion will come in this turn, unless the motion has ended or
+        failed before. The SDK may report one failure twice: through on_error, and then through on_close."""
         if not self._motion_ended.is_set():
             self._motion_ended.set()
             self._relay.tell("error", message=f"motion failed: {reason}", turnId=self._turn_id)
 
 
 class ReferenceClient:
-    """Serves one client from its first message to its last."""
+    """The reference relay's side of the connection to one client, from the client's first message to its
+    last."""
 
     def __init__(self, socket: ServerConnection, settings: RelaySettings) -> None:
+        """Begin to serve one client of the reference relay, which is connected by this socket."""
         self.settings = settings
         self.avatar_id = settings.avatar_id
         self._socket = socket
@@ -149,7 +154,8 @@ class ReferenceClient:
         self._clip_playing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Greet the client and handle its messages until it leaves, then close its upstream session."""
+        """Greet the relay's client and handle its messages until it leaves, then close its upstream
+        session."""
         sending = asyncio.create_task(self._send_outbox())
         try:
             self._greet()
@@ -162,20 +168,21 @@ class ReferenceClient:
             sending.cancel()
 
     def tell(self, kind: str, **fields: Any) -> None:
-        """Queue a message for the client, or disconnect the client if too many messages wait for it."""
+        """Queue a message of this kind for the relay's client. If too many messages wait already, disconnect
+        the client."""
         if self._outbox.qsize() >= MAX_MESSAGES_WAITING:
             self._socket.transport.abort()
         else:
             self._outbox.put_nowait(json.dumps({"type": kind, **fields}))
 
     async def _send_outbox(self) -> None:
-        """Send each queued message to the client, until the connection is closed."""
+        """Send each queued message to the relay's client, until the connection is closed."""
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await self._socket.send(await self._outbox.get())
 
     def _greet(self) -> None:
-        """Send the client its `ready` message: session id, avatar and sample rates."""
+        """Send the relay's client a `ready` message: session id, avatar and sample rates."""
         avatar = {
             "appId": self.settings.app_id,
             "avatarId": self.avatar_id,
@@ -185,7 +192,8 @@ class ReferenceClient:
         self.tell("ready", sessionId=str(self._socket.id), avatar=avatar)
 
     async def _handle_frame(self, frame: str | bytes) -> None:
-        """Do what a message of the client asks. Answer an error if the message cannot be read."""
+        """Do what a message of the relay's client asks. If the message cannot be read, answer with an
+        error."""
         try:
             message = json.loads(frame)
             kind = message["type"]
@@ -217,13 +225,13 @@ class ReferenceClient:
                 self.tell("error", message=f"not understood: type {kind!r}")
 
     async def _begin_turn(self) -> None:
-        """End the turn that runs, if any, and start a new turn."""
+        """End the turn of the relay's client that runs, if there is one, and start a new turn."""
         await self._cancel_turn()
         self._turn = ReferenceTurn(self, next(self._turn_ids))
 
     async def _cancel_turn(self) -> None:
-        """Cancel the running turn and the running clip of this relay's client, if there are any. The client
-        gets no message about it."""
+        """Cancel the running turn and the running clip of the relay's client, if there are any. The client
+        gets no message about this."""
         turn, self._turn, self._listening = self._turn, None, False
         if self._clip_playing is not None:
             self._clip_playing.cancel()
@@ -236,7 +244,8 @@ class ReferenceClient:
             self._turn.speak(pcm, end=end)
 
     async def _play_clip(self, name: str) -> None:
-        """Speak the clip with this name as if it were the client's audio. Answer an error if none exists."""
+        """Speak the clip with this name as if it were audio of the relay's client. If there is no such clip,
+        answer with an error."""
         clip = next((path for path in _list_clips(self.settings) if path.stem == name), None)
         if clip is None:
             self.tell("error", message=f"no clip is named {name!r}")
@@ -250,13 +259,14 @@ class ReferenceClient:
 
 
 async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Server:
-    """Start a server for clients at `ws://host:port/ws/agent`, and return the server."""
+    """Start the reference relay: serve its clients at `ws://host:port/ws/agent`, and return the server."""
 
     async def serve_client(socket: ServerConnection) -> None:
         await ReferenceClient(socket, settings).run()
 
     def answer_http(socket: ServerConnection, request: Request) -> Response | None:
-        """Return the answer to a plain HTTP request, or None to let the WebSocket upgrade go on."""
+        """Return the relay's answer to a plain HTTP request; None if the request is a client's WebSocket
+        upgrade, which goes on."""
         match request.path.partition("?")[0]:
             case "/ws/agent":
                 return None
@@ -286,7 +296,8 @@ def _to_base64(binary: bytes) -> str:
 
 
 def _read_settings(environment: Mapping[str, str]) -> RelaySettings:
-    """Return the settings that the environment holds; exit the program if a variable is missing."""
+    """Return the reference relay's settings from environment variables; exit the program if a variable is
+    missing."""
     try:
         return RelaySettings(
             console_endpoint=environment["SPATIUS_CONSOLE_ENDPOINT"],
@@ -300,7 +311,7 @@ def _read_settings(environment: Mapping[str, str]) -> RelaySettings:
 
 
 async def _main(settings: RelaySettings, port: int) -> None:
-    """Serve the relay until this process receives SIGINT or SIGTERM."""
+    """Serve the reference relay on 127.0.0.1 until this process receives SIGINT or SIGTERM."""
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 
 import numpy as np
@@ -64,6 +65,8 @@ _AFTER_NEWS_SECONDS = 0.3
 """Idle packets that follow a conversation have this long to come."""
 
 _CHUNK_BYTES = 6400
+_TONE_SECONDS, _PAUSE_SECONDS = 0.4, 0.3
+_TONE_HZ, _TONE_LEVEL = 440, 9000
 _TOKEN_LIFE_SECONDS = 3600
 
 
@@ -82,16 +85,18 @@ MakeRooms = Callable[[], tuple[LiveKitEgress, LiveKitEgress]]
 
 
 def speech_with_marks(seconds: float, sample_rate: int = 16_000) -> bytes:
-    """Return tones of 0.4 s with 0.3 s of silence between them (mono s16le)."""
-    places = np.arange(int(seconds * sample_rate)) / sample_rate
-    audible = places % 0.7 < 0.4
-    levels = np.where(audible, 9000 * np.sin(2 * np.pi * 440 * places), 0)
+    """Return speech for a room that can be recognised there: tones of 0.4 s with 0.3 s of silence between
+    them (mono s16le)."""
+    times = np.arange(int(seconds * sample_rate)) / sample_rate
+    audible = times % (_TONE_SECONDS + _PAUSE_SECONDS) < _TONE_SECONDS
+    levels = np.where(audible, _TONE_LEVEL * np.sin(2 * np.pi * _TONE_HZ * times), 0)
     return levels.astype("<i2").tobytes()
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a session is: its first answer, who joined and left, and what its room has shown and told."""
+    """How far a session with a room is: its first answer, who joined and left, and what its room has shown
+    and told."""
 
     answer: ConfirmSession | ServerError | None = None
     joined: bool = False
@@ -106,7 +111,8 @@ class _Progress:
         return self.left or self.idle
 
     def note(self, what: EventKind) -> None:
-        """Note what happened."""
+        """Note an event of the session or of its room: the server's answer, who joined or left, a packet, the
+        end of a playback."""
         match what:
             case Received(value=ConfirmSession() | ServerError() as answer) if self.answer is None:
                 self.answer = answer
@@ -145,7 +151,8 @@ class RoomSubject:
         seed: int = 0,
         attach_seconds: float = 0.0,
     ) -> None:
-        """Prepare to run plans for rooms; nothing is attached yet."""
+        """Prepare to run plans for rooms of a Motion Server; nothing is attached yet. The parameters are
+        those of the class."""
         self.target = target
         self._access, self._watch, self._recorder = access, watch, recorder
         self._make_rooms, self._api_key, self._ids = make_rooms, api_key, ids
@@ -154,7 +161,8 @@ class RoomSubject:
         self._read_events = 0
 
     async def attach(self) -> None:
-        """Wait until the server takes a session. Raises UnreachableError if it does not in time."""
+        """Wait until the Motion Server under test takes a session. Raises UnreachableError if it does not in
+        time."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._attach_seconds
         while True:
@@ -170,7 +178,7 @@ class RoomSubject:
         """Do nothing: no connection is held between runs."""
 
     async def run(self, plan: RoomPlan, *, patient: bool = False) -> Trace:
-        """Run the plan in a new room, and return what happened. Raises UnreachableError if no session can be
+        """Run the plan in a new room, and return the trace. Raises UnreachableError if no session can be
         opened, or if the room cannot be watched."""
         self._sessions = {_SESSION: _Progress(), _REFUSED: _Progress()}
         self._read_events = 0
@@ -181,7 +189,7 @@ class RoomSubject:
         self._recorder.start(header)
         try:
             async with record_kit_stalls(self._recorder):
-                await self._visit(_SESSION, room, plan)
+                await self._speak_in_room(_SESSION, room, plan)
                 if plan.refuses:
                     self._recorder.emit(Lane.KIT, _REFUSED, Provoked(Provocation.ROOM_REFUSES))
                     async with self._session(_REFUSED) as session:
@@ -190,13 +198,14 @@ class RoomSubject:
             trace = self._recorder.finish()
         return trace
 
-    async def _visit(self, name: str, egress: LiveKitEgress, plan: RoomPlan) -> None:
-        """Speak every turn of the plan, and leave. A late viewer comes before the second turn."""
+    async def _speak_in_room(self, name: str, egress: LiveKitEgress, plan: RoomPlan) -> None:
+        """Open a session with this room, speak every turn of the plan there, and leave. Before the second
+        turn, a late viewer joins."""
         async with self._watch.watching(name, egress):
             async with self._session(name) as session:
                 if not await self._configure(name, session, egress, plan.sample_rate):
                     return
-                joined = await self._until(lambda: self._progress(name).joined, JOIN_SECONDS)
+                joined = await self._wait_until(lambda: self._progress(name).joined, JOIN_SECONDS)
                 self._wait_ended(name, Awaited.ROOM, joined)
                 if not joined:
                     return
@@ -205,34 +214,36 @@ class RoomSubject:
                     if number == 1:
                         await self._watch.join_late()
                     await self._speak(name, session, f"turn-{number + 1}", turn, plan.sample_rate)
-            left = await self._until(lambda: self._progress(name).left, LEAVE_SECONDS)
+            left = await self._wait_until(lambda: self._progress(name).left, LEAVE_SECONDS)
             self._wait_ended(name, Awaited.HANG_UP, left)
 
     async def _speak(
         self, name: str, session: OpenSession, req_id: str, turn: RoomTurn, sample_rate: int
     ) -> None:
-        """Speak one request. Then wait until the agent hears that the request was played; or interrupt the
-        request when some of it was shown, and wait a second."""
+        """Speak one request into the room. Then wait until the agent hears that the request was played; or,
+        if the turn is interrupted, interrupt it when some of it was shown, and wait a second."""
         spoken = turn.milliseconds / MILLISECONDS
-        finished_before, shown = self._progress(name).finished, self._progress(name).packets
+        finished_before, packets_before = self._progress(name).finished, self._progress(name).packets
         await self._send_speech(name, session, req_id, speech_with_marks(spoken, sample_rate))
-        longest = spoken + PLAYBACK_SECONDS
+        longest_wait = spoken + PLAYBACK_SECONDS
         if turn.interrupted:
-            wanted = shown + int(_HEARD_BEFORE_INTERRUPT * KEYFRAMES_PER_SECOND)
-            await self._until(lambda: self._progress(name).packets >= wanted, PLAYBACK_SECONDS)
+            packets_wanted = packets_before + int(_HEARD_BEFORE_INTERRUPT * KEYFRAMES_PER_SECOND)
+            await self._wait_until(lambda: self._progress(name).packets >= packets_wanted, PLAYBACK_SECONDS)
             await self._send(name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(SILENCE_SECONDS)
             self._wait_ended(name, Awaited.SILENCE, True)
-            await self._until(lambda: self._progress(name).quiet, spoken)
+            await self._wait_until(lambda: self._progress(name).quiet, spoken)
             return
-        finished = await self._until(lambda: self._progress(name).finished > finished_before, longest)
+        finished = await self._wait_until(
+            lambda: self._progress(name).finished > finished_before, longest_wait
+        )
         # If the news comes too early, the sound after it must be heard, too.
         await asyncio.sleep(_AFTER_NEWS_SECONDS if finished else 0)
-        await self._until(lambda: self._progress(name).quiet, longest)
+        await self._wait_until(lambda: self._progress(name).quiet, longest_wait)
         self._wait_ended(name, Awaited.TURN, finished)
 
     async def _send_speech(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
-        """Send the audio of one request, faster than it is spoken."""
+        """Send the audio of one request for the room, faster than it is spoken."""
         for start in range(0, len(pcm), _CHUNK_BYTES):
             await self._send(name, session, encode(AudioInput(req_id, pcm[start : start + _CHUNK_BYTES])))
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
@@ -240,16 +251,17 @@ class RoomSubject:
     async def _configure(
         self, name: str, session: OpenSession, egress: LiveKitEgress, sample_rate: int
     ) -> bool:
-        """Configure a session with this egress, and return whether it was confirmed."""
-        asked = ConfigureSession(sample_rate, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
-        await self._send(name, session, encode(asked))
-        answered = await self._until(lambda: self._progress(name).answer is not None, ANSWER_SECONDS)
+        """Configure a session with the room of this egress, and return whether Motion Server confirmed it."""
+        configuration = ConfigureSession(sample_rate, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
+        await self._send(name, session, encode(configuration))
+        answered = await self._wait_until(lambda: self._progress(name).answer is not None, ANSWER_SECONDS)
         self._wait_ended(name, Awaited.HANDSHAKE, answered)
         return isinstance(self._progress(name).answer, ConfirmSession)
 
     @asynccontextmanager
     async def _session(self, name: str) -> AsyncIterator[OpenSession]:
-        """Open a session, record it, and close it. Raises UnreachableError if that is impossible."""
+        """Open a session for a room, yield it, record it, and close it. Raises UnreachableError if it cannot
+        be opened."""
         async with self._access.open_session(await self._fetch_token(), *self._ids) as session:
             self._recorder.emit(Lane.UPSTREAM, name, Opened("", *self._ids))
             listening = asyncio.create_task(self._listen(name, session))
@@ -261,10 +273,10 @@ class RoomSubject:
                 listening.cancel()
 
     async def _fetch_token(self) -> str:
-        """Ask for a session token and return it. Raises UnreachableError if none is issued."""
+        """Ask for a session token for the room and return it. Raises UnreachableError if none is issued."""
         expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
         answer = await self._access.ask_for_token(self._api_key, expire_at)
-        token = token_in(answer) if answer.status == 200 else ""
+        token = token_in(answer) if answer.status == HTTPStatus.OK else ""
         if not token:
             raise UnreachableError(f"the token was refused: HTTP {answer.status}")
         return token
@@ -281,7 +293,7 @@ class RoomSubject:
         await session.send(frame)
 
     def _progress(self, name: str) -> "_Progress":
-        """Return how far a session is by now."""
+        """Return how far this session and its room are by now, after all events that were recorded."""
         events = self._recorder.events
         for event in events[self._read_events :]:
             if event.connection in self._sessions:
@@ -289,8 +301,9 @@ class RoomSubject:
         self._read_events = len(events)
         return self._sessions[name]
 
-    async def _until(self, is_over: Callable[[], bool], seconds: float) -> bool:
-        """Look now and then, for so many seconds at most; return whether it was over."""
+    async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `is_over` is true, for so many seconds at most, and return whether this was so. Looks at
+        the room's events every 0.05 s."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not is_over():
             if asyncio.get_running_loop().time() > deadline:

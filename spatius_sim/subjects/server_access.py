@@ -32,20 +32,21 @@ class ServerAccess(Protocol):
         """Return the unix time in seconds, as the kit sees it."""
 
     async def ask_for_token(self, api_key: str, expire_at: int) -> HttpAnswer:
-        """Ask for a token that expires at `expire_at` (unix seconds). If `api_key` is "", none is sent.
-        Raises UnreachableError if no answer comes."""
+        """Ask the Motion Server under test for a token that expires at `expire_at` (unix seconds). If
+        `api_key` is "", no key is sent. Raises UnreachableError if no answer comes."""
 
     def open_session(
         self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> AbstractAsyncContextManager[OpenSession]:
-        """Open a session, with the credentials in headers or in the query. Raises UpgradeRefusedError if the
-        upgrade is refused, UnreachableError if no answer comes."""
+        """Open a session with the Motion Server under test, with the credentials in headers or in the query.
+        Raises UpgradeRefusedError if the upgrade is refused, UnreachableError if no answer comes."""
 
 
 class ServerOverSockets:
     """A Motion Server at two URLs."""
 
     def __init__(self, console: str, ingress: str) -> None:
+        """Reach a Motion Server at the URLs of its Console API and its ingress."""
         self._console, self._ingress = console, ingress
 
     def unix_time(self) -> float:
@@ -53,13 +54,15 @@ class ServerOverSockets:
         return time.time()
 
     async def ask_for_token(self, api_key: str, expire_at: int) -> HttpAnswer:
-        """Ask the Console API for a token. Raises UnreachableError if no answer comes."""
+        """Ask the Motion Server's Console API for a token, over a socket. Raises UnreachableError if no
+        answer comes."""
         return await ask_for_token(self._console, api_key, expire_at)
 
     def open_session(
         self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> UpstreamClient:
-        """Open a session at the ingress. Raises UpgradeRefusedError and UnreachableError."""
+        """Open a session at the Motion Server's ingress, over a socket. Raises UpgradeRefusedError if the
+        upgrade is refused, UnreachableError if no answer comes."""
         return UpstreamClient(
             self._console,
             self._ingress,
@@ -72,9 +75,11 @@ class ServerOverSockets:
 
 
 class ServerInMemory:
-    """A Motion Server in virtual time. It is the same to it where the credentials stand."""
+    """A Motion Server in virtual time. It makes no difference whether the credentials are in headers or in
+    the query."""
 
     def __init__(self, loop: VirtualLoop, server: virtual_server_sdk.Server) -> None:
+        """Reach a Motion Server in memory, by the clock of this virtual loop."""
         self._loop, self._server = loop, server
 
     def unix_time(self) -> float:
@@ -89,7 +94,8 @@ class ServerInMemory:
     async def open_session(
         self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> AsyncIterator[virtual_server_sdk.VirtualSession]:
-        """Open a session at the server. Raises UpgradeRefusedError and UnreachableError."""
+        """Open a session with the Motion Server in virtual time, yield the session, and close it. Raises
+        UpgradeRefusedError if the upgrade is refused, UnreachableError if no answer comes."""
         end = await virtual_server_sdk.open_session(self._server, app_id, token, avatar_id)
         session = virtual_server_sdk.VirtualSession(end)
         try:

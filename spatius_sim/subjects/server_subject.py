@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from spatius_sim import __version__
@@ -129,7 +130,7 @@ class ServerSubject:
         patience: Patience,
         access: ServerAccess | None = None,
     ) -> None:
-        """Prepare to run plans against the Motion Server at `address`; nothing is attached yet."""
+        """Prepare to run plans against the Motion Server under test at `address`; nothing is attached yet."""
         self.target = shown_url(address.ingress)
         self._address = address
         self._access: ServerAccess = access or ServerOverSockets(address.console, address.ingress)
@@ -140,9 +141,8 @@ class ServerSubject:
         self._probe_count = 0
 
     async def attach(self) -> None:
-        """Wait until the server takes a session, then find out what it lacks if the address says so.
-
-        Raises UnreachableError if no session can be opened in time."""
+        """Wait until the Motion Server under test takes a session, then find out which features the server
+        lacks, if the address says so. Raises UnreachableError if no session can be opened in time."""
         deadline = loop_time() + self._patience.attach
         while True:
             try:
@@ -164,7 +164,8 @@ class ServerSubject:
         return self._settling.cut_short
 
     async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
-        """Run the probes of a plan one by one, then all its sessions at once, and return the trace."""
+        """Run the probes of a plan against the Motion Server under test, one by one, then all sessions of the
+        plan at once, and return the trace."""
         self._runs += 1
         self._settling.begin_run(patient=patient)
         header = TraceHeader(
@@ -191,7 +192,7 @@ class ServerSubject:
     # Probes.
 
     async def _probe(self, name: str, probe: Probe) -> None:
-        """Run one probe, and record everything under this name."""
+        """Run one probe against the Motion Server under test, and record everything under this name."""
         match probe:
             case TokenProbe(life, intent):
                 await self._request_token(name, life, intent)
@@ -211,15 +212,16 @@ class ServerSubject:
                 await self._interrupt_request(name, samples)
 
     async def _request_token(self, name: str, life: int, intent: Provocation | None = None) -> str:
-        """Ask for a session token that is valid for `life` seconds, and record the exchange. Return the
-        token, or "" if no token came. `intent`: the kit makes a mistake on purpose, a wrong key or no key."""
+        """Ask the Motion Server under test for a session token that is valid for `life` seconds, and record
+        the exchange. Return the token, or "" if no token came. `intent`: the mistake that the kit makes on
+        purpose, a wrong key or no key."""
         key = self._address.api_key
         if intent is not None:
             key = canary_key(-1) if intent is Provocation.WRONG_KEY else ""
             self._recorder.emit(Lane.KIT, name, Provoked(intent))
         now, expire_at = self._access.unix_time(), self._unix_time_in(life)
         answer = await self._access.ask_for_token(key, expire_at)
-        token = token_in(answer) if answer.status == 200 else ""
+        token = token_in(answer) if answer.status == HTTPStatus.OK else ""
         key_reference = self._recorder.secret_reference("key", key)
         token_reference = self._recorder.secret_reference("token", token)
         request = TokenRequested(key_reference, expire_at, now, answer.status, token_reference)
@@ -229,7 +231,8 @@ class ServerSubject:
         return token
 
     async def _probe_upgrade(self, name: str, probe: UpgradeProbe) -> None:
-        """Try an upgrade with a wrong token or avatar, as the probe says."""
+        """Try an upgrade at the Motion Server under test with a wrong token or avatar, as the probe says, and
+        record the answer."""
         token = {
             Provocation.INVENTED_TOKEN: f"invented-{canary_key(-1)}",
             Provocation.MISSING_TOKEN: "",
@@ -249,7 +252,8 @@ class ServerSubject:
         *,
         token_in_query: bool = False,
     ) -> None:
-        """Try an upgrade and record whether it was accepted or refused."""
+        """Try an upgrade at the Motion Server under test, with the mistake `intent`, and record whether the
+        server accepted or refused it."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         try:
             async with self._access.open_session(
@@ -261,7 +265,8 @@ class ServerSubject:
             self._recorder.emit(Lane.UPSTREAM, name, Refused(answer.status, answer.body))
 
     async def _send_wrong_first_frame(self, name: str, intent: Provocation) -> None:
-        """Open a session, send a wrong first frame, and wait for the answer."""
+        """Open a session with the Motion Server under test, send a wrong first frame, and wait for the
+        answer; if this is an error, wait for the close, too."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         async with self._open_session() as session, self._record_session(name, session):
             refusal = MessageWatch(self._recorder, name, lambda message: isinstance(message, ServerError))
@@ -270,10 +275,12 @@ class ServerSubject:
                 await self._await_close(name)
 
     async def _await_close(self, name: str) -> None:
-        """Wait until the server has closed a session that it refused, and record whether it did in time."""
+        """Wait until the Motion Server under test has closed a session that it refused, and record whether it
+        did in time."""
         deadline = loop_time() + CLOSE_SECONDS + _LATE_CLOSE_SECONDS
 
         def is_closed() -> bool:
+            """Whether the close of this session has been recorded by now."""
             events = self._recorder.events
             return any(event.connection == name and isinstance(event.what, Closed) for event in events)
 
@@ -284,7 +291,8 @@ class ServerSubject:
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.CLOSE, is_closed()))
 
     async def _outlive_token(self, name: str, samples: int) -> None:
-        """Speak in a session whose token has expired meanwhile, then try an upgrade with an expired token."""
+        """Speak in a session whose token has expired since it was opened, then try an upgrade with an expired
+        token. Do nothing if the Motion Server under test issues no token."""
         address = self._address
         session_token, unused_token = [
             await self._request_token(f"{name}-token", _SHORT_TOKEN_LIFE_SECONDS) for _ in range(2)
@@ -305,7 +313,8 @@ class ServerSubject:
         await self._try_upgrade(f"{name}-late", address, unused_token, Provocation.EXPIRED_TOKEN)
 
     async def _interrupt_request(self, name: str, samples: int) -> None:
-        """Interrupt a request whose audio has not ended, wait for late motion, then speak another turn."""
+        """Interrupt a request at the Motion Server under test before its audio has ended, wait for motion
+        that comes too late, then speak another turn."""
         async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is None:
                 return
@@ -319,12 +328,13 @@ class ServerSubject:
             await self._speak(name, session, 0, turn)
 
     async def _interrupt_late(self, name: str, samples: int) -> None:
-        """Speak two turns, and interrupt the first, which has ended, while the second is spoken."""
+        """Speak two turns to the Motion Server under test. While the second is spoken, interrupt the first,
+        which has ended."""
         async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is not None:
                 turn = _make_turn(samples)
-                ended = await self._speak(name, session, 0, turn)
-                await self._speak(name, session, 1, turn, in_between=encode(Interrupt(ended)))
+                ended_req_id = await self._speak(name, session, 0, turn)
+                await self._speak(name, session, 1, turn, in_between=encode(Interrupt(ended_req_id)))
 
     async def _accepts_egress(self) -> bool:
         """Whether the Motion Server under test confirms a session that asks for an egress (motion into a
@@ -348,17 +358,19 @@ class ServerSubject:
 
     @asynccontextmanager
     async def _open_session(self) -> AsyncIterator[OpenSession]:
-        """Open a session, yield it, and close it afterwards. Nothing is recorded."""
+        """Open a session with the Motion Server under test, yield the session, and close it afterwards.
+        Nothing is recorded."""
         token = await self._fetch_token()
         address = self._address
         async with self._access.open_session(token, address.app_id, address.avatar_id) as session:
             yield session
 
     async def _fetch_token(self) -> str:
-        """Ask for a session token and return it. Raises UnreachableError if none is issued."""
+        """Ask the Motion Server under test for a session token and return it. Raises UnreachableError if the
+        server issues none."""
         expire_at = self._unix_time_in(_TOKEN_LIFE_SECONDS)
         answer = await self._access.ask_for_token(self._address.api_key, expire_at)
-        if answer.status != 200:
+        if answer.status != HTTPStatus.OK:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
         token = token_in(answer)
         if not token:
@@ -371,7 +383,8 @@ class ServerSubject:
 
     @asynccontextmanager
     async def _record_session(self, name: str, session: OpenSession) -> AsyncIterator[None]:
-        """Record what a session receives while the context is open, and its opening and closing."""
+        """Record what a session with the Motion Server under test receives while the context is open, and its
+        opening and closing."""
         self._recorder.emit(Lane.UPSTREAM, name, Opened("", self._address.app_id, self._address.avatar_id))
         listening = asyncio.create_task(_listen(self._recorder, name, session))
         try:
@@ -385,26 +398,30 @@ class ServerSubject:
     async def _open_configured(
         self, name: str, configuration: ConfigureSession
     ) -> AsyncIterator[OpenSession | None]:
-        """Open and configure a session, and yield it, or None if the server did not confirm it."""
+        """Open and configure a session with the Motion Server under test, and yield the session; yield None
+        if the server did not confirm it."""
         async with self._open_session() as session, self._record_session(name, session):
             confirmed = await self._configure(name, session, configuration)
             yield session if confirmed else None
 
     async def _configure(self, name: str, session: OpenSession, configuration: ConfigureSession) -> bool:
-        """Send the configuration, and return whether the server confirmed it."""
+        """Send the configuration of a session to the Motion Server under test, and return whether the server
+        confirmed it."""
         confirmation = MessageWatch(self._recorder, name, lambda message: isinstance(message, ConfirmSession))
         await self._send_first_frame(name, session, encode(configuration))
         return confirmation.has_arrived()
 
     async def _send_first_frame(self, name: str, session: OpenSession, frame: str | bytes) -> None:
-        """Send the first frame of a session, wait for an answer, and record whether one came."""
+        """Send the first frame of a session to the Motion Server under test, wait for an answer, and record
+        whether one came."""
         any_answer = MessageWatch(self._recorder, name, lambda message: True)
         await self._send(name, session, frame)
         answered = await wait_until(self._recorder, any_answer.has_arrived, self._settling)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.HANDSHAKE, answered))
 
     async def _speak_turns(self, name: str, turns: Sequence[TurnPlan], sample_rate: int) -> None:
-        """Speak the turns of one client in one session."""
+        """Speak the turns of one client to the Motion Server under test, in one session; do nothing if the
+        session is not confirmed."""
         async with self._open_configured(name, ConfigureSession(sample_rate)) as session:
             if session is not None:
                 for number, turn in enumerate(turns):
@@ -419,8 +436,9 @@ class ServerSubject:
         sample_rate: int = PLAN_SAMPLE_RATE,
         in_between: bytes = b"",
     ) -> str:
-        """Send the audio of one turn as a request, wait until the request ends, and record whether it did.
-        Return its id. The frame `in_between` is sent before the end of the audio."""
+        """Send the audio of one turn to the Motion Server under test as a request, wait until the request
+        ends, and record whether it did. Return its req_id. The frame `in_between` is sent before the end of
+        the audio."""
         req_id = self._req_id(f"{name}/{number}")
         pcm = self._pcm(f"{name}/{number}", turn)
         self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, sample_rate))
@@ -453,20 +471,25 @@ class ServerSubject:
         return turn.pcm(f"{self._seed}/{self._runs}/{label}")
 
     def _req_id(self, label: str) -> str:
-        """Return a request id of now. Its random part depends on the seed, the run and the label alone."""
-        seeded = f"{self._seed}/{self._runs}/{label}".encode()
-        return log_id(self._access.unix_time(), hashlib.blake2b(seeded, digest_size=NANOID_LENGTH).digest())
+        """Return a new request id with the present time in it. Its random part depends on the seed, the run
+        and the label alone."""
+        seed_text = f"{self._seed}/{self._runs}/{label}".encode()
+        return log_id(
+            self._access.unix_time(), hashlib.blake2b(seed_text, digest_size=NANOID_LENGTH).digest()
+        )
 
 
 async def _listen(recorder: LiveRecorder, name: str, session: OpenSession) -> None:
-    """Record each frame that a session receives, and at last that the server has closed it."""
+    """Record each frame that a session receives from the Motion Server under test, and at last that the
+    server has closed the session."""
     async for raw in session.frames():
         recorder.record_received(Lane.UPSTREAM, name, raw)
     recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
 
 
 def _ends_request(message: object, req_id: str) -> bool:
-    """Whether a message ends this request: the end of its motion, or an error for it or the session."""
+    """Whether a message of the Motion Server under test ends this request: the end of its motion, or an error
+    for the request or the whole session."""
     match message:
         case MotionResponse(req_id=ended_id, end=True):
             return ended_id == req_id

@@ -13,9 +13,8 @@ from spatius_sim.trace.events import FALLBACK_WAIT, Trace
 
 
 def canary_key(seed: int) -> str:
-    """Return the API key that a relay under test must use: 32 characters, the same for the same seed.
-
-    The kit recognises this key if the relay sends it to a client."""
+    """Return the API key that a subject under test must use: 32 characters, the same for the same seed. The
+    kit recognises this key if a relay sends it to a client."""
     return hashlib.blake2b(f"canary {seed}".encode(), digest_size=16).hexdigest()
 
 

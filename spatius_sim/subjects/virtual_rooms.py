@@ -24,12 +24,14 @@ class RoomWindow(NullSink):
     that the kit is in."""
 
     def __init__(self, recorder: LiveRecorder) -> None:
+        """Begin to pass events of virtual rooms on to this recorder, as soon as the session has a name."""
         super().__init__()
         self._recorder = recorder
         self.name = ""
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Pass on an event of a room."""
+        """Pass an event of a virtual room on to the recorder, under the name of the session; drop all other
+        events."""
         if lane is Lane.EGRESS and self.name:
             self._recorder.emit(lane, self.name, what)
 
@@ -42,7 +44,7 @@ class VirtualRoomWatch:
 
     @asynccontextmanager
     async def watching(self, name: str, egress: LiveKitEgress) -> AsyncIterator[None]:
-        """Pass the events of the room on under this name while the context is open."""
+        """Pass the events of the virtual room on under this session's name while the context is open."""
         self._window.name = name
         yield
         self._window.name = ""
@@ -75,8 +77,8 @@ def room_in_virtual_time(
     rooms: tuple[LiveKitEgress, LiveKitEgress] = (VIRTUAL_ROOM, REFUSING_ROOM),
     secrets: KnownSecrets | None = None,
 ) -> RoomSubject:
-    """Return our Motion Server as a subject, with rooms of this kind, which plays a scenario: each run meets
-    it from its beginning."""
+    """Return our Motion Server with virtual rooms of this kind as a subject. Its server plays a scenario,
+    which begins anew in each run."""
     recorder = LiveRecorder(clock_ns=loop.time_ns, secrets=secrets or KnownSecrets())
     window = RoomWindow(recorder)
     server = VirtualMotionServer(loop, seed, window, new_room=new_room)
@@ -84,7 +86,7 @@ def room_in_virtual_time(
     access = ServerInMemory(loop, server)
 
     def begin_run() -> tuple[LiveKitEgress, LiveKitEgress]:
-        """Begin the scenario, and return the rooms of the next run."""
+        """Begin the scenario, and return the virtual rooms of the next run."""
         server.play(scenario)
         return rooms
 

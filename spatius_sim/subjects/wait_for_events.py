@@ -28,12 +28,15 @@ class MessageWatch:
     on."""
 
     def __init__(self, recorder: LiveRecorder, connection: str, wanted: Callable[[object], bool]) -> None:
+        """Begin to look at the messages that this connection receives from now on; `wanted` says whether a
+        message is the one to wait for."""
         self._recorder, self._connection, self._wanted = recorder, connection, wanted
         self._next = len(recorder.events)
         self._found = False
 
     def has_arrived(self) -> bool:
-        """Whether the wanted message has been received by now. Each call looks only at new events."""
+        """Whether the wanted message is among the recorded events by now. Each call looks only at new
+        events."""
         events = self._recorder.events
         while self._next < len(events) and not self._found:
             event = events[self._next]
@@ -72,10 +75,11 @@ class AdaptiveTimeout:
     """Whether a wait of this run was shorter than `seconds` and ended without success."""
 
     def __post_init__(self) -> None:
+        """Begin with the whole length of a wait."""
         self.now = self.seconds
 
     def begin_run(self, *, patient: bool) -> None:
-        """Set the length of the waits of a new run. A `patient` run never shortens its waits."""
+        """Set how long the kit waits for events in a new run. A `patient` run never shortens its waits."""
         self.cut_short = False
         self.now = self.seconds
         if not patient and self.in_vain >= self.patient_waits:
@@ -108,10 +112,9 @@ async def wait_until(
     """Wait until `is_over` returns true, and return whether it did.
 
     The wait ends early if the subject is `gone`, or is silent for longer than `silence_limit`, `grace` and
-    `slowed_by` seconds together; `slowed_by` is what faults delay our own Motion Server. The whole wait may
-    last longer by `spoken`, the seconds of speech that the subject may have to play. Notes response times,
-    and a wait in vain, in `silence_limit`.
-    """
+    `slowed_by` seconds together; `slowed_by` is how long faults delay our own Motion Server. The whole wait
+    may last longer by `spoken`, the seconds of speech that the subject may have to play. Response times, and
+    a wait in vain, are noted in `silence_limit`."""
     started = loop_time()
     silent_seconds = 0.0
     next_event = len(recorder.events)
@@ -137,17 +140,15 @@ async def wait_until(
 
 
 def silence_within(seconds: float) -> float:
-    """Return how many of the seconds that one waiting step took count as silence of the subject.
-
-    If the step took longer than planned, the machine may have delayed the subject too. The longer the step
-    took, the less of it counts."""
+    """Return how many of the seconds that one step of a wait took count as silence of the subject. If the
+    step took longer than planned, the machine may have delayed the subject too: the longer the step took, the
+    less of it counts."""
     return seconds if seconds <= _STEP_SECONDS else _STEP_SECONDS**2 / seconds
 
 
 def _is_sign_of_life(event: Event) -> bool:
-    """Whether an event shows that the subject works: audio, motion, or anything that happens upstream.
-
-    Status messages, and messages about a failure, do not show it."""
+    """Whether an event shows that the subject works, so that the kit waits on: audio, motion, or anything
+    that happens upstream. Status messages, and messages about a failure, do not show this."""
     if event.lane is Lane.DOWNSTREAM and isinstance(event.what, Received):
         return not isinstance(event.what.value, Note | NotUnderstood | Failed)
     return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)

@@ -27,7 +27,8 @@ class AvatarClient:
         new_id: Callable[[], str],
         sample_rate: int = 16000,
     ) -> None:
-        """Begin to feed a decoder with the events that a relay's client receives."""
+        """Begin a client with an avatar: feed a decoder with the events of the relay that `relay` receives.
+        `new_id` returns a new conversation id at each call."""
         self._relay, self._recorder, self._name = relay, recorder, name
         self._conversation_ids: dict[str, str] = {}
         self._new_id = new_id
@@ -40,7 +41,8 @@ class AvatarClient:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        """Advance the decoder, feed it each event of the relay, and record its own events, for ever."""
+        """Play the avatar in real time, for ever: advance the decoder, feed it each event of the relay, and
+        record the decoder's own events."""
         while True:
             try:
                 relay_event = await asyncio.wait_for(self._relay.relay_events.get(), _TICK_SECONDS)
@@ -53,7 +55,8 @@ class AvatarClient:
                 self._recorder.emit(Lane.DECODER, self._name, decoder_event)
 
     def _feed(self, relay_event: RelayEvent) -> None:
-        """Call the decoder as a client must for one event of the relay. Ready makes a new decoder."""
+        """Call the avatar's decoder as a client must for one event of the relay. The event Ready makes a new
+        decoder with the relay's sample rate."""
         match relay_event:
             case Ready(output_sample_rate=rate) if rate:
                 self.decoder = ClientDecoder(rate, self._new_id, loop_time_ns())

@@ -50,8 +50,7 @@ async def find_out_wire(
     """Find out which wire a relay speaks, by talking to the relay, and return the wire.
 
     Raises UnreachableError if the relay does not answer, and WireNotFoundError if no wire fits or if several
-    wires fit. The error shows what the relay sent, without secrets.
-    """
+    wires fit. The error shows what the relay sent, without secrets."""
     frames: list[Frame] = []
     secrets = secrets or KnownSecrets()
     wires = known_wires()
@@ -72,7 +71,8 @@ async def find_out_wire(
 
 
 def _list_attempts(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
-    """Return the attempts in order, each a wire and the speech to send on it (b"" to send none).
+    """Return the attempts to find out the relay's wire, in order: each has a wire, and the speech to send on
+    this wire (b"" to send none).
 
     First comes a wire that sends nothing at the start, then a wire that sends a start message. Then comes
     each wire with speech."""
@@ -88,12 +88,12 @@ def _list_attempts(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
 async def _listen_on(
     address: RelayAddress, wire: Wire, pcm: bytes, open_seconds: float, secrets: KnownSecrets
 ) -> list[Frame]:
-    """Connect on this wire, speak `pcm` if there is any, and return the frames that the relay sends.
-
-    Stops when motion comes or time is up."""
+    """Connect to the relay on this wire, speak `pcm` if there is any, and return the frames that the relay
+    sends until motion comes or time is up."""
     frames: list[Frame] = []
 
     def collect_frame(event: Event) -> None:
+        """Keep the frame of an event, if the relay has sent one and there are not too many."""
         if isinstance(event.what, Received) and not event.what.part and len(frames) < _MAX_FRAMES_KEPT:
             frames.append(event.what.raw)
 
@@ -115,7 +115,8 @@ async def _listen_on(
 
 
 def _find_fitting(wires: Sequence[Wire], frames: Sequence[Frame]) -> list[Wire]:
-    """Return the wires that explain at least one of these frames and leave the fewest events unexplained."""
+    """Return the wires that fit these frames of the relay: they explain at least one frame, and leave the
+    fewest events unexplained."""
     unclear_counts: dict[str, int] = {}
     for wire in wires:
         events = _read_frames(wire, frames)

@@ -26,13 +26,12 @@ _CHECK_SECONDS = 0.5
 
 
 async def watch_hang_ups(recorder: LiveRecorder, header: TraceHeader, clients: list[str]) -> None:
-    """Wait until the relay has closed the upstream sessions of clients that hung up, or until time is up. A
-    session that is opened only then gets its time, too.
-
-    Then record for each client whether all its sessions were closed."""
-    opened, deadline = -1, 0.0
+    """Wait, after these clients have hung up, until the relay has closed their upstream sessions, or until
+    time is up. A session that the relay opens meanwhile starts the time again. Then record for each client
+    whether all its sessions were closed."""
+    opened_count, deadline = -1, 0.0
     while open_still := _find_open_clients(recorder, header, clients):
-        if opened < (opened := _count_opened(recorder)):
+        if opened_count < (opened_count := _count_opened(recorder)):
             deadline = loop_time() + HANG_UP_SECONDS + _LATE_SECONDS
         if deadline - loop_time() <= NO_TIME:
             break
@@ -43,7 +42,8 @@ async def watch_hang_ups(recorder: LiveRecorder, header: TraceHeader, clients: l
 
 
 async def _wait_for_closed_session(recorder: LiveRecorder) -> None:
-    """Wait until the next upstream session closes. (Joining the trace at every event would cost too much.)"""
+    """Wait until the next upstream session closes after a hang-up. (To join the trace at every event would
+    cost too much.)"""
     next_event = len(recorder.events)
     while True:
         recorder.changed.clear()
@@ -60,13 +60,15 @@ def _count_opened(recorder: LiveRecorder) -> int:
 
 
 def _find_open_clients(recorder: LiveRecorder, header: TraceHeader, clients: list[str]) -> set[str]:
-    """Return the clients, of those named, that still have an open upstream session. All of them have if a
-    token was issued that has opened nothing yet: the relay may still be connecting."""
+    """Return those of the clients that hung up whose upstream sessions are not all closed. If the relay has
+    got a token that has opened nothing yet, return all clients: the relay may still be connecting."""
     story = join(Trace(header, tuple(recorder.events)))
-    ends = [e for e in story.trace.on_lane(Lane.UPSTREAM) if isinstance(e.what, Closed)]
-    attempts = [e for e in story.trace.on_lane(Lane.UPSTREAM) if isinstance(e.what, Opened | Refused)]
-    tokens = {e.what.token for e in story.trace.on_lane(Lane.CONSOLE) if isinstance(e.what, TokenRequested)}
-    if tokens - {"", *(event.what.token for event in attempts if isinstance(event.what, Opened | Refused))}:
+    upstream = list(story.trace.on_lane(Lane.UPSTREAM))
+    closings = [event for event in upstream if isinstance(event.what, Closed)]
+    attempts = [event.what for event in upstream if isinstance(event.what, Opened | Refused)]
+    console = [event.what for event in story.trace.on_lane(Lane.CONSOLE)]
+    issued_tokens = {what.token for what in console if isinstance(what, TokenRequested)}
+    if issued_tokens - {"", *(attempt.token for attempt in attempts)}:
         return set(clients)
-    closed = {event.connection for event in ends}
+    closed = {event.connection for event in closings}
     return {client for client in clients if set(sessions_of(story, client)) - closed}

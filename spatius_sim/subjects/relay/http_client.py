@@ -26,10 +26,8 @@ class DocumentClient(RelayClient):
     _posting: asyncio.Task[None] | None = None
 
     async def _connect(self) -> None:
-        """Look whether the HTTP backend can be reached, by a TCP connection that is closed at once. Record
-        that the client is open.
-
-        Raises UnreachableError if the backend takes no connection."""
+        """Look whether the relay's HTTP backend can be reached, by a TCP connection that is closed at once,
+        and record that the client is open. Raises UnreachableError if the backend takes no connection."""
         parts = urlsplit(self._address.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
@@ -45,11 +43,12 @@ class DocumentClient(RelayClient):
         self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.token_reference))
 
     async def __aexit__(self, *error: object) -> None:
-        """Hang up."""
+        """Hang up at the end of `async with`."""
         await self.hang_up()
 
     async def do(self, action: ClientAction) -> None:
-        """Send an action. Audio is not sent at once: it is collected, and sent with the last of its turn."""
+        """Send an action to the HTTP backend. Audio is not sent at once: it is collected, and posted as one
+        document with the end of its turn."""
         match action:
             case Speak(pcm, False):
                 self._speech += pcm
@@ -62,20 +61,21 @@ class DocumentClient(RelayClient):
         await super().do(action)
 
     async def send(self, frame: Frame) -> None:
-        """Start to post a frame. The request for the previous frame is cancelled if it still waits."""
+        """Start to post a frame to the HTTP backend. If the request for the previous frame still waits,
+        cancel it."""
         await self._cancel_posting()
         self.closed.clear()
         self._recorder.record_sent(Lane.DOWNSTREAM, self.name, frame)
         self._posting = asyncio.create_task(self._post(frame))
 
     async def hang_up(self) -> None:
-        """Leave, and cancel the request if its answer has not come."""
+        """Leave the HTTP backend, and cancel the request if its answer has not come."""
         await self._cancel_posting()
         if not self._record_leaving(NORMAL_CLOSE):
             self.closed.set()
 
     def vanish(self) -> None:
-        """Leave at once: cancel the request, and do not wait until it has ended."""
+        """Leave the HTTP backend at once: cancel the request, and do not wait until it has ended."""
         if self._posting is not None:
             self._posting.cancel()
         if not self._record_leaving(ABNORMAL_CLOSE):
@@ -91,15 +91,14 @@ class DocumentClient(RelayClient):
         """Do nothing: this client has no WebSocket whose protocol it could break."""
 
     async def _cancel_posting(self) -> None:
-        """Cancel the request that waits for its answer, if any, and wait until it has ended."""
+        """Cancel the HTTP request that waits for its answer, if there is one, and wait until it has ended."""
         if self._posting is not None:
             self._posting.cancel()
             await asyncio.gather(self._posting, return_exceptions=True)
 
     async def _post(self, frame: Frame) -> None:
-        """Post a frame, search the answer for secrets, record it, and queue its events.
-
-        If the request fails, record that the connection has closed."""
+        """Post a frame to the HTTP backend, search the answer for secrets, record the answer, and queue its
+        events. If the request fails, record that the connection has closed."""
         content_type = "application/json" if isinstance(frame, str) else "application/octet-stream"
         timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
         headers = dict(self._address.headers) | {"Content-Type": content_type}

@@ -71,7 +71,8 @@ class RelayClient:
         *,
         data_packets: bool = False,
     ) -> None:
-        """Prepare our client of a relay; `async with` connects."""
+        """Prepare the kit's client of a relay; `async with` connects. The parameters are those of the
+        class."""
         self._data_packets = data_packets
         self._address, self._wire, self._recorder = address, wire, recorder
         self.name = name
@@ -82,6 +83,8 @@ class RelayClient:
         self.closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        """Connect the kit's client to the relay. Raises UnreachableError if the relay does not take the
+        connection."""
         await self._connect()
         return self
 
@@ -91,7 +94,7 @@ class RelayClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the client's connection to the relay."""
+        """Close the connection of the kit's client to the relay."""
         if self._connection is not None:
             await self.hang_up()
             await self._connection.stop()
@@ -102,9 +105,10 @@ class RelayClient:
         return self.closed.is_set() and not self._has_left
 
     async def _connect(self) -> None:
-        """Connect, record the opening, and search the answer's headers for secrets."""
-        early: list[Frame] = []
-        self._on_frame: Callable[[Frame], None] = early.append
+        """Connect the kit's client to the relay, record this, and search the headers of the relay's answer
+        for secrets. Frames that come meanwhile are recorded after this."""
+        early_frames: list[Frame] = []
+        self._on_frame: Callable[[Frame], None] = early_frames.append
         self._connection = await self._dial(
             self._address, self._open_seconds, lambda frame: self._on_frame(frame), self._finish
         )
@@ -112,23 +116,22 @@ class RelayClient:
         headers = self._connection.answer_headers
         if headers:
             self._recorder.search_secrets(Lane.DOWNSTREAM, self.name, headers, "in a header")
-        self._on_frame = self._hear
-        for frame in early:
-            self._hear(frame)
+        self._on_frame = self._take_frame
+        for frame in early_frames:
+            self._take_frame(frame)
 
     async def renew(self) -> None:
-        """Leave, and connect anew under the same name; raises UnreachableError if the relay does not take
-        it."""
+        """Leave the relay, and connect the kit's client again under the same name. Raises UnreachableError if
+        the relay does not take the connection."""
         await self.__aexit__(None, None, None)
         self.closed.clear()
         self._has_left = False
         await self._connect()
 
     async def start(self, sample_rate: int, seconds: float) -> RelayEvent | None:
-        """Send the wire's start message, and return the first event of the relay that the wire understands.
-
-        If no such event comes within `seconds`, or the relay hangs up, return the first event that the wire
-        does not understand, or None. Takes the events from `relay_events`."""
+        """Send the wire's start message, and return the relay's first event that the wire understands. If no
+        such event comes within `seconds`, or the relay hangs up, return the first event that the wire does
+        not understand, or None. Takes the events from `relay_events`."""
         await self.do(Start(sample_rate))
         not_understood: NotUnderstood | None = None
         closing = asyncio.create_task(self.closed.wait())
@@ -150,13 +153,14 @@ class RelayClient:
         return not_understood
 
     async def do(self, action: ClientAction) -> None:
-        """Send an action; nothing happens on a connection that the relay has closed."""
+        """Send a client's action to the relay, as frames of the wire; do nothing on a connection that the
+        relay has closed."""
         for frame in self._wire.write_client(action):
             await self.send(frame)
 
     async def send(self, frame: Frame) -> None:
-        """Send a frame, whatever it may mean; nothing happens on a connection that the relay has closed.
-        Raises UnreachableError if the relay reads nothing any more."""
+        """Send a frame to the relay, whatever the frame may mean; do nothing on a connection that the relay
+        has closed. Raises UnreachableError if the relay reads nothing any more."""
         if self._connection is None or self.closed.is_set():
             return
         self._recorder.record_sent(Lane.DOWNSTREAM, self.name, frame)
@@ -188,8 +192,8 @@ class RelayClient:
             self._connection.abort()
 
     def _record_leaving(self, code: int) -> bool:
-        """Record in the trace that our client of the relay closes its connection with this code. Return True
-        if the connection was closed before, so that nothing is recorded or left to close."""
+        """Record in the trace that the kit's client closes its connection to the relay with this code. Return
+        True if the connection was closed before, so that nothing is recorded or left to close."""
         self.read_on()
         if self._has_left or self.closed.is_set():
             return True
@@ -197,8 +201,9 @@ class RelayClient:
         self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=True, code=code))
         return False
 
-    def _hear(self, frame: Frame) -> None:
-        """Record a frame, and queue its events. A relay that floods its client is cut off."""
+    def _take_frame(self, frame: Frame) -> None:
+        """Take a frame of the relay: record it, and queue its events for the kit's client. If the relay
+        floods its client, cut the connection."""
         if self._recorder.flooded:
             return
         if self._data_packets:
@@ -213,7 +218,7 @@ class RelayClient:
             self.relay_events.put_nowait(relay_event)
 
     def _finish(self, code: int) -> None:
-        """Record that the relay ended the connection, unless this client had left."""
+        """Record that the relay ended the connection with this code, unless the kit's client had left."""
         if not self._has_left:
             self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=False, code=code))
         self.closed.set()

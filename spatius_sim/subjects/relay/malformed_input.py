@@ -15,9 +15,8 @@ _VALUES_OF_ALL_TYPES: tuple[Any, ...] = (None, 7, -1.5, True, [], {}, "?")
 
 
 def malformed_frames(kind: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame]:
-    """Return the frames of one kind of malformed input, for clients of this wire to send.
-
-    A broken WebSocket frame is not a message, so this kind has no frames."""
+    """Return the frames of one kind of malformed input, which a client of this wire sends to a relay. A
+    broken WebSocket frame is not a message, so this kind has no frames."""
     frames = wire.write_client(Speak(pcm))
     speech_frame = frames[0] if frames else ""
     match kind:
@@ -47,9 +46,8 @@ def malformed_frames(kind: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame
 
 
 def _change_types(frame: Frame) -> list[Frame]:
-    """Return copies of a JSON message, each with one value of another type.
-
-    If the frame is not a JSON object, return one frame with all its bits inverted."""
+    """Make malformed frames: return copies of a JSON message, each with one value of another type. If the
+    frame is not a JSON object, return one frame with all its bits inverted."""
     try:
         message = json.loads(frame)
     except ValueError:

@@ -41,13 +41,14 @@ class RelayAccess(Protocol):
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> ClientConnection:
-        """Connect within so many seconds, or raise UnreachableError. The two functions are called with each
-        frame that comes, and once with the close code."""
+        """Connect a client to the relay within so many seconds, or raise UnreachableError. The two functions
+        are called with each frame that comes, and once with the close code."""
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
     ) -> bool:
-        """Ask the relay for an HTTP path, search the answer for secrets, and return whether one came."""
+        """Ask the relay for an HTTP path, search the answer for secrets, and return whether an answer
+        came."""
 
 
 class RelayOverSockets:
@@ -67,13 +68,15 @@ class RelayOverSockets:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> RelaySocket:
-        """Open a WebSocket."""
+        """Open a WebSocket from a client to the relay within so many seconds. Raises UnreachableError if that
+        fails."""
         return await dial_websocket(address, seconds, on_frame, on_end)
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
     ) -> bool:
-        """Ask the relay for an HTTP path, search the answer for secrets, and return whether one came."""
+        """Ask the relay for an HTTP path over a socket, search the answer for secrets, and return whether an
+        answer came."""
         return await search_answer(address, path, recorder, client)
 
 
@@ -92,8 +95,8 @@ class RelayInMemory:
         *,
         data_packets: bool = False,
     ) -> None:
-        """Reach `relay` over `down`, the link from the relay to a client, and `up`, the link from a client to
-        the relay; None: both ways are alike."""
+        """Reach a relay in virtual time: `down` is the link from the relay to a client, `up` the link from a
+        client to the relay. If `up` is None, both links are alike."""
         self._loop, self._relay, self._down, self._up = loop, relay, down, up
         self.data_packets = data_packets
 
@@ -108,7 +111,8 @@ class RelayInMemory:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> "MemoryConnection":
-        """Connect at once; no connection is refused."""
+        """Connect a client to the relay in virtual time, at once; no connection is refused. With
+        `data_packets`, frames that are too large for a data packet are lost."""
         token = dict(address.headers).get("X-Session-Key", "")
         end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
 
@@ -122,7 +126,7 @@ class RelayInMemory:
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
     ) -> bool:
-        """Return False: the relay answers no HTTP."""
+        """Return False: a relay in virtual time answers no HTTP."""
         return False
 
 
@@ -134,8 +138,8 @@ class MemoryConnection:
     def __init__(
         self, end: MemoryEnd, on_frame: Callable[[Frame], None], on_end: Callable[[int], None]
     ) -> None:
-        """Connect a client of the relay at `end`, the client's side of a connection. `on_frame` is called
-        with each frame of the relay, and `on_end` once with the close code."""
+        """Connect a client to the relay in memory, at `end`, the client's side of the connection. `on_frame`
+        is called with each frame of the relay, and `on_end` once with the close code."""
         self._end, self._on_end = end, on_end
         self._over = asyncio.Event()
         end.on_frame, end.on_end = on_frame, self._finish
@@ -147,7 +151,8 @@ class MemoryConnection:
         self._end.send(frame)
 
     async def close(self) -> None:
-        """Close by the closing handshake, and wait until the relay knows."""
+        """Close the client's connection to the relay by the closing handshake, and wait until the relay knows
+        this."""
         self._end.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), _CLOSE_SECONDS)
@@ -156,5 +161,6 @@ class MemoryConnection:
         """Do nothing: a connection in memory needs no task that listens."""
 
     def _finish(self, code: int, reason: str) -> None:
+        """Note that the connection to the relay is over, and call `on_end` with the close code."""
         self._over.set()
         self._on_end(code)

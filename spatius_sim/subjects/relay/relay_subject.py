@@ -59,7 +59,8 @@ class PlaysScenarios(Protocol):
     """Our Motion Server, over sockets or in virtual time, as far as a subject needs it."""
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
-        """Play this scenario from its beginning. With `also_open`, open sessions meet its faults, too."""
+        """Play this scenario from its beginning. With `also_open`, sessions that are open already meet its
+        faults, too."""
 
 
 class RelaySubject:
@@ -84,7 +85,8 @@ class RelaySubject:
         starts: TurnStart | None = None,
         access: RelayAccess | None = None,
     ) -> None:
-        """Prepare to run plans against a relay; nothing is attached yet."""
+        """Prepare to run plans against a relay under test; nothing is attached yet. The parameters are those
+        of the class."""
         self.target, self._declared_lacks = address.url_without_secrets, lacks
         self._address, self._process, self._starts = address, process, starts
         self._recorder, self._seed = recorder, seed
@@ -107,10 +109,9 @@ class RelaySubject:
         """The trace of the last run, even if the relay was lost in it."""
 
     async def attach(self) -> None:
-        """Start the relay's process if there is one, wait until the relay answers, and read its greeting.
-
-        Finds out the wire first, if the user named none. Raises UnreachableError if the relay does not
-        answer, and WireNotFoundError if its wire is not understood."""
+        """Start the process of the relay under test if the kit starts it, wait until the relay answers, and
+        read its greeting. If the user named no wire, find it out first. Raises UnreachableError if the relay
+        does not answer, and WireNotFoundError if its wire is not understood."""
         if self._process is not None:
             await self._process.start()
         deadline = loop_time() + self._patience.attach
@@ -134,17 +135,17 @@ class RelaySubject:
 
     @property
     def was_hasty(self) -> bool:
-        """Whether the last run shortened a wait."""
+        """Whether the kit waited for the relay shorter than its whole patience in the last run."""
         return any(timeout.cut_short for timeout in self._all_timeouts)
 
     @property
     def _all_timeouts(self) -> tuple[AdaptiveTimeout, ...]:
+        """All timeouts by which the kit waits for the relay."""
         return self._settling, self._settling_of_nothing, self._recovering, self._fallback
 
     async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
-        """Let every client of the plan speak its turns to the relay, and return the trace.
-
-        Raises UnreachableError if the relay takes no connection, ends, or floods its clients."""
+        """Run a plan against the relay under test: let every client of the plan speak its turns, and return
+        the trace. Raises UnreachableError if the relay takes no connection, ends, or floods its clients."""
         self._runs += 1
         if not self._wire_says_rate:
             plan = replace(plan, sample_rate=PLAN_SAMPLE_RATE)
@@ -206,15 +207,15 @@ class RelaySubject:
         return self.last_trace
 
     def _check_flood(self) -> None:
-        """Raise UnreachableError if the relay sent more than the recorder keeps."""
+        """Raise UnreachableError if the relay under test sent more than the recorder keeps."""
         if self._recorder.flooded:
             events, size = self._recorder.most_events, self._recorder.most_bytes
             amount = f"more than {events:,.0f} messages or {size / 1e6:,.0f} MB in one scenario"
             raise UnreachableError(f"{self.target} floods: {amount}")
 
     def _check_greetings(self) -> None:
-        """Raise UnreachableError if a client was greeted after it had been told of a failure: the relay was
-        not ready, and was not waited for long enough."""
+        """Raise UnreachableError if the relay greeted a client after it had told this client of a failure:
+        the relay was not ready, and the kit did not wait for it long enough."""
         opened_ns: dict[str, int] = {}
         failed: set[str] = set()
         for event in self._recorder.events:
@@ -244,9 +245,8 @@ class RelaySubject:
         return self._wire.name
 
     def _use_wire(self, wire: Wire) -> None:
-        """Speak this wire from now on, and note which features are lacking with it.
-
-        Raises UsageError if the wire cannot start the turns."""
+        """Speak this wire to the relay under test from now on, and note which features the relay lacks with
+        this wire. Raises UsageError if the wire cannot start the turns."""
         self._wire = self._recorder.wire = wire
         no_client_audio = {CLIENT_AUDIO} if self._starts is not None else set()
         no_packets = set() if self._access.data_packets else {DATA_PACKETS}
@@ -255,15 +255,14 @@ class RelaySubject:
         check_sayable(self._starts, wire)
 
     async def _search_http_answers(self) -> None:
-        """Get each of the wire's HTTP paths, and search the answer for secrets.
-
-        A path without an answer is left out from now on."""
+        """Ask the relay for each HTTP path of its wire, and search the answers for secrets. A path without an
+        answer is left out from now on."""
         for path in list(self._http_paths):
             if not await self._access.search_answer(self._address, path, self._recorder, "client-1"):
                 self._http_paths.remove(path)
 
     def _play(self, scenario: Scenario) -> None:
-        """Let our Motion Server play this scenario, in open sessions too, if it is ours."""
+        """Let Motion Server play this scenario, in open sessions too; do nothing if it is not our own."""
         if self._motion_server is not None:
             self._motion_server.play(scenario, also_open=True)
 
@@ -273,7 +272,8 @@ class RelaySubject:
         return self._process.last_output() if self._process is not None else ""
 
     async def _raise_if_ended(self, grace: float = 0.0) -> None:
-        """Raise UnreachableError if the relay's process has ended, or ends within `grace` seconds."""
+        """Raise UnreachableError if the process of the relay under test has ended, or ends within `grace`
+        seconds."""
         end_described = await self._process.describe_death(grace) if self._process is not None else ""
         if end_described:
             raise UnreachableError(end_described)
@@ -284,7 +284,8 @@ class RelaySubject:
         return self._wire.write_client(Start(1)) != self._wire.write_client(Start(2))
 
     def _make_speaker(self, client: RelayClient, slowed_by: float, sample_rate: int) -> Speaker:
-        """Return the speaker that speaks the turns of this client, at this rate in Hz."""
+        """Return the speaker that speaks the turns of this client to the relay under test, at this sample
+        rate in Hz; `slowed_by` is how many seconds a fault may delay Motion Server."""
         return Speaker(
             client.name,
             client,
@@ -309,7 +310,8 @@ class RelaySubject:
         bears_credentials: bool = False,
         narrow: bool = False,
     ) -> RelayClient:
-        """Return a client that is not yet connected; it sends a session token if it `bears_credentials`."""
+        """Return a client of the relay under test that is not connected yet. It sends a session token if it
+        `bears_credentials`, and receives over a narrow connection if `narrow`."""
         address = self._address
         if bears_credentials:
             expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
@@ -322,9 +324,8 @@ class RelaySubject:
         return RelayClient(address, wire, recorder, name, open_seconds, dial, data_packets=packets)
 
     async def _read_greeting(self, client: RelayClient) -> None:
-        """Read the greeting, and note whether the relay greets and at which sample rate it takes audio.
-
-        Raises WireNotFoundError if the wire does not understand the greeting."""
+        """Read the relay's greeting, and note whether the relay greets and at which sample rate it takes
+        audio. Raises WireNotFoundError if the wire does not understand the greeting."""
         unsure_seconds = _GREETING_IN_A_ROOM_SECONDS if self._access.in_room else _NO_GREETING_SECONDS
         seconds = self._patience.attach if self._wire.greets else unsure_seconds
         greeting = await client.start(PLAN_SAMPLE_RATE, seconds)
@@ -336,7 +337,8 @@ class RelaySubject:
             )
 
     async def _run_speakers(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
-        """Let all clients speak their turns: each at its own pace, or in step (turn by turn)."""
+        """Let all clients of the plan speak their turns to the relay: each at its own pace, or turn by turn
+        at the same time if the plan says so (`step`)."""
         if not plan.step:
             turns_by_speaker = zip(speakers, plan.clients, strict=True)
             await asyncio.gather(*(self._speak_turns(speaker, turns) for speaker, turns in turns_by_speaker))
@@ -355,16 +357,15 @@ class RelaySubject:
             await speaker.speak(number, turn, self._pcm(speaker, number, turn))
 
     async def _speak_in_step(self, number: int, turns_in_step: Sequence[tuple[Speaker, TurnPlan]]) -> None:
-        """Let every speaker speak its turn number `number` at the same time.
-
-        A client that does not read starts first. It reads again when the clients that read are through."""
-        readers_through = asyncio.Event()
+        """Let every client speak its turn number `number` to the relay at the same time. A client that does
+        not read starts first, and reads again when all clients that read have finished."""
+        readers_finished = asyncio.Event()
 
         def speak_all(reads: bool) -> list[Coroutine[None, None, None]]:
-            """Return coroutines that speak the turns with this value of `reads`."""
+            """Return coroutines that speak the turns of all clients that read, or of all that do not read."""
             return [
                 speaker.speak(
-                    number, turn, self._pcm(speaker, number, turn), None if reads else readers_through
+                    number, turn, self._pcm(speaker, number, turn), None if reads else readers_finished
                 )
                 for speaker, turn in turns_in_step
                 if turn.reads is reads
@@ -376,7 +377,7 @@ class RelaySubject:
             await asyncio.sleep(_LEAD_SECONDS if unread_turns else 0.0)
             await asyncio.gather(*speak_all(True))
         finally:
-            readers_through.set()
+            readers_finished.set()
         await speaking_unread
 
     def _pcm(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:

@@ -20,8 +20,8 @@ class Carrier(StrEnum):
 
 
 def read_room_target(target: str) -> tuple[Carrier, str] | None:
-    """Return the carrier and the name of the room that a target such as `packets:my-room` names; None if the
-    target is another one. Raises UsageError if the room has no name."""
+    """Return the carrier and the room of a relay in a LiveKit room, which a target such as `packets:my-room`
+    names; None if the target names no room. Raises UsageError if the room has no name."""
     carrier, colon, room = target.partition(":")
     if not colon or carrier not in list(Carrier):
         return None
@@ -36,6 +36,7 @@ class RelayInRoom:
     in_room = True
 
     def __init__(self, place: LiveKitPlace, carrier: Carrier, room: str) -> None:
+        """Reach a relay in this room of a LiveKit server; `carrier` says what carries the frames."""
         from spatius_sim.net.room.data_connection import dial_room
 
         self._place, self._carrier, self._room, self._dial = place, carrier, room, dial_room
@@ -52,7 +53,8 @@ class RelayInRoom:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> ClientConnection:
-        """Join the room, and wait for the relay. Raises UnreachableError if it does not come in time."""
+        """Join the LiveKit room as a client, and wait for the relay. Raises UnreachableError if the relay
+        does not come in time."""
         place = self._place
         return await self._dial(
             place.url,
@@ -68,5 +70,5 @@ class RelayInRoom:
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
     ) -> bool:
-        """Return False: there is no HTTP in a room."""
+        """Return False: a relay in a room answers no HTTP."""
         return False

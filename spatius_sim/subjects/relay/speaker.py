@@ -74,9 +74,9 @@ class Speaker:
     """Whether the previous turn was cut off, or did not come to its end."""
 
     async def begin(self) -> None:
-        """Send the wire's start message on a new connection, read the greeting, and keep the session id. No
-        document says that a relay must take every sample rate: if it refuses this one, connect again, and
-        speak at the usual one."""
+        """Send the wire's start message on a new connection, read the relay's greeting, and keep the session
+        id. If the relay refuses an unusual sample rate, connect again and speak at the usual one: no document
+        says that a relay must take every rate."""
         is_usual = self.sample_rate == PLAN_SAMPLE_RATE
         seconds = self.greeting_seconds or (0.0 if is_usual else _REFUSAL_SECONDS)
         greeting = await self.client.start(self.sample_rate, seconds)
@@ -89,13 +89,14 @@ class Speaker:
             await self.begin()
 
     async def speak(
-        self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
+        self, number: int, turn: TurnPlan, pcm: bytes, others_finished: asyncio.Event | None = None
     ) -> None:
-        """Speak one turn, wait for its cue, then do what the plan says: interrupt, hang up, and so on.
+        """Speak one turn to the relay, wait for the cue of its plan, then do what the plan says: interrupt,
+        hang up, and so on.
 
-        Connects again first, if the relay takes one turn in each connection or has hung up. The client reads
-        nothing until the event `others_through`, if one is given. Without interrupts in the wire, the whole
-        turn is spoken, and the next turn follows at once. Raises UnreachableError."""
+        If the relay takes one turn in each connection, or has hung up, connect again first. The client reads
+        nothing until the event `others_finished`, if one is given. If the wire has no interrupts, speak the
+        whole turn; the next turn follows at once. Raises UnreachableError if the relay cannot be reached."""
         if turn.act in (Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE) and INTERRUPTS in self.lacks:
             turn = replace(turn, act=Behaviour.GO_ON, cue=Cue(None, turn.cue.heard))
         if number and (SEVERAL_TURNS in self.lacks or self.client.was_hung_up_on):
@@ -106,10 +107,10 @@ class Speaker:
         self._record_kit_event(TurnStarted(number, speech, rate))
         closed = self.client.closed.is_set
         watch = TurnWatch(self.recorder, self.name, self._events_before_turn, len(pcm), self.lacks, closed)
-        if others_through is None:
+        if others_finished is None:
             await self._say_turn(number, turn, pcm, watch)
         else:
-            await self._say_unread(number, turn, pcm, watch, others_through)
+            await self._say_unread(number, turn, pcm, watch, others_finished)
         complete = False
         if turn.cue == WHOLE_TURN:
             # After a failure, a relay may pause before it asks Motion Server again.
@@ -128,21 +129,22 @@ class Speaker:
             await self._wait_until(watch.check_for(turn.cue.heard), self._cue_timeout)
         self._events_before_turn, self._recovering = len(self.recorder.events), watch.failed
         self._after_unfinished = not complete
-        await self._behave(turn, pcm)
+        await self._act_as_planned(turn, pcm)
         # Two turns without this pause between them would be one.
         ends_speech = self.wire.speech_pause
         margin = _PAUSE_MARGIN_SECONDS if ends_speech else 0.0
         await asyncio.sleep(max(turn.pause_ms / 1000, ends_speech + margin))
 
     def _settling_for(self, turn: TurnPlan) -> AdaptiveTimeout:
-        """Return the timeout for a turn: `settling`, or `settling_of_nothing` if it asks for no motion."""
+        """Return how long the relay may be silent in a turn: `settling`, or `settling_of_nothing` if the turn
+        asks for no motion."""
         is_owed_motion = turn.asks_for_motion or self.starts is not None
         return self.settling if is_owed_motion else self.settling_of_nothing
 
     async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch) -> None:
-        """Make the relay start the turn, or speak it: as many chunks as its cue says, or all and the end. A
-        relay that chooses the speech starts no turn of which no chunk is to be spoken. The watch expects the
-        end of the turn from the last chunk on."""
+        """Speak a turn to the relay: as many chunks as its cue says, or the whole turn and the end of speech.
+        If the relay chooses the speech, make the relay start the turn instead, unless the cue says that no
+        chunk is spoken. From the last chunk on, the watch expects the end of the turn."""
         if self.starts is not None:
             if turn.cue.chunks == 0:
                 return
@@ -166,23 +168,23 @@ class Speaker:
             await self.client.do(SpeakEnd())
 
     async def _say_unread(
-        self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch, others_through: asyncio.Event
+        self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch, others_finished: asyncio.Event
     ) -> None:
-        """Speak the turn, and read nothing until the other clients are through, or time is up.
-
-        Record when reading stops and when it begins again."""
+        """Speak a turn to the relay, but read nothing until the other clients have finished, or time is up.
+        Record when the client stops reading and when it reads again."""
         self._record_kit_event(Provoked(Provocation.UNREAD))
         self.client.stop_reading()
         # Speak in a task: a relay that answers from its reading task may read nothing more until we read.
         speaking = asyncio.create_task(self._say_turn(number, turn, pcm, watch))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(others_through.wait(), _UNREAD_SECONDS)
+            await asyncio.wait_for(others_finished.wait(), _UNREAD_SECONDS)
         self._record_kit_event(Provoked(Provocation.READ_ON))
         self.client.read_on()
         await speaking
 
-    async def _behave(self, turn: TurnPlan, pcm: bytes) -> None:
-        """Interrupt, hang up, vanish or send malformed input, as the turn's plan says, or do nothing."""
+    async def _act_as_planned(self, turn: TurnPlan, pcm: bytes) -> None:
+        """Interrupt the relay, hang up, vanish or send malformed input, as the turn's plan says; do nothing
+        if the plan says nothing."""
         match turn.act:
             case Behaviour.INTERRUPT | Behaviour.INTERRUPT_TWICE:
                 for _ in range(2 if turn.act is Behaviour.INTERRUPT_TWICE else 1):

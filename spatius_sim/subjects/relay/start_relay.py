@@ -50,7 +50,8 @@ class RelayStart:
     ca: str = ""
 
     def check(self) -> None:
-        """Raise UsageError if an option is malformed or contradicts another."""
+        """Raise UsageError if an option that says how the relay is started or reached is malformed, or
+        contradicts another."""
         for mapping in self.environment:
             name, equals, value = mapping.partition("=")
             if not equals or not name:
@@ -71,18 +72,18 @@ class RelayStart:
         return RelayAddress(url, headers, self.subprotocols, self._load_certificates())
 
     def process_environment(self, ours: Mapping[str, str], port: int) -> dict[str, str]:
-        """Return the environment of the relay's process: `ours`, and the user's variables for the relay. If a
-        proxy is named there, our addresses are excepted from it.
-
-        The placeholders in the user's values are replaced, `{port}` by `port`."""
+        """Return the environment variables of the relay's process: `ours`, and the user's variables for the
+        relay, in which `{port}` and the other placeholders are replaced. If these variables name a proxy, our
+        addresses are excepted from it."""
         values = {name: ours.get(variable, "") for name, variable in PLACEHOLDERS.items()}
         values[PORT] = str(port)
         mappings = (mapping.partition("=")[::2] for mapping in self.environment)
-        of_user = {name: _PLACEHOLDER.sub(lambda m: values[m[1]], value) for name, value in mappings}
+        of_user = {name: _PLACEHOLDER.sub(lambda found: values[found[1]], value) for name, value in mappings}
         return {**ours, **past_proxies({**ours, **of_user}), **of_user}
 
     def _split_header(self, header: str) -> tuple[str, str]:
-        """Return the name and the value of a header. Raises UsageError if the text is not a header."""
+        """Return the name and the value of a header that clients send to the relay. Raises UsageError if the
+        text is not a header."""
         name, colon, value = header.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
             name_shown = f" {name.strip()}" if colon else ""
@@ -90,9 +91,8 @@ class RelayStart:
         return name.strip(), value.strip()
 
     def _load_certificates(self) -> ssl.SSLContext | None:
-        """Return a TLS context that trusts the certificates, or None if the user named no file.
-
-        Raises UsageError if the file holds no certificates."""
+        """Return a TLS context that trusts the user's certificates of the relay; None if the user named no
+        file. Raises UsageError if the file holds no certificates."""
         if not self.ca:
             return None
         try:
@@ -107,7 +107,7 @@ def with_port(text: str, port: int) -> str:
 
 
 def _refuse_unknown(option: str, text: str) -> None:
-    """Raise UsageError if the text has a placeholder with an unknown name."""
+    """Raise UsageError if an option that starts the relay has a placeholder with an unknown name."""
     known = (*PLACEHOLDERS, PORT)
     for name in _PLACEHOLDER.findall(text):
         if name not in known:

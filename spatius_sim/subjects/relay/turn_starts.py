@@ -16,6 +16,7 @@ CLIENT_AUDIO_START = "client-audio"
 _REQUEST_SECONDS = 10.0
 _HOOK_SECONDS = 30.0
 _ANSWER_BYTES_SHOWN = 200
+_FIRST_STATUS_OF_FAILURE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class StartByMessage:
     action: ClientAction
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Send the message that starts the turn."""
+        """Start a turn: send the message of the wire that asks the relay for speech."""
         await client.do(self.action)
 
 
@@ -60,7 +61,8 @@ class StartByHttp:
     url: str
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Send the POST request. Raises UnreachableError if no answer comes or its status is 300 or more."""
+        """Start a turn by a POST request to the relay's URL. Raises UnreachableError if no answer comes or
+        its status is 300 or more."""
         url = self.url.replace("{session}", turn.session_id)
         timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
         try:
@@ -71,7 +73,7 @@ class StartByHttp:
                 body = await answer.content.read(_ANSWER_BYTES_SHOWN)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise UnreachableError(f"the request that starts a turn failed: {url}: {error!r}") from error
-        if answer.status >= 300:
+        if answer.status >= _FIRST_STATUS_OF_FAILURE:
             text = body.decode(errors="replace")
             raise UnreachableError(
                 f"the request that starts a turn failed: {url}: HTTP {answer.status} {text}"
@@ -85,7 +87,8 @@ class StartByHook:
     hook: Hook
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Call the function. Raises UnreachableError if the call takes too long, UsageError if it raises."""
+        """Start a turn: call the hook of the relay's team in a thread. Raises UnreachableError if the call
+        takes too long, UsageError if the hook raises an exception."""
         try:
             await asyncio.wait_for(asyncio.to_thread(self.hook, turn), _HOOK_SECONDS)
         except TimeoutError:
@@ -97,9 +100,8 @@ class StartByHook:
 
 
 def turn_start(option: str, hook: Hook | None) -> TurnStart | None:
-    """Return what starts turns, as the option `--turn` says; None if the client itself speaks.
-
-    Raises UsageError if the option has an unknown value, or names a hook and there is none."""
+    """Return what starts each turn, as the option `--turn` says; None if the client itself speaks. Raises
+    UsageError if the option has an unknown value, or names a hook and there is none."""
     kind, _, rest = option.partition(":")
     match kind:
         case "client-audio" if not rest:
@@ -121,7 +123,7 @@ def turn_start(option: str, hook: Hook | None) -> TurnStart | None:
 
 
 def check_sayable(start: TurnStart | None, wire: Wire) -> None:
-    """Raise UsageError if the wire has no message that starts such a turn."""
+    """Raise UsageError if the wire has no message that can start a turn in this way."""
     if isinstance(start, StartByMessage) and not wire.write_client(start.action):
         action_name = type(start.action).__name__
         raise UsageError(f"--turn: the wire {wire.name} has no message for it ({action_name})")

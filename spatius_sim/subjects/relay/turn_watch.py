@@ -24,17 +24,17 @@ _NS_PER_SECOND = 1e9
 
 
 def fallback_timeout(seconds: float) -> AdaptiveTimeout:
-    """Return how long a relay may take to go on after a failure: `seconds`, at least 2 when shortened."""
+    """Return how long a relay may take to go on after a failure in a turn: `seconds` at first; in a shortened
+    wait at least 2."""
     return AdaptiveTimeout(seconds, least=2.0, patient_waits=1)
 
 
 class TurnWatch:
-    """Watches what a client receives of one turn.
+    """Watches what a client receives of one turn: audio, motion and error messages of the relay.
 
     `audio_bytes_due`: how many bytes of audio the relay must send. `since`: the number of the first event
     whose faults concern this turn. If the relay `lacks` audio, the client counts as having all audio. If the
-    relay lacks end marks, the turn counts as complete when the connection is `closed`.
-    """
+    relay lacks end marks, the turn counts as complete when the connection is `closed`."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class TurnWatch:
         lacks: Container[str] = (),
         closed: Callable[[], bool] = bool,
     ) -> None:
-        """Begin to watch the relay's messages to `client`, from the next event on."""
+        """Begin to watch the relay's messages to `client` in one turn, from the next event on."""
         self._recorder, self._client, self._first_fault_event = recorder, client, since
         self._first_event = len(recorder.events)
         self._audio_bytes_due = 0 if PCM in lacks or CLIENT_AUDIO in lacks else audio_bytes_due
@@ -62,17 +62,19 @@ class TurnWatch:
         self._error_message = MessageWatch(recorder, client, _FailureNotice().is_said_by)
 
     def expect_end(self) -> None:
-        """Leave out the ends that have come so far: they came while the client still spoke."""
+        """Watch for the end of the turn from now on: leave out the end marks that came while the client still
+        spoke."""
         self._watches[TurnProgress.LAST_AUDIO] = MessageWatch(self._recorder, self._client, _ends_audio)
         self._motion_end = MessageWatch(self._recorder, self._client, _ends_motion)
 
     def has_all_arrived(self) -> bool:
-        """Whether the ends of audio and motion have arrived, or the connection has ended in their place."""
+        """Whether the end of the turn's audio and the end of its motion have arrived, or the connection has
+        ended instead."""
         audio_ended, motion_ended = self._audio_ended(), self._motion_ended()
         return (audio_ended and motion_ended) or self._connection_over()
 
     def check_for(self, progress: TurnProgress) -> Callable[[], bool]:
-        """Return a function that says whether the turn has come as far as `progress` by now."""
+        """Return a function that says whether the watched turn has come as far as `progress` by now."""
         if self._relay_sends_no_audio and progress in (TurnProgress.AUDIO, TurnProgress.LAST_AUDIO):
             return self._audio_ended
         return self._watches[progress].has_arrived if progress in self._watches else self.has_all_arrived
@@ -87,20 +89,21 @@ class TurnWatch:
         spoken: float,
         after_unfinished: bool,
     ) -> bool:
-        """Wait until the turn is over, and return whether all audio and motion have arrived.
+        """Wait until the watched turn is over, and return whether all its audio and motion have arrived.
 
-        `slowed_by`: how many seconds longer the relay may be silent. `spoken`: how many seconds of speech the
-        relay may have to play. If Motion Server fails, wait until the relay has ended the audio and reported
-        the failure. After an unfinished turn, wait until nothing more comes: the first end may be that of
-        the unfinished turn."""
+        `gone` says whether the client has lost its connection. `slowed_by`: how many seconds longer the relay
+        may be silent. `spoken`: how many seconds of speech the relay may have to play. If Motion Server
+        fails, wait until the relay has ended the audio and reported the failure. `after_unfinished`: the turn
+        before was not finished, so wait until nothing more comes; the first end may be that of the turn
+        before."""
         wait_started = loop_time()
 
         shortened = settling.now < settling.seconds
         only_mark_since: float | None = None
 
         def turn_is_over() -> bool:
-            """Whether nothing more is waited for. In a shortened wait, an end mark that is missing alone is
-            waited for only a moment."""
+            """Whether nothing more of this turn is waited for: all has arrived, or Motion Server failed. In a
+            shortened wait, if only the end mark of the audio is missing, wait for it only a moment."""
             nonlocal only_mark_since
             if self.has_all_arrived() or self._failed_at() is not None:
                 return True
@@ -127,9 +130,8 @@ class TurnWatch:
     async def _wait_for_fallback(
         self, since: float, fallback: AdaptiveTimeout, gone: Callable[[], bool]
     ) -> None:
-        """Wait until the client has all audio and the error message, or until the fallback time is up.
-
-        The time counts from `since`. Notes the response time, or a wait in vain, in `fallback`."""
+        """Wait until the client has all audio of the turn and the error message, or until the fallback time,
+        which counts from `since`, is up. Note the response time, or a wait in vain, in `fallback`."""
         changed = self._recorder.changed
         deadline = since + fallback.now + _LATE_SECONDS
         was_told = False
@@ -152,20 +154,21 @@ class TurnWatch:
                 await asyncio.wait_for(changed.wait(), seconds_left)
 
     def _has_fallen_back(self) -> bool:
-        """Whether the client has received all audio, its end mark, and the message that no motion will
-        come."""
+        """Whether the client has received all audio of the turn, its end mark, and the message that no motion
+        will come."""
         failure_reported = self._reports_no_errors or self._error_message.has_arrived()
         return self._audio_ended() and failure_reported and self._all_audio_has_come()
 
     def _lacks_only_the_mark(self) -> bool:
-        """Whether the client was told that no motion will come, and has all audio but its end mark."""
+        """Whether the client was told that no motion will come in this turn, and has all audio, perhaps
+        without its end mark."""
         return self._error_message.has_arrived() and self._all_audio_has_come()
 
     def _all_audio_has_come(self) -> bool:
         return self._relay_sends_no_audio or self._count_audio_bytes() >= self._audio_bytes_due
 
     def _count_audio_bytes(self) -> int:
-        """Return how many bytes of audio the client has received since this watch was made."""
+        """Return how many bytes of audio the client has received in this turn, since the watch was made."""
         messages = (
             event.what.value
             for event in self._recorder.events[self._first_event :]
@@ -177,16 +180,18 @@ class TurnWatch:
         return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_arrived()
 
     def _motion_ended(self) -> bool:
-        """Whether the last motion has arrived. A mark on its own counts only if our Motion Server has sent
-        its last response by now, or none at all: such a mark may come too early."""
+        """Whether the last motion of the turn has arrived. An end mark without motion counts only if our
+        Motion Server has sent its last response by now, or none at all: such a mark may come too early."""
         if self._motion_end.has_arrived() or not self._mark_alone.has_arrived():
             return self._motion_end.has_arrived()
         events = (event.what for event in self._recorder.events[self._first_event :])
-        responses = [e.value for e in events if isinstance(e, Sent) and isinstance(e.value, MotionResponse)]
+        sent = [event.value for event in events if isinstance(event, Sent)]
+        responses = [value for value in sent if isinstance(value, MotionResponse)]
         return not responses or any(response.end for response in responses)
 
     def _failed_at(self) -> float | None:
-        """Return when Motion Server first failed in this turn, on the monotonic clock; None if it did not."""
+        """Return when Motion Server first failed in this turn, in seconds of the event loop's clock; None if
+        it has not failed."""
         events = self._recorder.events[self._first_fault_event :]
         faults = [event for event in events if isinstance(event.what, Injected)]
         return min((event.at_ns / _NS_PER_SECOND for event in failures_among(faults)), default=None)
@@ -208,12 +213,12 @@ def _ends_audio(message: object) -> bool:
 
 
 def _ends_motion(message: object) -> bool:
-    """Whether a message of the relay to its client carries motion and ends the motion of its turn: the
-    message is marked as the last, or one of its payloads has end=true."""
+    """Whether a message of the relay carries motion and ends the motion of its turn: the message is marked as
+    the last, or one of its payloads has end=true."""
     if not isinstance(message, Motion) or not message.payloads:
         return False
     messages = map(read_upstream, message.payloads)
-    return message.last or any(isinstance(m, MotionResponse) and m.end for m in messages)
+    return message.last or any(isinstance(value, MotionResponse) and value.end for value in messages)
 
 
 def _is_mark_alone(message: object) -> bool:
@@ -226,10 +231,12 @@ class _FailureNotice:
     (seed:002). An empty list that bears the end mark says nothing of this if motion has come."""
 
     def __init__(self) -> None:
+        """Begin before the first message of a turn."""
         self._motion_has_come = False
 
     def is_said_by(self, message: object) -> bool:
-        """Whether this message says it; the messages must come in their order."""
+        """Whether this message of the relay says that no motion will come in the turn. The messages must be
+        given in their order."""
         self._motion_has_come |= _is_motion(message)
         if isinstance(message, Motion) and not message.payloads:
             return not (message.last and self._motion_has_come)
