@@ -58,7 +58,8 @@ class Ref:
     twist: str = ""
 
     def resolve(self, ids: list[str]) -> str:
-        """Return the id to which this refers; `ids` are all ids that the client has handed out, in order."""
+        """Return the conversation id to which this reference of a client plan refers; `ids` are all ids that
+        the client has handed out, in order."""
         if self.twist == "blank":
             return ""
         if self.twist == "made up" or self.back >= len(ids):
@@ -67,7 +68,7 @@ class Ref:
         return TWISTS[self.twist](conversation_id) if self.twist else conversation_id
 
     def __str__(self) -> str:
-        """Return in words which id this is."""
+        """Return in words to which conversation id this reference of a client plan refers."""
         words = (
             ("this conversation's id", "the id before")[self.back]
             if self.back < 2
@@ -88,7 +89,8 @@ class PlannedPayload:
     form: str = "plain"
 
     def encode(self, first_value: int) -> bytes:
-        """Return the bytes of the payload; its keyframe k has the translation[0] `first_value` + k."""
+        """Return the bytes of this motion payload of a client plan; its keyframe k has the translation[0]
+        `first_value` + k."""
         if self.form == "junk":
             return JUNK
         raw = _encode_keyframes(self.keyframes, first_value)
@@ -106,6 +108,7 @@ class GiveAudio:
     more_bytes: int = 0
 
     def __str__(self) -> str:
+        """Return the call that gives the client audio, in words."""
         more = f" + {self.more_bytes} bytes" if self.more_bytes else ""
         return f"say {self.ms} ms{more}{', end' if self.end else ''}"
 
@@ -118,7 +121,7 @@ class Move:
     ref: Ref = CURRENT
 
     def __str__(self) -> str:
-        """Return the motion in words."""
+        """Return the call that gives the client motion, in words."""
         if not self.payloads:
             words = "no list" if self.payloads is None else "an empty list"
         else:
@@ -136,6 +139,7 @@ class Do:
     what: str
 
     def __str__(self) -> str:
+        """Return the name of the call."""
         return self.what
 
 
@@ -161,7 +165,7 @@ class ClientPlan:
     mode: str = StarvationMode.AUDIO_INDEPENDENT
 
     def shorter_plans(self) -> Iterator["ClientPlan"]:
-        """Yield copies of this plan, each without one step; the first copy lacks the last step."""
+        """Yield copies of this client plan, each without one step; the first copy lacks the last step."""
         for omitted in reversed(range(len(self.steps))):
             remaining = self.steps[:omitted] + self.steps[omitted + 1 :]
             yield ClientPlan(remaining, self.sample_rate, self.mode)
@@ -172,19 +176,19 @@ class ClientPlan:
 
 
 def mark_end_after_motion(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Return the steps for a client that drops motion after the end mark: each end mark comes in a chunk of
-    its own, after the motion that follows it."""
+    """Return the steps of a plan for a client that drops motion after the end mark: each end mark comes in an
+    empty chunk of its own, after the motion that follows it."""
     ordered: list[Step] = []
-    open_end = False
+    end_mark_waits = False
     for step in steps:
-        if open_end and not isinstance(step, Move):
+        if end_mark_waits and not isinstance(step, Move):
             ordered.append(GiveAudio(0, True))
-            open_end = False
+            end_mark_waits = False
         if isinstance(step, GiveAudio) and step.end:
-            open_end = True
+            end_mark_waits = True
             step = replace(step, end=False)
         ordered.append(step)
-    return (*ordered, GiveAudio(0, True)) if open_end else tuple(ordered)
+    return (*ordered, GiveAudio(0, True)) if end_mark_waits else tuple(ordered)
 
 
 class RequestWriter:
@@ -192,17 +196,20 @@ class RequestWriter:
     out."""
 
     def __init__(self, plan: ClientPlan) -> None:
+        """Begin to write the requests for the steps of this client plan."""
         self._plan = plan
         self._ids: list[str] = []
         self._next_value = 1
 
     def learn(self, conversation_id: object) -> None:
-        """Remember an id that the client handed out."""
+        """Remember a conversation id that the client handed out; ignore what is no id, and the same id
+        again."""
         if isinstance(conversation_id, str) and conversation_id not in ("", *self._ids[-1:]):
             self._ids.append(conversation_id)
 
     def request(self, number: int, step: Step) -> TesteeRequest:
-        """Return the request for a step; `number` is the number of the request."""
+        """Return the request to the testee for one step of the client plan; `number` is the number of the
+        request."""
         match step:
             case GiveAudio(ms, end, more_bytes):
                 audio = _make_audio(self._plan.sample_rate, ms) + bytes(more_bytes)
@@ -218,15 +225,16 @@ class RequestWriter:
                 return TesteeRequest(number, call)
 
     def _encode(self, payload: PlannedPayload) -> bytes:
-        """Return the bytes of a payload. No two keyframes of a plan get the same value."""
+        """Return the bytes of a motion payload of the client plan. No two keyframes of a plan get the same
+        value."""
         raw = payload.encode(self._next_value)
         self._next_value += payload.keyframes
         return raw
 
 
 def _add_unknown_fields(raw: bytes) -> bytes:
-    """Return an envelope of motion with unknown fields at every level: in the envelope, the response, the
-    motion, and each keyframe."""
+    """Return a motion payload of a client plan with unknown fields at every level: in the envelope, the
+    response, the motion, and each keyframe."""
     envelope, motion = wire.Message.FromString(raw), wire.Motion()
     motion.ParseFromString(envelope.server_response_animation.animation)
     for keyframe in motion.keyframes:
@@ -244,7 +252,7 @@ def _make_audio(sample_rate: int, ms: int) -> bytes:
 
 @lru_cache(maxsize=512)
 def _encode_keyframes(keyframes: int, first_value: int) -> bytes:
-    """Return a payload whose keyframe k has the translation[0] `first_value` + k."""
+    """Return a motion payload of a client plan whose keyframe k has the translation[0] `first_value` + k."""
     rows = np.zeros((keyframes, WIDTH), np.float32)
     rows[:, TRANSLATION.start] = np.arange(first_value, first_value + keyframes)
     return encode(MotionResponse("plan", "request", False, rows))

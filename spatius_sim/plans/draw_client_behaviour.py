@@ -41,7 +41,7 @@ def _draw_samples() -> st.SearchStrategy[int]:
 def _draw_turn(
     draw: st.DrawFn, acts: Sequence[Behaviour | MalformedInput], cues: st.SearchStrategy[Cue]
 ) -> TurnPlan:
-    """Draw a turn in which the client does one of these acts at one of these cues."""
+    """Draw a turn in which a relay's client behaves in one of these ways (`acts`) at one of these cues."""
     samples, chunk = draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES))
     act, cue = draw(st.sampled_from(acts)), draw(cues)
     if act is Behaviour.GO_ON or cue.heard in (TurnProgress.LAST_AUDIO, TurnProgress.ALL):
@@ -54,20 +54,22 @@ def _draw_turn(
 
 
 def _draw_cue() -> st.SearchStrategy[Cue]:
-    """Draw any cue; the first motion is drawn most often."""
+    """Draw a cue at which a client begins to behave as planned; the first motion of a turn is drawn most
+    often."""
     return st.builds(
         Cue, st.integers(0, 20) | st.none(), st.sampled_from([*TurnProgress, *[TurnProgress.MOTION] * 3])
     )
 
 
 def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
-    """Draw a turn that is interrupted at any moment, or spoken over."""
+    """Draw a turn that the client interrupts, perhaps twice, or speaks over, at any moment."""
     return _draw_turn((Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue())
 
 
 @st.composite
 def cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Draw two turns, then one or two turns that are cut off, each followed by a whole turn."""
+    """Draw a plan for one client: two turns, then one or two turns that the client interrupts or speaks over,
+    each followed by a whole turn."""
     turns = [_SHORT_TURN, TurnPlan(draw(_draw_samples()), 6400)]
     for _ in range(draw(st.integers(1, 2))):
         turns += [draw(cut_off_turn()), TurnPlan(draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES)))]
@@ -76,29 +78,33 @@ def cut_off_turns(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def interrupted_turns(draw: st.DrawFn) -> Plan:
-    """Draw a turn, a turn that is interrupted, and a whole turn of several payloads."""
+    """Draw a plan for one client: a whole turn, a turn that the client interrupts, and a whole turn of
+    several payloads."""
     interrupted = draw(_draw_turn((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue()))
     samples = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
     return Plan(((draw(turn_plans()), interrupted, TurnPlan(samples, draw(st.sampled_from(_CHUNK_BYTES)))),))
 
 
 def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
-    """Return long turns that are spoken over or interrupted while their motion is still to come."""
+    """Return plans for one client with a long turn that the client speaks over or interrupts while most of
+    its motion is still to come."""
     samples, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
-    long = (
+    long_turns = (
         TurnPlan(samples, 6400, _AT_ONCE),
         TurnPlan(samples, 6400, _AT_ONCE, Behaviour.INTERRUPT),
         TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION)),
         TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
     return tuple(
-        Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION[1]) for turn in long
+        Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION[1])
+        for turn in long_turns
     )
 
 
 @st.composite
 def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Draw clients that speak at the same time; some of them interrupt, some hang up."""
+    """Draw a plan with clients that speak at the same time; some of them interrupt or speak over a turn, some
+    hang up."""
     acts = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
     clients = []
     for _ in range(draw(st.integers(2, 3))):
@@ -118,7 +124,7 @@ def all_crowds() -> st.SearchStrategy[Plan]:
 
 @st.composite
 def leaving_turns(draw: st.DrawFn) -> TurnPlan:
-    """Draw a turn in the middle of which the client hangs up."""
+    """Draw a turn in which the client hangs up while audio and motion are still to come."""
     samples, chunk = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE, draw(st.sampled_from(_CHUNK_BYTES))
     chunks = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
     cue = Cue(chunks, draw(st.sampled_from([TurnProgress.AUDIO, TurnProgress.MOTION, TurnProgress.MOTION])))
@@ -127,14 +133,16 @@ def leaving_turns(draw: st.DrawFn) -> TurnPlan:
 
 @st.composite
 def hang_ups(draw: st.DrawFn) -> Plan:
-    """Draw a turn, and a turn in the middle of which the client hangs up; another client may speak on."""
+    """Draw a plan in which a client hangs up in the middle of its second turn; in some plans another client
+    speaks on."""
     leaving = (_SHORT_TURN, draw(leaving_turns()))
     staying = ((_SHORT_TURN, _SHORT_TURN),) if draw(st.booleans()) else ()
     return Plan((leaving, *staying), motion_server=_LATE_MOTION[1])
 
 
 def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
-    """Return plans whose client hangs up while it speaks, and while the relay still connects for it."""
+    """Return plans in which a client hangs up: while it speaks, and while the relay still opens its session
+    with Motion Server."""
     leaving_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP)
     leaving_soon = TurnPlan(
         PLAN_SAMPLE_RATE, 3200, Cue(1, TurnProgress.NOTHING), Behaviour.HANG_UP, chunk_pause_ms=300
@@ -155,41 +163,46 @@ def unread_turns() -> st.SearchStrategy[TurnPlan]:
 
 
 def slow_clients() -> st.SearchStrategy[Plan]:
-    """Draw a client that reads nothing in its last turn, while one or two other clients speak on."""
-    slow = (_SHORT_TURN, _LONG_TURN, TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False))
+    """Draw a plan with a slow client, which reads nothing in its last turn, while one or two other clients
+    speak on."""
+    slow_client = (_SHORT_TURN, _LONG_TURN, TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False))
     others = st.lists(
         st.sampled_from([_SHORT_TURN, TurnPlan(6 * PLAN_SAMPLE_RATE, 6400)]), min_size=1, max_size=2
     )
-    return others.map(lambda turns: Plan((slow, *((turn, turn, turn) for turn in turns)), step=True))
+    return others.map(lambda turns: Plan((slow_client, *((turn, turn, turn) for turn in turns)), step=True))
 
 
 def bad_turns() -> st.SearchStrategy[TurnPlan]:
-    """Draw a turn in the middle of which a client sends rubbish, or vanishes."""
+    """Draw a turn in which the client behaves badly: it sends malformed input, or its connection is cut."""
     return _draw_turn(_BAD_ACTS, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
 
 
 def bad_clients() -> st.SearchStrategy[Plan]:
-    """Draw a client that misbehaves while another client speaks; the other client then speaks once more."""
-    good = st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES))
+    """Draw a plan with a client that behaves badly while another client speaks two turns; after these the
+    other client speaks once more."""
+    good_turns = st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES))
     return st.builds(
-        lambda bad, good: Plan(((_SHORT_TURN, bad), (good, good, _SHORT_TURN)), step=True),
+        lambda bad_turn, good_turn: Plan(
+            ((_SHORT_TURN, bad_turn), (good_turn, good_turn, _SHORT_TURN)), step=True
+        ),
         bad_turns(),
-        good,
+        good_turns,
     )
 
 
 def plans_of_misbehaviour() -> tuple[Plan, ...]:
-    """Return plans in which clients of a relay misbehave in every way, at most four ways in a plan. In each
-    plan a well-behaved client goes on speaking beside them."""
-    good = TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
+    """Return plans in which clients of a relay behave badly in every way that the kit knows: at most four bad
+    clients in a plan, beside a good client, which goes on speaking."""
+    good_turn = TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
+    after_two_chunks = Cue(2, TurnProgress.NOTHING)
 
-    def plan_with(kinds: Sequence[Behaviour | MalformedInput]) -> Plan:
-        """Return a plan with a bad client for each of these kinds, and the good client."""
-        bad = tuple(
-            (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(2, TurnProgress.NOTHING), kind))
-            for kind in kinds
+    def plan_with(bad_acts: Sequence[Behaviour | MalformedInput]) -> Plan:
+        """Return a plan with the good client, and with a bad client for each of these acts. All clients begin
+        each turn at the same time."""
+        bad_clients = tuple(
+            (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, 3200, after_two_chunks, act)) for act in bad_acts
         )
-        return Plan(((good, good, _SHORT_TURN), *bad), step=True)
+        return Plan(((good_turn, good_turn, _SHORT_TURN), *bad_clients), step=True)
 
     return plan_with(_BAD_ACTS[:4]), plan_with(_BAD_ACTS[4:8]), plan_with(_BAD_ACTS[8:])
 

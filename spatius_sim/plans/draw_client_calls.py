@@ -26,13 +26,16 @@ _SETTLE = (Wait(300), Wait(300), Wait(900))
 _WATCH = (Wait(240), Wait(280), Wait(320))
 """Steps of the clock after which even a slow client must have rendered a due keyframe."""
 _LONG_MS = st.integers(1200, 3000)
+_ONE_PLAN_IN = 10
+"""One drawn plan in so many has any calls, not those of the situation of its rule."""
 
 Situation = Callable[[st.DrawFn], list[Step]]
 """Draws the steps that bring up the situation of a rule."""
 
 
 def _draw_speech(draw: st.DrawFn, ms: int, end: bool) -> list[Step]:
-    """Draw `ms` milliseconds of audio in one to four chunks; the end mark may be a chunk of its own."""
+    """Draw calls that give the client under test `ms` milliseconds of audio in one to four chunks; if `end`,
+    the end mark may be a chunk of its own."""
     chunks = draw(st.sampled_from((1, 1, 2, 4)))
     first_ms = [ms // chunks] * (chunks - 1)
     first_chunks: list[Step] = [GiveAudio(chunk) for chunk in first_ms]
@@ -42,7 +45,8 @@ def _draw_speech(draw: st.DrawFn, ms: int, end: bool) -> list[Step]:
 
 
 def _draw_motion(draw: st.DrawFn, ms: int, form: str = "plain") -> list[Step]:
-    """Draw all the motion of `ms` milliseconds of audio, in one call or in two."""
+    """Draw the calls, one or two, that give the client under test all motion of `ms` milliseconds of
+    audio."""
     keyframes = ms * KEYFRAMES_PER_SECOND // 1000
     first_count = draw(st.integers(1, keyframes))
     payloads = [PlannedPayload(count, form) for count in (first_count, keyframes - first_count) if count]
@@ -63,8 +67,8 @@ def _draw_conversation(draw: st.DrawFn, ms: int = 600) -> list[Step]:
 
 
 def _draw_shown_conversation(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
-    """Draw a conversation with all its motion, and steps of the clock in which the client must render the
-    motion."""
+    """Draw calls that give the client under test a conversation with all its motion, and steps of the clock
+    in which the client must render the motion."""
     return [*_draw_speech(draw, ms, end), *_draw_motion(draw, ms), Wait(240), Wait(280), Wait(200)]
 
 
@@ -74,7 +78,8 @@ def _draw_empty_motion(draw: st.DrawFn, ref: Ref = CURRENT) -> Move:
 
 
 def _draw_conversations(draw: st.DrawFn) -> list[Step]:
-    """Draw two to four conversations, each ended by an end mark, by an interrupt, or not at all."""
+    """Draw calls for two to four conversations of the client under test. Each ends by an end mark or by an
+    interrupt, or does not end."""
     steps: list[Step] = []
     for _ in range(draw(st.integers(2, 4))):
         steps += _draw_speech(draw, draw(st.integers(40, 400)), draw(st.booleans()))
@@ -84,8 +89,8 @@ def _draw_conversations(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_current_id(draw: st.DrawFn) -> list[Step]:
-    """Draw conversations and an interrupt, with steps of the clock before and after them. The current id is
-    observed at each step."""
+    """Draw calls for several conversations and an interrupt, with steps of the clock before and after them.
+    At each step the client under test is asked for its current id."""
     return [
         Wait(40),
         *_draw_conversations(draw),
@@ -98,7 +103,8 @@ def _draw_current_id(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw motion for ids other than the current id."""
+    """Draw calls that give the client under test motion for ids other than the current id, in a conversation
+    with or without motion of its own."""
     earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
     foreign_motion = draw(st.lists(foreign_refs().flatmap(motions), min_size=1, max_size=4))
     if draw(st.booleans()):
@@ -119,7 +125,8 @@ def _draw_early_motion(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation that is interrupted, perhaps late motion for it, and another conversation."""
+    """Draw calls for a conversation that is interrupted, perhaps late motion for this conversation, and
+    another conversation of the client under test."""
     late_motion = [draw(motions())] if draw(st.booleans()) else []
     steps = [
         *_draw_shown_conversation(draw, draw(_LONG_MS)),
@@ -133,7 +140,7 @@ def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_pause(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation that is paused for a while and resumed."""
+    """Draw calls for a conversation of the client under test that is paused for a while and resumed."""
     ms = draw(_LONG_MS)
     steps = [*_draw_conversation(draw, ms), *_draw_shown_conversation(draw, ms, end=True)]
     steps += [Do("pause"), Wait(700)]
@@ -141,7 +148,7 @@ def _draw_pause(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation that becomes audio-only by an empty list."""
+    """Draw calls for a conversation of the client under test that becomes audio-only by empty motion."""
     ms = draw(_LONG_MS)
     return [
         *_draw_conversation(draw, ms),
@@ -153,9 +160,8 @@ def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to a client under test: a conversation (perhaps with motion that was rendered already), then
-    a call with empty motion for it, then further motion for the same conversation. At the end the clock goes
-    on in steps, so that it is seen whether the client renders that motion."""
+    """Draw calls for a conversation of the client under test that gets empty motion and then motion again.
+    Steps of the clock at the end show whether the client renders this motion."""
     conversation = (
         _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, False)
     )
@@ -163,13 +169,14 @@ def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_conversation_after_empty(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation with empty motion, then a whole conversation."""
+    """Draw calls for a conversation of the client under test that gets empty motion, and for a second
+    conversation, which gets all its motion."""
     first = [*_draw_shown_conversation(draw, 1500, end=True), _draw_empty_motion(draw), draw(waits())]
     return [*first, *_draw_speech(draw, 2000, draw(st.booleans())), *_draw_motion(draw, 2000), *_WATCH]
 
 
 def _draw_empty_for_other_id(draw: st.DrawFn) -> list[Step]:
-    """Draw empty motion for an id other than the current id."""
+    """Draw calls that give the client under test empty motion for an id other than the current id."""
     earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
     return [
         *earlier_conversation,
@@ -180,9 +187,10 @@ def _draw_empty_for_other_id(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_undecodable_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw a payload that cannot be decoded, within the motion or instead of it."""
+    """Draw calls that give the client under test a payload that cannot be decoded, after the good motion or
+    instead of it."""
     ms = draw(_LONG_MS)
-    bad = Move((PlannedPayload(10, draw(st.sampled_from(("cut", "junk")))),))
+    bad_motion = Move((PlannedPayload(10, draw(st.sampled_from(("cut", "junk")))),))
     if draw(st.booleans()):
         earlier_conversation, good_motion = _draw_conversation(draw, ms), _draw_motion(draw, ms)
     else:
@@ -191,13 +199,13 @@ def _draw_undecodable_motion(draw: st.DrawFn) -> list[Step]:
         *earlier_conversation,
         *_draw_speech(draw, ms, True),
         *good_motion,
-        bad,
+        bad_motion,
         *_draw_playback(draw, ms),
     ]
 
 
 def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation whose audio never gets its end mark."""
+    """Draw calls for a conversation of the client under test whose audio never gets its end mark."""
     ms = draw(st.integers(40, 800))
     motion = _draw_motion(draw, ms) if draw(st.booleans()) else []
     return [
@@ -211,21 +219,23 @@ def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_starvation(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation with much more audio than motion."""
+    """Draw calls for a conversation of the client under test that gets much more audio than motion."""
     motion = [draw(motions(most_keyframes=10))] if draw(st.booleans()) else []
     later = [draw(motions())] if draw(st.booleans()) else []
     return [*_draw_speech(draw, 4000, False), *motion, Wait(1500), *later, Wait(300), Wait(600)]
 
 
 def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation that lacks motion, then gets it: strictSync must stall and go on."""
+    """Draw calls for a conversation that lacks motion at first and gets it later: a client under test in
+    strictSync must stall and go on."""
     motion = [Move((PlannedPayload(draw(st.integers(1, 10))),))] if draw(st.booleans()) else []
     later: list[Step] = [Move((PlannedPayload(60),)), Wait(240), Wait(200), Wait(400)]
     return [*_draw_speech(draw, 4000, False), *motion, Wait(700), draw(waits(200, 1000)), *later]
 
 
 def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation that is paused, resumed or interrupted, so that its states change."""
+    """Draw calls that pause, resume or interrupt a conversation, so that the playback state of the client
+    under test changes."""
     ms = draw(_LONG_MS)
     steps = [
         Wait(10),
@@ -241,19 +251,20 @@ def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
-    """Draw a payload with unknown fields in the middle of a conversation."""
+    """Draw calls that give the client under test a payload with unknown protobuf fields in the middle of a
+    conversation."""
     shown_motion: list[Step] = [
         *_draw_speech(draw, 3000, False),
         Move((PlannedPayload(10),)),
         Wait(240),
         Wait(280),
     ]
-    odd = Move((PlannedPayload(draw(st.integers(20, 60)), "unknown fields"),))
-    return [*shown_motion, odd, Wait(200), *_WATCH, Wait(400)]
+    odd_motion = Move((PlannedPayload(draw(st.integers(20, 60)), "unknown fields"),))
+    return [*shown_motion, odd_motion, Wait(200), *_WATCH, Wait(400)]
 
 
 def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation whose motion may come late."""
+    """Draw calls for a conversation of the client under test whose motion may come later than its audio."""
     ms = draw(_LONG_MS)
     audio, motion = _draw_speech(draw, ms, draw(st.booleans())), _draw_motion(draw, ms)
     delay = [draw(waits(1, 400))] if draw(st.booleans()) else []
@@ -261,8 +272,8 @@ def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to a client under test: the audio of a conversation of 1.2 to 3 s, one payload with all of
-    its motion, and six steps of the clock, after each of which the client is observed."""
+    """Draw calls for a conversation of the client under test: 1.2 to 3 s of audio, one payload with all its
+    motion, and six steps of the clock, after each of which the client is observed."""
     ms = draw(_LONG_MS)
     all_motion = Move((PlannedPayload(ms * KEYFRAMES_PER_SECOND // 1000),))
     steps = [*_draw_speech(draw, ms, draw(st.booleans())), all_motion]
@@ -293,14 +304,16 @@ _SITUATIONS: dict[str, Situation] = {
 
 @st.composite
 def _draw_plan(draw: st.DrawFn, situation: Situation, mode: StarvationMode) -> ClientPlan:
-    """Draw a plan for a situation; one plan in ten holds any calls, legal or illegal."""
-    if draw(st.integers(0, 9)) == 9:
+    """Draw a plan of calls that bring a client under test into this situation; about one plan in ten has any
+    calls instead, legal or illegal."""
+    if draw(st.integers(0, _ONE_PLAN_IN - 1)) == _ONE_PLAN_IN - 1:
         return draw(client_plans() | illegal_client_plans())
     return ClientPlan(tuple(situation(draw)), draw(_RATES), mode)
 
 
 def client_plans_exercising(rule_id: str) -> st.SearchStrategy[ClientPlan]:
-    """Draw plans that exercise this C rule."""
+    """Draw plans of calls that exercise this rule for clients (its id begins with C-). The rule about missing
+    motion is also exercised in strictSync, where the client must stall."""
     plans = _draw_plan(_SITUATIONS[rule_id], StarvationMode.AUDIO_INDEPENDENT)
     return (
         plans | _draw_plan(_draw_strict_starvation, StarvationMode.STRICT_SYNC)

@@ -1,7 +1,7 @@
-"""Plans for clients that always run: the corners of each rule's situation, which drawn plans seldom meet.
+"""Plans for clients that always run: the edge cases of each rule's situation, which drawn plans seldom meet.
 
 Nearly every plan begins with a conversation in which nothing special happens, as a control: the same audio is
-played and the same motion is shown before the corner comes."""
+played and the same motion is shown before the edge case comes."""
 
 from collections.abc import Iterable
 
@@ -49,15 +49,16 @@ def _shown(ms: int = 3000) -> tuple[Step, ...]:
 
 
 def _interrupted() -> tuple[Step, ...]:
-    """Return an interrupt and a conversation after it that is shown and played: so the interrupt is seen to
-    be harmless."""
+    """Return the steps of an interrupted conversation and of a whole conversation after it, which shows that
+    the interrupt did no harm."""
     return *_shown(), _INTERRUPT, *_whole(3000)
 
 
-def _plans(
+def _make_plans(
     *sequences: Iterable[Step], mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT
 ) -> list[ClientPlan]:
-    """Return a plan for each sequence of steps; the plans take turns with the sample rates."""
+    """Return a client plan with an edge case for each sequence of steps. The plans take the sample rates in
+    turn."""
     rates = PCM_SAMPLE_RATES[1:] + PCM_SAMPLE_RATES[:1]
     return [
         ClientPlan(tuple(steps), rates[number % len(rates)], mode) for number, steps in enumerate(sequences)
@@ -67,7 +68,7 @@ def _plans(
 _JUNK, _CUT = _motion(10, form="junk"), _motion(10, form="cut")
 _CHUNK = GiveAudio(400)
 
-_ID = _plans(
+_ID = _make_plans(
     (
         GiveAudio(4000),
         *(
@@ -83,7 +84,7 @@ _ID = _plans(
     (_CHUNK, Wait(1500), _CHUNK, Wait(6000), _CHUNK, Wait(12_000), GiveAudio(100, True)),
 )
 
-_ID_NEW = _plans(
+_ID_NEW = _make_plans(
     (
         *_whole(600),
         *(GiveAudio(600, True), GiveAudio(600, True), Wait(300), GiveAudio(600), _INTERRUPT),
@@ -109,7 +110,7 @@ _ID_NEW = _plans(
     ),
 )
 
-_MISMATCH = _plans(
+_MISMATCH = _make_plans(
     (GiveAudio(2000), *(_motion(20, ref=Ref(0, twist)) for twist in TWISTS), *_WATCH),
     (*_shown(), *(_motion(20, ref=Ref(0, twist)) for twist in TWISTS), *_WATCH),
     (
@@ -125,13 +126,13 @@ _MISMATCH = _plans(
     (GiveAudio(3000), _motion(20), *_WATCH[:2], _motion(20, ref=_NOBODY), _motion(55), *_WATCH),
 )
 
-_EARLY = _plans(
+_EARLY = _make_plans(
     (_motion(20, ref=_NOBODY), _motion(20, ref=Ref(0, "blank")), GiveAudio(2000), *_WATCH),
     (_motion(20, ref=_NOBODY), GiveAudio(2000), _all_motion(2000), *_WATCH),
 )
 
 _AFTER_INTERRUPT = (GiveAudio(400, True), _all_motion(400), *_SETTLE, Wait(1500), Wait(3000))
-_INTERRUPTS = _plans(
+_INTERRUPTS = _make_plans(
     (*_whole(3000), *_shown(), _INTERRUPT, Wait(300), *_AFTER_INTERRUPT),
     (*_whole(3000), GiveAudio(3000, True), _INTERRUPT, *_AFTER_INTERRUPT),
     (*_whole(3000), *_shown(), _PAUSE, Wait(300), _INTERRUPT, *_SETTLE, *_whole(2000)),
@@ -140,7 +141,7 @@ _INTERRUPTS = _plans(
     (*_whole(3000), *_shown(), _INTERRUPT, _motion(20), *_whole(2000)),
 )
 
-_PAUSES = _plans(
+_PAUSES = _make_plans(
     (
         *_whole(3000),
         *(
@@ -172,7 +173,7 @@ _PAUSES = _plans(
 )
 
 _EMPTY = [
-    *_plans(
+    *_make_plans(
         *(
             (
                 *_whole(2000),
@@ -188,7 +189,7 @@ _EMPTY = [
             for motion in ((), (_motion(50),))
         )
     ),
-    *_plans(
+    *_make_plans(
         (*_whole(2000), GiveAudio(2000, True), _NO_MOTION, Wait(1000), Wait(900), *_SETTLE),
         (*_whole(2000), GiveAudio(2000, True), Wait(700), _NO_LIST, Wait(1000), Wait(1300), *_SETTLE),
         mode=StarvationMode.STRICT_SYNC,
@@ -207,11 +208,11 @@ _AFTER_EMPTY: tuple[tuple[Step, ...], ...] = (
     (_motion(5), _motion(5)),
     (Wait(1200),),
 )
-_EMPTY_STICKY = _plans(
+_EMPTY_STICKY = _make_plans(
     *((GiveAudio(3000), Wait(240), _NO_MOTION, *event, _motion(75), *_WATCH) for event in _AFTER_EMPTY)
 )
 
-_EMPTY_SCOPE = _plans(
+_EMPTY_SCOPE = _make_plans(
     (*_interrupted(), *_shown(), _NO_MOTION, Wait(100), _INTERRUPT, *_shown(), *_WATCH),
     (*_shown(), _NO_LIST, GiveAudio(0, True), *_shown(), *_WATCH),
     (
@@ -226,7 +227,7 @@ _EMPTY_SCOPE = _plans(
     ),
 )
 
-_EMPTY_MISMATCH = _plans(
+_EMPTY_MISMATCH = _make_plans(
     (*_shown(), *(Move((), Ref(0, twist)) for twist in TWISTS), *_WATCH),
     (*_whole(600), *_shown(), Move(None, _BEFORE), Move(None, Ref(0, "blank")), *_WATCH),
     (*_whole(600), Move((), _NOBODY), Move(None, Ref(0, "blank")), *_shown(), *_WATCH),
@@ -235,7 +236,7 @@ _EMPTY_MISMATCH = _plans(
 )
 
 _SILENT_MOTION = (GiveAudio(2000, True), Wait(1000), Wait(1000), *_SETTLE)
-_ABNORMAL = _plans(
+_ABNORMAL = _make_plans(
     *(
         (
             *(*_whole(2000), *_SILENT_MOTION, GiveAudio(600), *before, bad, GiveAudio(600), Wait(300)),
@@ -257,7 +258,7 @@ _ABNORMAL = _plans(
     (*_interrupted(), GiveAudio(2000), _JUNK, Wait(300), _INTERRUPT, *_whole(2000)),
     (*_shown(), _JUNK, GiveAudio(0, True), *_whole(2000)),
 )
-_ABNORMAL_IN_STRICT_SYNC = _plans(
+_ABNORMAL_IN_STRICT_SYNC = _make_plans(
     (
         *(*_whole(2000), GiveAudio(2000), _motion(10), _JUNK, GiveAudio(0, True), *_WATCH, Wait(1500)),
         *(*_SETTLE, *_whole(2000)),
@@ -266,7 +267,7 @@ _ABNORMAL_IN_STRICT_SYNC = _plans(
 )
 
 _STARVE = [
-    *_plans(
+    *_make_plans(
         (GiveAudio(1039, True), _motion(24), Wait(700), Wait(500), Wait(500), _motion(1), *_SETTLE),
         (
             *(
@@ -296,7 +297,9 @@ _STARVE = [
         (*_shown(), _PAUSE, Wait(300), _RESUME, *_WATCH, Wait(1500), Wait(700)),
         mode=StarvationMode.STRICT_SYNC,
     ),
-    *_plans((*_whole(3000), GiveAudio(3000, True), _motion(5), Wait(1000), Wait(1000), Wait(1000), *_SETTLE)),
+    *_make_plans(
+        (*_whole(3000), GiveAudio(3000, True), _motion(5), Wait(1000), Wait(1000), Wait(1000), *_SETTLE)
+    ),
 ]
 
 _CALLS_WHILE_IDLE = (_PAUSE, Wait(300), _RESUME, Wait(300), _INTERRUPT, Wait(300))
@@ -313,7 +316,7 @@ _STATES = [
         )
         for rate in PCM_SAMPLE_RATES
     ),
-    *_plans(
+    *_make_plans(
         (*_whole(3000), *_shown(), GiveAudio(0, True), *_AFTER_INTERRUPT),
         (*_CALLS_WHILE_IDLE, *_whole(2000), *_CALLS_WHILE_IDLE, *_whole(2000)),
         (_RESUME, *_SETTLE, *_whole(2000), _RESUME, *_SETTLE, *_whole(2000)),
@@ -356,11 +359,11 @@ _STATES = [
     ),
 ]
 
-_UNKNOWN = _plans(
+_UNKNOWN = _make_plans(
     (GiveAudio(3000), _motion(10), *_WATCH[:2], _motion(65, form="unknown fields"), *_WATCH, Wait(400)),
 )
 
-_MATCH = _plans(
+_MATCH = _make_plans(
     (GiveAudio(2000), _motion(*[1] * 50), *_WATCH, Wait(400)),
     (GiveAudio(2000), *[_motion(1)] * 50, *_WATCH, Wait(400)),
     (GiveAudio(8000, True), _motion(150, 50), Wait(240), Wait(280), Wait(4000), Wait(800), Wait(800)),
@@ -372,14 +375,14 @@ _SYNC = [
         ClientPlan((GiveAudio(2000), _motion(1), _motion(2, 17), _motion(30), *_WATCH, Wait(400)), rate)
         for rate in PCM_SAMPLE_RATES
     ),
-    *_plans(
+    *_make_plans(
         (GiveAudio(4000), Wait(1000), _motion(25, 75), *_WATCH, Wait(900), Wait(900)),
         (GiveAudio(4000), _motion(10), Wait(1500), _motion(15), Wait(240), _motion(75), *_WATCH, Wait(900)),
         (GiveAudio(4000), Wait(1500), _motion(20), Wait(240), _motion(20, 60), *_WATCH, Wait(900)),
     ),
 ]
 
-_CORNERS: dict[str, list[ClientPlan]] = {
+_EDGE_CASES: dict[str, list[ClientPlan]] = {
     "C-ID": _ID,
     "C-ID-NEW": _ID_NEW,
     "C-MISMATCH": _MISMATCH,
@@ -399,6 +402,6 @@ _CORNERS: dict[str, list[ClientPlan]] = {
 }
 
 
-def corners_of(rule_id: str) -> tuple[ClientPlan, ...]:
-    """Return the plans with the corners of the situation of this C rule."""
-    return tuple(_CORNERS.get(rule_id, ()))
+def edge_cases_of(rule_id: str) -> tuple[ClientPlan, ...]:
+    """Return the client plans with the edge cases of this rule for clients; an empty tuple if it has none."""
+    return tuple(_EDGE_CASES.get(rule_id, ()))

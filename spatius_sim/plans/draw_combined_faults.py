@@ -11,17 +11,18 @@ _MAX_FAULTS = 5
 
 
 def combined_faults() -> st.SearchStrategy[Plan]:
-    """Draw plans with all faults combined.
+    """Draw plans in which faults of Motion Server, of the turns and of the other clients are combined.
 
     One or two clients interrupt, speak over their own turns or say nothing between ordinary turns. At most
-    two more clients leave in mid-turn, read nothing or send rubbish. Motion Server is late, fails, refuses,
-    goes silent or sends nonsense, at most five times."""
+    two more clients leave in mid-turn, read nothing or send malformed input. Motion Server is late, fails,
+    refuses, goes silent or sends nonsense, at most five times."""
     return with_faults(_draw_unruly_clients(), st.lists(any_fault(), max_size=_MAX_FAULTS))
 
 
 @st.composite
 def _draw_unruly_clients(draw: st.DrawFn) -> Plan:
-    """Draw a plan with clients that stay to their last turn and, in most plans, clients that leave."""
+    """Draw a plan to be combined with faults: one or two clients that stay to their last turn and, in most
+    plans, clients that leave, read nothing or send malformed input."""
     alone = draw(st.booleans())
     staying = [draw(_draw_staying_client(alone)) for _ in range(1 if alone else draw(st.integers(1, 2)))]
     leaving = [] if alone else draw(st.lists(_draw_leaving_client(), min_size=1, max_size=2))
@@ -33,14 +34,15 @@ def _draw_unruly_clients(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def _draw_staying_client(draw: st.DrawFn, alone: bool) -> tuple[TurnPlan, ...]:
-    """Draw the turns of a client that stays. Only a client that is `alone` has soundless turns: in a crowd
-    nobody could tell whose silence came."""
-    kinds = st.one_of(turn_plans(), cut_off_turn(), *([soundless_turns()] if alone else []))
-    between = draw(st.lists(kinds, min_size=1, max_size=3))
+    """Draw the turns of a client that stays, to be combined with faults. Only a client that is `alone` has
+    soundless turns: if several clients speak, nobody could tell whose silence came."""
+    turn_kinds = st.one_of(turn_plans(), cut_off_turn(), *([soundless_turns()] if alone else []))
+    between = draw(st.lists(turn_kinds, min_size=1, max_size=3))
     return (draw(turn_plans()), *between, draw(turn_plans()), draw(turn_plans()))
 
 
 @st.composite
 def _draw_leaving_client(draw: st.DrawFn) -> tuple[TurnPlan, ...]:
-    """Draw the turns of a client that leaves, reads nothing or sends rubbish in its second turn."""
+    """Draw the two turns of a client that leaves, reads nothing or sends malformed input in the second, to be
+    combined with faults."""
     return draw(turn_plans()), draw(st.one_of(bad_turns(), leaving_turns(), unread_turns()))

@@ -82,19 +82,21 @@ def _scenario_with(*faults: Fault) -> Scenario:
 
 
 def _fail_in_turn(when: When, *actions: FaultAction) -> Plan:
-    """Return a plan of three turns in which Motion Server does this at that moment of the second turn."""
+    """Return a plan of three turns with a fault of Motion Server: these actions, at this moment of the second
+    turn."""
     turns = (_ORDINARY_TURN, _lengthen_for(when, _LONG_TURN), _ORDINARY_TURN)
     return Plan((turns,), motion_server=_scenario_with(Fault(when, actions)))
 
 
 def _fail_at_response(number: int, action: FaultAction) -> Plan:
-    """Return a plan of three turns in which Motion Server does this at response `number` of the second
-    turn."""
+    """Return a plan of three turns with a fault of Motion Server: this action, at response `number` of the
+    second turn."""
     return _fail_in_turn(When(Moment.RESPONSE, number=number, request=_FAILING_TURN), action)
 
 
 def _lengthen_for(when: When, turn: TurnPlan) -> TurnPlan:
-    """Return the turn, lengthened if it is too short for a response with this number."""
+    """Return the turn, lengthened if it is too short for the response of Motion Server at which the fault
+    happens."""
     if when.number < 2:
         return turn
     samples = (segment_end(when.number - 2) + 1) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
@@ -104,13 +106,14 @@ def _lengthen_for(when: When, turn: TurnPlan) -> TurnPlan:
 
 
 def _lose_session(request: int) -> Fault:
-    """Return the fault that closes the session when the first audio of this request comes."""
+    """Return the fault by which Motion Server closes the session when the first audio of this request
+    comes."""
     return Fault(When(Moment.AUDIO, messages=1, request=request), (CloseWith(1011, "internal error"),))
 
 
 def _fail_at_opening(when: When, action: FaultAction) -> Plan:
-    """Return a plan in which Motion Server fails while a session opens. The session before is closed first:
-    otherwise a relay that keeps its session would open no other."""
+    """Return a plan with a fault of Motion Server at the opening of a session. The session before is closed
+    first: otherwise a relay that keeps its session would open no other."""
     turns = (_ORDINARY_TURN, _LONG_TURN, _ORDINARY_TURN, _ORDINARY_TURN)
     return Plan((turns,), motion_server=_scenario_with(_lose_session(_FAILING_TURN), Fault(when, (action,))))
 
@@ -170,8 +173,8 @@ should."""
 
 
 def _refuse_every_session(refusal: Refuse, pause_ms: int) -> Plan:
-    """Return a plan in which the session is lost after the first turn, and every new session is refused. The
-    third turn is followed by a pause of `pause_ms`."""
+    """Return a plan in which Motion Server closes the session after the first turn, and refuses every new
+    session. After the third turn the client pauses for `pause_ms` milliseconds."""
     refusals = (
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
         for number in range(_FAILING_TURN, _MANY_CONNECTIONS)
@@ -190,8 +193,8 @@ try again at once, or ten seconds, in which a relay tries again that waits for c
 
 
 def with_slow_server(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
-    """Draw these plans with a Motion Server that is late or sends unknown fields: such faults excuse no
-    relay."""
+    """Draw these plans with a Motion Server that is late or sends unknown fields: such faults of the server
+    excuse no relay."""
     return with_faults(plans, st.lists(_draw_harmless_fault(), min_size=1, max_size=2))
 
 
@@ -204,9 +207,9 @@ def with_faults(
 
 @st.composite
 def server_failures(draw: st.DrawFn) -> Plan:
-    """Draw a plan of three to five turns for a relay whose Motion Server fails: it fails in the second turn,
-    or it refuses the first, second or third session of the relay. Before the refusal it may close the earlier
-    sessions, so that the relay needs a new session."""
+    """Draw a plan of three to five turns in which Motion Server fails: in the second turn, or by refusing the
+    first, second or third session of the relay. Before the refusal it may close the earlier sessions, so that
+    the relay needs a new session."""
     refused_session = draw(st.none() | st.sampled_from((1, 2, 3)))
     turns = draw(
         st.lists(turn_plans(), min_size=3 if refused_session is None else 2 + refused_session, max_size=5)
@@ -221,37 +224,39 @@ def server_failures(draw: st.DrawFn) -> Plan:
 
 
 def large_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a turn with payloads of the usual size, then the same turn with larger payloads."""
+    """Draw a plan in which Motion Server sends payloads of the usual size, and then, for the same turn,
+    larger payloads that a relay must pass on."""
     least = ORDINARY_BYTES + 1
     return st.builds(
-        _grow_payloads,
+        _repeat_with_larger_payloads,
         turn_plans(),
         st.sampled_from((least, LARGE_BYTES)) | st.integers(least, LARGE_BYTES),
     )
 
 
 def huge_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a turn with payloads of the usual size, then the same turn with large and with huge payloads."""
+    """Draw a plan in which Motion Server sends payloads of the usual size, and then, for the same turn, large
+    and huge payloads."""
     least = LARGE_BYTES + 1
     return st.builds(
-        lambda turn, size: _grow_payloads(turn, LARGE_BYTES, size),
+        lambda turn, size: _repeat_with_larger_payloads(turn, LARGE_BYTES, size),
         turn_plans(),
         st.sampled_from((least, 2 * LARGE_BYTES, HUGE_BYTES)) | st.integers(least, HUGE_BYTES),
     )
 
 
-def _grow_payloads(turn: TurnPlan, *sizes: int) -> Plan:
-    """Return a plan that repeats the turn for each size; in the repetition all payloads have at least this
-    size in bytes."""
+def _repeat_with_larger_payloads(turn: TurnPlan, *sizes: int) -> Plan:
+    """Return a plan that speaks the turn once with ordinary payloads of Motion Server, and once more for each
+    size: then all payloads are grown to at least this size in bytes."""
     faults = (
         Fault(When(Moment.RESPONSE, request=request), (GrowTo(size),))
-        for request, size in enumerate(sizes, 2)
+        for request, size in enumerate(sizes, start=2)
     )
     return Plan(((turn,) * (1 + len(sizes)),), motion_server=_scenario_with(*faults))
 
 
 def _draw_harmless_fault() -> st.SearchStrategy[Fault]:
-    """Draw a fault that excuses no relay: a short delay, jitter, or unknown fields."""
+    """Draw a fault of Motion Server that excuses no relay: a short delay, jitter, or unknown fields."""
     response_numbers = st.sampled_from((0, 1, 2, 3))
     pauses = st.sampled_from((0.02, 0.1, 0.3))
     one_response = st.builds(lambda number: When(Moment.RESPONSE, number=max(1, number)), response_numbers)
@@ -271,7 +276,8 @@ def any_fault() -> st.SearchStrategy[Fault]:
 
 
 def _draw_break_off(request: int) -> st.SearchStrategy[Fault]:
-    """Draw an error or an end of the session, while audio or motion of this request is sent."""
+    """Draw a fault by which Motion Server breaks off: an error or an end of the session, while audio or
+    motion of this request is sent."""
     speaking = st.builds(
         lambda number: When(Moment.RESPONSE, number=number, request=request), st.integers(1, _LAST_RESPONSE)
     )
@@ -283,19 +289,22 @@ def _draw_break_off(request: int) -> st.SearchStrategy[Fault]:
 
 
 def _draw_refusal(connection: int) -> st.SearchStrategy[Fault]:
-    """Draw a refusal or an error at the token request, the upgrade or the handshake."""
+    """Draw a fault by which Motion Server refuses connection number `connection`: at the token request, the
+    upgrade or the handshake. At the handshake it may also send nonsense."""
     openings = st.sampled_from((Moment.TOKEN, Moment.UPGRADE))
-    refused = st.builds(
-        lambda moment, what: Fault(When(moment, connection=connection), (what,)),
+    http_refusal = st.builds(
+        lambda moment, action: Fault(When(moment, connection=connection), (action,)),
         openings,
         st.sampled_from(_REFUSALS),
     )
-    what = st.sampled_from((*_ERRORS, *_ENDS, SendGarbage(), Text("no")))
-    return refused | what.map(lambda what: Fault(When(Moment.CONFIGURE, connection=connection), (what,)))
+    actions = st.sampled_from((*_ERRORS, *_ENDS, SendGarbage(), Text("no")))
+    at_handshake = When(Moment.CONFIGURE, connection=connection)
+    return http_refusal | actions.map(lambda action: Fault(at_handshake, (action,)))
 
 
 def _draw_odd_response() -> st.SearchStrategy[Fault]:
-    """Draw a response that the protocol does not foresee, or silence."""
+    """Draw a fault in which Motion Server sends a response that the protocol does not foresee, or falls
+    silent."""
     actions = st.sampled_from((Stall(), Drop(), EmptyMotion(), SendGarbage(), Text("hello"), GrowTo(60_000)))
     moments = st.builds(
         lambda number, request: When(Moment.RESPONSE, number=number, request=request),

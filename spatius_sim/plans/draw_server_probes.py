@@ -1,4 +1,4 @@
-"""Draws scenarios for a Motion Server under test."""
+"""Draws plans with probes: special sessions and deliberate mistakes for a Motion Server under test."""
 
 from collections.abc import Sequence
 
@@ -64,19 +64,21 @@ ALL_SOUNDS = (Plan((tuple(TurnPlan(3 * PLAN_SAMPLE_RATE, 6400, sound=sound) for 
 
 
 def token_windows() -> st.SearchStrategy[Plan]:
-    """Draw requests for tokens that expire in the past, or too far ahead."""
+    """Draw plans that probe a Motion Server by requests for tokens that expire in the past, or too far
+    ahead."""
     return _draw_probes([TokenProbe(life) for life in _LIVES_OUTSIDE])
 
 
 def bad_keys() -> st.SearchStrategy[Plan]:
-    """Draw token requests with a wrong key, or with no key."""
+    """Draw plans that probe a Motion Server by token requests with a wrong API key, or with no key."""
     return _draw_probes(
         [TokenProbe(_HOUR, provocation) for provocation in (Provocation.WRONG_KEY, Provocation.MISSING_KEY)]
     )
 
 
 def bad_upgrades() -> st.SearchStrategy[Plan]:
-    """Draw upgrades with a bad credential or id, in headers or in the query."""
+    """Draw plans that probe a Motion Server by upgrades with a bad token or avatar id, in headers or in the
+    query."""
     provocations = (Provocation.INVENTED_TOKEN, Provocation.MISSING_TOKEN, Provocation.UNKNOWN_AVATAR)
     return _draw_probes(
         [
@@ -88,8 +90,8 @@ def bad_upgrades() -> st.SearchStrategy[Plan]:
 
 
 def bad_handshakes() -> st.SearchStrategy[Plan]:
-    """Draw first messages to the Motion Server under test that are not a configuration, or that configure a
-    sample rate which it does not support."""
+    """Draw plans that probe a Motion Server by a first message that is not a configuration, or that
+    configures a sample rate which the server does not support."""
     provocations = (
         Provocation.WRONG_MESSAGE,
         Provocation.TEXT,
@@ -100,37 +102,40 @@ def bad_handshakes() -> st.SearchStrategy[Plan]:
 
 
 def expiries() -> st.SearchStrategy[Plan]:
-    """Draw a session that outlives its token."""
+    """Draw the plan that probes a Motion Server by a session that lasts longer than its token."""
     return st.just(_plan_with((ExpiryProbe(_SHORT_SAMPLES),)))
 
 
 def egresses() -> st.SearchStrategy[Plan]:
-    """Draw sessions with an egress, so that their motion goes to a room."""
+    """Draw plans that probe a Motion Server by a session with an egress, so that the motion goes to a
+    room."""
     kinds = (EgressType.LIVEKIT, EgressType.AGORA)
     return st.sampled_from([_plan_with((EgressProbe(kind, _LONG_SAMPLES),)) for kind in kinds])
 
 
 def interrupts() -> st.SearchStrategy[Plan]:
-    """Draw requests that are interrupted within the first segment, or after it."""
+    """Draw plans that probe a Motion Server by a request that is interrupted within the first segment, or
+    after it."""
     return st.sampled_from(
         [_plan_with((InterruptProbe(samples),)) for samples in (_SHORT_SAMPLES, _LONG_SAMPLES)]
     )
 
 
 def late_interrupts() -> tuple[Plan, ...]:
-    """Return a plan in a tuple: an interrupt names a request that has ended, while the next one is spoken."""
+    """Return one plan, in a tuple, that probes a Motion Server: an interrupt names a request that has ended,
+    while the next one is spoken."""
     return (_plan_with((InterruptProbe(_LONG_SAMPLES, late=True),)),)
 
 
 def long_turns() -> st.SearchStrategy[Plan]:
-    """Draw turns whose motion comes in more than one segment."""
+    """Draw plans with one turn for a Motion Server whose motion comes in more than one segment."""
     samples = st.integers(_LONG_SAMPLES, 7 * PLAN_SAMPLE_RATE)
     turns = st.builds(TurnPlan, samples, st.sampled_from([3200, 6400, 64000]))
     return turns.map(lambda turn: Plan(((turn,),)))
 
 
 def _draw_probes(probes: Sequence[Probe]) -> st.SearchStrategy[Plan]:
-    """Draw a plan with one of the probes, with some of them, or with all of them."""
+    """Draw a plan for a Motion Server with one of these probes, with some of them, or with all of them."""
     several = st.lists(st.sampled_from(probes), min_size=1, max_size=len(probes), unique=True).map(tuple)
     return (st.sampled_from(probes).map(lambda probe: (probe,)) | several | st.just(tuple(probes))).map(
         _plan_with
@@ -138,5 +143,6 @@ def _draw_probes(probes: Sequence[Probe]) -> st.SearchStrategy[Plan]:
 
 
 def _plan_with(probes: tuple[Probe, ...]) -> Plan:
-    """Return a plan with these probes and a clean turn; the turn shows that the server answers at all."""
+    """Return a plan with these probes and an ordinary turn; the turn shows that the Motion Server answers at
+    all."""
     return Plan((_ONE_SHORT_TURN,), probes)

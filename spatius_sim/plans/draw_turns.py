@@ -62,15 +62,16 @@ microphone: time-outs of a minute are the most usual."""
 
 
 def _draw_samples() -> st.SearchStrategy[int]:
-    """Draw a number of samples: near the lengths at which a keyframe or a segment begins, or any other."""
+    """Draw the length of a turn in samples: near the lengths at which a keyframe or a segment begins, or any
+    length."""
     keyframes = (1, 2, *map(segment_end, range(3)))
     offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
     lengths = [_SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
     speakable_lengths = [samples for samples in lengths if samples >= _SAMPLES_PER_KEYFRAME]
-    short = st.integers(_SAMPLES_PER_KEYFRAME, _LONGEST_SAMPLES)
+    any_length = st.integers(_SAMPLES_PER_KEYFRAME, _LONGEST_SAMPLES)
     # Faults that begin with the third payload show from six seconds on.
-    long = st.integers(_LONGEST_SAMPLES // 2 + 1, _LONGEST_SAMPLES)
-    return st.sampled_from(speakable_lengths) | short | long
+    long_lengths = st.integers(_LONGEST_SAMPLES // 2 + 1, _LONGEST_SAMPLES)
+    return st.sampled_from(speakable_lengths) | any_length | long_lengths
 
 
 @st.composite
@@ -91,21 +92,21 @@ def turn_plans() -> st.SearchStrategy[TurnPlan]:
 
 
 def soundless_turns() -> st.SearchStrategy[TurnPlan]:
-    """Draw a turn that asks for no motion: its samples are too few for a keyframe, or it is silent."""
+    """Draw a turn that asks for no motion: it has too few samples for a keyframe, or it is silent."""
     too_short = st.sampled_from((0, 1, _SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, _SAMPLES_PER_KEYFRAME - 1)
     return _draw_turn(too_short, st.just(Sound.SPEECH)) | _draw_turn(_draw_samples(), st.just(Sound.SILENCE))
 
 
 def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
-    """Draw one client that speaks at most three times."""
+    """Draw a plan in which one client speaks `least_turns` to three turns; all of them can be heard."""
     turns = st.lists(turn_plans(), min_size=least_turns, max_size=3)
     return turns.map(lambda turn_list: Plan((tuple(turn_list),)))
 
 
 @st.composite
 def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
-    """Draw a plan for one client of a relay, with at least `least_turns` and at most three turns that can be
-    heard. Now and then, a turn that can not be heard is put before, between or after them."""
+    """Draw a plan in which one client of a relay speaks `least_turns` to three turns that can be heard. In
+    one plan of four, a turn that cannot be heard is before, between or after them."""
     [audible_turns] = draw(audible_conversations(least_turns)).clients
     turns = list(audible_turns)
     if draw(st.sampled_from((False, False, False, True))):
@@ -114,7 +115,7 @@ def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
 
 
 def crowds() -> st.SearchStrategy[Plan]:
-    """Draw two or three clients that speak at the same time."""
+    """Draw a plan in which two or three clients speak their turns at the same time."""
     turns = st.lists(turn_plans(), min_size=1, max_size=2).map(tuple)
     return st.lists(turns, min_size=2, max_size=3).map(lambda clients: Plan(tuple(clients)))
 
@@ -125,7 +126,7 @@ def alone_or_not() -> st.SearchStrategy[Plan]:
 
 
 def long_speeches() -> st.SearchStrategy[Plan]:
-    """Draw one client that speaks for at most a minute, and then a second time."""
+    """Draw a plan in which one client speaks a turn of half a minute to a minute, and then a shorter turn."""
     lengths = st.sampled_from((_MINUTE // 2, _MINUTE)) | st.integers(_MINUTE // 2, _MINUTE)
-    long = _draw_turn(lengths, st.sampled_from((Sound.SPEECH, Sound.PAUSES)))
-    return st.builds(lambda long, short: Plan(((long, short),)), long, turn_plans())
+    long_turns = _draw_turn(lengths, st.sampled_from((Sound.SPEECH, Sound.PAUSES)))
+    return st.builds(lambda long_turn, turn: Plan(((long_turn, turn),)), long_turns, turn_plans())

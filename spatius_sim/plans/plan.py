@@ -28,6 +28,7 @@ _MAX_CHUNKS = 60
 _VOICE_PEAK, _CLIPPED_PEAK = 6000.0, 600_000.0
 _LIMITS = -32_768, 32_767
 _SYLLABLES_PER_SECOND = 4.0
+_MEAN_LOUDNESS, _LOUDNESS_SWING = 0.55, 0.45
 
 
 class Sound(StrEnum):
@@ -60,8 +61,8 @@ class TurnPlan:
 
     @property
     def asks_for_motion(self) -> bool:
-        """Whether the turn is long enough for a keyframe, and not silent. No document says what must come
-        back for other turns."""
+        """Whether the turn of this plan is long enough for a keyframe, and not silent. No document says what
+        must come back for other turns."""
         return keyframe_count(self.samples, PLAN_SAMPLE_RATE) > 0 and self.sound is not Sound.SILENCE
 
     def __str__(self) -> str:
@@ -69,7 +70,7 @@ class TurnPlan:
         return self.in_words(PLAN_SAMPLE_RATE)
 
     def in_words(self, sample_rate: int) -> str:
-        """Return the turn in words, if it is spoken at `sample_rate` Hz."""
+        """Return the turn of a plan in words, if it is spoken at `sample_rate` Hz."""
         seconds = self.samples / sample_rate
         spoken = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
         if self.half_sample:
@@ -89,13 +90,13 @@ class TurnPlan:
         return spoken + (f", a pause of {self.pause_ms} ms" if self.pause_ms else "")
 
     def pcm(self, label: str) -> bytes:
-        """Return the speech of this turn for a label."""
+        """Return the speech of this turn for a label, as PCM; the same label gives the same speech."""
         if self.half_sample:
             return speech(label, self.samples + 1, self.sound)[:-1]
         return speech(label, self.samples, self.sound)
 
     def chunks_of(self, pcm: bytes) -> list[bytes]:
-        """Return the speech in the chunks in which it is sent."""
+        """Return the speech of this turn in the chunks in which the client sends it."""
         pieces: list[bytes] = []
         start = 0
         for size in chain(self.first_chunks, repeat(self.chunk_bytes)):
@@ -124,15 +125,16 @@ class Plan:
     sample_rate: int = PLAN_SAMPLE_RATE
 
     def longer(self) -> "Plan | None":
-        """Return the same plan with turns of ordinary length, so that a mouth can be seen moving; None if its
-        turns are no shorter, or if there are none."""
+        """Return this plan with turns of ordinary length, so that a mouth can be seen moving. None if a turn
+        is that long already, or if no turn asks for motion."""
         ordinary = ORDINARY_SECONDS * self.sample_rate
         turns = [turn for turns in self.clients for turn in turns if turn.asks_for_motion]
         if not turns or any(turn.samples >= ordinary for turn in turns):
             return None
 
         def lengthen(turn: TurnPlan) -> TurnPlan:
-            """Return a turn of ordinary length, in no more smaller chunks than clients send."""
+            """Return a turn of ordinary length, in chunks that are no smaller than those that clients send. A
+            turn that asks for no motion stays as it is."""
             if not turn.asks_for_motion:
                 return turn
             return replace(turn, samples=ordinary, chunk_bytes=max(turn.chunk_bytes, _ORDINARY_CHUNK))
@@ -151,7 +153,7 @@ class Plan:
         return "; ".join(parts)
 
     def _describe_turns(self) -> str:
-        """Return the turns of all clients in words."""
+        """Return the turns of all clients of this plan in words."""
         turns_of_clients = [
             ", then ".join(turn.in_words(self.sample_rate) for turn in turns) for turns in self.clients
         ]
@@ -163,14 +165,14 @@ class Plan:
 
 
 def with_chunks_of(plan: Plan, most_bytes: int) -> Plan:
-    """Return the plan with no chunk of more than `most_bytes` bytes."""
+    """Return the plan with the same turns, whose chunks have at most `most_bytes` bytes."""
 
-    def cut(turn: TurnPlan) -> TurnPlan:
+    def shrink_chunks(turn: TurnPlan) -> TurnPlan:
         """Return the turn with smaller chunks."""
-        first = tuple(min(size, most_bytes) for size in turn.first_chunks)
-        return replace(turn, chunk_bytes=min(turn.chunk_bytes, most_bytes), first_chunks=first)
+        first_chunks = tuple(min(size, most_bytes) for size in turn.first_chunks)
+        return replace(turn, chunk_bytes=min(turn.chunk_bytes, most_bytes), first_chunks=first_chunks)
 
-    return replace(plan, clients=tuple(tuple(map(cut, turns)) for turns in plan.clients))
+    return replace(plan, clients=tuple(tuple(map(shrink_chunks, turns)) for turns in plan.clients))
 
 
 SCARCELY_A_WORD = Plan(
@@ -190,9 +192,10 @@ SCARCELY_A_WORD = Plan(
 
 
 def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
-    """Return PCM for a label: noise in syllables, always the same for this label and different for every
-    other. With Sound.PAUSES three fifths in the middle are silent, with Sound.SILENCE all is silent; with
-    Sound.CLIPPED most samples are the largest or the smallest that there are."""
+    """Return the speech of a planned turn for a label, as PCM: noise in syllables, always the same for this
+    label and different for every other. With Sound.PAUSES three fifths in the middle are silent, with
+    Sound.SILENCE all is silent; with Sound.CLIPPED most samples are the largest or the smallest that there
+    are."""
     if sound is Sound.SILENCE:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
@@ -209,4 +212,4 @@ def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
 def _loudness(bits: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return how loud each of the first 2 ** `bits` samples of speech is, from 0.1 to 1."""
     seconds = np.arange(1 << bits) / PLAN_SAMPLE_RATE
-    return 0.55 - 0.45 * np.cos(2 * np.pi * _SYLLABLES_PER_SECOND * seconds)
+    return _MEAN_LOUDNESS - _LOUDNESS_SWING * np.cos(2 * np.pi * _SYLLABLES_PER_SECOND * seconds)

@@ -14,6 +14,7 @@ from spatius_sim.plans.plan import Plan
 from spatius_sim.plans.room_plan import RoomPlan
 from spatius_sim.protocol.errors import UsageError
 
+_CHARACTERS_SHOWN = 40
 _MAX_BYTES = 1_048_576
 """The largest JSON text that is read from a word."""
 _KINDS: dict[str, type[Plan | ClientPlan | RoomPlan]] = {"client": ClientPlan, "room": RoomPlan}
@@ -24,31 +25,33 @@ _TYPE, _NAME = "", "="
 
 
 def token_of(plan: Plan | ClientPlan | RoomPlan) -> str:
-    """Return the plan as a word of letters, digits, `-` and `_`."""
+    """Return the plan as a token: one word of letters, digits, `-` and `_`."""
     text = json.dumps(_to_json(plan), separators=(",", ":")).encode()
     return urlsafe_b64encode(zlib.compress(text, 9)).decode().rstrip("=")
 
 
 def plan_of(token: str, subject: str) -> Plan | ClientPlan | RoomPlan:
-    """Return the plan in a word that `token_of` made, for this kind of subject. Raises UsageError if the word
-    is another."""
+    """Return the plan for this kind of subject that a token holds, which is a word that `token_of` made.
+    Raises UsageError if the token holds no such plan."""
     kind = _KINDS.get(subject, Plan)
     try:
-        packed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        text = zlib.decompressobj().decompress(packed, _MAX_BYTES)
+        compressed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        text = zlib.decompressobj().decompress(compressed, _MAX_BYTES)
         plan = _from_json(json.loads(text))
         if not isinstance(plan, kind) or _to_json(plan) != json.loads(text):
             raise ValueError("another kind of plan")
         str(plan)
     except (Base64Error, zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
+        shown = repr(token[:_CHARACTERS_SHOWN])
         raise UsageError(
-            f"--plan {token[:40]!r} names no scenario for a {subject}: copy it from the report of a failure"
+            f"--plan {shown} names no scenario for a {subject}: copy it from the report of a failure"
         ) from error
     return plan
 
 
 def _to_json(value: Any) -> Any:
-    """Return a plan, or a part of it, as JSON values, without the fields that have their default."""
+    """Return a plan, or a part of a plan, as JSON values for its token, without the fields that have their
+    default."""
     if isinstance(value, Enum):
         return {_TYPE: type(value).__name__, _NAME: value.name}  # A value may be words, which change.
     if is_dataclass(value):
@@ -63,8 +66,8 @@ def _to_json(value: Any) -> Any:
 
 
 def _from_json(value: Any) -> Any:
-    """Return the plan, or the part of a plan, in these JSON values. Raises KeyError, TypeError or
-    ValueError."""
+    """Return the plan, or the part of a plan, in these JSON values of a token. Raises KeyError, TypeError or
+    ValueError if the values hold no plan."""
     if isinstance(value, list):
         return tuple(map(_from_json, value))
     if not isinstance(value, dict):
@@ -76,7 +79,7 @@ def _from_json(value: Any) -> Any:
 
 
 def _list_classes(hint: Any) -> Iterator[type[Any]]:
-    """Yield the dataclasses and enums that a value of this type may contain."""
+    """Yield the dataclasses and enums that a plan of this type may contain, and so a token may name."""
     for argument in get_args(hint):
         yield from _list_classes(argument)
     if isinstance(hint, type) and issubclass(hint, Enum):

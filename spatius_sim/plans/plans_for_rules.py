@@ -9,7 +9,7 @@ from spatius_sim.plans import draw_client_behaviour as behaviour_plans
 from spatius_sim.plans import draw_server_faults as fault_plans
 from spatius_sim.plans import draw_server_probes as server_plans
 from spatius_sim.plans.draw_client_calls import client_plans_exercising
-from spatius_sim.plans.draw_client_edge_cases import corners_of
+from spatius_sim.plans.draw_client_edge_cases import edge_cases_of
 from spatius_sim.plans.draw_combined_faults import combined_faults
 from spatius_sim.plans.draw_turns import (
     INTERRUPTED_BEFORE_SPEECH,
@@ -112,11 +112,11 @@ AS_AN_AGENT_SPEAKS = Exercise(just(AS_THE_AGENT_SPEAKS), most=1)
 
 
 def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
-    """Return the plans that exercise a rule; C and E rules have plans of their own kind. If a relay rule
-    needs no plans of its own, a `thorough` run adds plans with all faults combined, with a minute of speech,
-    and with a connection that lasts for longer, spoken over or idle."""
+    """Return the plans that exercise this rule; rules for clients and rooms have plans of their own kind. If
+    a rule for relays needs no plans of its own, a `thorough` run adds plans with all faults combined, with a
+    minute of speech, and with a connection that lasts for longer, spoken over or idle."""
     if find_rule(rule_id).subject == "client":
-        return Exercise(client_plans_exercising(rule_id), corners_of(rule_id))
+        return Exercise(client_plans_exercising(rule_id), edge_cases_of(rule_id))
     if find_rule(rule_id).subject == "room":
         return IN_A_ROOM
     exercise = _PLANS_BY_RULE.get(rule_id)
@@ -131,10 +131,10 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
 
 @cache
 def _ordinary_exercise(*, thorough: bool) -> Exercise:
-    """Return the exercise of the relay rules that need no plans of their own. It is the same object for all
-    of them, so that a search knows that the same plans would be drawn."""
-    slowed = fault_plans.with_slow_server(alone_or_not())
-    strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)
+    """Return the plans that exercise all rules for relays that need no plans of their own. It is the same
+    object for all these rules, so that a search knows that the same plans would be drawn."""
+    with_late_server = fault_plans.with_slow_server(alone_or_not())
+    strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), with_late_server)
     more = (combined_faults(), long_speeches()) if thorough else ()
-    long = (*LONG_CONNECTIONS, fault_plans.DROPPED_WHEN_IDLE) if thorough else ()
-    return Exercise(one_of(*strategies, *more), (*_RARE_SPEECH, *long))
+    long_connections = (*LONG_CONNECTIONS, fault_plans.DROPPED_WHEN_IDLE) if thorough else ()
+    return Exercise(one_of(*strategies, *more), (*_RARE_SPEECH, *long_connections))

@@ -29,7 +29,7 @@ class RoomPlan:
     refuses: bool = False
 
     def __str__(self) -> str:
-        """Return the plan in words."""
+        """Return the plan for a room in words."""
         if not self.turns:
             return "what the agent does"
         rate = [] if self.sample_rate == 16_000 else [f"at {self.sample_rate} Hz"]

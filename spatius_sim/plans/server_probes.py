@@ -16,6 +16,7 @@ class TokenProbe:
     intent: Provocation | None = None
 
     def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
         if self.intent is not None:
             return describe_provocation(self.intent)
         return f"a token asked for that expires in {self.life} s"
@@ -29,6 +30,7 @@ class UpgradeProbe:
     token_in_query: bool = False
 
     def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
         return f"{describe_provocation(self.intent)} ({'query' if self.token_in_query else 'headers'})"
 
 
@@ -39,6 +41,7 @@ class HandshakeProbe:
     intent: Provocation
 
     def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
         return describe_provocation(self.intent)
 
 
@@ -50,16 +53,19 @@ class EgressProbe:
     samples: int
 
     def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
         return f"a turn of {self.samples} samples on a session with egress {self.egress.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class ExpiryProbe:
-    """Outlives its token: a session opened in time speaks, and another upgrade comes too late."""
+    """Speaks in a session whose token has expired since it was opened, and tries another upgrade with an
+    expired token."""
 
     samples: int
 
     def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
         return f"a turn of {self.samples} samples, and an upgrade, after the token has expired"
 
 
@@ -73,6 +79,7 @@ class InterruptProbe:
     late: bool = False
 
     def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
         if self.late:
             return f"two turns of {self.samples} samples, and in the second an interrupt of the first"
         return f"an interrupt after {self.samples} samples, then a turn"

@@ -61,6 +61,7 @@ __all__ = [
     "waits",
 ]
 
+_LOUDNESS = 6000
 _RATES = st.sampled_from((8000, 16000, 24000)) | st.sampled_from(PCM_SAMPLE_RATES)
 
 
@@ -74,16 +75,17 @@ def audio(least_samples: int = 0, most_samples: int = 48_000) -> st.SearchStrate
 
 def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.SearchStrategy[list[bytes]]:
     """Draw the PCM as a list of at most `most_chunks` chunks; some may be empty. If `aligned`, no sample is
-    cut in two."""
+    split."""
     unit = BYTES_PER_SAMPLE if aligned else 1
-    cuts = st.lists(st.integers(0, len(pcm) // unit), max_size=most_chunks - 1).map(sorted)
-    return cuts.map(lambda places: _cut(pcm, [place * unit for place in places]))
+    borders = st.lists(st.integers(0, len(pcm) // unit), max_size=most_chunks - 1).map(sorted)
+    return borders.map(lambda numbers: _split_at(pcm, [number * unit for number in numbers]))
 
 
 def motion_payloads(
     most_keyframes: int = 100, connection_id: str = "connection", req_id: str = "request"
 ) -> st.SearchStrategy[bytes]:
-    """Draw encoded envelopes with motion, as a relay passes them on; every value is a finite float32."""
+    """Draw motion payloads: encoded envelopes, as a relay passes them on. Every value of their keyframes is a
+    finite float32."""
     rows = st.builds(_make_keyframes, st.integers(1, most_keyframes), st.integers(0, 2**32 - 1))
     return st.builds(
         lambda keyframes, end: encode(MotionResponse(connection_id, req_id, end, keyframes)),
@@ -98,7 +100,7 @@ def undecodable_payloads() -> st.SearchStrategy[bytes]:
 
 
 def waits(least_ms: int = 1, most_ms: int = 1500) -> st.SearchStrategy[Wait]:
-    """Draw steps of the clock: near the length of a keyframe (40 ms), or of any length."""
+    """Draw steps of a client's clock: near the length of a keyframe (40 ms), or of any length."""
     common = [ms for ms in (1, 39, 40, 41, 80, 200, 400, 1000) if least_ms <= ms <= most_ms]
     any_length = st.integers(least_ms, most_ms)
     return st.builds(Wait, st.sampled_from(common) | any_length if common else any_length)
@@ -117,7 +119,8 @@ def motions(ref: Ref = CURRENT, most_keyframes: int = 60) -> st.SearchStrategy[M
 
 
 def steps() -> st.SearchStrategy[Step]:
-    """Draw one call of any kind. Whether the documents fix its outcome depends on the calls before it."""
+    """Draw one call to a client, of any kind. Whether the documents fix the outcome of a call depends on the
+    calls before it."""
     audio_calls = st.builds(
         GiveAudio, st.sampled_from((40, 100, 300, 1000, 2000)) | st.integers(1, 2000), st.booleans()
     )
@@ -144,22 +147,22 @@ def steps() -> st.SearchStrategy[Step]:
 
 
 def client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
-    """Draw legal sequences: `pause` only while playing, `resume` only when paused, no audio while paused, no
-    empty audio outside a conversation."""
+    """Draw legal sequences of calls to a client: `pause` only while playing, `resume` only when paused, no
+    audio while paused, no empty audio outside a conversation."""
     legal_steps = st.lists(steps(), min_size=2, max_size=most_steps).map(_keep_legal)
     return st.builds(ClientPlan, legal_steps.map(tuple), _RATES)
 
 
 def illegal_client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
-    """Draw calls of all kinds in any order, empty audio included."""
+    """Draw sequences of calls to a client of all kinds in any order, legal or not, empty audio included."""
     empty = st.builds(GiveAudio, st.just(0), st.booleans())
     any_steps = st.lists(st.one_of(steps(), empty), min_size=1, max_size=most_steps).map(tuple)
     return st.builds(ClientPlan, any_steps, _RATES, st.sampled_from(tuple(StarvationMode)))
 
 
 def _keep_legal(steps: list[Step]) -> list[Step]:
-    """Return the steps without calls whose outcome no document fixes. How much audio is still to be played is
-    estimated roughly."""
+    """Return the calls to a client without those whose outcome no document fixes. How much audio is still to
+    be played is estimated roughly."""
     legal_steps: list[Step] = []
     unplayed_ms = 0
     paused = False
@@ -186,17 +189,21 @@ def _keep_legal(steps: list[Step]) -> list[Step]:
 
 
 def _make_sound(samples: int, kind: str, seed: int) -> bytes:
-    """Return `samples` samples of PCM: `silence`, a `tone` or `noise`."""
+    """Return `samples` samples of PCM for a strategy: `silence`, a `tone` or `noise`."""
     if kind == "noise":
-        return np.random.Generator(np.random.PCG64(seed)).integers(-6000, 6000, samples, "<i2").tobytes()
-    loudness = 0 if kind == "silence" else 6000
+        return (
+            np.random.Generator(np.random.PCG64(seed))
+            .integers(-_LOUDNESS, _LOUDNESS, samples, "<i2")
+            .tobytes()
+        )
+    loudness = 0 if kind == "silence" else _LOUDNESS
     return (loudness * np.sin(np.arange(samples) * (seed % 97 + 1) / 100)).astype("<i2").tobytes()
 
 
-def _cut(pcm: bytes, places: list[int]) -> list[bytes]:
-    """Return the PCM in pieces, cut at these bytes."""
-    borders = [0, *places, len(pcm)]
-    return [pcm[start:stop] for start, stop in pairwise(borders)]
+def _split_at(pcm: bytes, borders: list[int]) -> list[bytes]:
+    """Return the PCM in chunks, split at these byte positions."""
+    edges = [0, *borders, len(pcm)]
+    return [pcm[start:stop] for start, stop in pairwise(edges)]
 
 
 def _make_keyframes(keyframes: int, seed: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":

@@ -23,6 +23,7 @@ class Cue:
     heard: TurnProgress = TurnProgress.ALL
 
     def __str__(self) -> str:
+        """Return the cue in words."""
         spoken = "" if self.chunks is None else f"after {self.chunks} chunks, "
         return f"{spoken}{self.heard}"
 

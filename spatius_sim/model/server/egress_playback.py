@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatius_sim.model.room.choose_room_faults import RoomFault
+from spatius_sim.model.room.room_faults import RoomFault
 from spatius_sim.model.room.room_playback import (
     TICK_SECONDS,
     RoomOutput,

@@ -12,7 +12,7 @@ from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES, StallsAlways
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, Ref, Step, Wait
 from spatius_sim.plans.draw_client_calls import client_plans_exercising
-from spatius_sim.plans.draw_client_edge_cases import corners_of
+from spatius_sim.plans.draw_client_edge_cases import edge_cases_of
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import Interrupt
 from spatius_sim.rules.catalogue import rules_for
@@ -57,7 +57,7 @@ def verdicts(rule_id: str, brain: type[ClientDecoder]) -> set[tuple[str, Verdict
     def run(plan: ClientPlan) -> None:
         note(plan)
 
-    for plan in corners_of(rule_id):
+    for plan in edge_cases_of(rule_id):
         note(plan)
     run()
     loop.close()
