@@ -24,7 +24,7 @@ from spatius_sim.wires.events import (
     Unclear,
 )
 from spatius_sim.wires.features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
-from spatius_sim.wires.json_fields import NotUnderstoodError, optional_text, parse_json, rate
+from spatius_sim.wires.json_fields import NotUnderstoodError, optional_text, parse_json, read_rate
 
 
 class _Type(IntEnum):
@@ -52,24 +52,24 @@ class BinaryHeader:
     declaration = ""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Return what a frame from the relay says, as one event; a bad frame becomes NotUnderstood, and
-        raises nothing."""
+        """Return what a frame of a binary-header relay says, as one event. A bad frame becomes NotUnderstood;
+        no error is raised."""
         try:
             return (_relay_event(*_split_frame(frame)),)
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """Return the frame by which a relay says `event`; no frame if this wire cannot say the event (such a
-        relay returns no audio)."""
+        """Return the frame by which a binary-header relay says `event`; an empty tuple if this wire has no
+        frame for the event (it has none for audio)."""
         match event:
             case Ready(session_id, output_rate):
                 metadata = {"sample_rate": output_rate, "channels": 1, "connection_id": session_id}
                 return (_write_frame(_Type.METADATA, _json_bytes(metadata)),)
             case Motion(payloads, last):
                 count = _U32.pack(len(payloads))
-                with_lengths = (_U32.pack(len(payload)) + payload for payload in payloads)
-                return (_write_frame(_Type.MOTION, b"".join([count, *with_lengths]), last),)
+                payloads_with_lengths = (_U32.pack(len(payload)) + payload for payload in payloads)
+                return (_write_frame(_Type.MOTION, b"".join([count, *payloads_with_lengths]), last),)
             case Failed(message):
                 return (_write_frame(_Type.ERROR, _json_bytes({"error": message})),)
             case NotUnderstood(reason):
@@ -77,7 +77,8 @@ class BinaryHeader:
         return ()
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Return what a frame from the client asks for; a bad frame becomes Unclear, and raises nothing."""
+        """Return what a frame of a binary-header client asks for. A bad frame becomes Unclear; no error is
+        raised."""
         try:
             if isinstance(frame, str):
                 return _read_start(parse_json(frame))
@@ -89,7 +90,8 @@ class BinaryHeader:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """Return the frame by which a client asks for `action`; no frame if this wire cannot ask for it."""
+        """Return the frame by which a binary-header client asks for `action`; an empty tuple if this wire has
+        no frame for the action."""
         match action:
             case Start(sample_rate, avatar_id):
                 avatar = {"avatar_id": avatar_id} if avatar_id else {}
@@ -113,7 +115,7 @@ def _json_bytes(message: dict[str, Any]) -> bytes:
 
 
 def _split_frame(frame: Frame) -> tuple[int, bool, bytes]:
-    """Return a binary frame's type, whether the frame is marked as the last, and its payload. Raises
+    """Return a binary-header frame's type, whether the frame is marked as the last, and its payload. Raises
     NotUnderstoodError for a text frame, or for a frame without a whole header."""
     if isinstance(frame, str):
         raise NotUnderstoodError("a text frame; a binary-header relay sends binary frames")
@@ -127,18 +129,18 @@ def _read_start(message: dict[str, Any]) -> Start:
     """Return the start message in a client's JSON; raises NotUnderstoodError for any other message."""
     if message.get("action") != "start":
         raise NotUnderstoodError(f"action {message.get('action')!r} is not start")
-    return Start(rate(message.get("sample_rate")), optional_text(message, "avatar_id"))
+    return Start(read_rate(message.get("sample_rate")), optional_text(message, "avatar_id"))
 
 
 def _relay_event(kind: int, last: bool, payload: bytes) -> RelayEvent:
-    """Return what a relay says by a frame with this type, end mark and payload. Raises NotUnderstoodError for
-    a type that no relay sends, and for a payload that cannot be read."""
+    """Return what a binary-header relay says by a frame with this type, end mark and payload. Raises
+    NotUnderstoodError for a type that no relay sends, and for a payload that cannot be read."""
     match kind:
         case _Type.MOTION:
             return Motion(_read_payloads(payload), last)
         case _Type.METADATA:
             metadata = parse_json(payload)
-            sample_rate = rate(metadata.get("sample_rate"))
+            sample_rate = read_rate(metadata.get("sample_rate"))
             return Ready(optional_text(metadata, "connection_id"), sample_rate, sample_rate)
         case _Type.ERROR:
             return Failed(optional_text(parse_json(payload), "error"))
@@ -146,25 +148,26 @@ def _relay_event(kind: int, last: bool, payload: bytes) -> RelayEvent:
 
 
 def _read_payloads(body: bytes) -> tuple[bytes, ...]:
-    """Return the motion payloads in the body of a motion frame: first their count, then each payload after
-    its length. Raises NotUnderstoodError if count or lengths do not fit the body."""
-    place = _U32.size
+    """Return the motion payloads in the body of a binary-header frame: first their count, then each payload
+    after its length. Raises NotUnderstoodError if count or lengths do not fit the body."""
+    end = _U32.size
     count = _read_number(body, 0)
     payloads: list[bytes] = []
-    while place < len(body) and len(payloads) < count:
-        start = place + _U32.size
-        place = start + _read_number(body, place)
-        if place > len(body):
+    while end < len(body) and len(payloads) < count:
+        start = end + _U32.size
+        end = start + _read_number(body, end)
+        if end > len(body):
             raise NotUnderstoodError(f"payload {len(payloads) + 1} breaks off")
-        payloads.append(body[start:place])
-    if len(payloads) != count or place < len(body):
+        payloads.append(body[start:end])
+    if len(payloads) != count or end < len(body):
         raise NotUnderstoodError(f"{count} payloads are announced, and not there")
     return tuple(payloads)
 
 
-def _read_number(data: bytes, place: int) -> int:
-    """Return the u32 at byte `place`; raises NotUnderstoodError if the data ends before it is complete."""
-    if place + _U32.size > len(data):
+def _read_number(data: bytes, start: int) -> int:
+    """Return the u32 at byte `start` of a binary-header frame's body. Raises NotUnderstoodError if the body
+    ends within this number."""
+    if start + _U32.size > len(data):
         raise NotUnderstoodError("a count or a length breaks off")
-    number: int = _U32.unpack_from(data, place)[0]
+    number: int = _U32.unpack_from(data, start)[0]
     return number

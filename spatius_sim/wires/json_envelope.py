@@ -30,10 +30,10 @@ from spatius_sim.wires.json_fields import (
     NotUnderstoodError,
     base64_bytes,
     base64_text,
-    flag,
     json_object,
+    optional_flag,
     optional_text,
-    rate,
+    read_rate,
 )
 
 _NAME = "json-envelope"
@@ -52,8 +52,8 @@ class JsonEnvelope:
     declaration = ""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Return what a frame from the relay says, as one event; a bad frame becomes NotUnderstood, and
-        raises nothing."""
+        """Return what a frame of a json-envelope relay says, as one event. A bad frame becomes NotUnderstood;
+        no error is raised."""
         try:
             return (_relay_event(json_object(frame, _NAME)),)
         except NotUnderstoodError as fault:
@@ -64,14 +64,16 @@ class JsonEnvelope:
         return (_write_event(event),)
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Return what a frame from the client asks for; a bad frame becomes Unclear, and raises nothing."""
+        """Return what a frame of a json-envelope client asks for. A bad frame becomes Unclear; no error is
+        raised."""
         try:
             return _client_action(json_object(frame, _NAME))
         except NotUnderstoodError as fault:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[str, ...]:
-        """Return the text frames by which a client asks for `action`; no frame for Start."""
+        """Return the text frames by which a json-envelope client asks for `action`: one or two; for Start an
+        empty tuple, because this wire has no start message."""
         match action:
             case Start():
                 return ()
@@ -97,7 +99,7 @@ class JsonEnvelope:
 
 
 def _write_event(event: RelayEvent) -> str:
-    """Return the text frame by which a relay says this event."""
+    """Return the text frame by which a json-envelope relay says this event."""
     match event:
         case Ready(session_id, output_rate, input_rate):
             avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
@@ -122,26 +124,26 @@ def _write_event(event: RelayEvent) -> str:
 
 
 def _relay_event(message: dict[str, Any]) -> RelayEvent:
-    """Return what a relay says by this message; raises NotUnderstoodError for an unknown type or a bad
-    field."""
+    """Return the event that a json-envelope message of a relay says. Raises NotUnderstoodError for an unknown
+    type or a bad field."""
     match message.get("type"):
         case "ready":
             avatar = message.get("avatar")
             rates = avatar if isinstance(avatar, dict) else {}
             return Ready(
                 optional_text(message, "sessionId"),
-                rate(rates.get("outputSampleRate")),
-                rate(rates.get("inputSampleRate")),
+                read_rate(rates.get("outputSampleRate")),
+                read_rate(rates.get("inputSampleRate")),
             )
         case "avatar_audio":
             pcm = base64_bytes(message.get("audio"), "audio")
-            return Audio(pcm, flag(message, "isLast"), optional_text(message, "turnId"))
+            return Audio(pcm, optional_flag(message, "isLast"), optional_text(message, "turnId"))
         case "avatar_frames":
             frames = message.get("frames")
             if not isinstance(frames, list):
                 raise NotUnderstoodError("avatar_frames.frames is not a list")
             payloads = tuple(base64_bytes(frame, "frames") for frame in frames)
-            return Motion(payloads, flag(message, "isLast"), optional_text(message, "turnId"))
+            return Motion(payloads, optional_flag(message, "isLast"), optional_text(message, "turnId"))
         case "interrupt":
             return Interrupted(optional_text(message, "reason"))
         case "error":
@@ -153,8 +155,8 @@ def _relay_event(message: dict[str, Any]) -> RelayEvent:
 
 
 def _client_action(message: dict[str, Any]) -> ClientAction:
-    """Return what a client asks for by this message; raises NotUnderstoodError for an unknown type or a bad
-    field."""
+    """Return the action that a json-envelope message of a client asks for. Raises NotUnderstoodError for an
+    unknown type or a bad field."""
     match message.get("type"):
         case "mic_audio":
             return Speak(base64_bytes(message.get("audio"), "audio"))

@@ -23,8 +23,8 @@ def json_object(frame: Frame, wire: str) -> dict[str, Any]:
 
 
 def parse_json(text: Frame) -> dict[str, Any]:
-    """Return the object in a JSON text. Raises NotUnderstoodError if the text is not a JSON object, or has
-    more than MAX_VALUES values."""
+    """Return the object in a JSON text of a frame. Raises NotUnderstoodError if the text is not a JSON
+    object, or has more than MAX_VALUES values."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
         if len(text) > MAX_VALUES and sum(map(text.count, "[{,")) > MAX_VALUES:
@@ -43,8 +43,8 @@ def base64_text(binary: bytes) -> str:
 
 
 def base64_bytes(value: object, field: str) -> bytes:
-    """Return the bytes in a base64 text; raises NotUnderstoodError if `value` is missing (None) or something
-    else. `field` is the field's name for the error."""
+    """Return the bytes in a base64 text of a JSON message; `field` is the field's name for the error. Raises
+    NotUnderstoodError if `value` is missing (None) or something else."""
     if value is None:
         raise NotUnderstoodError(f"{field} is missing or null")
     if not isinstance(value, str):
@@ -55,9 +55,9 @@ def base64_bytes(value: object, field: str) -> bytes:
         raise NotUnderstoodError(f"{field} is not base64: {error}") from error
 
 
-def flag(message: dict[str, Any], field: str) -> bool:
-    """Return a field that is true or false; False if the field is missing. Raises NotUnderstoodError for any
-    other value."""
+def optional_flag(message: dict[str, Any], field: str) -> bool:
+    """Return a field of a JSON message that is true or false; False if the field is missing. Raises
+    NotUnderstoodError for any other value."""
     value = message.get(field, False)
     if not isinstance(value, bool):
         raise NotUnderstoodError(f"{field} is neither true nor false")
@@ -65,8 +65,8 @@ def flag(message: dict[str, Any], field: str) -> bool:
 
 
 def optional_text(message: dict[str, Any], field: str) -> str:
-    """Return a field that is a text; "" if the field is missing or null. Raises NotUnderstoodError for any
-    other value."""
+    """Return a field of a JSON message that is a text; "" if the field is missing or null. Raises
+    NotUnderstoodError for any other value."""
     value = message.get(field, "")
     if value is None:
         return ""
@@ -75,6 +75,6 @@ def optional_text(message: dict[str, Any], field: str) -> str:
     return value
 
 
-def rate(value: object) -> int:
-    """Return a sample rate in Hz; 0 if `value` is not a positive integer."""
+def read_rate(value: object) -> int:
+    """Return a sample rate of a JSON message in Hz; 0 if `value` is not a positive integer."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

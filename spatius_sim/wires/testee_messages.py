@@ -42,7 +42,7 @@ class TesteeAnswer:
 
 
 def write_request(request: TesteeRequest) -> str:
-    """Return a request as one line of JSON, with the members that its `do` needs."""
+    """Return a request to a testee as one line of JSON, with the members that its `do` needs."""
     line: dict[str, Any] = {"id": request.id, "do": request.do}
     match request.do:
         case "hello":
@@ -61,7 +61,8 @@ def write_request(request: TesteeRequest) -> str:
 
 
 def read_request(line: str | bytes) -> TesteeRequest:
-    """Return the request in a line of JSON; raises RemoteProtocolError if the line holds no request."""
+    """Return the request to a testee in a line of JSON. Raises RemoteProtocolError if the line holds no
+    request."""
     try:
         members = json.loads(line)
         frames = members.get("frames")
@@ -81,8 +82,8 @@ def read_request(line: str | bytes) -> TesteeRequest:
 
 
 def _read_rate(members: dict[str, Any]) -> int:
-    """Return the sample rate of a request in Hz; 0 if it has none. Raises ValueError if a client is to be
-    reset to a rate that no client has."""
+    """Return the sample rate in a request to a testee, in Hz; 0 if there is none. Raises ValueError if the
+    request is `reset` and no client has this rate."""
     rate = int(members.get("sampleRate", 0))
     if members["do"] == "reset" and not 1 <= rate <= HIGHEST_RATE:
         raise ValueError(f"a sample rate of {rate} Hz")
@@ -90,7 +91,7 @@ def _read_rate(members: dict[str, Any]) -> int:
 
 
 def write_answer(answer: TesteeAnswer) -> str:
-    """Return an answer as one line of JSON: with `unimplemented`, `error` or `result`."""
+    """Return the answer of a testee as one line of JSON: with `unimplemented`, `error` or `result`."""
     line: dict[str, Any] = {"id": answer.id}
     if answer.unimplemented:
         line["unimplemented"] = True
@@ -102,7 +103,8 @@ def write_answer(answer: TesteeAnswer) -> str:
 
 
 def read_answer(line: str | bytes) -> TesteeAnswer:
-    """Return the answer in a line of JSON; raises RemoteProtocolError if the line holds no answer."""
+    """Return the answer of a testee in a line of JSON. Raises RemoteProtocolError if the line holds no
+    answer."""
     try:
         members = json.loads(line)
         request_id = members["id"]

@@ -20,7 +20,13 @@ from spatius_sim.wires.events import (
     Unclear,
 )
 from spatius_sim.wires.features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
-from spatius_sim.wires.json_fields import NotUnderstoodError, base64_bytes, base64_text, flag, json_object
+from spatius_sim.wires.json_fields import (
+    NotUnderstoodError,
+    base64_bytes,
+    base64_text,
+    json_object,
+    optional_flag,
+)
 
 _NAME = "typed-json"
 
@@ -36,15 +42,16 @@ class TypedJson:
     declaration = ""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Return what a frame from the relay says, as one event; a bad frame becomes NotUnderstood, and
-        raises nothing."""
+        """Return what a frame of a typed-json relay says, as one event. A bad frame becomes NotUnderstood; no
+        error is raised."""
         try:
             return (_relay_event(json_object(frame, _NAME)),)
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
-        """Return the text frame by which a relay says `event`; no frame if this wire cannot say the event."""
+        """Return the text frame by which a typed-json relay says `event`; an empty tuple if this wire has no
+        message for the event."""
         match event:
             case Audio(pcm, last):
                 return (_audio_frame(pcm, last),)
@@ -57,18 +64,19 @@ class TypedJson:
         return ()
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Return what a frame from the client asks for; a bad frame becomes Unclear, and raises nothing."""
+        """Return what a frame of a typed-json client asks for. A bad frame becomes Unclear; no error is
+        raised."""
         try:
             message = json_object(frame, _NAME)
             if message.get("type") != "audio":
                 raise NotUnderstoodError(f"type {message.get('type')!r} is not one of a {_NAME} client's")
-            return Speak(base64_bytes(message.get("data"), "data"), flag(message, "end"))
+            return Speak(base64_bytes(message.get("data"), "data"), optional_flag(message, "end"))
         except NotUnderstoodError as fault:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[str, ...]:
-        """Return the text frame by which a client asks for `action`; no frame if this wire cannot ask for
-        it."""
+        """Return the text frame by which a typed-json client asks for `action`; an empty tuple if this wire
+        has no message for the action."""
         match action:
             case Speak(pcm, last):
                 return (_audio_frame(pcm, last),)
@@ -80,15 +88,16 @@ class TypedJson:
 
 
 def _audio_frame(pcm: bytes, end: bool) -> str:
+    """Return the typed-json text frame with this audio and end mark."""
     return json.dumps({"type": "audio", "data": base64_text(pcm), "end": end})
 
 
 def _relay_event(message: dict[str, Any]) -> RelayEvent:
-    """Return what a relay says by this message; raises NotUnderstoodError for an unknown type or a bad
-    field."""
+    """Return the event that a typed-json message of a relay says. Raises NotUnderstoodError for an unknown
+    type or a bad field."""
     match message.get("type"):
         case "audio":
-            return Audio(base64_bytes(message.get("data"), "data"), flag(message, "end"))
+            return Audio(base64_bytes(message.get("data"), "data"), optional_flag(message, "end"))
         case "motion":
             payloads = message.get("data")
             if not isinstance(payloads, list):

@@ -63,7 +63,8 @@ def published_wire_names() -> list[str]:
 
 
 def published_wire(name: str) -> Wire:
-    """Return the built-in wire of this name; raises UsageError for an unknown name."""
+    """Return the built-in wire of this name, as `--wire` takes it. Raises UsageError if no built-in wire has
+    this name."""
     try:
         return _WIRES[name]
     except KeyError:

@@ -13,8 +13,8 @@ Constant = str | int | bool
 
 
 class Meaning(NamedTuple):
-    """What a message may mean. `fields` are the fields that it may have; of the fields in `needs` it must
-    have at least one."""
+    """What a declared message may mean. `fields` are the fields that the message may have; of the fields in
+    `needs` it must have at least one."""
 
     fields: frozenset[str]
     needs: frozenset[str] = frozenset()
@@ -77,6 +77,6 @@ def has_meaning(messages: tuple[DeclaredMessage, ...], kind: str) -> bool:
 
 
 def places_of(messages: tuple[DeclaredMessage, ...], kind: str) -> Mapping[str, Path]:
-    """Return where the fields stand in the first message that may mean `kind`: a place for each field name.
-    The mapping is empty if no message may mean `kind`."""
+    """Return where the fields are in the first declared message that may mean `kind`: a place for each field
+    name. The mapping is empty if no message may mean `kind`."""
     return next((message.meanings[kind] for message in messages if kind in message.meanings), {})

@@ -26,6 +26,7 @@ class OtherFrameError(NotUnderstoodError):
     """The frame is a text though the form is binary, or the other way round."""
 
     def __init__(self, frame: Frame) -> None:
+        """Make the error for a frame whose kind, text or binary, no message of the declared wire has."""
         super().__init__(
             f"no message of this wire is a {'text' if isinstance(frame, str) else 'binary'} frame"
         )
@@ -53,7 +54,8 @@ class JsonForm:
     raw: bool = False
 
     def decode(self, frame: Frame) -> Document:
-        """Return the JSON object in a frame; raises NotUnderstoodError if there is none."""
+        """Return the JSON object in a frame of a declared wire. Raises NotUnderstoodError if there is
+        none."""
         if isinstance(frame, bytes) != self.binary:
             raise OtherFrameError(frame)
         return parse_json(frame)
@@ -70,17 +72,18 @@ class MessagePackForm:
     raw = True
 
     def decode(self, frame: Frame) -> Document:
-        """Return the MessagePack map in a frame; raises NotUnderstoodError if there is none, or if the frame
-        has more than MAX_VALUES values."""
+        """Return the MessagePack map in a frame of a declared wire. Raises NotUnderstoodError if there is
+        none, or if the frame has more than MAX_VALUES values."""
         if isinstance(frame, str):
             raise OtherFrameError(frame)
-        values = 0
+        value_count = 0
 
         def count_values(inner: Sequence[Any] | Document) -> Any:
-            """Return a decoded list or map as it is; raise ValueError if the frame has too many values."""
-            nonlocal values
-            values += len(inner)
-            if values > MAX_VALUES:
+            """Count the values of a decoded MessagePack list or map, and return it unchanged. Raises
+            ValueError if the frame has too many values."""
+            nonlocal value_count
+            value_count += len(inner)
+            if value_count > MAX_VALUES:
                 raise ValueError(f"more than {MAX_VALUES} values")
             return inner
 
@@ -162,7 +165,7 @@ class Layout:
 
     @property
     def value_names(self) -> frozenset[str]:
-        """The names of the values that a frame of this layout holds, as its declared parts say."""
+        """The names of the values that a frame of this binary layout holds, as its declared parts say."""
         names = set()
         for part in self.parts:
             match part:
@@ -177,8 +180,8 @@ class Layout:
         return frozenset(names)
 
     def decode(self, frame: Frame) -> Document:
-        """Return the document in a binary frame; raises NotUnderstoodError if the frame does not have this
-        layout."""
+        """Return the document in a binary frame of this layout. Raises NotUnderstoodError if the frame does
+        not have this layout."""
         if isinstance(frame, str):
             raise OtherFrameError(frame)
         reader = _ByteReader(frame)
@@ -212,7 +215,8 @@ class Layout:
         return document
 
     def encode(self, document: Document) -> Frame:
-        """Return the document as a binary frame. A missing value is written as 0, as no bytes, or as {}."""
+        """Return the document as a binary frame of this layout. A missing value is written as 0, as no bytes,
+        or as {}."""
         written = b""
         for part in self.parts:
             match part:
@@ -245,17 +249,19 @@ class _ByteReader:
     too short or too long."""
 
     def __init__(self, frame: bytes) -> None:
+        """Begin at the first byte of this binary frame."""
         self._frame, self._place = frame, 0
 
     def take_bytes(self, size: int) -> bytes:
-        """Return the next `size` bytes of the frame, and move past them."""
+        """Return the next `size` bytes of the binary frame, and move past them. Raises NotUnderstoodError if
+        the frame ends before."""
         start, self._place = self._place, self._place + size
         if self._place > len(self._frame):
             raise NotUnderstoodError(f"the frame ends too early: {size} bytes are announced at byte {start}")
         return self._frame[start : self._place]
 
     def take_integer(self, integer_type: str) -> int:
-        """Return the next integer, whose type is a key of INTEGERS, and move past it."""
+        """Return the next integer of the binary frame, whose type is a key of INTEGERS, and move past it."""
         size, order = INTEGERS[integer_type]
         return int.from_bytes(self.take_bytes(size), order)
 
@@ -264,15 +270,15 @@ class _ByteReader:
         return self.take_bytes(len(self._frame) - self._place)
 
     def require_end(self) -> None:
-        """Raise NotUnderstoodError if some bytes are not read yet."""
+        """Raise NotUnderstoodError if some bytes of the binary frame are not read yet."""
         remaining = len(self._frame) - self._place
         if remaining:
             raise NotUnderstoodError(f"{remaining} bytes are left over")
 
 
 def _integer_bytes(value: int, integer_type: str) -> bytes:
-    """Return a number as bytes of this type, a key of INTEGERS. A number that is too large becomes the
-    largest of the type."""
+    """Return a number as the bytes of an integer in a binary layout; the type is a key of INTEGERS. A number
+    that is too large becomes the largest of the type."""
     size, order = INTEGERS[integer_type]
     largest: int = 256**size - 1
     return min(value, largest).to_bytes(size, order)

@@ -25,7 +25,7 @@ from spatius_sim.wires.events import (
     SpeakEnd,
     Start,
 )
-from spatius_sim.wires.json_fields import NotUnderstoodError, base64_bytes, rate
+from spatius_sim.wires.json_fields import NotUnderstoodError, base64_bytes, read_rate
 
 _KIND = "kind"
 """The field that every note has, though no declaration names the field: the constant that identified it."""
@@ -34,11 +34,11 @@ _MISSING = object()
 _MAX_KEYS, _LONGEST_VALUE = 8, 40
 
 
-def meanings_of_frame(
+def read_meanings(
     messages: tuple[DeclaredMessage, ...], frame: Frame, meanings: Mapping[str, Meaning]
 ) -> list[tuple[str, Document]]:
-    """Return the meanings of a frame, each as its name and its fields. The frame is the first of the
-    `messages` that it fits. Raises NotUnderstoodError if the frame can be none of them."""
+    """Read a frame of a declared wire as the first of the `messages` that it fits, and return what it means:
+    the name and the fields of each meaning. Raises NotUnderstoodError if the frame fits no message."""
     decoded: dict[Form, Document] = {}
     errors: dict[Form, NotUnderstoodError] = {}
     for message in messages:
@@ -53,15 +53,15 @@ def meanings_of_frame(
             if meanings_with_fields:
                 return meanings_with_fields
     if decoded:
-        sketches = dict.fromkeys(map(_sketch, decoded.values()))
-        raise NotUnderstoodError(f"no message of this wire looks like this: {' or '.join(sketches)}")
+        descriptions = dict.fromkeys(map(_describe_document, decoded.values()))
+        raise NotUnderstoodError(f"no message of this wire looks like this: {' or '.join(descriptions)}")
     precise_errors = [error for error in errors.values() if not isinstance(error, OtherFrameError)]
     raise NotUnderstoodError("; ".join(dict.fromkeys(map(str, precise_errors or errors.values()))))
 
 
 def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
-    """Whether the document holds, at each place in `when`, one of the constants that identify this message.
-    A value of another type is not equal: True is not 1."""
+    """Whether the document of a frame is this declared message: at each place in `when` it holds one of the
+    constants. A value of another type is not equal: True is not 1."""
     return all(
         any(type(value) is type(constant) and value == constant for constant in constants)
         for value, constants in (
@@ -73,9 +73,9 @@ def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
 def _meanings_in(
     message: DeclaredMessage, document: Document, meanings: Mapping[str, Meaning]
 ) -> Iterator[tuple[str, Document]]:
-    """Yield the names and fields of the meanings whose needed fields stand in the document.
-
-    A message with only one meaning may lack all needed fields, if a constant or its layout identifies it."""
+    """Yield the name and the fields of each meaning of a declared message whose needed fields are in the
+    document. A message with only one meaning may lack all needed fields, if a constant or its layout
+    identifies the message."""
     identified = bool(message.when) or isinstance(message.form, Layout)
     for kind, places in message.meanings.items():
         fields = {name: _value_at(document, place) for name, place in places.items()}
@@ -88,7 +88,8 @@ def _meanings_in(
 
 
 def _value_at(document: Any, place: Path) -> Any:
-    """Return the value at this place in the document; _MISSING if there is no value, or if it is null."""
+    """Return the value at this place in the document of a frame; _MISSING if there is no value, or if the
+    value is null."""
     for key in place:
         if not isinstance(document, dict) or key not in document:
             return _MISSING
@@ -96,25 +97,25 @@ def _value_at(document: Any, place: Path) -> Any:
     return _MISSING if document is None else document
 
 
-def _sketch(document: Document) -> str:
-    """Return a short description of a document for an error text: its first keys, each with its value if that
-    is short, otherwise with the value's type."""
-    sketches = []
+def _describe_document(document: Document) -> str:
+    """Return a short description of a frame's document for an error text: its first keys, each with its value
+    if this is short, otherwise with the value's type."""
+    descriptions = []
     for key, value in list(document.items())[:_MAX_KEYS]:
-        short = (
+        is_short = (
             isinstance(value, str | int | float) and len(str(value)[: _LONGEST_VALUE + 1]) <= _LONGEST_VALUE
         )
-        sketches.append(f"{str(key)[:_LONGEST_VALUE]}: {value if short else type(value).__name__}")
+        descriptions.append(f"{str(key)[:_LONGEST_VALUE]}: {value if is_short else type(value).__name__}")
     more = ", ..." if len(document) > _MAX_KEYS else ""
-    return "{" + ", ".join(sketches) + more + "}"
+    return "{" + ", ".join(descriptions) + more + "}"
 
 
-def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
-    """Return the relay event for a message that means `kind`. `whole`: whether one message holds the whole
-    turn. Raises NotUnderstoodError for a bad field."""
+def make_relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
+    """Return the relay event for a declared message that means `kind`, with these fields. `whole`: one
+    message holds the whole turn. Raises NotUnderstoodError for a bad field."""
     match kind:
         case "ready":
-            rates = rate(fields.get("output-rate")), rate(fields.get("input-rate"))
+            rates = read_rate(fields.get("output-rate")), read_rate(fields.get("input-rate"))
             return Ready(_read_text(fields, "session"), *rates)
         case "audio":
             return Audio(_read_binary(fields, "pcm"), whole or _is_last(fields), _turn_id(fields))
@@ -132,12 +133,12 @@ def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
     return Note(_read_text(fields, _KIND))
 
 
-def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
-    """Return the client action for a message that means `kind`. `whole`: whether one message holds the whole
-    turn. Raises NotUnderstoodError for a bad field."""
+def make_client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
+    """Return the client action for a declared message that means `kind`, with these fields. `whole`: one
+    message holds the whole turn. Raises NotUnderstoodError for a bad field."""
     match kind:
         case "start":
-            return Start(rate(fields.get("rate")), _read_text(fields, "avatar"))
+            return Start(read_rate(fields.get("rate")), _read_text(fields, "avatar"))
         case "speech":
             return Speak(_read_binary(fields, "pcm"), whole or _is_last(fields))
         case "last-speech":
@@ -152,8 +153,8 @@ def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
 
 
 def _read_text(fields: Document, name: str) -> str:
-    """Return the text in the message's field `name`; "" if the field is missing. Raises NotUnderstoodError
-    for any other value."""
+    """Return the text in field `name` of a declared message; "" if the field is missing. Raises
+    NotUnderstoodError for any other value."""
     value = fields.get(name, "")
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{name} is not text")
@@ -161,8 +162,8 @@ def _read_text(fields: Document, name: str) -> str:
 
 
 def _turn_id(fields: Document) -> str:
-    """Return the field `turn` as a text; "" if it is missing. Raises NotUnderstoodError if it is neither a
-    text nor a number."""
+    """Return the field `turn` of a declared message as a text; "" if the field is missing. Raises
+    NotUnderstoodError if the value is neither a text nor a number."""
     value = fields.get("turn", "")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise NotUnderstoodError("turn is neither a text nor a number")
@@ -170,8 +171,8 @@ def _turn_id(fields: Document) -> str:
 
 
 def _is_last(fields: Document) -> bool:
-    """Whether the field `last` is true; False if it is missing. Raises NotUnderstoodError for any other
-    value."""
+    """Return the field `last` of a declared message, true or false; False if the field is missing. Raises
+    NotUnderstoodError for any other value."""
     value = fields.get("last", False)
     if not isinstance(value, bool):
         raise NotUnderstoodError("last is neither true nor false")
@@ -179,21 +180,21 @@ def _is_last(fields: Document) -> bool:
 
 
 def _read_binary(fields: Document, name: str) -> bytes:
-    """Return the bytes in the message's field `name`; raises NotUnderstoodError if the field is missing or
-    not binary."""
+    """Return the bytes in field `name` of a declared message. Raises NotUnderstoodError if the field is
+    missing or not binary."""
     return _as_bytes(fields.get(name), name)
 
 
 def _as_bytes(value: object, name: str) -> bytes:
-    """Return the bytes of a value of the field `name`; the value may be written as base64. Raises
+    """Return the bytes of a value in field `name` of a declared message; the value may be base64 text. Raises
     NotUnderstoodError for any other value."""
     return value if isinstance(value, bytes) else base64_bytes(value, name)
 
 
 def _read_payloads(fields: Document) -> tuple[bytes, ...]:
-    """Return the payloads of motion in a message: the single payload in its field `payload`, or all payloads
-    in its list `payloads`. Raises NotUnderstoodError if the message has neither field, or if a payload is not
-    binary."""
+    """Return the motion payloads in a declared message: the single payload in field `payload`, or all
+    payloads in the list `payloads`. Raises NotUnderstoodError if the message has neither field, or if a
+    payload is not binary."""
     if "payload" in fields:
         return (_read_binary(fields, "payload"),)
     payloads = fields.get("payloads")

@@ -10,8 +10,8 @@ from spatius_sim.wires.declared.declaration import (
     has_meaning,
     places_of,
 )
-from spatius_sim.wires.declared.read_declared import client_action, meanings_of_frame, relay_event
-from spatius_sim.wires.declared.write_declared import audio_frames, frames_for, motion_frames, note_frames
+from spatius_sim.wires.declared.read_declared import make_client_action, make_relay_event, read_meanings
+from spatius_sim.wires.declared.write_declared import write_audio, write_meaning, write_motion, write_note
 from spatius_sim.wires.events import (
     Audio,
     ClientAction,
@@ -54,7 +54,8 @@ class Declared:
 
     @property
     def lacks(self) -> frozenset[str]:
-        """The features that were declared to be lacking, and the features for which there is no message."""
+        """The features that the declared wire lacks: those that its file names, and those for which it has no
+        message."""
         relay, client = self.declares.relay, self.declares.client
         available = {
             AUDIO: has_meaning(relay, "audio") or has_meaning(relay, "last-audio"),
@@ -76,7 +77,8 @@ class Declared:
 
     @property
     def speech_pause(self) -> float:
-        """The declared pause; if nothing declares how speech ends, a second (ASSUMED)."""
+        """The pause in seconds that ends a client's speech, as the wire's file declares it. A second if
+        nothing declares how speech ends (ASSUMED); 0 if a message ends it."""
         undeclared = _UNDECLARED_PAUSE if SPEECH_END in self.lacks else 0.0
         return self.declares.speech_pause or undeclared
 
@@ -91,64 +93,67 @@ class Declared:
         return self.declares.text
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Return the events that a frame from the relay carries; a bad frame becomes NotUnderstood, and
-        raises nothing."""
+        """Return the events that a frame of the declared wire carries from the relay. A bad frame becomes
+        NotUnderstood; no error is raised."""
         try:
             return tuple(
-                relay_event(kind, fields, self._turns_come_whole)
-                for kind, fields in meanings_of_frame(self.declares.relay, frame, RELAY_MEANINGS)
+                make_relay_event(kind, fields, self._turns_come_whole)
+                for kind, fields in read_meanings(self.declares.relay, frame, RELAY_MEANINGS)
             )
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """Return the frames by which a relay says `event`; no frame if no message has this meaning."""
+        """Return the frames of the declared wire by which a relay says `event`; an empty tuple if no message
+        has this meaning."""
         messages = self.declares.relay
         match event:
             case Ready(session_id, output_rate, input_rate):
                 rates = {"output-rate": output_rate, "input-rate": input_rate}
-                return frames_for(messages, "ready", {"session": session_id} | rates)
+                return write_meaning(messages, "ready", {"session": session_id} | rates)
             case Audio(pcm, last, turn_id):
-                return audio_frames(messages, "audio", pcm, last, turn_id)
+                return write_audio(messages, "audio", pcm, last, turn_id)
             case Motion(payloads, last, turn_id):
-                return motion_frames(messages, payloads, last, turn_id)
+                return write_motion(messages, payloads, last, turn_id)
             case Interrupted(reason):
-                return frames_for(messages, "interrupted", {"reason": reason})
+                return write_meaning(messages, "interrupted", {"reason": reason})
             case Failed(message):
-                return frames_for(messages, "failed", {"message": message})
+                return write_meaning(messages, "failed", {"message": message})
             case Note(kind):
-                return note_frames(messages, kind)
+                return write_note(messages, kind)
             case NotUnderstood(reason):
                 return (reason,)
             case _:
                 assert_never(event)
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Return what a frame from the client asks for; a bad frame becomes Unclear, and raises nothing."""
+        """Return what a frame of the declared wire asks for, which a client sends. A bad frame becomes
+        Unclear; no error is raised."""
         try:
-            kind, fields = next(iter(meanings_of_frame(self.declares.client, frame, CLIENT_MEANINGS)))
-            return client_action(kind, fields, self._turns_come_whole)
+            kind, fields = next(iter(read_meanings(self.declares.client, frame, CLIENT_MEANINGS)))
+            return make_client_action(kind, fields, self._turns_come_whole)
         except NotUnderstoodError as fault:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """Return the frames by which a client asks for `action`; no frame if no message has this meaning."""
+        """Return the frames of the declared wire by which a client asks for `action`; an empty tuple if no
+        message has this meaning."""
         messages = self.declares.client
         match action:
             case Start(sample_rate, avatar_id):
-                return frames_for(messages, "start", {"rate": sample_rate, "avatar": avatar_id})
+                return write_meaning(messages, "start", {"rate": sample_rate, "avatar": avatar_id})
             case Speak(pcm, last):
-                return audio_frames(messages, "speech", pcm, last, "")
+                return write_audio(messages, "speech", pcm, last, "")
             case SpeakEnd():
-                return audio_frames(messages, "speech", b"", True, "")
+                return write_audio(messages, "speech", b"", True, "")
             case PlayClip(clip):
-                return frames_for(messages, "play-clip", {"clip": clip})
+                return write_meaning(messages, "play-clip", {"clip": clip})
             case Say(words):
-                return frames_for(messages, "say", {"words": words})
+                return write_meaning(messages, "say", {"words": words})
             case InterruptTurn():
-                return frames_for(messages, "interrupt", {})
+                return write_meaning(messages, "interrupt", {})
             case Note(kind):
-                return note_frames(messages, kind)
+                return write_note(messages, kind)
             case Unclear(reason):
                 return (reason,)
             case _:

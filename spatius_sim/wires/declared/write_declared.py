@@ -11,12 +11,12 @@ from spatius_sim.wires.events import Frame
 from spatius_sim.wires.json_fields import base64_text
 
 
-def frames_for(
+def write_meaning(
     messages: tuple[DeclaredMessage, ...], kind: str, fields: Mapping[str, Any]
 ) -> tuple[Frame, ...]:
-    """Return the frame with which the declared wire says `kind` (such as "motion"): the first message whose
-    meanings contain `kind`, with these fields. The tuple is empty if no message has this meaning. Fields that
-    the message does not declare are left out."""
+    """Write what means `kind` (such as "motion") on a declared wire: return the frame of the first message
+    with this meaning, with these fields. Fields that the message does not declare are left out. An empty
+    tuple if no message has this meaning."""
     for message in messages:
         if kind in message.meanings:
             return (_write_message(message, kind, fields),)
@@ -24,8 +24,8 @@ def frames_for(
 
 
 def _write_message(message: DeclaredMessage, kind: str, fields: Mapping[str, Any]) -> Frame:
-    """Return a message as a frame: with its constants, and with the fields that have a place and are not
-    ""."""
+    """Return a declared message as a frame, with its constants, and with the fields that have a place in it
+    and are not ""."""
     document: Document = {}
     for place, constants in message.when.items():
         _put_value(document, place, constants[0])
@@ -37,38 +37,39 @@ def _write_message(message: DeclaredMessage, kind: str, fields: Mapping[str, Any
 
 
 def _put_value(document: Document, place: Path, value: Any) -> None:
-    """Put a value into the document at this place; inner documents are made as needed."""
+    """Put a value into the document of a declared message at this place, and make the inner documents that
+    are missing."""
     for key in place[:-1]:
         document = document.setdefault(key, {})
     document[place[-1]] = value
 
 
 def _as_base64(value: Any) -> Any:
-    """Return a value with all bytes in it, also in lists, as base64 texts."""
+    """Return a value for a declared message with all bytes in it, also those in lists, as base64 texts."""
     if isinstance(value, list):
         return [_as_base64(inner) for inner in value]
     return base64_text(value) if isinstance(value, bytes) else value
 
 
-def audio_frames(
+def write_audio(
     messages: tuple[DeclaredMessage, ...], kind: str, pcm: bytes, last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
-    """Return the frames for a piece of audio; `kind` is "audio" (from the relay) or "speech" (from the
-    client). The end mark is a field of the message, or a second message."""
+    """Return the frames of a declared wire for a piece of audio; `kind` is "audio" (from the relay) or
+    "speech" (from the client). The end mark is a field of the message, or a second message."""
     fields = {"pcm": pcm, "last": last, "turn": turn_id}
     if last and "last" not in places_of(messages, kind):
         end_kind = f"last-{kind}"
         end_has_audio = "pcm" in places_of(messages, end_kind)
-        audio = () if end_has_audio or not pcm else frames_for(messages, kind, fields)
-        return audio + frames_for(messages, end_kind, fields)
-    return frames_for(messages, kind, fields)
+        audio = () if end_has_audio or not pcm else write_meaning(messages, kind, fields)
+        return audio + write_meaning(messages, end_kind, fields)
+    return write_meaning(messages, kind, fields)
 
 
-def motion_frames(
+def write_motion(
     messages: tuple[DeclaredMessage, ...], payloads: tuple[bytes, ...], last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
-    """Return the frames for motion payloads: one message for all, or one for each. The end mark is a field of
-    the last message, or a message of its own."""
+    """Return the frames of a declared wire for motion payloads: one message for all payloads, or one for
+    each. The end mark is a field of the last message, or a message of its own."""
     places, end_places = places_of(messages, "motion"), places_of(messages, "last-motion")
     mark_is_field = "last" in places
     end_has_motion = bool({"payload", "payloads"} & set(end_places))
@@ -82,15 +83,15 @@ def motion_frames(
         if group or has_end_mark or not last:
             payload = group[0] if one_by_one else ""
             fields = {"payload": payload, "payloads": group, "last": is_end, "turn": turn_id}
-            frames += frames_for(messages, "last-motion" if is_last_motion else "motion", fields)
+            frames += write_meaning(messages, "last-motion" if is_last_motion else "motion", fields)
     if last and not mark_is_field and not end_has_motion:
-        frames += frames_for(messages, "last-motion", {"turn": turn_id})
+        frames += write_meaning(messages, "last-motion", {"turn": turn_id})
     return frames
 
 
-def note_frames(messages: tuple[DeclaredMessage, ...], note_name: str) -> tuple[Frame, ...]:
-    """Return the frame with which the declared wire says the note `note_name`: the first message that means a
-    note and may carry `note_name` as a constant. The tuple is empty if there is no such message."""
+def write_note(messages: tuple[DeclaredMessage, ...], note_name: str) -> tuple[Frame, ...]:
+    """Return the frame of a declared wire that says the note `note_name`: the first message that means a note
+    and may carry this name as a constant. An empty tuple if there is no such message."""
     for message in messages:
         for place, constants in message.when.items():
             if "note" in message.meanings and note_name in constants:
