@@ -135,7 +135,7 @@ def _read_value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path)
     if isinstance(node, ScalarNode):
         node = _fill_in_variables(reader, option, node)
     if option.parse is bool:
-        return reader.flag(node, option.name)
+        return reader.true_or_false(node, option.name)
     if option.parse is int:
         return reader.integer(node, option.name)
     if option.parse is float:

@@ -16,7 +16,8 @@ class Clip:
 
 
 def read_clip(path: Path) -> Clip:
-    """Return the speech in a WAV file. Raises UsageError if the file is not a mono 16-bit WAV."""
+    """Return the speech clip in a WAV file. Raises UsageError if the file cannot be read, or is not a mono
+    16-bit WAV."""
     try:
         with wave.open(str(path), "rb") as file:
             if file.getnchannels() != 1 or file.getsampwidth() != 2:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from yaml.nodes import Node
 
-from spatius_sim.files.yaml_file import YamlFile, cut, read_bytes
+from spatius_sim.files.yaml_file import YamlFile, quote_short, read_bytes
 from spatius_sim.model.network.capacity import (
     MAX_TRACE_STEPS,
     CapacityProcess,
@@ -30,6 +30,10 @@ _MAX_LINE = 256
 _SHIPPED = Path(__file__).resolve().parent / "networks.yaml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 _MAX_QUEUE_KB = 1e12
+_USUAL_QUEUE_KB = 256
+_LONGEST_ABOUT = 500
+_LONGEST_QUOTE = 40
+_MOST_MEGABITS, _LATEST_SECOND = 1e6, 1e7
 _MEGABIT = 1e6
 
 _PROCESS_KEYS = {"rate", "log_mean", "log_sd", "correlation", "most", "outages", "mahimahi", "csv"}
@@ -42,7 +46,8 @@ def shipped_networks() -> dict[str, NetworkProfile]:
 
 
 def read_networks(path: Path) -> dict[str, NetworkProfile]:
-    """Return the networks in a YAML file, by name. Raises UsageError, which names file, line and key."""
+    """Return the networks in a YAML file, by name. Raises UsageError, which names file, line and key, if the
+    file describes none."""
     reader = NetworkReader(str(path), path.parent)
     root = reader.root(read_bytes(path))
     if root is None:
@@ -58,37 +63,44 @@ class NetworkReader(YamlFile):
     place, line and key."""
 
     def __init__(self, place: str, folder: Path) -> None:
+        """Begin to read a network file. Errors name the file by `place`; the traces that it names must be in
+        `folder` or below."""
         super().__init__(place)
         self._folder = folder
 
     def read_all(self, node: Node) -> dict[str, NetworkProfile]:
-        """Return the networks of a mapping from name to network."""
+        """Return all networks of a network file, by name. Raises UsageError for a bad name, too many
+        networks, or a bad network."""
         items = self.items(node, "networks")
         if len(items) > MAX_PROFILES:
             raise self.error(node, f"networks: more than {MAX_PROFILES}")
         for name, (key, _) in items.items():
             if not _NAME.fullmatch(name):
-                raise self.error(key, f"{cut(name)} is not a name: small letters, digits and -, 48 at most")
+                raise self.error(
+                    key, f"{quote_short(name)} is not a name: small letters, digits and -, 48 at most"
+                )
         return {name: self.read_network(name, value) for name, (_, value) in items.items()}
 
     def read_network(self, name: str, node: Node) -> NetworkProfile:
-        """Return one network."""
+        """Return one network of a network file, whose name is `name`. Raises UsageError if a part is missing
+        or bad."""
         parts = self.mapping(node, name, {"about", "down", "up", "rtt", "loss", "queue"})
         for key in ("down", "rtt"):
             if key not in parts:
                 raise self.error(node, f"{name}: {key} is missing")
         down = self._read_process(parts["down"], "down")
         up = self._read_process(parts["up"], "up") if "up" in parts else down
-        trip = self._read_round_trip(parts["rtt"])
-        about = self.text(parts["about"], "about")[:500] if "about" in parts else ""
+        round_trip = self._read_round_trip(parts["rtt"])
+        about = self.text(parts["about"], "about")[:_LONGEST_ABOUT] if "about" in parts else ""
         loss = self.number(parts["loss"], "loss") if "loss" in parts else 0.0
         # Too large a number stays finite, and is refused with the network's other bounds.
-        kilobytes = self.number(parts["queue"], "queue") if "queue" in parts else 256
+        kilobytes = self.number(parts["queue"], "queue") if "queue" in parts else _USUAL_QUEUE_KB
         queue = round(1024 * max(-1.0, min(kilobytes, _MAX_QUEUE_KB)))
-        return self.build(node, lambda: NetworkProfile(name, about, down, up, trip, loss, queue), name)
+        return self.build(node, lambda: NetworkProfile(name, about, down, up, round_trip, loss, queue), name)
 
     def _read_round_trip(self, node: Node) -> RoundTrip:
-        """Read `rtt` of a network file, percentiles in milliseconds, as a RoundTrip in seconds."""
+        """Read `rtt` of a network file, two percentiles in milliseconds, and return the round trip in
+        seconds. Raises UsageError if p50 is missing or a value is bad."""
         parts = self.mapping(node, "rtt", {"p50", "p90"})
         if "p50" not in parts:
             raise self.error(node, "rtt: p50 is missing")
@@ -97,7 +109,8 @@ class NetworkReader(YamlFile):
         return self.build(node, lambda: RoundTrip(p50, p90), "rtt")
 
     def _read_process(self, node: Node, key: str) -> CapacityProcess:
-        """Return what a link carries: a rate, a drawn process or a trace."""
+        """Read `down` or `up` of a network file, and return what the link carries: a rate, a drawn process or
+        a trace of measured rates. Raises UsageError if the keys do not go together."""
         parts = self.mapping(node, key, _PROCESS_KEYS)
         kinds = [kind for kind in ("rate", "log_mean", "mahimahi", "csv") if kind in parts]
         if len(kinds) != 1:
@@ -116,7 +129,8 @@ class NetworkReader(YamlFile):
         return self.build(parts[kind], lambda: read_trace(path, kind), f"{key}.{kind}")
 
     def _read_log_normal(self, node: Node, parts: dict[str, Node], key: str) -> CapacityProcess:
-        """Return a process with a log-normal rate."""
+        """Read a log-normal rate of a network file, with outages if there are any. Raises UsageError if a
+        value is missing or bad."""
         for needed in ("log_sd", "correlation"):
             if needed not in parts:
                 raise self.error(node, f"{key}: {needed} is missing")
@@ -129,7 +143,7 @@ class NetworkReader(YamlFile):
         return self.build(node, lambda: LogNormalRate(**numbers, outages=outages), key)
 
     def _read_outages(self, node: Node) -> Outages:
-        """Return the outages of a link."""
+        """Read the outages of a link in a network file. Raises UsageError if a value is missing or bad."""
         keys = ("per_minute", "mean", "p95", "longest")
         parts = self.mapping(node, "outages", keys)
         for key in keys:
@@ -139,25 +153,30 @@ class NetworkReader(YamlFile):
         return self.build(node, lambda: Outages(**numbers), "outages")
 
     def _trace_path(self, node: Node, key: str) -> Path:
-        """Return the path of a trace, which must lie in the folder of the file or below it."""
+        """Return the path of a trace of measured rates, which a network file names. Raises UsageError if it
+        is outside the folder of the network file."""
         name = self.text(node, key)
         try:
             path = (self._folder / name).resolve()
         except (OSError, ValueError) as error:
-            raise self.error(node, f"{key}: {cut(name)} is not a path") from error
+            raise self.error(node, f"{key}: {quote_short(name)} is not a path") from error
         if not path.is_relative_to(self._folder.resolve()):
-            raise self.error(node, f"{key}: {cut(name)} lies outside the folder of this file: copy it there")
+            raise self.error(
+                node, f"{key}: {quote_short(name)} lies outside the folder of this file: copy it there"
+            )
         return path
 
 
 def read_trace(path: Path, kind: str) -> RateTrace:
-    """Return the trace in a file. `kind`: `mahimahi` (each line the milliseconds at which 1500 bytes may
-    pass) or `csv` (each line seconds and Mbit/s, the rate from then on). Raises UsageError with its line."""
+    """Return the measured rates of a network in a file. `kind`: `mahimahi` (each line the milliseconds at
+    which 1500 bytes may pass) or `csv` (each line seconds and Mbit/s, the rate from then on). Raises
+    UsageError, which names the line."""
     return _import_mahimahi(path) if kind == "mahimahi" else _import_csv(path)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file that are not empty and no comment, with their numbers."""
+def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file with measured rates, each with its number, without empty lines and comments.
+    Raises UsageError if the file or a line is too long, or the file cannot be read."""
     try:
         if path.stat().st_size > MAX_TRACE_BYTES:
             raise UsageError(f"{path}:1: larger than {MAX_TRACE_BYTES} bytes: cut it")
@@ -175,12 +194,15 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _import_mahimahi(path: Path) -> RateTrace:
-    """Return a Mahimahi trace as rates in steps of 50 ms."""
+    """Return the measured rates of a network in a Mahimahi trace file, in steps of 50 ms. Raises UsageError,
+    which names the line, if it is no such trace."""
     counts: list[int] = []
     before = number = 0
-    for number, text in _lines(path):
+    for number, text in _read_lines(path):
         if not re.fullmatch(r"[0-9]{1,9}", text):
-            raise UsageError(f"{path}:{number}: {text[:40]!r} is not a time in whole milliseconds")
+            raise UsageError(
+                f"{path}:{number}: {text[:_LONGEST_QUOTE]!r} is not a time in whole milliseconds"
+            )
         at = int(text)
         if at < before:
             raise UsageError(f"{path}:{number}: {at} ms lies before {before} ms: a trace goes forward")
@@ -203,21 +225,22 @@ def _import_mahimahi(path: Path) -> RateTrace:
 
 
 def _import_csv(path: Path) -> RateTrace:
-    """Return a CSV file with seconds and Mbit/s as a trace. A first line that is not a number is its header.
-    The last rate lasts as long as the one before it."""
+    """Return the measured rates of a network in a CSV file with seconds and Mbit/s. A first line that is not
+    a number is the header. The last rate lasts as long as the rate before it. Raises UsageError, which names
+    the line, if the file holds no such rates."""
     times: list[float] = []
     rates: list[float] = []
-    for number, text in _lines(path):
+    for number, text in _read_lines(path):
         cells = [cell.strip() for cell in text.split(",")]
         try:
             at, rate = (float(cell) for cell in cells)
         except ValueError:
             if not times and re.match(r"[A-Za-z_\"]", text):
                 continue
-            raise UsageError(f"{path}:{number}: {text[:40]!r} is not `seconds,Mbit/s`") from None
-        if not 0 <= rate <= 1e6:
+            raise UsageError(f"{path}:{number}: {text[:_LONGEST_QUOTE]!r} is not `seconds,Mbit/s`") from None
+        if not 0 <= rate <= _MOST_MEGABITS:
             raise UsageError(f"{path}:{number}: the rate must lie between 0 and 1000000 Mbit/s")
-        if not 0 <= at <= 1e7 or (times and at <= times[-1]):
+        if not 0 <= at <= _LATEST_SECOND or (times and at <= times[-1]):
             raise UsageError(
                 f"{path}:{number}: the times must rise from line to line, and begin at 0 or later"
             )

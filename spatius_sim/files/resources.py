@@ -9,7 +9,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def resource(name: str) -> Path:
-    """Return the folder `conformance` or `fixtures`. Raises UsageError if it is missing."""
+    """Return the folder `conformance` or `fixtures` of this installation or clone. Raises UsageError if the
+    folder is missing."""
     for folder in (_PACKAGE / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder

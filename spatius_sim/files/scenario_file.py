@@ -25,7 +25,8 @@ def shipped_scenarios() -> list[Scenario]:
 
 
 def shipped_scenario(name: str) -> Scenario:
-    """Return the shipped scenario of this name. Raises UsageError if there is none."""
+    """Return the scenario of this name that comes with the package. Raises UsageError, with similar names, if
+    there is none."""
     names = sorted(path.stem for path in _SHIPPED.glob("*.yaml"))
     if name not in names:
         raise UsageError(f"no scenario is named {name!r}: {suggest_names(name, names, _LISTED)}")
@@ -33,8 +34,8 @@ def shipped_scenario(name: str) -> Scenario:
 
 
 def find_scenario(wanted: str) -> Scenario:
-    """Return the scenario in a file if `wanted` ends in .yaml or .yml; else the shipped scenario of this
-    name. Raises UsageError."""
+    """Return the scenario in a file if `wanted` ends in .yaml or .yml; otherwise the shipped scenario of this
+    name. Raises UsageError if there is none, or if the file is bad."""
     if Path(wanted).suffix in (".yaml", ".yml"):
         return read_scenario(Path(wanted))
     try:
@@ -58,7 +59,8 @@ class _Reader(YamlFile):
     """Reads one scenario file. Every method raises UsageError with place, line and key."""
 
     def read(self, raw: bytes, name: str) -> Scenario:
-        """Return the scenario in this YAML."""
+        """Return the scenario in the YAML of a scenario file. Raises UsageError if a key is missing or a
+        fault is bad."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: about and faults are needed")
@@ -72,7 +74,8 @@ class _Reader(YamlFile):
         return Scenario(name, self.text(top["about"], "about"), tuple(faults))
 
     def _read_fault(self, node: Node) -> Fault:
-        """Return one fault: when it happens, and what happens."""
+        """Return one fault of a scenario file: when it happens, and what happens. Raises UsageError if either
+        is missing or bad."""
         parts = self.mapping(node, "a fault", {"when", "what"})
         for key in ("when", "what"):
             if key not in parts:
@@ -82,7 +85,8 @@ class _Reader(YamlFile):
         return self.build(parts["what"], lambda: Fault(when, what), "what")
 
     def _read_when(self, node: Node) -> When:
-        """Return the moment of a fault. The short form is a bare moment, the long form a mapping."""
+        """Return the moment of a fault in a scenario file. The short form is the name of the moment, the long
+        form a mapping. Raises UsageError if the moment is missing or bad."""
         if isinstance(node, ScalarNode):
             return self.build(node, lambda: When(self._read_moment(node)), "when")
         parts = self.mapping(node, "when", {field.name for field in fields(When)})
@@ -92,15 +96,16 @@ class _Reader(YamlFile):
         return self.build(node, lambda: When(**values), "when")
 
     def _read_moment(self, node: Node) -> Moment:
-        """Return the moment with this name."""
+        """Return the moment that a scenario file names. Raises UsageError if there is no moment of this
+        name."""
         text = self.text(node, "at")
         if text not in list(Moment):
             raise self.error(node, f"at: {text!r} is none of {', '.join(Moment)}")
         return Moment(text)
 
     def _read_step(self, node: Node) -> FaultAction:
-        """Return one action of `what`. The short form is a name or `name: value`, the long form a mapping of
-        values."""
+        """Return one action of `what` in a scenario file. The short form is a name or `name: value`, the long
+        form a mapping of values. Raises UsageError for a bad action."""
         if isinstance(node, ScalarNode):
             return self._build_action(node, node.value, {})
         parts = self.mapping(node, "a step of what", set(NAMES))
@@ -112,11 +117,12 @@ class _Reader(YamlFile):
             # The short form: `delay: 2` is `delay: {seconds: 2}`.
             return self._build_action(value_node, name, {fields(kind)[0].name: value_node})
         return self._build_action(
-            value_node, name, self.mapping(value_node, name, {f.name for f in fields(kind)})
+            value_node, name, self.mapping(value_node, name, {field.name for field in fields(kind)})
         )
 
     def _build_action(self, node: Node, name: str, parts: Mapping[str, Node]) -> FaultAction:
-        """Return the action of this name with the values in `parts`."""
+        """Return the action of this name in a scenario file, with the values in `parts`. Raises UsageError if
+        the name is unknown, or a value is missing or bad."""
         if name not in NAMES:
             raise self.error(node, f"what: {name!r} is none of {', '.join(NAMES)}")
         kind: Any = NAMES[name]
@@ -129,8 +135,8 @@ class _Reader(YamlFile):
         return action
 
     def _read_values(self, parts: Mapping[str, Node], kind: type[Any], skip: set[str]) -> dict[str, Any]:
-        """Return the values of an action by name, each in the type of its field; keys in `skip` are left
-        out."""
+        """Return the values of an action or a moment in a scenario file by name, each in the type of its
+        field; keys in `skip` are left out."""
         hints = get_type_hints(kind)
         readers: dict[Any, Callable[[Node, str], Any]] = {int: self.integer, str: self.text}
         return {

@@ -73,20 +73,21 @@ def wire_names() -> list[str]:
 
 
 def find_wire(wanted: str) -> Wire:
-    """Return the wire that a file declares if `wanted` ends in .yaml or .yml; else the wire of this name.
-    Raises UsageError."""
+    """Return the wire that a file declares if `wanted` ends in .yaml or .yml; otherwise the wire of this
+    name. Raises UsageError if there is none, or if the file is bad."""
     if Path(wanted).suffix in (".yaml", ".yml"):
         return read_wire(Path(wanted))
     if wanted in published_wire_names():
         return published_wire(wanted)
     if wanted in wire_names():
         return read_wire(_SHIPPED / f"{wanted}.yaml")
-    near = suggest_names(wanted, wire_names())
-    raise UsageError(f"no wire is named {wanted!r}: {near} (a file's name ends in .yaml)")
+    similar_names = suggest_names(wanted, wire_names())
+    raise UsageError(f"no wire is named {wanted!r}: {similar_names} (a file's name ends in .yaml)")
 
 
 def shipped_wire(name: str) -> Declared:
-    """Return the wire of this name from its shipped file. Raises UsageError if there is none."""
+    """Return the wire of this name, read from the file that comes with the package. Raises UsageError, with
+    similar names, if there is none."""
     if not name or name not in wire_names():
         raise UsageError(f"no wire is named {name!r}: {suggest_names(name, wire_names())}")
     return read_wire(_SHIPPED / f"{name}.yaml")
@@ -94,8 +95,8 @@ def shipped_wire(name: str) -> Declared:
 
 @lru_cache(maxsize=16)
 def wire_of(name: str, declaration: str) -> Wire:
-    """Return the wire of a trace: from its `declaration`, or the built-in wire `name` if that is empty.
-    Raises UsageError."""
+    """Return the wire of a trace: the wire that the text `declaration` declares, or the built-in wire `name`
+    if this text is empty. Raises UsageError if there is no such wire."""
     return parse_wire(declaration.encode(), f"the wire {name}", name) if declaration else published_wire(name)
 
 
@@ -114,7 +115,8 @@ class _Reader(YamlFile):
     """Reads one wire file. Every method raises UsageError with place, line and key."""
 
     def read(self, raw: bytes) -> Declaration:
-        """Return the declaration in this YAML."""
+        """Return the declaration of a wire in the YAML of a wire file. Raises UsageError if a key is missing
+        or a message is bad."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: about, relay and client are needed")
@@ -138,7 +140,8 @@ class _Reader(YamlFile):
         )
 
     def _read_lacks(self, top: dict[str, Node]) -> frozenset[str]:
-        """Return the features that the wire lacks by its own choices."""
+        """Return the features that a wire lacks, by the choices in its file (such as `turns: one`). Raises
+        UsageError for an unknown choice."""
         lacks = set()
         for key, (usual, lacking) in _CHOICES.items():
             chosen = self.text(top[key], key) if key in top else usual
@@ -148,7 +151,8 @@ class _Reader(YamlFile):
         return frozenset(lacks)
 
     def _read_speech_pause(self, node: Node) -> float:
-        """Return after how many seconds of silence the relay takes speech for ended."""
+        """Read `speech-ends` of a wire file: return after how many seconds of silence the relay takes speech
+        for ended. Raises UsageError for any other text."""
         text = self.text(node, "speech-ends")
         found = _SILENCE.fullmatch(text)
         if found is None or not 0 < float(found[1]) <= _LONGEST_PAUSE:
@@ -158,8 +162,8 @@ class _Reader(YamlFile):
         return float(found[1])
 
     def _read_http_paths(self, node: Node) -> tuple[str, ...]:
-        """Return the HTTP paths whose answers are searched for secrets, each with its method before it unless
-        that is GET."""
+        """Return the HTTP paths in a wire file, whose answers the kit searches for secrets; each has its
+        method before it unless this is GET. Raises UsageError for a bad path."""
         paths = tuple(self.text(path, "http") for path in self.sequence(node, "http"))
         for path in paths:
             if not re.fullmatch(rf"((?:{_HTTP_METHODS}) )?/[\x21-\x7e]*", path):
@@ -171,20 +175,20 @@ class _Reader(YamlFile):
     def _read_messages(
         self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]
     ) -> tuple[DeclaredMessage, ...]:
-        """Return the messages of one side, `relay` or `client`; `known` are the meanings that they may
-        have."""
-        listed = self.sequence(node, side)
-        if not listed:
+        """Return the messages of one side in a wire file, `relay` or `client`; `known` are the meanings that
+        they may have. Raises UsageError if there is none, or if a message is bad."""
+        nodes = self.sequence(node, side)
+        if not nodes:
             raise self.error(node, f"{side}: no message stands here")
-        if len(listed) > MAX_MESSAGES:
+        if len(nodes) > MAX_MESSAGES:
             raise self.error(node, f"{side}: more than {MAX_MESSAGES} messages")
-        return tuple(self._read_message(message, side, form, known) for message in listed)
+        return tuple(self._read_message(message, side, form, known) for message in nodes)
 
     def _read_message(
         self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]
     ) -> DeclaredMessage:
-        """Return one message: its form, its constants, and its meanings. `form` is the form if the message
-        names none."""
+        """Return one message of a wire file: its form, its constants, and its meanings. `form` is the form of
+        a message that names none. Raises UsageError if the message is bad."""
         parts = self.mapping(node, f"a message of {side}", {"when", "form", "layout", *known})
         if "form" in parts and "layout" in parts:
             raise self.error(parts["layout"], "layout: a message has a form or a layout")
@@ -204,7 +208,8 @@ class _Reader(YamlFile):
         )
 
     def _read_fields(self, node: Node, kind: str, meaning: Meaning, form: Form) -> dict[str, Place]:
-        """Return for each field of a meaning its place in the message."""
+        """Return the place of each field of a meaning in a message of a wire file. Raises UsageError if a
+        needed field is missing, or fields exclude each other."""
         places: dict[str, Place] = {}
         prefix: Place = ()
         if isinstance(form, Layout):
@@ -225,19 +230,19 @@ class _Reader(YamlFile):
         return places
 
     def _read_when(self, node: Node, prefix: Place) -> dict[Place, tuple[Constant, ...]]:
-        """Return the constants by which a message is recognised, by their places; `prefix` is put before each
-        place."""
+        """Read `when` of a message in a wire file: return the constants by which the message is recognised,
+        by their places; `prefix` is put before each place."""
         when = {}
         for key, value in self.mapping(node, "when").items():
-            listed = [value] if isinstance(value, ScalarNode) else self.sequence(value, f"when.{key}")
-            if not listed:
+            nodes = [value] if isinstance(value, ScalarNode) else self.sequence(value, f"when.{key}")
+            if not nodes:
                 raise self.error(value, f"when.{key}: no constant stands here")
-            constants = tuple(self._read_constant(constant, f"when.{key}") for constant in listed)
+            constants = tuple(self._read_constant(constant, f"when.{key}") for constant in nodes)
             when[prefix + self._read_place(key, value, f"when.{key}")] = constants
         return when
 
     def _read_constant(self, node: Node, key: str) -> Constant:
-        """Return one constant: an integer, a flag or a text."""
+        """Return one constant of a wire file: an integer, true or false, or a text."""
         text = self.text(node, key)
         if node.tag == "tag:yaml.org,2002:int" and re.fullmatch(r"-?[0-9]{1,12}", text):
             return int(text)
@@ -246,8 +251,8 @@ class _Reader(YamlFile):
         return text
 
     def _read_place(self, text: str, node: Node, key: str) -> Place:
-        """Return the keys of a dotted path, such as `avatar.rate`, which says where a declared message holds
-        a field."""
+        """Return the keys of a dotted path in a wire file, such as `avatar.rate`, which says where a message
+        holds a field. Raises UsageError if a key is empty or there are too many."""
         place = tuple(text.split("."))
         if "" in place or len(place) > _MOST_KEYS:
             raise self.error(
@@ -256,30 +261,32 @@ class _Reader(YamlFile):
         return place
 
     def _read_form(self, node: Node) -> Form:
-        """Return the form of this name."""
+        """Return the form of messages that a wire file names, such as `json`. Raises UsageError if there is
+        no form of this name."""
         text = self.text(node, "form")
         if text not in _FORMS:
             raise self.error(node, f"form: {text!r} is none of {', '.join(_FORMS)}; bytes have a layout")
         return _FORMS[text]
 
     def _read_layout(self, node: Node) -> Layout:
-        """Return the layout of a binary frame: its parts, in order."""
-        listed = self.sequence(node, "layout")
-        if not 0 < len(listed) <= _MAX_PARTS:
+        """Return the layout of a binary frame that a wire file declares: its parts, in order. Raises
+        UsageError if the parts do not go together."""
+        nodes = self.sequence(node, "layout")
+        if not 0 < len(nodes) <= _MAX_PARTS:
             raise self.error(node, f"layout: 1 to {_MAX_PARTS} parts are needed")
         parts: list[LayoutPart] = []
         count = length = ""
-        for number, part in enumerate(listed, 1):
+        for number, part in enumerate(nodes, 1):
             words = self.text(part, "layout").split()
             match words:
                 case ["count", integer] if integer in INTEGERS and not count:
                     count = integer
                 case ["length", integer] if integer in INTEGERS and not length:
                     length = integer
-                case ["payload"] if count and length and number == len(listed):
+                case ["payload"] if count and length and number == len(nodes):
                     parts.append(CountedPayloads(count, length))
                     count = length = ""
-                case ["pcm" | "payload" | "json" as name] if not count and (length or number == len(listed)):
+                case ["pcm" | "payload" | "json" as name] if not count and (length or number == len(nodes)):
                     parts.append(Body(name, length))
                     length = ""
                 case _ if count or length:
@@ -296,7 +303,8 @@ class _Reader(YamlFile):
         return Layout(tuple(parts))
 
     def _read_part(self, node: Node, words: list[str]) -> LayoutPart:
-        """Return one part of a layout, which needs no count and no length before it."""
+        """Return one part of a binary layout in a wire file, which needs no count and no length before it.
+        Raises UsageError for an unknown part."""
         match words:
             case ["bytes", text] if found := _HEX.fullmatch(text):
                 return Fixed(bytes.fromhex(found[1]))

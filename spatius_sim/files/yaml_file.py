@@ -25,8 +25,8 @@ _FLAGS = {"true": True, "false": False}
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a file, at most one byte more than a YAML file may have. Raises UsageError if the
-    file cannot be read."""
+    """Return the bytes of a YAML file, at most one byte more than such a file may have. Raises UsageError if
+    the file cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -34,8 +34,8 @@ def read_bytes(path: Path) -> bytes:
         raise UsageError(f"{path}: {error.strerror}") from error
 
 
-def cut(text: str) -> str:
-    """Return what a file says in quotes, for an error of one line: 60 characters of it at most."""
+def quote_short(text: str) -> str:
+    """Return a text of a YAML file in quotes, for an error of one line: at most its first 60 characters."""
     return repr(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…")
 
 
@@ -44,10 +44,12 @@ class YamlFile:
     key."""
 
     def __init__(self, place: str) -> None:
+        """Begin to read a YAML file; `place` is its name in errors."""
         self.place = place
 
     def root(self, raw: bytes) -> Node | None:
-        """Return the outermost node; None if the file is empty."""
+        """Parse a YAML file, and return its outermost node; None if the file is empty. Raises UsageError,
+        which names the line, if it is too large, nested too deep, has an alias, or is no YAML."""
         if len(raw) > MAX_BYTES:
             raise UsageError(f"{self.place}: larger than {MAX_BYTES} bytes")
         try:
@@ -72,17 +74,19 @@ class YamlFile:
     def items(
         self, node: Node, what: str, allowed: Collection[str] | None = None
     ) -> dict[str, tuple[Node, Node]]:
-        """Return the key node and the value node of each item of a mapping. Only keys in `allowed` may occur;
-        None allows any."""
+        """Return the key node and the value node of each item of a YAML mapping. Raises UsageError if a key
+        is not in `allowed` (None allows any), or comes twice."""
         if not isinstance(node, MappingNode):
             raise self.error(node, f"{what} must be a mapping")
         parts: dict[str, tuple[Node, Node]] = {}
         for key_node, value in node.value:
             key = self.text(key_node, "a key")
             if allowed is not None and key not in allowed:
-                raise self.error(key_node, f"{cut(key)} is unknown here: {', '.join(sorted(allowed))}")
+                raise self.error(
+                    key_node, f"{quote_short(key)} is unknown here: {', '.join(sorted(allowed))}"
+                )
             if key in parts:
-                raise self.error(key_node, f"{cut(key)[1:-1]} stands here twice")
+                raise self.error(key_node, f"{quote_short(key)[1:-1]} stands here twice")
             parts[key] = (key_node, value)
         return parts
 
@@ -91,45 +95,46 @@ class YamlFile:
         return {key: value for key, (_, value) in self.items(node, what, allowed).items()}
 
     def sequence(self, node: Node, key: str) -> list[Node]:
-        """Return the items of a list."""
+        """Return the items of a YAML list. Raises UsageError if the node is no list."""
         if not isinstance(node, SequenceNode):
             raise self.error(node, f"{key} must be a list")
         return list(node.value)
 
     def text(self, node: Node, key: str) -> str:
-        """Return a text as it is written in the file."""
+        """Return a text as it is written in the YAML file. Raises UsageError if the node is no text."""
         if not isinstance(node, ScalarNode):
             raise self.error(node, f"{key} must be a text")
         return str(node.value)
 
     def integer(self, node: Node, key: str) -> int:
-        """Return a whole number."""
+        """Return a whole number of the YAML file. Raises UsageError if the text is none."""
         text = self.text(node, key)
         if not _INTEGER.fullmatch(text):
-            raise self.error(node, f"{key} must be a whole number, not {cut(text)}")
+            raise self.error(node, f"{key} must be a whole number, not {quote_short(text)}")
         return int(text)
 
     def number(self, node: Node, key: str) -> float:
-        """Return a finite number."""
+        """Return a finite number of the YAML file. Raises UsageError if the text is none."""
         text = self.text(node, key)
         try:
             number = float(text)
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise self.error(node, f"{key} must be a number, not {cut(text)}")
+            raise self.error(node, f"{key} must be a number, not {quote_short(text)}")
         return number
 
-    def flag(self, node: Node, key: str) -> bool:
-        """Return True or False for the texts `true` and `false`."""
+    def true_or_false(self, node: Node, key: str) -> bool:
+        """Return True for the text `true` of a YAML file, and False for `false`. Raises UsageError for any
+        other text."""
         text = self.text(node, key)
         if text not in _FLAGS:
-            raise self.error(node, f"{key} must be true or false, not {cut(text)}")
+            raise self.error(node, f"{key} must be true or false, not {quote_short(text)}")
         return _FLAGS[text]
 
     def build(self, node: Node, make: Callable[[], T], key: str) -> T:
-        """Return the result of `make()`. If that raises a UsageError without place, line and key, add
-        these."""
+        """Return the result of `make()`, which builds a value from a node of the YAML file. If this raises a
+        UsageError that does not begin with the file's name, add file, line and `key` to the error."""
         try:
             return make()
         except UsageError as error:
@@ -138,5 +143,6 @@ class YamlFile:
             raise self.error(node, f"{key}: {error}") from error
 
     def error(self, node: Any, message: str) -> UsageError:
-        """Return an error that names the line of this node."""
+        """Return a UsageError for the caller to raise, which names the YAML file and the line of this
+        node."""
         return UsageError(f"{self.place}:{node.start_mark.line + 1}: {message}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from yaml.nodes import Node, ScalarNode
 
 from spatius_sim.files.network_file import read_networks, shipped_networks
-from spatius_sim.files.yaml_file import YamlFile, cut, read_bytes
+from spatius_sim.files.yaml_file import YamlFile, quote_short, read_bytes
 from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.pipeline import Pipeline
@@ -66,7 +66,11 @@ class _Reader(YamlFile):
         budgets = self._read_budgets(top["budgets"]) if "budgets" in top else ()
         networks = self._read_names(top["networks"], known)
         turns = self.integer(top["turns"], "turns") if "turns" in top else 200
-        helps = self.flag(top["what-would-help"], "what-would-help") if "what-would-help" in top else False
+        helps = (
+            self.true_or_false(top["what-would-help"], "what-would-help")
+            if "what-would-help" in top
+            else False
+        )
         about = self.text(top["about"], "about")[:500] if "about" in top else ""
         return self.build(
             root, lambda: Study(about, networks, policies, turns, sweep, budgets, helps), "the study"
@@ -85,7 +89,7 @@ class _Reader(YamlFile):
         for item in self.sequence(node, "networks"):
             name = self.text(item, "networks")
             if name not in known:
-                raise self.error(item, f"networks: {cut(name)} is unknown: {', '.join(known)}")
+                raise self.error(item, f"networks: {quote_short(name)} is unknown: {', '.join(known)}")
             found[name] = known[name]
         if not found:
             raise self.error(node, "networks: no name stands here")
@@ -119,10 +123,10 @@ class _Reader(YamlFile):
             text = self.text(node, key)
             known = {str(member.value): member for member in kind}
             if text not in known:
-                raise self.error(node, f"{key}: {cut(text)} is none of {', '.join(known)}")
+                raise self.error(node, f"{key}: {quote_short(text)} is none of {', '.join(known)}")
             return known[text]
         readers: dict[type, Callable[[Node, str], object]] = {
-            bool: self.flag,
+            bool: self.true_or_false,
             int: self.integer,
             float: self.number,
             str: self.text,
@@ -157,7 +161,7 @@ class _Reader(YamlFile):
         unit = FIGURES[key].unit
         if found is None or (found[2] or unit) != unit:
             wanted = f"a number with the unit {unit}" if unit else "a number without a unit"
-            raise self.error(node, f"{key}: {cut(text)} is not {wanted}")
+            raise self.error(node, f"{key}: {quote_short(text)} is not {wanted}")
         return Budget(key, float(found[1]) / (100 if unit == "%" else 1))
 
 
