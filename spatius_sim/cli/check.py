@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from spatius_sim.cli.common import _TAPE_OPTIONS, as_click, print_lines, print_verdicts, tape_argument
+from spatius_sim.cli.common import TAPE_OPTIONS, as_click, print_lines, print_verdicts, tape_argument
 
 
 def check_options(command: click.Command) -> click.Command:
     """Give a command every option that concerns tapes, and return it."""
-    command.params.extend(as_click(option) for option in _TAPE_OPTIONS)
+    command.params.extend(as_click(option) for option in TAPE_OPTIONS)
     return command
 
 
@@ -38,7 +38,7 @@ def check(tape_path: Path, **given: Any) -> int:
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
 
-    settings = settings_of_tapes({option.name: given[option.field] for option in _TAPE_OPTIONS}, Path.cwd())
+    settings = settings_of_tapes({option.name: given[option.field] for option in TAPE_OPTIONS}, Path.cwd())
     paths = report_paths(settings.reports)
     make_folders_for(paths)
     summaries = check_tape(tape_path, settings)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.report import _not_empty
+from spatius_sim.cli.report import require_value
 from spatius_sim.engine.options import (
     ASKED_OF_A_RELAY,
     DEFAULT_MOTION_PORT,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 OUTPUT_LOST = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EIO)
 """Why nothing more can be printed: a full disk, or a reader that has left."""
 
-_NAMED_BY_ARGUMENT = "target"
+NAMED_BY_ARGUMENT = "target"
 """The option of the judge that is an argument on the command line."""
 
 seed_option = click.option(
@@ -46,13 +46,13 @@ host_option = click.option(
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    callback=_not_empty,
+    callback=require_value,
     help="The address to listen at; 0.0.0.0: every address, for containers and phones.",
 )
 
 _OF_A_TAPE = ("conformance", "baseline", "level", "rule", "lacks")
 
-_TAPE_OPTIONS = (*REPORT_OPTIONS, *(option for option in JUDGE_OPTIONS if option.name in _OF_A_TAPE))
+TAPE_OPTIONS = (*REPORT_OPTIONS, *(option for option in JUDGE_OPTIONS if option.name in _OF_A_TAPE))
 """The options of the commands that judge a tape."""
 
 tape_argument = click.argument("tape_path", metavar="TAPE", type=click.Path(path_type=Path))
@@ -116,7 +116,7 @@ def as_click(option: JudgeOption) -> click.Option:
         type=click.Choice(option.choices) if option.choices else option.parse,
         is_flag=option.parse is bool or None,
         multiple=option.repeatable,
-        callback=_not_empty,
+        callback=require_value,
         metavar=option.metavar or None,
         help=f"{option.help[0].upper()}{option.help[1:]}.",
     )

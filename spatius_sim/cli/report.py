@@ -25,7 +25,7 @@ def subject_argument(*, required: bool, metavar: str | None = None) -> Callable[
             raise UsageError(f"two relays are named, {value} and --target {by_option}: name one")
         if value is None and by_option is None and required:
             raise click.MissingParameter(ctx=context, param=argument)
-        return by_option if value is None else _not_empty(context, argument, value)
+        return by_option if value is None else require_value(context, argument, value)
 
     def decorate(command: _C) -> _C:
         """Add the argument and the option."""
@@ -46,10 +46,10 @@ def subject_argument(*, required: bool, metavar: str | None = None) -> Callable[
 
 def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
     """Keep the value of the option for the argument. Raises UsageError if it is empty."""
-    context.meta[_TARGET] = _not_empty(context, option, value)
+    context.meta[_TARGET] = require_value(context, option, value)
 
 
-def _not_empty(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+def require_value(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """Return the value of an option or argument. Raises UsageError if it is empty."""
     is_option = isinstance(parameter, click.Option)
     refuse_empty({parameter.opts[0] if is_option else parameter.human_readable_name.strip("[]"): value})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.common import _NAMED_BY_ARGUMENT, as_click, print_verdicts
+from spatius_sim.cli.common import NAMED_BY_ARGUMENT, as_click, print_verdicts
 from spatius_sim.cli.report import subject_argument
 from spatius_sim.engine.options import (
     HOOK_START,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def _judge_options(command: click.Command) -> click.Command:
     """Give a command every option of the judge, and return it."""
     for option in JUDGE_OPTIONS:
-        if option.name != _NAMED_BY_ARGUMENT:
+        if option.name != NAMED_BY_ARGUMENT:
             command.params.append(as_click(option))
     return command
 
@@ -76,10 +76,10 @@ def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
     Raises UsageError if they name no subject, or need a conftest.py."""
     from spatius_sim.engine.conformance_file import find_conformance_file
 
-    values[_NAMED_BY_ARGUMENT] = target
+    values[NAMED_BY_ARGUMENT] = target
     if not subject_named(values):
-        values[_NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
-        refuse_empty({TARGET_VARIABLE: values[_NAMED_BY_ARGUMENT]})
+        values[NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
+        refuse_empty({TARGET_VARIABLE: values[NAMED_BY_ARGUMENT]})
     _check_early(values)
     from spatius_sim.engine.merge_options import request_of
 

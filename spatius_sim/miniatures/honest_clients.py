@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spatius_sim.miniatures.wrong_clients import _SECOND_NS
+from spatius_sim.miniatures.wrong_clients import SECOND_NS
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
 from spatius_sim.protocol.codec import decode
@@ -127,7 +127,7 @@ class StopsAtTheLastKeyframe(ClientDecoder):
 
     def _keyframe_due(self, conversation: DecodedConversation) -> int:
         last = keyframe_count(conversation.samples, self._sample_rate) - 1
-        due = conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
+        due = conversation.played * KEYFRAMES_PER_SECOND // (SECOND_NS * self._sample_rate)
         return min(due, max(0, last)) if conversation.ended else due
 
 
@@ -193,7 +193,7 @@ class RefillsAfterStall(ClientDecoder):
     def _motion_end(self, conversation: DecodedConversation) -> int:
         end = super()._motion_end(conversation)
         few = conversation.keyframes < self._keyframe_due(conversation) + _REFILL
-        waits = conversation.stalled and few and end < conversation.samples * _SECOND_NS
+        waits = conversation.stalled and few and end < conversation.samples * SECOND_NS
         return conversation.played if waits else end
 
 

@@ -10,7 +10,7 @@ from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.keyframes import Keyframes
 from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode, StateReason
 
-_SECOND_NS = 1_000_000_000
+SECOND_NS = 1_000_000_000
 
 
 class NamesEveryChunk(ClientDecoder):
@@ -126,7 +126,7 @@ class RunsOnInPause(ClientDecoder):
         super().advance(to_ns)
         conversation = self._conversation
         if conversation is not None and self.state is PlaybackState.PAUSED:
-            end = conversation.samples * _SECOND_NS
+            end = conversation.samples * SECOND_NS
             conversation.played = min(end, conversation.played + passed_ns * self._sample_rate)
 
 
@@ -189,7 +189,7 @@ class GoesIdleWithoutEnd(ClientDecoder):
 
     def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
         super()._play(conversation, passed_ns)
-        if conversation.samples * _SECOND_NS == conversation.played:
+        if conversation.samples * SECOND_NS == conversation.played:
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
@@ -213,7 +213,7 @@ class NeverStalls(ClientDecoder):
     """Goes on without motion whatever its mode."""
 
     def _motion_end(self, conversation: DecodedConversation) -> int:
-        return conversation.samples * _SECOND_NS
+        return conversation.samples * SECOND_NS
 
 
 class StallsInSilence(ClientDecoder):
@@ -236,7 +236,7 @@ class EndsEarly(ClientDecoder):
     """Takes a conversation for over when half of its audio was played."""
 
     def _motion_end(self, conversation: DecodedConversation) -> int:
-        end, half = super()._motion_end(conversation), conversation.samples * _SECOND_NS // 2
+        end, half = super()._motion_end(conversation), conversation.samples * SECOND_NS // 2
         return min(end, half) if conversation.ended else end
 
     def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:

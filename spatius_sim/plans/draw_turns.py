@@ -3,11 +3,8 @@
 from hypothesis import strategies as st
 
 from spatius_sim.plans.plan import (
-    _LONGEST_SECONDS,
-    _MAX_CHUNKS,
-    _MINUTE,
-    _SAMPLES_PER_KEYFRAME,
     PLAN_SAMPLE_RATE,
+    SAMPLES_PER_KEYFRAME,
     Plan,
     Sound,
     TurnPlan,
@@ -18,7 +15,11 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, segment_end
 _USUAL_CHUNK_BYTES = (320, 640, 3200, 6400, 64000)
 """10 ms, 20 ms, 100 ms, 200 ms and 2 s of speech."""
 
-_LONGEST_SAMPLES = _LONGEST_SECONDS * PLAN_SAMPLE_RATE
+_LONGEST_SAMPLES = 12 * PLAN_SAMPLE_RATE
+_MINUTE = 60 * PLAN_SAMPLE_RATE
+"""Samples."""
+_MAX_CHUNKS = 60
+"""The most chunks of one drawn turn."""
 _FIRST_CHUNKS: tuple[tuple[int, ...], ...] = (*[()] * 6, (1,), (0, 1))
 
 _SHORT = TurnPlan(PLAN_SAMPLE_RATE, 3200)
@@ -66,9 +67,9 @@ def _draw_samples() -> st.SearchStrategy[int]:
     length."""
     keyframes = (1, 2, *map(segment_end, range(3)))
     offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
-    lengths = [_SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
-    speakable_lengths = [samples for samples in lengths if samples >= _SAMPLES_PER_KEYFRAME]
-    any_length = st.integers(_SAMPLES_PER_KEYFRAME, _LONGEST_SAMPLES)
+    lengths = [SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
+    speakable_lengths = [samples for samples in lengths if samples >= SAMPLES_PER_KEYFRAME]
+    any_length = st.integers(SAMPLES_PER_KEYFRAME, _LONGEST_SAMPLES)
     # Faults that begin with the third payload show from six seconds on.
     long_lengths = st.integers(_LONGEST_SAMPLES // 2 + 1, _LONGEST_SAMPLES)
     return st.sampled_from(speakable_lengths) | any_length | long_lengths
@@ -93,7 +94,7 @@ def turn_plans() -> st.SearchStrategy[TurnPlan]:
 
 def soundless_turns() -> st.SearchStrategy[TurnPlan]:
     """Draw a turn that asks for no motion: it has too few samples for a keyframe, or it is silent."""
-    too_short = st.sampled_from((0, 1, _SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, _SAMPLES_PER_KEYFRAME - 1)
+    too_short = st.sampled_from((0, 1, SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, SAMPLES_PER_KEYFRAME - 1)
     return _draw_turn(too_short, st.just(Sound.SPEECH)) | _draw_turn(_draw_samples(), st.just(Sound.SILENCE))
 
 

@@ -17,14 +17,11 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, k
 PLAN_SAMPLE_RATE = 16000
 """Hz. The sample rate that json-envelope relays accept from their clients."""
 
-_SAMPLES_PER_KEYFRAME = PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
+SAMPLES_PER_KEYFRAME = PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
+"""Speech that is shorter gets no keyframe."""
 ORDINARY_SECONDS = 2
 """How long an ordinary turn is at least: several syllables."""
 _ORDINARY_CHUNK = 640
-_LONGEST_SECONDS = 12
-_MINUTE = 60 * PLAN_SAMPLE_RATE
-_MAX_CHUNKS = 60
-"""The most chunks of one drawn turn."""
 _VOICE_PEAK, _CLIPPED_PEAK = 6000.0, 600_000.0
 _LIMITS = -32_768, 32_767
 _SYLLABLES_PER_SECOND = 4.0
@@ -180,10 +177,10 @@ SCARCELY_A_WORD = Plan(
         (
             TurnPlan(PLAN_SAMPLE_RATE, 3200),
             TurnPlan(0, 3200),
-            TurnPlan(_SAMPLES_PER_KEYFRAME, 640),
+            TurnPlan(SAMPLES_PER_KEYFRAME, 640),
             TurnPlan(1, 3200),
             TurnPlan(5 * PLAN_SAMPLE_RATE // 2, 3200, sound=Sound.SILENCE),
-            TurnPlan(_SAMPLES_PER_KEYFRAME - 1, 640),
+            TurnPlan(SAMPLES_PER_KEYFRAME - 1, 640),
             TurnPlan(PLAN_SAMPLE_RATE, 3200),
         ),
     )
