@@ -89,7 +89,7 @@ async def test_what_is_sure_to_be_run_exercises_its_rule(rule_id: str) -> None:
 
 
 async def test_the_reference_relay_notices_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spatius_sim.subjects.reference_relay.SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr("spatius_sim.subjects.reference_relay.SILENCE_SECONDS", 2.0)
     async with reference_relay() as (subject, _):
         judgements = judge(await subject.run(SILENCES[0]))
     assert {judgements[rule_id].verdict for rule_id in ("R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD")} == {
