@@ -38,6 +38,8 @@ _LONGEST_SECONDS = 120.0
 _CHUNK_SECONDS = 0.1
 _LOOK_AGAIN_SECONDS = 0.05
 _SHORT_TURN_CHUNKS = 20
+_WRITTEN_SECONDS = 2.5
+"""Longer than any proxy here waits before it writes (ours writes every second)."""
 
 ProxyCommand = Callable[[int, int, Path], list[str]]
 """A function that makes the command line of a proxy, from its upstream's port, its own port, and its file."""
@@ -152,6 +154,7 @@ async def _start_proxy(
             try:
                 await _wait_until_listening(port)
                 yield _UpstreamPort(port)
+                await _wait_until_written(Path(folder))
             finally:
                 process.send_signal(signal.SIGINT)
                 usage = await asyncio.to_thread(_wait_for_usage, process)
@@ -175,6 +178,22 @@ async def _wait_until_listening(port: int) -> None:
                 continue
             writer.close()
             return
+
+
+async def _wait_until_written(folder: Path) -> None:
+    """Wait until the files in a folder have not grown for _WRITTEN_SECONDS: a proxy writes what has passed
+    some time later, and would drop it if it were ended before."""
+    async with asyncio.timeout(_LONGEST_SECONDS):
+        sizes, since = _sizes(folder), time.monotonic()
+        while time.monotonic() - since < _WRITTEN_SECONDS:
+            await asyncio.sleep(0.1)
+            if sizes != (sizes := _sizes(folder)):
+                since = time.monotonic()
+
+
+def _sizes(folder: Path) -> list[int]:
+    """Return the sizes of the files in a folder, in bytes."""
+    return [file.stat().st_size for file in folder.iterdir()]
 
 
 def _wait_for_usage(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:

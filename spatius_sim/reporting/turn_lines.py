@@ -34,15 +34,17 @@ class TurnLines:
     def lines_after(self, at_ns: int, connection: str, value: object) -> list[str]:
         """Take the next message of a connection to Motion Server, or its close, and return a line for each
         turn that ends by it. Control characters in the lines are escaped."""
+        if isinstance(value, AudioInput):  # Nearly all messages are audio.
+            turn = self._turns.get((connection, value.req_id))
+            if turn is None and len(self._turns) < MAX_OPEN_TURNS:
+                rate = self._rates.get(connection, 0)
+                turn = self._turns[connection, value.req_id] = _Turn(at_ns, rate)
+            if turn is not None:
+                turn.audio_bytes += len(value.audio)
+            return []
         match value:
             case ConfigureSession(sample_rate=rate):
                 self._rates[connection] = max(0, rate)
-            case AudioInput(req_id, audio):
-                turn = self._turns.get((connection, req_id))
-                if turn is None and len(self._turns) < MAX_OPEN_TURNS:
-                    turn = self._turns[connection, req_id] = _Turn(at_ns, self._rates.get(connection, 0))
-                if turn is not None:
-                    turn.audio_bytes += len(audio)
             case MotionResponse(req_id=req_id, end=end):
                 return self._see_motion(at_ns, connection, req_id, value, end=end)
             case Interrupt(req_id):

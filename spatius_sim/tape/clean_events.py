@@ -5,6 +5,7 @@ is not understood is treated as speech."""
 
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from enum import StrEnum
 from typing import Any
@@ -28,7 +29,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import PacketSeen
-from spatius_sim.trace.speech_fingerprint import make_noise, speech_mark
+from spatius_sim.trace.speech_fingerprint import make_noise, speech_mark, speech_marks
 from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Speak, Unclear
 from spatius_sim.wires.wire import Wire
 
@@ -44,6 +45,20 @@ class Cleaner:
         """Begin to clean events for a tape. `names` replaces names by references; None keeps them.
         `keep_speech`: whether the tape may hold speech."""
         self._wire, self._names, self._keep_speech = wire, names, keep_speech
+
+    def clean_all(self, events: Sequence[Event], start_ns: int) -> Iterator[TapedEvent]:
+        """Yield each event as a tape may hold it, in order. This is faster than to clean them one by one: all
+        speech to Motion Server is marked at once."""
+        speech = [b"" if self._keep_speech else _plain_speech(event) for event in events]
+        marks = iter(speech_marks([audio for audio in speech if audio]))
+        for event, audio in zip(events, speech, strict=True):
+            what = event.what
+            if audio and isinstance(what, Received):
+                at_ns = max(0, event.at_ns - start_ns)
+                content = Content(False, (what.raw[: -len(audio)], TapedPiece(next(marks))))
+                yield TapedEvent(at_ns, event.lane, event.connection, "Received", {"raw": content})
+            else:
+                yield self.clean(event, start_ns)
 
     def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
         """Return an event as a tape may hold it: cleaned of names and speech, and with its time counted from
@@ -168,6 +183,17 @@ class Cleaner:
         if is_motion and isinstance(read_upstream(blob), MotionResponse):
             return TapedPiece(blob, base64)
         return self._speech_piece(blob, base64=base64)
+
+
+def _plain_speech(event: Event) -> bytes:
+    """Return the audio of a message to Motion Server that ends with its audio, as nearly all messages do; b""
+    for any other event."""
+    what = event.what
+    if type(what) is Received and type(what.value) is AudioInput and type(what.raw) is bytes:
+        audio = what.value.audio
+        if len(audio) >= SMALLEST_BLOB and len(what.raw) - len(audio) <= _MAX_FRAMING and not what.part:
+            return audio if event.lane is Lane.UPSTREAM and what.raw.endswith(audio) else b""
+    return b""
 
 
 def _blobs_in(value: Value) -> tuple[bytes, ...]:

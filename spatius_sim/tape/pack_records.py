@@ -76,10 +76,10 @@ def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
     its number."""
     if isinstance(record, TapedRun):
         return ["run", asdict(record)]
-    fields = {
-        name: _pack_content(value, number_of) if isinstance(value, Content) else value
-        for name, value in record.fields.items()
-    }
+    fields = dict(record.fields)
+    for name, value in fields.items():
+        if isinstance(value, Content):
+            fields[name] = [value.text, *[_pack_part(part, number_of) for part in value.parts]]
     return ["event", record.at_ns, record.lane, record.connection, record.kind, fields]
 
 
@@ -137,11 +137,6 @@ def _check_fields(values: Mapping[Any, Any], types: Mapping[str, Any], required:
     if required not in values:
         raise MalformedError(f"the field {required!r} is missing")
     return dict(values)
-
-
-def _pack_content(content: Content, number_of: Callable[[bytes], int]) -> list[Any]:
-    """Return a frame as MessagePack values: whether it is text, and its parts."""
-    return [content.text, *[_pack_part(part, number_of) for part in content.parts]]
 
 
 def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:

@@ -19,15 +19,21 @@ from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent, TraceHeader
 
 _FLUSH_SECONDS = 1.0
+_MOST_WAITING = 64
+_MOST_WAITING_BYTES = 256 * 1024
+"""How many events, or bytes of frames, wait at most until they are written together."""
 
 
 class LiveTape:
-    """A tape to which events are written while they happen. If it cannot be written any more, as when the
-    disk is full, `fault` says why and `failed` is set. The sessions that are recorded go on undisturbed."""
+    """A tape to which events are written while they happen, some at a time. If it cannot be written any more,
+    as when the disk is full, `fault` says why and `failed` is set. The sessions that are recorded go on
+    undisturbed."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
         self._writer = TapeWriter(path, header)
         self._tape_recorder = TapeRecorder(self._writer, header)
+        self._waiting: list[Event] = []
+        self._waiting_bytes = 0
         self.fault = ""
         self.failed = asyncio.Event()
 
@@ -36,51 +42,59 @@ class LiveTape:
         self._tape_recorder.begin_run(header)
 
     def record_event(self, event: Event) -> None:
-        """Write an event onto the tape; do nothing if writing has failed before."""
+        """Keep an event until some are written onto the tape together; do nothing if writing has failed
+        before."""
         if not self.fault:
-            try:
-                self._tape_recorder.record_event(event)
-            except UsageError as error:
-                self._fail(error)
+            self._waiting.append(event)
+            self._waiting_bytes += len(getattr(event.what, "raw", b""))
+            if len(self._waiting) >= _MOST_WAITING or self._waiting_bytes >= _MOST_WAITING_BYTES:
+                self._write_waiting()
 
     async def flush_now_and_then(self) -> None:
         """Hand the events to the operating system every second, so that a killed recorder loses only the last
         second."""
         while not self.fault:
             await asyncio.sleep(_FLUSH_SECONDS)
-            try:
-                self._writer.flush()
-            except UsageError as error:
-                self._fail(error)
+            self._write_waiting(flush=True)
 
     def close(self) -> None:
         """Write the footer; raises UsageError if the tape could not be written."""
+        self._write_waiting()
         if self.fault:
             raise UsageError(f"{self.fault}; the tape is incomplete")
         self._writer.close()
 
-    def _fail(self, error: UsageError) -> None:
-        """Remember why the tape cannot be written any more."""
-        self.fault = str(error)
-        self.failed.set()
+    def _write_waiting(self, *, flush: bool = False) -> None:
+        """Write the events that wait; with `flush` hand them to the operating system too. If that fails,
+        remember why the tape cannot be written any more."""
+        events, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if self.fault:
+            return
+        try:
+            self._tape_recorder.record_events(events)
+            if flush:
+                self._writer.flush()
+        except UsageError as error:
+            self.fault = str(error)
+            self.failed.set()
 
 
 def log_event(journal: SessionLog, event: Event) -> None:
     """Keep an event that passed a proxy in the log that the inspector shows."""
-    match event.what:
-        case Opened(app_id=app_id, avatar_id=avatar_id):
-            journal.add_session(SessionRecord(event.connection, "", app_id, avatar_id, time.time()))
-            journal.emit(event.lane, event.connection, event.what)
-        case Sent(raw, value, answers):
-            if isinstance(value, ConfirmSession) and event.connection in journal.open_sessions:
-                journal.open_sessions[event.connection].connection_id = value.connection_id
-            journal.record_sent(event.lane, event.connection, raw, answers)
-        case Received(raw):
-            journal.record_received(event.lane, event.connection, raw)
-        case Closed() if event.connection in journal.open_sessions:
-            journal.end_session(event.connection, event.what)
-        case _:
-            journal.emit(event.lane, event.connection, event.what)
+    what = event.what
+    if isinstance(what, (Received, Sent)):  # Nearly all events are frames.
+        sent = type(what) is Sent
+        if sent and isinstance(what.value, ConfirmSession) and event.connection in journal.open_sessions:
+            journal.open_sessions[event.connection].connection_id = what.value.connection_id
+        journal.keep_frame(event.at_ns, event.lane, event.connection, what.raw, sent=sent)
+    elif isinstance(what, Opened):
+        record = SessionRecord(event.connection, "", what.app_id, what.avatar_id, time.time())
+        journal.add_session(record)
+        journal.emit(event.lane, event.connection, what)
+    elif isinstance(what, Closed) and event.connection in journal.open_sessions:
+        journal.end_session(event.connection, what)
+    else:
+        journal.emit(event.lane, event.connection, what)
 
 
 def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:

@@ -255,13 +255,11 @@ class ProxyRecorder:
             raw_without_secrets: str | bytes = self._secrets.redact_text(raw)
         else:
             raw_without_secrets = without_secrets(raw, value, self._secrets, name)
-        if raw_without_secrets != raw:
+        if raw_without_secrets is not raw and raw_without_secrets != raw:
             value = read_upstream(raw_without_secrets)
-        kind = Sent if sent else Received
-        self._emit_event(self._event_ns, _UPSTREAM, name, kind(raw_without_secrets, value))
+        what = Sent(raw_without_secrets, value) if sent else Received(raw_without_secrets, value)
+        self._on_event(Event(0, self._event_ns, _UPSTREAM, name, what))
 
     def _emit_event(self, at_ns: int, lane: Lane, connection: str, what: EventKind) -> None:
-        """Call `on_event` for one event, without its secrets."""
-        if not isinstance(what, Sent | Received):
-            what = texts_without_secrets(what, self._secrets)
-        self._on_event(Event(0, at_ns, lane, connection, what))
+        """Call `on_event` for an event that is not a frame, without its secrets."""
+        self._on_event(Event(0, at_ns, lane, connection, texts_without_secrets(what, self._secrets)))

@@ -21,7 +21,7 @@ MAX_PAST_SESSIONS = 256
 _AUDIO_AND_MOTION = (b"\x08\x03", b"\x08\x05")
 """The first bytes of messages that carry audio or motion."""
 
-_SENT, _NOT_SENT, _ANSWERS_NOTHING = True, False, ""
+_NOT_SENT, _ANSWERS_NOTHING = False, ""
 """How an event tells whether its frame was sent, and that it answers no request."""
 
 _Event = tuple[int, int, Lane, str, EventKind | str | bytes, bool, str]
@@ -92,21 +92,28 @@ class SessionLog:
         """Keep in the session log, and count, a frame that Motion Server sends to a relay, and give the frame
         to the next sink."""
         self.next_sink.record_sent(lane, connection, raw, answers)
-        record = self.open_sessions.get(connection)
-        if record is not None:
-            record.frames_sent += 1
-        frame = self._hide_most_secrets(connection, raw)
-        self._keep_event((len(raw), monotonic_ns(), lane, connection, frame, _SENT, answers))
+        kept = self._hide_most_secrets(connection, raw)
+        self.keep_frame(monotonic_ns(), lane, connection, kept, answers, sent=True)
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Keep in the session log, and count, a frame that Motion Server received from a relay, and give the
         frame to the next sink."""
         self.next_sink.record_received(lane, connection, raw)
+        self.keep_frame(
+            monotonic_ns(), lane, connection, self._hide_most_secrets(connection, raw), sent=False
+        )
+
+    def keep_frame(
+        self, at_ns: int, lane: Lane, connection: str, raw: str | bytes, answers: str = "", *, sent: bool
+    ) -> None:
+        """Keep and count a frame that passed at this time; the secrets in it are hidden already."""
         record = self.open_sessions.get(connection)
         if record is not None:
-            record.frames_received += 1
-        frame = self._hide_most_secrets(connection, raw)
-        self._keep_event((len(raw), monotonic_ns(), lane, connection, frame, _NOT_SENT, _ANSWERS_NOTHING))
+            if sent:
+                record.frames_sent += 1
+            else:
+                record.frames_received += 1
+        self._keep_event((len(raw), at_ns, lane, connection, raw, sent, answers))
 
     @property
     def secrets(self) -> KnownSecrets:

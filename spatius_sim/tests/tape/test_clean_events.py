@@ -13,6 +13,8 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ServerError, UnknownMessage
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
+from spatius_sim.tape.clean_events import Cleaner
+from spatius_sim.tape.name_references import Names
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice
 from spatius_sim.tests.tape.samples import (
@@ -201,6 +203,15 @@ def test_any_audio_keeps_its_frame_whole(audio: bytes) -> None:
                 Audio(said, True, "turn"),
                 Speak(said),
             ]
+
+
+@pytest.mark.parametrize("keep_speech", [False, True])
+def test_events_are_cleaned_together_as_each_of_them_alone(keep_speech: bool) -> None:
+    frames = [encode(AudioInput("request", SPEECH[:size], traceparent="t" * 300 * (size > 3000)))
+              for size in (0, 10, 64, 1000, 1000, 3200)]  # fmt: skip
+    events = trace_of([*WHATS, *((UP, received(UP, raw)) for raw in frames), (DOWN, received(UP, frames[4]))])
+    together, alone = (Cleaner(WIRE, Names(), keep_speech=keep_speech) for _ in range(2))
+    assert list(together.clean_all(events.events, 3)) == [alone.clean(event, 3) for event in events.events]
 
 
 def test_times_are_counted_from_the_first_event(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """What is kept of speech: its length and its loudness, and nothing that could be understood."""
 
+import math
+
 import numpy as np
 import pytest
 
-from spatius_sim.trace.speech_fingerprint import WINDOW_SAMPLES, make_noise, speech_mark
+from spatius_sim.trace.speech_fingerprint import WINDOW_SAMPLES, make_noise, speech_mark, speech_marks
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 1279, 1280, 1281, 5000])
@@ -31,3 +33,22 @@ def test_of_ogg_no_levels_can_be_told() -> None:
     mark = speech_mark(b"OggS" + bytes(1000))
     assert mark.levels == b""
     assert len(make_noise(mark)) == mark.length == 1004
+
+
+def test_many_audios_are_marked_as_each_of_them_alone() -> None:
+    audios = [
+        bytes((index * 37 + length) % 256 for index in range(length)) for length in (0, 1, 3, 1281, 3200)
+    ]
+    audios += [bytes([number]) * 3200 for number in range(100)] + [b"OggS" + bytes(3196), bytes(700_000)]
+    assert speech_marks(audios) == [speech_mark(audio) for audio in audios]
+    assert speech_marks([]) == []
+
+
+@pytest.mark.parametrize("length", [2, 1278, 1280, 1282, 3200])
+def test_a_level_is_the_rms_of_its_window_rounded_up(length: int) -> None:
+    samples = np.arange(length // 2) * 7919 % 65536 - 32768
+    levels = []
+    for start in range(0, length // 2, WINDOW_SAMPLES):
+        energy = sum(int(sample) ** 2 for sample in samples[start : start + WINDOW_SAMPLES])
+        levels.append(math.ceil(math.sqrt(energy / WINDOW_SAMPLES) * 255 / 32768 - 1e-9))
+    assert list(speech_mark(samples.astype("<i2").tobytes()).levels) == levels
