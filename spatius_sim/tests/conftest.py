@@ -1,5 +1,5 @@
-"""Asynchronous tests run in a loop of their own, within a bounded time. Tests that take minutes run only if
-they are asked for: `pytest -m nightly`."""
+"""Asynchronous tests run in a loop of their own, or in that of their module's browser, within a bounded time.
+Tests that take minutes run only if they are asked for: `pytest -m nightly`."""
 
 import asyncio
 import inspect
@@ -7,6 +7,8 @@ import signal
 
 import pytest
 from hypothesis import settings
+
+from spatius_sim.tests.reporting.browser import axe, browser, heard, look, runner, tab  # noqa: F401
 
 _TEST_SECONDS = 90.0
 
@@ -17,7 +19,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), _TEST_SECONDS))
+    shared = pyfuncitem.funcargs.get("runner")
+    run = shared.run if isinstance(shared, asyncio.Runner) else asyncio.run
+    run(asyncio.wait_for(pyfuncitem.obj(**arguments), _TEST_SECONDS))
     return True
 
 

@@ -1,88 +1,115 @@
-"""A page in a headless Chromium, driven by the DevTools protocol."""
+"""Pages in a headless Chromium, driven by Playwright: one browser a module, one context a test."""
 
 import asyncio
-import json
 import os
-import shutil
-import subprocess
-import tempfile
-from base64 import b64decode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
 
-from spatius_sim.tests.client_js.running import SECONDS, chromium, ended
+from spatius_sim.tests.client_js.running import SECONDS, chromium
 
-_ANNOUNCED = "DevTools listening on "
-_LARGEST_ANSWER = 64 * 1_048_576
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
 
+# Playwright is imported only where a browser is wanted: these fixtures are at hand in every test.
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+_WINDOW = {"width": 1280, "height": 900}
+_PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "phone": _PHONE,
+    "phone-dark": {**_PHONE, "color_scheme": "dark"},
+}
+"""How a page is looked at: what a new context of Playwright is told."""
 
-class Page:
-    """One tab. What the browser tells by itself is in `told`, by method."""
-
-    def __init__(self, socket: ClientConnection, session: str) -> None:
-        self._socket, self._session, self._last = socket, session, 100
-        self.told: list[tuple[str, dict[str, Any]]] = []
-
-    async def do(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the protocol; its result."""
-        self._last += 1
-        call = {"id": self._last, "sessionId": self._session, "method": method, "params": parameters}
-        await self._socket.send(json.dumps(call))
-        while True:
-            answer = await self._hear()
-            if answer.get("id") == self._last:
-                assert "error" not in answer, answer
-                return dict(answer["result"])
-
-    async def open(self, url: str) -> None:
-        """Load a page to its end; `told` begins anew."""
-        self.told.clear()
-        await self.do("Page.navigate", url=url)
-        while not any(method == "Page.loadEventFired" for method, _ in self.told):
-            await self._hear()
-
-    async def asked(self, expression: str) -> Any:
-        """The value of a JavaScript expression, or of its promise."""
-        found = await self.do(
-            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
-        )
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
-
-    async def looks(self, *, dark: bool = False, width: int = 1280, height: int = 900) -> None:
-        """How the page is looked at."""
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        await self.do("Emulation.setEmulatedMedia", features=[scheme])
-        await self.do(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=width < 500,
-        )
-
-    async def picture(self, without: str = "") -> bytes:
-        """A PNG of what is seen, `without` the elements that this selector names."""
-        if without:
-            await self.asked(f"document.querySelectorAll({without!r}).forEach(one => one.remove())")
-        return b64decode((await self.do("Page.captureScreenshot", format="png"))["data"])
-
-    def of(self, method: str) -> list[dict[str, Any]]:
-        """What the browser told under that name since the page was opened."""
-        return [parameters for told, parameters in self.told if told == method]
-
-    async def _hear(self) -> dict[str, Any]:
-        message = json.loads(await asyncio.wait_for(self._socket.recv(), SECONDS))
-        if message.get("sessionId") == self._session and "method" in message:
-            self.told.append((message["method"], message["params"]))
-        return dict(message)
+in_every_look = pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 
 
+@dataclass
+class Heard:
+    """What a page asked for, and what the browser complained of, until it is forgotten."""
+
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def listen(self, tab: "Page") -> None:
+        """Keep each request, exception and line of the console; a breach of the policy is such a line."""
+        tab.on("request", lambda request: self.requests.append(request.url))
+        tab.on("console", lambda line: self._note(line.text))
+        tab.on("pageerror", lambda error: self.complaints.append(error.message))
+
+    def _note(self, line: str) -> None:
+        # That is about our tests, which read pixels back.
+        if "getImageData" not in line:
+            self.complaints.append(line)
+
+    def forget(self) -> None:
+        self.requests.clear()
+        self.complaints.clear()
+
+
+async def launch(stack: AsyncExitStack) -> "Browser":
+    """A browser, which is ended with the stack."""
+    from playwright.async_api import async_playwright
+
+    playwright = await stack.enter_async_context(async_playwright())
+    browser = await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+    stack.push_async_callback(browser.close)
+    return browser
+
+
+async def open_tab(browser: "Browser", **look: Any) -> "Page":
+    """A page in a context of its own."""
+    context = await browser.new_context(**({"viewport": _WINDOW} | look))
+    context.set_default_timeout(SECONDS * 1000)
+    return await context.new_page()
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """The loop in which the tests of this module run that share a browser."""
+    with asyncio.Runner() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def browser(runner: asyncio.Runner) -> Iterator["Browser"]:
+    stack = AsyncExitStack()
+    try:
+        yield runner.run(asyncio.wait_for(launch(stack), 3 * SECONDS))
+    finally:
+        runner.run(asyncio.wait_for(stack.aclose(), 3 * SECONDS))
+
+
+@pytest.fixture
+def look() -> dict[str, Any]:
+    """How the page is looked at; `in_every_look` gives each test all of them."""
+    return {}
+
+
+@pytest.fixture
+def tab(runner: asyncio.Runner, browser: "Browser", look: dict[str, Any]) -> Iterator["Page"]:
+    page = runner.run(open_tab(browser, **look))
+    yield page
+    runner.run(page.context.close())
+
+
+@pytest.fixture
+def heard(tab: "Page") -> Heard:
+    one = Heard()
+    one.listen(tab)
+    return one
+
+
+@pytest.fixture(scope="session")
 def axe() -> str:
     """axe-core's source, which npm installed where SPATIUS_SIM_AXE says. Without it the test is skipped, or
     fails where it is required."""
@@ -95,51 +122,24 @@ def axe() -> str:
     pytest.skip(missing)
 
 
-@asynccontextmanager
-async def page() -> AsyncIterator[Page]:
-    """A tab of a fresh browser, which is ended afterwards."""
-    browser = chromium()
-    profile = tempfile.mkdtemp()
-    command = [
-        browser,
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        *("--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"),
-    ]
-    process = _start(command)
-    with ended(process):
-        address = await asyncio.wait_for(asyncio.to_thread(_address, process), SECONDS)
-        async with connect(address, max_size=_LARGEST_ANSWER, compression=None, proxy=None) as socket:
-            yield await _tab(socket)
-    # Chromium's last children may still be writing.
-    shutil.rmtree(profile, ignore_errors=True)
+async def faults(tab: "Page", source: str) -> list[str]:
+    """What axe-core finds, by impact, rule and place."""
+    await tab.evaluate(source)
+    found = await tab.evaluate("axe.run().then(result => result.violations)")
+    return [f"{one['impact']} {one['id']} {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
-def _start(command: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+async def fits(tab: "Page") -> bool:
+    """Whether nothing is wider than the window."""
+    return bool(await tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-def _address(process: "subprocess.Popen[str]") -> str:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if _ANNOUNCED in line:
-            return line.partition(_ANNOUNCED)[2].strip()
-    raise AssertionError("Chromium ended before it listened")
+async def text(tab: "Page", name: str) -> str:
+    """What the element of this id says."""
+    return str(await tab.evaluate(f"document.getElementById({name!r}).textContent"))
 
 
-async def _tab(socket: ClientConnection) -> Page:
-    async def browser_does(number: int, method: str, **parameters: Any) -> dict[str, Any]:
-        await socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while True:
-            answer = json.loads(await asyncio.wait_for(socket.recv(), SECONDS))
-            if answer.get("id") == number:
-                return dict(answer["result"])
-
-    target = await browser_does(1, "Target.createTarget", url="about:blank")
-    session = await browser_does(2, "Target.attachToTarget", targetId=target["targetId"], flatten=True)
-    tab = Page(socket, session["sessionId"])
-    for domain in ("Page", "Network", "Runtime", "Log"):
-        await tab.do(f"{domain}.enable")
-    return tab
+async def until(tab: "Page", condition: str) -> None:
+    """Wait until this is so. Playwright's own wait evaluates a text, which our pages' policy forbids."""
+    waiting = f"new Promise(done => (function wait() {{ {condition} ? done() : setTimeout(wait, 20); }})())"
+    await asyncio.wait_for(tab.evaluate(waiting), SECONDS)

@@ -1,9 +1,8 @@
 """The page of a study in a browser: on a desk and on a phone, light and dark, without a request."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,7 +11,10 @@ from spatius_sim.study.html_report import html_report
 from spatius_sim.study.pipeline import AudioPacing, Pipeline
 from spatius_sim.study.run_study import run_study
 from spatius_sim.study.study import Budget, Study
-from spatius_sim.tests.reporting.browser import axe, page
+from spatius_sim.tests.reporting.browser import Heard, faults, fits, in_every_look
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 
 @pytest.fixture(scope="module")
@@ -32,33 +34,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_page_asks_for_nothing_and_fits_a_desk_and_a_phone(written: Path) -> None:
-    async def look() -> None:
-        async with page() as tab:
-            for width, dark in ((1280, False), (390, True)):
-                await tab.looks(dark=dark, width=width)
-                await tab.open(written.as_uri())
-                asked = [request["request"]["url"] for request in tab.of("Network.requestWillBeSent")]
-                assert asked == [written.as_uri()]
-                assert await tab.asked("document.documentElement.scrollWidth <= innerWidth")
-                assert await tab.asked("document.querySelectorAll('svg').length") >= 6
-
-    asyncio.run(look())
-
-
-@pytest.mark.parametrize(
-    "look", [{}, {"dark": True}, {"width": 390, "dark": True}], ids=["light", "dark", "phone"]
-)
-def test_everybody_can_read_the_page(look: dict[str, Any], written: Path) -> None:
-    source = axe()
-
-    async def find_faults() -> list[str]:
-        async with page() as tab:
-            await tab.looks(**look)
-            await tab.open(written.as_uri())
-            await tab.asked("document.querySelectorAll('details').forEach(one => one.open = true)")
-            await tab.do("Runtime.evaluate", expression=source)
-            found = await tab.asked("axe.run().then(result => result.violations)")
-            return [f"{one['id']} {node['html'][:200]}" for one in found for node in one["nodes"]]
-
-    assert asyncio.run(find_faults()) == []
+@in_every_look
+async def test_the_page_asks_for_nothing_fits_and_can_be_read_by_everybody(
+    look: dict[str, Any], written: Path, tab: "Page", heard: Heard, axe: str
+) -> None:
+    await tab.goto(written.as_uri())
+    assert heard.requests == [written.as_uri()]
+    assert heard.complaints == []
+    assert await fits(tab)
+    assert await tab.locator("svg").count() >= 6
+    await tab.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert await faults(tab, axe) == []

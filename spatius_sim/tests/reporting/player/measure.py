@@ -11,16 +11,19 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.reporting.player.build import build_player
 from spatius_sim.reporting.player.page import player_page
-from spatius_sim.tests.reporting.browser import Page, page
+from spatius_sim.tests.reporting.browser import launch, open_tab
 from spatius_sim.tests.running_miniature import miniature_relay
 from spatius_sim.trace.events import Trace
 from spatius_sim.virtual.virtual_loop import VirtualLoop
+
+if TYPE_CHECKING:
+    from playwright.async_api import CDPSession
 
 TURNS, SECONDS = 60, 10
 READY_AT = """new Promise(done => { (function wait() {
@@ -57,23 +60,24 @@ def conversation() -> Trace:
 
 async def look(path: Path) -> list[dict[str, Any]]:
     """Return when the page was ready (milliseconds), and how it was scrubbed from afar and from near."""
-    async with page() as tab:
-        await tab.looks()
-        await tab.do("Performance.enable", timeDomain="threadTicks")
-        await tab.open(path.as_uri())
-        opened = {"ready": await tab.asked(READY_AT), "cpu": await cpu_seconds(tab)}
+    async with AsyncExitStack() as stack:
+        tab = await open_tab(await launch(stack))
+        tools = await tab.context.new_cdp_session(tab)
+        await tools.send("Performance.enable", {"timeDomain": "threadTicks"})
+        await tab.goto(path.as_uri())
+        opened = {"ready": await tab.evaluate(READY_AT), "cpu": await cpu_seconds(tools)}
         found = [opened]
         for before in ("0", NEAR):
-            await tab.asked(before)
-            began = await cpu_seconds(tab)
-            scrubbed = await tab.asked(SCRUB)
-            found.append(scrubbed | {"cpu": (await cpu_seconds(tab) - began) / scrubbed["frames"]})
+            await tab.evaluate(before)
+            began = await cpu_seconds(tools)
+            scrubbed = await tab.evaluate(SCRUB)
+            found.append(scrubbed | {"cpu": (await cpu_seconds(tools) - began) / scrubbed["frames"]})
         return found
 
 
-async def cpu_seconds(tab: Page) -> float:
+async def cpu_seconds(tools: "CDPSession") -> float:
     """Return the CPU that the page's thread has taken."""
-    metrics = (await tab.do("Performance.getMetrics"))["metrics"]
+    metrics = (await tools.send("Performance.getMetrics"))["metrics"]
     return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
 
 
