@@ -51,6 +51,9 @@ def record(
 
     Point the relay at the endpoints that this prints; its own API key and app id go through untouched, and
     reach no tape.
+
+    The page that shows the sessions while they are recorded has a port of its own, which this prints: the
+    proxy's port has nothing but Motion Server, and what --host opens to others is that port alone.
     """
     from spatius_sim.engine.tapes.record_with_proxy import log_event, recording_proxy
     from spatius_sim.net.server.session_log import SessionLog

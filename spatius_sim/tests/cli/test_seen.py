@@ -5,6 +5,7 @@ import json
 import re
 import time
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -49,6 +50,11 @@ def test_serve_and_record_say_each_turn_in_one_line(tmp_path: Path) -> None:
             assert proxy.stdout is not None
             assert TURN.match(next(line for line in proxy.stdout if line.startswith("turn ")))
             inspector = re.findall("look inside at (.*/_sim/)", "".join(lines))[0]
+            # The proxy's port has nothing but Motion Server.
+            proxys = endpoints(lines)[0].removesuffix("/v1/console") + "/_sim/"
+            assert proxys != inspector
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(proxys, timeout=TIMEOUT)
             with urlopen(f"{inspector}page", timeout=TIMEOUT) as answer:
                 page = json.loads(answer.read())
             (session,) = page["sessions"]
