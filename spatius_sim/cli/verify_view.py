@@ -25,9 +25,9 @@ class VerifyView:
         self._complaints: dict[str, tuple[str, ...]] = {}
         self._output_lost: OSError | None = None
 
-    def run_begins(self, environment: Mapping[str, str]) -> None:
+    def run_begins(self, environment: Mapping[str, str], inspector: str) -> None:
         """Print the header, and start the live line if this is a terminal."""
-        self._print(*header_lines(self._request, environment))
+        self._print(*header_lines(self._request, environment, inspector))
         if self._console.is_terminal:
             self._progress.start_live(sys.stdout)
 

@@ -77,7 +77,7 @@ class Run:
         default_factory=lambda: LiveRecorder(most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
     )
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _motion_server: MotionServerShell | None = None
+    _motion_server: MotionServer | None = None
     _trials: dict[str, Trial[Any]] = field(default_factory=dict)
     _writer: TapeWriter | None = None
     _taping: TapeRecorder | None = None
@@ -119,6 +119,12 @@ class Run:
         if nobody did."""
         unknown_paths = self._motion_server.unknown_paths if self._motion_server is not None else []
         return unknown_paths[0] if unknown_paths else ""
+
+    @property
+    def inspector_url(self) -> str:
+        """The URL of the page that shows the sessions of our Motion Server, with its token if other machines
+        can reach the port; "" if it does not listen."""
+        return self._motion_server.inspector_url if self._motion_server is not None else ""
 
     def trial_for(self, kind: str) -> Trial[Any]:
         """Return the trial of this kind of subject: `relay`, `server`, `client` or `room`. The first call

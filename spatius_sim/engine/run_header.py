@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from spatius_sim.engine.merge_options import RunRequest
 from spatius_sim.engine.settings import Settings
 from spatius_sim.mock_server.session_pages import PREFIX
-from spatius_sim.net.free_ports import describe_exposure, is_this_machine
+from spatius_sim.net.free_ports import describe_exposure, is_this_machine, name_in_urls
 from spatius_sim.net.server.one_port import OnePort
-from spatius_sim.protocol.console import CONSOLE_ROOT
-from spatius_sim.protocol.environment import CONSOLE_VARIABLE
 from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
 
-def header_lines(request: RunRequest, environment: Mapping[str, str], when: str = "listens") -> list[str]:
-    """Return the lines of the header above a run. `environment` is what the relay needs; `when` says
-    whether Motion Server listens now or will listen later."""
+def header_lines(
+    request: RunRequest, environment: Mapping[str, str], inspector: str, when: str = "listens"
+) -> list[str]:
+    """Return the lines of the header above a run. `environment` is what the relay needs; `inspector` is the
+    URL of the page that shows the sessions, "" if there is none; `when` says whether Motion Server listens
+    now or will listen later."""
     settings = request.settings
     [subject] = request.subject.values()
     lines = [f"spatius-sim: judging {subject}, profile {settings.profile}, from seed {settings.seed}"]
@@ -27,9 +28,8 @@ def header_lines(request: RunRequest, environment: Mapping[str, str], when: str 
         lines += [f"spatius-sim: {line}" for line in exposure]
         lines.append(f"spatius-sim: Motion Server {when}; the relay {verb} this environment:")
     lines += [f"  {name}={value}" for name, value in environment.items()]
-    if environment and is_this_machine(settings.motion_host):
-        console = environment[CONSOLE_VARIABLE].removesuffix(CONSOLE_ROOT)
-        lines.append(f"spatius-sim: its sessions can be looked at: {console}{PREFIX}/")
+    if inspector:
+        lines.append(f"spatius-sim: its sessions can be looked at: {inspector}")
     return lines
 
 
@@ -41,3 +41,11 @@ def environment_to_come(settings: Settings) -> dict[str, str]:
     return relay_environment(
         OnePort(settings.listens_at, host=settings.motion_host), canary_key(settings.seed)
     )
+
+
+def inspector_to_come(settings: Settings) -> str:
+    """Return the URL of the page that a worker of pytest-xdist will serve. Where other machines can reach the
+    port, the worker alone knows the token of the page: then "", as if the port is not fixed."""
+    if not (settings.listens_at and is_this_machine(settings.motion_host)):
+        return ""
+    return f"http://{name_in_urls(settings.motion_host)}:{settings.listens_at}{PREFIX}/"

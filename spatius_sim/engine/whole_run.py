@@ -27,9 +27,9 @@ _FRONT = "spatius-sim verify"
 class RunWatcher(Protocol):
     """Is called as a run goes on, to show the user how far it is. It decides nothing."""
 
-    def run_begins(self, environment: Mapping[str, str]) -> None:
-        """Called before the first rule. `environment` points a relay at our Motion Server; empty if it does
-        not listen."""
+    def run_begins(self, environment: Mapping[str, str], inspector: str) -> None:
+        """Called before the first rule. `environment` points a relay at our Motion Server, and `inspector` is
+        the URL of the page that shows its sessions; both are empty if it does not listen."""
 
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:
         """Called before a rule is judged: `number` (from 1) of `total`."""
@@ -86,7 +86,7 @@ def _judge_rules(
     try:
         environment = judging.open()
         opened = True
-        watcher.run_begins(environment)
+        watcher.run_begins(environment, judging.run.inspector_url)
         for number, rule in enumerate(request.rules, 1):
             watcher.rule_begins(rule.id, number, len(request.rules))
             try:

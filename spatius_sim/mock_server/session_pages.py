@@ -104,7 +104,7 @@ class SessionPages:
             return _answer_unknown("session")
         headers = {
             "Cache-Control": "no-store",
-            "Content-Disposition": f"relay_start; filename={record.name}.tape",
+            "Content-Disposition": f"attachment; filename={record.name}.tape",
         }
         tape = tape_of(journal.session_events(record.name))
         return web.Response(body=tape, content_type="application/octet-stream", headers=headers)

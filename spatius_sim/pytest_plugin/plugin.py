@@ -148,12 +148,17 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """Return the lines with the subject, the seed, and the environment that points a relay here."""
     if not names_subject(config):
         return []
-    from spatius_sim.engine.run_header import environment_to_come, header_lines
+    from spatius_sim.engine.run_header import environment_to_come, header_lines, inspector_to_come
 
     request = request_in(config)
     if is_distributed(config):
-        return header_lines(request, environment_to_come(request.settings), "will listen")
-    return header_lines(request, config.stash.get(ENVIRONMENT, {}))
+        settings = request.settings
+        return header_lines(
+            request, environment_to_come(settings), inspector_to_come(settings), "will listen"
+        )
+    judging = config.stash.get(JUDGING, None)
+    inspector = judging.run.inspector_url if judging is not None else ""
+    return header_lines(request, config.stash.get(ENVIRONMENT, {}), inspector)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

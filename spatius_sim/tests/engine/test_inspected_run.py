@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -9,7 +10,7 @@ import pytest
 
 from spatius_sim.engine.merge_options import request_of
 from spatius_sim.engine.run_environment import Run
-from spatius_sim.engine.run_header import header_lines
+from spatius_sim.engine.run_header import header_lines, inspector_to_come
 from spatius_sim.engine.settings import Settings
 from spatius_sim.net.free_ports import free_port
 from spatius_sim.protocol.environment import CONSOLE_VARIABLE
@@ -32,8 +33,27 @@ async def test_a_run_can_be_looked_at_and_not_disturbed() -> None:
         await asyncio.to_thread(run.close)
 
 
-@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", True), ("0.0.0.0", False)])
-def test_the_header_of_a_run_says_where_its_sessions_can_be_looked_at(host: str, told: bool) -> None:
-    request = request_of({"target": "ws://127.0.0.1:1/ws", "motion-host": host}, {})
-    lines = header_lines(request, {CONSOLE_VARIABLE: "http://127.0.0.1:8700/v1/console"})
-    assert ("spatius-sim: its sessions can be looked at: http://127.0.0.1:8700/_sim/" in lines) == told
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_the_header_of_a_run_says_where_its_sessions_can_be_looked_at(host: str) -> None:
+    """With the token where other machines reach the port; they need it."""
+    port = free_port()
+    options = {"target": "ws://127.0.0.1:1/ws", "motion-host": host, "motion-port": port}
+    request = request_of(options, {})
+    run = Run(request.settings)
+    try:
+        environment = await asyncio.to_thread(run.open)
+        lines = header_lines(request, environment, run.inspector_url)
+    finally:
+        await asyncio.to_thread(run.close)
+    (told,) = [line for line in lines if "its sessions can be looked at" in line]
+    url = f"http://127.0.0.1:{port}/_sim/"
+    found = re.fullmatch(f"spatius-sim: its sessions can be looked at: {url}(.*)", told)
+    assert found is not None
+    assert re.fullmatch("" if host == "127.0.0.1" else r"\?token=[\w-]{20,}", found[1])
+
+
+@pytest.mark.parametrize(("host", "url"), [("127.0.0.1", "http://127.0.0.1:8700/_sim/"), ("0.0.0.0", "")])
+def test_before_a_worker_listens_its_token_is_known_to_nobody(host: str, url: str) -> None:
+    assert (
+        inspector_to_come(Settings(motion_port=8700, motion_host=host, target="ws://127.0.0.1:1/ws")) == url
+    )

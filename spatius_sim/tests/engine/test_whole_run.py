@@ -39,7 +39,7 @@ class Diary:
         self.suspects: list[dict[str, str]] = []
         self._stop_at = stop_at
 
-    def run_begins(self, environment: Mapping[str, str]) -> None:
+    def run_begins(self, environment: Mapping[str, str], inspector: str) -> None:
         self.lines.append(f"begins with {len(environment)} variables")
 
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:

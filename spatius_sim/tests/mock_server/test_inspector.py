@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -14,9 +14,12 @@ from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.net.talk import talk, utterance
-from spatius_sim.tests.reporting.browser import Page, axe, page
+from spatius_sim.tests.reporting.browser import Heard, faults, fits, in_every_look, text, until
 from spatius_sim.tests.reporting.player.test_in_chromium import MOUTH
 from spatius_sim.trace.events import Sent
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 PCM = speech("inspector", 64_000)
 
@@ -34,47 +37,45 @@ def with_sessions(server: MotionServer, number: int) -> None:
         )
 
 
-async def text(tab: Page, name: str) -> str:
-    return str(await tab.asked(f"document.getElementById({name!r}).textContent"))
-
-
-async def until(tab: Page, condition: str) -> None:
-    await tab.asked(
-        f"new Promise(done => (function wait() {{ {condition} ? done() : setTimeout(wait, 20); }})())"
-    )
-
-
-async def test_a_thousand_sessions_stay_usable_and_are_found() -> None:
-    async with MotionServer() as server, page() as tab:
+async def test_a_thousand_sessions_stay_usable_and_are_found(tab: "Page") -> None:
+    async with MotionServer() as server:
         with_sessions(server, 1000)
-        await tab.open(f"{server.control_endpoint}/")
-        await tab.asked(READY)
+        await tab.goto(f"{server.control_endpoint}/")
+        await tab.evaluate(READY)
         assert await text(tab, "count") == (
             "1000 open, 0 past; 1000 found, the first 100 are shown: search for others"
         )
-        assert await tab.asked("document.querySelectorAll('#sessions tr').length") == 100
-        await tab.asked("document.getElementById('wanted').value = 'session-777'")
+        assert await tab.evaluate("document.querySelectorAll('#sessions tr').length") == 100
+        await tab.locator("#wanted").fill("session-777")
         await until(tab, "document.querySelectorAll('#sessions tr').length === 1")
-        await tab.asked("document.getElementById('wanted').dispatchEvent(new Event('input'))")
         assert "<b>avatar</b>" in await text(tab, "sessions")
         server.journal.open_sessions.clear()
 
 
-async def test_scenarios_are_played_and_reset_from_the_page() -> None:
-    async with MotionServer() as server, page() as tab:
-        await tab.open(f"{server.control_endpoint}/")
-        await tab.asked(READY)
-        await tab.asked("document.getElementById('scenario').value = 'credits-exhausted'")
-        await tab.asked("document.getElementById('start').click()")
+async def test_scenarios_are_played_and_reset_from_the_page(tab: "Page", heard: Heard) -> None:
+    async with MotionServer() as server:
+        await tab.goto(f"{server.control_endpoint}/")
+        await tab.evaluate(READY)
+        await tab.locator("#scenario").select_option("credits-exhausted")
+        await tab.locator("#start").click()
         await until(tab, "document.getElementById('said').textContent")
         assert server.scenario.name == "credits-exhausted"
-        await tab.asked("document.getElementById('reset').click()")
+        await tab.locator("#reset").click()
         await until(tab, "document.getElementById('said').textContent.startsWith('was reset')")
         assert server.scenario.name == "none"
-        for complaint in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
-            assert tab.of(complaint) == []
-        asked = {event["request"]["url"] for event in tab.of("Network.requestWillBeSent")}
-        assert all(url.startswith(f"http://127.0.0.1:{server.port}/") for url in asked)
+        assert heard.complaints == []
+        assert all(url.startswith(f"http://127.0.0.1:{server.port}/") for url in heard.requests)
+
+
+async def saved_requests(tab: "Page", folder: Path) -> set[str]:
+    """The requests whose motion is on the tape that a click on "save as tape" gives."""
+    async with tab.expect_download() as saved:
+        await tab.locator("#save").click()
+    tape = folder / "saved.tape"
+    await (await saved.value).save_as(tape)
+    (trace,) = read_traces(tape)
+    values = [event.what.value for event in trace.events if isinstance(event.what, Sent)]
+    return {value.req_id for value in values if isinstance(value, MotionResponse)}
 
 
 MOUTH_AT = """(async () => {{
@@ -85,22 +86,25 @@ MOUTH_AT = """(async () => {{
 }})()"""
 
 
-async def test_a_session_is_looked_at_while_it_goes_on_and_saved_as_a_tape(tmp_path: Path) -> None:
-    async with MotionServer() as server, page() as tab, talk(server) as session:
+async def test_a_session_is_looked_at_while_it_goes_on_and_saved_as_a_tape(
+    tmp_path: Path, tab: "Page", heard: Heard
+) -> None:
+    async with MotionServer() as server, talk(server) as session:
         await session.say(*utterance("a", PCM))
         await session.hear_motion()
-        await tab.open(server.inspector_url)
+        await tab.goto(server.inspector_url)
         await until(tab, "/first motion after/.test(document.getElementById('figures').textContent)")
         assert re.fullmatch(
             r"1 turn; first motion after \S+ s, in the middle \S+ s; \S+ s of motion ahead",
             await text(tab, "figures"),
         )
         # Somebody pauses it, and looks back: the face moves as it did.
-        await tab.asked("document.getElementById('live-play').click()")
-        at = await tab.asked("document.getElementById('live-seek').max")
+        await tab.locator("#live-play").click()
+        at = await tab.evaluate("document.getElementById('live-seek').max")
         shares = (0.0, 0.2, 0.4, 0.6, 0.8)
         mouths = {
-            await tab.asked(MOUTH_AT.format(milliseconds=float(at) * share, mouth=MOUTH)) for share in shares
+            await tab.evaluate(MOUTH_AT.format(milliseconds=float(at) * share, mouth=MOUTH))
+            for share in shares
         }
         assert len(mouths) > 2
         before = await text(tab, "live-found")
@@ -109,20 +113,8 @@ async def test_a_session_is_looked_at_while_it_goes_on_and_saved_as_a_tape(tmp_p
         await until(tab, "/^2 turns/.test(document.getElementById('figures').textContent)")
         assert await text(tab, "live-found") != before
         assert await text(tab, "live-play") == "Play"
-        tape = tmp_path / "saved.tape"
-        async with aiohttp.ClientSession() as http:
-            url = f"http://127.0.0.1:{server.port}{await tab.asked(SAVE)}"
-            async with http.get(url) as answer:
-                tape.write_bytes(await answer.read())
-        (trace,) = read_traces(tape)
-        values = [event.what.value for event in trace.events if isinstance(event.what, Sent)]
-        requests = {value.req_id for value in values if isinstance(value, MotionResponse)}
-        assert requests == {"a", "b"}
-        for complaint in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
-            assert tab.of(complaint) == []
-
-
-SAVE = "document.getElementById('save').getAttribute('href')"
+        assert await saved_requests(tab, tmp_path) == {"a", "b"}
+        assert heard.complaints == []
 
 
 async def test_a_long_session_shows_its_newest_events_on_its_own_clock(
@@ -164,14 +156,20 @@ async def test_where_other_machines_can_reach_the_port_a_token_is_needed() -> No
         assert "token" not in server.inspector_url
 
 
-async def test_a_page_beside_a_run_changes_nothing() -> None:
-    async with MotionServer(judges=True) as server, aiohttp.ClientSession() as http, page() as tab:
+async def test_a_page_beside_a_run_changes_nothing_and_saves_tapes(tmp_path: Path, tab: "Page") -> None:
+    async with MotionServer(judges=True) as server, aiohttp.ClientSession() as http:
         for method, path in (("PUT", "/scenario"), ("DELETE", "/scenario"), ("POST", "/reset")):
             async with http.request(method, server.control_endpoint + path) as answer:
                 assert answer.status == 409
-        await tab.open(server.inspector_url)
-        await tab.asked(READY)
-        assert await tab.asked("document.getElementById('bar').hidden")
+        await tab.goto(server.inspector_url)
+        await tab.evaluate(READY)
+        for name in ("bar", "scenario", "start", "reset"):
+            assert await tab.locator(f"#{name}").is_hidden()
+        assert await tab.locator("#looks-on").is_visible()
+        async with talk(server) as session:
+            await session.say(*utterance("a", PCM))
+            await session.hear_motion()
+            assert await saved_requests(tab, tmp_path) == {"a"}
 
 
 @pytest.mark.parametrize("path", ["player", "tape"])
@@ -184,18 +182,14 @@ async def test_a_session_that_is_not_there_is_not_shown(path: str) -> None:
         assert answer.status == 404
 
 
-@pytest.mark.parametrize("look", [{}, {"dark": True}, {"width": 390, "height": 844}])
-async def test_the_inspector_can_be_read_by_everybody(look: dict[str, Any]) -> None:
-    source = axe()
-    async with MotionServer() as server, page() as tab:
+@in_every_look
+async def test_the_inspector_can_be_read_by_everybody(look: dict[str, Any], tab: "Page", axe: str) -> None:
+    async with MotionServer() as server:
         with_sessions(server, 3)
-        await tab.looks(**look)
-        await tab.open(f"{server.control_endpoint}/")
-        await tab.asked(READY)
-        await tab.do("Runtime.evaluate", expression=source)
-        found = await tab.asked("axe.run().then(result => result.violations)")
-        assert [f"{one['id']} {node['html'][:200]}" for one in found for node in one["nodes"]] == []
-        assert await tab.asked("document.documentElement.scrollWidth <= window.innerWidth")
+        await tab.goto(f"{server.control_endpoint}/")
+        await tab.evaluate(READY)
+        assert await faults(tab, axe) == []
+        assert await fits(tab)
         server.journal.open_sessions.clear()
 
 

@@ -32,6 +32,7 @@ class Inspector {
   async start() {
     const { server } = await this.ask("/page");
     find("bar").hidden = !server.plays;
+    find("looks-on").hidden = server.plays;
     find("wanted").oninput = () => this.look();
     find("sessions").onclick = (event) => {
       const button = event.target.closest("button");
@@ -134,7 +135,8 @@ function makeRow() {
   const button = document.createElement("button");
   button.type = "button";
   row.insertCell().append(button);
-  for (let cell = 0; cell < 6; cell += 1) row.insertCell();
+  // A phone has no room for columns: there each cell says what it is.
+  for (const head of find("heads").cells) if (head.cellIndex) row.insertCell().dataset.label = head.textContent;
   return row;
 }
 

@@ -132,7 +132,10 @@ export class Lanes {
       context.moveTo(x, TOP - 4);
       context.lineTo(x, this.height);
       context.stroke();
-      context.fillText(seconds(time, step < 100 ? 2 : step < 1000 ? 1 : 0), x + 2, 12);
+      const words = seconds(time, step < 100 ? 2 : step < 1000 ? 1 : 0);
+      // The last one stands left of its line if there is no room on the right.
+      const wide = context.measureText(words).width;
+      context.fillText(words, x + 2 + wide > this.width ? x - 2 - wide : x + 2, 12);
     }
   }
 
@@ -180,7 +183,10 @@ export class Lanes {
     context.lineTo(this.width - 8, y);
     context.stroke();
     context.fillStyle = this.styles.ink;
-    context.fillText(name, 4, y + 4, this.left - 10);
+    // A name of two words has two lines where one is too narrow.
+    const room = this.left - 10;
+    const lines = context.measureText(name).width > room ? name.split(" ") : [name];
+    lines.forEach((line, at) => context.fillText(line, 4, y + 4 + 14 * (at - (lines.length - 1) / 2), room));
   }
 
   // Columns of two pixels: what is heard above the line, the jaw below it.
