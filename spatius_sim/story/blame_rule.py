@@ -2,11 +2,13 @@
 
 
 class Blame:
-    """Keeps the situations, each named by its rule, that may have caused a harm which is seen only later.
+    """Keeps the situations that may be to blame for a harm which is seen only later; each is named by its
+    rule.
 
     `open` are the situations since the client was last seen unharmed. `once_harmless` are the situations
-    after which the client was seen unharmed at least once. `plain` is the rule to which a harm belongs if no
-    situation came up."""
+    after which the client was seen unharmed at least once. `plain` is the rule to which a harm belongs if
+    no situation came up.
+    """
 
     def __init__(self, plain: str) -> None:
         self._plain = plain
@@ -28,7 +30,7 @@ class Blame:
 
     @property
     def rule_id(self) -> str:
-        """The rule to which a harm that is seen now belongs; "" if that is not certain. If several situations
+        """The rule to blame for a harm that is seen now; "" if that is not certain. If several situations
         are open, the suspect is the situation that was never seen to be harmless."""
         suspects = self.open if len(self.open) == 1 else self.open - self.once_harmless
         if not suspects:

@@ -22,14 +22,19 @@ class Exchange:
 
 
 def exchanges(trace: Trace) -> Iterator[Exchange]:
-    """Yield each request with its answer, in order; a request that was never answered is left out."""
-    pending: tuple[int, TesteeRequest] | None = None
+    """Yield each exchange with the client under test, in order: a request and its answer. A request that
+    was never answered is left out."""
+    unanswered_request: tuple[int, TesteeRequest] | None = None
     for event in trace.on_lane(Lane.CLIENT):
         if isinstance(event.what, Sent) and isinstance(event.what.value, TesteeRequest):
-            pending = event.seq, event.what.value
-        elif pending and isinstance(event.what, Received) and isinstance(event.what.value, TesteeAnswer):
-            yield Exchange(*pending, event.seq, event.what.value, event.at_ns)
-            pending = None
+            unanswered_request = event.seq, event.what.value
+        elif (
+            unanswered_request
+            and isinstance(event.what, Received)
+            and isinstance(event.what.value, TesteeAnswer)
+        ):
+            yield Exchange(*unanswered_request, event.seq, event.what.value, event.at_ns)
+            unanswered_request = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,9 @@ class GivenPayload:
 
 
 def read_given_payload(raw: bytes) -> GivenPayload | None:
-    """Return what one payload of motion says that our kit gave to the client under test; None if the bytes
-    are not a motion message. Of each keyframe only translation[0] is kept, because the kit gives each
-    keyframe a value of its own there: the value shows later which keyframe the client rendered."""
+    """Return what a payload of motion says that our kit gave to the client under test; None if its bytes
+    are no motion message. Of each keyframe only translation[0] is kept: the kit gives each keyframe another
+    value there, which shows later which keyframe the client rendered."""
     try:
         message = decode(raw)
     except RemoteProtocolError:

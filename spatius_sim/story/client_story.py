@@ -68,7 +68,7 @@ class ClientConversation:
     payload_starts: list[int] = field(default_factory=list)
 
     def payload_of(self, keyframe: int | None) -> int:
-        """Return the number of the payload (1, 2, ...) that holds this keyframe; 0 if there is none."""
+        """Return the number of the payload (1, 2, ...) that holds this keyframe; 0 if `keyframe` is None."""
         return 0 if keyframe is None else sum(start <= keyframe for start in self.payload_starts)
 
     @property
@@ -166,7 +166,8 @@ class Observation:
     audio_harm: tuple[str, str] | None
 
     def in_place(self, tolerance: int) -> bool:
-        """Whether motion was due and was rendered, no farther than `tolerance` keyframes from its place."""
+        """Whether the client rendered the keyframe that was due, no farther than `tolerance` keyframes from
+        its place."""
         if self.due is None or not self.own:
             return False
         return self.played is None or self.catching_up or abs(self.own[-1] - self.due) <= tolerance

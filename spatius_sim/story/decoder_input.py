@@ -10,9 +10,9 @@ from spatius_sim.wires.features import AUDIO, END_MARKS
 def client_hears(
     trace: Trace, since: int = 0, until: int | None = None
 ) -> Iterator[tuple[Event, RelayEvent]]:
-    """Yield what clients hand to their decoders from the event `since` to before `until`, each with the event
-    that brought it. If a relay returns no audio, its client plays the audio that it sent. If the close of a
-    connection is the end mark, a close ends the audio that is still open."""
+    """Yield what clients hand to their decoders from the event `since` to before `until`, each with the
+    event that brought it. If a relay returns no audio, its client plays the audio that it sent. If this
+    wire has no end marks, the close of a connection ends the audio that is still open."""
     plays_own_audio = AUDIO in trace.header.lacks
     close_ends_audio = END_MARKS in trace.header.lacks
     open_audio: dict[str, str] = {}
@@ -32,7 +32,7 @@ def client_hears(
 
 def _events_for_decoder(event: Event, plays_own_audio: bool) -> Iterator[RelayEvent]:
     """Yield what a client hands to its decoder because of this event: what the relay sent or, if the client
-    plays its own audio, the audio that it sent."""
+    plays its own audio, the audio that the client sent."""
     match event.what:
         case Received(value=Audio()) if plays_own_audio:
             return

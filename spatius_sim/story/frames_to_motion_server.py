@@ -5,8 +5,9 @@ from spatius_sim.trace.events import Lane, Received, Sent, Trace
 
 
 def upward_kind(trace: Trace) -> type[Sent] | type[Received]:
-    """Return the kind of event that an upstream frame towards Motion Server is in this trace. A
-    configuration shows it; without one, the kit is the client."""
+    """Return the class of event that a frame to Motion Server is in this trace: Received if the kit is the
+    server, Sent if the kit is the client. The configuration of a session shows that; without one, the kit
+    is the client."""
     kinds = [
         type(event.what)
         for event in trace.on_lane(Lane.UPSTREAM)

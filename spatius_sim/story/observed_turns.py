@@ -31,9 +31,10 @@ class _OpenRequest:
 
 
 def with_turns(trace: Trace) -> Trace:
-    """Return the trace with a turn for each request; a trace with planned turns stays as it is. A turn begins
-    at the first audio of its request. The wait for it ends with its last motion, or WAIT_NS after its latest
-    event while its connection is open. If only a client was seen, `utterances` finds the turns."""
+    """Return the trace with an observed turn for each request; a trace with planned turns stays as it is. A
+    turn begins at the first audio of its request. The wait for the turn ends with its last motion, or
+    WAIT_NS after its latest event while its connection is open. If only a client was seen, `utterances`
+    finds the turns."""
     if any(isinstance(event.what, TurnStarted) for event in trace.events):
         return trace
     events_with_turns = (
@@ -46,8 +47,8 @@ def with_turns(trace: Trace) -> Trace:
 def with_speech(trace: Trace) -> Trace:
     """Return the trace with the speech of each turn, if its relay chose what is spoken: the audio that went
     up for this client from the start of this turn to the start of its next. If nothing went up, the turn
-    counts as asking for the same speech as the client's turn before, unless that turn was spoken over: a
-    relay may then still have been busy."""
+    counts as asking for the same speech as the client's turn before, unless the client did not wait for
+    that turn: the relay may then still have been busy."""
     started: dict[str, list[Event]] = {}
     for event in trace.events:
         if isinstance(event.what, TurnStarted):
@@ -66,7 +67,7 @@ def with_speech(trace: Trace) -> Trace:
                 and event.seq < seq
                 and (next_start is None or seq < next_start.seq)
             ]
-            if not request_keys and not _is_over(trace, client, event.seq):
+            if not request_keys and not _latest_turn_is_over(trace, client, event.seq):
                 pcm, rate = b"", 0
             if request_keys:
                 pcm = b"".join(bytes(speech[key]) for key in request_keys)
@@ -80,8 +81,9 @@ def with_speech(trace: Trace) -> Trace:
     return replace(trace, events=events)
 
 
-def _is_over(trace: Trace, client: str, seq: int) -> bool:
-    """Whether the client waited for the end of its latest turn before the event `seq`, or interrupted it."""
+def _latest_turn_is_over(trace: Trace, client: str, seq: int) -> bool:
+    """Whether, before the event `seq`, this client's latest turn was over: the wait for its end had ended,
+    or the client had interrupted it."""
     for event in reversed(trace.events[:seq]):
         if event.connection == client:
             match event.what:
@@ -93,7 +95,7 @@ def _is_over(trace: Trace, client: str, seq: int) -> bool:
 
 
 def _receivers(trace: Trace) -> dict[tuple[str, str], str]:
-    """Return the client that first got motion of each request (connection, req_id)."""
+    """Return for each request (connection, req_id) the client that first got motion of the request."""
     senders: dict[bytes, tuple[str, str]] = {}
     receivers: dict[tuple[str, str], str] = {}
     for event in trace.events:
@@ -126,8 +128,8 @@ def _first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
 
 
 def _with_request_turns(trace: Trace) -> Iterator[Event]:
-    """Yield the events of the trace, with the start and the end of a turn around each request. Added events
-    have the sequence number 0."""
+    """Yield the events of the trace, with the start and the end of a turn around each request. The added
+    events have the sequence number 0."""
     speech = _speech_of_requests(trace)
     rates: dict[str, int] = {}
     numbers: dict[str, int] = {}
@@ -135,7 +137,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
     for event in trace.events:
         for key, late in list(waiting.items()):
             if late.ended and event.at_ns > late.last_sign_ns + WAIT_NS:
-                yield _note_by_kit(
+                yield _turn_event(
                     late.last_sign_ns + WAIT_NS, late, WaitEnded(Awaited.TURN, False, late.number)
                 )
                 del waiting[key]
@@ -151,7 +153,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
                     waiting[key] = _OpenRequest(event.connection, number)
                     rate = rates.get(event.connection, 0)
                     started = TurnStarted(number, bytes(speech.pop(key)), rate)
-                    yield _note_by_kit(event.at_ns, waiting[key], started)
+                    yield _turn_event(event.at_ns, waiting[key], started)
                 if key in waiting:
                     waiting[key].ended |= end
                     waiting[key].last_sign_ns = event.at_ns
@@ -163,7 +165,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
             waiting = {key: request for key, request in waiting.items() if key[0] != event.connection}
         yield event
         if finished is not None:
-            yield _note_by_kit(event.at_ns, finished, WaitEnded(Awaited.TURN, True, finished.number))
+            yield _turn_event(event.at_ns, finished, WaitEnded(Awaited.TURN, True, finished.number))
 
 
 def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
@@ -176,6 +178,7 @@ def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
     return speech
 
 
-def _note_by_kit(at_ns: int, request: _OpenRequest, content: TurnStarted | WaitEnded) -> Event:
-    """Return an event of the kit for the turn of a request; `with_turns` numbers it later."""
+def _turn_event(at_ns: int, request: _OpenRequest, content: TurnStarted | WaitEnded) -> Event:
+    """Return an event of the kit that starts or ends the observed turn of a request; `with_turns` numbers
+    it later."""
     return Event(0, at_ns, Lane.KIT, request.connection, content)

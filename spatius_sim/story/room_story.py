@@ -53,6 +53,8 @@ MAX_STALL_SECONDS = 0.2
 """If the kit itself was late by more, frames and sound may be lost on its side."""
 
 _STARTED, _FINISHED = "lk.playback_started", "lk.playback_finished"
+_NO_END = 2**62
+"""The end of the time of a request after which no other comes: more than any event has as its number."""
 
 
 @dataclass(slots=True)
@@ -146,57 +148,62 @@ class RoomSession:
     @property
     def complete(self) -> list[RoomSpeech]:
         """The requests that were spoken to their end and waited for."""
-        return [one for one in self.speeches if one.interrupted is None and one.waited_seq is not None]
+        return [
+            speech for speech in self.speeches if speech.interrupted is None and speech.waited_seq is not None
+        ]
 
     def conversations(self) -> list[list[SeenPacket]]:
-        """Return the keyframe packets, one list for each conversation: a new one begins with START, with
-        frameSeq 0 after a higher one, or with a lower frameSeq after idle time (its START may be lost)."""
+        """Return the keyframe packets of the session in the room, one list for each conversation: a new one
+        begins with START, with frameSeq 0 after a higher one, or with a lower frameSeq after idle time (its
+        START may be lost)."""
         found: list[list[SeenPacket]] = []
         highest = -1
-        rested = False
+        was_idle = False
         for seen in self.packets:
             if seen.packet is None:
                 continue
             number = seen.packet.frame_seq
             if number is None:
-                rested = True
+                was_idle = True
                 continue
             begins = number == 0 or bool(seen.packet.flags & PacketFlag.START)
-            if not found or (begins and number != highest) or (rested and number <= highest):
+            if not found or (begins and number != highest) or (was_idle and number <= highest):
                 found.append([])
                 highest = -1
             found[-1].append(seen)
             highest = max(highest, number)
-            rested = False
+            was_idle = False
         return found
 
     def conversation_of(self, speech: RoomSpeech) -> list[SeenPacket]:
-        """Return the keyframe packets of a request: those of the conversation that began after its first
-        audio and before the next request's."""
-        later = [one.first_seq for one in self.speeches if one.first_seq > speech.first_seq]
-        end = min(later, default=None)
+        """Return the keyframe packets in the room for a request: the packets of the conversation that began
+        after its first audio and before the first audio of the next request; empty if there is none."""
+        later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
+        end = min(later_starts, default=None)
         for packets in self.conversations():
             if packets[0].seq > speech.first_seq and (end is None or packets[0].seq < end):
                 return packets
         return []
 
     def playback_reports_of(self, speech: RoomSpeech) -> list[PlaybackReport]:
-        """Return what the agent heard about playbacks between this request's first audio and the next
-        request's."""
-        later = [one.first_seq for one in self.speeches if one.first_seq > speech.first_seq]
-        end = min(later, default=2**62)
+        """Return what the agent heard about playbacks in the room between the first audio of this request
+        and the first audio of the next request."""
+        later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
+        end = min(later_starts, default=_NO_END)
         return [report for report in self.playback_reports if speech.first_seq < report.seq < end]
 
     def sounds_of(self, speech: RoomSpeech) -> list[tuple[int, int, SoundHeard]]:
-        """Return the sound between this request's first audio and the next request's."""
-        later = [one.first_seq for one in self.speeches if one.first_seq > speech.first_seq]
-        end = min(later, default=2**62)
+        """Return the sound in the room between the first audio of this request and the first audio of the
+        next request."""
+        later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
+        end = min(later_starts, default=_NO_END)
         return [heard for heard in self.sounds if speech.first_seq < heard[0] < end]
 
 
 def join_rooms(trace: Trace) -> list[RoomSession]:
-    """Return the sessions of a trace that asked for an egress, in order."""
-    up = upward_kind(trace)
+    """Return the sessions with an egress to a room that a trace holds, in the order of their
+    configurations."""
+    kind_of_upward_event = upward_kind(trace)
     sessions: dict[str, RoomSession] = {}
     refusing = {
         event.connection
@@ -205,27 +212,27 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
     }
     for event in trace.events:
         value = _value_of(event)
-        if isinstance(event.what, up) and isinstance(value, ConfigureSession):
+        if isinstance(event.what, kind_of_upward_event) and isinstance(value, ConfigureSession):
             if value.egress_type != EgressType.UNSPECIFIED:
                 refuses = event.connection in refusing
                 sessions.setdefault(event.connection, RoomSession(event.connection, value, event, refuses))
             continue
         session = sessions.get(event.connection)
         if session is not None and event.lane is Lane.UPSTREAM:
-            _note_message(session, event, value, to_server=isinstance(event.what, up))
+            _note_message(session, event, value, to_server=isinstance(event.what, kind_of_upward_event))
         elif session is not None and event.lane is Lane.EGRESS:
             _note_room(session, event)
         elif session is not None and isinstance(event.what, WaitEnded):
             _note_wait(session, event, event.what)
         elif isinstance(event.what, KitStalled) and event.what.seconds > MAX_STALL_SECONDS:
             late = Disturbance(event.seq, f"the kit itself was late by {event.what.seconds:.1f} s")
-            for one in sessions.values():
-                one.disturbances.append(late)
+            for disturbed_session in sessions.values():
+                disturbed_session.disturbances.append(late)
     return list(sessions.values())
 
 
 def loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
-    """Return for each whole window of 40 ms whether it is loud."""
+    """Return for each whole window of 40 ms of the sound in a room whether it is loud."""
     samples = int(sample_rate * WINDOW_SECONDS)
     levels = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float64)
     windows = levels[: len(levels) // samples * samples].reshape(-1, samples)
@@ -233,7 +240,8 @@ def loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
 
 
 def count_marks(loud: list[bool]) -> int:
-    """Return how many bursts of sound these windows hold. A gap of one window does not end a burst."""
+    """Return how many bursts of sound these windows hold: the marks in the speech. A gap of one window does
+    not end a burst."""
     marks, quiet = 0, 2
     for window in loud:
         if window and quiet >= 2:
@@ -243,8 +251,8 @@ def count_marks(loud: list[bool]) -> int:
 
 
 def _note_message(session: RoomSession, event: Event, value: object, *, to_server: bool) -> None:
-    """Note in a session a message between the agent and Motion Server (`to_server`: the agent sent the
-    message), or the close of their connection."""
+    """Note in the session of a room a message between the agent and Motion Server, or the close of their
+    connection. `to_server`: the agent sent the message."""
     match value:
         case AudioInput(req_id, audio) if to_server:
             speech = _find_speech(session, req_id)
@@ -267,7 +275,8 @@ def _note_message(session: RoomSession, event: Event, value: object, *, to_serve
 
 
 def _note_room(session: RoomSession, event: Event) -> None:
-    """Note what happened in the room of a session."""
+    """Note in a session what happened in its room: who joined and left, and which tracks, packets, sounds
+    and reports came."""
     match event.what:
         case Joined(attributes=attributes):
             # Our own server and a viewer may both have seen it; only the viewer saw attributes.
@@ -301,7 +310,7 @@ def _note_room(session: RoomSession, event: Event) -> None:
 
 
 def _note_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
-    """Note that the kit stopped waiting."""
+    """Note in the session of a room that the kit stopped waiting for this."""
     match wait.what_for:
         case Awaited.ROOM:
             session.join_waited = True
@@ -314,8 +323,8 @@ def _note_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
 
 
 def _read_playback_report(event: Event, method: str, payload: str) -> Iterator[PlaybackReport]:
-    """Yield the report that an RPC to the agent carries; nothing for a method that is not about the
-    playback."""
+    """Yield the report about a playback in the room that an RPC to the agent carries; nothing for another
+    method. If the payload cannot be read, the report says why in `fault`."""
     if method == _STARTED:
         yield PlaybackReport(event.seq, event.at_ns)
     elif method == _FINISHED:
@@ -332,8 +341,8 @@ def _read_playback_report(event: Event, method: str, payload: str) -> Iterator[P
 
 
 def _find_speech(session: RoomSession, req_id: str) -> RoomSpeech | None:
-    """Return the request of this id; None if it is unknown."""
-    return next((one for one in session.speeches if one.req_id == req_id), None)
+    """Return the request of this id in the session of a room; None if it is unknown."""
+    return next((speech for speech in session.speeches if speech.req_id == req_id), None)
 
 
 def _value_of(event: Event) -> object:

@@ -36,49 +36,51 @@ class SpeechIndex:
         return self.find(audio.rstrip(b"\0")[-_FINGERPRINT_BYTES:])
 
     def _find_all(self, piece: bytes, client: str | None) -> list[Turn]:
-        """Return every turn (of this client; None: of all clients) whose speech contains this piece of audio;
-        an empty list if the piece is too short to tell."""
+        """Return every turn whose speech contains this piece of audio; an empty list if the piece is too
+        short. With `client`, only the turns of this client count."""
         if len(piece) < _TOO_SHORT_TO_TELL:
             return []
         offsets = _offsets_by_key(piece)
         return [
             turn
             for turn, positions in self._turns
-            if client in (None, turn.client) and _holds(turn.pcm, positions, piece, offsets)
+            if client in (None, turn.client) and _contains_piece(turn.pcm, positions, piece, offsets)
         ]
 
 
 def audible_piece(audio: bytes) -> bytes:
-    """Return a piece from the middle of the audio or, if that is silent, from the first sound."""
+    """Return a piece of the audio with which the speech index can be searched: from its middle or, if that
+    is silent, from the first sound on."""
     middle = len(audio) // 2 // 2 * 2
     piece = audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
     return piece if any(piece) else audio.lstrip(b"\0")[:_FINGERPRINT_BYTES]
 
 
 def _positions_by_key(pcm: bytes) -> dict[int, int]:
-    """Return the position of every 32nd byte of the speech, by the eight bytes that stand there."""
+    """Return every 32nd position in the speech, by its key: the eight bytes that stand there."""
     keys = np.frombuffer(pcm, "<u8", len(pcm) // _KEY_BYTES)[:: _STRIDE // _KEY_BYTES]
     return dict(zip(keys.tolist(), range(0, len(pcm), _STRIDE), strict=False))
 
 
 def _offsets_by_key(piece: bytes) -> dict[int, int]:
-    """Return 32 neighbouring offsets in the piece without silence, by the eight bytes that stand there; an
-    empty mapping if silence interrupts the piece everywhere."""
+    """Return 32 neighbouring offsets in the piece of audio, by key: the eight bytes that stand there. Take
+    the first 32 without a silent key; return an empty mapping if there are none."""
     for start in range(0, len(piece) - _TOO_SHORT_TO_TELL + 1, _STRIDE):
         offsets = range(start, start + _STRIDE)
-        keys = {int.from_bytes(piece[at : at + _KEY_BYTES], "little"): at for at in offsets}
+        keys = {int.from_bytes(piece[offset : offset + _KEY_BYTES], "little"): offset for offset in offsets}
         if 0 not in keys:
             return keys
     return {}
 
 
-def _holds(pcm: bytes, positions: dict[int, int], piece: bytes, offsets: dict[int, int]) -> bool:
-    """Whether the speech contains the piece. If keys repeat or say nothing, the speech is searched."""
-    shared: Sequence[int] = list(offsets.keys() & positions.keys())
-    if offsets and not shared:
+def _contains_piece(pcm: bytes, positions: dict[int, int], piece: bytes, offsets: dict[int, int]) -> bool:
+    """Whether the speech contains the piece of audio. If a key that both have does not show it, because
+    keys repeat or are silent, the whole speech is searched."""
+    shared_keys: Sequence[int] = list(offsets.keys() & positions.keys())
+    if offsets and not shared_keys:
         return False
     return any(
         pcm.startswith(piece, positions[key] - offsets[key])
-        for key in shared
+        for key in shared_keys
         if positions[key] >= offsets[key]
     ) or (piece in pcm)

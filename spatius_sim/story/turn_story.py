@@ -166,16 +166,16 @@ class Turn:
 
     @property
     def after_half_sample(self) -> bool:
-        """Whether the client stopped speaking within a sample, in this turn or in a turn before."""
+        """Whether the client stopped speaking within a sample, in this turn or in an earlier turn."""
         turn: Turn | None = self
         while turn is not None and not turn.half_sample:
             turn = turn.before
         return turn is not None
 
     def is_same_speech(self, one: bytes, other: bytes, sample_rate: int) -> bool:
-        """Whether two pieces of PCM hold the same speech, but for silence that fills up a packet. If the
-        client stopped within a sample, that half sample may be missing or made whole: no document says what
-        becomes of it."""
+        """Whether two pieces of PCM of this turn hold the same speech, but for silence that fills up a
+        packet. If the client stopped within a sample, that half sample may be missing or made whole: no
+        document says what becomes of it."""
         if is_same_speech(one, other, sample_rate) or not self.half_sample:
             return is_same_speech(one, other, sample_rate)
         whole = len(self.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
@@ -200,8 +200,8 @@ class Turn:
 
     @property
     def lost_motion(self) -> bool:
-        """Whether a failure kept Motion Server from sending all of the turn's motion. A failure does
-        not count if the relay asked again and got the motion."""
+        """Whether a failure kept Motion Server from sending all of the turn's motion. A failure does not
+        count if the relay asked again and got the motion."""
         if not self.failures:
             return False
         answered_later = any(
@@ -252,18 +252,19 @@ class Story:
         return self.trace.header.halves == "downstream"
 
     def stale_marks(self, turn: Turn) -> list[int]:
-        """Return the void marks in the turn's conversations without a turn id that end the motion of the turn
-        before: that turn was cut off, and its motion had begun and was never marked as ended."""
-        old = turn.before
-        if old is None or not old.abandoned or any(c.motion_marks for c in old.conversations):
+        """Return the end marks in this turn's conversations that mark the motion of the turn before: that
+        turn was cut off, its motion had begun, and was never marked as ended. Only void marks of
+        conversations without a turn id count."""
+        before = turn.before
+        if before is None or not before.abandoned or any(c.motion_marks for c in before.conversations):
             return []
-        if not any(d.client == old.client for payload in old.payloads for d in payload.deliveries):
+        if not any(d.client == before.client for payload in before.payloads for d in payload.deliveries):
             return []
         return [mark for c in turn.conversations if not c.labelled for mark in c.void_marks]
 
     def arrived_during(self, turn: Turn) -> list[Delivery]:
-        """Return the motion that the turn's client got between the start of this turn and of its next
-        turn."""
+        """Return the motion that this turn's client got between the start of the turn and the start of its
+        next turn."""
         return [
             delivery
             for delivery in self.deliveries

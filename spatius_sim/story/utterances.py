@@ -46,9 +46,10 @@ class _Utterance:
 
 
 def utterances(trace: Trace) -> Iterator[Event]:
-    """Yield the events of the trace, with the starts and ends of its clients' turns added. A turn begins when
-    a client speaks after the turn before, or when audio comes to a client that has said nothing. The turn
-    ends when its audio and motion were marked as ended, or WAIT_NS after its latest event."""
+    """Yield the events of the trace, with the starts and ends of the utterances of its clients added as
+    turns. A turn begins when a client speaks after the turn before, or when audio comes to a client that
+    has said nothing. The turn ends when its audio and motion were marked as ended, or WAIT_NS after its
+    latest event."""
     lacks = trace.header.lacks
     finder = _UtteranceFinder(plays_own_audio=AUDIO in lacks, close_ends_audio=END_MARKS in lacks)
     for event in trace.events:
@@ -67,8 +68,8 @@ class _UtteranceFinder:
         self._rates: dict[str, int] = {}
 
     def add_event(self, event: Event) -> None:
-        """Take the next event, which may begin or end a turn. First end the turns that have waited for too
-        long."""
+        """Take the next event, which may begin or end a turn of a client. First end the turns that have
+        waited for too long."""
         for open_turn in list(self._open_turns.values()):
             if open_turn.sent_all and event.at_ns > open_turn.last_sign_ns + WAIT_NS:
                 self._end_wait(open_turn, open_turn.last_sign_ns + WAIT_NS, complete=False)
@@ -88,7 +89,8 @@ class _UtteranceFinder:
             del self._open_turns[event.connection]
 
     def _take_downstream(self, event: Event, client: str) -> None:
-        """Add what was sent or received to the client's turn, and note which end marks came."""
+        """Add what a client sent or received in this event to its turn, and note which end marks came.
+        Speech, or audio from the relay, may begin a turn."""
         turn = self._open_turns.get(client)
         if isinstance(event.what, Closed) and turn is not None:
             turn.audio_ended |= self._close_ends_audio and not event.what.by_kit
@@ -111,8 +113,8 @@ class _UtteranceFinder:
                 turn.motion_ended |= last or ends
 
     def events(self) -> list[Event]:
-        """Return all events with their turns. The speech of a turn is the audio that the client sent or, if
-        it sent none, the audio that it received."""
+        """Return all events with the turns that were found. The speech of a turn is the audio that the
+        client sent or, if it sent none, the audio that it received."""
         for turn in self._turns:
             pcm = bytes(turn.sent or turn.received)
             started = TurnStarted(turn.number, pcm, turn.rate)
@@ -120,13 +122,13 @@ class _UtteranceFinder:
         return self._events
 
     def _speaking_turn(self, event: Event) -> _Utterance:
-        """Return the open turn of the client; begin a turn first if there is none, or if it has sent all its
-        audio."""
+        """Return the open turn of the client that speaks in this event; begin a turn first if none is open,
+        or if the client has already sent all the audio of the open turn."""
         turn = self._open_turns.get(event.connection)
         return self._begin_turn(event) if turn is None or turn.sent_all else turn
 
     def _begin_turn(self, event: Event, *, sent_all: bool = False) -> _Utterance:
-        """Begin a turn of the client, and keep a place for its start before `event`."""
+        """Begin a turn of the client, and put a placeholder for its start before `event`."""
         client = event.connection
         number = sum(turn.client == client for turn in self._turns)
         rate = self._rates.get(client, _USUAL_RATE)
@@ -138,7 +140,7 @@ class _UtteranceFinder:
         return turn
 
     def _end_wait(self, turn: _Utterance, at_ns: int, *, complete: bool) -> None:
-        """Add the event that ends the wait for this turn, and close the turn."""
+        """Add an event that ends the wait for this turn, and close the turn."""
         wait = WaitEnded(Awaited.TURN, complete, turn.number)
         self._events.append(Event(0, at_ns, Lane.KIT, turn.client, wait))
         del self._open_turns[turn.client]
