@@ -31,7 +31,7 @@ class FittedPace:
 
 @dataclass(slots=True)
 class _Request:
-    """What a tape says of one request."""
+    """What a tape says of one request: when its audio came, and how long its responses took."""
 
     began: float
     heard: list[tuple[float, float]] = field(default_factory=list)
@@ -40,20 +40,21 @@ class _Request:
     waits: list[tuple[float, float]] = field(default_factory=list)
     """For each response: seconds after its audio had come, and how early that audio came."""
 
-    def answer(self, at: float, keyframes: int) -> None:
-        """Take a response: its audio is that of all keyframes so far."""
+    def add_response(self, at: float, keyframes: int) -> None:
+        """Take a response of Motion Server at this time: add its keyframes, and note how long it came after
+        its audio was complete."""
         self.keyframes += keyframes
         end = self.keyframes / KEYFRAMES_PER_SECOND
         # A segment is whole when a sample beyond its end has arrived, or the end mark.
-        later = (heard for heard, seconds in self.heard if seconds > end + _ROUNDING)
-        complete = next(later, self.heard[-1][0] if self.heard[-1][1] >= end else None)
-        if complete is not None and keyframes:
-            self.waits.append((max(0.0, at - complete), self.began + end - complete))
+        arrivals_beyond_end = (heard for heard, seconds in self.heard if seconds > end + _ROUNDING)
+        complete_at = next(arrivals_beyond_end, self.heard[-1][0] if self.heard[-1][1] >= end else None)
+        if complete_at is not None and keyframes:
+            self.waits.append((max(0.0, at - complete_at), self.began + end - complete_at))
 
 
 def fit_pace(path: Path) -> FittedPace:
-    """Return the pace of the Motion Server on a tape. Raises UsageError if the file is not a tape, or if
-    fewer than three requests on it were answered."""
+    """Return the pace of Motion Server, fitted to the requests on a tape. Raises UsageError if the file is
+    not a tape, or if fewer than three requests on it were answered."""
     requests = [request for trace in read_traces(path) for request in _requests(trace) if request.waits]
     if len(requests) < _MIN_REQUESTS:
         raise UsageError(
@@ -74,7 +75,7 @@ def fit_pace(path: Path) -> FittedPace:
 
 
 def _requests(trace: Trace) -> Iterable[_Request]:
-    """Return the requests of one run that have audio."""
+    """Return the requests on one trace of the tape that have audio, each with the waits for its responses."""
     rates: dict[str, int] = {}
     requests: dict[tuple[str, str], _Request] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
@@ -92,5 +93,5 @@ def _requests(trace: Trace) -> Iterable[_Request]:
             case MotionResponse(req_id=req_id, keyframes=keyframes):
                 answered = (event.what.answers if isinstance(event.what, Sent) else "") or req_id
                 if (event.connection, answered) in requests:
-                    requests[event.connection, answered].answer(at, len(keyframes))
+                    requests[event.connection, answered].add_response(at, len(keyframes))
     return requests.values()

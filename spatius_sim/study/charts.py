@@ -26,8 +26,9 @@ class Line(NamedTuple):
     points: Sequence[tuple[float, float]]
 
 
-def distribution(spreads: dict[str, Spread], label: str) -> Markup:
-    """Draw which share of turns has at most so many seconds, a line for each spread by name."""
+def draw_distribution(spreads: dict[str, Spread], label: str) -> Markup:
+    """Draw a chart of the share of turns that have at most so many seconds: a line for each spread, by its
+    name."""
     lines = []
     for name, spread in spreads.items():
         points, seen = [(0.0, 0.0)], 0
@@ -41,29 +42,32 @@ def distribution(spreads: dict[str, Spread], label: str) -> Markup:
     widest = max((spread.at_rank(math.ceil(0.98 * spread.total)) for spread in spreads.values()), default=1.0)
     finite = [point[0] for line in lines for point in line.points]
     right = min(widest, max(finite)) if finite else 1.0
-    return line_chart(lines, label, "% of turns", right=max(right, 0.1), top=100.0)
+    return draw_line_chart(lines, label, "% of turns", right=max(right, 0.1), top=100.0)
 
 
-def line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, right: float, top: float) -> Markup:
-    """Draw lines from the origin to `right` and `top`, with their names below."""
+def draw_line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, right: float, top: float) -> Markup:
+    """Draw a chart: lines from the origin to `right` and `top`, with their names below."""
     height, bottom = 220, 190
-    across, up = (WIDTH - _LEFT - _RIGHT) / right, (bottom - 12) / top
-    parts = [_axes(right, top, x_label, y_label, bottom)]
+    pixels_across, pixels_up = (WIDTH - _LEFT - _RIGHT) / right, (bottom - 12) / top
+    parts = [_draw_axes(right, top, x_label, y_label, bottom)]
     for number, line in enumerate(lines):
         points = [(x, y) for x, y in line.points if x <= right]
         step = max(1, len(points) // _MAX_POINTS)
-        kept = [*points[::step], *points[-1:]]
-        path = " ".join(f"{_LEFT + x * across:.1f},{bottom - y * up:.1f}" for x, y in kept)
+        drawn_points = [*points[::step], *points[-1:]]
+        path = " ".join(
+            f"{_LEFT + x * pixels_across:.1f},{bottom - y * pixels_up:.1f}" for x, y in drawn_points
+        )
         parts.append(f'<polyline class="line l{number % _LINES}" points="{path}"/>')
     names = "".join(
         f'<span class="key l{number % _LINES}">{escape(line.name)}</span>'
         for number, line in enumerate(lines)
     )
-    return Markup(f"<figure>{_svg(height, parts, x_label)}<figcaption>{names}</figcaption></figure>")
+    return Markup(f"<figure>{_wrap_svg(height, parts, x_label)}<figcaption>{names}</figcaption></figure>")
 
 
-def ranking(helps: Sequence[Help]) -> Markup:
-    """Draw how many seconds of trouble each change saves in a turn, with its interval."""
+def draw_ranking(helps: Sequence[Help]) -> Markup:
+    """Draw a bar chart of the seconds of trouble in a turn that each change saves, with their intervals of
+    confidence."""
     row, left = 26, 270
     most = max([0.05, *(abs(end) for help_ in helps for end in help_.saved)])
     least = min(0.0, *(help_.saved.low for help_ in helps))
@@ -82,11 +86,12 @@ def ranking(helps: Sequence[Help]) -> Markup:
             f'y1="{y + 7}" y2="{y + 7}"/>'
             f'<text x="{max(end, zero + high * scale) + 6:.1f}" y="{y + 12}">{value:+.2f} s</text>'
         )
-    return Markup(f"<figure>{_svg(row * len(helps) + 6, parts, 'what each change saves')}</figure>")
+    return Markup(f"<figure>{_wrap_svg(row * len(helps) + 6, parts, 'what each change saves')}</figure>")
 
 
-def time_line(turn: SimulatedTurn, seconds: float) -> Markup:
-    """Draw one turn: what the link carries, what waits before it, and what the client has in hand."""
+def draw_time_line(turn: SimulatedTurn, seconds: float) -> Markup:
+    """Draw a time-line of one turn: what the link carries, what waits before the link, and what the client
+    has in hand."""
     play = turn.playback
     ends = [at for at, _ in [*turn.audio, *turn.motion] if at < math.inf]
     end = min(max([play.end if play.end < math.inf else 0.0, *ends, 1.0]), 2 * seconds + 60)
@@ -101,15 +106,15 @@ def time_line(turn: SimulatedTurn, seconds: float) -> Markup:
     ticks = [index * end / 300 for index in range(301)]
     if turn.capacity is not None:
         capacity = [(at, turn.capacity.rate(at) / 1e6) for at in ticks]
-        parts.append(_band(capacity, across, 8, 70, "link, Mbit/s", "link"))
-    parts.append(_band(_thin(turn.samples), across, 94, 70, "queue, kB", "queue"))
+        parts.append(_draw_area(capacity, across, 8, 70, "link, Mbit/s", "link"))
+    parts.append(_draw_area(_thin_out(turn.samples), across, 94, 70, "queue, kB", "queue"))
     arrived = sorted(at for at, _ in turn.audio if at < math.inf)
     hand = (
-        [(at, max(0.0, _arrived(turn, at) - min(seconds, play.position(at)))) for at in ticks]
+        [(at, max(0.0, _arrived_seconds(turn, at) - min(seconds, play.position(at)))) for at in ticks]
         if arrived
         else []
     )
-    parts.append(_band(hand, across, 180, 70, "audio in hand, s", "hand"))
+    parts.append(_draw_area(hand, across, 180, 70, "audio in hand, s", "hand"))
     for at, _ in turn.motion:
         if at <= end:
             x = _LEFT + at * across
@@ -123,35 +128,41 @@ def time_line(turn: SimulatedTurn, seconds: float) -> Markup:
             f'<text class="tick" x="{_LEFT + at * across:.1f}" y="282" '
             f'text-anchor="{"end" if index == 5 else "middle"}">{at:.1f} s</text>'
         )
-    return Markup(_svg(288, parts, "the worst turn"))
+    return Markup(_wrap_svg(288, parts, "the worst turn"))
 
 
-def _arrived(turn: SimulatedTurn, at: float) -> float:
-    """Return how many seconds of speech have arrived by this time."""
+def _arrived_seconds(turn: SimulatedTurn, at: float) -> float:
+    """Return how many seconds of speech have arrived at the client by this time of the turn."""
     return max((end for arrived, end in turn.audio if arrived <= at), default=0.0)
 
 
-def _thin(samples: Sequence[tuple[float, int, float]]) -> list[tuple[float, float]]:
-    """Return the queue in kB over time, with at most some 400 points: the highest of each stretch."""
+def _thin_out(samples: Sequence[tuple[float, int, float]]) -> list[tuple[float, float]]:
+    """Return the queue in kB over time for a chart, with at most some 400 points: the highest of each
+    stretch."""
     step = max(1, len(samples) // _MAX_POINTS)
     stretches = [samples[begin : begin + step] for begin in range(0, len(samples), step)]
     return [(stretch[0][0], max(queue for _, queue, _ in stretch) / 1000) for stretch in stretches]
 
 
-def _band(
-    points: Sequence[tuple[float, float]], across: float, top: float, height: float, label: str, kind: str
+def _draw_area(
+    points: Sequence[tuple[float, float]],
+    pixels_a_second: float,
+    top: float,
+    height: float,
+    label: str,
+    kind: str,
 ) -> str:
-    """Draw values over time as an area, with their highest value at the left."""
+    """Draw values over time as an area of a chart, with their highest value at the left."""
     most = max((value for _, value in points), default=0.0) or 1.0
-    shown = [
-        f"{_LEFT + at * across:.1f},{top + height - value / most * (height - 14):.1f}"
+    drawn_points = [
+        f"{_LEFT + at * pixels_a_second:.1f},{top + height - value / most * (height - 14):.1f}"
         for at, value in points
-        if _LEFT + at * across <= WIDTH - _RIGHT + 1
+        if _LEFT + at * pixels_a_second <= WIDTH - _RIGHT + 1
     ]
     area = ""
-    if shown:
-        first, last = shown[0].partition(",")[0], shown[-1].partition(",")[0]
-        outline = f"{first},{top + height} {' '.join(shown)} {last},{top + height}"
+    if drawn_points:
+        first, last = drawn_points[0].partition(",")[0], drawn_points[-1].partition(",")[0]
+        outline = f"{first},{top + height} {' '.join(drawn_points)} {last},{top + height}"
         area = f'<polygon class="{kind}" points="{outline}"/>'
     return (
         f'{area}<text x="{_LEFT + 4}" y="{top + 10}">{label}</text>'
@@ -160,8 +171,8 @@ def _band(
     )
 
 
-def _axes(right: float, top: float, x_label: str, y_label: str, bottom: float) -> str:
-    """Draw axes with five marks each."""
+def _draw_axes(right: float, top: float, x_label: str, y_label: str, bottom: float) -> str:
+    """Draw the axes of a chart, each with six marks, and their labels."""
     parts = []
     for index in range(6):
         x = _LEFT + index * (WIDTH - _LEFT - _RIGHT) / 5
@@ -180,17 +191,17 @@ def _axes(right: float, top: float, x_label: str, y_label: str, bottom: float) -
     return "".join(parts)
 
 
-def _svg(height: float, parts: Sequence[str], label: str) -> str:
-    """Return a picture that can be scrolled on a small screen."""
+def _wrap_svg(height: float, parts: Sequence[str], label: str) -> str:
+    """Return the SVG of a chart, in a box that can be scrolled on a small screen."""
     name = f'aria-label="{escape(label)}"'
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     svg = f'<svg role="img" {name} {size}>{"".join(parts)}</svg>'
     return f'<div class="scroll" role="group" {name} tabindex="0">{svg}</div>'
 
 
-def sweep_lines(points: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], label: str) -> Markup:
-    """Draw a figure over the points of a sweep, a line for each policy by name. If one number is swept, its
-    values stand on the axis; otherwise the points are numbered."""
+def draw_sweep(points: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], label: str) -> Markup:
+    """Draw a chart of one figure over the points of a sweep, a line for each policy by its name. If one
+    number is swept, its values stand on the axis; otherwise the points are numbered."""
     values = _swept_numbers(points)
     finite = [one.value for row in estimates.values() for one in row if one.value < math.inf]
     lines = [
@@ -201,11 +212,12 @@ def sweep_lines(points: Sequence[str], estimates: Mapping[str, Sequence[Estimate
     ]
     names = {point.rpartition(" ")[0] for point in points}
     x_label = names.pop() if len(names) == 1 else " · ".join(points)
-    return line_chart(lines, x_label, label, right=max(*values, 0.01), top=max([*finite, 0.01]))
+    return draw_line_chart(lines, x_label, label, right=max(*values, 0.01), top=max([*finite, 0.01]))
 
 
 def _swept_numbers(points: Sequence[str]) -> list[float]:
-    """Return the number of each point, or its place if the points are no numbers of one key."""
+    """Return the value of each point of a sweep, such as 0.5 for "start_buffer 0.5". If the points are not
+    numbers of one key, number them from 0."""
     words = [point.split(" ") for point in points]
     try:
         if all(len(pair) == 2 and pair[0] == words[0][0] for pair in words):

@@ -29,15 +29,15 @@ class Playback:
     end: float = math.inf
 
     def position(self, at: float) -> float:
-        """Return how many seconds of speech are played at this time; 0 before the start."""
+        """Return how many seconds of speech the client has played at this time; 0 before the start."""
         if at <= self.first_audio:
             return 0.0
-        stalled = 0.0
+        stalled_seconds = 0.0
         for begin, length in self.stalls:
             if at <= begin:
                 break
-            stalled += min(length, at - begin)
-        return at - self.first_audio - stalled
+            stalled_seconds += min(length, at - begin)
+        return at - self.first_audio - stalled_seconds
 
 
 def play(
@@ -48,11 +48,11 @@ def play(
     start_buffer: float,
     strict: bool,
 ) -> Playback:
-    """Return how a client plays a turn.
+    """Return the playback of a turn by a client.
 
     `audio`: when each message of audio arrived, and how many seconds of speech have arrived with it;
-    `motion`: the same with keyframes. The client starts with `start_buffer` seconds of audio in hand, or with
-    all of it. `strict`: the audio waits for motion (strictSync).
+    `motion`: the same with keyframes. The client starts with `start_buffer` seconds of audio in hand, or
+    with all of it. `strict`: the audio waits for motion (strictSync).
     """
     total = audio[-1][1]
     wanted = min(start_buffer, total)
@@ -61,16 +61,16 @@ def play(
     if start == math.inf:
         playback.late = keyframes
         return playback
-    _find_stalls(playback, _needs(audio, motion, keyframes if strict else 0), total)
-    _show(playback, motion)
+    _find_stalls(playback, _find_needs(audio, motion, keyframes if strict else 0), total)
+    _show_motion(playback, motion)
     return playback
 
 
-def _needs(
+def _find_needs(
     audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], keyframes: int
 ) -> list[tuple[float, float]]:
-    """Return positions in the speech in order, each with the time before which it cannot be played. Motion is
-    needed for the first `keyframes`."""
+    """Return what the playback of a turn has to wait for: positions in the speech in order, each with the
+    time before which the client cannot play it. Motion is needed for the first `keyframes`."""
     needs = [(0.0 if number == 0 else audio[number - 1][1], at) for number, (at, _) in enumerate(audio)]
     if keyframes:
         shown = 0
@@ -85,7 +85,8 @@ def _needs(
 
 
 def _find_stalls(playback: Playback, needs: list[tuple[float, float]], total: float) -> None:
-    """Play the speech, and note each time at which it had to wait."""
+    """Play the speech, and note in the playback each stall: when the client had to wait, and for how long.
+    If speech never arrives, the playback has no end."""
     clock = playback.first_audio
     for position, at in needs:
         due = clock + position
@@ -97,40 +98,42 @@ def _find_stalls(playback: Playback, needs: list[tuple[float, float]], total: fl
     playback.end = clock + total
 
 
-def _show(playback: Playback, motion: Sequence[tuple[float, int]]) -> None:
-    """Note when the face first moves, which keyframes are late, and how far the face is behind.
+def _show_motion(playback: Playback, motion: Sequence[tuple[float, int]]) -> None:
+    """Note in the playback when the face first moves, which keyframes are late, and how far the face is
+    behind.
 
-    A keyframe is shown if its motion has arrived before the next keyframe is due."""
-    done = 0
+    A keyframe is shown if its motion has arrived before the next keyframe is due.
+    """
+    keyframes_done = 0
     last_shown = -1
-    last = playback.keyframes
+    keyframe_count = playback.keyframes
     for at, end in motion:
-        end = min(end, last)
-        if end <= done:
+        end = min(end, keyframe_count)
+        if end <= keyframes_done:
             continue
         head = playback.position(at) if at < math.inf else math.inf
-        due = last if head == math.inf else math.floor(head * KEYFRAMES_PER_SECOND + _EPSILON)
-        late = min(max(due - done, 0), end - done)
+        due = keyframe_count if head == math.inf else math.floor(head * KEYFRAMES_PER_SECOND + _EPSILON)
+        late = min(max(due - keyframes_done, 0), end - keyframes_done)
         if last_shown >= 0:
-            playback.offsets.update(range(done - last_shown, done - last_shown + late))
+            playback.offsets.update(range(keyframes_done - last_shown, keyframes_done - last_shown + late))
         playback.late += late
-        if late < end - done:
+        if late < end - keyframes_done:
             if last_shown < 0:
                 playback.first_motion = max(at, playback.first_audio)
-            playback.offsets[0] += end - done - late
+            playback.offsets[0] += end - keyframes_done - late
             last_shown = end - 1
-        done = end
-    missing = last - done
+        keyframes_done = end
+    missing = keyframe_count - keyframes_done
     playback.late += missing
     if last_shown >= 0:
-        playback.offsets.update(range(done - last_shown, done - last_shown + missing))
+        playback.offsets.update(range(keyframes_done - last_shown, keyframes_done - last_shown + missing))
 
 
 def start_delay_needed(
     audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], *, with_motion: bool
 ) -> float:
-    """Return how many seconds after its first audio a client had to start so that it never waits; if
-    `with_motion`, so that no keyframe is late either. Infinity if no wait would do."""
+    """Return how many seconds after its first audio the playback had to start so that it never stalls; if
+    `with_motion`, so that no keyframe is late either. Infinity if no delay is long enough."""
     first = audio[0][0]
     needed = max(at - (audio[number - 1][1] if number else 0.0) for number, (at, _) in enumerate(audio))
     if with_motion:

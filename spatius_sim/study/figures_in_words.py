@@ -20,8 +20,8 @@ SHOWN = (
 
 
 def format_amount(value: float, unit: str) -> str:
-    """Return a number with its unit as text; `%` turns a share (0 to 1) into per cent. An infinite time is
-    "never"."""
+    """Return a figure in words: a number with its unit. `%` turns a share (0 to 1) into per cent. An
+    infinite time is "never"."""
     if value == math.inf:
         return "never"
     if unit == "%":
@@ -30,14 +30,15 @@ def format_amount(value: float, unit: str) -> str:
     return f"{text} {unit}".rstrip()
 
 
-def interval(estimate: Estimate, unit: str) -> str:
-    """Return the interval of confidence."""
+def format_interval(estimate: Estimate, unit: str) -> str:
+    """Return the interval of confidence of a figure in words."""
     high = "?" if estimate.high == math.inf else format_amount(estimate.high, unit)
     return f"{format_amount(estimate.low, unit)} to {high}"
 
 
 def budget_lines(outcome: Outcome) -> list[str]:
-    """Return a sentence for each budget that is not kept."""
+    """Return a sentence for each budget of a study that is not kept: the figure, its interval and the
+    budget."""
     lines = []
     for simulated in outcome.cells:
         for key, verdict in simulated.verdicts.items():
@@ -48,7 +49,7 @@ def budget_lines(outcome: Outcome) -> list[str]:
             most = next(budget.most for budget in outcome.study.budgets if budget.figure == key)
             lines.append(
                 f"{verdict.value}: {simulated.cell.network.name}, {simulated.cell.name}: {figure.title} "
-                f"{format_amount(estimate.value, figure.unit)} ({interval(estimate, figure.unit)}), "
+                f"{format_amount(estimate.value, figure.unit)} ({format_interval(estimate, figure.unit)}), "
                 f"budget {format_amount(most, figure.unit)}"
             )
     return lines
@@ -60,22 +61,22 @@ def answer(outcome: Outcome) -> str:
         return "No turn was simulated."
     verdicts = outcome.verdicts
     best = min(outcome.cells, key=lambda cell: cell.figures["trouble"].value)
-    told = (
+    text = (
         f"On {best.cell.network.name} ({best.cell.name}) the face moves after "
         f"{format_amount(best.figures['first_motion_p50'].value, 's')} at the median; "
     )
     worst = max(outcome.cells, key=lambda cell: cell.figures["trouble"].value)
-    told += (
+    text += (
         f"on {worst.cell.network.name} ({worst.cell.name}) after "
         f"{format_amount(worst.figures['first_motion_p50'].value, 's')}, with "
         f"{format_amount(worst.figures['stalls_per_minute'].value, '')} stalls a minute."
     )
     if not verdicts:
-        return told
+        return text
     failed = verdicts.count(BudgetVerdict.FAILED)
     open_ = verdicts.count(BudgetVerdict.INCONCLUSIVE)
     if failed:
-        return f"{failed} of {len(verdicts)} budgets are exceeded. {told}"
+        return f"{failed} of {len(verdicts)} budgets are exceeded. {text}"
     if open_:
-        return f"{open_} of {len(verdicts)} budgets are not decided by so few turns. {told}"
-    return f"All {len(verdicts)} budgets are kept. {told}"
+        return f"{open_} of {len(verdicts)} budgets are not decided by so few turns. {text}"
+    return f"All {len(verdicts)} budgets are kept. {text}"

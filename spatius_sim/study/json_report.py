@@ -17,7 +17,8 @@ def json_report(outcome: Outcome) -> str:
 
 
 def outcome_values(outcome: Outcome) -> dict[str, Any]:
-    """Return the outcome as values for JSON. What never happens, infinity, is null."""
+    """Return the outcome of a study as values for JSON. An infinite value, for what never happens, is
+    null."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -55,7 +56,7 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
 
 
 def _cell(cell: SimulatedCell) -> dict[str, Any]:
-    """Return one cell as values."""
+    """Return the values for JSON of one cell of a study."""
     return {
         "network": cell.cell.network.name,
         "policy": cell.cell.policy,
@@ -68,16 +69,17 @@ def _cell(cell: SimulatedCell) -> dict[str, Any]:
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:
+    """Return the values for JSON of a figure and its interval of confidence."""
     return {name: _number(value) for name, value in estimate._asdict().items()}
 
 
 def _number(value: float) -> float | None:
-    """Return a number with six digits; None for infinity."""
+    """Return a number with six digits for JSON; None for infinity."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def study_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the report."""
+    """Return the JSON Schema of a study's JSON report."""
     number = {"type": ["number", "null"]}
     text = {"type": "string"}
     count = {"type": "integer", "minimum": 0}
@@ -141,7 +143,7 @@ def study_schema() -> dict[str, Any]:
 
 
 def _schema_of_object(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON schema of an object that has exactly these properties."""
+    """Return the JSON Schema of an object that has exactly these properties."""
     return {
         "type": "object",
         "properties": properties,
@@ -152,7 +154,7 @@ def _schema_of_object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def write_reports(outcome: Outcome, folder: Path) -> list[Path]:
     """Write study.json and study.html into a folder, which is made if it is missing; return their paths.
-    Raises OSError."""
+    Raises OSError if a file cannot be written."""
     from spatius_sim.study.html_report import html_report
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -51,6 +51,11 @@ ONE_IN = 20
 _PATIENCE = Patience(attach=900.0, settle=900.0, fallback=900.0, turn=900.0)
 """Seconds of virtual time, which cost nothing. A slow network breaks no rule."""
 
+_LONGEST_TURN = 600
+"""Seconds. What arrives later in a turn is not given to the client."""
+_LAST_WAIT_MS = 2000
+"""How long the client plays on after the last arrival."""
+
 _WIRES = {WireKind.JSON: "json-envelope", WireKind.BINARY: "messagepack"}
 _BYTES_PER_SECOND = PLAN_SAMPLE_RATE * BYTES_PER_SAMPLE
 _AFTER_INTERRUPT = TurnPlan(3 * PLAN_SAMPLE_RATE, _BYTES_PER_SECOND // 10)
@@ -67,7 +72,7 @@ class BrokenRule:
 
 
 def turns_to_judge(turns: int, seed: int) -> list[int]:
-    """Return the numbers of the turns that are judged: one of each twenty, drawn by the seed."""
+    """Return the numbers of the turns of a study that are judged: one of each twenty, drawn by the seed."""
     rng = np.random.default_rng([seed & (2**63 - 1), ONE_IN])
     return [begin + int(rng.integers(min(ONE_IN, turns - begin))) for begin in range(0, turns, ONE_IN)]
 
@@ -79,25 +84,25 @@ def judge_turn(
     number: int,
     relay: type[PlainRelay] = PlainRelay,
 ) -> list[BrokenRule]:
-    """Play a turn whole, and return the rules that it broke: those for relays in the trace of a conversation
-    over the links, and those for clients in the trace of our client with the arrivals of the simulated
-    turn. If the link gives the connection up, no relay is judged by what did not arrive."""
+    """Play a turn whole, and return the rules that it broke: rules for relays in the trace of a
+    conversation over the links, and rules for clients in the trace of our client with the arrivals of the
+    simulated turn. If the link gives the connection up, no relay is judged by what did not arrive."""
     loop = VirtualLoop()
     draw = draw_of(pipeline, network, seed, number)
-    down = _Down(flow_to_client(pipeline, network, draw))
+    down = _LinkToClient(flow_to_client(pipeline, network, draw))
     turn = simulate_turn(pipeline, network, seed, number)
     broken = []
     try:
         if turn.audio[-1][0] <= LONGEST_WAIT:
             trace = loop.run(_converse(loop, pipeline, draw, down, seed, relay), None)
-            broken = [] if down.given_up else _broken(trace)
-        return broken + _broken(loop.run(_play_client(turn, pipeline, seed), None))
+            broken = [] if down.given_up else _find_broken_rules(trace)
+        return broken + _find_broken_rules(loop.run(_play_client(turn, pipeline, seed), None))
     finally:
         loop.stop()
 
 
-class _Down:
-    """The way from the relay to its client in virtual time: frames arrive as the flow says."""
+class _LinkToClient:
+    """The link from the relay to its client in virtual time: frames arrive when the flow says."""
 
     def __init__(self, flow: TcpFlow | PlainFlow) -> None:
         self._flow = flow
@@ -105,14 +110,14 @@ class _Down:
         """Whether a frame arrives never, or later than anybody waits for it."""
 
     def arrival(self, now: float, size: int) -> float:
-        """Return when a frame of `size` bytes arrives that is sent now, in seconds."""
+        """Return when a frame of `size` bytes that is sent now arrives, in seconds."""
         arrived = self._flow.write(now, bytes_on_tcp(size)).arrived
         self.given_up |= arrived - now > LONGEST_WAIT
         return arrived
 
 
-def _broken(trace: Trace) -> list[BrokenRule]:
-    """Return the rules that a trace breaks."""
+def _find_broken_rules(trace: Trace) -> list[BrokenRule]:
+    """Return the rules that the trace of a judged turn breaks, each with what was seen."""
     return [
         BrokenRule(rule, judgement.broken[0].actual if judgement.broken else judgement.reason)
         for rule, judgement in judge(trace).items()
@@ -121,18 +126,19 @@ def _broken(trace: Trace) -> list[BrokenRule]:
 
 
 async def _converse(
-    loop: VirtualLoop, pipeline: Pipeline, draw: Draw, down: _Down, seed: int, relay: type[PlainRelay]
+    loop: VirtualLoop, pipeline: Pipeline, draw: Draw, down: _LinkToClient, seed: int, relay: type[PlainRelay]
 ) -> Trace:
-    """Let a client speak the turn to our relay over the modelled links, and return the trace."""
-    half, trip = draw.round_trip / 2, draw.region_trips[pipeline.region]
+    """Let a client speak the turn that is judged to our relay over the modelled links, and return the
+    trace."""
+    half_trip, region_trip = draw.round_trip / 2, draw.region_trips[pipeline.region]
     wire = find_wire(_WIRES[pipeline.wire])
     recorder = LiveRecorder(clock_ns=loop.time_ns, wire=wire)
-    server = VirtualMotionServer(loop, seed, recorder, link=Link(delay=trip / 2), pace=pipeline.pace)
+    server = VirtualMotionServer(loop, seed, recorder, link=Link(delay=region_trip / 2), pace=pipeline.pace)
     numbers = count(1)
     brain = relay(canary_key(seed), lambda: f"request-{next(numbers)}")
     brain.policy = _relay_policy(pipeline)
     to_client = Link(capacity=pipeline.send_buffer, arrival=down.arrival)
-    access = RelayInMemory(loop, VirtualRelay(loop, brain, wire, server), to_client, Link(delay=half))
+    access = RelayInMemory(loop, VirtualRelay(loop, brain, wire, server), to_client, Link(delay=half_trip))
     address = RelayAddress("ws://relay.invalid")
     subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, access=access)
     await subject.attach()
@@ -142,19 +148,19 @@ async def _converse(
 
 
 def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
-    """Return the relay's choices that are those of a pipeline."""
-    kept = pipeline.sessions is Sessions.KEPT
+    """Return the choices of our relay that are those of the pipeline whose turns are judged."""
+    keeps_sessions = pipeline.sessions is Sessions.KEPT
     return RelayPolicy(
         audio_chunk_bytes=max(BYTES_PER_SAMPLE, round(pipeline.audio_chunk * _BYTES_PER_SECOND) // 2 * 2),
         payloads_per_message=pipeline.payloads_per_message,
-        session_scope=SessionScope.CLIENT if kept else SessionScope.TURN,
+        session_scope=SessionScope.CLIENT if keeps_sessions else SessionScope.TURN,
         silence_seconds=_PATIENCE.settle,
     )
 
 
 def _turn_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the turn as a plan for a client that speaks it: in chunks as long as the study's, at the study's
-    pace."""
+    """Return the turn that is judged as a plan for a client: it speaks in chunks as long as the study's, at
+    the study's pace."""
     pace = _pace_of_speech(pipeline)
     # Whole samples: an even number of bytes.
     chunk_bytes = round(pipeline.speech_chunk * _BYTES_PER_SECOND) // 2 * 2
@@ -166,20 +172,22 @@ def _turn_plan(pipeline: Pipeline) -> TurnPlan:
 
 
 def _interrupted_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the turn, interrupted when its first audio has arrived and so much of it was spoken as is spoken
-    in `interrupt_after` seconds."""
-    spoken = math.ceil(pipeline.interrupt_after * _pace_of_speech(pipeline) / pipeline.speech_chunk)
-    return replace(_turn_plan(pipeline), cue=Cue(max(1, spoken), TurnProgress.AUDIO), act=Behaviour.INTERRUPT)
+    """Return the plan of a turn that the client interrupts: when the first audio has arrived, and so many
+    chunks were spoken as are spoken in `interrupt_after` seconds."""
+    spoken_chunks = math.ceil(pipeline.interrupt_after * _pace_of_speech(pipeline) / pipeline.speech_chunk)
+    return replace(
+        _turn_plan(pipeline), cue=Cue(max(1, spoken_chunks), TurnProgress.AUDIO), act=Behaviour.INTERRUPT
+    )
 
 
 def _pace_of_speech(pipeline: Pipeline) -> float:
-    """Return how many seconds of speech are spoken in a second; 0: all at once."""
+    """Return how many seconds of speech the client speaks in a second; 0 if it speaks all at once."""
     return 1.0 if pipeline.audio is AudioPacing.PACED else pipeline.speech_pace
 
 
 async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Trace:
     """Give our own client decoder the messages of a simulated turn, each when it arrived, and return the
-    trace of what the decoder did."""
+    trace by which the decoder is judged."""
     subject = ClientSubject(InProcessTestee(), "our own decoder", seed)
     await subject.attach()
     try:
@@ -189,8 +197,9 @@ async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Tr
 
 
 def _client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
-    """Return the calls of a client: audio and motion in the order of their arrival, an interrupt, and waits
-    between. After the interrupt no audio is given any more; motion that still arrives is."""
+    """Return the calls of the client that is judged: audio and motion in the order of their arrival, an
+    interrupt, and waits between. After the interrupt no audio is given any more; motion that still arrives
+    is."""
     last = turn.audio[-1][1]
     arrivals: list[tuple[float, Step]] = []
     spoken = 0
@@ -207,9 +216,10 @@ def _client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
         shown = end_keyframe
     steps: list[Step] = []
     now = 0
-    for at, step in sorted((one for one in arrivals if one[0] <= 600), key=lambda one: one[0]):
+    in_time = (arrival for arrival in arrivals if arrival[0] <= _LONGEST_TURN)
+    for at, step in sorted(in_time, key=lambda arrival: arrival[0]):
         if round(1000 * at) > now:
             steps.append(Wait(round(1000 * at) - now))
             now = round(1000 * at)
         steps.append(step)
-    return (*steps, Wait(2000))
+    return (*steps, Wait(_LAST_WAIT_MS))

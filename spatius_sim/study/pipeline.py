@@ -77,7 +77,7 @@ class Pipeline:
     """Whether the links behave as TCP does; otherwise nothing but capacity and delay count."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError if a value of a pipeline has no meaning, or if it would make a turn endless."""
+        """Raise UsageError if a value of the pipeline is out of range, or if it would make a turn endless."""
         for name, (least, most) in _BOUNDS.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and least <= value <= most):

@@ -104,7 +104,7 @@ class _Block:
 
 
 def simulate_block(block: _Block) -> tuple[int, Tally]:
-    """Simulate the turns of a block; return its task with the sums."""
+    """Simulate the turns of a block of the study; return its task and the tally of its turns."""
     tally = Tally()
     for number in range(block.begin, block.end):
         tally.add(simulate_turn(block.pipeline, block.network, block.seed, number), block.pipeline.seconds)
@@ -112,11 +112,11 @@ def simulate_block(block: _Block) -> tuple[int, Tally]:
 
 
 def judge_block(block: _Judging) -> tuple[int, list[int], list[str]]:
-    """Judge the turns of a block; return its cell, the turns, and what they broke in words."""
+    """Judge the turns of a block of the study; return its cell, the turns, and in words what they broke."""
     broken = [
-        f"turn {number}: {one.rule}: {one.actual}"
+        f"turn {number}: {broken_rule.rule}: {broken_rule.actual}"
         for number in block.numbers
-        for one in judge_turn(block.pipeline, block.network, block.seed, number)
+        for broken_rule in judge_turn(block.pipeline, block.network, block.seed, number)
     ]
     return block.cell, list(block.numbers), broken
 
@@ -146,7 +146,7 @@ def run_study(
     # A judged turn takes about as long as twenty others.
     total, done = (len(work) + len(chosen)) * study.turns, 0
     try:
-        for task, part in _spread(simulate_block, _blocks(work, study.turns, seed), jobs):
+        for task, part in _run_blocks(simulate_block, _blocks(work, study.turns, seed), jobs):
             tallies[task].merge(part)
             done += part.turns
             on_progress(done, total)
@@ -158,15 +158,15 @@ def run_study(
             outcome.cells.append(_judge_cell(cell, tally, study.budgets))
     if study.what_would_help and outcome.complete:
         for network in study.networks:
-            outcome.helps[network.name] = _rank(study, network, tallies, tasks)
+            outcome.helps[network.name] = _rank_changes(study, network, tallies, tasks)
     if outcome.complete:
         _judge_some(outcome, chosen, jobs, lambda judged: on_progress(min(total, done + judged), total))
     return outcome
 
 
 def _cells_to_judge(cells: list[Cell]) -> list[Cell]:
-    """Return each policy on each network at the first point of the sweep. Most keys that are swept are no
-    choice that a rule is about."""
+    """Return the cells of the study whose turns are judged by the rules: each policy on each network, at
+    the first point of the sweep. Most keys that are swept are no choice that a rule is about."""
     first = {(cell.network.name, cell.policy): cell for cell in reversed(cells)}
     return list(reversed(first.values()))
 
@@ -174,8 +174,8 @@ def _cells_to_judge(cells: list[Cell]) -> list[Cell]:
 def _judge_some(
     outcome: Outcome, cells: list[Cell], jobs: int | None, on_progress: Callable[[int], None]
 ) -> None:
-    """Judge one turn in twenty of these cells by the rules. `on_progress` is called with twenty times the
-    number of turns that were judged."""
+    """Judge one turn in twenty of these cells by the rules, and add what was found to the outcome of the
+    study. `on_progress` is called with twenty times the number of turns that were judged."""
     numbers = turns_to_judge(outcome.study.turns, outcome.seed)
     work = (
         _Judging(number, cell.pipeline, cell.network, outcome.seed, tuple(piece))
@@ -186,7 +186,7 @@ def _judge_some(
     )
     found: dict[int, tuple[list[int], list[str]]] = {number: ([], []) for number in range(len(cells))}
     try:
-        for number, turns, broken in _spread(judge_block, work, jobs):
+        for number, turns, broken in _run_blocks(judge_block, work, jobs):
             found[number][0].extend(turns)
             found[number][1].extend(broken)
             on_progress(ONE_IN * sum(len(judged) for judged, _ in found.values()))
@@ -198,13 +198,15 @@ def _judge_some(
 
 
 def _blocks(work: list[tuple[NetworkProfile, Pipeline]], turns: int, seed: int) -> Iterator[_Block]:
+    """Yield the blocks of turns of the study, for each network and pipeline."""
     for task, (network, pipeline) in enumerate(work):
         for begin in range(0, turns, BLOCK):
             yield _Block(task, pipeline, network, seed, begin, min(turns, begin + BLOCK))
 
 
-def _spread(work: Callable[[_B], _R], blocks: Iterable[_B], jobs: int | None) -> Iterator[_R]:
-    """Yield what each block gives, in whatever order. Raises UsageError if joblib is needed and missing."""
+def _run_blocks(work: Callable[[_B], _R], blocks: Iterable[_B], jobs: int | None) -> Iterator[_R]:
+    """Yield what `work` returns for each block of the study, in any order; `jobs` processes share the
+    blocks. Raises UsageError if joblib is needed and missing."""
     if jobs == 1:
         yield from map(work, blocks)
         return
@@ -226,7 +228,8 @@ def _judge_cell(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> Simula
 
 
 def changes_of(pipeline: Pipeline) -> dict[str, Pipeline]:
-    """Return the documented choices that this pipeline has not made, one change each, by their names."""
+    """Return the documented choices that this pipeline has not made: for each, by its name, the pipeline
+    with this one change."""
     changed = {
         "binary wire instead of base64": replace(pipeline, wire=WireKind.BINARY),
         "audio as it comes, not paced": replace(pipeline, audio=AudioPacing.AT_ONCE),
@@ -247,17 +250,19 @@ def _first_policy(study: Study) -> Pipeline:
 
 
 def _changes_to_try(study: Study) -> list[tuple[NetworkProfile, Pipeline]]:
-    """Return what `what-would-help` simulates: the first policy and its changes, on every network."""
+    """Return what the study simulates for `what-would-help`: the first policy and its changes, on every
+    network; [] if the study does not ask for that."""
     if not study.what_would_help:
         return []
     base = _first_policy(study)
     return [(network, change) for network in study.networks for change in (base, *changes_of(base).values())]
 
 
-def _rank(
+def _rank_changes(
     study: Study, network: NetworkProfile, tallies: list[Tally], tasks: dict[tuple[str, Pipeline], int]
 ) -> list[Help]:
-    """Return the changes on a network, the one that saves most trouble first."""
+    """Return what each change of the first policy of the study saves on a network; the change that saves
+    most trouble comes first."""
     base = _first_policy(study)
     before = tallies[tasks[network.name, base]]
     helps = []
@@ -277,7 +282,7 @@ def _rank(
 
 
 def worst_turn(simulated: SimulatedCell, seed: int) -> SimulatedTurn:
-    """Simulate the worst turn of a cell once more, with all that a time-line shows."""
+    """Simulate the worst turn of a cell of the study once more, with all that a time-line shows."""
     return simulate_turn(
         simulated.cell.pipeline, simulated.cell.network, seed, simulated.worst, detailed=True
     )

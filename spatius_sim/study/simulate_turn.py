@@ -31,6 +31,9 @@ for the upgrade, and one for ServerConfirmSession."""
 TOKEN_SECONDS = 0.05
 """How long the Console API takes for a token. ASSUMED."""
 
+_LONGEST_SECONDS = 600.0
+"""No trouble of a turn counts longer."""
+
 _INTERRUPT_BYTES = 100
 _LARGE_QUEUE = 1 << 30
 
@@ -43,11 +46,11 @@ class PlainFlow:
         self._free = self._read = 0.0
 
     def room_at(self, at: float, size: int) -> float:
-        """Return when a message may be written: at once."""
+        """Return when a message may be written to the path: at once."""
         return at
 
     def write(self, at: float, size: int) -> MessageDelivery:
-        """Write a message of `size` bytes at `at` seconds, and return when it arrives."""
+        """Write a message of `size` bytes to the path at `at` seconds, and return when it arrives."""
         self._free = self._path.capacity.finish(max(at, self._free), 8 * size)
         self._read = max(self._read, self._free + self._path.one_way) + 8 * size / self._path.reads
         return MessageDelivery(at, self._read)
@@ -89,15 +92,16 @@ class SimulatedTurn:
 
     @property
     def trouble(self) -> float:
-        """Seconds of the turn in which no avatar spoke in step: the wait for the first motion, all stalls,
-        and each late keyframe's moment after that. 600 at most."""
+        """Seconds of the simulated turn in which no avatar spoke in step: the wait for the first motion,
+        then all stalls and the moments of late keyframes. 600 at most."""
         play = self.playback
         if play.first_motion == math.inf:
             length = play.keyframes / KEYFRAMES_PER_SECOND
-            return min(600.0, (play.first_audio if play.first_audio < math.inf else 600.0) + length)
+            silence = play.first_audio if play.first_audio < math.inf else _LONGEST_SECONDS
+            return min(_LONGEST_SECONDS, silence + length)
         frozen = sum(count for offset, count in play.offsets.items() if offset) / KEYFRAMES_PER_SECOND
         stalled = sum(length for begin, length in play.stalls if begin >= play.first_motion)
-        return min(600.0, play.first_motion + stalled + frozen)
+        return min(_LONGEST_SECONDS, play.first_motion + stalled + frozen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class Draw:
 
     @classmethod
     def of(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "Draw":
-        """Draw the network of turn `number` with `seconds` of speech."""
+        """Draw the network of simulated turn `number`, with `seconds` of speech."""
         name = int.from_bytes(profile.name.encode().ljust(8, b"\0"))
         rng = np.random.default_rng([seed & (2**63 - 1), name, number])
         horizon = 2 * seconds + 60
@@ -133,7 +137,7 @@ def simulate_turn(
 ) -> SimulatedTurn:
     """Simulate turn `number` of a pipeline over a network. `detailed`: keep what a time-line shows."""
     draw = draw_of(pipeline, profile, seed, number)
-    speech = _speech(pipeline)
+    speech = _speech_at_relay(pipeline)
     payloads = _motion_at_relay(pipeline, draw, speech, seed, number)
     flow = flow_to_client(pipeline, profile, draw)
     turn = SimulatedTurn(number, Playback(math.inf), [], [], math.inf, math.inf)
@@ -156,14 +160,16 @@ def simulate_turn(
 
 
 def draw_of(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int) -> Draw:
-    """Draw the network of turn `number`, as far as it is left to one client of the pipeline."""
+    """Draw the network of simulated turn `number`: if several clients share the link, the part that is left
+    to one."""
     draw = Draw.of(profile, seed, number, pipeline.seconds)
     shares = pipeline.clients_on_link
     return draw if shares == 1 else replace(draw, down=draw.down.share(shares), up=draw.up.share(shares))
 
 
-def _speech(pipeline: Pipeline) -> list[tuple[float, float]]:
-    """Return when each chunk of speech reaches the relay, and where in the speech it ends."""
+def _speech_at_relay(pipeline: Pipeline) -> list[tuple[float, float]]:
+    """Return when each chunk of speech of the simulated turn reaches the relay, and where in the speech the
+    chunk ends."""
     count = math.ceil(pipeline.seconds / pipeline.speech_chunk - 1e-9)
     spacing = pipeline.speech_chunk / pipeline.speech_pace if pipeline.speech_pace else 0.0
     return [
@@ -173,7 +179,8 @@ def _speech(pipeline: Pipeline) -> list[tuple[float, float]]:
 
 
 def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> list[Message]:
-    """Return the messages of audio, batched and paced as the pipeline says."""
+    """Return the messages of audio that the relay sends in the simulated turn, as long and as early as the
+    pipeline says."""
     per_second = pipeline.sample_rate * BYTES_PER_SAMPLE
     messages: list[Message] = []
     sent = 0.0
@@ -193,8 +200,8 @@ def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> 
 def _motion_at_relay(
     pipeline: Pipeline, draw: Draw, speech: list[tuple[float, float]], seed: int, number: int
 ) -> list[tuple[float, int]]:
-    """Return when each payload reaches the relay, and how many keyframes have arrived with it: the audio goes
-    up to Motion Server, which answers at its pace."""
+    """Return when each payload of motion reaches the relay, and how many keyframes have arrived with it:
+    the audio of the simulated turn goes up to Motion Server, which answers at its pace."""
     trip = draw.region_trips[pipeline.region]
     opened = HANDSHAKE_TRIPS * trip + TOKEN_SECONDS if pipeline.sessions is Sessions.PER_TURN else 0.0
     path = Path(DATA_CENTRE.draw(_NO_DICE, 600.0), trip / 2, trip / 2, _LARGE_QUEUE, 0.0, _LARGE_QUEUE)
@@ -239,23 +246,25 @@ def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) ->
 
 
 def _leave_relay(messages: list[Message], pipeline: Pipeline, seed: int) -> list[Message]:
-    """Return the messages at the times at which they have left the relay. It sends those of all its clients
-    in the order in which it has them. Each other client hears such a turn too, which begins at a random
-    moment, up to the length of a turn earlier or later."""
+    """Return the messages of the simulated turn at the times at which they have left the relay, which sends
+    the messages of all its clients in the order in which it has them. Each other client hears such a turn,
+    too, which begins at a random moment, up to the length of a turn earlier or later."""
     begins = np.random.default_rng(seed).uniform(-1, 1, pipeline.clients - 1) * pipeline.seconds
     times = np.array([message.at for message in messages])
     sizes = np.tile([message.size * 8e-6 / pipeline.relay_rate for message in messages], pipeline.clients)
     all_times = np.concatenate([times, *(times + begin for begin in begins)])
     order = np.argsort(all_times, kind="stable")
-    done = np.cumsum(sizes[order])
-    left = np.empty_like(all_times)
-    left[order] = np.maximum.accumulate(all_times[order] - done + sizes[order]) + done
-    ours = np.maximum(times, left[: len(messages)])
+    cumulated_sizes = np.cumsum(sizes[order])
+    sent_at = np.empty_like(all_times)
+    sent_at[order] = (
+        np.maximum.accumulate(all_times[order] - cumulated_sizes + sizes[order]) + cumulated_sizes
+    )
+    ours = np.maximum(times, sent_at[: len(messages)])
     return [replace(message, at=float(at)) for message, at in zip(messages, ours, strict=True)]
 
 
 def flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> TcpFlow | PlainFlow:
-    """Return the connection from the relay to the client, which has been idle before the turn."""
+    """Return the connection from the relay to the client, which has been idle before the simulated turn."""
     half = draw.round_trip / 2
     reads = 1e6 * pipeline.client_reads or math.inf
     path = Path(draw.down, half, half, profile.queue, profile.loss, pipeline.send_buffer, reads)
@@ -265,8 +274,8 @@ def flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> T
 
 
 def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[float]) -> None:
-    """Play a turn whose messages arrived at these times, in seconds; infinity for a message that never
-    arrived. What was played is stored in the turn."""
+    """Play a simulated turn whose messages arrived at these times, in seconds; infinity for a message that
+    never arrived. The turn keeps its playback, and the waits that would have been enough."""
     pairs = list(zip(turn.messages, arrivals, strict=True))
     turn.audio = [(at, message.audio_end) for message, at in pairs if message.audio_end]
     turn.motion = [(at, message.keyframes) for message, at in pairs if not message.audio_end]
@@ -284,23 +293,25 @@ def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[fl
 def _interrupt(
     turn: SimulatedTurn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[Message]
 ) -> None:
-    """Play the turn again, and let the user interrupt it: count what still arrives after that. It was sent
-    before the relay knew, or lies in its socket. A relay with back-pressure keeps the rest itself, and drops
-    it. The other figures of the turn are those without the interrupt."""
-    pressed = turn.playback.first_audio + pipeline.interrupt_after
-    if pressed >= turn.playback.end:
+    """Simulate the turn again, and let the user interrupt it: count what still arrives afterwards, because
+    it was sent before the relay knew, or lies in its socket. A relay with back-pressure keeps the rest
+    itself, and drops it. The other figures of the turn are those without the interrupt."""
+    interrupted_at = turn.playback.first_audio + pipeline.interrupt_after
+    if interrupted_at >= turn.playback.end:
         return
-    known = draw.up.finish(pressed, 8 * bytes_on_tcp(_INTERRUPT_BYTES, masked=True)) + draw.round_trip / 2
+    relay_knows_at = (
+        draw.up.finish(interrupted_at, 8 * bytes_on_tcp(_INTERRUPT_BYTES, masked=True)) + draw.round_trip / 2
+    )
     flow = flow_to_client(pipeline, profile, draw)
     arrivals: list[tuple[float, int]] = []
     for message in messages:
-        if max(message.at, flow.room_at(message.at, message.size)) > known:
+        if max(message.at, flow.room_at(message.at, message.size)) > relay_knows_at:
             break
         arrivals.append((flow.write(message.at, message.size).arrived, message.size))
-    late = [(at, size) for at, size in arrivals if at > pressed]
-    turn.interrupted_at = pressed
+    late = [(at, size) for at, size in arrivals if at > interrupted_at]
+    turn.interrupted_at = interrupted_at
     turn.bytes_after = sum(size for _, size in late)
-    turn.seconds_after = min(600.0, late[-1][0] - pressed) if late else 0.0
+    turn.seconds_after = min(_LONGEST_SECONDS, late[-1][0] - interrupted_at) if late else 0.0
 
 
 _NO_DICE = np.random.default_rng(0)

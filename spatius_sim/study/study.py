@@ -34,7 +34,8 @@ class Budget:
     most: float
 
     def judge(self, estimate: Estimate) -> BudgetVerdict:
-        """Return whether the budget is kept; INCONCLUSIVE if it lies within the interval of confidence."""
+        """Return whether the figure keeps this budget of the study; INCONCLUSIVE if the budget lies within
+        the interval of confidence."""
         if estimate.high <= self.most:
             return BudgetVerdict.KEPT
         return BudgetVerdict.FAILED if estimate.low > self.most else BudgetVerdict.INCONCLUSIVE
@@ -70,7 +71,7 @@ class Study:
     what_would_help: bool = False
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the study is empty, or too large to come to its end."""
+        """Raise UsageError if the study is empty, or too large to be simulated to its end."""
         if not self.networks or not self.policies:
             raise UsageError("a study needs a network and a policy at least")
         if not 1 <= self.turns <= MAX_TURNS:
@@ -96,8 +97,8 @@ class Study:
         return max([*swept, *(pipeline.seconds for pipeline in self.policies.values())])
 
     def cells(self) -> list[Cell]:
-        """Return everything that is simulated: networks, in these policies, in these the points of the sweep.
-        Raises UsageError for a value of the sweep that makes no sense."""
+        """Return the cells of the study, which are simulated: on each network, for each policy, each point
+        of the sweep. Raises UsageError if a value of the sweep makes no sense."""
         points = [dict(zip(self.sweep, values, strict=True)) for values in product(*self.sweep.values())]
         return [
             Cell(network, name, describe_point(point), replace(pipeline, **point))  # type: ignore[arg-type]
@@ -109,11 +110,11 @@ class Study:
 
 def describe_point(point: dict[str, object]) -> str:
     """Return the values of a point in words."""
-    return ", ".join(f"{key} {plain(value)}" for key, value in point.items())
+    return ", ".join(f"{key} {value_as_written(value)}" for key, value in point.items())
 
 
-def plain(value: object) -> str:
-    """Return a value of a pipeline as it is written in a study."""
+def value_as_written(value: object) -> str:
+    """Return a value of a pipeline as it is written in the file of a study."""
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, bool):

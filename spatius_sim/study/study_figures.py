@@ -38,7 +38,8 @@ class FigureKind:
 
 
 def wilson(events: float, total: float) -> Estimate:
-    """Return a share with its Wilson interval; the whole range from 0 to 1 if there is nothing to count."""
+    """Return a figure that is a share, with its Wilson interval; 0 with the whole range from 0 to 1 if
+    there is nothing to count."""
     if total <= 0:
         return Estimate(0.0, 0.0, 1.0)
     share = events / total
@@ -48,8 +49,8 @@ def wilson(events: float, total: float) -> Estimate:
 
 
 def quantile(spread: Spread, share: float) -> Estimate:
-    """Return a quantile; its interval lies between the values whose ranks bound the Wilson interval of
-    `share`. It assumes no distribution."""
+    """Return a figure that is a quantile of a spread. Its interval of confidence lies between the values
+    whose ranks bound the Wilson interval of `share`, and assumes no distribution."""
     total = spread.total
     if not total:
         return Estimate(0.0, 0.0, math.inf)
@@ -62,21 +63,23 @@ def quantile(spread: Spread, share: float) -> Estimate:
 
 
 def _resample(groups: int) -> NDArray[np.int64]:
-    """Return how often each group is drawn, in each resample: shape (resamples, groups)."""
+    """Return how often each group of turns is drawn in each resample of the bootstrap: shape (resamples,
+    groups)."""
     rng = np.random.default_rng(_BOOTSTRAP_SEED)
     return rng.multinomial(groups, [1 / groups] * groups, size=_RESAMPLES)
 
 
 def ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[[Sums], float]) -> Estimate:
-    """Return the quotient of two sums over all turns, with an interval by bootstrap over groups of turns."""
+    """Return a figure that is the quotient of two sums over all turns, with an interval by bootstrap over
+    groups of turns."""
     groups = [group for group in tally.groups if group.turns]
     tops, bottoms = np.array([top(group) for group in groups]), np.array([bottom(group) for group in groups])
-    whole = float(bottoms.sum()) if groups else 0.0
-    if not whole:
+    bottom_sum = float(bottoms.sum()) if groups else 0.0
+    if not bottom_sum:
         return Estimate(0.0, 0.0, math.inf)
-    value = float(tops.sum()) / whole
+    value = float(tops.sum()) / bottom_sum
     if not value:
-        return Estimate(0.0, 0.0, _NO_EVENT / whole)
+        return Estimate(0.0, 0.0, _NO_EVENT / bottom_sum)
     if len(groups) < 2:
         return Estimate(value, 0.0, math.inf)
     draws = _resample(len(groups))
@@ -86,12 +89,12 @@ def ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[[Sums], f
 
 
 def paired_saving(base: Tally, changed: Tally) -> Estimate:
-    """Return how many seconds of trouble a turn the change saves, with an interval by bootstrap over groups:
-    both tallies hold the same turns on the same network."""
+    """Return the seconds of trouble in a turn that a change saves, with an interval by bootstrap over
+    groups of turns: both tallies hold the same turns on the same network."""
     pairs = [
-        (one.trouble_us - other.trouble_us, one.turns)
-        for one, other in zip(base.groups, changed.groups, strict=True)
-        if one.turns and one.turns == other.turns
+        (base_sums.trouble_us - changed_sums.trouble_us, base_sums.turns)
+        for base_sums, changed_sums in zip(base.groups, changed.groups, strict=True)
+        if base_sums.turns and base_sums.turns == changed_sums.turns
     ]
     saved, turns = (np.array(column) for column in zip(*pairs, strict=True))
     value = float(saved.sum()) / float(turns.sum()) / 1e6
@@ -100,8 +103,9 @@ def paired_saving(base: Tally, changed: Tally) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def _offset(tally: Tally, share: float) -> Estimate:
-    """Return a quantile of the lip-sync offset in seconds, by bootstrap over groups."""
+def _offset_estimate(tally: Tally, share: float) -> Estimate:
+    """Return the figure for a quantile of the lip-sync offset in seconds, with an interval by bootstrap
+    over groups of turns."""
     groups = [group.offsets for group in tally.groups if group.offsets]
     if not groups:
         return Estimate(0.0, 0.0, math.inf)
@@ -117,12 +121,15 @@ def _offset(tally: Tally, share: float) -> Estimate:
 
 
 def _quantile_of_counts(counts: NDArray[np.int64], share: float) -> float:
+    """Return a quantile of the lip-sync offset in seconds, from how often each offset in keyframes was
+    counted."""
     sums = np.cumsum(counts)
     return float(np.searchsorted(sums, share * sums[-1])) / KEYFRAMES_PER_SECOND
 
 
-def _ahead(key: str, title: str, definition: str, seconds: float) -> FigureKind:
-    """Return the figure for the share of moments with the audio more than so many seconds ahead."""
+def _ahead_figure(key: str, title: str, definition: str, seconds: float) -> FigureKind:
+    """Return the figure for the share of moments at which the audio is more than so many seconds ahead of
+    the face."""
 
     def ahead(sums: Sums) -> int:
         return sum(count for offset, count in sums.offsets.items() if offset > seconds * KEYFRAMES_PER_SECOND)
@@ -132,8 +139,10 @@ def _ahead(key: str, title: str, definition: str, seconds: float) -> FigureKind:
     )
 
 
-def _quantiles(name: str, title: str, unit: str, definition: str, shares: Sequence[int]) -> list[FigureKind]:
-    """Return figures for quantiles of one spread."""
+def _quantile_figures(
+    name: str, title: str, unit: str, definition: str, shares: Sequence[int]
+) -> list[FigureKind]:
+    """Return a figure for each of these quantiles (in per cent) of one spread of the tally."""
 
     def of(share: int) -> Callable[[Tally], Estimate]:
         return lambda tally: quantile(tally.spreads[name], share / 100)
@@ -143,7 +152,8 @@ def _quantiles(name: str, title: str, unit: str, definition: str, shares: Sequen
     ]
 
 
-def _offsets(share: int) -> FigureKind:
+def _offset_figure(share: int) -> FigureKind:
+    """Return the figure for a quantile (in per cent) of the lip-sync offset."""
     definition = (
         "How far the audio is ahead of the keyframe that the face shows, at each moment at which a keyframe "
         "is due, from the first motion on."
@@ -153,12 +163,12 @@ def _offsets(share: int) -> FigureKind:
         f"lip-sync offset p{share}",
         "s",
         definition,
-        lambda tally: _offset(tally, share / 100),
+        lambda tally: _offset_estimate(tally, share / 100),
     )
 
 
-def _per_turn(key: str, title: str, definition: str, name: str) -> FigureKind:
-    """Return the figure for the share of turns that a sum counts."""
+def _share_of_turns_figure(key: str, title: str, definition: str, name: str) -> FigureKind:
+    """Return the figure for the share of turns that the sum of this `name` counts."""
 
     def estimate(tally: Tally) -> Estimate:
         return wilson(sum(getattr(group, name) for group in tally.groups), tally.turns)
@@ -169,14 +179,14 @@ def _per_turn(key: str, title: str, definition: str, name: str) -> FigureKind:
 FIGURES: dict[str, FigureKind] = {
     figure.key: figure
     for figure in (
-        *_quantiles(
+        *_quantile_figures(
             "first_audio",
             "first audio",
             "s",
             "From the first chunk of speech at the relay to the first sound at the client.",
             (50, 95, 99),
         ),
-        *_quantiles(
+        *_quantile_figures(
             "first_motion",
             "first motion",
             "s",
@@ -190,10 +200,10 @@ FIGURES: dict[str, FigureKind] = {
             "How often the sound stops in a minute of speech, for lack of audio or (strictSync) of motion.",
             lambda tally: ratio(tally, lambda sums: sums.stalls, lambda sums: sums.speech_us / 60e6),
         ),
-        _per_turn(
+        _share_of_turns_figure(
             "turns_with_stall", "turns with a stall", "Turns in which the sound stops.", "stalled_turns"
         ),
-        *_quantiles("stall_length", "stall", "s", "How long the sound stops.", (50, 95)),
+        *_quantile_figures("stall_length", "stall", "s", "How long the sound stops.", (50, 95)),
         FigureKind(
             "keyframes_late",
             "keyframes late",
@@ -201,29 +211,33 @@ FIGURES: dict[str, FigureKind] = {
             "Keyframes that are never shown, because their moment has passed when their motion comes.",
             lambda tally: ratio(tally, lambda sums: sums.late, lambda sums: sums.keyframes),
         ),
-        *(_offsets(share) for share in (50, 95, 99)),
-        _ahead(
+        *(_offset_figure(share) for share in (50, 95, 99)),
+        _ahead_figure(
             "offset_seen",
             "seen out of step",
             "Moments with the audio more than 45 ms ahead of the face: people see it, by ITU-R BT.1359.",
             DETECTABLE_EARLY,
         ),
-        _ahead(
+        _ahead_figure(
             "offset_outside",
             "out of step",
             "Moments with the audio more than 90 ms ahead of the face: not acceptable by ITU-R BT.1359.",
             ACCEPTABLE_EARLY,
         ),
-        _per_turn("audio_only", "audio-only turns", "Turns in which the face never moves.", "audio_only"),
-        _per_turn("unfinished", "unfinished turns", "Turns whose audio never arrives whole.", "unfinished"),
-        *_quantiles(
+        _share_of_turns_figure(
+            "audio_only", "audio-only turns", "Turns in which the face never moves.", "audio_only"
+        ),
+        _share_of_turns_figure(
+            "unfinished", "unfinished turns", "Turns whose audio never arrives whole.", "unfinished"
+        ),
+        *_quantile_figures(
             "wait_for_audio",
             "wait for smooth sound",
             "s",
             "How long after its first audio a client had to start, so that the sound never stops.",
             (99,),
         ),
-        *_quantiles(
+        *_quantile_figures(
             "wait_for_all",
             "wait for a smooth turn",
             "s",
@@ -231,7 +245,7 @@ FIGURES: dict[str, FigureKind] = {
             "keyframe is late.",
             (99,),
         ),
-        *_quantiles(
+        *_quantile_figures(
             "after_kilobytes",
             "comes after an interrupt",
             "kB",
@@ -239,7 +253,7 @@ FIGURES: dict[str, FigureKind] = {
             "lies in its socket.",
             (50, 95),
         ),
-        *_quantiles(
+        *_quantile_figures(
             "after_seconds",
             "after an interrupt, for",
             "s",

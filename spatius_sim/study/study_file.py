@@ -35,11 +35,11 @@ _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|%|kB)?")
 
 
 def read_study(path: Path) -> Study:
-    """Return the study in a file. Raises UsageError, which names file, line and key."""
-    return _Reader(str(path), path.parent).read(read_bytes(path))
+    """Return the study in a file. Raises UsageError, which names file, line and key, if the file is wrong."""
+    return _StudyReader(str(path), path.parent).read(read_bytes(path))
 
 
-class _Reader(YamlFile):
+class _StudyReader(YamlFile):
     """Reads one study. Other files are found from `folder`. Every method raises UsageError with place, line
     and key."""
 
@@ -48,7 +48,7 @@ class _Reader(YamlFile):
         self._folder = folder
 
     def read(self, raw: bytes) -> Study:
-        """Return the study in this YAML."""
+        """Return the study that these bytes of a YAML file describe."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: networks is needed")
@@ -64,7 +64,7 @@ class _Reader(YamlFile):
             known |= self._read_network_file(top["network-file"])
         sweep = self._read_sweep(top["sweep"], policies) if "sweep" in top else {}
         budgets = self._read_budgets(top["budgets"]) if "budgets" in top else ()
-        networks = self._read_names(top["networks"], known)
+        networks = self._read_networks_of_study(top["networks"], known)
         turns = self.integer(top["turns"], "turns") if "turns" in top else 200
         helps = (
             self.true_or_false(top["what-would-help"], "what-would-help")
@@ -77,12 +77,14 @@ class _Reader(YamlFile):
         )
 
     def _read_network_file(self, node: Node) -> dict[str, NetworkProfile]:
-        """Return the networks of a team's own file."""
+        """Return the networks of a team's own file, which the file of the study names."""
         name = self.text(node, "network-file")
         return self.build(node, lambda: read_networks(self._folder / name), "network-file")
 
-    def _read_names(self, node: Node, known: dict[str, NetworkProfile]) -> tuple[NetworkProfile, ...]:
-        """Return the networks that a list names; all for `all`."""
+    def _read_networks_of_study(
+        self, node: Node, known: dict[str, NetworkProfile]
+    ) -> tuple[NetworkProfile, ...]:
+        """Return the networks that the file of the study lists; every known network for `all`."""
         if isinstance(node, ScalarNode) and node.value == "all":
             return tuple(known.values())
         found: dict[str, NetworkProfile] = {}
@@ -96,7 +98,7 @@ class _Reader(YamlFile):
         return tuple(found.values())
 
     def _read_policies(self, node: Node, base: Pipeline) -> dict[str, Pipeline]:
-        """Return the policies by name: each is the pipeline with its own changes."""
+        """Return the policies of the study by name: each is the pipeline with changes of its own."""
         items = self.items(node, "policies")
         if not 0 < len(items) <= MAX_CELLS:
             raise self.error(node, f"policies: 1 to {MAX_CELLS} are needed")
@@ -109,7 +111,8 @@ class _Reader(YamlFile):
         return policies
 
     def _read_pipeline(self, node: Node, base: Pipeline, what: str) -> Pipeline:
-        """Return a pipeline with the changes of a mapping."""
+        """Return a pipeline with the changes that a mapping in the file of the study lists; `what` names
+        the mapping in errors."""
         pipeline = base
         for key, value in self.mapping(node, what, _FIELDS).items():
             changed = self._read_value(key, value)
@@ -117,7 +120,7 @@ class _Reader(YamlFile):
         return pipeline
 
     def _read_value(self, key: str, node: Node) -> object:
-        """Return a value of one field of a pipeline."""
+        """Return the value of one field of a pipeline from a node in the file of the study."""
         kind = _FIELDS[key]
         if issubclass(kind, Enum):
             text = self.text(node, key)
@@ -134,7 +137,7 @@ class _Reader(YamlFile):
         return readers[kind](node, key)
 
     def _read_sweep(self, node: Node, policies: dict[str, Pipeline]) -> dict[str, tuple[object, ...]]:
-        """Return the values of each field that is swept, tried on every policy."""
+        """Return the values of each field that the study sweeps, each tried on every policy."""
         sweep: dict[str, tuple[object, ...]] = {}
         count = 1
         for key, value in self.mapping(node, "sweep", _FIELDS).items():
@@ -149,13 +152,13 @@ class _Reader(YamlFile):
         return sweep
 
     def _read_budgets(self, node: Node) -> tuple[Budget, ...]:
-        """Return the budgets: the most that each figure may be."""
+        """Return the budgets of the study: the most that each figure may be."""
         return tuple(
             self._read_budget(key, value) for key, value in self.mapping(node, "budgets", FIGURES).items()
         )
 
     def _read_budget(self, key: str, node: Node) -> Budget:
-        """Return one budget, such as `1.5 s`, `2 %` or `0.5`."""
+        """Return one budget from the file of the study, such as `1.5 s`, `2 %` or `0.5`."""
         text = self.text(node, key)
         found = _BUDGET.fullmatch(text.strip())
         unit = FIGURES[key].unit
@@ -166,7 +169,8 @@ class _Reader(YamlFile):
 
 
 def _change(pipeline: Pipeline, key: str, value: object) -> Pipeline:
-    """Return the pipeline with one value changed. Raises UsageError without a place."""
+    """Return the pipeline with one value changed. Raises UsageError, without the place in the file, if the
+    value is wrong."""
     try:
         return replace(pipeline, **{key: value})  # type: ignore[arg-type]
     except UsageError as error:

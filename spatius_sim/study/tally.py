@@ -27,7 +27,7 @@ class Spread:
         self.counts: Counter[int] = Counter()
 
     def add(self, value: float) -> None:
-        """Add one value; infinity is "never"."""
+        """Add one value to the spread; infinity counts as "never"."""
         self.counts[_bin_of(value)] += 1
 
     def merge(self, other: "Spread") -> None:
@@ -40,11 +40,13 @@ class Spread:
         return sum(self.counts.values())
 
     def steps(self) -> list[tuple[float, int]]:
-        """Return the values in order, each with how often it was added. Infinity is "never"."""
+        """Return the values in order, each with how often it was added to the spread. Infinity stands for
+        "never"."""
         return [(_value_of(number), self.counts[number]) for number in sorted(self.counts)]
 
     def at_rank(self, rank: int) -> float:
-        """Return the value that has this rank: 1 for the least. Infinity for "never", 0 if there is none."""
+        """Return the value of this rank in the spread: 1 for the least. Infinity stands for "never"; 0 if
+        the spread has no such rank."""
         seen = 0
         for value, count in self.steps():
             seen += count
@@ -57,12 +59,14 @@ _NEVER = 10_000
 
 
 def _bin_of(value: float) -> int:
+    """Return the number of the bin in which a spread counts this value."""
     if value > MAX_SECONDS:
         return _NEVER
     return 0 if value < _LEAST else 1 + round(math.log(value / _LEAST) / math.log(_RATIO))
 
 
 def _value_of(number: int) -> float:
+    """Return the value for which a bin of a spread stands; infinity for "never"."""
     if number == _NEVER:
         return math.inf
     return 0.0 if number == 0 else _LEAST * _RATIO ** (number - 1)
@@ -85,7 +89,7 @@ class Sums:
     """Keyframe instants by how many keyframes the audio was ahead of the face."""
 
     def merge(self, other: "Sums") -> None:
-        """Add the sums of another group."""
+        """Add the sums over another group of turns to these."""
         for name in _NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.offsets.update(other.offsets)
@@ -129,7 +133,7 @@ class Tally:
         return sum(group.turns for group in self.groups)
 
     def add(self, turn: SimulatedTurn, seconds: float) -> None:
-        """Add a turn with so many seconds of speech."""
+        """Add a simulated turn with so many seconds of speech to the tally."""
         play = turn.playback
         group = self.groups[turn.number % GROUPS]
         trouble = round(turn.trouble * _MICRO)
@@ -143,11 +147,11 @@ class Tally:
         group.late += play.late
         group.trouble_us += trouble
         group.offsets.update(play.offsets)
-        self._spread(turn)
+        self._add_to_spreads(turn)
         self.worst = max(self.worst or (-1, -1), (trouble, turn.number))
 
-    def _spread(self, turn: SimulatedTurn) -> None:
-        """Add the turn's times to the spreads."""
+    def _add_to_spreads(self, turn: SimulatedTurn) -> None:
+        """Add the times of a turn to the spreads of the tally."""
         play, spreads = turn.playback, self.spreads
         spreads["first_audio"].add(play.first_audio)
         spreads["first_motion"].add(play.first_motion)
@@ -160,7 +164,7 @@ class Tally:
             spreads["after_seconds"].add(turn.seconds_after)
 
     def merge(self, other: "Tally") -> None:
-        """Add all turns of another tally."""
+        """Add all turns of another tally to this tally."""
         for mine, theirs in zip(self.groups, other.groups, strict=True):
             mine.merge(theirs)
         for name, spread in self.spreads.items():

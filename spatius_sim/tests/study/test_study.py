@@ -374,24 +374,24 @@ def test_a_hostile_name_of_a_policy_is_harmless_on_the_page() -> None:
 
 
 def test_a_distribution_rises_only_where_turns_lie() -> None:
-    from spatius_sim.study.charts import distribution
+    from spatius_sim.study.charts import draw_distribution
 
     spread = Spread()
     for value in (2.0, 2.0, 4.0, math.inf):
         spread.add(value)
-    (points,) = re.findall(r'points="([^"]*)"', distribution({"plain": spread}, "seconds"))
+    (points,) = re.findall(r'points="([^"]*)"', draw_distribution({"plain": spread}, "seconds"))
     heights = [float(point.split(",")[1]) for point in points.split()]
     assert heights[0] == heights[1] > heights[2] == heights[3] > heights[4]
 
 
 def test_a_sweep_of_one_number_is_drawn_over_its_values() -> None:
-    from spatius_sim.study.charts import sweep_lines
+    from spatius_sim.study.charts import draw_sweep
 
     row = {"plain": [Estimate(2.0, 1.0, 3.0), Estimate(1.0, 1.0, 1.0)]}
-    drawn = sweep_lines(["start_buffer 1", "start_buffer 4"], row, "trouble")
+    drawn = draw_sweep(["start_buffer 1", "start_buffer 4"], row, "trouble")
     assert ">start_buffer</text>" in drawn
     assert ">4</text>" in drawn
-    assert ">1</text>" in sweep_lines(["wire json", "wire binary"], row, "trouble")
+    assert ">1</text>" in draw_sweep(["wire json", "wire binary"], row, "trouble")
 
 
 def test_what_would_help_tries_as_many_changes_as_a_study_counts() -> None:
