@@ -69,7 +69,7 @@ def record(
         """Print a line for each turn that ends with this event, and keep it for the inspector."""
         log_event(journal, event)
         value = event.what if isinstance(event.what, Closed) else getattr(event.what, "value", None)
-        for line in lines.lines_after(event.at_ns, event.connection, value):
+        for line in lines.lines_of_ended_turns(event.at_ns, event.connection, value):
             print_while_serving(line)
 
     recording = recording_proxy(

@@ -7,7 +7,7 @@ from spatius_sim.reporting.player.build import build_failure
 from spatius_sim.reporting.player.page import pack
 from spatius_sim.reporting.summary import Failure
 from spatius_sim.reporting.timeline.build_timeline import timeline_of
-from spatius_sim.reporting.timeline.client_dialogue import dialogue
+from spatius_sim.reporting.timeline.client_dialogue import write_dialogue
 from spatius_sim.reporting.timeline.event_lines import event_lines
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.rules.findings import Broken
@@ -30,7 +30,7 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         scenario,
         str(tape),
         confirmed,
-        dialogue(trace, evidence_seqs),
+        write_dialogue(trace, evidence_seqs),
         tuple(str(lines[seq]) for seq in evidence_seqs[:_MAX_EVENTS] if seq in lines),
         timeline_of(trace, evidence_seqs),
         player=picture_of(trace, evidence_seqs),

@@ -34,12 +34,13 @@ class KnownFailure:
     expires_line: int = 0
 
     def covers(self, actual: str) -> bool:
-        """Whether this Actual matches a pattern of the entry."""
+        """Whether the Actual of a failure matches a pattern of this entry of the baseline."""
         without_numbers = _NUMBER.sub(_ANY_NUMBER, actual)
         patterns = (_NUMBER.sub(_ANY_NUMBER, pattern) for pattern in self.fails_with)
         return any(_matches(pattern, without_numbers) for pattern in patterns)
 
     def __str__(self) -> str:
+        """Return the reason of the known failure and, if it is tracked, its issue."""
         return f"{self.reason} ({self.issue})" if self.issue else self.reason
 
 
@@ -70,22 +71,23 @@ class Review:
 
 
 def check_outcome(baseline: Baseline, outcome: RuleOutcome, today: date) -> BaselineCheck:
-    """Return what the baseline says of one outcome on this day."""
-    known = baseline.known.get(outcome.rule_id)
-    if known is None:
+    """Return what the baseline says of one outcome on this day: nothing if it does not list the rule, a
+    complaint if its entry is out of date, or why the failure is tolerated."""
+    entry = baseline.known.get(outcome.rule_id)
+    if entry is None:
         return BaselineCheck()
-    if known.expires is not None and known.expires < today:
-        complaint = f"expired on {known.expires}: mend it, or look at it again and write a later day here"
-        return BaselineCheck(complaint=_at_line(baseline, known.expires_line, known, complaint))
-    if outcome.verdict is Verdict.PASSED and not known.flaky:
-        complaint = f"passes now: delete lines {known.line} to {known.last_line}"
-        return BaselineCheck(complaint=_at_line(baseline, known.line, known, complaint))
+    if entry.expires is not None and entry.expires < today:
+        complaint = f"expired on {entry.expires}: mend it, or look at it again and write a later day here"
+        return BaselineCheck(complaint=_at_line(baseline, entry.expires_line, entry, complaint))
+    if outcome.verdict is Verdict.PASSED and not entry.flaky:
+        complaint = f"passes now: delete lines {entry.line} to {entry.last_line}"
+        return BaselineCheck(complaint=_at_line(baseline, entry.line, entry, complaint))
     if outcome.failure is None:
         return BaselineCheck()
-    if not known.covers(outcome.failure.actual):
+    if not entry.covers(outcome.failure.actual):
         complaint = f"fails otherwise than it says here: {outcome.failure.actual}"
-        return BaselineCheck(complaint=_at_line(baseline, known.fails_with_line, known, complaint))
-    return BaselineCheck(tolerated=str(known))
+        return BaselineCheck(complaint=_at_line(baseline, entry.fails_with_line, entry, complaint))
+    return BaselineCheck(tolerated=str(entry))
 
 
 def review(baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date) -> Review:
@@ -97,13 +99,14 @@ def review(baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date) -> 
     )
 
 
-def _at_line(baseline: Baseline, line: int, known: KnownFailure, complaint: str) -> str:
-    """Return the complaint, with file, line and rule before it."""
-    return f"{baseline.place}:{line}: {known.rule_id} {complaint}"
+def _at_line(baseline: Baseline, line: int, entry: KnownFailure, complaint: str) -> str:
+    """Return a complaint about an entry of the baseline, with file, line and rule before it."""
+    return f"{baseline.place}:{line}: {entry.rule_id} {complaint}"
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Whether a pattern in which `*` stands for any text matches the whole text, in linear time."""
+    """Whether a pattern of a baseline, in which `*` stands for any text, matches the whole text; in linear
+    time."""
     first, *middle = pattern.split("*")
     if not middle:
         return text == first

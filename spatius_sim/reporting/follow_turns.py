@@ -10,8 +10,8 @@ from spatius_sim.trace.recorder import NullSink
 
 
 class TurnSink(NullSink):
-    """Keeps nothing of what happens but the open turns, and calls `say` with a line for each turn that
-    ends."""
+    """Follows the turns at our Motion Server, and calls `say` with a line for each turn that ends. Keeps
+    nothing else of what happens."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__()
@@ -19,21 +19,21 @@ class TurnSink(NullSink):
         self._lines = TurnLines()
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """See that a connection closes."""
+        """Follow the close of a connection, which ends its turns; ignore all other events."""
         if isinstance(what, Closed):
             self._follow(lane, connection, what)
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """See what the server sends."""
+        """Follow a message that our Motion Server sends."""
         self._follow(lane, connection, read_upstream(raw))
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """See what the server receives."""
+        """Follow a message that our Motion Server receives."""
         self._follow(lane, connection, read_upstream(raw))
 
-    def _follow(self, lane: Lane, connection: str, value: object) -> None:
-        """Give `say` a line for each turn that ends by this value. A value on the way to a room ends no
+    def _follow(self, lane: Lane, connection: str, message: object) -> None:
+        """Call `say` with a line for each turn that this message or close ends. What goes to a room ends no
         turn."""
         if lane is Lane.UPSTREAM:
-            for line in self._lines.lines_after(monotonic_ns(), connection, value):
+            for line in self._lines.lines_of_ended_turns(monotonic_ns(), connection, message):
                 self._say(line)

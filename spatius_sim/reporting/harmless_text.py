@@ -30,6 +30,7 @@ def one_line(text: str, most: int = _LONGEST_LINE) -> str:
     """Return a harmless text in one line of at most `most` characters. A second call changes nothing more."""
 
     def clean(part: str) -> str:
+        """Return a part of the text, made harmless and put into one line."""
         joined = part.replace("\r\n", "\n").replace("\n", " \N{RETURN SYMBOL} ").replace("\t", " ")
         return _CI_COMMAND.sub(r"\g<0> ", make_harmless(joined))
 
@@ -42,12 +43,12 @@ def some_lines(text: str, most: int = _LONGEST_TEXT) -> str:
 
 
 def _cut_middle(text: str, most: int, clean: Callable[[str], str]) -> str:
-    """Return the cleaned text; if it has more than `most` characters, with the middle cut out. The end stays,
-    because a traceback says there what happened."""
+    """Return the text, made harmless by `clean`. If it has more than `most` characters, cut out the middle;
+    the end stays, because a traceback says there what happened."""
     head = clean(text[:most])
     if len(text) <= most >= len(head):
         return head
     tail = clean(text[-most:])
     note = f" … (cut from {len(text):,} characters) … "
-    room = most - len(note)
-    return head[: room - room // 2] + note + tail[len(tail) - room // 2 :]
+    characters_left = most - len(note)
+    return head[: characters_left - characters_left // 2] + note + tail[len(tail) - characters_left // 2 :]

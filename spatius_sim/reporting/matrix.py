@@ -18,6 +18,7 @@ class Column:
     subject: JudgedSubject
 
     def __post_init__(self) -> None:
+        """Make the name of the column one harmless line."""
         object.__setattr__(self, "name", one_line(self.name))
 
 
@@ -87,11 +88,11 @@ def matrix_of(reports: Sequence[tuple[str, Report]]) -> Matrix:
 
 
 def _find_changes(row: Row, columns: Sequence[Column]) -> list[Change]:
-    """Return each change of one rule, from one column in which it was judged to the next."""
+    """Return each change of one rule in the matrix, from one column in which it was judged to the next."""
     cells = zip(columns, row.verdicts, strict=True)
-    judged = [(column, verdict) for column, verdict in cells if verdict is not None]
+    judged_cells = [(column, verdict) for column, verdict in cells if verdict is not None]
     return [
         Change(row.rule.id, before.name, was, after.name, now)
-        for (before, was), (after, now) in pairwise(judged)
+        for (before, was), (after, now) in pairwise(judged_cells)
         if was is not now
     ]

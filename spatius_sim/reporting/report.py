@@ -132,7 +132,7 @@ def report_of(summaries: Sequence[Summary], code: ExitCode, occasion: Occasion |
 
 
 def _report_subject(summary: Summary) -> JudgedSubject:
-    """Return what the report says of one subject."""
+    """Return what the report says of one subject of the run."""
     return JudgedSubject(
         subject=summary.subject,
         target=summary.target,

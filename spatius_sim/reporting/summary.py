@@ -33,8 +33,8 @@ _BROKEN_OFF = {
 """How the claim of a run that was stopped early begins, by exit code."""
 
 
-def _packed(text: str) -> str:
-    """Return a text of base64 as it is; any other text is nobody's picture, and becomes ""."""
+def _only_base64(text: str) -> str:
+    """Return the packed data of a player, a text of base64, as it is; "" for any other text."""
     return text if _BASE64.fullmatch(text) else ""
 
 
@@ -48,7 +48,7 @@ class LongerFailure:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scenario", one_line(self.scenario))
-        object.__setattr__(self, "player", _packed(self.player))
+        object.__setattr__(self, "player", _only_base64(self.player))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class Failure:
     longer: LongerFailure | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "player", _packed(self.player))
+        """Make every text of the failure harmless and short: a subject wrote parts of it."""
+        object.__setattr__(self, "player", _only_base64(self.player))
         for name in ("expected", "actual", "scenario", "trace"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
         object.__setattr__(self, "repeat", one_line(self.repeat, LONGEST_COMMAND))
@@ -143,6 +144,7 @@ class Summary:
     stopped_early: BrokenOff | None = None
 
     def __post_init__(self) -> None:
+        """Make every text of the summary one harmless line: a subject wrote parts of it."""
         object.__setattr__(self, "known", {rule_id: one_line(why) for rule_id, why in self.known.items()})
         object.__setattr__(self, "complaints", tuple(map(one_line, self.complaints)))
         for name in ("subject", "target", "kit_version", "wire", "level", "profile"):
@@ -172,8 +174,8 @@ class Summary:
         return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id in self.known]
 
     def tolerates(self, outcome: RuleOutcome) -> bool:
-        """Whether a baseline names this rule as broken, and the run saw the rule broken: in a verdict that
-        failed, or once, without a second time (inconclusive)."""
+        """Whether a baseline lists this rule as broken, and the run saw the rule broken: the verdict is
+        FAILED, or INCONCLUSIVE because the rule was broken once and not again."""
         seen_broken = outcome.verdict is Verdict.FAILED or (
             outcome.verdict is Verdict.INCONCLUSIVE and outcome.failure is not None
         )
@@ -213,8 +215,8 @@ class Summary:
 
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
-    """Return the exit code of a run. If several apply, this is their order: the code of a run that was broken
-    off, kit failed, rule failed, unreachable, not exercised."""
+    """Return the exit code of a run from its summaries. If several apply, the first of these counts: the
+    code of a run that was broken off, kit failed, rule failed, unreachable, not exercised."""
     for summary in summaries:
         if summary.stopped_early is not None:
             return summary.stopped_early.code
@@ -232,17 +234,22 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
 
 
 def claim(summary: Summary) -> str:
-    """Return in words what the run claims of a subject, and how much of what it said was not understood."""
-    most = max(summary.outcomes, key=lambda outcome: outcome.not_understood, default=None)
-    if most is None or not most.not_understood:
+    """Return in words what the summary of a run claims of its subject, and how many of its messages were
+    not understood."""
+    worst_outcome = max(summary.outcomes, key=lambda outcome: outcome.not_understood, default=None)
+    if worst_outcome is None or not worst_outcome.not_understood:
         return _claim_by_verdicts(summary)
-    messages = "1 message was" if most.not_understood == 1 else f"{most.not_understood} messages were"
-    first = most.first_not_understood
-    return f"{_claim_by_verdicts(summary)} {messages} not understood, the first: {first}."
+    messages = (
+        "1 message was"
+        if worst_outcome.not_understood == 1
+        else f"{worst_outcome.not_understood} messages were"
+    )
+    first_reason = worst_outcome.first_not_understood
+    return f"{_claim_by_verdicts(summary)} {messages} not understood, the first: {first_reason}."
 
 
 def _claim_by_verdicts(summary: Summary) -> str:
-    """Return what the run claims by its verdicts."""
+    """Return in words what the summary of a run claims by its verdicts, or why the run was stopped early."""
     passed = len(summary.with_verdict(Verdict.PASSED))
     total = len(summary.outcomes)
     if summary.stopped_early is not None:
@@ -279,7 +286,8 @@ def _claim_by_verdicts(summary: Summary) -> str:
 
 
 def _claim_of_stopped_early(summary: Summary, stopped_early: BrokenOff) -> str:
-    """Return the claim of a run that was stopped early."""
+    """Return the claim of a run that was stopped early: why, how many rules passed, and which failed by
+    then."""
     passed = f"{len(summary.with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
     failed = ", ".join(outcome.rule_id for outcome in summary.new_failures)
     results = f"{passed}; failed by then: {failed}" if failed else passed

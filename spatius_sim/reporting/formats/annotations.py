@@ -16,14 +16,14 @@ _LEVELS = list(Level)
 
 
 def github_annotations(report: Report) -> list[str]:
-    """Return a workflow command for each finding, one in a line. No text of a subject can end or begin a
-    command."""
+    """Return the annotations of GitHub for a run: a workflow command for each finding, one in a line. No
+    text of a subject can end or begin a command."""
     complaints = [
         _write_command("error", "baseline", text)
         for subject in report.subjects
         for text in subject.complaints
     ]
-    commands = complaints + [line for _, line in sorted(_rank_rules(report), key=lambda ranked: ranked[0])]
+    commands = complaints + [line for _, line in sorted(_rank_commands(report), key=lambda ranked: ranked[0])]
     if len(commands) <= MAX_COMMANDS:
         return commands
     left_out = len(commands) - MAX_COMMANDS + 1
@@ -33,9 +33,9 @@ def github_annotations(report: Report) -> list[str]:
     ]
 
 
-def _rank_rules(report: Report) -> Iterator[tuple[tuple[int, int], str]]:
-    """Yield a command for each rule that is not a pass, with a rank to sort by: the worst has the lowest
-    rank."""
+def _rank_commands(report: Report) -> Iterator[tuple[tuple[int, int], str]]:
+    """Yield an annotation of GitHub for each rule that is not a pass: its rank, and the workflow command.
+    The worst finding has the lowest rank."""
     for judged in report.rules:
         level = _LEVELS.index(judged.level)
         if judged.verdict is Verdict.FAILED and judged.failure is not None and not judged.known:
@@ -64,5 +64,5 @@ def _write_command(kind: str, title: str, text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Return the text with the characters escaped that would end a workflow command."""
+    """Return the text with those characters escaped that would end a workflow command of GitHub."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -13,7 +13,8 @@ _LEFT_OPEN = (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE)
 
 
 def badge(report: Report) -> str:
-    """Return the JSON that shields.io draws (https://shields.io/badges/endpoint-badge)."""
+    """Return the badge of a report: the JSON that shields.io draws
+    (https://shields.io/badges/endpoint-badge)."""
     tone, _, headline = HEADLINES[report.exit_code]
     passed = sum(judged.verdict is Verdict.PASSED for judged in report.rules)
     counts = f"{passed} of {len(report.rules)} rules"

@@ -25,15 +25,15 @@ WRITERS: dict[str, tuple[str, Writer]] = {
 
 
 def paths_of(chosen_paths: Mapping[str, str], folder: str) -> dict[str, Path]:
-    """Return the path of each format: from `chosen_paths`, or else in the `folder` under the usual name.
-    Without a folder ("") there are only the chosen paths."""
+    """Return the path of the file for each report format: from `chosen_paths`, or else in the `folder`
+    under the usual name. If there is no folder (""), return the chosen paths only."""
     in_folder = {name: Path(folder) / file for name, (file, _) in WRITERS.items()} if folder else {}
     return in_folder | {name: Path(path) for name, path in chosen_paths.items()}
 
 
 def make_folders_for(paths: Mapping[str, Path]) -> None:
-    """Make the folders of the files, and delete files that exist: they hold the verdict of another run, and
-    this run may be stopped early. Raises UsageError if a file cannot be written."""
+    """Make the folders for the files of the reports, and delete files that exist: they hold the verdict of
+    another run, and this run may be stopped early. Raises UsageError if a file cannot be written."""
     for name, path in paths.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,8 +45,8 @@ def make_folders_for(paths: Mapping[str, Path]) -> None:
 
 
 def write_reports(paths: Mapping[str, Path], report: Report) -> dict[str, str]:
-    """Write the report in all these formats. Return, by format, why a file could not be written; the other
-    files are written in any case."""
+    """Write the report to a file in each of these formats. Return, by format, why a file could not be
+    written; the other files are written in any case."""
     unwritten: dict[str, str] = {}
     for name, path in paths.items():
         try:

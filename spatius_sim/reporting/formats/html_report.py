@@ -40,10 +40,11 @@ class Tape:
 
 
 def html_report(report: Report, folder: Path) -> str:
-    """Return the report as a page. The page will stand in this folder, and links tapes from there."""
+    """Return the report as an HTML page. The page will stand in this folder, and links tapes from there."""
 
     def tape(failure: Failure) -> Tape | None:
-        return _attach_tape(failure.trace, folder)
+        """Return the tape of a failure for the page; None if there is none."""
+        return _find_tape(failure.trace, folder)
 
     moving = any(judged.failure and judged.failure.player for judged in report.rules)
     script = player_script() if moving else {"script": "", "script_hash": ""}
@@ -56,17 +57,17 @@ def html_matrix(matrix: Matrix) -> str:
     return _make_environment().get_template("matrix.html.j2").render(matrix=matrix, **_read_style())
 
 
-def families(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[JudgedRule]]]:
-    """Return the families of the rules: letter, title, and rules of each."""
+def group_by_family(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[JudgedRule]]]:
+    """Return the families of rules, as the HTML page groups them: letter, title, and rules of each."""
     by_letter: dict[str, list[JudgedRule]] = {}
     for judged in rules:
         by_letter.setdefault(judged.id[:1], []).append(judged)
     return [(letter, FAMILIES.get(letter, letter), family) for letter, family in by_letter.items()]
 
 
-def tally(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
-    """Return each verdict that occurs, with its count, and with its start and width in a bar of length
-    100."""
+def count_verdicts(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
+    """Return, for the bar of verdicts on the HTML page, each verdict that occurs with its count, and with
+    its start and width in a bar of length 100."""
     counts = [(verdict, sum(judged.verdict is verdict for judged in rules)) for verdict in VERDICTS]
     tallied: list[tuple[Verdict, int, float, float]] = []
     start = 0.0
@@ -78,8 +79,8 @@ def tally(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]
     return tallied
 
 
-def keywords(sentence: str) -> list[tuple[str, bool]]:
-    """Split a sentence into pieces, each with whether it is the word MUST, SHOULD or MAY."""
+def split_at_keywords(sentence: str) -> list[tuple[str, bool]]:
+    """Split the sentence of a rule into pieces, each with whether it is the word MUST, SHOULD or MAY."""
     return [(piece, bool(_KEYWORD.fullmatch(piece))) for piece in _KEYWORD.split(sentence) if piece]
 
 
@@ -88,26 +89,31 @@ def web_address(address: str) -> str:
     return address if address.startswith(_WEB) else ""
 
 
-def _attach_tape(path: str, folder: Path) -> Tape | None:
-    """Return the tape at this path, embedded if it is small, or linked; None if `path` is "". Only a tape in
-    the folder of the page or in the working directory is read: a report from elsewhere may name any file."""
+def _find_tape(path: str, folder: Path) -> Tape | None:
+    """Return the tape at this path for the HTML page: embedded if it is small, linked if it is large; None
+    if `path` is "".
+
+    A file that is no tape, is missing, or lies neither in the folder of the page nor in the working
+    directory gets no link: the report may come from somebody else and name any file, which must not be
+    read.
+    """
     if not path:
         return None
-    here = folder.resolve()
+    page_folder = folder.resolve()
     # If a folder of reports was moved, its tapes lie beside the page.
-    file = next((file for file in (Path(path), here / Path(path).name) if file.is_file()), Path(path))
-    inside = any(file.resolve().is_relative_to(place) for place in (here, Path.cwd()))
-    if file.suffix != ".tape" or not inside or not file.is_file():
+    file = next((file for file in (Path(path), page_folder / Path(path).name) if file.is_file()), Path(path))
+    may_be_read = any(file.resolve().is_relative_to(place) for place in (page_folder, Path.cwd()))
+    if file.suffix != ".tape" or not may_be_read or not file.is_file():
         return Tape(file.name, "", embedded=False)
     if file.stat().st_size <= LARGEST_EMBEDDED_TAPE:
         encoded = b64encode(file.read_bytes()).decode()
         return Tape(file.name, f"data:application/octet-stream;base64,{encoded}", embedded=True)
-    return Tape(file.name, quote(Path(os.path.relpath(file, here)).as_posix()), embedded=False)
+    return Tape(file.name, quote(Path(os.path.relpath(file, page_folder)).as_posix()), embedded=False)
 
 
 @cache
 def _make_environment() -> Environment:
-    """Return the environment in which the templates are rendered."""
+    """Return the environment in which the templates of the HTML pages are rendered."""
     environment = Environment(
         loader=PackageLoader("spatius_sim.reporting"),
         autoescape=True,
@@ -116,9 +122,9 @@ def _make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "keywords": keywords,
-        "families": families,
-        "tally": tally,
+        "keywords": split_at_keywords,
+        "families": group_by_family,
+        "tally": count_verdicts,
         "web_address": web_address,
     }
     environment.globals |= {

@@ -21,12 +21,12 @@ class _Head(msgspec.Struct):
 
 
 def outcome_to_json(outcome: RuleOutcome) -> str:
-    """Return an outcome as JSON, to be passed to another process."""
+    """Return the outcome of a rule as JSON, to be passed to another process."""
     return msgspec.json.encode(outcome).decode()
 
 
 def outcome_from_json(text: str) -> RuleOutcome:
-    """Return the outcome that another process wrote as this JSON."""
+    """Return the outcome of a rule that another process wrote as this JSON."""
     return msgspec.json.decode(text, type=RuleOutcome)
 
 
@@ -36,7 +36,7 @@ def json_report(report: Report) -> str:
 
 
 def report_schema() -> str:
-    """Return the JSON Schema of a report of this version, as `report.schema.json` holds it."""
+    """Return the JSON Schema of a JSON report of this version, as `report.schema.json` holds it."""
     schema = msgspec.json.schema(Report) | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     for definition in schema["$defs"].values():
         definition["description"] = " ".join(definition.get("description", "").split())
@@ -44,8 +44,8 @@ def report_schema() -> str:
 
 
 def read_report(path: Path) -> Report:
-    """Return the report in this file. Raises UsageError, which names the file, if the file is not a report,
-    or a report of another version."""
+    """Return the report in this JSON file. Raises UsageError, which names the file, if the file is not a
+    report, or a report of another version."""
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST_FILE + 1)

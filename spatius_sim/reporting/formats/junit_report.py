@@ -17,9 +17,9 @@ _NOTHING_RAN = "nothing ran; this is not a pass"
 
 
 def junit_report(report: Report) -> str:
-    """Return the JUnit XML, with a suite for each subject. A suite is green only if the run passed: a
-    required rule that nothing exercised is an error, because a skipped test would look like a pass. A run
-    that is not a pass though no rule failed has an error, too."""
+    """Return the report as JUnit XML, with a suite for each subject. A suite is green only if the run
+    passed: a required rule that nothing exercised is an error, because a skipped test would look like a
+    pass. A run that is not a pass though no rule failed has an error, too."""
     document = JUnitXml("spatius-sim")
     for subject in report.subjects:
         passed = ExitCode.PASSED in (subject.exit_code, report.exit_code)
@@ -36,7 +36,7 @@ def junit_report(report: Report) -> str:
 
 
 def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passed: bool) -> TestSuite:
-    """Return the suite of one subject. If all test cases were skipped and the run did not pass
+    """Return the JUnit suite of one subject. If all test cases were skipped and the run did not pass
     (`passed`), a test case with an error is added."""
     suite = TestSuite(f"spatius-sim.{subject.subject}")
     claims = {
@@ -67,7 +67,8 @@ def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passe
 
 
 def _add_occasion(suite: TestSuite, occasion: Occasion) -> None:
-    """Add to a suite when, where and how it was run, as far as that is known."""
+    """Add to a JUnit suite when it was run, by which command, and from which commit, as far as that is
+    known."""
     if occasion.began:
         suite.timestamp = occasion.began.partition("+")[0]  # The schema knows no time zone; this is UTC.
     for name in ("command", "commit"):
@@ -76,8 +77,8 @@ def _add_occasion(suite: TestSuite, occasion: Occasion) -> None:
 
 
 def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
-    """Return the results of a test case: empty for a pass, else one failure, error or skip. `decided`:
-    whether any rule of the subject passed, or failed in a known way."""
+    """Return the results of a JUnit test case: empty for a pass, else one failure, error or skip.
+    `decided`: whether any rule of the subject passed, or failed in a known way."""
     reason = f"{judged.verdict}: {judged.reason}"
     match judged.verdict:
         case Verdict.PASSED:
@@ -103,14 +104,14 @@ def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
 
 
 def _write_no_pass(suite: str, why: str) -> TestCase:
-    """Return a test case with the error that the run is not a pass."""
+    """Return a JUnit test case with the error that the run is not a pass."""
     case = TestCase("run", suite, 0)
     case.result = [Error(why, "NO_PASS")]
     return case
 
 
 def _describe_failure(failure: Failure, advice: Advice | None) -> str:
-    """Return a failure as text, one fact in a line."""
+    """Return a failure as text for JUnit, one fact in a line; `advice` says what the broken rule means."""
     advice = advice or Advice("", "", "")
     lines = {
         "seen as": advice.effect,

@@ -21,36 +21,37 @@ _STRUCTURE = re.compile(r"[^\w ,-]|_|(?<![A-Za-z0-9])-")
 """Matches every character but letters, digits, commas, spaces, and hyphens within words."""
 
 
-def inert(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return a text that is neither Markdown nor HTML: each character that could be structure becomes a
     character reference."""
     return _STRUCTURE.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
 def markdown_report(report: Report, largest: int = LARGEST) -> str:
-    """Return the verdict, the failures, and every rule as Markdown. The end is cut off if there are more than
-    `largest` bytes."""
+    """Return the report as Markdown: the verdict, the failures, and every rule. The end is left out if
+    there are more than `largest` bytes."""
     tone, _, headline = HEADLINES[report.exit_code]
     parts = [f"## {_SIGNS[tone]} spatius-sim: {headline}\n"]
     parts += [_write_claims(subject, report.rules_for(subject)) for subject in report.subjects]
     parts += _write_occasion(report.occasion)
     parts += [_write_failure(judged) for judged in report.rules if judged.failure is not None]
     parts += ["### Every rule\n\n| | rule | level | |\n|---|---|---|---|\n", *map(_write_row, report.rules)]
-    return cut(parts, largest)
+    return join_fitting_parts(parts, largest)
 
 
 def _write_occasion(occasion: Occasion) -> list[str]:
-    """Return when, where and how the run was made, in a line; nothing if that is not known."""
+    """Return in a line of Markdown when and how the run was made, and from which commit; nothing if that is
+    not known."""
     if not occasion.began:
         return []
-    commit = f", commit {inert(occasion.commit)}" if occasion.commit else ""
-    when = f"{inert(occasion.began)}, {occasion.seconds:.0f} s{commit}"
+    commit = f", commit {escape_markdown(occasion.commit)}" if occasion.commit else ""
+    when = f"{escape_markdown(occasion.began)}, {occasion.seconds:.0f} s{commit}"
     return [f"\n{when}: {_as_code(occasion.command)}\n\n"]
 
 
 def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
-    """Return what changed, then every rule with a column for each subject, as Markdown of at most `largest`
-    bytes."""
+    """Return the matrix as Markdown of at most `largest` bytes: what changed, then every rule with a column
+    for each subject."""
     parts = [f"## spatius-sim: {len(matrix.rows)} rules side by side\n\n"]
     parts += map(_write_change, matrix.changes)
     parts += [] if matrix.changes else ["Nothing changed.\n"]
@@ -58,24 +59,25 @@ def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
     parts.append(f"\n| rule |{heads}\n|---|{'---|' * len(matrix.columns)}\n")
     for row in matrix.rows:
         cells = "".join(f" {_sign(verdict) if verdict else 'not judged'} |" for verdict in row.verdicts)
-        parts.append(f"| {inert(row.rule.id)} |{cells}\n")
-    return cut(parts, largest)
+        parts.append(f"| {escape_markdown(row.rule.id)} |{cells}\n")
+    return join_fitting_parts(parts, largest)
 
 
-def cut(parts: Sequence[str], largest: int) -> str:
-    """Join as many whole parts as fit into `largest` bytes, and say at the end how many do not fit."""
+def join_fitting_parts(parts: Sequence[str], largest: int) -> str:
+    """Join as many whole parts of a Markdown report as fit into `largest` bytes, and say at the end how
+    many do not fit."""
     fitting: list[str] = []
-    room = largest - _ROOM_FOR_NOTE
+    bytes_left = largest - _ROOM_FOR_NOTE
     for number, part in enumerate(parts):
-        room -= len(part.encode())
-        if room < 0:
+        bytes_left -= len(part.encode())
+        if bytes_left < 0:
             return "".join(fitting) + f"\n\n{len(parts) - number} more lines are in the whole report.\n"
         fitting.append(part)
     return "".join(fitting)
 
 
 def _write_claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
-    """Return what the run claims of one subject, as Markdown."""
+    """Return as Markdown what the run claims of one subject."""
     verdicts = [judged.verdict for judged in rules]
     counts = ", ".join(
         f"{verdicts.count(verdict)} {words}"
@@ -96,7 +98,7 @@ def _write_claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
 
 
 def _write_failure(judged: JudgedRule) -> str:
-    """Return one failure as Markdown."""
+    """Return the failure of a rule as Markdown. The rule must have one."""
     failure = judged.failure
     assert failure is not None
     advice = judged.advice or Advice("", "", "")
@@ -111,24 +113,27 @@ def _write_failure(judged: JudgedRule) -> str:
         "Repeat": failure.repeat,
     }
     facts = "".join(f"- {name}: {_as_code(text)}\n" for name, text in lines.items() if text)
-    return f"\n### {inert(judged.id)} ({judged.level})\n\n{inert(judged.sentence)}\n\n{facts}\n"
+    title = f"{escape_markdown(judged.id)} ({judged.level})"
+    return f"\n### {title}\n\n{escape_markdown(judged.sentence)}\n\n{facts}\n"
 
 
 def _write_change(change: Change) -> str:
-    """Return one change as an item of a list."""
+    """Return one change of a rule as an item of a Markdown list."""
     was = f"{_sign(change.was)} in {_as_code(change.before)}"
     now = f"{_sign(change.now)} in {_as_code(change.after)}"
-    return f"- **{inert(change.rule_id)}** {was}, {now}\n"
+    return f"- **{escape_markdown(change.rule_id)}** {was}, {now}\n"
 
 
 def _write_row(judged: JudgedRule) -> str:
-    """Return one rule as a row of the table."""
+    """Return one rule as a row of a Markdown table: with its counts if it passed, or else with what
+    happened or why it was not judged."""
     remark = judged.failure.actual if judged.failure else judged.reason
     if judged.verdict is Verdict.PASSED:
         remark = f"exercised {judged.exercised} times over {judged.scenarios} scenarios"
     if judged.known:
         remark = f"known: {judged.known}; {remark}"
-    return f"| {_sign(judged.verdict)} | {inert(judged.id)} | {judged.level} | {inert(remark)} |\n"
+    rule = f"{escape_markdown(judged.id)} | {judged.level}"
+    return f"| {_sign(judged.verdict)} | {rule} | {escape_markdown(remark)} |\n"
 
 
 def _sign(verdict: Verdict) -> str:
@@ -139,4 +144,4 @@ def _sign(verdict: Verdict) -> str:
 
 def _as_code(text: str) -> str:
     """Return the text in a code element, so that an @name in the text notifies nobody."""
-    return f"<code>{inert(text)}</code>"
+    return f"<code>{escape_markdown(text)}</code>"

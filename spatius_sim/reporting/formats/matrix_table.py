@@ -12,24 +12,24 @@ _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "none": "dim"}
 
 
 def print_matrix(console: Console, matrix: Matrix) -> None:
-    """Print a table with a row for each rule, then what changed."""
+    """Print the matrix as a table with a row for each rule, then what changed."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("rule", no_wrap=True)
     for column in matrix.columns:
         table.add_column(Text(f"{column.name}\n{column.subject.subject} {column.subject.target}"))
     for row in matrix.rows:
         style = "bold" if row.changed else ""
-        table.add_row(Text(row.rule.id, style=style), *(_cell(verdict) for verdict in row.verdicts))
+        table.add_row(Text(row.rule.id, style=style), *(_colour_verdict(verdict) for verdict in row.verdicts))
     console.print(table)
     changes = matrix.changes
     console.print(Text(f"{len(changes)} changed" if changes else "nothing changed", style="bold"))
     for change in changes:
         line = Text(f"  {change.rule_id}: ")
-        line.append(_cell(change.was)).append(f" in {change.before}, ")
-        console.print(line.append(_cell(change.now)).append(f" in {change.after}"))
+        line.append(_colour_verdict(change.was)).append(f" in {change.before}, ")
+        console.print(line.append(_colour_verdict(change.now)).append(f" in {change.after}"))
 
 
-def _cell(verdict: Verdict | None) -> Text:
+def _colour_verdict(verdict: Verdict | None) -> Text:
     """Return the coloured words for a verdict; None is a rule that was not judged."""
     if verdict is None:
         return Text("not judged", style="dim")

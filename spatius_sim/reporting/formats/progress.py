@@ -37,7 +37,8 @@ class ProgressLines:
         self._live: Live | None = None
 
     def start_live(self, screen: TextIO) -> None:
-        """Keep one line on this terminal up to date until `stop` is called."""
+        """Keep one line of progress on this terminal up to date until `stop` is called. With NO_COLOR in
+        the environment, do nothing."""
         if os.environ.get("NO_COLOR"):
             return
         from rich.console import Console
@@ -59,7 +60,8 @@ class ProgressLines:
             self._live.stop()
 
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:
-        """Show that a rule is being judged: `number` (from 1) of `total`, which is 0 if it is not known."""
+        """Show as progress that a rule is being judged: `number` (from 1) of `total`, which is 0 if it is
+        not known. A plain line is left out if the last one is less than QUIET_SECONDS old."""
         self._rule = rule_id
         self._ended, self._total = number - 1, total
         self._place = f"{min(number, total)} of {total}, " if total else ""
@@ -68,7 +70,8 @@ class ProgressLines:
             self._write_line(self._progress_line())
 
     def show_suspects(self, suspects: Mapping[str, str]) -> None:
-        """Show rules that were broken and are still to be judged, each with what happened, each once."""
+        """Show at once, as progress, rules that a scenario has broken and that are not judged yet, each
+        with what happened. A rule is shown once only."""
         for rule_id, actual in suspects.items():
             if rule_id not in self._reported:
                 self._reported.add(rule_id)
@@ -77,11 +80,11 @@ class ProgressLines:
     def rule_ends(
         self, outcomes: Iterable[RuleOutcome], suspects: Mapping[str, str], complaint: str = ""
     ) -> None:
-        """Show at once which rules failed, after a rule was judged; the explanation follows at the end of the
-        run.
+        """Show at once which rules failed, after a rule was judged; the explanation follows at the end of
+        the run.
 
-        `suspects` are rules that were broken while another rule was judged, each with what happened; each is
-        shown once. `complaint` is why the item of the rule failed, "" if it did not fail.
+        `suspects` are rules that were broken while another rule was judged, each with what happened; a rule
+        is shown once only. `complaint` is why the item of the rule failed, "" if it did not fail.
         """
         outcomes = list(outcomes)
         self._reported |= {outcome.rule_id for outcome in outcomes}
@@ -98,7 +101,7 @@ class ProgressLines:
             self._print_progress(f"FAILED {self._rule}: {complaint.splitlines()[-1]}")
 
     def _print_progress(self, text: str) -> None:
-        """Write a line that stays on the screen, with the seconds since the beginning."""
+        """Write a line of progress that stays on the screen, with the seconds since the run began."""
         line = f"{text} ({self._seconds_elapsed:.0f} s)"
         if self._live is None:
             self._write_line(line)
@@ -112,7 +115,8 @@ class ProgressLines:
         return time.monotonic() - self._began
 
     def _progress_line(self) -> str:
-        """Return the line that says which rule is being judged; a live line stays empty at first."""
+        """Return the line of progress that says which rule is being judged; "" for a live line in the first
+        seconds."""
         if self._live is not None and self._seconds_elapsed < QUIET_SECONDS:
             return ""
         elapsed = self._seconds_elapsed

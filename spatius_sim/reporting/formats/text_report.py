@@ -25,7 +25,8 @@ _MAX_EVENTS = 3
 
 
 def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
-    """Return a failure as text of at most fourteen lines, and after them its dialogue if it has one."""
+    """Return a failure as text of at most fourteen lines for the terminal, and after them its dialogue if
+    it has one."""
     rule = find_rule(outcome.rule_id)
     confirmation = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
@@ -50,18 +51,20 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
     return "\n".join(lines)
 
 
-def overturned_text(failed: RuleOutcome, judged: RuleOutcome) -> str:
-    """Return the text that explains why the failure of one rule (`failed`) stands under another rule: a
-    scenario of the rule that was `judged` last broke the failed one."""
-    explanation = f"{failed.rule_id} was not broken by its own scenarios, and one of another rule broke it."
-    if judged.rule_id == failed.rule_id:
+def overturned_text(failed_outcome: RuleOutcome, judged_outcome: RuleOutcome) -> str:
+    """Return the text that explains why the failure of one rule (`failed_outcome`) is reported under
+    another rule: a scenario of the rule that was judged last (`judged_outcome`) broke it."""
+    explanation = (
+        f"{failed_outcome.rule_id} was not broken by its own scenarios, and one of another rule broke it."
+    )
+    if judged_outcome.rule_id == failed_outcome.rule_id:
         return f"{explanation}\n"
-    return f"{explanation} {judged.rule_id}, under which this stands, is {judged.verdict}.\n"
+    return f"{explanation} {judged_outcome.rule_id}, under which this stands, is {judged_outcome.verdict}.\n"
 
 
 def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> None:
-    """Print each subject with its rules and what the run claims of the subject, then what to do next.
-    `doctor` is the command that finds out why nothing comes."""
+    """Print the text report of a run: each subject with its rules and what the run claims of it, then what
+    to do next. `doctor` is the command that finds out why nothing comes."""
     for summary in summaries:
         print_summary(console, summary)
     step = next_step(summaries, code, doctor)
@@ -70,7 +73,8 @@ def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, do
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print the rules with their verdicts, and what the run claims."""
+    """Print the rules of one summary with their verdicts, the complaints of the baseline, and what the run
+    claims. If nothing was judged, leave the rules out."""
     chosen_settings = "".join(
         f", {setting} {name}"
         for setting, name in (("wire", summary.wire), ("profile", summary.profile), ("level", summary.level))
@@ -85,7 +89,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         table.add_row(
             Text(str(outcome.verdict), style="yellow" if known else _COLOURS[outcome.verdict]),
             Text(rules, no_wrap=True),
-            Text(f"known: {known}" if known else _explain(outcome)),
+            Text(f"known: {known}" if known else _explain_verdict(outcome)),
         )
     nothing_ran = summary.stopped_early is not None and not any(o.scenarios for o in summary.outcomes)
     if not (summary.never_judged or nothing_ran):
@@ -96,9 +100,9 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 
 def _group_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
-    """Yield the outcomes to print, each with the words for its rule or group of rules. Inconclusive rules
-    with the same reason are one group, of which only the first is shown. So are rules that a broken-off run
-    did not reach."""
+    """Yield the outcomes that the text report prints, each with the words for its rule or group of rules.
+    Inconclusive rules with the same reason are one group, of which only the first is shown. So are rules
+    that a broken-off run did not reach."""
     grouped_verdicts = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.stopped_early else [])]
     by_reason: dict[str, list[RuleOutcome]] = {}
     for outcome in summary.outcomes:
@@ -113,7 +117,7 @@ def _group_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
 
 
 def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
-    """Print the rules as a table; `count` is how many there are in all."""
+    """Print the rules as a table; `count` is how many rules the catalogue has in all."""
     table = Table(box=None, padding=(0, 2, 1, 0))
     for heading in ("rule", "level", "sentence", "source"):
         table.add_column(heading, no_wrap=heading in ("rule", "level"))
@@ -124,8 +128,9 @@ def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
     console.print(f"{len(rules)} of {count} rules.")
 
 
-def _explain(outcome: RuleOutcome) -> str:
-    """Return the text beside the verdict of a rule: what happened, or the counts, or the reason."""
+def _explain_verdict(outcome: RuleOutcome) -> str:
+    """Return the text beside the verdict of a rule: what happened if it failed, how often it was exercised
+    if it passed, or else the reason."""
     if outcome.failure is not None and outcome.verdict is Verdict.FAILED:
         return outcome.failure.actual
     if outcome.verdict is Verdict.PASSED:
@@ -164,15 +169,16 @@ _AFTER_BREAKING_OFF = {
 
 
 def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
-    """Return the one-line advice that is printed after the verdict; "" if all is well. `doctor` is the
-    command that finds out why nothing comes; "" if there is none."""
+    """Return the one-line advice that the text report prints after the verdict; "" if all is well. `doctor`
+    is the command that finds out why nothing comes; "" if there is none."""
     stopped_early = any(summary.stopped_early for summary in summaries)
     step = _AFTER_BREAKING_OFF[code] if stopped_early else _step_for(summaries, code, doctor)
     return f"Exit code {int(code)}. Next: {step}" if step else ""
 
 
 def _step_for(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
-    """Return the advice after a run that was not broken off."""
+    """Return the advice of the text report after a run that was not broken off; "" if there is nothing to
+    do."""
     match code:
         case ExitCode.RULE_FAILED:
             return _advise_mending(summaries)

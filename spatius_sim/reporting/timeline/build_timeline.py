@@ -33,8 +33,8 @@ class _Step:
 
 
 def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
-    """Return the time-line of a trace; None if there is nothing to draw. `guilty` are the sequence numbers of
-    the evidence."""
+    """Return the time-line of a trace; None if there is nothing to draw. `guilty` are the sequence numbers
+    of the events that are evidence."""
     if trace.header.subject == "client":
         lanes: list[str] = [KIT, CLIENT]
         steps, clock = list(_make_call_steps(trace)), "of the client's clock"
@@ -67,8 +67,8 @@ def scenario_start_ns(trace: Trace) -> int:
 def _find_ghosts(
     trace: Trace, steps: Sequence[_Step], guilty: Collection[int], lanes: Sequence[str]
 ) -> list[Mark]:
-    """Return a mark for each message that should have come and never came, at the evidence that shows it: a
-    payload that the relay sent to no client, or an answer for which our kit waited in vain."""
+    """Return the ghosts of a time-line: a mark for each message that should have come and never came. It is
+    a payload that the relay sent to no client, or an answer for which our kit waited in vain."""
     delivered = {raw for event in trace.on_lane(Lane.DOWNSTREAM) for raw in _payloads_in(event)}
     clients = [lane for lane in lanes if lane not in (RELAY, SERVER, ROOM, KIT, CLIENT)]
     ghosts = []
@@ -98,7 +98,7 @@ def _payloads_in(event: Event) -> tuple[bytes, ...]:
 
 
 def list_lanes(trace: Trace) -> list[str]:
-    """Return the names of the lanes, from the client to Motion Server."""
+    """Return the names of the lanes of a time-line, from the client to Motion Server."""
     client_of_server = KIT if trace.header.subject == "server" else RELAY
     clients = sorted({event.connection for event in trace.on_lane(Lane.DOWNSTREAM)})
     room = [ROOM] if any(trace.on_lane(Lane.EGRESS)) else []
@@ -106,7 +106,7 @@ def list_lanes(trace: Trace) -> list[str]:
 
 
 def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
-    """Yield a step for each event that a time-line shows."""
+    """Yield a step of the time-line for each event that is shown there."""
     client_of_server = KIT if KIT in lanes else RELAY
     start_ns = scenario_start_ns(trace)
     for event in trace.events:
@@ -121,8 +121,8 @@ def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
 
 
 def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple[str, str]:
-    """Return the two lanes of an event; the lane nearer to the client comes first. The second lane is "" for
-    an event on one lane."""
+    """Return the two lanes of the time-line that an event belongs to; the lane nearer to the client comes
+    first. The second lane is "" for an event on one lane."""
     match event.lane:
         case Lane.DOWNSTREAM:
             return event.connection, RELAY
@@ -135,7 +135,7 @@ def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple
 
 
 def learn_rate(event: Event, rates: dict[str, int]) -> None:
-    """Write into `rates` the sample rate of a connection, if this event says it."""
+    """Write into `rates` the sample rate (Hz) of a connection, if this event says it."""
     match event.what:
         case TurnStarted(sample_rate=rate) if rate > 0:
             rates[event.connection] = rate
@@ -145,7 +145,8 @@ def learn_rate(event: Event, rates: dict[str, int]) -> None:
 
 
 def _make_call_steps(trace: Trace) -> Iterator[_Step]:
-    """Yield a step for each call to a client and each answer, at the time of the clock that the kit sets."""
+    """Yield a step of the time-line for each call to a client and each answer, at the time of the clock
+    that the kit sets."""
     elapsed_ms = 0
     for event in trace.on_lane(Lane.CLIENT):
         value = getattr(event.what, "value", None)

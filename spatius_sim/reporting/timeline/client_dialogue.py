@@ -14,9 +14,10 @@ _MARKED, _UNMARKED = "    => ", "       "
 _KINDS = {"yieldAudioData": MarkKind.AUDIO, "yieldFramesData": MarkKind.MOTION}
 
 
-def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
-    """Return the dialogue: one line for each call and its `observe`; "" if this is not a trace of a client.
-    `marked` are the sequence numbers of the events that are evidence."""
+def write_dialogue(trace: Trace | None, evidence_seqs: Sequence[int]) -> str:
+    """Return the dialogue with a client: one line for each call and what was observed after it; "" if this
+    is not a trace of a client. `evidence_seqs` are the numbers of the events that are evidence: their lines
+    are marked."""
     if trace is None or trace.header.subject != "client":
         return ""
     lines: list[str] = []
@@ -25,15 +26,15 @@ def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
         value = getattr(event.what, "value", None)
         if isinstance(event.what, Sent) and isinstance(value, TesteeRequest):
             if value.do not in ("hello", "observe"):
-                lines, call, seqs = _add_line(lines, call, seqs, marked), _write_call(value), set()
+                lines, call, seqs = _add_line(lines, call, seqs, evidence_seqs), _write_call(value), set()
         elif isinstance(event.what, Received) and isinstance(value, TesteeAnswer):
             call += _write_answer(value)
         seqs.add(event.seq)
-    return "\n".join(_add_line(lines, call, seqs, marked))
+    return "\n".join(_add_line(lines, call, seqs, evidence_seqs))
 
 
 def words_for_call(call: TesteeRequest | TesteeAnswer) -> EventWords:
-    """Return the words for a call or an answer on a time-line."""
+    """Return the words for a call to a client, or for its answer, on a time-line."""
     if isinstance(call, TesteeAnswer):
         answer = _write_answer(call).removeprefix(" -> ").strip()
         kind = MarkKind.FAULT if call.error is not None else MarkKind.MESSAGE
@@ -42,16 +43,17 @@ def words_for_call(call: TesteeRequest | TesteeAnswer) -> EventWords:
     return EventWords(kind, _write_call(call), minor=call.do in ("hello", "observe"))
 
 
-def _add_line(lines: list[str], call: str, seqs: set[int], marked: Sequence[int]) -> list[str]:
-    """Return the lines with one more for this call, unless it is "". `seqs` are the events of the call."""
+def _add_line(lines: list[str], call: str, seqs: set[int], evidence_seqs: Sequence[int]) -> list[str]:
+    """Return the lines of the dialogue with one more for this call, unless it is "". The line is marked if
+    one of its events (`seqs`) is evidence."""
     if not call:
         return lines
-    prefix = _MARKED if seqs & set(marked) else _UNMARKED
+    prefix = _MARKED if seqs & set(evidence_seqs) else _UNMARKED
     return [*lines, f"{prefix}{call}"]
 
 
 def _write_call(request: TesteeRequest) -> str:
-    """Return a call with its arguments, as text."""
+    """Return a line of the dialogue: a call to the client, with its arguments."""
     match request.do:
         case "yieldAudioData":
             samples = len(request.audio) // BYTES_PER_SAMPLE
@@ -67,7 +69,8 @@ def _write_call(request: TesteeRequest) -> str:
 
 
 def _write_answer(answer: TesteeAnswer) -> str:
-    """Return the answer to a call, or the values that were observed, as text to put after the call."""
+    """Return the answer of a client to a call, or the values that were observed, as text to put after the
+    call."""
     if answer.unimplemented:
         return " -> unimplemented"
     if answer.error is not None:
@@ -80,7 +83,7 @@ def _write_answer(answer: TesteeAnswer) -> str:
 
 
 def _list_observed(result: dict[str, Any]) -> list[str]:
-    """Return a text for each value that was observed."""
+    """Return a text for each value that the client reported when it was observed."""
     keyframes = result.get("keyframesRendered") or []
     first_last = f"{keyframes[0]}..{keyframes[-1]}" if len(keyframes) > 1 else f"{keyframes}"
     observed = [str(result.get("state")), f"id {result.get('conversationId')!r}"]

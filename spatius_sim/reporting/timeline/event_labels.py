@@ -71,7 +71,7 @@ class EventWords:
 
 
 def words_for(event: Event) -> EventWords | None:
-    """Return the words for an event; None if no time-line shows it."""
+    """Return what a time-line shows of an event; None if no time-line shows the event."""
     match event.what:
         case Sent(_, value) | Received(_, value):
             return _words_for_frame(value, event)
@@ -87,7 +87,9 @@ def words_for(event: Event) -> EventWords | None:
             answer = "and gets it" if status == _HTTP_OK else f"and gets HTTP {status}"
             return EventWords(kind, f"asks for a session token {answer}", upward=True)
         case TurnStarted(turn, pcm, rate):
-            return EventWords(MarkKind.KIT, f"turn {turn + 1} begins: {_length_of(pcm, rate)} of speech")
+            return EventWords(
+                MarkKind.KIT, f"turn {turn + 1} begins: {_length_in_words(pcm, rate)} of speech"
+            )
         case WaitEnded() as wait:
             return EventWords(MarkKind.KIT, describe_wait(wait))
         case Provoked(intent):
@@ -129,8 +131,8 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
         case SpeakEnd():
             return EventWords(MarkKind.END, "the audio to be spoken is complete", True)
         case Audio(pcm, last, turn_id):
-            words = f"{len(pcm):,} bytes of audio{_under(turn_id)}{', marked as the last' * last}"
-            words = words if pcm else f"the end mark of the audio{_under(turn_id)}"
+            words = f"{len(pcm):,} bytes of audio{_under_turn_id(turn_id)}{', marked as the last' * last}"
+            words = words if pcm else f"the end mark of the audio{_under_turn_id(turn_id)}"
             kind = MarkKind.AUDIO if pcm else MarkKind.END
             return EventWords(kind, words, False, minor=not last)
         case Motion(payloads, last, turn_id):
@@ -178,8 +180,8 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
 
 
 def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
-    """Return the words for motion that a relay sent to a client."""
-    mark = _under(turn_id) + ", marked as the last" * last
+    """Return what a time-line shows of motion that a relay sent to a client."""
+    mark = _under_turn_id(turn_id) + ", marked as the last" * last
     if not payloads:
         return EventWords(MarkKind.END, f"an empty list of motion{mark}", False)
     messages = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
@@ -188,7 +190,7 @@ def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> 
     return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{mark}", False)
 
 
-def _under(turn_id: str) -> str:
+def _under_turn_id(turn_id: str) -> str:
     """Return the words for the turn id that a relay gave; "" if it gave none."""
     return f" under the id {turn_id}" if turn_id else ""
 
@@ -205,6 +207,6 @@ def _count_keyframes(message: MotionResponse) -> str:
     return "1 keyframe" if number == 1 else f"{number} keyframes"
 
 
-def _length_of(pcm: bytes, rate: int) -> str:
+def _length_in_words(pcm: bytes, rate: int) -> str:
     """Return how long this audio is, in words: in seconds, or in bytes if the sample rate is 0."""
     return f"{len(pcm) / BYTES_PER_SAMPLE / rate:.2f} s" if rate else f"{len(pcm):,} bytes"

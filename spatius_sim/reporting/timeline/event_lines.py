@@ -36,14 +36,14 @@ class EventLine:
     words: str
 
     def __str__(self) -> str:
-        """Return the line."""
+        """Return the event in one line: when, from where to where, and its words."""
         place = f"{self.source} -> {self.target}" if self.target else self.source
         return one_line(f"{self.at:.3f} s  {place}: {self.words}", _MAX_CHARACTERS)
 
 
 def event_lines(trace: Trace) -> Iterator[EventLine]:
-    """Yield a line for each event of a trace, but for the secrets that are looked for. The seconds of a
-    client's trace are those of the clock that the kit sets."""
+    """Yield a line for each event of a trace, but for the secrets that are looked for. In the trace of a
+    client, the seconds are those of the clock that the kit sets."""
     lanes = list_lanes(trace)
     client_of_server = KIT if KIT in lanes else RELAY
     start_ns, clock_ms = scenario_start_ns(trace), 0
@@ -69,5 +69,5 @@ def event_lines(trace: Trace) -> Iterator[EventLine]:
 
 
 def _plain_words(event: Event) -> EventWords:
-    """Return the kind of an event in words, for one that no time-line shows."""
+    """Return the class of an event in plain words, for an event that no time-line shows."""
     return EventWords(MarkKind.KIT, _CAPITAL.sub(" ", type(event.what).__name__).lower())
