@@ -84,7 +84,7 @@ def relay_options(command: click.Command) -> click.Command:
 
 
 def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the options about a relay that the user gave, by the names of the options."""
+    """Return the options about a relay that the user gave to a command, by name."""
     return {
         option.name: parameters[option.field]
         for option in ASKED_OF_A_RELAY
@@ -93,7 +93,7 @@ def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_settings(values: Mapping[str, Any]) -> "Settings":
-    """Return the settings that these values of options make; raises UsageError if they cannot be used. No run
+    """Return the settings that these options make. Raises UsageError if they cannot be used. No run
     follows, so the seed is always 1."""
     from spatius_sim.engine.settings import settings_of
 
@@ -103,8 +103,8 @@ def checked_settings(values: Mapping[str, Any]) -> "Settings":
 
 
 def with_document_wire(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with the wire of HTTP backends, if the relay has an http:// URL and no wire is named:
-    it is the only shipped wire of such relays."""
+    """Return the options with the wire of HTTP backends, if the relay has an http:// URL and the user names
+    no wire: it is the only shipped wire of such relays."""
     is_http = str(values.get("target") or "").startswith(("http://", "https://"))
     return {**values, "wire": "http-document"} if is_http and not values.get("wire") else dict(values)
 
@@ -122,7 +122,7 @@ def as_click(option: JudgeOption) -> click.Option:
     )
 
 
-def say_each_on_a_line(*lines: str) -> None:
+def print_short_lines(*lines: str) -> None:
     """Print each of these texts as one short line, made harmless."""
     from spatius_sim.reporting.harmless_text import one_line
 
@@ -131,15 +131,16 @@ def say_each_on_a_line(*lines: str) -> None:
 
 
 def change_texts(change: Callable[[str], str], value: Any) -> Any:
-    """Return the value with `change` applied to each text in it. The value may be a text or a tuple."""
+    """Return the value of an option with `change` applied to each text in it. The value may be a text or a
+    tuple of texts; any other value is returned as it is."""
     if isinstance(value, tuple):
         return tuple(map(change, value))
     return change(value) if isinstance(value, str) else value
 
 
 def print_verdicts(print_all: Callable[[], None]) -> None:
-    """Print what was judged, by this function. If it cannot be printed, say so in a line: the exit code still
-    tells the verdict."""
+    """Call `print_all`, which prints the verdicts of a command. If the disk is full or the reader has left,
+    say so in a line on stderr: the exit code still tells the verdict."""
     try:
         print_all()
         sys.stdout.flush()
@@ -152,20 +153,22 @@ def print_verdicts(print_all: Callable[[], None]) -> None:
 
 def leave_output() -> None:
     """Let standard output lead nowhere, because it cannot be written: otherwise Python would fail once more
-    at the end."""
+    when the command ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
 def print_while_serving(line: str) -> None:
-    """Print this line, made harmless. If nobody reads any more, the sessions must not suffer."""
+    """Print this line, made harmless. If it cannot be printed, do nothing: the sessions that a command
+    serves must not suffer."""
     with contextlib.suppress(OSError):
         print_lines(line)
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a text file, and its folder if that is missing. Raises UsageError if that fails."""
+    """Write a text file, and make its folder if that is missing. Raises UsageError if the file cannot be
+    written."""
     from spatius_sim.protocol.errors import UsageError
 
     try:

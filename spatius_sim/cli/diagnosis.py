@@ -60,7 +60,8 @@ class RelayDiagnosis:
 
 
 def diagnose(settings: Settings) -> RelayDiagnosis:
-    """Start or reach the relay of these settings, speak a turn, and return what the relay did.
+    """Start or reach the relay of these settings, speak a turn, and return the diagnosis: what the relay
+    did.
 
     If the settings name no wire, it is found out. If they do not say how a turn is started, and audio of a
     client starts none, what the relay itself offers is tried. Raises UsageError as a run of the judge does.
@@ -75,7 +76,7 @@ def diagnose(settings: Settings) -> RelayDiagnosis:
 
 
 def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
-    """Return what the relay did in one turn, and the other ways in which it offers to start a turn."""
+    """Return the diagnosis of a relay in one turn, and the other ways in which it offers to start a turn."""
     run = Run(settings)
     try:
         run.open()
@@ -91,9 +92,11 @@ def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
 
 
 def ask_subject(subject: Subject[Plan], loop: WorkLoop, settings: Settings) -> RelayDiagnosis:
-    """Speak a turn, and interrupt a second turn if the first was complete; return what the subject did.
+    """Speak a turn to the relay, and interrupt a second turn if the first was complete; return the
+    diagnosis.
 
-    If the subject is not reached, or lost, the diagnosis says why."""
+    If the relay is not reached, or lost, the diagnosis says why.
+    """
     wire = settings.wire
     try:
         loop.run(subject.attach(), None)
@@ -109,12 +112,12 @@ def ask_subject(subject: Subject[Plan], loop: WorkLoop, settings: Settings) -> R
 
 
 def _one_turn_plan(cue: Cue | None = None, act: Behaviour = Behaviour.GO_ON) -> Plan:
-    """Return a plan of one client with one short turn."""
+    """Return a plan for the diagnosis: one client with one short turn, which does `act` at this cue."""
     return Plan(((TurnPlan(_SAMPLES, _CHUNK_BYTES, cue or Cue(), act),),))
 
 
 def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
-    """Return what the relay did in the turn of this trace."""
+    """Return the diagnosis of a relay: what it did in the turn of this trace."""
     received = _received_values(trace)
     garbage = [value.reason for value in received if isinstance(value, NotUnderstood)]
     tokens = [event.what for event in trace.on_lane(Lane.CONSOLE) if isinstance(event.what, TokenRequested)]
@@ -136,7 +139,7 @@ def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
         closed=closes[0] if closes else 0,
         asked_for_token=bool(tokens),
         token_status=tokens[0].status if tokens else 0,
-        token_life=_life_of(tokens[0]) if tokens else None,
+        token_life=_token_life_of(tokens[0]) if tokens else None,
         refused=f"HTTP {refusals[0].status} {refusals[0].reason}" if refusals else "",
         reached_us=any(isinstance(what, Opened) for what in upstream),
         spoke_up=spoke_up,
@@ -146,11 +149,12 @@ def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
     )
 
 
-def _life_of(asked: TokenRequested) -> float | None:
-    """Return for how many seconds a session token was to be valid; None if the request does not say."""
+def _token_life_of(asked: TokenRequested) -> float | None:
+    """Return for how many seconds the session token of the relay was to be valid; None if its request does
+    not say."""
     return None if asked.expire_at is None else asked.expire_at - asked.now
 
 
 def _received_values(trace: Trace) -> list[object]:
-    """Return all messages that the client received."""
+    """Return the values of all messages that the client received from the relay."""
     return [e.what.value for e in trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.what, Received)]

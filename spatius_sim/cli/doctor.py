@@ -7,8 +7,8 @@ import click
 
 from spatius_sim.cli.common import (
     checked_settings,
+    print_short_lines,
     relay_options,
-    say_each_on_a_line,
     values_given,
     with_document_wire,
 )
@@ -49,10 +49,10 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
         findings = list(doctor_findings.relay_findings(diagnosis, settings))
         last_words = doctor_findings.last_words(diagnosis)
     for finding in filter(None, [*findings_about_us, *findings]):
-        say_each_on_a_line(f"{'ok ' if finding.well else 'NO '} {finding.what}")
+        print_short_lines(f"{'ok ' if finding.well else 'NO '} {finding.what}")
         if finding.advice:
-            say_each_on_a_line(f"    {finding.advice}")
+            print_short_lines(f"    {finding.advice}")
     turn_is_blocked = not all(finding.well for finding in findings)
     if turn_is_blocked and last_words:
-        say_each_on_a_line(f"    {last_words}")
+        print_short_lines(f"    {last_words}")
     return ExitCode.UNREACHABLE if turn_is_blocked else 0

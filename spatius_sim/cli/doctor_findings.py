@@ -40,9 +40,10 @@ class Finding:
 
 
 def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Finding]:
-    """Yield a finding for each step of a turn, from the client to Motion Server and back.
+    """Yield the doctor's finding for each step of a turn, from the client to Motion Server and back.
 
-    Stops at the first step that failed."""
+    Stops at the first step that failed.
+    """
     if diagnosis.unreachable:
         yield Finding(False, diagnosis.unreachable, _unreachable_advice(diagnosis.unreachable))
         return
@@ -57,14 +58,17 @@ def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Fi
         yield Finding(False, what, _WIRE_ADVICE)
     elif diagnosis.understood:
         yield Finding(True, f"it speaks {diagnosis.wire}" + (", and greets" if diagnosis.greets else ""))
-    pointing_here = _past_proxies(settings) or _pointed_elsewhere(settings) or _how_to_point_here(settings)
+    pointing_here = (
+        _advice_on_proxies(settings) or _advice_on_other_endpoints(settings) or _advice_on_endpoints(settings)
+    )
     yield from _upstream_findings(diagnosis, pointing_here)
 
 
 def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterator[Finding]:
-    """Yield a finding for each step from the relay to Motion Server and back to the client.
+    """Yield the doctor's finding for each step from the relay to Motion Server and back to the client.
 
-    Stops at the first step that failed. `pointing_here` says how to point the relay at our Motion Server."""
+    Stops at the first step that failed. `pointing_here` says how to point the relay at our Motion Server.
+    """
     trouble = f": {diagnosis.seen}" if diagnosis.seen else ""
     if not diagnosis.asked_for_token and not diagnosis.reached_us and not diagnosis.refused:
         if diagnosis.unknown_path:
@@ -81,7 +85,7 @@ def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterato
         yield Finding(False, f"it never came to our Motion Server{trouble}", pointing_here + own_log)
         return
     if diagnosis.asked_for_token and diagnosis.token_status not in (0, 200):
-        yield _refused_token(diagnosis)
+        yield _refused_token_finding(diagnosis)
         return
     if diagnosis.refused:
         advice = "look at the session token, SPATIUS_APP_ID and SPATIUS_AVATAR_ID that it connects with"
@@ -108,36 +112,40 @@ def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterato
     yield Finding(True, "motion comes down")
 
 
-def _refused_token(diagnosis: RelayDiagnosis) -> Finding:
-    """Return why its token request was refused, and what to do: its clock may be wrong, or its key."""
+def _refused_token_finding(diagnosis: RelayDiagnosis) -> Finding:
+    """Return the doctor's finding that Motion Server refused to give the relay a token, and what to do: the
+    clock of the relay may be wrong, or its API key."""
     what = f"its token request was refused with HTTP {diagnosis.token_status}"
-    life = diagnosis.token_life
-    if life is None or 0 < life < MAX_TOKEN_LIFE_SECONDS:
+    token_life = diagnosis.token_life
+    if token_life is None or 0 < token_life < MAX_TOKEN_LIFE_SECONDS:
         return Finding(False, what, f"look at SPATIUS_API_KEY, and at expireAt: {_EXPIRY}")
-    lies = f"{-life:.0f} s in the past" if life <= 0 else f"{life / 3600:.0f} h ahead"
+    expiry = f"{-token_life:.0f} s in the past" if token_life <= 0 else f"{token_life / 3600:.0f} h ahead"
     advice = f"expireAt is {_EXPIRY}: is the clock of the relay's machine right?"
-    return Finding(False, f"{what}: by our clock, its expireAt lies {lies}", advice)
+    return Finding(False, f"{what}: by our clock, its expireAt lies {expiry}", advice)
 
 
 def last_words(diagnosis: RelayDiagnosis) -> str:
-    """Return the last output of the relay's process, or "" if the diagnosis already shows it."""
+    """Return the last output of the relay's process, for the doctor to print; "" if the diagnosis already
+    shows it."""
     is_shown = diagnosis.last_output in diagnosis.unreachable
     return "" if is_shown else f"its last output: {diagnosis.last_output}"
 
 
 def port_finding(port: int, fault: str) -> Finding:
-    """Return the finding for a port on which we cannot listen. Asks whether a simulator runs there."""
-    if _is_a_simulator(port):
+    """Return the doctor's finding for a port on which we cannot listen. Asks whether a simulator runs
+    there."""
+    if _simulator_answers_on(port):
         what = f"port {port} is taken by a spatius-sim that runs already"
         return Finding(False, what, "end it, or take another port: --motion-port")
     return Finding(False, fault, f"find it with `lsof -i :{port}`, or take another port: --motion-port")
 
 
 def version_findings() -> Iterator[Finding]:
-    """Yield a finding about the installed versions of Python and of related packages.
+    """Yield the doctor's finding about the installed versions of Python and of related packages.
 
-    The relay may run with other versions."""
-    versions = {name: _version(name) for name in _PACKAGES}
+    The relay may run with other versions.
+    """
+    versions = {name: _installed_version(name) for name in _PACKAGES}
     installed = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
     python = ".".join(map(str, sys.version_info[:3]))
     websockets = int((versions["websockets"] or "14").split(".")[0])
@@ -151,9 +159,11 @@ def version_findings() -> Iterator[Finding]:
 
 
 def telemetry_finding(folder: Path) -> Finding | None:
-    """Return a finding on whether the Python sources in a folder switch the Server SDK's telemetry off.
+    """Return the doctor's finding on whether the Python sources in a folder switch the telemetry of the
+    Server SDK off.
 
-    None if they do not use the Server SDK."""
+    None if they do not use the Server SDK.
+    """
     paths_with_sdk = [path for path, text in _python_sources(folder) if _USES_THE_SDK.search(text)]
     if not paths_with_sdk:
         return None
@@ -167,7 +177,7 @@ def telemetry_finding(folder: Path) -> Finding | None:
 
 
 def _unreachable_advice(error: str) -> str:
-    """Return the advice for a relay that could not be reached, chosen by the words of the error."""
+    """Return the doctor's advice for a relay that could not be reached, chosen by the words of the error."""
     if "HTTP 404" in error:
         return "the path is another one: json-envelope relays serve /ws/agent"
     if "HTTP 401" in error or "HTTP 403" in error:
@@ -183,8 +193,8 @@ def _unreachable_advice(error: str) -> str:
     return "is it running, and on that port? --target-cmd lets us start it ourselves"
 
 
-def _how_to_point_here(settings: Settings) -> str:
-    """Return advice on how to point the relay at our Motion Server."""
+def _advice_on_endpoints(settings: Settings) -> str:
+    """Return the doctor's advice on how to point the relay at our Motion Server."""
     if settings.relay_start.command:
         return (
             "we set SPATIUS_CONSOLE_ENDPOINT and SPATIUS_INGRESS_ENDPOINT for its process; if it reads other "
@@ -198,21 +208,22 @@ def _how_to_point_here(settings: Settings) -> str:
     )
 
 
-def _past_proxies(settings: Settings) -> str:
-    """Return advice on the proxy that the environment names; "" if it names no proxy, or if we start the
-    relay: then we tell the relay to reach us without the proxy."""
+def _advice_on_proxies(settings: Settings) -> str:
+    """Return the doctor's advice on the proxy that the environment names; "" if it names no proxy, or if we
+    start the relay: then we tell the relay to reach us without the proxy."""
     names = [] if settings.relay_start.command else proxy_variables(settings.environment)
     if not names:
         return ""
     return (
         f"{', '.join(names)} is set here: if it is set for the relay too, its calls of 127.0.0.1 go to that "
-        f"proxy. Start it with NO_PROXY=127.0.0.1,localhost. If that is done: {_how_to_point_here(settings)}"
+        "proxy. Start it with NO_PROXY=127.0.0.1,localhost. If that is done: "
+        f"{_advice_on_endpoints(settings)}"
     )
 
 
-def _pointed_elsewhere(settings: Settings) -> str:
-    """Return advice on the endpoints in this environment that are not ours; "" if there are none, or if we
-    start the relay, for then it gets ours."""
+def _advice_on_other_endpoints(settings: Settings) -> str:
+    """Return the doctor's advice on the endpoints in this environment that are not ours; "" if there are
+    none, or if we start the relay, which then gets our endpoints."""
     if settings.relay_start.command:
         return ""
     ours = f":{settings.listens_at}/"
@@ -222,12 +233,12 @@ def _pointed_elsewhere(settings: Settings) -> str:
         return ""
     return (
         f"this environment sets {' and '.join(names)} to another Motion Server than ours: a relay that was "
-        f"started with it talks to that one. {_how_to_point_here(settings)}"
+        f"started with it talks to that one. {_advice_on_endpoints(settings)}"
     )
 
 
-def _is_a_simulator(port: int) -> bool:
-    """Whether a mock Motion Server with a control interface answers on this port."""
+def _simulator_answers_on(port: int) -> bool:
+    """Whether a mock Motion Server with a control interface answers on this port of the machine."""
     try:
         with _directly.open(f"http://127.0.0.1:{port}/_sim/openapi.json", timeout=1) as answer:
             return "openapi" in json.load(answer)
@@ -235,8 +246,8 @@ def _is_a_simulator(port: int) -> bool:
         return False
 
 
-def _version(name: str) -> str:
-    """Return the installed version of a package, or "" if it is not installed."""
+def _installed_version(name: str) -> str:
+    """Return the installed version of a package; "" if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -246,7 +257,8 @@ def _version(name: str) -> str:
 def _python_sources(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield the path and the text of each Python file of a project, of at most `_MAX_FILES` files.
 
-    Leaves out installed packages, hidden folders and very large files."""
+    Leaves out installed packages, hidden folders, very large files, and files that cannot be read.
+    """
     file_count = 0
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder).parts

@@ -10,8 +10,8 @@ import click
 from spatius_sim.cli.common import (
     change_texts,
     checked_settings,
+    print_short_lines,
     relay_options,
-    say_each_on_a_line,
     values_given,
     with_document_wire,
     write_page,
@@ -44,32 +44,32 @@ def init(target: str, force: bool, **given: Any) -> int:
     values = with_document_wire({"target": target} | values_given(given))
     settings = checked_settings(values)
     diagnosis = diagnose(settings)
-    say_each_on_a_line(
+    print_short_lines(
         *(
             f"{'ok ' if finding.well else 'NO '} {finding.what}"
             for finding in relay_findings(diagnosis, settings)
         )
     )
     if diagnosis.unreachable or not diagnosis.understood:
-        say_each_on_a_line(
-            "nothing was written; `spatius-sim doctor` with the same arguments says what to do"
-        )
+        print_short_lines("nothing was written; `spatius-sim doctor` with the same arguments says what to do")
         return ExitCode.UNREACHABLE
     text, variables = _conformance_yaml(values, diagnosis)
     write_page(path, text)
     if variables:
         exports = " ".join(f"{name}=..." for name in variables)
-        say_each_on_a_line(f"what may be a login stands in no file: export {exports}")
-    say_each_on_a_line(
+        print_short_lines(f"what may be a login stands in no file: export {exports}")
+    print_short_lines(
         f"{CONFORMANCE_FILE} is written. Now: spatius-sim {'verify' if diagnosis.whole_turn else 'doctor'}"
     )
     return 0
 
 
 def _conformance_yaml(values: Mapping[str, Any], diagnosis: "RelayDiagnosis") -> tuple[str, list[str]]:
-    """Return the text of conformance.yaml, and the names of the environment variables that it needs.
+    """Return the text of the conformance.yaml that `init` writes, and the names of the environment
+    variables that it needs.
 
-    The file holds the user's options and the wire. Each secret in them becomes a variable."""
+    The file holds the user's options and the wire. Each secret in them becomes a variable.
+    """
     from spatius_sim.engine.conformance_file import as_conformance_text
     from spatius_sim.engine.option_secrets import Variables, without_secrets
 

@@ -26,46 +26,48 @@ from spatius_sim.reporting.exit_code import ExitCode
 
 
 def main() -> None:
-    """Run the command line, and exit with its code. An error that we expect is printed as one line."""
+    """Run the command line, and exit with the code of the command. An error that we expect is printed as
+    one line."""
     INTERRUPTION.listen()
     _open_missing_output()
     try:
         sys.exit(cli(standalone_mode=False))
     except click.ClickException as error:
-        _complain(error.format_message(), ExitCode.USAGE)
+        _exit_with_error(error.format_message(), ExitCode.USAGE)
     except UsageError as error:
-        _complain(str(error), ExitCode.USAGE)
+        _exit_with_error(str(error), ExitCode.USAGE)
     except UnreachableError as error:
-        _complain(str(error), ExitCode.UNREACHABLE)
+        _exit_with_error(str(error), ExitCode.UNREACHABLE)
     except SpatiusSimError as error:
-        _complain(str(error), ExitCode.KIT_FAILED)
+        _exit_with_error(str(error), ExitCode.KIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(ExitCode.INTERRUPTED)
     except OSError as error:
         if error.errno not in OUTPUT_LOST:
-            _complain(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
+            _exit_with_error(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
         _give_up_printing(error.strerror)
     except _ReaderLeftError as error:
         _give_up_printing(str(error))
     except Exception:
-        _complain(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
+        _exit_with_error(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
 
 
 def _open_missing_output() -> None:
-    """Give what is printed a place if the caller closed it: a service without a terminal may have none."""
+    """Open standard output and standard error to nowhere if the caller of the command line closed them: a
+    service without a terminal may have none."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it is open as long as the process.
 
 
 def _give_up_printing(reason: str | None) -> None:
-    """Say in a line why nothing more can be printed, and exit."""
+    """Say in a line on stderr why the command can print nothing more, and exit."""
     leave_output()
-    _complain(f"what was to be printed cannot be written: {reason}", ExitCode.KIT_FAILED)
+    _exit_with_error(f"what was to be printed cannot be written: {reason}", ExitCode.KIT_FAILED)
 
 
-def _complain(message: str, code: ExitCode) -> None:
-    """Print an error on stderr, and exit with this code."""
+def _exit_with_error(message: str, code: ExitCode) -> None:
+    """Print the error that ended the command on stderr, and exit with this code."""
     from spatius_sim.reporting.harmless_text import some_lines
 
     sys.stderr.write(f"spatius-sim: {some_lines(message)}\n")
@@ -82,11 +84,11 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named. Raises _ReaderLeftError if its output is a closed pipe."""
         try:
-            ended = super().invoke(ctx)
+            exit_code = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError as error:
             raise _ReaderLeftError(error.strerror) from error
-        return ended
+        return exit_code
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -66,7 +66,8 @@ def record(
     lines, journal = TurnLines(), SessionLog(NullSink())
 
     def print_turns(event: Event) -> None:
-        """Print a line for each turn that ends with this event, and keep it for the inspector."""
+        """Print a line for each turn that ends with this recorded event, and keep the event for the
+        inspector."""
         log_event(journal, event)
         value = event.what if isinstance(event.what, Closed) else getattr(event.what, "value", None)
         for line in lines.lines_of_ended_turns(event.at_ns, event.connection, value):
@@ -90,7 +91,7 @@ async def _record_until_ended(
     journal: "SessionLog",
 ) -> int:
     """Run the recording proxy until the user ends it, and return 0. If the tape cannot be written any more,
-    say so and go on: sessions that pass through must not suffer."""
+    say so and go on: the sessions that pass through the proxy must not suffer."""
     from spatius_sim.mock_server.session_pages import PagesAlone
     from spatius_sim.net.free_ports import ExhaustionHandler, describe_exposure
     from spatius_sim.net.garbage_collector import collect_seldom
@@ -105,7 +106,7 @@ async def _record_until_ended(
             *endpoint_lines(proxy.console_endpoint, proxy.ingress_endpoint),
             *describe_exposure(proxy.host, proxy.port),
         )
-        looking = asyncio.create_task(_tell_unreachable_targets(proxy))
+        looking = asyncio.create_task(_print_unreachable_targets(proxy))
         failed = asyncio.ensure_future(tape.failed.wait())
         await asyncio.wait((ended, failed), return_when=asyncio.FIRST_COMPLETED)
         if failed.done():
@@ -116,7 +117,8 @@ async def _record_until_ended(
     return 0
 
 
-async def _tell_unreachable_targets(proxy: "RecordingProxy") -> None:
-    """Say at the start which targets take no connection: otherwise the first client would notice."""
+async def _print_unreachable_targets(proxy: "RecordingProxy") -> None:
+    """Print at the start of the recording which targets of the proxy take no connection: otherwise the
+    first client would notice."""
     for fault in await proxy.unreachable_targets():
         print_lines(f"Motion Server does not answer now: {fault}")

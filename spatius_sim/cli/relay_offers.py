@@ -23,8 +23,8 @@ _directly = build_opener(ProxyHandler({}))
 
 
 def list_offers(target: str, wire_name: str, wire_file: str = "") -> list[str]:
-    """Return the values of `--turn` that may start a turn on this relay, the likeliest first. `wire_file` is
-    the wire as the user named it, "" if it was found out."""
+    """Return the values of `--turn` by which this relay offers to start a turn, the likeliest first.
+    `wire_file` is the wire as the user named it, "" if it was found out."""
     wire = find_wire(wire_file or wire_name)
     clips = [f"clip:{clip}" for clip in list_clips(target)]
     rates = [f"clip:{rate}" for rate in PCM_SAMPLE_RATES[1:2]] if wire.name == _DOCUMENT_WIRE else []
@@ -39,8 +39,8 @@ def list_offers(target: str, wire_name: str, wire_file: str = "") -> list[str]:
 
 
 def list_clips(target: str) -> list[str]:
-    """Return the first clips that the relay at this URL lists as the vendor's demo does; none if it does
-    not."""
+    """Return the first clips that the relay at this URL offers in a list, as the vendor's demo does; [] if
+    it has no such list."""
     parts = urlsplit(target)
     secure = "s" if parts.scheme in ("wss", "https") else ""
     try:
@@ -49,5 +49,5 @@ def list_clips(target: str) -> list[str]:
         names = [entry["clip"] for entry in listed]
     except (URLError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return []
-    usable = [name for name in names if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME]
-    return usable[:_MAX_CLIPS]
+    usable_names = [name for name in names if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME]
+    return usable_names[:_MAX_CLIPS]

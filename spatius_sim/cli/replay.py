@@ -56,7 +56,7 @@ def replay(
 async def _replay_as_server(
     tape_path: Path, port: int, match: str, speed: float, *, original_ids: bool
 ) -> int:
-    """Serve a tape as Motion Server until the user ends it, and return the exit code."""
+    """Replay a tape as the Motion Server of a relay until the user ends it, and return the exit code."""
     from spatius_sim.engine.tapes.replay_tape import read_script
     from spatius_sim.model.server.replay import Match
     from spatius_sim.net.server.replay_server import Playing, ReplayServer
@@ -74,7 +74,8 @@ async def _replay_as_server(
 
 
 async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: float) -> int:
-    """Play the clients of a tape against a relay, print what each received, and return the exit code."""
+    """Replay the clients of a tape against a relay, print what each client received, and return the exit
+    code."""
     from spatius_sim.engine.tapes.replay_tape import replay_clients
 
     replayed_clients = await replay_clients(tape_path, relay, speed=speed, settle=settle)

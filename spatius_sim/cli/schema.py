@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from spatius_sim.cli.common import say_each_on_a_line
+from spatius_sim.cli.common import print_short_lines
 
 
 @click.command()
@@ -28,4 +28,4 @@ def examples() -> None:
 
     folder = resource("conformance")
     relays = sorted(path for path in (folder / "examples").glob("[!_]*") if path.is_dir())
-    say_each_on_a_line(*map(str, (*relays, folder / "client" / "js", folder / "ci")))
+    print_short_lines(*map(str, (*relays, folder / "client" / "js", folder / "ci")))

@@ -141,12 +141,13 @@ def scenarios() -> None:
 async def _serve_until_ended(
     server: "MotionServer", api_key: str, *, as_json: bool, has_certificate: bool
 ) -> None:
-    """Print how to point a relay at the server, and serve until the user ends it."""
+    """Start the mock Motion Server, print how to point a relay at it, and serve until the user ends the
+    command."""
     from spatius_sim.net.free_ports import ExhaustionHandler, describe_exposure
 
     ended = end_requested()
-    asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(_complain))
-    server.on_unknown_path = lambda asked: _complain(
+    asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(_print_warning))
+    server.on_unknown_path = lambda asked: _print_warning(
         f"asked {asked}, which no Motion Server has: answered 404"
     )
     async with server:
@@ -169,14 +170,14 @@ async def _serve_until_ended(
                 *(f"  export {name}={value}" for name, value in environment.items()),
             ]
         for line in describe_exposure(server.host, server.port):
-            _complain(line)
+            _print_warning(line)
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         await ended
 
 
-def _complain(line: str) -> None:
-    """Print a line on stderr, made harmless: a peer may have written a part of it."""
+def _print_warning(line: str) -> None:
+    """Print a line of the server on stderr, made harmless: a peer may have written a part of it."""
     from spatius_sim.reporting.harmless_text import one_line
 
     sys.stderr.write(f"{one_line(line)}\n")

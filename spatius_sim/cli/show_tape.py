@@ -24,18 +24,19 @@ class TapeFilter:
 
 
 def show_tape(path: Path, chosen: TapeFilter) -> Iterator[str]:
-    """Yield a tape as lines: for each run what it was and how to repeat it, and its events.
+    """Yield a tape as lines: for each run on the tape what it was and how to repeat it, and its events.
 
-    Raises UsageError if the file is no tape, if the regular expression is none, or if no event is left."""
+    Raises UsageError if the file is no tape, if the regular expression is wrong, or if no event is left.
+    """
     try:
         pattern = re.compile(chosen.grep, re.IGNORECASE)
     except re.error as error:
         raise UsageError(f"--grep {chosen.grep!r}: no regular expression: {error}") from error
     is_empty = True
-    seen: set[str] = set()
+    connections_seen: set[str] = set()
     for number, trace in enumerate(read_traces(path), 1):
         yield from _describe_run(path, number, trace)
-        seen |= {event.connection for event in trace.events if event.connection}
+        connections_seen |= {event.connection for event in trace.events if event.connection}
         in_turn = _events_in_turn(trace, chosen) if chosen.turn else None
         for line in event_lines(trace):
             event = line.event
@@ -45,11 +46,13 @@ def show_tape(path: Path, chosen: TapeFilter) -> Iterator[str]:
                 is_empty = False
                 yield f"{event.seq:6}  {line}"
     if is_empty and chosen != TapeFilter():
-        raise UsageError(f"{path}: nothing fits; its connections are {', '.join(sorted(seen)) or 'none'}")
+        raise UsageError(
+            f"{path}: nothing fits; its connections are {', '.join(sorted(connections_seen)) or 'none'}"
+        )
 
 
 def _describe_run(path: Path, number: int, trace: Trace) -> Iterator[str]:
-    """Yield the lines that say what a run was, and how it is run again."""
+    """Yield the lines that say what a run on the tape was, and by which command it is run again."""
     header = trace.header
     wire = f" over {header.wire}" if header.wire else ""
     yield f"run {number}: {header.subject}{wire}, seed {header.seed}: {header.plan or 'no plan'}"
@@ -60,8 +63,8 @@ def _describe_run(path: Path, number: int, trace: Trace) -> Iterator[str]:
 
 
 def _events_in_turn(trace: Trace, chosen: TapeFilter) -> set[int]:
-    """Return the events that happened while a chosen client was in its turn of that number. The events of a
-    client that takes turns itself count by its own."""
+    """Return the numbers of the events on the tape that happened while a chosen client was in its turn of
+    the chosen number. The events of a client that takes turns itself count by its own turns."""
     turns: dict[str, int] = {}
     takes_turns = {event.connection for event in trace.events if isinstance(event.what, TurnStarted)}
     clients = takes_turns & chosen.connections or takes_turns
@@ -75,7 +78,8 @@ def _events_in_turn(trace: Trace, chosen: TapeFilter) -> set[int]:
 
 
 def _is_in_turn(event: Event, turns: dict[str, int], clients: set[str], turn: int) -> bool:
-    """Whether this event belongs to that turn; `turns` are those in which the clients are now."""
+    """Whether this event on the tape belongs to the turn of this number; `turns` are the turns in which the
+    clients are now. An event of no client belongs to the turn of any of these clients."""
     if event.lane in (Lane.DOWNSTREAM, Lane.KIT) and event.connection in turns:
         return turns[event.connection] == turn
     return any(turns.get(client) == turn for client in clients)

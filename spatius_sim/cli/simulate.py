@@ -63,8 +63,8 @@ def simulate(
     if turns is not None:
         study = replace(study, turns=turns)
     if calibrate is not None:
-        study = _calibrated(study, calibrate)
-    outcome = run_study(study, seed, jobs, _progress())
+        study = _calibrate(study, calibrate)
+    outcome = run_study(study, seed, jobs, _progress_printer())
     _print_tables(outcome)
     if report_dir is not None:
         try:
@@ -74,17 +74,18 @@ def simulate(
     return exit_code(outcome)
 
 
-def _calibrated(study: "Study", tape: Path) -> "Study":
-    """Return the study with the pace of the Motion Server on a tape, and print that pace."""
+def _calibrate(study: "Study", tape: Path) -> "Study":
+    """Print the pace of the Motion Server on a tape, and return the study with this pace in all its
+    policies."""
     from dataclasses import replace
 
     from spatius_sim.study.calibrate import fit_pace
 
     pace = fit_pace(tape)
-    lead = f"{pace.lead:g} s ahead at most" if pace.lead >= 0 else "never kept back"
+    lead_in_words = f"{pace.lead:g} s ahead at most" if pace.lead >= 0 else "never kept back"
     print_lines(
         f"Motion Server on the tape: first response after {pace.latency:g} s, up to {pace.jitter:g} s more, "
-        f"{lead} ({pace.requests} requests)"
+        f"{lead_in_words} ({pace.requests} requests)"
     )
     policies = {
         name: replace(pipeline, motion_latency=pace.latency, motion_jitter=pace.jitter, motion_lead=pace.lead)
@@ -94,7 +95,7 @@ def _calibrated(study: "Study", tape: Path) -> "Study":
 
 
 def exit_code(outcome: "Outcome") -> ExitCode:
-    """Return what the process says of a study."""
+    """Return the exit code for the outcome of a simulated study."""
     from spatius_sim.study.study import BudgetVerdict
 
     if not outcome.complete:
@@ -106,16 +107,18 @@ def exit_code(outcome: "Outcome") -> ExitCode:
     return ExitCode.PASSED
 
 
-def _progress() -> Callable[[int, int], None]:
-    """Return what shows the progress on a terminal, with an estimate of the rest."""
+def _progress_printer() -> Callable[[int, int], None]:
+    """Return the function that shows the progress of the simulation: on a terminal with an estimate of the
+    seconds that are left, elsewhere nothing."""
     if not sys.stderr.isatty():
         return lambda done, total: None
     began = time.monotonic()
 
     def show(done: int, total: int) -> None:
-        passed = time.monotonic() - began
-        rest = passed / done * (total - done)
-        line = f"{done} of {total} turns, {rest:.0f} s to go" if done < total else ""
+        """Write over the line of progress: so many turns are done; nothing after the last."""
+        elapsed = time.monotonic() - began
+        seconds_left = elapsed / done * (total - done)
+        line = f"{done} of {total} turns, {seconds_left:.0f} s to go" if done < total else ""
         sys.stderr.write(f"\r{line:60}\r")
         sys.stderr.flush()
 
@@ -123,7 +126,8 @@ def _progress() -> Callable[[int, int], None]:
 
 
 def _print_tables(outcome: "Outcome") -> None:
-    """Print the answer, the figures, what would help, and the budgets that are not kept."""
+    """Print what the simulation found: the answer, the figures, what would help, the budgets that are not
+    kept, and the rules that turns broke."""
     from rich.table import Table
 
     from spatius_sim.reporting.formats.output_console import OutputConsole

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def _judge_options(command: click.Command) -> click.Command:
-    """Give a command every option of the judge, and return it."""
+    """Give a command of the command line every option of the judge, and return the command."""
     for option in JUDGE_OPTIONS:
         if option.name != NAMED_BY_ARGUMENT:
             command.params.append(as_click(option))
@@ -57,7 +57,7 @@ def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
       5  a required rule was not exercised
       6  the relay was not reached, or completed no turn
     """
-    request = _request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
+    request = _run_request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
     from spatius_sim.cli.verify_view import VerifyView
     from spatius_sim.engine.whole_run import judge_run
 
@@ -70,10 +70,11 @@ def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
     return int(ending.code)
 
 
-def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
-    """Return what to judge and how, from the command line, the environment and conformance.yaml.
+def _run_request(values: dict[str, Any], target: str | None) -> "RunRequest":
+    """Return what `verify` judges and how, from the command line, the environment and conformance.yaml.
 
-    Raises UsageError if they name no subject, or need a conftest.py."""
+    Raises UsageError if they name no subject, or need a conftest.py.
+    """
     from spatius_sim.engine.conformance_file import find_conformance_file
 
     values[NAMED_BY_ARGUMENT] = target
@@ -97,9 +98,9 @@ def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
 
 
 def _check_early(values: Mapping[str, Any]) -> None:
-    """Raise UsageError, before anything heavy is imported, if the URL of the relay is none, or
-    if there is no such rule, level or profile. The settings check everything again. `values` are options, by
-    name."""
+    """Raise UsageError, before anything heavy is imported, if the URL of the relay to verify is wrong, or
+    if there is no such rule, level or profile. The settings check everything again. `values` are options,
+    by name."""
     schemes = _SOCKETS + (_DOCUMENTS if values.get("wire") else ())
     target = (values.get("target") or "").replace(_PLACEHOLDER, _ANY_PORT)
     if not target.startswith(_ROOMS):

@@ -16,7 +16,7 @@ from spatius_sim.reporting.formats.text_report import print_run
 
 
 class VerifyView:
-    """Prints what happens in one run, and its ending."""
+    """Prints what happens while `verify` judges a subject, and how the run ended."""
 
     def __init__(self, request: RunRequest) -> None:
         self._request = request
@@ -26,7 +26,7 @@ class VerifyView:
         self._output_lost: OSError | None = None
 
     def run_begins(self, environment: Mapping[str, str], inspector: str) -> None:
-        """Print the header, and start the live line if this is a terminal."""
+        """Print the header of the run, and start the live line of progress if this is a terminal."""
         self._print(*header_lines(self._request, environment, inspector))
         if self._console.is_terminal:
             self._progress.start_live(sys.stdout)
@@ -36,11 +36,11 @@ class VerifyView:
         self._progress.rule_begins(rule_id, number, total)
 
     def suspects_grow(self, suspects: Mapping[str, str]) -> None:
-        """Show at once what a scenario broke."""
+        """Show at once which rules a scenario has broken."""
         self._progress.show_suspects(suspects)
 
     def rule_ends(self, result: RuleResult) -> None:
-        """Show the outcome of a rule, and keep the text of a failure for the end."""
+        """Show the outcome of a rule, and keep the text of its failure for the end of the run."""
         complaint = "\n".join(result.complaints)
         self._progress.rule_ends(result.outcomes, result.suspects, complaint)
         if complaint:
@@ -51,8 +51,8 @@ class VerifyView:
         self._progress.stop()
 
     def print_ending(self, ending: Ending) -> None:
-        """Print the failures, the verdicts, what the run claims, what to do next, and the files. Raises
-        OSError if they cannot be printed."""
+        """Print at the end of `verify` the failures, the verdicts, what the run claims, what to do next,
+        and the files. Raises OSError if they cannot be printed."""
         if self._output_lost is not None:
             raise self._output_lost
         if self._complaints:
@@ -65,7 +65,8 @@ class VerifyView:
         self._print(*(f"spatius-sim: {line}" for line in ending.files))
 
     def _print(self, *lines: str) -> None:
-        """Print these lines as they are, at once. If they cannot be printed, the run goes on without."""
+        """Print these lines as they are, at once. If nobody can read them any more, remember the error for
+        `print_ending`, and print nothing more."""
         if self._output_lost is not None:
             return
         try:

@@ -76,9 +76,11 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
 async def _try_wire(
     wire: "Wire", url: str, silence: float, samples: int, motion_port: int, starts: "TurnStart | None"
 ) -> "WireFit":
-    """Start Motion Server if its port is free, speak to the relay once, and return how well the wire fits.
+    """Start Motion Server if its port is free, speak to the relay once on this wire, and return how well
+    the wire fits.
 
-    Prints the environment that the relay needs, and what each frame means."""
+    Prints the environment that the relay needs, and what each frame means.
+    """
     from spatius_sim.cli import wire_trial as trying_wire
     from spatius_sim.net.client.relay_socket import RelayAddress
     from spatius_sim.net.server.motion_server import MotionServerShell

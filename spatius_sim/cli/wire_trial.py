@@ -74,16 +74,17 @@ async def try_wire(
     say: Callable[[str], None],
     starts: TurnStart | None = None,
 ) -> WireFit:
-    """Connect on a wire, speak so many samples (0: only listen), and return how well the wire fits. If the
-    relay chooses the speech, `starts` starts a turn in their place.
+    """Try a wire on a live relay: connect, speak so many samples (0: only listen), and return how well the
+    wire fits. If the relay chooses the speech, `starts` starts a turn in their place.
 
     `say` gets a line for each frame. This ends when the relay is silent for so many seconds, or hangs up.
-    Raises UnreachableError if the relay takes no connection."""
-    tried = WireFit()
+    Raises UnreachableError if the relay takes no connection.
+    """
+    wire_fit = WireFit()
 
     def show_event(event: Event) -> None:
-        """Count an event, and give its line to `say`."""
-        line = _describe_event(event, tried)
+        """Count an event of the trial, and give its line to `say`."""
+        line = _describe_event(event, wire_fit)
         if event.lane is Lane.DOWNSTREAM and line:
             say(line)
 
@@ -104,11 +105,12 @@ async def try_wire(
                 await asyncio.wait_for(recorder.changed.wait(), seconds)
             except TimeoutError:
                 break
-    return tried
+    return wire_fit
 
 
-def _describe_event(event: Event, tried: WireFit) -> str:
-    """Return one event as a line for the user ("" to show nothing), and count it in `tried`."""
+def _describe_event(event: Event, wire_fit: WireFit) -> str:
+    """Return in words what an event of the trial means on the wire ("" to show nothing), and count it in
+    `wire_fit`."""
     match event.what:
         case Opened():
             return "connected"
@@ -117,25 +119,25 @@ def _describe_event(event: Event, tried: WireFit) -> str:
         case Sent(raw, value):
             return f"-> {_abbreviate_frame(raw)}  {_describe_value(value)}"
         case Received(raw, value, part):
-            tried.kinds.add(type(value).__name__)
+            wire_fit.kinds.add(type(value).__name__)
             if isinstance(value, NotUnderstood):
-                tried.unclear += 1
+                wire_fit.unclear += 1
                 fault = f"NOT UNDERSTOOD: {value.reason}\n   {raw[:_LONGEST_FRAME]!a}"
                 return f"<- {_abbreviate_frame(raw)}  {fault}"
-            tried.understood += not part
+            wire_fit.understood += not part
             return f"<- {_abbreviate_frame(raw)}  {'and ' if part else ''}{_describe_value(value)}"
     return ""
 
 
 def _abbreviate_frame(raw: Frame) -> str:
-    """Return the kind and the length of a frame, in columns."""
+    """Return the kind and the length of a frame on the wire, in columns."""
     if isinstance(raw, str):
         return f"text   {len(raw):7} characters"
     return f"binary {len(raw):7} bytes     "
 
 
 def _describe_value(value: object) -> str:
-    """Return in words what one message means on the wire."""
+    """Return in words what one message means on the wire that is tried."""
     match value:
         case Ready(session_id, output_rate, input_rate):
             session = f"session {_abbreviate(session_id)}, " if session_id else ""
@@ -164,7 +166,7 @@ def _describe_value(value: object) -> str:
 
 
 def _describe_marks(last: bool, turn_id: str) -> str:
-    """Return in words whether a message is the last, and of which turn it is."""
+    """Return in words whether a message is the last of its turn, and of which turn it is."""
     return (", the last" if last else "") + (f", of turn {_abbreviate(turn_id)}" if turn_id else "")
 
 

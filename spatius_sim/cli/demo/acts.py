@@ -96,20 +96,23 @@ DemoWatcher = Callable[[Stage, int], None]
 
 
 async def clean_conversation(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
-    """Speak a clip through a relay while nothing goes wrong, and return what happened."""
+    """Play the demo's first act: speak a clip through a relay while nothing goes wrong, and return what
+    happened."""
     async with _start_stage(seed, "one clean turn of real speech") as stage:
         return await _speak_clip(stage, clip, watch, dies=False)
 
 
 async def dying_motion_server(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
-    """Speak a clip, let Motion Server die after the first motion, and return what happened."""
+    """Play the demo's second act: speak a clip, let Motion Server die after the first motion, and return
+    what happened."""
     async with _start_stage(seed, "Motion Server dies in mid-turn") as stage:
         return await _speak_clip(stage, clip, watch, dies=True)
 
 
 @asynccontextmanager
 async def _start_stage(seed: int, plan: str) -> AsyncIterator[Stage]:
-    """Start Motion Server, the reference relay and one client with its avatar; stop them afterwards."""
+    """Start what an act of the demo needs: Motion Server, the reference relay and one client with its
+    avatar; stop them afterwards."""
     wire = published_wire(_WIRE)
     recorder = LiveRecorder(wire=wire)
     ids = (f"conversation-{number}" for number in count(1))
@@ -129,9 +132,11 @@ async def _start_stage(seed: int, plan: str) -> AsyncIterator[Stage]:
 
 
 async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) -> DemoResult:
-    """Speak a clip through the relay, wait until it has played to its end, and return what happened.
+    """Speak a clip through the relay in an act of the demo, wait until it has played to its end, and return
+    what happened.
 
-    If `dies`, Motion Server dies after the first motion."""
+    If `dies`, Motion Server dies after the first motion.
+    """
     recorder = stage.recorder
     recorder.emit(Lane.KIT, CLIENT, TurnStarted(0, clip.pcm, clip.sample_rate))
     chunk_bytes = int(clip.sample_rate * _CHUNK_SECONDS) * BYTES_PER_SAMPLE
@@ -174,14 +179,15 @@ def _playback_ended(what: EventKind) -> bool:
     return what == StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)
 
 
-def figures(stage: Stage, spoken: int, total: int) -> ConversationFigures:
-    """Return the figures of this moment. `spoken` and `total` are numbers of samples."""
+def figures_now(stage: Stage, spoken_samples: int, total_samples: int) -> ConversationFigures:
+    """Return the figures that the demo shows at this moment of an act. `spoken` and `total` are numbers of
+    samples; in the figures they are seconds."""
     decoder = stage.avatar.decoder
     events = [event.what for event in stage.recorder.events]
     keyframe = decoder.keyframe_row
     return ConversationFigures(
-        spoken=spoken / SPEECH_RATE,
-        total=total / SPEECH_RATE,
+        spoken=spoken_samples / SPEECH_RATE,
+        total=total_samples / SPEECH_RATE,
         payloads_sent=sum(_is_motion_sent(what) for what in events),
         payloads_taken=sum(isinstance(what, MotionTaken) for what in events),
         payloads_discarded=sum(isinstance(what, MotionDiscarded) for what in events),
@@ -194,7 +200,8 @@ def figures(stage: Stage, spoken: int, total: int) -> ConversationFigures:
 
 
 def summarise(trace: Trace, seed: int) -> Summary:
-    """Return the verdicts of the rules on an act, without rules that need more than one clean turn."""
+    """Return the verdicts of the rules on an act of the demo, without rules that need more than one clean
+    turn."""
     outcomes = tuple(
         RuleOutcome(judgement.rule_id, judgement.verdict, judgement.exercised, 1, judgement.reason, None)
         for judgement in judge(trace).values()

@@ -48,7 +48,8 @@ def demo(seed: int) -> int:
 
 
 def _write_player(console: "Console", traces: "list[Trace]") -> None:
-    """Write both acts as a player page and name its file. A folder that cannot be written ends no demo."""
+    """Write both acts of the demo as a player page, and print its path. If the page cannot be written, say
+    so; the demo goes on."""
     from spatius_sim.cli.common import write_page
     from spatius_sim.protocol.errors import UsageError
     from spatius_sim.reporting.player.build import build_player
@@ -91,10 +92,11 @@ class _Watch:
             self._live.stop()
 
     def __call__(self, stage: "Stage", spoken: int) -> None:
-        """Show the present figures, but not at every call. `spoken` is how many samples were spoken."""
-        from spatius_sim.cli.demo.acts import figures
+        """Show the present figures of the act, but not at every call. `spoken` is how many samples were
+        spoken."""
+        from spatius_sim.cli.demo.acts import figures_now
 
-        now = figures(stage, spoken, self._total)
+        now = figures_now(stage, spoken, self._total)
         if self._live is not None and self._calls % self._CALLS_FOR_A_PICTURE == 0:
             self._live.update(self._view.draw(now), refresh=True)
         elif self._live is None and self._calls % self._CALLS_FOR_A_LINE == 0:
@@ -105,7 +107,7 @@ class _Watch:
 
 
 def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
-    """Judge the first act, print the verdicts, and return whether all of them passed."""
+    """Judge the first act of the demo, print the verdicts, and return whether the run would pass."""
     from spatius_sim.cli.demo.acts import summarise
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import exit_code
@@ -116,7 +118,8 @@ def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
 
 
 def _show_survival(console: "Console", act: "DemoResult") -> bool:
-    """Print what the client did after Motion Server's death, and return whether everything was right."""
+    """Print what the client did in the second act of the demo, after Motion Server died, and return whether
+    everything was right."""
     steps = {
         f"the relay told its client: {act.failure_message or 'nothing'}": bool(act.failure_message),
         "the client called yieldFramesData with an empty list: audio-only": act.audio_only,

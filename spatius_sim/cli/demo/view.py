@@ -51,7 +51,8 @@ class ConversationView:
 
 
 def _jaw_mark(now: ConversationFigures) -> str:
-    """Return the character for the jaw's position: the wider the jaw, the higher the block."""
+    """Return the character that draws the jaw's position: the wider the jaw, the higher the block; "·" for
+    a face without motion."""
     if now.jaw is None:
         return "·"
     height = round(now.jaw / _WIDEST_JAW * (len(_BLOCKS) - 1))
