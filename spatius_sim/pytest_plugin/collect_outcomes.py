@@ -33,8 +33,8 @@ def is_distributed(config: pytest.Config) -> bool:
 
 
 def note_result(item: pytest.Item, result: "RuleResult") -> None:
-    """Write the outcomes and suspects of an item into its user properties, which pytest puts onto its
-    report."""
+    """Write the outcomes and suspects of an item into its user properties, which pytest puts onto the
+    report of the item."""
     from spatius_sim.reporting.formats.json_report import outcome_to_json
 
     for outcome in result.outcomes:
@@ -44,13 +44,14 @@ def note_result(item: pytest.Item, result: "RuleResult") -> None:
 
 
 def suspects_of(report: pytest.TestReport) -> dict[str, str]:
-    """Read from a report, by rule, what was broken so far of rules that are to be judged."""
+    """Read from the report of an item what was broken so far of rules that are to be judged: what happened,
+    by rule."""
     return dict(json.loads(str(dict(report.user_properties).get(_SUSPECTS, "{}"))))
 
 
 def note_usage_error(item: pytest.Item, text: str) -> None:
-    """Write why nothing can be judged into the user properties of an item. A worker does this because it
-    cannot end the run itself."""
+    """Write into the user properties of an item why nothing can be judged. A worker of pytest-xdist does
+    this because it cannot end the run itself."""
     item.user_properties.append((_USAGE, text))
 
 
@@ -60,7 +61,8 @@ def rule_in(nodeid: str) -> str:
 
 
 def outcomes_of(report: pytest.TestReport) -> "Iterator[tuple[str, str, str, RuleOutcome]]":
-    """Yield each outcome on a report: the kind of subject, the target, the wire, and the outcome."""
+    """Yield each outcome on the report of an item: the kind of subject, the target, the wire, and the
+    outcome."""
     for name, carried in report.user_properties:
         if name == _OUTCOME:
             from spatius_sim.reporting.formats.json_report import outcome_from_json
@@ -80,7 +82,7 @@ class SessionOutcomes:
 
     @property
     def outcomes(self) -> "RunOutcomes":
-        """The outcomes so far, made at the first use."""
+        """The outcomes collected so far, made at the first use."""
         if self._outcomes is None:
             from spatius_sim.engine.run_outcomes import RunOutcomes
 
@@ -94,12 +96,12 @@ class SessionOutcomes:
 
     @property
     def others_failed(self) -> str:
-        """Which tests failed that judge no rule, in words."""
+        """Which tests of the team failed, in words: tests that judge no rule."""
         if not self._others_failed:
             return "pytest counts a failure beside the rules"
-        more = len(self._others_failed) - 1
-        first = self._others_failed[0].replace("::", ": ")  # A CI system obeys what begins with "::".
-        return f"another test failed: {first}{f', and {more} more' if more else ''}"
+        more_count = len(self._others_failed) - 1
+        first_failed = self._others_failed[0].replace("::", ": ")  # A CI system obeys what begins with "::".
+        return f"another test failed: {first_failed}{f', and {more_count} more' if more_count else ''}"
 
     def pytest_keyboard_interrupt(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
         """Remember who interrupted the session."""
@@ -116,8 +118,8 @@ class SessionOutcomes:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
-        """Add an ERRORED outcome for the rule whose worker died. A later PASSED in another worker does not
-        replace it."""
+        """Add an ERRORED outcome for the rule that a worker of pytest-xdist judged when it died. A later
+        PASSED in another worker does not replace it."""
         from spatius_sim.reporting.summary import RuleOutcome
         from spatius_sim.rules.catalogue import RULES
         from spatius_sim.rules.findings import Verdict
@@ -128,15 +130,15 @@ class SessionOutcomes:
             self.outcomes.add_outcome(rule.subject, RuleOutcome(rule.id, Verdict.ERRORED, reason=reason))
 
     def note_end(self, config: pytest.Config) -> None:
-        """Pass on to the controller, from a worker at its end, which files could not be written, and an
-        internal error."""
+        """Pass on to the controller, when a worker of pytest-xdist ends, which files could not be written,
+        and an internal error."""
         if self._outcomes is not None:
             end_of_worker = [self._outcomes.unwritten, self._outcomes.internal_error]
             config.workeroutput[_END] = end_of_worker  # type: ignore[attr-defined]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Add what a worker passed on at its end, if the worker did not die before."""
+        """Collect what a worker of pytest-xdist passed on at its end, unless the worker died before."""
         unwritten, internal_error = getattr(node, "workeroutput", {}).get(_END, ([], ""))
         if unwritten or internal_error:
             self.outcomes.unwritten += unwritten
@@ -144,7 +146,7 @@ class SessionOutcomes:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the outcomes on the report of an item, before other plugins print them: Ctrl-C may come
+        """Collect the outcomes on the report of an item, before other plugins print them: Ctrl-C may come
         in between. A failed test that judges no rule is remembered, too."""
         properties = dict(report.user_properties)
         if report.failed and _OUTCOME not in properties:

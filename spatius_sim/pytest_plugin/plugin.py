@@ -30,9 +30,9 @@ from spatius_sim.pytest_plugin.session_state import (
     given_options,
     judging_in,
     names_subject,
+    options_as_typed,
     refuse_empty_options,
     request_in,
-    typed_in,
     usage_errors,
     without_secrets,
 )
@@ -54,7 +54,7 @@ _OUTCOMES: "pytest.StashKey[SessionOutcomes]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register every option as `--spatius-NAME`, a name that nobody else has."""
+    """Register every option of the judge in pytest as `--spatius-NAME`, a name that no other plugin has."""
     group = parser.getgroup(*OPTION_GROUP)
     for option in JUDGE_OPTIONS:
         argument: dict[str, Any] = {"dest": option.field, "help": option.help, "action": "store_true"}
@@ -72,8 +72,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> None:
-    """Let `--NAME` mean `--spatius-NAME`, if no plugin and no conftest.py owns `--NAME`: all are loaded
-    now."""
+    """Let pytest read `--NAME` as `--spatius-NAME`, if no plugin and no conftest.py owns `--NAME`: all are
+    loaded now."""
     understand_short_names(early_config, parser, args)
 
 
@@ -86,8 +86,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options. If a subject is named, check the whole request, and collect its suite alone unless
-    the user names tests."""
+    """Check the options of the plugin. If they name a subject, check the whole request, and let pytest
+    collect the suite of the subject alone unless the user names tests."""
     config.stash[_OUTCOMES] = collected = SessionOutcomes()
     config.pluginmanager.register(collected)
     with usage_errors():
@@ -131,8 +131,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Start to show progress, and start our Motion Server: a relay may connect there at any time from now
-    on."""
+    """Start to show progress in pytest, and start our Motion Server: a relay may connect there at any time
+    from now on."""
     config = session.config
     if not names_subject(config) or is_worker(config):
         return
@@ -145,7 +145,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Return the lines with the subject, the seed, and the environment that points a relay here."""
+    """Return the lines that pytest prints at its start: the subject, the seed, and the environment that
+    points a relay here; [] if no subject is named."""
     if not names_subject(config):
         return []
     from spatius_sim.engine.run_header import environment_to_come, header_lines, inspector_to_come
@@ -162,15 +163,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the items that `--rule` and `--level` leave out. With `--rule` the tests of a team are
-    deselected, too; with `--level` they are kept. If no item judges a rule, nothing is deselected."""
-    ours = [item for item in items if _judges_rule(item)]
-    if not ours:
+    """Protect and sort the pytest items that judge a rule, then deselect those that `--rule` and `--level`
+    leave out. With `--rule` the tests of a team are deselected, too. If no item judges a rule, do nothing."""
+    judging_items = [item for item in items if _judges_rule(item)]
+    if not judging_items:
         return
-    from spatius_sim.pytest_plugin.protect_items import keep_in_order, keep_undisturbed
+    from spatius_sim.pytest_plugin.protect_items import keep_in_order, protect_items
 
-    keep_undisturbed(config, ours)
-    keep_in_order(items, ours)
+    protect_items(config, judging_items)
+    keep_in_order(items, judging_items)
     if not (names_subject(config) or given_options(config)):
         return
     with usage_errors():
@@ -180,8 +181,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not (named_rules or request.values.get("level")):
         return
     no_rule = ""  # What _rule_of returns for a test of the team.
-    wanted = request.judged_rules if named_rules else {no_rule, *request.judged_rules}
-    selected = [item for item in items if _rule_of(item) in wanted]
+    wanted_rules = request.judged_rules if named_rules else {no_rule, *request.judged_rules}
+    selected = [item for item in items if _rule_of(item) in wanted_rules]
     config.hook.pytest_deselected(items=[item for item in items if item not in selected])
     items[:] = selected
 
@@ -225,8 +226,8 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
 
 
 def _end_item(result: "RuleResult") -> None:
-    """Return if the item passes. Raise the exception of pytest by which it fails, is expected to fail, or is
-    skipped."""
+    """Return if the pytest item of a rule passes. Raise the exception of pytest by which the item fails, is
+    expected to fail, or is skipped."""
     from spatius_sim.rules.findings import Verdict
 
     outcome = result.outcomes[0]
@@ -295,7 +296,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         baseline_in(config),
         reports_asked(config),
         collected.outcomes.unwritten,
-        lambda: occasion_of(collected.clock, "pytest", typed_in(config)),
+        lambda: occasion_of(collected.clock, "pytest", options_as_typed(config)),
     )
     session.exitstatus = int(ending.code)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -313,18 +314,18 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
 
 
 def _judges_a_subject(config: pytest.Config) -> bool:
-    """Whether rules are judged in this run."""
+    """Whether rules are judged in this pytest run."""
     any_judged = config.stash[_OUTCOMES].any_rule_judged or JUDGING in config.stash or CHECKED in config.stash
     return any_judged or names_subject(config)
 
 
 def _judges_rule(item: pytest.Item) -> bool:
-    """Whether the item judges a rule by a fixture of ours."""
+    """Whether the pytest item judges a rule by a fixture of ours."""
     return not _OUR_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and bool(_rule_of(item))
 
 
 def _rule_of(item: pytest.Item) -> str:
-    """Return the id of the rule that an item judges; "" if the item is a test of the team."""
+    """Return the id of the rule that a pytest item judges; "" if the item is a test of the team."""
     callspec = getattr(item, "callspec", None)
     params = callspec.params if callspec else {}
     return str(params.get("spatius_rule") or params.get("spatius_taped_rule", ""))

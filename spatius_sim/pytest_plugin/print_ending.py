@@ -51,7 +51,8 @@ def stopped_early(collected: "SessionOutcomes", status: int, verdicts: "ExitCode
 
 
 def print_ending(reporter: "pytest.TerminalReporter", ending: "Ending") -> None:
-    """Print the verdicts, what the run claims, and what to do next."""
+    """Print the ending of a pytest session: the verdicts, what the run claims, what to do next, and the
+    files."""
     from rich.console import Console
 
     from spatius_sim.reporting.formats.text_report import print_run
@@ -71,8 +72,8 @@ def is_summary_asked_for(status: int) -> bool:
 
 
 def _usage_error_of_pytest() -> str:
-    """Return the text of the UsageError that ends the session. pytest calls its plugins while that error is
-    being handled, and prints it only afterwards."""
+    """Return the text of the UsageError that ends the pytest session. pytest calls its plugins while that
+    error is being handled, and prints it only afterwards."""
     error = sys.exception()
     if isinstance(error, pytest.UsageError):
         return "; ".join(map(str, error.args))

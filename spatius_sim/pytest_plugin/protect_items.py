@@ -15,7 +15,8 @@ from spatius_sim.pytest_plugin.collect_outcomes import rule_in
 from spatius_sim.rules.catalogue import RULES
 
 _OUR_PREFIX = "spatius_"
-_OF_PYTEST = "request"
+_FIXTURE_OF_PYTEST = "request"
+"""The fixture of pytest itself that our items use."""
 
 _MARKS: dict[str, dict[str, object]] = {
     "timeout": {"timeout": 0},  # pytest-timeout: 0 seconds mean no limit.
@@ -35,18 +36,21 @@ _NEEDED: dict[str, Callable[[], object]] = {
 """What the judge needs as Python made it, by its name; each function looks it up anew."""
 
 
-def keep_in_order(items: list[pytest.Item], ours: Sequence[pytest.Item]) -> None:
-    """Put those items that judge rules (`ours`) into the order of the catalogue, which blame rests on, at the
-    places that they have among `items`: another plugin may have shuffled them."""
-    places = [place for place, item in enumerate(items) if item in ours]
-    order = {rule_id: number for number, rule_id in enumerate(RULES)}
-    in_order = sorted(ours, key=lambda item: (str(item.path), order.get(rule_in(item.nodeid), 0)))
+def keep_in_order(items: list[pytest.Item], judging_items: Sequence[pytest.Item]) -> None:
+    """Put those items that judge rules (`judging_items`) into the order of the catalogue, at the places
+    that they have among all items: another plugin may have shuffled them, and which rule is blamed depends
+    on the order."""
+    places = [place for place, item in enumerate(items) if item in judging_items]
+    catalogue_order = {rule_id: number for number, rule_id in enumerate(RULES)}
+    in_order = sorted(
+        judging_items, key=lambda item: (str(item.path), catalogue_order.get(rule_in(item.nodeid), 0))
+    )
     for place, item in zip(places, in_order, strict=True):
         items[place] = item
 
 
 def why_never_run(config: pytest.Config) -> str:
-    """Return why no item judged a rule, as far as the settings of pytest tell."""
+    """Return why pytest ran no item that judges a rule, as far as the settings of pytest tell."""
     if config.option.keyword or config.option.markexpr:
         reason = "-k or -m selects other tests"
     elif config.args_source is pytest.Config.ArgsSource.ARGS:
@@ -56,9 +60,10 @@ def why_never_run(config: pytest.Config) -> str:
     return f"{NEVER_RUN}: {reason} (on the command line, in PYTEST_ADDOPTS, or in addopts)"
 
 
-def keep_undisturbed(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Take from each item of our own suites the fixtures that are not ours, and mark it so that plugins which
-    would end it or run it again let it be. An item in a suite of the team's keeps all of theirs."""
+def protect_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Protect each item of our own suites: remove the fixtures that a team adds by themselves, and add
+    marks, so that plugins do not end the item or run it again. An item in a suite that the team wrote keeps
+    the fixtures of the team, and gets no marks."""
     registered = {line.split(":")[0].split("(")[0].strip() for line in config.getini("markers")}
     marks = [getattr(pytest.mark, name)(**_MARKS[name]) for name in _MARKS if name in registered]
     suites = resource("conformance")
@@ -66,7 +71,7 @@ def keep_undisturbed(config: pytest.Config, items: Sequence[pytest.Item]) -> Non
         if not item.path.is_relative_to(suites):
             continue
         names: list[str] = getattr(item, "fixturenames", [])
-        names[:] = [name for name in names if name.startswith(_OUR_PREFIX) or name == _OF_PYTEST]
+        names[:] = [name for name in names if name.startswith(_OUR_PREFIX) or name == _FIXTURE_OF_PYTEST]
         for mark in marks:
             item.add_marker(mark)
 
@@ -85,9 +90,9 @@ def refuse_replaced_functions() -> None:
 def _replaced_functions() -> Iterator[str]:
     """Yield, for each needed function that is not Python's, its name and who replaced it."""
     for name, look_up in _NEEDED.items():
-        found = look_up()
-        by = getattr(found, "__module__", None) or type(found).__module__
+        function = look_up()
+        module = getattr(function, "__module__", None) or type(function).__module__
         # In the module `time` all is built in; the class of sockets is written in Python.
-        genuine = by == "socket" if inspect.isclass(found) else inspect.isbuiltin(found)
+        genuine = module == "socket" if inspect.isclass(function) else inspect.isbuiltin(function)
         if not genuine:
-            yield f"{name} was replaced by {by}"
+            yield f"{name} was replaced by {module}"

@@ -25,7 +25,7 @@ class Progress:
         self._total = len(session.items)
 
     def pytest_runtestloop(self) -> None:
-        """Start the live line, if this is a terminal."""
+        """Start the live line of progress, if this is a terminal."""
         if self._reporter.isatty:
             # pytest captures what is written while an item runs: a descriptor of our own is not caught.
             self._screen = os.fdopen(os.dup(self._reporter._tw._file.fileno()), "w", encoding="utf-8")
@@ -41,29 +41,30 @@ class Progress:
         self._done += 1
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Show at once what failed."""
+        """Show at once which rules failed, when the item of a rule has been run."""
         if report.when == "call":
             outcomes = [outcome for *_, outcome in outcomes_of(report)]
             self._lines.rule_ends(outcomes, suspects_of(report), report.longreprtext if report.failed else "")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Return a status without a letter: the progress line shows how far the run is, so that pytest prints
-        no dots."""
+        """Return the status of an item without a letter: our line of progress shows how far the run is, so
+        that pytest prints no dots. None for the setup and the teardown of an item, which pytest shows as
+        usual."""
         if report.when != "call" or hasattr(report, "wasxfail"):
             return ("xfailed", "", "") if report.when == "call" and report.skipped else None
         return report.outcome, "", ""
 
     def pytest_sessionfinish(self) -> None:
-        """Take away the live line."""
+        """Take away the live line of progress."""
         self._lines.stop()
         if self._screen is not None:
             self._screen.close()
 
 
 def show_progress(config: pytest.Config) -> None:
-    """Replace pytest's dots by lines that say how far the run is. Nothing is replaced if the user asks pytest
-    for more words (`-v`) or for fewer (`-q`)."""
+    """Register the plugin that shows the progress of a run in place of pytest's dots, unless the user asks
+    pytest for more words (`-v`) or for fewer (`-q`)."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and config.get_verbosity() == 0:
         from spatius_sim.reporting.formats.progress import ProgressLines

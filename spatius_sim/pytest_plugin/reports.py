@@ -14,15 +14,15 @@ _PYTESTS_OWN_SUMMARY = "fE"
 
 
 def end_with_verdicts(config: "pytest.Config") -> None:
-    """Turn off the list of failures that pytest would print after the verdicts, unless the user chose a
+    """Turn off the list of failures that pytest would print after our verdicts, unless the user chose a
     list."""
     if config.option.reportchars == _PYTESTS_OWN_SUMMARY:
         config.option.reportchars = ""
 
 
 def check_reports(config: "pytest.Config") -> None:
-    """Make room for the reports that are asked for, which deletes older ones. Raises UsageError if a report
-    could not be written."""
+    """Make the folders for the reports of a pytest run that are asked for, and delete older reports. Raises
+    UsageError if a report could not be written."""
     paths = reports_asked(config)
     if paths:
         from spatius_sim.reporting.formats.files import make_folders_for
@@ -31,7 +31,7 @@ def check_reports(config: "pytest.Config") -> None:
 
 
 def reports_asked(config: "pytest.Config") -> dict[str, Path]:
-    """Return the file of each report format that is asked for."""
+    """Return the file of each report format that the options of pytest ask for."""
     values = values_in(config)
     if not any(option.name in values for option in REPORT_OPTIONS):
         return {}

@@ -42,8 +42,8 @@ _BASELINE: "pytest.StashKey[RunBaseline]" = pytest.StashKey()
 
 
 def given_options(config: pytest.Config) -> dict[str, Any]:
-    """Return the options of the command line that have a value, by name. If they name no subject, no tape and
-    no tests, the target is that of the environment."""
+    """Return the options of pytest's command line that have a value, by name. If they name no subject, no
+    tape and no tests, the target is taken from the environment."""
     options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
     if not (subject_named(options) or _names_tests(config) or config.getoption("spatius_tape")):
         options["target"] = os.environ.get(TARGET_VARIABLE)
@@ -51,8 +51,9 @@ def given_options(config: pytest.Config) -> dict[str, Any]:
 
 
 def refuse_empty_options(config: pytest.Config) -> None:
-    """Raise UsageError if the value of an option is empty. If options are given but no subject, the target in
-    the environment must not be empty either: the tests of the team would run, and nothing would be judged."""
+    """Raise UsageError if the value of an option of pytest is empty. If options are given but no subject,
+    the target in the environment must not be empty either: the tests of the team would run, and nothing
+    would be judged."""
     refuse_empty({f"--{option.name}": config.getoption(option.field) for option in JUDGE_OPTIONS})
     options = given_options(config)
     says_what_to_judge = (
@@ -74,9 +75,9 @@ def names_subject(config: pytest.Config) -> bool:
 
 
 def request_in(config: pytest.Config) -> "RunRequest":
-    """Return the request of this run. A conformance file in the working directory is read only if a subject
-    is named, because a team with such a file also runs its own tests there. Raises UsageError if an option is
-    wrong."""
+    """Return the request of this pytest session. A conformance file in the working directory is read only
+    if a subject is named, because a team with such a file also runs its own tests there. Raises UsageError
+    if an option is wrong."""
     if _REQUEST not in config.stash:
         from spatius_sim.engine.conformance_file import find_conformance_file
         from spatius_sim.engine.merge_options import request_of
@@ -93,14 +94,14 @@ def request_in(config: pytest.Config) -> "RunRequest":
 
 
 def values_in(config: pytest.Config) -> Mapping[str, Any]:
-    """Return the options that have a value, by name. Those of the conformance file are among them once
-    `request_in` has read it."""
+    """Return the options of this pytest session that have a value, by name. The options of the conformance
+    file are among them once `request_in` has read it."""
     return config.stash[_REQUEST].values if _REQUEST in config.stash else given_options(config)
 
 
 def baseline_in(config: pytest.Config) -> "RunBaseline | None":
-    """Return the baseline of this run; None if no subject is named. Raises UsageError if the baseline is
-    wrong."""
+    """Return the baseline of this pytest session; None if no subject is named. Raises UsageError if the
+    baseline is wrong."""
     if not names_subject(config):
         return None
     if _BASELINE not in config.stash:
@@ -111,8 +112,8 @@ def baseline_in(config: pytest.Config) -> "RunBaseline | None":
 
 
 def judging_in(config: pytest.Config) -> "Judging":
-    """Return the judging of this run. The first call opens it, which starts our Motion Server if it is
-    needed; raises UsageError if that fails."""
+    """Return the judging of this pytest session. The first call opens it, which starts our Motion Server if
+    it is needed; raises UsageError if that fails."""
     if JUDGING not in config.stash:
         from spatius_sim.engine.judge_all_rules import Judging
 
@@ -127,8 +128,8 @@ def judging_in(config: pytest.Config) -> "Judging":
     return config.stash[JUDGING]
 
 
-def typed_in(config: pytest.Config) -> str:
-    """Return the options of this run as the user would type them, without secrets."""
+def options_as_typed(config: pytest.Config) -> str:
+    """Return the options of this pytest session as the user would type them, without secrets."""
     request = request_in(config)
     tape = config.getoption("spatius_tape")
     typed = request.type_options(owned_by_others(config, request.values))
@@ -136,7 +137,7 @@ def typed_in(config: pytest.Config) -> str:
 
 
 def without_secrets(config: pytest.Config, text: str) -> str:
-    """Return the text with the secrets of this run hidden."""
+    """Return the text with the secrets of this pytest session hidden."""
     if JUDGING in config.stash:
         return config.stash[JUDGING].run.secrets.redact_text(text)
     known = KnownSecrets()
@@ -147,7 +148,7 @@ def without_secrets(config: pytest.Config, text: str) -> str:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Raise a UsageError of ours as one of pytest, with a harmless text."""
+    """Raise a UsageError of ours as a UsageError of pytest, with a harmless text."""
     try:
         yield
     except UsageError as error:
@@ -162,7 +163,7 @@ def _names_tests(config: pytest.Config) -> bool:
 
 
 def _turn_hook(config: pytest.Config) -> "Hook | None":
-    """Return a function that starts a turn by the hook in a conftest.py; None if no conftest.py has the
-    hook."""
+    """Return a function that starts a turn by the hook in a team's conftest.py; None if no conftest.py has
+    the hook."""
     caller = config.hook.pytest_spatius_start_turn
     return (lambda turn: caller(turn=turn)) if caller.get_hookimpls() else None

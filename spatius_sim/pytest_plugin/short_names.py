@@ -22,8 +22,8 @@ _PARSED: "pytest.StashKey[tuple[pytest.Parser, list[str]]]" = pytest.StashKey()
 
 
 def understand_short_names(config: pytest.Config, parser: pytest.Parser, arguments: list[str]) -> None:
-    """Replace in `arguments` each short name that nobody else owns by our long one. Call this when pytest has
-    loaded the conftest.py files; files that it missed are loaded, too."""
+    """Replace in `arguments` each short name that nobody else owns by the long name of our option. Call
+    this when pytest has loaded the conftest.py files; files that pytest missed are loaded, too."""
     config.stash[_PARSED] = (parser, arguments)
     typed = list(arguments)
     arguments[:] = _with_long_names(parser, typed)
@@ -33,8 +33,8 @@ def understand_short_names(config: pytest.Config, parser: pytest.Parser, argumen
 
 
 def owned_by_others(config: pytest.Config, names: Iterable[str]) -> frozenset[str]:
-    """Return those of our options `names` whose short name another plugin owns; all, if no short name was
-    looked for in this run."""
+    """Return those of our options whose short name another plugin owns; all of `names`, if no short name
+    was looked for in this run."""
     if _PARSED not in config.stash:
         return frozenset(names)
     parser, arguments = config.stash[_PARSED]
@@ -42,23 +42,24 @@ def owned_by_others(config: pytest.Config, names: Iterable[str]) -> frozenset[st
 
 
 def _with_long_names(parser: pytest.Parser, arguments: Iterable[str]) -> list[str]:
-    """Return the arguments with each short name that the parser does not know replaced by our long one.
-    Arguments that are wrong stay as they are, and pytest says why."""
-    plain = [os.fspath(argument) for argument in arguments]
+    """Return the arguments with each short name that the parser does not know replaced by the long name of
+    our option. Arguments that are wrong stay as they are, and pytest says why."""
+    plain_arguments = [os.fspath(argument) for argument in arguments]
     try:
-        words = list(_without_files(plain))
-        places = _places_of_short_names(parser, words)
+        words = list(_expand_files(plain_arguments))
+        indexes = _indexes_of_short_names(parser, words)
     except (OSError, pytest.UsageError):
-        return plain
-    for place in places:
-        name, equals, value = words[place].partition("=")
-        words[place] = f"{_LONG[name]}{equals}{value}"
-    return words if places else plain
+        return plain_arguments
+    for index in indexes:
+        name, equals, value = words[index].partition("=")
+        words[index] = f"{_LONG[name]}{equals}{value}"
+    return words if indexes else plain_arguments
 
 
-def _places_of_short_names(parser: pytest.Parser, words: list[str]) -> list[int]:
-    """Return the indexes of the short names that nobody else owns, and that are not the value of another
-    option. To find out, each name is replaced by a sign, and the parser says which signs it does not know."""
+def _indexes_of_short_names(parser: pytest.Parser, words: list[str]) -> list[int]:
+    """Return the indexes of the short names that no other plugin owns, and that are not the value of
+    another option. To find out, each short name is replaced by a sign, and the parser says which signs it
+    does not know."""
     options = words[: words.index("--")] if "--" in words else words
     names = [_option_name(word) for word in options]
     short_names = {
@@ -68,11 +69,11 @@ def _places_of_short_names(parser: pytest.Parser, words: list[str]) -> list[int]
             parser, name, [_HIDDEN if _option_name(word) == name else word for word in words]
         )
     }
-    signs = {f"{_HIDDEN}-{place}": place for place, name in enumerate(names) if name in short_names}
-    hidden = list(words)
-    for sign, place in signs.items():
-        hidden[place] = sign
-    unknown = parser.parse_known_and_unknown_args(hidden)[1] if signs else []
+    signs = {f"{_HIDDEN}-{index}": index for index, name in enumerate(names) if name in short_names}
+    words_with_signs = list(words)
+    for sign, index in signs.items():
+        words_with_signs[index] = sign
+    unknown = parser.parse_known_and_unknown_args(words_with_signs)[1] if signs else []
     return [signs[word] for word in unknown if word in signs]
 
 
@@ -82,30 +83,31 @@ def _option_name(argument: str) -> str:
 
 
 def _parser_knows(parser: pytest.Parser, option: str, arguments: Iterable[str]) -> bool:
-    """Whether the parser knows this option, if it stands before these arguments."""
+    """Whether the parser of pytest knows this option, if it stands before these arguments."""
     try:
         return option not in parser.parse_known_and_unknown_args([option, *arguments])[1]
     except pytest.UsageError:  # The option is known, and its value is missing or wrong.
         return True
 
 
-def _without_files(arguments: Iterable[str]) -> Iterator[str]:
-    """Yield the arguments. `@FILE` is replaced by the lines of the file, as pytest's parser does."""
+def _expand_files(arguments: Iterable[str]) -> Iterator[str]:
+    """Yield the arguments of pytest. `@FILE` is replaced by the lines of the file, as pytest's parser does.
+    Raises OSError if a file cannot be read."""
     for argument in arguments:
         if argument.startswith("@"):
             encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
             with open(argument[1:], encoding=encoding, errors=errors) as file:
-                yield from _without_files(file.read().splitlines())
+                yield from _expand_files(file.read().splitlines())
         else:
             yield argument
 
 
 def _load_conftests_beside(config: pytest.Config, parser: pytest.Parser, arguments: list[str]) -> None:
-    """Load the conftest.py files that pytest missed because it took a value, as in `--baseline FILE`, for the
-    place of tests."""
-    places = parser.parse_known_args(arguments).file_or_dir
-    if places != config.known_args_namespace.file_or_dir:
-        config.known_args_namespace.file_or_dir = places
+    """Load the conftest.py files that pytest missed because it took the value of a short name, as in
+    `--baseline FILE`, for the place of tests."""
+    test_paths = parser.parse_known_args(arguments).file_or_dir
+    if test_paths != config.known_args_namespace.file_or_dir:
+        config.known_args_namespace.file_or_dir = test_paths
         others = [plugin for plugin in config.pluginmanager.get_plugins() if plugin is not config]
         pytest_alone = config.pluginmanager.subset_hook_caller("pytest_load_initial_conftests", others)
         pytest_alone(early_config=config, parser=parser, args=arguments)

@@ -26,8 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Judge the tape, if one is named, and keep the verdicts for the items. The suite of tapes alone is
-    collected, unless the user names tests."""
+    """Judge the tape, if one is named, and keep the verdicts for the items. pytest collects only the suite
+    of tapes then, unless the user names tests."""
     path = config.getoption("spatius_tape")
     if path is None:
         return
@@ -45,8 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
-    """Judge the tape as the options and the conformance file ask, and return its summaries. The reports that
-    the file asks for are set as options of this run. Raises UsageError if an option does not fit a tape."""
+    """Judge the tape as the options and the conformance file ask, and return its summaries. The reports
+    that the conformance file asks for are set as options of this run. Raises UsageError if an option does
+    not fit a tape."""
     from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
 
     options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
@@ -64,7 +65,8 @@ def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Ignore our suite of tapes if no tape is named."""
+    """Return True to keep pytest from collecting our suite of tapes, if no tape is named; None for other
+    paths."""
     if collection_path.name != _SUITE or CHECKED in config.stash:
         return None
     from spatius_sim.files.resources import resource
@@ -73,7 +75,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item for each rule of the subjects on the tape."""
+    """Make an item for each rule of the subjects on the tape, if a test asks for one."""
     if "spatius_taped_rule" in metafunc.fixturenames:
         summaries = metafunc.config.stash.get(CHECKED, ())
         metafunc.parametrize(

@@ -14,5 +14,5 @@ class OneWorkerForTheSubject(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        """Return the name of the group of an item; a group goes to one worker."""
+        """Return the name of the group of an item; pytest-xdist sends a group to one worker."""
         return "spatius-sim" if rule_in(nodeid) in RULES else nodeid
