@@ -28,7 +28,8 @@ _NS_PER_MS = 1_000_000
 
 
 def join_client(trace: Trace) -> ClientStory:
-    """Return the story of a client: its calls and observations, and what is certain about each."""
+    """Return the story of the client under test: its calls and observations, and what is certain about
+    each."""
     story = ClientStory(trace)
     ledger = _Ledger(story)
     for exchange in exchanges(trace):
@@ -58,7 +59,7 @@ class _Ledger:
     """
 
     def __init__(self, story: ClientStory) -> None:
-        """Begin before the first call, without a conversation."""
+        """Begin before the first call to the client, without a conversation."""
         self.story = story
         self.conversation: ClientConversation | None = None
         self.conversations: dict[str | None, ClientConversation] = {}
@@ -83,7 +84,7 @@ class _Ledger:
         self.last_ns = 0
 
     def add_exchange(self, exchange: Exchange) -> None:
-        """Take the next exchange: let its time pass, then note its request and its answer."""
+        """Take the next exchange with the client: let its time pass, then note the call and its answer."""
         request, answer = exchange.request, exchange.answer
         if self.story.real_clock:
             ms = (exchange.at_ns - self.last_ns) // _NS_PER_MS
@@ -113,7 +114,7 @@ class _Ledger:
             self.clean_step = False
 
     def enter_hello(self, result: dict[str, Any]) -> None:
-        """Note the clock and the modes of the client, and what it lacks."""
+        """Note from the answer of the client to `hello` its clock, its modes, and what it lacks."""
         self.story.real_clock = result.get("clock") == "real"
         self.story.modes = tuple(str(mode) for mode in result.get("modes") or ())
         self.story.lacks.update(str(name) for name in result.get("lacks") or ())
@@ -125,7 +126,7 @@ class _Ledger:
 
     @property
     def may_wait_for_motion(self) -> bool:
-        """Whether audio waits for its motion in the current conversation."""
+        """Whether strictSync lets audio wait for its motion in the current conversation."""
         current = self.conversation
         return current is not None and self.strict and not (current.audio_only or current.open_motion)
 
@@ -151,7 +152,8 @@ class _Ledger:
         return self.conversation is not None and self.conversation.ended and self.fastest_position >= self.end
 
     def pass_time(self, ms: int) -> None:
-        """Let `ms` milliseconds pass for the slowest and for the fastest client."""
+        """Let `ms` milliseconds pass for the slowest and for the fastest honest client: move their
+        positions, and count for how long the slowest client was idle or without motion."""
         rate, limit = self.story.sample_rate, self.limit
         self.moved = self.moved or ms > 0
         self.quiet_ms += ms
@@ -190,7 +192,7 @@ class _Ledger:
             self.audio.note("C-STARVE")
 
     def enter_audio(self, exchange: Exchange) -> None:
-        """Note a call with audio, which begins a conversation or continues the current one."""
+        """Note a call of the client with audio, which begins a conversation or continues the current one."""
         request, answer = exchange.request, exchange.answer
         reported_id = answer.result.get("conversationId")
         returned = reported_id if isinstance(reported_id, str) else None
@@ -221,8 +223,8 @@ class _Ledger:
         self.idle_before_end_ms = 0
 
     def was_given_up(self, returned: str | None) -> bool:
-        """Whether the client was seen to be idle in the current conversation, so that for this client the
-        audio now begins another. Other rules judge that it was idle."""
+        """Whether the client was seen to be idle in the current conversation and returned another id now:
+        so for this client the audio begins another conversation. Other rules judge that it was idle."""
         current, last = self.conversation, self.last
         idle = last is not None and last.conversation is current and last.state == PlaybackState.IDLE
         return current is not None and current.was_active and idle and returned not in (current.id, None, "")
@@ -244,7 +246,8 @@ class _Ledger:
             self.audio.note("C-STARVE")
 
     def enter_motion(self, exchange: Exchange) -> None:
-        """Note a call with motion, and add its keyframes to the current conversation if they belong there."""
+        """Note a call of the client with motion, and add its keyframes to the current conversation if they
+        belong there."""
         frames = exchange.request.frames or ()
         payloads = [read_given_payload(raw) for raw in frames]
         if self.fastest_position >= self.limit < self.end:
@@ -265,7 +268,8 @@ class _Ledger:
         self.note_situation(kind)
 
     def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
-        """Add one keyframe to the conversation, and note whether the keyframe came too late."""
+        """Add one keyframe to the current conversation, and note whether the keyframe came too late or with
+        unknown fields."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
         if self.fastest_position > due_ms * self.story.sample_rate:
             self.catch_up_ms = self.story.slack_ms
@@ -276,7 +280,7 @@ class _Ledger:
     def classify(
         self, motion_id: str, frames: tuple[bytes, ...], payloads: "list[GivenPayload | None]"
     ) -> Kind:
-        """Return how motion for this id relates to the current conversation."""
+        """Return how a call of the client with motion for this id relates to the current conversation."""
         current = self.conversation
         if self.audio_undefined:
             return Kind.OPEN
@@ -310,7 +314,7 @@ class _Ledger:
         return Kind.MATCH
 
     def note_situation(self, kind: Kind) -> None:
-        """Note which rules' situations a call with motion of this kind brings up."""
+        """Note for which rules a call of the client with motion of this kind brings up the situation."""
         current = self.conversation
         match kind:
             case Kind.EMPTY if current:
@@ -334,8 +338,8 @@ class _Ledger:
                 self.motion.note("C-MISMATCH")
 
     def enter_interrupt(self) -> None:
-        """Note an interrupt: the current conversation and any pause end, and nothing is undefined any
-        more."""
+        """Note a call of the client's interrupt: the current conversation and any pause end, and nothing is
+        undefined any more."""
         if self.conversation is not None:
             self.conversation.interrupted = True
         self.motion.note("C-INTERRUPT")
@@ -345,8 +349,8 @@ class _Ledger:
         self.quiet_ms = 0
 
     def enter_pause(self) -> None:
-        """Note a pause. The pause is undefined if the audio may not have been playing; a second pause changes
-        nothing."""
+        """Note a call of the client's pause. The pause is undefined if the audio may not have been playing;
+        a second pause changes nothing."""
         if self.paused and not self.pause_undefined:
             return
         sure = self.surely_current and self.slowest_wait_ms == 0 and self.fastest_position < self.end
@@ -358,7 +362,7 @@ class _Ledger:
             self.audio.note("C-PAUSE")
 
     def enter_resume(self) -> None:
-        """Note a resume; the slowest client starts late again. If nothing is paused, it changes nothing."""
+        """Note a call of the client's resume; the slowest honest client starts late again."""
         self.paused = False
         self.slowest_wait_ms += self.story.slack_ms
 
@@ -457,7 +461,7 @@ class _Ledger:
 
     @property
     def silent(self) -> bool:
-        """Whether no client has anything to play, whatever pauses and resumes did meanwhile."""
+        """Whether no honest client has anything to play, whatever pauses and resumes did meanwhile."""
         if self.audio_undefined:
             return False
         if self.conversation is None:
@@ -481,11 +485,13 @@ class _Ledger:
         )
 
     def is_controlled(self, current: ClientConversation, due: int | None) -> bool:
-        """Whether as much motion, in as many payloads, was seen at its place in a plain conversation."""
+        """Whether the client was seen to render as much motion, in as many payloads, at its place in a
+        plain conversation."""
         return (due or 0) <= self.shown_keyframe and current.payload_of(due) <= self.shown_payloads
 
     def note_good_motion(self, observation: Observation) -> None:
-        """Note that motion was rendered, and how far it was rendered at its place in a plain conversation."""
+        """Note that the client rendered motion, and how far it rendered motion at its place in a plain
+        conversation."""
         due, in_place = observation.due, observation.in_place(self.story.keyframe_tolerance)
         if not self.motion.open and self.conversation is not None and in_place:
             self.shown = True
@@ -579,8 +585,8 @@ class _Ledger:
         return not (self.audio_undefined or self.pause_undefined or self.paused)
 
     def sort_rendered(self, reported: Any) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
-        """Return the rendered keyframes: the numbers of those that belong to the current conversation, and
-        the values of all others with their calls."""
+        """Return the keyframes that the client reports as rendered: the numbers of those that belong to the
+        current conversation, and the values of all others with their calls."""
         own_keyframes: list[int] = []
         foreign_keyframes: list[tuple[float, MotionCall]] = []
         values = reported if isinstance(reported, list) else []
@@ -595,8 +601,8 @@ class _Ledger:
         return tuple(own_keyframes), tuple(foreign_keyframes)
 
     def keyframes_due(self, played: int | None) -> tuple[int, int | None]:
-        """Return the first and the last keyframe of the last step of the clock. The second is None if no new
-        keyframe is due; both are (0, None) if they are not certain."""
+        """Return the first and the last keyframe that the client has to render in the last step of the
+        clock. The second is None if no new keyframe is due; the result is (0, None) if nothing is certain."""
         current, last = self.conversation, self.last
         if (
             not (current and last and self.clean_step and self.time_is_certain)
@@ -614,7 +620,7 @@ class _Ledger:
         return first_keyframe, target if first_keyframe < target < len(current.values) else None
 
     def at_end(self, played: int | None) -> bool:
-        """Whether the audio may be over, so that nothing more has to be rendered."""
+        """Whether the audio of the client may be over, so that nothing more has to be rendered."""
         position = self.fastest_position // 1000 if played is None else played
         return self.conversation is not None and position >= self.conversation.samples
 
@@ -623,7 +629,7 @@ class _Ledger:
         return not self.conversations or (self.clean_step and expected is self.expected_before)
 
     def expected_state(self) -> PlaybackState | None:
-        """Return the state that every honest client is in; None if they may differ."""
+        """Return the state that every honest client is in now; None if honest clients may differ."""
         slack = self.story.slack_ms
         if self.audio_undefined or self.pause_undefined:
             return None

@@ -79,7 +79,7 @@ pace, its segments lie that far apart (the recording)."""
 
 
 def join(trace: Trace) -> Story:
-    """Return the story of a trace."""
+    """Return the story of a trace: its turns, joined with their requests, conversations and deliveries."""
     turns = _planned_turns(trace)
     index = SpeechIndex(turns)
     _set_failures(trace, turns)
@@ -103,7 +103,8 @@ def join(trace: Trace) -> Story:
 
 
 def _planned_turns(trace: Trace) -> list[Turn]:
-    """Return the turns that the kit planned, with their waits and interrupts."""
+    """Return the turns that the kit planned, with the waits for their ends and the interrupts of their
+    clients."""
     turns: dict[tuple[str, int], Turn] = {}
     latest: dict[str, Turn] = {}
     end = len(trace.events)
@@ -126,7 +127,7 @@ def _planned_turns(trace: Trace) -> list[Turn]:
 
 
 def _note_action(turn: Turn, action: object, seq: int) -> None:
-    """Note in a turn what its client did as event `seq`."""
+    """Note in a turn what its client did as event `seq`: spoke, ended its speech, or interrupted the turn."""
     match action:
         case Speak(pcm, last):
             turn.speech_begun = True
@@ -142,7 +143,8 @@ _NOT_CONFIGURED = ConfigureSession(0)
 
 
 def _join_requests(trace: Trace) -> list[UpstreamRequest]:
-    """Return the requests: what went up and came back under each req_id of each upstream connection."""
+    """Return the requests that turns are joined with: what went up and came back under each req_id of each
+    upstream connection."""
     found: list[UpstreamRequest] = []
     requests: dict[tuple[str, str], UpstreamRequest] = {}
     configured: dict[str, ConfigureSession] = {}
@@ -182,7 +184,7 @@ def _join_requests(trace: Trace) -> list[UpstreamRequest]:
 def _unanswered_requests(
     requests: dict[tuple[str, str], UpstreamRequest], connection: str
 ) -> list[UpstreamRequest]:
-    """Return the requests of a connection that have not been answered to their end."""
+    """Return the requests of a connection whose motion was not sent to its end."""
     return [
         request
         for (name, _), request in requests.items()
@@ -192,7 +194,7 @@ def _unanswered_requests(
 
 
 def _bytes_of(event: Event) -> bytes:
-    """Return the bytes of a frame, also of a text frame."""
+    """Return the bytes of a frame, also of a text frame; b"" for an event that is no frame."""
     raw = event.what.raw if isinstance(event.what, Sent | Received) else b""
     return raw if isinstance(raw, bytes) else raw.encode()
 
@@ -227,8 +229,8 @@ def _join_conversations(
                 piece = AudioPiece(event.seq, pcm, index.find(pcm))
                 if (
                     conversation is None
-                    or (pcm and _is_over(conversation, piece, turns))
-                    or (not pcm and conversation.marks and _asks_for_nothing(event, turns))
+                    or (pcm and _conversation_is_over(conversation, piece, turns))
+                    or (not pcm and conversation.marks and _is_in_turn_without_keyframe(event, turns))
                 ):
                     conversation = Conversation(client, event.seq, bool(turn_id))
                     conversations.append(conversation)
@@ -251,11 +253,12 @@ def _join_conversations(
     return conversations, deliveries, rates
 
 
-def _is_over(conversation: Conversation, piece: AudioPiece, turns: list[Turn]) -> bool:
-    """Whether the conversation is over, so that this piece starts a new conversation. Without a turn id it is
-    over after an end mark, and if the piece was spoken in a later turn. With a turn id it is over if the
-    piece was spoken in a later turn, and an end mark or an interrupt came before. If the bytes do not show
-    the turn of the piece, it is later once a turn that was waited for has ended, and the next has begun."""
+def _conversation_is_over(conversation: Conversation, piece: AudioPiece, turns: list[Turn]) -> bool:
+    """Whether the conversation is over, so that this piece starts a new conversation. Without a turn id the
+    conversation is over after an end mark, and if the piece was spoken in a later turn. With a turn id it is
+    over if the piece was spoken in a later turn, and an end mark or an interrupt came before. If the bytes do
+    not show the turn of the piece, the piece is later once a turn that was waited for has ended, and the next
+    turn has begun."""
     if conversation.marks and not conversation.labelled:
         return True
     if not conversation.pieces:
@@ -271,16 +274,17 @@ def _is_over(conversation: Conversation, piece: AudioPiece, turns: list[Turn]) -
     return then is not now and then is not None and then.waited_seq is not None
 
 
-def _asks_for_nothing(event: Event, turns: list[Turn]) -> bool:
-    """Whether the event fell into a turn with less than a keyframe of audio. A mark that answers such a turn
-    is not a second mark of the turn before."""
+def _is_in_turn_without_keyframe(event: Event, turns: list[Turn]) -> bool:
+    """Whether the event fell into a turn with less than a keyframe of audio. A mark that answers such a
+    turn is not a second mark of the turn before."""
     turn = _latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
     return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
 
 
 def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery]) -> None:
-    """Tie each delivery to a payload of the same bytes that was sent earlier. A payload that this client has
-    not got yet comes first, then a payload of its own turn, then the earliest."""
+    """Tie each delivery to a payload of the same bytes that was sent earlier: best to a payload that this
+    client has not got yet, then to a payload of its own turn, then to the earliest. A delivery without such
+    a payload stays untied."""
     by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
     sent = (payload for request in requests for payload in request.payloads)
     for payload in sorted(sent, key=lambda payload: payload.seq):
@@ -308,9 +312,9 @@ def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool
 
 
 def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn], *, guess: bool) -> None:
-    """Give each request to its turn. If the audio did not show the turn, take the latest turn before the
-    request: of its own client, or of the client that first got its motion; of any client if there is only
-    one, or if the joiner may `guess`."""
+    """Join each request with its turn. If the audio did not show the turn, take the latest turn before the
+    request: a turn of its own client, or of the client that first got its motion; a turn of any client if
+    there is only one client, or if the joiner may `guess`. A request without such a turn belongs to none."""
     guess = guess or len({turn.client for turn in turns}) == 1
     for request in requests:
         if request.turn is None:
@@ -329,8 +333,8 @@ def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn], *, guess: 
 
 
 def _tie_conversations(conversations: list[Conversation], turns: list[Turn], index: SpeechIndex) -> None:
-    """Give each conversation to its turn, by audio or else by time. Then note for each turn without a
-    conversation in which conversation its audio went on."""
+    """Join each conversation with its turn, by audio or else by time. Then note for each turn without a
+    conversation which conversation has swallowed its audio."""
     for conversation in conversations:
         own = [turn for turn in turns if turn.client == conversation.client]
         audio = bytes(conversation.audio)
@@ -368,8 +372,8 @@ def _last_of_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech:
 
 
 def _turn_by_messages(request: UpstreamRequest, index: SpeechIndex) -> Turn | None:
-    """Return the turn of the first message whose audio shows a turn. This helps if audio is missing between
-    messages."""
+    """Return the turn of the first message in the request whose audio shows a turn; None if no message
+    shows one. This helps if audio is missing between messages."""
     found = (index.find(message) for message in request.messages)
     return next((turn for turn in found if turn is not None), None)
 
@@ -438,8 +442,8 @@ def _set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) 
 
 
 def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
-    """Withdraw each wait that ended too early, because the rest of an unfinished turn was taken for the end
-    of the next turn."""
+    """Withdraw the wait for each turn that ended too early, because the rest of the turn before, which was
+    not finished, was taken for the end of this turn."""
     for turn in turns:
         if (
             turn.before is not None
@@ -453,7 +457,8 @@ def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
 
 
 def _set_failures(trace: Trace, turns: list[Turn]) -> None:
-    """Set the faults that fell into each turn, and the failures: those faults that excuse a relay."""
+    """Set the faults that the kit injected into each turn, and the failures: those faults that excuse a
+    relay."""
     injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.what, Injected)]
     for turn in turns:
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
@@ -462,7 +467,8 @@ def _set_failures(trace: Trace, turns: list[Turn]) -> None:
 
 
 def failures_among(faults: list[Event]) -> list[Event]:
-    """Return the faults that excuse a relay. Delays excuse a relay if their sum is too long."""
+    """Return those of these injected faults that excuse a relay. Delays excuse a relay if their sum is too
+    long."""
     injected = [(event, event.what) for event in faults if isinstance(event.what, Injected)]
     too_slow = sum(what.delay for _, what in injected) > LONGEST_BORNE_DELAY
     return [
@@ -473,8 +479,8 @@ def failures_among(faults: list[Event]) -> list[Event]:
 
 
 def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
-    """Whether audio of the unfinished turn before may be taken for audio of this turn, because the relay
-    changed the audio."""
+    """Whether audio of the turn before, which was not finished, may be taken for audio of this turn,
+    because the relay changed the audio."""
     if turn.before is None or not turn.before.unfinished:
         return False
     resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
