@@ -34,8 +34,8 @@ REVISION = 8
 
 
 def in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
-    """Return the rules by id. Raises ValueError if two rules have the same id, or if a rule comes before a
-    rule that it presumes."""
+    """Return the rules of the catalogue by id, in this order. Raises ValueError if two rules have the same
+    id, or if a rule comes before a rule that it presumes."""
     rules_by_id: dict[str, Rule] = {}
     for rule in rules:
         if rule.id in rules_by_id:
@@ -134,7 +134,8 @@ RULES = in_order(_CONTENTS)
 
 
 def find_rule(rule_id: str) -> Rule:
-    """Return the rule with this id. Raises UsageError if there is none."""
+    """Return the rule of the catalogue with this id. Raises UsageError, which suggests ids, if there is
+    none."""
     try:
         return RULES[rule_id]
     except KeyError:

@@ -16,8 +16,9 @@ from spatius_sim.wires.features import UPSTREAM
 
 
 def judge(trace: Trace) -> dict[str, Judgement]:
-    """Return the judgement of every rule of the trace's subject, by rule id. A rule that presumes a broken
-    rule is not judged on this trace; if the subject died in it, only one rule is."""
+    """Return the judgement of every rule for the subject of this trace, by rule id. A rule that presumes a
+    broken rule is not judged on this trace. If the subject died in the trace, only the rule about its death
+    is judged."""
     judgements: dict[str, Judgement] = {}
     if trace.header.subject == "client":
         client_story = join_client(trace)
@@ -27,16 +28,16 @@ def judge(trace: Trace) -> dict[str, Judgement]:
             judgements[rule.id] = judge_rule(rule, lacking, "", outcomes, judgements)
         return judgements
     if trace.header.subject == "room":
-        rooms = join_rooms(trace)
+        room_sessions = join_rooms(trace)
         for rule in rules_for("room"):
             lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
-            judgements[rule.id] = judge_rule(rule, lacking, "", rule.check(rooms), judgements)
+            judgements[rule.id] = judge_rule(rule, lacking, "", rule.check(room_sessions), judgements)
         return judgements
     story = join(trace)
-    told_by = _rule_that_tells_death(story)
+    death_rule = _rule_broken_by_death(story)
     for rule in rules_for(trace.header.subject):
-        if told_by not in ("", rule.id):
-            judgements[rule.id] = _not_judged(rule, (told_by,))
+        if death_rule not in ("", rule.id):
+            judgements[rule.id] = _not_judged(rule, (death_rule,))
             continue
         lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
         unseen = _why_unseen(rule, story)
@@ -48,21 +49,22 @@ def judge(trace: Trace) -> dict[str, Judgement]:
 
 def judge_rule(
     rule: Rule,
-    lacking: Sequence[str],
-    unseen: str,
+    lacking_features: Sequence[str],
+    why_unseen: str,
     outcomes: Iterable[Outcome],
     judgements: dict[str, Judgement],
 ) -> Judgement:
-    """Return the judgement of one rule. The outcomes decide only if the subject lacks nothing (`lacking`),
-    the presumed rules held, and the trace can show the rule (`unseen` is "")."""
-    if lacking:
-        reason = f"the subject lacks {', '.join(lacking)}"
+    """Return the judgement of one rule on a trace. The outcomes decide only if the subject lacks no needed
+    feature (`lacking_features`), the presumed rules held, and the trace can show the rule (`why_unseen` is
+    "")."""
+    if lacking_features:
+        reason = f"the subject lacks {', '.join(lacking_features)}"
         return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=reason)
     failed_rules = _failed_presumptions(rule, judgements)
     if failed_rules:
         return _not_judged(rule, failed_rules)
-    if unseen:
-        return Judgement(rule.id, Verdict.UNEXERCISED, reason=unseen)
+    if why_unseen:
+        return Judgement(rule.id, Verdict.UNEXERCISED, reason=why_unseen)
     outcome_list = list(outcomes)
     broken = tuple(outcome for outcome in outcome_list if isinstance(outcome, Broken))
     late_seconds = [outcome.seconds for outcome in outcome_list if isinstance(outcome, Late)]
@@ -82,13 +84,14 @@ def judge_rule(
 
 
 def _not_judged(rule: Rule, failed_rules: tuple[str, ...]) -> Judgement:
-    """Return the judgement of a rule that these failed rules keep from being judged."""
+    """Return the judgement UNEXERCISED of a rule, which is not judged because these rules that it presumes
+    failed."""
     reason = f"not judged where {', '.join(failed_rules)} failed"
     return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=failed_rules)
 
 
-def _rule_that_tells_death(story: Story) -> str:
-    """Return the rule that a subject broke by its death in this trace; "" if it did not die."""
+def _rule_broken_by_death(story: Story) -> str:
+    """Return the id of the rule that the relay broke by its death in this trace; "" if it did not die."""
     if not story.lost or story.trace.header.subject != "relay":
         return ""
     if any(isinstance(outcome, Broken) for outcome in alive.check(story)):
@@ -97,7 +100,8 @@ def _rule_that_tells_death(story: Story) -> str:
 
 
 def _failed_presumptions(rule: Rule, judgements: dict[str, Judgement]) -> tuple[str, ...]:
-    """Return the failed rules that this rule presumes, directly or through a rule that was not judged."""
+    """Return the ids of the failed rules that this rule presumes, directly or through a rule that was not
+    judged."""
     failed_rules: dict[str, None] = {}
     for name in rule.presumes:
         if judgements[name].verdict is Verdict.FAILED:
@@ -107,7 +111,7 @@ def _failed_presumptions(rule: Rule, judgements: dict[str, Judgement]) -> tuple[
 
 
 def _features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
-    """Return the features that the rule needs and the client lacks."""
+    """Return the features that a client rule needs and the client of this trace lacks."""
     lacking = [name for name in ("reset", "yieldAudioData", *rule.needs) if name in story.lacks]
     if MODES in rule.needs and not story.modes:
         lacking.append("the modes audioIndependent and strictSync")
@@ -115,8 +119,8 @@ def _features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
 
 
 def _why_unseen(rule: Rule, story: Story) -> str:
-    """Return in words why this trace cannot show the rule; "" if it can. The half of the rule may not have
-    been recorded, or the speech was taken out of the tape."""
+    """Return in words why this trace cannot show the rule; "" if it can. The half that the rule looks at
+    may not have been recorded, or the speech was taken out of the tape."""
     header = story.trace.header
     if header.halves not in (Half.BOTH, rule.seen_in):
         return f"the tape holds the {header.halves} half alone"

@@ -22,17 +22,18 @@ class Loss(NamedTuple):
 
 
 def find_loss(story: Story, turn: Turn, until: int) -> Loss | None:
-    """Return what of a turn had not come before the event `until`; None if nothing was missing."""
+    """Return the loss of a turn: what had not come to its client before the event `until`; None if nothing
+    was missing."""
     # If the relay chooses the speech, all turns may sound alike.
     relay_chooses = CLIENT_AUDIO in story.trace.header.lacks
     requests = [r for r in turn.requests if (relay_chooses or r.found_by_audio) and not r.stopped_early]
     if not any(request.ends and request.ends[0] < until for request in requests):
         return Loss("its audio did not go up to its end", ("U-AUDIO-END", "U-AUDIO-COMPLETE"))
-    lost = [
+    lost_payloads = [
         p for p in turn.payloads if not any(d.client == turn.client and d.seq < until for d in p.deliveries)
     ]
-    if lost:
-        return Loss(f"{len(lost)} of its {len(turn.payloads)} payloads never arrived", MOTION_LOST)
+    if lost_payloads:
+        return Loss(f"{len(lost_payloads)} of its {len(turn.payloads)} payloads never arrived", MOTION_LOST)
     if AUDIO in story.trace.header.lacks:
         return None
     if not any(mark < until for conversation in turn.conversations for mark in conversation.marks):

@@ -12,27 +12,28 @@ _ADVICE = "a quieter machine can tell"
 
 
 def unless_disturbed(room: RoomSession, since: int, broken: Broken) -> Broken | Unsure:
-    """Return the breach, or Unsure if anything was lost on our side after the event `since`."""
-    reason = next((one.reason for one in room.disturbances if one.seq > since), "")
+    """Return the breach that was seen in a room, or Unsure if frames or sound may have been lost on our
+    side after the event `since`."""
+    reason = next((disturbance.reason for disturbance in room.disturbances if disturbance.seq > since), "")
     if not reason:
         return broken
     return Unsure(f"{reason}: expected {broken.expected}, found {broken.actual}; {_ADVICE}")
 
 
 def missing_keyframes(room: RoomSession, speech: RoomSpeech) -> frozenset[int]:
-    """Return the numbers of the keyframes of a request that did not come; none if as many came as are due,
-    however they are numbered."""
+    """Return the numbers of the keyframes of a request that did not come through the room; empty if as many
+    came as are due, however they are numbered."""
     came = {seen.packet.frame_seq for seen in room.conversation_of(speech) if seen.packet is not None}
     return frozenset(range(speech.keyframes)) - came if len(came) < speech.keyframes else frozenset()
 
 
 def unless_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Broken | Unsure:
-    """Return the breach, or Unsure if the keyframes that are missing may be lost on their way: some came, and
-    other ones are missing in another complete conversation, or there is no other."""
+    """Return the breach, or Unsure if the network of the room may have lost the missing keyframes: some
+    came, and every other complete conversation misses other keyframes, or there is no other."""
     missing = missing_keyframes(room, speech)
     # Half of them cannot be lost in every conversation without a trace of it.
     is_part = 0 < 2 * len(missing) < speech.keyframes
-    others = [one for one in room.complete if one is not speech and one.keyframes]
+    others = [another for another in room.complete if another is not speech and another.keyframes]
     if not is_part or any(_miss_the_same(room, speech, other) for other in others):
         return unless_disturbed(room, speech.first_seq, broken)
     numbers = ", ".join(map(str, sorted(missing)[:5])) + (", ..." if len(missing) > 5 else "")
@@ -43,7 +44,8 @@ def unless_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Broken
 
 
 def _miss_the_same(room: RoomSession, speech: RoomSpeech, other: RoomSpeech) -> bool:
-    """Whether both requests miss the same keyframes, counted from the beginning or from the end."""
+    """Whether both requests in the room miss the same keyframes, counted from the beginning or from the
+    end."""
     most = min(speech.keyframes, other.keyframes)
     ours, theirs = missing_keyframes(room, speech), missing_keyframes(room, other)
     from_start = {number for number in ours if number < most}

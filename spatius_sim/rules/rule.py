@@ -98,8 +98,8 @@ class Rule:
 
     @property
     def subject(self) -> str:
-        """The kind of subject that the rule judges: `server` for S rules, `client` for C, `room` for E,
-        `relay` for U and R, and for E rules about its data packets."""
+        """The kind of subject that the rule judges, by the first letter of its id: `server` for S rules,
+        `client` for C, `room` for E, `relay` for U and R, and for E rules about its data packets."""
         if DATA_PACKETS in self.needs:
             return "relay"
         return {"S": "server", "C": "client", "E": "room"}.get(self.id[0], "relay")
@@ -120,8 +120,8 @@ def rule(
     speech: Speech = Speech.COMPARED,
     advice: Advice | None = None,
 ) -> Callable[[Check], Rule]:
-    """Return a decorator that makes a rule of a check. The check yields an outcome for each instance of the
-    rule in a story."""
+    """Return the decorator that makes a rule of a check. The check yields an outcome for each instance of
+    the rule in a story."""
 
     def make_rule(check: Check) -> Rule:
         """Return the rule whose breaches this check finds, with all that the decorator was given."""

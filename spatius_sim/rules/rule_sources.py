@@ -51,7 +51,8 @@ def describe_sources(source: str) -> str:
 
 
 def _explain_tag(tag: str) -> Source:
-    """Return the title and the address for a tag; an unknown page gets the address of the index."""
+    """Return the source that a tag of a rule stands for, with title and address; an unknown page gets the
+    address of the documentation's index."""
     if tag in _SOFTWARE:
         return Source(tag, *_SOFTWARE[tag])
     kind, _, page = tag.partition(":")

@@ -7,7 +7,7 @@ _NS_IN_A_SECOND = 1e9
 
 
 def lag_seconds(trace: Trace, since: int, until: int) -> float:
-    """Return for how many seconds the kit was blocked between the events `since` and `until`."""
+    """Return for how many seconds the kit itself was blocked between the events `since` and `until`."""
     since_ns, until_ns = trace.events[since].at_ns, trace.events[until].at_ns
     blocked = 0.0
     for event in trace.on_lane(Lane.KIT):
@@ -23,7 +23,7 @@ def lag_seconds(trace: Trace, since: int, until: int) -> float:
 
 def in_time(trace: Trace, since: int, until: int, seconds: float, broken: Broken) -> Kept | Broken | Late:
     """Return Kept if the event `until` came within `seconds` after the event `since`, else `broken`. Return
-    Late if the event may have been in time, and the kit was blocked and saw the event too late."""
+    Late if the time is only too long because the kit itself was blocked meanwhile."""
     passed = (trace.events[until].at_ns - trace.events[since].at_ns) / _NS_IN_A_SECOND
     blocked = lag_seconds(trace, since, until)
     if passed <= seconds:

@@ -111,7 +111,7 @@ def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
 def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion with another id than the current id: the call raises nothing, and the motion is never
     rendered."""
-    yield from _no_error(story, Kind.MISMATCH)
+    yield from _raised_errors(story, Kind.MISMATCH)
     yield from _never_rendered(story, Kind.MISMATCH, "C-MISMATCH")
 
 
@@ -135,7 +135,7 @@ def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
 def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion that came before any audio: the call raises nothing, and the motion is never
     rendered."""
-    yield from _no_error(story, Kind.EARLY)
+    yield from _raised_errors(story, Kind.EARLY)
     yield from _never_rendered(story, Kind.EARLY, "C-EARLY")
 
 
@@ -159,7 +159,7 @@ def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
 def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at what follows an interrupt: neither motion nor audio from before the interrupt goes on. Motion
     that comes late is "silently dropped" (seed:002): the call raises nothing."""
-    yield from _no_error(story, Kind.LATE)
+    yield from _raised_errors(story, Kind.LATE)
     for observation in story.observations:
         stale_calls = [
             call for _, call in observation.foreign if call.kind is Kind.MATCH and _was_interrupted(call)
@@ -261,12 +261,12 @@ def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
 def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at sessions in which an empty list came with another id: the call raises nothing ("silently
     dropped", seed:002), and their motion is still rendered."""
-    yield from _no_error(story, Kind.EMPTY_MISMATCH)
+    yield from _raised_errors(story, Kind.EMPTY_MISMATCH)
     yield from judge_motion(story, "C-EMPTY-MISMATCH")
 
 
-def _no_error(story: ClientStory, kind: Kind) -> Iterator[Broken]:
-    """Yield Broken for each call with motion of this kind that raised an error."""
+def _raised_errors(story: ClientStory, kind: Kind) -> Iterator[Broken]:
+    """Yield Broken for each call with motion of this kind for which the client raised an error."""
     for call in story.motion_calls:
         if call.kind is kind and call.error is not None:
             yield Broken("silence", f"it threw: {call.error}", (call.seq, call.answered))
@@ -278,8 +278,9 @@ def _was_interrupted(call: MotionCall) -> bool:
 
 
 def _never_rendered(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield whether motion of this kind was rendered, which is a fault. Then yield whether the client's own
-    motion was still rendered after it."""
+    """Yield Broken for each call with motion of this kind that the client rendered later, and Kept for each
+    that it never rendered. With a `rule_id`, also yield whether its other motion was still rendered
+    afterwards."""
     calls = [call for call in story.motion_calls if call.kind is kind]
     for call in calls:
         rendered_in = [

@@ -209,8 +209,8 @@ def starve(story: ClientStory) -> Iterator[Kept | Broken]:
 
 
 def _judge_strict_sync(observation: Observation, tolerance: int) -> Iterator[Kept | Broken]:
-    """Yield the outcome of strictSync at one observation: the audio stalls if motion is missing, the client
-    says so, and the audio goes on when motion has come."""
+    """Yield Kept or Broken for strictSync at one observation of the client: its audio stalls if motion is
+    missing, the client reports the stall, and the audio goes on when motion has come."""
     played = observation.played or 0
     must_run = (
         observation.state != PlaybackState.IDLE

@@ -37,7 +37,7 @@ def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
         if room.joined is None:
             continue
         for speech in room.complete:
-            judged = _judge_playback(room, speech)
+            judged = _judge_playback_reports(room, speech)
             yield unless_disturbed(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
@@ -62,17 +62,18 @@ def interrupt(rooms: list[RoomSession]) -> Iterator[Outcome]:
         for speech in room.speeches:
             if room.joined is None or speech.interrupted is None or speech.waited_seq is None:
                 continue
-            judged = _judge_interrupt(room, speech)
+            judged = _judge_after_interrupt(room, speech)
             yield unless_disturbed(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
-def _judge_playback(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
-    """Judge what the agent heard about the playback of one complete request."""
+def _judge_playback_reports(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
+    """Judge the events that the agent got about the playback of one complete request: one when it began,
+    one after its last sound, with the right position."""
     reports = room.playback_reports_of(speech)
-    faults = [one for one in reports if one.fault]
-    started = [one for one in reports if one.position is None]
-    finished = [one for one in reports if one.position is not None]
-    events = (speech.first_seq, *(one.seq for one in reports))
+    faults = [report for report in reports if report.fault]
+    started = [report for report in reports if report.position is None]
+    finished = [report for report in reports if report.position is not None]
+    events = (speech.first_seq, *(report.seq for report in reports))
     if faults:
         return Broken("a payload with playback_position and interrupted", faults[0].fault, events)
     if len(started) != 1 or len(finished) != 1:
@@ -94,8 +95,9 @@ def _judge_playback(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
     return Kept()
 
 
-def _judge_interrupt(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
-    """Judge what came after one interrupt."""
+def _judge_after_interrupt(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
+    """Judge what came after one interrupt: no more keyframes and sound in the room, and an event that tells
+    the agent where the playback ended."""
     assert speech.interrupted is not None
     seq = speech.interrupted.seq
     until_ns = speech.interrupted.at_ns + int(INTERRUPT_SECONDS * 1e9)
@@ -108,9 +110,9 @@ def _judge_interrupt(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
     if shown or heard:
         actual = f"{len(shown)} keyframes and {len(heard)} pieces of sound"
         return Broken("nothing later than 200 ms after the interrupt", actual, (seq, *shown[:1], *heard[:1]))
-    if any(one.on_socket for one in room.playback_reports):
+    if any(report.on_socket for report in room.playback_reports):
         return Kept()  # An agent that is told on the socket has forgotten the request by now.
-    finished = [one for one in room.playback_reports_of(speech) if one.position is not None]
+    finished = [report for report in room.playback_reports_of(speech) if report.position is not None]
     if not finished:
         return Broken("told that it was interrupted, and where", "told nothing", (seq,))
     position = finished[0].position or 0.0

@@ -35,7 +35,7 @@ def data_limit(story: Story) -> Iterator[Kept | Broken]:
     yield from (Kept() for _ in packets)
     if not packets:
         return  # The relay is in no room.
-    growth = _growth(story)
+    growth = _packet_bytes_per_payload_byte(story)
     for turn in story.turns:
         for payload in turn.payloads if turn.calm and not turn.failures else ():
             size = int(len(payload.raw) * growth)
@@ -47,7 +47,7 @@ def data_limit(story: Story) -> Iterator[Kept | Broken]:
                 )
 
 
-def _growth(story: Story) -> float:
+def _packet_bytes_per_payload_byte(story: Story) -> float:
     """Return how many bytes of a data packet come to one byte of a payload, at the least: base64 adds a
     third. 1 if no payload came."""
     payloads = Counter[int]()

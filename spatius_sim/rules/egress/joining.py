@@ -112,7 +112,7 @@ def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
 )
 def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     """Look at each session that ended: its publisher left after the end, while the kit waited for it."""
-    for room in _joined(rooms):
+    for room in _sessions_with_publisher(rooms):
         ended = room.closed
         grace_ns = int(LEAVE_GRACE_SECONDS * 1e9)
         if room.left is not None and (ended is None or room.left.at_ns < ended.at_ns - grace_ns):
@@ -139,7 +139,7 @@ def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
 )
 def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     """Look at the tracks of each publisher."""
-    for room in _joined(rooms):
+    for room in _sessions_with_publisher(rooms):
         if not room.speeches and not room.tracks:
             continue
         kinds = sorted(track.kind for _, track in room.tracks)
@@ -166,7 +166,7 @@ def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
 )
 def late_viewer(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each viewer of a publisher that stays for as long."""
-    for room in _joined(rooms):
+    for room in _sessions_with_publisher(rooms):
         for joined, seen in room.viewers.values():
             if seen is None:
                 none = Broken("a key frame within 2 s", "none came", (joined.seq,))
@@ -181,6 +181,6 @@ def late_viewer(rooms: list[RoomSession]) -> Iterator[Outcome]:
                 yield Kept(seconds)
 
 
-def _joined(rooms: list[RoomSession]) -> list[RoomSession]:
+def _sessions_with_publisher(rooms: list[RoomSession]) -> list[RoomSession]:
     """Return the sessions whose publisher is in its room."""
     return [room for room in rooms if room.joined is not None]

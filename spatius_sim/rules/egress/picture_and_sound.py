@@ -45,7 +45,7 @@ _SOUND_SHARE = 0.8
 )
 def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: its bursts of sound are heard, as many and about as long."""
-    for room, speech in _complete(rooms):
+    for room, speech in _complete_requests(rooms):
         wanted = loud_windows(bytes(speech.pcm), speech.sample_rate)
         if not any(wanted):
             continue
@@ -74,7 +74,7 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: how many different keyframes came."""
-    for room, speech in _complete(rooms):
+    for room, speech in _complete_requests(rooms):
         packets = room.conversation_of(speech)
         actual = len({seen.packet.frame_seq for seen in packets if seen.packet is not None})
         if actual == speech.keyframes:
@@ -99,12 +99,12 @@ def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at the keyframes of each complete request."""
-    for room, speech in _complete(rooms):
+    for room, speech in _complete_requests(rooms):
         if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
         packets = room.conversation_of(speech)
-        numbers = _numbers(packets)
+        numbers = _frame_numbers(packets)
         wrong = next((place for place, number in enumerate(numbers) if place != number), None)
         if wrong is None:
             yield Kept()
@@ -127,7 +127,7 @@ def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at the flags of each complete conversation, and at the packets around it."""
-    for room, speech in _complete(rooms):
+    for room, speech in _complete_requests(rooms):
         if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
@@ -165,7 +165,7 @@ def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Compare each complete conversation with the motion that was made for it, if the kit saw that."""
-    for room, speech in _complete(rooms):
+    for room, speech in _complete_requests(rooms):
         if not speech.motion:
             continue
         if missing_keyframes(room, speech):
@@ -197,7 +197,7 @@ def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Compare when keyframes and the sound of each complete request came, by the median keyframe."""
-    for room, speech in _complete(rooms):
+    for room, speech in _complete_requests(rooms):
         wanted = loud_windows(bytes(speech.pcm), speech.sample_rate)
         heard_ns = _first_loud_ns(room.sounds_of(speech))
         packets = room.conversation_of(speech)
@@ -220,31 +220,31 @@ def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
             yield unless_disturbed(room, speech.first_seq, broken)
 
 
-def _complete(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, RoomSpeech]]:
-    """Yield the complete requests of the sessions whose publisher is in its room."""
+def _complete_requests(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, RoomSpeech]]:
+    """Yield each complete request of the sessions whose publisher is in its room, with its session."""
     for room in rooms:
         if room.joined is not None:
             yield from ((room, speech) for speech in room.complete)
 
 
-def _numbers(packets: list[SeenPacket]) -> list[int]:
+def _frame_numbers(packets: list[SeenPacket]) -> list[int]:
     """Return the frameSeq of each packet."""
     return [seen.packet.frame_seq or 0 for seen in packets if seen.packet is not None]
 
 
 def _heard_windows(sounds: list[tuple[int, int, SoundHeard]]) -> list[bool]:
-    """Return for each window of the sound whether it is loud."""
+    """Return for each window of the sound in the room whether it is loud."""
     return [loud for _, _, heard in sounds for loud in loud_windows(heard.pcm, heard.sample_rate)]
 
 
 def _first_loud_ns(sounds: list[tuple[int, int, SoundHeard]]) -> int | None:
-    """Return when the first loud sound was heard; None if none was."""
+    """Return when the first loud sound was heard in the room; None if none was."""
     loud = (at_ns for _, at_ns, heard in sounds if any(loud_windows(heard.pcm, heard.sample_rate)))
     return next(loud, None)
 
 
 def _is_keyframe(message: bytes, keyframe: np.typing.NDArray[np.float32]) -> bool:
-    """Whether an envelope holds exactly this keyframe."""
+    """Whether the message of a room packet holds exactly this keyframe. False if it cannot be decoded."""
     try:
         value = decode(message)
     except RemoteProtocolError:

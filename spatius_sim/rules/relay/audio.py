@@ -176,8 +176,8 @@ def _first_cut_off(story: Story, turn: Turn, parts: list[Conversation]) -> Conve
 
 
 def _last_spoken_seq(story: Story, turn: Turn) -> int:
-    """Return the event with the last audio that the client sent before its end of speech; 0 if none was
-    seen."""
+    """Return the event with the last audio that the client sent before its end of speech; 0 if the client
+    sent none."""
     last_spoken = 0
     for event in story.trace.events[turn.started_seq : turn.waited_seq]:
         action = event.what.value if isinstance(event.what, Sent) else None
@@ -191,20 +191,23 @@ def _last_spoken_seq(story: Story, turn: Turn) -> int:
 
 
 def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Broken:
-    """Return Broken for the end marks of this conversation."""
+    """Return Broken for a conversation whose audio was marked as ended in a wrong way, with its end marks
+    as evidence."""
     expected = f"the last audio of {turn.name} marked as last, once"
     return Broken(expected, actual, (conversation.first_seq, *conversation.marks))
 
 
 def _equally_long(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
-    """Whether both pieces of PCM last equally long, to 40 ms (one keyframe). Integers keep this exact."""
+    """Whether the audio that went up and the audio that came down last equally long, to 40 ms (one
+    keyframe). Integers keep this exact."""
     up_samples, down_samples = len(up) // BYTES_PER_SAMPLE, len(down) // BYTES_PER_SAMPLE
     difference = abs(up_samples * down_rate - down_samples * up_rate)
     return difference * KEYFRAMES_PER_SECOND <= up_rate * down_rate
 
 
 def _first_difference(up: bytes, down: bytes, rates_apart: int) -> str:
-    """Return in words at which byte the audio differs first; "" if the rates differ or nothing came down."""
+    """Return in words at which byte the audio that came down first differs; "" if the rates differ or
+    nothing came down."""
     if rates_apart or not down:
         return ""
     shorter = min(len(up), len(down))

@@ -86,8 +86,8 @@ def _is_undisturbed(turn: Turn) -> bool:
 
 
 def _was_served(story: Story, turn: Turn) -> bool:
-    """Whether all of an earlier turn came to this client. If not, the relay failed before the
-    misbehaviour."""
+    """Whether all of an earlier turn came to this client. If not, the relay failed before a client
+    misbehaved."""
     earlier_turns = (
         earlier
         for earlier in story.clean_turns
@@ -102,7 +102,8 @@ def _was_served(story: Story, turn: Turn) -> bool:
 def _served_meanwhile(
     story: Story, other_turn: Turn, slow: Turn, window: tuple[int, int]
 ) -> Kept | Broken | Late:
-    """Return whether the other turn came to its end while the slow client read nothing."""
+    """Return Kept if the other client's turn came to its end while the slow client read nothing, else
+    Broken; Late if the kit itself was blocked too long to tell."""
     if other_turn.complete:
         return Kept()
     stopped_reading, read_on = window
@@ -116,8 +117,9 @@ def _served_meanwhile(
 
 
 def _served_whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Late:
-    """Return whether all of the turn came to its client. `when` says what had happened before, as event
-    `seq`."""
+    """Return Kept if all of the turn came to its client although another client misbehaved, else Broken;
+    Late if the kit itself was blocked too long to tell. `when` says in words what the other client had done
+    before, as event `seq`."""
     loss = find_loss(story, turn, len(story.trace.events))
     if loss is None:
         return Kept()
@@ -129,7 +131,8 @@ def _served_whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broke
 
 
 def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
-    """Return the two events between which the client of this turn read nothing; None if it always read."""
+    """Return the two events between which the slow client of this turn read nothing; None if it always
+    read."""
     seqs = [
         event.seq
         for intent in (Provocation.UNREAD, Provocation.READ_ON)

@@ -138,8 +138,8 @@ def isolation(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _judge_owner(client: str, turn: Turn, seq: int, medium: str) -> Kept | Broken:
-    """Return whether audio or motion of this turn came to the turn's client: it came to `client`, as event
-    `seq`."""
+    """Return Kept if audio or motion of this turn came to the turn's own client, else Broken: it came to
+    `client`, as event `seq`."""
     if turn.client == client:
         return Kept()
     return Broken(
@@ -190,8 +190,8 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
 
 
 def _left_over(story: Story, turn: Turn) -> set[int]:
-    """Return the events that brought audio, motion or end marks of another turn, which was cut off or had
-    failed."""
+    """Return the events that brought audio, motion or end marks of another turn than this one: of a turn
+    that was cut off or had failed."""
     pieces = ((p.seq, p.turn) for conversation in story.conversations for p in conversation.pieces)
     sent = ((d.seq, d.sent.request.turn) for d in story.deliveries if d.sent is not None)
     marks = ((mark, c.turn) for c in story.conversations if c.labelled for mark in c.marks)

@@ -175,15 +175,16 @@ def _under_new_id(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterato
 
 
 def _under_wrong_id(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) -> Broken:
-    """Return Broken for motion or audio of the turn `meant` that came with the id of the turn `joined`."""
+    """Return Broken for motion or audio of the turn `own_turn` that came with the id of the turn
+    `joined_turn`."""
     return Broken(
         f"{medium} of {own_turn.name} under that turn's id", f"it had the id of {joined_turn.name}", (seq,)
     )
 
 
 def _left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:
-    """Yield Broken for audio and motion of the old turn that came without a turn id after the event
-    `begun`."""
+    """Yield Broken for audio and motion of the old turn that came without a turn id after event `begun_at`,
+    when the new turn had begun."""
     tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
     audio = [] if tells_no_turn else [s for s in _audio_events(story, old, labelled=False) if s > begun_at]
     motion = [delivery.seq for delivery in story.deliveries if _is_left_over(story, delivery, old, begun_at)]
@@ -204,7 +205,7 @@ def _stale_mark(old: Turn, turn: Turn, mark: int) -> Broken:
 
 
 def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun_at: int) -> bool:
-    """Whether this delivery brought motion of the old turn without a turn id after the event `begun`."""
+    """Whether this delivery brought motion of the old turn without a turn id after event `begun_at`."""
     sent = delivery.sent
     if sent is None or sent.request.turn is not old or delivery.labelled or delivery.client != old.client:
         return False
@@ -213,7 +214,8 @@ def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun_at: int) ->
 
 
 def _hung_up_at(story: Story, wait: Event) -> int | None:
-    """Return the last event at which the client hung up before this wait ended; None if it did not."""
+    """Return the last event at which the client hung up before this wait ended; None if it did not hang
+    up."""
     downstream = story.trace.on_lane(Lane.DOWNSTREAM)
     hang_ups = (e.seq for e in downstream if e.connection == wait.connection and e.what == _HUNG_UP)
     return max((seq for seq in hang_ups if seq < wait.seq), default=None)

@@ -37,7 +37,8 @@ def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
-    """Whether the delivery came in a turn with larger payloads than usual: R-LARGE and R-HUGE judge these."""
+    """Whether the motion came in a turn with larger payloads than usual: R-LARGE and R-HUGE (large payloads
+    arrive once) judge these turns."""
     return any(
         turn.client == delivery.client
         and turn.started_seq < delivery.seq < turn.until_seq
@@ -155,8 +156,8 @@ def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:
 
 
 def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
-    """Return the payloads of each conversation as (sent, delivered), without doubles and without motion of
-    other clients."""
+    """Return the payloads of motion in each conversation as (sent, delivered), without doubles and without
+    motion of other clients."""
     arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
     for delivery in story.deliveries:
         if delivery.sent is None or delivery.doubled:

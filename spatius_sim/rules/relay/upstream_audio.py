@@ -168,7 +168,7 @@ def _seconds_of_pcm(size: int, sample_rate: int) -> float:
 
 
 def _is_ratio_of_rates(ratio: float) -> bool:
-    """Whether speech lasts `ratio` times as long if one known sample rate is taken for another."""
+    """Whether audio would last `ratio` times as long if the relay took one known sample rate for another."""
     return any(
         right_rate != wrong_rate and abs(ratio * wrong_rate / right_rate - 1) <= _RATIO_TOLERANCE
         for right_rate in PCM_SAMPLE_RATES
@@ -181,6 +181,7 @@ def _is_pcm(request: UpstreamRequest) -> bool:
 
 
 def _first_difference(first: bytes, second: bytes) -> int:
-    """Return the number of the first byte that differs."""
+    """Return the number of the first byte in which two pieces of audio differ, from 0; the length of the
+    shorter piece if they differ in length alone."""
     shorter = min(len(first), len(second))
     return next((i for i in range(shorter) if first[i] != second[i]), shorter)

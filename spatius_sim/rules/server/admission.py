@@ -183,7 +183,8 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _provocations_by_connection(story: Story) -> dict[str, Provocation]:
-    """Return for each connection what the kit did wrong there on purpose."""
+    """Return for each connection what the kit did wrong there on purpose, so that the server should not
+    admit it."""
     return {
         event.connection: event.what.intent
         for event in story.trace.on_lane(Lane.KIT)
@@ -192,7 +193,8 @@ def _provocations_by_connection(story: Story) -> dict[str, Provocation]:
 
 
 def _spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
-    """Yield each upgrade that the server should refuse: the event of its outcome, and what was wrong."""
+    """Yield each upgrade that the server should not admit: the event of its outcome, and what the kit had
+    spoilt."""
     intents = _provocations_by_connection(story)
     for event in story.trace.on_lane(Lane.UPSTREAM):
         if isinstance(event.what, Opened | Refused) and event.connection in intents:
@@ -200,7 +202,7 @@ def _spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
 
 
 def _token_had_expired(story: Story, connection: str, before_seq: int) -> bool:
-    """Whether the token of this connection had expired before the event `before`."""
+    """Whether the token of this connection had expired before the event `before_seq`."""
     return any(
         event.connection == connection and event.what == Provoked(Provocation.OUTLIVED_TOKEN)
         for event in story.trace.on_lane(Lane.KIT)
@@ -209,17 +211,18 @@ def _token_had_expired(story: Story, connection: str, before_seq: int) -> bool:
 
 
 def _is_outside_window(life: float) -> bool:
-    """Whether a token of this life (seconds) is surely too short or too long."""
+    """Whether a token with this life in seconds is surely too short or too long to be admitted."""
     return not -_CLOCKS_DIFFER_SECONDS < life < MAX_TOKEN_LIFE_SECONDS + _CLOCKS_DIFFER_SECONDS
 
 
 def _is_wanted_status(status: int, wanted_status: int) -> bool:
-    """Whether a refusal has the wanted status; if `wanted` is 0, any 4xx will do."""
+    """Whether the server refused with the wanted status; if `wanted_status` is 0, any 4xx will do."""
     return status == wanted_status if wanted_status else 400 <= status < 500
 
 
 def _refusal_words(body: str) -> str:
-    """Return the words of a refusal in small letters: its `message`, or the whole body if there is none."""
+    """Return the words in the body of a refusal, in small letters: its `message`, or the whole body if
+    there is none."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -93,7 +93,7 @@ def motion_end(story: Story) -> Iterator[Kept | Broken]:
     """Look at each answered request: its last response has end=true, and no other does. An ordinary request
     of the kit gets no error, unless the error tells that the service has its limits."""
     yield from _refused_requests(story)
-    for request in _answered_requests(story):
+    for request in _requests_to_answer(story):
         ends = [payload.seq for payload in request.payloads if payload.response.end]
         if len(ends) == 1 and request.payloads[-1].response.end:
             yield Kept()
@@ -120,7 +120,7 @@ def motion_end(story: Story) -> Iterator[Kept | Broken]:
 )
 def motion_count(story: Story) -> Iterator[Kept | Broken]:
     """Look at each answered request: the number of its keyframes fits the length of its audio."""
-    for request in _answered_requests(story):
+    for request in _requests_to_answer(story):
         samples = len(request.audio) // BYTES_PER_SAMPLE
         wanted_count = keyframe_count(samples, request.sample_rate)
         actual_count = sum(len(payload.response.keyframes) for payload in request.payloads)
@@ -150,7 +150,7 @@ def motion_count(story: Story) -> Iterator[Kept | Broken]:
 )
 def motion_segments(story: Story) -> Iterator[Kept | Broken]:
     """Look at each answered request with several responses: its keyframes come in segments as recorded."""
-    for request in _answered_requests(story):
+    for request in _requests_to_answer(story):
         actual_counts = [len(payload.response.keyframes) for payload in request.payloads]
         wanted_counts = _recorded_segments(sum(actual_counts))
         if len(wanted_counts) < 2 and len(actual_counts) < 2:
@@ -215,7 +215,7 @@ def motion_moves(story: Story) -> Iterator[Kept | Broken]:
     counting clipped samples: its keyframes are not all alike, and they are not those of an earlier response
     of the request."""
     expected = "motion that goes with what is said"
-    for request in _answered_requests(story):
+    for request in _requests_to_answer(story):
         pcm = np.frombuffer(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * 2], "<i2")
         # Clipped speech may hold every mouth at its widest.
         audible = (pcm != 0) & (pcm > _LOWEST) & (pcm < _HIGHEST)
@@ -242,8 +242,9 @@ def motion_moves(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _answered_under_another_id(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each request without an answer of its own that was waited for, while an earlier
-    request of its connection, which was over before this one began, got an answer more."""
+    """Yield Broken for each request without motion of its own that the kit waited for, if an earlier
+    request of its connection got motion after it was over: the server seems to have answered under the
+    wrong id."""
     for request in story.requests:
         if request.payloads or not request.ends or request.turn is None or request.turn.waited_seq is None:
             continue
@@ -252,14 +253,14 @@ def _answered_under_another_id(story: Story) -> Iterator[Broken]:
                 continue
             ends = [payload.seq for payload in earlier.payloads if payload.response.end]
             over_at = min([*ends, *filter(None, [earlier.interrupted_seq])], default=request.first_seq)
-            came = [payload.seq for payload in earlier.payloads if payload.seq > request.first_seq]
-            if over_at < request.first_seq and came:
+            late_payloads = [payload.seq for payload in earlier.payloads if payload.seq > request.first_seq]
+            if over_at < request.first_seq and late_payloads:
                 actual = f"req_id {earlier.req_id!r}, which was over"
-                yield Broken(f"req_id {request.req_id!r}", actual, (request.first_seq, came[0]))
+                yield Broken(f"req_id {request.req_id!r}", actual, (request.first_seq, late_payloads[0]))
 
 
 def _recorded_segments(keyframes: int) -> list[int]:
-    """Return the numbers of keyframes in the responses, if `keyframes` keyframes are divided as in the
+    """Return how many keyframes each response of motion has, if `keyframes` keyframes are divided as in the
     recording."""
     segments: list[int] = []
     divided = 0
@@ -271,13 +272,13 @@ def _recorded_segments(keyframes: int) -> list[int]:
 
 
 def _counts_in_words(counts: list[int]) -> str:
-    """Return the counts with commas between them; "no" if there are none."""
+    """Return the counts of keyframes with commas between them; "no" if there are none."""
     return ", ".join(map(str, counts)) or "no"
 
 
-def _closed_after_expiry(story: Story) -> set[str]:
-    """Return the sessions that the server closed after their token had expired. S-TOKEN-EXPIRY judges
-    them."""
+def _connections_closed_after_expiry(story: Story) -> set[str]:
+    """Return the connections that the server closed after their token had expired. The rules on motion
+    leave them out, because S-TOKEN-EXPIRY (whether an expired token ends a session) judges them."""
     connections = {
         event.connection
         for event in story.trace.on_lane(Lane.KIT)
@@ -291,11 +292,11 @@ def _closed_after_expiry(story: Story) -> set[str]:
 
 
 def _refused_requests(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each ordinary request that the kit sent and the server answered with an error. Codes
-    from 4000 on, and UNAVAILABLE, are limits of the service, and no fault of it. Other rules judge
-    sessions with an egress or with an expired token. On a tape of a proxy nobody knows whether a
-    request was ordinary."""
-    closed_sessions = _closed_after_expiry(story)
+    """Yield Broken for each ordinary request that the kit sent and the server answered with an error, not
+    with motion. Codes from 4000 on, and UNAVAILABLE, are limits of the service, and no fault of it. Other
+    rules judge sessions with an egress or with an expired token. On a tape of a proxy nobody knows whether
+    a request was ordinary."""
+    closed_sessions = _connections_closed_after_expiry(story)
     requests = {
         (request.connection, request.req_id): request
         for request in story.requests
@@ -314,11 +315,12 @@ def _refused_requests(story: Story) -> Iterator[Broken]:
         yield Broken(expected, f"ServerError {error.code} {error.message!r}", (request.first_seq, event.seq))
 
 
-def _answered_requests(story: Story) -> list[UpstreamRequest]:
-    """Return the requests that the server had to answer in full on the socket. They were configured without
-    an egress and with a sample rate (a damaged tape may hold none), sent to their end and waited for; they
-    were not interrupted, and did not fail. A server may leave silence unanswered (ASSUMED)."""
-    closed_sessions = _closed_after_expiry(story)
+def _requests_to_answer(story: Story) -> list[UpstreamRequest]:
+    """Return the requests that the server had to answer with all their motion on the socket: they were
+    configured without an egress and with a sample rate (a damaged tape may hold none), sent to their end
+    and waited for; they were not interrupted, and did not fail. A server may leave silence unanswered
+    (ASSUMED)."""
+    closed_sessions = _connections_closed_after_expiry(story)
     return [
         request
         for request in story.requests

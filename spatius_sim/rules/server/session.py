@@ -84,7 +84,9 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
     connection_id."""
     expected = "first a ServerConfirmSession with a connection_id"
     for session in _sessions_of(story):
-        if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid(session.first_message):
+        if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid_configuration(
+            session.first_message
+        ):
             continue
         answer = _first_answer(session)
         if isinstance(answer, ConfirmSession) and answer.connection_id:
@@ -249,9 +251,9 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _sessions_of(story: Story) -> list[_Session]:
-    """Return the connections on which a client sent a message, each with its answers. The client is the kit,
-    or a relay on a proxy's tape."""
-    up = upward_kind(story.trace)
+    """Return the sessions with the server: each connection on which a client sent a message, with its
+    answers. The client is the kit, or a relay on a proxy's tape."""
+    kind_of_upward_event = upward_kind(story.trace)
     intents = {
         event.connection: event.what.intent
         for event in story.trace.on_lane(Lane.KIT)
@@ -262,18 +264,18 @@ def _sessions_of(story: Story) -> list[_Session]:
         session = sessions.get(event.connection)
         match event.what:
             case Sent() | Received() if event.lane is Lane.UPSTREAM:
-                if session is None and isinstance(event.what, up):
+                if session is None and isinstance(event.what, kind_of_upward_event):
                     sessions[event.connection] = _Session(event, intents.get(event.connection))
-                elif session is not None and not isinstance(event.what, up):
+                elif session is not None and not isinstance(event.what, kind_of_upward_event):
                     session.answers.append(event)
             case WaitEnded(Awaited.HANDSHAKE) | Closed() if session is not None:
                 session.waited = True
     return list(sessions.values())
 
 
-def _is_valid(message: Event) -> bool:
-    """Whether this message is a configuration that the service is known to accept. A configuration with an
-    egress is not counted: the service may refuse the egress itself."""
+def _is_valid_configuration(message: Event) -> bool:
+    """Whether this message configures a session in a way that the service is known to accept. A session
+    with an egress is not counted: the service may refuse the egress itself."""
     match message.what:
         case (
             Sent(value=ConfigureSession() as configuration)
@@ -294,7 +296,7 @@ def _first_answer(session: _Session) -> object:
 
 
 def _message_in_words(value: object) -> str:
-    """Return a message of the server in words, for a finding."""
+    """Return in words what a message of the server in this session is, for a finding."""
     match value:
         case ServerError(code=code, message=message):
             return f"a ServerError {code} {message!r}"
