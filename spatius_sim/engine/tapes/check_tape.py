@@ -47,7 +47,7 @@ class TapeSettings:
     file: ConformanceFile | None = None
 
     def for_subject(self, subject: str) -> Mapping[str, Any]:
-        """Return the options that apply to a subject of that kind."""
+        """Return the options for judging this kind of subject on a tape, by name."""
         file_applies = self.file is not None and self.file.subject in ("", subject)
         return (
             {**self.file.values, **self.option_values}
@@ -63,8 +63,8 @@ class TapeSettings:
 
 
 def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSettings:
-    """Return the options of the command line and of the conformance file in this folder. Raises UsageError if
-    one of them names an unknown level or feature, or if the file is wrong."""
+    """Return the options for judging tapes: those of the command line, and those of the conformance file in
+    this folder. Raises UsageError if an option names an unknown level or feature, or if the file is wrong."""
     set_values = {name: value for name, value in option_values.items() if value}
     file = find_conformance_file(set_values.get("conformance"), folder)
     _check_level_and_features(set_values)
@@ -77,7 +77,7 @@ def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSet
 
 
 def _check_level_and_features(values: Mapping[str, Any]) -> None:
-    """Raise UsageError if these options name a level or a feature that does not exist."""
+    """Raise UsageError if these options of a tape check name a level or a feature that does not exist."""
     levels_judged_at(values.get("level", DEFAULT_LEVEL))
     for feature in values.get("lacks", ()):
         if feature not in FEATURES:
@@ -130,7 +130,8 @@ def _make_summary(
     tallies: Mapping[str, Mapping[str, _Tally]],
     values: Mapping[str, Any],
 ) -> Summary:
-    """Make the summary of one subject from the tallies of its rules."""
+    """Return the summary of one subject on the tape, made from the tallies of its rules, and compared with
+    the baseline if the options name one."""
     named_rules = frozenset(values.get("rule", ()))
     judged = rules_to_judge(named_rules, values.get("level", DEFAULT_LEVEL))
     outcomes = tuple(
@@ -155,8 +156,8 @@ def _make_summary(
 
 
 def _read_tape_baseline(path: Path, subjects: Sequence[str]) -> Baseline:
-    """Read a baseline, and return it with every entry marked as flaky. A subject that keeps a rule in one
-    recording may break the rule in the next."""
+    """Return the baseline for the subjects on a tape, with every entry marked as flaky. A subject that
+    keeps a rule in one recording may break the rule in the next."""
     baseline = read_baseline(path, *subjects)
     return replace(
         baseline, known={rule_id: replace(known, flaky=True) for rule_id, known in baseline.known.items()}
@@ -164,8 +165,8 @@ def _read_tape_baseline(path: Path, subjects: Sequence[str]) -> Baseline:
 
 
 def _subjects_on(trace: Trace) -> tuple[str, ...]:
-    """Return the kinds of subject that a trace can judge. A proxy between a relay and Motion Server records
-    both of them."""
+    """Return the kinds of subject that a trace of the tape can judge. A proxy between a relay and Motion
+    Server records both of them."""
     judged_kinds = {rule.subject for rule in RULES.values()}
     header = trace.header
     sees_both_sides = header.halves == "upstream" and header.subject == "relay"
@@ -174,7 +175,8 @@ def _subjects_on(trace: Trace) -> tuple[str, ...]:
 
 
 def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: int) -> None:
-    """Add to the tally of a rule what run number `number` says of the rule. The first failure is kept."""
+    """Add to the tally of a rule what run number `number` of the tape says of the rule. Only the first
+    failure is kept."""
     tally.runs += 1
     tally.exercised += judgement.exercised
     if not tally.reasons.get(judgement.verdict):

@@ -42,8 +42,8 @@ class LiveTape:
         self._tape_recorder.begin_run(header)
 
     def record_event(self, event: Event) -> None:
-        """Keep an event until some are written onto the tape together; do nothing if writing has failed
-        before."""
+        """Keep a recorded event until some are written onto the tape together; do nothing if writing has
+        failed before."""
         if not self.fault:
             self._waiting.append(event)
             self._waiting_bytes += len(getattr(event.what, "raw", b""))
@@ -51,22 +51,23 @@ class LiveTape:
                 self._write_waiting()
 
     async def flush_now_and_then(self) -> None:
-        """Hand the events to the operating system every second, so that a killed recorder loses only the last
-        second."""
+        """Hand the recorded events to the operating system every second, so that a killed recorder loses
+        only the last second."""
         while not self.fault:
             await asyncio.sleep(_FLUSH_SECONDS)
             self._write_waiting(flush=True)
 
     def close(self) -> None:
-        """Write the footer; raises UsageError if the tape could not be written."""
+        """Write the last events and the footer of the tape. Raises UsageError if the tape could not be
+        written."""
         self._write_waiting()
         if self.fault:
             raise UsageError(f"{self.fault}; the tape is incomplete")
         self._writer.close()
 
     def _write_waiting(self, *, flush: bool = False) -> None:
-        """Write the events that wait; with `flush` hand them to the operating system too. If that fails,
-        remember why the tape cannot be written any more."""
+        """Write the events that wait onto the tape; with `flush` hand them to the operating system, too. If
+        that fails, remember why the tape cannot be written any more."""
         events, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if self.fault:
             return
@@ -80,7 +81,7 @@ class LiveTape:
 
 
 def log_event(journal: SessionLog, event: Event) -> None:
-    """Keep an event that passed a proxy in the log that the inspector shows."""
+    """Add an event that passed the recording proxy to the log that the inspector shows."""
     what = event.what
     if isinstance(what, (Received, Sent)):  # Nearly all events are frames.
         sent = type(what) is Sent
@@ -98,7 +99,7 @@ def log_event(journal: SessionLog, event: Event) -> None:
 
 
 def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:
-    """Return the header of a proxy's tape. Secrets are never on such a tape."""
+    """Return the header of the tape that a recording proxy writes. Secrets are never on such a tape."""
     keep_by_name = {"names": keep_names, "speech": keep_audio}
     redactions = ("secrets", *(name for name, keep in keep_by_name.items() if not keep))
     return TapeHeader("proxy", int(time.time() * 1000), __version__, redactions=redactions)
@@ -115,20 +116,21 @@ async def recording_proxy(
     keep_names: bool = False,
     on_event: Callable[[Event], None] | None = None,
 ) -> AsyncIterator[tuple[RecordingProxy, LiveTape]]:
-    """Run a proxy that records its sessions onto the tape `out`; `on_event` sees each event too. Raises
-    UsageError if the port or the file cannot be opened, and at the end if the tape could not be written."""
+    """Run a recording proxy, which writes its sessions onto the tape `out`; `on_event` is called with each
+    event, too. Raises UsageError if the port or the file cannot be opened, and at the end if the tape could
+    not be written."""
     # An upstream that is wrong raises UsageError here, before a file is made.
     proxy_targets(upstream)
     tape = LiveTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))
     tape.begin_run(TraceHeader("relay", "", 0, "", __version__, halves="upstream"))
 
-    def keep(event: Event) -> None:
-        """Tape an event, and show it."""
+    def record_and_show(event: Event) -> None:
+        """Write an event onto the tape, and call `on_event` with it."""
         tape.record_event(event)
         if on_event is not None:
             on_event(event)
 
-    async with RecordingProxy(upstream, keep, port=port, host=host) as proxy:
+    async with RecordingProxy(upstream, record_and_show, port=port, host=host) as proxy:
         flushing = asyncio.create_task(tape.flush_now_and_then())
         try:
             yield proxy, tape

@@ -22,8 +22,8 @@ _OPEN_SECONDS = 10.0
 
 
 def read_script(path: Path) -> RecordedRun:
-    """Return what Motion Server did in all runs of a tape, one after another. Raises UsageError if the tape
-    holds no request."""
+    """Return what Motion Server did in all runs of a tape, one after another, to be replayed. Raises
+    UsageError if the tape holds no request."""
     whole = RecordedRun()
     for trace in read_traces(path):
         script = read_recorded_run(trace)
@@ -49,15 +49,16 @@ class ReplayResult:
 
     @property
     def difference(self) -> str:
-        """Say in words how the payloads of motion differ; "" if they do not."""
+        """The difference between the replay and the tape in words: how many payloads of motion came; "" if
+        as many came."""
         if self.payloads_now != self.payloads_then:
             return f"{self.client}: {self.payloads_now} payloads of motion; on the tape {self.payloads_then}"
         return ""
 
 
 async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -> list[ReplayResult]:
-    """Send what the clients on a tape sent to the relay at `url`, run after run, and return what each
-    received.
+    """Replay the clients of a tape: send what they sent to the relay at `url`, run after run, and return
+    what each of them received.
 
     Each client has a connection of its own, and sends its frames at `speed` times the recorded pace (0: at
     once). It leaves when nothing has arrived for `settle` seconds. Raises UsageError if no client is on the
@@ -76,8 +77,8 @@ async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -
 
 
 async def _replay_client(trace: Trace, client: str, url: str, speed: float, settle: float) -> ReplayResult:
-    """Send one client's recorded frames at their recorded times, wait until nothing has arrived for `settle`
-    seconds, and return what the client received."""
+    """Replay one client of the tape: send its recorded frames at their recorded times, wait until nothing
+    has arrived for `settle` seconds, and return what the client received."""
     client_events = [event for event in trace.on_lane(Lane.DOWNSTREAM) if event.connection == client]
     start = next((event.at_ns for event in trace.on_lane(Lane.DOWNSTREAM)), 0)
     received: list[str | bytes] = []
@@ -119,8 +120,8 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
 async def _collect_frames(
     socket: ClientConnection, received: list[str | bytes], sign_of_life: asyncio.Event
 ) -> None:
-    """Append every frame to `received` until the connection closes; set `sign_of_life` for each, and at the
-    end."""
+    """Append every frame that the replayed client receives to `received` until the connection closes; set
+    `sign_of_life` for each frame, and at the end."""
     with contextlib.suppress(ConnectionClosed):
         async for frame in socket:
             received.append(frame)
@@ -129,7 +130,7 @@ async def _collect_frames(
 
 
 def _count_payloads(trace: Trace, frames: list[str | bytes]) -> int:
-    """Count the payloads of motion in frames of a relay, which speaks the wire of this trace."""
+    """Count the payloads of motion in frames of a relay, which speaks the wire of this trace of the tape."""
     spoken_wire = wire_of(trace.header.wire, trace.header.declaration)
     read = (event for frame in frames for event in spoken_wire.read_relay(frame))
     return sum(len(event.payloads) for event in read if isinstance(event, Motion))
