@@ -103,8 +103,8 @@ class RunRequest:
                 raise UsageError(f"{rule_id} is a rule for a {judged}, and a {kind} is to be judged")
 
     def exercise_for(self, rule: Rule) -> Exercise:
-        """Return the plans over which this run judges a rule: the plan that the user named, or else the plans
-        that exercise the rule."""
+        """Return the plans over which this run request wants a rule judged: the plan that the user named,
+        or else the plans that exercise the rule."""
         if self.plan_token:
             return Exercise(plans=just(plan_of(self.plan_token, rule.subject)))
         if self.settings.agent_cmd:
@@ -112,8 +112,8 @@ class RunRequest:
         return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
 
     def options_to_repeat(self, rule_id: str, plan: str) -> dict[str, Any]:
-        """Return the options, by name, with which a user judges one rule again. `plan` is the token of a
-        plan, or the tape that holds a plan; "" for all plans of the rule."""
+        """Return the options of the command line, by name, with which a user judges one rule again. `plan`
+        is the token of a plan, or the tape that holds a plan; "" for all plans of the rule."""
         needed = {option.name for option in JUDGE_OPTIONS if option.needed_to_repeat} - self.filled.keys()
         options = {name: value for name, value in self.values.items() if name in needed}
         if self.file is not None:
@@ -122,8 +122,8 @@ class RunRequest:
         return options | {"rule": rule_id} | ({"plan": plan} if plan else {})
 
     def type_options(self, owned: Collection[str] = ()) -> str:
-        """Return the options as the user would type them to make this run again, without secrets. `owned` are
-        names that belong to other plugins of pytest."""
+        """Return the options of this run request as the user would type them to make the run again, without
+        secrets. The short names of options in `owned` belong to other plugins of pytest."""
         values = {name: value for name, value in self.values.items() if name not in self.filled}
         if self.file is not None:
             values["conformance"] = str(self.file.path)

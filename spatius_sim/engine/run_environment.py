@@ -187,7 +187,8 @@ class Run:
             self._writer = self._taping = None
 
     async def _start_motion_server(self, port: int) -> dict[str, str]:
-        """Start our Motion Server at this port, and return the environment that points a relay there."""
+        """Start our Motion Server for this run at this port, and return the environment that points a relay
+        there."""
         server = MotionServer(
             port=port,
             host=self.settings.motion_host,

@@ -34,8 +34,8 @@ def header_lines(
 
 
 def environment_to_come(settings: Settings) -> dict[str, str]:
-    """Return the environment that will point a relay at the Motion Server that a worker of pytest-xdist
-    starts; empty if its port is not fixed."""
+    """Return the environment that the header above a run shows before a worker of pytest-xdist has started
+    our Motion Server; empty if the port of the server is not fixed."""
     if not settings.listens_at:
         return {}
     return relay_environment(

@@ -155,8 +155,8 @@ class Settings:
         return read_room_target(self.target)
 
     def livekit_place(self) -> LiveKitPlace:
-        """Return the LiveKit server in whose rooms the subject is judged. Raises UsageError if its URL is
-        wrong, or if its key or secret is missing."""
+        """Return the LiveKit server that the settings name, in whose rooms the subject is judged. Raises
+        UsageError if its URL is wrong, or if its key or secret is missing."""
         if self.room and not (self.server or self.agent_cmd or self.room_target):
             raise UsageError("--room goes with --server, --agent-cmd or --target packets:ROOM")
         return place_named(self.room, self.environment)

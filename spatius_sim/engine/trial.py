@@ -154,7 +154,7 @@ class Trial(Generic[P]):
         if self._out_of_time():
             return self.left_open(rule_id, "out of time: it was not reached")
         if not self._try_attach():
-            return self._outcome_of_lost_subject(rule_id)
+            return self._outcome_after_loss(rule_id)
         real_clock = getattr(self.subject, "real_clock", False)
         examples = REAL_CLOCK_PLANS if real_clock else self.examples
         sure = sure[:REAL_CLOCK_PLANS] if real_clock else sure
@@ -215,7 +215,7 @@ class Trial(Generic[P]):
             reason = self.secrets.redact_text(str(error))
             return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(judgements), reason=reason)
         except UnreachableError as error:
-            return self._outcome_when_lost(rule_id, self.secrets.redact_text(str(error)), len(judgements))
+            return self._outcome_at_loss(rule_id, self.secrets.redact_text(str(error)), len(judgements))
         if self._unconfirmed_plans.get(rule_id):
             return self._outcome_unconfirmed(rule_id, len(judgements))
         blocked_outcome = self._outcome_explained(rule_id, judgements.values())
@@ -335,7 +335,7 @@ class Trial(Generic[P]):
                 self._unreachable = self.secrets.redact_text(f"{prefix}{error}")
         return self._attached
 
-    def _outcome_of_lost_subject(self, rule_id: str) -> RuleOutcome:
+    def _outcome_after_loss(self, rule_id: str) -> RuleOutcome:
         """Return the outcome of a rule after the subject was lost. If a scenario broke the rule before, the
         outcome is FAILED, but INCONCLUSIVE and noted as unconfirmed if a wait in the scenario was cut
         short. If none broke it, the outcome is INCONCLUSIVE, too."""
@@ -392,7 +392,7 @@ class Trial(Generic[P]):
             raise
         if self.on_trace is not None:
             self.on_trace(trace)
-        self._count_misread(trace)
+        self._count_unread_messages(trace)
         if shows_life(trace):
             self._clean_turn_completed = True
         elif not self._clean_turn_completed:
@@ -409,8 +409,9 @@ class Trial(Generic[P]):
                 raise
         return trace
 
-    def _count_misread(self, trace: Trace) -> None:
-        """Count the messages of this trace that were not understood, and remember why the first was not."""
+    def _count_unread_messages(self, trace: Trace) -> None:
+        """Count the messages of this scenario's trace that were not understood, and remember why the first
+        was not."""
         reasons = find_unread_reasons(trace)
         self.not_understood += len(reasons)
         if reasons and not self.first_not_understood:
@@ -582,14 +583,15 @@ class Trial(Generic[P]):
             return replace(failure, trace="")
         return failure
 
-    def _outcome_when_lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
-        """Return the outcome of the rule that was being judged when the subject was lost. If a relay had
-        completed a clean turn before, another rule reports its death, and this rule is INCONCLUSIVE; any
-        other subject fails the rule. Further rules are judged only if the subject can be attached again."""
+    def _outcome_at_loss(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
+        """Return the outcome of the rule whose scenario was running when the subject was lost. If a relay
+        had completed a clean turn before, another rule reports its death, and this rule is INCONCLUSIVE;
+        any other subject fails the rule. Further rules are judged only if the subject can be attached
+        again."""
         if not self._clean_turn_completed:
             self._attached = False
             self._unreachable = self._unreachable or reason
-            return self._outcome_of_lost_subject(rule_id)
+            return self._outcome_after_loss(rule_id)
         if self.subject.kind == "relay":
             self.detach()
             self._attached = False
@@ -601,8 +603,8 @@ class Trial(Generic[P]):
         return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
 
     def _outcome_explained(self, rule_id: str, judgements: Iterable[Judgement]) -> RuleOutcome | None:
-        """Return the outcome of a rule that was broken only in ways that follow from failed rules; None if it
-        was not broken."""
+        """Return the outcome of a rule that the scenarios of the trial broke only in ways that follow from
+        failed rules; None if they did not break it."""
         for judgement in judgements:
             for broken in judgement.broken:
                 causes = tuple(cause for cause in broken.follows_from if cause in self._failed_rules)
@@ -611,7 +613,8 @@ class Trial(Generic[P]):
         return None
 
     def _outcome_unbroken(self, rule_id: str, judgements: list[Judgement]) -> RuleOutcome:
-        """Return the outcome of a rule that none of these judgements found broken."""
+        """Return the outcome of a rule that no scenario of the trial broke, with these judgements of the
+        scenarios: PASSED only if one of them exercised the rule."""
         if not self._clean_turn_completed:
             reason = f"{self.subject.target} completed no turn"
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)

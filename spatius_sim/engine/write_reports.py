@@ -37,8 +37,8 @@ def occasion_of(clock: SteadyClock, front: str, typed: str) -> Occasion:
 
 
 def _commit_here() -> str:
-    """Return the git commit of the working directory, with "-dirty" if files differ from it; "" if there is
-    none."""
+    """Return the git commit of the working directory for the reports, with "-dirty" if files differ from
+    it; "" if there is none."""
     try:
         head = _ask_git("rev-parse", "HEAD")
         return head and head + ("-dirty" if _ask_git("status", "--porcelain", "-uno") else "")

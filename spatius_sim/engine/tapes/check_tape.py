@@ -190,7 +190,7 @@ def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace
 
 
 def _outcome_of_tally(rule_id: str, tally: _Tally) -> RuleOutcome:
-    """Return the outcome of one rule over all runs of the tape."""
+    """Return the outcome of one rule over all runs of the tape that is checked."""
     verdict = next(verdict for verdict in _FIRST_THAT_COUNTS if verdict in tally.reasons)
     reason = tally.reasons[verdict]
     blocked_by = tuple(tally.blocked_by) if verdict is Verdict.UNEXERCISED else ()
