@@ -132,7 +132,8 @@ class _Ledger:
 
     @property
     def limit(self) -> int:
-        """How far audio can be played now, in samples * 1000: strictSync waits for the motion."""
+        """How far honest clients can play the audio now, in samples * 1000: strictSync waits for the
+        motion."""
         current = self.conversation
         if current is None or not self.may_wait_for_motion:
             return self.end
@@ -535,9 +536,9 @@ class _Ledger:
         return None
 
     def rule_of_audio_harm(self, played: int, state: object) -> str:
-        """Return the rule to which a harm of the audio belongs. A situation is blamed if this client was seen
-        to play as much audio well without it. No control is needed for audio that does not go on without its
-        motion, or runs ahead after an interrupt."""
+        """Return the rule to which a harm of the client's audio belongs; "" if that is not certain. A
+        situation is blamed if this client was seen to play as much audio well without it. No such control
+        is needed for audio that does not go on without its motion, or runs ahead after an interrupt."""
         current, rule_id = self.conversation, self.audio.rule_id
         assert current is not None
         samples, chunk = self.well_played_lengths
@@ -578,7 +579,7 @@ class _Ledger:
 
     @property
     def starving(self) -> bool:
-        """Whether strictSync can be judged now."""
+        """Whether the waiting of strictSync can be judged now: no pause and no undefined call disturbs it."""
         current = self.conversation
         if current is None or not self.may_wait_for_motion:
             return False

@@ -304,8 +304,8 @@ def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery])
 
 
 def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
-    """Return whether the payload is of another client than the delivery, and whether it is of another turn
-    than the conversation. The smallest rank fits best."""
+    """Return how badly a payload fits a delivery: whether the payload is of another client, and whether it
+    is of another turn than the conversation. The smallest rank fits best."""
     turn = payload.request.turn
     joined = delivery.conversation.turn if delivery.conversation else None
     return turn is None or turn.client != delivery.client, turn is None or turn is not joined
@@ -404,8 +404,9 @@ _MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
 
 def find_first_misbehaviour(trace: Trace) -> int:
-    """Return the number of the event at which a relay's client first misbehaves; the number of events in the
-    trace if no client does. R-BADINPUT and R-SLOWCLIENT judge all turns after this event."""
+    """Return the number of the event at which a relay's client first misbehaves; the number of events in
+    the trace if no client does. R-BADINPUT and R-SLOWCLIENT (bad input and slow clients harm no other
+    client) judge all turns after this event."""
     misbehaved = (
         event.seq
         for event in trace.events

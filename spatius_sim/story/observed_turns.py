@@ -109,7 +109,7 @@ def _receivers(trace: Trace) -> dict[tuple[str, str], str]:
 
 
 def _configured_rates(trace: Trace) -> dict[str, int]:
-    """Return the sample rate (Hz) that was configured on each upstream connection."""
+    """Return the sample rate (Hz) that was configured on each upstream connection of the trace."""
     configured = ((event.connection, event.what) for event in trace.on_lane(Lane.UPSTREAM))
     return {
         connection: content.value.sample_rate
@@ -119,7 +119,7 @@ def _configured_rates(trace: Trace) -> dict[str, int]:
 
 
 def _first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
-    """Return for each request (connection, req_id) the event that brought its first audio."""
+    """Return for each observed request (connection, req_id) the event that brought its first audio."""
     first_seqs: dict[tuple[str, str], int] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         if isinstance(event.what, Received) and isinstance(event.what.value, AudioInput):
@@ -169,7 +169,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
 
 
 def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
-    """Return all the audio that went up for each request (connection, req_id)."""
+    """Return all the audio that went up for each observed request (connection, req_id)."""
     speech: dict[tuple[str, str], bytearray] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         message = event.what.value if isinstance(event.what, Sent | Received) else None
