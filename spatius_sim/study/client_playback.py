@@ -40,7 +40,7 @@ class Playback:
         return at - self.first_audio - stalled_seconds
 
 
-def play(
+def play_turn(
     audio: Sequence[tuple[float, float]],
     motion: Sequence[tuple[float, int]],
     keyframes: int,

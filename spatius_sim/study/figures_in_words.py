@@ -56,7 +56,8 @@ def budget_lines(outcome: Outcome) -> list[str]:
 
 
 def answer(outcome: Outcome) -> str:
-    """Return what the study found, in a sentence."""
+    """Return the answer of a study in words: where the face moves first and last, and how many budgets are
+    kept."""
     if not outcome.cells:
         return "No turn was simulated."
     verdicts = outcome.verdicts

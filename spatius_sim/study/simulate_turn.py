@@ -21,7 +21,7 @@ from spatius_sim.model.network.overhead import (
 )
 from spatius_sim.model.network.tcp import MessageDelivery, Path, TcpFlow
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
-from spatius_sim.study.client_playback import Playback, play, start_delay_needed
+from spatius_sim.study.client_playback import Playback, play_turn, start_delay_needed
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions, Sync
 
 HANDSHAKE_TRIPS = 7
@@ -232,7 +232,8 @@ def _motion_at_relay(
 
 
 def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) -> list[Message]:
-    """Return the messages of motion, with so many payloads in each as the pipeline says."""
+    """Return the messages of motion that the relay sends in the simulated turn, with so many payloads in
+    each as the pipeline says."""
     messages: list[Message] = []
     sizes: list[int] = []
     before = 0
@@ -279,7 +280,7 @@ def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[fl
     pairs = list(zip(turn.messages, arrivals, strict=True))
     turn.audio = [(at, message.audio_end) for message, at in pairs if message.audio_end]
     turn.motion = [(at, message.keyframes) for message, at in pairs if not message.audio_end]
-    turn.playback = play(
+    turn.playback = play_turn(
         turn.audio,
         turn.motion,
         math.floor(pipeline.seconds * KEYFRAMES_PER_SECOND + 1e-9),

@@ -81,14 +81,15 @@ class Study:
             count *= len(values)
         if count > MAX_CELLS:
             raise UsageError(
-                f"the study has {count} combinations of network, policy and sweep; {MAX_CELLS} are taken: "
-                "sweep fewer values, or name fewer networks"
+                f"the study has {count} combinations of network, policy and sweep; at most {MAX_CELLS} are "
+                "allowed: sweep fewer values, or name fewer networks"
             )
         tried = len(self.networks) * (1 + MAX_CHANGES) if self.what_would_help else 0
         speech = (count + tried) * self.turns * self._longest_turn()
         if speech > MAX_SPEECH_SECONDS:
             raise UsageError(
-                f"the study has {speech:.0f} s of speech; {MAX_SPEECH_SECONDS} are taken: name fewer turns"
+                f"the study has {speech:.0f} s of speech; at most {MAX_SPEECH_SECONDS} are allowed: "
+                "name fewer turns"
             )
 
     def _longest_turn(self) -> float:

@@ -12,7 +12,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH, Keyframes
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.study.client_playback import play, start_delay_needed
+from spatius_sim.study.client_playback import play_turn, start_delay_needed
 from spatius_sim.trace.decoder_events import StarvationMode
 
 RATE = 8000
@@ -84,7 +84,7 @@ def test_keyframes_and_stalls_are_those_of_the_decoder(
 ) -> None:
     audio, motion, keyframes = drawn
     mode = StarvationMode.STRICT_SYNC if strict else StarvationMode.AUDIO_INDEPENDENT
-    played = play(audio, motion, keyframes, start_buffer=0, strict=strict)
+    played = play_turn(audio, motion, keyframes, start_buffer=0, strict=strict)
     shown, reached = decoded(audio, motion, mode)
     if played.end == math.inf:
         assert strict
@@ -105,7 +105,7 @@ def test_a_client_that_waits_as_long_as_told_never_stalls_and_misses_nothing(
     wait = start_delay_needed(audio, motion, with_motion=True)
     late = audio[0][0] + wait + 1e-6
     waited = [(max(at, late), end) for at, end in audio]
-    played = play(waited, motion, keyframes, start_buffer=0, strict=False)
+    played = play_turn(waited, motion, keyframes, start_buffer=0, strict=False)
     assert not played.stalls
     assert played.late == 0
     assert start_delay_needed(audio, motion, with_motion=False) <= wait
@@ -117,7 +117,7 @@ def test_offsets_rise_by_a_keyframe_at_a_time_and_count_every_moment_after_the_f
     drawn: tuple[list[tuple[float, float]], list[tuple[float, int]], int],
 ) -> None:
     audio, motion, keyframes = drawn
-    played = play(audio, motion, keyframes, start_buffer=0, strict=False)
+    played = play_turn(audio, motion, keyframes, start_buffer=0, strict=False)
     offsets = sorted(played.offsets)
     assert all(later - before == 1 for before, later in pairwise(offsets))
     assert played.offsets.total() <= keyframes
@@ -126,14 +126,14 @@ def test_offsets_rise_by_a_keyframe_at_a_time_and_count_every_moment_after_the_f
 
 def test_a_start_buffer_waits_for_so_much_audio_or_for_all_of_it() -> None:
     audio = [(1.0, 0.5), (2.0, 1.0), (3.0, 1.5)]
-    assert play(audio, [], 0, start_buffer=0.2, strict=False).first_audio == 1.0
-    assert play(audio, [], 0, start_buffer=1.0, strict=False).first_audio == 2.0
-    assert play(audio, [], 0, start_buffer=9.0, strict=False).first_audio == 3.0
+    assert play_turn(audio, [], 0, start_buffer=0.2, strict=False).first_audio == 1.0
+    assert play_turn(audio, [], 0, start_buffer=1.0, strict=False).first_audio == 2.0
+    assert play_turn(audio, [], 0, start_buffer=9.0, strict=False).first_audio == 3.0
 
 
 def test_audio_that_never_comes_is_never_heard() -> None:
-    played = play([(math.inf, 1.0)], [], 25, start_buffer=0, strict=False)
+    played = play_turn([(math.inf, 1.0)], [], 25, start_buffer=0, strict=False)
     assert (played.first_audio, played.first_motion, played.late) == (math.inf, math.inf, 25)
-    halfway = play([(1.0, 0.5), (math.inf, 1.0)], [], 25, start_buffer=0, strict=False)
+    halfway = play_turn([(1.0, 0.5), (math.inf, 1.0)], [], 25, start_buffer=0, strict=False)
     assert halfway.stalls == [(1.5, math.inf)]
     assert halfway.end == math.inf
