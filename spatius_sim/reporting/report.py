@@ -120,7 +120,8 @@ class Report:
 
 
 def report_of(summaries: Sequence[Summary], code: ExitCode, occasion: Occasion | None = None) -> Report:
-    """Return the report of a run that ended with this exit code, and was made on this occasion."""
+    """Return the report of a run from its summaries; the run ended with this exit code, and was made on
+    this occasion."""
     return Report(
         format=FORMAT,
         version=VERSION,

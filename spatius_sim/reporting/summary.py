@@ -194,8 +194,8 @@ class Summary:
 
     @property
     def undecided(self) -> list[RuleOutcome]:
-        """The inconclusive rules, without those that a baseline tolerates. If other rules were decided, only
-        the inconclusive rules that are required or that were broken once."""
+        """The inconclusive rules of the run, without those that a baseline tolerates. If other rules were
+        decided, only the inconclusive rules that are required or that were broken once."""
         inconclusive = [
             outcome
             for outcome in self.with_verdict(Verdict.INCONCLUSIVE)
@@ -207,7 +207,7 @@ class Summary:
 
     @property
     def never_judged(self) -> bool:
-        """Whether no scenario could be judged: the subject did not answer."""
+        """Whether the run could judge no scenario, because the subject did not answer."""
         no_result = (Verdict.INCONCLUSIVE, Verdict.UNEXERCISED)
         undecided = self.undecided
         alive = any(outcome.scenarios for outcome in undecided)  # The kit itself was late.

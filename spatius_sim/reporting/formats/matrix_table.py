@@ -30,7 +30,8 @@ def print_matrix(console: Console, matrix: Matrix) -> None:
 
 
 def _colour_verdict(verdict: Verdict | None) -> Text:
-    """Return the coloured words for a verdict; None is a rule that was not judged."""
+    """Return the coloured words of a verdict for the table of a matrix; None is a rule that was not
+    judged."""
     if verdict is None:
         return Text("not judged", style="dim")
     tone, _, words, _ = VERDICTS[verdict]

@@ -26,7 +26,7 @@ class ProgressLines:
     place of the plain lines, unless NO_COLOR is set in the environment."""
 
     def __init__(self, write_line: Callable[[str], object]) -> None:
-        """Begin before the first rule of a run, without a live line."""
+        """Begin to show progress before the first rule of a run, without a live line."""
         self._write_line = write_line
         self._began = time.monotonic()
         self._last_line = -QUIET_SECONDS
@@ -126,8 +126,9 @@ class ProgressLines:
 
 
 def seconds_left(ended: int, total: int, seconds: float) -> float:
-    """Return how many seconds a run may still take, if the other rules take as long as the first: `ended` of
-    `total` rules were judged in `seconds`. 0 if too few rules were judged to estimate this."""
+    """Return how many seconds a run may still take, to be shown as progress: the other rules may take as
+    long as the first. `ended` of `total` rules were judged in `seconds`. 0 if too few rules were judged to
+    estimate this."""
     if ended < _ENOUGH_RULES or ended >= total:
         return 0.0
     return seconds / ended * (total - ended)

@@ -209,7 +209,8 @@ def _step_for(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
 
 
 def _advise_mending(summaries: Sequence[Summary]) -> str:
-    """Return the advice to mend the first rule that failed, and the baseline if it is out of date."""
+    """Return the advice of the text report to mend the first rule that failed, and the baseline if it is
+    out of date."""
     failed = [outcome.rule_id for summary in summaries for outcome in summary.new_failures]
     steps = [f"mend {failed[0]}{' first' if failed[1:] else ''}, then run again"] if failed else []
     if any(summary.complaints for summary in summaries):

@@ -33,9 +33,9 @@ IDLE, MOVING, STARVED, AUDIO_ONLY, PAUSED, STALLED = range(6)
 
 
 def levels_of(pcm: bytes, sample_rate: int) -> bytes:
-    """Return the loudness of a turn's audio (mono s16le) for the drawing: one byte for each 40 ms. A byte is
-    255 times the square root of the loudest sample's share of full scale, so that quiet speech can be seen,
-    too."""
+    """Return the loudness of a turn's audio (mono s16le) for the player page: one byte for each 40 ms. A
+    byte is 255 times the square root of the loudest sample's share of full scale, so that quiet speech can
+    be seen, too."""
     samples = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float32)
     window = max(1, sample_rate // KEYFRAMES_PER_SECOND)
     if not len(samples):
@@ -65,7 +65,7 @@ class ClientTrack:
     in `causes`), with so many milliseconds of motion in the buffer, and this window of 40 ms is heard."""
 
     def __init__(self, payloads: Payloads) -> None:
-        """Begin the drawing of one client, idle; `payloads` are all payloads of the page."""
+        """Begin the playback of one client's avatar, idle; `payloads` are all payloads of the page."""
         self._payloads = payloads
         self.at: list[int] = []
         self.keyframe: list[int] = []
@@ -87,7 +87,8 @@ class ClientTrack:
         self.reset(_USUAL_RATE)
 
     def reset(self, rate: int, mode: str = "") -> None:
-        """Begin with a new decoder, for audio at `rate` Hz."""
+        """Begin the playback with a new decoder, for audio at `rate` Hz. A rate or a mode that is not known
+        is replaced by the usual one."""
         known = mode in set(StarvationMode)
         self._rate = rate if 0 < rate <= HIGHEST_RATE else _USUAL_RATE
         self._decoder = ClientDecoder(
@@ -104,8 +105,8 @@ class ClientTrack:
         return f"conversation-{self._made}"
 
     def advance(self, to_ns: int) -> None:
-        """Play until `to_ns` nanoseconds, frame by frame while anything is played. A client that only waits
-        is asked once, however long it waits."""
+        """Play the avatar until `to_ns` nanoseconds, frame by frame while anything is played. A client that
+        only waits is asked once, however long it waits."""
         while self._now_ns + _FRAME_NS < to_ns and self._plays():
             self._advance_decoder(self._now_ns + _FRAME_NS)
         self._advance_decoder(max(to_ns, self._now_ns))
@@ -145,7 +146,8 @@ class ClientTrack:
         return self._decoder.get_current_conversation_id() or ""
 
     def enter_audio_only(self, why: str) -> list[str]:
-        """Play on without motion, as a client does after its relay said that motion failed."""
+        """Play the avatar on without motion, as a client does after its relay said that motion failed;
+        return in words what the decoder did. If no conversation is played, do nothing."""
         current = self._by_id.get(self.current_id())
         if current is None:
             return []
@@ -153,7 +155,7 @@ class ClientTrack:
         return self.feed_motion((), self.current_id())
 
     def control(self, do: str) -> None:
-        """Interrupt, pause or resume the decoder."""
+        """Interrupt, pause or resume the playback of the avatar, as `do` says."""
         {"interrupt": self._decoder.interrupt, "pause": self._decoder.pause, "resume": self._decoder.resume}[
             do
         ]()
@@ -161,7 +163,7 @@ class ClientTrack:
         self._write_row()
 
     def blame(self, cause: str) -> None:
-        """Keep why motion may be missing from now on in this conversation."""
+        """Note why motion of the avatar may be missing from now on in this conversation."""
         current = self._by_id.get(self.current_id())
         if current is not None:
             current.cause = cause
@@ -172,7 +174,7 @@ class ClientTrack:
         return playing and not self._decoder.stalled and self._held_audio() > 0
 
     def _held_audio(self) -> int:
-        """Return how many nanoseconds of audio are not played yet."""
+        """Return how many nanoseconds of audio the client holds that are not played yet."""
         current = self._by_id.get(self.current_id())
         if current is None:
             return 0
@@ -180,14 +182,15 @@ class ClientTrack:
         return int(max(0.0, seconds) * 1e9)
 
     def _advance_decoder(self, to_ns: int) -> None:
-        """Move the decoder's clock, and write what is shown then."""
+        """Move the decoder's clock to `to_ns`, and write what the face of the avatar shows then."""
         self._now_ns = to_ns
         self._decoder.advance(to_ns)
         self._take_events()
         self._write_row()
 
     def _take_events(self, frames: tuple[bytes, ...] = ()) -> list[str]:
-        """Read what the decoder did, and return in words what it did with these payloads."""
+        """Read what the avatar's decoder did since the last call, and return in words what it did with
+        these payloads."""
         words: list[str] = []
         place = 0
         for event in self._decoder.take_events():
@@ -208,21 +211,22 @@ class ClientTrack:
         return words
 
     def _begin_conversation(self, conversation_id: str) -> None:
-        """Keep a new conversation."""
+        """Begin a new conversation of the avatar, without audio and payloads."""
         conversation = HeldConversation(self._now_ns // _MS_NS, self._rate)
         self._by_id[conversation_id] = conversation
         self.conversations.append(conversation)
         self.passed_on = self.sent = 0
 
     def _keep_payload(self, conversation: HeldConversation, raw: bytes, keyframes: int) -> None:
-        """Keep a payload that the decoder took."""
+        """Add a payload that the decoder took to its conversation: motion is not missing any more."""
         conversation.first_keyframes.append(conversation.keyframes)
         conversation.payloads.append(self._payloads.number_of(raw))
         conversation.keyframes += keyframes
         conversation.cause = ""
 
     def _write_row(self) -> None:
-        """Write a row of the columns, if anything is different from the last row."""
+        """Write what the face of the avatar shows now as a row of the columns, if anything differs from the
+        last row."""
         conversation = self._by_id.get(self.current_id())
         status, keyframe, buffered, heard = IDLE, -1, 0, -1
         if conversation is not None:
@@ -246,7 +250,8 @@ class ClientTrack:
             column.append(value)
 
     def _status(self, keyframe: int) -> int:
-        """Return what the face does: `keyframe` is the keyframe that is due, -1 if it is missing."""
+        """Return what the face of the avatar does now. `keyframe` is the keyframe that is due, -1 if it is
+        missing."""
         if self._decoder.state is PlaybackState.PAUSED:
             return PAUSED
         if self._decoder.audio_only:
@@ -256,14 +261,16 @@ class ClientTrack:
         return STARVED if keyframe < 0 else MOVING
 
     def _find_keyframe(self, conversation: HeldConversation, due: int) -> int:
-        """Return the number of keyframe `due` of a conversation over all payloads, -1 if it has not come."""
+        """Return keyframe `due` of a conversation by its number over all payloads of the page; -1 if it has
+        not come, or if the client plays audio alone."""
         place = bisect_right(conversation.first_keyframes, due) - 1
         if self._decoder.audio_only or place < 0 or due >= conversation.keyframes:
             return -1
         return self._payloads.starts[conversation.payloads[place]] + due - conversation.first_keyframes[place]
 
     def _say_cause(self, conversation: HeldConversation | None, status: int) -> int:
-        """Return the index of why the face is still; 0 if it moves or has nothing to say."""
+        """Return the index of the cause for which the avatar's face is still; 0 if it moves or has nothing
+        to say. A new cause is added to `causes`."""
         if conversation is None or status in (IDLE, MOVING):
             return 0
         missing = self.sent - self.passed_on

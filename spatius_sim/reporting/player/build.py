@@ -51,9 +51,9 @@ def build_player(
     *,
     sound: bool = True,
 ) -> dict[str, Any]:
-    """Return the data of a page, as values for JSON. `notices` are sentences that the page says first.
-    `evidence` are the numbers of the events of the first run that the page points at. `sound`: whether audio
-    is put into the page, if the runs hold real speech."""
+    """Return the data of a player page, as values for JSON. `notices` are sentences that the page shows
+    first. `evidence` are the numbers of the events of the first run that the page points at. `sound`:
+    whether audio is put into the page, if the runs hold real speech."""
     page = PageData(notices=[one_line(notice) for notice in notices])
     for number, trace in enumerate(traces, 1):
         if page.full:
@@ -91,7 +91,8 @@ def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark
 
 
 def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageRow]:
-    """Return at most MAX_EVENTS_OF_A_FAILURE rows: the evidence, what never came, and what is near to it."""
+    """Return at most MAX_EVENTS_OF_A_FAILURE rows for the player of a failure: the evidence, what never
+    came, and what is nearest to the evidence."""
     places = [place for place, row in enumerate(rows) if row.seq in evidence] or [0]
     if len(rows) <= MAX_EVENTS_OF_A_FAILURE:
         return rows
@@ -107,8 +108,8 @@ def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageR
 
 
 def _add_run(page: PageData, trace: Trace, number: int, rates: Mapping[str, int] = NO_RATES) -> None:
-    """Add one run to the page, after the run before. `rates` are the sample rates in Hz that an earlier part
-    of the tape told, by connection."""
+    """Add one run to the player page, after the run before. `rates` are the sample rates in Hz that an
+    earlier part of the tape has shown, by connection."""
     if not trace.events:
         return
     first_ns = trace.events[0].at_ns
@@ -159,7 +160,8 @@ class _Run:
                 page.lanes.append(lane)
 
     def read(self) -> None:
-        """Add every event, play every client to its end, and keep when the run ended."""
+        """Build the page from every event of the run, play every client to its end, and note when the run
+        ended. If the page is full, stop, and say so in a notice."""
         page = self._page
         for event in self._trace.events:
             at_ns = self._time_of(event)
@@ -183,7 +185,8 @@ class _Run:
         return self._start_ns + event.at_ns - self._first_ns
 
     def _track(self, name: str, at_ns: int) -> ClientTrack:
-        """Return the track of a client, played until now."""
+        """Return what the page shows of a client, played until `at_ns`. The first call in a run begins with
+        a new decoder."""
         track = self._page.tracks.setdefault(name, ClientTrack(self._page.payloads))
         track.advance(at_ns)
         if name not in self._clients:
@@ -224,7 +227,7 @@ class _Run:
                 track.blame(row.words)
 
     def _play(self, event: Event, value: object, at_ns: int, row: PageRow) -> None:
-        """Let the client do what it must with a message of its relay."""
+        """Let the client on the page do what it must with a message of its relay."""
         name = event.connection
         match value:
             case Ready(output_sample_rate=rate) if rate:
@@ -263,7 +266,8 @@ class _Run:
             )
 
     def _add_call(self, event: Event, value: object, at_ns: int) -> None:
-        """Add a call to a client under test, or its answer; our own decoder gets the same calls."""
+        """Add a call to a client under test, or its answer, to the page; our own decoder gets the same
+        calls."""
         if not isinstance(value, TesteeRequest | TesteeAnswer):
             return
         words = words_for_call(value)
@@ -312,7 +316,7 @@ class _Run:
         return row
 
     def _fill_frame(self, row: PageRow, event: Event) -> None:
-        """Write the size and the first bytes of a frame into its row."""
+        """Write the size and the first bytes of a frame into its row of the page."""
         raw = getattr(event.what, "raw", b"")
         if isinstance(event.what, SecretKnown) or not raw:
             return
@@ -321,7 +325,7 @@ class _Run:
         row.head = head.encode(errors="replace")[:HEAD_BYTES] if isinstance(head, str) else bytes(head)
 
     def _turn_of(self, event: Event) -> str:
-        """Return the turn to which an event belongs, as far as it is known."""
+        """Return the turn to which an event on the page belongs; "" if that is not known."""
         if event.connection in self._turns:
             return self._turns[event.connection]
         return self._latest_turn if len(self._turns) < 2 else ""
@@ -333,7 +337,7 @@ def _short(words: str) -> str:
 
 
 def _name_of(event: Event) -> str:
-    """Return what an event without words of its own is."""
+    """Return in words what an event is that has no words on a time-line."""
     named = {
         "ConversationStarted": "a conversation begins",
         "MotionTaken": f"takes {getattr(event.what, 'keyframes', 0)} keyframes",

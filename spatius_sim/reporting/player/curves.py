@@ -41,7 +41,8 @@ class Payloads:
         self.total = 0
 
     def add(self, raw: bytes, keyframes: Keyframes) -> int:
-        """Return the number of a payload, which is stored if it is new."""
+        """Return the number of a payload on the page. A new payload is stored, with the curves of its
+        keyframes."""
         known = self._numbers.get(raw)
         if known is not None:
             return known
@@ -53,7 +54,7 @@ class Payloads:
         return len(self.starts) - 1
 
     def number_of(self, raw: bytes) -> int:
-        """Return the number of a payload, -1 if it was never added."""
+        """Return the number of a payload on the page; -1 if it was never added."""
         return self._numbers.get(raw, -1)
 
     def curves(self) -> bytes:
@@ -64,7 +65,8 @@ class Payloads:
 
 
 def _squeeze(keyframes: Keyframes) -> NDArray[np.uint8]:
-    """Return a byte for each channel of each keyframe, shape (n, 8). What is not a number becomes zero."""
+    """Return the curves of these keyframes: a byte for each channel of each keyframe, shape (n, 8). What is
+    not a number becomes zero."""
     clean = np.nan_to_num(keyframes, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float64)
     expression = clean[:, EXPRESSION][:, :_MOVING]
     values = np.column_stack(

@@ -21,7 +21,8 @@ _END_OF_COLOURS = "*{box-sizing"
 
 
 def player_page(values: dict[str, Any]) -> str:
-    """Return the page of what `build_player` returned. The page allows no script and no style but its own."""
+    """Return the player page with the data that `build_player` returned. The page allows no script and no
+    style but its own."""
     template = _make_environment().get_template("player.html.j2")
     style = colours() + player_css()
     return template.render(
@@ -41,7 +42,7 @@ def pack(values: dict[str, Any]) -> str:
 
 @cache
 def _make_environment() -> Environment:
-    """Return the environment in which the page is rendered."""
+    """Return the environment in which the templates of player pages are rendered."""
     return Environment(
         loader=PackageLoader("spatius_sim.reporting"),
         autoescape=True,
@@ -69,7 +70,8 @@ def player_script() -> dict[str, Markup | str]:
 
 @cache
 def _bundle(last: str) -> dict[str, Markup | str]:
-    """Return the modules of a player and a `last` one as one script, and its hash."""
+    """Return the JavaScript modules of a player page, with the module `last` at the end, as one script, and
+    its hash."""
     modules = [_read("player", "web", name) for name in (*_PLAYER, last)]
     script = "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules)
     return {"script": Markup(script), "script_hash": hash_of(script)}

@@ -61,8 +61,8 @@ class PageData:
 
 
 def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: bool) -> dict[str, Any]:
-    """Return all that was collected as values for JSON. `guilty` are the numbers of the events that are
-    evidence; `sound`: whether the page may be heard."""
+    """Return all that was collected for the page as values for JSON. `guilty` are the numbers of the events
+    that are evidence; `sound`: whether the page may be heard."""
     texts: dict[str, int] = {}
 
     def number(text: str) -> int:
@@ -122,7 +122,8 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
 
 
 def _time_turns(page: PageData) -> list[list[Any]]:
-    """Return each request with the milliseconds of its first audio and of its first motion (-1: none)."""
+    """Return, for the page, each request with the milliseconds of its first audio and of its first motion
+    (-1: none)."""
     turns: dict[tuple[str, str], list[Any]] = {}
     for at, _, connection, req_id in page.spoken:
         turns.setdefault((connection, req_id), [_shorten(req_id), round(at, 1), -1])
@@ -134,8 +135,8 @@ def _time_turns(page: PageData) -> list[list[Any]]:
 
 
 def _queue(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
-    """Return when each payload is shown if it is shown as it was sent: at once, or after the payload before
-    of its request."""
+    """Return when the page shows each payload if it is shown as it was sent: at once, or after the payload
+    before of its request."""
     ends: dict[tuple[str, str], float] = {}
     shown = []
     for at, payload, connection, req_id in sent:
@@ -146,7 +147,7 @@ def _queue(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
 
 
 def _queue_audio(spoken: list[list[Any]]) -> list[list[Any]]:
-    """Return each piece of audio with when it is heard if it is played as it came."""
+    """Return each piece of audio on the page, with when it is heard if it is played as it came."""
     ends: dict[tuple[str, str], float] = {}
     heard = []
     for at, levels, connection, req_id in spoken:
@@ -158,7 +159,8 @@ def _queue_audio(spoken: list[list[Any]]) -> list[list[Any]]:
 
 
 def _client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:
-    """Return what each client showed and heard."""
+    """Return for the page what each client showed and heard. If all sound is too long for a page, leave it
+    out, and say so in a notice."""
     total = sum(
         len(conversation.pcm) for track in page.tracks.values() for conversation in track.conversations
     )

@@ -54,8 +54,9 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
 
 
 def scenario_start_ns(trace: Trace) -> int:
-    """Return when the scenario of a run began: at the first event of a client, or at the first event at all
-    if there is none. Sessions that an earlier scenario left may have events before it."""
+    """Return when the scenario of a run began, the 0 s of its time-line: at the first event of a client, or
+    at the first event at all if there is none. Sessions that an earlier scenario left may have events
+    before that."""
     by_client = [
         event.at_ns
         for event in trace.events
