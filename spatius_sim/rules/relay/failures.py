@@ -179,7 +179,7 @@ def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
 
 
 def _had_lost_before(story: Story, failed_turn: Turn) -> bool:
-    """Whether anything was missing in an earlier turn of the same client, though nothing had failed."""
+    """Whether anything was missing in an earlier turn of the same client in which nothing had failed."""
     return any(
         not turn.complete or find_loss(story, turn, len(story.trace.events)) is not None
         for turn in story.clean_turns
@@ -251,7 +251,8 @@ def _never_came(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | L
 
 
 def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
-    """Return the events at which the relay closed the turn's connection, each with its code."""
+    """Return the events at which the relay closed the connection of the failed turn's client, each with its
+    code."""
     return [
         (event.seq, event.what.code)
         for event in story.trace.events[turn.failures[0].seq : turn.until_seq]

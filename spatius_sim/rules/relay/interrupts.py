@@ -128,8 +128,8 @@ def _new_turn_begun(story: Story, turn: Turn) -> int | None:
 
 
 def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> list[int]:
-    """Return the events at which audio of the turn came to its client. `labelled` picks conversations with
-    (True) or without (False) a turn id."""
+    """Return the events at which audio of the turn, which may have been interrupted, came to its client.
+    `labelled` picks conversations with (True) or without (False) a turn id."""
     return [
         piece.seq
         for conversation in story.conversations
@@ -236,8 +236,8 @@ def sessions_of(story: Story, client: str) -> list[str]:
 
 
 def _opened_and_closed(story: Story, session: str) -> tuple[int, int]:
-    """Return the events at which an upstream session was opened and closed. A session that was never closed
-    gets the end of the trace."""
+    """Return the events at which an upstream session was opened and closed; the end of the trace for a
+    session that was never closed."""
     events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == session]
     opened_at = next((event.seq for event in events if isinstance(event.what, Opened)), 0)
     closed_at = next(

@@ -202,8 +202,8 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _is_refusal(event: Event) -> bool:
-    """Whether this event is an answer of the Console API or of Motion Server with a 4xx, or a close of Motion
-    Server with a code that says that no retry helps."""
+    """Whether this event tells the relay upstream that no retry helps: the Console API or Motion Server
+    answered with a 4xx, or Motion Server closed the connection with such a code."""
     match event.what:
         case TokenRequested(status=status) | Refused(status=status):
             return 400 <= status < 500
@@ -213,8 +213,8 @@ def _is_refusal(event: Event) -> bool:
 
 
 def _configuration_fault(first: Received) -> str:
-    """Return in words what is wrong with the first message of a connection; "" if rate and format are
-    supported."""
+    """Return in words what is wrong with the first message that the relay sent on an upstream connection;
+    "" if it configures a supported rate and format."""
     match first.value:
         case Undecodable(reason):
             return reason
