@@ -110,7 +110,7 @@ def with_document_wire(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_click(option: JudgeOption) -> click.Option:
-    """Return an option of the judge as an option of click, for the command line."""
+    """Return an option of the judge as an option of click, for a command."""
     return click.Option(
         [f"--{option.name}", option.field],
         type=click.Choice(option.choices) if option.choices else option.parse,

@@ -19,6 +19,7 @@ class VerifyView:
     """Prints what happens while `verify` judges a subject, and how the run ended."""
 
     def __init__(self, request: RunRequest) -> None:
+        """Prepare to print what `verify` shows of this run."""
         self._request = request
         self._console = OutputConsole()
         self._progress = ProgressLines(self._print)

@@ -53,7 +53,7 @@ class WireFit:
         return not self.unclear and Motion.__name__ in self.kinds
 
     def in_words(self) -> str:
-        """Return in one line how well the wire fits the relay, and what the user can do."""
+        """Return in one line how well the wire that was tried fits the relay, and what the user can do."""
         total = self.understood + self.unclear
         if not total:
             return "the relay said nothing: does it wait for a start message that the file does not declare?"
