@@ -305,7 +305,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
-    """Print the verdicts, if rules were judged."""
+    """Print the verdicts at the end of pytest's output, if rules were judged."""
     ending = terminalreporter.config.stash.get(_ENDING, None)
     if ending is not None:
         from spatius_sim.pytest_plugin.print_ending import print_ending

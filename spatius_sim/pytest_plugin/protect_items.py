@@ -77,8 +77,8 @@ def protect_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
 
 
 def refuse_replaced_functions() -> None:
-    """Raise UsageError if the clock or the sockets of this process are not those of Python: a frozen clock
-    would let the judge wait for ever, and blame the subject for it."""
+    """Raise UsageError if something in this process has replaced the clock or the sockets of Python: a
+    frozen clock would let the items that judge rules wait for ever, and blame the subject for it."""
     replaced = list(_replaced_functions())
     if replaced:
         raise UsageError(
@@ -88,7 +88,8 @@ def refuse_replaced_functions() -> None:
 
 
 def _replaced_functions() -> Iterator[str]:
-    """Yield, for each needed function that is not Python's, its name and who replaced it."""
+    """Yield, for each function that the judge needs as Python made it and that was replaced, its name and
+    the module that replaced it."""
     for name, look_up in _NEEDED.items():
         function = look_up()
         module = getattr(function, "__module__", None) or type(function).__module__

@@ -64,7 +64,7 @@ def refuse_empty_options(config: pytest.Config) -> None:
 
 
 def names_subject(config: pytest.Config) -> bool:
-    """Whether the command line, the environment or the conformance file names a subject."""
+    """Whether the command line of pytest, the environment or the conformance file names a subject."""
     if _REQUEST in config.stash:
         return bool(config.stash[_REQUEST].kind)
     options = given_options(config)
@@ -148,7 +148,8 @@ def without_secrets(config: pytest.Config, text: str) -> str:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Raise a UsageError of ours as a UsageError of pytest, with a harmless text."""
+    """Run a block of the plugin; if it raises a UsageError of ours, raise a UsageError of pytest with a
+    harmless text."""
     try:
         yield
     except UsageError as error:
