@@ -11,7 +11,7 @@ from typing import Any
 
 from livekit import rtc
 
-from spatius_sim.net.room.quiet_log import hide_tokens_in_log
+from spatius_sim.net.room.quiet_log import quiet_livekit_log
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
@@ -48,7 +48,7 @@ async def dial_room(
 
     Raises UnreachableError, without any credential, if the room cannot be joined or no relay comes within
     `seconds`."""
-    hide_tokens_in_log()
+    quiet_livekit_log()
     room, identity = rtc.Room(), f"{CLIENTS}{next(_NUMBERS)}"
     grant = RoomGrant(room_name, identity)
     token = make_livekit_token(key, secret, grant, time.time())

@@ -1,4 +1,5 @@
-"""Keeps tokens out of the log of LiveKit's library, which writes whole tokens when it cannot join."""
+"""Keeps LiveKit's library quiet: it writes whole tokens into its log when it cannot join, and dozens of lines
+when a room goes away."""
 
 import logging
 import re
@@ -16,8 +17,12 @@ class _HideTokens(logging.Filter):
 
 
 _FILTER = _HideTokens()
+_NOWHERE = logging.NullHandler()
 
 
-def hide_tokens_in_log() -> None:
-    """Hide tokens in the log of LiveKit's library from now on."""
-    logging.getLogger("livekit").addFilter(_FILTER)
+def quiet_livekit_log() -> None:
+    """From now on show no token in the log of LiveKit's library, and nothing of the log on the terminal of a
+    program that keeps none."""
+    logger = logging.getLogger("livekit")
+    logger.addFilter(_FILTER)
+    logger.addHandler(_NOWHERE)

@@ -29,7 +29,7 @@ from spatius_sim.model.server.egress_configuration import (
 from spatius_sim.model.server.egress_playback import rpc_for_agent
 from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
 from spatius_sim.net.room.black_video import HEIGHT, WIDTH, black_frames
-from spatius_sim.net.room.quiet_log import hide_tokens_in_log
+from spatius_sim.net.room.quiet_log import quiet_livekit_log
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
 from spatius_sim.protocol.messages import LiveKitEgress
@@ -39,10 +39,16 @@ JOIN_SECONDS = 8.0
 PUBLISH_SECONDS = 4.0
 """How long the room's server may take. A token without the right to publish is answered by nothing at all."""
 
+RECONNECT_SECONDS = 5.0
+"""How long a room may be away before it is lost. LiveKit's library goes on trying for 24 s (tried)."""
+
 RPC_SECONDS = 5.0
 LEAVE_SECONDS = 3.0
 MAX_WAITING = 256
 """The most outputs that wait to be published; older ones are dropped: the machine is too slow."""
+
+_MAX_NAME = 100
+"""The most characters of a room's name in a text."""
 
 _ROOM_HZ = 48_000
 _MICROSECONDS = 1_000_000
@@ -80,7 +86,7 @@ class LiveKitPublisher:
         its token. `join` begins."""
         self._egress, self._container = egress, container
         self._on_lost, self._on_trouble = on_lost, on_trouble
-        hide_tokens_in_log()
+        quiet_livekit_log()
         self._agent = dict(egress.extra_attributes).get(AGENT_ATTRIBUTE, "")
         self._frames = black_frames(container)
         self._next_frame = 0
@@ -96,6 +102,8 @@ class LiveKitPublisher:
         self._clock_start = time.monotonic()
         self._last_us = 0
         self._refusal_reported = False
+        self._room_is_lost = False
+        self._patience: asyncio.TimerHandle | None = None
 
     async def join(self) -> EgressFault | None:
         """Join the LiveKit room, and publish a video track and a sound track. Return None, or the fault that
@@ -120,7 +128,9 @@ class LiveKitPublisher:
         except (PublishTrackError, TimeoutError):
             await self.leave()
             return EgressFault(UNAUTHENTICATED, "unauthorized: the livekit token gives no right to publish")
-        self._room.on("disconnected", self._on_room_gone)
+        self._room.on("disconnected", self._lose_room)
+        self._room.on("reconnecting", self._wait_for_room)
+        self._room.on("reconnected", self._stop_waiting)
         self._start_task(self._set_attributes())
         self._start_task(self._publish_outputs())
         self._start_task(self._send_agent_rpcs())
@@ -141,6 +151,7 @@ class LiveKitPublisher:
         if self._leaving:
             return
         self._leaving = True
+        self._stop_waiting()
         current = asyncio.current_task()
         others = [task for task in self._tasks if task is not current]
         for task in others:
@@ -258,9 +269,23 @@ class LiveKitPublisher:
             except rtc.RpcError as error:
                 self._on_trouble(f"the agent {self._agent!r} took no {method}: RPC error {error.code}")
 
-    def _on_room_gone(self, *_: Any) -> None:
-        """Call `on_lost`, because the room is gone; not if the publisher itself leaves."""
-        if not self._leaving:
+    def _wait_for_room(self) -> None:
+        """Wait for a room that is away, but not for long."""
+        self._stop_waiting()
+        self._patience = asyncio.get_running_loop().call_later(RECONNECT_SECONDS, self._lose_room)
+
+    def _stop_waiting(self) -> None:
+        """Wait no more: the room is back, or we leave."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _lose_room(self, *_: Any) -> None:
+        """Say once that the room is gone; not if the publisher itself leaves."""
+        if not self._leaving and not self._room_is_lost:
+            self._room_is_lost = True
+            name = self._egress.room_name[:_MAX_NAME]
+            self._on_trouble(f"the LiveKit room {name!r} is gone: the session that played there ends")
             self._on_lost()
 
     def _start_task(self, coroutine: Coroutine[None, None, None]) -> None:

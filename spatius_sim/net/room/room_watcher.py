@@ -9,7 +9,7 @@ from typing import Any
 from livekit import rtc
 
 from spatius_sim.model.server.egress_playback import PLAYBACK_FINISHED, PLAYBACK_STARTED
-from spatius_sim.net.room.quiet_log import hide_tokens_in_log
+from spatius_sim.net.room.quiet_log import quiet_livekit_log
 from spatius_sim.net.room.video_viewer import LOOK_FOR_LOSSES_SECONDS, VideoViewer
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
 from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
@@ -58,7 +58,7 @@ class LiveRoomWatch:
     ) -> None:
         """Prepare to watch LiveKit rooms; no room is watched yet. `sink` records what is seen and heard in a
         room."""
-        hide_tokens_in_log()
+        quiet_livekit_log()
         self._publisher = publisher
         self._sink, self._key, self._secret = sink, key, secret
         self._name, self._room_name, self._url = "", "", ""

@@ -5,9 +5,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import (
     AudioInput,
@@ -20,6 +20,16 @@ from spatius_sim.trace.events import Undecodable
 from spatius_sim.trace.read_frames import read_upstream
 
 SECONDS = 20.0
+
+
+class HasEndpoints(Protocol):
+    """A Motion Server, in this process or in another one."""
+
+    @property
+    def console_endpoint(self) -> str: ...
+
+    @property
+    def ingress_endpoint(self) -> str: ...
 
 
 @dataclass
@@ -52,7 +62,7 @@ class Talk:
 
 @asynccontextmanager
 async def talk(
-    server: MotionServerShell, configure: ConfigureSession | None = None, *, avatar_id: str = "sim-avatar"
+    server: HasEndpoints, configure: ConfigureSession | None = None, *, avatar_id: str = "sim-avatar"
 ) -> AsyncIterator[Talk]:
     """A session that is confirmed already, unless `configure` asks for what is refused."""
     client = UpstreamClient(

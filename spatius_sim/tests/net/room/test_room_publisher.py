@@ -59,10 +59,10 @@ def test_a_user_without_the_extra_is_told_what_to_install(monkeypatch: pytest.Mo
 
 
 def test_no_token_stands_in_the_log() -> None:
-    from spatius_sim.net.room.quiet_log import hide_tokens_in_log
+    from spatius_sim.net.room.quiet_log import quiet_livekit_log
 
-    hide_tokens_in_log()
-    hide_tokens_in_log()
+    quiet_livekit_log()
+    quiet_livekit_log()
     record = logging.getLogger("livekit").makeRecord(
         "livekit", logging.ERROR, "f", 1, "refused: %s!", ("eyJhbGciOi.eyJpc3Mi.c2ln",), None
     )
