@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from spatius_sim.mock_server.server import MotionServer
-from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.plans.room_plan import RoomPlan, RoomTurn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.livekit_server import AGENT, PUBLISHER, LiveKitPlace
-from spatius_sim.subjects.room import RoomSubject
-from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
+from spatius_sim.tests.net.room.real_room import failed_rules, subject_in_room
 from spatius_sim.trace.events import Joined
 from spatius_sim.trace.room_events import PlaybackTold
 
@@ -61,32 +59,20 @@ async def molest(livekit: LiveKitServer, room_name: str) -> list[str]:
 
 async def test_a_stranger_in_the_room_accuses_nobody_and_disturbs_nobody(livekit: LiveKitServer) -> None:
     pytest.importorskip("aiortc", reason="aiortc is not installed")
-    from spatius_sim.net.room.room_watcher import LiveRoomWatch
-
-    place = LiveKitPlace(livekit.url, KEY, SECRET)
-    rooms = place.make_rooms()
-    recorder = LiveRecorder()
     async with MotionServer(livekit=True) as server:
-        subject = RoomSubject(
-            "",
-            ServerOverSockets(server.console_endpoint, server.ingress_endpoint),
-            LiveRoomWatch(recorder, KEY, SECRET),
-            recorder,
-            lambda: rooms,
-            "any-key-will-do",
-        )
+        subject, recorder, room = subject_in_room(livekit, server)
         running = asyncio.create_task(subject.run(RoomPlan((RoomTurn(2500),))))
         async with asyncio.timeout(30):
             while not any(isinstance(event.what, Joined) for event in recorder.events):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-            answers = await molest(livekit, rooms[0].room_name)
+            answers = await molest(livekit, room.room_name)
             trace = await running
     # The kit answers politely and takes no notice; the avatar has no such method.
     assert answers == ["ok", "error 1400"]
     told = [event.what for event in trace.events if isinstance(event.what, PlaybackTold)]
     assert {one.publisher for one in told} <= {PUBLISHER}
     judgements = judge(trace)
-    assert not [name for name, one in judgements.items() if one.verdict is Verdict.FAILED]
+    assert not failed_rules(judgements)
     assert judgements["E-TRACKS"].verdict is Verdict.PASSED
     assert judgements["E-COUNT"].verdict in (Verdict.PASSED, Verdict.INCONCLUSIVE)
 
