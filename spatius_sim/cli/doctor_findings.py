@@ -25,6 +25,8 @@ _WEBSOCKETS_VERSION_WITH_BODIES = 14
 _WIRE_ADVICE = (
     "declare your wire in a YAML file (`spatius-sim wire show`, `wire try`), and name it: --wire ours.yaml"
 )
+_NOBODY_CAME = "nobody but the kit came to the room"
+_LET_IN = "the LiveKit server takes our token, and lets us into the room"
 _EXPIRY = "a unix time in seconds, within the next 24 h"
 _LARGEST_SOURCE = 1_048_576
 _directly = build_opener(ProxyHandler({}))  # The proxy of the environment has nothing to do with 127.0.0.1.
@@ -45,9 +47,15 @@ def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Fi
     Stops at the first step that failed.
     """
     if diagnosis.unreachable:
+        if _NOBODY_CAME in diagnosis.unreachable:
+            yield Finding(True, _LET_IN)
         yield Finding(False, diagnosis.unreachable, _unreachable_advice(diagnosis.unreachable))
         return
-    yield Finding(True, "it takes our connection")
+    if settings.room_target:
+        yield Finding(True, _LET_IN)
+        yield Finding(True, f"the relay is in the room {settings.room_target[1]!r}")
+    else:
+        yield Finding(True, "it takes our connection")
     if diagnosis.garbage and not diagnosis.understood:
         what = f"it speaks another wire than {diagnosis.wire}: {diagnosis.first_garbage}"
         yield Finding(False, what, _WIRE_ADVICE)
@@ -178,6 +186,15 @@ def telemetry_finding(folder: Path) -> Finding | None:
 
 def _unreachable_advice(error: str) -> str:
     """Return the doctor's advice for a relay that could not be reached, chosen by the words of the error."""
+    if _NOBODY_CAME in error:
+        return (
+            "start the relay: it joins this very room of this LiveKit server. --target-cmd lets us start it, "
+            "with LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET and LIVEKIT_ROOM set"
+        )
+    if "key and secret" in error:
+        return "LIVEKIT_API_KEY and LIVEKIT_API_SECRET must be those of the LiveKit server that --room names"
+    if "no LiveKit server" in error:
+        return "start the LiveKit server, or name another one: --room ws://HOST:PORT"
     if "HTTP 404" in error:
         return "the path is another one: json-envelope relays serve /ws/agent"
     if "HTTP 401" in error or "HTTP 403" in error:

@@ -101,8 +101,8 @@ JUDGE_OPTIONS = (
     JudgeOption(
         "room",
         "URL",
-        "with --server: judge its egress in rooms of the LiveKit server at this ws:// URL; key and secret "
-        "stand in LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or in the URL (ws://KEY:SECRET@HOST)",
+        "the LiveKit server at this ws:// URL, in whose rooms a server, an agent or a relay is judged; key "
+        "and secret stand in LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or in the URL (ws://KEY:SECRET@HOST)",
     ),
     JudgeOption(
         "agent-cmd",
@@ -228,7 +228,7 @@ HOOK_START = "hook"
 CONFORMANCE_FILE = "conformance.yaml"
 """The file that is read if no other is named."""
 
-_NOT_OF_A_RELAY = {"target", "server", "client", "room", "agent-cmd", "lacks", "profile"}
+_NOT_OF_A_RELAY = {"target", "server", "client", "agent-cmd", "lacks", "profile"}
 ASKED_OF_A_RELAY = tuple(
     option for option in JUDGE_OPTIONS if option.needed_to_repeat and option.name not in _NOT_OF_A_RELAY
 )

@@ -211,6 +211,13 @@ class TellsItsToken(AnswersRefusals):
     on_refusal = (SendError(16, "unauthorized: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdmF0YXIifQ.c2ln"),)
 
 
+class JoinsNoRoom(LetsEverybodyIn):
+    """Joins no room, so it never learns that one cannot be joined."""
+
+    def join(self) -> None:
+        return
+
+
 class RefusesWithAnotherCode(AnswersRefusals):
     """Refuses a session whose room cannot be joined with the code 5."""
 
@@ -219,7 +226,7 @@ class RefusesWithAnotherCode(AnswersRefusals):
 
 ROOM_MINIATURES: dict[str, tuple[type[VirtualRoom] | str, ...]] = {
     "E-REFUSED": (LetsEverybodyIn, TellsItsToken, RefusesWithAnotherCode),
-    "E-JOIN": ("egress-never-joins", JoinsLate, JoinsUnderAnotherName, ForgetsAttributes),
+    "E-JOIN": ("egress-never-joins", JoinsLate, JoinsNoRoom, JoinsUnderAnotherName, ForgetsAttributes),
     "E-LEAVE": ("egress-leaves-mid-turn", StaysForEver),
     "E-TRACKS": (PublishesTwoCameras, HasNoMicrophone),
     "E-LATE": (GivesNoKeyFrame,),

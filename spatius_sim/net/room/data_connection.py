@@ -11,6 +11,7 @@ from typing import Any
 
 from livekit import rtc
 
+from spatius_sim.net.room.joining_errors import why_not_joined
 from spatius_sim.net.room.quiet_log import quiet_livekit_log
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
@@ -61,9 +62,8 @@ async def dial_room(
             # The way up is made by the first packet; what follows at once may be lost (tried).
             await room.local_participant.publish_data(b" ", destination_identities=[_NOBODY])
             await asyncio.sleep(_WAY_UP_SECONDS)
-    except rtc.ConnectError:
-        # The text holds the token.
-        raise UnreachableError(f"the room at {url} cannot be joined: look at key and secret") from None
+    except rtc.ConnectError as error:
+        raise UnreachableError(why_not_joined(url, error)) from None
     except TimeoutError:
         await connection.stop()
         raise UnreachableError(f"nobody but the kit came to the room {room_name!r}") from None

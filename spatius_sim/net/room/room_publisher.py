@@ -29,6 +29,7 @@ from spatius_sim.model.server.egress_configuration import (
 from spatius_sim.model.server.egress_playback import rpc_for_agent
 from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
 from spatius_sim.net.room.black_video import HEIGHT, WIDTH, black_frames
+from spatius_sim.net.room.joining_errors import refuses_token
 from spatius_sim.net.room.quiet_log import quiet_livekit_log
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
@@ -115,8 +116,7 @@ class LiveKitPublisher:
                 )
         except rtc.ConnectError as error:
             await self.leave()
-            # The text holds the token: only its number is looked at.
-            if " 401" in error.message or "401 " in error.message:
+            if refuses_token(error):
                 return EgressFault(UNAUTHENTICATED, "unauthorized: livekit refuses the token of the egress")
             return EgressFault(UNAVAILABLE, "failed to create egress connection: livekit cannot be reached")
         except TimeoutError:

@@ -9,6 +9,7 @@ from typing import Any
 from livekit import rtc
 
 from spatius_sim.model.server.egress_playback import PLAYBACK_FINISHED, PLAYBACK_STARTED
+from spatius_sim.net.room.joining_errors import why_not_joined
 from spatius_sim.net.room.quiet_log import quiet_livekit_log
 from spatius_sim.net.room.video_viewer import LOOK_FOR_LOSSES_SECONDS, VideoViewer
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
@@ -80,11 +81,8 @@ class LiveRoomWatch:
         try:
             try:
                 await agent.connect(egress.url, self._token(AGENT))
-            except rtc.ConnectError:
-                # The text holds the token.
-                raise UnreachableError(
-                    f"the room at {egress.url} cannot be joined: look at key and secret"
-                ) from None
+            except rtc.ConnectError as error:
+                raise UnreachableError(why_not_joined(egress.url, error)) from None
             for method in (PLAYBACK_STARTED, PLAYBACK_FINISHED):
                 agent.local_participant.register_rpc_method(method, self._rpc_handler(method))
             await viewer.join(egress.url, self._token(VIEWER))

@@ -40,7 +40,8 @@ _CREDENTIAL = re.compile(r"eyJ[\w-]{6,}|\*{6,}")
     ),
 )
 def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each session whose room refuses on purpose."""
+    """Look at each session whose room refuses on purpose. Who joins no room at all never learns that one
+    refuses: that follows from E-JOIN."""
     expected = "a ServerError 16, 14 or 3 without any credential"
     for room in rooms:
         if not room.refuses or room.answer is None:
@@ -48,7 +49,7 @@ def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         events = (room.configured_at.seq, room.answer.seq)
         answer = room.answer.what.value if isinstance(room.answer.what, Sent | Received) else None
         if not isinstance(answer, ServerError):
-            yield Broken(expected, "a confirmed session", events)
+            yield Broken(expected, "a confirmed session", events, ("E-JOIN",))
         elif answer.code not in _REFUSALS:
             yield Broken(expected, f"a ServerError {answer.code}", events)
         elif _CREDENTIAL.search(answer.message):

@@ -52,6 +52,21 @@ NOWHERE = replace(
         (replace(WELL, unreachable="'x' ended with code 1; ..."), "ended", "by hand with the same command"),
         (replace(WELL, unreachable="CERTIFICATE_VERIFY_FAILED"), "CERT", "--target-ca"),
         (replace(WELL, unreachable="r cannot be reached: refused"), "refused", "--target-cmd"),
+        (
+            replace(WELL, unreachable="the room at ws://r cannot be joined: look at key and secret"),
+            "cannot be joined",
+            "LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+        ),
+        (
+            replace(WELL, unreachable="the room at ws://r cannot be joined: no LiveKit server answers there"),
+            "no LiveKit server",
+            "--room ws://HOST:PORT",
+        ),
+        (
+            replace(WELL, unreachable="nobody but the kit came to the room 'demo'"),
+            "nobody but the kit came",
+            "--target-cmd",
+        ),
         (replace(WELL, unreachable="the wire of r was not found out"), "wire", "wire try"),
         (
             replace(NOWHERE, understood=0, garbage=2, first_garbage="no JSON"),

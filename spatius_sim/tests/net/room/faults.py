@@ -1,5 +1,5 @@
 """`python -m spatius_sim.tests.net.room.faults [--out FILE] [NAME ...]`: judges each fault of an egress that
-`serve --scenario` knows by name, in a real room by `verify --server --room`, and prints which rule accused it.
+`serve --scenario` knows by name, in a real room by `verify --server --room`, and prints which rule accused.
 
 Ends with 1 unless each fault was accused by its own rule, and by no other. An honest egress is judged first.
 """

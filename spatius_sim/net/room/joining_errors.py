@@ -1,0 +1,15 @@
+"""Says why a room cannot be joined. The texts of LiveKit's errors are never passed on: they hold the whole
+token."""
+
+from livekit import rtc
+
+
+def refuses_token(error: rtc.ConnectError) -> bool:
+    """Whether a LiveKit server answered, and does not let the bearer of this token in."""
+    return " 401" in error.message or "401 " in error.message
+
+
+def why_not_joined(url: str, error: rtc.ConnectError) -> str:
+    """Return in words why the room of the LiveKit server at `url` cannot be joined."""
+    reason = "look at key and secret" if refuses_token(error) else "no LiveKit server answers there"
+    return f"the room at {url} cannot be joined: {reason}"
