@@ -10,7 +10,7 @@ import pytest
 
 from spatius_sim.protocol.messages import ConfirmSession, MotionResponse, ServerError
 from spatius_sim.tests.net.room.livekit_server import LiveKitServer, livekit_server
-from spatius_sim.tests.net.room.test_publisher import PCM, asks_for, egress
+from spatius_sim.tests.net.room.test_room_publisher import PCM, asks_for, egress
 from spatius_sim.tests.net.talk import Talk, talk, utterance
 from spatius_sim.tests.serving import serving
 
