@@ -64,13 +64,15 @@ def simulate(
         study = replace(study, turns=turns)
     if calibrate is not None:
         study = _calibrate(study, calibrate)
+    if report_dir is not None:
+        try:
+            report_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--report-dir {str(report_dir)!r} cannot be made: {error.strerror}") from error
     outcome = run_study(study, seed, jobs, _progress_printer())
     _print_tables(outcome)
     if report_dir is not None:
-        try:
-            print_lines("", *map(str, write_reports(outcome, report_dir)))
-        except OSError as error:
-            raise UsageError(f"{report_dir}: {error.strerror}") from error
+        print_lines("", *write_reports(outcome, report_dir))
     return exit_code(outcome)
 
 

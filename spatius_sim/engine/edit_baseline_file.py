@@ -11,6 +11,7 @@ from typing import Any
 
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
+from spatius_sim.files.whole_file import write_whole
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.baseline import Baseline, KnownFailure
@@ -83,20 +84,8 @@ def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, t
             edits.replace(reader.fails_with_nodes[outcome.rule_id], _quote_yaml(failure.actual))
     if new_lines:
         edits.append(reader.failures_section, [f"{reader.indent}{line}" for line in new_lines])
-    _write_whole(path.resolve(), edits.apply())
+    write_whole(path.resolve(), edits.apply())
     return update
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write the text to the baseline file, all of it or nothing: a full disk must not destroy what people
-    wrote."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new_file = path.with_name(f"{path.name}.new")
-    try:
-        new_file.write_text(text, encoding="utf-8")
-        new_file.replace(path)
-    finally:
-        new_file.unlink(missing_ok=True)
 
 
 def baseline_schema() -> dict[str, Any]:

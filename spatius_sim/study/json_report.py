@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from spatius_sim.files.whole_file import write_whole
 from spatius_sim.study.run_study import Outcome, SimulatedCell
 from spatius_sim.study.study_figures import FIGURES, Estimate
 
@@ -152,13 +153,17 @@ def _schema_of_object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_reports(outcome: Outcome, folder: Path) -> list[Path]:
-    """Write study.json and study.html into a folder, which is made if it is missing; return their paths.
-    Raises OSError if a file cannot be written."""
+def write_reports(outcome: Outcome, folder: Path) -> list[str]:
+    """Write study.json and study.html into a folder. Return a line for each: its path, or why it could not be
+    written; what is written is whole."""
     from spatius_sim.study.html_report import html_report
 
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "study.json", folder / "study.html"]
-    for path, text in zip(paths, (json_report(outcome), html_report(outcome)), strict=True):
-        path.write_text(text, encoding="utf-8")
-    return paths
+    lines = []
+    for name, text in (("study.json", json_report(outcome)), ("study.html", html_report(outcome))):
+        path = folder / name
+        try:
+            write_whole(path, text)
+            lines.append(str(path))
+        except OSError as error:
+            lines.append(f"{path} cannot be written: {error.strerror}")
+    return lines

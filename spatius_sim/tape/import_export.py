@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatius_sim.files.whole_file import write_whole
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
@@ -208,7 +209,7 @@ def _write_bytes(folder: Path, name: str, content: bytes | memoryview) -> Path:
     if the file cannot be written."""
     file = _make_folder(folder) / name
     try:
-        file.write_bytes(content)
+        write_whole(file, content)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from error
     return file

@@ -39,8 +39,8 @@ _OWNERS_ALONE = 0o600
 
 
 class TapeWriter:
-    """Writes a tape. `with TapeWriter(path, header) as tape:` writes the footer at the end of the block; an
-    exception leaves a tape without a footer. Raises UsageError if the file cannot be written."""
+    """Writes a tape. `with TapeWriter(path, header) as tape:` writes a whole tape, or none if an
+    exception ends the block. Raises UsageError if the file cannot be written."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
         """Create the file of the tape and write its header."""
@@ -55,7 +55,11 @@ class TapeWriter:
         self._remembered_bytes = 0
         self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
         self._last_ns = 0
-        self._write_section(HEADER, pack_header(header, VERSION))
+        try:
+            self._write_section(HEADER, pack_header(header, VERSION))
+        except UsageError:
+            self._delete()
+            raise
 
     def __enter__(self) -> Self:
         """Return this writer of a tape."""
@@ -67,11 +71,15 @@ class TapeWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the footer of the tape if the block ended without an exception, and close the file."""
-        if kind is None:
-            self.close()
-        else:
-            self.abandon()
+        """Write the footer and close the file if the block ended without an exception, or delete it."""
+        try:
+            if kind is None:
+                self.close()
+                return
+        except UsageError:
+            self._delete()
+            raise
+        self._delete()
 
     def write(self, record: Record) -> None:
         """Write a record to the tape. It reaches the file later, together with other records, or with
@@ -107,9 +115,15 @@ class TapeWriter:
         """Close the file of the tape without a footer: the tape is cut off."""
         self._file.close()
 
+    def _delete(self) -> None:
+        """Close the file and take it away, unless it is a device."""
+        self._file.close()
+        if self.path.is_file() and not self.path.is_symlink():
+            self.path.unlink(missing_ok=True)
+
     def _open_file(self) -> FileIO:
-        """Create the file of the tape, readable by its owner alone, and lock it until it is closed. Raises
-        UsageError if that fails, and if another process writes the same tape."""
+        """Create the file, readable by its owner alone, and lock it until it is closed. Raises UsageError if
+        that fails, and if another process writes the file."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = FileIO(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _OWNERS_ALONE), "wb")

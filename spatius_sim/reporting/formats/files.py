@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from spatius_sim.files.whole_file import write_whole
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.badge import badge
 from spatius_sim.reporting.formats.html_report import html_report
@@ -46,12 +47,12 @@ def make_folders_for(paths: Mapping[str, Path]) -> None:
 
 def write_reports(paths: Mapping[str, Path], report: Report) -> dict[str, str]:
     """Write the report to a file in each of these formats. Return, by format, why a file could not be
-    written; the other files are written in any case."""
+    written; the other files are written in any case, each whole or not at all."""
     unwritten: dict[str, str] = {}
     for name, path in paths.items():
         try:
             _, make_text = WRITERS[name]
-            path.write_text(make_text(report, path.parent), encoding="utf-8")
+            write_whole(path, make_text(report, path.parent))
         except OSError as error:
             unwritten[name] = f"{path} cannot be written: {error.strerror}"
     return unwritten

@@ -171,7 +171,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
         path.open("w").close()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     failure = Failure("a", "b", "c", "d", confirmed=True)
     outcome = RuleOutcome("R-TURNS", Verdict.FAILED, failure=failure)
     with pytest.raises(OSError, match="No space"):

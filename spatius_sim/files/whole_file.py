@@ -1,0 +1,20 @@
+"""Writes files whole: a disk that is full, or a killed process, leaves no half of one."""
+
+from pathlib import Path
+
+
+def write_whole(path: Path, content: str | bytes | memoryview) -> None:
+    """Write the file, all of it or nothing, and its folder if that is missing; what stood there before stays
+    if it fails. Only a link and what is not a file, such as /dev/stdout, are written in place. Raises
+    OSError."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(data)
+        return
+    new_file = path.with_name(f"{path.name}.new")
+    try:
+        new_file.write_bytes(data)
+        new_file.replace(path)
+    finally:
+        new_file.unlink(missing_ok=True)
