@@ -298,7 +298,10 @@ _STARVE = [
         mode=StarvationMode.STRICT_SYNC,
     ),
     *_make_plans(
-        (*_whole(3000), GiveAudio(3000, True), _motion(5), Wait(1000), Wait(1000), Wait(1000), *_SETTLE)
+        (
+            *(*_whole(3000), GiveAudio(3000, True), _motion(5), Wait(1000), Wait(1000), Wait(1000)),
+            *(*_SETTLE, Wait(300)),
+        )
     ),
 ]
 

@@ -147,8 +147,9 @@ def rule(
 SHOWN = ("yieldFramesData", "advance", "observe", "observe.keyframesRendered")
 """The features that a client needs for rules on the motion that it shows."""
 
-PLAYED = ("advance", "observe", "observe.samplesPlayed", "observe.state")
-"""The features that a client needs for rules on the audio that it plays."""
+PLAYED = ("advance", "observe", "observe.state")
+"""The features that a client needs for rules on the audio that it plays: the state tells when it begins and
+ends. `observe.samplesPlayed` tells more, and is used if it is there."""
 
 MODES = "modes"
 """The feature of a client that knows both audioIndependent and strictSync."""

@@ -25,6 +25,8 @@ from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
 from spatius_sim.trace.events import Trace
 
 _NS_PER_MS = 1_000_000
+_SHOWN_BY_STATE = {"C-ABNORMAL", "C-EMPTY", "C-PAUSE", "C-STARVE"}
+"""The situations, each named by its rule, whose harm the playback state alone shows."""
 
 
 def join_client(trace: Trace) -> ClientStory:
@@ -56,6 +58,8 @@ class _Ledger:
     situation: `shown` (motion was rendered at its place in a plain conversation), and `well_played_lengths`
     (the most samples, and the most bytes in a chunk, of a plain conversation that was played to its end).
     `rule_of_first_harm`: the rule to which the first harm to this conversation's audio belongs.
+    `heard_after`, of a client that tells its state alone: the situations after which it was seen to play on;
+    None if it was never seen to play this conversation.
     """
 
     def __init__(self, story: ClientStory) -> None:
@@ -77,6 +81,7 @@ class _Ledger:
         self.motion, self.audio = Blame("C-MATCH"), Blame("C-STATES")
         self.largest_chunk = 0
         self.well_played_lengths = 0, 0
+        self.heard_after: frozenset[str] | None = None
         self.rule_of_first_harm: str | None = None
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
@@ -240,7 +245,7 @@ class _Ledger:
             self.largest_chunk
         ) = 0
         self.idle_after_end_ms = self.idle_before_end_ms = self.motion_missing_ms = self.stalled_ms = 0
-        self.rule_of_first_harm = None
+        self.rule_of_first_harm = self.heard_after = None
         self.motion.forget("C-PAUSE")
         self.audio.forget("C-PAUSE", "C-EMPTY", "C-STARVE")
         if self.strict:
@@ -401,8 +406,16 @@ class _Ledger:
         state = result.get("state")
         checked = played is not None and (self.time_is_certain or self.starving)
         harm = self.find_audio_harm(played, state) if played is not None and checked else None
+        situations, missing_ms = frozenset(self.audio.open), self.motion_missing_ms
+        if played is None:
+            harm = self.find_harm_by_state(state, expected)
+            checked = state == expected is PlaybackState.IDLE and self.heard_after is not None
+            if state == expected is PlaybackState.PLAYING:
+                self.heard_after = situations
+            situations, missing_ms = self.heard_after or frozenset(), missing_ms - self.idle_after_end_ms
         if harm and self.rule_of_first_harm is None:
-            self.rule_of_first_harm = self.rule_of_audio_harm(played or 0, state)
+            rule_id = self.audio.rule_id if self.audio_is_controlled else ""
+            self.rule_of_first_harm = rule_id if played is None else self.rule_of_audio_harm(played, state)
         self.disordered = self.disordered or bool(foreign_keyframes) or not in_order
         can_be_blamed = self.shown or not self.motion.open
         harmed = self.disordered or self.rule_of_first_harm is not None
@@ -443,10 +456,10 @@ class _Ledger:
             motion_situations=frozenset(self.motion.open),
             motion_rule=motion_rule,
             controlled=current is not None and self.is_controlled(current, due_keyframe),
-            audio_situations=frozenset(self.audio.open),
+            audio_situations=situations,
             audio_rule=self.rule_of_first_harm or "",
             audio_checked=checked and self.time_is_certain,
-            starved=self.motion_missing_ms > story.slack_ms,
+            starved=missing_ms > story.slack_ms,
             audio_harm=harm,
         )
         story.observations.append(observation)
@@ -535,22 +548,45 @@ class _Ledger:
             return f"no sample played twice: {last.played} samples were played before", seen
         return None
 
+    def find_harm_by_state(self, state: object, expected: PlaybackState | None) -> tuple[str, str] | None:
+        """Return what was expected of the audio and what was seen, of a client that tells its state alone.
+        The audio is harmed only after a situation that shows in the state: C-STATES judges every other
+        state."""
+        current = self.conversation
+        shown = _SHOWN_BY_STATE if self.story.modes else _SHOWN_BY_STATE - {"C-STARVE"}
+        blames = self.audio.open and self.audio.open <= shown
+        if current is None or not (blames and current.was_active and self.state_has_settled(expected)):
+            return None
+        if expected is PlaybackState.PLAYING and state == PlaybackState.IDLE:
+            return f"playing: {current.samples} samples were given", "idle before their end"
+        if expected is PlaybackState.IDLE and state == PlaybackState.PLAYING:
+            return f"idle: {current.samples} samples are over", "playing"
+        return None
+
     def rule_of_audio_harm(self, played: int, state: object) -> str:
         """Return the rule to which a harm of the client's audio belongs; "" if that is not certain. A
         situation is blamed if this client was seen to play as much audio well without it. No such control
         is needed for audio that does not go on without its motion, or runs ahead after an interrupt."""
         current, rule_id = self.conversation, self.audio.rule_id
         assert current is not None
-        samples, chunk = self.well_played_lengths
-        controlled = current.samples <= samples and self.largest_chunk <= chunk
         ahead = played > self.fastest_position // 1000
-        if controlled or not self.audio.open:
+        if self.audio_is_controlled or not self.audio.open:
             return rule_id
         if rule_id == "C-STARVE":
             if not self.strict:  # Audio is neither ahead nor idle because its motion is missing.
                 return "C-STATES" if ahead or state == PlaybackState.IDLE else rule_id
             return rule_id if state != PlaybackState.IDLE and current.last_shown >= 0 else ""
         return rule_id if rule_id == "C-INTERRUPT" and ahead else ""
+
+    @property
+    def audio_is_controlled(self) -> bool:
+        """Whether as much audio was played well in a plain conversation."""
+        samples, chunk = self.well_played_lengths
+        return (
+            self.conversation is not None
+            and self.conversation.samples <= samples
+            and self.largest_chunk <= chunk
+        )
 
     def note_good_audio(self, observation: Observation) -> None:
         """Note that the client played the audio well: it played the audio to its end, or it went on with the

@@ -71,7 +71,7 @@ class TapeWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the footer and close the file if the block ended without an exception, or delete it."""
+        """Write the footer of the tape and close the file, or delete the file if an exception ended the block."""
         try:
             if kind is None:
                 self.close()
@@ -116,14 +116,14 @@ class TapeWriter:
         self._file.close()
 
     def _delete(self) -> None:
-        """Close the file and take it away, unless it is a device."""
+        """Close the file of the tape and delete it, unless it is a device."""
         self._file.close()
         if self.path.is_file() and not self.path.is_symlink():
             self.path.unlink(missing_ok=True)
 
     def _open_file(self) -> FileIO:
-        """Create the file, readable by its owner alone, and lock it until it is closed. Raises UsageError if
-        that fails, and if another process writes the file."""
+        """Create the file of the tape, readable by its owner alone, and lock it until it is closed. Raises
+        UsageError if that fails, and if another process writes the same tape."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = FileIO(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _OWNERS_ALONE), "wb")

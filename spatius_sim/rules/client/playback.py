@@ -31,7 +31,7 @@ _DRY_MS = 1_000
         "C-NOEND",
         "C-STARVE",
     ),
-    needs=("advance", "observe", "observe.state"),
+    needs=PLAYED,
     advice=Advice(
         "the app shows that the avatar speaks when it does not, or the other way round",
         "the state follows the calls instead of the playback, or audio is played twice or at another rate",
@@ -69,7 +69,7 @@ def states(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID",
         "C-ID-NEW",
     ),
-    needs=("advance", "observe", "observe.state"),
+    needs=PLAYED,
     advice=Advice(
         "the app believes that the answer is over while more may come, and listens too early",
         "an empty buffer is taken for the end",
@@ -225,8 +225,8 @@ def _judge_strict_sync(observation: Observation, tolerance: int) -> Iterator[Kep
         yield Broken("a stall that is told", f"stalled is {observation.stalled}", (observation.seq,))
     elif must_run and observation.stalled is True:
         yield Broken("no stall while motion is there", "stalled is True", (observation.seq,))
-    elif must_run and played < observation.low - tolerance:
+    elif must_run and observation.played is not None and played < observation.low - tolerance:
         expected = f"audio that goes on once motion has come: {observation.low} samples by now"
         yield Broken(expected, f"{played} samples", (observation.seq,))
-    elif observation.stalls:
+    elif observation.stalls and (observation.played is not None or observation.stalled is True):
         yield Kept()

@@ -1,7 +1,7 @@
 """C rules: each wrong client is caught by its rule, and what is left open fails nobody."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -21,6 +21,7 @@ from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.client_exchanges import exchanges, read_given_payload
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.testee_shim import Factory
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState
 from spatius_sim.wires.testee_messages import TesteeRequest
@@ -29,11 +30,13 @@ MINIATURES = [(rule_id, brain) for rule_id, brains in CLIENT_MINIATURES.items() 
 PLANS = 25
 
 
-def verdicts(rule_id: str, brain: type[ClientDecoder]) -> set[tuple[str, Verdict]]:
+def verdicts(
+    rule_id: str, brain: type[ClientDecoder], make: Callable[[type[ClientDecoder]], Factory] = own_client
+) -> set[tuple[str, Verdict]]:
     """What every rule says over the corners of this rule's situation, and over some drawn plans. A breach
     that follows from this rule is left out."""
     loop = asyncio.new_event_loop()
-    subject = ClientSubject(InProcessTestee(own_client(brain)), brain.__name__, 1)
+    subject = ClientSubject(InProcessTestee(make(brain)), brain.__name__, 1)
     loop.run_until_complete(subject.attach())
     said: set[tuple[str, Verdict]] = set()
 

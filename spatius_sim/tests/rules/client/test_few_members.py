@@ -2,7 +2,7 @@
 
 import re
 
-from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.tests.test_docs import ROOT
 
 PAGE = ROOT / "conformance" / "docs" / "phones.md"
@@ -22,3 +22,11 @@ def test_the_page_names_the_rules_that_need_no_more_than_is_told() -> None:
             and {need for need in rule.needs if need.startswith("observe.")} <= told
         }
         assert named == possible or (rules == "all 18" and len(possible) == 18)
+        assert rules == "all 18" or f"{len(possible)} of 18" in rules
+
+
+def test_the_page_says_of_all_other_rules_what_cannot_be_seen() -> None:
+    judged, unseen = re.split("are NOT_APPLICABLE", PAGE.read_text())
+    named = set(re.findall(r"C-[A-Z-]+", " ".join(re.findall(r"^\| (C-.*?) \|", unseen, re.MULTILINE))))
+    assert named | set(re.findall(r"C-[A-Z-]+", judged)) == {rule.id for rule in rules_for("client")}
+    assert named == {rule.id for rule in rules_for("client") if "observe.keyframesRendered" in rule.needs}
