@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spatius_sim.cli.completion import complete_value
 from spatius_sim.cli.report import require_value
 from spatius_sim.engine.options import (
     ASKED_OF_A_RELAY,
@@ -118,6 +119,7 @@ def as_click(option: JudgeOption) -> click.Option:
         multiple=option.repeatable,
         callback=require_value,
         metavar=option.metavar or None,
+        shell_complete=None if option.choices else complete_value,
         help=f"{option.help[0].upper()}{option.help[1:]}.",
     )
 
@@ -167,12 +169,12 @@ def print_while_serving(line: str) -> None:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a text file, and make its folder if that is missing. Raises UsageError if the file cannot be
-    written."""
+    """Write a text file whole, and make its folder if that is missing. Raises UsageError if the file cannot
+    be written."""
+    from spatius_sim.files.whole_file import write_whole
     from spatius_sim.protocol.errors import UsageError
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spatius_sim.cli.common import host_option, port_option, print_while_serving, seed_option
+from spatius_sim.cli.completion import complete_value
 from spatius_sim.engine.interruption import end_requested
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ AGORA_CERTIFICATE_VARIABLE = "AGORA_APP_CERTIFICATE"
 @click.option("--app-id", multiple=True, help="Accept this app id only (repeatable). Default: any.")
 @click.option(
     "--scenario",
+    shell_complete=complete_value,
     default="none",
     metavar="NAME|FILE",
     help="What goes wrong: see `spatius-sim scenarios`, or a .yaml file.",

@@ -71,7 +71,7 @@ class TapeWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the footer of the tape and close the file, or delete the file if an exception ended the block."""
+        """Write the footer of the tape and close the file, or delete it if an exception ended the block."""
         try:
             if kind is None:
                 self.close()
