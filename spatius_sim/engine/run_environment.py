@@ -29,7 +29,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.client_subject import OUR_OWN, ClientSubject, InProcessTestee
 from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.livekit_agent import AgentSubject
-from spatius_sim.subjects.livekit_server import room_watch_module
+from spatius_sim.subjects.livekit_server import import_room_watcher
 from spatius_sim.subjects.relay.relay_access import RelayAccess
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.room_access import RelayInRoom
@@ -239,7 +239,7 @@ class Run:
         carrier_and_room = self.settings.room_target
         if carrier_and_room is None:
             return None
-        room_watch_module()
+        import_room_watcher()
         return RelayInRoom(self.settings.livekit_place(), *carrier_and_room)
 
     def _make_relay_process(self, port: int) -> RelayProcess:
@@ -310,7 +310,7 @@ class Run:
         subject = RoomSubject(
             shown_url(address.ingress),
             ServerOverSockets(address.console, address.ingress),
-            room_watch_module().LiveRoomWatch(recorder, place.key, place.secret),
+            import_room_watcher().LiveRoomWatch(recorder, place.key, place.secret),
             recorder,
             place.make_rooms,
             address.api_key,

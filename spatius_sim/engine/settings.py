@@ -17,7 +17,7 @@ from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.environment import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.subjects.livekit_server import LiveKitPlace, place_named
+from spatius_sim.subjects.livekit_server import LiveKitAccess, find_livekit_server
 from spatius_sim.subjects.relay.room_access import Carrier, read_room_target
 from spatius_sim.subjects.relay.start_relay import START_SECONDS, RelayStart, with_port
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
@@ -154,12 +154,12 @@ class Settings:
         Raises UsageError if the room has no name."""
         return read_room_target(self.target)
 
-    def livekit_place(self) -> LiveKitPlace:
+    def livekit_place(self) -> LiveKitAccess:
         """Return the LiveKit server that the settings name, in whose rooms the subject is judged. Raises
         UsageError if its URL is wrong, or if its key or secret is missing."""
         if self.room and not (self.server or self.agent_cmd or self.room_target):
             raise UsageError("--room goes with --server, --agent-cmd or --target packets:ROOM")
-        return place_named(self.room, self.environment)
+        return find_livekit_server(self.room, self.environment)
 
     def server_address(self) -> ServerAddress:
         """Return the URLs of the Motion Server under test, and the credentials that we send to it.

@@ -16,7 +16,7 @@ from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.room_plan import RoomPlan
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.protocol.messages import ConfigureSession, LiveKitEgress
-from spatius_sim.subjects.livekit_server import LiveKitPlace, room_watch_module
+from spatius_sim.subjects.livekit_server import LiveKitAccess, import_room_watcher
 from spatius_sim.trace.events import Awaited, Event, Joined, Lane, Received, Trace, TraceHeader, WaitEnded
 from spatius_sim.trace.room_events import PlaybackTold
 from spatius_sim.wires.features import ROOM_CHOICE
@@ -42,7 +42,7 @@ class AgentSubject:
     def __init__(
         self,
         command: str,
-        place: LiveKitPlace,
+        livekit: LiveKitAccess,
         recorder: LiveRecorder,
         api_key: str,
         *,
@@ -50,12 +50,12 @@ class AgentSubject:
         lacks: tuple[str, ...] = (),
     ) -> None:
         """Prepare to run the LiveKit agent under test, whose command line is `command`, in a room of the
-        LiveKit server `place`; nothing is started yet."""
+        LiveKit server `livekit`; nothing is started yet."""
         self.target = command
-        self._place, self._recorder = place, recorder
+        self._livekit, self._recorder = livekit, recorder
         self._api_key, self._seed = api_key, seed
         self._lacks = tuple(dict.fromkeys((*lacks, ROOM_CHOICE)))
-        self._watch = room_watch_module()
+        self._watch = import_room_watcher()
 
     async def attach(self) -> None:
         """Do nothing: the agent is started for each run."""
@@ -67,15 +67,15 @@ class AgentSubject:
         """Run the LiveKit agent until it ends, with our Motion Server and a new room in its environment, and
         return the trace. Raises UnreachableError if the agent opens no session with an egress in time,
         UsageError if its command cannot be started."""
-        recorder, place = self._recorder, self._place
+        recorder, livekit = self._recorder, self._livekit
         recorder.start(
             TraceHeader(
                 self.kind, "", self._seed, str(plan), __version__, self._lacks, plan_token=token_of(plan)
             )
         )
-        room = LiveKitEgress(place.url, room_name=place.new_name())
+        room = LiveKitEgress(livekit.url, room_name=livekit.new_name())
         watch = self._watch.LiveRoomWatch(
-            recorder, place.key, place.secret, lambda: _publisher_in(recorder.events)
+            recorder, livekit.key, livekit.secret, lambda: _publisher_in(recorder.events)
         )
         try:
             async with (
@@ -86,7 +86,7 @@ class AgentSubject:
                 # In PCM the speech can be compared with what is heard.
                 environment = {"SPATIUS_AUDIO_FORMAT": "pcm_s16le", "LIVEKIT_ROOM": room.room_name}
                 environment |= server.relay_environment(self._api_key)
-                environment |= place.variables
+                environment |= livekit.variables
                 late_viewer = asyncio.create_task(self._join_late(watch))
                 try:
                     ending = await _run_agent(self.target, environment)

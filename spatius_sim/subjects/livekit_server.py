@@ -24,7 +24,7 @@ _VARIABLES = {"key": LIVEKIT_KEY_VARIABLE, "secret": LIVEKIT_SECRET_VARIABLE}
 
 
 @dataclass(frozen=True, slots=True)
-class LiveKitPlace:
+class LiveKitAccess:
     """A LiveKit server at `url`, and the key and the secret by which tokens for its rooms are made."""
 
     url: str
@@ -60,7 +60,7 @@ class LiveKitPlace:
         )
 
 
-def place_named(url: str, variables: Mapping[str, str]) -> LiveKitPlace:
+def find_livekit_server(url: str, variables: Mapping[str, str]) -> LiveKitAccess:
     """Return the LiveKit server at this URL. Its key and secret are in the URL (ws://KEY:SECRET@HOST:PORT),
     or in these environment variables. Raises UsageError, which shows no key or secret, if something is
     missing."""
@@ -80,10 +80,10 @@ def place_named(url: str, variables: Mapping[str, str]) -> LiveKitPlace:
         credentials[name] = credentials[name] or variables.get(variable, "")
         if not credentials[name]:
             raise UsageError(f"--room: the {name} of the LiveKit server is needed: set {variable}")
-    return LiveKitPlace(parts._replace(netloc=host).geturl(), **credentials)
+    return LiveKitAccess(parts._replace(netloc=host).geturl(), **credentials)
 
 
-def room_watch_module() -> ModuleType:
+def import_room_watcher() -> ModuleType:
     """Return the module that watches the rooms of a real LiveKit server. Raises UsageError if the extra
     `livekit` is not installed."""
     try:

@@ -20,9 +20,9 @@ class _WaitingPayload(NamedTuple):
 
 
 @dataclass(slots=True)
-class PendingMotion:
-    """The payloads of a session that are not due yet, in the order of their audio. ASSUMED: Motion Server
-    answers the requests of one session in order."""
+class DelayedMotion:
+    """The motion payloads of a session that are not due yet, in the order of their audio. ASSUMED: Motion
+    Server answers the requests of one session in order."""
 
     held_bytes: int = 0
     _waiting: deque[_WaitingPayload] = field(default_factory=deque)

@@ -37,7 +37,7 @@ _NO_KEYFRAMES = np.zeros((0, WIDTH), np.float32)
 
 
 @dataclass(slots=True)
-class RoomSide:
+class EgressPlayback:
     """Plays one session in its room. `always_ticks`: also in idle time, for a room in which somebody watches;
     else one idle packet stands for all of them. `capabilities`: what the session has confirmed."""
 

@@ -25,7 +25,7 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.delayed_motion import PendingMotion
+from spatius_sim.model.server.delayed_motion import DelayedMotion
 from spatius_sim.model.server.egress_configuration import (
     INVALID_ARGUMENT,
     UNAUTHENTICATED,
@@ -34,7 +34,7 @@ from spatius_sim.model.server.egress_configuration import (
     Room,
     read_egress,
 )
-from spatius_sim.model.server.egress_playback import ROOM_TIMER, RoomSide, choose_room_faults
+from spatius_sim.model.server.egress_playback import ROOM_TIMER, EgressPlayback, choose_room_faults
 from spatius_sim.model.server.motion_answers import AnswerFactory
 from spatius_sim.model.server.open_requests import LONGEST_REQ_ID, OpenRequest, Requests
 from spatius_sim.model.server.outbox import SEND_TIMER, Outbox
@@ -124,11 +124,11 @@ class ServerSession:
     agora_certificate: str = ""
     room: Room | None = None
     unix_time: float = 0.0
-    _room_side: RoomSide | None = None
+    _egress_playback: EgressPlayback | None = None
     audio_rate: int = 0
     """The rate of the PCM that comes out of the audio, in Hz; 0 before the configuration."""
     _requests: Requests = field(default_factory=Requests)
-    _pending: PendingMotion = field(default_factory=PendingMotion)
+    _delayed_motion: DelayedMotion = field(default_factory=DelayedMotion)
     _outbox: Outbox = field(default_factory=Outbox)
     _opus_session: bool = False
     _audio_messages: int = 0
@@ -142,7 +142,7 @@ class ServerSession:
         """Take a decoded frame from the peer of this session, and return Motion Server's commands that
         follow."""
         commands = self._receive(value, now)
-        return commands if self._room_side is None else self._room_side.follow(commands, now)
+        return commands if self._egress_playback is None else self._egress_playback.follow(commands, now)
 
     def _receive(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
         """Return the session's commands that follow from a frame of the peer, before the egress's room adds
@@ -182,7 +182,7 @@ class ServerSession:
             if self.state is not SessionState.OPEN:
                 return []
             return self._leave_room(UNAUTHENTICATED, "unauthorized: the Agora token has expired", now)
-        side = self._room_side
+        side = self._egress_playback
         if name == ROOM_TIMER:
             return [] if side is None else self._put_room_commands(side.tick(now), now)
         commands = self._run_timer(name, now)
@@ -192,7 +192,7 @@ class ServerSession:
         """Take the answer of the real room that the session asked to join: None, or the fault because of
         which the session cannot join. Return the commands that confirm the session or refuse it."""
         if fault is not None:
-            self.room = self._room_side = None
+            self.room = self._egress_playback = None
             return self._refuse(fault.code, fault.message, now)
         return self._confirm(now)
 
@@ -206,7 +206,7 @@ class ServerSession:
     def _leave_room(self, code: int, text: str, now: float) -> list[ServerCommand]:
         """Return the commands that end the session with this error, because it can no longer be in its
         room."""
-        self._room_side = None
+        self._egress_playback = None
         return [*self._send_error(code, text, now), *self._put(Close(ROOM_LOST, text), now)]
 
     def _run_timer(self, name: str, now: float) -> list[ServerCommand]:
@@ -238,9 +238,9 @@ class ServerSession:
     def closed(self) -> None:
         """Note that the session's connection is closed: forget all requests and all outputs that wait."""
         self.state = SessionState.CLOSED
-        self._room_side = None
+        self._egress_playback = None
         self._requests.clear()
-        self._pending.clear()
+        self._delayed_motion.clear()
         self._outbox.clear()
 
     def _configure(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
@@ -273,7 +273,7 @@ class ServerSession:
         if RoomFault.NEVER_JOINS in faults:
             return commands + self._confirm(now)
         playback = RoomPlayback(self.connection_id, self.audio_rate, faults)
-        self._room_side = RoomSide(
+        self._egress_playback = EgressPlayback(
             self.connection_id, room, playback, always_ticks=is_real, capabilities=self.capabilities
         )
         join = Join(room.name, room.publisher)
@@ -337,8 +337,8 @@ class ServerSession:
                 pcm += request.audio.finish()
         except RemoteProtocolError as damaged:
             return commands + self._fail_request(request, INVALID_ARGUMENT, str(damaged), now)
-        if self._room_side is not None:
-            self._room_side.playback.add_audio(audio.req_id, pcm, end=audio.end)
+        if self._egress_playback is not None:
+            self._egress_playback.playback.add_audio(audio.req_id, pcm, end=audio.end)
         for payload in request.answer.feed(pcm):
             commands += self._schedule(request, payload, now)
         if self._has_audio_faults:
@@ -349,8 +349,8 @@ class ServerSession:
             self._requests.end(request, TurnState.ANSWERED)
             if not request.unmade:
                 commands += self._flush(request, now)
-        in_room = 0 if self._room_side is None else self._room_side.playback.held_bytes
-        if self._pending.held_bytes + self._outbox.held_bytes + in_room > self.limits.held_bytes:
+        in_room = 0 if self._egress_playback is None else self._egress_playback.playback.held_bytes
+        if self._delayed_motion.held_bytes + self._outbox.held_bytes + in_room > self.limits.held_bytes:
             commands += self._close_on_overflow(now)
         return commands
 
@@ -380,21 +380,21 @@ class ServerSession:
         request.keyframes += len(payload) // KEYFRAME_BYTES
         early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
         wait = self.pace.delay(self.faults.seed, self.faults.number, request.number, request.payloads, early)
-        none_pending = self._pending.next_due is None
+        none_pending = self._delayed_motion.next_due is None
         if none_pending and not wait:
             return self._respond(request, payload, now)
-        self._pending.put(request, payload, now + wait)
+        self._delayed_motion.put(request, payload, now + wait)
         return [SetTimer(_MOTION_DUE, wait)] if none_pending else []
 
     def _send_due_motion(self, now: float) -> list[ServerCommand]:
         """Return the commands that send the session's motion payloads that are due now, and the timer for the
         next payload."""
         commands: list[ServerCommand] = []
-        for request, payload in self._pending.take_made(now):
+        for request, payload in self._delayed_motion.take_made(now):
             commands += self._respond(request, payload, now)
             if request.ended and not request.unmade:
                 commands += self._flush(request, now)
-        due = self._pending.next_due
+        due = self._delayed_motion.next_due
         return commands if due is None else [*commands, SetTimer(_MOTION_DUE, due - now)]
 
     def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
@@ -433,9 +433,9 @@ class ServerSession:
         if request is not None:
             self._requests.end(request, TurnState.INTERRUPTED)
             request.held.clear()
-            self._pending.forget(request)
+            self._delayed_motion.forget(request)
             self._outbox.forget(req_id)
-        cut_off = [] if self._room_side is None else self._room_side.interrupt(req_id)
+        cut_off = [] if self._egress_playback is None else self._egress_playback.interrupt(req_id)
         return self._put_room_commands(cut_off, now) + self._play_faults(
             self.faults.actions_at(Moment.INTERRUPT), now
         )
@@ -444,8 +444,8 @@ class ServerSession:
         """Pause the playback of a request in the session's room, or resume it. If the session has no room,
         return only the news that the playback is unknown, or an empty list if the session does not tell such
         news (spatialreal)."""
-        if self._room_side is not None:
-            return self._put_room_commands(self._room_side.control(message, now), now)
+        if self._egress_playback is not None:
+            return self._put_room_commands(self._egress_playback.control(message, now), now)
         if PLAYBACK_STATE not in self.capabilities:
             return []
         news = PlaybackNews(self.connection_id, message.req_id, PlaybackPhase.UNKNOWN)
@@ -507,18 +507,18 @@ class ServerSession:
         if request is None:
             return self._send_error(code, message, now)
         request.fail()
-        if self._room_side is not None:
-            self._room_side.playback.fail(request.req_id)
-        self._pending.forget(request)
+        if self._egress_playback is not None:
+            self._egress_playback.playback.fail(request.req_id)
+        self._delayed_motion.forget(request)
         self._requests.end(request, request.state)
         return self._send_error(code, message, now, request.req_id)
 
     def _close_on_overflow(self, now: float) -> list[ServerCommand]:
         """Drop all waiting motion, because the session holds more bytes than it may. Return the commands that
         close the session with an error."""
-        self._pending.clear()
+        self._delayed_motion.clear()
         self._outbox.clear()
-        self._room_side = None
+        self._egress_playback = None
         text = f"more than {self.limits.held_bytes} bytes wait to be sent"
         return [
             *self._send_error(RESOURCE_EXHAUSTED, text, now),

@@ -39,7 +39,7 @@ class RoomState:
 
 
 @dataclass(slots=True)
-class Rooms:
+class SimulatedRooms:
     """All rooms by name."""
 
     by_name: dict[str, RoomState] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.session import Limits, ServerSession
 from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
 from spatius_sim.model.server.session_tokens import read_token
-from spatius_sim.model.server.simulated_rooms import Rooms
+from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.publisher_interface import NewPublisher
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
@@ -95,7 +95,7 @@ class MotionServerShell(OnePort):
         self.seed = seed
         self.new_answer: AnswerFactory = new_answer or self._synthesize
         self.journal = SessionLog(sink or NullSink())
-        self.rooms = Rooms()
+        self.rooms = SimulatedRooms()
         self.pace, self.plan = pace, plan
         for name in capabilities:
             if name not in CAPABILITIES:

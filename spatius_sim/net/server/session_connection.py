@@ -23,7 +23,7 @@ from spatius_sim.model.server.commands import (
 )
 from spatius_sim.model.server.egress_playback import rpc_for_agent
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
-from spatius_sim.model.server.simulated_rooms import Rooms
+from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
 from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big_reason
 from spatius_sim.net.server.reset_connection import reset_connection
@@ -59,7 +59,7 @@ class UpstreamConnection:
     socket: web.WebSocketResponse
     session: ServerSession
     sink: Sink
-    rooms: Rooms
+    rooms: SimulatedRooms
     most_unread: int = MAX_UNREAD
     new_publisher: NewPublisher | None = None
     on_simulated_room: Callable[[], None] = lambda: None

@@ -7,7 +7,7 @@ from enum import StrEnum
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.subjects.livekit_server import LiveKitPlace
+from spatius_sim.subjects.livekit_server import LiveKitAccess
 from spatius_sim.subjects.relay.kit_client import ClientConnection
 from spatius_sim.wires.events import Frame
 
@@ -35,11 +35,11 @@ class RelayInRoom:
 
     in_room = True
 
-    def __init__(self, place: LiveKitPlace, carrier: Carrier, room: str) -> None:
+    def __init__(self, livekit: LiveKitAccess, carrier: Carrier, room: str) -> None:
         """Reach a relay in this room of a LiveKit server; `carrier` says what carries the frames."""
         from spatius_sim.net.room.data_connection import dial_room
 
-        self._place, self._carrier, self._room, self._dial = place, carrier, room, dial_room
+        self._livekit, self._carrier, self._room, self._dial = livekit, carrier, room, dial_room
         self.data_packets = carrier is Carrier.PACKETS
 
     def unix_time(self) -> float:
@@ -55,11 +55,11 @@ class RelayInRoom:
     ) -> ClientConnection:
         """Join the LiveKit room as a client, and wait for the relay. Raises UnreachableError if the relay
         does not come in time."""
-        place = self._place
+        livekit = self._livekit
         return await self._dial(
-            place.url,
-            place.key,
-            place.secret,
+            livekit.url,
+            livekit.key,
+            livekit.secret,
             self._room,
             seconds,
             on_frame,

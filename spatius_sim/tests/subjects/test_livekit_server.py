@@ -7,16 +7,16 @@ from spatius_sim.engine.option_secrets import secrets_in, without_secrets
 from spatius_sim.engine.options import subject_named
 from spatius_sim.engine.settings import Settings
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.subjects.livekit_server import LiveKitPlace, place_named
+from spatius_sim.subjects.livekit_server import LiveKitAccess, find_livekit_server
 
 BOTH = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "a-secret-of-many-letters"}
 
 
 def test_key_and_secret_stand_in_the_url_or_in_the_environment() -> None:
-    inside = place_named("wss://k:s%2F1@room.example:7880", BOTH)
-    assert inside == LiveKitPlace("wss://room.example:7880", "k", "s/1")
-    outside = place_named("", BOTH | {"LIVEKIT_URL": "ws://127.0.0.1:7880"})
-    assert outside == LiveKitPlace("ws://127.0.0.1:7880", "key", "a-secret-of-many-letters")
+    inside = find_livekit_server("wss://k:s%2F1@room.example:7880", BOTH)
+    assert inside == LiveKitAccess("wss://room.example:7880", "k", "s/1")
+    outside = find_livekit_server("", BOTH | {"LIVEKIT_URL": "ws://127.0.0.1:7880"})
+    assert outside == LiveKitAccess("ws://127.0.0.1:7880", "key", "a-secret-of-many-letters")
     assert "a-secret" not in repr(outside)
 
 
@@ -36,11 +36,11 @@ def test_key_and_secret_stand_in_the_url_or_in_the_environment() -> None:
 )
 def test_what_is_missing_is_told(url: str, variables: dict[str, str], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        place_named(url, variables)
+        find_livekit_server(url, variables)
 
 
 def test_each_run_has_a_room_of_its_own_and_one_that_nobody_signed() -> None:
-    place = LiveKitPlace("ws://room", "key", "a-secret-of-many-letters")
+    place = LiveKitAccess("ws://room", "key", "a-secret-of-many-letters")
     room, refusing = place.make_rooms()
     assert room.api_token != refusing.api_token
     assert room.room_name == refusing.room_name != place.make_rooms()[0].room_name

@@ -11,7 +11,7 @@ from spatius_sim.model.server.commands import Close, Send, SetTimer
 from spatius_sim.model.server.egress_configuration import EgressFault, Room, read_egress
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.session import ServerSession
-from spatius_sim.model.server.simulated_rooms import MAX_REQUESTS, MAX_ROOMS, RoomRequest, Rooms
+from spatius_sim.model.server.simulated_rooms import MAX_REQUESTS, MAX_ROOMS, RoomRequest, SimulatedRooms
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (
@@ -112,7 +112,7 @@ def test_the_text_of_16_is_that_of_the_service() -> None:
 
 
 def test_a_room_counts_what_comes() -> None:
-    rooms = Rooms()
+    rooms = SimulatedRooms()
     rooms.join("a", "p")
     rooms.join("a", "q")
     rooms.publish("a", "r", AudioInput("r", b"12"))
@@ -131,7 +131,7 @@ def test_a_room_counts_what_comes() -> None:
 
 
 def test_rooms_and_requests_are_bounded() -> None:
-    rooms = Rooms()
+    rooms = SimulatedRooms()
     for number in range(MAX_ROOMS + 5):
         rooms.join(f"room-{number}", "p")
     for number in range(MAX_REQUESTS + 5):

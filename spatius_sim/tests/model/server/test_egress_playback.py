@@ -30,7 +30,7 @@ from spatius_sim.model.server.egress_configuration import AGENT_ATTRIBUTE, Egres
 from spatius_sim.model.server.egress_playback import ROOM_TIMER, rpc_for_agent
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.session import Limits, ServerSession
-from spatius_sim.model.server.simulated_rooms import Rooms
+from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import (
@@ -218,7 +218,7 @@ def test_empty_requests_do_not_fill_the_memory() -> None:
 
 
 def test_a_room_notes_how_the_playback_went() -> None:
-    rooms = Rooms()
+    rooms = SimulatedRooms()
     rooms.join("room", "p")
     rooms.publish("room", "a", AudioInput("a"))
     rooms.play("room", [TellStarted("a"), TellStarted("unknown")])

@@ -4,7 +4,7 @@ from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.protocol.messages import LiveKitEgress
 from spatius_sim.rules.findings import Judgement, Verdict
-from spatius_sim.subjects.livekit_server import LiveKitPlace
+from spatius_sim.subjects.livekit_server import LiveKitAccess
 from spatius_sim.subjects.room import RoomSubject
 from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
@@ -20,7 +20,7 @@ def subject_in_room(
     """Return the server as a subject, what records it, and the room in which its next run plays."""
     from spatius_sim.net.room.room_watcher import LiveRoomWatch
 
-    rooms = LiveKitPlace(livekit.url, KEY, SECRET).make_rooms()
+    rooms = LiveKitAccess(livekit.url, KEY, SECRET).make_rooms()
     recorder = LiveRecorder()
     subject = RoomSubject(
         "",

@@ -10,7 +10,7 @@ from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.plans.room_plan import RoomPlan, RoomTurn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.livekit_server import AGENT, PUBLISHER, LiveKitPlace
+from spatius_sim.subjects.livekit_server import AGENT, PUBLISHER, LiveKitAccess
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 from spatius_sim.tests.net.room.real_room import failed_rules, subject_in_room
 from spatius_sim.trace.events import Joined
@@ -83,7 +83,7 @@ async def test_a_room_that_vanishes_ends_its_session(livekit: LiveKitServer) -> 
 
     from spatius_sim.net.room.room_publisher import LiveKitPublisher
 
-    place = LiveKitPlace(livekit.url, KEY, SECRET)
+    place = LiveKitAccess(livekit.url, KEY, SECRET)
     lost = asyncio.Event()
     egress, _ = place.make_rooms()
     publisher = LiveKitPublisher(egress, 16_000, lost.set, on_trouble=lambda text: None)

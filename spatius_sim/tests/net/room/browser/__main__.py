@@ -30,7 +30,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet
 from spatius_sim.protocol.video_container import Container, take_packets
-from spatius_sim.subjects.livekit_server import LiveKitPlace
+from spatius_sim.subjects.livekit_server import LiveKitAccess
 from spatius_sim.subjects.room import speech_with_marks
 from spatius_sim.tests.client_js.running import chromium
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, VERSION, LiveKitServer, livekit_server
@@ -112,7 +112,7 @@ async def watch(livekit: LiveKitServer, node_modules: Path) -> dict[str, object]
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    egress, _ = LiveKitPlace(livekit.url, KEY, SECRET).make_rooms()
+    egress, _ = LiveKitAccess(livekit.url, KEY, SECRET).make_rooms()
     # Without an agent the end is told on the socket.
     egress = type(egress)(egress.url, "", "", egress.api_token, egress.room_name, egress.publisher_id)
     asked = ConfigureSession(RATE, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
