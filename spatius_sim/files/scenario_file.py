@@ -33,13 +33,13 @@ def shipped_scenario(name: str) -> Scenario:
     return read_scenario(_SHIPPED / f"{name}.yaml")
 
 
-def find_scenario(wanted: str) -> Scenario:
-    """Return the scenario in a file if `wanted` ends in .yaml or .yml; otherwise the shipped scenario of this
-    name. Raises UsageError if there is none, or if the file is bad."""
-    if Path(wanted).suffix in (".yaml", ".yml"):
-        return read_scenario(Path(wanted))
+def find_scenario(name_or_file: str) -> Scenario:
+    """Return the scenario in a file if `name_or_file` ends in .yaml or .yml; otherwise the shipped scenario
+    of this name. Raises UsageError if there is none, or if the file is bad."""
+    if Path(name_or_file).suffix in (".yaml", ".yml"):
+        return read_scenario(Path(name_or_file))
     try:
-        return shipped_scenario(wanted)
+        return shipped_scenario(name_or_file)
     except UsageError as error:
         raise UsageError(f"{error} (a file's name ends in .yaml)") from error
 

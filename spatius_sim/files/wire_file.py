@@ -72,17 +72,17 @@ def wire_names() -> list[str]:
     return sorted({*published_wire_names(), *(path.stem for path in _SHIPPED.glob("*.yaml"))})
 
 
-def find_wire(wanted: str) -> Wire:
-    """Return the wire that a file declares if `wanted` ends in .yaml or .yml; otherwise the wire of this
-    name. Raises UsageError if there is none, or if the file is bad."""
-    if Path(wanted).suffix in (".yaml", ".yml"):
-        return read_wire(Path(wanted))
-    if wanted in published_wire_names():
-        return published_wire(wanted)
-    if wanted in wire_names():
-        return read_wire(_SHIPPED / f"{wanted}.yaml")
-    similar_names = suggest_names(wanted, wire_names())
-    raise UsageError(f"no wire is named {wanted!r}: {similar_names} (a file's name ends in .yaml)")
+def find_wire(name_or_file: str) -> Wire:
+    """Return the wire that a file declares if `name_or_file` ends in .yaml or .yml; otherwise the wire of
+    this name. Raises UsageError if there is none, or if the file is bad."""
+    if Path(name_or_file).suffix in (".yaml", ".yml"):
+        return read_wire(Path(name_or_file))
+    if name_or_file in published_wire_names():
+        return published_wire(name_or_file)
+    if name_or_file in wire_names():
+        return read_wire(_SHIPPED / f"{name_or_file}.yaml")
+    similar_names = suggest_names(name_or_file, wire_names())
+    raise UsageError(f"no wire is named {name_or_file!r}: {similar_names} (a file's name ends in .yaml)")
 
 
 def shipped_wire(name: str) -> Declared:
@@ -154,12 +154,12 @@ class _Reader(YamlFile):
         """Read `speech-ends` of a wire file: return after how many seconds of silence the relay takes speech
         for ended. Raises UsageError for any other text."""
         text = self.text(node, "speech-ends")
-        found = _SILENCE.fullmatch(text)
-        if found is None or not 0 < float(found[1]) <= _LONGEST_PAUSE:
+        silence = _SILENCE.fullmatch(text)
+        if silence is None or not 0 < float(silence[1]) <= _LONGEST_PAUSE:
             raise self.error(
                 node, f"speech-ends: {text!r} is not `silence SECONDS`, at most {_LONGEST_PAUSE} seconds"
             )
-        return float(found[1])
+        return float(silence[1])
 
     def _read_http_paths(self, node: Node) -> tuple[str, ...]:
         """Return the HTTP paths in a wire file, whose answers the kit searches for secrets; each has its

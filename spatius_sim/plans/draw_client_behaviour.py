@@ -13,10 +13,13 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.turn_behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
 
-_CHUNK_BYTES = (3200, 6400, 32_000)
+_SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK = 3200, 6400, 32_000
+"""Bytes."""
+
+_CHUNK_BYTES = (_SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK)
 _PAUSES_MS = (0, 50, 300)
-_SHORT_TURN = TurnPlan(PLAN_SAMPLE_RATE, 3200)
-_LONG_TURN = TurnPlan(50 * PLAN_SAMPLE_RATE, 32_000)
+_SHORT_TURN = TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK)
+_LONG_TURN = TurnPlan(50 * PLAN_SAMPLE_RATE, _LARGE_CHUNK)
 """A turn with more audio than the kernel holds for a client that does not read."""
 
 _FIRST_MOTION_BYTES = segment_end(0) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND * BYTES_PER_SAMPLE
@@ -70,7 +73,7 @@ def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
 def cut_off_turns(draw: st.DrawFn) -> Plan:
     """Draw a plan for one client: two turns, then one or two turns that the client interrupts or speaks over,
     each followed by a whole turn."""
-    turns = [_SHORT_TURN, TurnPlan(draw(_draw_samples()), 6400)]
+    turns = [_SHORT_TURN, TurnPlan(draw(_draw_samples()), _USUAL_CHUNK)]
     for _ in range(draw(st.integers(1, 2))):
         turns += [draw(cut_off_turn()), TurnPlan(draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES)))]
     return Plan((tuple(turns),), motion_server=draw(st.sampled_from([NO_FAULTS, *_LATE_MOTION])))
@@ -88,12 +91,12 @@ def interrupted_turns(draw: st.DrawFn) -> Plan:
 def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
     """Return plans for one client with a long turn that the client speaks over or interrupts while most of
     its motion is still to come."""
-    samples, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
+    samples, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     long_turns = (
-        TurnPlan(samples, 6400, _AT_ONCE),
-        TurnPlan(samples, 6400, _AT_ONCE, Behaviour.INTERRUPT),
-        TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION)),
-        TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
+        TurnPlan(samples, _USUAL_CHUNK, _AT_ONCE),
+        TurnPlan(samples, _USUAL_CHUNK, _AT_ONCE, Behaviour.INTERRUPT),
+        TurnPlan(samples, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION)),
+        TurnPlan(samples, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
     return tuple(
         Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION[1])
@@ -108,11 +111,11 @@ def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
     acts = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
     clients = []
     for _ in range(draw(st.integers(2, 3))):
-        turns = [TurnPlan(draw(_draw_samples()), 6400)]
+        turns = [TurnPlan(draw(_draw_samples()), _USUAL_CHUNK)]
         if draw(st.booleans()):
             turns.append(draw(_draw_turn(acts, _draw_cue())))
         if turns[-1].act is not Behaviour.HANG_UP:
-            turns.append(TurnPlan(draw(_draw_samples()), 6400))
+            turns.append(TurnPlan(draw(_draw_samples()), _USUAL_CHUNK))
         clients.append(tuple(turns))
     return Plan(tuple(clients))
 
@@ -143,9 +146,11 @@ def hang_ups(draw: st.DrawFn) -> Plan:
 def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
     """Return plans in which a client hangs up: while it speaks, and while the relay still opens its session
     with Motion Server."""
-    leaving_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP)
+    leaving_turn = TurnPlan(
+        8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
+    )
     leaving_soon = TurnPlan(
-        PLAN_SAMPLE_RATE, 3200, Cue(1, TurnProgress.NOTHING), Behaviour.HANG_UP, chunk_pause_ms=300
+        PLAN_SAMPLE_RATE, _SMALL_CHUNK, Cue(1, TurnProgress.NOTHING), Behaviour.HANG_UP, chunk_pause_ms=300
     )
     slow_to_connect = [
         Scenario("slow-to-connect", "", (Fault(When(moment), (Delay(1.0),)),))
@@ -167,7 +172,7 @@ def slow_clients() -> st.SearchStrategy[Plan]:
     speak on."""
     slow_client = (_SHORT_TURN, _LONG_TURN, TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False))
     others = st.lists(
-        st.sampled_from([_SHORT_TURN, TurnPlan(6 * PLAN_SAMPLE_RATE, 6400)]), min_size=1, max_size=2
+        st.sampled_from([_SHORT_TURN, TurnPlan(6 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)]), min_size=1, max_size=2
     )
     return others.map(lambda turns: Plan((slow_client, *((turn, turn, turn) for turn in turns)), step=True))
 
@@ -193,14 +198,14 @@ def bad_clients() -> st.SearchStrategy[Plan]:
 def plans_of_misbehaviour() -> tuple[Plan, ...]:
     """Return plans in which clients of a relay behave badly in every way that the kit knows: at most four bad
     clients in a plan, beside a good client, which goes on speaking."""
-    good_turn = TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
+    good_turn = TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     after_two_chunks = Cue(2, TurnProgress.NOTHING)
 
     def plan_with(bad_acts: Sequence[Behaviour | MalformedInput]) -> Plan:
         """Return a plan with the good client, and with a bad client for each of these acts. All clients begin
         each turn at the same time."""
         bad_clients = tuple(
-            (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, 3200, after_two_chunks, act)) for act in bad_acts
+            (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK, after_two_chunks, act)) for act in bad_acts
         )
         return Plan(((good_turn, good_turn, _SHORT_TURN), *bad_clients), step=True)
 

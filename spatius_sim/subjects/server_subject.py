@@ -79,6 +79,9 @@ _LONGEST_SEGMENT_SECONDS = SEGMENT_KEYFRAMES / KEYFRAMES_PER_SECOND
 """How long a server that answers in real time is silent between two responses, without a fault."""
 
 _TURN_CHUNK_BYTES = 3200
+_UNKNOWN_KEY_SEED = -1
+"""No run has this seed, so no server knows the key that is made from it."""
+
 _UNSUPPORTED_RATE = 11025
 _FIRST_FRAMES: dict[Provocation, str | bytes] = {
     Provocation.WRONG_MESSAGE: encode(AudioInput("too-early", bytes(320))),
@@ -153,7 +156,9 @@ class ServerSubject:
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
         if self._address.find_lacks:
-            answer = await self._access.ask_for_token(canary_key(-1), self._unix_time_in(_TOKEN_LIFE_SECONDS))
+            answer = await self._access.ask_for_token(
+                canary_key(_UNKNOWN_KEY_SEED), self._unix_time_in(_TOKEN_LIFE_SECONDS)
+            )
             lacks = [KEYS] if token_in(answer) else []
             lacks += [] if await self._accepts_egress() else [EGRESS]
             self._lacks = tuple(dict.fromkeys([*self._lacks, *lacks]))
@@ -217,7 +222,7 @@ class ServerSubject:
         purpose, a wrong key or no key."""
         key = self._address.api_key
         if intent is not None:
-            key = canary_key(-1) if intent is Provocation.WRONG_KEY else ""
+            key = canary_key(_UNKNOWN_KEY_SEED) if intent is Provocation.WRONG_KEY else ""
             self._recorder.emit(Lane.KIT, name, Provoked(intent))
         now, expire_at = self._access.unix_time(), self._unix_time_in(life)
         answer = await self._access.ask_for_token(key, expire_at)
@@ -234,7 +239,7 @@ class ServerSubject:
         """Try an upgrade at the Motion Server under test with a wrong token or avatar, as the probe says, and
         record the answer."""
         token = {
-            Provocation.INVENTED_TOKEN: f"invented-{canary_key(-1)}",
+            Provocation.INVENTED_TOKEN: f"invented-{canary_key(_UNKNOWN_KEY_SEED)}",
             Provocation.MISSING_TOKEN: "",
         }.get(probe.intent)
         if token is None:

@@ -25,6 +25,7 @@ _MIN_RATE = 1e-9
 
 _SHORTEST_STEP = 1e-6
 """Seconds. Shorter steps would begin at the same time once a draw has moved them."""
+_MEGABIT = 1e6
 _P95 = 1.645
 """The 95th percentile of the standard normal distribution."""
 
@@ -218,7 +219,7 @@ class LogNormalRate:
             level = self.correlation * level + new_share * step
             levels.append(level)
         logs = self.log_mean + self.log_sd * np.array(levels)
-        rates = (1e6 * np.minimum(self.most, np.exp(logs))).tolist()
+        rates = (_MEGABIT * np.minimum(self.most, np.exp(logs))).tolist()
         starts = [float(second) for second in range(count)]
         if self.outages:
             starts, rates = _cut_outages_out(starts, rates, self.outages.draw(rng, count), float(count))

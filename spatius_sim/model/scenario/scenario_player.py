@@ -203,5 +203,7 @@ def _admission_of(steps: Sequence[FaultAction], seed: int, number: int) -> Admis
             case Refuse() | Stall() | Reset():
                 return Admission(wait, step, tuple(events))
             case _:
-                raise AssertionError(f"{step} is not for the door: the table ALLOWED refuses it")
+                raise AssertionError(
+                    f"{step} cannot happen to an upgrade or a token request: the table ALLOWED refuses it"
+                )
     return Admission(wait, None, tuple(events))

@@ -171,14 +171,15 @@ class ServerSession:
         return [SetTimer(_CONFIGURE, CONFIGURE_SECONDS)]
 
     def timer(self, name: str, now: float) -> list[ServerCommand]:
-        """Return the session's commands that follow now that the timer `name` has run out."""
+        """Return the session's commands that follow now that the timer `name` has run out; an empty list if
+        the session no longer needs this timer."""
         if name == _CONFIGURE:
             if self.state is not SessionState.AWAITING_CONFIGURE:
                 return []
             text = f"no ClientConfigureSession message within {CONFIGURE_SECONDS:g} s"
             return self._refuse(0, text, now)
         if name == _ROOM_TOKEN:
-            # ASSUMED: Agora puts out whose token has expired; no document says what the service does then.
+            # ASSUMED: Agora removes a participant whose token has expired; no document says what follows.
             if self.state is not SessionState.OPEN:
                 return []
             return self._leave_room(UNAUTHENTICATED, "unauthorized: the Agora token has expired", now)

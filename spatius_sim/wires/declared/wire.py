@@ -77,8 +77,8 @@ class Declared:
 
     @property
     def speech_pause(self) -> float:
-        """The pause in seconds that ends a client's speech, as the wire's file declares it. A second if
-        nothing declares how speech ends (ASSUMED); 0 if a message ends it."""
+        """The pause in seconds that ends a client's speech, as the wire's file declares it. If the file
+        declares nothing that ends speech, one second (ASSUMED); if a message ends speech, 0."""
         undeclared = _UNDECLARED_PAUSE if SPEECH_END in self.lacks else 0.0
         return self.declares.speech_pause or undeclared
 
