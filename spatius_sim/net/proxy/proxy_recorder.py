@@ -45,12 +45,12 @@ _MAX_WAITING_BYTES = 1_048_576
 
 
 def _do_nothing() -> None:
-    """Do nothing: the default hold and release of a direction."""
+    """Do nothing: the default hold and release of a direction through the proxy."""
 
 
 @dataclass(slots=True)
 class ProxySession:
-    """One WebSocket that is recorded. `closed` is set as soon as one side has sent a close frame."""
+    """One WebSocket that the proxy records. `closed` is set as soon as one side has sent a close frame."""
 
     name: str
     closed: Closed | None = None
@@ -58,7 +58,7 @@ class ProxySession:
 
 @dataclass(slots=True)
 class Direction:
-    """One direction of a session, up or down.
+    """One direction of a session through the proxy, up or down.
 
     `hold` stops reading from the peer that sends in this direction, and `release` reads again. `follows` says
     whether the bytes are still understood and recorded."""
@@ -73,7 +73,7 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class _PassedBytes:
-    """Bytes that have passed in a direction and wait to be read."""
+    """Bytes that have passed through the proxy in a direction, and wait for the recorder to read them."""
 
     at_ns: int
     line: Direction
@@ -82,7 +82,7 @@ class _PassedBytes:
 
 @dataclass(frozen=True, slots=True)
 class _Fact:
-    """An event that waits until the bytes before it are read.
+    """An event at the proxy that the recorder records when the bytes before it are read.
 
     If the event ends a session, `ends` is this session: a close frame in it says better how it was closed."""
 
@@ -94,10 +94,11 @@ class _Fact:
 
 
 class ProxyRecorder:
-    """Calls `on_event` for everything that happens, in order, each event with the time when it happened."""
+    """Records what passes through the proxy: calls `on_event` for everything that happens, in order, with the
+    time when it happened."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
-        """Begin without sessions."""
+        """Begin to record a proxy, as yet without sessions."""
         self._on_event = on_event
         self._secrets = KnownSecrets(MAX_SECRETS)
         self._waiting: deque[_PassedBytes | _Fact] = deque()
@@ -107,11 +108,11 @@ class ProxyRecorder:
         self._event_ns = 0
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Record that something happens now."""
+        """Record an event that happens at the proxy now."""
         self._queue_fact(_Fact(monotonic_ns(), lane, connection, what))
 
     def secret_reference(self, kind: str, secret: str, holder: str = "") -> str:
-        """Return the reference of a secret, and learn the secret if it is new.
+        """Return the reference of a secret that the proxy has seen, and learn the secret if it is new.
 
         A new secret is recorded, and remembered at least until the session `holder` ends."""
         is_new = not self._secrets.known_reference(secret)
@@ -121,13 +122,14 @@ class ProxyRecorder:
         return reference
 
     def learn_logins(self, target: str, headers: Iterable[tuple[str, str]]) -> None:
-        """Learn the logins in the target and the headers of a request: they are hidden in all events."""
+        """Learn the logins in the target and the headers of a request that passes through the proxy: they are
+        hidden in all recorded events."""
         in_headers = (secrets_in_header(name, value) for name, value in headers)
         for secret in chain(secrets_in_url(target), *in_headers):
             self._secrets.hide(secret)
 
     def record_opening(self, name: str, opened: Opened, deflate: str) -> tuple[Direction, Direction]:
-        """Record that a session was opened, and return its directions: up, then down.
+        """Record that a session through the proxy was opened, and return its directions: up, then down.
 
         `deflate` is the header with the extensions of the WebSocket."""
         self.emit(Lane.UPSTREAM, name, opened)
@@ -135,7 +137,7 @@ class ProxyRecorder:
         return self._new_direction(session, deflate, up=True), self._new_direction(session, deflate, up=False)
 
     def add_bytes(self, line: Direction, data: bytes) -> None:
-        """Queue bytes that have passed in a direction, to be read soon.
+        """Queue bytes that have passed through the proxy in a direction, for the recorder to read soon.
 
         If too many bytes wait, hold the direction until enough of them are read."""
         self._waiting.append(_PassedBytes(monotonic_ns(), line, data))
@@ -147,12 +149,13 @@ class ProxyRecorder:
             self._reader = asyncio.get_running_loop().call_later(_READ_AFTER_SECONDS, self._read_some)
 
     def record_loss(self, session: ProxySession, *, by_server: bool) -> None:
-        """Record that a session is over. `by_server` is used only if neither side has sent a close frame."""
+        """Record that a session through the proxy is over. `by_server` is used only if neither side has sent
+        a close frame."""
         closed = Closed(by_server, ABNORMAL_CLOSE)
         self._queue_fact(_Fact(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
 
     def catch_up(self, seconds: float = inf) -> None:
-        """Read all bytes that wait, and record all facts.
+        """Read all bytes that wait for the proxy's recorder, and record all facts.
 
         Bytes that still wait after `seconds` are dropped, and this is recorded."""
         self._read_until(perf_counter() + seconds)
@@ -164,19 +167,23 @@ class ProxyRecorder:
             self._read_first(0.0)
 
     def _new_direction(self, session: ProxySession, deflate: str, *, up: bool) -> Direction:
-        """Return a direction whose tap records each message, and notes how the session was closed."""
+        """Return a direction of a session whose tap lets the recorder record each message and notes how the
+        session was closed."""
         read = MessageReader().read
 
         def record_message(raw: str | bytes) -> None:
+            """Record a message that the tap has read."""
             self._record_frame(session.name, raw, read_upstream(raw, read), sent=not up)
 
         def note_close(code: int, reason: str) -> None:
+            """Note how the session was closed, by the first close frame."""
             session.closed = session.closed or Closed(not up, code, reason)
 
         return Direction(session, WebSocketTap(record_message, note_close, deflate, from_client=up))
 
     def _queue_fact(self, fact: _Fact) -> None:
-        """Queue a fact, and record it at once if the bytes before it can be read quickly enough."""
+        """Queue a fact for the proxy's recorder, and record it at once if the bytes before it can be read
+        quickly enough."""
         self._waiting.append(fact)
         started = perf_counter()
         self._read_until(started + self._seconds_for_facts)
@@ -185,13 +192,14 @@ class ProxyRecorder:
             self._read_soon()
 
     def _read_soon(self) -> None:
-        """Let the event loop read bytes in its next turn."""
+        """Let the event loop go on with the recorder's reading in its next turn."""
         if self._reader is not None:
             self._reader.cancel()
         self._reader = asyncio.get_running_loop().call_soon(self._read_some)
 
     def _read_some(self) -> None:
-        """Read for a short time, and plan the next reading if anything still waits."""
+        """Read the bytes that passed through the proxy for a short time, and plan the next reading if some
+        still wait."""
         self._reader = None
         self._seconds_for_facts = _READ_FOR_FACTS_SECONDS
         self._read_until(perf_counter() + _READ_AT_A_TIME_SECONDS)
@@ -199,12 +207,14 @@ class ProxyRecorder:
             self._read_soon()
 
     def _read_until(self, until: float) -> None:
-        """Read bytes and record facts, in order, until this time or until nothing waits."""
+        """Read bytes that passed through the proxy, and record facts, in order, until this time or until none
+        wait."""
         while self._waiting and perf_counter() < until:
             self._read_first(until)
 
     def _read_first(self, until: float) -> None:
-        """Record what waits first: a fact, or frames of the first bytes, at least one and until this time.
+        """Record what waits first in the recorder's queue: a fact, or frames of the first bytes, at least one
+        frame and until this time.
 
         Bytes that are read completely leave the queue, and their direction may be released."""
         first = self._waiting[0]
@@ -220,9 +230,10 @@ class ProxyRecorder:
                 first.line.release()
 
     def _read_frames(self, passed: _PassedBytes, until: float) -> bool:
-        """Read frames in these bytes until this time, and return whether no more can be read.
+        """Read frames in bytes that passed through the proxy until this time, and return whether no more can
+        be read.
 
-        If the bytes cannot be understood, the direction is no longer followed."""
+        If the bytes cannot be understood, the direction is no longer recorded."""
         if self._frame_steps is None:
             self._frame_steps = passed.line.tap.read(passed.data)
         try:
@@ -234,14 +245,15 @@ class ProxyRecorder:
         return True
 
     def _stop_following(self, line: Direction, reason: str) -> None:
-        """Record no more frames of this direction, and record the reason for this once."""
+        """Record no more frames of this direction through the proxy, and record the reason once."""
         if line.follows:
             line.follows = False
             lost_track = Injected("proxy-lost-track", Excuse.FAILURE, detail=reason)
             self._emit_event(self._event_ns, Lane.KIT, line.session.name, lost_track)
 
     def _record_fact(self, fact: _Fact) -> None:
-        """Record a fact. If it ends a session, forget the secrets of this session."""
+        """Record a fact that waited in the proxy's recorder. If it ends a session, forget the secrets of this
+        session."""
         what = fact.what
         if fact.ends is not None:
             what = fact.ends.closed or what
@@ -250,7 +262,7 @@ class ProxyRecorder:
             self._secrets.let_go(fact.ends.name)
 
     def _record_frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
-        """Record a frame without its secrets."""
+        """Record a frame that passed through the proxy, without its secrets."""
         if isinstance(raw, str):
             raw_without_secrets: str | bytes = self._secrets.redact_text(raw)
         else:
@@ -261,5 +273,5 @@ class ProxyRecorder:
         self._on_event(Event(0, self._event_ns, _UPSTREAM, name, what))
 
     def _emit_event(self, at_ns: int, lane: Lane, connection: str, what: EventKind) -> None:
-        """Call `on_event` for an event that is not a frame, without its secrets."""
+        """Call `on_event` for an event at the proxy that is not a frame, without its secrets."""
         self._on_event(Event(0, at_ns, lane, connection, texts_without_secrets(what, self._secrets)))

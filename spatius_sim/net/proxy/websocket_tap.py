@@ -35,10 +35,10 @@ _NO_CODE = 1005
 
 
 class WebSocketTap:
-    """Takes the bytes of one direction by `feed` or `read`, and calls back for what they mean.
+    """Reads the WebSocket messages of one direction from the bytes that `feed` or `read` get.
 
-    `on_message` gets each complete message, and `on_close` the code and the reason of a close frame.
-    `deflate` is the extension header on which both sides agreed."""
+    `on_message` is called with each complete message, and `on_close` with the code and the reason of a close
+    frame. `deflate` is the extension header on which both sides agreed."""
 
     def __init__(
         self,
@@ -59,16 +59,17 @@ class WebSocketTap:
         self._inflater = zlib.decompressobj(_RAW_DEFLATE) if "permessage-deflate" in deflate else None
 
     def feed(self, data: bytes) -> None:
-        """Read all frames in the next bytes. Raises RemoteProtocolError if they are no WebSocket frames."""
+        """Read all WebSocket frames in the next bytes. Raises RemoteProtocolError if they are no WebSocket
+        frames."""
         for _ in self.read(data):
             pass
 
     def read(self, data: bytes) -> Iterator[None]:
         """Read the WebSocket frames in the next bytes, as `feed` does, but yield after each frame, so that
-        the caller can do something else in between.
+        the caller can do something else in between. Raises RemoteProtocolError if the bytes are no WebSocket
+        frames.
 
-        The caller must exhaust the iterator before the next call.
-        """
+        The caller must exhaust the iterator before the next call."""
         buffer: bytes | bytearray = data
         if self._buffer:
             self._buffer += data
@@ -95,7 +96,8 @@ class WebSocketTap:
             del self._buffer[:begin]
 
     def _take_frame(self, buffer: bytes | bytearray, begin: int) -> int:
-        """Read the frame that begins at `begin`, and return its end, or `begin` if it is incomplete."""
+        """Read the WebSocket frame that begins at `begin`, and return its end, or `begin` if the frame is
+        incomplete. Raises RemoteProtocolError if the frame is malformed or too large."""
         if len(buffer) < begin + 2:
             return begin
         first_byte, second_byte = buffer[begin], buffer[begin + 1]
@@ -120,9 +122,11 @@ class WebSocketTap:
         return end
 
     def _take_payload(self, first_byte: int, payload: bytes) -> None:
-        """Add a frame's payload to its message, and call back if the message is complete or the frame closes.
+        """Add the payload of a WebSocket frame to its message. Call `on_message` if the message is complete,
+        and `on_close` if the frame closes.
 
-        Raises RemoteProtocolError if the frame has no place here."""
+        Raises RemoteProtocolError if the frame is not allowed at this point, or if the message is too
+        large."""
         opcode = first_byte & _OPCODE_BITS
         is_compressed = bool(first_byte & _RSV1)
         if (
@@ -151,7 +155,8 @@ class WebSocketTap:
             self._on_message(message.decode(errors="replace") if self._opcode == _TEXT else message)
 
     def _inflate_message(self, payload: bytes) -> bytes:
-        """Return a message decompressed. Raises RemoteProtocolError if it is damaged or too large."""
+        """Return a compressed WebSocket message, inflated. Raises RemoteProtocolError if it is damaged or too
+        large, or if no compression was agreed on."""
         if self._inflater is None:
             raise RemoteProtocolError("a compressed message, and no compression was agreed on")
         try:

@@ -209,12 +209,12 @@ class UpstreamConnection:
         transport = self.request.transport
         if transport is None or transport.get_write_buffer_size() <= self.most_unread:
             return False
-        text = f"the peer left more than {self.most_unread} bytes unread"
-        error = ServerError(self.session.connection_id, "", RESOURCE_EXHAUSTED, text)
+        reason = f"the peer left more than {self.most_unread} bytes unread"
+        error = ServerError(self.session.connection_id, "", RESOURCE_EXHAUSTED, reason)
         self.sink.record_sent(_UPSTREAM, self.name, encode(error))
         await self.socket.send_bytes(encode(error))
         self.session.closed()
-        await self.close(POLICY_VIOLATION, text)
+        await self.close(POLICY_VIOLATION, reason)
         return True
 
     def _close_without_code(self) -> None:

@@ -92,8 +92,8 @@ class SessionLog:
         """Keep in the session log, and count, a frame that Motion Server sends to a relay, and give the frame
         to the next sink."""
         self.next_sink.record_sent(lane, connection, raw, answers)
-        kept = self._hide_most_secrets(connection, raw)
-        self.keep_frame(monotonic_ns(), lane, connection, kept, answers, sent=True)
+        frame = self._hide_most_secrets(connection, raw)
+        self.keep_frame(monotonic_ns(), lane, connection, frame, answers, sent=True)
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Keep in the session log, and count, a frame that Motion Server received from a relay, and give the
@@ -106,7 +106,8 @@ class SessionLog:
     def keep_frame(
         self, at_ns: int, lane: Lane, connection: str, raw: str | bytes, answers: str = "", *, sent: bool
     ) -> None:
-        """Keep and count a frame that passed at this time; the secrets in it are hidden already."""
+        """Keep in the session log, and count, a frame that passed at this time; its secrets are hidden
+        already. `sent`: whether Motion Server sent the frame."""
         record = self.open_sessions.get(connection)
         if record is not None:
             if sent:
