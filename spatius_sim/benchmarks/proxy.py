@@ -181,18 +181,18 @@ async def _wait_until_listening(port: int) -> None:
 
 
 async def _wait_until_written(folder: Path) -> None:
-    """Wait until the files in a folder have not grown for _WRITTEN_SECONDS: a proxy writes what has passed
-    some time later, and would drop it if it were ended before."""
+    """Wait until the files of the measured proxy have not grown for _WRITTEN_SECONDS: a proxy writes what has
+    passed some time later, and would drop it if it were ended before."""
     async with asyncio.timeout(_LONGEST_SECONDS):
-        sizes, since = _sizes(folder), time.monotonic()
-        while time.monotonic() - since < _WRITTEN_SECONDS:
+        sizes, unchanged_since = _file_sizes(folder), time.monotonic()
+        while time.monotonic() - unchanged_since < _WRITTEN_SECONDS:
             await asyncio.sleep(0.1)
-            if sizes != (sizes := _sizes(folder)):
-                since = time.monotonic()
+            if sizes != (sizes := _file_sizes(folder)):
+                unchanged_since = time.monotonic()
 
 
-def _sizes(folder: Path) -> list[int]:
-    """Return the sizes of the files in a folder, in bytes."""
+def _file_sizes(folder: Path) -> list[int]:
+    """Return the sizes in bytes of the files that the measured proxy has written into a folder."""
     return [file.stat().st_size for file in folder.iterdir()]
 
 

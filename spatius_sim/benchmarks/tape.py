@@ -44,7 +44,7 @@ def measure_reading(sessions: int, rounds: int) -> list[Row]:
         write_traces(
             path,
             TapeHeader("bench", redactions=("secrets",)),
-            [make_session_trace(n) for n in range(sessions)],
+            [make_session_trace(number) for number in range(sessions)],
         )
         ours = min(_time_call(lambda: _read_tape(path)) for _ in range(rounds))
         plain_msgpack = min(_time_call(lambda: _read_plainly(path)) for _ in range(rounds))
