@@ -49,10 +49,12 @@ def _regular_layout() -> np.dtype[Any]:
     """Return the usual layout of one encoded keyframe as a NumPy record type. The parts named `..._head` hold
     a protobuf tag and length: first the keyframe's own, then one before each field."""
     parts: list[tuple[str, str, int]] = [("keyframe_head", "u1", 3)]
-    for name, columns in FIELDS.items():
+    for field_name, columns in FIELDS.items():
         floats = columns.stop - columns.start
-        parts.append((f"{name}_head", "u1", 3 if floats * _FLOAT_BYTES > _LONGEST_ONE_BYTE_LENGTH else 2))
-        parts.append((name, "<f4", floats))
+        parts.append(
+            (f"{field_name}_head", "u1", 3 if floats * _FLOAT_BYTES > _LONGEST_ONE_BYTE_LENGTH else 2)
+        )
+        parts.append((field_name, "<f4", floats))
     return np.dtype(parts)
 
 
@@ -60,7 +62,7 @@ _LAYOUT = _regular_layout()
 KEYFRAME_BYTES = _LAYOUT.itemsize
 """The bytes of one keyframe in a payload: a Flame of 495 bytes, its tag and its length (recording)."""
 
-_HEADS = [name for name in _LAYOUT.names or () if name.endswith("_head")]
+_HEADS = [field_name for field_name in _LAYOUT.names or () if field_name.endswith("_head")]
 
 
 def _encode_slowly(keyframes: Keyframes) -> bytes:
@@ -68,8 +70,8 @@ def _encode_slowly(keyframes: Keyframes) -> bytes:
     motion = wire.Motion()
     for row in keyframes:
         keyframe = motion.keyframes.add()
-        for name, columns in FIELDS.items():
-            getattr(keyframe, name).extend(row[columns].tolist())
+        for field_name, columns in FIELDS.items():
+            getattr(keyframe, field_name).extend(row[columns].tolist())
     return motion.SerializeToString()
 
 
@@ -85,8 +87,8 @@ def encode_keyframes(keyframes: Keyframes) -> bytes:
     if keyframes.ndim != 2 or keyframes.shape[1] != WIDTH:
         raise ValueError(f"keyframes have shape (n, {WIDTH}), not {keyframes.shape}")
     records = np.frombuffer(bytearray(_ZERO_KEYFRAME) * len(keyframes), _LAYOUT)
-    for name, columns in FIELDS.items():
-        records[name] = keyframes[:, columns]
+    for field_name, columns in FIELDS.items():
+        records[field_name] = keyframes[:, columns]
     return records.tobytes()
 
 
@@ -101,8 +103,8 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
         records = np.frombuffer(encoded, _LAYOUT)
         if all((records[head] == _ZERO_RECORD[head]).all() for head in _HEADS):
             keyframes = np.empty((len(records), WIDTH), np.float32)
-            for name, columns in FIELDS.items():
-                keyframes[:, columns] = records[name]
+            for field_name, columns in FIELDS.items():
+                keyframes[:, columns] = records[field_name]
             keyframes.flags.writeable = False
             return keyframes, ""
     return _decode_slowly(encoded)
@@ -121,12 +123,15 @@ def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
     keyframes = np.zeros((len(motion.keyframes), WIDTH), np.float32)
     fault = ""
     for index, keyframe in enumerate(motion.keyframes):
-        for name, columns in FIELDS.items():
-            values = list(getattr(keyframe, name))
-            wanted = columns.stop - columns.start
-            if len(values) != wanted:
-                fault = fault or f"keyframe {index}: {name} has {len(values)} values instead of {wanted}"
-            row = values[:wanted]
+        for field_name, columns in FIELDS.items():
+            values = list(getattr(keyframe, field_name))
+            expected_count = columns.stop - columns.start
+            if len(values) != expected_count:
+                fault = (
+                    fault
+                    or f"keyframe {index}: {field_name} has {len(values)} values instead of {expected_count}"
+                )
+            row = values[:expected_count]
             keyframes[index, columns.start : columns.start + len(row)] = row
     keyframes.flags.writeable = False
     return keyframes, fault

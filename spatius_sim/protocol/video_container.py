@@ -138,25 +138,25 @@ def _sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
         if len(unit) > _MAX_ESCAPED_BYTES:
             raise RemoteProtocolError(f"an SEI unit of {len(unit)} bytes is larger than any packet")
         content = _undo_emulation_prevention(unit[1:]).rstrip(b"\x00")
-        at = 0
-        while at < len(content) - 1:
-            payload_type, at = _read_number(content, at)
-            length, at = _read_number(content, at)
-            if at + length > len(content):
+        index = 0
+        while index < len(content) - 1:
+            payload_type, index = _read_number(content, index)
+            length, index = _read_number(content, index)
+            if index + length > len(content):
                 raise RemoteProtocolError(
-                    f"an SEI message of {length} bytes is cut off after {len(content) - at}"
+                    f"an SEI message of {length} bytes is cut off after {len(content) - index}"
                 )
-            yield payload_type, content[at : at + length]
-            at += length
+            yield payload_type, content[index : index + length]
+            index += length
 
 
-def _read_number(content: bytes, at: int) -> tuple[int, int]:
-    """Return the number in an SEI message at index `at`, and the index after it: each FF adds 255 (H.264,
+def _read_number(content: bytes, index: int) -> tuple[int, int]:
+    """Return the number in an SEI message at index `index`, and the index after it: each FF adds 255 (H.264,
     7.3.2.3.1). Raises RemoteProtocolError if the message is cut off."""
     number = 0
-    while content[at : at + 1] == b"\xff":
+    while content[index : index + 1] == b"\xff":
         number += _MAX_BYTE
-        at += 1
-    if at >= len(content):
+        index += 1
+    if index >= len(content):
         raise RemoteProtocolError("the head of an SEI message is cut off")
-    return number + content[at], at + 1
+    return number + content[index], index + 1

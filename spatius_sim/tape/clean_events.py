@@ -47,8 +47,8 @@ class Cleaner:
         self._wire, self._names, self._keep_speech = wire, names, keep_speech
 
     def clean_all(self, events: Sequence[Event], start_ns: int) -> Iterator[TapedEvent]:
-        """Yield each event as a tape may hold it, in order. This is faster than to clean them one by one: all
-        speech to Motion Server is marked at once."""
+        """Clean events for a tape, and yield each as the tape may hold it, in order. This is faster than
+        `clean` for each: the marks of all speech to Motion Server are made together."""
         speech = [b"" if self._keep_speech else _plain_speech(event) for event in events]
         marks = iter(speech_marks([audio for audio in speech if audio]))
         for event, audio in zip(events, speech, strict=True):
@@ -186,8 +186,8 @@ class Cleaner:
 
 
 def _plain_speech(event: Event) -> bytes:
-    """Return the audio of a message to Motion Server that ends with its audio, as nearly all messages do; b""
-    for any other event."""
+    """Return the speech in a message to Motion Server that ends with its audio, as nearly all messages do;
+    b"" for any other event."""
     what = event.what
     if type(what) is Received and type(what.value) is AudioInput and type(what.raw) is bytes:
         audio = what.value.audio

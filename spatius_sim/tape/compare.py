@@ -267,7 +267,9 @@ def _compare_turns(first: ComparedTurn, second: ComparedTurn, *, with_speech: bo
         yield f"{len(first.audio)} bytes of audio against {len(second.audio)}"
     elif with_speech and first.audio != second.audio:
         start = next(
-            i for i, pair in enumerate(zip(first.audio, second.audio, strict=True)) if pair[0] != pair[1]
+            index
+            for index, pair in enumerate(zip(first.audio, second.audio, strict=True))
+            if pair[0] != pair[1]
         )
         yield f"the audio differs from byte {start} on ({_hash(first.audio)} against {_hash(second.audio)})"
     if first.ends != second.ends:

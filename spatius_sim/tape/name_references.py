@@ -46,16 +46,16 @@ class Names:
         self._forget_old_names()
         self._add_name(kind, name)
 
-    def pin(self, place: Hashable, *names: str) -> None:
-        """Keep the references of these names until `unpin`, because the names may occur at this place at any
-        time."""
-        self.unpin(place)
-        self._pins[place] = names
+    def pin(self, holder: Hashable, *names: str) -> None:
+        """Keep the references of these names until `unpin(holder)`, because the holder (such as an open
+        connection) may use the names at any time."""
+        self.unpin(holder)
+        self._pins[holder] = names
         self._pin_counts.update(names)
 
-    def unpin(self, place: Hashable) -> None:
-        """Allow the references of the names at this place to be forgotten."""
-        self._pin_counts -= Counter(self._pins.pop(place, ()))
+    def unpin(self, holder: Hashable) -> None:
+        """Allow the references of the names that this holder pinned to be forgotten."""
+        self._pin_counts -= Counter(self._pins.pop(holder, ()))
 
     def hide(self, text: str) -> str:
         """Replace the names of apps and avatars in a text by their references. A name inside a longer word is

@@ -66,7 +66,8 @@ class TapeRecorder:
         self._writer.write(TapedRun(**fields | {"lacks": " ".join(header.lacks)}))
 
     def record_events(self, events: Sequence[Event]) -> None:
-        """Write these events in order, cleaned. The time on a tape is counted from its first event."""
+        """Clean these events of the trace, and write them onto the tape in order. Times on a tape are counted
+        from the tape's first event."""
         if self._start_ns is None and events:
             self._start_ns = events[0].at_ns
         for event, taped in zip(events, self._cleaner.clean_all(events, self._start_ns or 0), strict=True):

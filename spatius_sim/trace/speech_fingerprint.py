@@ -33,13 +33,14 @@ class SpeechMark(NamedTuple):
 
 
 def speech_mark(audio: bytes) -> SpeechMark:
-    """Return length, hash and levels of this audio (mono s16le or Ogg Opus): what may be kept of speech."""
+    """Return the fingerprint of speech (mono s16le or Ogg Opus): its length, hash and levels, which may be
+    kept instead of the speech. Ogg Opus has no levels."""
     return speech_marks([audio])[0]
 
 
 def speech_marks(audios: Sequence[bytes]) -> list[SpeechMark]:
-    """Return the mark of each of these audios, in order. Audios of the same length are looked at together,
-    which is ten times as fast as one by one."""
+    """Return the fingerprint of each of these pieces of speech, in order. Pieces of the same length are
+    computed together, which is ten times as fast as one after the other."""
     by_length: dict[int, list[int]] = {}
     for index, audio in enumerate(audios):
         samples = 0 if audio.startswith(_OGG) else len(audio) // BYTES_PER_SAMPLE
@@ -59,7 +60,8 @@ def speech_marks(audios: Sequence[bytes]) -> list[SpeechMark]:
 
 
 def _levels_of(audios: list[bytes], samples: int) -> list[bytes]:
-    """Return the levels of each of these audios; all of them have so many samples, at least one."""
+    """Return the levels for the fingerprints of these pieces of speech; all have so many samples, at least
+    one."""
     # Whole numbers below 2 to the 53rd: their sum is exact in whatever order a machine adds them.
     values = np.frombuffer(b"".join(audios), "<i2").astype(np.float64).reshape(len(audios), samples)
     np.square(values, out=values)

@@ -256,12 +256,12 @@ class _Session:
         self._end.send(raw)
         if self._end.unsent_bytes <= MAX_UNREAD:
             return True
-        text = f"the peer left more than {MAX_UNREAD} bytes unread"
-        error = encode(ServerError(self.brain.connection_id, "", RESOURCE_EXHAUSTED, text))
+        reason = f"the peer left more than {MAX_UNREAD} bytes unread"
+        error = encode(ServerError(self.brain.connection_id, "", RESOURCE_EXHAUSTED, reason))
         self._sink.record_sent(Lane.UPSTREAM, self._name, error)
         self._end.send(error)
         self.brain.closed()
-        self._close(POLICY_VIOLATION, text)
+        self._close(POLICY_VIOLATION, reason)
         return False
 
     def _close(self, code: int, reason: str) -> None:
@@ -293,5 +293,5 @@ class _Session:
             self._room.leave()
         self.brain.closed()
         self._forget_session(self._name)
-        text = self._close_reason if self._closed_by_us else ""
-        self._sink.emit(Lane.UPSTREAM, self._name, Closed(self._closed_by_us, code, text))
+        kit_reason = self._close_reason if self._closed_by_us else ""
+        self._sink.emit(Lane.UPSTREAM, self._name, Closed(self._closed_by_us, code, kit_reason))
