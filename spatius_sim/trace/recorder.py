@@ -36,6 +36,8 @@ CONFIGURATION = b"\x08\x01"
 """The first bytes of an encoded ClientConfigureSession: field 1 (`type`), with the value 1."""
 
 _UPSTREAM = Lane.UPSTREAM
+_NOT_SENT, _ANSWERS_NOTHING = False, ""
+"""Stand in the list of events that are not decoded yet, for an event that is no upstream frame."""
 
 
 def _nobody_waits() -> None:
@@ -181,7 +183,7 @@ class Recorder:
             what = texts_without_secrets(what, self.secrets)
         event = Event(self._count, self.clock_ns(), lane, connection, what)
         if self._events is not None and not self._count_and_check_limits(frame_bytes):
-            self._undecoded += (event.at_ns, connection, event, False, "")
+            self._undecoded += (event.at_ns, connection, event, _NOT_SENT, _ANSWERS_NOTHING)
         self._remember_handshake(event)
         if self.on_event is not None:
             self.on_event(event)

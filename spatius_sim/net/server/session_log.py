@@ -76,17 +76,8 @@ class SessionLog:
         sink."""
         self.next_sink.emit(lane, connection, what)
         what = texts_without_secrets(what, self.secrets)
-        self._keep_event(
-            (
-                len(getattr(what, "raw", b"")),
-                monotonic_ns(),
-                lane,
-                connection,
-                what,
-                _NOT_SENT,
-                _ANSWERS_NOTHING,
-            )
-        )
+        size = len(getattr(what, "raw", b""))
+        self._keep_event((size, monotonic_ns(), lane, connection, what, _NOT_SENT, _ANSWERS_NOTHING))
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Keep in the session log, and count, a frame that Motion Server sends to a relay, and give the frame
