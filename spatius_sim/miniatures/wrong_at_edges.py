@@ -300,6 +300,17 @@ class RepeatsAfterPause(ClientDecoder):
         super().resume()
 
 
+class ResumeSkips(ClientDecoder):
+    """Leaves out 100 ms of its audio when it is resumed."""
+
+    def resume(self) -> None:
+        current = self._conversation
+        if current is not None and self.state is PlaybackState.PAUSED:
+            skipped = current.played + self._sample_rate * _SECOND_NS // 10
+            current.played = min(current.samples * _SECOND_NS, skipped)
+        super().resume()
+
+
 class DropsMotionThatComesInPause(ClientDecoder):
     """Takes no motion while it is paused."""
 
@@ -399,7 +410,7 @@ EDGE_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-ID": (NamesAnewAfterPause, BeginsAnewAfterGap),
     "C-MISMATCH": (StripsIds, ComparesLettersOfIds, ForgetsMotionOnForeignJunk),
     "C-INTERRUPT": (PlaysOldAudioAfterInterrupt, InterruptOfNothingCostsMotion, PausesAfterInterrupt),
-    "C-PAUSE": (RepeatsAfterPause, DropsMotionThatComesInPause),
+    "C-PAUSE": (RepeatsAfterPause, ResumeSkips, DropsMotionThatComesInPause),
     "C-EMPTY": (WaitsInAudioOnly,),
     "C-EMPTY-STICKY": (
         EndMarkEndsAudioOnly,

@@ -57,7 +57,8 @@ class _Ledger:
     `motion` and `audio` say to which rule a harm belongs. Only with a control is a harm blamed on a
     situation: `shown` (motion was rendered at its place in a plain conversation), and `well_played_lengths`
     (the most samples, and the most bytes in a chunk, of a plain conversation that was played to its end).
-    `rule_of_first_harm`: the rule to which the first harm to this conversation's audio belongs.
+    `rule_of_first_harm`: the rule to which the first harm to this conversation's audio belongs. `pinned`: the
+    position was seen in the latest pause, so that even the fastest client goes on from there.
     `heard_after`, of a client that tells its state alone: the situations after which it was seen to play on;
     None if it was never seen to play this conversation.
     """
@@ -76,7 +77,7 @@ class _Ledger:
         self.idle_after_end_ms = self.idle_before_end_ms = self.motion_missing_ms = self.stalled_ms = (
             self.paused_ms
         ) = self.quiet_ms = 0
-        self.clean_step = self.moved = self.shown = self.disordered = False
+        self.clean_step = self.moved = self.shown = self.disordered = self.pinned = False
         self.shown_payloads = self.shown_keyframe = 0
         self.motion, self.audio = Blame("C-MATCH"), Blame("C-STATES")
         self.largest_chunk = 0
@@ -240,7 +241,7 @@ class _Ledger:
         call. Set the positions and times back to 0, and forget those situations (named by their rules) that
         could harm only the conversation before."""
         self.conversation = self.conversations[returned] = ClientConversation(returned, seq)
-        self.audio_undefined = self.moved = False
+        self.audio_undefined = self.moved = self.pinned = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
             self.largest_chunk
         ) = 0
@@ -361,7 +362,7 @@ class _Ledger:
             return
         sure = self.surely_current and self.slowest_wait_ms == 0 and self.fastest_position < self.end
         self.pause_undefined = self.pause_undefined or not sure
-        self.paused = True
+        self.paused, self.pinned = True, False
         self.overshoot_ms, self.paused_ms = self.story.slack_ms, 0
         if self.conversation is not None:
             self.motion.note("C-PAUSE")
@@ -404,6 +405,10 @@ class _Ledger:
         if current and due_keyframe is not None and due_keyframe >= current.unknown_from:
             self.motion.note("C-UNKNOWN")
         state = result.get("state")
+        held = self.paused and not self.pause_undefined and self.paused_ms >= story.slack_ms
+        if held and played is not None:
+            self.pinned, self.overshoot_ms = True, 0
+            self.fastest_position = min(self.fastest_position, played * 1000)
         checked = played is not None and (self.time_is_certain or self.starving)
         harm = self.find_audio_harm(played, state) if played is not None and checked else None
         situations, missing_ms = frozenset(self.audio.open), self.motion_missing_ms
@@ -439,7 +444,7 @@ class _Ledger:
             dry_ms=self.idle_before_end_ms
             if self.time_is_certain and current and not current.ended
             else None,
-            held=self.paused and not self.pause_undefined and self.paused_ms >= story.slack_ms,
+            held=held,
             motion_end=len(current.values) * story.sample_rate // KEYFRAMES_PER_SECOND if current else 0,
             strict=self.strict,
             stalls=self.starving and self.stalled_ms >= story.slack_ms,
@@ -519,7 +524,7 @@ class _Ledger:
         ahead is harmed for certain."""
         story, current, last = self.story, self.conversation, self.last
         assert current is not None
-        plain = not self.audio.open
+        plain = not self.audio.open or (self.pinned and self.audio.open == {"C-PAUSE"})
         ahead = story.samples(story.slack_ms if story.real_clock or not plain else AUDIO_TOLERANCE_MS)
         behind = story.samples(AUDIO_TOLERANCE_MS)
         seen = f"{played} samples"

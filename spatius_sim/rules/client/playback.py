@@ -162,8 +162,8 @@ def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def pause(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each pause: the audio stands still while the client is paused. After it, no audio and no motion
-    is missing."""
+    """Look at each pause: the audio stands still while the client is paused. After it, the audio goes on from
+    there, and no audio and no motion is missing."""
     paused_at: Observation | None = None
     for observation in story.observations:
         if not observation.held:

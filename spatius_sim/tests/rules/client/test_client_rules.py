@@ -420,3 +420,30 @@ def test_a_client_that_mints_fresh_ids_may_render_or_drop_motion_for_an_earlier_
         said.seen(state="playing", conversationId="two", samplesPlayed=8 * 640, keyframesRendered=rendered)
         broken = [name for name, one in said.judged().items() if one.verdict is Verdict.FAILED]
         assert broken == (failed if rendered else [])
+
+
+@pytest.mark.parametrize(
+    ("skipped_ms", "watched", "verdict"),
+    [
+        (20, True, Verdict.PASSED),
+        (60, True, Verdict.FAILED),
+        (150, True, Verdict.FAILED),
+        (150, False, Verdict.PASSED),
+    ],
+)
+def test_a_client_goes_on_after_a_pause_from_where_it_was_seen(
+    skipped_ms: int, watched: bool, verdict: Verdict
+) -> None:
+    class Skips(ClientDecoder):
+        """Leaves so much audio out when it is resumed."""
+
+        def resume(self) -> None:
+            if self._conversation is not None:
+                self._conversation.played += skipped_ms * self._sample_rate * 1_000_000
+            super().resume()
+
+    # Within the slack after the call, a client may still play: what it plays then is not lost.
+    pause = (Do("pause"), Wait(300), Do("resume")) if watched else (Do("pause"), Wait(100), Do("resume"))
+    plain = (GiveAudio(3000, True), motion(75), Wait(3000), Wait(300), Wait(300))
+    steps = (*plain, GiveAudio(3000, True), motion(75), Wait(300), *pause, Wait(200), Wait(2600), Wait(900))
+    assert judged(*steps, client=own_client(Skips))["C-PAUSE"].verdict is verdict
