@@ -42,8 +42,20 @@ _KINDS = {
     rtc.TrackSource.SOURCE_CAMERA: TrackKind.CAMERA,
     rtc.TrackSource.SOURCE_MICROPHONE: TrackKind.MICROPHONE,
 }
+MAX_PACKETS = 4
+"""The most packets of one frame that are recorded; one is due."""
+
 MAX_PAYLOAD = 1_000
 """The most characters of an RPC that are recorded."""
+
+
+def recordable_packets(container: Container, frame: bytes) -> list[bytes]:
+    """Return the packets of motion in a video frame that are recorded: MAX_PACKETS at most. Of a frame that
+    cannot be read, return the beginning."""
+    try:
+        return take_packets(container, frame)[:MAX_PACKETS]
+    except RemoteProtocolError:
+        return [frame[:MAX_PAYLOAD]]
 
 
 class LiveRoomWatch:
@@ -186,13 +198,8 @@ class LiveRoomWatch:
         self._record(MediaLost(TrackKind.CAMERA, packets))
 
     def _record_packets(self, container: Container, frame: bytes) -> None:
-        """Record the packets of motion in a video frame of the watched room. If they cannot be read, record
-        the beginning of the frame instead."""
-        try:
-            packets = take_packets(container, frame)
-        except RemoteProtocolError:
-            packets = [frame[:MAX_PAYLOAD]]
-        for packet in packets:
+        """Record the packets of motion in a video frame of the watched room."""
+        for packet in recordable_packets(container, frame):
             self._record(PacketSeen(VIEWER, packet))
 
     def _rpc_handler(self, method: str) -> Any:

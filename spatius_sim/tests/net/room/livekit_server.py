@@ -21,25 +21,9 @@ MODULE = f"github.com/livekit/livekit-server/cmd/server@{VERSION}"
 KEY = "devkey"
 SECRET = "a-secret-of-thirty-two-characters"
 _START_SECONDS = 20.0
-_CONFIGURATION = """\
-port: {port}
-bind_addresses: ["127.0.0.1"]
-rtc:
-  udp_port: {udp}
-  tcp_port: 0
-  node_ip: 127.0.0.1
-  use_external_ip: false
-  enable_loopback_candidate: true
-  stun_servers: []
-  interfaces:
-    includes: [lo]
-turn:
-  enabled: false
-keys:
-  {key}: {secret}
-logging:
-  level: error
-"""
+_CONFIGURATION = Path(__file__).parents[4] / "conformance" / "examples" / "livekit_agent" / "livekit.yaml"
+"""What users are told to take, on ports of its own."""
+_PORT, _UDP_PORT = "port: 7880", "udp_port: 7882"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +78,9 @@ def livekit_server() -> Iterator[LiveKitServer]:
     port, udp = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
     with tempfile.TemporaryDirectory() as folder:
         configuration = Path(folder) / "livekit.yaml"
-        configuration.write_text(_CONFIGURATION.format(port=port, udp=udp, key=KEY, secret=SECRET))
+        text = _CONFIGURATION.read_text()
+        assert f"{KEY}: {SECRET}" in text
+        configuration.write_text(text.replace(_PORT, f"port: {port}").replace(_UDP_PORT, f"udp_port: {udp}"))
         process = subprocess.Popen(
             [str(program), "--config", str(configuration)],
             stdout=subprocess.DEVNULL,
