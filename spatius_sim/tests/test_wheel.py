@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -74,3 +75,20 @@ def test_wheel_and_sdist_are_the_same_whenever_they_are_built(wheel: Path, tmp_p
     assert built[0] == built[1]
     assert built[0][wheel.name] == wheel.read_bytes()
     assert len(built[0]) == 2
+
+
+def test_the_sdist_alone_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build"]
+    packed = [*build, "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(packed, cwd=ROOT, check=True, capture_output=True, timeout=TIMEOUT)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    alone = tmp_path / sdist.name.removesuffix(".tar.gz")
+    assert (alone / "conformance" / "docs" / "five-minutes.md").is_file()
+    built = [*build, "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(built, cwd=alone, check=True, capture_output=True, timeout=TIMEOUT)
+    with zipfile.ZipFile(tmp_path / wheel.name) as ours, zipfile.ZipFile(wheel) as cloned:
+        assert {name: ours.read(name) for name in ours.namelist()} == {
+            name: cloned.read(name) for name in cloned.namelist()
+        }

@@ -86,6 +86,15 @@ async def test_the_testee_in_it_answers_a_dialogue(project: Path) -> None:
         await testee.close()
 
 
+@pytest.mark.parametrize("file", ["shim.cjs", "shim.mjs"])
+def test_commonjs_imports_it_as_the_document_says(file: str, project: Path) -> None:
+    told = 'await import("spatius-sim-testee")'
+    assert f"`{told}`" in (CLIENT.parents[1] / "docs" / "clients.md").read_text()
+    (project / file).write_text(f"(async () => console.log(typeof ({told}).serveStdio))();")
+    ran = subprocess.run([node(), file], cwd=project, capture_output=True, text=True, timeout=SECONDS)
+    assert ran.stdout == "function\n", ran.stderr
+
+
 async def test_the_shim_of_the_document_works_as_it_stands(project: Path) -> None:
     (shim,) = re.findall(
         r"```js\n(.*?)```", (CLIENT.parents[1] / "docs" / "clients.md").read_text(), re.DOTALL
