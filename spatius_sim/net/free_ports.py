@@ -14,8 +14,8 @@ _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
 
 def is_this_machine(address: str) -> bool:
-    """Return whether an IP address, or the name localhost, reaches this machine alone. False for all other
-    names."""
+    """Return whether an IP address at which a port is open, or the name localhost, reaches this machine
+    alone. False for all other names."""
     try:
         return address == "localhost" or ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:
@@ -23,8 +23,8 @@ def is_this_machine(address: str) -> bool:
 
 
 def name_in_urls(host: str) -> str:
-    """Return the name by which clients on this machine reach a server that listens at `host`. An IPv6 address
-    gets brackets."""
+    """Return the name by which clients on this machine reach a server whose port listens at `host`. An IPv6
+    address gets brackets."""
     if host in _EVERY_ADDRESS:
         return LOOPBACK
     return f"[{host}]" if ":" in host else host

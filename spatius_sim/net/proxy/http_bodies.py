@@ -81,7 +81,7 @@ class _Chunks:
     more."""
 
     def __init__(self) -> None:
-        """Begin before the size line of the body's first chunk."""
+        """Begin before the size line of an HTTP body's first chunk."""
         self.ended = False
         self._chunk_number = 1
         self._data_left = 0
@@ -90,8 +90,8 @@ class _Chunks:
         self._bytes_allowed = _LONGEST_SIZE_LINE
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes after the head, and return how many of them belong to the chunks of the body.
-        Raises RemoteProtocolError if the chunks are malformed."""
+        """Take the next bytes after an HTTP head, and return how many of them belong to the chunks of the
+        body. Raises RemoteProtocolError if the chunks are malformed."""
         position = 0
         while position < len(data) and not self.ended:
             if self._data_left:
@@ -103,8 +103,8 @@ class _Chunks:
         return position
 
     def _take_line_part(self, data: bytes, position: int) -> int:
-        """Take the part of a line between the chunks of a body that begins at `position`, and return the
-        position after it.
+        """Take the part of a line between the chunks of an HTTP body that begins at `position`, and return
+        the position after it.
 
         Read the line if it is complete. Raises RemoteProtocolError if the line is too long or malformed."""
         limit = min(len(data), position + self._bytes_allowed)
@@ -125,8 +125,8 @@ class _Chunks:
         return end
 
     def _read_size(self, line: bytes) -> None:
-        """Read the line with the size of a body's chunk. The data of the chunk follow, or the trailers if the
-        size is 0. Raises RemoteProtocolError if the size is malformed."""
+        """Read the line with the size of a chunk of an HTTP body. The data of the chunk follow, or the
+        trailers if the size is 0. Raises RemoteProtocolError if the size is malformed."""
         size, has_extension, _ = line.partition(b";")
         try:
             self._data_left = read_number(size.rstrip(b" \t") if has_extension else size, 16)
@@ -138,15 +138,15 @@ class _Chunks:
             self._on_line, self._bytes_allowed = self._read_trailer, _LARGEST_TRAILERS
 
     def _read_end_of_chunk(self, line: bytes) -> None:
-        """Read the empty line after the data of a body's chunk; the size of the next chunk follows. Raises
-        RemoteProtocolError if the line is not empty."""
+        """Read the empty line after the data of a chunk of an HTTP body; the size of the next chunk follows.
+        Raises RemoteProtocolError if the line is not empty."""
         if line:
             raise self._chunk_error("has no CRLF after its data")
         self._chunk_number += 1
         self._on_line, self._bytes_allowed = self._read_size, _LONGEST_SIZE_LINE
 
     def _read_trailer(self, line: bytes) -> None:
-        """Check a trailer after the chunks of a body, or end the body if the line is empty. Raises
+        """Check a trailer after the chunks of an HTTP body, or end the body if the line is empty. Raises
         RemoteProtocolError if the trailer is malformed."""
         if line:
             read_field(line)

@@ -96,15 +96,15 @@ class End(asyncio.BufferedProtocol):
             self.on_lost()
 
     def pause_writing(self) -> None:
-        """Stop reading at the other end of the proxied exchange, because the peer at this end does not read.
-        The transport calls this."""
+        """Stop reading from the other connection of the proxied exchange, because the peer of this connection
+        does not read. The transport calls this."""
         self._writable.clear()
         if self.other is not None:
             self.other.hold("peer")
 
     def resume_writing(self) -> None:
-        """Read again at the other end of the proxied exchange, because the peer at this end reads again. The
-        transport calls this."""
+        """Read again from the other connection of the proxied exchange, because the peer of this connection
+        reads again. The transport calls this."""
         self._writable.set()
         if self.other is not None:
             self.other.release("peer")
@@ -220,8 +220,8 @@ class End(asyncio.BufferedProtocol):
         return raw
 
     def _check_head(self, size: int, may_begin: Callable[[bytes], bool]) -> None:
-        """Raise RemoteProtocolError if the buffered bytes cannot begin an HTTP head, or if the head is too
-        large."""
+        """Raise RemoteProtocolError if the bytes on this connection of the proxy cannot begin an HTTP head,
+        or if the head is too large."""
         if not may_begin(bytes(self._buffer[:_BYTES_TO_CHECK])):
             raise RemoteProtocolError("this is not HTTP/1.1")
         if size > LARGEST_HEAD:

@@ -130,7 +130,7 @@ class RoomConnection:
         self._reading.set()
 
     async def close(self) -> None:
-        """Leave the LiveKit room; wait at most 3 s for that."""
+        """Leave the LiveKit room, and so end the data connection; wait at most 3 s for that."""
         self._over = True
         with contextlib.suppress(TimeoutError, Exception):
             async with asyncio.timeout(_CLOSE_SECONDS):
@@ -160,8 +160,8 @@ class RoomConnection:
             self._arrived.put_nowait(reader)
 
     async def _hand_over(self) -> None:
-        """Give the frames that have arrived in the room to `on_frame`, one after the other; read byte streams
-        to their ends first."""
+        """Give the frames that have arrived on the data connection to `on_frame`, one after the other; read
+        byte streams to their ends first."""
         while True:
             frame = await self._arrived.get()
             if not isinstance(frame, str | bytes):
@@ -197,8 +197,8 @@ def frame_of_packet(raw: bytes) -> Frame:
 
 
 async def _read_stream(reader: Any) -> Frame | None:
-    """Read a byte stream of a LiveKit room to its end, and return its frame; None if the stream breaks off or
-    is too large."""
+    """Read a byte stream of a data connection in a LiveKit room to its end, and return its frame; None if the
+    stream breaks off or is too large."""
     raw = bytearray()
     try:
         async for chunk in reader:

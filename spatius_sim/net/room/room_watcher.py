@@ -115,7 +115,7 @@ class LiveRoomWatch:
         key_frame_seen = False
 
         def record_first_key_frame(container: Container, frame: bytes) -> None:
-            """Record the first key frame that the late viewer sees."""
+            """Record the first key frame of the watched room's video that the late viewer sees."""
             nonlocal key_frame_seen
             if not key_frame_seen and is_key_frame(container, frame):
                 key_frame_seen = True

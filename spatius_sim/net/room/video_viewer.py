@@ -206,12 +206,14 @@ class VideoViewer:
         await self._send(request)
 
     async def _add_candidates(self) -> None:
-        """Add the network addresses of the room's server that have arrived."""
+        """Add the network addresses of the room's server that have arrived to the viewer's WebRTC
+        connection."""
         while self._candidates:
             await self._add_candidate(self._candidates.pop(0))
 
     async def _add_candidate(self, text: str) -> None:
-        """Add one network address of the room's server; ignore an address that cannot be read."""
+        """Add one network address of the room's server to the viewer's WebRTC connection; ignore an address
+        that cannot be read."""
         with suppress(ValueError, KeyError, AssertionError, IndexError):
             description = json.loads(text)
             candidate = candidate_from_sdp(description["candidate"].split(":", 1)[1])

@@ -225,7 +225,8 @@ class _ReplaySession:
         self.closed_with = (0, "")
 
     async def run(self) -> None:
-        """Receive the relay's frames, and answer them from the tape, until the connection is closed."""
+        """Replay a session: receive the relay's frames, and answer them from the tape, until the connection
+        is closed."""
         try:
             async for frame in self._socket:
                 if frame.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
