@@ -157,8 +157,8 @@ def _measure_client(size: BenchSize) -> Iterator[Figure]:
 
 
 def _decode_by_objects(raw: bytes) -> Keyframes:
-    """Return the keyframes of a payload, decoded through the objects that protobuf generates: what our
-    decoder is compared with."""
+    """Return the keyframes of a payload, decoded through the objects that protobuf generates: what the
+    benchmark compares our decoder with."""
     envelope = wire.Message()
     envelope.ParseFromString(raw)
     motion = wire.Motion()
@@ -171,8 +171,8 @@ def _decode_by_objects(raw: bytes) -> Keyframes:
 
 
 def _encode_by_objects(response: MotionResponse) -> bytes:
-    """Return a motion response encoded through the objects that protobuf generates: what our encoder is
-    compared with."""
+    """Return a motion response encoded through the objects that protobuf generates: what the benchmark
+    compares our encoder with."""
     motion = wire.Motion()
     for row in response.keyframes:
         flame = motion.keyframes.add()

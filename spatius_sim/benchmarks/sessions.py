@@ -26,8 +26,8 @@ _TIMEOUT_SECONDS = 60.0
 
 
 def _make_frame(payload: bytes) -> bytes:
-    """Return a client's binary WebSocket frame with this payload (RFC 6455, 5.2). Its mask is zeros, which
-    leaves the payload as it is and costs no CPU time."""
+    """Return the WebSocket frame with this payload that a benchmark's session sends (RFC 6455, 5.2). Its mask
+    is zeros, which leaves the payload as it is and costs no CPU time."""
     final_binary, is_masked = 0x82, 0x80
     if len(payload) < _LENGTH_IN_2_BYTES:
         return struct.pack("!BB4x", final_binary, is_masked | len(payload)) + payload
