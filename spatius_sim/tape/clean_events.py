@@ -197,7 +197,8 @@ def _plain_speech(event: Event) -> bytes:
 
 
 def _blobs_in(value: Value) -> tuple[bytes, ...]:
-    """Return the audio or the motion payloads in a frame; an empty tuple if it has neither."""
+    """Return the audio or the motion payloads in a frame that is cleaned for a tape; an empty tuple if it has
+    neither."""
     match value:
         case AudioInput(audio=pcm) | Audio(pcm) | Speak(pcm):
             return (pcm,) if pcm else ()
@@ -207,8 +208,8 @@ def _blobs_in(value: Value) -> tuple[bytes, ...]:
 
 
 def _decode_base64_in(raw: str) -> list[bytes]:
-    """Return the bytes of each long run of base64 in a text frame. Base64 that is not canonical is left
-    out."""
+    """Return the bytes of each long run of base64 in a text frame that is cleaned for a tape. Base64 that is
+    not canonical is left out."""
     blobs = []
     for run in _LONG_BASE64.findall(raw.encode()):
         try:
@@ -221,8 +222,8 @@ def _decode_base64_in(raw: str) -> list[bytes]:
 
 
 def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = False) -> list[ContentPart]:
-    """Return a frame as the parts that a tape holds: the given pieces and the bytes around them, in their
-    order in the frame. Pieces that do not occur, or that are too many, are left out."""
+    """Split a frame into the parts of a cleaned event on a tape: the given pieces and the bytes around them,
+    in their order in the frame. Pieces that do not occur, or that are too many, are left out."""
     parts: list[ContentPart] = []
     occurring = [(piece_bytes, piece) for piece_bytes, piece in pieces if piece_bytes and piece_bytes in raw]
     for piece_bytes, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):

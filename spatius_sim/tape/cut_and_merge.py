@@ -228,7 +228,8 @@ def _find_shift(first: _Side, second: _Side) -> int:
 
 
 def _digest_payloads(event: TapedEvent) -> Iterator[bytes]:
-    """Yield a digest of each motion payload in an event of a tape, by which both tapes know the payload."""
+    """Yield a digest of each motion payload in an event of a tape, by which two tapes to merge are
+    compared."""
     field_contents = (value for value in event.fields.values() if isinstance(value, Content))
     contents = (
         part.content for content in field_contents for part in content.parts if isinstance(part, TapedPiece)
@@ -254,8 +255,8 @@ def _with_times(path: Path, shift_ns: int, *, runs: bool) -> Iterator[tuple[int,
 
 
 def _with_run_numbers(path: Path) -> Iterator[tuple[int, Record]]:
-    """Yield every record of a tape with the number of its run: 1, 2, ...; 0 for records before the first
-    run."""
+    """Yield every record of the tape to cut with the number of its run: 1, 2, ...; 0 for records before the
+    first run."""
     run = 0
     for record in records_of(path):
         run += isinstance(record, TapedRun)

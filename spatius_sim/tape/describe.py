@@ -38,7 +38,7 @@ def statistics(path: Path) -> Statistics:
 
 
 def _count_run(figures: Statistics, trace: Trace) -> None:
-    """Add what one run of a tape holds to the figures of the tape."""
+    """Add what one run of a tape holds to the figures that describe the tape."""
     rates: dict[str, int] = {}
     figures.connections += len({(event.lane, event.connection) for event in trace.events if event.connection})
     for event in trace.events:

@@ -88,8 +88,8 @@ def requests_of(path: Path) -> Iterator[TapedRequest]:
 
 
 def requests_in(trace: Trace) -> list[TapedRequest]:
-    """Return the requests in one run of a tape, in the order in which they began. Each has its audio, and the
-    payloads that answered it."""
+    """Return the requests to export in one run of a tape, in the order in which they began. Each has its
+    audio, and the payloads that answered it."""
     rates: dict[str, int] = {}
     confirmed: dict[str, str] = {}
     requests: dict[tuple[str, str], TapedRequest] = {}

@@ -155,8 +155,8 @@ def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:
 
 
 def _read_field(value: Any, blobs: BlobWindow) -> Any:
-    """Return one field of a stored event: a plain value or the content of a frame. Raises MalformedError if
-    its type is not allowed."""
+    """Return one field of an event in a packed record of a tape: a plain value or the content of a frame.
+    Raises MalformedError if its type is not allowed."""
     if type(value) in _PLAIN:
         return value
     if type(value) is list and value and type(value[0]) is bool and len(value) <= MAX_PARTS + 1:
@@ -166,7 +166,7 @@ def _read_field(value: Any, blobs: BlobWindow) -> Any:
 
 
 def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
-    """Return one part of a stored frame from its MessagePack value. Raises MalformedError if it is neither
+    """Return one part of a frame in a packed record of a tape. Raises MalformedError if the value is neither
     bytes, text, a blob's number nor a speech mark."""
     part_type = type(part)
     if part_type is (str if text else bytes):
@@ -179,8 +179,8 @@ def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
 
 
 def _read_piece(value: Any, blobs: BlobWindow) -> bytes | SpeechMark:
-    """Return the bytes, or the mark of removed speech, that a stored value stands for. Raises MalformedError
-    if it stands for neither, and KeyError if the blob is missing."""
+    """Return the bytes, or the mark of removed speech, that a value in a packed record stands for. Raises
+    MalformedError if it stands for neither, and KeyError if the blob is missing."""
     match value:
         case bool():
             raise MalformedError("a blob has no number")

@@ -124,8 +124,8 @@ def perfetto_of(traces: Iterable[Trace]) -> dict[str, Any]:
 
 
 def _payload_of(event: Event) -> tuple[bytes, int] | None:
-    """Return the payload that Motion Server sent in this event, with its number of keyframes; None if the
-    event holds no payload."""
+    """Return the payload that Motion Server sent in this event, with its number of keyframes, to be shown in
+    Perfetto; None if the event holds no payload."""
     raw, value = getattr(event.what, "raw", None), getattr(event.what, "value", None)
     if isinstance(raw, bytes) and isinstance(value, MotionResponse):
         return raw, len(value.keyframes)
@@ -133,6 +133,7 @@ def _payload_of(event: Event) -> tuple[bytes, int] | None:
 
 
 def _payloads_at_client(event: Event) -> tuple[bytes, ...]:
-    """Return the payloads that reached a client with this event; none for an event on another lane."""
+    """Return the payloads that reached a client with this event, to be shown in Perfetto; none for an event
+    on another lane."""
     value = getattr(event.what, "value", None)
     return value.payloads if event.lane is Lane.DOWNSTREAM and isinstance(value, Motion) else ()

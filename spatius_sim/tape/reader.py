@@ -45,7 +45,8 @@ class TapeReader:
     """
 
     def __init__(self, file: FileIO, name: str) -> None:
-        """Read the header of the tape in `file`; `name` names the tape in errors."""
+        """Begin to read the tape in `file`: read its header. `name` names the tape in errors. Raises
+        TapeError if the file is not a tape."""
         self._name = name
         self._sections = SectionReader(file, name)
         self._blobs = BlobWindow(self._read_blobs_again)
@@ -66,8 +67,8 @@ class TapeReader:
             yield self._read_record(values)
 
     def stored_records(self) -> Iterator[Any]:
-        """Yield the records of the tape as MessagePack values, checked only by their checksums. Blobs between
-        them are stored, and the footer is read at the end."""
+        """Read the tape, and yield its records as MessagePack values, checked only by their checksums. Blobs
+        between them are stored, and the footer is read at the end."""
         while True:
             kind, body = self._sections.read_section()
             if kind in (BLOB, RECORDS):
@@ -81,7 +82,7 @@ class TapeReader:
                 raise self._error_here("a second header")
 
     def whole_records(self) -> Iterator[Record | TapeError]:
-        """Yield what can be read of a damaged tape, in its order: whole records, and an error for each
+        """Read a damaged tape, and yield what can be read, in its order: whole records, and an error for each
         damaged record. If the next section cannot be found, the last value is that error."""
         while True:
             try:
@@ -95,15 +96,15 @@ class TapeReader:
                 return
 
     def _read_or_fail(self, values: Any) -> Record | TapeError:
-        """Return one record of the tape, or the TapeError if the record is malformed."""
+        """Read one record of the tape, and return it, or the TapeError if the record is malformed."""
         try:
             return self._read_record(values)
         except TapeError as error:
             return error
 
     def _split_section(self, kind: bytes, body: memoryview) -> tuple[int, list[bytes], list[Any]]:
-        """Split a section of the tape into the number of its first blob, its blobs and its records. Raises
-        TapeError if the section is malformed."""
+        """Split a section that was read from the tape into the number of its first blob, its blobs and its
+        records. Raises TapeError if the section is malformed."""
         if kind == BLOB:
             number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
             return number, [bytes(body[BLOB_NUMBER_BYTES:])], []
@@ -121,7 +122,8 @@ class TapeReader:
         return self._split_section(*self._sections.read_again(place))[1]
 
     def _store_blobs(self, first: int, blobs: list[bytes]) -> None:
-        """Store and count the blobs of a section of the tape. Raises TapeError if they are malformed."""
+        """Store and count the blobs of a section that was read from the tape. Raises TapeError if they are
+        malformed."""
         try:
             size = self._blobs.add(first, blobs, self._sections.place)
         except MalformedError as error:
@@ -130,8 +132,8 @@ class TapeReader:
         self._counts["blob_bytes"] += size
 
     def _read_record(self, values: Any) -> Record:
-        """Return one record of the tape, and count it. Raises TapeError if the record is malformed or refers
-        to a missing blob."""
+        """Read one record of the tape, count it, and return it. Raises TapeError if the record is malformed
+        or refers to a missing blob."""
         try:
             record = read_record(values, self._blobs)
         except MalformedError as error:
@@ -169,7 +171,7 @@ class TapeReader:
 
 
 def open_tape(path: Path) -> FileIO:
-    """Open the file of a tape for reading, and return it. Raises UsageError if there is no such file, or if
+    """Open the file of a tape for a reader, and return it. Raises UsageError if there is no such file, or if
     it cannot be opened."""
     try:
         if not path.is_file():

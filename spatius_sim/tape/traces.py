@@ -50,7 +50,7 @@ class TapeRecorder:
     """Records traces onto a tape, run by run, and cleans every event before it is written."""
 
     def __init__(self, writer: TapeWriter, header: TapeHeader) -> None:
-        """Begin to record onto a tape. `header` says whether the tape may hold speech and names."""
+        """Begin to record traces onto a tape. `header` says whether the tape may hold speech and names."""
         self._writer = writer
         self._keep_speech = header.has_speech
         self._names = Names() if "names" in header.redactions else None
@@ -76,8 +76,8 @@ class TapeRecorder:
                 self._pin_names(self._names, event)
 
     def _pin_names(self, names: Names, event: Event) -> None:
-        """Keep the names of a connection's app and avatar known from its opening until its close: they may
-        occur on the tape at any time."""
+        """Keep the names of app and avatar of a traced connection known from its opening until its close:
+        they may occur on the tape at any time."""
         connection_key = event.lane, event.connection
         if isinstance(event.what, Opened):
             names.pin(connection_key, event.what.app_id, event.what.avatar_id)
@@ -120,7 +120,7 @@ def read_traces(path: Path) -> Iterator[Trace]:
 
 
 def plan_token_on(path: Path) -> str:
-    """Return the plan token of the first run on a tape. Raises UsageError if the file is not a tape, or if
+    """Return the plan token of the first trace on a tape. Raises UsageError if the file is not a tape, or if
     its first run has no plan."""
     with open_tape(path) as file:
         for record in TapeReader(file, str(path)):
@@ -213,9 +213,9 @@ def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, in
 def _read_value(
     lane: Lane, raw: str | bytes, part: int, *, sent: bool, spoken_wire: Wire | None, reason: Any
 ) -> Value:
-    """Read the value of a frame on a tape from the frame's bytes, and return it. If a `reason` is given, the
-    frame was taken out: return a value that was not understood. Raises ValueError if the frame has no part of
-    this number."""
+    """Read the value that a trace holds for a frame on a tape from the frame's bytes, and return it. If a
+    `reason` is given, the frame was taken out: return a value that was not understood. Raises ValueError if
+    the frame has no part of this number."""
     if reason is None:
         parts = read_parts(lane, raw, sent=sent, wire=spoken_wire)
         if not 0 <= part < len(parts):
@@ -243,8 +243,8 @@ def _check_field(kind: str, name: str, value: Any) -> Any:
 
 
 def _find_wire(path: Path, run: TapedRun) -> Wire | None:
-    """Return the wire of a run on a tape; None if the run names no wire. Raises UsageError, with the tape's
-    path in its text, if the wire is unknown or its declaration is wrong."""
+    """Return the wire for the trace of a run on a tape; None if the run names no wire. Raises UsageError,
+    with the tape's path in its text, if the wire is unknown or its declaration is wrong."""
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:

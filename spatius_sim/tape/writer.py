@@ -95,7 +95,8 @@ class TapeWriter:
             self._last_ns = max(self._last_ns, record.at_ns)
 
     def flush(self) -> None:
-        """Hand all records and blobs that wait to the operating system, as one section of the tape."""
+        """Write all records and blobs that wait onto the tape, as one section, and hand them to the operating
+        system."""
         if self._records or self._blobs:
             array = msgpack.Packer().pack_array_header
             first = self._pack_value(self._counts["blobs"])
@@ -138,7 +139,7 @@ class TapeWriter:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def _make_room(self, size: int) -> None:
-        """Count these bytes as waiting for the next section of the tape; flush first if the section would
+        """Count these bytes as waiting to be written onto the tape; flush first if the next section would
         grow too large."""
         if self._pending_bytes and self._pending_bytes + size > _FULL_BYTES:
             self.flush()
