@@ -158,8 +158,8 @@ class MemoryEnd:
             self._loop.call_soon(peer._arrive)
 
     def _arrive(self) -> None:
-        """Let the oldest frame on its way arrive at this end (a link keeps the order): read it, or leave it
-        unread during a pause."""
+        """Let the oldest frame on its way arrive at this end of the connection in memory (a link keeps the
+        order): read it, or leave it unread during a pause."""
         if not self._arriving:
             return
         item = self._arriving.popleft()
@@ -188,8 +188,8 @@ class MemoryEnd:
         self.on_frame(item)
 
     def _send_waiting(self) -> None:
-        """Put the frames that wait at this end on the link, as far as it has room, and call `on_writable` if
-        all have left."""
+        """Put the frames that wait at this end of the connection in memory on the link, as far as it has
+        room, and call `on_writable` if all have left."""
         while self._waiting and self.peer._held_bytes < self._link.capacity:
             item = self._waiting.popleft()
             if isinstance(item, str | bytes):

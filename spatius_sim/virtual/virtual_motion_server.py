@@ -248,8 +248,8 @@ class _Session:
                     self._end.break_off()
 
     def _send(self, raw: bytes, answers: str) -> bool:
-        """Send a frame of the session, and return True; False if the session is over, because the peer left
-        too much unread or is gone."""
+        """Send a frame of the virtual Motion Server, and return True; False if the session is over, because
+        the peer left too much unread or is gone."""
         if not self._end.open:
             return False
         self._sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)

@@ -223,15 +223,16 @@ class _Upstream:
         self._unsent: list[bytes] = []
 
     def send(self, raw: bytes) -> None:
-        """Send an envelope to Motion Server, or keep it until the upstream session is open."""
+        """Send an envelope of the virtual relay to Motion Server, or keep it until the upstream session is
+        open."""
         if self.end is None:
             self._unsent.append(raw)
         else:
             self.end.send(raw)
 
     def open_on(self, end: MemoryEnd) -> None:
-        """Open the upstream session on this connection: send the envelopes that were kept. Close the
-        connection if the relay has hung up."""
+        """Open the upstream session of the virtual relay on this connection: send the envelopes that were
+        kept. Close the connection if the relay has hung up."""
         self.end = end
         for raw in self._unsent:
             end.send(raw)

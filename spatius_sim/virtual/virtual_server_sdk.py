@@ -53,7 +53,8 @@ class VirtualSession:
     """One open session of a Server SDK with the virtual Motion Server, as its client sees it."""
 
     def __init__(self, end: MemoryEnd) -> None:
-        """Begin to receive the frames of this session; `end` is the client's end of its connection."""
+        """Begin a session of the virtual Server SDK: receive its frames at `end`, the client's end of its
+        connection."""
         self._end = end
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
         end.on_frame = self._frames.put_nowait
