@@ -66,8 +66,8 @@ class Control(SessionPages):
         return answer_json(_describe_scenario(self._server.scenario))
 
     async def _play_scenario(self, request: web.Request) -> web.StreamResponse:
-        """Let the mock server play the scenario that the request's body names or holds, and answer with it;
-        answer 400 if there is no such scenario."""
+        """Let the mock server play the scenario that a request to the control interface names or holds, and
+        answer with it; answer 400 if there is no such scenario."""
         try:
             self._server.play(_read_scenario(await read_body(request)))
         except UsageError as error:
