@@ -69,7 +69,7 @@ def describe_provocation(provocation: Provocation) -> str:
 
 
 def describe_wait(wait: WaitEnded) -> str:
-    """Return in words what the kit waited for, and how the wait ended."""
+    """Return in words what the kit waited for, and how the wait ended, for the text of the event."""
     if wait.what_for is Awaited.TURN:
         outcome = "its audio and its motion have come" if wait.complete else "nothing more came"
         return f"the wait for turn {wait.turn + 1} ends: {outcome}"

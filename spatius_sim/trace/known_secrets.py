@@ -167,7 +167,8 @@ class _UnescapedText:
     tells the place in the frame for each place in `text`."""
 
     def __init__(self, raw: bytes) -> None:
-        """Decode one layer of the escapes in the frame `raw`, and note the place of each escape."""
+        """Decode one layer of the escapes in the frame `raw`, to find known secrets under them, and note the
+        place of each escape."""
         self._raw = raw
         self._starts: list[tuple[int, int]] = [(0, 0)]
         """Pairs (index in `text`, index in the frame): of each escape, and of the bytes after each escape."""
