@@ -94,7 +94,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(raw: bytes) -> Message:
-    """Decode the bytes of one envelope, and return the message.
+    """Decode the bytes of one envelope of the protocol, and return the message.
 
     The envelope's `type` decides the kind of message. Missing fields have their proto3 defaults; unknown
     fields are ignored. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for a

@@ -103,8 +103,8 @@ def _sei_unit(packet: bytes) -> bytes:
 
 
 def _prevent_emulation(content: bytes) -> bytes:
-    """Return the bytes of an H.264 unit so that no start code can be found in them: a 3 is put after two
-    zeros if a byte up to 3 follows."""
+    """Return the bytes of an H.264 unit of a video frame so that no start code can be found in them: a 3 is
+    put after two zeros if a byte up to 3 follows."""
     escaped, zeros = bytearray(), 0
     for byte in content:
         if zeros == 2 and byte <= 3:
@@ -151,8 +151,8 @@ def _sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_number(content: bytes, index: int) -> tuple[int, int]:
-    """Return the number in an SEI message at index `index`, and the index after it: each FF adds 255 (H.264,
-    7.3.2.3.1). Raises RemoteProtocolError if the message is cut off."""
+    """Return the number in an SEI message of a video frame at `index`, and the index after it: each FF adds
+    255 (H.264, 7.3.2.3.1). Raises RemoteProtocolError if the message is cut off."""
     number = 0
     while content[index : index + 1] == b"\xff":
         number += _MAX_BYTE
