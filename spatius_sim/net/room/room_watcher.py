@@ -45,17 +45,20 @@ _KINDS = {
 MAX_PACKETS = 4
 """The most packets of one frame that are recorded; one is due."""
 
+UNREADABLE = b"\xff"
+"""Flags that no packet has: they stand before the beginning of a frame that cannot be read."""
+
 MAX_PAYLOAD = 1_000
 """The most characters of an RPC that are recorded."""
 
 
 def recordable_packets(container: Container, frame: bytes) -> list[bytes]:
     """Return the packets of motion in a video frame that are recorded: MAX_PACKETS at most. Of a frame that
-    cannot be read, return the beginning."""
+    cannot be read, return the beginning, after UNREADABLE."""
     try:
         return take_packets(container, frame)[:MAX_PACKETS]
     except RemoteProtocolError:
-        return [frame[:MAX_PAYLOAD]]
+        return [UNREADABLE + frame[:MAX_PAYLOAD]]
 
 
 class LiveRoomWatch:

@@ -14,7 +14,7 @@ FRAME = {
 }
 BOMB = bytes([PacketFlag.IDLE | PacketFlag.ZLIB]) + b"\x01\0\0\0" + escape(zlib.compress(b"\1" * 10_000_000))
 HOSTILE = {
-    "huge": (b"\x01\x01\0\0\0" + b"\x01" * 900_000, "packet"),
+    "huge": (b"\x01\x01\0\0\0" + b"\x01" * 900_000, "unknown flags: 0xff"),
     "bomb": (BOMB, "inflates to more than"),
     "wrong length, escape cut off": (b"\x01\xff\xff\xff\xff" + b"abc\x00", "is cut off"),
     "header cut off": (b"\x01\x05", "5 bytes at least"),
@@ -49,7 +49,7 @@ def test_a_frame_full_of_packets_is_recorded_within_bounds() -> None:
 def test_a_frame_that_cannot_be_read_is_recorded_by_its_beginning() -> None:
     pytest.importorskip("aiortc", reason="the extra livekit is not installed")
     pytest.importorskip("livekit.rtc", reason="the extra livekit is not installed")
-    from spatius_sim.net.room.room_watcher import MAX_PAYLOAD, recordable_packets
+    from spatius_sim.net.room.room_watcher import MAX_PAYLOAD, UNREADABLE, recordable_packets
 
     unreadable = b"\x00\x00\x00\x01\x06\x65" + b"\xff" * 100_000
-    assert recordable_packets(Container.H264_SEI, unreadable) == [unreadable[:MAX_PAYLOAD]]
+    assert recordable_packets(Container.H264_SEI, unreadable) == [UNREADABLE + unreadable[:MAX_PAYLOAD]]
