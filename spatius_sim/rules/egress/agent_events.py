@@ -32,7 +32,8 @@ INTERRUPT_SECONDS = 0.2
     ),
 )
 def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each complete request: what the agent was told of it."""
+    """Look at each complete request: the events tell the agent once that its playback began, and once where
+    it ended."""
     for room in rooms:
         if room.joined is None:
             continue
@@ -57,7 +58,8 @@ def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def interrupt(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each interrupted request after which the kit waited."""
+    """Look at each interrupted request after which the kit waited: picture and sound stop, and an event
+    tells the agent where."""
     for room in rooms:
         for speech in room.speeches:
             if room.joined is None or speech.interrupted is None or speech.waited_seq is None:

@@ -40,8 +40,9 @@ _CREDENTIAL = re.compile(r"eyJ[\w-]{6,}|\*{6,}")
     ),
 )
 def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each session whose room refuses on purpose. Who joins no room at all never learns that one
-    refuses: that follows from E-JOIN."""
+    """Look at each session whose room cannot be joined, because the kit made it refuse: the answer is an error
+    with a known code and without any credential. Who joins no room at all never learns that one refuses: that
+    follows from E-JOIN."""
     expected = "a ServerError 16, 14 or 3 without any credential"
     for room in rooms:
         if not room.refuses or room.answer is None:
@@ -112,7 +113,8 @@ def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     ),
 )
 def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each session that ended: its publisher left after the end, while the kit waited for it."""
+    """Look at each publisher in a room: it stays while its session lasts, and has left before the kit stops
+    waiting for that."""
     for room in _sessions_with_publisher(rooms):
         ended = room.closed
         grace_ns = int(LEAVE_GRACE_SECONDS * 1e9)
@@ -139,7 +141,7 @@ def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     ),
 )
 def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at the tracks of each publisher."""
+    """Look at each publisher in a room: it has one track of a camera and one of a microphone."""
     for room in _sessions_with_publisher(rooms):
         if not room.speeches and not room.tracks:
             continue
@@ -166,7 +168,7 @@ def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     ),
 )
 def late_viewer(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each viewer of a publisher that stays for as long."""
+    """Look at each viewer who joins the room of a publisher: a key frame comes to the viewer in time."""
     for room in _sessions_with_publisher(rooms):
         for joined, seen in room.viewers.values():
             if seen is None:

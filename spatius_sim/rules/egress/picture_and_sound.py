@@ -73,7 +73,8 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each complete request: how many different keyframes came."""
+    """Look at each complete request: as many different keyframes came through the room as belong to its
+    speech."""
     for room, speech in _complete_requests(rooms):
         packets = room.conversation_of(speech)
         actual = len({seen.packet.frame_seq for seen in packets if seen.packet is not None})
@@ -98,7 +99,8 @@ def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at the keyframes of each complete request."""
+    """Look at the keyframes of each complete request: they came in order, numbered from 0. Unsure if some
+    are missing."""
     for room, speech in _complete_requests(rooms):
         if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
@@ -126,7 +128,8 @@ def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at the flags of each complete conversation, and at the packets around it."""
+    """Look at each complete conversation in the room: START is on the first keyframe alone, END on the last
+    alone, and idle packets come before and after. Unsure if keyframes are missing."""
     for room, speech in _complete_requests(rooms):
         if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)

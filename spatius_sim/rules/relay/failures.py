@@ -129,9 +129,9 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | Late]:
-    """Look at a turn whose speech the relay chose, so that the relay sent no audio to Motion Server: the
-    relay ended the turn, or told its client of an error. R-ERROR-TOLD judges the rest if the wire can tell
-    errors."""
+    """Yield whether, after a failure of Motion Server, the relay ended a turn whose speech it chose and
+    never sent up, or told its client of an error. R-ERROR-TOLD (the client is told) judges the rest if the
+    wire can tell errors."""
     marked = any(conversation.marks for conversation in turn.conversations)
     if marked or _first_failure_notice(story, turn) is not None:
         yield Kept()
