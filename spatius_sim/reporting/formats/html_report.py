@@ -58,7 +58,8 @@ def html_matrix(matrix: Matrix) -> str:
 
 
 def group_by_family(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[JudgedRule]]]:
-    """Return the families of rules, as the HTML page groups them: letter, title, and rules of each."""
+    """Return the families of rules, as the report's HTML page groups them: letter, title, and rules of
+    each."""
     by_letter: dict[str, list[JudgedRule]] = {}
     for judged in rules:
         by_letter.setdefault(judged.id[:1], []).append(judged)
@@ -66,8 +67,8 @@ def group_by_family(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[Ju
 
 
 def count_verdicts(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
-    """Return, for the bar of verdicts on the HTML page, each verdict that occurs with its count, and with
-    its start and width in a bar of length 100."""
+    """Return, for the bar of verdicts on the report's HTML page, each verdict that occurs with its count,
+    and with its start and width in a bar of length 100."""
     counts = [(verdict, sum(judged.verdict is verdict for judged in rules)) for verdict in VERDICTS]
     tallied: list[tuple[Verdict, int, float, float]] = []
     start = 0.0
@@ -80,7 +81,8 @@ def count_verdicts(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, floa
 
 
 def split_at_keywords(sentence: str) -> list[tuple[str, bool]]:
-    """Split the sentence of a rule into pieces, each with whether it is the word MUST, SHOULD or MAY."""
+    """Split the sentence of a rule, for the report's HTML page, into pieces, each with whether it is the
+    word MUST, SHOULD or MAY."""
     return [(piece, bool(_KEYWORD.fullmatch(piece))) for piece in _KEYWORD.split(sentence) if piece]
 
 
