@@ -31,11 +31,13 @@ def html_report(outcome: Outcome) -> str:
 
 
 def _values(outcome: Outcome) -> dict[str, Any]:
-    """Return the values that the template of the HTML page shows, by name."""
+    """Return the values that the template of a study's HTML page shows, by name."""
     by_network: dict[str, list[SimulatedCell]] = {}
     for cell in outcome.cells[: _MAX_PICTURES * 10]:
         by_network.setdefault(cell.cell.network.name, []).append(cell)
-    worst_cells = [max(cells, key=lambda one: one.tally.worst or (0, 0)) for cells in by_network.values()]
+    worst_cells = [
+        max(cells, key=lambda simulated: simulated.tally.worst or (0, 0)) for cells in by_network.values()
+    ]
     turns = [(cell, worst_turn(cell, outcome.seed)) for cell in worst_cells[:_MAX_PICTURES]]
     swept = bool(outcome.study.sweep)
     return {
@@ -84,8 +86,8 @@ def _mood(outcome: Outcome) -> str:
 
 
 def _style() -> dict[str, str]:
-    """Return the style sheet of the HTML page and its hash: the page allows only this style, and nothing
-    else."""
+    """Return the style sheet of a study's HTML page and its hash: the page allows only this style, and
+    nothing else."""
     css = "".join(
         files(room).joinpath("templates", name).read_text(encoding="utf-8")
         for room, name in (("spatius_sim.reporting", "report.css"), ("spatius_sim.study", "study.css"))
