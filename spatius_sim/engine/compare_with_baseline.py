@@ -74,7 +74,7 @@ class RunBaseline:
         return f"{self._path}: {changes}"
 
     def _check_update(self, request: RunRequest) -> None:
-        """Raise UsageError if the run shall update a baseline and names none, or if the run is too small
+        """Raise UsageError if the user asks to update a baseline and names none, or if the run is too small
         for that."""
         if not self._path:
             raise UsageError("--update-baseline: which one? --baseline FILE says it")

@@ -258,9 +258,9 @@ def subject_named(values: Mapping[str, Any]) -> str:
 
 
 def refuse_empty(values: Mapping[str, Any]) -> None:
-    """Raise UsageError if the value of an option is an empty text: nobody means that, but a variable that
-    is not set leads to it. The keys of `values` are option names as the user types them, such as
-    `--target`."""
+    """Raise UsageError if the value of an option is an empty text, because nobody means that: it often
+    comes from a variable that is not set. The keys of `values` are option names as the user types them,
+    such as `--target`."""
     for shown_name, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
         if any(isinstance(text, str) and not text.strip() for text in several):
