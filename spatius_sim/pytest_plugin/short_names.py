@@ -22,8 +22,9 @@ _PARSED: "pytest.StashKey[tuple[pytest.Parser, list[str]]]" = pytest.StashKey()
 
 
 def understand_short_names(config: pytest.Config, parser: pytest.Parser, arguments: list[str]) -> None:
-    """Replace in `arguments` each short name that nobody else owns by the long name of our option. Call
-    this when pytest has loaded the conftest.py files; files that pytest missed are loaded, too."""
+    """Replace in the arguments of pytest each short name that no other plugin owns by the long name of our
+    option. Call this when pytest has loaded the conftest.py files; files that pytest missed are loaded,
+    too."""
     config.stash[_PARSED] = (parser, arguments)
     typed = list(arguments)
     arguments[:] = _with_long_names(parser, typed)
