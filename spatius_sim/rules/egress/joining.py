@@ -40,9 +40,9 @@ _CREDENTIAL = re.compile(r"eyJ[\w-]{6,}|\*{6,}")
     ),
 )
 def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each session whose room cannot be joined, because the kit made it refuse: the answer is an error
-    with a known code and without any credential. Who joins no room at all never learns that one refuses: that
-    follows from E-JOIN."""
+    """Look at each session whose room cannot be joined, because the kit made it refuse: the answer is an
+    error with a known code and without any credential. Who joins no room at all never learns that one
+    refuses: that follows from E-JOIN."""
     expected = "a ServerError 16, 14 or 3 without any credential"
     for room in rooms:
         if not room.refuses or room.answer is None:
