@@ -175,19 +175,20 @@ def export(tape_path: Path, folder: Path, shape: str) -> None:
 def view(tape_path: Path, out: Path | None) -> None:
     """Write TAPE as a page to look at: a face that moves, and all messages on one clock. It opens offline."""
     from spatius_sim.cli.common import write_page
-    from spatius_sim.reporting.player.build import build_player
+    from spatius_sim.reporting.player.build import MOST_READ, build_player
     from spatius_sim.reporting.player.page import player_page
     from spatius_sim.tape.cut_and_merge import require_other_file
     from spatius_sim.tape.traces import read_whole_parts
 
     page = out or tape_path.with_suffix(".html")
-    traces, damage = read_whole_parts(tape_path)
+    traces, damage, goes_on = read_whole_parts(tape_path, MOST_READ)
     require_other_file(page, tape_path)
     notices = [f"The tape is damaged, and what is whole is shown: {line}" for line in damage[:3]]
     audible = any(trace.header.speech for trace in traces)
     if traces and not audible:
         notices.append("The tape keeps no speech: its loudness can be seen, and nothing can be heard.")
-    write_page(page, player_page(build_player(traces, tape_path.name, notices, sound=audible)))
+    values = build_player(traces, tape_path.name, notices, sound=audible, goes_on=goes_on)
+    write_page(page, player_page(values))
     print_lines(f"open {page} in a browser")
 
 

@@ -130,10 +130,13 @@ def plan_token_on(path: Path) -> str:
     raise UsageError(f"{path} holds no scenario: name the tape of a failure")
 
 
-def read_whole_parts(path: Path) -> tuple[list[Trace], list[str]]:
-    """Return the runs of a damaged tape as traces, with all events that can still be read, and a line for
-    each damage. Raises UsageError if the file is not a tape, or if a run has more than MAX_BYTES."""
+def read_whole_parts(path: Path, most_events: int) -> tuple[list[Trace], list[str], bool]:
+    """Return the runs of a tape as traces, with its first `most_events` events, or those of them that can
+    still be read if it is damaged; a line for each damage; and whether the tape goes on.
+
+    Raises UsageError if the file is not a tape, or if a run has more than MAX_BYTES."""
     traces: list[Trace] = []
+    events = 0
     damage: list[str] = []
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
@@ -144,10 +147,13 @@ def read_whole_parts(path: Path) -> tuple[list[Trace], list[str]]:
             elif isinstance(record, TapedRun):
                 traces += [run.trace()] if run is not None else []
                 run = _OpenRun(path, record, reader.header.has_speech)
+            elif events == most_events:
+                break
             elif run is not None:
                 run.add(record)
+                events += 1
     traces += [run.trace()] if run is not None else []
-    return traces, damage
+    return traces, damage, events == most_events
 
 
 class _OpenRun:

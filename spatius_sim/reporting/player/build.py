@@ -31,6 +31,8 @@ from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 MAX_EVENTS = 60_000
 """A page holds no more events: a browser stays quick with them."""
+MOST_READ = 2 * MAX_EVENTS
+"""So many events of a tape are read for a page. A client's request and its answer become one event there."""
 MAX_EVENTS_OF_A_FAILURE = 2_000
 MAX_SECONDS = 3600
 """A page holds no more than an hour."""
@@ -50,15 +52,19 @@ def build_player(
     evidence: Collection[int] = (),
     *,
     sound: bool = True,
+    goes_on: bool = False,
 ) -> dict[str, Any]:
     """Return the data of a player page, as values for JSON. `notices` are sentences that the page shows
     first. `evidence` are the numbers of the events of the first run that the page points at. `sound`:
-    whether audio is put into the page, if the runs hold real speech."""
+    whether audio is put into the page, if the runs hold real speech. `goes_on`: whether the tape holds
+    more than these runs."""
     page = PageData(notices=[one_line(notice) for notice in notices])
     for number, trace in enumerate(traces, 1):
         if page.full:
             break
         _add_run(page, trace, number)
+    if goes_on and not page.full:
+        page.say_it_ends_here(page.end_ns)
     if not page.rows:
         page.notices.append("This tape holds no events: there is nothing to play.")
     elif not page.payloads.total:
@@ -167,10 +173,7 @@ class _Run:
             at_ns = self._time_of(event)
             if len(page.rows) >= MAX_EVENTS or at_ns > MAX_SECONDS * 1_000_000_000:
                 page.full = True
-                page.notices.append(
-                    f"The tape holds more than a page can show: the page ends at event {len(page.rows):,}, "
-                    f"{at_ns / 1e9:.0f} s. `spatius-sim tape cut` makes a shorter tape."
-                )
+                page.say_it_ends_here(at_ns)
                 break
             page.end_ns = max(page.end_ns, at_ns)
             self._add(event, at_ns)

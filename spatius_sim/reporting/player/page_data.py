@@ -59,6 +59,13 @@ class PageData:
     """The moment that the page calls 0 s."""
     full: bool = False
 
+    def say_it_ends_here(self, at_ns: int) -> None:
+        """Add a notice that the tape goes on after `at_ns` of the page's clock."""
+        self.notices.append(
+            f"The tape holds more than a page can show: the page ends at event {len(self.rows):,}, "
+            f"{at_ns / 1e9:.0f} s. `spatius-sim tape cut` makes a shorter tape."
+        )
+
 
 def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: bool) -> dict[str, Any]:
     """Return all that was collected for the page as values for JSON. `guilty` are the numbers of the events

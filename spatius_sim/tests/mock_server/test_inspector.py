@@ -117,6 +117,16 @@ async def test_a_session_is_looked_at_while_it_goes_on_and_saved_as_a_tape(
         assert heard.complaints == []
 
 
+@pytest.mark.parametrize("look", [{"reduced_motion": "reduce"}])
+async def test_who_wants_little_motion_starts_the_live_player(look: dict[str, Any], tab: "Page") -> None:
+    async with MotionServer() as server, talk(server) as session:
+        await session.say(*utterance("a", PCM))
+        await session.hear_motion()
+        await tab.goto(server.inspector_url)
+        await until(tab, "/1 turn/.test(document.getElementById('figures').textContent)")
+        assert await text(tab, "live-play") == "Play"
+
+
 async def test_a_long_session_shows_its_newest_events_on_its_own_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

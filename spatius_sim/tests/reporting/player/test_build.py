@@ -138,10 +138,20 @@ def test_a_tape_that_broke_off_is_read_as_far_as_it_is_whole(tmp_path: Path) -> 
     whole = (TAPES / "wire-json-envelope.tape").read_bytes()
     path = tmp_path / "cut.tape"
     path.write_bytes(whole[: len(whole) - 40])
-    traces, damage = read_whole_parts(path)
+    traces, damage, _ = read_whole_parts(path, 1000)
     assert damage
     assert traces
-    assert read_whole_parts(TAPES / "wire-json-envelope.tape") == (traces_of("wire-json-envelope"), [])
+    whole_tape = TAPES / "wire-json-envelope.tape"
+    assert read_whole_parts(whole_tape, 1000) == (traces_of("wire-json-envelope"), [], False)
+
+
+def test_of_a_long_tape_only_the_beginning_is_read_and_the_page_says_so() -> None:
+    traces, _, goes_on = read_whole_parts(TAPES / "wire-json-envelope.tape", 20)
+    (whole,) = traces_of("wire-json-envelope")
+    assert [trace.events for trace in traces] == [whole.events[:20]]
+    for more in (True, False):
+        values = build_player(traces, "a", goes_on=goes_on and more)
+        assert any("The tape holds more than a page can show" in one for one in values["notices"]) is more
 
 
 def failure_of(trace: Trace, *evidence: int) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from spatius_sim.files.resources import resource
-from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.keyframes import EXPRESSION, EYE_LID, EYE_POSE, JAW_POSE, NECK_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.player.build import build_player
+from spatius_sim.reporting.player.curves import CHANNELS, RANGES
 from spatius_sim.reporting.player.page import player_page
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces import read_traces, read_whole_parts
 from spatius_sim.tests.reporting.browser import Heard, faults, fits, in_every_look, text, until
 from spatius_sim.tests.reporting.hostile import ATTACKS
 from spatius_sim.trace.events import (
@@ -35,6 +36,23 @@ READY = """new Promise(done => { (function wait() {
   if (document.documentElement.dataset.ready) requestAnimationFrame(() => requestAnimationFrame(done));
   else setTimeout(wait, 10);
 })() })"""
+COUNT_SOUNDS = """window.started = [];
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (...at) {
+  started.push(Number(this.buffer.duration.toFixed(2)));
+  return start.apply(this, at);
+};"""
+PLACES: dict[str, int | slice] = {
+    "jaw": JAW_POSE.start,
+    "lidLeft": EYE_LID.start,
+    "lidRight": EYE_LID.start + 1,
+    "eyeX": EYE_POSE.start + 1,
+    "eyeY": EYE_POSE.start,
+    "neckX": NECK_POSE.start,
+    "neckY": NECK_POSE.start + 1,
+    "energy": slice(EXPRESSION.start, EXPRESSION.start + 50),
+}
+"""Where a keyframe has each channel."""
 MOUTH = """(id => { const canvas = document.getElementById(id), wanted = [0x7a, 0x0f, 0x2b];
   const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   let count = 0;
@@ -70,13 +88,34 @@ def a_megabyte_of_hostility() -> dict[str, Any]:
     return build_player([Trace(TraceHeader("relay", "", 1, text, "0"), tuple(events))], text)
 
 
+def cut_off(folder: Path) -> dict[str, Any]:
+    """The page of a tape whose end is missing, as `tape view` makes it."""
+    path = folder / "cut-off.tape"
+    path.write_bytes((TAPES / "wire-json-envelope.tape").read_bytes()[:-40])
+    traces, damage, _ = read_whole_parts(path, 1000)
+    return build_player(traces, path.name, [f"The tape is damaged: {line}" for line in damage])
+
+
+def a_face(channel: str) -> dict[str, Any]:
+    """A second of motion in which this channel alone moves from zero to its largest."""
+    largest = dict(zip(CHANNELS, RANGES, strict=True))[channel][1]
+    keyframes = np.zeros((25, WIDTH), np.float32)
+    keyframes.T[PLACES[channel]] = np.linspace(0.0, largest, 25)
+    motion = Sent(b"all", MotionResponse("c", "a", True, keyframes))
+    events = (
+        Event(0, 0, Lane.UPSTREAM, "u", motion),
+        Event(1, 10**9, Lane.KIT, "", Injected("end", Excuse.NOTHING)),
+    )
+    return build_player([Trace(TraceHeader("relay", "", 1, "", "0"), events)], channel)
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("players")
     names = ("wire-json-envelope", "fails-C-MISMATCH", "scene-Motion-Server-dies", "fails-S-MOTION-COUNT")
     values = {name: build_player(read_traces(TAPES / f"{name}.tape"), name) for name in names}
     values |= {"empty": build_player([], "empty"), "hostile": hostile_values()}
-    values |= {"hours": hours(), "megabyte": a_megabyte_of_hostility()}
+    values |= {"hours": hours(), "megabyte": a_megabyte_of_hostility(), "cut-off": cut_off(folder)}
     paths = {name: folder / f"{name}.html" for name in values}
     for name, path in paths.items():
         path.write_text(player_page(values[name]), encoding="utf-8")
@@ -108,6 +147,39 @@ async def test_no_request_leaves_a_page_and_nothing_is_complained_of(
         await tab.evaluate(READY)
         assert [url for url in heard.requests if url != "about:blank"] == [path.as_uri()]
         assert heard.complaints == []
+
+
+async def test_nothing_of_the_player_is_at_the_top_level(
+    pages: dict[str, Path], tmp_path: Path, tab: "Page"
+) -> None:
+    names = "Object.getOwnPropertyNames(window)"
+    empty = tmp_path / "empty.html"
+    empty.write_text("<!doctype html><title>empty</title>")
+    await tab.goto(empty.as_uri())
+    before = set(await tab.evaluate(names))
+    await opened(tab, pages["wire-json-envelope"])
+    assert set(await tab.evaluate(names)) <= before
+
+
+async def test_the_sound_is_played_where_the_tape_keeps_it(pages: dict[str, Path], tab: "Page") -> None:
+    await tab.add_init_script(COUNT_SOUNDS)
+    for name, sounds in (("wire-json-envelope", 2), ("hours", 0)):
+        await opened(tab, pages[name])
+        assert await tab.locator("#sound").is_visible() == (sounds > 0)
+        await tab.locator("#play").click()
+        assert await tab.evaluate("started") == [0.4] * sounds
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+async def test_each_channel_of_the_motion_moves_the_face(channel: str, tmp_path: Path, tab: "Page") -> None:
+    path = tmp_path / "face.html"
+    path.write_text(player_page(a_face(channel)), encoding="utf-8")
+    await opened(tab, path)
+    faces = set()
+    for milliseconds in (0, 480, 960):
+        await seek(tab, milliseconds)
+        faces.add(await tab.evaluate("document.getElementById('server-face').toDataURL()"))
+    assert len(faces) == 3
 
 
 async def test_what_a_page_does_wrong_is_heard(tmp_path: Path, tab: "Page", heard: Heard) -> None:
@@ -160,6 +232,7 @@ async def test_a_discarded_payload_leaves_the_face_still_and_says_why(
         ("empty", "This tape holds no events: there is nothing to play."),
         ("hours", "This tape holds no motion: the face stays still."),
         ("hours", "This tape holds no speech."),
+        ("cut-off", "The tape is damaged"),
     ],
 )
 async def test_a_page_says_what_it_lacks(name: str, says: str, pages: dict[str, Path], tab: "Page") -> None:
@@ -258,8 +331,8 @@ async def test_events_are_searched_filtered_and_shown_with_their_first_bytes(
 async def test_a_page_can_be_read_by_everybody(
     look: dict[str, Any], pages: dict[str, Path], tab: "Page", axe: str
 ) -> None:
-    for path in pages.values():
-        await opened(tab, path, "#t=0.1")
+    for name in ("wire-json-envelope", "fails-C-MISMATCH", "hostile", "empty", "cut-off"):
+        await opened(tab, pages[name], "#t=0.1")
         assert await faults(tab, axe) == []
         assert await fits(tab)
         assert await tab.evaluate(
