@@ -6,7 +6,7 @@ if it believes that the network is busy (tried); such losses fall on other keyfr
 """
 
 from spatius_sim.rules.findings import Broken, Unsure
-from spatius_sim.story.room_story import RoomSession, RoomSpeech
+from spatius_sim.story.room_story import Disturbance, RoomSession, RoomSpeech
 
 _ADVICE = "a quieter machine can tell"
 
@@ -14,7 +14,18 @@ _ADVICE = "a quieter machine can tell"
 def unless_disturbed(room: RoomSession, since: int, broken: Broken) -> Broken | Unsure:
     """Return the breach that was seen in a room, or Unsure if frames or sound may have been lost on our
     side after the event `since`."""
-    reason = next((disturbance.reason for disturbance in room.disturbances if disturbance.seq > since), "")
+    return _unless(room.disturbances, since, broken)
+
+
+def unless_late(room: RoomSession, since: int, broken: Broken) -> Broken | Unsure:
+    """Return the breach of a time of some milliseconds, or Unsure if the kit itself was late, or anything may
+    have been lost, after the event `since`."""
+    return _unless([*room.disturbances, *room.stalls], since, broken)
+
+
+def _unless(disturbances: list[Disturbance], since: int, broken: Broken) -> Broken | Unsure:
+    """Return the breach, or Unsure if one of these disturbances came after the event `since`."""
+    reason = next((disturbance.reason for disturbance in disturbances if disturbance.seq > since), "")
     if not reason:
         return broken
     return Unsure(f"{reason}: expected {broken.expected}, found {broken.actual}; {_ADVICE}")

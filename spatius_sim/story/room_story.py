@@ -139,6 +139,8 @@ class RoomSession:
     leave_waited: bool = False
     viewers: dict[str, tuple[Event, Event | None]] = field(default_factory=dict)
     disturbances: list[Disturbance] = field(default_factory=list)
+    stalls: list[Disturbance] = field(default_factory=list)
+    """Whenever the kit itself was late, however little: nothing is lost by that, but times are shifted."""
 
     @property
     def confirmed(self) -> bool:
@@ -224,10 +226,12 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
             _note_room(session, event)
         elif session is not None and isinstance(event.what, WaitEnded):
             _note_wait(session, event, event.what)
-        elif isinstance(event.what, KitStalled) and event.what.seconds > MAX_STALL_SECONDS:
-            late = Disturbance(event.seq, f"the kit itself was late by {event.what.seconds:.1f} s")
+        elif isinstance(event.what, KitStalled):
+            late = Disturbance(event.seq, f"the kit itself was late by {event.what.seconds:.2g} s")
             for disturbed_session in sessions.values():
-                disturbed_session.disturbances.append(late)
+                disturbed_session.stalls.append(late)
+                if event.what.seconds > MAX_STALL_SECONDS:
+                    disturbed_session.disturbances.append(late)
     return list(sessions.values())
 
 

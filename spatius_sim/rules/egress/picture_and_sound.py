@@ -11,7 +11,7 @@ from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.protocol.room_packet import PacketFlag
 from spatius_sim.rules.findings import Broken, Kept, Unsure
-from spatius_sim.rules.room_losses import missing_keyframes, unless_disturbed, unless_lost
+from spatius_sim.rules.room_losses import missing_keyframes, unless_disturbed, unless_late, unless_lost
 from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import (
     WINDOW_SECONDS,
@@ -220,7 +220,7 @@ def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
         else:
             actual = f"{abs(off) * 1000:.0f} ms {'after' if off > 0 else 'before'} it"
             broken = Broken("keyframes within 80 ms of their sound", actual, (packets[0].seq,))
-            yield unless_disturbed(room, speech.first_seq, broken)
+            yield unless_late(room, speech.first_seq, broken)
 
 
 def _complete_requests(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, RoomSpeech]]:

@@ -1,10 +1,17 @@
 """Every wrong egress is named by its own rule and by no other, and an honest one by none."""
 
+from dataclasses import replace
+
 import pytest
 
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
 from spatius_sim.miniatures.serve_room import serve_room
-from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES, ChangingPackets, LosesKeyframes
+from spatius_sim.miniatures.wrong_rooms import (
+    ROOM_MINIATURES,
+    ChangingPackets,
+    LosesKeyframes,
+    PlaysSoundLate,
+)
 from spatius_sim.plans.room_plan import AT_ANOTHER_RATE, RoomPlan
 from spatius_sim.plans.room_plan import TWO_TURNS_AND_AN_INTERRUPT as PLAN
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket
@@ -12,6 +19,7 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.rules.rule import Level, Provenance
+from spatius_sim.trace.events import Event, KitStalled, Lane
 from spatius_sim.trace.room_events import MediaLost, TrackKind
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_room import VirtualRoom
@@ -105,6 +113,21 @@ def test_frames_that_a_network_may_have_lost_accuse_nobody(lost_frames: tuple[se
 )
 def test_an_egress_that_never_shows_the_same_keyframes_is_told(lost_frames: tuple[set[int], ...]) -> None:
     assert judged(lossy_room(*lost_frames))["E-COUNT"].verdict is Verdict.FAILED
+
+
+def test_a_kit_that_is_late_itself_says_nothing_of_milliseconds() -> None:
+    loop = VirtualLoop()
+    try:
+        trace = loop.run(serve_room(loop, PlaysSoundLate).run(PLAN), _LONGEST_SECONDS)
+    finally:
+        loop.stop()
+    last = trace.events[-1]
+    late = Event(last.seq + 1, last.at_ns, Lane.KIT, "", KitStalled(0.1))
+    judgements = judge(replace(trace, events=(*trace.events, late)))
+    assert judgements["E-SYNC"].verdict is Verdict.INCONCLUSIVE
+    assert judgements["E-SYNC"].reason.startswith("the kit itself was late by 0.1 s: expected")
+    # Nothing is lost by a tenth of a second.
+    assert judgements["E-COUNT"].verdict is Verdict.PASSED
 
 
 @pytest.mark.parametrize("kind", [TrackKind.CAMERA, TrackKind.MICROPHONE])
