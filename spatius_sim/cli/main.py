@@ -81,6 +81,14 @@ class _ReaderLeftError(Exception):
 class _Commands(click.Group):
     """All commands. click would end one whose reader has left with 1, which means a broken rule here."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the command line; `--help` and `--version` print here. Raises _ReaderLeftError if the output
+        is a closed pipe."""
+        try:
+            return super().make_context(*arguments, **options)
+        except BrokenPipeError as error:
+            raise _ReaderLeftError(error.strerror) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named. Raises _ReaderLeftError if its output is a closed pipe."""
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.files.resources import resource
+from spatius_sim.study.study_file import EXAMPLE
 
 TIMEOUT = 60
 CLIENT = "from spatius_sim.subjects import own_client, python_shim; python_shim.serve_stdio(own_client.OWN)"
@@ -145,6 +146,22 @@ def test_what_cannot_be_printed_is_one_line(command: str, tmp_path: Path) -> Non
     assert ran.stderr.splitlines() == told
 
 
+def test_a_place_that_takes_no_reports_is_told_before_the_study_begins(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, printed, complaints = simulate(tmp_path / "file")
+    assert (code, printed) == (4, "")
+    assert complaints == f"spatius-sim: --report-dir {str(tmp_path / 'file')!r} cannot be made: File exists\n"
+
+
+def simulate(out: Path) -> tuple[int, str, str]:
+    """Play a few turns of the example study: exit code, standard output, standard error."""
+    command = [sys.executable, "-m", "spatius_sim", "simulate", str(EXAMPLE), "--turns=4"]
+    ran = subprocess.run(
+        [*command, f"--report-dir={out}"], capture_output=True, timeout=TIMEOUT, text=True, check=False
+    )
+    return ran.returncode, ran.stdout, ran.stderr
+
+
 def into_a_closed_pipe(*arguments: str, cwd: Path | None = None) -> tuple[int, list[str]]:
     """Run a command whose reader has left: exit code, and what it says on stderr."""
     read_end, write_end = os.pipe()
@@ -159,10 +176,10 @@ def into_a_closed_pipe(*arguments: str, cwd: Path | None = None) -> tuple[int, l
     return ran.returncode, ran.stderr.splitlines()
 
 
-@pytest.mark.parametrize("command", ["rules", "scenarios"])
+@pytest.mark.parametrize("command", ["rules", "scenarios", "--help", "-h", "--version", "serve --help"])
 def test_a_closed_pipe_is_one_line(command: str) -> None:
     told = ["spatius-sim: what was to be printed cannot be written: Broken pipe"]
-    assert into_a_closed_pipe(command) == (3, told)
+    assert into_a_closed_pipe(*command.split()) == (3, told)
 
 
 def test_a_closed_pipe_costs_no_verdict(tmp_path: Path) -> None:
