@@ -4,6 +4,7 @@ import asyncio
 import struct
 import time
 from dataclasses import dataclass, field
+from statistics import median
 
 from spatius_sim.net.client.server_sdk import ask_for_token
 from spatius_sim.net.free_ports import LOOPBACK
@@ -36,6 +37,13 @@ def _make_frame(payload: bytes) -> bytes:
 
 CONFIGURE = _make_frame(encode(ConfigureSession(PLAN_SAMPLE_RATE)))
 END = _make_frame(encode(AudioInput("request", end=True)))
+
+
+def median_ratio(costs: list[float], other_costs: list[float]) -> float:
+    """Return the median ratio of costs that a benchmark measured in pairs, one soon after the other. Whatever
+    else the machine does burdens both of a pair; the least of each could compare a quiet moment of one with a
+    busy moment of the other."""
+    return median(cost / other for cost, other in zip(costs, other_costs, strict=True))
 
 
 def speech_frames(seconds: float) -> list[bytes]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+from ipaddress import ip_address
 
 
 class NameLookup:
@@ -21,6 +22,8 @@ class NameLookup:
         same time, they share one look-up.
 
         Raises OSError if the look-up fails."""
+        with contextlib.suppress(ValueError):
+            return [str(ip_address(host))]  # It is an address: a thread for each connection would be dear.
         lookup = self._running.get(host)
         if lookup is None:
             lookup = self._running[host] = asyncio.get_running_loop().create_future()
