@@ -227,7 +227,7 @@ def test_upstreams_are_one_base_or_both_endpoints() -> None:
             proxy_targets(wrong)
 
 
-def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_open_sessions() -> None:
+async def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_open_sessions() -> None:
     told: list[Event] = []
     book = ProxyRecorder(told.append)
     kept = book.secret_reference("token", "the session token of a long call", "upstream-1")
@@ -236,12 +236,15 @@ def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_
         book.secret_reference("token", f"the session token of call {number}")
     assert book.secret_reference("token", "the session token of a long call") == kept
     last = f"the session token of call {2 * MAX_SECRETS - 1}"
+    book.catch_up()
     known = len(told)
     book.secret_reference("token", last)
+    book.catch_up()
     assert len(told) == known
     assert book.secret_reference("token", "the session token of call 0") == f"token#{2 * MAX_SECRETS + 2}"
     assert len(book._secrets.lengths()) == MAX_SECRETS + 1
     book.record_loss(up.session, by_server=True)
+    book.catch_up()
     assert told[-1].what == Closed(True, 1006)
 
 
