@@ -63,7 +63,11 @@ class Judging:
         """Prepare to judge the rules of this request. No subject is started or attached yet."""
         self.request = request
         self._baseline, self._front, self._type_out = baseline, front, type_out
-        self.run = Run(request.settings, shows_pictures="html" in report_paths(request.values))
+        self.run = Run(
+            request.settings,
+            shows_pictures="html" in report_paths(request.values),
+            plan_is_named=bool(request.plan_token),
+        )
         self.on_suspects: Callable[[Mapping[str, str]], None] = lambda suspects: None
         """Is called with what was broken so far of each rule that is to be judged, as soon as that grows."""
 

@@ -72,6 +72,8 @@ class Run:
     """Why each tape could not be written, if any; this costs no verdict."""
     shows_pictures: bool = False
     """Whether a report is written in which failures can be looked at."""
+    plan_is_named: bool = False
+    """Whether the user named the one plan to be run. It is not cut down then."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
     _recorder: LiveRecorder = field(
         default_factory=lambda: LiveRecorder(most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
@@ -155,7 +157,9 @@ class Run:
                 unwritten=self.unwritten,
             )
             if kind == "client":
-                trial.examples, trial.shorter = self.profile.client_plans, ClientPlan.shorter_plans
+                trial.examples = self.profile.client_plans
+                if not self.plan_is_named:
+                    trial.shorter = ClientPlan.shorter_plans
             if self.shows_pictures:
                 trial.longer = Plan.longer if kind in _KINDS_OF_TURNS else _nothing_longer
             trial.secrets = self.secrets

@@ -614,7 +614,7 @@ class Trial(Generic[P]):
 
     def _outcome_unbroken(self, rule_id: str, judgements: list[Judgement]) -> RuleOutcome:
         """Return the outcome of a rule that no scenario of the trial broke, with these judgements of the
-        scenarios: PASSED only if one of them exercised the rule."""
+        scenarios: PASSED only if one of them exercised the rule, and no failed rule hid it in another."""
         if not self._clean_turn_completed:
             reason = f"{self.subject.target} completed no turn"
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)
@@ -622,13 +622,14 @@ class Trial(Generic[P]):
             if judgement.verdict is Verdict.NOT_APPLICABLE:
                 return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, reason=judgement.reason)
         exercised = sum(judgement.exercised for judgement in judgements)
-        if exercised:
+        hidden = [j for j in judgements if self._failed_rules.intersection(j.blocked_by)]
+        if exercised and not hidden:
             measured = tuple(value for judgement in judgements for value in judgement.measurements)
             unit = find_rule(rule_id).unit
             return RuleOutcome(
                 rule_id, Verdict.PASSED, exercised, len(judgements), measurements=measured, unit=unit
             )
-        reason = next((judgement.reason for judgement in judgements if judgement.reason), "")
+        reason = next((judgement.reason for judgement in hidden or judgements if judgement.reason), "")
         inconclusive = [judgement for judgement in judgements if judgement.verdict is Verdict.INCONCLUSIVE]
         if inconclusive:
             return RuleOutcome(

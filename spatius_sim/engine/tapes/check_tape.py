@@ -1,6 +1,6 @@
 """Judges tapes: every rule that a tape can exercise, over all its runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -134,8 +134,11 @@ def _make_summary(
     the baseline if the options name one."""
     named_rules = frozenset(values.get("rule", ()))
     judged = rules_to_judge(named_rules, values.get("level", DEFAULT_LEVEL))
+    failed_rules = {rule_id for rule_id, tally in tallies[subject].items() if tally.failure is not None}
     outcomes = tuple(
-        _outcome_of_tally(rule_id, tally) for rule_id, tally in tallies[subject].items() if rule_id in judged
+        _outcome_of_tally(rule_id, tally, failed_rules)
+        for rule_id, tally in tallies[subject].items()
+        if rule_id in judged
     )
     summary = Summary(
         subject,
@@ -189,9 +192,12 @@ def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace
         tally.failure = failure_of(broken, trace, scenario, path, confirmed=True)
 
 
-def _outcome_of_tally(rule_id: str, tally: _Tally) -> RuleOutcome:
-    """Return the outcome of one rule over all runs of the tape that is checked."""
+def _outcome_of_tally(rule_id: str, tally: _Tally, failed_rules: Set[str]) -> RuleOutcome:
+    """Return the outcome of one rule over all runs of the tape that is checked: not PASSED if one of the
+    failed rules hid it in a run."""
     verdict = next(verdict for verdict in _FIRST_THAT_COUNTS if verdict in tally.reasons)
+    if verdict is Verdict.PASSED and failed_rules & tally.blocked_by.keys():
+        verdict = Verdict.UNEXERCISED
     reason = tally.reasons[verdict]
     blocked_by = tuple(tally.blocked_by) if verdict is Verdict.UNEXERCISED else ()
     return RuleOutcome(

@@ -172,9 +172,19 @@ def test_a_service_that_refuses_a_configuration_on_a_proxy_s_tape_is_not_accused
     assert verdicts["S-CONFIRM"] is Verdict.UNEXERCISED
 
 
-def proxied_trace(refusal: bytes = b"") -> Trace:
-    """What a proxy sees of one request: the relay's frames are received, the server's are sent."""
-    answer = SynthesizedAnswer("connection", "r1", 16_000, 1)
+def test_a_rule_that_a_failed_rule_hides_in_one_run_has_not_passed(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.tape"
+    write_traces(path, CLEANED, [proxied_trace(), proxied_trace(under="another request")])
+    outcomes = {outcome.rule_id: outcome for outcome in check_tape(path)[0].outcomes}
+    assert outcomes["S-MOTION-IDS"].verdict is Verdict.FAILED
+    hidden = outcomes["S-MOTION-END"]
+    assert (hidden.verdict, hidden.blocked_by) == (Verdict.UNEXERCISED, ("S-MOTION-IDS",))
+
+
+def proxied_trace(refusal: bytes = b"", under: str = "r1") -> Trace:
+    """What a proxy sees of one request: the relay's frames are received, the server's are sent. Motion comes
+    with the req_id `under`."""
+    answer = SynthesizedAnswer("connection", under, 16_000, 1)
     speech_up = speech("proxied", 16_000)
     downward = [encode(ConfirmSession("connection")), *answer.feed(speech_up), *answer.finish()]
     frames = [
