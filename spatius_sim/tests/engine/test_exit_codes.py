@@ -105,8 +105,15 @@ def test_1_a_rule_failed(front: str, tmp_path: Path) -> None:
             *("--profile", "smoke"),
         )
     assert ran.code == 1, ran.output
-    assert ran.rules == {"R-MOTION-ORDER": "FAILED", "R-MOTION-COMPLETE": "PASSED"}
-    for word in ("Expected", "Actual", "scenario", "--rule=R-MOTION-ORDER"):
+    # Where payloads come in another order, nobody can tell whether one is missing.
+    assert ran.rules == {"R-MOTION-ORDER": "FAILED", "R-MOTION-COMPLETE": "UNEXERCISED"}
+    for word in (
+        "Expected",
+        "Actual",
+        "scenario",
+        "--rule=R-MOTION-ORDER",
+        "not judged where R-MOTION-ORDER",
+    ):
         assert word in ran.output
     assert (tmp_path / "reports" / "R-MOTION-ORDER.tape").is_file()
     assert "Traceback" not in ran.output
