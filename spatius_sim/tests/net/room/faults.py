@@ -46,8 +46,8 @@ class FaultRun(NamedTuple):
 
     @property
     def right(self) -> bool:
-        """Whether its own rule failed, and no other."""
-        return self.accused_by == [RULES_OF_FAULTS[self.scenario]] * (self.scenario != _HONEST)
+        """Whether its own rule failed, and no other; of the honest server none."""
+        return self.accused_by == ([] if self.scenario == _HONEST else [RULES_OF_FAULTS[self.scenario]])
 
 
 def judge_fault(livekit: LiveKitServer, scenario: str) -> FaultRun:
