@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from statistics import median
 
 import aiohttp
 
@@ -10,6 +11,7 @@ from spatius_sim.benchmarks.measure_figures import BenchSize, segment_borders, s
 from spatius_sim.benchmarks.sessions import Driver, speech_frames
 from spatius_sim.net.free_ports import LOOPBACK
 
+WINDOW_SECONDS = 1.5
 EVERY_SECONDS, REST = 1.0, 25
 """How often the page asks, and how many times the CPU of an answer it rests (player/web/inspector.js)."""
 
@@ -31,7 +33,7 @@ async def measure_inspector(size: BenchSize) -> list[tuple[str, float, str, str]
                 await asyncio.gather(*(driver.speak(frames, responses) for _ in range(size.sessions)))
                 cpu = (await server.measure()).cpu - before.cpu
                 least_cpu[kind] = min(least_cpu.get(kind, cpu), cpu)
-    shares = {with_page: await _share_of_core(size, with_page=with_page) for with_page in (False, True)}
+    shares = await _shares_of_core(size)
     sessions = max(1, size.paced // 5)
     return [
         (
@@ -50,21 +52,31 @@ async def measure_inspector(size: BenchSize) -> list[tuple[str, float, str, str]
     ]
 
 
-async def _share_of_core(size: BenchSize, *, with_page: bool) -> float:
-    """Measure, for the benchmark of the inspector, the share of a CPU core that a server with the inspector
-    takes while sessions speak in real time. `with_page`: whether a page of the inspector is open."""
+async def _shares_of_core(size: BenchSize) -> dict[bool, float]:
+    """Measure, for the benchmark of the inspector, which share of a CPU core a server with the inspector
+    takes while sessions speak in real time: the median of the windows without an open page, and of those
+    with one, by turns in one run, so that what else the machine does disturbs both alike."""
     frames, borders = speech_frames(size.paced_seconds), segment_borders(size.paced_seconds)
+    shares: dict[bool, list[float]] = {False: [], True: []}
     async with start_server("inspected") as (server, driver):
-        page = asyncio.create_task(_act_as_open_page(driver)) if with_page else None
-        before, started = await server.measure(), time.monotonic()
-        sessions = range(max(1, size.paced // 5))
-        await asyncio.gather(
-            *(driver.speak_paced(frames, (number % 100) / 100, borders) for number in sessions)
-        )
-        share = ((await server.measure()).cpu - before.cpu) / (time.monotonic() - started)
-        if page is not None:
-            page.cancel()
-        return share
+        for _ in range(size.rounds):
+            sessions = (
+                driver.speak_paced(frames, (number % 100) / 100, borders)
+                for number in range(max(1, size.paced // 5))
+            )
+            speaking = asyncio.gather(*sessions)
+            while not speaking.done():
+                for with_page in (False, True):
+                    page = asyncio.create_task(_act_as_open_page(driver)) if with_page else None
+                    before, started = await server.measure(), time.monotonic()
+                    await asyncio.wait([speaking], timeout=WINDOW_SECONDS)
+                    cpu = (await server.measure()).cpu - before.cpu
+                    if not speaking.done() or not shares[with_page]:
+                        shares[with_page].append(cpu / (time.monotonic() - started))
+                    if page is not None:
+                        page.cancel()
+            await speaking
+    return {with_page: median(windows) for with_page, windows in shares.items()}
 
 
 async def _act_as_open_page(driver: Driver) -> None:
