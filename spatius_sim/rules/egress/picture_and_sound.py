@@ -56,7 +56,8 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
         else:
             expected = f"{count_marks(wanted)} bursts of sound, {sum(wanted) * WINDOW_SECONDS:.1f} s of it"
             actual = f"{marks} bursts, {loud * WINDOW_SECONDS:.1f} s"
-            yield unless_disturbed(room, speech.first_seq, Broken(expected, actual, (speech.first_seq,)))
+            # A late kit hears less: LiveKit drops sound that nobody takes from its queue.
+            yield unless_late(room, speech.first_seq, Broken(expected, actual, (speech.first_seq,)))
 
 
 @rule(
