@@ -28,7 +28,7 @@ _MEGABYTE = 1_048_576
 
 
 class Figure(NamedTuple):
-    """One line of the benchmark's table. `mark` is the promise (`at least 20`, `at most 1.6`), or "" if
+    """One line of the benchmark's table. `mark` is the promise (`at least 20`, `at most 1.1`), or "" if
     nothing is promised."""
 
     name: str
@@ -38,7 +38,7 @@ class Figure(NamedTuple):
 
     @property
     def keeps_promise(self) -> bool:
-        """Whether the value keeps the benchmark's promise in `mark`, such as "at least 20" or "at most 1.6".
+        """Whether the value keeps the benchmark's promise in `mark`, such as "at least 20" or "at most 1.1".
         True if nothing is promised."""
         comparison, _, bound = self.mark.rpartition(" ")
         if not comparison:
@@ -296,7 +296,7 @@ async def _measure_unpaced(size: BenchSize) -> list[Figure]:
 
     return [
         Figure("a bare handler's CPU for a second", bare_cpu * 1e6, "µs"),
-        Figure("server: ours to bare, trace on", ratio("traced"), "x", "at most 1.6"),
+        Figure("server: ours to bare, trace on", ratio("traced"), "x"),
         Figure("server: ours to bare, as `serve` runs", ratio("ours"), "x"),
         Figure("server: a bare handler that keeps all frames to bare", ratio("keeping"), "x"),
         Figure("server: one that synthesises its motion, too", ratio("synthesizing"), "x"),
