@@ -20,7 +20,6 @@ def test_every_figure_is_printed_once() -> None:
     assert promised == [
         "encode: how many times faster",
         "decode: how many times faster",
-        "server: ours to bare, trace on",
         "server: ours, trace on, to one that keeps frames and synthesises",
         "idle session: ours to bare",
         "growth over 20 sessions, one by one",
