@@ -18,8 +18,8 @@ def unless_disturbed(room: RoomSession, since: int, broken: Broken) -> Broken | 
 
 
 def unless_late(room: RoomSession, since: int, broken: Broken) -> Broken | Unsure:
-    """Return the breach of a time of some milliseconds, or Unsure if the kit itself was late, or anything may
-    have been lost, after the event `since`."""
+    """Return the breach of a time of some milliseconds, or in sound that was heard, or Unsure if the kit
+    itself was late, or anything may have been lost, after the event `since`."""
     return _unless([*room.disturbances, *room.stalls], since, broken)
 
 

@@ -140,7 +140,8 @@ class RoomSession:
     viewers: dict[str, tuple[Event, Event | None]] = field(default_factory=dict)
     disturbances: list[Disturbance] = field(default_factory=list)
     stalls: list[Disturbance] = field(default_factory=list)
-    """Whenever the kit itself was late, however little: nothing is lost by that, but times are shifted."""
+    """Whenever the kit itself was late, however little. Times are shifted by that, and sound may
+    be missed."""
 
     @property
     def confirmed(self) -> bool:

@@ -56,7 +56,7 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
         else:
             expected = f"{count_marks(wanted)} bursts of sound, {sum(wanted) * WINDOW_SECONDS:.1f} s of it"
             actual = f"{marks} bursts, {loud * WINDOW_SECONDS:.1f} s"
-            # A late kit hears less: LiveKit drops sound that nobody takes from its queue.
+            # On a busy machine, less of an honest egress was heard than was sent (tried at load 15).
             yield unless_late(room, speech.first_seq, Broken(expected, actual, (speech.first_seq,)))
 
 
