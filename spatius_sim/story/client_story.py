@@ -47,9 +47,10 @@ class ClientConversation:
     `samples` are the fewest samples that an honest client may play of its audio, `most_samples` the most:
     they differ if a chunk ends within a sample, because no document says what becomes of half a sample.
     `open_motion`: no document fixes which motion is shown. `abnormal`: some of it is undecodable.
-    `unknown_from` is the first keyframe of a payload with unknown fields, `last_shown` the last keyframe that
-    was rendered (-1: none). `was_active`: the client was seen in another state than idle. `payload_starts`
-    are the first keyframes of the payloads.
+    `unknown_from` is the first keyframe of a payload with unknown fields, `overdue_from` that of a payload
+    which came after the time of all its keyframes, `last_shown` the last keyframe that was rendered (-1:
+    none). `was_active`: the client was seen in another state than idle. `payload_starts` are the first
+    keyframes of the payloads.
     """
 
     id: str | None
@@ -63,6 +64,7 @@ class ClientConversation:
     abnormal: bool = False
     values: list[float] = field(default_factory=list)
     unknown_from: float = math.inf
+    overdue_from: float = math.inf
     last_shown: int = -1
     was_active: bool = False
     payload_starts: list[int] = field(default_factory=list)

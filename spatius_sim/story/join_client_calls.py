@@ -272,7 +272,14 @@ class _Ledger:
                 self.origins[value] = call, number
                 if kind is Kind.MATCH and self.conversation:
                     self.add_keyframe(self.conversation, value, unknown)
+            if kind is Kind.MATCH and self.conversation:
+                self.note_overdue_payload(self.conversation)
         self.note_situation(kind)
+
+    def note_overdue_payload(self, current: ClientConversation) -> None:
+        """Note if the latest payload came when the time of all its keyframes may have been over."""
+        if self.story.keyframe_at(self.fastest_position // 1000) >= len(current.values):
+            current.overdue_from = min(current.overdue_from, current.payload_starts[-1])
 
     def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
         """Add one keyframe to the current conversation, and note whether the keyframe came too late or with
@@ -393,7 +400,9 @@ class _Ledger:
         if current and own_keyframes and due_keyframe is not None:
             jumped = own_keyframes[-1] > due_keyframe + slack_keyframes
             next_payload = current.payload_of(own_keyframes[-1]) > current.payload_of(due_keyframe)
-            in_order = in_order and not (jumped and next_payload)
+            # Whoever drops motion whose time is over shows the next payload in its place: C-SYNC.
+            may_have_dropped = due_keyframe >= current.overdue_from
+            in_order = in_order and not (jumped and next_payload and not may_have_dropped)
         expected = self.expected_state()
         may_show_nothing = (
             current is None
@@ -404,6 +413,8 @@ class _Ledger:
         may_show_nothing = may_show_nothing or self.at_end(played)
         if current and due_keyframe is not None and due_keyframe >= current.unknown_from:
             self.motion.note("C-UNKNOWN")
+        if current and due_keyframe is not None and due_keyframe >= current.overdue_from:
+            self.motion.note("C-SYNC")
         state = result.get("state")
         held = self.paused and not self.pause_undefined and self.paused_ms >= story.slack_ms
         if held and played is not None:
@@ -422,7 +433,7 @@ class _Ledger:
             rule_id = self.audio.rule_id if self.audio_is_controlled else ""
             self.rule_of_first_harm = rule_id if played is None else self.rule_of_audio_harm(played, state)
         self.disordered = self.disordered or bool(foreign_keyframes) or not in_order
-        can_be_blamed = self.shown or not self.motion.open
+        can_be_blamed = self.shown or self.motion.open <= {"C-SYNC"}
         harmed = self.disordered or self.rule_of_first_harm is not None
         motion_rule = self.motion.rule_id if can_be_blamed and not harmed else ""
         observation = Observation(

@@ -80,15 +80,20 @@ def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation with a keyframe that is due: the rendered keyframe is near the due one."""
+    """Look at each observation with a keyframe that is due: the rendered keyframe is near the due one. After
+    a payload came too late for all its keyframes, the motion after it is still rendered."""
     for observation in story.observations:
-        if observation.due is None or not observation.own or observation.motion_rule != "C-MATCH":
+        overdue = observation.motion_rule == "C-SYNC"
+        if observation.due is None or not (overdue or observation.motion_rule == "C-MATCH"):
             continue
+        expected = f"keyframe {observation.due} at {observation.played} samples"
         if observation.in_place(story.keyframe_tolerance):
             yield Kept()
-        else:
-            expected = f"keyframe {observation.due} at {observation.played} samples"
+        elif observation.own:
             yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,), ("C-MATCH",))
+        elif overdue and observation.blank:
+            seqs = observation.previous_seq, observation.seq
+            yield Broken(expected, "nothing was rendered", seqs, ("C-MATCH",))
 
 
 @rule(
