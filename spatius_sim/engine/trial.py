@@ -129,6 +129,8 @@ class Trial(Generic[P]):
     """By rule: the scenarios that broke it once and not again, with what happened when they were repeated."""
     _unbroken_rules: dict[str, None] = field(default_factory=dict)
     """The rules that were judged, and that a scenario of another rule may still break."""
+    _plans_of_passed: dict[str, tuple[P, ...]] = field(default_factory=dict)
+    """The scenarios of each rule that passed, and that may still turn out to be hidden by a failed rule."""
     _failed_rules: set[str] = field(default_factory=set)
     """The rules that failed, and were seen to be broken again."""
     _outcomes_of_losses: dict[str, RuleOutcome] = field(default_factory=dict)
@@ -230,6 +232,8 @@ class Trial(Generic[P]):
             )
             return self.left_open(rule_id, reason, len(judgements))
         outcome = self._outcome_unbroken(rule_id, list(judgements.values()))
+        if outcome.verdict is Verdict.PASSED:
+            self._plans_of_passed[rule_id] = tuple(judgements)
         if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
             return self._confirm_earlier_breaches(rule_id) or outcome
         return outcome
@@ -242,8 +246,8 @@ class Trial(Generic[P]):
 
     def find_newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
         """Return new outcomes, FAILED or INCONCLUSIVE, of rules that the trial had judged as not broken,
-        and that a scenario of another rule has broken since. The rule of this `outcome` is remembered as
-        judged."""
+        and that a scenario of another rule has broken since; and UNEXERCISED, of rules that had passed, and
+        that a rule which has failed since hides. The rule of this `outcome` is remembered as judged."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_rules[outcome.rule_id] = None
         newly_broken = [
@@ -253,7 +257,19 @@ class Trial(Generic[P]):
         ]
         for broken in newly_broken:
             del self._unbroken_rules[broken.rule_id]
-        return newly_broken
+            self._plans_of_passed.pop(broken.rule_id, None)
+        return newly_broken + self._take_back_hidden()
+
+    def _take_back_hidden(self) -> list[RuleOutcome]:
+        """Return the outcome UNEXERCISED of each rule that passed, and that a failed rule hides: so it does
+        not matter which of the two was judged first."""
+        taken_back = []
+        for rule_id, plans in list(self._plans_of_passed.items()):
+            outcome = self._outcome_unbroken(rule_id, [self._judgements[plan][rule_id] for plan in plans])
+            if outcome.verdict is not Verdict.PASSED:
+                taken_back.append(outcome)
+                del self._plans_of_passed[rule_id]
+        return taken_back
 
     def _may_fail(self, rule_id: str, plan: P) -> bool:
         """Whether this scenario broke the rule in a way that follows from no failed rule. A scenario that
@@ -613,8 +629,9 @@ class Trial(Generic[P]):
         return None
 
     def _outcome_unbroken(self, rule_id: str, judgements: list[Judgement]) -> RuleOutcome:
-        """Return the outcome of a rule that no scenario of the trial broke, with these judgements of the
-        scenarios: PASSED only if one of them exercised the rule, and no failed rule hid it in another."""
+        """Return the outcome of a rule that no scenario of the trial broke, with these judgements of its
+        scenarios: PASSED only if one of them exercised the rule, and no failed rule hid it in another, nor
+        hid a breach of it in a scenario of another rule."""
         if not self._clean_turn_completed:
             reason = f"{self.subject.target} completed no turn"
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)
@@ -622,7 +639,8 @@ class Trial(Generic[P]):
             if judgement.verdict is Verdict.NOT_APPLICABLE:
                 return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, reason=judgement.reason)
         exercised = sum(judgement.exercised for judgement in judgements)
-        hidden = [j for j in judgements if self._failed_rules.intersection(j.blocked_by)]
+        breaches = [said[rule_id] for said in self._judgements.values() if said[rule_id].hides_breach]
+        hidden = [j for j in (*judgements, *breaches) if self._failed_rules.intersection(j.blocked_by)]
         if exercised and not hidden:
             measured = tuple(value for judgement in judgements for value in judgement.measurements)
             unit = find_rule(rule_id).unit
@@ -635,9 +653,11 @@ class Trial(Generic[P]):
             return RuleOutcome(
                 rule_id, Verdict.INCONCLUSIVE, 0, len(judgements), reason=inconclusive[0].reason
             )
-        blocked_by = tuple(dict.fromkeys(name for judgement in judgements for name in judgement.blocked_by))
+        blocked_by = dict.fromkeys(
+            name for judgement in hidden or judgements for name in judgement.blocked_by
+        )
         return RuleOutcome(
-            rule_id, Verdict.UNEXERCISED, 0, len(judgements), reason=reason, blocked_by=blocked_by
+            rule_id, Verdict.UNEXERCISED, 0, len(judgements), reason=reason, blocked_by=tuple(blocked_by)
         )
 
 

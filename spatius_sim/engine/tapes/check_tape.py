@@ -92,7 +92,8 @@ class _Tally:
     runs: int = 0
     reasons: dict[Verdict, str] = field(default_factory=dict)
     """The verdicts that occurred, each with the first reason that was given."""
-    failure: Failure | None = None
+    failures: dict[frozenset[str], Failure] = field(default_factory=dict)
+    """The first failure of each kind, by the rules from which it may follow."""
     blocked_by: dict[str, None] = field(default_factory=dict)
 
 
@@ -134,7 +135,7 @@ def _make_summary(
     the baseline if the options name one."""
     named_rules = frozenset(values.get("rule", ()))
     judged = rules_to_judge(named_rules, values.get("level", DEFAULT_LEVEL))
-    failed_rules = {rule_id for rule_id, tally in tallies[subject].items() if tally.failure is not None}
+    failed_rules = {rule_id for rule_id in tallies[subject] if _fails(rule_id, tallies[subject])}
     outcomes = tuple(
         _outcome_of_tally(rule_id, tally, failed_rules)
         for rule_id, tally in tallies[subject].items()
@@ -185,21 +186,39 @@ def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace
     if not tally.reasons.get(judgement.verdict):
         tally.reasons[judgement.verdict] = judgement.reason
     tally.blocked_by |= dict.fromkeys(judgement.blocked_by)
-    if judgement.verdict is Verdict.FAILED and tally.failure is None:
-        broken = judgement.broken[0]
-        plan = f": {trace.header.plan}" if trace.header.plan else ""
-        scenario = f"run {number}{plan}"
-        tally.failure = failure_of(broken, trace, scenario, path, confirmed=True)
+    for broken in judgement.broken:
+        causes = frozenset(broken.follows_from)
+        if causes not in tally.failures:
+            plan = f": {trace.header.plan}" if trace.header.plan else ""
+            scenario = f"run {number}{plan}"
+            tally.failures[causes] = failure_of(broken, trace, scenario, path, confirmed=True)
+
+
+def _fails(rule_id: str, tallies: Mapping[str, _Tally], consequences: tuple[str, ...] = ()) -> bool:
+    """Whether a run of the tape broke this rule in a way that follows from no other rule that failed. A rule
+    does not follow from its own `consequences`."""
+    looked_at = (*consequences, rule_id)
+    return any(
+        not any(_fails(cause, tallies, looked_at) for cause in causes.intersection(tallies) - {*looked_at})
+        for causes in tallies[rule_id].failures
+    )
 
 
 def _outcome_of_tally(rule_id: str, tally: _Tally, failed_rules: Set[str]) -> RuleOutcome:
     """Return the outcome of one rule over all runs of the tape that is checked: not PASSED if one of the
-    failed rules hid it in a run."""
+    failed rules hid it in a run, and not FAILED if all its breaches follow from failed rules."""
+    for causes, failure in tally.failures.items():
+        if not causes & failed_rules:
+            return RuleOutcome(rule_id, Verdict.FAILED, tally.exercised, tally.runs, failure=failure)
+    for causes, failure in tally.failures.items():
+        blocked_by = tuple(sorted(causes & failed_rules))
+        reason = f"not judged where {', '.join(blocked_by)} failed: {failure.actual}"
+        return RuleOutcome(
+            rule_id, Verdict.UNEXERCISED, tally.exercised, tally.runs, reason, blocked_by=blocked_by
+        )
     verdict = next(verdict for verdict in _FIRST_THAT_COUNTS if verdict in tally.reasons)
     if verdict is Verdict.PASSED and failed_rules & tally.blocked_by.keys():
         verdict = Verdict.UNEXERCISED
     reason = tally.reasons[verdict]
-    blocked_by = tuple(tally.blocked_by) if verdict is Verdict.UNEXERCISED else ()
-    return RuleOutcome(
-        rule_id, verdict, tally.exercised, tally.runs, reason, tally.failure, blocked_by=blocked_by
-    )
+    named = tuple(tally.blocked_by) if verdict is Verdict.UNEXERCISED else ()
+    return RuleOutcome(rule_id, verdict, tally.exercised, tally.runs, reason, blocked_by=named)
