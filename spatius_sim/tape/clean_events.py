@@ -5,7 +5,7 @@ is not understood is treated as speech."""
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from enum import StrEnum
 from typing import Any
@@ -29,7 +29,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import PacketSeen
-from spatius_sim.trace.speech_fingerprint import make_noise, speech_mark, speech_marks
+from spatius_sim.trace.speech_fingerprint import make_noise, speech_mark
 from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Speak, Unclear
 from spatius_sim.wires.wire import Wire
 
@@ -46,19 +46,10 @@ class Cleaner:
         `keep_speech`: whether the tape may hold speech."""
         self._wire, self._names, self._keep_speech = wire, names, keep_speech
 
-    def clean_all(self, events: Sequence[Event], start_ns: int) -> Iterator[TapedEvent]:
-        """Clean events for a tape, and yield each as the tape may hold it, in order. This is faster than
-        `clean` for each: the marks of all speech to Motion Server are made together."""
-        speech = [b"" if self._keep_speech else _plain_speech(event) for event in events]
-        marks = iter(speech_marks([audio for audio in speech if audio]))
-        for event, audio in zip(events, speech, strict=True):
-            what = event.what
-            if audio and isinstance(what, Received):
-                at_ns = max(0, event.at_ns - start_ns)
-                content = Content(False, (what.raw[: -len(audio)], TapedPiece(next(marks))))
-                yield TapedEvent(at_ns, event.lane, event.connection, "Received", {"raw": content})
-            else:
-                yield self.clean(event, start_ns)
+    def plain_speech(self, events: Sequence[Event]) -> list[bytes]:
+        """Return, for each event, the speech at the end of its frame if a tape must hold a mark in place of
+        this speech and can hold all else as it is; b"" for any other event, which `clean` is for."""
+        return [b""] * len(events) if self._keep_speech else [_plain_speech(event) for event in events]
 
     def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
         """Return an event as a tape may hold it: cleaned of names and speech, and with its time counted from

@@ -83,6 +83,17 @@ def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
     return ["event", record.at_ns, record.lane, record.connection, record.kind, fields]
 
 
+def pack_speech(at_ns: int, lane: Lane, connection: str, framing: bytes, mark: SpeechMark) -> list[Any]:
+    """Return the record of a received frame as plain values, equal to those of `pack_record` for a TapedEvent
+    whose frame is `framing` (no more bytes than stay out of blobs) and then speech that has this mark."""
+    return ["event", at_ns, lane, connection, "Received", {"raw": [False, framing, _pack_mark(mark)]}]
+
+
+def _pack_mark(mark: SpeechMark) -> dict[str, Any]:
+    """Return the mark of removed speech as a MessagePack value."""
+    return {"length": mark.length, "hash": mark.digest, "levels": mark.levels}
+
+
 def read_record(values: Any, blobs: BlobWindow) -> Record:
     """Return the record of a tape that these MessagePack values stand for. Raises MalformedError if no writer
     could have written them, and KeyError if a blob is missing."""
@@ -143,8 +154,7 @@ def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:
     """Return one part of a taped frame as a MessagePack value; a large part becomes the number of a blob."""
     if isinstance(part, TapedPiece):
         if isinstance(part.content, SpeechMark):
-            mark = part.content
-            packed: Any = {"length": mark.length, "hash": mark.digest, "levels": mark.levels}
+            packed: Any = _pack_mark(part.content)
         elif len(part.content) < SMALLEST_BLOB:
             return b64encode(part.content).decode() if part.base64 else part.content
         else:

@@ -30,6 +30,7 @@ from spatius_sim.trace.events import (
     Value,
 )
 from spatius_sim.trace.read_frames import read_parts, read_upstream
+from spatius_sim.trace.speech_fingerprint import speech_marks
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import NotUnderstood, Unclear
 
@@ -70,8 +71,18 @@ class TapeRecorder:
         from the tape's first event."""
         if self._start_ns is None and events:
             self._start_ns = events[0].at_ns
-        for event, taped in zip(events, self._cleaner.clean_all(events, self._start_ns or 0), strict=True):
-            self._writer.write(taped)
+        start_ns = self._start_ns or 0
+        speech = self._cleaner.plain_speech(events)
+        # The marks of all speech are made together, and their events are packed without a TapedEvent: nearly
+        # all events of a session are such events.
+        marks = iter(speech_marks([audio for audio in speech if audio]))
+        for event, audio in zip(events, speech, strict=True):
+            what = event.what
+            if audio and isinstance(what, Received) and isinstance(what.raw, bytes):
+                at_ns, framing = max(0, event.at_ns - start_ns), what.raw[: -len(audio)]
+                self._writer.write_speech(at_ns, event.lane, event.connection, framing, next(marks))
+                continue
+            self._writer.write(self._cleaner.clean(event, start_ns))
             if self._names is not None:
                 self._pin_names(self._names, event)
 

@@ -1,6 +1,5 @@
 """Writes a tape while the events happen, in constant memory. A reader sees if a tape was not closed."""
 
-import hashlib
 import os
 import stat
 from collections import OrderedDict
@@ -11,10 +10,11 @@ from types import TracebackType
 from typing import Self
 
 import msgpack
+import xxhash
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import WINDOW_BYTES
-from spatius_sim.tape.pack_records import pack_header, pack_record
+from spatius_sim.tape.pack_records import pack_header, pack_record, pack_speech
 from spatius_sim.tape.sections import (
     BLOB,
     BLOB_NUMBER_BYTES,
@@ -25,6 +25,8 @@ from spatius_sim.tape.sections import (
     SectionWriter,
 )
 from spatius_sim.tape.tape_values import VERSION, Record, TapedRun, TapeHeader
+from spatius_sim.trace.events import Lane
+from spatius_sim.trace.speech_fingerprint import SpeechMark
 
 _REMEMBERED_BYTES = WINDOW_BYTES // 2
 """A blob among the newest blobs, up to this size in sum, is not written twice. Half of the window: so no
@@ -51,7 +53,7 @@ class TapeWriter:
         self._records: list[bytes] = []
         self._blobs: list[bytes] = []
         self._pending_bytes = 0
-        self._blob_numbers: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        self._blob_numbers: OrderedDict[tuple[int, bytes], tuple[int, int]] = OrderedDict()
         self._remembered_bytes = 0
         self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
         self._last_ns = 0
@@ -93,6 +95,15 @@ class TapeWriter:
         else:
             self._counts["events"] += 1
             self._last_ns = max(self._last_ns, record.at_ns)
+
+    def write_speech(self, at_ns: int, lane: Lane, connection: str, framing: bytes, mark: SpeechMark) -> None:
+        """Write a received frame to the tape, as `write` does with a TapedEvent, but faster: the frame is
+        `framing`, at most 256 bytes, and then speech, of which only the `mark` is kept."""
+        packed = self._pack_value(pack_speech(at_ns, lane, connection, framing, mark))
+        self._make_room(len(packed))
+        self._records.append(packed)
+        self._counts["events"] += 1
+        self._last_ns = max(self._last_ns, at_ns)
 
     def flush(self) -> None:
         """Write all records and blobs that wait onto the tape, as one section, and hand them to the operating
@@ -150,7 +161,9 @@ class TapeWriter:
         UsageError if the blob is too large."""
         if len(blob) > LARGEST_BLOB:
             raise UsageError(f"{self.path}: a frame of {len(blob)} bytes is too large for a tape")
-        digest = hashlib.blake2b(blob, digest_size=16).digest()
+        # Python's own hash has a key of this process, so no peer can make two blobs that are taken for one;
+        # XXH3 keeps blobs apart that are alike by chance. Together they take a fourth of BLAKE2's time.
+        digest = hash(blob), xxhash.xxh3_128_digest(blob)
         number_and_size = self._blob_numbers.get(digest)
         if number_and_size is not None:
             return number_and_size[0]

@@ -82,10 +82,10 @@ class WebSocketTap:
                 end = start + (buffer[begin + 2] << 8 | buffer[begin + 3])
                 if end > size:
                     break
-                payload = bytes(buffer[start:end])
                 if buffer[begin + 1] & _MASKED:
-                    payload = apply_mask(payload, bytes(buffer[start - 4 : start]))
-                self._on_message(payload)
+                    self._on_message(apply_mask(buffer[start:end], buffer[start - 4 : start]))
+                else:
+                    self._on_message(bytes(buffer[start:end]))
             elif (end := self._take_frame(buffer, begin)) == begin:
                 break
             begin = end
