@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spatius_sim.mock_server.running import RunningMotionServer
-    from spatius_sim.mock_server.server import MotionServer
+    from spatius_sim.mock_server.mock_motion_server import MotionServer
+    from spatius_sim.mock_server.run_in_thread import RunningMotionServer
     from spatius_sim.plans import strategies
     from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
     from spatius_sim.subjects.python_shim import serve_stdio, serve_websocket
@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "MotionServer": "spatius_sim.mock_server.server",
-    "RunningMotionServer": "spatius_sim.mock_server.running",
+    "MotionServer": "spatius_sim.mock_server.mock_motion_server",
+    "RunningMotionServer": "spatius_sim.mock_server.run_in_thread",
     "SpatiusSimError": "spatius_sim.protocol.errors",
     "UnreachableError": "spatius_sim.protocol.errors",
     "UsageError": "spatius_sim.protocol.errors",

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spatius_sim.benchmarks.sessions import Driver, median_ratio, speech_frames
-from spatius_sim.files.resources import resource
+from spatius_sim.benchmarks.drive_sessions import Driver, median_ratio, speech_frames
+from spatius_sim.files.find_resources import resource
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.codec import decode, encode
@@ -96,8 +96,8 @@ def measure_figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Fi
 
 def _measure_tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
     """Yield the benchmark's figures of tapes and of the recording proxy."""
-    from spatius_sim.benchmarks.proxy import measure_proxy
-    from spatius_sim.benchmarks.tape import measure_reading, measure_replaying
+    from spatius_sim.benchmarks.measure_proxy import measure_proxy
+    from spatius_sim.benchmarks.measure_tapes import measure_reading, measure_replaying
 
     yield from (Figure(*row) for row in measure_reading(size.taped, size.rounds))
     yield from (Figure(*row) for row in measure_replaying(size.taped))
@@ -109,7 +109,7 @@ def _measure_tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
 
 def _measure_study(size: BenchSize) -> Iterator[Figure]:
     """Yield the benchmark's figures of studies: how fast turns are simulated over modelled networks."""
-    from spatius_sim.benchmarks.study import measure_study
+    from spatius_sim.benchmarks.measure_studies import measure_study
 
     yield from (Figure(*row) for row in measure_study(size.studied))
 
@@ -120,7 +120,7 @@ def _measure_study(size: BenchSize) -> Iterator[Figure]:
 def _measure_virtual_time(size: BenchSize) -> Iterator[Figure]:
     """Yield the benchmark's figures of virtual time: how fast conversations are simulated while a trace is
     recorded, compared with calling the brains of relay and server directly."""
-    from spatius_sim.benchmarks.virtual_time import session_seconds_per_cpu_second
+    from spatius_sim.benchmarks.measure_virtual_time import session_seconds_per_cpu_second
 
     for wire_name, mark in (("json-envelope", 1200), ("binary-header", 2000)):
         rounds = [
@@ -143,12 +143,12 @@ def _measure_virtual_time(size: BenchSize) -> Iterator[Figure]:
 def _measure_client(size: BenchSize) -> Iterator[Figure]:
     """Yield the benchmark's figures of the client decoder and of the client suite; the suite also runs over
     stdio if Node is installed."""
-    from spatius_sim.benchmarks import client as client
+    from spatius_sim.benchmarks import measure_client
 
-    figures_so_far = [client.measure_decoder(), client.measure_plans_in_process(size.plans)]
+    figures_so_far = [measure_client.measure_decoder(), measure_client.measure_plans_in_process(size.plans)]
     if shutil.which("node"):
         testee = resource("conformance") / "client" / "js" / "reference_testee.js"
-        over_stdio = client.measure_plans_over_stdio(shlex.join(["node", str(testee)]), size.plans)
+        over_stdio = measure_client.measure_plans_over_stdio(shlex.join(["node", str(testee)]), size.plans)
         figures_so_far.append(over_stdio._replace(name="C suite, JavaScript over stdio"))
     for name, value, unit, mark in figures_so_far:
         yield Figure(name, value, unit, f"at least {mark:.0f}")
@@ -233,8 +233,8 @@ class _Usage(NamedTuple):
 
 
 class _Server:
-    """A server of the benchmark in its own process (benchmarks/servers.py), asked through its stdin and
-    stdout."""
+    """A server of the benchmark in its own process (benchmarks/measured_servers.py). The benchmark asks the
+    server through its stdin and stdout."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         """Keep the process of a server that is measured."""
@@ -256,11 +256,11 @@ class _Server:
 
 @asynccontextmanager
 async def start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
-    """Start a server of this kind to be measured (see benchmarks/servers.py), yield it and a driver of
-    sessions for it, and end it afterwards."""
+    """Start a server of this kind to be measured (see benchmarks/measured_servers.py), yield the server and a
+    driver of its sessions, and end the server afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "spatius_sim.benchmarks.servers", kind),
+        *("-m", "spatius_sim.benchmarks.measured_servers", kind),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -275,7 +275,7 @@ async def start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
 async def _measure_unpaced(size: BenchSize) -> list[Figure]:
     """Return the benchmark's figures of unpaced sessions: the CPU time of our Motion Server for each second
     of speech, while sessions send as fast as they can, and its ratio to that of simpler servers (see
-    benchmarks/servers.py)."""
+    benchmarks/measured_servers.py)."""
     frames = speech_frames(size.spoken)
     responses = len(segment_borders(size.spoken)) + 1
     cpu: dict[str, list[float]] = {}
@@ -379,7 +379,7 @@ async def _measure_growth(size: BenchSize) -> list[Figure]:
 def _measure_inspector(size: BenchSize) -> Iterator[Figure]:
     """Yield the benchmark's figures of the inspector: what it costs the server, without an open page and with
     one."""
-    from spatius_sim.benchmarks.inspector import measure_inspector
+    from spatius_sim.benchmarks.measure_inspector import measure_inspector
 
     yield from (Figure(*row) for row in asyncio.run(measure_inspector(size)))
 

@@ -32,8 +32,8 @@ def check(tape_path: Path, **given: Any) -> int:
     """
     from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
     from spatius_sim.engine.write_reports import report_paths
-    from spatius_sim.reporting.formats.files import make_folders_for, write_reports
     from spatius_sim.reporting.formats.output_console import OutputConsole
+    from spatius_sim.reporting.formats.report_files import make_folders_for, write_reports
     from spatius_sim.reporting.formats.text_report import failure_text, print_run
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code

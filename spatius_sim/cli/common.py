@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.completion import complete_value
-from spatius_sim.cli.report import require_value
+from spatius_sim.cli.shell_completion import complete_value
+from spatius_sim.cli.target_argument import require_value
 from spatius_sim.engine.options import (
     ASKED_OF_A_RELAY,
     DEFAULT_MOTION_PORT,
@@ -19,10 +19,10 @@ from spatius_sim.engine.options import (
     REPORT_OPTIONS,
     JudgeOption,
 )
-from spatius_sim.protocol.environment import endpoint_variables
+from spatius_sim.protocol.environment_variables import endpoint_variables
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.settings import Settings
+    from spatius_sim.engine.run_settings import Settings
 
 OUTPUT_LOST = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EIO)
 """Why nothing more can be printed: a full disk, or a reader that has left."""
@@ -96,7 +96,7 @@ def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def checked_settings(values: Mapping[str, Any]) -> "Settings":
     """Return the settings that these options make. Raises UsageError if they cannot be used. No run
     follows, so the seed is always 1."""
-    from spatius_sim.engine.settings import settings_of
+    from spatius_sim.engine.run_settings import settings_of
 
     settings = settings_of(values, os.environ, 1)
     settings.check()
@@ -171,7 +171,7 @@ def print_while_serving(line: str) -> None:
 def write_page(path: Path, text: str) -> None:
     """Write a text file whole, and make its folder if that is missing. Raises UsageError if the file cannot
     be written."""
-    from spatius_sim.files.whole_file import write_whole
+    from spatius_sim.files.write_whole_file import write_whole
     from spatius_sim.protocol.errors import UsageError
 
     try:

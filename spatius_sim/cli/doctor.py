@@ -12,7 +12,7 @@ from spatius_sim.cli.common import (
     values_given,
     with_document_wire,
 )
-from spatius_sim.cli.report import subject_argument
+from spatius_sim.cli.target_argument import subject_argument
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 
@@ -27,7 +27,7 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     Says what was looked at, and what to do; exits with 6 if something stands in the way of a whole turn.
     """
     from spatius_sim.cli import doctor_findings
-    from spatius_sim.cli.diagnosis import diagnose
+    from spatius_sim.cli.diagnose_relay import diagnose
     from spatius_sim.engine.conformance_file import find_conformance_file
 
     values = {"target": target} | values_given(given)

@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
-from spatius_sim.cli.diagnosis import RelayDiagnosis
-from spatius_sim.engine.settings import Settings
-from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT, MAX_TOKEN_LIFE_SECONDS
-from spatius_sim.protocol.environment import CONSOLE_VARIABLE, INGRESS_VARIABLE, proxy_variables
+from spatius_sim.cli.diagnose_relay import RelayDiagnosis
+from spatius_sim.engine.run_settings import Settings
+from spatius_sim.protocol.console_api import CONSOLE_ROOT, INGRESS_ROOT, MAX_TOKEN_LIFE_SECONDS
+from spatius_sim.protocol.environment_variables import CONSOLE_VARIABLE, INGRESS_VARIABLE, proxy_variables
 
 _PACKAGES = ("spatius-sim", "spatius", "avatarkit", "websockets")
 _USES_THE_SDK = re.compile(r"^\s*(?:import|from)\s+(?:spatius|avatarkit)\b", re.MULTILINE)

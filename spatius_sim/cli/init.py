@@ -16,13 +16,13 @@ from spatius_sim.cli.common import (
     with_document_wire,
     write_page,
 )
-from spatius_sim.cli.report import subject_argument
+from spatius_sim.cli.target_argument import subject_argument
 from spatius_sim.engine.options import CONFORMANCE_FILE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from spatius_sim.cli.diagnosis import RelayDiagnosis
+    from spatius_sim.cli.diagnose_relay import RelayDiagnosis
 
 
 @relay_options
@@ -35,7 +35,7 @@ def init(target: str, force: bool, **given: Any) -> int:
     The relay runs with its endpoints pointed at port 8700 of this machine, or --target-cmd starts it. Exits
     with 6, and writes nothing, if no wire was found on which it answers.
     """
-    from spatius_sim.cli.diagnosis import diagnose
+    from spatius_sim.cli.diagnose_relay import diagnose
     from spatius_sim.cli.doctor_findings import relay_findings
 
     path = Path(CONFORMANCE_FILE)

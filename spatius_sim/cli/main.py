@@ -20,7 +20,7 @@ from spatius_sim.cli.simulate import simulate
 from spatius_sim.cli.tape import TAPE_COMMANDS
 from spatius_sim.cli.verify import verify
 from spatius_sim.cli.wire import wire
-from spatius_sim.engine.interruption import INTERRUPTION
+from spatius_sim.engine.handle_signals import INTERRUPTION
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 

@@ -15,7 +15,7 @@ from spatius_sim.cli.common import (
     print_lines,
     print_while_serving,
 )
-from spatius_sim.engine.interruption import end_requested
+from spatius_sim.engine.handle_signals import end_requested
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def record(
         """Print a line for each turn that ends with this recorded event, and keep the event for the
         inspector."""
         log_event(journal, event)
-        value = event.what if isinstance(event.what, Closed) else getattr(event.what, "value", None)
+        value = event.content if isinstance(event.content, Closed) else getattr(event.content, "value", None)
         for line in lines.lines_of_ended_turns(event.at_ns, event.connection, value):
             print_while_serving(line)
 

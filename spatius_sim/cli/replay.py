@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from spatius_sim.cli.common import endpoint_lines, port_option, print_lines, tape_argument
-from spatius_sim.engine.interruption import end_requested
+from spatius_sim.engine.handle_signals import end_requested
 from spatius_sim.reporting.exit_code import ExitCode
 
 
@@ -58,7 +58,7 @@ async def _replay_as_server(
 ) -> int:
     """Replay a tape as the Motion Server of a relay until the user ends it, and return the exit code."""
     from spatius_sim.engine.tapes.replay_tape import read_script
-    from spatius_sim.model.server.replay import Match
+    from spatius_sim.model.server.match_taped_turns import Match
     from spatius_sim.net.server.replay_server import Playing, ReplayServer
 
     script = read_script(tape_path)

@@ -15,7 +15,7 @@ def schema(name: str) -> None:
     from spatius_sim.engine.conformance_file import conformance_schema
     from spatius_sim.engine.edit_baseline_file import baseline_schema
     from spatius_sim.reporting.formats.json_report import report_schema
-    from spatius_sim.study.json_report import study_schema
+    from spatius_sim.study.study_json import study_schema
 
     ours = {"conformance": conformance_schema, "baseline": baseline_schema, "study": study_schema}
     sys.stdout.write(json.dumps(ours[name](), indent=2) + "\n" if name in ours else report_schema())
@@ -24,7 +24,7 @@ def schema(name: str) -> None:
 @click.command()
 def examples() -> None:
     """Say where the example relays, the JavaScript shim for clients, and what a CI runs, lie."""
-    from spatius_sim.files.resources import resource
+    from spatius_sim.files.find_resources import resource
 
     folder = resource("conformance")
     relays = sorted(path for path in (folder / "examples").glob("[!_]*") if path.is_dir())

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from spatius_sim.cli.common import host_option, port_option, print_while_serving, seed_option
-from spatius_sim.cli.completion import complete_value
-from spatius_sim.engine.interruption import end_requested
+from spatius_sim.cli.shell_completion import complete_value
+from spatius_sim.engine.handle_signals import end_requested
 
 if TYPE_CHECKING:
-    from spatius_sim.mock_server.server import MotionServer
+    from spatius_sim.mock_server.mock_motion_server import MotionServer
 
 AGORA_CERTIFICATE_VARIABLE = "AGORA_APP_CERTIFICATE"
 """The environment variable that Agora's own samples read the certificate from."""
@@ -95,12 +95,12 @@ def serve(
     """
     from dataclasses import replace
 
-    from spatius_sim.mock_server.server import MotionServer
+    from spatius_sim.mock_server.mock_motion_server import MotionServer
     from spatius_sim.model.server.access_control import AccessControl
-    from spatius_sim.model.server.pace import PACES
+    from spatius_sim.model.server.response_pace import PACES
     from spatius_sim.model.server.session_plan import SessionPlan
     from spatius_sim.net.garbage_collector import collect_seldom
-    from spatius_sim.reporting.follow_turns import TurnSink
+    from spatius_sim.reporting.turn_lines import TurnSink
     from spatius_sim.trace.recorder import NullSink
 
     delays = {"latency": latency, "jitter": jitter}

@@ -66,12 +66,12 @@ def _events_in_turn(trace: Trace, chosen: TapeFilter) -> set[int]:
     """Return the numbers of the events on the tape that happened while a chosen client was in its turn of
     the chosen number. The events of a client that takes turns itself count by its own turns."""
     turns: dict[str, int] = {}
-    takes_turns = {event.connection for event in trace.events if isinstance(event.what, TurnStarted)}
+    takes_turns = {event.connection for event in trace.events if isinstance(event.content, TurnStarted)}
     clients = takes_turns & chosen.connections or takes_turns
     found: set[int] = set()
     for event in trace.events:
-        if isinstance(event.what, TurnStarted):
-            turns[event.connection] = event.what.turn + 1
+        if isinstance(event.content, TurnStarted):
+            turns[event.connection] = event.content.turn + 1
         if _is_in_turn(event, turns, clients, chosen.turn):
             found.add(event.seq)
     return found

@@ -13,7 +13,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from spatius_sim.study.run_study import Outcome
-    from spatius_sim.study.study import Study
+    from spatius_sim.study.study_definition import Study
 
 
 @click.command()
@@ -50,9 +50,9 @@ def simulate(
     from dataclasses import replace
 
     from spatius_sim.protocol.errors import UsageError
-    from spatius_sim.study.json_report import write_reports
     from spatius_sim.study.run_study import run_study
     from spatius_sim.study.study_file import EXAMPLE, read_study
+    from spatius_sim.study.study_json import write_reports
 
     if example:
         sys.stdout.write(EXAMPLE.read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def _calibrate(study: "Study", tape: Path) -> "Study":
     policies."""
     from dataclasses import replace
 
-    from spatius_sim.study.calibrate import fit_pace
+    from spatius_sim.study.calibrate_pace import fit_pace
 
     pace = fit_pace(tape)
     lead_in_words = f"{pace.lead:g} s ahead at most" if pace.lead >= 0 else "never kept back"
@@ -98,7 +98,7 @@ def _calibrate(study: "Study", tape: Path) -> "Study":
 
 def exit_code(outcome: "Outcome") -> ExitCode:
     """Return the exit code for the outcome of a simulated study."""
-    from spatius_sim.study.study import BudgetVerdict
+    from spatius_sim.study.study_definition import BudgetVerdict
 
     if not outcome.complete:
         return ExitCode.INTERRUPTED

@@ -38,7 +38,7 @@ def show(tape_path: Path, connection: tuple[str, ...], turn: int | None, grep: s
 @click.option("--json", "as_json", is_flag=True, help="As one machine-readable line.")
 def stats(tape_path: Path, as_json: bool) -> None:
     """What is on the tape, in numbers."""
-    from spatius_sim.tape.describe import statistics
+    from spatius_sim.tape.tape_statistics import statistics
 
     numbers = statistics(tape_path)
     header = numbers.header
@@ -106,7 +106,7 @@ def diff(first: Path, second: Path) -> int:
 
     Prints nothing and exits 0 if they do not differ, 1 if they do.
     """
-    from spatius_sim.tape.compare import differences
+    from spatius_sim.tape.compare_tapes import differences
 
     differing = False
     for line in differences(first, second):
@@ -175,7 +175,7 @@ def export(tape_path: Path, folder: Path, shape: str) -> None:
 def view(tape_path: Path, out: Path | None) -> None:
     """Write TAPE as a page to look at: a face that moves, and all messages on one clock. It opens offline."""
     from spatius_sim.cli.common import write_page
-    from spatius_sim.reporting.player.build import MOST_READ, build_player
+    from spatius_sim.reporting.player.build_player import MOST_READ, build_player
     from spatius_sim.reporting.player.page import player_page
     from spatius_sim.tape.cut_and_merge import require_other_file
     from spatius_sim.tape.traces import read_whole_parts

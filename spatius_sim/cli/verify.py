@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spatius_sim.cli.common import NAMED_BY_ARGUMENT, as_click, print_verdicts
-from spatius_sim.cli.report import subject_argument
+from spatius_sim.cli.target_argument import subject_argument
 from spatius_sim.engine.options import (
     HOOK_START,
     JUDGE_OPTIONS,
@@ -25,7 +25,7 @@ _ROOMS = ("packets:", "streams:")
 _DOCUMENT_HINT = " (an HTTP backend: name its wire, --wire http-document)"
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.merge_options import RunRequest
+    from spatius_sim.engine.run_request import RunRequest
 
 
 def _judge_options(command: click.Command) -> click.Command:
@@ -58,8 +58,8 @@ def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
       6  the relay was not reached, or completed no turn
     """
     request = _run_request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
-    from spatius_sim.cli.verify_view import VerifyView
-    from spatius_sim.engine.whole_run import judge_run
+    from spatius_sim.cli.verify_output import VerifyView
+    from spatius_sim.engine.judge_run import judge_run
 
     view = VerifyView(request)
     try:
@@ -82,7 +82,7 @@ def _run_request(values: dict[str, Any], target: str | None) -> "RunRequest":
         values[NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
         refuse_empty({TARGET_VARIABLE: values[NAMED_BY_ARGUMENT]})
     _check_early(values)
-    from spatius_sim.engine.merge_options import request_of
+    from spatius_sim.engine.run_request import request_of
 
     file = find_conformance_file(values["conformance"], Path.cwd())
     request = request_of(values, os.environ, file)
@@ -108,7 +108,7 @@ def _check_early(values: Mapping[str, Any]) -> None:
         check_url("--target", target, schemes, _DOCUMENT_HINT if is_document else "")
     if not (values.get("rule") or values.get("level") or values.get("profile")):
         return
-    from spatius_sim.engine.profiles import levels_judged_at, profile_named
+    from spatius_sim.engine.run_profiles import levels_judged_at, profile_named
     from spatius_sim.rules.catalogue import find_rule
 
     for rule_id in values.get("rule") or ():

@@ -12,7 +12,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from spatius_sim.cli.wire_trial import WireFit
+    from spatius_sim.cli.try_wire import WireFit
     from spatius_sim.subjects.relay.turn_starts import TurnStart
     from spatius_sim.wires import Wire
 
@@ -59,7 +59,7 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     from spatius_sim.files.wire_file import find_wire
     from spatius_sim.plans.plan import PLAN_SAMPLE_RATE
     from spatius_sim.subjects.relay.turn_starts import check_sayable, turn_start
-    from spatius_sim.trace.logins import shown_url
+    from spatius_sim.trace.find_logins import shown_url
 
     if not url.startswith(("ws://", "wss://", "http://", "https://")):
         raise UsageError(
@@ -81,14 +81,14 @@ async def _try_wire(
 
     Prints the environment that the relay needs, and what each frame means.
     """
-    from spatius_sim.cli import wire_trial as trying_wire
+    from spatius_sim.cli import try_wire as trying_wire
     from spatius_sim.net.client.relay_socket import RelayAddress
-    from spatius_sim.net.server.motion_server import MotionServerShell
+    from spatius_sim.net.server.motion_server import SocketMotionServer
     from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
     async with AsyncExitStack() as stack:
         try:
-            server = await stack.enter_async_context(MotionServerShell(port=motion_port))
+            server = await stack.enter_async_context(SocketMotionServer(port=motion_port))
         except UsageError as error:
             _print_short_lines(f"{error}: what listens there answers the relay")
         else:

@@ -19,7 +19,7 @@ from spatius_sim.wires.events import Motion
 
 def waits_for_turns(trace: Trace) -> list[WaitEnded]:
     """Return the events that end a wait of the kit for a whole turn."""
-    ended = (event.what for event in trace.on_lane(Lane.KIT) if isinstance(event.what, WaitEnded))
+    ended = (event.content for event in trace.on_lane(Lane.KIT) if isinstance(event.content, WaitEnded))
     return [wait for wait in ended if wait.what_for is Awaited.TURN]
 
 
@@ -31,7 +31,7 @@ def shows_life(trace: Trace) -> bool:
 def may_be_dead(trace: Trace) -> bool:
     """Whether the subject may be dead: the kit waited for a turn, and no sign of life came after the last
     turn had begun."""
-    turn_starts = (event.seq for event in trace.on_lane(Lane.KIT) if isinstance(event.what, TurnStarted))
+    turn_starts = (event.seq for event in trace.on_lane(Lane.KIT) if isinstance(event.content, TurnStarted))
     return bool(waits_for_turns(trace)) and not _shows_life_since(trace, max(turn_starts, default=0))
 
 
@@ -53,14 +53,16 @@ def _shows_life_since(trace: Trace, first_seq: int) -> bool:
     if trace.header.subject == "client":
         return True
     if trace.header.subject == "room":
-        values = (event.what.value for event in trace.events if isinstance(event.what, Sent | Received))
+        values = (event.content.value for event in trace.events if isinstance(event.content, Sent | Received))
         return any(isinstance(value, ConfirmSession) for value in values)
     downstream = trace.on_lane(Lane.DOWNSTREAM)
-    credential_holders = {e.connection for e in downstream if isinstance(e.what, Opened) and e.what.token}
+    credential_holders = {
+        e.connection for e in downstream if isinstance(e.content, Opened) and e.content.token
+    }
     signs_of_life = Motion if credential_holders else AudioInput | MotionResponse | Motion
     return bool(waits_for_turns(trace)) and any(
-        isinstance(event.what, Received)
-        and isinstance(event.what.value, signs_of_life)
+        isinstance(event.content, Received)
+        and isinstance(event.content.value, signs_of_life)
         and event.connection not in credential_holders
         for event in trace.events[first_seq:]
     )

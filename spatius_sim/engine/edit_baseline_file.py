@@ -11,10 +11,10 @@ from typing import Any
 
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from spatius_sim.files.whole_file import write_whole
+from spatius_sim.files.write_whole_file import write_whole
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.baseline import Baseline, KnownFailure
+from spatius_sim.reporting.known_failures import Baseline, KnownFailure
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules import catalogue
 from spatius_sim.rules.findings import Verdict

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
 
-from spatius_sim.protocol.environment import API_KEY_VARIABLE, LIVEKIT_SECRET_VARIABLE
-from spatius_sim.trace.logins import (
+from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE, LIVEKIT_SECRET_VARIABLE
+from spatius_sim.trace.find_logins import (
     StandIn,
     hide_value,
     secrets_in_header,

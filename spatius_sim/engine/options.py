@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from spatius_sim.engine.option_secrets import without_secrets
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.trace.logins import shown_url
+from spatius_sim.trace.find_logins import shown_url
 
 
 @dataclass(frozen=True, slots=True)

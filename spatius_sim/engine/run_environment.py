@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spatius_sim.engine.option_secrets import shown_subject
-from spatius_sim.engine.profiles import Profile, profile_named
-from spatius_sim.engine.settings import SOCKET_SCHEMES, Settings
+from spatius_sim.engine.run_profiles import Profile, profile_named
+from spatius_sim.engine.run_settings import SOCKET_SCHEMES, Settings
 from spatius_sim.engine.trial import Trial, suite_header
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.testee_connection import SocketTestee, StdioTestee, Testee
 from spatius_sim.net.free_ports import free_port
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
 from spatius_sim.plans.room_plan import RoomPlan
-from spatius_sim.protocol.environment import API_KEY_VARIABLE
+from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.client_subject import OUR_OWN, ClientSubject, InProcessTestee
 from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
@@ -35,7 +35,7 @@ from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.room_access import RelayInRoom
 from spatius_sim.subjects.relay.start_relay import with_port
 from spatius_sim.subjects.relay.turn_starts import turn_start
-from spatius_sim.subjects.room import RoomSubject
+from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject_base import Subject, WorkLoop, canary_key, relay_environment
@@ -43,10 +43,10 @@ from spatius_sim.subjects.virtual_rooms import room_in_virtual_time
 from spatius_sim.tape.traces import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
+from spatius_sim.trace.find_logins import shown_url
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.trace.logins import shown_url
 from spatius_sim.virtual.virtual_loop import VirtualLoop
-from spatius_sim.wires.features import UPSTREAM
+from spatius_sim.wires.lacking_features import UPSTREAM
 
 T = TypeVar("T")
 
@@ -75,8 +75,8 @@ class Run:
     plan_is_named: bool = False
     """Whether the user named the one plan to be run. It is not cut down then."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
-    _recorder: LiveRecorder = field(
-        default_factory=lambda: LiveRecorder(most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
+    _recorder: RealTimeRecorder = field(
+        default_factory=lambda: RealTimeRecorder(most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
     )
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _motion_server: MotionServer | None = None
@@ -283,7 +283,7 @@ class Run:
             address = settings.server_address()
         else:
             key = canary_key(settings.seed)
-            server = MotionServerShell(seed=settings.seed, access=AccessControl(frozenset({key})))
+            server = SocketMotionServer(seed=settings.seed, access=AccessControl(frozenset({key})))
             await self._stack.enter_async_context(server)
             address = ServerAddress(
                 server.console_endpoint, server.ingress_endpoint, key, lacks=settings.lacks
@@ -291,7 +291,7 @@ class Run:
         patience = settings.patience
         if not address.find_lacks:
             patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
-        return ServerSubject(address, LiveRecorder(secrets=self.secrets), settings.seed, patience)
+        return ServerSubject(address, RealTimeRecorder(secrets=self.secrets), settings.seed, patience)
 
     def _make_room(self) -> tuple[Subject[RoomPlan], WorkLoop]:
         """Return the subject in a room, and the loop that runs it: the agent or the Motion Server that the
@@ -303,7 +303,7 @@ class Run:
             self._stack.callback(loop.stop)
             return room_in_virtual_time(loop, OUR_ROOM, settings.seed, secrets=self.secrets), loop
         place = settings.livekit_place()
-        recorder = LiveRecorder(secrets=self.secrets, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
+        recorder = RealTimeRecorder(secrets=self.secrets, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
         if settings.agent_cmd:
             key = canary_key(settings.seed)
             subject: Subject[RoomPlan] = AgentSubject(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from spatius_sim import __version__
-from spatius_sim.engine.merge_options import RunRequest
+from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.reporting.summary import BrokenOff, RuleOutcome, Summary

@@ -11,14 +11,20 @@ from hypothesis.strategies import SearchStrategy
 
 from spatius_sim import __version__
 from spatius_sim.engine.detect_dead_subject import mark_subject_dead, may_be_dead, shows_life, waits_for_turns
-from spatius_sim.engine.evidence import (
+from spatius_sim.engine.failure_evidence import (
     describe_first_trouble,
     explain_missing_turns,
     failure_of,
     find_unread_reasons,
     picture_of,
 )
-from spatius_sim.engine.plan_search import SHRINK_SECONDS, DrawnPlans, P, shortest_failing, smallest_failing
+from spatius_sim.engine.search_failing_plan import (
+    SHRINK_SECONDS,
+    DrawnPlans,
+    P,
+    shortest_failing,
+    smallest_failing,
+)
 from spatius_sim.net.client.testee_connection import TesteeError
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
@@ -374,7 +380,7 @@ class Trial(Generic[P]):
         Raises UnreachableError if the subject has shown no sign of life in its first scenarios."""
         if plan not in self._judgements:
             trace = self._run(plan)
-            if self.subject.was_hasty:
+            if self.subject.cut_a_wait_short:
                 self._plans_with_cut_waits.add(plan)
             self._keep_judgements(plan, trace, judge(trace))
             if not self._clean_turn_completed and self._lifeless_count >= _LIFELESS_SCENARIOS:

@@ -8,7 +8,7 @@ from typing import Any
 
 from spatius_sim.engine.options import REPORT_OPTIONS
 from spatius_sim.net.steady_clock import SteadyClock
-from spatius_sim.reporting.formats import files
+from spatius_sim.reporting.formats import report_files
 from spatius_sim.reporting.report import Occasion, Report
 
 _GIT_SECONDS = 5
@@ -20,7 +20,7 @@ def report_paths(values: Mapping[str, Any]) -> dict[str, Path]:
     """Return the file of each report, by format, that these options, by name, ask for."""
     paths = {option.name.removeprefix(_PREFIX): values.get(option.name) for option in REPORT_OPTIONS}
     folder = paths.pop(_FOLDER) or ""
-    return files.paths_of({name: path for name, path in paths.items() if path}, folder)
+    return report_files.paths_of({name: path for name, path in paths.items() if path}, folder)
 
 
 def occasion_of(clock: SteadyClock, front: str, typed: str) -> Occasion:
@@ -63,6 +63,6 @@ def _ask_git(*arguments: str) -> str:
 def write_reports(paths: Mapping[str, Path], report: Report) -> list[str]:
     """Write the report of a run in each format. Return a line that names the files that were written, and a
     line for each file that could not be written."""
-    unwritten = files.write_reports(paths, report)
+    unwritten = report_files.write_reports(paths, report)
     written = ", ".join(str(path) for name, path in paths.items() if name not in unwritten)
     return [*([f"written: {written}"] if written else []), *unwritten.values()]

@@ -9,7 +9,7 @@ from pathlib import Path
 from yaml.nodes import Node
 
 from spatius_sim.files.yaml_file import YamlFile, quote_short, read_bytes
-from spatius_sim.model.network.capacity import (
+from spatius_sim.model.network.link_capacity import (
     MAX_TRACE_STEPS,
     CapacityProcess,
     ConstantRate,

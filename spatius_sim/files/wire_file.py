@@ -35,7 +35,7 @@ from spatius_sim.wires.declared.message_forms import (
     TurnNumber,
 )
 from spatius_sim.wires.declared.wire import Declared
-from spatius_sim.wires.features import END_MARKS, PCM, SEVERAL_TURNS, SPEECH_END, STREAMING
+from spatius_sim.wires.lacking_features import END_MARKS, PCM, SEVERAL_TURNS, SPEECH_END, STREAMING
 
 MAX_MESSAGES = 64
 _MAX_PARTS = 32

@@ -14,7 +14,7 @@ from spatius_sim.model.server.session_tokens import SessionToken, issue_token, r
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.protocol.audio import PCM_SAMPLE_RATES
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console import (
+from spatius_sim.protocol.console_api import (
     HttpAnswer,
     RequestRefusedError,
     TokenRequest,

@@ -14,12 +14,12 @@ from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.client.server_sdk import UpstreamClient, ask_for_token
 from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console import token_in
+from spatius_sim.protocol.console_api import token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Failed, Frame, Motion, RelayEvent, Start
-from spatius_sim.wires.features import SEVERAL_TURNS
+from spatius_sim.wires.lacking_features import SEVERAL_TURNS
 
 _LARGEST_CLIENT_MESSAGE = 4 * 1_048_576
 

@@ -6,7 +6,7 @@ from spatius_sim.files.scenario_file import shipped_scenario
 from spatius_sim.miniatures.wrong_rooms import AnswersRefusals
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Fault, Moment, Scenario, When
 from spatius_sim.protocol.messages import LiveKitEgress
-from spatius_sim.subjects.room import RoomSubject
+from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.virtual_rooms import REFUSING_ROOM, VIRTUAL_ROOM, room_in_virtual_time
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_room import VirtualRoom

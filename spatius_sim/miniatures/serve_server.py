@@ -9,9 +9,9 @@ from aiohttp import WSMsgType, web
 
 from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.net.server.ingress_socket import ingress_socket
-from spatius_sim.net.server.one_port import OnePort, json_response, read_body
+from spatius_sim.net.server.one_port_server import OnePort, json_response, read_body
 from spatius_sim.protocol.codec import MessageReader
-from spatius_sim.protocol.console import (
+from spatius_sim.protocol.console_api import (
     SESSION_TOKENS_PATH,
     WEBSOCKET_PATH,
     HttpAnswer,

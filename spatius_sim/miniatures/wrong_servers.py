@@ -10,7 +10,7 @@ from spatius_sim.model.server.session_tokens import SessionToken
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console import RequestRefusedError, TokenRequest, upgrade_refusal
+from spatius_sim.protocol.console_api import RequestRefusedError, TokenRequest, upgrade_refusal
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH, Keyframes
 from spatius_sim.protocol.messages import AudioInput, Interrupt, Message, MotionResponse, ServerError
 from spatius_sim.trace.events import Undecodable

@@ -17,7 +17,7 @@ import numpy as np
 from aiohttp import web
 
 from spatius_sim.net.free_ports import is_this_machine
-from spatius_sim.net.server.one_port import OnePort, refuse_expectation
+from spatius_sim.net.server.one_port_server import OnePort, refuse_expectation
 from spatius_sim.net.server.session_log import LogEntry, SessionLog, SessionRecord
 from spatius_sim.trace.events import Lane
 from spatius_sim.trace.read_frames import read_upstream
@@ -84,7 +84,7 @@ class SessionPages:
 
     async def _answer_player(self, request: web.Request) -> web.StreamResponse:
         """Answer with the player's data of the session that the path names, or 404."""
-        from spatius_sim.mock_server.session_views import live_player
+        from spatius_sim.mock_server.session_player_and_tape import live_player
 
         journal = self.journal
         record = journal.find_session(request.match_info["session"])
@@ -96,7 +96,7 @@ class SessionPages:
 
     async def _answer_tape(self, request: web.Request) -> web.StreamResponse:
         """Answer with a tape of the session that the path names, to be downloaded, or 404."""
-        from spatius_sim.mock_server.session_views import tape_of
+        from spatius_sim.mock_server.session_player_and_tape import tape_of
 
         journal = self.journal
         record = journal.find_session(request.match_info["session"])
@@ -234,16 +234,16 @@ def _event_to_json(entry: LogEntry, *, raw: bool) -> dict[str, Any]:
     """Return an event of a session as JSON values for its page; with `raw` also the event's bytes, in
     base64."""
     values: dict[str, Any] = {"at_ns": entry.at_ns, "lane": str(entry.lane)}
-    if isinstance(entry.what, str | bytes):
-        data = entry.what.encode() if isinstance(entry.what, str) else entry.what
+    if isinstance(entry.content, str | bytes):
+        data = entry.content.encode() if isinstance(entry.content, str) else entry.content
         values |= {
             "event": "sent" if entry.sent else "received",
             "bytes": len(data),
-            "message": _to_json(read_upstream(entry.what)),
+            "message": _to_json(read_upstream(entry.content)),
         }
     else:
-        data = getattr(entry.what, "raw", b"") if entry.lane is Lane.EGRESS else b""
-        values |= {"event": type(entry.what).__name__.lower(), **_to_json(entry.what)}
+        data = getattr(entry.content, "raw", b"") if entry.lane is Lane.EGRESS else b""
+        values |= {"event": type(entry.content).__name__.lower(), **_to_json(entry.content)}
     return values | {"raw": b64encode(data).decode()} if raw and data else values
 
 

@@ -9,7 +9,7 @@ from spatius_sim.trace.recorder import Recorder
 
 
 @dataclass(slots=True)
-class LiveRecorder(Recorder):
+class RealTimeRecorder(Recorder):
     """A recorder on this machine's monotonic clock.
 
     Each event sets `changed`. To wait for the next event, clear `changed` and wait for it."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.trace.events import KitStalled, Lane
 
 _STEP_SECONDS = 0.05
@@ -13,7 +13,7 @@ _LAG_SECONDS = 0.05
 
 
 @asynccontextmanager
-async def record_kit_stalls(recorder: LiveRecorder) -> AsyncIterator[None]:
+async def record_kit_stalls(recorder: RealTimeRecorder) -> AsyncIterator[None]:
     """Record a stall of the kit whenever its event loop is blocked for more than 50 ms, while the context is
     open. A stall is recorded when it ends."""
     recording = asyncio.create_task(_watch_event_loop(recorder))
@@ -23,7 +23,7 @@ async def record_kit_stalls(recorder: LiveRecorder) -> AsyncIterator[None]:
         recording.cancel()
 
 
-async def _watch_event_loop(recorder: LiveRecorder) -> None:
+async def _watch_event_loop(recorder: RealTimeRecorder) -> None:
     """Sleep in short steps for ever, and record a stall of the kit for each step that took too long."""
     loop = asyncio.get_running_loop()
     while True:

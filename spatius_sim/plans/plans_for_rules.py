@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from hypothesis.strategies import SearchStrategy, just, one_of
 
-from spatius_sim.plans import draw_client_behaviour as behaviour_plans
+from spatius_sim.plans import draw_relay_clients as behaviour_plans
 from spatius_sim.plans import draw_server_faults as fault_plans
 from spatius_sim.plans import draw_server_probes as server_plans
-from spatius_sim.plans.draw_client_calls import client_plans_exercising
-from spatius_sim.plans.draw_client_edge_cases import edge_cases_of
+from spatius_sim.plans.client_edge_cases import edge_cases_of
+from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
 from spatius_sim.plans.draw_combined_faults import combined_faults
 from spatius_sim.plans.draw_turns import (
     INTERRUPTED_BEFORE_SPEECH,

@@ -32,8 +32,8 @@ from spatius_sim.plans.client_plan import (
     Step,
     Wait,
 )
-from spatius_sim.plans.draw_client_behaviour import interrupted_turns
 from spatius_sim.plans.draw_combined_faults import combined_faults
+from spatius_sim.plans.draw_relay_clients import interrupted_turns
 from spatius_sim.plans.draw_server_faults import server_failures
 from spatius_sim.plans.draw_turns import conversations, crowds, long_speeches
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES

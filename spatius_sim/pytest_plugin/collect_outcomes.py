@@ -10,7 +10,7 @@ import pytest
 from spatius_sim.net.steady_clock import SteadyClock
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.judge_all_rules import RuleResult
+    from spatius_sim.engine.judge_run import RuleResult
     from spatius_sim.engine.run_outcomes import RunOutcomes
     from spatius_sim.reporting.summary import RuleOutcome
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spatius_sim.engine.interruption import INTERRUPTION
+from spatius_sim.engine.handle_signals import INTERRUPTION
 from spatius_sim.engine.options import JUDGE_OPTIONS, OPTION_GROUP
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.pytest_plugin.collect_outcomes import (
@@ -21,8 +21,7 @@ from spatius_sim.pytest_plugin.collect_outcomes import (
     note_result,
     note_usage_error,
 )
-from spatius_sim.pytest_plugin.reports import check_reports, end_with_verdicts, reports_asked
-from spatius_sim.pytest_plugin.session_state import (
+from spatius_sim.pytest_plugin.pytest_session import (
     CHECKED,
     ENVIRONMENT,
     JUDGING,
@@ -36,15 +35,16 @@ from spatius_sim.pytest_plugin.session_state import (
     usage_errors,
     without_secrets,
 )
-from spatius_sim.pytest_plugin.short_names import understand_short_names
+from spatius_sim.pytest_plugin.report_options import check_reports, end_with_verdicts, reports_asked
+from spatius_sim.pytest_plugin.short_option_names import understand_short_names
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.decide_ending import Ending
-    from spatius_sim.engine.judge_all_rules import RuleResult
-    from spatius_sim.mock_server.running import RunningMotionServer
+    from spatius_sim.engine.end_run import Ending
+    from spatius_sim.engine.judge_run import RuleResult
+    from spatius_sim.mock_server.run_in_thread import RunningMotionServer
     from spatius_sim.rules.rule import Rule
 
-pytest_plugins = ["spatius_sim.pytest_plugin.tapes"]
+pytest_plugins = ["spatius_sim.pytest_plugin.judge_tape_items"]
 
 _OUR_FIXTURES = frozenset({"spatius_judge", "spatius_judge_tape"})
 """An item with one of these fixtures judges a rule; any other item is a test of the team."""
@@ -106,7 +106,7 @@ def pytest_configure(config: pytest.Config) -> None:
         end_with_verdicts(config)
         baseline_in(config)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
-            from spatius_sim.files.resources import resource
+            from spatius_sim.files.find_resources import resource
 
             suite = resource("conformance") / request.kind / f"test_{request.kind}.py"
             config.args[:] = [str(suite)]  # A file, so that `python_files` does not hide it.
@@ -215,7 +215,7 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
             note_usage_error(item, str(error))
             pytest.fail(str(error), pytrace=False)
         except Exception as error:
-            from spatius_sim.engine.judge_all_rules import errored_result
+            from spatius_sim.engine.judge_run import errored_result
 
             note_result(item, errored_result(spatius_rule, without_secrets(config, repr(error))))
             raise
@@ -242,7 +242,7 @@ def _end_item(result: "RuleResult") -> None:
 @pytest.fixture
 def motion_server() -> "Iterator[RunningMotionServer]":
     """Runs a mock Motion Server on a free port of 127.0.0.1, for a team's own tests, synchronous or not."""
-    from spatius_sim.mock_server.running import running_motion_server
+    from spatius_sim.mock_server.run_in_thread import running_motion_server
 
     with running_motion_server() as server:
         yield server
@@ -256,7 +256,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     INTERRUPTION.check()
     report = yield
     if _judges_rule(item):
-        from spatius_sim.engine.judge_all_rules import LONGEST_COMPLAINT
+        from spatius_sim.engine.judge_run import LONGEST_COMPLAINT
         from spatius_sim.reporting.harmless_text import some_lines
 
         if report.failed:
@@ -283,7 +283,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if not _judges_a_subject(config):
         return
-    from spatius_sim.engine.decide_ending import end_run
+    from spatius_sim.engine.end_run import end_run
     from spatius_sim.engine.write_reports import occasion_of
     from spatius_sim.pytest_plugin.print_ending import is_summary_asked_for, print_ending, stopped_early
     from spatius_sim.pytest_plugin.protect_items import why_never_run

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spatius_sim.pytest_plugin.session_state import request_in
+from spatius_sim.pytest_plugin.pytest_session import request_in
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.decide_ending import Ending
+    from spatius_sim.engine.end_run import Ending
     from spatius_sim.pytest_plugin.collect_outcomes import SessionOutcomes
     from spatius_sim.reporting.exit_code import ExitCode
     from spatius_sim.reporting.summary import BrokenOff

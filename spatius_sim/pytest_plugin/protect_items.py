@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from spatius_sim.engine.run_outcomes import NEVER_RUN
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.pytest_plugin.collect_outcomes import rule_in
 from spatius_sim.rules.catalogue import RULES

@@ -12,7 +12,7 @@ from spatius_sim.story.join_client_calls import join_client
 from spatius_sim.story.join_turns import Story, join
 from spatius_sim.story.room_story import join_rooms
 from spatius_sim.trace.events import Trace
-from spatius_sim.wires.features import UPSTREAM
+from spatius_sim.wires.lacking_features import UPSTREAM
 
 
 def judge(trace: Trace) -> dict[str, Judgement]:

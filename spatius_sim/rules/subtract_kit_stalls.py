@@ -11,12 +11,12 @@ def lag_seconds(trace: Trace, since: int, until: int) -> float:
     since_ns, until_ns = trace.events[since].at_ns, trace.events[until].at_ns
     blocked = 0.0
     for event in trace.on_lane(Lane.KIT):
-        if isinstance(event.what, KitStalled):
+        if isinstance(event.content, KitStalled):
             woke_at = event.at_ns / _NS_IN_A_SECOND
             blocked += max(
                 0.0,
                 min(woke_at, until_ns / _NS_IN_A_SECOND)
-                - max(woke_at - event.what.seconds, since_ns / _NS_IN_A_SECOND),
+                - max(woke_at - event.content.seconds, since_ns / _NS_IN_A_SECOND),
             )
     return blocked
 

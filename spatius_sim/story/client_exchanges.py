@@ -26,14 +26,14 @@ def exchanges(trace: Trace) -> Iterator[Exchange]:
     was never answered is left out."""
     unanswered_request: tuple[int, TesteeRequest] | None = None
     for event in trace.on_lane(Lane.CLIENT):
-        if isinstance(event.what, Sent) and isinstance(event.what.value, TesteeRequest):
-            unanswered_request = event.seq, event.what.value
+        if isinstance(event.content, Sent) and isinstance(event.content.value, TesteeRequest):
+            unanswered_request = event.seq, event.content.value
         elif (
             unanswered_request
-            and isinstance(event.what, Received)
-            and isinstance(event.what.value, TesteeAnswer)
+            and isinstance(event.content, Received)
+            and isinstance(event.content.value, TesteeAnswer)
         ):
-            yield Exchange(*unanswered_request, event.seq, event.what.value, event.at_ns)
+            yield Exchange(*unanswered_request, event.seq, event.content.value, event.at_ns)
             unanswered_request = None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent, Trace
 from spatius_sim.wires.events import Audio, RelayEvent, Speak, SpeakEnd
-from spatius_sim.wires.features import AUDIO, END_MARKS
+from spatius_sim.wires.lacking_features import AUDIO, END_MARKS
 
 
 def client_hears(
@@ -25,7 +25,7 @@ def client_hears(
                 if not decoded.last:
                     open_audio[event.connection] = decoded.turn_id
             yield event, decoded
-        closed_by_relay = isinstance(event.what, Closed) and not event.what.by_kit
+        closed_by_relay = isinstance(event.content, Closed) and not event.content.by_kit
         if close_ends_audio and closed_by_relay and event.connection in open_audio:
             yield event, Audio(b"", last=True, turn_id=open_audio.pop(event.connection))
 
@@ -33,7 +33,7 @@ def client_hears(
 def _events_for_decoder(event: Event, plays_own_audio: bool) -> Iterator[RelayEvent]:
     """Yield what a client hands to its decoder because of this event: what the relay sent or, if the client
     plays its own audio, the audio that the client sent."""
-    match event.what:
+    match event.content:
         case Received(value=Audio()) if plays_own_audio:
             return
         case Received(value=relay_event) if isinstance(relay_event, RelayEvent):

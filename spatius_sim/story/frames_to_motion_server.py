@@ -9,8 +9,8 @@ def upward_kind(trace: Trace) -> type[Sent] | type[Received]:
     server, Sent if the kit is the client. The configuration of a session shows that; without one, the kit
     is the client."""
     kinds = [
-        type(event.what)
+        type(event.content)
         for event in trace.on_lane(Lane.UPSTREAM)
-        if isinstance(event.what, Sent | Received) and isinstance(event.what.value, ConfigureSession)
+        if isinstance(event.content, Sent | Received) and isinstance(event.content.value, ConfigureSession)
     ]
     return Received if kinds and Sent not in kinds else Sent

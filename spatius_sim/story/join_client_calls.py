@@ -8,7 +8,6 @@ conversation or interrupt.
 from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
-from spatius_sim.story.blame_rule import Blame
 from spatius_sim.story.client_exchanges import Exchange, GivenPayload, exchanges, read_given_payload
 from spatius_sim.story.client_story import (
     AUDIO_TOLERANCE_MS,
@@ -21,6 +20,7 @@ from spatius_sim.story.client_story import (
     MotionCall,
     Observation,
 )
+from spatius_sim.story.rule_to_blame import Blame
 from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
 from spatius_sim.trace.events import Trace
 

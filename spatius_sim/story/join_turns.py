@@ -58,7 +58,7 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, Ready, Speak, SpeakEnd
-from spatius_sim.wires.features import CLIENT_AUDIO, SPEECH_END
+from spatius_sim.wires.lacking_features import CLIENT_AUDIO, SPEECH_END
 
 __all__ = [
     "ORDINARY_BYTES",
@@ -109,7 +109,7 @@ def _planned_turns(trace: Trace) -> list[Turn]:
     latest: dict[str, Turn] = {}
     end = len(trace.events)
     for event in trace.events:
-        match event.what:
+        match event.content:
             case TurnStarted(number, pcm, rate):
                 before = latest.get(event.connection)
                 since = -1
@@ -149,7 +149,7 @@ def _join_requests(trace: Trace) -> list[UpstreamRequest]:
     requests: dict[tuple[str, str], UpstreamRequest] = {}
     configured: dict[str, ConfigureSession] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
-        message = event.what.value if isinstance(event.what, Sent | Received) else None
+        message = event.content.value if isinstance(event.content, Sent | Received) else None
         match message:
             case ConfigureSession():
                 configured.setdefault(event.connection, message)
@@ -165,7 +165,7 @@ def _join_requests(trace: Trace) -> list[UpstreamRequest]:
                 if end:
                     requests[key].ends.append(event.seq)
             case MotionResponse(req_id=req_id):
-                answered = event.what.answers if isinstance(event.what, Sent) else ""
+                answered = event.content.answers if isinstance(event.content, Sent) else ""
                 owner = requests.get((event.connection, answered or req_id))
                 if owner is not None:
                     owner.payloads.append(SentPayload(event.seq, _bytes_of(event), message, owner))
@@ -175,7 +175,7 @@ def _join_requests(trace: Trace) -> list[UpstreamRequest]:
             case ServerError(req_id=req_id):
                 for request in _unanswered_requests(requests, event.connection):
                     request.stopped_early = request.stopped_early or req_id in ("", request.req_id)
-        if isinstance(event.what, Closed) and event.what.by_kit:
+        if isinstance(event.content, Closed) and event.content.by_kit:
             for request in _unanswered_requests(requests, event.connection):
                 request.stopped_early = request.stopped_early or not request.ends
     return found
@@ -195,7 +195,7 @@ def _unanswered_requests(
 
 def _bytes_of(event: Event) -> bytes:
     """Return the bytes of a frame, also of a text frame; b"" for an event that is no frame."""
-    raw = event.what.raw if isinstance(event.what, Sent | Received) else b""
+    raw = event.content.raw if isinstance(event.content, Sent | Received) else b""
     return raw if isinstance(raw, bytes) else raw.encode()
 
 
@@ -212,7 +212,7 @@ def _join_conversations(
     opened: dict[str, list[int]] = defaultdict(list)
     with_motion: set[int] = set()
     for event in trace.on_lane(Lane.DOWNSTREAM):
-        if isinstance(event.what, Opened):
+        if isinstance(event.content, Opened):
             opened[event.connection].append(event.seq)
     for event, said in client_hears(trace):
         client = event.connection
@@ -410,8 +410,8 @@ def find_first_misbehaviour(trace: Trace) -> int:
     misbehaved = (
         event.seq
         for event in trace.events
-        if event.what in _MISBEHAVIOUR
-        or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=ABNORMAL_CLOSE))
+        if event.content in _MISBEHAVIOUR
+        or (event.lane is Lane.DOWNSTREAM and event.content == Closed(by_kit=True, code=ABNORMAL_CLOSE))
     )
     return next(misbehaved, len(trace.events))
 
@@ -460,7 +460,7 @@ def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
 def _set_failures(trace: Trace, turns: list[Turn]) -> None:
     """Set the faults that the kit injected into each turn, and the failures: those faults that excuse a
     relay."""
-    injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.what, Injected)]
+    injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.content, Injected)]
     for turn in turns:
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
         turn.faults = [event for event in injected if turn.since_seq < event.seq < end]
@@ -470,7 +470,7 @@ def _set_failures(trace: Trace, turns: list[Turn]) -> None:
 def failures_among(faults: list[Event]) -> list[Event]:
     """Return those of these injected faults that excuse a relay. Delays excuse a relay if their sum is too
     long."""
-    injected = [(event, event.what) for event in faults if isinstance(event.what, Injected)]
+    injected = [(event, event.content) for event in faults if isinstance(event.content, Injected)]
     too_slow = sum(what.delay for _, what in injected) > LONGEST_BORNE_DELAY
     return [
         event
@@ -496,7 +496,7 @@ def _find_interrupts_and_hang_ups(trace: Trace, client: str) -> list[int]:
         for event in trace.on_lane(Lane.DOWNSTREAM)
         if event.connection == client
         and (
-            (isinstance(event.what, Closed) and event.what.by_kit)
-            or (isinstance(event.what, Sent) and isinstance(event.what.value, InterruptTurn))
+            (isinstance(event.content, Closed) and event.content.by_kit)
+            or (isinstance(event.content, Sent) and isinstance(event.content.value, InterruptTurn))
         )
     ]

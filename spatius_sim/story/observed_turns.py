@@ -35,7 +35,7 @@ def with_turns(trace: Trace) -> Trace:
     turn begins at the first audio of its request. The wait for the turn ends with its last motion, or
     WAIT_NS after its latest event while its connection is open. If only a client was seen, `utterances`
     finds the turns."""
-    if any(isinstance(event.what, TurnStarted) for event in trace.events):
+    if any(isinstance(event.content, TurnStarted) for event in trace.events):
         return trace
     events_with_turns = (
         utterances(trace) if trace.header.halves == "downstream" else _with_request_turns(trace)
@@ -51,7 +51,7 @@ def with_speech(trace: Trace) -> Trace:
     that turn: the relay may then still have been busy."""
     started: dict[str, list[Event]] = {}
     for event in trace.events:
-        if isinstance(event.what, TurnStarted):
+        if isinstance(event.content, TurnStarted):
             started.setdefault(event.connection, []).append(event)
     speech, rates = _speech_of_requests(trace), _configured_rates(trace)
     first_seqs = _first_audio_seqs(trace)
@@ -72,10 +72,10 @@ def with_speech(trace: Trace) -> Trace:
             if request_keys:
                 pcm = b"".join(bytes(speech[key]) for key in request_keys)
                 rate = rates.get(request_keys[0][0], 0)
-            assert isinstance(event.what, TurnStarted)
-            turns_with_speech[event.seq] = replace(event.what, pcm=pcm, sample_rate=rate)
+            assert isinstance(event.content, TurnStarted)
+            turns_with_speech[event.seq] = replace(event.content, pcm=pcm, sample_rate=rate)
     events = tuple(
-        replace(event, what=turns_with_speech[event.seq]) if event.seq in turns_with_speech else event
+        replace(event, content=turns_with_speech[event.seq]) if event.seq in turns_with_speech else event
         for event in trace.events
     )
     return replace(trace, events=events)
@@ -86,7 +86,7 @@ def _latest_turn_is_over(trace: Trace, client: str, seq: int) -> bool:
     or the client had interrupted it."""
     for event in reversed(trace.events[:seq]):
         if event.connection == client:
-            match event.what:
+            match event.content:
                 case WaitEnded(Awaited.TURN) | Sent(value=InterruptTurn()):
                     return True
                 case TurnStarted():
@@ -99,7 +99,7 @@ def _receivers(trace: Trace) -> dict[tuple[str, str], str]:
     senders: dict[bytes, tuple[str, str]] = {}
     receivers: dict[tuple[str, str], str] = {}
     for event in trace.events:
-        match event.what:
+        match event.content:
             case Sent(raw=bytes(raw), value=MotionResponse(req_id=req_id)) if event.lane is Lane.UPSTREAM:
                 senders[raw] = event.connection, req_id
             case Received(value=Motion(payloads)) if event.lane is Lane.DOWNSTREAM:
@@ -110,7 +110,7 @@ def _receivers(trace: Trace) -> dict[tuple[str, str], str]:
 
 def _configured_rates(trace: Trace) -> dict[str, int]:
     """Return the sample rate (Hz) that was configured on each upstream connection of the trace."""
-    configured = ((event.connection, event.what) for event in trace.on_lane(Lane.UPSTREAM))
+    configured = ((event.connection, event.content) for event in trace.on_lane(Lane.UPSTREAM))
     return {
         connection: content.value.sample_rate
         for connection, content in configured
@@ -122,8 +122,8 @@ def _first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
     """Return for each observed request (connection, req_id) the event that brought its first audio."""
     first_seqs: dict[tuple[str, str], int] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
-        if isinstance(event.what, Received) and isinstance(event.what.value, AudioInput):
-            first_seqs.setdefault((event.connection, event.what.value.req_id), event.seq)
+        if isinstance(event.content, Received) and isinstance(event.content.value, AudioInput):
+            first_seqs.setdefault((event.connection, event.content.value.req_id), event.seq)
     return first_seqs
 
 
@@ -141,7 +141,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
                     late.last_sign_ns + WAIT_NS, late, WaitEnded(Awaited.TURN, False, late.number)
                 )
                 del waiting[key]
-        message = event.what.value if isinstance(event.what, Sent | Received) else None
+        message = event.content.value if isinstance(event.content, Sent | Received) else None
         finished: _OpenRequest | None = None
         match message:
             case ConfigureSession(sample_rate=rate):
@@ -161,7 +161,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
                 key = (event.connection, req_id)
                 waiting[key].last_sign_ns = event.at_ns
                 finished = waiting.pop(key) if end and waiting[key].ended else None
-        if isinstance(event.what, Closed):
+        if isinstance(event.content, Closed):
             waiting = {key: request for key, request in waiting.items() if key[0] != event.connection}
         yield event
         if finished is not None:
@@ -172,7 +172,7 @@ def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
     """Return all the audio that went up for each observed request (connection, req_id)."""
     speech: dict[tuple[str, str], bytearray] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
-        message = event.what.value if isinstance(event.what, Sent | Received) else None
+        message = event.content.value if isinstance(event.content, Sent | Received) else None
         if isinstance(message, AudioInput):
             speech.setdefault((event.connection, message.req_id), bytearray()).extend(message.audio)
     return speech

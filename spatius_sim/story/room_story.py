@@ -211,27 +211,27 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
     refusing = {
         event.connection
         for event in trace.on_lane(Lane.KIT)
-        if event.what == Provoked(Provocation.ROOM_REFUSES)
+        if event.content == Provoked(Provocation.ROOM_REFUSES)
     }
     for event in trace.events:
         value = _value_of(event)
-        if isinstance(event.what, kind_of_upward_event) and isinstance(value, ConfigureSession):
+        if isinstance(event.content, kind_of_upward_event) and isinstance(value, ConfigureSession):
             if value.egress_type != EgressType.UNSPECIFIED:
                 refuses = event.connection in refusing
                 sessions.setdefault(event.connection, RoomSession(event.connection, value, event, refuses))
             continue
         session = sessions.get(event.connection)
         if session is not None and event.lane is Lane.UPSTREAM:
-            _note_message(session, event, value, to_server=isinstance(event.what, kind_of_upward_event))
+            _note_message(session, event, value, to_server=isinstance(event.content, kind_of_upward_event))
         elif session is not None and event.lane is Lane.EGRESS:
             _note_room(session, event)
-        elif session is not None and isinstance(event.what, WaitEnded):
-            _note_wait(session, event, event.what)
-        elif isinstance(event.what, KitStalled):
-            late = Disturbance(event.seq, f"the kit itself was late by {event.what.seconds:.2g} s")
+        elif session is not None and isinstance(event.content, WaitEnded):
+            _note_wait(session, event, event.content)
+        elif isinstance(event.content, KitStalled):
+            late = Disturbance(event.seq, f"the kit itself was late by {event.content.seconds:.2g} s")
             for disturbed_session in sessions.values():
                 disturbed_session.stalls.append(late)
-                if event.what.seconds > MAX_STALL_SECONDS:
+                if event.content.seconds > MAX_STALL_SECONDS:
                     disturbed_session.disturbances.append(late)
     return list(sessions.values())
 
@@ -275,27 +275,27 @@ def _note_message(session: RoomSession, event: Event, value: object, *, to_serve
             speech = _find_speech(session, value.req_id)
             position = speech.seconds if end and speech is not None else None
             session.playback_reports.append(PlaybackReport(event.seq, event.at_ns, position, on_socket=True))
-    if isinstance(event.what, Closed):
+    if isinstance(event.content, Closed):
         session.closed = session.closed or event
 
 
 def _note_room(session: RoomSession, event: Event) -> None:
     """Note in a session what happened in its room: who joined and left, and which tracks, packets, sounds
     and reports came."""
-    match event.what:
+    match event.content:
         case Joined(attributes=attributes):
             # Our own server and a viewer may both have seen it; only the viewer saw attributes.
             if session.joined is None or attributes:
                 session.joined = event
         case TrackSeen():
-            session.tracks.append((event.seq, event.what))
+            session.tracks.append((event.seq, event.content))
         case PacketSeen(_, raw):
             try:
                 session.packets.append(SeenPacket(event.seq, event.at_ns, read_packet(raw)))
             except RemoteProtocolError as error:
                 session.packets.append(SeenPacket(event.seq, event.at_ns, None, str(error)))
         case SoundHeard():
-            session.sounds.append((event.seq, event.at_ns, event.what))
+            session.sounds.append((event.seq, event.at_ns, event.content))
         case PlaybackTold(_, method, payload):
             session.playback_reports += _read_playback_report(event, method, payload)
         case LeftRoom():
@@ -352,4 +352,4 @@ def _find_speech(session: RoomSession, req_id: str) -> RoomSpeech | None:
 
 def _value_of(event: Event) -> object:
     """Return the message of a frame; None for other events."""
-    return event.what.value if isinstance(event.what, Sent | Received) else None
+    return event.content.value if isinstance(event.content, Sent | Received) else None

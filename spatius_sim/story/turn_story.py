@@ -244,7 +244,7 @@ class Story:
     def lost(self) -> bool:
         """Whether the subject gave no sign of life any more after what the trace holds."""
         no_sign = WaitEnded(Awaited.LIFE, complete=False)
-        return any(event.what == no_sign for event in reversed(self.trace.events))
+        return any(event.content == no_sign for event in reversed(self.trace.events))
 
     @property
     def upstream_unseen(self) -> bool:

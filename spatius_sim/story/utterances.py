@@ -17,7 +17,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Motion, PlayClip, Ready, Say, Speak, SpeakEnd, Start
-from spatius_sim.wires.features import AUDIO, END_MARKS
+from spatius_sim.wires.lacking_features import AUDIO, END_MARKS
 
 WAIT_NS = 10_000_000_000
 """What has not come this long after the latest event of its turn counts as missing."""
@@ -87,16 +87,16 @@ class _UtteranceFinder:
         audio_ended = turn.sent_all if self._plays_own_audio else turn.audio_ended
         if turn.sent_all and audio_ended and turn.motion_ended:
             self._end_wait(turn, event.at_ns, complete=True)
-        elif isinstance(event.what, Closed):
+        elif isinstance(event.content, Closed):
             del self._open_turns[event.connection]
 
     def _take_downstream(self, event: Event, client: str) -> None:
         """Add what a client sent or received in this event to its turn, and note which end marks came.
         Speech, or audio from the relay, may begin a turn."""
         turn = self._open_turns.get(client)
-        if isinstance(event.what, Closed) and turn is not None:
-            turn.audio_ended |= self._close_ends_audio and not event.what.by_kit
-        match event.what.value if isinstance(event.what, Sent | Received) else None:
+        if isinstance(event.content, Closed) and turn is not None:
+            turn.audio_ended |= self._close_ends_audio and not event.content.by_kit
+        match event.content.value if isinstance(event.content, Sent | Received) else None:
             case Start(sample_rate=rate) | Ready(input_sample_rate=rate) if rate:
                 self._rates[client] = rate
             case Speak(pcm, last):

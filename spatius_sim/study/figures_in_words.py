@@ -3,7 +3,7 @@
 import math
 
 from spatius_sim.study.run_study import Outcome
-from spatius_sim.study.study import BudgetVerdict
+from spatius_sim.study.study_definition import BudgetVerdict
 from spatius_sim.study.study_figures import FIGURES, Estimate
 
 SHOWN = (

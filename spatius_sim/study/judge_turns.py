@@ -12,21 +12,21 @@ from itertools import count
 import numpy as np
 
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.model.network.capacity import LONGEST_WAIT
+from spatius_sim.model.network.link_capacity import LONGEST_WAIT
+from spatius_sim.model.network.message_overhead import WireKind, bytes_on_tcp
 from spatius_sim.model.network.network_profile import NetworkProfile
-from spatius_sim.model.network.overhead import WireKind, bytes_on_tcp
 from spatius_sim.model.network.tcp import TcpFlow
 from spatius_sim.model.relay.policy import RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, PlannedPayload, Step, Wait
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.turn_behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.simulate_turn import (
     Draw,
     PlainFlow,
@@ -132,7 +132,7 @@ async def _converse(
     trace."""
     half_trip, region_trip = draw.round_trip / 2, draw.region_trips[pipeline.region]
     wire = find_wire(_WIRES[pipeline.wire])
-    recorder = LiveRecorder(clock_ns=loop.time_ns, wire=wire)
+    recorder = RealTimeRecorder(clock_ns=loop.time_ns, wire=wire)
     server = VirtualMotionServer(loop, seed, recorder, link=Link(delay=region_trip / 2), pace=pipeline.pace)
     numbers = count(1)
     brain = relay(canary_key(seed), lambda: f"request-{next(numbers)}")

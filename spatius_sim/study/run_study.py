@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from spatius_sim.model.network.message_overhead import WireKind
 from spatius_sim.model.network.network_profile import NetworkProfile
-from spatius_sim.model.network.overhead import WireKind
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.judge_turns import ONE_IN, judge_turn, turns_to_judge
-from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.simulate_turn import SimulatedTurn, simulate_turn
-from spatius_sim.study.study import Budget, BudgetVerdict, Cell, Study
+from spatius_sim.study.study_definition import Budget, BudgetVerdict, Cell, Study
 from spatius_sim.study.study_figures import Estimate, estimates, paired_saving
-from spatius_sim.study.tally import Tally
+from spatius_sim.study.turn_tally import Tally
 
 BLOCK = 50
 """How many turns are one piece of work."""

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from spatius_sim.model.network.capacity import Capacity
-from spatius_sim.model.network.network_profile import DATA_CENTRE, REGIONS, NetworkProfile
-from spatius_sim.model.network.overhead import (
+from spatius_sim.model.network.link_capacity import Capacity
+from spatius_sim.model.network.message_overhead import (
     AUDIO_UP_BYTES,
     KEYFRAME_BYTES,
     PAYLOAD_BYTES,
@@ -19,10 +18,11 @@ from spatius_sim.model.network.overhead import (
     bytes_on_tcp,
     motion_message,
 )
+from spatius_sim.model.network.network_profile import DATA_CENTRE, REGIONS, NetworkProfile
 from spatius_sim.model.network.tcp import MessageDelivery, Path, TcpFlow
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
 from spatius_sim.study.client_playback import Playback, play_turn, start_delay_needed
-from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions, Sync
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions, Sync
 
 HANDSHAKE_TRIPS = 7
 """Round trips before a new session is confirmed: TCP, TLS 1.3 and the answer for the token, the same three

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
-from spatius_sim.study.tally import ACCEPTABLE_EARLY, DETECTABLE_EARLY, Spread, Sums, Tally
+from spatius_sim.study.turn_tally import ACCEPTABLE_EARLY, DETECTABLE_EARLY, Spread, Sums, Tally
 
 _Z = 1.959964
 _RESAMPLES = 400

@@ -13,8 +13,8 @@ from spatius_sim.files.network_file import read_networks, shipped_networks
 from spatius_sim.files.yaml_file import YamlFile, quote_short, read_bytes
 from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.study.pipeline import Pipeline
-from spatius_sim.study.study import MAX_CELLS, Budget, Study
+from spatius_sim.study.pipeline_choices import Pipeline
+from spatius_sim.study.study_definition import MAX_CELLS, Budget, Study
 from spatius_sim.study.study_figures import FIGURES
 
 EXAMPLE = Path(__file__).resolve().parent / "example.yaml"

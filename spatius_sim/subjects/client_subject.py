@@ -110,7 +110,7 @@ class ClientSubject:
         self.real_clock = result.get("clock") == "real"
 
     @property
-    def was_hasty(self) -> bool:
+    def cut_a_wait_short(self) -> bool:
         """Return False: a client's waits are the same in every run."""
         return False
 

@@ -2,14 +2,14 @@
 
 from websockets.asyncio.server import Server
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.protocol.errors import UsageError
 
 
-async def start_reference_relay(server: MotionServerShell, api_key: str, port: int = 0) -> Server:
+async def start_reference_relay(server: SocketMotionServer, api_key: str, port: int = 0) -> Server:
     """Start our own reference relay inside this process, on a port of 127.0.0.1 (0: any free port), and
     return its server. Its Motion Server is `server`. Raises UsageError if the Server SDK is not installed."""
     try:

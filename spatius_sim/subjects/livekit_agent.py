@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from spatius_sim import __version__
-from spatius_sim.mock_server.server import MotionServer
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.mock_server.mock_motion_server import MotionServer
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.room_plan import RoomPlan
@@ -19,7 +19,7 @@ from spatius_sim.protocol.messages import ConfigureSession, LiveKitEgress
 from spatius_sim.subjects.livekit_server import LiveKitAccess, import_room_watcher
 from spatius_sim.trace.events import Awaited, Event, Joined, Lane, Received, Trace, TraceHeader, WaitEnded
 from spatius_sim.trace.room_events import PlaybackTold
-from spatius_sim.wires.features import ROOM_CHOICE
+from spatius_sim.wires.lacking_features import ROOM_CHOICE
 
 AGENT_SECONDS = 120.0
 LEAVE_SECONDS = 2.0
@@ -37,13 +37,13 @@ class AgentSubject:
 
     kind = "room"
     wire = ""
-    was_hasty = False
+    cut_a_wait_short = False
 
     def __init__(
         self,
         command: str,
         livekit: LiveKitAccess,
-        recorder: LiveRecorder,
+        recorder: RealTimeRecorder,
         api_key: str,
         *,
         seed: int = 0,
@@ -102,7 +102,7 @@ class AgentSubject:
 
     async def _join_late(self, watch: Any) -> None:
         """Let a late viewer join the LiveKit room, some time after the agent's avatar has joined."""
-        while not any(isinstance(event.what, Joined) for event in self._recorder.events):  # noqa: ASYNC110
+        while not any(isinstance(event.content, Joined) for event in self._recorder.events):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
         await asyncio.sleep(_LATE_VIEWER_SECONDS)
         with suppress(UnreachableError):
@@ -121,7 +121,7 @@ def with_waits(events: Iterable[Event]) -> tuple[Event, ...]:
 
     for event in events:
         with_ends.append(event)
-        match event.what:
+        match event.content:
             case Joined():
                 add_wait(event, Awaited.ROOM)
             case PlaybackTold(_, method, _) if method == _FINISHED:
@@ -135,7 +135,7 @@ def _publisher_in(events: Iterable[Event]) -> str:
     """Return the publisher that the LiveKit agent's session configuration names; "" if these events have no
     such configuration yet."""
     for event in events:
-        match event.what:
+        match event.content:
             case Received(value=ConfigureSession(livekit_egress=LiveKitEgress(publisher_id=publisher))):
                 return publisher
     return ""

@@ -7,7 +7,7 @@ from types import ModuleType
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from spatius_sim.protocol.environment import (
+from spatius_sim.protocol.environment_variables import (
     LIVEKIT_KEY_VARIABLE,
     LIVEKIT_SECRET_VARIABLE,
     LIVEKIT_URL_VARIABLE,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from spatius_sim import __version__
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.plan_token import token_of
@@ -27,7 +27,7 @@ from spatius_sim.plans.server_probes import (
 )
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console import UpgradeRefusedError, token_in
+from spatius_sim.protocol.console_api import UpgradeRefusedError, token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import (
@@ -59,8 +59,8 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.logins import shown_url
-from spatius_sim.wires.features import EGRESS, KEYS
+from spatius_sim.trace.find_logins import shown_url
+from spatius_sim.wires.lacking_features import EGRESS, KEYS
 
 _RETRY_SECONDS = 0.2
 _TOKEN_LIFE_SECONDS = 3600
@@ -128,7 +128,7 @@ class ServerSubject:
     def __init__(
         self,
         address: ServerAddress,
-        recorder: LiveRecorder,
+        recorder: RealTimeRecorder,
         seed: int,
         patience: Patience,
         access: ServerAccess | None = None,
@@ -164,7 +164,7 @@ class ServerSubject:
             self._lacks = tuple(dict.fromkeys([*self._lacks, *lacks]))
 
     @property
-    def was_hasty(self) -> bool:
+    def cut_a_wait_short(self) -> bool:
         """Whether the last run shortened a wait."""
         return self._settling.cut_short
 
@@ -287,7 +287,7 @@ class ServerSubject:
         def is_closed() -> bool:
             """Whether the close of this session has been recorded by now."""
             events = self._recorder.events
-            return any(event.connection == name and isinstance(event.what, Closed) for event in events)
+            return any(event.connection == name and isinstance(event.content, Closed) for event in events)
 
         while not is_closed() and (seconds_left := deadline - loop_time()) > NO_TIME:
             self._recorder.changed.clear()
@@ -347,7 +347,7 @@ class ServerSubject:
         is thrown away."""
         async with self._open_session() as session:
             await session.send(encode(_EGRESSES[EgressType.LIVEKIT]))
-            recorder = LiveRecorder()
+            recorder = RealTimeRecorder()
             # A recorder needs a header; nobody reads this trace.
             recorder.start(TraceHeader("server", "", self._seed, "", __version__))
             any_answer = MessageWatch(recorder, "", lambda message: True)
@@ -484,7 +484,7 @@ class ServerSubject:
         )
 
 
-async def _listen(recorder: LiveRecorder, name: str, session: OpenSession) -> None:
+async def _listen(recorder: RealTimeRecorder, name: str, session: OpenSession) -> None:
     """Record each frame that a session receives from the Motion Server under test, and at last that the
     server has closed the session."""
     async for raw in session.frames():

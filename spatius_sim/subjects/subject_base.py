@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
-from spatius_sim.net.server.one_port import OnePort
-from spatius_sim.protocol.environment import credential_variables, endpoint_variables
+from spatius_sim.net.server.one_port_server import OnePort
+from spatius_sim.protocol.environment_variables import credential_variables, endpoint_variables
 from spatius_sim.subjects.wait_for_events import LONGEST_TURN_SECONDS
 from spatius_sim.trace.events import FALLBACK_WAIT, Trace
 
@@ -75,7 +75,7 @@ class Subject(Protocol[PlanOf]):
         """Start or reach the subject, and wait until it answers. Raises UnreachableError if it does not."""
 
     @property
-    def was_hasty(self) -> bool:
+    def cut_a_wait_short(self) -> bool:
         """Whether the last run shortened a wait, so that what its trace lacks may have arrived later."""
 
     async def run(self, plan: PlanOf, *, patient: bool = False) -> Trace:

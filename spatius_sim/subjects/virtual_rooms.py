@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from spatius_sim.model.scenario.faults_by_id import UNAUTHORIZED_ROOM
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.protocol.messages import LiveKitEgress
-from spatius_sim.subjects.room import RoomSubject
+from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.server_access import ServerInMemory
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.trace.events import EventKind, Lane
@@ -23,7 +23,7 @@ class RoomWindow(NullSink):
     """A sink for a virtual Motion Server: it passes on what happens in rooms, under the name of the session
     that the kit is in."""
 
-    def __init__(self, recorder: LiveRecorder) -> None:
+    def __init__(self, recorder: RealTimeRecorder) -> None:
         """Begin to pass events of virtual rooms on to this recorder, as soon as the session has a name."""
         super().__init__()
         self._recorder = recorder
@@ -79,7 +79,7 @@ def room_in_virtual_time(
 ) -> RoomSubject:
     """Return our Motion Server with virtual rooms of this kind as a subject. Its server plays a scenario,
     which begins anew in each run."""
-    recorder = LiveRecorder(clock_ns=loop.time_ns, secrets=secrets or KnownSecrets())
+    recorder = RealTimeRecorder(clock_ns=loop.time_ns, secrets=secrets or KnownSecrets())
     window = RoomWindow(recorder)
     server = VirtualMotionServer(loop, seed, window, new_room=new_room)
     watch = VirtualRoomWatch(window, server)

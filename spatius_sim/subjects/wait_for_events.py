@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.trace.events import Event, Lane, Received
 from spatius_sim.wires.events import Failed, Note, NotUnderstood
 
@@ -27,7 +27,7 @@ class MessageWatch:
     """Looks for the first message that is `wanted`, among the messages that a connection receives from now
     on."""
 
-    def __init__(self, recorder: LiveRecorder, connection: str, wanted: Callable[[object], bool]) -> None:
+    def __init__(self, recorder: RealTimeRecorder, connection: str, wanted: Callable[[object], bool]) -> None:
         """Begin to look at the messages that this connection receives from now on; `wanted` says whether a
         message is the one to wait for."""
         self._recorder, self._connection, self._wanted = recorder, connection, wanted
@@ -41,8 +41,8 @@ class MessageWatch:
         while self._next < len(events) and not self._found:
             event = events[self._next]
             self._next += 1
-            if event.connection == self._connection and isinstance(event.what, Received):
-                self._found = self._wanted(event.what.value)
+            if event.connection == self._connection and isinstance(event.content, Received):
+                self._found = self._wanted(event.content.value)
         return self._found
 
 
@@ -101,7 +101,7 @@ def _is_never_gone() -> bool:
 
 
 async def wait_until(
-    recorder: LiveRecorder,
+    recorder: RealTimeRecorder,
     is_over: Callable[[], bool],
     silence_limit: AdaptiveTimeout,
     gone: Callable[[], bool] = _is_never_gone,
@@ -149,8 +149,8 @@ def silence_within(seconds: float) -> float:
 def _is_sign_of_life(event: Event) -> bool:
     """Whether an event shows that the subject works, so that the kit waits on: audio, motion, or anything
     that happens upstream. Status messages, and messages about a failure, do not show this."""
-    if event.lane is Lane.DOWNSTREAM and isinstance(event.what, Received):
-        return not isinstance(event.what.value, Note | NotUnderstood | Failed)
+    if event.lane is Lane.DOWNSTREAM and isinstance(event.content, Received):
+        return not isinstance(event.content.value, Note | NotUnderstood | Failed)
     return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)
 
 

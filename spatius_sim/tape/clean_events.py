@@ -12,7 +12,7 @@ from typing import Any
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, UnknownMessage
-from spatius_sim.tape.blobs import SMALLEST_BLOB
+from spatius_sim.tape.blob_memory import SMALLEST_BLOB
 from spatius_sim.tape.name_references import Names
 from spatius_sim.tape.pack_records import MAX_PARTS
 from spatius_sim.tape.tape_values import Content, ContentPart, TapedEvent, TapedPiece
@@ -54,7 +54,7 @@ class Cleaner:
     def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
         """Return an event as a tape may hold it: cleaned of names and speech, and with its time counted from
         `start_ns`."""
-        what = event.what
+        what = event.content
         if isinstance(what, Sent | Received):
             fields = self._clean_frame(event.lane, what.raw, what.value)
             if isinstance(what, Sent) and what.answers:
@@ -179,7 +179,7 @@ class Cleaner:
 def _plain_speech(event: Event) -> bytes:
     """Return the speech in a message to Motion Server that ends with its audio, as nearly all messages do;
     b"" for any other event."""
-    what = event.what
+    what = event.content
     if type(what) is Received and type(what.value) is AudioInput and type(what.raw) is bytes:
         audio = what.value.audio
         if len(audio) >= SMALLEST_BLOB and len(what.raw) - len(audio) <= _MAX_FRAMING and not what.part:

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatius_sim.files.whole_file import write_whole
+from spatius_sim.files.write_whole_file import write_whole
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import FIELDS
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
-from spatius_sim.tape.har import har_of
-from spatius_sim.tape.perfetto import perfetto_of
+from spatius_sim.tape.export_har import har_of
+from spatius_sim.tape.export_perfetto import perfetto_of
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.sdk_recording import Recording, read_recording
 from spatius_sim.tape.tape_values import TapeHeader
@@ -95,7 +95,7 @@ def requests_in(trace: Trace) -> list[TapedRequest]:
     requests: dict[tuple[str, str], TapedRequest] = {}
     latest: dict[str, TapedRequest] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
-        content, connection = event.what, event.connection
+        content, connection = event.content, event.connection
         if not isinstance(content, Sent | Received):
             continue
         match content.value:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.blobs import BlobWindow, MalformedError
+from spatius_sim.tape.blob_memory import BlobWindow, MalformedError
 from spatius_sim.tape.pack_records import read_header, read_record, unpack_body
 from spatius_sim.tape.sections import (
     BLOB,

@@ -77,7 +77,7 @@ class TapeRecorder:
         # all events of a session are such events.
         marks = iter(speech_marks([audio for audio in speech if audio]))
         for event, audio in zip(events, speech, strict=True):
-            what = event.what
+            what = event.content
             if audio and isinstance(what, Received) and isinstance(what.raw, bytes):
                 at_ns, framing = max(0, event.at_ns - start_ns), what.raw[: -len(audio)]
                 self._writer.write_speech(at_ns, event.lane, event.connection, framing, next(marks))
@@ -90,9 +90,9 @@ class TapeRecorder:
         """Keep the names of app and avatar of a traced connection known from its opening until its close:
         they may occur on the tape at any time."""
         connection_key = event.lane, event.connection
-        if isinstance(event.what, Opened):
-            names.pin(connection_key, event.what.app_id, event.what.avatar_id)
-        elif isinstance(event.what, Closed):
+        if isinstance(event.content, Opened):
+            names.pin(connection_key, event.content.app_id, event.content.avatar_id)
+        elif isinstance(event.content, Closed):
             names.unpin(connection_key)
 
     def record_trace(self, trace: Trace) -> None:

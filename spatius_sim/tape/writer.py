@@ -13,7 +13,7 @@ import msgpack
 import xxhash
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.blobs import WINDOW_BYTES
+from spatius_sim.tape.blob_memory import WINDOW_BYTES
 from spatius_sim.tape.pack_records import pack_header, pack_record, pack_speech
 from spatius_sim.tape.sections import (
     BLOB,

@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from spatius_sim.engine.profiles import profile_named
+from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.rules.catalogue import REVISION, RULES
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.suspects import HONEST, WRONG, Hearing, Suspect

@@ -11,8 +11,8 @@ from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import Plan
 from spatius_sim.subjects.relay.relay_access import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
@@ -58,7 +58,7 @@ async def miniature_relay(
     relay_brain = brain(canary_key(seed), lambda: f"request-{next(numbers)}")
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualLoop):
-        recorder = LiveRecorder(clock_ns=loop.time_ns, wire=spoken_wire, most_events=most_events)
+        recorder = RealTimeRecorder(clock_ns=loop.time_ns, wire=spoken_wire, most_events=most_events)
         motion_server = VirtualMotionServer(loop, seed, recorder)
         virtual_relay = VirtualRelay(loop, relay_brain, speaks or spoken_wire, motion_server)
         yield RelaySubject(
@@ -72,8 +72,8 @@ async def miniature_relay(
             access=RelayInMemory(loop, virtual_relay, data_packets=getattr(brain, "in_data_packets", False)),
         )
         return
-    recorder = LiveRecorder(wire=spoken_wire, most_events=most_events)
-    async with MotionServerShell(seed=seed, sink=recorder) as server:
+    recorder = RealTimeRecorder(wire=spoken_wire, most_events=most_events)
+    async with SocketMotionServer(seed=seed, sink=recorder) as server:
         relay = MiniatureRelay(
             relay_brain,
             speaks or spoken_wire,

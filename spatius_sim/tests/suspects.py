@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from spatius_sim.engine.profiles import profile_named
+from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
@@ -31,8 +31,8 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
@@ -47,7 +47,7 @@ from spatius_sim.tests.running_miniature import Talkative, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 from spatius_sim.virtual.virtual_room import VirtualRoom
-from spatius_sim.wires.features import CLIENT_AUDIO, DATA_PACKETS
+from spatius_sim.wires.lacking_features import CLIENT_AUDIO, DATA_PACKETS
 
 ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
 _OPENING_SECONDS = 10.0
@@ -186,12 +186,12 @@ async def running_server(brain: type[PlainServer | ServerSession], seed: int) ->
             VirtualMiniatureServer(loop, plain) if plain else VirtualMotionServer(loop, seed, access=access)
         )
         place = ServerAddress(NOWHERE, NOWHERE, key, find_lacks=False)
-        recorder = LiveRecorder(clock_ns=loop.time_ns)
+        recorder = RealTimeRecorder(clock_ns=loop.time_ns)
         yield ServerSubject(place, recorder, seed, Patience(), ServerInMemory(loop, virtual))
         return
-    async with MiniatureServer(plain) if plain else MotionServerShell(seed=seed, access=access) as server:
+    async with MiniatureServer(plain) if plain else SocketMotionServer(seed=seed, access=access) as server:
         place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
-        yield ServerSubject(place, LiveRecorder(), seed, Patience())
+        yield ServerSubject(place, RealTimeRecorder(), seed, Patience())
 
 
 Attach = Callable[[Suspect, int], AbstractAsyncContextManager[Subject[Any]]]

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import spatius_sim
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 
 PACKAGE = Path(spatius_sim.__file__).parent
 EXPORTS = {

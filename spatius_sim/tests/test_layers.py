@@ -18,14 +18,20 @@ PLANTED = {
         "rules/server/access.py",
         "spatius_sim.rules.client.ids",
     ),
-    "a server that knows its clients": ("net/server/one_port.py", "spatius_sim.net.client.http_answers"),
-    "a brain that knows its peer": ("model/server/pace.py", "spatius_sim.model.client.decoder"),
+    "a server that knows its clients": (
+        "net/server/one_port_server.py",
+        "spatius_sim.net.client.search_http_answers",
+    ),
+    "a brain that knows its peer": ("model/server/response_pace.py", "spatius_sim.model.client.decoder"),
     "a kind of subject that knows another": (
         "subjects/client_subject.py",
         "spatius_sim.subjects.server_subject",
     ),
-    "a room that imports the wrong subjects": ("engine/profiles.py", "spatius_sim.miniatures.plain_server"),
-    "pytest in the engine": ("engine/profiles.py", "pytest"),
+    "a room that imports the wrong subjects": (
+        "engine/run_profiles.py",
+        "spatius_sim.miniatures.plain_server",
+    ),
+    "pytest in the engine": ("engine/run_profiles.py", "pytest"),
     "a room that imports the tests": ("cli/schema.py", "spatius_sim.tests.suspects"),
 }
 """What is wrong, the module in which it is planted, and what that imports."""

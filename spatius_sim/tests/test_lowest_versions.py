@@ -4,7 +4,7 @@ import tomllib
 
 from packaging.requirements import Requirement
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 
 ROOT = resource("conformance").parent
 

@@ -78,7 +78,7 @@ def describe_wait(wait: WaitEnded) -> str:
 
 def describe_event(event: Event) -> str:
     """Return in words what happened in an event of a trace, without its time and place."""
-    match event.what:
+    match event.content:
         case Sent(raw, value):
             return f"<- {_describe_frame(raw, value)}"
         case Received(raw, value):

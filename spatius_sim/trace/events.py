@@ -273,7 +273,7 @@ class Event:
     at_ns: int
     lane: Lane
     connection: str
-    what: EventKind
+    content: EventKind
 
 
 FALLBACK_WAIT = 15.0

@@ -138,7 +138,7 @@ class Recorder:
             if reference.startswith(_KEY_KIND):
                 self._record_known_secret(reference)
         for handshake in list(self._handshakes.values()):
-            opened = handshake[0].what
+            opened = handshake[0].content
             token = self._tokens.get(opened.token) if isinstance(opened, Opened) else None
             if isinstance(opened, Opened) and opened.token:
                 self._record_known_secret(opened.token)
@@ -297,12 +297,12 @@ class Recorder:
         handshake of an open session. Updates the time of the connection's last sign of life."""
         self.last_sign_ns[event.connection] = event.at_ns
         if event.lane is Lane.CONSOLE:
-            if isinstance(event.what, TokenRequested) and event.what.token:
-                self._tokens[event.what.token] = event
+            if isinstance(event.content, TokenRequested) and event.content.token:
+                self._tokens[event.content.token] = event
             return
         if event.lane is not Lane.UPSTREAM:
             return
-        if isinstance(event.what, Closed | Refused):
+        if isinstance(event.content, Closed | Refused):
             self._handshakes.pop(event.connection, None)
             self._handshake_over.discard(event.connection)
         elif event.connection not in self._handshake_over:

@@ -8,7 +8,7 @@ from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, Se
 from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.protocol.codec import MessageReader, encode
-from spatius_sim.protocol.console import token_in
+from spatius_sim.protocol.console_api import token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.virtual.memory_connection import IDEAL, Frame, Link, MemoryEnd, open_connection
@@ -16,7 +16,7 @@ from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_server_sdk import Server, ask_for_token, open_session
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Failed, Motion, RelayEvent, Start
-from spatius_sim.wires.features import SEVERAL_TURNS
+from spatius_sim.wires.lacking_features import SEVERAL_TURNS
 
 _MAX_UNSENT_BYTES = 32 * 1024
 """As over sockets: while more waits to be sent to a client, the relay keeps what comes after it."""

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from spatius_sim.protocol.console import HttpAnswer, RequestRefusedError, UpgradeRefusedError
+from spatius_sim.protocol.console_api import HttpAnswer, RequestRefusedError, UpgradeRefusedError
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.virtual.memory_connection import Frame, MemoryEnd
 

@@ -23,8 +23,8 @@ from spatius_sim.wires.events import (
     Start,
     Unclear,
 )
-from spatius_sim.wires.features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
 from spatius_sim.wires.json_fields import NotUnderstoodError, optional_text, parse_json, read_rate
+from spatius_sim.wires.lacking_features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
 
 
 class _Type(IntEnum):

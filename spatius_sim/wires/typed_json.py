@@ -19,7 +19,6 @@ from spatius_sim.wires.events import (
     SpeakEnd,
     Unclear,
 )
-from spatius_sim.wires.features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
 from spatius_sim.wires.json_fields import (
     NotUnderstoodError,
     base64_bytes,
@@ -27,6 +26,7 @@ from spatius_sim.wires.json_fields import (
     json_object,
     optional_flag,
 )
+from spatius_sim.wires.lacking_features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
 
 _NAME = "typed-json"
 

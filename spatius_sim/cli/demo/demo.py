@@ -12,7 +12,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from spatius_sim.cli.demo.acts import DemoResult, Stage
+    from spatius_sim.cli.demo.demo_conversations import DemoResult, Stage
     from spatius_sim.trace.events import Trace
 
 _PLAYER = Path("reports") / "demo.html"
@@ -28,9 +28,9 @@ def demo(seed: int) -> int:
     audio-only looks. Both can be looked at afterwards: reports/demo.html is a page on which a face speaks.
     """
 
-    from spatius_sim.cli.demo.acts import clean_conversation, dying_motion_server
-    from spatius_sim.files.clip import read_clip
-    from spatius_sim.files.resources import resource
+    from spatius_sim.cli.demo.demo_conversations import clean_conversation, dying_motion_server
+    from spatius_sim.files.clip_file import read_clip
+    from spatius_sim.files.find_resources import resource
     from spatius_sim.reporting.formats.output_console import OutputConsole
 
     console = OutputConsole()
@@ -52,7 +52,7 @@ def _write_player(console: "Console", traces: "list[Trace]") -> None:
     so; the demo goes on."""
     from spatius_sim.cli.common import write_page
     from spatius_sim.protocol.errors import UsageError
-    from spatius_sim.reporting.player.build import build_player
+    from spatius_sim.reporting.player.build_player import build_player
     from spatius_sim.reporting.player.page import player_page
 
     try:
@@ -73,7 +73,7 @@ class _Watch:
         """Begin before an act; `total_samples` is the length of its speech in samples."""
         from rich.live import Live
 
-        from spatius_sim.cli.demo.view import ConversationView
+        from spatius_sim.cli.demo.draw_conversation import ConversationView
 
         self._console, self._total = console, total_samples
         self._view = ConversationView()
@@ -94,7 +94,7 @@ class _Watch:
     def __call__(self, stage: "Stage", spoken: int) -> None:
         """Show the present figures of the act, but not at every call. `spoken` is how many samples were
         spoken."""
-        from spatius_sim.cli.demo.acts import figures_now
+        from spatius_sim.cli.demo.demo_conversations import figures_now
 
         now = figures_now(stage, spoken, self._total)
         if self._live is not None and self._calls % self._CALLS_FOR_A_PICTURE == 0:
@@ -108,7 +108,7 @@ class _Watch:
 
 def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
     """Judge the first act of the demo, print the verdicts, and return whether the run would pass."""
-    from spatius_sim.cli.demo.acts import summarise
+    from spatius_sim.cli.demo.demo_conversations import summarise
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import exit_code
 

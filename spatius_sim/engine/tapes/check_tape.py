@@ -9,12 +9,12 @@ from typing import Any
 from spatius_sim import __version__
 from spatius_sim.engine.conformance_file import ConformanceFile, find_conformance_file
 from spatius_sim.engine.edit_baseline_file import read_baseline
-from spatius_sim.engine.evidence import failure_of
+from spatius_sim.engine.failure_evidence import failure_of
 from spatius_sim.engine.options import REPORT_OPTIONS
-from spatius_sim.engine.profiles import DEFAULT_LEVEL, levels_judged_at, rules_to_judge
+from spatius_sim.engine.run_profiles import DEFAULT_LEVEL, levels_judged_at, rules_to_judge
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.baseline import Baseline, review
+from spatius_sim.reporting.known_failures import Baseline, review
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
@@ -23,7 +23,7 @@ from spatius_sim.story.observed_turns import with_turns
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Trace
-from spatius_sim.wires.features import FEATURES
+from spatius_sim.wires.lacking_features import FEATURES
 
 NOTHING_PROMISED: frozenset[str] = frozenset()
 """A tape need not exercise every rule: a broken one fails it, and one that was kept is enough to pass."""

@@ -46,7 +46,7 @@ class LiveTape:
         failed before."""
         if not self.fault:
             self._waiting.append(event)
-            self._waiting_bytes += len(getattr(event.what, "raw", b""))
+            self._waiting_bytes += len(getattr(event.content, "raw", b""))
             if len(self._waiting) >= _MOST_WAITING or self._waiting_bytes >= _MOST_WAITING_BYTES:
                 self._write_waiting()
 
@@ -82,7 +82,7 @@ class LiveTape:
 
 def log_event(journal: SessionLog, event: Event) -> None:
     """Add an event that passed the recording proxy to the log that the inspector shows."""
-    what = event.what
+    what = event.content
     if isinstance(what, (Received, Sent)):  # Nearly all events are frames.
         sent = type(what) is Sent
         if sent and isinstance(what.value, ConfirmSession) and event.connection in journal.open_sessions:

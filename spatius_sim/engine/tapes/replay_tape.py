@@ -9,12 +9,12 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from spatius_sim.files.wire_file import wire_of
-from spatius_sim.model.server.replay import RecordedRun, read_recorded_run
+from spatius_sim.model.server.match_taped_turns import RecordedRun, read_recorded_run
 from spatius_sim.net.client.connect_directly import connect_directly
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-from spatius_sim.trace.logins import shown_url
+from spatius_sim.trace.find_logins import shown_url
 from spatius_sim.wires.events import Motion
 
 _LARGEST_FRAME = 16 * 1_048_576
@@ -67,7 +67,7 @@ async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -
     results: list[ReplayResult] = []
     for trace in read_traces(path):
         clients = sorted(
-            {event.connection for event in trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.what, Sent)}
+            {event.connection for event in trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Sent)}
         )
         playing = (_replay_client(trace, client, url, speed, settle) for client in clients)
         results += await asyncio.gather(*playing)
@@ -94,12 +94,12 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
     begun, sent = loop.time(), 0
     try:
         for event in client_events:
-            if isinstance(event.what, Sent):
+            if isinstance(event.content, Sent):
                 if speed:
                     due = begun + (event.at_ns - start) / 1e9 / speed
                     await asyncio.sleep(max(0.0, due - loop.time()))
                 with contextlib.suppress(ConnectionClosed):
-                    await socket.send(event.what.raw)
+                    await socket.send(event.content.raw)
                     sent += 1
         while not listening.done():
             sign_of_life.clear()
@@ -111,7 +111,9 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
         await socket.close()
         await listening
     recorded = [
-        event.what.raw for event in client_events if isinstance(event.what, Received) and not event.what.part
+        event.content.raw
+        for event in client_events
+        if isinstance(event.content, Received) and not event.content.part
     ]
     payloads_then, payloads_now = _count_payloads(trace, recorded), _count_payloads(trace, received)
     return ReplayResult(client, sent, len(recorded), len(received), payloads_then, payloads_now)

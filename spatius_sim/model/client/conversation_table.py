@@ -13,9 +13,9 @@ class AudioState(Enum):
     """How far the current conversation's audio has come."""
 
     NONE = "none yet"
-    OVER = "played or interrupted"
+    PLAYED_OR_INTERRUPTED = "played or interrupted"
     OPEN = "open"
-    ENDED = "ended"
+    COMPLETE = "complete"
 
 
 class MotionTarget(Enum):
@@ -45,12 +45,12 @@ class MotionAction(Enum):
 STARTS_CONVERSATION: dict[tuple[AudioState, bool], bool] = {
     (AudioState.NONE, True): True,
     (AudioState.NONE, False): True,
-    (AudioState.OVER, True): True,
-    (AudioState.OVER, False): False,
+    (AudioState.PLAYED_OR_INTERRUPTED, True): True,
+    (AudioState.PLAYED_OR_INTERRUPTED, False): False,
     (AudioState.OPEN, True): False,
     (AudioState.OPEN, False): False,
-    (AudioState.ENDED, True): True,
-    (AudioState.ENDED, False): False,
+    (AudioState.COMPLETE, True): True,
+    (AudioState.COMPLETE, False): False,
 }
 """Whether audio starts a new conversation: by the state of the current conversation, and by whether the audio
 is non-empty. ASSUMED: empty audio starts the very first conversation, but none after an end mark or an

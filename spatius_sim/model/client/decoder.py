@@ -207,11 +207,11 @@ class ClientDecoder:
 
     @property
     def _audio_state(self) -> AudioState:
-        """How far the audio of the current conversation has come: OPEN until its end mark, then ENDED.
+        """How far the audio of the current conversation has come: OPEN until its end mark, then COMPLETE.
         Without a current conversation: NONE before the first conversation, and OVER after it."""
         if self._conversation is None:
-            return AudioState.OVER if self._latest_id else AudioState.NONE
-        return AudioState.ENDED if self._conversation.ended else AudioState.OPEN
+            return AudioState.PLAYED_OR_INTERRUPTED if self._latest_id else AudioState.NONE
+        return AudioState.COMPLETE if self._conversation.ended else AudioState.OPEN
 
     def _start_conversation(self) -> DecodedConversation:
         """Start a new conversation, which replaces the current conversation, add an event, and return the new

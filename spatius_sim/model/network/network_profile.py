@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatius_sim.model.network.capacity import CapacityProcess, ConstantRate
+from spatius_sim.model.network.link_capacity import CapacityProcess, ConstantRate
 from spatius_sim.protocol.errors import UsageError
 
 _P90 = 1.2816

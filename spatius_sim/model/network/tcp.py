@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from spatius_sim.model.network.capacity import Capacity
+from spatius_sim.model.network.link_capacity import Capacity
 
 SEGMENT_BYTES = 1448
 """Data in a full segment: 1500 bytes less the headers of IPv4 and TCP with time stamps."""

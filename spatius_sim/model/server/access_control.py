@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from spatius_sim.model.scenario.faults_by_id import EXPIRED_TOKEN, MISSING_AVATAR, REVOKED_KEY, first_word
 from spatius_sim.model.scenario.scenario import Moment, Refuse
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
-from spatius_sim.protocol.console import (
+from spatius_sim.protocol.console_api import (
     HttpAnswer,
     RequestRefusedError,
     check_expiry,

@@ -4,15 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spatius_sim.model.scenario.fault_events import make_fault_event
-from spatius_sim.model.scenario.payloads import (
-    add_unknown_fields,
-    grow_message,
-    make_garbage,
-    make_wrong_type,
-    remove_keyframes,
-    replace_connection_id,
-    replace_req_id,
-)
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
     Delay,
@@ -34,6 +25,15 @@ from spatius_sim.model.scenario.scenario import (
     WrongType,
 )
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults, draw_delay_seconds
+from spatius_sim.model.scenario.spoil_messages import (
+    add_unknown_fields,
+    grow_message,
+    make_garbage,
+    make_wrong_type,
+    remove_keyframes,
+    replace_connection_id,
+    replace_req_id,
+)
 from spatius_sim.model.server.commands import Close, Output, ResetConnection, Send, SendText, SendTruncated
 from spatius_sim.trace.events import Injected
 

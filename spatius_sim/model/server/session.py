@@ -38,7 +38,7 @@ from spatius_sim.model.server.egress_playback import ROOM_TIMER, EgressPlayback,
 from spatius_sim.model.server.motion_answers import AnswerFactory
 from spatius_sim.model.server.open_requests import LONGEST_REQ_ID, OpenRequest, Requests
 from spatius_sim.model.server.outbox import SEND_TIMER, Outbox
-from spatius_sim.model.server.pace import FAST, Pace
+from spatius_sim.model.server.response_pace import FAST, Pace
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import RemoteProtocolError

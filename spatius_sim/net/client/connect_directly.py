@@ -3,7 +3,7 @@
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from spatius_sim.trace.logins import shown_url
+from spatius_sim.trace.find_logins import shown_url
 
 
 class connect_directly(connect):  # noqa: N801

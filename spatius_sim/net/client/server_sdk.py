@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from spatius_sim.net.client.connect_directly import connect_directly
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
-from spatius_sim.protocol.console import HttpAnswer, UpgradeRefusedError, token_in
+from spatius_sim.protocol.console_api import HttpAnswer, UpgradeRefusedError, token_in
 from spatius_sim.protocol.errors import UnreachableError
 
 _TIMEOUT_SECONDS = 10.0

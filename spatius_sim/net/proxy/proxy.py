@@ -24,7 +24,7 @@ from spatius_sim.net.proxy.http_heads import Head
 from spatius_sim.net.proxy.name_lookup import NameLookup
 from spatius_sim.net.proxy.proxy_connection import End, close_all, wait_until_gone
 from spatius_sim.net.proxy.proxy_recorder import Direction, ProxyRecorder
-from spatius_sim.protocol.console import (
+from spatius_sim.protocol.console_api import (
     AUTH_ROOT,
     CONSOLE_ROOT,
     INGRESS_ROOT,
@@ -34,7 +34,7 @@ from spatius_sim.protocol.console import (
 )
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 from spatius_sim.trace.events import Event, Lane, Opened, Refused, TokenRequested
-from spatius_sim.trace.logins import shown_url
+from spatius_sim.trace.find_logins import shown_url
 
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 30.0

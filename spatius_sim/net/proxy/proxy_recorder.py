@@ -28,8 +28,8 @@ from spatius_sim.trace.events import (
     Sent,
     Undecodable,
 )
+from spatius_sim.trace.find_logins import secrets_in_header, secrets_in_url
 from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
-from spatius_sim.trace.logins import secrets_in_header, secrets_in_url
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
 
@@ -89,7 +89,7 @@ class _Fact:
     at_ns: int
     lane: Lane
     connection: str
-    what: EventKind
+    content: EventKind
     ends: ProxySession | None = None
 
 
@@ -254,7 +254,7 @@ class ProxyRecorder:
     def _record_fact(self, fact: _Fact) -> None:
         """Record a fact that waited in the proxy's recorder. If it ends a session, forget the secrets of this
         session."""
-        what = fact.what
+        what = fact.content
         if fact.ends is not None:
             what = fact.ends.closed or what
         self._emit_event(fact.at_ns, fact.lane, fact.connection, what)

@@ -15,7 +15,7 @@ from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
 from spatius_sim.model.server.access_control import AccessControl, make_refusal
 from spatius_sim.model.server.capabilities import CAPABILITIES
 from spatius_sim.model.server.motion_answers import AnswerFactory, RequestMotion, SynthesizedAnswer
-from spatius_sim.model.server.pace import FAST, Pace
+from spatius_sim.model.server.response_pace import FAST, Pace
 from spatius_sim.model.server.session import Limits, ServerSession
 from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
 from spatius_sim.model.server.session_tokens import read_token
@@ -23,14 +23,14 @@ from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.publisher_interface import NewPublisher
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
-from spatius_sim.net.server.one_port import OnePort, json_response, read_body, refuse_expectation
+from spatius_sim.net.server.one_port_server import OnePort, json_response, read_body, refuse_expectation
 from spatius_sim.net.server.opus import installed_codec
 from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.net.server.session_connection import MAX_UNREAD, UpstreamConnection
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.net.server.slow_headers import HEADER_SECONDS
 from spatius_sim.net.steady_clock import SteadyClock
-from spatius_sim.protocol.console import (
+from spatius_sim.protocol.console_api import (
     BOOTSTRAP_PATH,
     TOKEN_DOORS,
     WEBSOCKET_PATH,
@@ -54,7 +54,7 @@ _LONGEST_STALL = 120.0
 """How many seconds a stalled request waits for nothing: longer than any SDK waits, but not for ever."""
 
 
-class MotionServerShell(OnePort):
+class SocketMotionServer(OnePort):
     """`async with MotionServer(...) as server:` serves until the block ends.
 
     `port`: 0 takes a free port. `access`: who may connect. `new_answer`: how requests are answered (by

@@ -11,7 +11,7 @@ from typing import Self
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from spatius_sim.model.server.access_control import AccessControl
-from spatius_sim.model.server.replay import Match, Matcher, Mismatch, RecordedRun, TapedTurn
+from spatius_sim.model.server.match_taped_turns import Match, Matcher, Mismatch, RecordedRun, TapedTurn
 from spatius_sim.net.server.ingress_socket import (
     TOO_BIG,
     closed_by_library,
@@ -20,11 +20,11 @@ from spatius_sim.net.server.ingress_socket import (
     is_upgrade,
     too_big_reason,
 )
-from spatius_sim.net.server.one_port import OnePort, json_response, read_body, refuse_expectation
+from spatius_sim.net.server.one_port_server import OnePort, json_response, read_body, refuse_expectation
 from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, UNSENDABLE_CODES
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console import (
+from spatius_sim.protocol.console_api import (
     TOKEN_DOORS,
     WEBSOCKET_PATH,
     HttpAnswer,

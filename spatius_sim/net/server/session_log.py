@@ -29,13 +29,13 @@ _Event = tuple[int, int, Lane, str, EventKind | str | bytes, bool, str]
 
 
 class LogEntry(NamedTuple):
-    """One event of a relay's session with Motion Server, as the session log keeps it. In `what`, a frame is
-    kept as its bytes or text."""
+    """One event of a relay's session with Motion Server, as the session log keeps it. The `content` of a
+    frame is its bytes or text."""
 
     at_ns: int
     lane: Lane
     connection: str
-    what: EventKind | str | bytes
+    content: EventKind | str | bytes
     sent: bool = False
     answers: str = ""
 
@@ -146,7 +146,7 @@ class SessionLog:
     def is_whole(self, name: str) -> bool:
         """Return whether the log still keeps all events of this session, from its opening on."""
         first = next(self.session_events(name), None)
-        return first is not None and not isinstance(first.what, str | bytes | Sent | Received)
+        return first is not None and not isinstance(first.content, str | bytes | Sent | Received)
 
     def forget(self) -> None:
         """Forget all events of the session log, and the sessions that are over."""

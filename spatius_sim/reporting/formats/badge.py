@@ -2,9 +2,9 @@
 
 import json
 
-from spatius_sim.reporting.labels import HEADLINES
 from spatius_sim.reporting.report import Report
 from spatius_sim.reporting.summary import ExitCode
+from spatius_sim.reporting.verdict_labels import HEADLINES
 from spatius_sim.rules.findings import Verdict
 
 _COLOURS = {"good": "brightgreen", "bad": "red", "open": "yellow"}

@@ -4,9 +4,9 @@ subject can become Markdown or HTML in it."""
 import re
 from collections.abc import Iterable, Sequence
 
-from spatius_sim.reporting.labels import HEADLINES, VERDICTS
-from spatius_sim.reporting.matrix import Change, Matrix
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Occasion, Report
+from spatius_sim.reporting.report_matrix import Change, Matrix
+from spatius_sim.reporting.verdict_labels import HEADLINES, VERDICTS
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Advice
 

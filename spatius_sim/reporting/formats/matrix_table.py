@@ -4,8 +4,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spatius_sim.reporting.labels import VERDICTS
-from spatius_sim.reporting.matrix import Matrix
+from spatius_sim.reporting.report_matrix import Matrix
+from spatius_sim.reporting.verdict_labels import VERDICTS
 from spatius_sim.rules.findings import Verdict
 
 _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "none": "dim"}

@@ -60,7 +60,7 @@ def scenario_start_ns(trace: Trace) -> int:
     by_client = [
         event.at_ns
         for event in trace.events
-        if event.lane is Lane.DOWNSTREAM or isinstance(event.what, TurnStarted)
+        if event.lane is Lane.DOWNSTREAM or isinstance(event.content, TurnStarted)
     ]
     return min(by_client or [event.at_ns for event in trace.events], default=0)
 
@@ -74,7 +74,7 @@ def _find_ghosts(
     clients = [lane for lane in lanes if lane not in (RELAY, SERVER, ROOM, KIT, CLIENT)]
     ghosts = []
     for step in steps:
-        what = trace.events[step.seq].what if step.seq in guilty else None
+        what = trace.events[step.seq].content if step.seq in guilty else None
         kept_back = isinstance(getattr(what, "value", None), MotionResponse) and RELAY in lanes
         if kept_back and getattr(what, "raw", b"") not in delivered and len(clients) == 1:
             words = "owed, and never came: this payload at the client"
@@ -94,7 +94,7 @@ def _make_ghost(step: _Step, source: str, target: str, words: str) -> Mark:
 
 def _payloads_in(event: Event) -> tuple[bytes, ...]:
     """Return the payloads that an event brought to a client."""
-    value = getattr(event.what, "value", None)
+    value = getattr(event.content, "value", None)
     return value.payloads if isinstance(value, Motion) else ()
 
 
@@ -137,7 +137,7 @@ def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple
 
 def learn_rate(event: Event, rates: dict[str, int]) -> None:
     """Write into `rates` the sample rate (Hz) of a connection, if this event says it."""
-    match event.what:
+    match event.content:
         case TurnStarted(sample_rate=rate) if rate > 0:
             rates[event.connection] = rate
         case Sent(_, ConfigureSession() as session) | Received(_, ConfigureSession() as session):
@@ -150,7 +150,7 @@ def _make_call_steps(trace: Trace) -> Iterator[_Step]:
     that the kit sets."""
     elapsed_ms = 0
     for event in trace.on_lane(Lane.CLIENT):
-        value = getattr(event.what, "value", None)
+        value = getattr(event.content, "value", None)
         at = elapsed_ms / 1000
         if isinstance(value, TesteeRequest):
             elapsed_ms += value.ms if value.do == "advance" else 0

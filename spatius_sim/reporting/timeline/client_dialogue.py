@@ -23,11 +23,11 @@ def write_dialogue(trace: Trace | None, evidence_seqs: Sequence[int]) -> str:
     lines: list[str] = []
     call, seqs = "", set[int]()
     for event in trace.on_lane(Lane.CLIENT):
-        value = getattr(event.what, "value", None)
-        if isinstance(event.what, Sent) and isinstance(value, TesteeRequest):
+        value = getattr(event.content, "value", None)
+        if isinstance(event.content, Sent) and isinstance(value, TesteeRequest):
             if value.do not in ("hello", "observe"):
                 lines, call, seqs = _add_line(lines, call, seqs, evidence_seqs), _write_call(value), set()
-        elif isinstance(event.what, Received) and isinstance(value, TesteeAnswer):
+        elif isinstance(event.content, Received) and isinstance(value, TesteeAnswer):
             call += _write_answer(value)
         seqs.add(event.seq)
     return "\n".join(_add_line(lines, call, seqs, evidence_seqs))

@@ -72,7 +72,7 @@ class EventWords:
 
 def words_for(event: Event) -> EventWords | None:
     """Return what a time-line shows of an event; None if no time-line shows the event."""
-    match event.what:
+    match event.content:
         case Sent(_, value) | Received(_, value):
             return _words_for_frame(value, event)
         case Opened():
@@ -198,7 +198,7 @@ def _under_turn_id(turn_id: str) -> str:
 def _goes_upward(event: Event) -> bool:
     """Whether a frame went towards Motion Server: the kit sent it as a client, or received it as Motion
     Server."""
-    return isinstance(event.what, Sent) == (event.lane is Lane.DOWNSTREAM)
+    return isinstance(event.content, Sent) == (event.lane is Lane.DOWNSTREAM)
 
 
 def _count_keyframes(message: MotionResponse) -> str:

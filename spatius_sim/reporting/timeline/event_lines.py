@@ -48,9 +48,9 @@ def event_lines(trace: Trace) -> Iterator[EventLine]:
     client_of_server = KIT if KIT in lanes else RELAY
     start_ns, clock_ms = scenario_start_ns(trace), 0
     for event in trace.events:
-        if isinstance(event.what, SecretKnown):
+        if isinstance(event.content, SecretKnown):
             continue
-        call = getattr(event.what, "value", None)
+        call = getattr(event.content, "value", None)
         if event.lane is Lane.CLIENT and isinstance(call, TesteeRequest | TesteeAnswer):
             at = clock_ms / 1000
             clock_ms += call.ms if isinstance(call, TesteeRequest) and call.do == "advance" else 0
@@ -70,4 +70,4 @@ def event_lines(trace: Trace) -> Iterator[EventLine]:
 
 def _plain_words(event: Event) -> EventWords:
     """Return the class of an event in plain words, for an event that no time-line shows."""
-    return EventWords(MarkKind.KIT, _CAPITAL.sub(" ", type(event.what).__name__).lower())
+    return EventWords(MarkKind.KIT, _CAPITAL.sub(" ", type(event.content).__name__).lower())

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.client_harms import judge_audio, judge_motion
 from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion
 from spatius_sim.rules.rule import SHOWN, Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import IDS, ClientStory, Kind, MotionCall
 

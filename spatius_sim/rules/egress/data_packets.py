@@ -8,7 +8,7 @@ from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.events import Received
 from spatius_sim.trace.room_events import DataSeen
-from spatius_sim.wires.features import DATA_PACKETS
+from spatius_sim.wires.lacking_features import DATA_PACKETS
 
 LARGEST_DATA_BYTES = 63_999
 """LiveKit refused a data packet of 64,000 bytes (tried)."""
@@ -31,7 +31,7 @@ LARGEST_DATA_BYTES = 63_999
 def data_limit(story: Story) -> Iterator[Kept | Broken]:
     """Look at each data packet that came, and at each payload that did not come and was too large for one. A
     room refuses such a packet, so nobody sees it: how large it was follows from those that came."""
-    packets = [event for event in story.trace.events if isinstance(event.what, DataSeen)]
+    packets = [event for event in story.trace.events if isinstance(event.content, DataSeen)]
     yield from (Kept() for _ in packets)
     if not packets:
         return  # The relay is in no room.
@@ -54,6 +54,8 @@ def _packet_bytes_per_payload_byte(story: Story) -> float:
     for delivery in story.deliveries:
         payloads[delivery.seq] += len(delivery.raw)
     packets = {
-        event.seq: len(event.what.raw) for event in story.trace.events if isinstance(event.what, Received)
+        event.seq: len(event.content.raw)
+        for event in story.trace.events
+        if isinstance(event.content, Received)
     }
     return max(1.0, min((packets[seq] / size for seq, size in payloads.items() if size), default=1.0))

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 
 from spatius_sim.protocol.messages import ServerError
+from spatius_sim.rules.excuse_room_losses import unless_disturbed
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.room_losses import unless_disturbed
 from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession
 from spatius_sim.trace.events import Closed, Joined, Received, Sent
 from spatius_sim.trace.room_events import TrackKind
-from spatius_sim.wires.features import ROOM_CHOICE
+from spatius_sim.wires.lacking_features import ROOM_CHOICE
 
 JOIN_SECONDS = 10.0
 KEY_FRAME_SECONDS = 2.0
@@ -48,7 +48,7 @@ def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         if not room.refuses or room.answer is None:
             continue
         events = (room.configured_at.seq, room.answer.seq)
-        answer = room.answer.what.value if isinstance(room.answer.what, Sent | Received) else None
+        answer = room.answer.content.value if isinstance(room.answer.content, Sent | Received) else None
         if not isinstance(answer, ServerError):
             yield Broken(expected, "a confirmed session", events, ("E-JOIN",))
         elif answer.code not in _REFUSALS:
@@ -78,19 +78,19 @@ def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         if livekit is None or not room.confirmed or room.refuses or not room.join_waited:
             continue
         expected = f"{livekit.publisher_id!r} joins within {JOIN_SECONDS:g} s"
-        if room.joined is None or not isinstance(room.joined.what, Joined):
+        if room.joined is None or not isinstance(room.joined.content, Joined):
             yield Broken(expected, "nobody joined", (room.configured_at.seq,))
             continue
         events = (room.configured_at.seq, room.joined.seq)
         seconds = (room.joined.at_ns - room.configured_at.at_ns) / 1e9
-        attributes = set(room.joined.what.attributes.splitlines())
+        attributes = set(room.joined.content.attributes.splitlines())
         missing = [
             key
             for key, value in livekit.extra_attributes
             if key != _FOR_THE_EGRESS and f"{key}={value}" not in attributes
         ]
-        if room.joined.what.publisher != livekit.publisher_id:
-            yield Broken(expected, f"{room.joined.what.publisher!r} joined", events)
+        if room.joined.content.publisher != livekit.publisher_id:
+            yield Broken(expected, f"{room.joined.content.publisher!r} joined", events)
         elif seconds > JOIN_SECONDS:
             yield Broken(expected, f"it joined after {seconds:.1f} s", events)
         elif missing:
@@ -120,7 +120,7 @@ def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         grace_ns = int(LEAVE_GRACE_SECONDS * 1e9)
         if room.left is not None and (ended is None or room.left.at_ns < ended.at_ns - grace_ns):
             yield Broken("the publisher stays while the session lasts", "it left", (room.left.seq,))
-        elif ended is not None and isinstance(ended.what, Closed) and room.leave_waited:
+        elif ended is not None and isinstance(ended.content, Closed) and room.leave_waited:
             if room.left is None:
                 yield Broken("the publisher leaves when the session ends", "it stayed", (ended.seq,))
             else:

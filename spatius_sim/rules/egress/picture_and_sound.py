@@ -10,8 +10,8 @@ from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.protocol.room_packet import PacketFlag
+from spatius_sim.rules.excuse_room_losses import missing_keyframes, unless_disturbed, unless_late, unless_lost
 from spatius_sim.rules.findings import Broken, Kept, Unsure
-from spatius_sim.rules.room_losses import missing_keyframes, unless_disturbed, unless_late, unless_lost
 from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import (
     WINDOW_SECONDS,
@@ -22,7 +22,7 @@ from spatius_sim.story.room_story import (
     loud_windows,
 )
 from spatius_sim.trace.room_events import SoundHeard
-from spatius_sim.wires.features import UPSTREAM
+from spatius_sim.wires.lacking_features import UPSTREAM
 
 SYNC_SECONDS = 0.08
 _NOT_WHOLE = "keyframes of the conversation did not come, so the others say too little"

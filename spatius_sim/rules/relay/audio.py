@@ -11,7 +11,7 @@ from spatius_sim.rules.subtract_kit_stalls import lag_seconds
 from spatius_sim.story.join_turns import Conversation, Story, Turn, find_first_misbehaviour
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS
+from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS
 
 _NS_PER_SECOND = 1e9
 _AHEAD_SECONDS = 0.08
@@ -180,7 +180,7 @@ def _last_spoken_seq(story: Story, turn: Turn) -> int:
     sent none."""
     last_spoken = 0
     for event in story.trace.events[turn.started_seq : turn.waited_seq]:
-        action = event.what.value if isinstance(event.what, Sent) else None
+        action = event.content.value if isinstance(event.content, Sent) else None
         if event.lane is not Lane.DOWNSTREAM or event.connection != turn.client:
             continue
         if isinstance(action, Speak) and action.pcm:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.losses import Loss, find_loss
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.rules.subtract_kit_stalls import lag_seconds
+from spatius_sim.rules.turn_losses import Loss, find_loss
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
-from spatius_sim.wires.features import OWN_STREAM, STREAMING
+from spatius_sim.wires.lacking_features import OWN_STREAM, STREAMING
 
 _MAX_LAG_SECONDS = 0.2
 """Seconds. If the kit itself was blocked for longer, nobody knows who was late."""
@@ -35,8 +35,8 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     misbehaved = {
         event.connection: event.seq
         for event in reversed(story.trace.events)
-        if event.what == Provoked(Provocation.RUBBISH)
-        or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=ABNORMAL_CLOSE))
+        if event.content == Provoked(Provocation.RUBBISH)
+        or (event.lane is Lane.DOWNSTREAM and event.content == Closed(by_kit=True, code=ABNORMAL_CLOSE))
     }
     for client, seq in misbehaved.items():
         for turn in story.turns:
@@ -138,7 +138,7 @@ def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
         for intent in (Provocation.UNREAD, Provocation.READ_ON)
         for event in story.trace.on_lane(Lane.KIT)
         if event.connection == turn.client
-        and event.what == Provoked(intent)
+        and event.content == Provoked(intent)
         and turn.started_seq < event.seq < turn.until_seq
     ]
     return (seqs[0], seqs[1]) if len(seqs) == 2 else None

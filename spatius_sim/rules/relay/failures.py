@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, is_same_speech
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import in_time
+from spatius_sim.rules.turn_losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
 from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.event_text import describe_fault
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent
 from spatius_sim.wires.events import Failed, Motion
-from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
+from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
 
 _ORDINARY_CLOSES = (1000, 1001, 1005)
 """Close codes from which a client learns of no failure; 1005 means that the close had no code."""
@@ -254,12 +254,12 @@ def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
     """Return the events at which the relay closed the connection of the failed turn's client, each with its
     code."""
     return [
-        (event.seq, event.what.code)
+        (event.seq, event.content.code)
         for event in story.trace.events[turn.failures[0].seq : turn.until_seq]
         if event.lane is Lane.DOWNSTREAM
         and event.connection == turn.client
-        and isinstance(event.what, Closed)
-        and not event.what.by_kit
+        and isinstance(event.content, Closed)
+        and not event.content.by_kit
     ]
 
 
@@ -269,14 +269,16 @@ def _time_runs_from(story: Story, turn: Turn) -> int:
     sent = (
         event.seq
         for event in story.trace.events[turn.started_seq : turn.waited_seq]
-        if event.lane is Lane.DOWNSTREAM and event.connection == turn.client and isinstance(event.what, Sent)
+        if event.lane is Lane.DOWNSTREAM
+        and event.connection == turn.client
+        and isinstance(event.content, Sent)
     )
     return max(turn.failures[0].seq, *sent, turn.started_seq)
 
 
 def _fault_in_words(turn: Turn) -> str:
     """Return the first failure of the turn in words."""
-    content = turn.failures[0].what
+    content = turn.failures[0].content
     return f"a fault ({describe_fault(content)})" if isinstance(content, Injected) else "a fault"
 
 

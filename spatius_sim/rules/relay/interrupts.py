@@ -14,7 +14,7 @@ from spatius_sim.trace.events import (
     Opened,
     WaitEnded,
 )
-from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, OWN_UPSTREAM, SEVERAL_TURNS, STREAMING
+from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, OWN_UPSTREAM, SEVERAL_TURNS, STREAMING
 
 HANG_UP_SECONDS = 5.0
 """How long an upstream session may outlive its client."""
@@ -81,7 +81,7 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
     waits = [
         event
         for event in story.trace.on_lane(Lane.KIT)
-        if isinstance(event.what, WaitEnded) and event.what.what_for is Awaited.HANG_UP
+        if isinstance(event.content, WaitEnded) and event.content.what_for is Awaited.HANG_UP
     ]
     for wait in waits:
         hung_up = _hung_up_at(story, wait)
@@ -217,7 +217,7 @@ def _hung_up_at(story: Story, wait: Event) -> int | None:
     """Return the last event at which the client hung up before this wait ended; None if it did not hang
     up."""
     downstream = story.trace.on_lane(Lane.DOWNSTREAM)
-    hang_ups = (e.seq for e in downstream if e.connection == wait.connection and e.what == _HUNG_UP)
+    hang_ups = (e.seq for e in downstream if e.connection == wait.connection and e.content == _HUNG_UP)
     return max((seq for seq in hang_ups if seq < wait.seq), default=None)
 
 
@@ -225,12 +225,12 @@ def sessions_of(story: Story, client: str) -> list[str]:
     """Return the upstream sessions that carried this client's audio and, if it was the only client, those
     that were opened after it had come."""
     sessions = [r.connection for r in story.requests if r.turn is not None and r.turn.client == client]
-    came = [e for e in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.what, Opened)]
+    came = [e for e in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.content, Opened)]
     if {event.connection for event in came} == {client}:
         sessions += [
             event.connection
             for event in story.trace.on_lane(Lane.UPSTREAM)
-            if isinstance(event.what, Opened) and event.seq > came[0].seq
+            if isinstance(event.content, Opened) and event.seq > came[0].seq
         ]
     return list(dict.fromkeys(sessions))
 
@@ -239,8 +239,8 @@ def _opened_and_closed(story: Story, session: str) -> tuple[int, int]:
     """Return the events at which an upstream session was opened and closed; the end of the trace for a
     session that was never closed."""
     events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == session]
-    opened_at = next((event.seq for event in events if isinstance(event.what, Opened)), 0)
+    opened_at = next((event.seq for event in events if isinstance(event.content, Opened)), 0)
     closed_at = next(
-        (event.seq for event in events if isinstance(event.what, Closed)), len(story.trace.events)
+        (event.seq for event in events if isinstance(event.content, Closed)), len(story.trace.events)
     )
     return opened_at, closed_at

@@ -6,7 +6,7 @@ from itertools import pairwise
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story
-from spatius_sim.wires.features import MOTION_END
+from spatius_sim.wires.lacking_features import MOTION_END
 
 
 @rule(

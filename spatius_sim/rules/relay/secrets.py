@@ -30,14 +30,14 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
     """Look at each message and header that reached a client: they contain no known API key and no session
     token."""
     known_secrets = [
-        event.what
+        event.content
         for event in story.trace.on_lane(Lane.KIT)
-        if isinstance(event.what, SecretKnown) and event.what.length >= _TELLING_LENGTH
+        if isinstance(event.content, SecretKnown) and event.content.length >= _TELLING_LENGTH
     ]
     kinds = {secret.kind for secret in known_secrets}
     knows_a_key = any(kind.startswith("key") for kind in kinds)
     for event in story.trace.on_lane(Lane.DOWNSTREAM):
-        match event.what:
+        match event.content:
             case SecretSeen(kind, place) if kind in kinds:
                 actual = f"{event.connection} was sent {kind}, {place}"
                 yield Broken("no API key and no session token", actual, (event.seq,))
@@ -64,7 +64,7 @@ def tokenless(story: Story) -> Iterator[Kept | Broken]:
     holders = {
         event.connection: event.seq
         for event in story.trace.on_lane(Lane.DOWNSTREAM)
-        if isinstance(event.what, Opened) and event.what.token
+        if isinstance(event.content, Opened) and event.content.token
     }
     for turn in served_turns:
         if turn.client not in holders:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
-from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
+from spatius_sim.protocol.console_api import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
@@ -19,7 +19,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     Undecodable,
 )
-from spatius_sim.wires.features import OWN_UPSTREAM
+from spatius_sim.wires.lacking_features import OWN_UPSTREAM
 
 _BAD_TOKEN_STATUSES = (400, 401)
 _NOT_WORTH_A_RETRY = (4001, 4003, 4010)
@@ -52,7 +52,7 @@ def token(story: Story) -> Iterator[Kept | Broken]:
     """Look at each token request: expireAt lies in the window. And look at each upgrade: the token was issued
     by the Console API, for Motion Server refuses any other token."""
     for event in story.trace.events:
-        match event.what:
+        match event.content:
             case TokenRequested(_, int(expire_at), now) if not now < expire_at < now + MAX_TOKEN_LIFE_SECONDS:
                 life = expire_at - now
                 actual = f"expireAt lay {life:.0f} s ahead"
@@ -86,10 +86,10 @@ def configure(story: Story) -> Iterator[Kept | Broken]:
     """Look at the first message on each connection: the relay configures a supported rate and format."""
     judged: set[str] = set()
     for event in story.trace.on_lane(Lane.UPSTREAM):
-        if not isinstance(event.what, Received) or event.connection in judged:
+        if not isinstance(event.content, Received) or event.connection in judged:
             continue
         judged.add(event.connection)
-        fault = _configuration_fault(event.what)
+        fault = _configuration_fault(event.content)
         if fault:
             expected = "first a ClientConfigureSession with a supported rate and format"
             yield Broken(expected, fault, (event.seq,))
@@ -116,9 +116,9 @@ def token_fresh(story: Story) -> Iterator[Kept | Broken]:
     """Look at each connection after the first: the relay used a token that opened no earlier connection."""
     used_tokens: dict[str, int] = {}
     for event in story.trace.on_lane(Lane.UPSTREAM):
-        if not isinstance(event.what, Opened) or not event.what.token:
+        if not isinstance(event.content, Opened) or not event.content.token:
             continue
-        token = event.what.token
+        token = event.content.token
         if token in used_tokens:
             actual = f"{token} opened this one and another one before"
             yield Broken("a token of its own for each connection", actual, (used_tokens[token], event.seq))
@@ -185,11 +185,13 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
     clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
         events_within = [e for e in events[refusal.seq + 1 :] if e.at_ns <= refusal.at_ns + _ATTEMPTS_NS]
-        tokens = [event.seq for event in events_within if isinstance(event.what, TokenRequested)]
+        tokens = [event.seq for event in events_within if isinstance(event.content, TokenRequested)]
         upgrades = [
-            e.seq for e in events_within if e.lane is Lane.UPSTREAM and isinstance(e.what, Opened | Refused)
+            e.seq
+            for e in events_within
+            if e.lane is Lane.UPSTREAM and isinstance(e.content, Opened | Refused)
         ]
-        turns = sum(isinstance(event.what, TurnStarted) for event in events_within)
+        turns = sum(isinstance(event.content, TurnStarted) for event in events_within)
         attempts = max(tokens, upgrades, key=len)
         allowed = _MAX_ATTEMPTS * len(clients) + _MAX_ATTEMPTS_OF_A_TURN * turns
         if len(attempts) > allowed:
@@ -204,7 +206,7 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
 def _is_refusal(event: Event) -> bool:
     """Whether this event tells the relay upstream that no retry helps: the Console API or Motion Server
     answered with a 4xx, or Motion Server closed the connection with such a code."""
-    match event.what:
+    match event.content:
         case TokenRequested(status=status) | Refused(status=status):
             return 400 <= status < 500
         case Closed(by_kit=True, code=code):

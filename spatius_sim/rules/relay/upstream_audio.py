@@ -7,7 +7,7 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story, UpstreamRequest
-from spatius_sim.wires.features import CLIENT_AUDIO
+from spatius_sim.wires.lacking_features import CLIENT_AUDIO
 
 _MIN_SECONDS = 2.0
 """U-RATE judges only turns of at least this length."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
+from spatius_sim.protocol.console_api import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story
@@ -18,7 +18,7 @@ from spatius_sim.trace.events import (
     Refused,
     TokenRequested,
 )
-from spatius_sim.wires.features import KEYS
+from spatius_sim.wires.lacking_features import KEYS
 
 _CLOCKS_DIFFER_SECONDS = 60
 """The kit's clock and the server's may differ by this much: an expireAt so near to a border of the window is
@@ -54,14 +54,14 @@ def token_window(story: Story) -> Iterator[Kept | Broken]:
     no token."""
     intents = _provocations_by_connection(story)
     bodies = {
-        event.connection: event.what.reason
+        event.connection: event.content.reason
         for event in story.trace.on_lane(Lane.CONSOLE)
-        if isinstance(event.what, Refused)
+        if isinstance(event.content, Refused)
     }
     for event in story.trace.on_lane(Lane.CONSOLE):
-        if event.connection in intents or not isinstance(event.what, TokenRequested):
+        if event.connection in intents or not isinstance(event.content, TokenRequested):
             continue
-        request = event.what
+        request = event.content
         if request.expire_at is None or not _is_outside_window(request.expire_at - request.now):
             continue
         description = f"expireAt {request.expire_at - request.now:.0f} s ahead"
@@ -96,12 +96,12 @@ def token_key(story: Story) -> Iterator[Kept | Broken]:
     intents = _provocations_by_connection(story)
     for event in story.trace.on_lane(Lane.CONSOLE):
         intent = intents.get(event.connection)
-        if intent not in _BAD_KEYS or not isinstance(event.what, TokenRequested):
+        if intent not in _BAD_KEYS or not isinstance(event.content, TokenRequested):
             continue
-        if event.what.status >= 400 and not event.what.token:
+        if event.content.status >= 400 and not event.content.token:
             yield Kept()
         else:
-            actual = f"HTTP {event.what.status}{' and a token' if event.what.token else ''}"
+            actual = f"HTTP {event.content.status}{' and a token' if event.content.token else ''}"
             yield Broken(f"a refusal of {describe_provocation(intent)}", actual, (event.seq,))
 
 
@@ -129,7 +129,7 @@ def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
         expected = (
             f"{describe_provocation(intent)} refused with {status or 'a 4xx'}{f' {words!r}' if words else ''}"
         )
-        match event.what:
+        match event.content:
             case Refused(actual_status, body) if _is_wanted_status(
                 actual_status, status
             ) and words in _refusal_words(body):
@@ -161,7 +161,7 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
     for event, intent in _spoilt_upgrades(story):
         if intent is not Provocation.EXPIRED_TOKEN:
             continue
-        if isinstance(event.what, Refused):
+        if isinstance(event.content, Refused):
             yield Kept()
         else:
             yield Broken(f"{describe_provocation(intent)} refused", "a WebSocket was opened", (event.seq,))
@@ -172,8 +172,8 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
             event.seq
             for event in story.trace.on_lane(Lane.UPSTREAM)
             if event.connection == turn.client
-            and isinstance(event.what, Closed)
-            and not event.what.by_kit
+            and isinstance(event.content, Closed)
+            and not event.content.by_kit
             and event.seq < turn.waited_seq
         ]
         if closes:
@@ -186,9 +186,9 @@ def _provocations_by_connection(story: Story) -> dict[str, Provocation]:
     """Return for each connection what the kit did wrong there on purpose, so that the server should not
     admit it."""
     return {
-        event.connection: event.what.intent
+        event.connection: event.content.intent
         for event in story.trace.on_lane(Lane.KIT)
-        if isinstance(event.what, Provoked)
+        if isinstance(event.content, Provoked)
     }
 
 
@@ -197,14 +197,14 @@ def _spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
     spoilt."""
     intents = _provocations_by_connection(story)
     for event in story.trace.on_lane(Lane.UPSTREAM):
-        if isinstance(event.what, Opened | Refused) and event.connection in intents:
+        if isinstance(event.content, Opened | Refused) and event.connection in intents:
             yield event, intents[event.connection]
 
 
 def _token_had_expired(story: Story, connection: str, before_seq: int) -> bool:
     """Whether the token of this connection had expired before the event `before_seq`."""
     return any(
-        event.connection == connection and event.what == Provoked(Provocation.OUTLIVED_TOKEN)
+        event.connection == connection and event.content == Provoked(Provocation.OUTLIVED_TOKEN)
         for event in story.trace.on_lane(Lane.KIT)
         if event.seq < before_seq
     )

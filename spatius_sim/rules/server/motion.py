@@ -16,7 +16,7 @@ from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.frames_to_motion_server import upward_kind
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
-from spatius_sim.wires.features import IDS
+from spatius_sim.wires.lacking_features import IDS
 
 _LOWEST, _HIGHEST = -32_767, 32_767
 """Samples of 16 bits at these values, or beyond, are clipped."""
@@ -54,9 +54,9 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
     connection_ids: dict[str, str] = {}
     sent_req_ids: dict[str, set[str]] = {}
     for event in story.trace.on_lane(Lane.UPSTREAM):
-        if not isinstance(event.what, Sent | Received):
+        if not isinstance(event.content, Sent | Received):
             continue
-        match isinstance(event.what, up), event.what.value:
+        match isinstance(event.content, up), event.content.value:
             case True, AudioInput(req_id=req_id):
                 sent_req_ids.setdefault(event.connection, set()).add(req_id)
             case False, ConfirmSession(connection_id):
@@ -282,12 +282,12 @@ def _connections_closed_after_expiry(story: Story) -> set[str]:
     connections = {
         event.connection
         for event in story.trace.on_lane(Lane.KIT)
-        if event.what == Provoked(Provocation.OUTLIVED_TOKEN)
+        if event.content == Provoked(Provocation.OUTLIVED_TOKEN)
     }
     return {
         event.connection
         for event in story.trace.on_lane(Lane.UPSTREAM)
-        if event.connection in connections and isinstance(event.what, Closed) and not event.what.by_kit
+        if event.connection in connections and isinstance(event.content, Closed) and not event.content.by_kit
     }
 
 
@@ -305,7 +305,7 @@ def _refused_requests(story: Story) -> Iterator[Broken]:
     }
     events = story.trace.on_lane(Lane.UPSTREAM) if story.trace.header.plan_token else ()
     for event in events:
-        error = event.what.value if isinstance(event.what, Received) else None
+        error = event.content.value if isinstance(event.content, Received) else None
         if not isinstance(error, ServerError) or error.code == _UNAVAILABLE or error.code >= _LIMITS_FROM:
             continue
         request = requests.get((event.connection, error.req_id))

@@ -29,7 +29,7 @@ from spatius_sim.trace.events import (
     Sent,
     WaitEnded,
 )
-from spatius_sim.wires.features import EGRESS
+from spatius_sim.wires.lacking_features import EGRESS
 
 _MAX_LAG_SECONDS = 0.2
 """Seconds that the kit waits beyond the one second of S-INTERRUPT. If the kit was blocked for longer, nobody
@@ -91,7 +91,7 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
         answer = _first_answer(session)
         if isinstance(answer, ConfirmSession) and answer.connection_id:
             yield Kept()
-        elif isinstance(session.first_message.what, Received) and not isinstance(answer, ConfirmSession):
+        elif isinstance(session.first_message.content, Received) and not isinstance(answer, ConfirmSession):
             continue  # On a proxy's tape: the service may have had a reason, or the relay may have left.
         elif answer is not None:
             yield Broken(
@@ -159,13 +159,13 @@ def handshake_closed(story: Story) -> Iterator[Kept | Broken | Late]:
     waits = {
         event.connection: event
         for event in story.trace.on_lane(Lane.KIT)
-        if isinstance(event.what, WaitEnded) and event.what.what_for is Awaited.CLOSE
+        if isinstance(event.content, WaitEnded) and event.content.what_for is Awaited.CLOSE
     }
     for session in _sessions_of(story):
         wait = waits.get(session.first_message.connection)
         if session.intent not in _KNOWN_TEXTS or wait is None or not session.answers:
             continue
-        if wait.what == WaitEnded(Awaited.CLOSE, True):
+        if wait.content == WaitEnded(Awaited.CLOSE, True):
             yield Kept()
             continue
         refused_at = session.answers[0].seq
@@ -232,7 +232,7 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
             event.seq
             for event in story.trace.on_lane(Lane.KIT)
             if event.connection == request.connection
-            and event.what == WaitEnded(Awaited.SILENCE, True)
+            and event.content == WaitEnded(Awaited.SILENCE, True)
             and event.seq > request.interrupted_seq
         ]
         if not waits:
@@ -255,18 +255,18 @@ def _sessions_of(story: Story) -> list[_Session]:
     answers. The client is the kit, or a relay on a proxy's tape."""
     kind_of_upward_event = upward_kind(story.trace)
     intents = {
-        event.connection: event.what.intent
+        event.connection: event.content.intent
         for event in story.trace.on_lane(Lane.KIT)
-        if isinstance(event.what, Provoked)
+        if isinstance(event.content, Provoked)
     }
     sessions: dict[str, _Session] = {}
     for event in story.trace.events:
         session = sessions.get(event.connection)
-        match event.what:
+        match event.content:
             case Sent() | Received() if event.lane is Lane.UPSTREAM:
-                if session is None and isinstance(event.what, kind_of_upward_event):
+                if session is None and isinstance(event.content, kind_of_upward_event):
                     sessions[event.connection] = _Session(event, intents.get(event.connection))
-                elif session is not None and not isinstance(event.what, kind_of_upward_event):
+                elif session is not None and not isinstance(event.content, kind_of_upward_event):
                     session.answers.append(event)
             case WaitEnded(Awaited.HANDSHAKE) | Closed() if session is not None:
                 session.waited = True
@@ -276,7 +276,7 @@ def _sessions_of(story: Story) -> list[_Session]:
 def _is_valid_configuration(message: Event) -> bool:
     """Whether this message configures a session in a way that the service is known to accept. A session
     with an egress is not counted: the service may refuse the egress itself."""
-    match message.what:
+    match message.content:
         case (
             Sent(value=ConfigureSession() as configuration)
             | Received(value=ConfigureSession() as configuration)
@@ -291,7 +291,7 @@ def _is_valid_configuration(message: Event) -> bool:
 
 def _first_answer(session: _Session) -> object:
     """Return the first message that came back on a session; None if nothing came."""
-    content = session.answers[0].what if session.answers else None
+    content = session.answers[0].content if session.answers else None
     return content.value if isinstance(content, Sent | Received) else None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
@@ -94,10 +94,10 @@ async def _listen_on(
 
     def collect_frame(event: Event) -> None:
         """Keep the frame of an event, if the relay has sent one and there are not too many."""
-        if isinstance(event.what, Received) and not event.what.part and len(frames) < _MAX_FRAMES_KEPT:
-            frames.append(event.what.raw)
+        if isinstance(event.content, Received) and not event.content.part and len(frames) < _MAX_FRAMES_KEPT:
+            frames.append(event.content.raw)
 
-    recorder = LiveRecorder(wire=wire, secrets=secrets, on_event=collect_frame)
+    recorder = RealTimeRecorder(wire=wire, secrets=secrets, on_event=collect_frame)
     async with RelayClient(address, wire, recorder, "wire", open_seconds) as client:
         first_event = await client.start(PLAN_SAMPLE_RATE, 0.0 if pcm else _LISTEN_SECONDS)
         if not pcm or isinstance(first_event, NotUnderstood):

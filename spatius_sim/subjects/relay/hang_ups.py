@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.relay.interrupts import HANG_UP_SECONDS, sessions_of
 from spatius_sim.story.join_turns import join
 from spatius_sim.subjects.wait_for_events import NO_TIME, loop_time
@@ -25,7 +25,7 @@ _LATE_SECONDS = 0.3
 _CHECK_SECONDS = 0.5
 
 
-async def watch_hang_ups(recorder: LiveRecorder, header: TraceHeader, clients: list[str]) -> None:
+async def watch_hang_ups(recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]) -> None:
     """Wait, after these clients have hung up, until the relay has closed their upstream sessions, or until
     time is up. A session that the relay opens meanwhile starts the time again. Then record for each client
     whether all its sessions were closed."""
@@ -41,32 +41,32 @@ async def watch_hang_ups(recorder: LiveRecorder, header: TraceHeader, clients: l
         recorder.emit(Lane.KIT, client, WaitEnded(Awaited.HANG_UP, client not in open_still))
 
 
-async def _wait_for_closed_session(recorder: LiveRecorder) -> None:
+async def _wait_for_closed_session(recorder: RealTimeRecorder) -> None:
     """Wait until the next upstream session closes after a hang-up. (To join the trace at every event would
     cost too much.)"""
     next_event = len(recorder.events)
     while True:
         recorder.changed.clear()
         new_events = recorder.events[next_event:]
-        if any(event.lane is Lane.UPSTREAM and isinstance(event.what, Closed) for event in new_events):
+        if any(event.lane is Lane.UPSTREAM and isinstance(event.content, Closed) for event in new_events):
             return
         next_event += len(new_events)
         await recorder.changed.wait()
 
 
-def _count_opened(recorder: LiveRecorder) -> int:
+def _count_opened(recorder: RealTimeRecorder) -> int:
     """Return how many upstream sessions have been opened in this run."""
-    return sum(event.lane is Lane.UPSTREAM and isinstance(event.what, Opened) for event in recorder.events)
+    return sum(event.lane is Lane.UPSTREAM and isinstance(event.content, Opened) for event in recorder.events)
 
 
-def _find_open_clients(recorder: LiveRecorder, header: TraceHeader, clients: list[str]) -> set[str]:
+def _find_open_clients(recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]) -> set[str]:
     """Return those of the clients that hung up whose upstream sessions are not all closed. If the relay has
     got a token that has opened nothing yet, return all clients: the relay may still be connecting."""
     story = join(Trace(header, tuple(recorder.events)))
     upstream = list(story.trace.on_lane(Lane.UPSTREAM))
-    closings = [event for event in upstream if isinstance(event.what, Closed)]
-    attempts = [event.what for event in upstream if isinstance(event.what, Opened | Refused)]
-    console = [event.what for event in story.trace.on_lane(Lane.CONSOLE)]
+    closings = [event for event in upstream if isinstance(event.content, Closed)]
+    attempts = [event.content for event in upstream if isinstance(event.content, Opened | Refused)]
+    console = [event.content for event in story.trace.on_lane(Lane.CONSOLE)]
     issued_tokens = {what.token for what in console if isinstance(what, TokenRequested)}
     if issued_tokens - {"", *(attempt.token for attempt in attempts)}:
         return set(clients)

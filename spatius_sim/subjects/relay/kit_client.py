@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from spatius_sim.net.client.relay_socket import RelayAddress, dial_websocket
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.trace.room_events import DataSeen
@@ -64,7 +64,7 @@ class RelayClient:
         self,
         address: RelayAddress,
         wire: Wire,
-        recorder: LiveRecorder,
+        recorder: RealTimeRecorder,
         name: str,
         open_seconds: float = 10.0,
         dial: Dial = dial_websocket,

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay_socket import RelayAddress, RelaySocket, dial_websocket
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.client.search_http_answers import search_answer
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.egress.data_packets import LARGEST_DATA_BYTES
 from spatius_sim.subjects.relay.kit_client import ClientConnection
 from spatius_sim.virtual.memory_connection import IDEAL, NARROW, Link, MemoryEnd
@@ -45,7 +45,7 @@ class RelayAccess(Protocol):
         are called with each frame that comes, and once with the close code."""
 
     async def search_answer(
-        self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
+        self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
     ) -> bool:
         """Ask the relay for an HTTP path, search the answer for secrets, and return whether an answer
         came."""
@@ -73,7 +73,7 @@ class RelayOverSockets:
         return await dial_websocket(address, seconds, on_frame, on_end)
 
     async def search_answer(
-        self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
+        self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
     ) -> bool:
         """Ask the relay for an HTTP path over a socket, search the answer for secrets, and return whether an
         answer came."""
@@ -124,7 +124,7 @@ class RelayInMemory:
         return MemoryConnection(end, take_packet if self.data_packets else on_frame, on_end)
 
     async def search_answer(
-        self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
+        self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
     ) -> bool:
         """Return False: a relay in virtual time answers no HTTP."""
         return False

@@ -13,7 +13,7 @@ from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.relay_socket import RelayAddress, with_credentials
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, with_chunks_of
 from spatius_sim.plans.plan_token import token_of
@@ -33,7 +33,7 @@ from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import Failed, NotUnderstood, Ready, Start
-from spatius_sim.wires.features import CLIENT_AUDIO, DATA_PACKETS
+from spatius_sim.wires.lacking_features import CLIENT_AUDIO, DATA_PACKETS
 
 _LIKELIEST_WIRE = "json-envelope"
 _NO_GREETING_SECONDS = 0.3
@@ -76,7 +76,7 @@ class RelaySubject:
         self,
         address: RelayAddress,
         wire: Wire | None,
-        recorder: LiveRecorder,
+        recorder: RealTimeRecorder,
         seed: int,
         patience: Patience,
         motion_server: PlaysScenarios | None,
@@ -134,7 +134,7 @@ class RelaySubject:
             await asyncio.sleep(_RETRY_SECONDS)
 
     @property
-    def was_hasty(self) -> bool:
+    def cut_a_wait_short(self) -> bool:
         """Whether the kit waited for the relay shorter than its whole patience in the last run."""
         return any(timeout.cut_short for timeout in self._all_timeouts)
 
@@ -221,7 +221,7 @@ class RelaySubject:
         for event in self._recorder.events:
             if event.lane is not Lane.DOWNSTREAM:
                 continue
-            match event.what:
+            match event.content:
                 case Opened():
                     opened_ns[event.connection] = event.at_ns
                     failed.discard(event.connection)

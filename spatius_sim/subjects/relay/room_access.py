@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_server import LiveKitAccess
 from spatius_sim.subjects.relay.kit_client import ClientConnection
@@ -68,7 +68,7 @@ class RelayInRoom:
         )
 
     async def search_answer(
-        self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
+        self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
     ) -> bool:
         """Return False: a relay in a room answers no HTTP."""
         return False

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.plans.turn_behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
@@ -24,7 +24,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Failed, InterruptTurn, Ready, Speak, SpeakEnd
-from spatius_sim.wires.features import INTERRUPTS, SEVERAL_TURNS
+from spatius_sim.wires.lacking_features import INTERRUPTS, SEVERAL_TURNS
 
 _REFUSAL_SECONDS = 1.0
 """How long a relay that does not greet is given to refuse an unusual sample rate."""
@@ -54,7 +54,7 @@ class Speaker:
     name: str
     client: RelayClient
     wire: Wire
-    recorder: LiveRecorder
+    recorder: RealTimeRecorder
     settling: AdaptiveTimeout
     settling_of_nothing: AdaptiveTimeout
     recovering: AdaptiveTimeout

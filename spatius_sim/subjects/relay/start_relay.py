@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.protocol.environment import (
+from spatius_sim.protocol.environment_variables import (
     API_KEY_VARIABLE,
     APP_ID_VARIABLE,
     AVATAR_ID_VARIABLE,

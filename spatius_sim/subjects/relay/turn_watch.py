@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Container
 
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.join_turns import failures_among
@@ -12,7 +12,7 @@ from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, Messa
 from spatius_sim.trace.events import Injected, Received, Sent
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Motion
-from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
+from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
 
 _LATE_SECONDS = 0.2
 """How much later than it happens an event may be recorded."""
@@ -38,7 +38,7 @@ class TurnWatch:
 
     def __init__(
         self,
-        recorder: LiveRecorder,
+        recorder: RealTimeRecorder,
         client: str,
         since: int,
         audio_bytes_due: int,
@@ -170,9 +170,9 @@ class TurnWatch:
     def _count_audio_bytes(self) -> int:
         """Return how many bytes of audio the client has received in this turn, since the watch was made."""
         messages = (
-            event.what.value
+            event.content.value
             for event in self._recorder.events[self._first_event :]
-            if event.connection == self._client and isinstance(event.what, Received)
+            if event.connection == self._client and isinstance(event.content, Received)
         )
         return sum(len(message.pcm) for message in messages if isinstance(message, Audio))
 
@@ -184,7 +184,7 @@ class TurnWatch:
         Motion Server has sent its last response by now, or none at all: such a mark may come too early."""
         if self._motion_end.has_arrived() or not self._mark_alone.has_arrived():
             return self._motion_end.has_arrived()
-        events = (event.what for event in self._recorder.events[self._first_event :])
+        events = (event.content for event in self._recorder.events[self._first_event :])
         sent = [event.value for event in events if isinstance(event, Sent)]
         responses = [value for value in sent if isinstance(value, MotionResponse)]
         return not responses or any(response.end for response in responses)
@@ -193,7 +193,7 @@ class TurnWatch:
         """Return when Motion Server first failed in this turn, in seconds of the event loop's clock; None if
         it has not failed."""
         events = self._recorder.events[self._first_fault_event :]
-        faults = [event for event in events if isinstance(event.what, Injected)]
+        faults = [event for event in events if isinstance(event.content, Injected)]
         return min((event.at_ns / _NS_PER_SECOND for event in failures_among(faults)), default=None)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.study.study_file import EXAMPLE
 
 TIMEOUT = 60

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import validate
 
-from spatius_sim.cli.diagnosis import RelayDiagnosis, ask_subject
+from spatius_sim.cli.diagnose_relay import RelayDiagnosis, ask_subject
 from spatius_sim.cli.doctor import doctor
 from spatius_sim.cli.doctor_findings import Finding, port_finding, relay_findings, telemetry_finding
 from spatius_sim.engine.conformance_file import read_conformance_file
 from spatius_sim.engine.options import as_arguments
-from spatius_sim.engine.settings import Settings
-from spatius_sim.mock_server.running import running_motion_server
+from spatius_sim.engine.run_settings import Settings
+from spatius_sim.mock_server.run_in_thread import running_motion_server
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UnreachableError
@@ -111,7 +111,7 @@ class Dies:
     """A relay that is found on its wire, and is gone when it is to answer."""
 
     kind, target, wire = "relay", "ws://r", "typed-json"
-    was_hasty = False
+    cut_a_wait_short = False
 
     async def attach(self) -> None: ...
 
@@ -304,7 +304,7 @@ def test_doctor_tells_the_last_words_of_a_relay_that_dies_before_it_greets(
 def test_a_word_about_versions_stands_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = [Finding(False, f"package {number} is old", "take a newer one") for number in range(3)]
     monkeypatch.setattr("spatius_sim.cli.doctor_findings.version_findings", lambda: iter(told))
-    monkeypatch.setattr("spatius_sim.cli.diagnosis.diagnose", lambda options: WELL)
+    monkeypatch.setattr("spatius_sim.cli.diagnose_relay.diagnose", lambda options: WELL)
     monkeypatch.chdir(tmp_path)
     ran = CliRunner().invoke(doctor, ["ws://127.0.0.1:1"], standalone_mode=False)
     assert "NO  package 2 is old" in ran.output

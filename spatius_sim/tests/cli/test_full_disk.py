@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.files.resources import resource as folder_of
+from spatius_sim.files.find_resources import resource as folder_of
 from spatius_sim.tests.cli.test_bad_places import WRONG_CLIENT
 from spatius_sim.tests.processes import PROCESSES
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.net.free_ports import free_port
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue

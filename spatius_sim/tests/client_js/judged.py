@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 
 _SECONDS = 240
 

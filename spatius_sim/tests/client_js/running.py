@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 
 SECONDS = 20
 CLIENT = resource("conformance") / "client" / "js"

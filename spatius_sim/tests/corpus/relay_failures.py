@@ -1,7 +1,7 @@
 """The smallest failures of the rules for relays."""
 
-from spatius_sim.model.scenario.payloads import grow_message
 from spatius_sim.model.scenario.scenario import CloseWith
+from spatius_sim.model.scenario.spoil_messages import grow_message
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.corpus.failures import breaks

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.tapes.check_tape import check_tape
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.rules.catalogue import RULES
 from spatius_sim.rules.rule import Level

@@ -18,8 +18,8 @@ from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client import relay_socket
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
@@ -117,8 +117,8 @@ async def bad_tcp(said: bytes, *, close: bool) -> AsyncIterator[int]:
 @asynccontextmanager
 async def pointed_at(target: Any) -> AsyncIterator[Subject[Any]]:
     wire = published_wire("json-envelope")
-    recorder = LiveRecorder(wire=wire, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
-    async with MotionServerShell(sink=recorder) as server, target as port:
+    recorder = RealTimeRecorder(wire=wire, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
+    async with SocketMotionServer(sink=recorder) as server, target as port:
         yield RelaySubject(RelayAddress(f"ws://127.0.0.1:{port}"), wire, recorder, 1, SOON, server)
 
 
@@ -179,7 +179,7 @@ async def test_one_that_takes_nothing_more_is_not_waited_for(monkeypatch: pytest
     monkeypatch.setattr(relay_socket, "_CLOSE_SECONDS", 0.2)
     async with bad_websocket(never_reading) as port:
         address = RelayAddress(f"ws://127.0.0.1:{port}")
-        async with RelayClient(address, published_wire("json-envelope"), LiveRecorder(), "ann") as client:
+        async with RelayClient(address, published_wire("json-envelope"), RealTimeRecorder(), "ann") as client:
             with pytest.raises(UnreachableError, match="reads nothing"):
                 await client.send(bytes(50_000_000))
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spatius_sim.engine.options import as_typed
-from spatius_sim.engine.settings import settings_of
+from spatius_sim.engine.run_settings import settings_of
 from spatius_sim.net.proxy.proxy import proxy_targets
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.canaries import artefacts_of, leaks

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.tests.processes import PROCESSES
 
 CI = resource("conformance") / "ci"

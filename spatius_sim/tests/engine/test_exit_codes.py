@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.profiles import profile_named
-from spatius_sim.files.resources import resource
+from spatius_sim.engine.run_profiles import profile_named
+from spatius_sim.files.find_resources import resource
 from spatius_sim.net.free_ports import free_port
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.subjects.subject_base import canary_key

@@ -13,7 +13,7 @@ from spatius_sim.model.client import decoder as client_decoder
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.client_plan import ClientPlan
-from spatius_sim.plans.draw_client_calls import client_plans_exercising
+from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from spatius_sim.files import resources
+from spatius_sim.files import find_resources
 
 TIMEOUT = 120
 CLIENT = "from spatius_sim.subjects import own_client, python_shim; python_shim.serve_stdio(own_client.{})"
@@ -24,7 +24,7 @@ BAD = shlex.join(
         + CLIENT.format("own_client(CLIENT_MINIATURES['C-EMPTY'][0])"),
     ]
 )
-SUITE = str(resources.resource("conformance") / "client")
+SUITE = str(find_resources.resource("conformance") / "client")
 REPORTS = "--report-dir=out"
 RULES = ("--rule=C-ID", "--rule=C-EMPTY")
 
@@ -253,8 +253,8 @@ def test_a_baseline_that_cannot_be_written_costs_no_verdict(tmp_path: Path) -> N
 @pytest.mark.parametrize(("test", "code"), [(THEIRS, 1), ("def test_theirs():\n    pass\n", 0)])
 def test_a_test_of_their_own_beside_a_tape(test: str, code: int, tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text(test)
-    tape = resources.resource("fixtures") / "tapes" / "wire-json-envelope.tape"
-    suite = str(resources.resource("conformance") / "tape")
+    tape = find_resources.resource("fixtures") / "tapes" / "wire-json-envelope.tape"
+    suite = str(find_resources.resource("conformance") / "tape")
     ended, output = run(tmp_path, REPORTS, suite, "test_theirs.py", subject=f"--tape={tape}")
     assert ended == code, output
     one_truth(tmp_path, code, output)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.cli.show_tape import TapeFilter, show_tape
-from spatius_sim.engine.merge_options import request_of
+from spatius_sim.engine.run_request import request_of
 from spatius_sim.engine.tapes.check_tape import check_tape
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.plans.plan_token import plan_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.summary import ExitCode, exit_code

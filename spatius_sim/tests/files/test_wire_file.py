@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.files.wire_file import find_wire, parse_wire, read_wire, shipped_wire, wire_names
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import Motion
-from spatius_sim.wires.features import SPEECH_END
+from spatius_sim.wires.lacking_features import SPEECH_END
 
 GOOD = """about: ours
 relay:

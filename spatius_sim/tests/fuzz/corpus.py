@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 
 HOSTILE = Path(str(resource("fixtures"))) / "hostile"
 """A folder for each harness, with an input in each file."""

@@ -26,7 +26,7 @@ from spatius_sim.net.proxy.http_heads import END_OF_HEAD, read_answer, read_requ
 from spatius_sim.net.proxy.websocket_tap import WebSocketTap
 from spatius_sim.plans.plan_token import plan_of
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console import RequestRefusedError, read_token_request
+from spatius_sim.protocol.console_api import RequestRefusedError, read_token_request
 from spatius_sim.protocol.errors import SpatiusSimError
 from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressType, LiveKitEgress
 from spatius_sim.protocol.ogg import OggOpusReader

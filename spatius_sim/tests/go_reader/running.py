@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.tests.client_js.running import program
 
 SOURCE = Path(__file__).parent
@@ -71,13 +71,13 @@ def turn(audio: bytes, *, interrupt: bool = False, req_id: str = "") -> dict[str
     return {"audio": b64encode(audio).decode(), "interrupt": interrupt, "req_id": req_id}
 
 
-async def travel(reader: Path, server: MotionServerShell, *turns: dict[str, Any], **job: Any) -> Met:
+async def travel(reader: Path, server: SocketMotionServer, *turns: dict[str, Any], **job: Any) -> Met:
     """One trip; `job` is what main.go reads."""
     (met,) = await travel_together(reader, server, [{"turns": turns} | job])
     return met
 
 
-async def travel_together(reader: Path, server: MotionServerShell, jobs: list[dict[str, Any]]) -> list[Met]:
+async def travel_together(reader: Path, server: SocketMotionServer, jobs: list[dict[str, Any]]) -> list[Met]:
     """All trips at once, as they end."""
     common = {
         "console": server.console_endpoint,

@@ -16,7 +16,7 @@ import pytest
 
 from spatius_sim.files.scenario_file import shipped_scenario
 from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, SendError, When
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
@@ -69,7 +69,7 @@ def ended_in_peace(met: Met) -> None:
 
 
 async def test_two_turns_on_one_session(reader: Path) -> None:
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         met = await travel(reader, server, turn(PCM), turn(SHORT))
     ended_in_peace(met)
     agrees(met)
@@ -82,7 +82,7 @@ async def test_two_turns_on_one_session(reader: Path) -> None:
 
 async def test_many_sessions_at_once_hear_their_own_motion(reader: Path) -> None:
     turns = [turn(MIDDLE), turn(SHORT)]
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         everybody = await travel_together(
             reader, server, [{"name": str(n), "turns": turns} for n in range(40)]
         )
@@ -95,14 +95,14 @@ async def test_many_sessions_at_once_hear_their_own_motion(reader: Path) -> None
 
 @pytest.mark.parametrize("sample_rate", [8000, 22050, 24000, 32000, 44100, 48000])
 async def test_every_rate_has_its_keyframes(reader: Path, sample_rate: int) -> None:
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         met = await travel(reader, server, turn(MIDDLE[:-2]), sample_rate=sample_rate)
     ended_in_peace(met)
     assert sum(event["keyframes"] for event in met.motion()) == keyframe_count(99_999, sample_rate)
 
 
 async def test_no_end_follows_an_interrupt(reader: Path) -> None:
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         met = await travel(reader, server, turn(MIDDLE, interrupt=True), turn(SHORT))
     ended_in_peace(met)
     interrupted, following = (met.motion(req_id) for req_id in met.req_ids)
@@ -113,7 +113,7 @@ async def test_no_end_follows_an_interrupt(reader: Path) -> None:
 
 async def test_with_an_egress_nothing_comes_back(reader: Path) -> None:
     livekit = {"url": "wss://livekit.example", "api_key": "k", "api_secret": "s", "room_name": "r"}
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         met = await travel(reader, server, turn(MIDDLE), turn(MIDDLE, interrupt=True), livekit=livekit)
         whole, cut = (server.rooms.by_name["r"].requests[req_id] for req_id in met.req_ids)
     ended_in_peace(met)
@@ -126,7 +126,7 @@ async def test_with_an_egress_nothing_comes_back(reader: Path) -> None:
 async def test_what_the_service_itself_said_is_read_alike(reader: Path, path: Path) -> None:
     recording = read_recording(path)
     spoken = turn(recording.audio, req_id=recording.req_id)
-    async with MotionServerShell(new_answer=answering(recording)) as server:
+    async with SocketMotionServer(new_answer=answering(recording)) as server:
         met = await travel(reader, server, spoken, sample_rate=recording.sample_rate)
     assert met.payloads == list(recording.payloads)
     agrees(met)
@@ -157,7 +157,7 @@ PHASES = {AT_TOKEN: "token", AT_UPGRADE: "upgrade", AT_HANDSHAKE: "handshake", A
 async def test_the_same_provocations_as_for_the_python_sdk(name: str, reader: Path) -> None:
     case = CASES[name]
     job: dict[str, Any] = {"patience": 1 if "silent" in name else 30} | dict(case.job)
-    async with MotionServerShell(scenario=case.scenario) as server:
+    async with SocketMotionServer(scenario=case.scenario) as server:
         met = await travel(reader, server, turn(MIDDLE), until_told=True, **job, **job.pop("options", {}))
     told = met.told
     assert (told["code"], told["phase"]) == (CODES.get(name, ""), PHASES[case.phase])
@@ -169,14 +169,14 @@ async def test_the_same_provocations_as_for_the_python_sdk(name: str, reader: Pa
 
 
 async def test_an_ordinary_close_in_mid_turn_is_silent(reader: Path) -> None:
-    async with MotionServerShell(scenario=CASES["run time: 1000"].scenario) as server:
+    async with SocketMotionServer(scenario=CASES["run time: 1000"].scenario) as server:
         met = await travel(reader, server, turn(MIDDLE))
     ended_in_peace(met)
     assert not any(event["end"] for event in met.motion())
 
 
 async def test_a_close_without_a_code_bears_none(reader: Path) -> None:
-    async with MotionServerShell(scenario=CASES["run time: no code"].scenario) as server:
+    async with SocketMotionServer(scenario=CASES["run time: no code"].scenario) as server:
         met = await travel(reader, server, turn(MIDDLE))
     assert (met.kinds[-1], met.told["close_code"]) == ("told", 0)
     assert "1005" in met.told["text"]
@@ -184,7 +184,7 @@ async def test_a_close_without_a_code_bears_none(reader: Path) -> None:
 
 async def test_an_error_comes_in_order_and_the_session_lives_on(reader: Path) -> None:
     out_of_credits = Fault(When(Moment.AUDIO, seconds=3.0), (SendError(4001, "Credits exhausted"),))
-    async with MotionServerShell(scenario=Scenario("test", "test", (out_of_credits,))) as server:
+    async with SocketMotionServer(scenario=Scenario("test", "test", (out_of_credits,))) as server:
         met = await travel(reader, server, turn(PCM), turn(SHORT))
     assert met.kinds == ["payload", "told", "payload", "closed"]
     assert (met.told["server_code"], met.told["text"], met.told["req_id"]) == (
@@ -208,7 +208,7 @@ async def test_an_error_comes_in_order_and_the_session_lives_on(reader: Path) ->
 async def test_a_refused_upgrade_has_its_documented_body(
     scenario: str, status: int, body: str, reader: Path
 ) -> None:
-    async with MotionServerShell(scenario=shipped_scenario(scenario)) as server:
+    async with SocketMotionServer(scenario=shipped_scenario(scenario)) as server:
         met = await travel(reader, server, until_told=True)
     assert (met.told["http_status"], met.told["text"]) == (status, body)
 
@@ -256,6 +256,6 @@ FOREIGN = "20200101000000_AAAAAAAAAAAA"
 async def test_what_a_scenario_breaks_is_what_the_reader_misses(
     scenario: str, kinds: list[str], disagreements: list[str], reader: Path
 ) -> None:
-    async with MotionServerShell(scenario=shipped_scenario(scenario)) as server:
+    async with SocketMotionServer(scenario=shipped_scenario(scenario)) as server:
         met = await travel(reader, server, turn(MIDDLE))
     assert (met.kinds, met.disagreements) == ([*kinds, "closed"], disagreements)

@@ -15,7 +15,7 @@ from spatius_sim.miniatures.wrong_servers import (
     StandsStillLater,
 )
 from spatius_sim.protocol.codec import decode
-from spatius_sim.protocol.console import HttpAnswer
+from spatius_sim.protocol.console_api import HttpAnswer
 from spatius_sim.protocol.keyframes import JAW_POSE
 from spatius_sim.protocol.messages import (
     AudioInput,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.miniatures.rule_pages import rule_pages, write_rule_pages
 from spatius_sim.rules.catalogue import RULES
 

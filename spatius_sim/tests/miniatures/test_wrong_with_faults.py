@@ -20,7 +20,7 @@ from spatius_sim.miniatures.wrong_with_faults import (
 )
 from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.model.scenario.payloads import grow_message
+from spatius_sim.model.scenario.spoil_messages import grow_message
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import ConfirmSession, MotionResponse, ServerError

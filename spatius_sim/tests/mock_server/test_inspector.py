@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from spatius_sim.mock_server import session_views
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server import session_player_and_tape
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.net.server.session_log import SessionRecord
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.messages import MotionResponse
@@ -74,7 +74,7 @@ async def saved_requests(tab: "Page", folder: Path) -> set[str]:
     tape = folder / "saved.tape"
     await (await saved.value).save_as(tape)
     (trace,) = read_traces(tape)
-    values = [event.what.value for event in trace.events if isinstance(event.what, Sent)]
+    values = [event.content.value for event in trace.events if isinstance(event.content, Sent)]
     return {value.req_id for value in values if isinstance(value, MotionResponse)}
 
 
@@ -130,18 +130,18 @@ async def test_who_wants_little_motion_starts_the_live_player(look: dict[str, An
 async def test_a_long_session_shows_its_newest_events_on_its_own_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session_views, "MAX_LIVE_EVENTS", 5)
+    monkeypatch.setattr(session_player_and_tape, "MAX_LIVE_EVENTS", 5)
     async with MotionServer() as server, talk(server) as session:
         await session.say(*utterance("a", PCM))
         await session.hear_motion()
         (name,) = server.journal.open_sessions
         entries = list(server.journal.session_events(name))
-        values = session_views.live_player(iter(entries), entries[-1].at_ns + 10**9)
+        values = session_player_and_tape.live_player(iter(entries), entries[-1].at_ns + 10**9)
     assert len(entries) > 6
     assert len(values["events"]["at"]) == 6  # With the configuration, for its sample rate.
     assert values["zero"] < 0
     assert values["now"] == pytest.approx(1000 + values["events"]["at"][-1], abs=2)
-    assert session_views.live_player(iter(()), 5)["events"]["at"] == []
+    assert session_player_and_tape.live_player(iter(()), 5)["events"]["at"] == []
 
 
 async def test_where_other_machines_can_reach_the_port_a_token_is_needed() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.files.resources import resource
-from spatius_sim.mock_server.running import RunningMotionServer
+from spatius_sim.files.find_resources import resource
+from spatius_sim.mock_server.run_in_thread import RunningMotionServer
 from spatius_sim.model.scenario.scenario import NO_FAULTS
 from spatius_sim.protocol.errors import UsageError
 

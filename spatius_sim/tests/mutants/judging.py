@@ -12,15 +12,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from spatius_sim.engine.profiles import profile_named
+from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.motion_answers import AnswerFactory
-from spatius_sim.model.server.pace import PACES, Pace
+from spatius_sim.model.server.response_pace import PACES, Pace
 from spatius_sim.model.server.session import ServerSession
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.server_access import ServerInMemory
@@ -162,5 +162,5 @@ async def _attach_session(suspect: Suspect, seed: int) -> AsyncIterator[Subject[
     server = virtual_motion_server.VirtualMotionServer(loop, seed, access=AccessControl(frozenset({key})))
     place = ServerAddress(NOWHERE, NOWHERE, key, find_lacks=False)
     yield ServerSubject(
-        place, LiveRecorder(clock_ns=loop.time_ns), seed, Patience(), ServerInMemory(loop, server)
+        place, RealTimeRecorder(clock_ns=loop.time_ns), seed, Patience(), ServerInMemory(loop, server)
     )

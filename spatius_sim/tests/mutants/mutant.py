@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 
 _ROOT = resource("conformance").parent
 

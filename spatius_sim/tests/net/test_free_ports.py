@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.net.free_ports import ExhaustionHandler, describe_exposure, is_this_machine, name_in_urls
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.protocol.errors import UsageError

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.trace.events import KitStalled, TraceHeader
 
@@ -11,7 +11,7 @@ BUSY_SECONDS = 0.4
 
 
 async def test_a_busy_event_loop_is_marked() -> None:
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     recorder.start(TraceHeader("relay", "", 1, "", "0"))
     async with record_kit_stalls(recorder):
         await asyncio.sleep(0.01)
@@ -20,6 +20,6 @@ async def test_a_busy_event_loop_is_marked() -> None:
             pass
         recorder.changed.clear()
         await asyncio.wait_for(recorder.changed.wait(), 5.0)
-    marks = [event.what for event in recorder.finish().events]
+    marks = [event.content for event in recorder.finish().events]
     assert all(isinstance(mark, KitStalled) for mark in marks)
     assert any(isinstance(mark, KitStalled) and mark.seconds > BUSY_SECONDS / 2 for mark in marks)

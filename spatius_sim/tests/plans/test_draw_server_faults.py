@@ -18,8 +18,8 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.draw_server_faults import SILENCES
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.plans.plans_for_rules import exercise_of
@@ -35,10 +35,10 @@ TURN = TurnPlan(640, 640)
 
 
 @asynccontextmanager
-async def reference_relay() -> AsyncIterator[tuple[RelaySubject, MotionServerShell]]:
+async def reference_relay() -> AsyncIterator[tuple[RelaySubject, SocketMotionServer]]:
     wire = published_wire("json-envelope")
-    recorder = LiveRecorder(wire=wire)
-    async with MotionServerShell(sink=recorder) as server:
+    recorder = RealTimeRecorder(wire=wire)
+    async with SocketMotionServer(sink=recorder) as server:
         relay = await start_reference_relay(server, "a-canary-key-of-thirty-two-chars")
         try:
             yield (

@@ -38,15 +38,15 @@ def of(trace: Trace, client: str = "client-1") -> list[Event]:
 
 
 def sent(trace: Trace, kind: type[object]) -> list[int]:
-    return [e.seq for e in of(trace) if isinstance(e.what, Sent) and isinstance(e.what.value, kind)]
+    return [e.seq for e in of(trace) if isinstance(e.content, Sent) and isinstance(e.content.value, kind)]
 
 
 def heard(trace: Trace, kind: type[object]) -> list[int]:
-    return [e.seq for e in of(trace) if isinstance(e.what, Received) and isinstance(e.what.value, kind)]
+    return [e.seq for e in of(trace) if isinstance(e.content, Received) and isinstance(e.content.value, kind)]
 
 
 def waits(trace: Trace, client: str = "client-1") -> list[WaitEnded]:
-    ended = (event.what for event in of(trace, client) if isinstance(event.what, WaitEnded))
+    ended = (event.content for event in of(trace, client) if isinstance(event.content, WaitEnded))
     return [wait for wait in ended if wait.what_for is Awaited.TURN]
 
 
@@ -89,15 +89,15 @@ def test_a_new_turn_over_one_that_is_still_answered() -> None:
 
 def test_a_pause_before_the_next_turn() -> None:
     trace = run((TurnPlan(16_000, 3200, pause_ms=50), TURN))
-    over = next(event.at_ns for event in of(trace) if isinstance(event.what, WaitEnded))
-    started = [event.at_ns for event in of(trace) if isinstance(event.what, TurnStarted)]
+    over = next(event.at_ns for event in of(trace) if isinstance(event.content, WaitEnded))
+    started = [event.at_ns for event in of(trace) if isinstance(event.content, TurnStarted)]
     assert started[1] - over >= 50_000_000
 
 
 @pytest.mark.parametrize(("act", "code"), [(Behaviour.HANG_UP, 1000), (Behaviour.VANISH, 1006)])
 def test_who_leaves_in_the_middle_disturbs_nobody(act: Behaviour, code: int) -> None:
     trace = run((TurnPlan(48_000, 3200, Cue(3, TurnProgress.AUDIO), act),), (TURN, TURN))
-    assert [event.what for event in of(trace) if isinstance(event.what, Closed)] == [Closed(True, code)]
+    assert [event.content for event in of(trace) if isinstance(event.content, Closed)] == [Closed(True, code)]
     assert waits(trace, "client-2") == [WaitEnded(Awaited.TURN, True, 0), WaitEnded(Awaited.TURN, True, 1)]
 
 
@@ -105,7 +105,7 @@ def test_who_leaves_in_the_middle_disturbs_nobody(act: Behaviour, code: int) -> 
 def test_rubbish_harms_no_honest_relay(rubbish: MalformedInput) -> None:
     bad = TurnPlan(48_000, 3200, Cue(3, TurnProgress.NOTHING), rubbish)
     trace = run((TURN, bad), (TURN, TURN), step=True)
-    assert [event.what for event in of(trace) if isinstance(event.what, Provoked)] == [
+    assert [event.content for event in of(trace) if isinstance(event.content, Provoked)] == [
         Provoked(Provocation.RUBBISH)
     ]
     assert waits(trace, "client-2") == [WaitEnded(Awaited.TURN, True, 0), WaitEnded(Awaited.TURN, True, 1)]
@@ -113,9 +113,9 @@ def test_rubbish_harms_no_honest_relay(rubbish: MalformedInput) -> None:
 
 def test_who_does_not_read_reads_on_when_the_others_are_through() -> None:
     trace = run((TURN, TurnPlan(48_000, 3200, reads=False)), (TURN, TURN), step=True)
-    unread, read_on = (event.seq for event in of(trace) if isinstance(event.what, Provoked))
-    through = max(e.seq for e in of(trace, "client-2") if e.what in waits(trace, "client-2"))
-    received = [event.seq for event in of(trace) if isinstance(event.what, Received)]
+    unread, read_on = (event.seq for event in of(trace) if isinstance(event.content, Provoked))
+    through = max(e.seq for e in of(trace, "client-2") if e.content in waits(trace, "client-2"))
+    received = [event.seq for event in of(trace) if isinstance(event.content, Received)]
     assert unread < through < read_on
     assert not [seq for seq in received if unread < seq < read_on]
     assert waits(trace) == [WaitEnded(Awaited.TURN, True, 0), WaitEnded(Awaited.TURN, True, 1)]
@@ -123,8 +123,10 @@ def test_who_does_not_read_reads_on_when_the_others_are_through() -> None:
 
 def test_in_step_nobody_begins_before_all_are_through() -> None:
     trace = run((TURN, TURN), (TurnPlan(640, 1280), TURN), step=True)
-    seconds = [e.seq for e in trace.on_lane(Lane.KIT) if isinstance(e.what, TurnStarted) and e.what.turn == 1]
-    firsts = [e.seq for e in trace.on_lane(Lane.KIT) if e.what == WaitEnded(Awaited.TURN, True, 0)]
+    seconds = [
+        e.seq for e in trace.on_lane(Lane.KIT) if isinstance(e.content, TurnStarted) and e.content.turn == 1
+    ]
+    firsts = [e.seq for e in trace.on_lane(Lane.KIT) if e.content == WaitEnded(Awaited.TURN, True, 0)]
     assert max(firsts) < min(seconds)
 
 

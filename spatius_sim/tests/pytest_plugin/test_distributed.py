@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.net.free_ports import free_port
 from spatius_sim.tests.engine.test_exit_codes import TIMEOUT, Ran, judge, relay
 

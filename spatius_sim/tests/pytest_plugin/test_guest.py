@@ -336,6 +336,6 @@ def test_an_option_of_ours_without_a_subject_selects_none_of_their_tests(
 
 def test_the_plugin_is_imported_by_a_pytest_that_names_no_terminal_reporter() -> None:
     code = "import pytest; vars(pytest).pop('TerminalReporter', None)\n"
-    code += "from spatius_sim.pytest_plugin import plugin, pytest_progress, tapes"
+    code += "from spatius_sim.pytest_plugin import plugin, pytest_progress, judge_tape_items"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT)
     assert ran.returncode == 0, said(ran)

@@ -12,7 +12,7 @@ import venv
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
@@ -40,7 +40,7 @@ def install(release: str, folder: Path) -> Path:
 async def whole_life(sdk: str, python: Path) -> str:
     """Return what went wrong in a whole life of two turns, and in the refusal of an avatar that does not
     exist; "" if nothing did."""
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         life = await live(server, [_PCM, _PCM[:6400]], sdk=sdk, python=str(python))
         try:
             await live(server, [_PCM], sdk=sdk, python=str(python), avatar_id="missing-1")

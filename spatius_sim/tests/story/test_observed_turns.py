@@ -88,7 +88,7 @@ def test_audio_behind_the_answer_begins_no_second_turn() -> None:
     said = answered()
     said.audio_up("up", "req", end=True)
     trace = with_turns(said.trace)
-    assert [e.what for e in trace.on_lane(Lane.KIT) if isinstance(e.what, WaitEnded)] == [
+    assert [e.content for e in trace.on_lane(Lane.KIT) if isinstance(e.content, WaitEnded)] == [
         WaitEnded(Awaited.TURN, True, 0)
     ]
     assert proxied(said, "relay")["U-AUDIO-END"] is Verdict.FAILED
@@ -102,7 +102,7 @@ def test_the_same_words_on_two_connections_are_two_turns() -> None:
     for up in ("up-2", "up-1"):
         said.motion(up, "req", 3, end=True)
     trace = with_turns(said.trace)
-    assert [e.connection for e in trace.events if isinstance(e.what, TurnStarted)] == ["up-1", "up-2"]
+    assert [e.connection for e in trace.events if isinstance(e.content, TurnStarted)] == ["up-1", "up-2"]
     verdicts = proxied(said, "server")
     assert {verdicts[name] for name in OF_MOTION} == {Verdict.PASSED}
     assert Verdict.FAILED not in verdicts.values()
@@ -178,7 +178,7 @@ def test_what_went_up_is_what_the_turn_said_or_the_turn_before_unless_it_was_spo
     said.starts("ann", 3, b"", rate=0)
     said.ends("ann", 3)
     trace = with_speech(said.trace)
-    started = [event.what for event in trace.events if isinstance(event.what, TurnStarted)]
+    started = [event.content for event in trace.events if isinstance(event.content, TurnStarted)]
     assert started == [
         TurnStarted(0, voice("chosen 0"), 24_000),
         TurnStarted(1, voice("chosen 1"), 24_000),
@@ -209,7 +209,7 @@ def test_a_client_spoke_what_went_up_for_the_motion_that_it_was_the_first_to_get
     said.motion_down("ann", *of_ann)
     said.motion_down("bob", *of_ann)
     started = {
-        e.connection: e.what for e in with_speech(said.trace).events if isinstance(e.what, TurnStarted)
+        e.connection: e.content for e in with_speech(said.trace).events if isinstance(e.content, TurnStarted)
     }
     assert started == {
         "ann": TurnStarted(0, voice("ann"), 24_000),
@@ -228,5 +228,7 @@ def test_a_turn_without_a_request_says_the_same_as_the_one_before_if_that_was_in
         said.client_interrupts("ann")
     said.echoes("ann", 0, voice("chosen"))
     said.starts("ann", 1, b"", rate=0)
-    last = [event.what for event in with_speech(said.trace).events if isinstance(event.what, TurnStarted)][-1]
+    last = [
+        event.content for event in with_speech(said.trace).events if isinstance(event.content, TurnStarted)
+    ][-1]
     assert last == (TurnStarted(1, voice("chosen"), 24_000) if interrupts else TurnStarted(1, b"", 0))

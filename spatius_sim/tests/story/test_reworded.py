@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from spatius_sim.engine.tapes.check_tape import check_tape
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.model.scenario import scenario_text
 from spatius_sim.model.scenario.scenario import CloseWith, Delay, FaultAction, GrowTo, UnknownFields
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults

@@ -20,7 +20,7 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.wires.events import PlayClip, Ready, Speak, SpeakEnd, Start
-from spatius_sim.wires.features import AUDIO, END_MARKS
+from spatius_sim.wires.lacking_features import AUDIO, END_MARKS
 
 ANN = "ann"
 PCM = voice("an utterance", 3 * KEYFRAME)
@@ -52,7 +52,7 @@ class Client(Dialogue):
 
 
 def turns(trace: Trace) -> list[TurnStarted | WaitEnded]:
-    return [event.what for event in trace.events if isinstance(event.what, TurnStarted | WaitEnded)]
+    return [event.content for event in trace.events if isinstance(event.content, TurnStarted | WaitEnded)]
 
 
 def verdicts(trace: Trace) -> dict[str, Verdict]:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from spatius_sim.model.network.capacity import Capacity
+from spatius_sim.model.network.link_capacity import Capacity
 
 SENDER, RECEIVER, PORT = "10.93.0.1", "10.93.0.2", 7000
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000

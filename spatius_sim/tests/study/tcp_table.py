@@ -4,12 +4,12 @@ import sys
 from dataclasses import replace
 
 from spatius_sim.files.network_file import shipped_networks
+from spatius_sim.model.network.message_overhead import WireKind
 from spatius_sim.model.network.network_profile import NetworkProfile, RoundTrip
-from spatius_sim.model.network.overhead import WireKind
-from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.simulate_turn import simulate_turn
 from spatius_sim.study.study_figures import estimates
-from spatius_sim.study.tally import Spread, Tally
+from spatius_sim.study.turn_tally import Spread, Tally
 
 NETWORKS = ("lte-tmobile-driving", "lte-att-2016-driving", "umts-tmobile-driving")
 BASE = Pipeline(

@@ -8,12 +8,12 @@ import pytest
 from spatius_sim.files.network_file import shipped_networks
 from spatius_sim.miniatures.seldom_wrong import LosesBehindAnInterrupt
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, SendsMotionFirst
-from spatius_sim.model.network.overhead import WireKind
+from spatius_sim.model.network.message_overhead import WireKind
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.study.judge_turns import ONE_IN, judge_turn, turns_to_judge
-from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions, Sync
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions, Sync
 from spatius_sim.study.run_study import run_study
-from spatius_sim.study.study import Study
+from spatius_sim.study.study_definition import Study
 
 NETWORKS = shipped_networks()
 HONEST = [

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spatius_sim.files.network_file import shipped_networks
-from spatius_sim.study.html_report import html_report
-from spatius_sim.study.pipeline import AudioPacing, Pipeline
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline
 from spatius_sim.study.run_study import run_study
-from spatius_sim.study.study import Budget, Study
+from spatius_sim.study.study_definition import Budget, Study
+from spatius_sim.study.study_page import html_report
 from spatius_sim.tests.reporting.browser import Heard, faults, fits, in_every_look
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.wires import published_wire
@@ -19,8 +19,8 @@ _SECONDS = 20.0
 
 @dataclass
 class Pipeline:
-    server: MotionServerShell
-    recorder: LiveRecorder
+    server: SocketMotionServer
+    recorder: RealTimeRecorder
     url: str
     client: RelayClient
 
@@ -45,10 +45,10 @@ class Pipeline:
 
 
 @asynccontextmanager
-async def pipeline(server: MotionServerShell | None = None) -> AsyncIterator[Pipeline]:
+async def pipeline(server: SocketMotionServer | None = None) -> AsyncIterator[Pipeline]:
     wire = published_wire("json-envelope")
-    recorder = LiveRecorder(wire=wire)
-    async with server or MotionServerShell(sink=recorder) as motion_server:
+    recorder = RealTimeRecorder(wire=wire)
+    async with server or SocketMotionServer(sink=recorder) as motion_server:
         relay = await start_reference_relay(motion_server, API_KEY)
         try:
             url = relay_url(relay)

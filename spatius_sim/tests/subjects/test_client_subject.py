@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.trial import Trial
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.testee_connection import SocketTestee, StdioTestee
 from spatius_sim.net.free_ports import free_port
 from spatius_sim.plans.client_plan import ClientPlan
-from spatius_sim.plans.draw_client_calls import client_plans_exercising
+from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict

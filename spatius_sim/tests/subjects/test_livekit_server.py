@@ -2,10 +2,10 @@
 
 import pytest
 
-from spatius_sim.engine.merge_options import named_subject
 from spatius_sim.engine.option_secrets import secrets_in, without_secrets
 from spatius_sim.engine.options import subject_named
-from spatius_sim.engine.settings import Settings
+from spatius_sim.engine.run_request import named_subject
+from spatius_sim.engine.run_settings import Settings
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_server import LiveKitAccess, find_livekit_server
 

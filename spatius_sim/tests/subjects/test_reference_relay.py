@@ -2,9 +2,9 @@
 
 import asyncio
 
-from spatius_sim.files.clip import read_clip
-from spatius_sim.files.resources import resource
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.files.clip_file import read_clip
+from spatius_sim.files.find_resources import resource
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
@@ -136,7 +136,7 @@ async def test_a_leaving_client_takes_its_upstream_session_along() -> None:
                 pass
         async with asyncio.timeout(20):
             while not any(
-                isinstance(e.what, Closed) and e.lane is Lane.UPSTREAM for e in pipe.recorder.events
+                isinstance(e.content, Closed) and e.lane is Lane.UPSTREAM for e in pipe.recorder.events
             ):
                 pipe.recorder.changed.clear()
                 await pipe.recorder.changed.wait()
@@ -177,7 +177,7 @@ async def test_two_clients_are_served_apart() -> None:
 async def test_a_motion_server_of_a_named_key_refuses_it() -> None:
     from spatius_sim.model.server.access_control import AccessControl
 
-    server = MotionServerShell(access=AccessControl(api_keys=frozenset({"another key"})))
+    server = SocketMotionServer(access=AccessControl(api_keys=frozenset({"another key"})))
     async with pipeline(server) as pipe:
         await pipe.speak(PCM[:6400])
         assert "API key" in str((await pipe.hear(failed))[-1])

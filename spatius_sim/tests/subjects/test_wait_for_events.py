@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from spatius_sim import __version__
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, silence_within, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, TraceHeader
 from spatius_sim.wires.events import Audio, Failed, Note, RelayEvent
@@ -13,7 +13,7 @@ from spatius_sim.wires.events import Audio, Failed, Note, RelayEvent
 
 @pytest.mark.parametrize(("spoken", "comes"), [(0.0, False), (10.0, True)])
 async def test_who_plays_speech_at_its_own_pace_is_given_as_long(spoken: float, comes: bool) -> None:
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     recorder.start(TraceHeader("relay", "", 1, "", __version__))
 
     async def plays() -> None:
@@ -27,7 +27,7 @@ async def test_who_plays_speech_at_its_own_pace_is_given_as_long(spoken: float, 
 
 
 async def test_who_is_silent_is_not_waited_for_however_much_there_was_to_play() -> None:
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     recorder.start(TraceHeader("relay", "", 1, "", __version__))
     async with asyncio.timeout(5):
         assert not await wait_until(recorder, bool, AdaptiveTimeout(0.1), spoken=60.0)
@@ -35,7 +35,7 @@ async def test_who_is_silent_is_not_waited_for_however_much_there_was_to_play() 
 
 async def _silence_seen(said: RelayEvent) -> float:
     """The longest pause that counts, of a relay that says this after a while and nothing more."""
-    recorder, settling = LiveRecorder(), AdaptiveTimeout(0.4)
+    recorder, settling = RealTimeRecorder(), AdaptiveTimeout(0.4)
     recorder.start(TraceHeader("relay", "", 1, "", __version__))
 
     async def says() -> None:

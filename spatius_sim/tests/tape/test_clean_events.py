@@ -52,7 +52,7 @@ def taped(folder: Path, whats: list[tuple[Lane, EventKind]]) -> tuple[bytes, lis
     write_traces(path, CLEANED, [trace_of(whats)])
     (trace,) = read_traces(path)
     assert trace.header.speech is False
-    return path.read_bytes(), [event.what for event in trace.events]
+    return path.read_bytes(), [event.content for event in trace.events]
 
 
 def test_no_speech_and_no_name_is_on_the_tape(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_with_speech_every_frame_is_kept_byte_for_byte(tmp_path: Path) -> None:
     write_traces(path, KEPT, [trace_of(WHATS)])
     (back,) = read_traces(path)
     frames = [what.raw for _, what in WHATS if isinstance(what, Sent | Received)]
-    assert [e.what.raw for e in back.events if isinstance(e.what, Sent | Received)] == frames
+    assert [e.content.raw for e in back.events if isinstance(e.content, Sent | Received)] == frames
 
 
 READY = json.dumps({"type": "ready", "sessionId": "s", "avatar": {"appId": "our-app", "avatarId": "avatar"}})
@@ -196,7 +196,7 @@ def test_any_audio_keeps_its_frame_whole(audio: bytes) -> None:
         for header in (KEPT, CLEANED):
             write_traces(path, header, [trace_of(frames)])
             (back,) = read_traces(path)
-            whats = [event.what for event in back.events]
+            whats = [event.content for event in back.events]
             values = [what.value for what in whats if isinstance(what, Sent | Received)]
             said = audio if header is KEPT else make_noise(speech_mark(audio))
             assert values == [
@@ -230,7 +230,7 @@ def test_a_tape_is_the_same_if_each_event_is_cleaned_alone(
 
 def test_times_are_counted_from_the_first_event(tmp_path: Path) -> None:
     trace = trace_of([WHATS[1], WHATS[18]])
-    late = [Event(e.seq, e.at_ns + 10**15, e.lane, e.connection, e.what) for e in trace.events]
+    late = [Event(e.seq, e.at_ns + 10**15, e.lane, e.connection, e.content) for e in trace.events]
     write_traces(tmp_path / "a.tape", CLEANED, [Trace(trace.header, tuple(late))])
     (back,) = read_traces(tmp_path / "a.tape")
     assert [event.at_ns for event in back.events] == [0, 10]

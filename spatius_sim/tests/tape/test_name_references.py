@@ -164,6 +164,6 @@ def test_a_recorder_remembers_the_names_of_open_sessions(
     header = trace_of([]).header
     write_traces(tmp_path / "a.tape", CLEANED, [Trace(header, (long_call[0], *others, long_call[1]))])
     (trace,) = read_traces(tmp_path / "a.tape")
-    last = trace.events[-1].what
+    last = trace.events[-1].content
     assert isinstance(last, Sent) and isinstance(last.value, ServerError)
     assert last.value.message == "avatar#1 of app#1 is away"

@@ -17,11 +17,11 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT6
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.tape.har import har_of
+from spatius_sim.tape.export_har import har_of
+from spatius_sim.tape.export_perfetto import perfetto_of
 from spatius_sim.tape.import_export import export_har, export_perfetto
-from spatius_sim.tape.perfetto import perfetto_of
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.tape.samples import WHATS, trace_of
 from spatius_sim.trace.events import Event, Lane, Trace
@@ -50,7 +50,7 @@ def traces(draw: st.DrawFn) -> Trace:
     trace = trace_of(draw(_RUN))
     times = sorted(draw(st.lists(_ANY_TIME, min_size=len(trace.events), max_size=len(trace.events))))
     events = tuple(
-        Event(event.seq, at_ns, event.lane, draw(st.sampled_from("ab")), event.what)
+        Event(event.seq, at_ns, event.lane, draw(st.sampled_from("ab")), event.content)
         for event, at_ns in zip(trace.events, times, strict=True)
     )
     return Trace(trace.header, events)
@@ -102,10 +102,10 @@ def test_perfetto_holds_every_payload_and_an_arrow_to_each_that_was_passed_on(pa
         event
         for trace in given_runs
         for event in trace.on_lane(Lane.UPSTREAM)
-        if isinstance(getattr(event.what, "value", None), MotionResponse)
+        if isinstance(getattr(event.content, "value", None), MotionResponse)
     ]
     played = [event for event in document["traceEvents"] if event.get("cat") == "motion"]
-    assert len(played) == sum(len(event.what.value.keyframes) > 0 for event in sent)  # type: ignore[union-attr]
+    assert len(played) == sum(len(event.content.value.keyframes) > 0 for event in sent)  # type: ignore[union-attr]
     if path.stem.startswith("wire-"):
         arrows = [event for event in document["traceEvents"] if event["ph"] == "s"]
         assert len(arrows) == len(sent) > 0
@@ -161,11 +161,11 @@ def test_har_holds_every_frame_of_a_websocket(path: Path, har_schemas: Validator
     har = har_of(given_runs, 0, "0")
     keeps_the_schema_of_har(har, har_schemas)
     frames = [
-        event.what.raw
+        event.content.raw
         for trace in given_runs
         for event in trace.events
-        if hasattr(event.what, "raw")
-        and getattr(event.what, "part", 0) == 0
+        if hasattr(event.content, "raw")
+        and getattr(event.content, "part", 0) == 0
         and event.lane is not Lane.EGRESS
     ]
     messages = [one for entry in har["log"]["entries"] for one in entry.get("_webSocketMessages", [])]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.files.clip import read_clip
-from spatius_sim.files.resources import resource
+from spatius_sim.files.clip_file import read_clip
+from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.import_export import import_recordings, requests_of
 from spatius_sim.tape.sdk_recording import read_recording

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.blobs import WINDOW_BYTES
+from spatius_sim.tape.blob_memory import WINDOW_BYTES
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of, repair
 from spatius_sim.tape.sections import BLOB, FOOTER, HEADER, RECORDS, IncompleteError, SectionWriter, TapeError
 from spatius_sim.tape.tape_values import Content, Record, TapedEvent, TapedPiece, TapedRun, TapeHeader
@@ -52,12 +52,12 @@ def test_any_trace_is_read_back_as_it_was_written(runs: list[list[tuple[Lane, Ev
     assert [trace.header for trace in back] == [trace.header for trace in traces]
     assert [timeless(trace) for trace in back] == [timeless(trace) for trace in traces]
     for one, other in zip(back, traces, strict=True):
-        values = [getattr(event.what, "value", None) for event in one.events]
-        assert values == [getattr(event.what, "value", None) for event in other.events]
+        values = [getattr(event.content, "value", None) for event in one.events]
+        assert values == [getattr(event.content, "value", None) for event in other.events]
 
 
 def timeless(trace: Trace) -> list[tuple[Lane, str, EventKind]]:
-    return [(event.lane, event.connection, event.what) for event in trace.events]
+    return [(event.lane, event.connection, event.content) for event in trace.events]
 
 
 plain = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=20)
@@ -460,4 +460,4 @@ def test_a_blob_section_stands_for_its_number(tmp_path: Path) -> None:
         (FOOTER, msgpack.packb({"runs": 1, "events": 1, "blobs": 1, "blob_bytes": 5, "last_ns": 5})),
     )
     (trace,) = read_traces(path)
-    assert getattr(trace.events[0].what, "raw", b"") == b"frame"
+    assert getattr(trace.events[0].content, "raw", b"") == b"frame"

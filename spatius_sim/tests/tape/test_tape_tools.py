@@ -22,17 +22,17 @@ from spatius_sim.protocol.messages import MotionResponse, PlaybackNews, Playback
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.own_client import own_client
-from spatius_sim.tape.compare import differences
+from spatius_sim.tape.compare_tapes import differences
 from spatius_sim.tape.cut_and_merge import TapeSlice, cut, merge
-from spatius_sim.tape.describe import statistics
 from spatius_sim.tape.import_export import export_motion, export_recordings, export_speech, import_recordings
+from spatius_sim.tape.tape_statistics import statistics
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.corpus.scenes import Scene
 from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.tests.rules.traces import TICK_NS, Dialogue, up_of, voice
 from spatius_sim.tests.tape.samples import CLEANED, KEPT, WHATS, trace_of
 from spatius_sim.trace.events import Lane, Sent, Trace, TraceHeader
-from spatius_sim.wires.features import UPSTREAM
+from spatius_sim.wires.lacking_features import UPSTREAM
 
 ONE = voice("one", 3200)
 
@@ -184,7 +184,7 @@ def test_what_a_proxy_saw_belongs_to_the_runs_of_an_observing_suite(up_first: bo
 
 def recording(folder: Path) -> Path:
     said = conversation()
-    sent = [event.what for event in said.events if isinstance(event.what, Sent)]
+    sent = [event.content for event in said.events if isinstance(event.content, Sent)]
     payloads = [bytes(what.raw) for what in sent if isinstance(what.value, MotionResponse)]  # type: ignore[arg-type]
     stored = {
         "sample_rate": 16000,

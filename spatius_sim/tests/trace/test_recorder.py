@@ -66,7 +66,7 @@ def test_a_trace_is_the_same_whether_it_is_read_at_once_or_late() -> None:
     assert traces[0].events == tuple(told)
     assert [event.seq for event in told] == list(range(7))
     assert [event.at_ns for event in told] == list(range(1000, 1070, 10))
-    match [event.what for event in traces[0].events[3:]]:
+    match [event.content for event in traces[0].events[3:]]:
         case [Received(_, audio), Injected("a fault"), Sent(_, error, "r"), Received("text", _)]:
             assert (audio, error) == (AUDIO, ERROR)
         case other:
@@ -93,7 +93,7 @@ def test_nothing_is_written_down_between_two_traces() -> None:
     recorder.secret_reference("key", SECRET)
     recorder.start(HEADER)
     events = recorder.finish().events
-    assert [type(event.what) for event in events] == [SecretKnown, Opened, Received, Sent]
+    assert [type(event.content) for event in events] == [SecretKnown, Opened, Received, Sent]
     assert [event.seq for event in events] == list(range(4))
 
 
@@ -105,7 +105,7 @@ def test_a_trace_names_only_the_tokens_that_occur_in_it() -> None:
     recorder.secret_reference("token", f"{SECRET}-3")
     recorder.record_received(Lane.DOWNSTREAM, "c", f'{{"type":"{SECRET}-5"}}')
     recorder.secret_reference("token", f"{SECRET}-3")
-    events = [event.what for event in recorder.finish().events]
+    events = [event.content for event in recorder.finish().events]
     named = [what.kind for what in events if isinstance(what, SecretKnown)]
     assert named == ["token#4", "token#6"]
     seen = next(number for number, what in enumerate(events) if isinstance(what, SecretSeen))
@@ -131,7 +131,7 @@ def test_a_later_configuration_tells_its_secrets_before_anything_else_is_written
     recorder.emit(Lane.UPSTREAM, "u", Closed(True, 4001, f"{SECRET} is not good"))
     trace = recorder.finish()
     assert SECRET not in str(trace)
-    assert not [event for event in trace.events if isinstance(event.what, SecretKnown)]
+    assert not [event for event in trace.events if isinstance(event.content, SecretKnown)]
 
 
 @pytest.mark.parametrize("text", ["the-key-0123456789", "x" * 10 + "the-key-0123456789"])
@@ -141,7 +141,7 @@ def test_a_trace_names_the_secret_and_never_holds_it(text: str) -> None:
     recorder.start(TraceHeader("relay", "json-envelope", 0, "", ""))
     recorder.record_received(Lane.DOWNSTREAM, "client-1", text)
     trace = recorder.finish()
-    assert [type(event.what) for event in trace.events] == [SecretKnown, SecretSeen, Received]
+    assert [type(event.content) for event in trace.events] == [SecretKnown, SecretSeen, Received]
     assert "the-key" not in repr(trace)
 
 
@@ -155,7 +155,7 @@ def test_a_secret_is_told_once_and_has_one_name() -> None:
     recorder.start(HEADER)
     assert recorder.secret_reference("token", SECRET) == recorder.secret_reference("token", SECRET) != ""
     assert recorder.secret_reference("token", "") == ""
-    assert [type(event.what) for event in recorder.finish().events] == [SecretKnown]
+    assert [type(event.content) for event in recorder.finish().events] == [SecretKnown]
 
 
 def test_only_what_comes_to_a_client_is_searched_for_its_finding() -> None:
@@ -164,7 +164,7 @@ def test_only_what_comes_to_a_client_is_searched_for_its_finding() -> None:
     recorder.secret_reference("token", SECRET)
     assert recorder.search_secrets(Lane.UPSTREAM, "u", SECRET, "in a header") == SECRET
     assert SECRET not in str(recorder.search_secrets(Lane.DOWNSTREAM, "c", SECRET, "in a header"))
-    found = [event.connection for event in recorder.finish().events if isinstance(event.what, SecretSeen)]
+    found = [event.connection for event in recorder.finish().events if isinstance(event.content, SecretSeen)]
     assert found == ["c"]
 
 
@@ -188,8 +188,8 @@ def test_speech_on_a_declared_wire_is_searched_for_secrets() -> None:
     recorder.secret_reference("token", SECRET)
     recorder.record_sent(Lane.DOWNSTREAM, "c", f'{{"type": "mic_audio", "audio": "", "login": "{SECRET}"}}')
     (_, event) = recorder.finish().events
-    assert isinstance(event.what, Sent)
-    assert isinstance(event.what.value, Speak)
+    assert isinstance(event.content, Sent)
+    assert isinstance(event.content.value, Speak)
     assert SECRET not in str(event)
 
 
@@ -204,9 +204,9 @@ def test_speech_that_happens_to_spell_a_secret_stays_as_it_is_unless_its_wire_is
     [frame] = wire.write_client(Speak(pcm))
     recorder.record_sent(Lane.DOWNSTREAM, "c", frame)
     [event] = recorder.finish().events
-    assert isinstance(event.what, Sent)
-    assert (event.what.raw != frame) is stars
-    assert (event.what.value != Speak(pcm)) is stars
+    assert isinstance(event.content, Sent)
+    assert (event.content.raw != frame) is stars
+    assert (event.content.value != Speak(pcm)) is stars
 
 
 def test_a_trace_that_is_flooded_takes_nothing_more() -> None:
@@ -227,7 +227,7 @@ def test_an_open_session_stands_at_the_head_of_the_next_trace_with_its_token() -
     recorder.finish()
     recorder.start(HEADER)
     events = recorder.finish().events
-    assert [type(event.what) for event in events] == [SecretKnown, TokenRequested, Opened]
+    assert [type(event.content) for event in events] == [SecretKnown, TokenRequested, Opened]
 
 
 def test_a_sink_that_writes_nothing_down_knows_secrets_all_the_same() -> None:

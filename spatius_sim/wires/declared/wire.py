@@ -31,7 +31,8 @@ from spatius_sim.wires.events import (
     Start,
     Unclear,
 )
-from spatius_sim.wires.features import (
+from spatius_sim.wires.json_fields import NotUnderstoodError
+from spatius_sim.wires.lacking_features import (
     AUDIO,
     ERRORS,
     INTERRUPTS,
@@ -40,7 +41,6 @@ from spatius_sim.wires.features import (
     STREAMING,
     TURN_IDS,
 )
-from spatius_sim.wires.json_fields import NotUnderstoodError
 
 _UNDECLARED_PAUSE = 1.0
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from spatius_sim.cli.main import cli
 from spatius_sim.engine.tapes.check_tape import check_tape
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode

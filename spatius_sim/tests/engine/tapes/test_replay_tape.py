@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.tapes.replay_tape import read_script, replay_clients
-from spatius_sim.model.server.replay import Match, RecordedRun
+from spatius_sim.model.server.match_taped_turns import Match, RecordedRun
 from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.errors import UnreachableError, UsageError
@@ -59,7 +59,7 @@ def script(folder: Path) -> RecordedRun:
     return read_script(tape(folder))
 
 
-async def ask(server: ReplayServer | MotionServerShell, *speech: bytes, count: int = 3) -> list[object]:
+async def ask(server: ReplayServer | SocketMotionServer, *speech: bytes, count: int = 3) -> list[object]:
     """What a Server SDK hears that says this in one session, each under an id of its own."""
     client = UpstreamClient(
         server.console_endpoint,
@@ -95,7 +95,7 @@ async def test_fresh_ids_take_the_place_of_the_recorded_ones(tmp_path: Path, spe
 
 
 async def test_original_ids_stay_byte_for_byte(tmp_path: Path) -> None:
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     taped = script(tmp_path)
     async with ReplayServer(taped, Playing(speed=0, original_ids=True), sink=recorder) as server:
         confirm, first, _ = await ask(server, ONE)
@@ -185,7 +185,7 @@ async def recorded_pipeline(folder: Path) -> Path:
 async def test_the_client_half_is_played_against_a_relay(tmp_path: Path) -> None:
     pytest.importorskip("spatius")
     path = await recorded_pipeline(tmp_path)
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         relay = await start_reference_relay(server, "a-key-of-thirty-two-characters-ab")
         try:
             (heard,) = await replay_clients(path, relay_url(relay), speed=0, settle=1.0)

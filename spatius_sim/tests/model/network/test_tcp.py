@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.model.network.capacity import Capacity, LogNormalRate, Outages
+from spatius_sim.model.network.link_capacity import Capacity, LogNormalRate, Outages
 from spatius_sim.model.network.tcp import (
     INITIAL_WINDOW,
     MIN_TIMEOUT,

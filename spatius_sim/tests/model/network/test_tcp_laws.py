@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.model.network.capacity import Capacity, LogNormalRate, Outages
+from spatius_sim.model.network.link_capacity import Capacity, LogNormalRate, Outages
 from spatius_sim.model.network.tcp import HEADER_BYTES, INITIAL_WINDOW, SEGMENT_BYTES, Path, TcpFlow
 
 WRITES = st.lists(st.tuples(st.floats(0, 0.5), st.integers(1, 100_000)), min_size=1, max_size=30)

@@ -15,7 +15,7 @@ from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.codec import decode
-from spatius_sim.protocol.console import HttpAnswer, RequestRefusedError
+from spatius_sim.protocol.console_api import HttpAnswer, RequestRefusedError
 from spatius_sim.protocol.messages import (
     AudioFormat,
     AudioInput,

@@ -5,15 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.model.scenario.payloads import (
-    add_unknown_fields,
-    grow_message,
-    make_garbage,
-    make_wrong_type,
-    remove_keyframes,
-    replace_connection_id,
-    replace_req_id,
-)
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
     Delay,
@@ -36,6 +27,15 @@ from spatius_sim.model.scenario.scenario import (
     WrongType,
 )
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
+from spatius_sim.model.scenario.spoil_messages import (
+    add_unknown_fields,
+    grow_message,
+    make_garbage,
+    make_wrong_type,
+    remove_keyframes,
+    replace_connection_id,
+    replace_req_id,
+)
 from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
 from spatius_sim.model.server.commands import Close, ResetConnection, Send, SendText, SendTruncated
 from spatius_sim.protocol.codec import encode

@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.model.server.commands import Close, Publish, Send, SetTimer
 from spatius_sim.model.server.outbox import Outbox
-from spatius_sim.model.server.pace import FAST, REALTIME, Pace
+from spatius_sim.model.server.response_pace import FAST, REALTIME, Pace
 from spatius_sim.protocol.errors import UsageError
 
 A, B, C = Send(b"a", "1"), Send(b"bb", "2"), Publish("room", b"ccc", "1")

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 
 CLIENT = "avatar_client.js"
 SURVIVORS = Path(__file__).with_name("survivors.toml")

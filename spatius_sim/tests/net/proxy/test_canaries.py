@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import (
     AgoraEgress,
@@ -110,7 +110,7 @@ async def recorded(out: Path, told: list[str], avatars: list[str], *messages: Me
 
 def what_is_on(path: Path) -> list[object]:
     (trace,) = read_traces(path)
-    return [event.what for event in trace.events]
+    return [event.content for event in trace.events]
 
 
 async def test_a_refusal_that_repeats_the_logins(tmp_path: Path) -> None:

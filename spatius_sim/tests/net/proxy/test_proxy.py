@@ -20,14 +20,14 @@ from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.engine.tapes.record_with_proxy import LiveTape, proxy_header, recording_proxy
 from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.proxy.proxy import RecordingProxy
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.protocol.messages import AgoraEgress, AudioInput, ConfigureSession, EgressType, LiveKitEgress
 from spatius_sim.reporting.formats.json_report import json_report
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import exit_code
-from spatius_sim.tape.compare import differences
+from spatius_sim.tape.compare_tapes import differences
 from spatius_sim.tape.reader import repair
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.rules.traces import voice
@@ -99,9 +99,9 @@ async def speak(
 @asynccontextmanager
 async def proxied(
     out: Path, *, keep_audio: bool = False, keep_names: bool = False
-) -> AsyncIterator[tuple[MotionServerShell, RecordingProxy]]:
+) -> AsyncIterator[tuple[SocketMotionServer, RecordingProxy]]:
     async with (
-        MotionServerShell(seed=3) as server,
+        SocketMotionServer(seed=3) as server,
         recording_proxy(
             (f"http://127.0.0.1:{server.port}",), out, keep_audio=keep_audio, keep_names=keep_names
         ) as (proxy, _),
@@ -121,11 +121,11 @@ async def test_every_byte_of_every_message_is_on_the_tape(tmp_path: Path) -> Non
         spoken += await asyncio.gather(*(speak(proxy) for _ in range(3)))
     trace = trace_on(path)
     for number, one in enumerate(spoken[:2], 1):
-        own = [event.what for event in trace.events if event.connection == f"upstream-{number}"]
+        own = [event.content for event in trace.events if event.connection == f"upstream-{number}"]
         assert [what.raw for what in own if isinstance(what, Received)] == one.sent
         assert [what.raw for what in own if isinstance(what, Sent)] == one.heard
         assert isinstance(own[0], Opened) and own[-1] == Closed(False, 1000)
-    assert sum(isinstance(event.what, Opened) for event in trace.events) == 5
+    assert sum(isinstance(event.content, Opened) for event in trace.events) == 5
     checked = check_tape(path)
     passed = {o.rule_id for s in checked for o in s.outcomes if o.verdict == "PASSED"}
     assert passed >= {"S-MOTION-END", "S-MOTION-COUNT", "S-MOTION-SHAPE", "U-TOKEN", "U-AUDIO-END"}
@@ -212,9 +212,9 @@ async def test_no_secret_reaches_any_artefact(tmp_path: Path) -> None:
                 assert form.encode() not in raw, (name, form)
         assert SPEECH[:40] not in raw
     configured = [
-        event.what.value
+        event.content.value
         for event in trace_on(path).events
-        if isinstance(event.what, Received) and isinstance(event.what.value, ConfigureSession)
+        if isinstance(event.content, Received) and isinstance(event.content.value, ConfigureSession)
     ]
     assert configured[0].livekit_egress is not None and configured[1].agora_egress is not None
     assert configured[0].livekit_egress.url == "wss://room.example/x"
@@ -226,7 +226,7 @@ async def test_no_secret_reaches_any_artefact(tmp_path: Path) -> None:
 async def test_names_are_kept_where_they_are_asked_for(tmp_path: Path) -> None:
     async with proxied(tmp_path / "a.tape", keep_names=True) as (_, proxy):
         await speak(proxy)
-    opened = [e.what for e in trace_on(tmp_path / "a.tape").events if isinstance(e.what, Opened)]
+    opened = [e.content for e in trace_on(tmp_path / "a.tape").events if isinstance(e.content, Opened)]
     assert [(one.app_id, one.avatar_id) for one in opened] == [("canary-app", "canary-avatar")]
 
 
@@ -241,7 +241,7 @@ async def test_an_upstream_that_is_away_is_told_to_the_relay_and_to_the_tape(tmp
             upgrade = {"Upgrade": "websocket"}
             async with http.get(f"{base}/v2/driveningress/websocket", headers=upgrade) as away:
                 assert away.status == 502
-    refused = [e.what for e in trace_on(tmp_path / "a.tape").events if isinstance(e.what, Refused)]
+    refused = [e.content for e in trace_on(tmp_path / "a.tape").events if isinstance(e.content, Refused)]
     assert [one.status for one in refused] == [502]
 
 
@@ -265,7 +265,7 @@ async def test_a_number_that_no_tape_holds_spoils_none(expire_at: int, tmp_path:
         async with http.post(url, data=f'{{"expireAt": {expire_at}}}', headers={"X-Api-Key": "k"}) as answer:
             assert answer.status == 400
         await speak(proxy)
-    asked = [e.what for e in trace_on(tmp_path / "a.tape").events if isinstance(e.what, TokenRequested)]
+    asked = [e.content for e in trace_on(tmp_path / "a.tape").events if isinstance(e.content, TokenRequested)]
     assert [one.expire_at is None for one in asked] == [True, False]
 
 
@@ -294,11 +294,11 @@ async def test_large_and_textual_messages_pass_both_ways_untouched(tmp_path: Pat
                     await asyncio.wait_for(socket.wait_closed(), SECONDS)
                 assert (socket.close_code, socket.close_reason) == (4001, "as asked")
     trace = trace_on(tmp_path / "a.tape")
-    assert [e.what for e in trace.events if isinstance(e.what, Closed)] == [
+    assert [e.content for e in trace.events if isinstance(e.content, Closed)] == [
         Closed(True, 4001, "as asked")
     ] * 2
-    assert sum(isinstance(event.what, Sent) for event in trace.events) == 2 * len(sizes) + 2
-    assert not [event for event in trace.events if isinstance(event.what, Injected)]
+    assert sum(isinstance(event.content, Sent) for event in trace.events) == 2 * len(sizes) + 2
+    assert not [event for event in trace.events if isinstance(event.content, Injected)]
 
 
 async def test_a_server_that_dies_is_told_as_a_close_without_a_frame(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ async def test_a_server_that_dies_is_told_as_a_close_without_a_frame(tmp_path: P
             async with asyncio.timeout(SECONDS):
                 assert [frame async for frame in frames] == []
             assert client.close_code == 1006
-    assert [e.what for e in trace_on(tmp_path / "a.tape").events][-1] == Closed(True, 1006)
+    assert [e.content for e in trace_on(tmp_path / "a.tape").events][-1] == Closed(True, 1006)
 
 
 async def test_a_taken_port_and_an_upstream_that_cannot_be_are_usage_errors(tmp_path: Path) -> None:

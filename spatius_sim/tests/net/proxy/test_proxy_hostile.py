@@ -146,7 +146,7 @@ async def test_an_answer_that_is_none_is_a_502_that_names_the_place(
             assert f"127.0.0.1:{upstream.port}".encode() in said
             upstream.answer = GOOD
             assert await serves(proxy)
-        refused = [event.what for event in told if isinstance(event.what, Refused)]
+        refused = [event.content for event in told if isinstance(event.content, Refused)]
         assert [one.status for one in refused] == [502] * upgrades
     assert not caplog.records
 
@@ -186,7 +186,7 @@ async def test_the_same_of_a_request_is_a_400_and_reaches_nobody() -> None:
 async def test_a_switch_that_nobody_asked_for_is_a_502() -> None:
     async with between(SWITCHED) as (proxy, _, told):
         assert (await ask(proxy, PLAIN)).startswith(b"HTTP/1.1 502 ")
-    assert not [event for event in told if isinstance(event.what, Opened)]
+    assert not [event for event in told if isinstance(event.content, Opened)]
 
 
 LARGE = CHUNKED + b"20000\r\n" + bytes(0x20000) + b"\r\n"
@@ -287,6 +287,6 @@ async def test_somebody_else_is_served_while_a_session_floods_the_proxy() -> Non
         )
         writer.close()
     assert 0 < waiting < 2 * 1_048_576
-    assert sum(isinstance(event.what, TokenRequested) for event in told) == 10
-    assert isinstance(told[-1].what, Closed)
-    assert "too much to read" in str([event.what for event in told if isinstance(event.what, Injected)])
+    assert sum(isinstance(event.content, TokenRequested) for event in told) == 10
+    assert isinstance(told[-1].content, Closed)
+    assert "too much to read" in str([event.content for event in told if isinstance(event.content, Injected)])

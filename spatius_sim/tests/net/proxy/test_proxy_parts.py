@@ -245,7 +245,7 @@ async def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_tho
     assert len(book._secrets.lengths()) == MAX_SECRETS + 1
     book.record_loss(up.session, by_server=True)
     book.catch_up()
-    assert told[-1].what == Closed(True, 1006)
+    assert told[-1].content == Closed(True, 1006)
 
 
 def test_what_passes_is_told_in_order_with_the_time_at_which_it_passed() -> None:
@@ -271,7 +271,7 @@ def test_what_passes_is_told_in_order_with_the_time_at_which_it_passed() -> None
     asyncio.run(pass_by())
     times = [event.at_ns for event in told]
     assert times == sorted(times)
-    said = [event.what.raw for event in told if isinstance(event.what, Sent | Received)]
+    said = [event.content.raw for event in told if isinstance(event.content, Sent | Received)]
     assert said == [*[f"{number % 100:02}" for number in range(300)], "up"]
-    assert sum(isinstance(event.what, Received) for event in told) == 101
-    assert told[-1].what == Closed(False, 1006)
+    assert sum(isinstance(event.content, Received) for event in told) == 101
+    assert told[-1].content == Closed(False, 1006)

@@ -110,7 +110,7 @@ async def test_it_ends_when_it_is_told(name: str, end: signal.Signals, tmp_path:
         assert await asyncio.wait_for(process.wait(), END_SECONDS) == 0
         writer.close()
     (trace,) = read_traces(out)
-    assert len([e for e in trace.events if isinstance(e.what, Opened)]) == (upstream.answer == SWITCHED)
+    assert len([e for e in trace.events if isinstance(e.content, Opened)]) == (upstream.answer == SWITCHED)
 
 
 def test_it_does_not_wait_for_a_name_that_is_never_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,13 +15,13 @@ import pytest
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.engine.tapes.replay_tape import read_script
-from spatius_sim.model.server.replay import Match
+from spatius_sim.model.server.match_taped_turns import Match
 from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession
 from spatius_sim.reporting.summary import ExitCode, exit_code
-from spatius_sim.tape.compare import differences
+from spatius_sim.tape.compare_tapes import differences
 from spatius_sim.tape.import_export import export_motion, export_recordings, export_speech, import_recordings
 from spatius_sim.tape.sdk_recording import Recording, read_recording
 from spatius_sim.tests.net.server.running_sdk import live

@@ -60,5 +60,5 @@ def test_they_leave_a_small_tape_and_little_in_memory(tmp_path: Path, kind: str)
     assert asyncio.run(record()) < 10 * GROWN
     assert (tmp_path / "a.tape").stat().st_size < 1_048_576
     (trace,) = read_traces(tmp_path / "a.tape")
-    frames = [event.what for event in trace.events if isinstance(event.what, Sent | Received)]
+    frames = [event.content for event in trace.events if isinstance(event.content, Sent | Received)]
     assert len(frames) == 2 * COUNT

@@ -14,7 +14,7 @@ from livekit.agents import Agent, AgentSession
 from livekit.plugins import spatius
 from spatius import configure_telemetry
 
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 

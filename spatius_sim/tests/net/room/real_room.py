@@ -1,11 +1,11 @@
 """Our Motion Server, driven in a room of a real LiveKit server, in the process of a test."""
 
-from spatius_sim.mock_server.server import MotionServer
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.mock_server.mock_motion_server import MotionServer
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.protocol.messages import LiveKitEgress
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.subjects.livekit_server import LiveKitAccess
-from spatius_sim.subjects.room import RoomSubject
+from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 
@@ -16,12 +16,12 @@ the judge repeats such a breach before it accuses; here there is one run.)"""
 
 def subject_in_room(
     livekit: LiveKitServer, server: MotionServer
-) -> tuple[RoomSubject, LiveRecorder, LiveKitEgress]:
+) -> tuple[RoomSubject, RealTimeRecorder, LiveKitEgress]:
     """Return the server as a subject, what records it, and the room in which its next run plays."""
     from spatius_sim.net.room.room_watcher import LiveRoomWatch
 
     rooms = LiveKitAccess(livekit.url, KEY, SECRET).make_rooms()
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     subject = RoomSubject(
         "",
         ServerOverSockets(server.console_endpoint, server.ingress_endpoint),

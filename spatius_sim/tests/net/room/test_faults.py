@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.plans.room_plan import RoomPlan, RoomTurn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.tests.net.room.livekit_server import LiveKitServer
 
 pytestmark = pytest.mark.filterwarnings("default")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import (
     AudioInput,

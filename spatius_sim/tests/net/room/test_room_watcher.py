@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer

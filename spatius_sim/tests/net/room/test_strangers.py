@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.plans.room_plan import RoomPlan, RoomTurn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
@@ -63,13 +63,13 @@ async def test_a_stranger_in_the_room_accuses_nobody_and_disturbs_nobody(livekit
         subject, recorder, room = subject_in_room(livekit, server)
         running = asyncio.create_task(subject.run(RoomPlan((RoomTurn(2500),))))
         async with asyncio.timeout(30):
-            while not any(isinstance(event.what, Joined) for event in recorder.events):  # noqa: ASYNC110
+            while not any(isinstance(event.content, Joined) for event in recorder.events):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             answers = await molest(livekit, room.room_name)
             trace = await running
     # The kit answers politely and takes no notice; the avatar has no such method.
     assert answers == ["ok", "error 1400"]
-    told = [event.what for event in trace.events if isinstance(event.what, PlaybackTold)]
+    told = [event.content for event in trace.events if isinstance(event.content, PlaybackTold)]
     assert {one.publisher for one in told} <= {PUBLISHER}
     judgements = judge(trace)
     assert not failed_rules(judgements)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, encode
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.keyframes import WIDTH
@@ -64,7 +64,7 @@ class Range:
     """A server under fire, and a session beside it that wants to be served all the while."""
 
     loop: BackgroundLoop
-    server: MotionServerShell
+    server: SocketMotionServer
     canary: Talk
     complaints: list[logging.LogRecord] = field(default_factory=list)
     tried: dict[str, int] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Complaints(logging.Handler):
 @pytest.fixture(scope="module")
 def range_(pytestconfig: pytest.Config) -> Iterator[Range]:
     loop, stack = BackgroundLoop(), AsyncExitStack()
-    server = loop.run(stack.enter_async_context(MotionServerShell(header_seconds=1.0)), SECONDS)
+    server = loop.run(stack.enter_async_context(SocketMotionServer(header_seconds=1.0)), SECONDS)
     canary = loop.run(stack.enter_async_context(talk(server)), SECONDS)
     shooting = Range(loop, server, canary)
     handler = Complaints(shooting.complaints)
@@ -168,7 +168,7 @@ frames = st.lists(
 )
 
 
-async def converse(server: MotionServerShell, sent: list[str | bytes], *, configured: bool) -> None:
+async def converse(server: SocketMotionServer, sent: list[str | bytes], *, configured: bool) -> None:
     """Send it all, and leave."""
     client = UpstreamClient(
         server.console_endpoint,
@@ -183,7 +183,7 @@ async def converse(server: MotionServerShell, sent: list[str | bytes], *, config
             await client.send(frame)
 
 
-async def knock(server: MotionServerShell, raw: bytes) -> None:
+async def knock(server: SocketMotionServer, raw: bytes) -> None:
     """Send raw bytes to the port, and hear whatever comes back until the server hangs up or falls silent."""
     reader, writer = await asyncio.open_connection(LOOPBACK, server.port)
     with contextlib.suppress(ConnectionError, TimeoutError):

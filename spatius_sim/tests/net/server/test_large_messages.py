@@ -8,9 +8,9 @@ import pytest
 
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
-from spatius_sim.net.server.one_port import OnePort
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.one_port_server import OnePort
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
@@ -32,14 +32,14 @@ def message(size: int) -> AudioInput:
     return told
 
 
-def recording() -> LiveRecorder:
-    recorder = LiveRecorder()
+def recording() -> RealTimeRecorder:
+    recorder = RealTimeRecorder()
     recorder.start(TraceHeader("server", "", 0, "", ""))
     return recorder
 
 
 def closes(trace: Trace) -> list[Closed]:
-    return [event.what for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.what, Closed)]
+    return [event.content for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Closed)]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def closes(trace: Trace) -> list[Closed]:
     ids=["a minute at 48 kHz", "1 MiB", "16 MiB at 8 kHz"],
 )
 async def test_a_large_message_is_answered(rate: int, clip: AudioInput) -> None:
-    async with MotionServerShell() as server, talk(server, ConfigureSession(rate)) as session:
+    async with SocketMotionServer() as server, talk(server, ConfigureSession(rate)) as session:
         assert isinstance(await session.hear(), ConfirmSession)
         await session.say(clip)
         responses = await session.hear_motion()
@@ -76,7 +76,7 @@ async def refused(server: OnePort, size: int) -> tuple[int, str]:
 
 async def test_a_larger_one_is_refused_and_the_bound_is_named() -> None:
     recorder = recording()
-    async with MotionServerShell(sink=recorder) as server:
+    async with SocketMotionServer(sink=recorder) as server:
         code, reason = await refused(server, BOUND + 1)
         [past] = server.journal.past_sessions
     assert (code, "16777216 bytes" in reason) == (1009, True)
@@ -86,7 +86,7 @@ async def test_a_larger_one_is_refused_and_the_bound_is_named() -> None:
 
 async def test_one_that_nobody_would_read_to_its_end_is_told_alike() -> None:
     recorder = recording()
-    async with MotionServerShell(sink=recorder) as server:
+    async with SocketMotionServer(sink=recorder) as server:
         await refused(server, 4 * BOUND)
         [past] = server.journal.past_sessions
     assert (past.close_code, past.closed_by_us) == (1009, True)
@@ -109,7 +109,7 @@ async def test_a_replayed_tape_has_the_same_bound(tmp_path: Path) -> None:
 async def test_a_proxy_passes_a_large_message_on_and_records_it(keep_audio: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.tape"
     clips = [AudioInput("clip", A_MINUTE, True), message(BOUND)]
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         upstream = (f"http://127.0.0.1:{server.port}",)
         async with recording_proxy(upstream, path, keep_audio=keep_audio) as (proxy, _):
             for clip in clips:
@@ -132,7 +132,7 @@ async def test_a_proxy_passes_a_large_message_on_and_records_it(keep_audio: bool
                         pytest.fail("the session was closed")
     (trace,) = read_traces(path)
     received = [
-        event.what.value for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.what, Received)
+        event.content.value for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Received)
     ]
     audio = [len(value.audio) for value in received if isinstance(value, AudioInput)]
     assert audio == [len(clip.audio) for clip in clips]

@@ -23,15 +23,15 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.model.server.access_control import AccessControl
-from spatius_sim.model.server.pace import Pace
+from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.model.server.session import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session_plan import SessionPlan
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console import SESSION_TOKENS_PATH, WEBSOCKET_PATH
+from spatius_sim.protocol.console_api import SESSION_TOKENS_PATH, WEBSOCKET_PATH
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.protocol.messages import (
     AgoraEgress,
@@ -56,7 +56,7 @@ def at_response(*what: FaultAction, number: int = 0) -> Scenario:
 
 
 async def test_a_pace_holds_the_first_response_back() -> None:
-    async with MotionServerShell(pace=Pace(latency=0.3)) as server, talk(server) as session:
+    async with SocketMotionServer(pace=Pace(latency=0.3)) as server, talk(server) as session:
         begun = time.monotonic()
         await session.say(*utterance("a", PCM))
         responses = await session.hear_motion()
@@ -66,7 +66,7 @@ async def test_a_pace_holds_the_first_response_back() -> None:
 
 async def test_reordered_responses_all_come() -> None:
     async with (
-        MotionServerShell(scenario=at_response(Reorder(), number=1)) as server,
+        SocketMotionServer(scenario=at_response(Reorder(), number=1)) as server,
         talk(server) as session,
     ):
         await session.say(*utterance("a", PCM))
@@ -75,13 +75,13 @@ async def test_reordered_responses_all_come() -> None:
 
 
 async def test_a_payload_may_have_any_size() -> None:
-    async with MotionServerShell(scenario=at_response(GrowTo(1_000_000))) as server, talk(server) as session:
+    async with SocketMotionServer(scenario=at_response(GrowTo(1_000_000))) as server, talk(server) as session:
         await session.say(*utterance("a", PCM[:6400]))
         assert [len(response.keyframes) for response in await session.hear_motion()] == [5]
 
 
 async def test_a_close_without_a_code_has_none() -> None:
-    async with MotionServerShell(scenario=at_response(CloseWith())) as server, talk(server) as session:
+    async with SocketMotionServer(scenario=at_response(CloseWith())) as server, talk(server) as session:
         await session.say(*utterance("a", PCM[:6400]))
         assert await session.hear() is None
         assert session.client.close_code == 1005
@@ -89,7 +89,7 @@ async def test_a_close_without_a_code_has_none() -> None:
 
 @pytest.mark.parametrize("name", ["truncated-frame", "mid-turn-reset"])
 async def test_a_frame_that_never_ends_is_an_abnormal_close(name: str) -> None:
-    async with MotionServerShell(scenario=shipped_scenario(name)) as server, talk(server) as session:
+    async with SocketMotionServer(scenario=shipped_scenario(name)) as server, talk(server) as session:
         await session.say(*utterance("a", PCM))
         assert isinstance(await session.hear(), MotionResponse)
         assert await session.hear() is None
@@ -98,7 +98,7 @@ async def test_a_frame_that_never_ends_is_an_abnormal_close(name: str) -> None:
 
 async def test_a_text_message_comes() -> None:
     async with (
-        MotionServerShell(scenario=shipped_scenario("text-message")) as server,
+        SocketMotionServer(scenario=shipped_scenario("text-message")) as server,
         talk(server) as session,
     ):
         await session.say(*utterance("a", PCM))
@@ -107,7 +107,7 @@ async def test_a_text_message_comes() -> None:
 
 
 async def test_only_the_first_try_fails() -> None:
-    async with MotionServerShell(scenario=shipped_scenario("second-try")) as server:
+    async with SocketMotionServer(scenario=shipped_scenario("second-try")) as server:
         with pytest.raises(UnreachableError, match="HTTP 503"):
             async with talk(server):
                 pass
@@ -117,10 +117,10 @@ async def test_only_the_first_try_fails() -> None:
 
 
 async def test_an_egress_session_is_silent_and_its_room_is_not() -> None:
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     recorder.start(TraceHeader("server", "", 0, "", ""))
     asked = ConfigureSession(16000, egress_type=EgressType.LIVEKIT, livekit_egress=LIVEKIT)
-    async with MotionServerShell(sink=recorder) as server, talk(server, asked) as session:
+    async with SocketMotionServer(sink=recorder) as server, talk(server, asked) as session:
         assert isinstance(await session.hear(), ConfirmSession)
         await session.say(*utterance("a", PCM), AudioInput("b", PCM), Interrupt("b"), AudioInput("b", PCM))
         refused = await session.hear()
@@ -131,7 +131,9 @@ async def test_an_egress_session_is_silent_and_its_room_is_not() -> None:
         assert (room.requests["a"].keyframes, room.requests["a"].motion_ended) == (156, True)
         assert not room.requests["b"].motion_ended
     trace = recorder.finish()
-    published = [event.what for event in trace.on_lane(Lane.EGRESS) if isinstance(event.what, Published)]
+    published = [
+        event.content for event in trace.on_lane(Lane.EGRESS) if isinstance(event.content, Published)
+    ]
     assert sum(isinstance(what.value, MotionResponse) for what in published) == 5
     assert "secret-of-a-room" not in repr(trace)
 
@@ -142,7 +144,7 @@ async def test_an_idle_egress_session_is_told_and_closed() -> None:
         egress_type=EgressType.LIVEKIT,
         livekit_egress=LiveKitEgress("wss://r", "key", "secret", room_name="r", idle_timeout=1),
     )
-    async with MotionServerShell() as server, talk(server, asked) as session:
+    async with SocketMotionServer() as server, talk(server, asked) as session:
         assert isinstance(await session.hear(), ConfirmSession)
         told = await session.hear()
         assert isinstance(told, ServerError)
@@ -155,7 +157,7 @@ async def test_an_idle_egress_session_is_told_and_closed() -> None:
 async def test_an_unavailable_room_is_14() -> None:
     agora = AgoraEgress("unavailable-1", publisher_id="p")
     asked = ConfigureSession(16000, egress_type=EgressType.AGORA, agora_egress=agora)
-    async with MotionServerShell() as server, talk(server, asked) as session:
+    async with SocketMotionServer() as server, talk(server, asked) as session:
         refused = await session.hear()
         assert isinstance(refused, ServerError)
         assert refused.code == 14
@@ -163,7 +165,7 @@ async def test_an_unavailable_room_is_14() -> None:
 
 
 async def test_what_waits_to_be_sent_is_bounded() -> None:
-    server = MotionServerShell(pace=Pace(latency=60), limits=Limits(held_bytes=40_000))
+    server = SocketMotionServer(pace=Pace(latency=60), limits=Limits(held_bytes=40_000))
     async with server, talk(server) as session:
         await session.say(*utterance("a", PCM))
         told = await session.hear()
@@ -173,9 +175,9 @@ async def test_what_waits_to_be_sent_is_bounded() -> None:
 
 
 async def test_a_slow_reader_is_ended_and_delays_nobody() -> None:
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     scenario = at_response(GrowTo(900_000))
-    async with MotionServerShell(sink=recorder, scenario=scenario, most_unread=1_000_000) as server:
+    async with SocketMotionServer(sink=recorder, scenario=scenario, most_unread=1_000_000) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         token = issue_token(SessionToken(int(time.time()) + 60, ""), "n")
         query = urlencode({"id": "slow-reader", "appId": "sim-app", "sessionKey": token}).replace(
@@ -200,7 +202,7 @@ async def test_a_slow_reader_is_ended_and_delays_nobody() -> None:
 
 
 async def test_slow_headers_are_cut_off_and_others_are_not() -> None:
-    async with MotionServerShell(header_seconds=0.2) as server, talk(server) as session:
+    async with SocketMotionServer(header_seconds=0.2) as server, talk(server) as session:
         with socket.create_connection(("127.0.0.1", server.port)) as slow:
             slow.setblocking(False)
             loop = asyncio.get_running_loop()
@@ -212,7 +214,7 @@ async def test_slow_headers_are_cut_off_and_others_are_not() -> None:
 
 
 async def test_who_was_in_time_is_served_though_the_server_paused() -> None:
-    async with MotionServerShell(header_seconds=0.1) as server:
+    async with SocketMotionServer(header_seconds=0.1) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         for _ in range(10):
             await asyncio.sleep(0)  # The server takes the connection.
@@ -226,7 +228,7 @@ async def test_who_was_in_time_is_served_though_the_server_paused() -> None:
 async def test_who_leaves_in_the_middle_of_a_body_is_no_error(
     path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         lines = [f"POST {path} HTTP/1.1", "Host: a", "Content-Length: 9", "Expect: 100-continue", "", ""]
         writer.write("\r\n".join(lines).encode())
@@ -240,14 +242,14 @@ async def test_who_leaves_in_the_middle_of_a_body_is_no_error(
 
 
 async def test_a_body_is_bounded() -> None:
-    async with MotionServerShell() as server, aiohttp.ClientSession() as http:
+    async with SocketMotionServer() as server, aiohttp.ClientSession() as http:
         url = f"http://127.0.0.1:{server.port}{SESSION_TOKENS_PATH}"
         async with http.post(url, data=b" " * 1_000_000) as answer:
             assert answer.status == 413
 
 
 async def test_direct_mode_gets_a_region_and_comes_in_with_a_query() -> None:
-    async with MotionServerShell() as server, aiohttp.ClientSession() as http:
+    async with SocketMotionServer() as server, aiohttp.ClientSession() as http:
         root = f"http://127.0.0.1:{server.port}"
         async with http.post(f"{root}/bootstrap", json={"app_id": "a", "region": "auto"}) as answer:
             assert (await answer.json())["region"] == {"current": "us-west"}
@@ -264,7 +266,7 @@ async def test_direct_mode_gets_a_region_and_comes_in_with_a_query() -> None:
 
 
 async def test_keys_and_tokens_with_a_meaning() -> None:
-    async with MotionServerShell(access=AccessControl()) as server, aiohttp.ClientSession() as http:
+    async with SocketMotionServer(access=AccessControl()) as server, aiohttp.ClientSession() as http:
         headers = {"X-Api-Key": "revoked-key"}
         body = {"expireAt": int(time.time()) + 60}
         async with http.post(
@@ -277,8 +279,8 @@ async def test_keys_and_tokens_with_a_meaning() -> None:
 
 
 async def test_a_stall_ends_with_the_server() -> None:
-    recorder = LiveRecorder()
-    async with MotionServerShell(sink=recorder, scenario=shipped_scenario("ingress-silent")) as server:
+    recorder = RealTimeRecorder()
+    async with SocketMotionServer(sink=recorder, scenario=shipped_scenario("ingress-silent")) as server:
         url = f"http://127.0.0.1:{server.port}{WEBSOCKET_PATH}"
         async with aiohttp.ClientSession() as http:
             asking = asyncio.create_task(http.get(url))
@@ -289,12 +291,12 @@ async def test_a_stall_ends_with_the_server() -> None:
 
 
 async def test_a_taken_port_is_a_usage_error() -> None:
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         with pytest.raises(UsageError, match="is in use"):
-            await MotionServerShell(port=server.port).__aenter__()
+            await SocketMotionServer(port=server.port).__aenter__()
 
 
-async def until(recorder: LiveRecorder, condition: Callable[[], bool]) -> None:
+async def until(recorder: RealTimeRecorder, condition: Callable[[], bool]) -> None:
     """Wait until this holds, looking again whenever something has happened."""
     async with asyncio.timeout(SECONDS):
         while not condition():
@@ -320,7 +322,7 @@ async def test_letters_outside_ascii_in_a_handshake_are_refused_without_a_traceb
     header: bytes, status: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        async with MotionServerShell() as server:
+        async with SocketMotionServer() as server:
             token = issue_token(SessionToken(int(time.time()) + 60, ""), "n")
             query = urlencode({"id": "a", "appId": "sim-app", "sessionKey": token})
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -335,7 +337,7 @@ async def test_letters_outside_ascii_in_a_handshake_are_refused_without_a_traceb
 
 async def test_sessions_are_counted_and_one_too_many_is_closed_with_4003() -> None:
     asked = ConfigureSession(16000)
-    server = MotionServerShell(plan=SessionPlan(sessions=1))
+    server = SocketMotionServer(plan=SessionPlan(sessions=1))
     async with server, talk(server), talk(server, asked) as second:
         told = await second.hear()
         assert isinstance(told, ServerError)
@@ -344,7 +346,7 @@ async def test_sessions_are_counted_and_one_too_many_is_closed_with_4003() -> No
         assert second.client.close_code == 4003
 
 
-async def answer_to(server: MotionServerShell, request: bytes) -> bytes:
+async def answer_to(server: SocketMotionServer, request: bytes) -> bytes:
     """The first line of the answer to these bytes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(request)
@@ -356,7 +358,7 @@ async def answer_to(server: MotionServerShell, request: bytes) -> bytes:
 @pytest.mark.parametrize("path", [b"/v2/driveningress/websocket", b"/v1/console/session-tokens", b"/nowhere"])
 @pytest.mark.parametrize("expectation", [b"\xc3\xa9\xff", b"200-ok"])
 async def test_an_expectation_that_nobody_knows_is_refused(path: bytes, expectation: bytes) -> None:
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         request = b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nExpect: " + expectation + b"\r\n\r\n"
         assert b" 417 " in await answer_to(server, request) or b"console" in path
 
@@ -364,12 +366,12 @@ async def test_an_expectation_that_nobody_knows_is_refused(path: bytes, expectat
 async def test_a_client_that_waits_for_100_is_told_to_go_on() -> None:
     head = b"POST /v1/console/session-tokens HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
     head += b"Expect: 100-continue\r\n\r\n"
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         assert b" 100 " in await answer_to(server, head)
 
 
 async def test_telemetry_of_a_server_sdk_is_taken_and_forgotten() -> None:
-    async with MotionServerShell() as server, aiohttp.ClientSession() as http:
+    async with SocketMotionServer() as server, aiohttp.ClientSession() as http:
         for signal in ("traces", "metrics"):
             url = f"http://127.0.0.1:{server.port}/v1/{signal}"
             headers = {"Content-Type": "application/x-protobuf"}
@@ -382,12 +384,12 @@ async def test_telemetry_of_a_server_sdk_is_taken_and_forgotten() -> None:
 
 def test_an_unknown_capability_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no capability is named 'playback'"):
-        MotionServerShell(capabilities=("playback",))
+        SocketMotionServer(capabilities=("playback",))
 
 
 async def test_an_unknown_path_is_told_once_and_a_wrong_method_is_405() -> None:
     told: list[str] = []
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         server.on_unknown_path = told.append
         for _ in range(2):
             assert b" 404 " in await answer_to(server, b"GET /v1/other HTTP/1.1\r\nHost: x\r\n\r\n")

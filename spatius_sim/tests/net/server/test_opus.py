@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spatius_sim.net.server import motion_server
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, keyframe_count
 from spatius_sim.protocol.messages import (
@@ -43,7 +43,7 @@ def ogg_opus(pcm: bytes, sample_rate: int) -> bytes:
 async def test_keyframes_are_those_of_the_pcm(sample_rate: int, samples: int) -> None:
     stream = ogg_opus(speech("opus", samples), sample_rate)
     asked = ConfigureSession(sample_rate, audio_format=AudioFormat.OGG_OPUS)
-    async with MotionServerShell() as server, talk(server, asked) as session:
+    async with SocketMotionServer() as server, talk(server, asked) as session:
         assert isinstance(await session.hear(), ConfirmSession)
         counts = []
         for req_id, chunk in (("a", len(stream)), ("b", 333)):
@@ -60,7 +60,7 @@ async def test_keyframes_are_those_of_the_pcm(sample_rate: int, samples: int) ->
 async def test_a_damaged_stream_is_told_and_the_session_lives(junk: bytes) -> None:
     asked = ConfigureSession(48000, audio_format=AudioFormat.OGG_OPUS)
     stream = ogg_opus(speech("opus", 48_000), 48_000)
-    async with MotionServerShell() as server, talk(server, asked) as session:
+    async with SocketMotionServer() as server, talk(server, asked) as session:
         assert isinstance(await session.hear(), ConfirmSession)
         await session.say(AudioInput("a", junk + b"x" * 100, True))
         assert isinstance(await session.hear(), ServerError)
@@ -71,7 +71,7 @@ async def test_a_damaged_stream_is_told_and_the_session_lives(junk: bytes) -> No
 async def test_without_the_extra_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(motion_server, "installed_codec", lambda: None)
     asked = ConfigureSession(48000, audio_format=AudioFormat.OGG_OPUS)
-    async with MotionServerShell() as server, talk(server, asked) as session:
+    async with SocketMotionServer() as server, talk(server, asked) as session:
         refused = await session.hear()
     assert isinstance(refused, ServerError)
     assert "pip install 'av>=14,<19'" in refused.message

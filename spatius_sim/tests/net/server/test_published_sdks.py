@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
@@ -25,7 +25,7 @@ def responses(life: Life) -> list[MotionResponse]:
 @pytest.mark.parametrize("query_auth", [False, True], ids=["headers", "query"])
 @pytest.mark.parametrize("sdk", ["spatius", "avatarkit"])
 async def test_the_whole_life_of_an_sdk(sdk: str, query_auth: bool) -> None:
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         life = await live(server, [PCM, PCM[:6400]], sdk=sdk, query_auth=query_auth)
     motion = responses(life)
     assert life.errors == []
@@ -42,7 +42,7 @@ async def test_the_whole_life_of_an_sdk(sdk: str, query_auth: bool) -> None:
 @pytest.mark.parametrize("chunk", [1, 999, 3200, 64_000])
 async def test_keyframes_do_not_depend_on_how_the_audio_was_cut(chunk: int) -> None:
     pcm = PCM[:20_000] if chunk == 1 else PCM
-    async with MotionServerShell(seed=7) as server:
+    async with SocketMotionServer(seed=7) as server:
         whole, cut = await asyncio.gather(live(server, [pcm], chunk=64_000), live(server, [pcm], chunk=chunk))
     assert [r.end for r in responses(cut)] == [r.end for r in responses(whole)]
     for one, other in zip(responses(cut), responses(whole), strict=True):
@@ -51,7 +51,7 @@ async def test_keyframes_do_not_depend_on_how_the_audio_was_cut(chunk: int) -> N
 
 @pytest.mark.parametrize("sample_rate", [8000, 22050, 48000])
 async def test_other_rates_have_their_own_keyframe_count(sample_rate: int) -> None:
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         life = await live(server, [PCM], sample_rate=sample_rate)
     keyframes = sum(len(response.keyframes) for response in responses(life))
     assert keyframes == keyframe_count(SAMPLES, sample_rate)

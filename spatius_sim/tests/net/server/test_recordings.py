@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
 from spatius_sim.rules.findings import Verdict
@@ -81,7 +81,7 @@ def test_it_keeps_the_rules_for_motion_servers(recording: Recording) -> None:
 
 
 async def test_the_sdk_gets_every_payload_byte_for_byte(recording: Recording) -> None:
-    async with MotionServerShell(new_answer=answering(recording)) as server:
+    async with SocketMotionServer(new_answer=answering(recording)) as server:
         life = await live(server, [recording.audio], sample_rate=recording.sample_rate)
     assert life.payloads == list(recording.payloads)
     assert life.errors == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.tests.net.server.sdk_cases import CASES
 
 pytest.importorskip("spatius")
@@ -21,7 +21,7 @@ async def meet_all() -> list[dict[str, Any]]:
     jobs = []
     async with AsyncExitStack() as stack:
         for case in CASES.values():
-            server = MotionServerShell(scenario=case.scenario)
+            server = SocketMotionServer(scenario=case.scenario)
             await stack.enter_async_context(server)
             endpoints = {"console": server.console_endpoint, "ingress": server.ingress_endpoint}
             jobs.append(endpoints | dict(case.job))

@@ -9,7 +9,7 @@ from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.model.scenario.scenario import Fault, Moment, Refuse, Scenario, When
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.engine.tapes.test_replay_tape import script
@@ -36,7 +36,7 @@ async def enter(console: str, ingress: str, token: str) -> None:
 
 
 async def test_its_token_opens_a_session() -> None:
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         status, said = await knock(server.console_endpoint)
         assert (status, list(said)) == (200, ["session_token"])
         await enter(server.console_endpoint, server.ingress_endpoint, str(said["session_token"]))
@@ -44,7 +44,7 @@ async def test_its_token_opens_a_session() -> None:
 
 async def test_it_refuses_as_the_first_one_does() -> None:
     denies = Scenario("test", "test", (Fault(When(Moment.TOKEN), (Refuse(402),)),))
-    async with MotionServerShell(access=AccessControl(frozenset({KEY}))) as server:
+    async with SocketMotionServer(access=AccessControl(frozenset({KEY}))) as server:
         status, said = await knock(server.console_endpoint, "another")
         assert (status, list(said)) == (401, ["errors"])
         server.play(denies)
@@ -59,15 +59,17 @@ async def test_a_replayed_tape_has_it_too(tmp_path: Path) -> None:
 
 async def test_a_proxy_passes_it_on_and_learns_the_token(tmp_path: Path) -> None:
     path = tmp_path / "a.tape"
-    async with MotionServerShell() as server:
+    async with SocketMotionServer() as server:
         upstream = (f"http://127.0.0.1:{server.port}",)
         async with recording_proxy(upstream, path, keep_audio=True, keep_names=True) as (proxy, _):
             _, said = await knock(proxy.console_endpoint)
             token = str(said["session_token"])
             await enter(proxy.console_endpoint, proxy.ingress_endpoint, token)
     (trace,) = read_traces(path)
-    [asked] = [event.what for event in trace.on_lane(Lane.CONSOLE) if isinstance(event.what, TokenRequested)]
-    [opened] = [event.what for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.what, Opened)]
+    [asked] = [
+        event.content for event in trace.on_lane(Lane.CONSOLE) if isinstance(event.content, TokenRequested)
+    ]
+    [opened] = [event.content for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Opened)]
     assert asked.status == 200
     assert asked.token == opened.token != ""
     for secret in (token, KEY):

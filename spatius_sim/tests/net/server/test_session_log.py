@@ -21,7 +21,7 @@ def test_the_oldest_is_forgotten_first() -> None:
     assert not journal.is_whole("a")
     assert journal.is_whole("b")
     journal.record_received(Lane.UPSTREAM, "b", b"z" * 1000)
-    assert [entry.what for entry in journal.session_events("b")] == [b"z" * 1000]
+    assert [entry.content for entry in journal.session_events("b")] == [b"z" * 1000]
 
 
 def test_past_sessions_are_found_by_both_their_names_and_bounded() -> None:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.reporting.formats.files import WRITERS, paths_of, write_reports
 from spatius_sim.reporting.formats.html_report import html_matrix, html_report
 from spatius_sim.reporting.formats.json_report import json_report, read_report
 from spatius_sim.reporting.formats.junit_report import junit_report
 from spatius_sim.reporting.formats.markdown_report import escape_markdown, markdown_matrix, markdown_report
+from spatius_sim.reporting.formats.report_files import WRITERS, paths_of, write_reports
 from spatius_sim.reporting.harmless_text import make_harmless, one_line, some_lines
-from spatius_sim.reporting.matrix import matrix_of
+from spatius_sim.reporting.report_matrix import matrix_of
 from spatius_sim.tests.reporting.hostile import ATTACKS, HUGE, report_saying, texts
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

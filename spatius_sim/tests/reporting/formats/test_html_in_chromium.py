@@ -14,8 +14,8 @@ from spatius_sim.miniatures.wrong_relays import (
 )
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.reporting.formats.html_report import html_matrix, html_report
-from spatius_sim.reporting.matrix import matrix_of
 from spatius_sim.reporting.report import Report
+from spatius_sim.reporting.report_matrix import matrix_of
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.reporting.browser import Heard, faults, fits, in_every_look
 from spatius_sim.tests.reporting.hostile import ATTACKS, report_saying

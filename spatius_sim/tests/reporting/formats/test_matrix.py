@@ -6,8 +6,8 @@ import pytest
 
 from spatius_sim.reporting.formats.json_report import json_report
 from spatius_sim.reporting.formats.markdown_report import markdown_matrix
-from spatius_sim.reporting.matrix import matrix_of
 from spatius_sim.reporting.report import Report, report_of
+from spatius_sim.reporting.report_matrix import matrix_of
 from spatius_sim.reporting.summary import RuleOutcome, Summary, exit_code
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.cli.test_main import run

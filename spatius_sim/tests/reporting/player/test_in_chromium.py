@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from spatius_sim.files.resources import resource
+from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.keyframes import EXPRESSION, EYE_LID, EYE_POSE, JAW_POSE, NECK_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.reporting.player.build import build_player
+from spatius_sim.reporting.player.build_player import build_player
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES
 from spatius_sim.reporting.player.page import player_page
 from spatius_sim.tape.traces import read_traces, read_whole_parts

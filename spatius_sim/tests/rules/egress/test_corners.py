@@ -69,7 +69,7 @@ def test_who_saw_the_attributes_of_the_avatar_tells_its_joining() -> None:
     dialogue.room(Joined("room", "avatar"))
     (session,) = join_rooms(dialogue.trace())
     assert session.joined is not None
-    assert session.joined.what == Joined("room", "avatar", "lk.publish_on_behalf=agent")
+    assert session.joined.content == Joined("room", "avatar", "lk.publish_on_behalf=agent")
 
 
 def test_silence_has_no_mark_to_be_heard() -> None:

@@ -13,8 +13,8 @@ from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.subjects.relay.detect_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
@@ -35,7 +35,7 @@ class GreetsNobody(PlainRelay):
 
 @asynccontextmanager
 async def relay_on(wire: str, brain: type[PlainRelay]) -> AsyncIterator[RelayAddress]:
-    async with MotionServerShell(seed=SEED) as server:
+    async with SocketMotionServer(seed=SEED) as server:
         numbers = count(1)
         relay = MiniatureRelay(
             brain(canary_key(SEED), lambda: f"request-{next(numbers)}"),
@@ -66,7 +66,7 @@ async def test_a_known_wire_is_found_out(wire: str, brain: type[PlainRelay]) -> 
 
 async def test_a_subject_without_a_wire_finds_it_out() -> None:
     async with relay_on("binary-header", PlainRelay) as address:
-        recorder = LiveRecorder()
+        recorder = RealTimeRecorder()
         subject = RelaySubject(address, None, recorder, SEED, PATIENCE, None)
         await subject.attach()
     assert subject.wire == "binary-header"

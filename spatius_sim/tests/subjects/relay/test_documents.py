@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from spatius_sim.cli.diagnosis import diagnose
+from spatius_sim.cli.diagnose_relay import diagnose
 from spatius_sim.cli.doctor_findings import relay_findings
-from spatius_sim.engine.settings import Settings
+from spatius_sim.engine.run_settings import Settings
 from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.honest_relays import PLAYS_CLIPS
@@ -23,11 +23,11 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.free_ports import LOOPBACK, free_port
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
 from spatius_sim.plans.plans_for_rules import exercise_of
-from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
+from spatius_sim.protocol.console_api import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.findings import Verdict
@@ -37,7 +37,7 @@ from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.running_miniature import SEED
 from spatius_sim.trace.events import Closed, Lane, Received, TraceHeader
 from spatius_sim.wires.events import NotUnderstood
-from spatius_sim.wires.features import DATA_PACKETS, STREAMING
+from spatius_sim.wires.lacking_features import DATA_PACKETS, STREAMING
 
 EXAMPLES = 2
 IN_REAL_TIME = frozenset({"U-RETRY", "R-RECOVER", "U-HANGUP"})
@@ -107,8 +107,8 @@ async def serving(handler: object) -> AsyncIterator[str]:
 async def document_relay(
     brain: type[PlainRelay], server_of: type[DocumentRelay] = DocumentRelay
 ) -> AsyncIterator[Subject[Plan]]:
-    wire, recorder = find_wire("http-document"), LiveRecorder()
-    async with MotionServerShell(seed=SEED, sink=recorder) as server:
+    wire, recorder = find_wire("http-document"), RealTimeRecorder()
+    async with SocketMotionServer(seed=SEED, sink=recorder) as server:
         numbers = count(1)
         made = brain(canary_key(SEED), lambda: f"request-{next(numbers)}")
         relay = server_of(made, wire, server.console_endpoint, server.ingress_endpoint)
@@ -198,7 +198,7 @@ async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
         request.transport.close()
         return web.Response()
 
-    recorder, wire = LiveRecorder(), find_wire("http-document")
+    recorder, wire = RealTimeRecorder(), find_wire("http-document")
     recorder.wire = wire
     recorder.start(TraceHeader("relay", wire.name, 1, "", ""))
     for handler in (refuses, breaks_off):
@@ -209,7 +209,7 @@ async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
             await client.send('{"audio_base64": ""}')
             assert client._posting is not None
             await client._posting
-    whats = [event.what for event in recorder.finish().on_lane(Lane.DOWNSTREAM)]
+    whats = [event.content for event in recorder.finish().on_lane(Lane.DOWNSTREAM)]
     [answer] = [what for what in whats if isinstance(what, Received)]
     assert isinstance(answer.value, NotUnderstood)
     assert Closed(by_kit=False, code=1006) in whats

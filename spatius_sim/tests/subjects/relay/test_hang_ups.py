@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.story.join_turns import join
 from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
@@ -23,15 +23,15 @@ from spatius_sim.trace.events import (
 EVENTS = 500
 
 
-def hung_up() -> LiveRecorder:
+def hung_up() -> RealTimeRecorder:
     """Ann speaks, her relay passes it on, and she leaves; the upstream session is open still."""
     said = Dialogue()
     said.echoes("ann", 0, said.speaks("ann"))
     said.hangs_up("ann")
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     recorder.start(said.trace.header)
     for event in said.trace.events:
-        recorder.emit(event.lane, event.connection, event.what)
+        recorder.emit(event.lane, event.connection, event.content)
     return recorder
 
 
@@ -57,7 +57,7 @@ async def test_a_busy_relay_costs_no_joining_at_every_event(joins: Callable[[], 
         await asyncio.sleep(0)
     recorder.emit(Lane.UPSTREAM, up_of("ann", 0), Closed(False, 1000))
     await watching
-    assert recorder.events[-1].what == WaitEnded(Awaited.HANG_UP, True)
+    assert recorder.events[-1].content == WaitEnded(Awaited.HANG_UP, True)
     assert joins() < EVENTS / 10
 
 
@@ -66,4 +66,4 @@ async def test_a_session_that_stays_open_is_told(monkeypatch: pytest.MonkeyPatch
     recorder = hung_up()
     assert recorder._header is not None
     await watch_hang_ups(recorder, recorder._header, ["ann"])
-    assert recorder.events[-1].what == WaitEnded(Awaited.HANG_UP, False)
+    assert recorder.events[-1].content == WaitEnded(Awaited.HANG_UP, False)

@@ -45,7 +45,7 @@ def spoken_at(brain: type[PlainRelay], wire: str) -> list[int]:
             return await subject.run(Plan(((TurnPlan(RATE, 4800),),), sample_rate=RATE))
 
     trace = run_in_virtual_time(speak())
-    return [event.what.sample_rate for event in trace.events if isinstance(event.what, TurnStarted)]
+    return [event.content.sample_rate for event in trace.events if isinstance(event.content, TurnStarted)]
 
 
 def test_a_client_speaks_at_the_rate_that_the_plan_names() -> None:

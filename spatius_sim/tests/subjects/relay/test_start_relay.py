@@ -16,12 +16,12 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from spatius_sim.engine.options import as_typed
-from spatius_sim.engine.settings import Settings
-from spatius_sim.mock_server.running import RunningMotionServer
+from spatius_sim.engine.run_settings import Settings
+from spatius_sim.mock_server.run_in_thread import RunningMotionServer
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.free_ports import LOOPBACK, free_port
-from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.start_relay import RelayStart
@@ -153,7 +153,7 @@ def test_a_login_and_a_subprotocol_are_brought_along() -> None:
         async with serve(_hold, LOOPBACK, 0, process_request=refuse_strangers, subprotocols=known) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             address = relay_start.address(f"ws://{LOOPBACK}:{port}")
-            async with RelayClient(address, published_wire("json-envelope"), LiveRecorder(), "ann"):
+            async with RelayClient(address, published_wire("json-envelope"), RealTimeRecorder(), "ann"):
                 return str(next(iter(server.connections)).subprotocol)
 
     headers = ("Authorization: Bearer the relay's own",)
@@ -172,7 +172,7 @@ def test_a_relay_is_trusted_by_its_own_certificates(tmp_path: Path) -> None:
         async with serve(_hold, LOOPBACK, 0, ssl=context) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             address = RelayStart(ca=ca).address(f"wss://{LOOPBACK}:{port}")
-            async with RelayClient(address, published_wire("json-envelope"), LiveRecorder(), "ann"):
+            async with RelayClient(address, published_wire("json-envelope"), RealTimeRecorder(), "ann"):
                 pass
 
     asyncio.run(connect(str(tmp_path / "ca.pem")))

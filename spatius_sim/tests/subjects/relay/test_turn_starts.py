@@ -14,8 +14,8 @@ from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import Plan, TurnPlan, speech
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.rules.findings import Verdict
@@ -58,9 +58,9 @@ class SaysItsOwn(PlainRelay):
 @asynccontextmanager
 async def says_its_own(
     brain: type[PlainRelay] = SaysItsOwn,
-) -> AsyncIterator[tuple[MotionServerShell, MiniatureRelay, str, LiveRecorder]]:
-    recorder = LiveRecorder()
-    async with MotionServerShell(seed=SEED, sink=recorder) as server:
+) -> AsyncIterator[tuple[SocketMotionServer, MiniatureRelay, str, RealTimeRecorder]]:
+    recorder = RealTimeRecorder()
+    async with SocketMotionServer(seed=SEED, sink=recorder) as server:
         numbers = count(1)
         relay = MiniatureRelay(
             SaysItsOwn(canary_key(SEED), lambda: f"request-{next(numbers)}"),
@@ -73,7 +73,9 @@ async def says_its_own(
             yield server, relay, f"ws://{LOOPBACK}:{port}", recorder
 
 
-async def two_turns(server: MotionServerShell, url: str, recorder: LiveRecorder, starts: TurnStart) -> Trace:
+async def two_turns(
+    server: SocketMotionServer, url: str, recorder: RealTimeRecorder, starts: TurnStart
+) -> Trace:
     subject = RelaySubject(
         RelayAddress(url), find_wire("json-envelope"), recorder, SEED, PATIENCE, server, starts=starts
     )
@@ -89,7 +91,7 @@ def judged(trace: Trace) -> None:
 
 
 def spoken(trace: Trace) -> list[bytes]:
-    return [event.what.pcm for event in trace.events if isinstance(event.what, TurnStarted)]
+    return [event.content.pcm for event in trace.events if isinstance(event.content, TurnStarted)]
 
 
 async def test_words_are_said_and_what_went_up_is_the_truth() -> None:
@@ -100,9 +102,9 @@ async def test_words_are_said_and_what_went_up_is_the_truth() -> None:
 
 
 async def test_a_clip_is_played_by_the_reference_relay() -> None:
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(MotionServerShell(seed=SEED, sink=recorder))
+        server = await stack.enter_async_context(SocketMotionServer(seed=SEED, sink=recorder))
         relay = await start_reference_relay(server, canary_key(SEED))
         stack.push_async_callback(relay.wait_closed)
         stack.callback(relay.close)
@@ -196,7 +198,7 @@ def test_a_wire_without_clips_is_not_asked_for_one() -> None:
         RelaySubject(
             RelayAddress("ws://127.0.0.1:1"),
             find_wire("binary-header"),
-            LiveRecorder(),
+            RealTimeRecorder(),
             SEED,
             Patience(),
             None,

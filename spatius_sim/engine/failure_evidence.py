@@ -1,0 +1,95 @@
+"""Makes the failure that every report shows from a broken rule and its trace."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from spatius_sim.reporting.player.build_player import build_failure
+from spatius_sim.reporting.player.page import pack
+from spatius_sim.reporting.summary import Failure
+from spatius_sim.reporting.timeline.build_timeline import timeline_of
+from spatius_sim.reporting.timeline.client_dialogue import write_dialogue
+from spatius_sim.reporting.timeline.event_lines import event_lines
+from spatius_sim.reporting.timeline.timeline import MarkKind
+from spatius_sim.rules.findings import Broken
+from spatius_sim.trace.events import Closed, Lane, Received, Refused, TokenRequested, Trace
+from spatius_sim.wires.events import Failed, NotUnderstood
+
+_MAX_EVENTS = 6
+_HTTP_OK = 200
+
+
+def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confirmed: bool) -> Failure:
+    """Return the failure of a rule that was broken in this trace, with the evidence that every report
+    shows. `tape` is the file where the trace is saved. `confirmed`: whether the rule was broken again when
+    the scenario was repeated."""
+    evidence_seqs = broken.events
+    lines = {line.event.seq: line for line in event_lines(trace)}
+    return Failure(
+        broken.expected,
+        broken.actual + describe_unread_messages(trace),
+        scenario,
+        str(tape),
+        confirmed,
+        write_dialogue(trace, evidence_seqs),
+        tuple(str(lines[seq]) for seq in evidence_seqs[:_MAX_EVENTS] if seq in lines),
+        timeline_of(trace, evidence_seqs),
+        player=picture_of(trace, evidence_seqs),
+    )
+
+
+def picture_of(trace: Trace, evidence_seqs: Collection[int]) -> str:
+    """Return the packed data with which the player shows a failure; "" if there is nothing to show.
+    `evidence_seqs` are the numbers of the events that are evidence."""
+    timeline = timeline_of(trace, evidence_seqs)
+    if timeline is None:
+        return ""
+    ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
+    return pack(build_failure(trace, frozenset(evidence_seqs), ghosts))
+
+
+def explain_missing_turns(trace: Trace) -> str:
+    """Return in words why the subject may have completed no turn: the first trouble in the trace or, if
+    there is none, what the user can do."""
+    if trouble := describe_first_trouble(trace):
+        return trouble
+    if trace.header.subject == "server":
+        return "it gave no motion for any audio"
+    advice = "no audio reached our Motion Server; point the relay there with the environment above"
+    return advice + describe_unread_messages(trace)
+
+
+def describe_first_trouble(trace: Trace) -> str:
+    """Return in words the first evidence in the trace that something went wrong; "" if there is none: a
+    refused connection or token request, a connection that the subject closed, or an error that it reported.
+    """
+    refused = [event.content for event in trace.events if isinstance(event.content, Refused)]
+    if refused:
+        return f"it reached Motion Server, which refused it: HTTP {refused[0].status} {refused[0].reason}"
+    for event in trace.on_lane(Lane.CONSOLE):
+        if isinstance(event.content, TokenRequested) and event.content.status != _HTTP_OK:
+            return f"its token request was refused with HTTP {event.content.status}"
+    for event in trace.on_lane(Lane.DOWNSTREAM):
+        if isinstance(event.content, Closed) and not event.content.by_kit:
+            return f"it closed the connection with code {event.content.code}" + describe_unread_messages(
+                trace
+            )
+        if isinstance(event.content, Received) and isinstance(event.content.value, Failed):
+            return f"it said: {event.content.value.message}"
+    return ""
+
+
+def find_unread_reasons(trace: Trace) -> list[str]:
+    """Return, for each message of the relay that its wire could not read, the reason; in the order of the
+    messages."""
+    return [
+        event.content.value.reason
+        for event in trace.on_lane(Lane.DOWNSTREAM)
+        if isinstance(event.content, Received) and isinstance(event.content.value, NotUnderstood)
+    ]
+
+
+def describe_unread_messages(trace: Trace) -> str:
+    """Return in brackets, to be put after another text, how many messages of the relay were not understood,
+    and why the first was not; "" if all were understood."""
+    reasons = find_unread_reasons(trace)
+    return f" ({len(reasons)} messages were not understood; the first: {reasons[0]})" if reasons else ""

@@ -1,0 +1,279 @@
+"""Judges the rules of one run: one at a time for pytest, or all of them, from the request for the run to its
+ending, for `spatius-sim verify`."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from traceback import format_exc
+from typing import Any, Protocol
+
+from spatius_sim.engine.end_run import Ending, end_run
+from spatius_sim.engine.handle_signals import INTERRUPTION
+from spatius_sim.engine.options import as_typed
+from spatius_sim.engine.run_baseline import RunBaseline
+from spatius_sim.engine.run_environment import Run
+from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
+from spatius_sim.engine.run_request import RunRequest
+from spatius_sim.engine.trial import Trial
+from spatius_sim.engine.write_reports import occasion_of, report_paths
+from spatius_sim.plans.plan_token import token_of
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.formats.report_files import make_folders_for
+from spatius_sim.reporting.formats.text_report import failure_text, overturned_text
+from spatius_sim.reporting.harmless_text import one_line, some_lines
+from spatius_sim.reporting.summary import RuleOutcome
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Rule
+
+LONGEST_COMPLAINT = 100_000
+"""Characters. A complaint may hold several failures, each with its dialogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """What judging one rule found out about a subject of the kind `subject`.
+
+    `outcomes`: that of the rule, then those of rules judged before that its scenarios broke. `complaints`:
+    texts for people. `tolerated`: why a baseline tolerates failures. `suspects`: what was broken so far of
+    each rule that is to be judged.
+    """
+
+    subject: str
+    outcomes: tuple[RuleOutcome, ...]
+    target: str = ""
+    wire: str = ""
+    complaints: tuple[str, ...] = ()
+    tolerated: tuple[str, ...] = ()
+    suspects: Mapping[str, str] = field(default_factory=dict)
+
+
+def errored_result(rule: Rule, reason: str) -> RuleResult:
+    """Return the result of a rule that could not be judged because the kit failed, for this reason."""
+    return RuleResult(rule.subject, (RuleOutcome(rule.id, Verdict.ERRORED, reason=reason),))
+
+
+class Judging:
+    """Judges the rules of one run: call `open` before the first rule, and `close` at the end. `baseline` is
+    None if no subject is named. `front` is the command that judges, and `type_out` writes options, by name,
+    as the user would type them after it."""
+
+    def __init__(
+        self,
+        request: RunRequest,
+        baseline: RunBaseline | None,
+        front: str,
+        type_out: Callable[[Mapping[str, Any]], str] = as_typed,
+    ) -> None:
+        """Prepare to judge the rules of this request. No subject is started or attached yet."""
+        self.request = request
+        self._baseline, self._front, self._type_out = baseline, front, type_out
+        self.run = Run(
+            request.settings,
+            shows_pictures="html" in report_paths(request.values),
+            plan_is_named=bool(request.plan_token),
+        )
+        self.on_suspects: Callable[[Mapping[str, str]], None] = lambda suspects: None
+        """Is called with what was broken so far of each rule that is to be judged, as soon as that grows."""
+
+    def open(self) -> dict[str, str]:
+        """Start our Motion Server if the run needs one, and return the environment that points a relay
+        there. Raises UsageError if something cannot be started; what was started before is then ended."""
+        try:
+            return self.run.open()
+        except UsageError:
+            self.run.close()
+            raise
+
+    def judge(self, rule: Rule) -> RuleResult:
+        """Judge one rule, and return what was found out.
+
+        Raises UsageError if nothing can be judged, KeyboardInterrupt if the user ends the run, and any other
+        exception if the kit itself fails: see `errored_result`.
+        """
+        began = time.monotonic()
+        trial = self.run.trial_for(rule.subject)
+        trial.on_suspects = lambda suspects: self.on_suspects(self._show_suspects(suspects))
+        left_out = self.run.profile.leaves_out(rule.id)
+        if left_out:
+            outcome = trial.left_open(rule.id, left_out)
+        else:
+            outcome = trial.judge(rule.id, *self.request.exercise_for(rule))
+        outcome = replace(
+            outcome,
+            seconds=round(time.monotonic() - began, 3),
+            not_understood=trial.not_understood,
+            first_not_understood=trial.first_not_understood,
+        )
+        newly_broken = trial.find_newly_broken(outcome)
+        INTERRUPTION.check()
+        outcomes = [self._with_command(trial, judged) for judged in (outcome, *newly_broken)]
+        complaints: list[str] = []
+        tolerated: list[str] = []
+        for judged in outcomes:
+            head = "" if judged is outcomes[0] else overturned_text(judged, outcomes[0])
+            remark = self._baseline.remark_on(judged) if self._baseline is not None else None
+            if remark is not None and remark.tolerated:
+                tolerated.append(remark.tolerated)
+                continue
+            if judged.failure is not None:
+                complaints.append(head + failure_text(judged, judged.failure))
+            if remark is not None and remark.complaint:
+                complaints.append(remark.complaint)
+        return RuleResult(
+            rule.subject,
+            tuple(outcomes),
+            trial.subject.target,
+            trial.subject.wire,
+            tuple(complaints),
+            tuple(tolerated),
+            self._show_suspects(trial.suspects()),
+        )
+
+    def _show_suspects(self, suspects: Mapping[str, str]) -> dict[str, str]:
+        """Return the suspects as they may be shown: for each rule that this run judges and that was broken
+        so far, what happened instead, in one line without secrets."""
+        return {
+            rule_id: one_line(self.run.secrets.redact_text(actual))
+            for rule_id, actual in suspects.items()
+            if rule_id in self.request.judged_rules
+        }
+
+    def close(self, outcomes: RunOutcomes) -> bool:
+        """End everything that the run has started, and return whether a signal interrupted this. Add an
+        interruption, a failure of the kit, and files that could not be written, to the outcomes."""
+        interrupted = False
+        try:
+            self.run.close()
+        except KeyboardInterrupt:
+            interrupted = True
+            outcomes.interruption = outcomes.interruption or BY_A_SIGNAL
+        except Exception as error:
+            outcomes.internal_error = f"the kit could not end what it had started: {error!r}"
+        outcomes.unwritten += self.run.unwritten
+        return interrupted
+
+    def _with_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
+        """Return the outcome of a rule; if it is a failure, with the command that repeats its scenario."""
+        if outcome.failure is None:
+            return outcome
+        smallest = trial.smallest.get(outcome.rule_id)
+        # The tape of the failure holds its plan, and its name is shorter than a token.
+        plan = "" if smallest is None else outcome.failure.trace or token_of(smallest)
+        typed_options = self._type_out(self.request.options_to_repeat(outcome.rule_id, plan))
+        return replace(outcome, failure=replace(outcome.failure, repeat=f"{self._front} {typed_options}"))
+
+
+_FRONT = "spatius-sim verify"
+"""The front that leaves everything to the engine."""
+
+
+class RunWatcher(Protocol):
+    """Is called as a run goes on, to show the user how far it is. It decides nothing."""
+
+    def run_begins(self, environment: Mapping[str, str], inspector: str) -> None:
+        """Called before the first rule. `environment` points a relay at our Motion Server, and `inspector` is
+        the URL of the page that shows its sessions; both are empty if it does not listen."""
+
+    def rule_begins(self, rule_id: str, number: int, total: int) -> None:
+        """Called before a rule is judged: `number` (from 1) of `total`."""
+
+    def suspects_grow(self, suspects: Mapping[str, str]) -> None:
+        """Called while a rule is judged, as soon as a scenario breaks a rule that none has broken before:
+        what happened instead, by rule. None of it is confirmed."""
+
+    def rule_ends(self, result: RuleResult) -> None:
+        """Called after a rule was judged, or after the kit failed to judge it."""
+
+
+def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = False) -> Ending:
+    """Judge every rule of the request on the subject that it names, write the reports, and return the ending.
+    With `exit_first`, judge no further rule after the first new failure.
+
+    Raises UsageError for a request that is wrong, before anything is started. Later errors do not raise: the
+    ending says that the run was interrupted, that the kit failed, or that a UsageError came.
+    """
+    paths = report_paths(request.values)
+    make_folders_for(paths)
+    request.check()
+    baseline = RunBaseline(request)
+    outcomes = RunOutcomes()
+    stop_listening = INTERRUPTION.listen(signal.SIGINT)
+    try:
+        with _warnings_hidden():
+            _judge_rules(request, baseline, outcomes, watcher, exit_first=exit_first)
+        return end_run(
+            outcomes.summaries(request),
+            lambda verdicts: outcomes.stopped_early(),
+            baseline,
+            paths,
+            outcomes.unwritten,
+            lambda: occasion_of(outcomes.clock, _FRONT, request.type_options()),
+        )
+    finally:
+        stop_listening()
+
+
+def _judge_rules(
+    request: RunRequest,
+    baseline: RunBaseline,
+    outcomes: RunOutcomes,
+    watcher: RunWatcher,
+    *,
+    exit_first: bool,
+) -> None:
+    """Judge rule by rule, and add each result to the outcomes, until all are judged or the run is stopped
+    early. Why it was stopped early is written to the outcomes, too."""
+    judging = Judging(request, baseline, _FRONT)
+    judging.on_suspects = watcher.suspects_grow
+    opened = False
+    try:
+        environment = judging.open()
+        opened = True
+        watcher.run_begins(environment, judging.run.inspector_url)
+        for number, rule in enumerate(request.rules, 1):
+            watcher.rule_begins(rule.id, number, len(request.rules))
+            try:
+                result = judging.judge(rule)
+            except UsageError:
+                raise
+            except Exception as error:
+                INTERRUPTION.check()
+                hide = judging.run.secrets.redact_text
+                traceback = some_lines(hide(format_exc()))  # What the subject said may fill it.
+                result = replace(errored_result(rule, hide(repr(error))), complaints=(traceback,))
+            for outcome in result.outcomes:
+                outcomes.add_outcome(result.subject, outcome, result.target, result.wire)
+            watcher.rule_ends(_without_secrets(result, judging))
+            failed = any(outcome.verdict is Verdict.FAILED for outcome in result.outcomes)
+            if exit_first and failed and result.complaints:  # A baseline tolerates what has none.
+                break
+    except KeyboardInterrupt:
+        outcomes.interruption = BY_A_SIGNAL
+    except UsageError as error:
+        outcomes.usage_error = str(error)
+    except Exception as error:
+        outcomes.internal_error = judging.run.secrets.redact_text(repr(error))
+    if opened:
+        judging.close(outcomes)
+
+
+def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
+    """Return the result of judging a rule with complaints that may be shown: cut to a length, and without
+    secrets that the subject may have repeated."""
+    texts = (judging.run.secrets.redact_text(text) for text in result.complaints)
+    return replace(result, complaints=tuple(some_lines(text, LONGEST_COMPLAINT) for text in texts))
+
+
+@contextmanager
+def _warnings_hidden() -> Iterator[None]:
+    """While the run goes on, keep the logs of libraries from the terminal, because they may quote what a
+    subject said."""
+    nowhere = logging.NullHandler()
+    logging.getLogger().addHandler(nowhere)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(nowhere)

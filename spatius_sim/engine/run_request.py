@@ -1,0 +1,173 @@
+"""Puts together what one run is asked to do: the options of the command line and of conformance.yaml."""
+
+import shlex
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis.strategies import just
+
+from spatius_sim.engine.conformance_file import ConformanceFile
+from spatius_sim.engine.option_secrets import shown_subject
+from spatius_sim.engine.options import (
+    ASKED_OF_A_RELAY,
+    CONFORMANCE_FILE,
+    JUDGE_OPTIONS,
+    SUBJECTS,
+    as_typed,
+    kind_named_by,
+    values_given,
+)
+from spatius_sim.engine.run_profiles import DEFAULT_PROFILE, profile_named, rules_to_judge
+from spatius_sim.engine.run_settings import Settings, settings_of
+from spatius_sim.plans.plan_token import plan_of
+from spatius_sim.plans.plans_for_rules import AS_AN_AGENT_SPEAKS, Exercise, exercise_of
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.catalogue import find_rule, rules_for
+from spatius_sim.rules.rule import Rule
+from spatius_sim.subjects.relay.turn_starts import Hook
+from spatius_sim.tape.traces import plan_token_on
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What one run is asked to do. `values` are all options that have a value, by name; `filled` are those
+    among them that come from `file`. `settings` are made from `values`. `plan_token` is the token of the one
+    plan to run; "" for the plans that exercise each rule."""
+
+    values: Mapping[str, Any]
+    settings: Settings
+    file: ConformanceFile | None = None
+    filled: Mapping[str, Any] = field(default_factory=dict)
+    plan_token: str = ""
+
+    @property
+    def subject(self) -> dict[str, str]:
+        """The subject that the user named, by kind, without secrets; empty if none was named."""
+        return named_subject(self.values)
+
+    @property
+    def kind(self) -> str:
+        """The kind of the subject that the user named; "" if none was named."""
+        return next(iter(self.subject), "")
+
+    @property
+    def named_rules(self) -> tuple[str, ...]:
+        """The ids of the rules that the user named."""
+        return tuple(self.values.get("rule", ()))
+
+    @property
+    def judged_rules(self) -> frozenset[str]:
+        """The ids of the rules that the user named; if none was named, of all rules that the level
+        selects."""
+        return rules_to_judge(self.named_rules, self.settings.level)
+
+    @property
+    def required_rules(self) -> frozenset[str]:
+        """The ids of the rules that must be exercised, or the run is not a pass."""
+        profile = profile_named(self.settings.profile)
+        return (
+            self.judged_rules if self.named_rules else frozenset(filter(profile.requires, self.judged_rules))
+        )
+
+    @property
+    def rules(self) -> list[Rule]:
+        """The rules that are to be judged on the subject that the user named, in the catalogue's order."""
+        return [rule for rule in rules_for(self.kind) if rule.id in self.judged_rules]
+
+    def check(self) -> None:
+        """Raise UsageError if an option of this run is wrong, or if a named rule does not judge the named
+        subject. The error has file and line if the option stands in conformance.yaml."""
+        try:
+            self.settings.check()
+        except UsageError as error:
+            raise self.with_place(error) from error
+        self.check_rules(self.kind)
+
+    def with_place(self, error: UsageError) -> UsageError:
+        """Return the same error; if it is about an option that stands in conformance.yaml, with file and
+        line."""
+        return error if self.file is None else self.file.with_place(error)
+
+    def check_rules(self, kind: str = "") -> None:
+        """Raise UsageError if a named rule does not exist or does not judge this `kind` of subject ("" is any
+        kind), or if the named plan is wrong."""
+        if self.plan_token:
+            if len(self.named_rules) != 1:
+                raise UsageError("--plan goes with one --rule, as the report of a failure names both")
+            plan_of(self.plan_token, find_rule(self.named_rules[0]).subject)
+        for rule_id in self.named_rules:
+            judged = find_rule(rule_id).subject
+            if kind and judged != kind:
+                raise UsageError(f"{rule_id} is a rule for a {judged}, and a {kind} is to be judged")
+
+    def exercise_for(self, rule: Rule) -> Exercise:
+        """Return the plans over which this run request wants a rule judged: the plan that the user named,
+        or else the plans that exercise the rule."""
+        if self.plan_token:
+            return Exercise(plans=just(plan_of(self.plan_token, rule.subject)))
+        if self.settings.agent_cmd:
+            return AS_AN_AGENT_SPEAKS
+        return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
+
+    def options_to_repeat(self, rule_id: str, plan: str) -> dict[str, Any]:
+        """Return the options of the command line, by name, with which a user judges one rule again. `plan`
+        is the token of a plan, or the tape that holds a plan; "" for all plans of the rule."""
+        needed = {option.name for option in JUDGE_OPTIONS if option.needed_to_repeat} - self.filled.keys()
+        options = {name: value for name, value in self.values.items() if name in needed}
+        if self.file is not None:
+            options["conformance"] = str(self.file.path)
+        options["seed"] = self.settings.seed
+        return options | {"rule": rule_id} | ({"plan": plan} if plan else {})
+
+    def type_options(self, owned: Collection[str] = ()) -> str:
+        """Return the options of this run request as the user would type them to make the run again, without
+        secrets. The short names of options in `owned` belong to other plugins of pytest."""
+        values = {name: value for name, value in self.values.items() if name not in self.filled}
+        if self.file is not None:
+            values["conformance"] = str(self.file.path)
+        return as_typed(values, owned)
+
+    def doctor_command(self) -> str:
+        """Return the `spatius-sim doctor` command that finds out why the named relay sends nothing; "" if
+        the subject is no relay."""
+        if self.kind != "relay":
+            return ""
+        needed = {option.name for option in ASKED_OF_A_RELAY} - self.filled.keys()
+        options = {name: value for name, value in self.values.items() if name in needed}
+        target = [] if "target" in self.filled else [shlex.quote(shown_subject(self.values["target"]))]
+        if self.file is not None and str(self.file.path) != CONFORMANCE_FILE:
+            options["conformance"] = str(self.file.path)
+        return " ".join(["spatius-sim doctor", *target, as_typed(options)]).rstrip()
+
+
+def request_of(
+    values: Mapping[str, Any],
+    environment: Mapping[str, str],
+    file: ConformanceFile | None = None,
+    *,
+    seed: int | None = None,
+    turn_hook: Hook | None = None,
+) -> RunRequest:
+    """Return the request for a run: these options, by name, merged with those that conformance.yaml adds.
+    `seed` overrides the options; if neither says a seed, the profile gives one. Raises UsageError if there
+    is no such profile, or if the tape that names the plan cannot be read."""
+    all_values = values_given(values)
+    filled = {} if file is None else file.fill(all_values)
+    all_values |= filled
+    try:
+        if seed is None:
+            profile = profile_named(all_values.get("profile", DEFAULT_PROFILE))
+            seed = all_values["seed"] if "seed" in all_values else profile.seed()
+        settings = replace(settings_of(all_values, environment, seed), turn_hook=turn_hook)
+    except UsageError as error:
+        raise (error if file is None else file.with_place(error)) from error
+    plan = str(all_values.get("plan", ""))
+    token = plan_token_on(Path(plan)) if plan.endswith(".tape") else plan
+    return RunRequest(all_values, settings, file, filled, token)
+
+
+def named_subject(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the subject that these options name, by kind, without secrets; empty if they name none."""
+    return {kind_named_by(name, values): shown_subject(values[name]) for name in SUBJECTS if values.get(name)}

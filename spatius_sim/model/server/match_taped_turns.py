@@ -1,0 +1,177 @@
+"""Reads from a tape what Motion Server answered, and matches new requests to the turns on the tape."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.trace.events import Closed, Lane, Received, Refused, Sent, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A frame `raw` of Motion Server; if `raw` is empty, a close with `close_code`. The delay `delay_ns` is
+    counted from the end of the request's audio if `after_end`, otherwise from its first audio."""
+
+    delay_ns: int
+    after_end: bool
+    raw: bytes = b""
+    close_code: int = 0
+
+
+@dataclass(slots=True)
+class TapedTurn:
+    """One request on a tape with all its audio, and all replies. `first_ns` and `end_ns` are the times of its
+    first audio and of the end of its audio (None: not ended yet)."""
+
+    sample_rate: int
+    first_ns: int
+    audio: bytearray = field(default_factory=bytearray)
+    end_ns: int | None = None
+    replies: list[Reply] = field(default_factory=list)
+
+    def add(self, at_ns: int, raw: bytes = b"", close_code: int = 0) -> None:
+        """Add a reply of Motion Server to this turn of the tape: the frame `raw`, or a close, which came at
+        time `at_ns`."""
+        since = self.first_ns if self.end_ns is None else self.end_ns
+        self.replies.append(Reply(at_ns - since, self.end_ns is not None, raw, close_code))
+
+
+@dataclass(slots=True)
+class RecordedRun:
+    """What Motion Server did in a run on a tape. `turns` are in the order in which they began. `connections`
+    has for each connection, in order, its connection_id ("" if never confirmed) or its refusal."""
+
+    turns: list[TapedTurn] = field(default_factory=list)
+    connections: list[str | Refused] = field(default_factory=list)
+    has_speech: bool = True
+
+
+def read_recorded_run(trace: Trace) -> RecordedRun:
+    """Read from the trace of a tape what Motion Server did: return its connections, and its replies to each
+    request."""
+    run = RecordedRun(has_speech=trace.header.speech)
+    rates: dict[str, int] = {}
+    numbers: dict[str, int] = {}
+    turns: dict[tuple[str, str], TapedTurn] = {}
+    newest_turns: dict[str, TapedTurn] = {}
+    for event in trace.on_lane(Lane.UPSTREAM):
+        name, what = event.connection, event.content
+        if isinstance(what, Refused):
+            run.connections.append(what)
+            continue
+        if name not in numbers:
+            numbers[name] = len(run.connections)
+            run.connections.append("")
+        if isinstance(what, Closed) and what.by_kit and name in newest_turns:
+            newest_turns[name].add(event.at_ns, close_code=what.code)
+        match what.value if isinstance(what, Sent | Received) else None:
+            case ConfigureSession(sample_rate=rate):
+                rates[name] = rate
+            case ConfirmSession(connection_id):
+                run.connections[numbers[name]] = connection_id
+            case AudioInput(req_id, audio, end):
+                if (name, req_id) not in turns:
+                    turn = TapedTurn(rates.get(name, 0), event.at_ns)
+                    turns[name, req_id] = newest_turns[name] = turn
+                    run.turns.append(turn)
+                turns[name, req_id].audio += audio
+                if end:
+                    turns[name, req_id].end_ns = event.at_ns
+            case MotionResponse(req_id=req_id) | ServerError(req_id=req_id):
+                answered_req_id = (what.answers if isinstance(what, Sent) else "") or req_id
+                answered_turn = turns.get((name, answered_req_id)) or newest_turns.get(name)
+                if answered_turn is not None:
+                    raw = what.raw if isinstance(what, Sent | Received) else b""
+                    answered_turn.add(event.at_ns, raw if isinstance(raw, bytes) else b"")
+    return run
+
+
+class Match(StrEnum):
+    """How a request finds its turn on the tape."""
+
+    ORDER = "order"
+    """The first request gets the first turn, whatever its audio."""
+    AUDIO = "audio"
+    """A request gets the turn with the same audio; the turn is found when the audio of the request has
+    ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """No turn on the tape matches a request; `reason` says why, for example where the audio differs."""
+
+    reason: str
+
+
+class Matcher:
+    """Finds the turn of a tape that answers a new request; each turn answers only one request."""
+
+    def __init__(self, turns: list[TapedTurn]) -> None:
+        """Begin with all turns of a tape unused, and no request answered."""
+        self._turns = turns
+        self._unused = list(range(len(turns)))
+        """The numbers of the turns that have answered no request yet."""
+        self._request_count = 0
+
+    def next_turn(self, sample_rate: int) -> TapedTurn | Mismatch:
+        """Return the next unused turn of the tape, and mark it as used. Return a Mismatch if no turn is left,
+        or if the turn has another sample rate than the new request."""
+        self._request_count += 1
+        if not self._unused:
+            return Mismatch(f"request {self._request_count}: the tape holds {len(self._turns)} requests")
+        number = self._unused.pop(0)
+        return self._check_rate(number, sample_rate)
+
+    def turn_with_audio(self, audio: bytes, sample_rate: int) -> TapedTurn | Mismatch:
+        """Return the first unused turn of the tape with the audio of a new request, and mark it as used. If
+        there is no such turn, return a Mismatch that says how the audio of the most similar turn differs."""
+        self._request_count += 1
+        request = f"request {self._request_count}"
+        for number in self._unused:
+            if self._turns[number].audio == audio:
+                self._unused.remove(number)
+                return self._check_rate(number, sample_rate)
+        if not self._unused:
+            return Mismatch(f"{request}: all {len(self._turns)} requests of the tape are played")
+        nearest = max(self._unused, key=lambda number: _count_common_bytes(self._turns[number].audio, audio))
+        return Mismatch(f"{request}: {self._describe_difference(nearest, audio, sample_rate)}")
+
+    def _check_rate(self, number: int, sample_rate: int) -> TapedTurn | Mismatch:
+        """Return turn `number` of the tape; a Mismatch if it has another sample rate than the new request."""
+        turn = self._turns[number]
+        if turn.sample_rate == sample_rate:
+            return turn
+        return Mismatch(f"request {self._request_count}: {sample_rate} Hz; on the tape {turn.sample_rate} Hz")
+
+    def _describe_difference(self, number: int, audio: bytes, sample_rate: int) -> str:
+        """Return in words at which byte a new request's audio differs from the audio of turn `number` on the
+        tape."""
+        taped = self._turns[number].audio
+        common = _count_common_bytes(taped, audio)
+        seconds = common / BYTES_PER_SAMPLE / max(sample_rate, 1)
+        nearest = (
+            f"the nearest, request {number + 1} of the tape, is alike up to byte {common} ({seconds:.2f} s)"
+        )
+        if common == min(len(taped), len(audio)):
+            return f"{nearest}, and {len(taped)} bytes long, not {len(audio)}"
+        return f"{nearest}, where {taped[common]:#04x} was said and not {audio[common]:#04x}"
+
+
+def _count_common_bytes(first: bytes | bytearray, second: bytes) -> int:
+    """Return how many bytes the audio of a taped turn and of a new request have in common from their
+    beginning, by binary search."""
+    low, high = 0, min(len(first), len(second))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if first[:middle] == second[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

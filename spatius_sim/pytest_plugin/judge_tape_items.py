@@ -1,0 +1,104 @@
+"""The part of the pytest plugin that judges a tape: `pytest --tape=FILE`. Without that option it does
+nothing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from spatius_sim.engine.options import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.pytest_plugin.collect_outcomes import is_worker
+from spatius_sim.pytest_plugin.pytest_session import CHECKED
+from spatius_sim.pytest_plugin.report_options import check_reports, end_with_verdicts
+
+if TYPE_CHECKING:
+    from spatius_sim.reporting.summary import Summary
+
+_SUITE = "tape"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register `--spatius-tape`, a name that nobody else has."""
+    group = parser.getgroup(*OPTION_GROUP)
+    group.addoption("--spatius-tape", metavar="FILE", help="judge what is on this tape", dest="spatius_tape")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Judge the tape, if one is named, and keep the verdicts for the items. pytest collects only the suite
+    of tapes then, unless the user names tests."""
+    path = config.getoption("spatius_tape")
+    if path is None:
+        return
+    try:
+        refuse_empty({"--tape": path})
+        config.stash[CHECKED] = _judge_tape(config, Path(path))
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    end_with_verdicts(config)
+    from spatius_sim.files.find_resources import resource
+
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        suite = resource("conformance") / _SUITE / f"test_{_SUITE}.py"
+        config.args[:] = [str(suite)]  # A file, so that `python_files` does not hide it.
+
+
+def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
+    """Judge the tape as the options and the conformance file ask, and return its summaries. The reports
+    that the conformance file asks for are set as options of this run. Raises UsageError if an option does
+    not fit a tape."""
+    from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
+
+    options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
+    if subject_named(options):
+        raise UsageError("--tape names a subject, and another one is named, too: judge one in a run")
+    if options["update-baseline"]:
+        raise UsageError("--update-baseline needs a whole run, and a tape is none")
+    settings = settings_of_tapes(options, config.invocation_params.dir)
+    for option in JUDGE_OPTIONS:
+        if option.name in settings.reports:
+            setattr(config.option, option.field, settings.reports[option.name])
+    if not is_worker(config):
+        check_reports(config)
+    return check_tape(path, settings)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Return True to keep pytest from collecting our suite of tapes, if no tape is named; None for other
+    paths."""
+    if collection_path.name != _SUITE or CHECKED in config.stash:
+        return None
+    from spatius_sim.files.find_resources import resource
+
+    return True if collection_path == resource("conformance") / _SUITE else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each rule of the subjects on the tape, if a test asks for one."""
+    if "spatius_taped_rule" in metafunc.fixturenames:
+        summaries = metafunc.config.stash.get(CHECKED, ())
+        metafunc.parametrize(
+            "spatius_taped_rule", [outcome.rule_id for summary in summaries for outcome in summary.outcomes]
+        )
+
+
+@pytest.fixture
+def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) -> None:
+    """Judges one rule on the tape."""
+    from spatius_sim.reporting.formats.text_report import failure_text
+    from spatius_sim.rules.findings import Verdict
+
+    summaries = request.config.stash[CHECKED]
+    summary, outcome = next(
+        (summary, outcome)
+        for summary in summaries
+        for outcome in summary.outcomes
+        if outcome.rule_id == spatius_taped_rule
+    )
+    if spatius_taped_rule in summary.known:
+        pytest.xfail(f"known: {summary.known[spatius_taped_rule]}")
+    if outcome.failure is not None:
+        pytest.fail(failure_text(outcome, outcome.failure), pytrace=False)
+    if outcome.verdict is not Verdict.PASSED:
+        pytest.skip(f"{outcome.verdict}: {outcome.reason}")

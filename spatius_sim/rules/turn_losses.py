@@ -1,0 +1,46 @@
+"""What of a turn did not come to its client, and which rule judges the same loss in an ordinary turn."""
+
+from typing import NamedTuple
+
+from spatius_sim.protocol.messages import AudioFormat
+from spatius_sim.story.join_turns import Story, Turn
+from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO
+
+MOTION_LOST = ("E-LIMIT", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-MOTION-COMPLETE")
+"""The rules that an ordinary turn breaks if its motion does not arrive."""
+AUDIO_LOST = ("U-AUDIO-COMPLETE", "R-END-AUDIO", "R-AUDIO-COMPLETE")
+"""The rules that an ordinary turn breaks if its audio does not arrive."""
+NEVER_ENDED = ("R-END-AUDIO",)
+"""The rules that an ordinary turn breaks if the end of its audio is not marked."""
+
+
+class Loss(NamedTuple):
+    """What of a turn is missing, in words, and the rules from whose breach that may follow."""
+
+    missing: str
+    follows_from: tuple[str, ...]
+
+
+def find_loss(story: Story, turn: Turn, until: int) -> Loss | None:
+    """Return the loss of a turn: what had not come to its client before the event `until`; None if nothing
+    was missing."""
+    # If the relay chooses the speech, all turns may sound alike.
+    relay_chooses = CLIENT_AUDIO in story.trace.header.lacks
+    requests = [r for r in turn.requests if (relay_chooses or r.found_by_audio) and not r.stopped_early]
+    if not any(request.ends and request.ends[0] < until for request in requests):
+        return Loss("its audio did not go up to its end", ("U-AUDIO-END", "U-AUDIO-COMPLETE"))
+    lost_payloads = [
+        p for p in turn.payloads if not any(d.client == turn.client and d.seq < until for d in p.deliveries)
+    ]
+    if lost_payloads:
+        return Loss(f"{len(lost_payloads)} of its {len(turn.payloads)} payloads never arrived", MOTION_LOST)
+    if AUDIO in story.trace.header.lacks:
+        return None
+    if not any(mark < until for conversation in turn.conversations for mark in conversation.marks):
+        return Loss("its audio was never marked as ended", NEVER_ENDED)
+    up, down = b"".join(bytes(request.audio) for request in requests), turn.audio_down
+    same_rate = story.output_rates.get(turn.client, turn.sample_rate) == requests[0].sample_rate
+    is_pcm = requests[0].configured.audio_format == AudioFormat.PCM_S16LE
+    if is_pcm and same_rate and not turn.is_same_speech(up, down, requests[0].sample_rate):
+        return Loss(f"{len(down)} of its {len(up)} bytes of audio came down", AUDIO_LOST)
+    return None

@@ -1,0 +1,96 @@
+"""Draws what a study found as one page that opens offline, runs no script, and loads nothing."""
+
+import hashlib
+from base64 import b64encode
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from spatius_sim.study.draw_charts import draw_distribution, draw_ranking, draw_sweep, draw_time_line
+from spatius_sim.study.figures_in_words import SHOWN, answer, budget_lines, format_amount, format_interval
+from spatius_sim.study.run_study import Outcome, SimulatedCell, worst_turn
+from spatius_sim.study.study_definition import BudgetVerdict
+from spatius_sim.study.study_figures import FIGURES
+
+_MAX_PICTURES = 40
+
+
+def html_report(outcome: Outcome) -> str:
+    """Return the page of a study as HTML; the page needs no other file."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("spatius_sim.study"), PackageLoader("spatius_sim.reporting")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"amount": format_amount, "interval": format_interval}
+    return environment.get_template("study.html.j2").render(**_values(outcome), **_style())
+
+
+def _values(outcome: Outcome) -> dict[str, Any]:
+    """Return the values that the template of a study's HTML page shows, by name."""
+    by_network: dict[str, list[SimulatedCell]] = {}
+    for cell in outcome.cells[: _MAX_PICTURES * 10]:
+        by_network.setdefault(cell.cell.network.name, []).append(cell)
+    worst_cells = [
+        max(cells, key=lambda simulated: simulated.tally.worst or (0, 0)) for cells in by_network.values()
+    ]
+    turns = [(cell, worst_turn(cell, outcome.seed)) for cell in worst_cells[:_MAX_PICTURES]]
+    swept = bool(outcome.study.sweep)
+    return {
+        "outcome": outcome,
+        "sentence": answer(outcome),
+        "mood": _mood(outcome),
+        "budgets": budget_lines(outcome),
+        "shown": SHOWN,
+        "kinds": FIGURES,
+        "first_policy": next(iter(outcome.study.policies)),
+        "distributions": [] if swept else _draw_distributions(by_network),
+        "sweeps": _draw_sweeps(by_network) if swept else [],
+        "helps": [(network, draw_ranking(helps)) for network, helps in outcome.helps.items() if helps],
+        "worst": [(cell, turn, draw_time_line(turn, cell.cell.pipeline.seconds)) for cell, turn in turns],
+    }
+
+
+def _draw_distributions(by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
+    """Return for each network of the study its name and a chart of the time to the first motion."""
+    pictures = []
+    for network, cells in list(by_network.items())[:_MAX_PICTURES]:
+        spreads = {cell.cell.name: cell.tally.spreads["first_motion"] for cell in cells}
+        pictures.append((network, draw_distribution(spreads, "seconds to the first motion")))
+    return pictures
+
+
+def _draw_sweeps(by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
+    """Return for each network of the study its name and a chart of the trouble over the points of the
+    sweep."""
+    pictures = []
+    for network, cells in list(by_network.items())[:_MAX_PICTURES]:
+        points = list(dict.fromkeys(cell.cell.point for cell in cells))
+        rows = {
+            policy: [cell.figures["trouble"] for cell in cells if cell.cell.policy == policy]
+            for policy in dict.fromkeys(cell.cell.policy for cell in cells)
+        }
+        pictures.append((network, draw_sweep(points, rows, "trouble a turn, s")))
+    return pictures
+
+
+def _mood(outcome: Outcome) -> str:
+    """Return the style of the verdict on the HTML page of a study: good, bad or open."""
+    if BudgetVerdict.FAILED in outcome.verdicts or any(judged.broken for judged in outcome.judged):
+        return "bad"
+    return "open" if BudgetVerdict.INCONCLUSIVE in outcome.verdicts or not outcome.complete else "good"
+
+
+def _style() -> dict[str, str]:
+    """Return the style sheet of a study's HTML page and its hash: the page allows only this style, and
+    nothing else."""
+    css = "".join(
+        files(room).joinpath("templates", name).read_text(encoding="utf-8")
+        for room, name in (("spatius_sim.reporting", "report.css"), ("spatius_sim.study", "study.css"))
+    )
+    digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return {"css": Markup(css), "css_hash": f"sha256-{digest}"}

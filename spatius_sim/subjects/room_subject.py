@@ -1,0 +1,316 @@
+"""Drives a Motion Server as an agent with an egress does: it speaks into a room, interrupts, and leaves.
+
+What is seen and heard in the room comes from whoever watches it; this driver only speaks and waits.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+import numpy as np
+
+from spatius_sim import __version__
+from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
+from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.record_kit_stalls import record_kit_stalls
+from spatius_sim.plans.plan_token import token_of
+from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console_api import token_in
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    EgressType,
+    Interrupt,
+    LiveKitEgress,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.protocol.room_packet import PacketFlag
+from spatius_sim.subjects.server_access import OpenSession, ServerAccess
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    EventKind,
+    Joined,
+    Lane,
+    Opened,
+    Provocation,
+    Provoked,
+    Received,
+    Trace,
+    TraceHeader,
+    WaitEnded,
+)
+from spatius_sim.trace.room_events import LeftRoom, PacketSeen, PlaybackTold
+
+_SESSION, _REFUSED = "room-session", "refused-session"
+ANSWER_SECONDS = 12.0
+JOIN_SECONDS = 11.0
+_RETRY_SECONDS = 0.2
+PLAYBACK_SECONDS = 6.0
+"""How long after the speech could have been played the kit waits for the news of its end."""
+
+SILENCE_SECONDS = 1.0
+LEAVE_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
+_HEARD_BEFORE_INTERRUPT = 0.6
+_AFTER_NEWS_SECONDS = 0.3
+"""Idle packets that follow a conversation have this long to come."""
+
+_CHUNK_BYTES = 6400
+_TONE_SECONDS, _PAUSE_SECONDS = 0.4, 0.3
+_TONE_HZ, _TONE_LEVEL = 440, 9000
+_TOKEN_LIFE_SECONDS = 3600
+
+
+class RoomWatch(Protocol):
+    """Somebody who watches rooms, and records what happens there."""
+
+    def watching(self, name: str, egress: LiveKitEgress) -> AbstractAsyncContextManager[None]:
+        """Watch the room of this egress while the context is open; events belong to session `name`."""
+
+    async def join_late(self) -> None:
+        """Let another viewer join now."""
+
+
+MakeRooms = Callable[[], tuple[LiveKitEgress, LiveKitEgress]]
+"""Returns two configurations for one run: a new room, and a room that refuses the publisher."""
+
+
+def speech_with_marks(seconds: float, sample_rate: int = 16_000) -> bytes:
+    """Return speech for a room that can be recognised there: tones of 0.4 s with 0.3 s of silence between
+    them (mono s16le)."""
+    times = np.arange(int(seconds * sample_rate)) / sample_rate
+    audible = times % (_TONE_SECONDS + _PAUSE_SECONDS) < _TONE_SECONDS
+    levels = np.where(audible, _TONE_LEVEL * np.sin(2 * np.pi * _TONE_HZ * times), 0)
+    return levels.astype("<i2").tobytes()
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a session with a room is: its first answer, who joined and left, and what its room has shown
+    and told."""
+
+    answer: ConfirmSession | ServerError | None = None
+    joined: bool = False
+    left: bool = False
+    packets: int = 0
+    idle: bool = False
+    finished: int = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the newest packet is an idle one, or the publisher has left."""
+        return self.left or self.idle
+
+    def note(self, what: EventKind) -> None:
+        """Note an event of the session or of its room: the server's answer, who joined or left, a packet, the
+        end of a playback."""
+        match what:
+            case Received(value=ConfirmSession() | ServerError() as answer) if self.answer is None:
+                self.answer = answer
+            case Received(value=MotionResponse(end=True)):
+                self.finished += 1
+            case Joined():
+                self.joined = True
+            case LeftRoom():
+                self.left = True
+            case PlaybackTold(_, "lk.playback_finished", _):
+                self.finished += 1
+            case PacketSeen(_, raw):
+                self.packets += 1
+                self.idle = bool(raw[:1] and raw[0] & PacketFlag.IDLE)
+
+
+class RoomSubject:
+    """Runs plans against one Motion Server through `access`, while `watch` looks into its rooms. `api_key`
+    and `ids` (app, avatar) are sent to it. It may take `attach_seconds` to answer for the first time."""
+
+    kind = "room"
+    wire = ""
+    cut_a_wait_short = False
+
+    def __init__(
+        self,
+        target: str,
+        access: ServerAccess,
+        watch: RoomWatch,
+        recorder: RealTimeRecorder,
+        make_rooms: MakeRooms,
+        api_key: str,
+        ids: tuple[str, str] = (APP_ID, AVATAR_ID),
+        *,
+        lacks: tuple[str, ...] = (),
+        seed: int = 0,
+        attach_seconds: float = 0.0,
+    ) -> None:
+        """Prepare to run plans for rooms of a Motion Server; nothing is attached yet. The parameters are
+        those of the class."""
+        self.target = target
+        self._access, self._watch, self._recorder = access, watch, recorder
+        self._make_rooms, self._api_key, self._ids = make_rooms, api_key, ids
+        self._lacks, self._seed, self._attach_seconds = lacks, seed, attach_seconds
+        self._sessions: dict[str, _Progress] = {}
+        self._read_events = 0
+
+    async def attach(self) -> None:
+        """Wait until the Motion Server under test takes a session. Raises UnreachableError if it does not in
+        time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._attach_seconds
+        while True:
+            try:
+                async with self._access.open_session(await self._fetch_token(), *self._ids):
+                    return
+            except UnreachableError:
+                if loop.time() >= deadline:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def detach(self) -> None:
+        """Do nothing: no connection is held between runs."""
+
+    async def run(self, plan: RoomPlan, *, patient: bool = False) -> Trace:
+        """Run the plan in a new room, and return the trace. Raises UnreachableError if no session can be
+        opened, or if the room cannot be watched."""
+        self._sessions = {_SESSION: _Progress(), _REFUSED: _Progress()}
+        self._read_events = 0
+        room, refusing = self._make_rooms()
+        header = TraceHeader(
+            self.kind, "", self._seed, str(plan), __version__, self._lacks, plan_token=token_of(plan)
+        )
+        self._recorder.start(header)
+        try:
+            async with record_kit_stalls(self._recorder):
+                await self._speak_in_room(_SESSION, room, plan)
+                if plan.refuses:
+                    self._recorder.emit(Lane.KIT, _REFUSED, Provoked(Provocation.ROOM_REFUSES))
+                    async with self._session(_REFUSED) as session:
+                        await self._configure(_REFUSED, session, refusing, plan.sample_rate)
+        finally:
+            trace = self._recorder.finish()
+        return trace
+
+    async def _speak_in_room(self, name: str, egress: LiveKitEgress, plan: RoomPlan) -> None:
+        """Open a session with this room, speak every turn of the plan there, and leave. Before the second
+        turn, a late viewer joins."""
+        async with self._watch.watching(name, egress):
+            async with self._session(name) as session:
+                if not await self._configure(name, session, egress, plan.sample_rate):
+                    return
+                joined = await self._wait_until(lambda: self._progress(name).joined, JOIN_SECONDS)
+                self._wait_ended(name, Awaited.ROOM, joined)
+                if not joined:
+                    return
+                await asyncio.sleep(2 * _AFTER_NEWS_SECONDS)
+                for number, turn in enumerate(plan.turns):
+                    if number == 1:
+                        await self._watch.join_late()
+                    await self._speak(name, session, f"turn-{number + 1}", turn, plan.sample_rate)
+            left = await self._wait_until(lambda: self._progress(name).left, LEAVE_SECONDS)
+            self._wait_ended(name, Awaited.HANG_UP, left)
+
+    async def _speak(
+        self, name: str, session: OpenSession, req_id: str, turn: RoomTurn, sample_rate: int
+    ) -> None:
+        """Speak one request into the room. Then wait until the agent hears that the request was played; or,
+        if the turn is interrupted, interrupt it when some of it was shown, and wait a second."""
+        spoken = turn.milliseconds / MILLISECONDS
+        finished_before, packets_before = self._progress(name).finished, self._progress(name).packets
+        await self._send_speech(name, session, req_id, speech_with_marks(spoken, sample_rate))
+        longest_wait = spoken + PLAYBACK_SECONDS
+        if turn.interrupted:
+            packets_wanted = packets_before + int(_HEARD_BEFORE_INTERRUPT * KEYFRAMES_PER_SECOND)
+            await self._wait_until(lambda: self._progress(name).packets >= packets_wanted, PLAYBACK_SECONDS)
+            await self._send(name, session, encode(Interrupt(req_id)))
+            await asyncio.sleep(SILENCE_SECONDS)
+            self._wait_ended(name, Awaited.SILENCE, True)
+            await self._wait_until(lambda: self._progress(name).quiet, spoken)
+            return
+        finished = await self._wait_until(
+            lambda: self._progress(name).finished > finished_before, longest_wait
+        )
+        # If the news comes too early, the sound after it must be heard, too.
+        await asyncio.sleep(_AFTER_NEWS_SECONDS if finished else 0)
+        await self._wait_until(lambda: self._progress(name).quiet, longest_wait)
+        self._wait_ended(name, Awaited.TURN, finished)
+
+    async def _send_speech(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
+        """Send the audio of one request for the room, faster than it is spoken."""
+        for start in range(0, len(pcm), _CHUNK_BYTES):
+            await self._send(name, session, encode(AudioInput(req_id, pcm[start : start + _CHUNK_BYTES])))
+        await self._send(name, session, encode(AudioInput(req_id, end=True)))
+
+    async def _configure(
+        self, name: str, session: OpenSession, egress: LiveKitEgress, sample_rate: int
+    ) -> bool:
+        """Configure a session with the room of this egress, and return whether Motion Server confirmed it."""
+        configuration = ConfigureSession(sample_rate, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
+        await self._send(name, session, encode(configuration))
+        answered = await self._wait_until(lambda: self._progress(name).answer is not None, ANSWER_SECONDS)
+        self._wait_ended(name, Awaited.HANDSHAKE, answered)
+        return isinstance(self._progress(name).answer, ConfirmSession)
+
+    @asynccontextmanager
+    async def _session(self, name: str) -> AsyncIterator[OpenSession]:
+        """Open a session for a room, yield it, record it, and close it. Raises UnreachableError if it cannot
+        be opened."""
+        async with self._access.open_session(await self._fetch_token(), *self._ids) as session:
+            self._recorder.emit(Lane.UPSTREAM, name, Opened("", *self._ids))
+            listening = asyncio.create_task(self._listen(name, session))
+            try:
+                yield session
+                if not listening.done():
+                    self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=True, code=1000))
+            finally:
+                listening.cancel()
+
+    async def _fetch_token(self) -> str:
+        """Ask for a session token for the room and return it. Raises UnreachableError if none is issued."""
+        expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
+        answer = await self._access.ask_for_token(self._api_key, expire_at)
+        token = token_in(answer) if answer.status == HTTPStatus.OK else ""
+        if not token:
+            raise UnreachableError(f"the token was refused: HTTP {answer.status}")
+        return token
+
+    async def _listen(self, name: str, session: OpenSession) -> None:
+        """Record what a session receives, and that the server has closed it."""
+        async for raw in session.frames():
+            self._recorder.record_received(Lane.UPSTREAM, name, raw)
+        self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
+
+    async def _send(self, name: str, session: OpenSession, frame: bytes) -> None:
+        """Record a frame, and send it."""
+        self._recorder.record_sent(Lane.UPSTREAM, name, frame)
+        await session.send(frame)
+
+    def _progress(self, name: str) -> "_Progress":
+        """Return how far this session and its room are by now, after all events that were recorded."""
+        events = self._recorder.events
+        for event in events[self._read_events :]:
+            if event.connection in self._sessions:
+                self._sessions[event.connection].note(event.content)
+        self._read_events = len(events)
+        return self._sessions[name]
+
+    async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `is_over` is true, for so many seconds at most, and return whether this was so. Looks at
+        the room's events every 0.05 s."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not is_over():
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return True
+
+    def _wait_ended(self, name: str, what: Awaited, complete: bool) -> None:
+        """Record that a wait ended."""
+        self._recorder.emit(Lane.KIT, name, WaitEnded(what, complete))

@@ -1,0 +1,134 @@
+"""Writes a tape as HAR 1.2, which the developer tools of browsers open.
+
+A token request is an entry, and so is each WebSocket, with its messages as Chrome writes them
+(`_webSocketMessages`). A tape holds no addresses: the hosts of the URLs end in `.invalid`.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    Lane,
+    Opened,
+    Received,
+    Refused,
+    Sent,
+    TokenRequested,
+    Trace,
+)
+
+_SERVER = "motion-server.invalid"
+_RELAY = "relay.invalid"
+_SWITCHING = 101
+_TEXT, _BINARY = 1, 2
+_STATUS_TEXTS = {101: "Switching Protocols", 200: "OK"}
+_Sockets = dict[tuple[Lane, str], tuple[int, dict[str, Any]]]
+"""The open WebSockets: when each began, in nanoseconds, and its entry."""
+_LAST_MS = 253_402_300_799_000
+"""The end of the year 9999: HAR's dates go no further."""
+_UNKNOWN = -1
+"""HAR's number for a size or a time that is not known."""
+
+
+def har_of(traces: Iterable[Trace], start_unix_ms: int, kit_version: str) -> dict[str, Any]:
+    """Return these runs of a tape as HAR 1.2, as values for JSON. `start_unix_ms` is the time 0 of their
+    events."""
+    writer = _HarWriter(start_unix_ms)
+    for trace in traces:
+        writer.add_run(trace)
+    creator = {"name": "spatius-sim", "version": kit_version}
+    entries = sorted(writer.entries, key=lambda entry: str(entry["startedDateTime"]))
+    return {"log": {"version": "1.2", "creator": creator, "pages": [], "entries": entries}}
+
+
+class _HarWriter:
+    """Collects the HAR entries of all runs of a tape."""
+
+    def __init__(self, start_unix_ms: int) -> None:
+        """Begin a HAR file without entries. `start_unix_ms` is the time 0 of the tape."""
+        self._start_ms = start_unix_ms
+        self.entries: list[dict[str, Any]] = []
+
+    def add_run(self, trace: Trace) -> None:
+        """Add HAR entries for the token requests and WebSockets of one run of a tape."""
+        sockets: _Sockets = {}
+        for event in trace.events:
+            match event.content:
+                case TokenRequested(status=status):
+                    url = f"http://{_SERVER}/v1/console/session-tokens"
+                    self.entries.append(self._entry(event.at_ns, "POST", url, status))
+                case Refused(status):
+                    self.entries.append(self._entry(event.at_ns, "GET", _url_of(event), status))
+                case Opened() | Closed() | Sent() | Received():
+                    self._add_to_socket(event, sockets)
+
+    def _add_to_socket(self, event: Event, sockets: _Sockets) -> None:
+        """Add an event to the HAR entry of its WebSocket. A WebSocket whose opening is not on the tape begins
+        with its first frame; the close of such an unknown WebSocket is left out."""
+        socket_key = event.lane, event.connection
+        if socket_key not in sockets and not isinstance(event.content, Closed):
+            entry = self._entry(event.at_ns, "GET", _url_of(event), _SWITCHING)
+            entry |= {"_resourceType": "websocket", "_webSocketMessages": []}
+            sockets[socket_key] = event.at_ns, entry
+            self.entries.append(entry)
+        if socket_key not in sockets:
+            return
+        began_ns, entry = sockets[socket_key]
+        entry["time"] = max(entry["time"], (event.at_ns - began_ns) / 1e6)
+        entry["timings"]["receive"] = entry["time"]
+        if isinstance(event.content, Closed):
+            del sockets[socket_key]
+        elif isinstance(event.content, Sent) or (
+            isinstance(event.content, Received) and event.content.part == 0
+        ):
+            entry["_webSocketMessages"].append(self._message(event, event.content.raw))
+
+    def _message(self, event: Event, raw: str | bytes) -> dict[str, Any]:
+        """Return a frame as a WebSocket message of HAR, in Chrome's form; the type `send` means that the
+        client of the WebSocket sent the frame."""
+        sent_by_client = isinstance(event.content, Sent) == (event.lane is Lane.DOWNSTREAM)
+        is_text = isinstance(raw, str)
+        return {
+            "type": "send" if sent_by_client else "receive",
+            "time": self._start_ms / 1000 + event.at_ns / 1e9,
+            "opcode": _TEXT if is_text else _BINARY,
+            "data": raw if isinstance(raw, str) else b64encode(raw).decode(),
+        }
+
+    def _entry(self, at_ns: int, method: str, url: str, status: int) -> dict[str, Any]:
+        """Return a HAR entry with every member that HAR requires. What a tape does not hold is empty or
+        -1."""
+        unix_ms = min(_LAST_MS, max(0, self._start_ms + at_ns // 1_000_000))
+        started = datetime.fromtimestamp(unix_ms / 1000, UTC)
+        nothing = {"cookies": [], "headers": [], "headersSize": _UNKNOWN, "bodySize": _UNKNOWN}
+        request = {"method": method, "url": url, "httpVersion": "HTTP/1.1", "queryString": [], **nothing}
+        response = {
+            "status": status,
+            "statusText": _STATUS_TEXTS.get(status, ""),
+            "httpVersion": "HTTP/1.1",
+            "content": {"size": 0, "mimeType": "x-unknown"},
+            "redirectURL": "",
+            **nothing,
+        }
+        return {
+            "startedDateTime": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": 0,
+            "request": request,
+            "response": response,
+            "cache": {},
+            "timings": {"send": 0, "wait": 0, "receive": 0},
+        }
+
+
+def _url_of(event: Event) -> str:
+    """Return a URL for the HAR entry of an event's WebSocket; tapes hold no addresses, so its host is
+    invented."""
+    if event.lane is Lane.UPSTREAM:
+        avatar = quote(getattr(event.content, "avatar_id", ""), safe="")
+        return f"ws://{_SERVER}/v2/driveningress/websocket?id={avatar}#{quote(event.connection, safe='')}"
+    return f"ws://{_RELAY}/{quote(event.connection, safe='')}"
