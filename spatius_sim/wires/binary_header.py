@@ -25,6 +25,7 @@ from spatius_sim.wires.events import (
 )
 from spatius_sim.wires.json_fields import NotUnderstoodError, optional_text, parse_json, read_rate
 from spatius_sim.wires.lacking_features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
+from spatius_sim.wires.remember_frames import remember_frames
 
 
 class _Type(IntEnum):
@@ -79,15 +80,7 @@ class BinaryHeader:
     def read_client(self, frame: Frame) -> ClientAction:
         """Return what a frame of a binary-header client asks for. A bad frame becomes Unclear; no error is
         raised."""
-        try:
-            if isinstance(frame, str):
-                return _read_start(parse_json(frame))
-            kind, last, payload = _split_frame(frame)
-            if kind != _Type.AUDIO:
-                raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header client's")
-            return Speak(payload, last)
-        except NotUnderstoodError as fault:
-            return Unclear(str(fault))
+        return _read_client(frame)
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
         """Return the frame by which a binary-header client asks for `action`; an empty tuple if this wire has
@@ -103,6 +96,20 @@ class BinaryHeader:
             case Unclear(reason):
                 return (reason,)
         return ()
+
+
+@remember_frames
+def _read_client(frame: Frame) -> ClientAction:
+    """Return what a frame of a binary-header client asks for; Unclear for a bad frame."""
+    try:
+        if isinstance(frame, str):
+            return _read_start(parse_json(frame))
+        kind, last, payload = _split_frame(frame)
+        if kind != _Type.AUDIO:
+            raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header client's")
+        return Speak(payload, last)
+    except NotUnderstoodError as fault:
+        return Unclear(str(fault))
 
 
 def _write_frame(kind: int, payload: bytes, last: bool = False) -> bytes:

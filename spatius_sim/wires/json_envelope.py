@@ -35,6 +35,7 @@ from spatius_sim.wires.json_fields import (
     optional_text,
     read_rate,
 )
+from spatius_sim.wires.remember_frames import remember_frames
 
 _NAME = "json-envelope"
 _RELAY_NOTES = frozenset({"status", "agent_ready", "transcript", "agent_event", "pong"})
@@ -66,10 +67,7 @@ class JsonEnvelope:
     def read_client(self, frame: Frame) -> ClientAction:
         """Return what a frame of a json-envelope client asks for. A bad frame becomes Unclear; no error is
         raised."""
-        try:
-            return _client_action(json_object(frame, _NAME))
-        except NotUnderstoodError as fault:
-            return Unclear(str(fault))
+        return _read_client(frame)
 
     def write_client(self, action: ClientAction) -> tuple[str, ...]:
         """Return the text frames by which a json-envelope client asks for `action`: one or two; for Start an
@@ -152,6 +150,15 @@ def _relay_event(message: dict[str, Any]) -> RelayEvent:
             return Note(kind)
         case other:
             raise NotUnderstoodError(f"type {other!r} is not one of a json-envelope relay's")
+
+
+@remember_frames
+def _read_client(frame: Frame) -> ClientAction:
+    """Return what a frame of a json-envelope client asks for; Unclear for a bad frame."""
+    try:
+        return _client_action(json_object(frame, _NAME))
+    except NotUnderstoodError as fault:
+        return Unclear(str(fault))
 
 
 def _client_action(message: dict[str, Any]) -> ClientAction:

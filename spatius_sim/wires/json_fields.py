@@ -5,6 +5,7 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from spatius_sim.wires.events import Frame
+from spatius_sim.wires.remember_frames import LONGEST_REMEMBERED, MOST_REMEMBERED
 
 MAX_VALUES = 1_000_000
 """The most values of one document. A decoded value takes far more memory than its text does."""
@@ -37,9 +38,22 @@ def parse_json(text: Frame) -> dict[str, Any]:
     return value
 
 
+_texts: dict[bytes, str] = {}
+_binaries: dict[str, bytes] = {}
+"""What was written as base64 last. A relay hands on the speech that its client wrote, so the same bytes are
+written twice and read twice."""
+
+
 def base64_text(binary: bytes) -> str:
     """Return bytes as base64 text."""
-    return b64encode(binary).decode("ascii")
+    text = _texts.get(binary)
+    if text is None:
+        text = b64encode(binary).decode("ascii")
+        if len(text) <= LONGEST_REMEMBERED:
+            if len(_texts) >= MOST_REMEMBERED:
+                del _binaries[_texts.pop(next(iter(_texts)))]
+            _texts[binary], _binaries[text] = text, binary
+    return text
 
 
 def base64_bytes(value: object, field: str) -> bytes:
@@ -49,6 +63,9 @@ def base64_bytes(value: object, field: str) -> bytes:
         raise NotUnderstoodError(f"{field} is missing or null")
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{field} is not base64 text")
+    binary = _binaries.get(value)
+    if binary is not None:
+        return binary
     try:
         return b64decode(value, validate=True)
     except ValueError as error:

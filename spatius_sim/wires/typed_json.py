@@ -27,6 +27,7 @@ from spatius_sim.wires.json_fields import (
     optional_flag,
 )
 from spatius_sim.wires.lacking_features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
+from spatius_sim.wires.remember_frames import remember_frames
 
 _NAME = "typed-json"
 
@@ -66,13 +67,7 @@ class TypedJson:
     def read_client(self, frame: Frame) -> ClientAction:
         """Return what a frame of a typed-json client asks for. A bad frame becomes Unclear; no error is
         raised."""
-        try:
-            message = json_object(frame, _NAME)
-            if message.get("type") != "audio":
-                raise NotUnderstoodError(f"type {message.get('type')!r} is not one of a {_NAME} client's")
-            return Speak(base64_bytes(message.get("data"), "data"), optional_flag(message, "end"))
-        except NotUnderstoodError as fault:
-            return Unclear(str(fault))
+        return _read_client(frame)
 
     def write_client(self, action: ClientAction) -> tuple[str, ...]:
         """Return the text frame by which a typed-json client asks for `action`; an empty tuple if this wire
@@ -90,6 +85,18 @@ class TypedJson:
 def _audio_frame(pcm: bytes, end: bool) -> str:
     """Return the typed-json text frame with this audio and end mark."""
     return json.dumps({"type": "audio", "data": base64_text(pcm), "end": end})
+
+
+@remember_frames
+def _read_client(frame: Frame) -> ClientAction:
+    """Return what a frame of a typed-json client asks for; Unclear for a bad frame."""
+    try:
+        message = json_object(frame, _NAME)
+        if message.get("type") != "audio":
+            raise NotUnderstoodError(f"type {message.get('type')!r} is not one of a {_NAME} client's")
+        return Speak(base64_bytes(message.get("data"), "data"), optional_flag(message, "end"))
+    except NotUnderstoodError as fault:
+        return Unclear(str(fault))
 
 
 def _relay_event(message: dict[str, Any]) -> RelayEvent:
