@@ -12,8 +12,10 @@ import re
 from base64 import b64encode
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+
+import numpy as np
 
 SHORTEST = 8
 """The fewest characters of a secret that is searched for."""
@@ -24,6 +26,12 @@ MAX_SECRETS = 1000
 _INDEX_BYTES = 16
 """So many first bytes of an encoded secret are its key in the index of all encoded secrets. A long key is
 found faster in a frame, and session tokens of some days still share this one."""
+
+_WORD_BYTES = 8
+_MARK_BITS = 20
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT = np.uint64(64 - _MARK_BITS)
+"""Multiplied by a large odd number, a word differs from most others in its highest bits."""
 
 _MAX_ESCAPE_LAYERS = 2
 """How often a secret may be escaped: each time a layer around the one before."""
@@ -62,6 +70,12 @@ class KnownSecrets:
     _by_start: dict[bytes, dict[tuple[str, bytes], str]] = field(default_factory=dict)
     """An index for the search. By the first bytes of an encoded secret: the name of the encoding, by secret
     and encoded secret. Session tokens begin alike, and a run knows hundreds of them."""
+    _short_starts: set[bytes] = field(default_factory=set)
+    """The keys of the index that have fewer than _INDEX_BYTES bytes."""
+    _marks: np.ndarray[tuple[int], np.dtype[np.bool_]] = field(
+        default_factory=lambda: np.zeros(1 << _MARK_BITS, np.bool_), compare=False, repr=False
+    )
+    """Marks the words of all other keys, so that most frames need not be searched."""
     _kinds: dict[str, int] = field(default_factory=dict)
     """How many references of each kind have been given."""
     _held: dict[str, set[str]] = field(default_factory=dict)
@@ -97,6 +111,11 @@ class KnownSecrets:
         left out."""
         return {reference: len(secret) for secret, reference in self._references.items() if reference}
 
+    def length_of(self, reference: str) -> int:
+        """Return how many characters the known secret with this reference has."""
+        # The secret that was used last is asked for most.
+        return next(len(secret) for secret, named in reversed(self._references.items()) if named == reference)
+
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
         """Return the bytes with stars in place of the known secrets, and a list of the secrets that were
         found: (reference, name of the encoding). The length stays the same; secrets without a reference are
@@ -123,7 +142,10 @@ class KnownSecrets:
             return
         if secret not in self._references and len(secret) >= SHORTEST:
             for encoded, encoding in _encodings_to_search(secret):
-                self._by_start.setdefault(encoded[:_INDEX_BYTES], {})[secret, encoded] = encoding
+                start = encoded[:_INDEX_BYTES]
+                if start not in self._by_start:
+                    self._mark_start(start)
+                self._by_start.setdefault(start, {})[secret, encoded] = encoding
         self._references[secret] = reference
         self._references.move_to_end(secret)
         if holder:
@@ -144,13 +166,30 @@ class KnownSecrets:
                 names_of_encodings.pop((secret, encoded), None)
                 if not names_of_encodings:
                     self._by_start.pop(encoded[:_INDEX_BYTES], None)
+                    self._short_starts.discard(encoded[:_INDEX_BYTES])
+
+    def _mark_start(self, start: bytes) -> None:
+        """Mark the words that a frame can hold if this key of the index stands in it: a frame is read in
+        words of eight bytes, and the first word within the key begins at one of its first eight bytes."""
+        if len(start) < _INDEX_BYTES:
+            self._short_starts.add(start)
+        else:
+            words = b"".join(start[offset : offset + _WORD_BYTES] for offset in range(_WORD_BYTES))
+            self._marks[_places_of_marks(words)] = True
+
+    def _starts_to_search(self, raw: bytes) -> Collection[bytes]:
+        """Return the keys of the index that may stand in a frame. Words that have the same mark by chance
+        only cost a search."""
+        if np.count_nonzero(self._marks.take(_places_of_marks(raw))):
+            return self._by_start
+        return self._short_starts
 
     def _spans_of_secrets(self, raw: bytes, depth: int) -> Iterator[_Span]:
         """Yield the places in the bytes `raw` at which known secrets stand, also under up to `depth` layers
         of escapes."""
-        for start, names_of_encodings in self._by_start.items():
+        for start in self._starts_to_search(raw):
             if start in raw:
-                for (secret, encoded), encoding in names_of_encodings.items():
+                for (secret, encoded), encoding in self._by_start[start].items():
                     yield from (
                         _Span(index, index + len(encoded), secret, encoding)
                         for index in _find_all(encoded, raw)
@@ -197,6 +236,12 @@ class _UnescapedText:
         """Return the index in the frame for an index in `text`, its unescaped form."""
         text_start, raw_start = self._starts[bisect_right(self._starts, (index, len(self._raw))) - 1]
         return raw_start + index - text_start
+
+
+def _places_of_marks(raw: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """Return where the mark of each whole word of these bytes stands."""
+    words = np.frombuffer(raw, np.uint64, len(raw) // _WORD_BYTES)
+    return (words * _MIX) >> _SHIFT
 
 
 def _unescape(escape: bytes) -> bytes:

@@ -31,7 +31,7 @@ def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -
     """Read a frame, and return all values that it carries, at least one. `lane` and `sent` (whether our kit
     sent the frame) say what the values are: messages of Motion Server, relay events, or actions of a relay's
     client. A frame that cannot be read gives one Undecodable."""
-    if lane in (Lane.UPSTREAM, Lane.EGRESS):
+    if lane is Lane.UPSTREAM or lane is Lane.EGRESS:
         return (read_upstream(raw),)
     if lane is Lane.CLIENT:
         return (_read_testee(raw, sent=sent),)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from spatius_sim.protocol.codec import MessageReader
 from spatius_sim.trace.events import (
     Closed,
     Event,
@@ -23,7 +24,7 @@ from spatius_sim.trace.events import (
     Value,
 )
 from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
-from spatius_sim.trace.read_frames import read_frame
+from spatius_sim.trace.read_frames import read_frame, read_upstream
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import RelayEvent, Speak
@@ -35,7 +36,7 @@ _KEY_KIND = "key"
 CONFIGURATION = b"\x08\x01"
 """The first bytes of an encoded ClientConfigureSession: field 1 (`type`), with the value 1."""
 
-_UPSTREAM = Lane.UPSTREAM
+_UPSTREAM, _DOWNSTREAM = Lane.UPSTREAM, Lane.DOWNSTREAM
 _NOT_SENT, _ANSWERS_NOTHING = False, ""
 """Stand in the list of events that are not decoded yet, for an event that is no upstream frame."""
 
@@ -117,6 +118,8 @@ class Recorder:
     """Events that are not in `_events` yet, as five items each, one after the other: time, connection, the
     bytes of an upstream frame (or a finished Event), whether the kit sent it, and the req_id that it answers.
     A tuple for each event would slow the garbage collector down."""
+    _readers: dict[str, MessageReader] = field(default_factory=dict)
+    """Decode what Motion Server received, by connection."""
     _header: TraceHeader | None = None
     _handshakes: dict[str, list[Event]] = field(default_factory=dict)
     _handshake_over: set[str] = field(default_factory=set)
@@ -132,6 +135,7 @@ class Recorder:
         self._header = header
         self._events = []
         self._undecoded = []
+        self._readers.clear()
         self._bytes, self._count, self.flooded = 0, 0, False
         self._named_secrets.clear()
         for reference in self.secrets.lengths():
@@ -170,15 +174,27 @@ class Recorder:
             if isinstance(raw_or_event, Event):
                 events.append(raw_or_event)
             else:
-                what = self._as_sent_or_received(_UPSTREAM, raw_or_event, sent=sent, answers=answers)
+                what = self._decode_kept_frame(connection, raw_or_event, sent=sent, answers=answers)
                 events.append(Event(len(events), at_ns, _UPSTREAM, connection, what))
         self._undecoded.clear()
         return events
 
+    def _decode_kept_frame(self, connection: str, raw: bytes, *, sent: bool, answers: str) -> Sent | Received:
+        """Return the event of an upstream frame that was kept as bytes, without its secrets. What Motion
+        Server received is mostly audio, which one reader for each connection decodes fast."""
+        if sent:
+            return self._as_sent_or_received(_UPSTREAM, raw, sent=True, answers=answers)
+        reader = self._readers.get(connection)
+        if reader is None:
+            reader = self._readers[connection] = MessageReader()
+        value = read_upstream(raw, reader.read)
+        clean = without_secrets(raw, value, self.secrets)
+        return Received(clean, value if clean is raw else read_upstream(clean))
+
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """Record an event that happens now in the open trace, unless the trace is flooded, and give it to
         `on_event`. Calls `on_change`."""
-        frame_bytes = len(what.raw) if isinstance(what, Sent | Received) else 0
+        frame_bytes = len(what.raw) if isinstance(what, (Sent, Received)) else 0
         if not frame_bytes:
             what = texts_without_secrets(what, self.secrets)
         event = Event(self._count, self.clock_ns(), lane, connection, what)
@@ -219,7 +235,10 @@ class Recorder:
         than DOWNSTREAM are not searched."""
         if lane is not Lane.DOWNSTREAM:
             return raw
-        clean, sightings = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
+        searched = raw.encode() if isinstance(raw, str) else raw
+        clean, sightings = self.secrets.redact(searched)
+        if clean is searched:
+            return raw
         for reference, encoding in sightings:
             self._record_known_secret(reference)
             self.emit(lane, connection, SecretSeen(reference, f"{place}, {encoding}"))
@@ -238,7 +257,7 @@ class Recorder:
         names only those that occur in it.)"""
         if reference not in self._named_secrets:
             self._named_secrets.add(reference)
-            self.emit(Lane.KIT, "", SecretKnown(reference, self.secrets.lengths()[reference]))
+            self.emit(Lane.KIT, "", SecretKnown(reference, self.secrets.length_of(reference)))
 
     def _keep_bytes_if_possible(
         self, lane: Lane, connection: str, raw: str | bytes, *, sent: bool = False, answers: str = ""
@@ -296,6 +315,8 @@ class Recorder:
         """Remember a recorded event that a later trace must begin with: an issued token, or a part of the
         handshake of an open session. Updates the time of the connection's last sign of life."""
         self.last_sign_ns[event.connection] = event.at_ns
+        if event.lane is _DOWNSTREAM:
+            return
         if event.lane is Lane.CONSOLE:
             if isinstance(event.content, TokenRequested) and event.content.token:
                 self._tokens[event.content.token] = event

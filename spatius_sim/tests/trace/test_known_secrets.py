@@ -128,3 +128,24 @@ def test_the_eldest_are_forgotten_and_those_that_are_held_are_not() -> None:
     assert known.reference_for("token", "session-token-5") == "token#6"
     assert known.redact_text("session-token-3 session-token-4") == "*" * 15 + " session-token-4"
     assert sum(map(len, known._by_start.values())) <= 2 * 12
+
+
+@pytest.mark.parametrize("length", [8, 15, 16, 23, 40])
+@pytest.mark.parametrize("before", range(10))
+def test_a_secret_is_found_wherever_it_begins_and_beside_its_end(length: int, before: int) -> None:
+    known = KnownSecrets()
+    for number in range(40):
+        known.hide(f"another-secret-that-is-not-there-{number}")
+    secret = "0a1b2c3d4e5f6g7h8i9j" * 2
+    known.hide(secret[:length])
+    for after in range(9):
+        frame = b"." * before + secret[:length].encode() + b"." * after
+        assert known.redact(frame)[0] == b"." * before + b"*" * length + b"." * after
+
+
+def test_a_short_secret_is_forgotten_too() -> None:
+    known = KnownSecrets(most=1)
+    known.hide("short-one")
+    known.hide("a-secret-that-is-long-enough")
+    assert known.redact_text("short-one a-secret-that-is-long-enough") == "short-one " + "*" * 28
+    assert not known._short_starts & {b"short-one"}
