@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 Frame = str | bytes
 
@@ -57,8 +58,11 @@ class MemoryEnd:
 
     def __init__(self, link: Link) -> None:
         """Make one end of a connection in memory, not yet joined to the other end; frames that this end sends
-        go over `link`."""
-        self._loop = asyncio.get_running_loop()
+        go over `link`. Raises RuntimeError if the running loop is not a virtual one."""
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, VirtualLoop):
+            raise RuntimeError("a connection in memory needs a virtual loop")
+        self._loop = loop
         self._link = link
         self.peer: MemoryEnd = self
         self.on_frame: Callable[[Frame], None] = _ignore_frame
@@ -143,19 +147,18 @@ class MemoryEnd:
     def _put_on_link(self, item: _Item) -> None:
         """Send a frame, or the end of the connection, on its way: it arrives at the other end when the link
         says so, or never."""
-        peer = self.peer
-        if isinstance(item, str | bytes):
-            peer._held_bytes += len(item)
+        peer, link = self.peer, self._link
+        frame_bytes = len(item) if isinstance(item, str | bytes) else 0
+        peer._held_bytes += frame_bytes
         peer._arriving.append(item)
-        if self._link.arrival is not None:
-            frame_bytes = len(item) if isinstance(item, str | bytes) else 0
-            arrives_at = self._link.arrival(self._loop.time(), frame_bytes)
+        if link.arrival is not None:
+            arrives_at = link.arrival(self._loop.time(), frame_bytes)
             if arrives_at < inf:
                 self._loop.call_at(arrives_at, peer._arrive)
-        elif self._link.delay:
-            self._loop.call_later(self._link.delay, peer._arrive)
+        elif link.delay:
+            self._loop.call_later(link.delay, peer._arrive)
         else:
-            self._loop.call_soon(peer._arrive)
+            self._loop.put_off_arrival(peer._arrive)
 
     def _arrive(self) -> None:
         """Let the oldest frame on its way arrive at this end of the connection in memory (a link keeps the

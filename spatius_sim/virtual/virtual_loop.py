@@ -53,6 +53,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._selector = _ClockSelector(self._pass_time)
         self._steps = self._steps_at_this_instant = 0
+        self._arrivals: list[Callable[[], None]] = []
+        """The last arrivals that were put off; they wait as one call, `_arrivals_handle`."""
+        self._arrivals_handle: asyncio.Handle | None = None
         self._activity: Counter[str] = Counter()
         self._failure: VirtualTimeError | None = None
         self.set_exception_handler(self._keep_failure)
@@ -64,6 +67,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time_ns(self) -> int:
         """Return the virtual time in nanoseconds."""
         return round(self._now * 1e9)
+
+    def put_off_arrival(self, arrive: Callable[[], None]) -> None:
+        """Call `arrive` soon, in its turn, as `call_soon` does. Frames often come one right after the other:
+        such neighbours share one call of the loop, which saves most of its time."""
+        ready = self._ready  # type: ignore[attr-defined]
+        if ready and ready[-1] is self._arrivals_handle:
+            self._arrivals.append(arrive)
+        else:
+            self._arrivals = [arrive]
+            self._arrivals_handle = self.call_soon(_call_all, self._arrivals)
 
     def unix_time(self) -> float:
         """Return the unix time in seconds that hosts in this virtual loop believe it is."""
@@ -124,7 +137,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if timeout > 0:
             self._now = max(self._now, self._scheduled[0].when())  # type: ignore[attr-defined]
             self._steps_at_this_instant = 0
-        if self._steps_at_this_instant > MAX_STEPS_AT_ONE_INSTANT or len(self._ready) > MAX_WAITING:  # type: ignore[attr-defined]
+        waiting = len(self._ready) + len(self._arrivals)  # type: ignore[attr-defined]
+        if self._steps_at_this_instant > MAX_STEPS_AT_ONE_INSTANT or waiting > MAX_WAITING:
             raise VirtualTimeError(f"time stands still: {self._most_active()} is active again and again")
         if self._steps > MAX_STEPS:
             raise VirtualTimeError(f"it never ends: {self._most_active()} is active again and again")
@@ -151,3 +165,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Do nothing: no other thread wakes the virtual loop."""
+
+
+def _call_all(arrivals: list[Callable[[], None]]) -> None:
+    """Let frames arrive in virtual time, one after the other."""
+    for arrive in arrivals:
+        arrive()
+    arrivals.clear()

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.virtual.memory_connection import NO_CODE, PROTOCOL_ERROR, Link, MemoryEnd, open_connection
-from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_loop import VirtualLoop, VirtualTimeError
 
 
 @pytest.fixture
@@ -174,3 +175,48 @@ def test_what_a_link_never_delivers_never_comes() -> None:
         return came
 
     assert run_in_virtual_time(converse()) == []
+
+
+def test_frames_of_several_connections_arrive_in_the_order_in_which_they_were_sent(loop: VirtualLoop) -> None:
+    async def talk() -> list[object]:
+        ends = [open_connection() for _ in range(2)]
+        told: list[object] = []
+        for _, other in ends:
+            other.on_frame = told.append
+        for number, sender in enumerate((0, 0, 1, 0, 1, 1)):
+            ends[sender][0].send(str(number))
+        asyncio.get_running_loop().call_soon(told.append, "a call")
+        ends[1][0].send("6")
+        await asyncio.sleep(1)
+        return told
+
+    assert loop.run(talk(), None) == ["0", "1", "2", "3", "4", "5", "a call", "6"]
+
+
+def test_a_connection_in_memory_is_refused_in_real_time() -> None:
+    async def connect() -> None:
+        open_connection()
+
+    with pytest.raises(RuntimeError, match="needs a virtual loop"):
+        asyncio.run(connect())
+
+
+def test_frames_that_multiply_are_told_before_memory_is_full(
+    loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spatius_sim.virtual.virtual_loop.MAX_WAITING", 1000)
+
+    async def talk() -> None:
+        one, other = open_connection()
+
+        def answer_twice(end: MemoryEnd, frame: str | bytes) -> None:
+            loop.note_activity("the echo")
+            end.send(frame)
+            end.send(frame)
+
+        one.on_frame, other.on_frame = partial(answer_twice, one), partial(answer_twice, other)
+        one.send("x")
+        await asyncio.sleep(1)
+
+    with pytest.raises(VirtualTimeError, match="the echo is active again and again"):
+        loop.run(talk(), None)
