@@ -197,9 +197,11 @@ def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
     noise = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, samples)
-    loudness = _loudness(samples.bit_length())[:samples]
-    peak = _VOICE_PEAK if sound is not Sound.CLIPPED else _CLIPPED_PEAK
-    spoken = np.clip(noise * loudness * peak, *_LIMITS).astype("<i2")
+    noise *= _loudness(samples.bit_length())[:samples]
+    noise *= _VOICE_PEAK if sound is not Sound.CLIPPED else _CLIPPED_PEAK
+    if sound is Sound.CLIPPED:
+        np.clip(noise, *_LIMITS, out=noise)
+    spoken = noise.astype("<i2")
     if sound is Sound.PAUSES:
         spoken[samples // 5 : samples * 4 // 5] = 0
     return spoken.tobytes()

@@ -76,9 +76,9 @@ def _offsets_by_key(piece: bytes) -> dict[int, int]:
 def _contains_piece(pcm: bytes, positions: dict[int, int], piece: bytes, offsets: dict[int, int]) -> bool:
     """Whether the speech contains the piece of audio. If a key that both have does not show it, because
     keys repeat or are silent, the whole speech is searched."""
-    shared_keys: Sequence[int] = list(offsets.keys() & positions.keys())
-    if offsets and not shared_keys:
+    if offsets and positions.keys().isdisjoint(offsets):
         return False
+    shared_keys: Sequence[int] = list(offsets.keys() & positions.keys())
     return any(
         pcm.startswith(piece, positions[key] - offsets[key])
         for key in shared_keys
