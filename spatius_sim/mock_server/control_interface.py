@@ -11,7 +11,6 @@ from typing import Any
 
 from aiohttp import web
 
-from spatius_sim.files.scenario_file import parse_scenario, shipped_scenario, shipped_scenarios
 from spatius_sim.mock_server.session_pages import Handler, Route, SessionPages, answer_json
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.net.server.motion_server import SocketMotionServer
@@ -59,6 +58,8 @@ class Control(SessionPages):
 
     async def _list_scenarios(self, request: web.Request) -> web.StreamResponse:
         """Answer with all scenarios that the mock server can play by name."""
+        from spatius_sim.files.scenario_file import shipped_scenarios  # Loads YAML.
+
         return answer_json([_describe_scenario(scenario) for scenario in (NO_FAULTS, *shipped_scenarios())])
 
     async def _answer_scenario(self, request: web.Request) -> web.StreamResponse:
@@ -92,6 +93,8 @@ def _read_scenario(body: bytes) -> Scenario:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise UsageError("the body is not JSON") from error
+    from spatius_sim.files.scenario_file import parse_scenario, shipped_scenario  # Loads YAML.
+
     match document:
         case {"name": str(name)} if len(document) == 1:
             return NO_FAULTS if name == NO_FAULTS.name else shipped_scenario(name)

@@ -10,7 +10,6 @@ from typing import Any
 
 from aiohttp import web
 
-from spatius_sim.files.scenario_file import find_scenario
 from spatius_sim.mock_server.control_interface import Control
 from spatius_sim.mock_server.session_pages import PREFIX
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
@@ -117,4 +116,8 @@ def _find_scenario(scenario: str | Scenario) -> Scenario:
     UsageError if there is no such scenario."""
     if isinstance(scenario, Scenario):
         return scenario
-    return NO_FAULTS if scenario == NO_FAULTS.name else find_scenario(scenario)
+    if scenario == NO_FAULTS.name:
+        return NO_FAULTS
+    from spatius_sim.files.scenario_file import find_scenario  # Loads YAML, which most servers never need.
+
+    return find_scenario(scenario)

@@ -49,6 +49,12 @@ def test_nothing_is_loaded_before_it_is_asked_for() -> None:
     assert ran.stdout.split() == ["spatius_sim"]
 
 
+def test_a_mock_server_without_a_scenario_loads_no_yaml() -> None:
+    code = "import sys, spatius_sim; spatius_sim.MotionServer(); print('yaml' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout == "False\n"
+
+
 def test_documents_and_examples_use_the_front_door_alone() -> None:
     folder = resource("conformance")
     documents = [*folder.rglob("*.md"), *(folder / "examples").rglob("*.py"), *folder.glob("client/*.py")]
