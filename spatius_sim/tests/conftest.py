@@ -6,11 +6,16 @@ import inspect
 import signal
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from spatius_sim.tests.reporting.browser import axe, browser, heard, look, runner, tab  # noqa: F401
 
 _TEST_SECONDS = 90.0
+
+# A busy machine breaks no law.
+settings.register_profile("busy or not", deadline=None)
+# Coverage must depend on no draw: property tests run on their written examples alone.
+settings.register_profile("examples", deadline=None, phases=[Phase.explicit])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,9 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # What nohup starts ignores hang-ups, and so would the processes of the tests: they inherit no handler.
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda number, frame: None)
-    # A busy machine breaks no law.
-    settings.register_profile("busy or not", deadline=None)
-    settings.load_profile("busy or not")
+    if config.getoption("--hypothesis-profile") is None:
+        settings.load_profile("busy or not")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.protocol.codec import (
@@ -324,6 +324,7 @@ spoken = st.builds(
         st.tuples(spoken | messages, st.sampled_from([b"", b"", *UNKNOWN_FIELDS.values(), chunk(4)]))
     )
 )
+@example(said=[(AudioInput("a", b"audio and more"), chunk(4))])
 def test_a_reader_reads_as_decode_does(said: list[tuple[Message, bytes]]) -> None:
     reader = MessageReader()
     for message, extra in said:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spatius_sim.protocol.errors import RemoteProtocolError
@@ -30,6 +30,7 @@ tricky = st.lists(st.sampled_from([0, 1, 2, 3, 4, 0x80, 0xFF]), max_size=700).ma
 
 
 @given(packet=st.binary(max_size=700) | tricky, frame=st.sampled_from([KEY_FRAME, DELTA_FRAME]))
+@example(packet=b"\0\0\1 two start codes \0\0\0\1", frame=KEY_FRAME)
 def test_a_packet_survives_h264_and_the_slices_stay(packet: bytes, frame: bytes) -> None:
     with_packet = put_packet(Container.H264_SEI, frame, packet)
     assert take_packets(Container.H264_SEI, with_packet) == [packet]
@@ -38,6 +39,7 @@ def test_a_packet_survives_h264_and_the_slices_stay(packet: bytes, frame: bytes)
 
 
 @given(packet=st.binary(max_size=700), frame=st.binary(max_size=60))
+@example(packet=b"packet", frame=b"frame")
 def test_a_packet_survives_vp8_and_the_frame_stays_in_front(packet: bytes, frame: bytes) -> None:
     with_packet = put_packet(Container.VP8, frame, packet)
     assert take_packets(Container.VP8, with_packet) == [packet]

@@ -64,7 +64,9 @@ def test_what_a_relay_cannot_read_is_unclear(frame: str | bytes) -> None:
     assert isinstance(WIRE.read_client(frame), Unclear)
 
 
-@pytest.mark.parametrize("event", [Ready(), Interrupted("asked"), Failed("no credits"), Note("status")])
+@pytest.mark.parametrize(
+    "event", [Ready(), Motion((), True), Interrupted("asked"), Failed("no credits"), Note("status")]
+)
 def test_a_relay_has_no_way_to_say_it(event: RelayEvent) -> None:
     assert WIRE.write_relay(event) == ()
 

@@ -75,6 +75,7 @@ def test_a_short_queue_loses_segments_and_still_carries_most() -> None:
 @settings(deadline=None)
 @given(WRITES, st.sampled_from([0.0, 0.02, 0.3]), st.integers(0, 5), st.sampled_from([5000, 60_000, 1 << 30]))
 @example([(0.0, 6721)], 0.0, 1, 5000)
+@example([(0.0, 100_000)] * 9, 0.3, 0, 1 << 30)
 def test_what_is_written_arrives_in_order_and_no_sooner_than_the_link_allows(
     writes: list[tuple[float, int]], loss: float, seed: int, queue: int
 ) -> None:

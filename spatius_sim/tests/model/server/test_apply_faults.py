@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import (
@@ -117,6 +117,7 @@ def test_what_belongs_to_the_door_spoils_no_message() -> None:
 
 
 @given(st.integers(1, 300_000))
+@example(1)
 def test_a_message_grows_to_any_size_and_means_the_same(size: int) -> None:
     grown = grow_message(RAW, size)
     assert len(grown) == (size if size >= len(RAW) + 7 else len(RAW))

@@ -1,7 +1,7 @@
 """Ogg Opus: pages to packets, and samples without pre-skip and padding, however the bytes were cut."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spatius_sim.model.server.audio_input import OggOpusIn, PcmIn
@@ -42,6 +42,7 @@ STREAM = page(HEAD) + page(TAGS) + page(b"a", b"b" * 300, granule=20) + page(b"c
 
 
 @given(st.integers(1, len(STREAM)))
+@example(1)
 def test_samples_are_counted_however_the_stream_was_cut(cut: int) -> None:
     assert decoded(STREAM, cut) == b"a" * 14 + b"b" * 20 + b"c" * 10
 
