@@ -26,7 +26,7 @@ __all__ = [
     "strategies",
 ]
 
-_HOMES = {
+_MODULES_OF_NAMES = {
     "MotionServer": "spatius_sim.mock_server.mock_motion_server",
     "RunningMotionServer": "spatius_sim.mock_server.run_in_thread",
     "SpatiusSimError": "spatius_sim.protocol.errors",
@@ -40,11 +40,14 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for. Raises AttributeError if nothing of that name is public."""
-    if name not in _HOMES:
+    """Return the public name `name` of the package, such as `MotionServer`, and import its module only now,
+    so that `import spatius_sim` stays fast. Raises AttributeError if the package has no such public name."""
+    if name not in _MODULES_OF_NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES[name]
-    return import_module(f"{home}.{name}") if name == "strategies" else getattr(import_module(home), name)
+    module = _MODULES_OF_NAMES[name]
+    if name == "strategies":  # A module is public as a whole.
+        return import_module(f"{module}.{name}")
+    return getattr(import_module(module), name)
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console_api import CONSOLE_ROOT, WEBSOCKET_PATH, token_in
+from spatius_sim.protocol.console_api import CONSOLE_ROOT, WEBSOCKET_PATH, session_token_in
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession
 
 CHUNK_SECONDS = 0.1
@@ -115,7 +115,8 @@ class BenchSession(asyncio.Protocol):
     async def wait_for_frames(self, count: int) -> None:
         """Wait until `count` frames have arrived since the benchmark's session began.
 
-        Raises RuntimeError if the server closes the connection before."""
+        Raises RuntimeError if the server closes the connection before they have arrived, and TimeoutError if
+        the frames do not come in time."""
         self._frames_awaited = count
         if len(self.arrivals) < count:
             self._wait_over.clear()
@@ -152,7 +153,7 @@ class Driver:
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
             "X-App-ID: app",
-            f"X-Session-Key: {token_in(token_answer)}",
+            f"X-Session-Key: {session_token_in(token_answer)}",
         ]
         return cls(port, "\r\n".join([*lines, "", ""]).encode())
 

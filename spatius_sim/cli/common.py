@@ -85,7 +85,8 @@ def relay_options(command: click.Command) -> click.Command:
 
 
 def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options about a relay that the user gave to a command, by name."""
+    """Return those options about a relay that the user has given to a command: each value by the name of its
+    option. `parameters` are all parameters of the command."""
     return {
         option.name: parameters[option.field]
         for option in ASKED_OF_A_RELAY
@@ -94,8 +95,8 @@ def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_settings(values: Mapping[str, Any]) -> "Settings":
-    """Return the settings that these options make. Raises UsageError if they cannot be used. No run
-    follows, so the seed is always 1."""
+    """Return the settings of a run that the options of a command make. Raises UsageError if no run could use
+    them. The command starts no run, so the seed is always 1."""
     from spatius_sim.engine.run_settings import settings_of
 
     settings = settings_of(values, os.environ, 1)
@@ -154,8 +155,8 @@ def print_verdicts(print_all: Callable[[], None]) -> None:
 
 
 def leave_output() -> None:
-    """Let standard output lead nowhere, because it cannot be written: otherwise Python would fail once more
-    when the command ends."""
+    """Redirect standard output to nowhere, because it cannot be written: otherwise Python would fail once
+    more when the command ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -60,12 +60,11 @@ class RelayDiagnosis:
 
 
 def diagnose(settings: Settings) -> RelayDiagnosis:
-    """Start or reach the relay of these settings, speak a turn, and return the diagnosis: what the relay
-    did.
+    """Start or reach the relay of these settings, speak a turn, and return the diagnosis: what the relay did.
 
-    If the settings name no wire, it is found out. If they do not say how a turn is started, and audio of a
-    client starts none, what the relay itself offers is tried. Raises UsageError as a run of the judge does.
-    """
+    If the settings name no wire, find out the wire. If the settings do not say how a turn is started, and no
+    turn starts by the client's audio, try the ways that the relay itself offers. Raises UsageError if the
+    relay cannot be started, or if an option is wrong."""
     diagnosis, offers = _diagnose_once(settings)
     if settings.turn == CLIENT_AUDIO_START and not diagnosis.whole_turn:
         for turn in offers:
@@ -76,7 +75,8 @@ def diagnose(settings: Settings) -> RelayDiagnosis:
 
 
 def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
-    """Return the diagnosis of a relay in one turn, and the other ways in which it offers to start a turn."""
+    """Diagnose the relay of these settings by speaking to it, and return the diagnosis. Also return the
+    values of `--turn` by which the relay offers to start a turn itself; none if the relay was not reached."""
     run = Run(settings)
     try:
         run.open()
@@ -92,11 +92,8 @@ def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
 
 
 def ask_subject(subject: Subject[Plan], loop: WorkLoop, settings: Settings) -> RelayDiagnosis:
-    """Speak a turn to the relay, and interrupt a second turn if the first was complete; return the
-    diagnosis.
-
-    If the relay is not reached, or lost, the diagnosis says why.
-    """
+    """Speak a turn to the relay (`subject`) and, if all of its motion comes, interrupt a second turn. Return
+    the diagnosis. If the relay is not reached, or is lost, the diagnosis says why."""
     wire = settings.wire
     try:
         loop.run(subject.attach(), None)

@@ -42,10 +42,8 @@ class Finding:
 
 
 def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Finding]:
-    """Yield the doctor's finding for each step of a turn, from the client to Motion Server and back.
-
-    Stops at the first step that failed.
-    """
+    """Yield the doctor's findings about a relay, one for each step of a turn from the client to Motion Server
+    and back. The first step that failed is the last finding."""
     if diagnosis.unreachable:
         if _NOBODY_CAME in diagnosis.unreachable:
             yield Finding(True, _LET_IN)
@@ -140,8 +138,8 @@ def last_words(diagnosis: RelayDiagnosis) -> str:
 
 
 def port_finding(port: int, fault: str) -> Finding:
-    """Return the doctor's finding for a port on which we cannot listen. Asks whether a simulator runs
-    there."""
+    """Return the doctor's finding for a port of this machine on which we cannot listen (`fault` says why).
+    Asks whether the port belongs to another spatius-sim."""
     if _simulator_answers_on(port):
         what = f"port {port} is taken by a spatius-sim that runs already"
         return Finding(False, what, "end it, or take another port: --motion-port")

@@ -11,8 +11,8 @@ def complete_value(context: click.Context, parameter: click.Parameter, begun: st
 
 
 def _names_for(option: str) -> Iterable[str]:
-    """Return all names that the option takes; none if they are not fixed. Only the module is imported that
-    knows them."""
+    """Return the names that the shell completes as the value of this option; none if its values are not
+    fixed. Only the module that knows the names is imported."""
     match option.removeprefix("spatius_"):
         case "rule":
             from spatius_sim.rules.catalogue import RULES

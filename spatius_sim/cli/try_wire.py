@@ -109,8 +109,8 @@ async def try_wire(
 
 
 def _describe_event(event: Event, wire_fit: WireFit) -> str:
-    """Return in words what an event of the trial means on the wire ("" to show nothing), and count it in
-    `wire_fit`."""
+    """Return in words what an event of the trial means on the wire that is tried; "" for an event that is not
+    shown. Count in `wire_fit` whether the wire could read the message."""
     match event.content:
         case Opened():
             return "connected"

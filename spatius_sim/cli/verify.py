@@ -71,10 +71,10 @@ def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
 
 
 def _run_request(values: dict[str, Any], target: str | None) -> "RunRequest":
-    """Return what `verify` judges and how, from the command line, the environment and conformance.yaml.
+    """Return what `verify` judges and how: the request for a run, from the command line, the environment
+    variables and conformance.yaml.
 
-    Raises UsageError if they name no subject, or need a conftest.py.
-    """
+    Raises UsageError if they name no subject, or if the run needs a conftest.py, which pytest alone reads."""
     from spatius_sim.engine.conformance_file import find_conformance_file
 
     values[NAMED_BY_ARGUMENT] = target

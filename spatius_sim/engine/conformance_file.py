@@ -39,9 +39,9 @@ class ConformanceFile:
         return subject_named(self.values)
 
     def fill(self, given_values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of conformance.yaml that the user did not give otherwise. If the user gave a
-        subject, no subject is taken from conformance.yaml; and nothing at all, if it is about another kind
-        of subject."""
+        """Return the options of conformance.yaml, by name, that the user has not given elsewhere. If the user
+        has named a subject, leave out the subject of conformance.yaml; return nothing at all if the file is
+        about another kind of subject."""
         named_kind = subject_named(given_values)
         if named_kind and self.subject not in ("", named_kind):
             return {}
@@ -53,8 +53,8 @@ class ConformanceFile:
         }
 
     def with_place(self, error: UsageError) -> UsageError:
-        """Return the same error. If its text begins with an option that stands in conformance.yaml, put the
-        file and the line before the text."""
+        """Return the error with file and line before its text, if the text begins with the name of an option
+        that stands in conformance.yaml; return any other error as it is."""
         option = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
         if option not in self.lines:
             return error
@@ -114,8 +114,8 @@ def _options_of_a_file() -> dict[str, JudgeOption]:
 
 
 def _read_option(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
-    """Read the value of an option from its node in conformance.yaml. For a repeatable option return a list
-    of values, which may stand there as one value, as a list, or as a mapping from names to values."""
+    """Return the value of an option from its node in conformance.yaml. The value of a repeatable option is a
+    list; the file may hold one value, a list of values, or a mapping from names to values."""
     if not option.repeatable:
         return _read_value(reader, option, node, folder)
     pair_metavar = _PAIR.fullmatch(option.metavar)

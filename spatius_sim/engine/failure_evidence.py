@@ -33,13 +33,14 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         write_dialogue(trace, evidence_seqs),
         tuple(str(lines[seq]) for seq in evidence_seqs[:_MAX_EVENTS] if seq in lines),
         timeline_of(trace, evidence_seqs),
-        player=picture_of(trace, evidence_seqs),
+        player=pack_player_data(trace, evidence_seqs),
     )
 
 
-def picture_of(trace: Trace, evidence_seqs: Collection[int]) -> str:
-    """Return the packed data with which the player shows a failure; "" if there is nothing to show.
-    `evidence_seqs` are the numbers of the events that are evidence."""
+def pack_player_data(trace: Trace, evidence_seqs: Collection[int]) -> str:
+    """Return, for a report, the data with which the player page shows a failure, packed into one text; "" if
+    there is nothing to show. `evidence_seqs` are the numbers of the events that are the evidence of the
+    failure."""
     timeline = timeline_of(trace, evidence_seqs)
     if timeline is None:
         return ""
@@ -59,9 +60,9 @@ def explain_missing_turns(trace: Trace) -> str:
 
 
 def describe_first_trouble(trace: Trace) -> str:
-    """Return in words the first evidence in the trace that something went wrong; "" if there is none: a
-    refused connection or token request, a connection that the subject closed, or an error that it reported.
-    """
+    """Return in words why the subject may have failed, as the trace shows it: a connection or a token request
+    that was refused, a connection that the subject closed, or an error that the subject reported. Only the
+    first of these kinds is told. Return "" if the trace shows none of them."""
     refused = [event.content for event in trace.events if isinstance(event.content, Refused)]
     if refused:
         return f"it reached Motion Server, which refused it: HTTP {refused[0].status} {refused[0].reason}"
@@ -79,8 +80,8 @@ def describe_first_trouble(trace: Trace) -> str:
 
 
 def find_unread_reasons(trace: Trace) -> list[str]:
-    """Return, for each message of the relay that its wire could not read, the reason; in the order of the
-    messages."""
+    """Return why the messages of a relay could not be read on its wire: one reason for each such message, in
+    their order."""
     return [
         event.content.value.reason
         for event in trace.on_lane(Lane.DOWNSTREAM)

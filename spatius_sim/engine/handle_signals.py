@@ -17,13 +17,12 @@ class Interruption:
         self._requested = False
 
     def listen(self, *more_signals: signal.Signals) -> Callable[[], None]:
-        """Let the first SIGTERM or SIGHUP raise KeyboardInterrupt, so that a command ends what it started
-        and exits with 2. Return a function that stops this.
+        """Let the first SIGTERM or SIGHUP raise KeyboardInterrupt, so that a command ends what it started and
+        exits with 2. Return a function that puts the earlier signal handlers back.
 
-        Later ones do nothing: `timeout` sends two, and the second must not disturb the end. The signals in
-        `more_signals`, such as SIGINT, are remembered, too. A signal that other code handles, or that is
-        ignored (as under nohup), stays so. Outside the main thread nothing is done.
-        """
+        Later signals do nothing: `timeout` sends two, and the second must not disturb the end. The signals in
+        `more_signals`, such as SIGINT, are handled in the same way. A signal that other code handles, or that
+        is ignored (as under nohup), stays so. Outside the main thread, no handler is changed."""
         if threading.current_thread() is not threading.main_thread():
             return lambda: None
         default_handlers = (signal.SIG_DFL, signal.default_int_handler)

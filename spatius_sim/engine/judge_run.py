@@ -96,9 +96,9 @@ class Judging:
         began = time.monotonic()
         trial = self.run.trial_for(rule.subject)
         trial.on_suspects = lambda suspects: self.on_suspects(self._show_suspects(suspects))
-        left_out = self.run.profile.leaves_out(rule.id)
-        if left_out:
-            outcome = trial.left_open(rule.id, left_out)
+        why_left_out = self.run.profile.why_left_out(rule.id)
+        if why_left_out:
+            outcome = trial.left_open(rule.id, why_left_out)
         else:
             outcome = trial.judge(rule.id, *self.request.exercise_for(rule))
         outcome = replace(
@@ -156,7 +156,8 @@ class Judging:
         return interrupted
 
     def _with_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
-        """Return the outcome of a rule; if it is a failure, with the command that repeats its scenario."""
+        """Return the outcome of a rule. If the outcome is a failure, add the command with which a user runs
+        the failed scenario again."""
         if outcome.failure is None:
             return outcome
         smallest = trial.smallest.get(outcome.rule_id)
@@ -202,7 +203,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
     outcomes = RunOutcomes()
     stop_listening = INTERRUPTION.listen(signal.SIGINT)
     try:
-        with _warnings_hidden():
+        with _hide_warnings():
             _judge_rules(request, baseline, outcomes, watcher, exit_first=exit_first)
         return end_run(
             outcomes.summaries(request),
@@ -268,9 +269,9 @@ def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
 
 
 @contextmanager
-def _warnings_hidden() -> Iterator[None]:
-    """While the run goes on, keep the logs of libraries from the terminal, because they may quote what a
-    subject said."""
+def _hide_warnings() -> Iterator[None]:
+    """Keep the log messages of libraries away from the terminal while the context is open, because they may
+    quote what a subject said."""
     nowhere = logging.NullHandler()
     logging.getLogger().addHandler(nowhere)
     try:

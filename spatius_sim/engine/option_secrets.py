@@ -79,8 +79,9 @@ def shown_subject(subject: str, stand_in: StandIn = hide_value) -> str:
 
 
 def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield every secret in the options of a run, by option name, and in the environment: keys, the values
-    of headers and variables, and the logins in URLs."""
+    """Yield every secret in the options of a run and in the environment variables: API keys, the values of
+    headers, the values of variables for the relay, and the logins in URLs. `values` holds the value of each
+    option by its name. A variable that is not set yields an empty text."""
     yield environment.get(API_KEY_VARIABLE, "")
     yield environment.get(LIVEKIT_SECRET_VARIABLE, "")
     for text in values.get(_HEADERS) or ():

@@ -36,9 +36,9 @@ class RunBaseline:
             self._baseline = read_baseline(Path(self._path), request.kind)
 
     def remark_on(self, outcome: RuleOutcome) -> BaselineCheck:
-        """Return what the baseline says of the outcome of a rule: whether the failure is tolerated, and
-        what to complain of. If this run updates the baseline, every failure is tolerated, because it will
-        be written there."""
+        """Return what the baseline says of the outcome of a rule: why it tolerates the failure, or what it
+        complains of. If this run updates the baseline, every failure is tolerated, because the baseline will
+        list it."""
         check = BaselineCheck()
         if self._baseline is not None:
             check = check_outcome(self._baseline, outcome, date.today())
@@ -87,8 +87,8 @@ class RunBaseline:
             raise UsageError(f"--update-baseline needs a whole run: leave out {', '.join(partial_options)}")
 
     def _review_summary(self, summary: Summary) -> Summary:
-        """Return the summary with the failures that the baseline tolerates, and with its complaints.
-        Without a baseline, return the summary as it is."""
+        """Return the summary of the run with what the baseline says of it: which failures it tolerates, and
+        which complaints it has. Without a baseline, return the summary as it is."""
         if self._baseline is None:
             return summary
         remarks = review(self._baseline, summary.outcomes, date.today())

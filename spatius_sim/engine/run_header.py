@@ -13,9 +13,9 @@ from spatius_sim.subjects.subject_base import canary_key, relay_environment
 def header_lines(
     request: RunRequest, environment: Mapping[str, str], inspector: str, when: str = "listens"
 ) -> list[str]:
-    """Return the lines of the header above a run. `environment` is what the relay needs; `inspector` is the
-    URL of the page that shows the sessions, "" if there is none; `when` says whether Motion Server listens
-    now or will listen later."""
+    """Return the lines of the header above a run: the subject, the seed, and how a relay reaches our Motion
+    Server. `environment` is what the relay needs; `inspector` is the URL of the page that shows the sessions,
+    or "". `when` says whether Motion Server "listens" already or will listen later."""
     settings = request.settings
     [subject] = request.subject.values()
     lines = [f"spatius-sim: judging {subject}, profile {settings.profile}, from seed {settings.seed}"]

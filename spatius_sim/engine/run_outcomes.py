@@ -39,8 +39,8 @@ class RunOutcomes:
         return sum(map(len, self._by_subject.values()))
 
     def add_outcome(self, subject: str, outcome: RuleOutcome, target: str = "", wire: str = "") -> None:
-        """Add the outcome of a rule for a subject of that kind to the outcomes of the run. It replaces an
-        earlier one of the rule, but an ERRORED outcome is replaced by a FAILED one only."""
+        """Add the outcome of a rule to the outcomes of the run, for a subject of the kind `subject`. The
+        outcome replaces an earlier outcome of the rule; but only a FAILED outcome replaces an ERRORED one."""
         self._targets[subject] = self._targets.get(subject) or target
         self._wires[subject] = wire or self._wires.get(subject, "")
         known_outcomes = self._by_subject.setdefault(subject, {})

@@ -40,10 +40,11 @@ class Profile:
 
     def requires(self, rule_id: str) -> bool:
         """Whether a run that does not exercise this rule is not a pass."""
-        return find_rule(rule_id).level in self.promises and not self.leaves_out(rule_id)
+        return find_rule(rule_id).level in self.promises and not self.why_left_out(rule_id)
 
-    def leaves_out(self, rule_id: str) -> str:
-        """Return in words why the profile leaves out this rule; "" if the profile exercises the rule."""
+    def why_left_out(self, rule_id: str) -> str:
+        """Return in words why this profile judges the rule not at all, such as "needs a long wait"; "" if the
+        profile judges the rule."""
         wait_reason = find_rule(rule_id).waits
         if self.patience or not wait_reason:
             return ""
@@ -76,7 +77,8 @@ PROFILES = {
 
 
 def profile_named(name: str) -> Profile:
-    """Return the profile of that name. Raises UsageError, which suggests names, if there is none."""
+    """Return the profile (how thorough a run is) that `--profile` names. Raises UsageError, which suggests
+    names, if there is no such profile."""
     try:
         return PROFILES[name]
     except KeyError:

@@ -16,7 +16,7 @@ from spatius_sim.engine.failure_evidence import (
     explain_missing_turns,
     failure_of,
     find_unread_reasons,
-    picture_of,
+    pack_player_data,
 )
 from spatius_sim.engine.search_failing_plan import (
     SHRINK_SECONDS,
@@ -566,7 +566,7 @@ class Trial(Generic[P]):
         else:
             return None
         broken = self._unexplained_breaches(judge(trace)[rule_id])
-        return LongerFailure(str(longer), picture_of(trace, broken[0].events)) if broken else None
+        return LongerFailure(str(longer), pack_player_data(trace, broken[0].events)) if broken else None
 
     def _outcome_unconfirmed(self, rule_id: str, scenarios: int) -> RuleOutcome:
         """Return the outcome INCONCLUSIVE of a rule that one scenario broke, but kept when the trial

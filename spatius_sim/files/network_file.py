@@ -194,19 +194,20 @@ def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _import_mahimahi(path: Path) -> RateTrace:
-    """Return the measured rates of a network in a Mahimahi trace file, in steps of 50 ms. Raises UsageError,
-    which names the line, if it is no such trace."""
+    """Return the rates of a network, measured in steps of 50 ms, from a trace file of the tool Mahimahi: each
+    line is the time in ms at which one packet could be sent. Raises UsageError, which names the line, if the
+    file is no such trace."""
     counts: list[int] = []
-    before = number = 0
+    previous_ms = number = 0
     for number, text in _read_lines(path):
         if not re.fullmatch(r"[0-9]{1,9}", text):
             raise UsageError(
                 f"{path}:{number}: {text[:_LONGEST_QUOTE]!r} is not a time in whole milliseconds"
             )
         at = int(text)
-        if at < before:
-            raise UsageError(f"{path}:{number}: {at} ms lies before {before} ms: a trace goes forward")
-        before = at
+        if at < previous_ms:
+            raise UsageError(f"{path}:{number}: {at} ms lies before {previous_ms} ms: a trace goes forward")
+        previous_ms = at
         # A packet at the very end of a step still belongs to it: Mahimahi's times are ends.
         step = max(0, at - 1) // _MAHIMAHI_STEP_MS
         if step >= MAX_TRACE_STEPS:
@@ -215,7 +216,7 @@ def _import_mahimahi(path: Path) -> RateTrace:
             )
         counts.extend([0] * (step + 1 - len(counts)))
         counts[step] += 1
-    if before == 0:
+    if previous_ms == 0:
         raise UsageError(f"{path}:{number or 1}: the trace never delivers: a time above 0 ms is needed")
     step_seconds = _MAHIMAHI_STEP_MS / 1000
     rates = tuple(count * MAHIMAHI_PACKET_BITS / step_seconds for count in counts)

@@ -190,8 +190,8 @@ class DropsHalfSamples(ClientDecoder):
 class RefillsAfterStall(ClientDecoder):
     """In strictSync it goes on after a stall when it has five keyframes, or all of them."""
 
-    def _motion_end(self, conversation: DecodedConversation) -> int:
-        end = super()._motion_end(conversation)
+    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
+        end = super()._end_of_playable_audio(conversation)
         few = conversation.keyframes < self._keyframe_due(conversation) + _REFILL
         waits = conversation.stalled and few and end < conversation.samples * SECOND_NS
         return conversation.played if waits else end

@@ -14,7 +14,7 @@ from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.client.server_sdk import UpstreamClient, ask_for_token
 from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console_api import token_in
+from spatius_sim.protocol.console_api import session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires import Wire
@@ -111,7 +111,9 @@ class MiniatureRelay:
         expire_at = int(time.time()) + token_life
         try:
             if not fresh and self._token is None:
-                self._token = token_in(await ask_for_token(self._console, self._brain.api_key, expire_at))
+                self._token = session_token_in(
+                    await ask_for_token(self._console, self._brain.api_key, expire_at)
+                )
             async with UpstreamClient(
                 self._console,
                 self._ingress,

@@ -161,9 +161,9 @@ class KeepsEmptyForNext(ClientDecoder):
 class WaitsInAudioOnly(ClientDecoder):
     """In strictSync its audio waits for motion even in audio-only."""
 
-    def _motion_end(self, conversation: DecodedConversation) -> int:
+    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
         audio_only, conversation.audio_only = conversation.audio_only, False
-        end = super()._motion_end(conversation)
+        end = super()._end_of_playable_audio(conversation)
         conversation.audio_only = audio_only
         return end
 
@@ -322,11 +322,11 @@ class DropsMotionThatComesInPause(ClientDecoder):
 class GoesOnWithoutLastKeyframe(ClientDecoder):
     """In strictSync it does not wait for the last keyframe."""
 
-    def _motion_end(self, conversation: DecodedConversation) -> int:
+    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
         needed = keyframe_count(conversation.samples, self._sample_rate)
         if conversation.ended and conversation.keyframes == needed - 1:
             return conversation.samples * _SECOND_NS
-        return super()._motion_end(conversation)
+        return super()._end_of_playable_audio(conversation)
 
 
 class StallsOnce(ClientDecoder):
@@ -338,10 +338,10 @@ class StallsOnce(ClientDecoder):
         self._stalled_for = conversation.conversation_id if stalled else self._stalled_for
         super()._stall(conversation, stalled)
 
-    def _motion_end(self, conversation: DecodedConversation) -> int:
+    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
         if self._stalled_for == conversation.conversation_id and not conversation.stalled:
             return conversation.samples * _SECOND_NS
-        return super()._motion_end(conversation)
+        return super()._end_of_playable_audio(conversation)
 
 
 class ShowsLateMotionFromItsBeginning(ClientDecoder):

@@ -202,9 +202,9 @@ class GoesIdleWithoutEnd(ClientDecoder):
 class StallsAlways(ClientDecoder):
     """Waits for motion whatever its mode."""
 
-    def _motion_end(self, conversation: DecodedConversation) -> int:
+    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
         mode, self._mode = self._mode, StarvationMode.STRICT_SYNC
-        end = super()._motion_end(conversation)
+        end = super()._end_of_playable_audio(conversation)
         self._mode = mode
         return end
 
@@ -212,7 +212,7 @@ class StallsAlways(ClientDecoder):
 class NeverStalls(ClientDecoder):
     """Goes on without motion whatever its mode."""
 
-    def _motion_end(self, conversation: DecodedConversation) -> int:
+    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
         return conversation.samples * SECOND_NS
 
 
@@ -235,15 +235,15 @@ class StaysPlaying(ClientDecoder):
 class EndsEarly(ClientDecoder):
     """Takes a conversation for over when half of its audio was played."""
 
-    def _motion_end(self, conversation: DecodedConversation) -> int:
-        end, half = super()._motion_end(conversation), conversation.samples * SECOND_NS // 2
+    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
+        end, half = super()._end_of_playable_audio(conversation), conversation.samples * SECOND_NS // 2
         return min(end, half) if conversation.ended else end
 
     def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
         super()._play(conversation, passed_ns)
         if (
             self._conversation
-            and conversation.played >= self._motion_end(conversation)
+            and conversation.played >= self._end_of_playable_audio(conversation)
             and conversation.ended
         ):
             self._leave(conversation)

@@ -25,7 +25,7 @@ _MS_NS = 1_000_000
 def trace_of(entries: Iterable[LogEntry]) -> Trace:
     """Return the events that the session log still keeps of a session as a trace of the upstream half."""
     header = TraceHeader("relay", "", 0, "", version("spatius-sim"), halves="upstream")
-    return Trace(header, tuple(_event_of(number, entry) for number, entry in enumerate(entries)))
+    return Trace(header, tuple(_event_from_entry(number, entry) for number, entry in enumerate(entries)))
 
 
 def live_player(entries: Iterable[LogEntry], now_ns: int) -> dict[str, Any]:
@@ -68,9 +68,9 @@ def _is_configure_session(entry: LogEntry) -> bool:
     return isinstance(read_upstream(frame), ConfigureSession)
 
 
-def _event_of(number: int, entry: LogEntry) -> Event:
-    """Return an entry of the session log as the event that a recorder would have made of it. `number` is its
-    place in the trace."""
+def _event_from_entry(number: int, entry: LogEntry) -> Event:
+    """Return an entry of the session log as an event of a trace, for the player or the tape of the session.
+    `number` is the event's place in the trace."""
     logged = entry.content
     if isinstance(logged, str | bytes):
         value = read_upstream(logged)

@@ -106,8 +106,8 @@ def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
 
 @st.composite
 def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan with clients that speak at the same time; some of them interrupt or speak over a turn, some
-    hang up."""
+    """Draw a plan for two or three clients of a relay that speak at the same time. Each may interrupt its own
+    second turn, begin a third turn before the second has ended, or hang up in the second."""
     acts = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
     clients = []
     for _ in range(draw(st.integers(2, 3))):

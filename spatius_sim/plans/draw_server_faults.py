@@ -207,9 +207,9 @@ def with_faults(
 
 @st.composite
 def server_failures(draw: st.DrawFn) -> Plan:
-    """Draw a plan of three to five turns in which Motion Server fails: in the second turn, or by refusing the
-    first, second or third session of the relay. Before the refusal it may close the earlier sessions, so that
-    the relay needs a new session."""
+    """Draw a plan of three to five turns in which Motion Server fails once. Either Motion Server breaks off
+    the second turn, or it refuses the first, second or third session of the relay. Before a refusal, Motion
+    Server may close the earlier sessions, so that the relay needs a new session."""
     refused_session = draw(st.none() | st.sampled_from((1, 2, 3)))
     turns = draw(
         st.lists(turn_plans(), min_size=3 if refused_session is None else 2 + refused_session, max_size=5)

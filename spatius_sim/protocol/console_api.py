@@ -107,7 +107,7 @@ def token_answer(path: str, token: str) -> HttpAnswer:
     return HttpAnswer(200, json.dumps({TOKEN_DOORS[path]: token}))
 
 
-def token_in(answer: HttpAnswer) -> str:
+def session_token_in(answer: HttpAnswer) -> str:
     """Return the session token in an answer of the Console API, or "" if the answer holds none."""
     try:
         document = json.loads(answer.body)

@@ -71,8 +71,8 @@ class Review:
 
 
 def check_outcome(baseline: Baseline, outcome: RuleOutcome, today: date) -> BaselineCheck:
-    """Return what the baseline says of one outcome on this day: nothing if it does not list the rule, a
-    complaint if its entry is out of date, or why the failure is tolerated."""
+    """Return what the baseline, the list of known failures, says of one outcome on this day: why the failure
+    is tolerated, or a complaint if its entry is out of date. Both are empty if the rule is not listed."""
     entry = baseline.known.get(outcome.rule_id)
     if entry is None:
         return BaselineCheck()
@@ -105,8 +105,8 @@ def _at_line(baseline: Baseline, line: int, entry: KnownFailure, complaint: str)
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Whether a pattern of a baseline, in which `*` stands for any text, matches the whole text; in linear
-    time."""
+    """Return whether the whole text matches a pattern of the baseline, in which each `*` stands for any text.
+    The time is linear in the length of the text."""
     first, *middle = pattern.split("*")
     if not middle:
         return text == first
@@ -114,10 +114,10 @@ def _matches(pattern: str, text: str) -> bool:
     if len(first) + len(last) > len(text) or not text.startswith(first) or not text.endswith(last):
         return False
     end = len(text) - len(last)
-    place = len(first)
+    searched_to = len(first)
     for part in middle:
-        found = text.find(part, place, end)
-        if found < 0:
+        index = text.find(part, searched_to, end)
+        if index < 0:
             return False
-        place = found + len(part)
+        searched_to = index + len(part)
     return True

@@ -174,8 +174,8 @@ class Summary:
         return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id in self.known]
 
     def tolerates(self, outcome: RuleOutcome) -> bool:
-        """Whether a baseline lists this rule as broken, and the run saw the rule broken: the verdict is
-        FAILED, or INCONCLUSIVE because the rule was broken once and not again."""
+        """Return whether the baseline lists this rule as a known failure and the run saw the rule broken: the
+        verdict is FAILED, or INCONCLUSIVE because the rule was broken once and not again."""
         seen_broken = outcome.verdict is Verdict.FAILED or (
             outcome.verdict is Verdict.INCONCLUSIVE and outcome.failure is not None
         )
@@ -194,8 +194,9 @@ class Summary:
 
     @property
     def undecided(self) -> list[RuleOutcome]:
-        """The inconclusive rules of the run, without those that a baseline tolerates. If other rules were
-        decided, only the inconclusive rules that are required or that were broken once."""
+        """The rules whose verdict is INCONCLUSIVE, as far as they count for the exit code of the run.
+        Failures that a baseline tolerates do not count; and if any rule was decided, only required rules and
+        rules that were broken once do."""
         inconclusive = [
             outcome
             for outcome in self.with_verdict(Verdict.INCONCLUSIVE)

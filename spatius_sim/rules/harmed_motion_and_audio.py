@@ -8,9 +8,10 @@ from spatius_sim.story.client_story import ClientStory
 
 
 def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield whether motion of the client was harmed: Kept if it was still rendered, near its place, after
-    the situation of this rule came up, Broken if it was not. A client that renders too little though
-    nothing special happens breaks C-MATCH, and no other rule by that."""
+    """Yield Kept or Broken for a rule that says which situation (such as unknown fields) must not harm the
+    motion of a client: Kept if the client still rendered motion, near its place, after the situation came up.
+    A client that renders too little in any situation breaks C-MATCH (motion is rendered), and no other
+    rule."""
     follows_from = ("C-MATCH",)
     tolerance = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
     for observation in story.observations:
@@ -31,10 +32,10 @@ def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
 
 
 def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield whether audio of the client was harmed after the situation of this rule came up: it must be
-    played whole, once, and neither ahead of the clock nor behind it. Audio that was played to its end
-    proves that the rule is kept; audio that goes on without motion proves C-STARVE (missing motion stops no
-    audio)."""
+    """Yield Kept or Broken for a rule that says which situation (such as late motion) must not harm the audio
+    of a client. The audio must be played whole, once, and neither ahead of the clock nor behind it. Kept
+    needs a conversation with this situation that was played to its end; for C-STARVE (missing motion stops no
+    audio), it needs audio that went on without motion."""
     for observation in story.observations:
         if observation.audio_harm is not None:
             if observation.audio_rule == rule_id and observation.conversation is not None:

@@ -256,8 +256,9 @@ def count_marks(loud: list[bool]) -> int:
 
 
 def _note_message(session: RoomSession, event: Event, value: object, *, to_server: bool) -> None:
-    """Note in the session of a room a message between the agent and Motion Server, or the close of their
-    connection. `to_server`: the agent sent the message."""
+    """Add to the story of a room's session what this event says: a message `value` between the agent and
+    Motion Server, or the close of their connection. `to_server`: the agent sent the message. Motion without
+    keyframes is how Motion Server reports a playback on the socket."""
     match value:
         case AudioInput(req_id, audio) if to_server:
             speech = _find_speech(session, req_id)

@@ -27,8 +27,8 @@ class Line(NamedTuple):
 
 
 def draw_distribution(spreads: dict[str, Spread], label: str) -> Markup:
-    """Draw a chart of the share of turns that have at most so many seconds: a line for each spread, by its
-    name."""
+    """Draw a chart that shows, for each number of seconds, the share of turns that took no longer (a
+    cumulative distribution). Each spread, by its name, is one line of the chart."""
     lines = []
     for name, spread in spreads.items():
         points, seen = [(0.0, 0.0)], 0

@@ -38,8 +38,8 @@ class FigureKind:
 
 
 def wilson(events: float, total: float) -> Estimate:
-    """Return a figure that is a share, with its Wilson interval; 0 with the whole range from 0 to 1 if
-    there is nothing to count."""
+    """Return the share `events` / `total` of a study, such as stalled turns of all turns, with its Wilson
+    interval of confidence (95 %). If `total` is 0, return 0 with the interval from 0 to 1."""
     if total <= 0:
         return Estimate(0.0, 0.0, 1.0)
     share = events / total

@@ -57,8 +57,8 @@ class OwnClient:
 
 
 def own_client(brain: type[ClientDecoder] = ClientDecoder) -> Callable[[int, str], OwnClient]:
-    """Return a function that makes our own client, with this decoder class, from a sample rate in Hz and a
-    mode."""
+    """Return the function with which the shim makes our own client: from a sample rate in Hz and the name of
+    the mode in which audio waits for motion. The client decodes with the class `brain`."""
 
     def make_client(sample_rate: int, mode: str) -> OwnClient:
         return OwnClient(sample_rate, mode, brain)

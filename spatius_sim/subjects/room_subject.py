@@ -20,7 +20,7 @@ from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console_api import token_in
+from spatius_sim.protocol.console_api import session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import (
     AudioInput,
@@ -85,8 +85,8 @@ MakeRooms = Callable[[], tuple[LiveKitEgress, LiveKitEgress]]
 
 
 def speech_with_marks(seconds: float, sample_rate: int = 16_000) -> bytes:
-    """Return speech for a room that can be recognised there: tones of 0.4 s with 0.3 s of silence between
-    them (mono s16le)."""
+    """Return the audio (mono s16le) that the kit speaks into a room under test: tones of 0.4 s with 0.3 s of
+    silence between them, so that the kit can count in the room's sound how many tones were played."""
     times = np.arange(int(seconds * sample_rate)) / sample_rate
     audible = times % (_TONE_SECONDS + _PAUSE_SECONDS) < _TONE_SECONDS
     levels = np.where(audible, _TONE_LEVEL * np.sin(2 * np.pi * _TONE_HZ * times), 0)
@@ -276,7 +276,7 @@ class RoomSubject:
         """Ask for a session token for the room and return it. Raises UnreachableError if none is issued."""
         expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
         answer = await self._access.ask_for_token(self._api_key, expire_at)
-        token = token_in(answer) if answer.status == HTTPStatus.OK else ""
+        token = session_token_in(answer) if answer.status == HTTPStatus.OK else ""
         if not token:
             raise UnreachableError(f"the token was refused: HTTP {answer.status}")
         return token

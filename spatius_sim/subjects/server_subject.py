@@ -27,7 +27,7 @@ from spatius_sim.plans.server_probes import (
 )
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console_api import UpgradeRefusedError, token_in
+from spatius_sim.protocol.console_api import UpgradeRefusedError, session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import (
@@ -159,7 +159,7 @@ class ServerSubject:
             answer = await self._access.ask_for_token(
                 canary_key(_UNKNOWN_KEY_SEED), self._unix_time_in(_TOKEN_LIFE_SECONDS)
             )
-            lacks = [KEYS] if token_in(answer) else []
+            lacks = [KEYS] if session_token_in(answer) else []
             lacks += [] if await self._accepts_egress() else [EGRESS]
             self._lacks = tuple(dict.fromkeys([*self._lacks, *lacks]))
 
@@ -226,7 +226,7 @@ class ServerSubject:
             self._recorder.emit(Lane.KIT, name, Provoked(intent))
         now, expire_at = self._access.unix_time(), self._unix_time_in(life)
         answer = await self._access.ask_for_token(key, expire_at)
-        token = token_in(answer) if answer.status == HTTPStatus.OK else ""
+        token = session_token_in(answer) if answer.status == HTTPStatus.OK else ""
         key_reference = self._recorder.secret_reference("key", key)
         token_reference = self._recorder.secret_reference("token", token)
         request = TokenRequested(key_reference, expire_at, now, answer.status, token_reference)
@@ -377,7 +377,7 @@ class ServerSubject:
         answer = await self._access.ask_for_token(self._address.api_key, expire_at)
         if answer.status != HTTPStatus.OK:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
-        token = token_in(answer)
+        token = session_token_in(answer)
         if not token:
             raise UnreachableError(f"{self._address.console} answered without a sessionToken")
         return token

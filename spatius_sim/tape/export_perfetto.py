@@ -60,8 +60,8 @@ class PerfettoWriter:
         return {"displayTimeUnit": "ms", "traceEvents": ordered}
 
     def _add_event(self, event: Event) -> tuple[int, int]:
-        """Add an event as a slice of Perfetto; return when the slice begins, in microseconds, and its
-        thread."""
+        """Add an event to the Perfetto file as a slice of the shortest length. Return when the slice begins,
+        in microseconds, and the number of its Perfetto thread."""
         thread = self._thread_number(f"{event.lane} {event.connection}".strip())
         words = describe_event(event)
         begin_us = self._add_slice(thread, words[:_LONGEST_NAME], event.at_ns // 1000, 1, str(event.lane))

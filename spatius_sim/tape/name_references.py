@@ -131,8 +131,9 @@ class Names:
         return self._references[name]
 
     def _forget_old_names(self) -> None:
-        """Forget the oldest names and their references if there are too many, but no pinned names. So memory
-        stays limited while a proxy runs for months."""
+        """Forget the oldest names of apps and avatars, with their references, until all names together have
+        at most MAX_CHARACTERS. A pinned name, which an open connection still uses, is never forgotten. So
+        memory stays limited while a proxy runs for months."""
         pinned_seen = 0
         while self._character_count > MAX_CHARACTERS and pinned_seen < len(self._references):
             oldest = next(iter(self._references))

@@ -11,8 +11,8 @@ from spatius_sim.wires.wire import Wire
 
 
 def read_upstream(raw: str | bytes, read: Callable[[bytes], Message] = decode) -> Message | Undecodable:
-    """Read the message in a frame between a Server SDK and Motion Server, and return it; the function `read`
-    decodes it. Return Undecodable, with the reason, if the frame is text or `read` cannot decode it."""
+    """Return the message in a frame that a Server SDK or Motion Server sent. Return Undecodable, with the
+    reason, if the frame is text, or if the function `read` cannot decode the frame."""
     if isinstance(raw, str):
         return Undecodable("a text frame; Motion Server's messages are binary")
     try:

@@ -125,7 +125,7 @@ class Recorder:
     _handshake_over: set[str] = field(default_factory=set)
     """Upstream connections whose handshake is over."""
     _tokens: dict[str, Event] = field(default_factory=dict)
-    _named_secrets: set[str] = field(default_factory=set)
+    _named_references: set[str] = field(default_factory=set)
     """The references of the secrets that the open trace has an event SecretKnown for."""
 
     def start(self, header: TraceHeader) -> None:
@@ -137,7 +137,7 @@ class Recorder:
         self._undecoded = []
         self._readers.clear()
         self._bytes, self._count, self.flooded = 0, 0, False
-        self._named_secrets.clear()
+        self._named_references.clear()
         for reference in self.secrets.lengths():
             if reference.startswith(_KEY_KIND):
                 self._record_known_secret(reference)
@@ -253,10 +253,10 @@ class Recorder:
         return reference
 
     def _record_known_secret(self, reference: str) -> None:
-        """Record SecretKnown for a secret, once in each trace. (A run knows hundreds of tokens: each trace
-        names only those that occur in it.)"""
-        if reference not in self._named_secrets:
-            self._named_secrets.add(reference)
+        """Record the event SecretKnown for the secret with this reference, once in each trace. (A run knows
+        hundreds of secrets: each trace names only the secrets that occur in it.)"""
+        if reference not in self._named_references:
+            self._named_references.add(reference)
             self.emit(Lane.KIT, "", SecretKnown(reference, self.secrets.length_of(reference)))
 
     def _keep_bytes_if_possible(

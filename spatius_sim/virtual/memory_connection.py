@@ -191,8 +191,8 @@ class MemoryEnd:
         self.on_frame(item)
 
     def _send_waiting(self) -> None:
-        """Put the frames that wait at this end of the connection in memory on the link, as far as it has
-        room, and call `on_writable` if all have left."""
+        """Send the frames that wait at this end of the connection in memory, as long as the link has room for
+        them. If no frame waits any more, let the event loop call `on_writable`."""
         while self._waiting and self.peer._held_bytes < self._link.capacity:
             item = self._waiting.popleft()
             if isinstance(item, str | bytes):

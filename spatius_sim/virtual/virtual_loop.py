@@ -108,7 +108,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._failure = None
 
     def _abandon_work(self) -> None:
-        """Drop all calls that wait in the virtual loop, and cancel all its tasks."""
+        """Drop all calls that wait in the virtual loop, cancel all its tasks, and let each task end. That a
+        task waits for something that never comes is no error here."""
         self._ready.clear()  # type: ignore[attr-defined]
         self._scheduled.clear()  # type: ignore[attr-defined]
         self._begin_work()

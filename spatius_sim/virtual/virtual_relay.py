@@ -8,7 +8,7 @@ from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, Se
 from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.protocol.codec import MessageReader, encode
-from spatius_sim.protocol.console_api import token_in
+from spatius_sim.protocol.console_api import session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.virtual.memory_connection import IDEAL, Frame, Link, MemoryEnd, open_connection
@@ -172,7 +172,7 @@ class VirtualRelay:
             token = self._token if not fresh else None
             if token is None:
                 answer = await ask_for_token(self._server, self._brain.api_key, expire_at)
-                token = token_in(answer)
+                token = session_token_in(answer)
                 if answer.status != 200 or not token:
                     raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
                 self._token = self._token if fresh else token

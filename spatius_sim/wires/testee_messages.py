@@ -61,8 +61,8 @@ def write_request(request: TesteeRequest) -> str:
 
 
 def read_request(line: str | bytes) -> TesteeRequest:
-    """Return the request to a testee in a line of JSON. Raises RemoteProtocolError if the line holds no
-    request."""
+    """Return the request that a line of JSON brings to a testee (the program around a client under test).
+    Raises RemoteProtocolError if the line holds no request."""
     try:
         members = json.loads(line)
         frames = members.get("frames")

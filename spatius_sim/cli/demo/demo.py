@@ -92,8 +92,8 @@ class _Watch:
             self._live.stop()
 
     def __call__(self, stage: "Stage", spoken: int) -> None:
-        """Show the present figures of the act, but not at every call. `spoken` is how many samples were
-        spoken."""
+        """Show the present figures of the act on the terminal. `spoken` is how many samples were spoken. Most
+        calls show nothing, because they come too often."""
         from spatius_sim.cli.demo.demo_conversations import figures_now
 
         now = figures_now(stage, spoken, self._total)

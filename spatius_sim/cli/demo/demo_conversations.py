@@ -180,17 +180,17 @@ def _playback_ended(what: EventKind) -> bool:
 
 
 def figures_now(stage: Stage, spoken_samples: int, total_samples: int) -> ConversationFigures:
-    """Return the figures that the demo shows at this moment of an act. `spoken` and `total` are numbers of
-    samples; in the figures they are seconds."""
+    """Return the figures that the demo shows at this moment of an act. The two parameters count samples of
+    speech: those that were spoken, and all. In the figures they are seconds."""
     decoder = stage.avatar.decoder
-    events = [event.content for event in stage.recorder.events]
+    contents = [event.content for event in stage.recorder.events]
     keyframe = decoder.keyframe_row
     return ConversationFigures(
         spoken=spoken_samples / SPEECH_RATE,
         total=total_samples / SPEECH_RATE,
-        payloads_sent=sum(_is_motion_sent(what) for what in events),
-        payloads_taken=sum(isinstance(what, MotionTaken) for what in events),
-        payloads_discarded=sum(isinstance(what, MotionDiscarded) for what in events),
+        payloads_sent=sum(_is_motion_sent(content) for content in contents),
+        payloads_taken=sum(isinstance(content, MotionTaken) for content in contents),
+        payloads_discarded=sum(isinstance(content, MotionDiscarded) for content in contents),
         state=str(decoder.state),
         conversation=decoder.get_current_conversation_id() or "no conversation",
         played=decoder.played_seconds,
@@ -200,8 +200,8 @@ def figures_now(stage: Stage, spoken_samples: int, total_samples: int) -> Conver
 
 
 def summarise(trace: Trace, seed: int) -> Summary:
-    """Return the verdicts of the rules on an act of the demo, without rules that need more than one clean
-    turn."""
+    """Return the summary of an act of the demo: the verdicts of those rules that one clean turn can
+    exercise."""
     outcomes = tuple(
         RuleOutcome(judgement.rule_id, judgement.verdict, judgement.exercised, 1, judgement.reason, None)
         for judgement in judge(trace).values()

@@ -30,6 +30,7 @@ class LiveTape:
     undisturbed."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
+        """Create the tape at `path`, onto which the recording proxy will write."""
         self._writer = TapeWriter(path, header)
         self._tape_recorder = TapeRecorder(self._writer, header)
         self._waiting: list[Event] = []
@@ -42,8 +43,8 @@ class LiveTape:
         self._tape_recorder.begin_run(header)
 
     def record_event(self, event: Event) -> None:
-        """Keep a recorded event until some are written onto the tape together; do nothing if writing has
-        failed before."""
+        """Keep a recorded event in memory until many events are written onto the tape together. Do nothing if
+        writing has failed before."""
         if not self.fault:
             self._waiting.append(event)
             self._waiting_bytes += len(getattr(event.content, "raw", b""))
@@ -66,8 +67,8 @@ class LiveTape:
         self._writer.close()
 
     def _write_waiting(self, *, flush: bool = False) -> None:
-        """Write the events that wait onto the tape; with `flush` hand them to the operating system, too. If
-        that fails, remember why the tape cannot be written any more."""
+        """Write the recorded events that still wait in memory onto the tape. With `flush`, also hand them to
+        the operating system. If writing fails, keep the reason in `fault`, and write nothing from then on."""
         events, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if self.fault:
             return
@@ -81,21 +82,21 @@ class LiveTape:
 
 
 def log_event(journal: SessionLog, event: Event) -> None:
-    """Add an event that passed the recording proxy to the log that the inspector shows."""
-    what = event.content
-    if isinstance(what, (Received, Sent)):  # Nearly all events are frames.
-        sent = type(what) is Sent
-        if sent and isinstance(what.value, ConfirmSession) and event.connection in journal.open_sessions:
-            journal.open_sessions[event.connection].connection_id = what.value.connection_id
-        journal.keep_frame(event.at_ns, event.lane, event.connection, what.raw, sent=sent)
-    elif isinstance(what, Opened):
-        record = SessionRecord(event.connection, "", what.app_id, what.avatar_id, time.time())
+    """Add an event that the recording proxy has recorded to the session log, which the inspector shows."""
+    content = event.content
+    if isinstance(content, (Received, Sent)):  # Nearly all events are frames.
+        sent = type(content) is Sent
+        if sent and isinstance(content.value, ConfirmSession) and event.connection in journal.open_sessions:
+            journal.open_sessions[event.connection].connection_id = content.value.connection_id
+        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=sent)
+    elif isinstance(content, Opened):
+        record = SessionRecord(event.connection, "", content.app_id, content.avatar_id, time.time())
         journal.add_session(record)
-        journal.emit(event.lane, event.connection, what)
-    elif isinstance(what, Closed) and event.connection in journal.open_sessions:
-        journal.end_session(event.connection, what)
+        journal.emit(event.lane, event.connection, content)
+    elif isinstance(content, Closed) and event.connection in journal.open_sessions:
+        journal.end_session(event.connection, content)
     else:
-        journal.emit(event.lane, event.connection, what)
+        journal.emit(event.lane, event.connection, content)
 
 
 def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:

@@ -257,7 +257,7 @@ class ClientDecoder:
         """Play this conversation for `passed_ns` nanoseconds: render the keyframes that become due, stall if
         motion is missing, and end the conversation if all its audio has been played."""
         end = conversation.samples * _SECOND_NS
-        playable_end = min(end, self._motion_end(conversation))
+        playable_end = min(end, self._end_of_playable_audio(conversation))
         target = conversation.played + passed_ns * self._sample_rate
         first_keyframe = max(conversation.next_keyframe, self._keyframe_due(conversation))
         conversation.played = max(conversation.played, min(playable_end, target))
@@ -267,10 +267,10 @@ class ClientDecoder:
             self._leave(conversation)
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
-    def _motion_end(self, conversation: DecodedConversation) -> int:
-        """Return how far the conversation's audio may be played, in samples * 10^9. In strictSync this is
-        until the first missing keyframe is due, otherwise to the end of the audio. The last samples need no
-        motion if they fill no keyframe."""
+    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
+        """Return up to where the client may play the conversation's audio: to the end of the audio or, in the
+        mode strictSync, to the time at which the first missing keyframe is due. The last samples need no
+        motion if they fill no keyframe. The unit is a sample / 10^9, so that integers stay exact."""
         end = conversation.samples * _SECOND_NS
         needed = keyframe_count(conversation.samples, self._sample_rate)
         if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:

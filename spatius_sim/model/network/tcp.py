@@ -176,7 +176,7 @@ class TcpFlow:
         self._last_sent = sent
         self._sent += 1
         self._note_peak(len(under_way) + 1)
-        arrived, acknowledged = self._pass_link(sent, size + HEADER_BYTES, following)
+        arrived, acknowledged = self._send_over_link(sent, size + HEADER_BYTES, following)
         self._delivered = max(self._delivered, arrived)
         if self._delivered == math.inf:
             return
@@ -184,9 +184,10 @@ class TcpFlow:
         self._room_in_last = SEGMENT_BYTES - size
         self._note_end(size)
 
-    def _pass_link(self, sent: float, size: int, following: int) -> tuple[float, float]:
-        """Send a TCP segment over the link. Return when the segment arrives, and when the sender knows that
-        it was acknowledged or lost. A lost segment is sent again."""
+    def _send_over_link(self, sent: float, size: int, following: int) -> tuple[float, float]:
+        """Send a TCP segment of `size` bytes over the link at `sent` seconds. Return when the segment arrives
+        at the receiver, and when the sender knows whether it was lost. A lost segment is sent again;
+        `following` is the number of segments sent after it."""
         path, queued = self._path, self._queued
         while queued and queued[0][0] <= sent:
             self._backlog -= queued.popleft()[1]

@@ -83,9 +83,10 @@ class EgressPlayback:
         """Cut a request off in the room."""
         return self.carry_out(self.playback.interrupt(req_id))
 
-    def control(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
-        """Pause the playback of a request in the egress's room, or resume it, if the session has confirmed
-        this capability. Return the news of it, and the timer of the next tick."""
+    def pause_or_resume(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
+        """Pause or resume the playback of a request in the egress's room, if the session has confirmed that
+        it can do so. Return the command that sends a message about the state of the playback, and the timer
+        of the next tick."""
         paused = isinstance(message, Pause)
         req_id, phase = message.req_id, PlaybackPhase.UNKNOWN
         if PLAYBACK_CONTROL in self.capabilities and self.playback.pause(req_id, paused=paused):

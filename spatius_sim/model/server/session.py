@@ -156,7 +156,7 @@ class ServerSession:
                 case Undecodable(reason):
                     return self._send_error(INVALID_ARGUMENT, reason, now)
                 case Pause() | Resume():
-                    return self._control_playback(value, now)
+                    return self._pause_or_resume(value, now)
                 case UnknownMessage(number) if number == _DRIVEN_CONFIG:
                     return []
                 case _:
@@ -441,12 +441,12 @@ class ServerSession:
             self.faults.actions_at(Moment.INTERRUPT), now
         )
 
-    def _control_playback(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
-        """Pause the playback of a request in the session's room, or resume it. If the session has no room,
-        return only the news that the playback is unknown, or an empty list if the session does not tell such
-        news (spatialreal)."""
+    def _pause_or_resume(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
+        """Pause or resume the playback of a request in the session's room, and return the session's commands.
+        A session without a room only answers that it knows no such playback, or nothing if it has not
+        declared that it reports the state of playbacks."""
         if self._egress_playback is not None:
-            return self._put_room_commands(self._egress_playback.control(message, now), now)
+            return self._put_room_commands(self._egress_playback.pause_or_resume(message, now), now)
         if PLAYBACK_STATE not in self.capabilities:
             return []
         news = PlaybackNews(self.connection_id, message.req_id, PlaybackPhase.UNKNOWN)

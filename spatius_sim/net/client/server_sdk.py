@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from spatius_sim.net.client.connect_directly import connect_directly
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
-from spatius_sim.protocol.console_api import HttpAnswer, UpgradeRefusedError, token_in
+from spatius_sim.protocol.console_api import HttpAnswer, UpgradeRefusedError, session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 
 _TIMEOUT_SECONDS = 10.0
@@ -130,7 +130,7 @@ class UpstreamClient:
         answer = await ask_for_token(self._console, self._api_key, self._expire_at)
         if answer.status != 200:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
-        token = token_in(answer)
+        token = session_token_in(answer)
         if not token:
             raise UnreachableError(f"{self._console} answered without a sessionToken")
         return token

@@ -22,8 +22,9 @@ class BodyFraming:
     RemoteProtocolError if the head does not say clearly how the body ends."""
 
     def __init__(self, head: Head, answers: str = "") -> None:
-        """Decide by the head of an HTTP message how its body ends. `answers` is the method of the request
-        that an answer belongs to. Raises RemoteProtocolError if the head does not say it clearly."""
+        """Decide by the head of an HTTP message how its body ends. If the message is an answer, `answers` is
+        the method of the request. Raises RemoteProtocolError if the head does not say clearly where the body
+        ends."""
         chunked, length = _is_chunked(head), _content_length(head)
         if chunked and length is not None:
             raise RemoteProtocolError("both a Content-Length and a Transfer-Encoding")

@@ -114,8 +114,8 @@ class OnePort:
         raise web.HTTPNotFound
 
     def stop_listening(self) -> None:
-        """Accept no new connections on this port from now on, and cut off no more slow ones; open connections
-        go on."""
+        """Accept no new connections on this port from now on. Open connections go on, even those whose
+        headers come too slowly."""
         if self._listener is not None:
             self._listener.close()
         if self._slow_headers is not None:

@@ -77,8 +77,8 @@ def _add_occasion(suite: TestSuite, occasion: Occasion) -> None:
 
 
 def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
-    """Return the results of a JUnit test case: empty for a pass, else one failure, error or skip.
-    `decided`: whether any rule of the subject passed, or failed in a known way."""
+    """Return what a JUnit test case shows for the verdict of one rule: an empty list for a pass, else one
+    failure, error or skip. `decided`: whether any rule of the subject passed, or failed in a known way."""
     reason = f"{judged.verdict}: {judged.reason}"
     match judged.verdict:
         case Verdict.PASSED:

@@ -52,8 +52,8 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
 
 
 def overturned_text(failed_outcome: RuleOutcome, judged_outcome: RuleOutcome) -> str:
-    """Return the text that explains why the failure of one rule (`failed_outcome`) is reported under
-    another rule: a scenario of the rule that was judged last (`judged_outcome`) broke it."""
+    """Return the text that stands before the failure of one rule (`failed_outcome`) if a scenario of another
+    rule broke it: the rule that was judged last (`judged_outcome`), under which the failure is reported."""
     explanation = (
         f"{failed_outcome.rule_id} was not broken by its own scenarios, and one of another rule broke it."
     )

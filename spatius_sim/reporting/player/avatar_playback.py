@@ -105,8 +105,8 @@ class ClientTrack:
         return f"conversation-{self._made}"
 
     def advance(self, to_ns: int) -> None:
-        """Play the avatar until `to_ns` nanoseconds, frame by frame while anything is played. A client that
-        only waits is asked once, however long it waits."""
+        """Play the avatar on the player page until `to_ns` nanoseconds, frame by frame as long as it plays.
+        If it plays nothing, go there in one step, however far that is."""
         while self._now_ns + _FRAME_NS < to_ns and self._plays():
             self._advance_decoder(self._now_ns + _FRAME_NS)
         self._advance_decoder(max(to_ns, self._now_ns))
@@ -123,7 +123,8 @@ class ClientTrack:
         return self._now_ns
 
     def feed_audio(self, pcm: bytes, end: bool) -> str:
-        """Give audio to the decoder that plays this client, and return the id of its conversation."""
+        """Give audio to the decoder that plays this client's avatar, and return the id of the conversation to
+        which the audio belongs."""
         conversation_id = self._decoder.yield_audio_data(pcm, end)
         self._take_events()
         conversation = self._by_id.get(conversation_id)
@@ -269,8 +270,8 @@ class ClientTrack:
         return self._payloads.starts[conversation.payloads[place]] + due - conversation.first_keyframes[place]
 
     def _say_cause(self, conversation: HeldConversation | None, status: int) -> int:
-        """Return the index of the cause for which the avatar's face is still; 0 if it moves or has nothing
-        to say. A new cause is added to `causes`."""
+        """Return why the avatar's face is still, as an index into `causes`; 0 if the face moves, or if
+        nothing is played. A new cause is added to `causes`."""
         if conversation is None or status in (IDLE, MOVING):
             return 0
         missing = self.sent - self.passed_on

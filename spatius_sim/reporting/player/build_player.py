@@ -64,7 +64,7 @@ def build_player(
             break
         _add_run(page, trace, number)
     if goes_on and not page.full:
-        page.say_it_ends_here(page.end_ns)
+        page.add_end_notice(page.end_ns)
     if not page.rows:
         page.notices.append("This tape holds no events: there is nothing to play.")
     elif not page.payloads.total:
@@ -105,12 +105,12 @@ def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageR
 
     def rank(place: int) -> tuple[bool, int]:
         """Return how far a row is from what must be seen; the least is kept first."""
-        near = bisect_left(places, place)
-        distance = min(abs(place - one) for one in places[max(0, near - 1) : near + 1])
+        next_place = bisect_left(places, place)
+        distance = min(abs(place - near) for near in places[max(0, next_place - 1) : next_place + 1])
         return rows[place].kind is not MarkKind.GHOST, distance
 
-    kept = sorted(range(len(rows)), key=rank)[:MAX_EVENTS_OF_A_FAILURE]
-    return [rows[place] for place in sorted(kept)]
+    kept_places = sorted(range(len(rows)), key=rank)[:MAX_EVENTS_OF_A_FAILURE]
+    return [rows[place] for place in sorted(kept_places)]
 
 
 def _add_run(page: PageData, trace: Trace, number: int, rates: Mapping[str, int] = NO_RATES) -> None:
@@ -173,7 +173,7 @@ class _Run:
             at_ns = self._time_of(event)
             if len(page.rows) >= MAX_EVENTS or at_ns > MAX_SECONDS * 1_000_000_000:
                 page.full = True
-                page.say_it_ends_here(at_ns)
+                page.add_end_notice(at_ns)
                 break
             page.end_ns = max(page.end_ns, at_ns)
             self._add(event, at_ns)
@@ -181,15 +181,15 @@ class _Run:
             page.end_ns = max(page.end_ns, page.tracks[name].play_out())
 
     def _time_of(self, event: Event) -> int:
-        """Return when an event happened on the page's clock, in nanoseconds. A client under test has a clock
-        that the kit sets."""
+        """Return when an event happened, in nanoseconds on the clock of the player page. For a client under
+        test, the kit's calls set this clock."""
         if self._of_client:
             return self._start_ns + self._elapsed_ms * _MS_NS
         return self._start_ns + event.at_ns - self._first_ns
 
     def _track(self, name: str, at_ns: int) -> ClientTrack:
-        """Return what the page shows of a client, played until `at_ns`. The first call in a run begins with
-        a new decoder."""
+        """Return the track of a client on the player page (what its avatar plays and when), played until
+        `at_ns`. The first call for a client in a run begins the track with a new decoder."""
         track = self._page.tracks.setdefault(name, ClientTrack(self._page.payloads))
         track.advance(at_ns)
         if name not in self._clients:
@@ -230,7 +230,9 @@ class _Run:
                 track.blame(row.words)
 
     def _play(self, event: Event, value: object, at_ns: int, row: PageRow) -> None:
-        """Let the client on the page do what it must with a message of its relay."""
+        """Let the avatar of a relay's client on the player page play a message that the relay has sent: our
+        decoder, which stands for the client's, gets its audio and motion. `value` is the message as it was
+        read; `row` shows it on the page."""
         name = event.connection
         match value:
             case Ready(output_sample_rate=rate) if rate:
@@ -269,8 +271,8 @@ class _Run:
             )
 
     def _add_call(self, event: Event, value: object, at_ns: int) -> None:
-        """Add a call to a client under test, or its answer, to the page; our own decoder gets the same
-        calls."""
+        """Add a call to a client under test, or the client's answer, to the player page. Our own decoder gets
+        the same calls, so that the page can show a face."""
         if not isinstance(value, TesteeRequest | TesteeAnswer):
             return
         words = words_for_call(value)

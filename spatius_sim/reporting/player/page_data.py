@@ -59,8 +59,9 @@ class PageData:
     """The moment that the page calls 0 s."""
     full: bool = False
 
-    def say_it_ends_here(self, at_ns: int) -> None:
-        """Add a notice that the tape goes on after `at_ns` of the page's clock."""
+    def add_end_notice(self, at_ns: int) -> None:
+        """Add a notice to the player page: the tape goes on after `at_ns` of the page's clock, but the page
+        does not show more."""
         self.notices.append(
             f"The tape holds more than a page can show: the page ends at event {len(self.rows):,}, "
             f"{at_ns / 1e9:.0f} s. `spatius-sim tape cut` makes a shorter tape."
@@ -81,7 +82,7 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
             if lane and lane not in names:
                 names.append(lane)
     rows = sorted(page.rows, key=lambda row: row.at)
-    server = _queue(page.sent, page.payloads)
+    server = _time_payloads(page.sent, page.payloads)
     served = max(
         (begin + page.payloads.counts[payload] * _KEYFRAME_MS for begin, payload, *_ in server), default=0
     )
@@ -122,7 +123,7 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
             "curves": b64encode(page.payloads.curves()).decode(),
         },
         "server": server,
-        "spoken": _queue_audio(page.spoken),
+        "spoken": _time_audio(page.spoken),
         "clients": _client_values(page, sound),
         "texts": list(texts),
     }
@@ -141,20 +142,23 @@ def _time_turns(page: PageData) -> list[list[Any]]:
     return list(turns.values())
 
 
-def _queue(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
-    """Return when the page shows each payload if it is shown as it was sent: at once, or after the payload
-    before of its request."""
+def _time_payloads(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
+    """Return at which millisecond the page shows each payload: when it was sent, or after the payload before
+    it of the same request if that is later. Each row holds this time, the payload's number, the connection
+    and the request."""
     ends: dict[tuple[str, str], float] = {}
     shown = []
     for at, payload, connection, req_id in sent:
         begin = max(at, ends.get((connection, req_id), 0.0))
         ends[connection, req_id] = begin + payloads.counts[payload] * 1000 / KEYFRAMES_PER_SECOND
         shown.append([round(begin, 1), payload, _shorten(connection), _shorten(req_id)])
-    return sorted(shown, key=lambda one: float(one[0]))
+    return sorted(shown, key=lambda row: float(row[0]))
 
 
-def _queue_audio(spoken: list[list[Any]]) -> list[list[Any]]:
-    """Return each piece of audio on the page, with when it is heard if it is played as it came."""
+def _time_audio(spoken: list[list[Any]]) -> list[list[Any]]:
+    """Return at which millisecond each piece of audio is heard on the page: when it was sent, or after the
+    piece before it of the same request if that is later. Each row holds this time and the loudness of the
+    piece."""
     ends: dict[tuple[str, str], float] = {}
     heard = []
     for at, levels, connection, req_id in spoken:
@@ -162,7 +166,7 @@ def _queue_audio(spoken: list[list[Any]]) -> list[list[Any]]:
         ends[connection, req_id] = begin + len(levels) * 1000 / KEYFRAMES_PER_SECOND
         if levels:
             heard.append([round(begin, 1), b64encode(levels).decode()])
-    return sorted(heard, key=lambda one: float(one[0]))
+    return sorted(heard, key=lambda row: float(row[0]))
 
 
 def _client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:

@@ -54,9 +54,9 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
 
 
 def scenario_start_ns(trace: Trace) -> int:
-    """Return when the scenario of a run began, the 0 s of its time-line: at the first event of a client, or
-    at the first event at all if there is none. Sessions that an earlier scenario left may have events
-    before that."""
+    """Return when the scenario of a run began: the time-line of the run counts its seconds from there. This
+    is the first event at a client, or the first event of the trace if no client is in it. Sessions that an
+    earlier scenario left open may have events before."""
     by_client = [
         event.at_ns
         for event in trace.events
@@ -74,15 +74,15 @@ def _find_ghosts(
     clients = [lane for lane in lanes if lane not in (RELAY, SERVER, ROOM, KIT, CLIENT)]
     ghosts = []
     for step in steps:
-        what = trace.events[step.seq].content if step.seq in guilty else None
-        kept_back = isinstance(getattr(what, "value", None), MotionResponse) and RELAY in lanes
-        if kept_back and getattr(what, "raw", b"") not in delivered and len(clients) == 1:
+        content = trace.events[step.seq].content if step.seq in guilty else None
+        kept_back = isinstance(getattr(content, "value", None), MotionResponse) and RELAY in lanes
+        if kept_back and getattr(content, "raw", b"") not in delivered and len(clients) == 1:
             words = "owed, and never came: this payload at the client"
             ghosts.append(_make_ghost(step, RELAY, clients[0], words))
-        elif isinstance(what, WaitEnded) and not what.complete and what.what_for in _AWAITED_ANSWERS:
+        elif isinstance(content, WaitEnded) and not content.complete and content.what_for in _AWAITED_ANSWERS:
             target = step.source if step.source in clients else lanes[0]
             source = RELAY if target in clients else lanes[-1]
-            words = f"owed, and never came: {describe_wait(what)}"
+            words = f"owed, and never came: {describe_wait(content)}"
             ghosts.append(_make_ghost(step, source, target, words))
     return ghosts
 
@@ -107,7 +107,8 @@ def list_lanes(trace: Trace) -> list[str]:
 
 
 def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
-    """Yield a step of the time-line for each event that is shown there."""
+    """Yield a step of the time-line (when, from which lane to which, in which words) for each event of the
+    trace that a time-line shows."""
     client_of_server = KIT if KIT in lanes else RELAY
     start_ns = scenario_start_ns(trace)
     for event in trace.events:
@@ -136,7 +137,8 @@ def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple
 
 
 def learn_rate(event: Event, rates: dict[str, int]) -> None:
-    """Write into `rates` the sample rate (Hz) of a connection, if this event says it."""
+    """If this event says the sample rate (Hz) of its connection, write the rate into `rates`, which the
+    drawing of audio needs."""
     match event.content:
         case TurnStarted(sample_rate=rate) if rate > 0:
             rates[event.connection] = rate
@@ -146,8 +148,8 @@ def learn_rate(event: Event, rates: dict[str, int]) -> None:
 
 
 def _make_call_steps(trace: Trace) -> Iterator[_Step]:
-    """Yield a step of the time-line for each call to a client and each answer, at the time of the clock
-    that the kit sets."""
+    """Yield a step of the time-line for each call to a client under test and for each answer, at the time of
+    the virtual clock that the kit's calls set."""
     elapsed_ms = 0
     for event in trace.on_lane(Lane.CLIENT):
         value = getattr(event.content, "value", None)

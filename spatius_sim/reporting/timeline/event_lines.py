@@ -42,8 +42,9 @@ class EventLine:
 
 
 def event_lines(trace: Trace) -> Iterator[EventLine]:
-    """Yield a line for each event of a trace, but for the secrets that are looked for. In the trace of a
-    client, the seconds are those of the clock that the kit sets."""
+    """Yield a line for each event of a trace: who sent what to whom, and at which second. Events that only
+    say for which secrets the kit searches have no line. For a client under test, the seconds are those of the
+    virtual clock that the kit sets by its calls."""
     lanes = list_lanes(trace)
     client_of_server = KIT if KIT in lanes else RELAY
     start_ns, clock_ms = scenario_start_ns(trace), 0

@@ -123,7 +123,7 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
             broken = Broken(expected, "its end was never marked", _proving_events(turn), NEVER_ENDED)
             yield from _never_came(story, turn, broken)
         else:
-            since, marked_at = _time_runs_from(story, turn), min(marks_after_audio)
+            since, marked_at = _seq_at_which_time_begins(story, turn), min(marks_after_audio)
             broken = Broken(expected, "the mark came later", (*_proving_events(turn), marked_at))
             yield in_time(story.trace, since, marked_at, wait, broken)
 
@@ -170,7 +170,7 @@ def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
             yield from _never_came(story, turn, Broken(expected, "nothing told it", _proving_events(turn)))
         else:
             broken = Broken(expected, "it was told later", (*_proving_events(turn), notice_seq))
-            yield in_time(story.trace, _time_runs_from(story, turn), notice_seq, wait, broken)
+            yield in_time(story.trace, _seq_at_which_time_begins(story, turn), notice_seq, wait, broken)
 
 
 def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
@@ -245,7 +245,7 @@ def _never_came(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | L
         yield broken
         return
     wait = story.trace.header.fallback_wait
-    outcome = in_time(story.trace, _time_runs_from(story, turn), turn.waited_seq, wait, broken)
+    outcome = in_time(story.trace, _seq_at_which_time_begins(story, turn), turn.waited_seq, wait, broken)
     if not isinstance(outcome, Kept):
         yield outcome
 
@@ -263,9 +263,9 @@ def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
     ]
 
 
-def _time_runs_from(story: Story, turn: Turn) -> int:
-    """Return the event from which the relay's time runs: then Motion Server has failed, and the client has
-    sent all its audio."""
+def _seq_at_which_time_begins(story: Story, turn: Turn) -> int:
+    """Return the number of the event from which the time runs that a relay has to tell its client of a
+    failure: the failure of Motion Server, or the last audio of the client if that came later."""
     sent = (
         event.seq
         for event in story.trace.events[turn.started_seq : turn.waited_seq]

@@ -183,8 +183,8 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _provocations_by_connection(story: Story) -> dict[str, Provocation]:
-    """Return for each connection what the kit did wrong there on purpose, so that the server should not
-    admit it."""
+    """Return, by connection, the mistake that the kit made on purpose, because of which the server under test
+    should refuse the connection. Connections without a mistake are left out."""
     return {
         event.connection: event.content.intent
         for event in story.trace.on_lane(Lane.KIT)

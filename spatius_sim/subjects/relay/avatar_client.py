@@ -55,8 +55,9 @@ class AvatarClient:
                 self._recorder.emit(Lane.DECODER, self._name, decoder_event)
 
     def _feed(self, relay_event: RelayEvent) -> None:
-        """Call the avatar's decoder as a client must for one event of the relay. The event Ready makes a new
-        decoder with the relay's sample rate."""
+        """Give what the relay has just sent to the decoder of the avatar, by the calls that a client must
+        make. Ready, which says the sample rate, makes a new decoder. After Failed, the decoder gets an empty
+        list: the audio plays on without motion."""
         match relay_event:
             case Ready(output_sample_rate=rate) if rate:
                 self.decoder = ClientDecoder(rate, self._new_id, loop_time_ns())

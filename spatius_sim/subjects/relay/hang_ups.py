@@ -27,10 +27,10 @@ _CHECK_SECONDS = 0.5
 
 async def watch_hang_ups(recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]) -> None:
     """Wait, after these clients have hung up, until the relay has closed their upstream sessions, or until
-    time is up. A session that the relay opens meanwhile starts the time again. Then record for each client
-    whether all its sessions were closed."""
+    HANG_UP_SECONDS have passed. A session that the relay opens meanwhile starts these seconds again. Then
+    record for each client whether all its upstream sessions were closed."""
     opened_count, deadline = -1, 0.0
-    while open_still := _find_open_clients(recorder, header, clients):
+    while clients_with_open_sessions := _find_open_clients(recorder, header, clients):
         if opened_count < (opened_count := _count_opened(recorder)):
             deadline = loop_time() + HANG_UP_SECONDS + _LATE_SECONDS
         if deadline - loop_time() <= NO_TIME:
@@ -38,7 +38,7 @@ async def watch_hang_ups(recorder: RealTimeRecorder, header: TraceHeader, client
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(_wait_for_closed_session(recorder), _CHECK_SECONDS)
     for client in clients:
-        recorder.emit(Lane.KIT, client, WaitEnded(Awaited.HANG_UP, client not in open_still))
+        recorder.emit(Lane.KIT, client, WaitEnded(Awaited.HANG_UP, client not in clients_with_open_sessions))
 
 
 async def _wait_for_closed_session(recorder: RealTimeRecorder) -> None:

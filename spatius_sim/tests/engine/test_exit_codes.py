@@ -83,7 +83,7 @@ def test_0_every_required_rule_passed(front: str, tmp_path: Path) -> None:
         arguments = ("--motion-port", str(motion_port), "--profile", "smoke")
         ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", *arguments)
     assert ran.code == 0, ran.output
-    left_out = {rule_id for rule_id in ran.rules if profile_named("smoke").leaves_out(rule_id)}
+    left_out = {rule_id for rule_id in ran.rules if profile_named("smoke").why_left_out(rule_id)}
     expected = dict.fromkeys(ran.rules, "PASSED") | dict.fromkeys(left_out, "UNEXERCISED")
     # This relay publishes in no room.
     assert ran.rules == expected | {"E-LIMIT": "NOT_APPLICABLE"}

@@ -30,12 +30,12 @@ def test_ci_promises_every_must_and_leaves_nothing_out() -> None:
     assert {rule_id for rule_id in RULES if ci.requires(rule_id)} == {
         rule.id for rule in RULES.values() if rule.level is Level.MUST
     }
-    assert not any(map(ci.leaves_out, RULES))
+    assert not any(map(ci.why_left_out, RULES))
 
 
 def test_smoke_says_why_it_leaves_a_rule_out_and_does_not_require_it() -> None:
     smoke = profile_named("smoke")
-    assert "a token has to expire" in smoke.leaves_out("S-TOKEN-EXPIRY")
+    assert "a token has to expire" in smoke.why_left_out("S-TOKEN-EXPIRY")
     assert not smoke.requires("S-TOKEN-EXPIRY")
     assert smoke.requires("S-CONFIRM")
 

@@ -23,8 +23,8 @@ from spatius_sim.protocol.console_api import (
     check_expiry,
     console_refusal,
     read_token_request,
+    session_token_in,
     token_answer,
-    token_in,
     upgrade_refusal,
 )
 
@@ -204,7 +204,7 @@ def test_a_malformed_bootstrap_request_is_refused(body: bytes) -> None:
     ],
 )
 def test_a_token_is_read_from_the_answer_of_the_console(body: str, token: str) -> None:
-    assert token_in(HttpAnswer(200, body)) == token
+    assert session_token_in(HttpAnswer(200, body)) == token
 
 
 def test_a_refused_upgrade_says_how_it_was_refused() -> None:

@@ -54,8 +54,9 @@ def _as_base64(value: Any) -> Any:
 def write_audio(
     messages: tuple[DeclaredMessage, ...], kind: str, pcm: bytes, last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
-    """Return the frames of a declared wire for a piece of audio; `kind` is "audio" (from the relay) or
-    "speech" (from the client). The end mark is a field of the message, or a second message."""
+    """Return the frames by which the wire that a team declares carries a piece of audio. `kind` is "audio"
+    (from the relay) or "speech" (from the client). The last piece is marked by a field of its message, or by
+    a message of its own, which may also carry the audio."""
     fields = {"pcm": pcm, "last": last, "turn": turn_id}
     if last and "last" not in places_of(messages, kind):
         end_kind = f"last-{kind}"

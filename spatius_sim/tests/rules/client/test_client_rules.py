@@ -236,7 +236,7 @@ def test_motion_of_a_conversation_that_was_cut_off_breaks_c_match() -> None:
 
 def test_a_stall_that_motion_has_ended_must_end() -> None:
     class StaysStalled(ClientDecoder):
-        def _motion_end(self, conversation: object) -> int:
+        def _end_of_playable_audio(self, conversation: object) -> int:
             return 160 * 10**9
 
     class SaysStalled(ClientDecoder):
@@ -249,7 +249,7 @@ def test_a_stall_that_motion_has_ended_must_end() -> None:
         def stalled(self) -> bool:
             return self.samples_played == 5 * 640 and self._now_ns < 900_000_000
 
-        def _motion_end(self, conversation: object) -> int:
+        def _end_of_playable_audio(self, conversation: object) -> int:
             return 5 * 640 * 10**9
 
     steps = (GiveAudio(2000), motion(5), Wait(100), Wait(700), motion(40), Wait(240), Wait(300))
