@@ -15,9 +15,11 @@ from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE, LIVEKIT
 from spatius_sim.trace.find_logins import (
     StandIn,
     hide_value,
+    secrets_in_command,
     secrets_in_header,
     secrets_in_setting,
     secrets_in_url,
+    shown_command,
     shown_url,
 )
 
@@ -25,7 +27,7 @@ _SUBJECTS = ("target", "server", "client", "room")
 _URL = re.compile(r"(?:\w+=)?\w+://")
 """Matches the beginning of a subject that is a URL, or two of them: `console=URL,ingress=URL`."""
 
-_HEADERS, _VARIABLES = "target-header", "target-env"
+_HEADERS, _VARIABLES, _COMMAND = "target-header", "target-env", "target-cmd"
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 """A part of the value of a variable that the kit fills in."""
 
@@ -67,6 +69,8 @@ def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -
     for option in _SUBJECTS:
         if shown_values.get(option):
             shown_values[option] = shown_subject(shown_values[option], relay_stand_in)
+    if shown_values.get(_COMMAND):
+        shown_values[_COMMAND] = shown_command(shown_values[_COMMAND], relay_stand_in)
     for option, show in ((_VARIABLES, hide_variable_value), (_HEADERS, hide_header_value)):
         if shown_values.get(option):
             shown_values[option] = [show(text) for text in shown_values[option]]
@@ -74,8 +78,9 @@ def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -
 
 
 def shown_subject(subject: str, stand_in: StandIn = hide_value) -> str:
-    """Return a subject as it may be shown: URLs without their secrets, and a command as it is."""
-    return shown_url(subject, stand_in) if _URL.match(subject) else subject
+    """Return a subject as it may be shown: a URL or a command without its secrets."""
+    show = shown_url if _URL.match(subject) else shown_command
+    return show(subject, stand_in)
 
 
 def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
@@ -91,8 +96,11 @@ def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Ite
     for text in values.get(_VARIABLES) or ():
         name, _, value = text.partition("=")
         yield from chain.from_iterable(secrets_in_setting(name, part) for part in _PLACEHOLDER.split(value))
+    yield from secrets_in_command(values.get(_COMMAND) or "")
     for option in _SUBJECTS:
         subject = values.get(option) or ""
-        if _URL.match(subject):
+        if not _URL.match(subject):
+            yield from secrets_in_command(subject)
+        else:
             for url in re.split(r"(?:^|,)\w+=(?=\w+://)", subject):
                 yield from secrets_in_url(url)

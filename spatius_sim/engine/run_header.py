@@ -17,7 +17,7 @@ def header_lines(
     Server. `environment` is what the relay needs; `inspector` is the URL of the page that shows the sessions,
     or "". `when` says whether Motion Server "listens" already or will listen later."""
     settings = request.settings
-    [subject] = request.subject.values()
+    subject = " and ".join(request.subject.values())
     lines = [f"spatius-sim: judging {subject}, profile {settings.profile}, from seed {settings.seed}"]
     if request.file is not None:
         options = ", ".join(request.filled) or "nothing for this run"

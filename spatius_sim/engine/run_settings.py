@@ -88,8 +88,12 @@ class Settings:
         """Yield every secret in the settings of the run."""
         relay_start = self.relay_start
         subjects = {"target": self.target, "server": self.server, "client": self.client, "room": self.room}
-        variables_and_headers = {"target-env": relay_start.environment, "target-header": relay_start.headers}
-        return secrets_in({**subjects, **variables_and_headers}, self.environment)
+        start = {
+            "target-env": relay_start.environment,
+            "target-header": relay_start.headers,
+            "target-cmd": relay_start.command,
+        }
+        return secrets_in({**subjects, **start}, self.environment)
 
     def check(self) -> None:
         """Raise UsageError for the first setting that is wrong: unknown names, numbers out of range, URLs

@@ -6,6 +6,7 @@ random if it has sixteen characters or more, and changes between letters and dig
 
 import binascii
 import re
+import shlex
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -28,8 +29,13 @@ _RANDOM_CHARACTERS = re.compile(r"[\w.~+=-]{16,}")
 _FEWEST_CHANGES = 4
 
 _USER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
-_QUERY_VALUE = re.compile(r"([?&])([^=&#\s,]+)=[^&#\s,]+")
-_BARE_QUERY = re.compile(r"\?[^=&#\s,]+(?![^&#\s,])")
+_QUERY_VALUE = re.compile(r"([?&#])([^=&#\s,]+)=[^&#\s,]+")
+"""A value in the query of a URL, or in its fragment: single sign-on hands over tokens there, too."""
+_BARE_QUERY = re.compile(r"([?#])[^=&#\s,]+(?![^&#\s,])")
+_LOGIN_BEGINS_AFTER = re.compile(r".*[/\s?#]", re.DOTALL)
+_WORD_LIMITS = re.compile(r"([\s'\"()]+)")
+_PLACEHOLDERS = re.compile(r"(?:\{\w+\})*")
+"""A value of a command that the kit fills in."""
 
 StandIn = Callable[[str], str]
 """A function from the name of a secret's place to the text that is shown there instead of the secret."""
@@ -87,18 +93,74 @@ def secrets_in_url(url: str) -> Iterator[str]:
     except ValueError:
         return
     yield unquote(password) or unquote(user)
-    for name, value in parse_qsl(parts.query):
+    for name, value in (*parse_qsl(parts.query), *parse_qsl(parts.fragment)):
         if _SECRET_NAME.search(name) or _looks_random(value):
             yield value
 
 
 def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
     """Return a URL, or a text with URLs, without its logins, so that it may be shown. `stand_in("login")`
-    replaces user and password, `stand_in(name)` each value in the query, and `stand_in("query")` a query
-    without names."""
+    replaces user and password, `stand_in(name)` each value in the query or the fragment, and
+    `stand_in("query")` a query or fragment without names. A login is also hidden if the scheme is missing or
+    misspelt (`ws:/me:password@host`)."""
+    if "://" not in url:
+        head, at, host = url.rpartition("@")
+        begin = match.end() if (match := _LOGIN_BEGINS_AFTER.match(head)) else 0
+        return head[:begin] + stand_in("login") + at + host if ":" in head[begin:] else url
     url = _USER.sub(lambda match: stand_in("login"), url)
     url = _QUERY_VALUE.sub(lambda match: f"{match[1]}{match[2]}={stand_in(match[2])}", url)
-    return _BARE_QUERY.sub(lambda match: f"?{stand_in('query')}", url)
+    return _BARE_QUERY.sub(lambda match: f"{match[1]}{stand_in('query')}", url)
+
+
+def shown_text(text: str) -> str:
+    """Return a text for people, such as an error that quotes what was typed, with all URLs in it as they may
+    be shown: without logins."""
+    return "".join(
+        shown_url(word) if "://" in word or "@" in word else word for word in _WORD_LIMITS.split(text)
+    )
+
+
+def shown_command(command: str, stand_in: StandIn = hide_value) -> str:
+    """Return a command as it may be shown: `stand_in(name)` replaces each secret in its words, as
+    `secrets_in_command` finds them. Of a command that no shell would take, only HIDDEN is left."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return HIDDEN
+    shown = [
+        kept + (shown_url(value, stand_in) if "://" in value else stand_in(name or "argument"))
+        if any(secrets_in_setting(name, value))
+        else kept + value
+        for kept, name, value in _split_words(words)
+    ]
+    return command if shown == words else shlex.join(shown)
+
+
+def secrets_in_command(command: str) -> Iterator[str]:
+    """Yield the secrets in the words of a command: in `NAME=VALUE`, `--name=VALUE` and `--name VALUE`, as
+    `secrets_in_setting` finds them, and in any other word. Yields nothing if no shell would take it."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return
+    for _, name, value in _split_words(words):
+        yield from secrets_in_setting(name, value)
+
+
+def _split_words(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield each word of a command in three parts: what precedes its value in the word, the name of the
+    value, and the value, which may be a secret. The name is "" if there is none, or if the kit fills the
+    value in."""
+    option = ""
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and "://" not in name:
+            kept = name + equals
+        else:
+            kept, name, value = "", "" if word.startswith("-") else option, word
+        is_filled_in = _PLACEHOLDERS.fullmatch(value) is not None
+        yield kept, "" if is_filled_in else name.lstrip("-"), value
+        option = word if word.startswith("-") and not equals else ""
 
 
 def _parts_of_basic_login(login: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.trace.logins import shown_command
 
 _LINES_KEPT = 50
 _LINES_SHOWN = 5
@@ -45,7 +46,9 @@ class RelayProcess:
                 environment=self._environment,
             )
         except (OSError, ValueError) as error:
-            raise UsageError(f"--target-cmd {self.command!r} cannot be started: {error}") from error
+            raise UsageError(
+                f"--target-cmd {shown_command(self.command)!r} cannot be started: {error}"
+            ) from error
         self._reading = asyncio.create_task(self._read_output(self._guarded.process))
 
     async def describe_death(self, grace: float = 0.0) -> str:
@@ -64,7 +67,7 @@ class RelayProcess:
             # A process out of our reach may hold the output open after the relay has ended.
             await asyncio.wait([self._reading], timeout=1.0)
         output = self.last_output() or "nothing"
-        return f"{self.command!r} ended with code {code}; its last output: {output}"
+        return f"{shown_command(self.command)!r} ended with code {code}; its last output: {output}"
 
     def last_output(self) -> str:
         """Return the last lines that the relay printed, joined by " | ". Indented lines are left out: in a

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
+from spatius_sim.trace.logins import shown_command
 
 _LARGEST_LINE = 16 * 1_048_576
 _LINES_KEPT = 20
@@ -70,7 +71,7 @@ class StdioTestee:
                 words, grace=0, stdin=PIPE, stderr=PIPE, limit=_LARGEST_LINE
             )
         except (OSError, ValueError) as error:
-            raise UnreachableError(f"{self._command!r} cannot be started: {error}") from error
+            raise UnreachableError(f"{shown_command(self._command)!r} cannot be started: {error}") from error
         self._listening = asyncio.create_task(self._listen(self._guarded.process))
 
     async def ask(self, line: str, seconds: float) -> str | bytes:

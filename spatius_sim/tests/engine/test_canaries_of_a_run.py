@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from spatius_sim.cli.main import main
 from spatius_sim.engine.options import as_typed
 from spatius_sim.engine.run_settings import settings_of
 from spatius_sim.net.proxy.proxy import proxy_targets
@@ -25,6 +26,7 @@ BEARER, PASSWORD, COOKIE = (
 )
 VARIABLE, DATABASE = "canary-variable-sk-4f5g6h7j", "canary-database-pw-1x2y3z"
 URL_USER, URL_QUERY = "canary-url-password-3Q", "canary-url-query-61w"
+WORD = "canary-word-of-the-command-8x"
 SECRETS = {
     "bearer": BEARER,
     "basic": PASSWORD,
@@ -33,10 +35,11 @@ SECRETS = {
     "database": DATABASE,
     "password in the URL": URL_USER,
     "query of the URL": URL_QUERY,
+    "word of the command": WORD,
 }
 OPTIONS = {
     "target": f"ws://me:{URL_USER}@127.0.0.1:{{port}}/ws?token={URL_QUERY}",
-    "target-cmd": shlex.join([sys.executable, str(TELLTALE), "{port}"]),
+    "target-cmd": shlex.join([sys.executable, str(TELLTALE), "{port}", "--api-key", WORD]),
     "target-env": [f"MODEL_KEY={VARIABLE}", f"DATABASE_URL=postgres://me:{DATABASE}@h/db", "AT={port}"],
     "target-header": [
         f"Authorization: Bearer {BEARER}",
@@ -133,3 +136,38 @@ def test_the_command_that_repeats_a_failure_shows_placeholders_alone() -> None:
     for shown in ("AT={port}", "URL={ingress}{port}", "NONE="):
         assert f"--target-env={shown}" in typed.replace("'", "")
     assert leaks(SECRETS, {"typed": typed.encode()}) == []
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("verify", "ws://127.0.0.1:1/", f"ws://me:{URL_USER}@h/?token={URL_QUERY}"),
+        ("verify", f"ws:/me:{URL_USER}@h/"),
+        ("verify", f"me:{URL_USER}@h"),
+        ("record", "--out=x.tape", f"--upstream=me:{URL_USER}@h"),
+        ("serve", f"wss://me:{URL_USER}@h/"),
+        ("simulate", f"ws://me:{URL_USER}@h/"),
+        ("wire", "try", "json-envelope", f"ftp://me:{URL_USER}@h/?token={URL_QUERY}"),
+        ("doctor", "ws://127.0.0.1:{port}/", f"--target-cmd=/nowhere --token={WORD}"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_call_quotes_no_login(typed: tuple[str, ...], tmp_path: Path) -> None:
+    made = ran(tmp_path, *typed)
+    assert made.returncode == 4, made.stdout + made.stderr
+    assert leaks(SECRETS, artefacts(tmp_path, made)) == []
+
+
+def test_a_traceback_quotes_no_login(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise ValueError(f"no URL: {WRONG_URL}")
+
+    monkeypatch.setattr("spatius_sim.cli.main.cli", fail)
+    monkeypatch.setattr("spatius_sim.cli.main.INTERRUPTION.listen", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 3
+    assert "ValueError: no URL: ftp://...@h/?token=..." in told

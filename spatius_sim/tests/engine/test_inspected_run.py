@@ -57,3 +57,10 @@ def test_before_a_worker_listens_its_token_is_known_to_nobody(host: str, url: st
     assert (
         inspector_to_come(Settings(motion_port=8700, motion_host=host, target="ws://127.0.0.1:1/ws")) == url
     )
+
+
+def test_the_header_names_both_subjects_of_a_run_that_has_two() -> None:
+    request = request_of({"target": "ws://127.0.0.1:1", "server": "http://me:canary@h"}, {})
+    assert header_lines(request, {}, "")[0].startswith(
+        "spatius-sim: judging ws://127.0.0.1:1 and http://...@h, "
+    )

@@ -34,6 +34,7 @@ SECRET = "a-secret-of-some-length"
         ),
         ("target-env", ["KEY=k", "AT=x{port}", "NAME"], ["KEY=<KEY>", "AT=<AT>", "NAME"]),
         ("target-cmd", "relay --port {port}", "relay --port {port}"),
+        ("target-cmd", f"relay --api-key={SECRET} {{port}}", "relay '--api-key=<RELAY_API_KEY>' '{port}'"),
     ],
 )
 def test_values_are_shown_without_what_may_be_a_secret(option: str, value: Any, shown: Any) -> None:
@@ -45,7 +46,7 @@ def test_values_are_shown_without_what_may_be_a_secret(option: str, value: Any, 
     [
         ("target", f"ws://me:{SECRET}@h/ws?token=x", {SECRET, "x"}),
         ("server", "console=http://me:one@h/c,ingress=ws://me:two@h/i", {"one", "two"}),
-        ("client", f"node shim.js --at http://me:{SECRET}@h", set()),
+        ("client", f"node shim.js --at http://me:{SECRET}@h", {SECRET}),
         ("target-header", [f"Authorization: Bearer {SECRET}", "Origin: http://h"], {SECRET}),
         ("target-header", ["X-Id: f3Kd82Lm9Qp4Zx7c"], {"f3Kd82Lm9Qp4Zx7c"}),
         ("target-env", ["API_KEY={api_key}", "PORT={port}", "LOG=debug"], set()),

@@ -20,7 +20,7 @@ BROUGHT = ("Authorization", "Proxy-Authorization", "Cookie")
 
 async def main(port: int) -> None:
     if "DIES" in os.environ:
-        sys.exit("I was told " + " ".join(os.environ[name] for name in TOLD))
+        sys.exit("I was told " + " ".join([*(os.environ[name] for name in TOLD), *sys.argv[2:]]))
     numbers = count(1)
     brain = RELAY_MINIATURES["R-SECRETS"][0]
     relay = MiniatureRelay(
@@ -32,7 +32,7 @@ async def main(port: int) -> None:
 
     async def tell_and_converse(socket: ServerConnection) -> None:
         assert socket.request is not None
-        said = [os.environ[name] for name in TOLD]
+        said = [*(os.environ[name] for name in TOLD), *sys.argv[2:]]
         said += [value for name in BROUGHT for value in socket.request.headers.get_all(name)]
         for text in [*said, socket.request.path]:
             await socket.send(text)

@@ -6,9 +6,12 @@ import pytest
 
 from spatius_sim.trace.find_logins import (
     is_plain,
+    secrets_in_command,
     secrets_in_header,
     secrets_in_setting,
     secrets_in_url,
+    shown_command,
+    shown_text,
     shown_url,
 )
 
@@ -82,6 +85,11 @@ def test_one_short_word_is_plain(name: str, value: str, plain: bool) -> None:
         (f"ws://h/ws?room=demo&token={SECRET}", [SECRET], "ws://h/ws?room=...&token=..."),
         (f"ws://h/ws?t={DRAWN}&u=", [DRAWN], "ws://h/ws?t=...&u="),
         (f"ws://h/ws?{SECRET}", [], "ws://h/ws?..."),
+        (f"ws://h/ws#token={SECRET}&a", [SECRET], "ws://h/ws#token=...&a"),
+        (f"ws://h/ws#{SECRET}", [], "ws://h/ws#..."),
+        (f"ws:/me:{SECRET}@h/ws", [], "ws:/...@h/ws"),
+        (f"me:{SECRET}@h", [], "...@h"),
+        ("me@h", [], "me@h"),
         ("ws://[bad", [], "ws://[bad"),
         (
             "console=http://a:b@h/c?k=v,ingress=ws://c:d@i/e?k=v",
@@ -94,3 +102,28 @@ def test_a_url_is_shown_without_its_secrets(url: str, secrets: list[str], shown:
     assert shown_url(url) == shown
     if not url.startswith("console="):
         assert list(filter(None, secrets_in_url(url))) == secrets
+
+
+@pytest.mark.parametrize(
+    ("command", "secrets", "shown"),
+    [
+        ("node relay.mjs --port {port}", [], "node relay.mjs --port {port}"),
+        (f"relay --api-key={SECRET} -v", [SECRET], "relay --api-key=... -v"),
+        (f"relay --token {SECRET} --quiet", [SECRET], "relay --token ... --quiet"),
+        (f"env KEY='{SECRET}' relay", [SECRET], "env KEY=... relay"),
+        (f"relay ws://me:{SECRET}@h/?room=a", [SECRET], "relay 'ws://...@h/?room=...'"),
+        (f"relay --at=ws://me:{SECRET}@h", [SECRET], "relay --at=ws://...@h"),
+        (f"relay {DRAWN}", [DRAWN], "relay ..."),
+        ("relay --key={port} --token {api_key}", [], "relay --key={port} --token {api_key}"),
+        ("relay --token --quiet x=", [], "relay --token --quiet x="),
+        (f"relay '{SECRET}", [], "..."),
+    ],
+)
+def test_a_command_is_shown_without_its_secrets(command: str, secrets: list[str], shown: str) -> None:
+    assert shown_command(command) == shown
+    assert list(secrets_in_command(command)) == secrets
+
+
+def test_an_error_quotes_no_login() -> None:
+    said = f"Got unexpected extra argument (ws://me:{SECRET}@h/?x={SECRET}), '{SECRET}:{SECRET}@h' (a@b?)"
+    assert shown_text(said) == "Got unexpected extra argument (ws://...@h/?x=...), '...@h' (a@b?)"
