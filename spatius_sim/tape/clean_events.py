@@ -34,6 +34,9 @@ from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Sp
 from spatius_sim.wires.wire import Wire
 
 _LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
+LARGEST_UNKNOWN = 64 * 1024
+"""A frame that is not understood is kept up to this size if speech is kept. More would fill the disk for
+nothing: no rule looks into such a frame, and its beginning shows what it is."""
 _MAX_FRAMING = 256
 """The most bytes of a frame that are neither speech nor motion. More bytes could be unrecognised speech."""
 
@@ -102,6 +105,8 @@ class Cleaner:
     def _clean_frame(self, lane: Lane, raw: str | bytes, value: Value) -> dict[str, Any]:
         """Return a frame, cleaned, as the fields that a tape may hold: its `raw` content, and a `reason` if
         the whole frame was taken out."""
+        if len(raw) > LARGEST_UNKNOWN and isinstance(value, NotUnderstood | Unclear | Undecodable):
+            return self._take_out(raw.encode() if isinstance(raw, str) else raw, value)
         if isinstance(raw, str):
             raw = self._names.hide_in_json(raw) if self._names is not None else raw
             return self._clean_text(raw, value)
@@ -163,6 +168,11 @@ class Cleaner:
         may_be_kept = text or understood
         if framing_bytes <= (4 * _MAX_FRAMING if understood and text else _MAX_FRAMING) and may_be_kept:
             return {"raw": Content(text, tuple(parts))}
+        return self._take_out(raw, value)
+
+    def _take_out(self, raw: bytes, value: Value) -> dict[str, Any]:
+        """Return the fields of a tape that stand for a frame which is taken out as a whole: its speech mark,
+        and the reason."""
         reason = value.reason if isinstance(value, NotUnderstood | Unclear | Undecodable) else "taken out"
         return {"raw": Content(False, (TapedPiece(speech_mark(raw)),)), "reason": self._hide_names(reason)}
 

@@ -14,7 +14,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ServerError, UnknownMessage
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.tape.clean_events import Cleaner
+from spatius_sim.tape.clean_events import LARGEST_UNKNOWN, Cleaner
 from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice
@@ -226,6 +226,30 @@ def test_a_tape_is_the_same_if_each_event_is_cleaned_alone(
     write_traces(tmp_path / "long.tape", header, [trace])
     assert any(plain_pieces) is (header is CLEANED)
     assert (tmp_path / "short.tape").read_bytes() == (tmp_path / "long.tape").read_bytes()
+
+
+@pytest.mark.parametrize("size", [LARGEST_UNKNOWN, LARGEST_UNKNOWN + 1])
+@pytest.mark.parametrize("text", [False, True], ids=["binary", "text"])
+def test_what_is_not_understood_is_kept_with_the_speech_up_to_a_bound(
+    size: int, text: bool, tmp_path: Path
+) -> None:
+    raw = "?" * size if text else b"\xff" * size
+    frames = [
+        (UP, Received(raw, Undecodable("no message"))),
+        (DOWN, Received(raw, NotUnderstood("no reply"))),
+    ]
+    path = tmp_path / "a.tape"
+    write_traces(path, KEPT, [trace_of(frames)])
+    (back,) = read_traces(path)
+    whats = [event.what for event in back.events]
+    assert all(isinstance(what, Received) for what in whats)
+    is_kept = size <= LARGEST_UNKNOWN
+    assert [getattr(what, "raw", None) == raw for what in whats] == [is_kept] * 2
+    assert is_kept or path.stat().st_size < 4096
+    if not is_kept:
+        assert [what.value for what in whats if isinstance(what, Received)] == [
+            what.value for _, what in frames
+        ]
 
 
 def test_times_are_counted_from_the_first_event(tmp_path: Path) -> None:
