@@ -67,6 +67,14 @@ def test_what_cannot_be_is_a_usage_error(make: object, told_why: str) -> None:
         make()
 
 
+def test_the_texts_of_a_session_that_is_over_are_those_of_the_service() -> None:
+    """seed: the SDKs' own tests."""
+    told = {word: [action.message for action in fault.what if isinstance(action, SendError | Refuse)]
+            for word, (_, fault) in AVATARS.items()}  # fmt: skip
+    assert told["broke"] == ["session denied: credits exhausted"]
+    assert told["drained"] == ["Credits exhausted"]
+
+
 def test_every_fault_has_a_name_and_a_moment() -> None:
     assert set(NAMES.values()) == set().union(*ALLOWED.values())
     assert IDS[SendError] == "error"

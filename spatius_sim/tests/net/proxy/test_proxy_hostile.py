@@ -130,6 +130,7 @@ BAD_ANSWERS = {
     "no CRLF after a chunk": CHUNKED + b"5\r\nhello0\r\n\r\n",
     "a length of 5,000 digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"2" * 5_000 + b"\r\n\r\n{}",
     "a request": PLAIN,
+    "a status of letters": b"HTTP/1.1 OK\r\nContent-Length: 0\r\n\r\n",
     "junk without an end": b"\x00\x01 this is not HTTP",
 }
 
