@@ -69,7 +69,7 @@ def _give_up_printing(reason: str | None) -> None:
 def _exit_with_error(message: str, code: ExitCode) -> None:
     """Print the error that ended the command on stderr, and exit with this code."""
     from spatius_sim.reporting.harmless_text import some_lines
-    from spatius_sim.trace.logins import shown_text
+    from spatius_sim.trace.find_logins import shown_text
 
     # An error may quote what was typed, a traceback what a library was given: URLs with logins, too.
     sys.stderr.write(f"spatius-sim: {some_lines(shown_text(message))}\n")

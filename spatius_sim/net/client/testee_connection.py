@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-from spatius_sim.trace.logins import shown_command
+from spatius_sim.trace.find_logins import shown_command
 
 _LARGEST_LINE = 16 * 1_048_576
 _LINES_KEPT = 20
