@@ -16,8 +16,9 @@ from spatius_sim.model.server.access_control import AccessControl, make_refusal
 from spatius_sim.model.server.capabilities import CAPABILITIES
 from spatius_sim.model.server.motion_answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.response_pace import FAST, Pace
-from spatius_sim.model.server.session import Limits, ServerSession
+from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
+from spatius_sim.model.server.session_sender import Limits
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.free_ports import LOOPBACK

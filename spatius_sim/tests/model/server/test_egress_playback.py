@@ -29,7 +29,8 @@ from spatius_sim.model.server.commands import (
 from spatius_sim.model.server.egress_configuration import AGENT_ATTRIBUTE, EgressFault, read_egress
 from spatius_sim.model.server.egress_playback import ROOM_TIMER, rpc_for_agent
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
-from spatius_sim.model.server.session import Limits, ServerSession
+from spatius_sim.model.server.session import ServerSession
+from spatius_sim.model.server.session_sender import Limits
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import UsageError

@@ -24,8 +24,8 @@ from spatius_sim.model.scenario.scenario import (
 )
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.response_pace import Pace
-from spatius_sim.model.server.session import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session_plan import SessionPlan
+from spatius_sim.model.server.session_sender import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.motion_server import SocketMotionServer
