@@ -10,7 +10,7 @@ from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.wires.events import ClientAction, InterruptTurn, Speak, SpeakEnd
+from spatius_sim.wires.events import ClientAction, InterruptTurn, Note, Speak, SpeakEnd
 
 
 class LosesInThirdTurn(LosesLastPayload):
@@ -47,6 +47,24 @@ class DoublesSinglePayload(PlainRelay):
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         alone = message.end and turn.payloads == 0
         return [self.tell_motion(turn, *([raw, raw] if alone else [raw]), last=message.end)]
+
+
+class PingCostsMotion(PlainRelay):
+    """Drops the last payload of a turn in which its client sent a ping."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._pinged: set[RelayTurn | None] = set()
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if action == Note("ping"):
+            self._pinged.add(self._speaking.get(client))
+        return super().client_did(client, action)
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        if turn in self._pinged and message.end:
+            return [self.tell_motion(turn, last=True)]
+        return super().motion_down(turn, raw, message)
 
 
 class CutsPayloadsAbove32kB(CutsLargePayloads):
@@ -207,7 +225,12 @@ class GivesUpAfterFourPayloads(GivesUp):
 
 
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
-    "R-MOTION-COMPLETE": (LosesInThirdTurn, LosesBehindAnInterrupt, DoublesSinglePayload),
+    "R-MOTION-COMPLETE": (
+        LosesInThirdTurn,
+        LosesBehindAnInterrupt,
+        DoublesSinglePayload,
+        PingCostsMotion,
+    ),
     "R-MOTION-VERBATIM": (CutsPayloadsAbove32kB,),
     "R-MOTION-ORDER": (SwapsInCompany,),
     "R-RECOVER": (GivesUpWhereRefused, GivesUpAfterFourPayloads),

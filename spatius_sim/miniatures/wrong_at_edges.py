@@ -16,6 +16,7 @@ _SECOND_NS = 1_000_000_000
 _GAP_NS = 2 * _SECOND_NS
 _LARGEST_CHUNK = 1_048_576
 _MAX_KEYFRAMES = 100
+_MOST_SHOWN = 1000
 
 
 def _is_undecodable(payload: bytes) -> bool:
@@ -392,6 +393,25 @@ class CutsLargeMotion(ClientDecoder):
         conversation.keyframes = sum(map(len, conversation.motion))
 
 
+class DropsRepeatedPayloads(ClientDecoder):
+    """Drops a payload that equals the one before, as if it had come twice."""
+
+    _last_payload = b""
+
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
+        if payload != self._last_payload:
+            super()._accept_payload(conversation, payload)
+        self._last_payload = payload
+
+
+class ShowsNoMoreAfter1000(ClientDecoder):
+    """Shows no keyframe after the first thousand of a conversation."""
+
+    def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
+        if self._keyframe_due(conversation) < _MOST_SHOWN:
+            super()._show(conversation, first)
+
+
 class RefusesUnknownFieldsOfKeyframes(ClientDecoder):
     """Drops a payload if a keyframe has a field that it does not know."""
 
@@ -431,7 +451,7 @@ EDGE_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
         PlaysSomeRatesFast,
     ),
     "C-UNKNOWN": (RefusesUnknownFieldsOfKeyframes,),
-    "C-MATCH": (LosesFirstOfPayload, CutsLargeMotion),
+    "C-MATCH": (LosesFirstOfPayload, CutsLargeMotion, DropsRepeatedPayloads, ShowsNoMoreAfter1000),
     "C-SYNC": (ShowsLateMotionFromItsBeginning, ForgetsLateMotion),
 }
 """Wrong clients by the rule that must name them."""

@@ -371,6 +371,23 @@ _MATCH = _make_plans(
     (GiveAudio(2000), *[_motion(1)] * 50, *_WATCH, Wait(400)),
     (GiveAudio(8000, True), _motion(150, 50), Wait(240), Wait(280), Wait(4000), Wait(800), Wait(800)),
     (GiveAudio(_LONG_MS, True), _motion(50), _motion(100), _motion(100), _motion(50), *[Wait(1000)] * 13),
+    (
+        *(GiveAudio(4000, True), Move((PlannedPayload(25), PlannedPayload(25, "again")))),
+        *(_motion(25, form="again"), _motion(25), *_WATCH, Wait(900), Wait(900), Wait(900)),
+    ),
+)
+_MATCH.append(
+    # More than a minute, at the lowest rate: the largest plan of all is 2.5 MB.
+    ClientPlan(
+        (
+            *[GiveAudio(10_000)] * 8,
+            GiveAudio(10_000, True),
+            *[_motion(100)] * 22,
+            _motion(50),
+            *[Wait(4000)] * 23,
+        ),
+        PCM_SAMPLE_RATES[0],
+    )
 )
 
 _SYNC = [

@@ -83,7 +83,7 @@ CURRENT = Ref()
 @dataclass(frozen=True, slots=True)
 class PlannedPayload:
     """One payload of motion. Its `form` is `plain`, `unknown fields`, `cut` or `junk`; the last two cannot be
-    decoded."""
+    decoded. Or it is `again`: the same bytes as the payload before it, as two seconds of stillness are."""
 
     keyframes: int
     form: str = "plain"
@@ -226,7 +226,9 @@ class RequestWriter:
 
     def _encode(self, payload: PlannedPayload) -> bytes:
         """Return the bytes of a motion payload of the client plan. No two keyframes of a plan get the same
-        value."""
+        value, unless one payload is to come again."""
+        if payload.form == "again":
+            return payload.encode(self._next_value - payload.keyframes)
         raw = payload.encode(self._next_value)
         self._next_value += payload.keyframes
         return raw

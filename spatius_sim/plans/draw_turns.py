@@ -52,6 +52,9 @@ PAUSES_BETWEEN_CHUNKS = (
 """Speech with long gaps, a burst after each gap and an end that comes late; and speech at the pace of a
 microphone."""
 
+PINGS_IN_MID_TURN = (Plan(((_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, pings=True), _SHORT),)),)
+"""Clients of json-envelope ping whenever they like."""
+
 _LONG_MS = 65_000
 
 LONG_CONNECTIONS = (

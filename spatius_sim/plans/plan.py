@@ -41,7 +41,8 @@ class Sound(StrEnum):
 class TurnPlan:
     """One utterance: `samples` samples, sent in chunks of `chunk_bytes` bytes, after chunks with the sizes in
     `first_chunks`. With `half_sample` the first byte of one more sample ends the speech. After each chunk the
-    client waits `chunk_pause_ms` milliseconds, also before its end of speech. At the `cue` it does `act`,
+    client waits `chunk_pause_ms` milliseconds, also before its end of speech. If it `pings`, and its wire has
+    a ping, it sends one before each chunk and before its end of speech. At the `cue` it does `act`,
     then rests for `pause_ms` milliseconds before its next turn. Without `reads` the client leaves all
     messages unread until the turns of the others are over."""
 
@@ -55,6 +56,7 @@ class TurnPlan:
     first_chunks: tuple[int, ...] = ()
     chunk_pause_ms: int = 0
     half_sample: bool = False
+    pings: bool = False
 
     @property
     def asks_for_motion(self) -> bool:
@@ -76,6 +78,8 @@ class TurnPlan:
             spoken += f", but first of {', '.join(map(str, self.first_chunks))} bytes"
         if self.chunk_pause_ms:
             spoken += f", a pause of {self.chunk_pause_ms} ms after each"
+        if self.pings:
+            spoken += ", a ping before each"
         if not self.samples:
             spoken = "a turn that ends before anything was said"
         if not self.reads:

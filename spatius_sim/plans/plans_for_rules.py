@@ -16,6 +16,7 @@ from spatius_sim.plans.draw_turns import (
     LONG_CONNECTIONS,
     ODD_CHUNKS,
     PAUSES_BETWEEN_CHUNKS,
+    PINGS_IN_MID_TURN,
     alone_or_not,
     audible_conversations,
     conversations,
@@ -55,6 +56,7 @@ _RARE_SPEECH = (
     *ODD_CHUNKS,
     *PAUSES_BETWEEN_CHUNKS,
     *INTERRUPTED_BEFORE_SPEECH,
+    *PINGS_IN_MID_TURN,
     fault_plans.AS_SLOW_AS_THE_SERVICE,
 )
 

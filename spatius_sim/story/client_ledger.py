@@ -35,16 +35,17 @@ class ClientLedger:
     situation: `shown` (motion was rendered at its place in a plain conversation), and `well_played_lengths`
     (the most samples, and the most bytes in a chunk, of a plain conversation that was played to its end).
     `rule_of_first_harm`: the rule to which the first harm to this conversation's audio belongs. `pinned`: the
-    position was seen in the latest pause, so that even the fastest client goes on from there. `heard_after`,
-    of a client that tells its state alone: the situations after which it was seen to play on; None if it was
-    never seen to play this conversation."""
+    position was seen in the latest pause, so that even the fastest client goes on from there.
+    `id_of_nothing`: the id that came back for an empty chunk outside a conversation, since the latest one.
+    `heard_after`, of a client that tells its state alone: the situations after which it was seen to play on;
+    None if it was never seen to play this conversation."""
 
     def __init__(self, story: ClientStory) -> None:
         """Begin before the first call to the client, without a conversation."""
         self.story = story
         self.conversation: ClientConversation | None = None
         self.conversations: dict[str | None, ClientConversation] = {}
-        self.origins: dict[float, tuple[MotionCall, int]] = {}
+        self.origins: dict[float, list[tuple[MotionCall, int]]] = {}
         self.strict = False
         self.audio_undefined = self.pause_undefined = self.paused = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.overshoot_ms = (
@@ -60,6 +61,7 @@ class ClientLedger:
         self.well_played_lengths = 0, 0
         self.heard_after: frozenset[str] | None = None
         self.rule_of_first_harm: str | None = None
+        self.id_of_nothing: str | None = None
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
         self.silent_before = True
@@ -155,8 +157,12 @@ class ClientLedger:
             call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, False)
             self.story.audio_calls.append(call)
             self.audio_undefined = True
+            fresh = None if returned in self.conversations else returned
+            self.id_of_nothing = fresh or self.id_of_nothing
             return
         if outside:
+            # An empty chunk may have begun this conversation: then its id has not changed since.
+            returned = returned or self.id_of_nothing
             self.begin_conversation(exchange.seq, returned)
         if self.paused:
             self.pause_undefined = True
@@ -192,7 +198,7 @@ class ClientLedger:
             self.largest_chunk
         ) = 0
         self.idle_after_end_ms = self.idle_before_end_ms = self.motion_missing_ms = self.stalled_ms = 0
-        self.rule_of_first_harm = self.heard_after = None
+        self.rule_of_first_harm = self.heard_after = self.id_of_nothing = None
         self.motion.forget("C-PAUSE")
         self.audio.forget("C-PAUSE", "C-EMPTY", "C-STARVE")
         if self.strict:
@@ -215,7 +221,7 @@ class ClientLedger:
                 self.conversation.payload_starts.append(len(self.conversation.values))
             for value in payload.values if payload else ():
                 number = len(self.conversation.values) if kind is Kind.MATCH and self.conversation else -1
-                self.origins[value] = call, number
+                self.origins.setdefault(value, []).append((call, number))
                 if kind is Kind.MATCH and self.conversation:
                     self.add_keyframe(self.conversation, value, unknown)
             if kind is Kind.MATCH and self.conversation:
@@ -304,7 +310,7 @@ class ClientLedger:
             self.conversation.interrupted = True
         self.motion.note("C-INTERRUPT")
         self.audio.note("C-INTERRUPT")
-        self.conversation = None
+        self.conversation = self.id_of_nothing = None
         self.audio_undefined = self.pause_undefined = self.paused = self.moved = False
         self.quiet_ms = 0
 

@@ -336,15 +336,24 @@ class _ObservingLedger(ClientLedger):
         current conversation, and the values of all others with their calls."""
         own_keyframes: list[int] = []
         foreign_keyframes: list[tuple[float, MotionCall]] = []
+        shown = self.conversation.last_shown if self.conversation else -1
         values = reported if isinstance(reported, list) else []
         for value in (value for value in values if isinstance(value, int | float)):
             if value not in self.origins:
                 continue
-            call, number = self.origins[value]
-            if call.kind is Kind.MATCH and call.conversation is self.conversation:
-                own_keyframes.append(number)
-            elif call.kind is not Kind.OPEN:
-                foreign_keyframes.append((value, call))
+            given = self.origins[value]
+            own_numbers = [
+                number
+                for call, number in given
+                if call.kind is Kind.MATCH and call.conversation is self.conversation
+            ]
+            if own_numbers:
+                # A payload that was given twice holds the same value at two places.
+                later = [number for number in own_numbers if number > shown]
+                shown = (later or own_numbers)[0]
+                own_keyframes.append(shown)
+            elif given[-1][0].kind is not Kind.OPEN:
+                foreign_keyframes.append((value, given[-1][0]))
         return tuple(own_keyframes), tuple(foreign_keyframes)
 
     def keyframes_due(self, played: int | None) -> tuple[int, int | None]:

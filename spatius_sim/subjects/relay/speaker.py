@@ -23,7 +23,7 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.wires import Wire
-from spatius_sim.wires.events import Failed, InterruptTurn, Ready, Speak, SpeakEnd
+from spatius_sim.wires.events import Failed, InterruptTurn, Note, Ready, Speak, SpeakEnd
 from spatius_sim.wires.lacking_features import INTERRUPTS, SEVERAL_TURNS
 
 _REFUSAL_SECONDS = 1.0
@@ -33,6 +33,8 @@ _CUE_SECONDS = 1.0
 
 _PAUSE_MARGIN_SECONDS = 0.2
 """How much longer than a relay needs the client pauses, if silence ends its speech."""
+
+_PING = Note("ping")
 
 _UNREAD_SECONDS = 15.0
 """A client that has stopped reading reads again after this time: a relay may hang up if no ping is
@@ -161,9 +163,13 @@ class Speaker:
         for chunk_number, chunk in enumerate(chunks, 1):
             if chunk_number == len(chunks):
                 watch.expect_end()
+            if turn.pings:
+                await self.client.do(_PING)
             await self.client.do(Speak(chunk))
             if pause_ms:
                 await asyncio.sleep(pause_ms / 1000)
+        if turn.pings:
+            await self.client.do(_PING)
         if chunk_count is None:
             await self.client.do(SpeakEnd())
 

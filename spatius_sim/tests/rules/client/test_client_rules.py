@@ -81,6 +81,23 @@ def test_no_id_for_a_later_chunk_means_no_change() -> None:
     assert said.judged()["C-ID"].verdict is Verdict.PASSED
 
 
+@pytest.mark.parametrize("again", ["", None, "one"])
+def test_an_empty_chunk_may_begin_the_conversation_and_name_it(again: str | None) -> None:
+    said = Said()
+    said.audio(0, False, "one")
+    said.audio(0, False, again)
+    said.audio(800, True, again)
+    assert said.judged()["C-ID"].verdict is Verdict.PASSED
+
+
+def test_an_empty_chunk_after_the_end_names_no_new_conversation() -> None:
+    said = Said()
+    said.audio(800, True, "one")
+    said.audio(0, False, "one")
+    said.audio(800, True, "")
+    assert said.judged()["C-ID"].verdict is Verdict.FAILED
+
+
 def test_a_client_that_declares_it_may_mint_fresh_ids() -> None:
     said = Said(lacks=["stableIds"])
     said.audio(800, False, "one")
