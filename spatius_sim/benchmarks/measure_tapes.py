@@ -77,8 +77,8 @@ def make_session_trace(number: int) -> Trace:
 
     def add_frame(raw: bytes, *, sent: bool) -> None:
         """Add a frame that the server sent or received to the trace."""
-        what: EventKind = Sent(raw, read_upstream(raw)) if sent else Received(raw, read_upstream(raw))
-        events.append(Event(len(events), len(events), Lane.UPSTREAM, "upstream-1", what))
+        content: EventKind = Sent(raw, read_upstream(raw)) if sent else Received(raw, read_upstream(raw))
+        events.append(Event(len(events), len(events), Lane.UPSTREAM, "upstream-1", content))
 
     add_frame(encode(ConfigureSession(SAMPLE_RATE)), sent=False)
     add_frame(encode(ConfirmSession("connection")), sent=True)

@@ -127,7 +127,9 @@ def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
         if isinstance(event.content, Closed) and not event.content.by_kit
     ]
     upstream = [event.content for event in trace.on_lane(Lane.UPSTREAM)]
-    spoke_up = any(isinstance(what, Received) and isinstance(what.value, AudioInput) for what in upstream)
+    spoke_up = any(
+        isinstance(content, Received) and isinstance(content.value, AudioInput) for content in upstream
+    )
     motion_down = any(isinstance(value, Motion) and value.payloads for value in received)
     return RelayDiagnosis(
         trace.header.wire,
@@ -140,7 +142,7 @@ def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
         token_status=tokens[0].status if tokens else 0,
         token_life=_token_life_of(tokens[0]) if tokens else None,
         refused=f"HTTP {refusals[0].status} {refusals[0].reason}" if refusals else "",
-        reached_us=any(isinstance(what, Opened) for what in upstream),
+        reached_us=any(isinstance(content, Opened) for content in upstream),
         spoke_up=spoke_up,
         audio_down=any(isinstance(value, Audio) and value.pcm for value in received),
         motion_down=motion_down,
@@ -156,4 +158,6 @@ def _token_life_of(asked: TokenRequested) -> float | None:
 
 def _received_values(trace: Trace) -> list[object]:
     """Return the values of all messages that the client received from the relay."""
-    return [e.content.value for e in trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.content, Received)]
+    return [
+        event.content.value for event in trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Received)
+    ]

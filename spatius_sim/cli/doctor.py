@@ -49,7 +49,7 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
         findings = list(doctor_findings.relay_findings(diagnosis, settings))
         last_words = doctor_findings.last_words(diagnosis)
     for finding in filter(None, [*findings_about_us, *findings]):
-        print_short_lines(f"{'ok ' if finding.well else 'NO '} {finding.what}")
+        print_short_lines(f"{'ok ' if finding.well else 'NO '} {finding.observation}")
         if finding.advice:
             print_short_lines(f"    {finding.advice}")
     turn_is_blocked = not all(finding.well for finding in findings)

@@ -37,7 +37,7 @@ class Finding:
     """One thing that was checked: whether it is well, what was seen, and what to do if it is not well."""
 
     well: bool
-    what: str
+    observation: str
     advice: str = ""
 
 
@@ -55,13 +55,13 @@ def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Fi
     else:
         yield Finding(True, "it takes our connection")
     if diagnosis.garbage and not diagnosis.understood:
-        what = f"it speaks another wire than {diagnosis.wire}: {diagnosis.first_garbage}"
-        yield Finding(False, what, _WIRE_ADVICE)
+        observation = f"it speaks another wire than {diagnosis.wire}: {diagnosis.first_garbage}"
+        yield Finding(False, observation, _WIRE_ADVICE)
         return
     if diagnosis.garbage:
         count, first = diagnosis.garbage, diagnosis.first_garbage
-        what = f"{count} of its messages are none on the wire {diagnosis.wire}: {first}"
-        yield Finding(False, what, _WIRE_ADVICE)
+        observation = f"{count} of its messages are none on the wire {diagnosis.wire}: {first}"
+        yield Finding(False, observation, _WIRE_ADVICE)
     elif diagnosis.understood:
         yield Finding(True, f"it speaks {diagnosis.wire}" + (", and greets" if diagnosis.greets else ""))
     pointing_here = (
@@ -78,13 +78,15 @@ def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterato
     trouble = f": {diagnosis.seen}" if diagnosis.seen else ""
     if not diagnosis.asked_for_token and not diagnosis.reached_us and not diagnosis.refused:
         if diagnosis.unknown_path:
-            what = f"our Motion Server was asked {diagnosis.unknown_path}, a path that it does not have"
-            yield Finding(False, what, f"an endpoint has another path than ours: {pointing_here}")
+            observation = (
+                f"our Motion Server was asked {diagnosis.unknown_path}, a path that it does not have"
+            )
+            yield Finding(False, observation, f"an endpoint has another path than ours: {pointing_here}")
             return
         if diagnosis.closed:
-            what = f"it hung up with code {diagnosis.closed}, and never came to our Motion Server"
+            observation = f"it hung up with code {diagnosis.closed}, and never came to our Motion Server"
             yield Finding(
-                False, what, "its own output says why: a variable that is not set, an error at start"
+                False, observation, "its own output says why: a variable that is not set, an error at start"
             )
             return
         own_log = "" if trouble else ". Its own log may say more: is SPATIUS_API_KEY set?"
@@ -121,13 +123,13 @@ def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterato
 def _refused_token_finding(diagnosis: RelayDiagnosis) -> Finding:
     """Return the doctor's finding that Motion Server refused to give the relay a token, and what to do: the
     clock of the relay may be wrong, or its API key."""
-    what = f"its token request was refused with HTTP {diagnosis.token_status}"
+    observation = f"its token request was refused with HTTP {diagnosis.token_status}"
     token_life = diagnosis.token_life
     if token_life is None or 0 < token_life < MAX_TOKEN_LIFE_SECONDS:
-        return Finding(False, what, f"look at SPATIUS_API_KEY, and at expireAt: {_EXPIRY}")
+        return Finding(False, observation, f"look at SPATIUS_API_KEY, and at expireAt: {_EXPIRY}")
     expiry = f"{-token_life:.0f} s in the past" if token_life <= 0 else f"{token_life / 3600:.0f} h ahead"
     advice = f"expireAt is {_EXPIRY}: is the clock of the relay's machine right?"
-    return Finding(False, f"{what}: by our clock, its expireAt lies {expiry}", advice)
+    return Finding(False, f"{observation}: by our clock, its expireAt lies {expiry}", advice)
 
 
 def last_words(diagnosis: RelayDiagnosis) -> str:
@@ -141,8 +143,8 @@ def port_finding(port: int, fault: str) -> Finding:
     """Return the doctor's finding for a port of this machine on which we cannot listen (`fault` says why).
     Asks whether the port belongs to another spatius-sim."""
     if _simulator_answers_on(port):
-        what = f"port {port} is taken by a spatius-sim that runs already"
-        return Finding(False, what, "end it, or take another port: --motion-port")
+        observation = f"port {port} is taken by a spatius-sim that runs already"
+        return Finding(False, observation, "end it, or take another port: --motion-port")
     return Finding(False, fault, f"find it with `lsof -i :{port}`, or take another port: --motion-port")
 
 

@@ -46,7 +46,7 @@ def init(target: str, force: bool, **given: Any) -> int:
     diagnosis = diagnose(settings)
     print_short_lines(
         *(
-            f"{'ok ' if finding.well else 'NO '} {finding.what}"
+            f"{'ok ' if finding.well else 'NO '} {finding.observation}"
             for finding in relay_findings(diagnosis, settings)
         )
     )

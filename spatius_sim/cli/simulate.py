@@ -52,7 +52,7 @@ def simulate(
     from spatius_sim.protocol.errors import UsageError
     from spatius_sim.study.run_study import run_study
     from spatius_sim.study.study_file import EXAMPLE, read_study
-    from spatius_sim.study.study_json import write_reports
+    from spatius_sim.study.study_json import write_study_files
 
     if example:
         sys.stdout.write(EXAMPLE.read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def simulate(
     outcome = run_study(study, seed, jobs, _progress_printer())
     _print_tables(outcome)
     if report_dir is not None:
-        print_lines("", *write_reports(outcome, report_dir))
+        print_lines("", *write_study_files(outcome, report_dir))
     return exit_code(outcome)
 
 

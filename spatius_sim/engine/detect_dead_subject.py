@@ -57,7 +57,7 @@ def _shows_life_since(trace: Trace, first_seq: int) -> bool:
         return any(isinstance(value, ConfirmSession) for value in values)
     downstream = trace.on_lane(Lane.DOWNSTREAM)
     credential_holders = {
-        e.connection for e in downstream if isinstance(e.content, Opened) and e.content.token
+        event.connection for event in downstream if isinstance(event.content, Opened) and event.content.token
     }
     signs_of_life = Motion if credential_holders else AudioInput | MotionResponse | Motion
     return bool(waits_for_turns(trace)) and any(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spatius_sim.engine.run_baseline import RunBaseline
-from spatius_sim.engine.write_reports import write_reports
+from spatius_sim.engine.write_reports import write_run_reports
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.reporting.report import Occasion, report_of
 from spatius_sim.reporting.summary import BrokenOff, Summary, exit_code
@@ -47,5 +47,5 @@ def end_run(
         summaries = [replace(summary, stopped_early=broken_off) for summary in summaries]
     code = exit_code(summaries) if broken_off is None else broken_off.code
     if reports:
-        files += write_reports(reports, report_of(summaries, code, occasion()))
+        files += write_run_reports(reports, report_of(summaries, code, occasion()))
     return Ending(tuple(summaries), code, tuple(filter(None, files)))

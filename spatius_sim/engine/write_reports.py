@@ -59,7 +59,7 @@ def _ask_git(*arguments: str) -> str:
     return finished.stdout.strip() if finished.returncode == 0 else ""
 
 
-def write_reports(paths: Mapping[str, Path], report: Report) -> list[str]:
+def write_run_reports(paths: Mapping[str, Path], report: Report) -> list[str]:
     """Write the report of a run in each format. Return a line that names the files that were written, and a
     line for each file that could not be written."""
     unwritten = report_files.write_reports(paths, report)

@@ -72,12 +72,12 @@ class YamlFile:
             raise UsageError(f"{self.place}:1: no YAML: {error}") from error
 
     def items(
-        self, node: Node, what: str, allowed: Collection[str] | None = None
+        self, node: Node, node_name: str, allowed: Collection[str] | None = None
     ) -> dict[str, tuple[Node, Node]]:
         """Return the key node and the value node of each item of a YAML mapping. Raises UsageError if a key
         is not in `allowed` (None allows any), or comes twice."""
         if not isinstance(node, MappingNode):
-            raise self.error(node, f"{what} must be a mapping")
+            raise self.error(node, f"{node_name} must be a mapping")
         parts: dict[str, tuple[Node, Node]] = {}
         for key_node, value in node.value:
             key = self.text(key_node, "a key")
@@ -90,9 +90,9 @@ class YamlFile:
             parts[key] = (key_node, value)
         return parts
 
-    def mapping(self, node: Node, what: str, allowed: Collection[str] | None = None) -> dict[str, Node]:
+    def mapping(self, node: Node, node_name: str, allowed: Collection[str] | None = None) -> dict[str, Node]:
         """Return the value nodes of a mapping by key, checked as `items` does."""
-        return {key: value for key, (_, value) in self.items(node, what, allowed).items()}
+        return {key: value for key, (_, value) in self.items(node, node_name, allowed).items()}
 
     def sequence(self, node: Node, key: str) -> list[Node]:
         """Return the items of a YAML list. Raises UsageError if the node is no list."""

@@ -33,8 +33,8 @@ def is_distributed(config: pytest.Config) -> bool:
 
 
 def note_result(item: pytest.Item, result: "RuleResult") -> None:
-    """Write the outcomes and suspects of an item into its user properties, which pytest puts onto the
-    report of the item."""
+    """Write the outcomes of a judged rule, and the suspects, into the user properties of the pytest item.
+    pytest carries them on the item's report, also from a worker of pytest-xdist."""
     from spatius_sim.reporting.formats.json_report import outcome_to_json
 
     for outcome in result.outcomes:
@@ -61,8 +61,8 @@ def rule_in(nodeid: str) -> str:
 
 
 def outcomes_of(report: pytest.TestReport) -> "Iterator[tuple[str, str, str, RuleOutcome]]":
-    """Yield each outcome on the report of an item: the kind of subject, the target, the wire, and the
-    outcome."""
+    """Yield each outcome that the report of a pytest item carries: the kind of subject, the target, the wire,
+    and the outcome."""
     for name, carried in report.user_properties:
         if name == _OUTCOME:
             from spatius_sim.reporting.formats.json_report import outcome_from_json
@@ -96,7 +96,7 @@ class SessionOutcomes:
 
     @property
     def others_failed(self) -> str:
-        """Which tests of the team failed, in words: tests that judge no rule."""
+        """In words, which tests of the team failed: those that judge no rule."""
         if not self._others_failed:
             return "pytest counts a failure beside the rules"
         more_count = len(self._others_failed) - 1

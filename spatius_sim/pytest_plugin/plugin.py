@@ -226,8 +226,8 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
 
 
 def _end_item(result: "RuleResult") -> None:
-    """Return if the pytest item of a rule passes. Raise the exception of pytest by which the item fails, is
-    expected to fail, or is skipped."""
+    """End the pytest item of a judged rule: return if the item passes; otherwise raise the exception by which
+    pytest lets it fail, be expected to fail, or be skipped."""
     from spatius_sim.rules.findings import Verdict
 
     outcome = result.outcomes[0]

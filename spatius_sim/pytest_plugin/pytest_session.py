@@ -64,7 +64,8 @@ def refuse_empty_options(config: pytest.Config) -> None:
 
 
 def names_subject(config: pytest.Config) -> bool:
-    """Whether the command line of pytest, the environment or the conformance file names a subject."""
+    """Return whether this pytest session names a subject to judge: on the command line, in the environment,
+    or in the conformance file."""
     if _REQUEST in config.stash:
         return bool(config.stash[_REQUEST].kind)
     options = given_options(config)
@@ -112,8 +113,8 @@ def baseline_in(config: pytest.Config) -> "RunBaseline | None":
 
 
 def judging_in(config: pytest.Config) -> "Judging":
-    """Return the judging of this pytest session. The first call opens it, which starts our Motion Server if
-    it is needed; raises UsageError if that fails."""
+    """Return the object that judges the rules in this pytest session. The first call makes it, and starts our
+    Motion Server if one is needed; raises UsageError if that fails."""
     if JUDGING not in config.stash:
         from spatius_sim.engine.judge_run import Judging
 
@@ -137,7 +138,7 @@ def options_as_typed(config: pytest.Config) -> str:
 
 
 def without_secrets(config: pytest.Config, text: str) -> str:
-    """Return the text with the secrets of this pytest session hidden."""
+    """Return the text with stars in place of the secrets that this pytest session knows."""
     if JUDGING in config.stash:
         return config.stash[JUDGING].run.secrets.redact_text(text)
     known = KnownSecrets()

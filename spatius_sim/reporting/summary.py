@@ -190,7 +190,11 @@ class Summary:
     def behind_known_failures(self) -> list[RuleOutcome]:
         """The rules that only known failures block from being judged."""
         unexercised = self.with_verdict(Verdict.UNEXERCISED)
-        return [o for o in unexercised if o.blocked_by and self.known.keys() >= set(o.blocked_by)]
+        return [
+            outcome
+            for outcome in unexercised
+            if outcome.blocked_by and self.known.keys() >= set(outcome.blocked_by)
+        ]
 
     @property
     def undecided(self) -> list[RuleOutcome]:
@@ -203,7 +207,11 @@ class Summary:
             if outcome.failure is None or outcome.rule_id not in self.known
         ]
         if self.decided:
-            return [o for o in inconclusive if o.rule_id in self.required or o.failure is not None]
+            return [
+                outcome
+                for outcome in inconclusive
+                if outcome.rule_id in self.required or outcome.failure is not None
+            ]
         return inconclusive
 
     @property
@@ -212,7 +220,9 @@ class Summary:
         no_result = (Verdict.INCONCLUSIVE, Verdict.UNEXERCISED)
         undecided = self.undecided
         alive = any(outcome.scenarios for outcome in undecided)  # The kit itself was late.
-        return bool(undecided) and not alive and all(o.verdict in no_result for o in self.outcomes)
+        return (
+            bool(undecided) and not alive and all(outcome.verdict in no_result for outcome in self.outcomes)
+        )
 
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
@@ -269,13 +279,13 @@ def _claim_by_verdicts(summary: Summary) -> str:
             failed = "; ".join(filter(None, (names, stale)))
             return f"FAILED: {failed}. {passed} of {total} rules passed{_list_known(summary)}."
         case ExitCode.UNREACHABLE:
-            all_reasons = {o.reason for o in summary.undecided}
+            all_reasons = {outcome.reason for outcome in summary.undecided}
             # A reason that begins a longer one is left out.
             reasons = sorted(r for r in all_reasons if not any(s.startswith(r) for s in all_reasons - {r}))
             judged = f"{passed} of {total} rules passed" if summary.decided else "No rule was judged"
             return f"INCONCLUSIVE: {'; '.join(reasons)}. {judged}."
         case ExitCode.KIT_FAILED:
-            reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})
+            reasons = sorted({outcome.reason for outcome in summary.with_verdict(Verdict.ERRORED)})
             return f"ERRORED: {'; '.join(reasons)}. This says nothing of the subject."
         case ExitCode.INTERRUPTED:
             names = ", ".join(outcome.rule_id for outcome in summary.new_failures)

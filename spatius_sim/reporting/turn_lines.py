@@ -107,10 +107,10 @@ class TurnSink(NullSink):
         self._say = say
         self._lines = TurnLines()
 
-    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
+    def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Follow the close of a connection, which ends its turns; ignore all other events."""
-        if isinstance(what, Closed):
-            self._follow(lane, connection, what)
+        if isinstance(content, Closed):
+            self._follow(lane, connection, content)
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Follow a message that our Motion Server sends."""

@@ -76,7 +76,11 @@ def judge_rule(
     if unsure:
         return Judgement(rule.id, Verdict.INCONCLUSIVE, reason=unsure[0].reason)
     if exercised:
-        measurements = (o.measured for o in outcome_list if isinstance(o, Kept) and o.measured is not None)
+        measurements = (
+            outcome.measured
+            for outcome in outcome_list
+            if isinstance(outcome, Kept) and outcome.measured is not None
+        )
         return Judgement(rule.id, Verdict.PASSED, exercised, measurements=tuple(measurements))
     if late_seconds:
         reason = f"the kit itself was late by {max(late_seconds):.1f} s: a quieter machine can tell"

@@ -30,7 +30,9 @@ def find_loss(story: Story, turn: Turn, until: int) -> Loss | None:
     if not any(request.ends and request.ends[0] < until for request in requests):
         return Loss("its audio did not go up to its end", ("U-AUDIO-END", "U-AUDIO-COMPLETE"))
     lost_payloads = [
-        p for p in turn.payloads if not any(d.client == turn.client and d.seq < until for d in p.deliveries)
+        payload
+        for payload in turn.payloads
+        if not any(delivery.client == turn.client and delivery.seq < until for delivery in payload.deliveries)
     ]
     if lost_payloads:
         return Loss(f"{len(lost_payloads)} of its {len(turn.payloads)} payloads never arrived", MOTION_LOST)

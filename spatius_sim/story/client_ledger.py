@@ -212,7 +212,7 @@ class ClientLedger:
         if self.fastest_position >= self.limit < self.end:
             self.slowest_wait_ms, self.stalled_ms = self.slowest_wait_ms + self.story.slack_ms, 0
         kind = self.classify(exchange.request.conversation_id, frames, payloads)
-        unknown = any(p is not None and p.has_unknown_fields for p in payloads)
+        unknown = any(payload is not None and payload.has_unknown_fields for payload in payloads)
         conversation = self.conversation if kind is not Kind.LATE else None
         call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, conversation)
         self.story.motion_calls.append(call)

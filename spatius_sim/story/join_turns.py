@@ -350,7 +350,11 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn], ind
         # If several turns sound alike, the audio may be that of another turn.
         if not turn.conversations and index.find(turn.pcm) is turn:
             turn.swallowed_by = next(
-                (c for c in conversations if c.client == turn.client and _holds_piece(c, turn.pcm)),
+                (
+                    conversation
+                    for conversation in conversations
+                    if conversation.client == turn.client and _holds_piece(conversation, turn.pcm)
+                ),
                 None,
             )
 
@@ -452,7 +456,12 @@ def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
             and turn.complete
             and turn.waited_seq is not None
         ):
-            came = [d.seq for p in turn.payloads for d in p.deliveries if d.client == turn.client]
+            came = [
+                delivery.seq
+                for payload in turn.payloads
+                for delivery in payload.deliveries
+                if delivery.client == turn.client
+            ]
             if max(came, default=0) > turn.waited_seq:
                 turn.waited_seq, turn.complete = None, False
 
@@ -471,11 +480,12 @@ def failures_among(faults: list[Event]) -> list[Event]:
     """Return those of these injected faults that excuse a relay. Delays excuse a relay if their sum is too
     long."""
     injected = [(event, event.content) for event in faults if isinstance(event.content, Injected)]
-    too_slow = sum(what.delay for _, what in injected) > LONGEST_BORNE_DELAY
+    too_slow = sum(content.delay for _, content in injected) > LONGEST_BORNE_DELAY
     return [
         event
-        for event, what in injected
-        if what.excuses is Excuse.FAILURE or (too_slow and what.excuses is Excuse.LATENESS and what.delay)
+        for event, content in injected
+        if content.excuses is Excuse.FAILURE
+        or (too_slow and content.excuses is Excuse.LATENESS and content.delay)
     ]
 
 

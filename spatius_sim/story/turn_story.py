@@ -256,11 +256,22 @@ class Story:
         turn was cut off, its motion had begun, and was never marked as ended. Only void marks of
         conversations without a turn id count."""
         before = turn.before
-        if before is None or not before.abandoned or any(c.motion_marks for c in before.conversations):
+        if (
+            before is None
+            or not before.abandoned
+            or any(conversation.motion_marks for conversation in before.conversations)
+        ):
             return []
-        if not any(d.client == before.client for payload in before.payloads for d in payload.deliveries):
+        if not any(
+            delivery.client == before.client for payload in before.payloads for delivery in payload.deliveries
+        ):
             return []
-        return [mark for c in turn.conversations if not c.labelled for mark in c.void_marks]
+        return [
+            mark
+            for conversation in turn.conversations
+            if not conversation.labelled
+            for mark in conversation.void_marks
+        ]
 
     def arrived_during(self, turn: Turn) -> list[Delivery]:
         """Return the motion that this turn's client got between the start of the turn and the start of its

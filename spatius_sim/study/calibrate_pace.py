@@ -41,8 +41,8 @@ class _Request:
     """For each response: seconds after its audio had come, and how early that audio came."""
 
     def add_response(self, at: float, keyframes: int) -> None:
-        """Take a response of Motion Server at this time: add its keyframes, and note how long it came after
-        its audio was complete."""
+        """Take a response of Motion Server that was sent at this time: add its keyframes, and note how many
+        seconds it came after the audio that it needs."""
         self.keyframes += keyframes
         end = self.keyframes / KEYFRAMES_PER_SECOND
         # A segment is whole when a sample beyond its end has arrived, or the end mark.
@@ -55,7 +55,7 @@ class _Request:
 def fit_pace(path: Path) -> FittedPace:
     """Return the pace of Motion Server, fitted to the requests on a tape. Raises UsageError if the file is
     not a tape, or if fewer than three requests on it were answered."""
-    requests = [request for trace in read_traces(path) for request in _requests(trace) if request.waits]
+    requests = [request for trace in read_traces(path) for request in _read_requests(trace) if request.waits]
     if len(requests) < _MIN_REQUESTS:
         raise UsageError(
             f"{path}: {len(requests)} requests were answered; {_MIN_REQUESTS} are needed to fit a pace: "
@@ -74,8 +74,8 @@ def fit_pace(path: Path) -> FittedPace:
     return FittedPace(round(latency, 3), round(jitter, 3), round(lead, 3), len(requests))
 
 
-def _requests(trace: Trace) -> Iterable[_Request]:
-    """Return the requests on one trace of the tape that have audio, each with the waits for its responses."""
+def _read_requests(trace: Trace) -> Iterable[_Request]:
+    """Return the requests with audio in one trace of the tape, each with how long its responses took."""
     rates: dict[str, int] = {}
     requests: dict[tuple[str, str], _Request] = {}
     for event in trace.on_lane(Lane.UPSTREAM):

@@ -48,12 +48,11 @@ def play_turn(
     start_buffer: float,
     strict: bool,
 ) -> Playback:
-    """Return the playback of a turn by a client.
+    """Return how a client plays a simulated turn.
 
-    `audio`: when each message of audio arrived, and how many seconds of speech have arrived with it;
-    `motion`: the same with keyframes. The client starts with `start_buffer` seconds of audio in hand, or
-    with all of it. `strict`: the audio waits for motion (strictSync).
-    """
+    `audio` has, for each message of audio, when it arrived and how many seconds of speech had arrived by
+    then; `motion` has the same for motion, counted in keyframes. The client starts when `start_buffer`
+    seconds of audio have arrived, or all audio. If `strict`, audio waits for its motion (strictSync)."""
     total = audio[-1][1]
     wanted = min(start_buffer, total)
     start = next((at for at, end in audio if end >= wanted - _EPSILON), math.inf)
@@ -69,8 +68,9 @@ def play_turn(
 def _find_needs(
     audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], keyframes: int
 ) -> list[tuple[float, float]]:
-    """Return what the playback of a turn has to wait for: positions in the speech in order, each with the
-    time before which the client cannot play it. Motion is needed for the first `keyframes`."""
+    """Return what the client has to wait for when it plays a simulated turn: for each such position in the
+    speech (seconds), in order, the time at which the client can play on. The first `keyframes` keyframes need
+    their motion."""
     needs = [(0.0 if number == 0 else audio[number - 1][1], at) for number, (at, _) in enumerate(audio)]
     if keyframes:
         shown = 0
@@ -85,8 +85,8 @@ def _find_needs(
 
 
 def _find_stalls(playback: Playback, needs: list[tuple[float, float]], total: float) -> None:
-    """Play the speech, and note in the playback each stall: when the client had to wait, and for how long.
-    If speech never arrives, the playback has no end."""
+    """Play the speech of a simulated turn, and note in the playback each stall: when the client had to wait,
+    and for how long. If a part of the speech never arrives, the playback has no end."""
     clock = playback.first_audio
     for position, at in needs:
         due = clock + position

@@ -137,8 +137,8 @@ def _arrived_seconds(turn: SimulatedTurn, at: float) -> float:
 
 
 def _thin_out(samples: Sequence[tuple[float, int, float]]) -> list[tuple[float, float]]:
-    """Return the queue in kB over time for a chart, with at most some 400 points: the highest of each
-    stretch."""
+    """Return at most some 400 points of a queue over time for a chart: seconds, and the longest queue of each
+    stretch in kB."""
     step = max(1, len(samples) // _MAX_POINTS)
     stretches = [samples[begin : begin + step] for begin in range(0, len(samples), step)]
     return [(stretch[0][0], max(queue for _, queue, _ in stretch) / 1000) for stretch in stretches]
@@ -200,13 +200,16 @@ def _wrap_svg(height: float, parts: Sequence[str], label: str) -> str:
 
 
 def draw_sweep(points: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], label: str) -> Markup:
-    """Draw a chart of one figure over the points of a sweep, a line for each policy by its name. If one
-    number is swept, its values stand on the axis; otherwise the points are numbered."""
+    """Draw a chart of one figure of the study over the points of its sweep, with one line for each policy. If
+    the sweep changes one number only, its values stand on the axis; otherwise the points are numbered."""
     values = _swept_numbers(points)
-    finite = [one.value for row in estimates.values() for one in row if one.value < math.inf]
+    finite = [estimate.value for row in estimates.values() for estimate in row if estimate.value < math.inf]
     lines = [
         Line(
-            name, sorted((at, one.value) for at, one in zip(values, row, strict=True) if one.value < math.inf)
+            name,
+            sorted(
+                (at, figure.value) for at, figure in zip(values, row, strict=True) if figure.value < math.inf
+            ),
         )
         for name, row in estimates.items()
     ]

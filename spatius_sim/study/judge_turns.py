@@ -84,9 +84,10 @@ def judge_turn(
     number: int,
     relay: type[PlainRelay] = PlainRelay,
 ) -> list[BrokenRule]:
-    """Play a turn whole, and return the rules that it broke: rules for relays in the trace of a
-    conversation over the links, and rules for clients in the trace of our client with the arrivals of the
-    simulated turn. If the link gives the connection up, no relay is judged by what did not arrive."""
+    """Play turn `number` of the study whole, every byte of it, and return the rules that it broke. Rules for
+    relays judge a conversation over the modelled links; rules for clients judge our client, to which the
+    messages come when they arrived in the simulation. If the link gives the connection up, the relay is not
+    judged."""
     loop = VirtualLoop()
     draw = draw_of(pipeline, network, seed, number)
     down = _LinkToClient(flow_to_client(pipeline, network, draw))
@@ -148,7 +149,8 @@ async def _converse(
 
 
 def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
-    """Return the choices of our relay that are those of the pipeline whose turns are judged."""
+    """Return the policy of our relay in the turn that is judged: the relay makes the choices of the study's
+    pipeline."""
     keeps_sessions = pipeline.sessions is Sessions.KEPT
     return RelayPolicy(
         audio_chunk_bytes=max(BYTES_PER_SAMPLE, round(pipeline.audio_chunk * _BYTES_PER_SECOND) // 2 * 2),

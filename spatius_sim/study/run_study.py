@@ -112,7 +112,8 @@ def simulate_block(block: _Block) -> tuple[int, Tally]:
 
 
 def judge_block(block: _Judging) -> tuple[int, list[int], list[str]]:
-    """Judge the turns of a block of the study; return its cell, the turns, and in words what they broke."""
+    """Judge the turns of a block of the study by the rules. Return the number of the cell, the numbers of the
+    turns, and in words what each broke."""
     broken = [
         f"turn {number}: {broken_rule.rule}: {broken_rule.actual}"
         for number in block.numbers
@@ -228,8 +229,8 @@ def _judge_cell(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> Simula
 
 
 def changes_of(pipeline: Pipeline) -> dict[str, Pipeline]:
-    """Return the documented choices that this pipeline has not made: for each, by its name, the pipeline
-    with this one change."""
+    """Return the changes that may help a pipeline: for each documented choice that the pipeline has not made,
+    by its name, the pipeline with this one choice."""
     changed = {
         "binary wire instead of base64": replace(pipeline, wire=WireKind.BINARY),
         "audio as it comes, not paced": replace(pipeline, audio=AudioPacing.AT_ONCE),

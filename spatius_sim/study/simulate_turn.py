@@ -118,7 +118,8 @@ class Draw:
 
     @classmethod
     def of(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "Draw":
-        """Draw the network of simulated turn `number`, with `seconds` of speech."""
+        """Draw by chance the network of simulated turn `number`, which has `seconds` of speech: the rates of
+        its links and its round trips. The same seed and number always give the same network."""
         name = int.from_bytes(profile.name.encode().ljust(8, b"\0"))
         rng = np.random.default_rng([seed & (2**63 - 1), name, number])
         horizon = 2 * seconds + 60
@@ -168,8 +169,8 @@ def draw_of(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int)
 
 
 def _speech_at_relay(pipeline: Pipeline) -> list[tuple[float, float]]:
-    """Return when each chunk of speech of the simulated turn reaches the relay, and where in the speech the
-    chunk ends."""
+    """Return for each chunk of speech in the simulated turn the second at which it reaches the relay, and the
+    second of the speech at which it ends."""
     count = math.ceil(pipeline.seconds / pipeline.speech_chunk - 1e-9)
     spacing = pipeline.speech_chunk / pipeline.speech_pace if pipeline.speech_pace else 0.0
     return [
@@ -294,9 +295,9 @@ def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[fl
 def _interrupt(
     turn: SimulatedTurn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[Message]
 ) -> None:
-    """Simulate the turn again, and let the user interrupt it: count what still arrives afterwards, because
-    it was sent before the relay knew, or lies in its socket. A relay with back-pressure keeps the rest
-    itself, and drops it. The other figures of the turn are those without the interrupt."""
+    """Simulate the turn again with a user who interrupts it, and count what still reaches the client after
+    that: what the relay sent before it knew, or what lies in its socket. The other figures of the turn stay
+    those without an interrupt."""
     interrupted_at = turn.playback.first_audio + pipeline.interrupt_after
     if interrupted_at >= turn.playback.end:
         return

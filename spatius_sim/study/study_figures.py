@@ -49,8 +49,8 @@ def wilson(events: float, total: float) -> Estimate:
 
 
 def quantile(spread: Spread, share: float) -> Estimate:
-    """Return a figure that is a quantile of a spread. Its interval of confidence lies between the values
-    whose ranks bound the Wilson interval of `share`, and assumes no distribution."""
+    """Return the estimate of a quantile of the turns, such as the median. Its interval of confidence lies
+    between the values whose ranks bound the Wilson interval of `share`, so no distribution is assumed."""
     total = spread.total
     if not total:
         return Estimate(0.0, 0.0, math.inf)
@@ -70,8 +70,8 @@ def _resample(groups: int) -> NDArray[np.int64]:
 
 
 def ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[[Sums], float]) -> Estimate:
-    """Return a figure that is the quotient of two sums over all turns, with an interval by bootstrap over
-    groups of turns."""
+    """Return the estimate of a ratio over all turns of the study: the sum of `top` divided by the sum of
+    `bottom`. Its interval of confidence comes by bootstrap over groups of turns."""
     groups = [group for group in tally.groups if group.turns]
     tops, bottoms = np.array([top(group) for group in groups]), np.array([bottom(group) for group in groups])
     bottom_sum = float(bottoms.sum()) if groups else 0.0
@@ -89,8 +89,9 @@ def ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[[Sums], f
 
 
 def paired_saving(base: Tally, changed: Tally) -> Estimate:
-    """Return the seconds of trouble in a turn that a change saves, with an interval by bootstrap over
-    groups of turns: both tallies hold the same turns on the same network."""
+    """Return how many seconds of trouble a change saves in a turn. Both tallies hold the same turns on the
+    same network, so they are compared turn by turn; the interval of confidence comes by bootstrap over groups
+    of turns."""
     pairs = [
         (base_sums.trouble_us - changed_sums.trouble_us, base_sums.turns)
         for base_sums, changed_sums in zip(base.groups, changed.groups, strict=True)
@@ -144,11 +145,12 @@ def _quantile_figures(
 ) -> list[FigureKind]:
     """Return a figure for each of these quantiles (in per cent) of one spread of the tally."""
 
-    def of(share: int) -> Callable[[Tally], Estimate]:
+    def estimate_quantile(share: int) -> Callable[[Tally], Estimate]:
         return lambda tally: quantile(tally.spreads[name], share / 100)
 
     return [
-        FigureKind(f"{name}_p{share}", f"{title} p{share}", unit, definition, of(share)) for share in shares
+        FigureKind(f"{name}_p{share}", f"{title} p{share}", unit, definition, estimate_quantile(share))
+        for share in shares
     ]
 
 

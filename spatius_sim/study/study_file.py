@@ -48,7 +48,8 @@ class _StudyReader(YamlFile):
         self._folder = folder
 
     def read(self, raw: bytes) -> Study:
-        """Return the study that these bytes of a YAML file describe."""
+        """Return the study that the YAML of a study file describes. Raises UsageError if a key is missing or
+        a value is wrong."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: networks is needed")
@@ -110,11 +111,11 @@ class _StudyReader(YamlFile):
             policies[name] = base if empty else self._read_pipeline(value, base, name)
         return policies
 
-    def _read_pipeline(self, node: Node, base: Pipeline, what: str) -> Pipeline:
-        """Return a pipeline with the changes that a mapping in the file of the study lists; `what` names
+    def _read_pipeline(self, node: Node, base: Pipeline, node_name: str) -> Pipeline:
+        """Return a pipeline with the changes that a mapping in the file of the study lists; `node_name` names
         the mapping in errors."""
         pipeline = base
-        for key, value in self.mapping(node, what, _FIELDS).items():
+        for key, value in self.mapping(node, node_name, _FIELDS).items():
             changed = self._read_value(key, value)
             pipeline = self.build(value, partial(_change, pipeline, key, changed), key)
         return pipeline

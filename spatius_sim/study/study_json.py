@@ -57,7 +57,8 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
 
 
 def _cell(cell: SimulatedCell) -> dict[str, Any]:
-    """Return the values for JSON of one cell of a study."""
+    """Return what study.json says of one cell of the study (a network, a policy and a point), as values for
+    JSON."""
     return {
         "network": cell.cell.network.name,
         "policy": cell.cell.policy,
@@ -153,13 +154,13 @@ def _schema_of_object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_reports(outcome: Outcome, folder: Path) -> list[str]:
-    """Write study.json and study.html into a folder. Return a line for each: its path, or why it could not be
-    written; what is written is whole."""
-    from spatius_sim.study.study_page import html_report
+def write_study_files(outcome: Outcome, folder: Path) -> list[str]:
+    """Write what a study found to study.json and study.html in a folder. Return a line for each of the two
+    files: its path, or why it could not be written. No file is left half written."""
+    from spatius_sim.study.study_page import make_study_page
 
     lines = []
-    for name, text in (("study.json", json_report(outcome)), ("study.html", html_report(outcome))):
+    for name, text in (("study.json", json_report(outcome)), ("study.html", make_study_page(outcome))):
         path = folder / name
         try:
             write_whole(path, text)

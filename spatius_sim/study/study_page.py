@@ -17,8 +17,8 @@ from spatius_sim.study.study_figures import FIGURES
 _MAX_PICTURES = 40
 
 
-def html_report(outcome: Outcome) -> str:
-    """Return the page of a study as HTML; the page needs no other file."""
+def make_study_page(outcome: Outcome) -> str:
+    """Return what a study found as an HTML page, which needs no other file."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader("spatius_sim.study"), PackageLoader("spatius_sim.reporting")]),
         autoescape=True,

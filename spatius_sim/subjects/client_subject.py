@@ -182,9 +182,9 @@ class ClientSubject:
         self._record_event(Received(raw.decode(errors="replace").rstrip("\n"), answer))
         return answer
 
-    def _record_event(self, what: EventKind) -> None:
+    def _record_event(self, content: EventKind) -> None:
         """Add an event to the trace of the client under test, at the present time."""
-        self._events.append(Event(len(self._events), loop_time_ns(), Lane.CLIENT, "client", what))
+        self._events.append(Event(len(self._events), loop_time_ns(), Lane.CLIENT, "client", content))
 
     def _next_request_id(self) -> int:
         """Return 1, 2, 3 and so on, a new number at each call."""

@@ -110,10 +110,10 @@ class _Progress:
         """Whether the newest packet is an idle one, or the publisher has left."""
         return self.left or self.idle
 
-    def note(self, what: EventKind) -> None:
+    def note(self, content: EventKind) -> None:
         """Note an event of the session or of its room: the server's answer, who joined or left, a packet, the
         end of a playback."""
-        match what:
+        match content:
             case Received(value=ConfirmSession() | ServerError() as answer) if self.answer is None:
                 self.answer = answer
             case Received(value=MotionResponse(end=True)):
@@ -311,6 +311,6 @@ class RoomSubject:
             await asyncio.sleep(_LOOK_SECONDS)
         return True
 
-    def _wait_ended(self, name: str, what: Awaited, complete: bool) -> None:
+    def _wait_ended(self, name: str, awaited: Awaited, complete: bool) -> None:
         """Record that a wait ended."""
-        self._recorder.emit(Lane.KIT, name, WaitEnded(what, complete))
+        self._recorder.emit(Lane.KIT, name, WaitEnded(awaited, complete))

@@ -29,11 +29,11 @@ class RoomWindow(NullSink):
         self._recorder = recorder
         self.name = ""
 
-    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
+    def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Pass an event of a virtual room on to the recorder, under the name of the session; drop all other
         events."""
         if lane is Lane.EGRESS and self.name:
-            self._recorder.emit(lane, self.name, what)
+            self._recorder.emit(lane, self.name, content)
 
 
 class VirtualRoomWatch:

@@ -57,29 +57,29 @@ class Cleaner:
     def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
         """Return an event as a tape may hold it: cleaned of names and speech, and with its time counted from
         `start_ns`."""
-        what = event.content
-        if isinstance(what, Sent | Received):
-            fields = self._clean_frame(event.lane, what.raw, what.value)
-            if isinstance(what, Sent) and what.answers:
-                fields["answers"] = self._hide_names(what.answers)
-            elif isinstance(what, Received) and what.part:
-                fields["part"] = what.part
+        content = event.content
+        if isinstance(content, Sent | Received):
+            fields = self._clean_frame(event.lane, content.raw, content.value)
+            if isinstance(content, Sent) and content.answers:
+                fields["answers"] = self._hide_names(content.answers)
+            elif isinstance(content, Received) and content.part:
+                fields["part"] = content.part
         else:
-            fields = self._clean_fields(what)
+            fields = self._clean_fields(content)
         return TapedEvent(
-            max(0, event.at_ns - start_ns), event.lane, event.connection, type(what).__name__, fields
+            max(0, event.at_ns - start_ns), event.lane, event.connection, type(content).__name__, fields
         )
 
-    def _clean_fields(self, what: EventKind) -> dict[str, Any]:
+    def _clean_fields(self, content: EventKind) -> dict[str, Any]:
         """Return the fields of an event that is not a frame, cleaned for a tape. The names of app and avatar
         in an opening or a refusal are learnt first."""
-        if isinstance(what, Opened | Refused) and self._names is not None:
-            self._names.learn("app", what.app_id)
-            self._names.learn("avatar", what.avatar_id)
-        values = {field.name: getattr(what, field.name) for field in fields(what)}
-        if isinstance(what, PacketSeen):
+        if isinstance(content, Opened | Refused) and self._names is not None:
+            self._names.learn("app", content.app_id)
+            self._names.learn("avatar", content.avatar_id)
+        values = {field.name: getattr(content, field.name) for field in fields(content)}
+        if isinstance(content, PacketSeen):
             # Motion of a room is not speech.
-            return values | {"raw": Content(False, (TapedPiece(what.raw),))}
+            return values | {"raw": Content(False, (TapedPiece(content.raw),))}
         return {
             name: Content(False, (self._speech_piece(value),))
             if isinstance(value, bytes)
@@ -189,11 +189,11 @@ class Cleaner:
 def _plain_speech(event: Event) -> bytes:
     """Return the speech in a message to Motion Server that ends with its audio, as nearly all messages do;
     b"" for any other event."""
-    what = event.content
-    if type(what) is Received and type(what.value) is AudioInput and type(what.raw) is bytes:
-        audio = what.value.audio
-        if len(audio) >= SMALLEST_BLOB and len(what.raw) - len(audio) <= _MAX_FRAMING and not what.part:
-            return audio if event.lane is Lane.UPSTREAM and what.raw.endswith(audio) else b""
+    content = event.content
+    if type(content) is Received and type(content.value) is AudioInput and type(content.raw) is bytes:
+        audio = content.value.audio
+        if len(audio) >= SMALLEST_BLOB and len(content.raw) - len(audio) <= _MAX_FRAMING and not content.part:
+            return audio if event.lane is Lane.UPSTREAM and content.raw.endswith(audio) else b""
     return b""
 
 

@@ -77,9 +77,9 @@ class TapeRecorder:
         # all events of a session are such events.
         marks = iter(speech_marks([audio for audio in speech if audio]))
         for event, audio in zip(events, speech, strict=True):
-            what = event.content
-            if audio and isinstance(what, Received) and isinstance(what.raw, bytes):
-                at_ns, framing = max(0, event.at_ns - start_ns), what.raw[: -len(audio)]
+            content = event.content
+            if audio and isinstance(content, Received) and isinstance(content.raw, bytes):
+                at_ns, framing = max(0, event.at_ns - start_ns), content.raw[: -len(audio)]
                 self._writer.write_speech(at_ns, event.lane, event.connection, framing, next(marks))
                 continue
             self._writer.write(self._cleaner.clean(event, start_ns))

@@ -52,7 +52,7 @@ class Sink(Protocol):
     def secrets(self) -> KnownSecrets:
         """Return the secrets that must not stand in any event that is recorded."""
 
-    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
+    def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Record an event that happens now."""
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
@@ -73,7 +73,7 @@ class NullSink:
         """Begin without secrets; nothing is recorded."""
         self.secrets = KnownSecrets(MAX_SECRETS)
 
-    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
+    def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Drop an event instead of recording it."""
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
@@ -174,8 +174,8 @@ class Recorder:
             if isinstance(raw_or_event, Event):
                 events.append(raw_or_event)
             else:
-                what = self._decode_kept_frame(connection, raw_or_event, sent=sent, answers=answers)
-                events.append(Event(len(events), at_ns, _UPSTREAM, connection, what))
+                content = self._decode_kept_frame(connection, raw_or_event, sent=sent, answers=answers)
+                events.append(Event(len(events), at_ns, _UPSTREAM, connection, content))
         self._undecoded.clear()
         return events
 
@@ -191,13 +191,13 @@ class Recorder:
         clean = without_secrets(raw, value, self.secrets)
         return Received(clean, value if clean is raw else read_upstream(clean))
 
-    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
+    def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Record an event that happens now in the open trace, unless the trace is flooded, and give it to
         `on_event`. Calls `on_change`."""
-        frame_bytes = len(what.raw) if isinstance(what, (Sent, Received)) else 0
+        frame_bytes = len(content.raw) if isinstance(content, (Sent, Received)) else 0
         if not frame_bytes:
-            what = texts_without_secrets(what, self.secrets)
-        event = Event(self._count, self.clock_ns(), lane, connection, what)
+            content = texts_without_secrets(content, self.secrets)
+        event = Event(self._count, self.clock_ns(), lane, connection, content)
         if self._events is not None and not self._count_and_check_limits(frame_bytes):
             self._undecoded += (event.at_ns, connection, event, _NOT_SENT, _ANSWERS_NOTHING)
         self._remember_handshake(event)

@@ -144,7 +144,7 @@ async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: boo
         await stage.relay.do(Speak(clip.pcm[start : start + chunk_bytes]))
         watch(stage, min(start + chunk_bytes, len(clip.pcm)) // BYTES_PER_SAMPLE)
         await asyncio.sleep(_TICK_SECONDS)
-        if dies and has_happened(recorder, lambda what: isinstance(what, MotionTaken)):
+        if dies and has_happened(recorder, lambda content: isinstance(content, MotionTaken)):
             stage.server.die()
             dies = False
     await stage.relay.do(SpeakEnd())
@@ -155,7 +155,7 @@ async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: boo
         await asyncio.sleep(_TICK_SECONDS)
     played_out = has_happened(recorder, _playback_ended)
     recorder.emit(Lane.KIT, CLIENT, WaitEnded(Awaited.TURN, played_out, 0))
-    audio_only = has_happened(recorder, lambda what: isinstance(what, AudioOnlyEntered))
+    audio_only = has_happened(recorder, lambda content: isinstance(content, AudioOnlyEntered))
     failures = [
         event.content.value.message
         for event in recorder.events
@@ -174,9 +174,9 @@ def has_happened(recorder: RealTimeRecorder, is_wanted: Callable[[EventKind], bo
     return any(is_wanted(event.content) for event in recorder.events)
 
 
-def _playback_ended(what: EventKind) -> bool:
+def _playback_ended(content: EventKind) -> bool:
     """Whether this is the avatar's change to idle at the end of playback."""
-    return what == StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)
+    return content == StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)
 
 
 def figures_now(stage: Stage, spoken_samples: int, total_samples: int) -> ConversationFigures:
@@ -210,6 +210,6 @@ def summarise(trace: Trace, seed: int) -> Summary:
     return Summary("relay", "reference relay", seed, __version__, REVISION, outcomes)
 
 
-def _is_motion_sent(what: EventKind) -> bool:
+def _is_motion_sent(content: EventKind) -> bool:
     """Whether Motion Server sent motion."""
-    return isinstance(what, Sent) and isinstance(what.value, MotionResponse)
+    return isinstance(content, Sent) and isinstance(content.value, MotionResponse)

@@ -62,16 +62,16 @@ def read_recorded_run(trace: Trace) -> RecordedRun:
     turns: dict[tuple[str, str], TapedTurn] = {}
     newest_turns: dict[str, TapedTurn] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
-        name, what = event.connection, event.content
-        if isinstance(what, Refused):
-            run.connections.append(what)
+        name, content = event.connection, event.content
+        if isinstance(content, Refused):
+            run.connections.append(content)
             continue
         if name not in numbers:
             numbers[name] = len(run.connections)
             run.connections.append("")
-        if isinstance(what, Closed) and what.by_kit and name in newest_turns:
-            newest_turns[name].add(event.at_ns, close_code=what.code)
-        match what.value if isinstance(what, Sent | Received) else None:
+        if isinstance(content, Closed) and content.by_kit and name in newest_turns:
+            newest_turns[name].add(event.at_ns, close_code=content.code)
+        match content.value if isinstance(content, Sent | Received) else None:
             case ConfigureSession(sample_rate=rate):
                 rates[name] = rate
             case ConfirmSession(connection_id):
@@ -85,10 +85,10 @@ def read_recorded_run(trace: Trace) -> RecordedRun:
                 if end:
                     turns[name, req_id].end_ns = event.at_ns
             case MotionResponse(req_id=req_id) | ServerError(req_id=req_id):
-                answered_req_id = (what.answers if isinstance(what, Sent) else "") or req_id
+                answered_req_id = (content.answers if isinstance(content, Sent) else "") or req_id
                 answered_turn = turns.get((name, answered_req_id)) or newest_turns.get(name)
                 if answered_turn is not None:
-                    raw = what.raw if isinstance(what, Sent | Received) else b""
+                    raw = content.raw if isinstance(content, Sent | Received) else b""
                     answered_turn.add(event.at_ns, raw if isinstance(raw, bytes) else b"")
     return run
 

@@ -210,14 +210,14 @@ class _RefusedError(Exception):
 
 
 @contextmanager
-def _refuse_with(status: int, what: str) -> Iterator[None]:
+def _refuse_with(status: int, message_name: str) -> Iterator[None]:
     """Turn a RemoteProtocolError inside the context into a refusal by the proxy, with this HTTP status.
 
-    `what` names the message that breaks the protocol."""
+    `message_name` names the message that breaks the protocol."""
     try:
         yield
     except RemoteProtocolError as error:
-        raise _RefusedError(status, f"the proxy cannot pass on {what}: {error}") from error
+        raise _RefusedError(status, f"the proxy cannot pass on {message_name}: {error}") from error
 
 
 def _describe_unreachable(target: ProxyTarget, error: Exception) -> str:

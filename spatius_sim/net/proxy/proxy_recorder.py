@@ -107,9 +107,9 @@ class ProxyRecorder:
         self._seconds_for_facts = _READ_FOR_FACTS_SECONDS
         self._event_ns = 0
 
-    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
+    def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Record an event that happens at the proxy now."""
-        self._queue_fact(_Fact(monotonic_ns(), lane, connection, what))
+        self._queue_fact(_Fact(monotonic_ns(), lane, connection, content))
 
     def secret_reference(self, kind: str, secret: str, holder: str = "") -> str:
         """Return the reference of a secret that the proxy has seen, and learn the secret if it is new.
@@ -254,10 +254,10 @@ class ProxyRecorder:
     def _record_fact(self, fact: _Fact) -> None:
         """Record a fact that waited in the proxy's recorder. If it ends a session, forget the secrets of this
         session."""
-        what = fact.content
+        content = fact.content
         if fact.ends is not None:
-            what = fact.ends.closed or what
-        self._emit_event(fact.at_ns, fact.lane, fact.connection, what)
+            content = fact.ends.closed or content
+        self._emit_event(fact.at_ns, fact.lane, fact.connection, content)
         if fact.ends is not None:
             self._secrets.let_go(fact.ends.name)
 
@@ -269,9 +269,9 @@ class ProxyRecorder:
             raw_without_secrets = without_secrets(raw, value, self._secrets, name)
         if raw_without_secrets is not raw and raw_without_secrets != raw:
             value = read_upstream(raw_without_secrets)
-        what = Sent(raw_without_secrets, value) if sent else Received(raw_without_secrets, value)
-        self._on_event(Event(0, self._event_ns, _UPSTREAM, name, what))
+        content = Sent(raw_without_secrets, value) if sent else Received(raw_without_secrets, value)
+        self._on_event(Event(0, self._event_ns, _UPSTREAM, name, content))
 
-    def _emit_event(self, at_ns: int, lane: Lane, connection: str, what: EventKind) -> None:
+    def _emit_event(self, at_ns: int, lane: Lane, connection: str, content: EventKind) -> None:
         """Call `on_event` for an event at the proxy that is not a frame, without its secrets."""
-        self._on_event(Event(0, at_ns, lane, connection, texts_without_secrets(what, self._secrets)))
+        self._on_event(Event(0, at_ns, lane, connection, texts_without_secrets(content, self._secrets)))

@@ -156,7 +156,9 @@ class SocketMotionServer(OnePort):
 
     async def close_all(self, reason: str) -> None:
         """Close every open connection of Motion Server with the code 1001 and this reason."""
-        closing = (c.close(WSCloseCode.GOING_AWAY, reason) for c in list(self._open.values()))
+        closing = (
+            connection.close(WSCloseCode.GOING_AWAY, reason) for connection in list(self._open.values())
+        )
         await asyncio.gather(*closing)
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:

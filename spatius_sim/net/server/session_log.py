@@ -71,13 +71,13 @@ class SessionLog:
     _events: deque[_Event] = field(default_factory=deque)
     _bytes: int = 0
 
-    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
+    def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Keep an event that happens now in the session log, without secrets, and give it to the next
         sink."""
-        self.next_sink.emit(lane, connection, what)
-        what = texts_without_secrets(what, self.secrets)
-        size = len(getattr(what, "raw", b""))
-        self._keep_event((size, monotonic_ns(), lane, connection, what, _NOT_SENT, _ANSWERS_NOTHING))
+        self.next_sink.emit(lane, connection, content)
+        content = texts_without_secrets(content, self.secrets)
+        size = len(getattr(content, "raw", b""))
+        self._keep_event((size, monotonic_ns(), lane, connection, content, _NOT_SENT, _ANSWERS_NOTHING))
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Keep in the session log, and count, a frame that Motion Server sends to a relay, and give the frame
@@ -138,9 +138,11 @@ class SessionLog:
 
     def session_events(self, name: str) -> Iterator[LogEntry]:
         """Yield the events of a session that the log still keeps, in their order and without secrets."""
-        for _, at_ns, lane, connection, what, sent, answers in self._events:
+        for _, at_ns, lane, connection, content, sent, answers in self._events:
             if connection == name:
-                shown = what if not isinstance(what, bytes) else self._without_secrets(connection, what)
+                shown = (
+                    content if not isinstance(content, bytes) else self._without_secrets(connection, content)
+                )
                 yield LogEntry(at_ns, lane, connection, shown, sent, answers)
 
     def is_whole(self, name: str) -> bool:

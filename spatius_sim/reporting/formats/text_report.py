@@ -91,7 +91,9 @@ def print_summary(console: Console, summary: Summary) -> None:
             Text(rules, no_wrap=True),
             Text(f"known: {known}" if known else _explain_verdict(outcome)),
         )
-    nothing_ran = summary.stopped_early is not None and not any(o.scenarios for o in summary.outcomes)
+    nothing_ran = summary.stopped_early is not None and not any(
+        outcome.scenarios for outcome in summary.outcomes
+    )
     if not (summary.never_judged or nothing_ran):
         console.print(table)  # Otherwise the claim says everything.
     for complaint in summary.complaints:

@@ -39,7 +39,9 @@ def data_limit(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.turns:
         for payload in turn.payloads if turn.calm and not turn.failures else ():
             size = int(len(payload.raw) * growth)
-            if size > LARGEST_DATA_BYTES and not any(d.client == turn.client for d in payload.deliveries):
+            if size > LARGEST_DATA_BYTES and not any(
+                delivery.client == turn.client for delivery in payload.deliveries
+            ):
                 yield Broken(
                     "data packets below 64,000 bytes",
                     f"a payload of {len(payload.raw):,} bytes never came: its packet has some {size:,}",

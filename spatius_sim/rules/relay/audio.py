@@ -91,7 +91,11 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
         ]
         if story.upstream_unseen and turn.number == 0:
             arrived = [delivery.seq for delivery in story.arrived_during(turn)]
-        first_audio = [c.first_audio_seq for c in turn.conversations if c.first_audio_seq is not None]
+        first_audio = [
+            conversation.first_audio_seq
+            for conversation in turn.conversations
+            if conversation.first_audio_seq is not None
+        ]
         if not arrived or not turn.clean:
             continue
         if first_audio and min(first_audio) < min(arrived):
@@ -132,10 +136,14 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:
             yield _wrongly_marked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
-        with_audio = [c for c in turn.conversations if c.pieces]
-        without_audio = [c for c in turn.conversations if not c.pieces]
+        with_audio = [conversation for conversation in turn.conversations if conversation.pieces]
+        without_audio = [conversation for conversation in turn.conversations if not conversation.pieces]
         spoken_until = _last_spoken_seq(story, turn)
-        parts = [c for c in with_audio if not c.labelled and any(p.turn in (None, turn) for p in c.pieces)]
+        parts = [
+            conversation
+            for conversation in with_audio
+            if not conversation.labelled and any(piece.turn in (None, turn) for piece in conversation.pieces)
+        ]
         all_marked = all(conversation.marks for conversation in parts)
         cut_off = _first_cut_off(story, turn, parts) if all_marked else None
         if cut_off is not None:
@@ -145,7 +153,7 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
             # Without turn ids, a mark after the next turn began may be that of the next turn.
             before = until if named else min(until, turn.until_seq)
             marks = [mark for mark in conversation.marks if mark < before] or conversation.marks
-            last = max((p.seq for p in conversation.pieces if p.turn in (None, turn)), default=0)
+            last = max((piece.seq for piece in conversation.pieces if piece.turn in (None, turn)), default=0)
             if len(marks) != 1:
                 actual = f"it was marked {len(marks)} times" if marks else "it was never marked"
                 yield _wrongly_marked(turn, actual, conversation)

@@ -192,9 +192,20 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
 def _left_over(story: Story, turn: Turn) -> set[int]:
     """Return the events that brought audio, motion or end marks of another turn than this one: of a turn
     that was cut off or had failed."""
-    pieces = ((p.seq, p.turn) for conversation in story.conversations for p in conversation.pieces)
-    sent = ((d.seq, d.sent.request.turn) for d in story.deliveries if d.sent is not None)
-    marks = ((mark, c.turn) for c in story.conversations if c.labelled for mark in c.marks)
+    pieces = (
+        (piece.seq, piece.turn) for conversation in story.conversations for piece in conversation.pieces
+    )
+    sent = (
+        (delivery.seq, delivery.sent.request.turn)
+        for delivery in story.deliveries
+        if delivery.sent is not None
+    )
+    marks = (
+        (mark, conversation.turn)
+        for conversation in story.conversations
+        if conversation.labelled
+        for mark in conversation.marks
+    )
     left_over = (
         seq
         for seq, owner in (*pieces, *sent, *marks)

@@ -42,7 +42,9 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
         lost: dict[str, tuple[str, ...]] = {}
         if not turn.audio_down:
             lost["audio"] = AUDIO_LOST
-        if not any(d.client == turn.client for payload in turn.payloads for d in payload.deliveries):
+        if not any(
+            delivery.client == turn.client for payload in turn.payloads for delivery in payload.deliveries
+        ):
             lost["motion"] = ("U-AUDIO-END", *MOTION_LOST)
         if not lost:
             yield Kept()
@@ -114,7 +116,7 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
         expected = f"the audio of {turn.name}, marked as ended, {wait:g} s after {fault} at the latest"
         audio_received = turn.audio_down
         marks = [mark for conversation in turn.conversations for mark in conversation.marks]
-        last_audio = max((c.last_audio_seq or 0 for c in turn.conversations), default=0)
+        last_audio = max((conversation.last_audio_seq or 0 for conversation in turn.conversations), default=0)
         marks_after_audio = [mark for mark in marks if mark >= last_audio]
         if not _contains_due_audio(story, turn, audio_received, audio_due, rate):
             actual = f"{len(audio_received)} bytes of audio came, and {len(audio_due)} were owed"

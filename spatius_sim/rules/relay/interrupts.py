@@ -110,7 +110,9 @@ def _cut_off_before(story: Story, turn: Turn) -> Iterator[Turn]:
     chosen_by_relay = CLIENT_AUDIO in story.trace.header.lacks
     earlier = turn.before
     while earlier is not None:
-        begun = any(c.first_seq < (earlier.interrupted_seq or 0) for c in earlier.conversations)
+        begun = any(
+            conversation.first_seq < (earlier.interrupted_seq or 0) for conversation in earlier.conversations
+        )
         if begun if chosen_by_relay else earlier.abandoned:
             yield earlier
         earlier = earlier.before
@@ -217,7 +219,9 @@ def _hung_up_at(story: Story, wait: Event) -> int | None:
     """Return the last event at which the client hung up before this wait ended; None if it did not hang
     up."""
     downstream = story.trace.on_lane(Lane.DOWNSTREAM)
-    hang_ups = (e.seq for e in downstream if e.connection == wait.connection and e.content == _HUNG_UP)
+    hang_ups = (
+        event.seq for event in downstream if event.connection == wait.connection and event.content == _HUNG_UP
+    )
     return max((seq for seq in hang_ups if seq < wait.seq), default=None)
 
 
@@ -225,7 +229,7 @@ def sessions_of(story: Story, client: str) -> list[str]:
     """Return the upstream sessions that carried this client's audio and, if it was the only client, those
     that were opened after it had come."""
     sessions = [r.connection for r in story.requests if r.turn is not None and r.turn.client == client]
-    came = [e for e in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.content, Opened)]
+    came = [event for event in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Opened)]
     if {event.connection for event in came} == {client}:
         sessions += [
             event.connection

@@ -67,7 +67,7 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.clean_turns:
         payloads = turn.payloads
         for number, payload in enumerate(payloads, 1):
-            arrived = [d for d in payload.deliveries if d.client == turn.client]
+            arrived = [delivery for delivery in payload.deliveries if delivery.client == turn.client]
             if len(arrived) == 1:
                 yield Kept()
                 continue
@@ -130,7 +130,12 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn whose motion Motion Server ended: the last motion is marked as last. A mark on
     its own marks the motion that came before it. Each request may have a mark."""
     for turn in story.clean_turns:
-        arrived = [d for payload in turn.payloads for d in payload.deliveries if d.client == turn.client]
+        arrived = [
+            delivery
+            for payload in turn.payloads
+            for delivery in payload.deliveries
+            if delivery.client == turn.client
+        ]
         if not arrived or not any(payload.response.end for payload in turn.payloads):
             continue
         last = max(arrived, key=lambda delivery: delivery.seq)
@@ -147,12 +152,15 @@ def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:
     """Whether the end mark at event `mark_seq` came too early: the client got further payloads of the same
     request after the mark. The mark belongs to the request whose payload came last, with the mark or before
     it."""
-    before = [d for d in arrived if d.seq <= mark_seq and d.sent is not None]
+    before = [delivery for delivery in arrived if delivery.seq <= mark_seq and delivery.sent is not None]
     marked = max(before, key=lambda delivery: delivery.seq, default=None)
     if marked is None or marked.sent is None:
         return False
     request = marked.sent.request
-    return any(d.seq > mark_seq and d.sent is not None and d.sent.request is request for d in arrived)
+    return any(
+        delivery.seq > mark_seq and delivery.sent is not None and delivery.sent.request is request
+        for delivery in arrived
+    )
 
 
 def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:

@@ -56,7 +56,7 @@ def _all_arrived(story: Story, more_than: int, at_most: int) -> Iterator[Kept | 
         if not turn.calm or turn.failures or not more_than < turn.largest <= at_most:
             continue
         for number, payload in enumerate(turn.payloads, 1):
-            arrived = [d for d in payload.deliveries if d.client == turn.client]
+            arrived = [delivery for delivery in payload.deliveries if delivery.client == turn.client]
             if len(arrived) == 1:
                 yield Kept()
                 continue

@@ -184,12 +184,14 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
     events = story.trace.events
     clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
-        events_within = [e for e in events[refusal.seq + 1 :] if e.at_ns <= refusal.at_ns + _ATTEMPTS_NS]
+        events_within = [
+            event for event in events[refusal.seq + 1 :] if event.at_ns <= refusal.at_ns + _ATTEMPTS_NS
+        ]
         tokens = [event.seq for event in events_within if isinstance(event.content, TokenRequested)]
         upgrades = [
-            e.seq
-            for e in events_within
-            if e.lane is Lane.UPSTREAM and isinstance(e.content, Opened | Refused)
+            event.seq
+            for event in events_within
+            if event.lane is Lane.UPSTREAM and isinstance(event.content, Opened | Refused)
         ]
         turns = sum(isinstance(event.content, TurnStarted) for event in events_within)
         attempts = max(tokens, upgrades, key=len)

@@ -198,7 +198,11 @@ def egress_silent(story: Story) -> Iterator[Kept | Broken]:
     for request in story.requests:
         if request.configured.egress_type == EgressType.UNSPECIFIED:
             continue
-        with_motion = [p for p in request.payloads if len(p.response.keyframes) or p.response.shape_fault]
+        with_motion = [
+            payload
+            for payload in request.payloads
+            if len(payload.response.keyframes) or payload.response.shape_fault
+        ]
         if with_motion:
             seqs = tuple(payload.seq for payload in with_motion)
             actual = f"{len(seqs)} responses with motion"

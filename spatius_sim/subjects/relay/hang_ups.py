@@ -67,7 +67,7 @@ def _find_open_clients(recorder: RealTimeRecorder, header: TraceHeader, clients:
     closings = [event for event in upstream if isinstance(event.content, Closed)]
     attempts = [event.content for event in upstream if isinstance(event.content, Opened | Refused)]
     console = [event.content for event in story.trace.on_lane(Lane.CONSOLE)]
-    issued_tokens = {what.token for what in console if isinstance(what, TokenRequested)}
+    issued_tokens = {content.token for content in console if isinstance(content, TokenRequested)}
     if issued_tokens - {"", *(attempt.token for attempt in attempts)}:
         return set(clients)
     closed = {event.connection for event in closings}

@@ -103,7 +103,7 @@ def test_what_stands_in_the_way_is_found_with_what_to_do(
 ) -> None:
     findings = list(relay_findings(answers, Settings(target="ws://r")))
     [wrong] = [finding for finding in findings if not finding.well]
-    assert what in wrong.what
+    assert what in wrong.observation
     assert advice in wrong.advice
 
 
@@ -151,10 +151,10 @@ def test_a_proxy_in_the_environment_is_named_where_a_relay_never_came() -> None:
 
 def test_who_has_the_port_is_found_out() -> None:
     with running_motion_server() as server:
-        assert "a spatius-sim that runs already" in port_finding(server.port, "in use").what
+        assert "a spatius-sim that runs already" in port_finding(server.port, "in use").observation
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        assert port_finding(taken.getsockname()[1], "in use").what == "in use"
+        assert port_finding(taken.getsockname()[1], "in use").observation == "in use"
 
 
 @pytest.mark.parametrize(

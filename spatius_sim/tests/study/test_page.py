@@ -10,7 +10,7 @@ from spatius_sim.files.network_file import shipped_networks
 from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline
 from spatius_sim.study.run_study import run_study
 from spatius_sim.study.study_definition import Budget, Study
-from spatius_sim.study.study_page import html_report
+from spatius_sim.study.study_page import make_study_page
 from spatius_sim.tests.reporting.browser import Heard, faults, fits, in_every_look
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         what_would_help=True,
     )
     path = tmp_path_factory.mktemp("page") / "study.html"
-    path.write_text(html_report(run_study(study, 1)), encoding="utf-8")
+    path.write_text(make_study_page(run_study(study, 1)), encoding="utf-8")
     return path
 
 

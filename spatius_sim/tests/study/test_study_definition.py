@@ -366,11 +366,11 @@ def test_the_command_writes_an_example_and_asks_for_a_file() -> None:
 
 
 def test_a_hostile_name_of_a_policy_is_harmless_on_the_page() -> None:
-    from spatius_sim.study.study_page import html_report
+    from spatius_sim.study.study_page import make_study_page
 
     name = "<script>alert(1)</script>"
     study = small(policies={name: Pipeline(seconds=2.0)}, turns=3, sweep={"start_buffer": (0.1, 1.0)})
-    assert "<script>" not in html_report(run_study(study, 1))
+    assert "<script>" not in make_study_page(run_study(study, 1))
 
 
 def test_a_distribution_rises_only_where_turns_lie() -> None:

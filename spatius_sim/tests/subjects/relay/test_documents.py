@@ -186,7 +186,7 @@ def test_doctor_finds_out_how_the_sdk_s_http_example_is_asked(
     assert (diagnosis.turn, diagnosis.whole_turn) == ("clip:16000", True)
     findings = list(relay_findings(diagnosis, settings))
     assert all(finding.well for finding in findings)
-    assert "a turn is started by --turn clip:16000" in [finding.what for finding in findings]
+    assert "a turn is started by --turn clip:16000" in [finding.observation for finding in findings]
 
 
 async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
