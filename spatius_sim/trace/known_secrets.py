@@ -14,8 +14,10 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    from spatius_sim.trace.marked_words import MarkedWords
 
 SHORTEST = 8
 """The fewest characters of a secret that is searched for."""
@@ -26,12 +28,6 @@ MAX_SECRETS = 1000
 _INDEX_BYTES = 16
 """So many first bytes of an encoded secret are its key in the index of all encoded secrets. A long key is
 found faster in a frame, and session tokens of some days still share this one."""
-
-_WORD_BYTES = 8
-_MARK_BITS = 20
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(64 - _MARK_BITS)
-"""Multiplied by a large odd number, a word differs from most others in its highest bits."""
 
 _MAX_ESCAPE_LAYERS = 2
 """How often a secret may be escaped: each time a layer around the one before."""
@@ -72,10 +68,8 @@ class KnownSecrets:
     and encoded secret. Session tokens begin alike, and a run knows hundreds of them."""
     _short_starts: set[bytes] = field(default_factory=set)
     """The keys of the index that have fewer than _INDEX_BYTES bytes."""
-    _marks: np.ndarray[tuple[int], np.dtype[np.bool_]] = field(
-        default_factory=lambda: np.zeros(1 << _MARK_BITS, np.bool_), compare=False, repr=False
-    )
-    """Marks the words of all other keys, so that most frames need not be searched."""
+    _marked: "MarkedWords | None" = field(default=None, compare=False, repr=False)
+    """The words of all other keys, so that most frames need not be searched; None if there is no key."""
     _kinds: dict[str, int] = field(default_factory=dict)
     """How many references of each kind have been given."""
     _held: dict[str, set[str]] = field(default_factory=dict)
@@ -169,18 +163,20 @@ class KnownSecrets:
                     self._short_starts.discard(encoded[:_INDEX_BYTES])
 
     def _mark_start(self, start: bytes) -> None:
-        """Mark the words that a frame can hold if this key of the index stands in it: a frame is read in
-        words of eight bytes, and the first word within the key begins at one of its first eight bytes."""
+        """Mark a new key of the index, unless it is short: a short key is looked for in each frame."""
         if len(start) < _INDEX_BYTES:
             self._short_starts.add(start)
-        else:
-            words = b"".join(start[offset : offset + _WORD_BYTES] for offset in range(_WORD_BYTES))
-            self._marks[_places_of_marks(words)] = True
+            return
+        if self._marked is None:
+            # NumPy is not loaded for those who know no secret.
+            from spatius_sim.trace.marked_words import MarkedWords
+
+            self._marked = MarkedWords()
+        self._marked.mark(start)
 
     def _starts_to_search(self, raw: bytes) -> Collection[bytes]:
-        """Return the keys of the index that may stand in a frame. Words that have the same mark by chance
-        only cost a search."""
-        if np.count_nonzero(self._marks.take(_places_of_marks(raw))):
+        """Return the keys of the index that may stand in a frame."""
+        if self._marked is not None and self._marked.may_be_in(raw):
             return self._by_start
         return self._short_starts
 
@@ -236,12 +232,6 @@ class _UnescapedText:
         """Return the index in the frame for an index in `text`, its unescaped form."""
         text_start, raw_start = self._starts[bisect_right(self._starts, (index, len(self._raw))) - 1]
         return raw_start + index - text_start
-
-
-def _places_of_marks(raw: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """Return where the mark of each whole word of these bytes stands."""
-    words = np.frombuffer(raw, np.uint64, len(raw) // _WORD_BYTES)
-    return (words * _MIX) >> _SHIFT
 
 
 def _unescape(escape: bytes) -> bytes:
