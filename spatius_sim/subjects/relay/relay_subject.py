@@ -214,10 +214,11 @@ class RelaySubject:
             raise UnreachableError(f"{self.target} floods: {amount}")
 
     def _check_greetings(self) -> None:
-        """Raise UnreachableError if the relay greeted a client after it had told this client of a failure:
-        the relay was not ready, and the kit did not wait for it long enough."""
+        """Raise UnreachableError if the relay first greeted a client after it had told this client of a
+        failure: the relay was not ready, and the kit did not wait for it long enough."""
         opened_ns: dict[str, int] = {}
         failed: set[str] = set()
+        greeted: set[str] = set()
         for event in self._recorder.events:
             if event.lane is not Lane.DOWNSTREAM:
                 continue
@@ -225,9 +226,12 @@ class RelaySubject:
                 case Opened():
                     opened_ns[event.connection] = event.at_ns
                     failed.discard(event.connection)
+                    greeted.discard(event.connection)
                 case Received(value=Failed()):
                     failed.add(event.connection)
-                case Received(value=Ready()) if event.connection in failed:
+                case Received(value=Ready()) if event.connection not in failed:
+                    greeted.add(event.connection)
+                case Received(value=Ready()) if event.connection not in greeted:
                     seconds = (event.at_ns - opened_ns[event.connection]) / _NS_PER_SECOND
                     raise UnreachableError(
                         f"{self.target} greeted only {seconds:.1f} s after it had been connected to, and "

@@ -5,8 +5,24 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.miniatures.honest_relays import GreetsLate
+from spatius_sim.model.relay.commands import RelayCommand
+from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.suspects import Hearing, Suspect
+
+
+class GreetsAgain(PlainRelay):
+    """Greets its client again after each failure."""
+
+    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        return [*super().failure_down(turn, why), *self.greet(turn.client)]
+
+
+def test_a_relay_that_greets_again_after_a_failure_is_alive(tmp_path: Path) -> None:
+    with Hearing(Suspect("relay", GreetsAgain), 1, tmp_path) as hearing:
+        assert hearing.of("R-RECOVER").verdict is Verdict.PASSED
+        assert hearing.of("R-ALIVE").verdict is Verdict.PASSED
+        assert hearing.accusations == set()
 
 
 class GreetsTooLate(GreetsLate):
