@@ -27,9 +27,9 @@ from collections import Counter, defaultdict
 from functools import partial
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
-from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
-from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
+from spatius_sim.story.clean_turns import set_calm_and_clean, set_failures, withdraw_mistaken_waits
 from spatius_sim.story.decoder_input import client_hears
+from spatius_sim.story.join_requests import join_requests
 from spatius_sim.story.speech_index import SpeechIndex, audible_piece
 from spatius_sim.story.turn_story import (
     ORDINARY_BYTES,
@@ -43,15 +43,9 @@ from spatius_sim.story.turn_story import (
 )
 from spatius_sim.trace.events import (
     Awaited,
-    Closed,
     Event,
-    Excuse,
-    Injected,
     Lane,
     Opened,
-    Provocation,
-    Provoked,
-    Received,
     Sent,
     Trace,
     TurnStarted,
@@ -69,21 +63,16 @@ __all__ = [
     "Story",
     "Turn",
     "UpstreamRequest",
-    "find_first_misbehaviour",
     "join",
 ]
-
-LONGEST_BORNE_DELAY = 4.0
-"""Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
-pace, its segments lie that far apart (the recording)."""
 
 
 def join(trace: Trace) -> Story:
     """Return the story of a trace: its turns, joined with their requests, conversations and deliveries."""
     turns = _planned_turns(trace)
     index = SpeechIndex(turns)
-    _set_failures(trace, turns)
-    requests = _join_requests(trace)
+    set_failures(trace, turns)
+    requests = join_requests(trace)
     conversations, deliveries, rates = _join_conversations(trace, turns, index)
     silence_ends_speech = SPEECH_END in trace.header.lacks
     for request in requests:
@@ -97,8 +86,8 @@ def join(trace: Trace) -> Story:
     _tie_conversations(conversations, turns, index)
     _tie_deliveries(requests, deliveries)
     _tie_requests(requests, turns, guess=CLIENT_AUDIO not in trace.header.lacks)
-    _withdraw_mistaken_waits(turns)
-    _set_calm_and_clean(trace, turns, rates)
+    withdraw_mistaken_waits(turns)
+    set_calm_and_clean(trace, turns, rates)
     return Story(trace, turns, requests, conversations, deliveries, rates)
 
 
@@ -137,66 +126,6 @@ def _note_action(turn: Turn, action: object, seq: int) -> None:
             turn.speech_ended = True
         case InterruptTurn() if turn.interrupted_seq is None:
             turn.interrupted_seq = seq
-
-
-_NOT_CONFIGURED = ConfigureSession(0)
-
-
-def _join_requests(trace: Trace) -> list[UpstreamRequest]:
-    """Return the requests that turns are joined with: what went up and came back under each req_id of each
-    upstream connection."""
-    found: list[UpstreamRequest] = []
-    requests: dict[tuple[str, str], UpstreamRequest] = {}
-    configured: dict[str, ConfigureSession] = {}
-    for event in trace.on_lane(Lane.UPSTREAM):
-        message = event.content.value if isinstance(event.content, Sent | Received) else None
-        match message:
-            case ConfigureSession():
-                configured.setdefault(event.connection, message)
-            case AudioInput(req_id, audio, end):
-                key = (event.connection, req_id)
-                known = requests.get(key)
-                if known is None or (audio and (known.ends or known.interrupted_seq is not None)):
-                    session = configured.get(event.connection, _NOT_CONFIGURED)
-                    requests[key] = UpstreamRequest(*key, event.seq, session, reuses=known)
-                    found.append(requests[key])
-                requests[key].audio += audio
-                requests[key].messages.append(audio)
-                if end:
-                    requests[key].ends.append(event.seq)
-            case MotionResponse(req_id=req_id):
-                answered = event.content.answers if isinstance(event.content, Sent) else ""
-                owner = requests.get((event.connection, answered or req_id))
-                if owner is not None:
-                    owner.payloads.append(SentPayload(event.seq, _bytes_of(event), message, owner))
-            case Interrupt(req_id) if (event.connection, req_id) in requests:
-                interrupted = requests[event.connection, req_id]
-                interrupted.stopped_early, interrupted.interrupted_seq = True, event.seq
-            case ServerError(req_id=req_id):
-                for request in _unanswered_requests(requests, event.connection):
-                    request.stopped_early = request.stopped_early or req_id in ("", request.req_id)
-        if isinstance(event.content, Closed) and event.content.by_kit:
-            for request in _unanswered_requests(requests, event.connection):
-                request.stopped_early = request.stopped_early or not request.ends
-    return found
-
-
-def _unanswered_requests(
-    requests: dict[tuple[str, str], UpstreamRequest], connection: str
-) -> list[UpstreamRequest]:
-    """Return the requests of a connection whose motion was not sent to its end."""
-    return [
-        request
-        for (name, _), request in requests.items()
-        if name == connection
-        and not (request.ends and any(payload.response.end for payload in request.payloads))
-    ]
-
-
-def _bytes_of(event: Event) -> bytes:
-    """Return the bytes of a frame, also of a text frame; b"" for an event that is no frame."""
-    raw = event.content.raw if isinstance(event.content, Sent | Received) else b""
-    return raw if isinstance(raw, bytes) else raw.encode()
 
 
 def _join_conversations(
@@ -402,111 +331,3 @@ def _latest_turn(seq: int, turns: list[Turn]) -> Turn | None:
     """Return the latest turn that began before the event `seq`; None if there is none."""
     begun = [turn for turn in turns if turn.started_seq < seq]
     return max(begun, key=lambda turn: turn.started_seq, default=None)
-
-
-_MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
-
-
-def find_first_misbehaviour(trace: Trace) -> int:
-    """Return the number of the event at which a relay's client first misbehaves; the number of events in
-    the trace if no client does. R-BADINPUT and R-SLOWCLIENT (bad input and slow clients harm no other
-    client) judge all turns after this event."""
-    misbehaved = (
-        event.seq
-        for event in trace.events
-        if event.content in _MISBEHAVIOUR
-        or (event.lane is Lane.DOWNSTREAM and event.content == Closed(by_kit=True, code=ABNORMAL_CLOSE))
-    )
-    return next(misbehaved, len(trace.events))
-
-
-def _set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
-    """Set `calm` and `clean` of each turn. A turn is calm if nothing disturbed it: its client did not
-    interrupt or hang up, no client misbehaved before, and the kit waited for the end of the turn. A calm turn
-    is clean if, besides, Motion Server did not fail and sent no payload above ORDINARY_BYTES."""
-    misbehaved_seq = find_first_misbehaviour(trace)
-    for turn in turns:
-        disturbances = [
-            *_find_interrupts_and_hang_ups(trace, turn.client),
-            *(r.interrupted_seq for r in turn.requests if r.interrupted_seq is not None),
-        ]
-        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
-        turn.calm = (
-            turn.has_keyframe
-            and not turn.merged
-            and turn.waited_seq is not None
-            and turn.waited_seq < misbehaved_seq
-            and not any(turn.started_seq < seq < end for seq in disturbances)
-        )
-        turn.clean = (
-            turn.calm
-            and not turn.failures
-            and turn.largest <= ORDINARY_BYTES
-            and not _may_be_mixed(turn, rates)
-        )
-
-
-def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
-    """Withdraw the wait for each turn that ended too early, because the rest of the turn before, which was
-    not finished, was taken for the end of this turn."""
-    for turn in turns:
-        if (
-            turn.before is not None
-            and turn.before.unfinished
-            and turn.complete
-            and turn.waited_seq is not None
-        ):
-            came = [
-                delivery.seq
-                for payload in turn.payloads
-                for delivery in payload.deliveries
-                if delivery.client == turn.client
-            ]
-            if max(came, default=0) > turn.waited_seq:
-                turn.waited_seq, turn.complete = None, False
-
-
-def _set_failures(trace: Trace, turns: list[Turn]) -> None:
-    """Set the faults that the kit injected into each turn, and the failures: those faults that excuse a
-    relay."""
-    injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.content, Injected)]
-    for turn in turns:
-        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
-        turn.faults = [event for event in injected if turn.since_seq < event.seq < end]
-        turn.failures = failures_among(turn.faults)
-
-
-def failures_among(faults: list[Event]) -> list[Event]:
-    """Return those of these injected faults that excuse a relay. Delays excuse a relay if their sum is too
-    long."""
-    injected = [(event, event.content) for event in faults if isinstance(event.content, Injected)]
-    too_slow = sum(content.delay for _, content in injected) > LONGEST_BORNE_DELAY
-    return [
-        event
-        for event, content in injected
-        if content.excuses is Excuse.FAILURE
-        or (too_slow and content.excuses is Excuse.LATENESS and content.delay)
-    ]
-
-
-def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
-    """Whether audio of the turn before, which was not finished, may be taken for audio of this turn,
-    because the relay changed the audio."""
-    if turn.before is None or not turn.before.unfinished:
-        return False
-    resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
-    return resampled or not all(request.found_by_audio for request in turn.requests)
-
-
-def _find_interrupts_and_hang_ups(trace: Trace, client: str) -> list[int]:
-    """Return the numbers of the events at which our kit, which plays this client of the relay, interrupted a
-    turn or closed the connection."""
-    return [
-        event.seq
-        for event in trace.on_lane(Lane.DOWNSTREAM)
-        if event.connection == client
-        and (
-            (isinstance(event.content, Closed) and event.content.by_kit)
-            or (isinstance(event.content, Sent) and isinstance(event.content.value, InterruptTurn))
-        )
-    ]

@@ -8,7 +8,8 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import lag_seconds
-from spatius_sim.story.join_turns import Conversation, Story, Turn, find_first_misbehaviour
+from spatius_sim.story.clean_turns import find_first_misbehaviour
+from spatius_sim.story.join_turns import Conversation, Story, Turn
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
 from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.story.join_turns import failures_among
+from spatius_sim.story.clean_turns import failures_among
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import Injected, Received, Sent
 from spatius_sim.trace.read_frames import read_upstream

@@ -1,0 +1,130 @@
+"""Says which turns of a story are calm and clean, and which faults of Motion Server excuse a relay."""
+
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
+from spatius_sim.story.turn_story import (
+    ORDINARY_BYTES,
+    Turn,
+)
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    Excuse,
+    Injected,
+    Lane,
+    Provocation,
+    Provoked,
+    Sent,
+    Trace,
+)
+from spatius_sim.wires.events import InterruptTurn
+
+LONGEST_BORNE_DELAY = 4.0
+"""Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
+pace, its segments lie that far apart (the recording)."""
+
+_MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
+
+
+def set_failures(trace: Trace, turns: list[Turn]) -> None:
+    """Set the faults that the kit injected into each turn, and the failures: those faults that excuse a
+    relay."""
+    injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.content, Injected)]
+    for turn in turns:
+        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
+        turn.faults = [event for event in injected if turn.since_seq < event.seq < end]
+        turn.failures = failures_among(turn.faults)
+
+
+def failures_among(faults: list[Event]) -> list[Event]:
+    """Return those of these injected faults that excuse a relay. Delays excuse a relay if their sum is too
+    long."""
+    injected = [(event, event.content) for event in faults if isinstance(event.content, Injected)]
+    too_slow = sum(content.delay for _, content in injected) > LONGEST_BORNE_DELAY
+    return [
+        event
+        for event, content in injected
+        if content.excuses is Excuse.FAILURE
+        or (too_slow and content.excuses is Excuse.LATENESS and content.delay)
+    ]
+
+
+def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
+    """Set `calm` and `clean` of each turn. A turn is calm if nothing disturbed it: its client did not
+    interrupt or hang up, no client misbehaved before, and the kit waited for the end of the turn. A calm turn
+    is clean if, besides, Motion Server did not fail and sent no payload above ORDINARY_BYTES."""
+    misbehaved_seq = find_first_misbehaviour(trace)
+    for turn in turns:
+        disturbances = [
+            *_find_interrupts_and_hang_ups(trace, turn.client),
+            *(r.interrupted_seq for r in turn.requests if r.interrupted_seq is not None),
+        ]
+        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
+        turn.calm = (
+            turn.has_keyframe
+            and not turn.merged
+            and turn.waited_seq is not None
+            and turn.waited_seq < misbehaved_seq
+            and not any(turn.started_seq < seq < end for seq in disturbances)
+        )
+        turn.clean = (
+            turn.calm
+            and not turn.failures
+            and turn.largest <= ORDINARY_BYTES
+            and not _may_be_mixed(turn, rates)
+        )
+
+
+def find_first_misbehaviour(trace: Trace) -> int:
+    """Return the number of the event at which a relay's client first misbehaves; the number of events in
+    the trace if no client does. R-BADINPUT and R-SLOWCLIENT (bad input and slow clients harm no other
+    client) judge all turns after this event."""
+    misbehaved = (
+        event.seq
+        for event in trace.events
+        if event.content in _MISBEHAVIOUR
+        or (event.lane is Lane.DOWNSTREAM and event.content == Closed(by_kit=True, code=ABNORMAL_CLOSE))
+    )
+    return next(misbehaved, len(trace.events))
+
+
+def withdraw_mistaken_waits(turns: list[Turn]) -> None:
+    """Withdraw the wait for each turn that ended too early, because the rest of the turn before, which was
+    not finished, was taken for the end of this turn."""
+    for turn in turns:
+        if (
+            turn.before is not None
+            and turn.before.unfinished
+            and turn.complete
+            and turn.waited_seq is not None
+        ):
+            came = [
+                delivery.seq
+                for payload in turn.payloads
+                for delivery in payload.deliveries
+                if delivery.client == turn.client
+            ]
+            if max(came, default=0) > turn.waited_seq:
+                turn.waited_seq, turn.complete = None, False
+
+
+def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
+    """Whether audio of the turn before, which was not finished, may be taken for audio of this turn,
+    because the relay changed the audio."""
+    if turn.before is None or not turn.before.unfinished:
+        return False
+    resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
+    return resampled or not all(request.found_by_audio for request in turn.requests)
+
+
+def _find_interrupts_and_hang_ups(trace: Trace, client: str) -> list[int]:
+    """Return the numbers of the events at which our kit, which plays this client of the relay, interrupted a
+    turn or closed the connection."""
+    return [
+        event.seq
+        for event in trace.on_lane(Lane.DOWNSTREAM)
+        if event.connection == client
+        and (
+            (isinstance(event.content, Closed) and event.content.by_kit)
+            or (isinstance(event.content, Sent) and isinstance(event.content.value, InterruptTurn))
+        )
+    ]
