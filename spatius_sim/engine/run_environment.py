@@ -238,8 +238,8 @@ class Run:
         )
 
     def _access_to_room(self) -> RelayAccess | None:
-        """Return the access of the run to the LiveKit room in which the named relay publishes by itself;
-        None if it publishes in none."""
+        """Return how the run reaches a relay that publishes by itself in a LiveKit room; None if the relay
+        that the settings name is not in a room."""
         carrier_and_room = self.settings.room_target
         if carrier_and_room is None:
             return None

@@ -182,13 +182,13 @@ def mark_end_after_motion(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     end_mark_waits = False
     for step in steps:
         if end_mark_waits and not isinstance(step, Move):
-            ordered.append(GiveAudio(0, True))
+            ordered.append(GiveAudio(0, end=True))
             end_mark_waits = False
         if isinstance(step, GiveAudio) and step.end:
             end_mark_waits = True
             step = replace(step, end=False)
         ordered.append(step)
-    return (*ordered, GiveAudio(0, True)) if end_mark_waits else tuple(ordered)
+    return (*ordered, GiveAudio(0, end=True)) if end_mark_waits else tuple(ordered)
 
 
 class RequestWriter:

@@ -33,14 +33,14 @@ Situation = Callable[[st.DrawFn], list[Step]]
 """Draws the steps that bring up the situation of a rule."""
 
 
-def _draw_speech(draw: st.DrawFn, ms: int, end: bool) -> list[Step]:
+def _draw_speech(draw: st.DrawFn, ms: int, *, end: bool) -> list[Step]:
     """Draw calls that give the client under test `ms` milliseconds of audio in one to four chunks; if `end`,
     the end mark may be a chunk of its own."""
     chunks = draw(st.sampled_from((1, 1, 2, 4)))
     first_ms = [ms // chunks] * (chunks - 1)
     first_chunks: list[Step] = [GiveAudio(chunk) for chunk in first_ms]
     if end and draw(st.booleans()):
-        return [*first_chunks, GiveAudio(ms - sum(first_ms)), GiveAudio(0, True)]
+        return [*first_chunks, GiveAudio(ms - sum(first_ms)), GiveAudio(0, end=True)]
     return [*first_chunks, GiveAudio(ms - sum(first_ms), end)]
 
 
@@ -63,13 +63,13 @@ def _draw_playback(draw: st.DrawFn, ms: int) -> list[Step]:
 
 def _draw_conversation(draw: st.DrawFn, ms: int = 600) -> list[Step]:
     """Draw a whole conversation with all its motion, and play it."""
-    return [GiveAudio(ms, True), *_draw_motion(draw, ms), *_draw_playback(draw, ms)]
+    return [GiveAudio(ms, end=True), *_draw_motion(draw, ms), *_draw_playback(draw, ms)]
 
 
 def _draw_shown_conversation(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
     """Draw calls that give the client under test a conversation with all its motion, and steps of the clock
     in which the client must render the motion."""
-    return [*_draw_speech(draw, ms, end), *_draw_motion(draw, ms), Wait(240), Wait(280), Wait(200)]
+    return [*_draw_speech(draw, ms, end=end), *_draw_motion(draw, ms), Wait(240), Wait(280), Wait(200)]
 
 
 def _draw_empty_motion(draw: st.DrawFn, ref: Ref = CURRENT) -> Move:
@@ -82,8 +82,8 @@ def _draw_conversations(draw: st.DrawFn) -> list[Step]:
     interrupt, or does not end."""
     steps: list[Step] = []
     for _ in range(draw(st.integers(2, 4))):
-        steps += _draw_speech(draw, draw(st.integers(40, 400)), draw(st.booleans()))
-        endings: tuple[Step, ...] = (GiveAudio(0, True), Wait(100), Do("interrupt"))
+        steps += _draw_speech(draw, draw(st.integers(40, 400)), end=draw(st.booleans()))
+        endings: tuple[Step, ...] = (GiveAudio(0, end=True), Wait(100), Do("interrupt"))
         steps.append(draw(st.sampled_from(endings)))
     return [*steps, GiveAudio(100)]
 
@@ -108,11 +108,11 @@ def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
     earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
     foreign_motion = draw(st.lists(foreign_refs().flatmap(motions), min_size=1, max_size=4))
     if draw(st.booleans()):
-        return [*earlier_conversation, *_draw_speech(draw, 2000, False), *foreign_motion, *_WATCH]
+        return [*earlier_conversation, *_draw_speech(draw, 2000, end=False), *foreign_motion, *_WATCH]
     # Less good motion than audio, so that _WATCH reaches the time of the foreign motion.
     return [
         *earlier_conversation,
-        *_draw_speech(draw, 2000, False),
+        *_draw_speech(draw, 2000, end=False),
         *_draw_motion(draw, 700),
         *foreign_motion,
         *_WATCH,
@@ -135,7 +135,7 @@ def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
         draw(waits()),
         Wait(240),
     ]
-    steps += _draw_speech(draw, 1500, draw(st.booleans()))
+    steps += _draw_speech(draw, 1500, end=draw(st.booleans()))
     return [*steps, *(_draw_motion(draw, 1500) if draw(st.booleans()) else []), *_WATCH]
 
 
@@ -152,7 +152,7 @@ def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG_MS)
     return [
         *_draw_conversation(draw, ms),
-        *_draw_speech(draw, ms, True),
+        *_draw_speech(draw, ms, end=True),
         draw(waits(1, 800)),
         _draw_empty_motion(draw),
         *_draw_playback(draw, ms),
@@ -163,7 +163,7 @@ def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
     """Draw calls for a conversation of the client under test that gets empty motion and then motion again.
     Steps of the clock at the end show whether the client renders this motion."""
     conversation = (
-        _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, False)
+        _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, end=False)
     )
     return [*conversation, _draw_empty_motion(draw), draw(motions()), draw(waits()), draw(motions()), *_WATCH]
 
@@ -172,7 +172,7 @@ def _draw_conversation_after_empty(draw: st.DrawFn) -> list[Step]:
     """Draw calls for a conversation of the client under test that gets empty motion, and for a second
     conversation, which gets all its motion."""
     first = [*_draw_shown_conversation(draw, 1500, end=True), _draw_empty_motion(draw), draw(waits())]
-    return [*first, *_draw_speech(draw, 2000, draw(st.booleans())), *_draw_motion(draw, 2000), *_WATCH]
+    return [*first, *_draw_speech(draw, 2000, end=draw(st.booleans())), *_draw_motion(draw, 2000), *_WATCH]
 
 
 def _draw_empty_for_other_id(draw: st.DrawFn) -> list[Step]:
@@ -194,10 +194,10 @@ def _draw_undecodable_motion(draw: st.DrawFn) -> list[Step]:
     if draw(st.booleans()):
         earlier_conversation, good_motion = _draw_conversation(draw, ms), _draw_motion(draw, ms)
     else:
-        earlier_conversation, good_motion = [GiveAudio(ms, True), *_draw_playback(draw, ms)], []
+        earlier_conversation, good_motion = [GiveAudio(ms, end=True), *_draw_playback(draw, ms)], []
     return [
         *earlier_conversation,
-        *_draw_speech(draw, ms, True),
+        *_draw_speech(draw, ms, end=True),
         *good_motion,
         bad_motion,
         *_draw_playback(draw, ms),
@@ -209,7 +209,7 @@ def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
     ms = draw(st.integers(40, 800))
     motion = _draw_motion(draw, ms) if draw(st.booleans()) else []
     return [
-        *_draw_speech(draw, ms, False),
+        *_draw_speech(draw, ms, end=False),
         *motion,
         Wait(ms + 200),
         draw(waits(1, 2000)),
@@ -222,7 +222,7 @@ def _draw_starvation(draw: st.DrawFn) -> list[Step]:
     """Draw calls for a conversation of the client under test that gets much more audio than motion."""
     motion = [draw(motions(most_keyframes=10))] if draw(st.booleans()) else []
     later = [draw(motions())] if draw(st.booleans()) else []
-    return [*_draw_speech(draw, 4000, False), *motion, Wait(1500), *later, Wait(300), Wait(600)]
+    return [*_draw_speech(draw, 4000, end=False), *motion, Wait(1500), *later, Wait(300), Wait(600)]
 
 
 def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
@@ -230,7 +230,7 @@ def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
     strictSync must stall and go on."""
     motion = [Move((PlannedPayload(draw(st.integers(1, 10))),))] if draw(st.booleans()) else []
     later: list[Step] = [Move((PlannedPayload(60),)), Wait(240), Wait(200), Wait(400)]
-    return [*_draw_speech(draw, 4000, False), *motion, Wait(700), draw(waits(200, 1000)), *later]
+    return [*_draw_speech(draw, 4000, end=False), *motion, Wait(700), draw(waits(200, 1000)), *later]
 
 
 def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
@@ -239,7 +239,7 @@ def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG_MS)
     steps = [
         Wait(10),
-        *_draw_speech(draw, ms, True),
+        *_draw_speech(draw, ms, end=True),
         *(_draw_motion(draw, ms) if draw(st.booleans()) else []),
         Wait(300),
     ]
@@ -254,7 +254,7 @@ def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
     """Draw calls that give the client under test a payload with unknown protobuf fields in the middle of a
     conversation."""
     shown_motion: list[Step] = [
-        *_draw_speech(draw, 3000, False),
+        *_draw_speech(draw, 3000, end=False),
         Move((PlannedPayload(10),)),
         Wait(240),
         Wait(280),
@@ -266,7 +266,7 @@ def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
 def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
     """Draw calls for a conversation of the client under test whose motion may come later than its audio."""
     ms = draw(_LONG_MS)
-    audio, motion = _draw_speech(draw, ms, draw(st.booleans())), _draw_motion(draw, ms)
+    audio, motion = _draw_speech(draw, ms, end=draw(st.booleans())), _draw_motion(draw, ms)
     delay = [draw(waits(1, 400))] if draw(st.booleans()) else []
     return [*audio, *delay, *motion, *[draw(waits(1, 800)) for _ in range(4)], *_draw_playback(draw, ms)]
 
@@ -276,7 +276,7 @@ def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:
     motion, and six steps of the clock, after each of which the client is observed."""
     ms = draw(_LONG_MS)
     all_motion = Move((PlannedPayload(ms * KEYFRAMES_PER_SECOND // 1000),))
-    steps = [*_draw_speech(draw, ms, draw(st.booleans())), all_motion]
+    steps = [*_draw_speech(draw, ms, end=draw(st.booleans())), all_motion]
     return [*steps, *[draw(waits(40, 600)) for _ in range(6)]]
 
 

@@ -97,7 +97,7 @@ class TurnPlan:
         return speech(label, self.samples, self.sound)
 
     def chunks_of(self, pcm: bytes) -> list[bytes]:
-        """Return the speech of this turn in the chunks in which the client sends it."""
+        """Return the speech of this planned turn, cut into the chunks in which the client sends it."""
         pieces: list[bytes] = []
         start = 0
         for size in chain(self.first_chunks, repeat(self.chunk_bytes)):

@@ -21,8 +21,8 @@ def end_with_verdicts(config: "pytest.Config") -> None:
 
 
 def check_reports(config: "pytest.Config") -> None:
-    """Make the folders for the reports of a pytest run that are asked for, and delete older reports. Raises
-    UsageError if a report could not be written."""
+    """Make the folders for those reports that the options of pytest ask for, and delete older reports there.
+    Raises UsageError if a report could not be written."""
     paths = reports_asked(config)
     if paths:
         from spatius_sim.reporting.formats.report_files import make_folders_for

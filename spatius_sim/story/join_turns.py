@@ -92,20 +92,22 @@ def join(trace: Trace) -> Story:
 
 
 def _planned_turns(trace: Trace) -> list[Turn]:
-    """Return the turns that the kit planned, with the waits for their ends and the interrupts of their
-    clients."""
+    """Return the turns that the kit planned and started in this trace, each with the end of the wait for it
+    and with what its client did."""
     turns: dict[tuple[str, int], Turn] = {}
     latest: dict[str, Turn] = {}
     end = len(trace.events)
     for event in trace.events:
         match event.content:
             case TurnStarted(number, pcm, rate):
-                before = latest.get(event.connection)
-                since = -1
-                if before is not None:
-                    before.until_seq = event.seq
-                    since = before.started_seq if before.waited_seq is None else before.waited_seq
-                turn = Turn(event.connection, number, since, event.seq, end, pcm, rate, before=before)
+                previous_turn = latest.get(event.connection)
+                since_seq = -1
+                if previous_turn is not None:
+                    previous_turn.until_seq = event.seq
+                    since_seq = previous_turn.waited_seq or previous_turn.started_seq
+                turn = Turn(
+                    event.connection, number, since_seq, event.seq, end, pcm, rate, before=previous_turn
+                )
                 latest[event.connection] = turns[event.connection, number] = turn
             case WaitEnded(Awaited.TURN, complete, number) if (event.connection, number) in turns:
                 waited = turns[event.connection, number]
@@ -183,11 +185,11 @@ def _join_conversations(
 
 
 def _conversation_is_over(conversation: Conversation, piece: AudioPiece, turns: list[Turn]) -> bool:
-    """Whether the conversation is over, so that this piece starts a new conversation. Without a turn id the
-    conversation is over after an end mark, and if the piece was spoken in a later turn. With a turn id it is
-    over if the piece was spoken in a later turn, and an end mark or an interrupt came before. If the bytes do
-    not show the turn of the piece, the piece is later once a turn that was waited for has ended, and the next
-    turn has begun."""
+    """Return whether the conversation is over, so that this piece of audio begins a new one. Without turn
+    ids, a conversation is over after its end mark, or if the piece was spoken in a later turn. With turn ids,
+    it is over if the piece was spoken in a later turn and an end mark or an interrupt came before. If its
+    bytes do not show the turn of the piece, the time decides: the turn of the last piece was waited for, and
+    another turn has begun."""
     if conversation.marks and not conversation.labelled:
         return True
     if not conversation.pieces:
@@ -198,9 +200,9 @@ def _conversation_is_over(conversation: Conversation, piece: AudioPiece, turns: 
         return False
     if last.turn is not None and piece.turn is not None:
         return piece.turn.client == last.turn.client and piece.turn.started_seq > last.turn.started_seq
-    own = [turn for turn in turns if turn.client == conversation.client]
-    then, now = _latest_turn(last.seq, own), _latest_turn(piece.seq, own)
-    return then is not now and then is not None and then.waited_seq is not None
+    own_turns = [turn for turn in turns if turn.client == conversation.client]
+    last_turn, turn_now = _latest_turn(last.seq, own_turns), _latest_turn(piece.seq, own_turns)
+    return last_turn is not turn_now and last_turn is not None and last_turn.waited_seq is not None
 
 
 def _is_in_turn_without_keyframe(event: Event, turns: list[Turn]) -> bool:

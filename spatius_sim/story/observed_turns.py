@@ -138,7 +138,9 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
         for key, late in list(waiting.items()):
             if late.ended and event.at_ns > late.last_sign_ns + WAIT_NS:
                 yield _turn_event(
-                    late.last_sign_ns + WAIT_NS, late, WaitEnded(Awaited.TURN, False, late.number)
+                    late.last_sign_ns + WAIT_NS,
+                    late,
+                    WaitEnded(Awaited.TURN, complete=False, turn=late.number),
                 )
                 del waiting[key]
         message = event.content.value if isinstance(event.content, Sent | Received) else None
@@ -165,7 +167,9 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
             waiting = {key: request for key, request in waiting.items() if key[0] != event.connection}
         yield event
         if finished is not None:
-            yield _turn_event(event.at_ns, finished, WaitEnded(Awaited.TURN, True, finished.number))
+            yield _turn_event(
+                event.at_ns, finished, WaitEnded(Awaited.TURN, complete=True, turn=finished.number)
+            )
 
 
 def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:

@@ -196,8 +196,8 @@ class RoomSession:
         return [report for report in self.playback_reports if speech.first_seq < report.seq < end]
 
     def sounds_of(self, speech: RoomSpeech) -> list[tuple[int, int, SoundHeard]]:
-        """Return the sound in the room between the first audio of this request and the first audio of the
-        next request."""
+        """Return the sounds that were heard in the room while this request was played: between its first
+        audio and the first audio of the next request."""
         later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
         end = min(later_starts, default=_NO_END)
         return [heard for heard in self.sounds if speech.first_seq < heard[0] < end]

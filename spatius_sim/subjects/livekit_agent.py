@@ -117,7 +117,7 @@ def with_waits(events: Iterable[Event]) -> tuple[Event, ...]:
 
     def add_wait(before: Event, awaited: Awaited) -> None:
         """Add the end of a wait after this event, at the same time."""
-        with_ends.append(Event(0, before.at_ns, Lane.KIT, _SESSION, WaitEnded(awaited, True)))
+        with_ends.append(Event(0, before.at_ns, Lane.KIT, _SESSION, WaitEnded(awaited, complete=True)))
 
     for event in events:
         with_ends.append(event)

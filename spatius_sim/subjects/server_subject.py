@@ -329,7 +329,7 @@ class ServerSubject:
                 await self._send(name, session, encode(AudioInput(req_id, chunk)))
             await self._send(name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(_LATE_SECONDS)
-            self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.SILENCE, True))
+            self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.SILENCE, complete=True))
             await self._speak(name, session, 0, turn)
 
     async def _interrupt_late(self, name: str, samples: int) -> None:

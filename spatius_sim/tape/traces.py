@@ -142,8 +142,9 @@ def plan_token_on(path: Path) -> str:
 
 
 def read_whole_parts(path: Path, most_events: int) -> tuple[list[Trace], list[str], bool]:
-    """Return the runs of a tape as traces, with its first `most_events` events, or those of them that can
-    still be read if it is damaged; a line for each damage; and whether the tape goes on.
+    """Read a tape that may be damaged, and return three things: the traces of its runs, with at most
+    `most_events` events that can still be read; a line for each damage; and whether the tape holds more
+    events.
 
     Raises UsageError if the file is not a tape, or if a run has more than MAX_BYTES."""
     traces: list[Trace] = []

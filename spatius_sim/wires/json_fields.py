@@ -16,8 +16,8 @@ class NotUnderstoodError(Exception):
 
 
 def json_object(frame: Frame, wire: str) -> dict[str, Any]:
-    """Return the JSON object in a text frame of the wire named `wire`. Raises NotUnderstoodError if the frame
-    is binary or holds no JSON object."""
+    """Return the JSON object in a text frame, for any wire whose frames are JSON; `wire` is its name, for
+    errors. Raises NotUnderstoodError if the frame is binary or holds no JSON object."""
     if isinstance(frame, bytes):
         raise NotUnderstoodError(f"a binary frame; {wire} has text frames only")
     return parse_json(frame)

@@ -56,7 +56,7 @@ class TypedJson:
         match event:
             case Audio(pcm, last):
                 return (_audio_frame(pcm, last),)
-            case Motion((), True):
+            case Motion((), last=True):
                 return ()
             case Motion(payloads):
                 return (json.dumps({"type": "motion", "data": list(map(base64_text, payloads))}),)

@@ -278,8 +278,9 @@ class RateTrace:
             raise UsageError("two steps of the trace lie within a millionth of a second: thin it out")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
-        """Return the capacity of the link for `seconds`, from a random time of the measured rates on. If
-        nothing is carried from there, return all of the measured rates."""
+        """Return the capacity of a link for `seconds`: the measured rates, from a random time of the
+        measurement on. If nothing would be carried in this time, return the capacity from the beginning of
+        the measurement."""
         begin = rng.random() * self.period
         starts, rates = [0.0], [self._whole.rate(begin)]
         index = bisect_right(self.starts, begin)

@@ -23,7 +23,8 @@ class RelayProcess:
     All output is read, so that the relay never blocks while it writes. The last lines are kept."""
 
     def __init__(self, command: str, environment: Mapping[str, str]) -> None:
-        """Prepare to run the relay by `command`, with these environment variables; `start` runs it."""
+        """Prepare to run the process of a relay with this command line and these environment variables;
+        `start` starts it."""
         self.command, self._environment = command, dict(environment)
         self._guarded: GuardedProcess | None = None
         self._reading: asyncio.Task[None] | None = None

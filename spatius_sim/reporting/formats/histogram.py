@@ -38,8 +38,8 @@ class Histogram:
 
 
 def histogram_of(measurements: Sequence[float], unit: str) -> Histogram | None:
-    """Return the histogram of these measurements of a rule, with its bars; None if nothing finite was
-    measured."""
+    """Return the histogram of what a rule measured, such as delays in `unit`, with bars that a page can draw;
+    None if nothing finite was measured."""
     values = np.asarray(measurements, np.float64)
     values = values[np.isfinite(values)]
     if not len(values):

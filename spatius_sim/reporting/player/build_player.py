@@ -240,7 +240,7 @@ class _Run:
                 self._track(name, at_ns).reset(rate)
             case Audio(pcm, last, turn_id):
                 self._ids[name, turn_id] = self._track(name, at_ns).feed_audio(pcm, last)
-            case Motion((), True):
+            case Motion((), last=True):
                 pass  # An empty list with the end mark only ends the motion (ASSUMED).
             case Motion(payloads, _, turn_id):
                 for raw in payloads:

@@ -168,7 +168,7 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
                 continue
             case Audio(pcm, last, turn_id):
                 ids[turn_id] = decoder.yield_audio_data(pcm, last)
-            case Motion((), True) if event.seq not in void_marks:
+            case Motion((), last=True) if event.seq not in void_marks:
                 continue  # An empty list with the end mark is a mark of what came before it (ASSUMED).
             case Motion(payloads, _, turn_id):
                 # A wire that labels only one of the two halves leaves the client its current conversation.

@@ -165,7 +165,7 @@ def handshake_closed(story: Story) -> Iterator[Kept | Broken | Late]:
         wait = waits.get(session.first_message.connection)
         if session.intent not in _KNOWN_TEXTS or wait is None or not session.answers:
             continue
-        if wait.content == WaitEnded(Awaited.CLOSE, True):
+        if wait.content == WaitEnded(Awaited.CLOSE, complete=True):
             yield Kept()
             continue
         refused_at = session.answers[0].seq
@@ -236,7 +236,7 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
             event.seq
             for event in story.trace.on_lane(Lane.KIT)
             if event.connection == request.connection
-            and event.content == WaitEnded(Awaited.SILENCE, True)
+            and event.content == WaitEnded(Awaited.SILENCE, complete=True)
             and event.seq > request.interrupted_seq
         ]
         if not waits:

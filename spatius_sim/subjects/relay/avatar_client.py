@@ -63,7 +63,7 @@ class AvatarClient:
                 self.decoder = ClientDecoder(rate, self._new_id, loop_time_ns())
             case Audio(pcm, last, turn_id):
                 self._conversation_ids[turn_id] = self.decoder.yield_audio_data(pcm, last)
-            case Motion((), True):
+            case Motion((), last=True):
                 pass  # An empty list with the end mark only ends the motion: no audio-only mode (ASSUMED).
             case Motion(payloads, _, turn_id):
                 self.decoder.yield_frames_data(payloads, self._conversation_ids.get(turn_id, ""))

@@ -50,10 +50,10 @@ class DocumentClient(RelayClient):
         """Send an action to the HTTP backend. Audio is not sent at once: it is collected, and posted as one
         document with the end of its turn."""
         match action:
-            case Speak(pcm, False):
+            case Speak(pcm, last=False):
                 self._speech += pcm
                 return
-            case Speak(pcm, True):
+            case Speak(pcm, last=True):
                 action = Speak(self._speech + pcm, last=True)
             case SpeakEnd():
                 action = Speak(self._speech, last=True)

@@ -41,8 +41,9 @@ class RelayAccess(Protocol):
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> ClientConnection:
-        """Connect a client to the relay within so many seconds, or raise UnreachableError. The two functions
-        are called with each frame that comes, and once with the close code."""
+        """Connect a client to the relay under test. Call `on_frame` with each frame that the relay sends, and
+        `on_end` once with the close code. Raises UnreachableError if there is no connection within
+        `seconds`."""
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
