@@ -91,25 +91,30 @@ def judge(mutant: Mutant, seed: int) -> Judged:
 
 
 def _hear(suspect: Suspect, seed: int) -> Judged:
-    """Judge the suspect rule by rule, until one FAILED. A rule that a scenario of another rule broke comes
-    next."""
+    """Judge the suspect in virtual time, until a rule FAILED."""
     attach = _attach_session if suspect.kind == "server" else attached
-    ci = profile_named("ci")
-    to_judge = [rule.id for rule in rules_for(suspect.kind)]
-    left_open = []
     with (
         tempfile.TemporaryDirectory() as folder,
         Hearing(suspect, seed, Path(folder), attach=attach) as hearing,
     ):
-        while to_judge:
-            accused = hearing.accusations
-            rule_id = next((rule_id for rule_id in to_judge if rule_id in accused), to_judge[0])
-            to_judge.remove(rule_id)
-            verdict = hearing.of(rule_id).verdict
-            if verdict is Verdict.FAILED:
-                return Judged(Fate.KILLED, rule_id)
-            if ci.requires(rule_id) and verdict not in (Verdict.PASSED, Verdict.NOT_APPLICABLE):
-                left_open.append(rule_id)
+        return hear_rule_by_rule(hearing, suspect.kind)
+
+
+def hear_rule_by_rule(hearing: Hearing, kind: str) -> Judged:
+    """Judge a subject of this kind rule by rule, until one FAILED. A rule that a scenario of another rule
+    broke comes next."""
+    ci = profile_named("ci")
+    to_judge = [rule.id for rule in rules_for(kind)]
+    left_open = []
+    while to_judge:
+        accused = hearing.accusations
+        rule_id = next((rule_id for rule_id in to_judge if rule_id in accused), to_judge[0])
+        to_judge.remove(rule_id)
+        verdict = hearing.of(rule_id).verdict
+        if verdict is Verdict.FAILED:
+            return Judged(Fate.KILLED, rule_id)
+        if ci.requires(rule_id) and verdict not in (Verdict.PASSED, Verdict.NOT_APPLICABLE):
+            left_open.append(rule_id)
     return Judged(Fate.LEFT_OPEN, left_open[0]) if left_open else Judged(Fate.SURVIVED)
 
 
@@ -120,12 +125,23 @@ def _install(mutant: Mutant) -> type[Any]:
         table = getattr(import_module(MODULES[mutant.module].name), mutant.where)
         table[list(table)[number]] = value
         return ClientDecoder
-    module = ModuleType(f"{MODULES[mutant.module].name}_mutated")
-    sys.modules[module.__name__] = module
-    exec(compile(mutant.source, module.__name__, "exec"), module.__dict__)
+    module = _load(f"{MODULES[mutant.module].name}_mutated", mutant.source)
+    if mutant.module == "session_sender":
+        sys.modules[MODULES[mutant.module].name] = module
+        session = MODULES["session"]
+        sends_mutated: type[Any] = _load(f"{session.name}_that_sends", session.path.read_text()).ServerSession
+        return sends_mutated
     names = {"decoder": "ClientDecoder", "relay": "PlainRelay", "session": "ServerSession"}
     brain: type[Any] = getattr(module, names[mutant.module])
     return brain
+
+
+def _load(name: str, source: str) -> ModuleType:
+    """Return a new module of this name, with this source."""
+    module = ModuleType(name)
+    sys.modules[name] = module
+    exec(compile(source, name, "exec"), module.__dict__)
+    return module
 
 
 def _find_suspects(kind: str, brain: type[Any]) -> Iterator[tuple[str, Suspect]]:

@@ -1,11 +1,16 @@
-"""`python -m spatius_sim.tests.mutants.javascript STRYKER [--processes N]`: judges the JavaScript mutants.
+"""`python -m spatius_sim.tests.mutants.javascript STRYKER [--processes N] [--lines A-B] [--keep FOLDER]`:
+judges the JavaScript mutants.
 
-`STRYKER`: the folder in which `npm install` was run with the package.json beside this file. Prints the
-result as Markdown. Ends with 1 if survivors.toml beside this file does not list a survivor.
+`STRYKER`: the folder in which `npm install` was run with the package.json beside this file. With `--lines`,
+only the mutants in these lines of the client are judged. With `--keep`, what became of each mutant is kept in
+this folder, and a run that was ended goes on from there. Tells on stderr how far it is, and prints the result
+as Markdown. Ends with 1 if survivors.toml beside this file does not list a survivor.
 """
 
 import argparse
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from spatius_sim.files.find_resources import resource
+from spatius_sim.tests.mutants.javascript.judge import FATES
 
 CLIENT = "avatar_client.js"
 SURVIVORS = Path(__file__).with_name("survivors.toml")
@@ -28,9 +34,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
     parser.add_argument("stryker", type=Path)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--lines", default="", metavar="A-B")
+    parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        report = run_stryker(given.stryker.resolve(), Path(folder) / "js", given.processes)
+        fates = prepare_fates(given.keep or Path(folder) / "fates")
+        report = run_stryker(
+            given.stryker.resolve(), Path(folder) / "js", fates, given.processes, given.lines
+        )
     source, mutants = report["source"], report["mutants"]
     listed = read_survivors()
     text, unlisted = write_result(source, mutants, listed)
@@ -39,14 +50,24 @@ def main() -> int:
     return 1 if unlisted else 0
 
 
-def run_stryker(installed: Path, folder: Path, processes: int) -> dict[str, Any]:
-    """Run Stryker on a copy of the client, and return what its report says of the client's file."""
+def prepare_fates(folder: Path) -> Path:
+    """Return the folder of the fates of this client's mutants: Stryker's numbers of mutants hold only as long
+    as the client does not change."""
+    client = (resource("conformance") / "client" / "js" / CLIENT).read_bytes()
+    fates = folder.resolve() / hashlib.sha256(client).hexdigest()[:16]
+    fates.mkdir(parents=True, exist_ok=True)
+    return fates
+
+
+def run_stryker(installed: Path, folder: Path, fates: Path, processes: int, lines: str) -> dict[str, Any]:
+    """Run Stryker on a copy of the client, or only on these lines ("3-17") of it, and return what its report
+    says of the client's file."""
     shutil.copytree(resource("conformance") / "client" / "js", folder)
     (folder / "node_modules").symlink_to(installed / "node_modules")
     settings = {
         "testRunner": "command",
         "commandRunner": {"command": f"{sys.executable} -m spatius_sim.tests.mutants.javascript.judge"},
-        "mutate": [CLIENT],
+        "mutate": [f"{CLIENT}:{lines}" if lines else CLIENT],
         "reporters": ["json", "progress-append-only"],
         "jsonReporter": {"fileName": "report.json"},
         "concurrency": processes,
@@ -57,7 +78,8 @@ def run_stryker(installed: Path, folder: Path, processes: int) -> dict[str, Any]
     }
     (folder / "stryker.config.json").write_text(json.dumps(settings))
     command = ["node", str(installed / "node_modules/@stryker-mutator/core/bin/stryker.js"), "run"]
-    subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
+    environment = os.environ | {FATES: str(fates)}
+    subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr, env=environment)
     found: dict[str, Any] = json.loads((folder / "report.json").read_text())["files"][CLIENT]
     return found
 
