@@ -45,7 +45,8 @@ KILLED_BY = [
         changed("relay", "AudioInput(turn.req_id, padding, end=True)", "AudioInput(turn.req_id, padding)"),
         "U-AUDIO-END",
     ),
-    (changed("session", "return Send(raw, req_id)", "return Send(raw[:-1], req_id)"), "S-MOTION-END"),
+    (changed("session", "return self._confirm(now)", "return ()"), "S-CONFIRM"),
+    (changed("session_sender", "return Send(raw, req_id)", "return Send(raw[:-1], req_id)"), "S-MOTION-END"),
 ]
 SESSION = MODULES["session"].path.read_text()
 HONEST = Mutant("session", 1, "somewhere", "nothing", source=SESSION)
