@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from spatius_sim.engine.failure_evidence import find_unread_reasons
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.client.search_http_answers import search_answer
 from spatius_sim.net.free_ports import LOOPBACK
@@ -60,3 +61,23 @@ async def test_a_path_that_wants_another_method_is_asked_by_it() -> None:
         await runner.cleanup()
     seen = [event.content for event in recorder.finish().events if isinstance(event.content, SecretSeen)]
     assert seen == [SecretSeen("token#1", "in the answer to POST /api/session-token, plain")]
+
+
+async def test_a_path_that_wants_another_method_than_the_wire_names_is_told() -> None:
+    async def issue_token(request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_post("/api/session-token", issue_token)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, 0).start()
+    address = RelayAddress(f"ws://{LOOPBACK}:{runner.addresses[0][1]}/ws/agent")
+    recorder = RealTimeRecorder()
+    recorder.start(TraceHeader("relay", "json-envelope", 1, "", ""))
+    try:
+        assert not await search_answer(address, "/api/session-token", recorder, "client-1")
+    finally:
+        await runner.cleanup()
+    (reason,) = find_unread_reasons(recorder.finish())
+    assert reason.startswith("GET /api/session-token was answered by 405")
