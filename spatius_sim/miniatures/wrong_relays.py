@@ -106,6 +106,16 @@ class SendsEmptyFrames(PlainRelay):
         return empty + super().motion_down(turn, raw, message)
 
 
+class MarksMotionAtOnce(PlainRelay):
+    """Sends an empty list with the end mark after the first audio of a turn, on a wire without turn ids."""
+
+    policy = RelayPolicy(names_turns=False)
+
+    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        mark = [self.tell_motion(turn, last=True)] if turn.spoken_bytes == len(pcm) else []
+        return super().audio_down(turn, pcm) + mark
+
+
 class MarksBeforeMotion(PlainRelay):
     """Sends an empty list with the end mark before the first payload of a turn."""
 
@@ -219,6 +229,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-CONVERSATION": (
         SendsEmptyFrames,
         MarksBeforeMotion,
+        MarksMotionAtOnce,
         SaysNothingMeanwhile,
         *FAULT_MINIATURES["R-CONVERSATION"],
     ),

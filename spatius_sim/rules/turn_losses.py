@@ -28,7 +28,9 @@ def find_loss(story: Story, turn: Turn, until: int) -> Loss | None:
     relay_chooses = CLIENT_AUDIO in story.trace.header.lacks
     requests = [r for r in turn.requests if (relay_chooses or r.found_by_audio) and not r.stopped_early]
     if not any(request.ends and request.ends[0] < until for request in requests):
-        return Loss("its audio did not go up to its end", ("U-AUDIO-END", "U-AUDIO-COMPLETE"))
+        return Loss(
+            "its audio did not go up to its end", ("U-AUDIO-END", "U-AUDIO-COMPLETE", "R-CONVERSATION")
+        )
     lost_payloads = [
         payload
         for payload in turn.payloads

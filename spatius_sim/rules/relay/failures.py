@@ -45,7 +45,7 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
         if not any(
             delivery.client == turn.client for payload in turn.payloads for delivery in payload.deliveries
         ):
-            lost["motion"] = ("U-AUDIO-END", *MOTION_LOST)
+            lost["motion"] = ("U-AUDIO-END", "R-CONVERSATION", *MOTION_LOST)
         if not lost:
             yield Kept()
         elif not _had_lost_before(story, failed_turn):

@@ -202,7 +202,10 @@ def _left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[B
 def _stale_mark(old: Turn, turn: Turn, mark: int) -> Broken:
     """Return Broken for an end mark of the old turn's motion that came as event `mark` in the new turn."""
     return Broken(
-        f"nothing of {old.name} once {turn.name} had begun", "the end mark of its motion came", (mark,)
+        f"nothing of {old.name} once {turn.name} had begun",
+        "the end mark of its motion came",
+        (mark,),
+        ("R-CONVERSATION",),
     )
 
 

@@ -145,7 +145,8 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             actual = "motion came after the mark" if marks else "it was never marked"
-            yield Broken(f"the last motion of {turn.name} marked as last", actual, (*marks, last.seq))
+            expected = f"the last motion of {turn.name} marked as last"
+            yield Broken(expected, actual, (*marks, last.seq), ("R-CONVERSATION",))
 
 
 def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:

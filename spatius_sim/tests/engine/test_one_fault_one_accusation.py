@@ -13,7 +13,12 @@ from spatius_sim.miniatures.far_reaching import (
     NeverWorksAgain,
     StripsUnknownFields,
 )
-from spatius_sim.miniatures.wrong_relays import MotionInEarlierTurn, NeverEndsUpstream, RewritesReqId
+from spatius_sim.miniatures.wrong_relays import (
+    MarksMotionAtOnce,
+    MotionInEarlierTurn,
+    NeverEndsUpstream,
+    RewritesReqId,
+)
 from spatius_sim.miniatures.wrong_with_clients import (
     CutsSpeech,
     DemandsCredentials,
@@ -73,6 +78,13 @@ def test_what_does_not_follow_from_a_failed_rule_is_judged_on(tmp_path: Path) ->
 
     outcomes = judged(FallsAndLoses, ("R-MOTION-COMPLETE", "R-BADINPUT"), tmp_path)
     assert failed(outcomes) == ["R-MOTION-COMPLETE", "R-BADINPUT"]
+
+
+def test_motion_marked_too_early_without_turn_ids_is_one_accusation(tmp_path: Path) -> None:
+    rules = ("U-TOKEN-FRESH", "R-RECOVER", "R-CONVERSATION", "R-END-MOTION", "R-STALE")
+    outcomes = judged(MarksMotionAtOnce, rules, tmp_path)
+    assert failed(outcomes) == ["R-CONVERSATION"]
+    assert outcomes["R-STALE"].blocked_by == ("R-CONVERSATION",)
 
 
 @pytest.mark.parametrize("brain", [LosesTheTail, RewritesReqId, NeverEndsUpstream])
