@@ -11,7 +11,7 @@ from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.trace.events import Closed, Lane, Opened
-from spatius_sim.wires.events import ClientAction, Frame, Speak, SpeakEnd
+from spatius_sim.wires.events import ClientAction, Frame, Note, Speak, SpeakEnd
 
 _ANSWER_SECONDS = 60.0
 _TEXT_CONTENT_TYPES = ("application/json", "text/")
@@ -48,8 +48,11 @@ class DocumentClient(RelayClient):
 
     async def do(self, action: ClientAction) -> None:
         """Send an action to the HTTP backend. Audio is not sent at once: it is collected, and posted as one
-        document with the end of its turn."""
+        document with the end of its turn. A note, such as a ping, leaves the collected audio alone."""
         match action:
+            case Note():
+                await super().do(action)
+                return
             case Speak(pcm, last=False):
                 self._speech += pcm
                 return
