@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        fates = prepare_fates(given.keep or Path(folder) / "fates")
+        fates = prepare_fates(given.keep or Path(folder) / "fates", given.lines)
         report = run_stryker(
             given.stryker.resolve(), Path(folder) / "js", fates, given.processes, given.lines
         )
@@ -50,11 +50,11 @@ def main() -> int:
     return 1 if unlisted else 0
 
 
-def prepare_fates(folder: Path) -> Path:
-    """Return the folder of the fates of this client's mutants: Stryker's numbers of mutants hold only as long
-    as the client does not change."""
+def prepare_fates(folder: Path, lines: str) -> Path:
+    """Return the folder of the fates of the mutants in these lines of the client: Stryker's numbers of
+    mutants hold only as long as neither the client nor the lines change."""
     client = (resource("conformance") / "client" / "js" / CLIENT).read_bytes()
-    fates = folder.resolve() / hashlib.sha256(client).hexdigest()[:16]
+    fates = folder.resolve() / hashlib.sha256(client + lines.encode()).hexdigest()[:16]
     fates.mkdir(parents=True, exist_ok=True)
     return fates
 

@@ -1,6 +1,11 @@
 """The page of the JavaScript client's mutants says what became of each."""
 
-from spatius_sim.tests.mutants.javascript.__main__ import write_result
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.tests.mutants.javascript import judge
+from spatius_sim.tests.mutants.javascript.__main__ import prepare_fates, write_result
 
 SOURCE = "a = 1;\nb = 2;\n  return a;\n"
 
@@ -23,3 +28,21 @@ def test_a_survivor_that_is_not_listed_counts_against_the_judge_and_is_named() -
     assert "| avatar_client.js | 5 | 1 | 1 | 1 | 0 | 1 | 1 | 50 % |" in page
     assert "- line 3, `return a;` becomes `{}`: equivalent; nobody reads it" in page
     assert unlisted == ["3: return a; -> a()"]
+
+
+def test_what_was_found_out_of_a_mutant_is_not_found_out_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fates = prepare_fates(tmp_path, "")
+    assert fates != prepare_fates(tmp_path, "1-9")
+    monkeypatch.setenv(judge.FATES, str(fates))
+    found = iter(["FAILED: C-ID", "survived"])
+    monkeypatch.setattr(judge, "find_out", lambda: next(found))
+    for mutant, code, told in [("3", 1, "FAILED: C-ID"), ("3", 1, "FAILED: C-ID"), ("4", 0, "survived")]:
+        monkeypatch.setenv(judge.ACTIVE, mutant)
+        assert judge.main() == code
+        assert capsys.readouterr().out == f"{told}\n"
+
+
+def test_a_client_that_does_not_start_is_left_open() -> None:
+    assert judge.find_out("false").startswith("LEFT OPEN: ")
