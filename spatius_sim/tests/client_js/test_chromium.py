@@ -27,7 +27,7 @@ async def test_a_dialogue_and_another_when_its_socket_was_closed() -> None:
 def test_it_keeps_every_rule(tmp_path: Path) -> None:
     chromium()
     kit = f"ws://127.0.0.1:{free_port()}"
-    # The page knocks until the suite listens.
+    # The page knocks until the suite listens. It has the client that Node has, which is judged at length.
     with served(CLIENT) as address, browsing(f"{address}/testee.html?kit={kit}"):
-        code, rules, output = judged(kit, tmp_path, "--wait", str(2 * SECONDS))
+        code, rules, output = judged(kit, tmp_path, "--wait", str(2 * SECONDS), "--profile", "smoke")
     assert (code, set(rules.values())) == (0, {"PASSED"}), output

@@ -1,5 +1,6 @@
 """The templates for CI, as far as they run without their host: the scripts behind them run for real."""
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,9 @@ import pytest
 import yaml
 
 from spatius_sim.files.find_resources import resource
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.plans.plan_token import token_of
+from spatius_sim.tests.engine.test_baselines import client_command
 from spatius_sim.tests.processes import PROCESSES
 
 CI = resource("conformance") / "ci"
@@ -19,7 +23,8 @@ DOCS = CI.parent / "docs"
 RELAY = PROCESSES / "miniature_relay_process.py"
 TARGET = "ws://127.0.0.1:{port}"
 COPIED = ("action.yml", "judge.sh")
-FEW = "--rule=R-MOTION-ORDER\n--rule=U-TOKEN\n--settle=0.4\n"
+ONE_PLAN = token_of(Plan(((TurnPlan(6 * PLAN_SAMPLE_RATE, 3200),) * 2,)))
+FEW = f"--rule=R-MOTION-ORDER\n--plan={ONE_PLAN}\n--settle=0.4\n"
 
 
 def environment(**given: str) -> dict[str, str]:
@@ -133,7 +138,7 @@ def test_the_shell_recipe_reads_the_conformance_file(tmp_path: Path) -> None:
 
 def test_the_gitlab_job_leaves_what_it_promises(tmp_path: Path) -> None:
     job = yaml.safe_load((CI / "gitlab.yml").read_text())[".spatius-sim"]
-    (tmp_path / "conformance.yaml").write_text(f"target: {TARGET}\ntarget-cmd: {command()}\nsettle: 0.4\n")
+    (tmp_path / "conformance.yaml").write_text(f"client: {json.dumps(client_command())}\n")
     variables = job["variables"] | {"SPATIUS_SIM_PROFILE": "smoke"}
     ran = bash("\n".join(job["script"]), tmp_path, **variables)
     assert ran.returncode == 0, ran.stdout + ran.stderr

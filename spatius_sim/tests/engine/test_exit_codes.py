@@ -18,6 +18,8 @@ import pytest
 from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.files.find_resources import resource
 from spatius_sim.net.free_ports import free_port
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.plans.plan_token import token_of
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.tests.processes import PROCESSES
@@ -76,7 +78,7 @@ fronts = pytest.mark.parametrize("front", ["pytest", "verify"])
 all_fronts = pytest.mark.parametrize("front", ["pytest", "verify", "xdist"])
 
 
-@all_fronts
+@fronts
 def test_0_every_required_rule_passed(front: str, tmp_path: Path) -> None:
     port, motion_port = free_port(), free_port()
     with relay(port, motion_port):
@@ -89,6 +91,18 @@ def test_0_every_required_rule_passed(front: str, tmp_path: Path) -> None:
     assert ran.rules == expected | {"E-LIMIT": "NOT_APPLICABLE"}
     assert list(ran.rules) == [rule.id for rule in rules_for("relay")]
     assert f"{len(ran.rules) - len(left_out) - 1} of {len(ran.rules)} rules were exercised" in ran.output
+    assert f"SPATIUS_API_KEY={canary_key(1)}" in ran.output
+
+
+def test_0_the_one_required_rule_passed_on_a_worker(tmp_path: Path) -> None:
+    port, motion_port = free_port(), free_port()
+    plan = token_of(Plan(((TurnPlan(6 * PLAN_SAMPLE_RATE, 3200),) * 2,)))
+    with relay(port, motion_port):
+        arguments = ("--motion-port", str(motion_port), "--rule", "R-MOTION-ORDER", "--plan", plan)
+        ran = judge("xdist", tmp_path, f"ws://127.0.0.1:{port}", *arguments)
+    assert ran.code == 0, ran.output
+    assert ran.rules == {"R-MOTION-ORDER": "PASSED"}
+    assert "1 of 1 rules were exercised" in ran.output
     assert f"SPATIUS_API_KEY={canary_key(1)}" in ran.output
 
 

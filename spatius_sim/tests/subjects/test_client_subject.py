@@ -183,7 +183,7 @@ def pytest_with(client: str, folder: Path, *arguments: str) -> Ran:
 
 
 def test_exit_0(tmp_path: Path) -> None:
-    ran = pytest_with(GOOD, tmp_path)
+    ran = pytest_with(GOOD, tmp_path, "--profile", "smoke")
     assert ran.code == 0, ran.output
     assert len(ran.rules) == 18
     assert set(ran.rules.values()) == {"PASSED"}
