@@ -64,6 +64,8 @@ def describe_first_trouble(trace: Trace) -> str:
     that was refused, a connection that the subject closed, or an error that the subject reported. Only the
     first of these kinds is told. Return "" if the trace shows none of them."""
     refused = [event.content for event in trace.events if isinstance(event.content, Refused)]
+    if refused and not refused[0].status:
+        return f"it reached Motion Server, which did not answer the upgrade: {refused[0].reason}"
     if refused:
         return f"it reached Motion Server, which refused it: HTTP {refused[0].status} {refused[0].reason}"
     for event in trace.on_lane(Lane.CONSOLE):

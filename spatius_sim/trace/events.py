@@ -63,10 +63,15 @@ class Opened:
     avatar_id: str = ""
 
 
+LEFT_BEFORE_ANSWER = "its client left before the answer"
+"""Why an upgrade got no answer, if nobody waited for the answer any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An upgrade was refused with this HTTP `status`, 0 if a fault kept the answer back. `token`, `app_id`
-    and `avatar_id` are "" if they are not known."""
+    """An upgrade was refused with this HTTP `status`, 0 if there was no answer: a fault kept it back, or the
+    client had left (`reason` is LEFT_BEFORE_ANSWER). `token`, `app_id` and `avatar_id` are "" if they are
+    not known."""
 
     status: int
     reason: str

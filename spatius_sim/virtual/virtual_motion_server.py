@@ -36,7 +36,15 @@ from spatius_sim.protocol.console_api import (
 )
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import ServerError
-from spatius_sim.trace.events import Closed, Lane, Opened, Published, Refused, TokenRequested
+from spatius_sim.trace.events import (
+    LEFT_BEFORE_ANSWER,
+    Closed,
+    Lane,
+    Opened,
+    Published,
+    Refused,
+    TokenRequested,
+)
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import NullSink, Sink
 from spatius_sim.virtual.memory_connection import IDEAL, Frame, Link, MemoryEnd, open_connection
@@ -128,6 +136,9 @@ class VirtualMotionServer:
                 self._access.admit(app_id, session_key, avatar_id, self.loop.unix_time())
         except RequestRefusedError as refused:
             self._record_refusal(name, refused.answer, session_key)
+            raise
+        except asyncio.CancelledError:
+            self._record_refusal(name, HttpAnswer(0, LEFT_BEFORE_ANSWER), session_key)
             raise
         if not is_answered:
             self._record_refusal(name, HttpAnswer(0, "no answer"), session_key)

@@ -44,7 +44,7 @@ from spatius_sim.protocol.console_api import (
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
-from spatius_sim.trace.events import SERVER_DIES, Lane, Opened, Refused, TokenRequested
+from spatius_sim.trace.events import LEFT_BEFORE_ANSWER, SERVER_DIES, Lane, Opened, Refused, TokenRequested
 from spatius_sim.trace.recorder import NullSink, Sink
 
 SIMULATED_ROOM = (
@@ -249,6 +249,9 @@ class SocketMotionServer(OnePort):
             return _web_response(answer)
         if answer is None:
             self._record_refusal(name, HttpAnswer(0, "no answer"), session_key)
+            return _web_response(None)
+        if request.transport is None:
+            self._record_refusal(name, HttpAnswer(0, LEFT_BEFORE_ANSWER), session_key)
             return _web_response(None)
         socket = ingress_socket()
         if not is_upgrade(request, socket):

@@ -77,6 +77,8 @@ def words_for(event: Event) -> EventWords | None:
             return _words_for_frame(value, event)
         case Opened():
             return EventWords(MarkKind.CONNECTION, "opens a connection", upward=True)
+        case Refused(0, reason):
+            return EventWords(MarkKind.FAULT, f"does not answer the upgrade: {reason}", upward=False)
         case Refused(status, reason):
             return EventWords(MarkKind.FAULT, f"refuses the connection: HTTP {status} {reason}", upward=False)
         case Closed(by_kit, code):

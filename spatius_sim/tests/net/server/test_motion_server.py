@@ -14,6 +14,7 @@ import pytest
 from spatius_sim.files.scenario_file import shipped_scenario
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
+    Delay,
     Fault,
     FaultAction,
     GrowTo,
@@ -45,7 +46,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.tests.net.talk import SECONDS, talk, utterance
-from spatius_sim.trace.events import Lane, Published, TraceHeader, Undecodable
+from spatius_sim.trace.events import LEFT_BEFORE_ANSWER, Lane, Published, Refused, TraceHeader, Undecodable
 
 PCM = speech("motion server", 100_000)
 LIVEKIT = LiveKitEgress("wss://room.example", "key", "secret-of-a-room", room_name="room-1", idle_timeout=0)
@@ -288,6 +289,24 @@ async def test_a_stall_ends_with_the_server() -> None:
             await server.__aexit__(None, None, None)
             with pytest.raises(aiohttp.ClientError):
                 await asking
+
+
+async def test_who_leaves_before_the_upgrade_is_answered_is_recorded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recorder = LiveRecorder()
+    recorder.start(TraceHeader("server", "", 1, "", ""))
+    slow = Scenario("test", "test", (Fault(When(Moment.UPGRADE), (Delay(0.2),)),))
+    async with MotionServerShell(sink=recorder, scenario=slow) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        token = issue_token(SessionToken(int(time.time()) + 60, ""), "n")
+        query = urlencode({"id": "a", "appId": "sim-app", "sessionKey": token})
+        writer.write(f"GET {WEBSOCKET_PATH}?{query} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        await until(recorder, lambda: bool(recorder.events))
+        writer.close()
+        await until(recorder, lambda: isinstance(recorder.events[-1].what, Refused))
+    assert recorder.events[-1].what == Refused(0, LEFT_BEFORE_ANSWER, "token#1")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_a_taken_port_is_a_usage_error() -> None:

@@ -2,20 +2,28 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.relay.interrupts import HANG_UP_SECONDS
 from spatius_sim.story.join_turns import join
 from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.tests.rules.traces import Dialogue, up_of
+from spatius_sim.tests.suspects import Hearing, Suspect
 from spatius_sim.trace.events import (
+    LEFT_BEFORE_ANSWER,
     Awaited,
     Closed,
     Excuse,
     Injected,
     Lane,
+    Refused,
+    TokenRequested,
     Trace,
     WaitEnded,
 )
@@ -67,3 +75,20 @@ async def test_a_session_that_stays_open_is_told(monkeypatch: pytest.MonkeyPatch
     assert recorder._header is not None
     await watch_hang_ups(recorder, recorder._header, ["ann"])
     assert recorder.events[-1].content == WaitEnded(Awaited.HANG_UP, False)
+
+
+async def test_an_attempt_that_the_relay_gave_up_is_not_waited_for() -> None:
+    recorder = hung_up()
+    assert recorder._header is not None
+    recorder.emit(Lane.UPSTREAM, up_of("ann", 0), Closed(False, 1000))
+    recorder.emit(Lane.CONSOLE, "", TokenRequested("key#1", 60, 0.0, 200, "token#1"))
+    watching = asyncio.create_task(watch_hang_ups(recorder, recorder._header, ["ann"]))
+    recorder.emit(Lane.UPSTREAM, "upstream-9", Refused(0, LEFT_BEFORE_ANSWER, "token#1"))
+    await watching
+    assert recorder.events[-1].content == WaitEnded(Awaited.HANG_UP, True)
+
+
+def test_a_relay_that_hangs_up_at_once_costs_no_wait_for_the_five_seconds_it_has(tmp_path: Path) -> None:
+    with Hearing(Suspect("relay", PlainRelay), 1, tmp_path) as hearing:
+        assert hearing.of("U-HANGUP").verdict is Verdict.PASSED
+        assert hearing.seconds < HANG_UP_SECONDS
