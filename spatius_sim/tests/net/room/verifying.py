@@ -8,38 +8,34 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 
-SECONDS = 55
+SECONDS, BUDGET = 58, 50
+"""Seconds: for the whole process, and for its judging. One rule over one short plan takes some ten."""
 
 _TOKEN = re.compile(rb"eyJ[\w-]{16,}\.[\w-]{16,}")
 """Two parts of a JSON Web Token. (Pictures in base64 may hold its first letters.)"""
 
 
 def run_verify(
-    folder: Path, livekit: LiveKitServer, arguments: Sequence[str], secret: str = SECRET, budget: int = 25
+    folder: Path, livekit: LiveKitServer, arguments: Sequence[str], secret: str = SECRET
 ) -> tuple[int, str]:
-    """Run `spatius-sim verify` in a process of its own, and return its exit code and its output."""
+    """Run `spatius-sim verify` in a process of its own, and return its exit code and its output. A run that
+    is cut off shows nothing, and fails."""
     environment = {"LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": secret, "LIVEKIT_URL": livekit.url}
     command = [sys.executable, "-m", "spatius_sim", "verify", *arguments, "--report-json=report.json"]
-    command.append(f"--time-budget={budget}")
-    try:
-        ran = subprocess.run(
-            command,
-            cwd=folder,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"the machine is too busy: a run did not end within {SECONDS} s")
-    if "out of time" in ran.stdout:
-        pytest.skip(f"the machine is too busy: {budget} s were not enough")
+    command.append(f"--time-budget={BUDGET}")
+    ran = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert "out of time" not in ran.stdout, ran.stdout
     assert secret not in ran.stdout
     assert "eyJ" not in ran.stdout
     return ran.returncode, ran.stdout
