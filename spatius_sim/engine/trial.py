@@ -48,8 +48,9 @@ _LIFELESS_SCENARIOS = 3
 """A subject that gives no sign of life in its first scenarios counts as unreachable after so many."""
 _SIGN_OF_LIFE = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
 """One ordinary turn, to find out whether a subject still lives."""
-_LIFE_TRIES = 2
-"""A subject that leaves so many such turns unanswered is lost."""
+_LIFE_TRIES = (False, True, True)
+"""A subject that leaves these turns unanswered is lost: the first, which may be waited for shortly, and the
+others, which are waited for with patience."""
 _MAX_LOSSES = 5
 """A subject that was lost so often is not started again."""
 _ALIVE = "R-ALIVE"
@@ -382,8 +383,6 @@ class Trial(Generic[P]):
         Raises UnreachableError if the subject has shown no sign of life in its first scenarios."""
         if plan not in self._judgements:
             trace = self._run(plan)
-            if self.subject.cut_a_wait_short:
-                self._plans_with_cut_waits.add(plan)
             self._keep_judgements(plan, trace, judge(trace))
             if not self._clean_turn_completed and self._lifeless_count >= _LIFELESS_SCENARIOS:
                 self._attached = False
@@ -414,6 +413,8 @@ class Trial(Generic[P]):
         except UnreachableError as error:
             self._note_loss(plan, getattr(self.subject, "last_trace", None), str(error))
             raise
+        if not patient and self.subject.cut_a_wait_short:
+            self._plans_with_cut_waits.add(plan)
         if self.on_trace is not None:
             self.on_trace(trace)
         self._count_unread_messages(trace)
@@ -463,8 +464,8 @@ class Trial(Generic[P]):
     def _check_life(self) -> None:
         """Speak ordinary turns to the subject of the trial until it gives a sign of life. Raises
         UnreachableError if it gives none."""
-        for _ in range(_LIFE_TRIES):
-            trace = self._run_in_time(cast(P, _SIGN_OF_LIFE), patient=True)
+        for patient in _LIFE_TRIES:
+            trace = self._run_in_time(cast(P, _SIGN_OF_LIFE), patient=patient)
             if shows_life(trace):
                 return
         trouble = (

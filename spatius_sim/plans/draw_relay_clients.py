@@ -26,11 +26,23 @@ _FIRST_MOTION_BYTES = segment_end(0) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND 
 """The bytes of audio after which Motion Server sends the first motion."""
 
 _AT_ONCE = Cue(None, TurnProgress.NOTHING)
-_LATE_MOTION = tuple(
-    Scenario("late-motion", "", (Fault(When(Moment.RESPONSE, number=number), (Delay(0.25),)),))
+_LATE = (Delay(0.25),)
+_LATE_MOTION = Scenario("late-motion", "", (Fault(When(Moment.RESPONSE, number=2), _LATE),))
+"""A scenario whose motion is late from the second response of each turn on."""
+
+_TURNS_BEFORE_A_CUT, _MOST_TURNS = 2, 6
+_MOTION_LATE_AROUND_CUTS = tuple(
+    Scenario(
+        "late-motion",
+        f"from request {_TURNS_BEFORE_A_CUT + 1} on, response {number} comes {_LATE[0].seconds} s late",
+        tuple(
+            Fault(When(Moment.RESPONSE, number=number, request=request), _LATE)
+            for request in range(_TURNS_BEFORE_A_CUT + 1, _MOST_TURNS + 1)
+        ),
+    )
     for number in (1, 2)
 )
-"""Scenarios whose motion is late, from the first response of each turn on, or from the second."""
+"""The same from the first response on, or from the second, but in time in the turns before the first cut."""
 
 _BAD_ACTS = (*MalformedInput, Behaviour.VANISH)
 
@@ -73,10 +85,10 @@ def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
 def cut_off_turns(draw: st.DrawFn) -> Plan:
     """Draw a plan for one client: two turns, then one or two turns that the client interrupts or speaks over,
     each followed by a whole turn."""
-    turns = [_SHORT_TURN, TurnPlan(draw(_draw_samples()), _USUAL_CHUNK)]
+    turns = [_SHORT_TURN, TurnPlan(draw(_draw_samples()), _USUAL_CHUNK)]  # _TURNS_BEFORE_A_CUT
     for _ in range(draw(st.integers(1, 2))):
         turns += [draw(cut_off_turn()), TurnPlan(draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES)))]
-    return Plan((tuple(turns),), motion_server=draw(st.sampled_from([NO_FAULTS, *_LATE_MOTION])))
+    return Plan((tuple(turns),), motion_server=draw(st.sampled_from([NO_FAULTS, *_MOTION_LATE_AROUND_CUTS])))
 
 
 @st.composite
@@ -99,7 +111,7 @@ def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
         TurnPlan(samples, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
     return tuple(
-        Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION[1])
+        Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION)
         for turn in long_turns
     )
 
@@ -140,7 +152,7 @@ def hang_ups(draw: st.DrawFn) -> Plan:
     speaks on."""
     leaving = (_SHORT_TURN, draw(leaving_turns()))
     staying = ((_SHORT_TURN, _SHORT_TURN),) if draw(st.booleans()) else ()
-    return Plan((leaving, *staying), motion_server=_LATE_MOTION[1])
+    return Plan((leaving, *staying), motion_server=_LATE_MOTION)
 
 
 def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
@@ -153,7 +165,7 @@ def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
         PLAN_SAMPLE_RATE, _SMALL_CHUNK, Cue(1, TurnProgress.NOTHING), Behaviour.HANG_UP, chunk_pause_ms=300
     )
     slow_to_connect = [
-        Scenario("slow-to-connect", "", (Fault(When(moment), (Delay(1.0),)),))
+        Scenario("slow-to-connect", "", (Fault(When(moment, connection=2), (Delay(0.6),)),))
         for moment in (Moment.CONFIGURE, Moment.UPGRADE)
     ]
     return (

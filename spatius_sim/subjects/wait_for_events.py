@@ -85,10 +85,11 @@ class AdaptiveTimeout:
         if not patient and self.in_vain >= self.patient_waits:
             self.now = min(self.seconds, max(self.least, _TIMES_THE_LONGEST_RESPONSE * self.longest))
 
-    def ended_in_vain(self) -> None:
-        """Count a wait that ended without success, and note whether it was a shortened wait."""
+    def ended_in_vain(self, *, cut_short: bool = False) -> None:
+        """Count a wait that ended without success, and note whether it was a shortened wait, or was cut short
+        for a reason of its own."""
         self.in_vain += 1
-        self.cut_short = self.cut_short or self.now < self.seconds
+        self.cut_short = self.cut_short or cut_short or self.now < self.seconds
 
     def note_response_time(self, seconds: float) -> None:
         """Remember a response time, in seconds, if it is the longest so far."""

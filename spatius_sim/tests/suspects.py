@@ -219,6 +219,9 @@ class Hearing:
         plans = profile.client_plans if suspect.kind == "client" else profile.plans
         subject = self._loop.run(self._attached.__aenter__(), _OPENING_SECONDS)
         self._trial: Trial[Any] = Trial(subject, self._loop, seed, folder, plans, shrink_seconds=0.0)
+        self._trial.on_suspects = lambda suspects: self.on_suspects()
+        self.on_suspects: Callable[[], None] = lambda: None
+        """Is called as soon as a scenario breaks a rule that none has broken before."""
 
     def __enter__(self) -> "Hearing":
         return self

@@ -27,7 +27,7 @@ from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.relay_access import RelayAccess, RelayOverSockets
 from spatius_sim.subjects.relay.speaker import Speaker
 from spatius_sim.subjects.relay.turn_starts import TurnStart, check_sayable
-from spatius_sim.subjects.relay.turn_watch import fallback_timeout
+from spatius_sim.subjects.relay.turn_watch import fallback_timeout, least_fallback
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
@@ -43,6 +43,7 @@ _GREETING_IN_A_ROOM_SECONDS = 5.0
 _GRACE_SECONDS = 1.0
 _RETRY_SECONDS = 0.2
 _LINGER_SECONDS = 0.05
+"""For so long the kit listens on after the last event of a scenario."""
 _MIN_SILENCE_SECONDS = 0.3
 """If a relay has been waited for in vain, and answers at once, it is waited for only so long. What is broken
 then is confirmed with the whole patience."""
@@ -99,7 +100,7 @@ class RelaySubject:
             patience.settle, least=_MIN_SILENCE_SECONDS, patient_waits=2, whole=patience.turn
         )
         self._settling_of_nothing = AdaptiveTimeout(
-            patience.settle, least=_MIN_SILENCE_SECONDS, patient_waits=1
+            patience.settle, least=_MIN_SILENCE_SECONDS, patient_waits=0
         )
         self._recovering = AdaptiveTimeout(patience.fallback, least=_MIN_SILENCE_SECONDS, patient_waits=1)
         self._fallback = fallback_timeout(patience.fallback)
@@ -151,8 +152,11 @@ class RelaySubject:
             plan = replace(plan, sample_rate=PLAN_SAMPLE_RATE)
         if self._access.data_packets:
             plan = with_chunks_of(plan, _MAX_CHUNK_BYTES)
+        # What other turns took tells how long the answer to a turn without speech may take, if one comes.
+        self._settling_of_nothing.note_response_time(self._settling.longest)
+        self._fallback.least = least_fallback(plan.motion_server)
         for timeout in self._all_timeouts:
-            timeout.begin_run(patient=patient)
+            timeout.begin_run(patient=patient or self._runs == 1)
         header = TraceHeader(
             "relay",
             self._wire.name,
@@ -186,7 +190,7 @@ class RelaySubject:
                 speakers = [self._make_speaker(client, slowed_by, rate) for client in clients]
                 await asyncio.gather(*(speaker.begin() for speaker in speakers))
                 await asyncio.gather(self._run_speakers(plan, speakers), self._search_http_answers())
-                await asyncio.sleep(_LINGER_SECONDS)
+                await self._linger()
                 self._check_flood()
                 self._check_greetings()
                 hung_up = [
@@ -205,6 +209,12 @@ class RelaySubject:
             trace = self._recorder.finish()
             self.last_trace = trace if self._starts is None else with_speech(trace)
         return self.last_trace
+
+    async def _linger(self) -> None:
+        """Listen on for a moment after the last thing that was said or done, for what comes late."""
+        outside = (event.at_ns for event in reversed(self._recorder.events) if event.lane is not Lane.KIT)
+        seconds_since = loop_time() - next(outside, 0) / _NS_PER_SECOND
+        await asyncio.sleep(max(0.0, _LINGER_SECONDS - seconds_since))
 
     def _check_flood(self) -> None:
         """Raise UnreachableError if the relay under test sent more than the recorder keeps."""

@@ -108,7 +108,7 @@ class Speaker:
         speech, rate = (pcm, self.sample_rate) if self.starts is None else (b"", 0)
         self._record_kit_event(TurnStarted(number, speech, rate))
         closed = self.client.closed.is_set
-        watch = TurnWatch(self.recorder, self.name, self._events_before_turn, len(pcm), self.lacks, closed)
+        watch = TurnWatch(self.recorder, self.name, self._events_before_turn, pcm, self.lacks, closed)
         if others_finished is None:
             await self._say_turn(number, turn, pcm, watch)
         else:
@@ -125,6 +125,7 @@ class Speaker:
                 slowed_by=self.slowed_by,
                 spoken=speech_seconds,
                 after_unfinished=self._after_unfinished,
+                lacked_ends=self.settling.now < self.settling.seconds,
             )
             self._record_kit_event(WaitEnded(Awaited.TURN, complete, number))
         elif turn.cue.heard is not TurnProgress.NOTHING:

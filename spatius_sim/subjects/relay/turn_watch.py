@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Container
 
+from spatius_sim.model.scenario.scenario import CloseWith, Refuse, Reset, Scenario, SendError, TruncatedFrame
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.clean_turns import failures_among
+from spatius_sim.subjects.relay.turns_told_apart import is_surely_over
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import Injected, Received, Sent
 from spatius_sim.trace.read_frames import read_upstream
@@ -23,32 +25,42 @@ _MARK_SECONDS = 0.1
 _NS_PER_SECOND = 1e9
 
 
+_NOTICED_AT_ONCE = Refuse | SendError | CloseWith | Reset | TruncatedFrame
+"""A relay is told of these faults. Of all others it only notices that nothing more comes."""
+
+
 def fallback_timeout(seconds: float) -> AdaptiveTimeout:
-    """Return how long a relay may take to go on after a failure in a turn: `seconds` at first; in a shortened
-    wait at least 2."""
-    return AdaptiveTimeout(seconds, least=2.0, patient_waits=1)
+    """Return how long a relay may take to go on after a failure in a turn: `seconds` at first."""
+    return AdaptiveTimeout(seconds, patient_waits=1)
+
+
+def least_fallback(scenario: Scenario) -> float:
+    """Return how many seconds a shortened wait for a relay to go on takes at least after faults of this
+    scenario: 1 if the relay is told of all of them, else 2."""
+    at_once = all(isinstance(step, _NOTICED_AT_ONCE) for fault in scenario.faults for step in fault.what)
+    return 1.0 if at_once else 2.0
 
 
 class TurnWatch:
     """Watches what a client receives of one turn: audio, motion and error messages of the relay.
 
-    `audio_bytes_due`: how many bytes of audio the relay must send. `since`: the number of the first event
-    whose faults concern this turn. If the relay `lacks` audio, the client counts as having all audio. If the
-    relay lacks end marks, the turn counts as complete when the connection is `closed`."""
+    `speech`: the audio that the client speaks, which the relay must send back. `since`: the number of the
+    first event whose faults concern this turn. If the relay `lacks` audio, the client counts as having all
+    audio. If the relay lacks end marks, the turn counts as complete when the connection is `closed`."""
 
     def __init__(
         self,
         recorder: RealTimeRecorder,
         client: str,
         since: int,
-        audio_bytes_due: int,
+        speech: bytes,
         lacks: Container[str] = (),
         closed: Callable[[], bool] = bool,
     ) -> None:
         """Begin to watch the relay's messages to `client` in one turn, from the next event on."""
         self._recorder, self._client, self._first_fault_event = recorder, client, since
         self._first_event = len(recorder.events)
-        self._audio_bytes_due = 0 if PCM in lacks or CLIENT_AUDIO in lacks else audio_bytes_due
+        self._speech = b"" if PCM in lacks or CLIENT_AUDIO in lacks else speech
         self._relay_sends_no_audio = AUDIO in lacks
         self._reports_no_errors = ERRORS in lacks
         self._connection_over = closed if END_MARKS in lacks else bool
@@ -88,17 +100,19 @@ class TurnWatch:
         slowed_by: float,
         spoken: float,
         after_unfinished: bool,
+        lacked_ends: bool,
     ) -> bool:
         """Wait until the watched turn is over, and return whether all its audio and motion have arrived.
 
         `gone` says whether the client has lost its connection. `slowed_by`: how many seconds longer the relay
         may be silent. `spoken`: how many seconds of speech the relay may have to play. If Motion Server
         fails, wait until the relay has ended the audio and reported the failure. `after_unfinished`: the turn
-        before was not finished, so wait until nothing more comes; the first end may be that of the turn
-        before."""
+        before was not finished, so wait until nothing more comes, unless it is sure that the end is that of
+        this turn. `lacked_ends`: earlier turns lacked an end, so the end mark of the audio is not waited for
+        with the whole patience."""
         wait_started = loop_time()
 
-        shortened = settling.now < settling.seconds
+        shortened = settling.now < settling.seconds or lacked_ends
         only_mark_since: float | None = None
 
         def turn_is_over() -> bool:
@@ -115,8 +129,8 @@ class TurnWatch:
         await wait_until(self._recorder, turn_is_over, settling, gone, slowed_by=slowed_by, spoken=spoken)
         failed_at = self._failed_at()
         if only_mark_since is not None and not self.has_all_arrived():
-            settling.ended_in_vain()
-        if failed_at is None and after_unfinished and self.has_all_arrived():
+            settling.ended_in_vain(cut_short=True)
+        if failed_at is None and after_unfinished and self.has_all_arrived() and not self._is_surely_over():
             await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
         elif failed_at is not None:
             await self._wait_for_fallback(max(wait_started, failed_at), fallback, gone)
@@ -165,7 +179,7 @@ class TurnWatch:
         return self._error_message.has_arrived() and self._all_audio_has_come()
 
     def _all_audio_has_come(self) -> bool:
-        return self._relay_sends_no_audio or self._count_audio_bytes() >= self._audio_bytes_due
+        return self._relay_sends_no_audio or self._count_audio_bytes() >= len(self._speech)
 
     def _count_audio_bytes(self) -> int:
         """Return how many bytes of audio the client has received in this turn, since the watch was made."""
@@ -178,6 +192,16 @@ class TurnWatch:
 
     def _audio_ended(self) -> bool:
         return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_arrived()
+
+    def _is_surely_over(self) -> bool:
+        """Whether the ends that have arrived are those of the watched turn, and nothing else is to come."""
+        return is_surely_over(
+            self._recorder.events,
+            self._first_event,
+            self._client,
+            self._speech,
+            audio=not self._relay_sends_no_audio,
+        )
 
     def _motion_ended(self) -> bool:
         """Whether the last motion of the turn has arrived. An end mark without motion counts only if our

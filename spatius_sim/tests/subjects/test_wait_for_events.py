@@ -5,7 +5,19 @@ import asyncio
 import pytest
 
 from spatius_sim import __version__
+from spatius_sim.model.scenario.scenario import (
+    CloseWith,
+    Drop,
+    Fault,
+    FaultAction,
+    Moment,
+    Scenario,
+    SendError,
+    Stall,
+    When,
+)
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.subjects.relay.turn_watch import least_fallback
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, silence_within, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, TraceHeader
 from spatius_sim.wires.events import Audio, Failed, Note, RelayEvent
@@ -92,3 +104,21 @@ def test_a_wait_is_cut_short_only_if_nothing_came_and_more_time_was_allowed() ->
     wait.ended_in_vain()
     assert wait.now == 15.0
     assert not wait.cut_short
+
+
+def test_a_wait_that_ends_early_for_a_reason_of_its_own_is_cut_short() -> None:
+    wait = AdaptiveTimeout(15.0)
+    wait.ended_in_vain(cut_short=True)
+    assert wait.now == 15.0
+    assert wait.cut_short
+
+
+@pytest.mark.parametrize(
+    ("actions", "least"),
+    [((), 1.0), ((CloseWith(1000),), 1.0), ((Stall(),), 2.0), ((SendError(4001, ""), Drop()), 2.0)],
+)
+def test_a_relay_that_is_told_of_a_failure_is_waited_for_shorter_than_one_that_has_to_notice_it(
+    actions: tuple[FaultAction, ...], least: float
+) -> None:
+    when = When(Moment.RESPONSE, number=1)
+    assert least_fallback(Scenario("", "", tuple(Fault(when, (one,)) for one in actions))) == least

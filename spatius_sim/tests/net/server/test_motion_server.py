@@ -294,18 +294,18 @@ async def test_a_stall_ends_with_the_server() -> None:
 async def test_who_leaves_before_the_upgrade_is_answered_is_recorded(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    recorder = LiveRecorder()
+    recorder = RealTimeRecorder()
     recorder.start(TraceHeader("server", "", 1, "", ""))
     slow = Scenario("test", "test", (Fault(When(Moment.UPGRADE), (Delay(0.2),)),))
-    async with MotionServerShell(sink=recorder, scenario=slow) as server:
+    async with SocketMotionServer(sink=recorder, scenario=slow) as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         token = issue_token(SessionToken(int(time.time()) + 60, ""), "n")
         query = urlencode({"id": "a", "appId": "sim-app", "sessionKey": token})
         writer.write(f"GET {WEBSOCKET_PATH}?{query} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         await until(recorder, lambda: bool(recorder.events))
         writer.close()
-        await until(recorder, lambda: isinstance(recorder.events[-1].what, Refused))
-    assert recorder.events[-1].what == Refused(0, LEFT_BEFORE_ANSWER, "token#1")
+        await until(recorder, lambda: isinstance(recorder.events[-1].content, Refused))
+    assert recorder.events[-1].content == Refused(0, LEFT_BEFORE_ANSWER, "token#1")
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
