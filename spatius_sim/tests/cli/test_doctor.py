@@ -1,6 +1,7 @@
 """init and doctor: what they ask a relay, what they find, and what they say to do."""
 
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -214,7 +215,7 @@ def test_init_writes_the_file_that_declares_the_wire(tmp_path: Path) -> None:
 def test_init_writes_references_in_place_of_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {
         "target": "ws://me:pass-word@127.0.0.1:{port}/ws?room=demo&token=abcdef",
-        "target-cmd": START,
+        "target-cmd": f"env LOGIN_TOKEN=for-the-command {START}",
         "target-env": ["KEY=for the model", "AT={port}"],
         "target-header": ["Authorization: Bearer for-tests", "Cookie: a=b", "cookie: c=d"],
     }
@@ -222,12 +223,22 @@ def test_init_writes_references_in_place_of_logins(tmp_path: Path, monkeypatch: 
     made = ran(tmp_path, "init", url.partition("=")[2], *options, "--settle", "0.5")
     assert made.returncode == 0, made.stdout + made.stderr
     written = (tmp_path / "conformance.yaml").read_text()
-    for value in ("pass-word", "demo", "abcdef", "for the model", "for-tests", "a=b", "c=d"):
+    for value in (
+        "pass-word",
+        "demo",
+        "abcdef",
+        "for-the-command",
+        "for the model",
+        "for-tests",
+        "a=b",
+        "c=d",
+    ):
         assert value not in written + made.stdout
     variables = {
         "RELAY_LOGIN": "me:pass-word",
         "RELAY_ROOM": "demo",
         "RELAY_TOKEN": "abcdef",
+        "RELAY_LOGIN_TOKEN": "for-the-command",
         "KEY": "for the model",
         "RELAY_AUTHORIZATION": "Bearer for-tests",
         "RELAY_COOKIE": "a=b",
@@ -240,7 +251,9 @@ def test_init_writes_references_in_place_of_logins(tmp_path: Path, monkeypatch: 
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     file = read_conformance_file(tmp_path / "conformance.yaml", "conformance.yaml")
-    assert {name: file.values[name] for name in given} == given
+    told = {name: file.values[name] for name in given}
+    command, given_command = (values.pop("target-cmd") for values in (told, given))
+    assert (told, shlex.split(str(command))) == (given, shlex.split(str(given_command)))
     assert ran(tmp_path, "doctor").returncode == 0
 
 
