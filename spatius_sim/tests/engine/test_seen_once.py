@@ -12,7 +12,10 @@ from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.text_report import failure_text
+from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.judge_trace import judge
+from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 
@@ -33,6 +36,20 @@ class DoublesOnce(PlainRelay):
         ]
 
 
+class DoublesEveryOther(PlainRelay):
+    """Sends every other payload twice: there is one in each scenario."""
+
+    doubles = False
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        self.doubles = not self.doubles
+        return [
+            command
+            for _ in range(1 + self.doubles)
+            for command in super(DoublesEveryOther, self).motion_down(turn, raw, message)
+        ]
+
+
 class ForgetsOnce(PlainRelay):
     """Does not mark the end of its first turn's audio."""
 
@@ -43,6 +60,30 @@ class ForgetsOnce(PlainRelay):
         return [] if forgets else super().end_down(turn)
 
 
+def outcome_of(brain: type[PlainRelay], rule_id: str, folder: Path) -> RuleOutcome:
+    loop = VirtualLoop()
+    running = miniature_relay(brain)
+    trial = Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, folder, 1, shrink_seconds=0.0)
+    try:
+        return trial.judge(rule_id, just(PLAN))
+    finally:
+        loop.run(running.__aexit__(None, None, None), 10.0)
+        loop.stop()
+
+
+@pytest.mark.parametrize(
+    ("brain", "verdict"), [(DoublesOnce, Verdict.INCONCLUSIVE), (DoublesEveryOther, Verdict.FAILED)]
+)
+def test_the_tape_that_is_kept_is_of_a_run_that_broke_the_rule(
+    brain: type[PlainRelay], verdict: Verdict, tmp_path: Path
+) -> None:
+    outcome = outcome_of(brain, "R-MOTION-COMPLETE", tmp_path)
+    assert outcome.verdict is verdict
+    assert outcome.failure is not None
+    (trace,) = read_traces(Path(outcome.failure.trace))
+    assert judge(trace)["R-MOTION-COMPLETE"].verdict is Verdict.FAILED
+
+
 @pytest.mark.parametrize(
     ("brain", "rule_id", "silence"),
     [(DoublesOnce, "R-MOTION-COMPLETE", False), (ForgetsOnce, "R-END-AUDIO", True)],
@@ -50,14 +91,7 @@ class ForgetsOnce(PlainRelay):
 def test_more_patience_is_advised_where_silence_was_the_finding(
     brain: type[PlainRelay], rule_id: str, silence: bool, tmp_path: Path
 ) -> None:
-    loop = VirtualLoop()
-    running = miniature_relay(brain)
-    trial = Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, tmp_path, 1, shrink_seconds=0.0)
-    try:
-        outcome = trial.judge(rule_id, just(PLAN))
-    finally:
-        loop.run(running.__aexit__(None, None, None), 10.0)
-        loop.stop()
+    outcome = outcome_of(brain, rule_id, tmp_path)
     assert outcome.verdict is Verdict.INCONCLUSIVE
     assert outcome.failure is not None and not outcome.failure.confirmed
     assert outcome.failure.evidence, "the tape is of the run that broke it"
