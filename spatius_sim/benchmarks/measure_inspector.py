@@ -8,7 +8,8 @@ from statistics import median
 import aiohttp
 
 from spatius_sim.benchmarks.drive_sessions import Driver, speech_frames
-from spatius_sim.benchmarks.measure_figures import BenchSize, segment_borders, start_server
+from spatius_sim.benchmarks.figure import BenchSize
+from spatius_sim.benchmarks.measure_servers import segment_borders, start_server
 from spatius_sim.net.free_ports import LOOPBACK
 
 WINDOW_SECONDS = 1.5

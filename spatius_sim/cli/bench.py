@@ -23,7 +23,8 @@ def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
     """
     from rich.console import Console
 
-    from spatius_sim.benchmarks.measure_figures import FULL, QUICK, measure_figures
+    from spatius_sim.benchmarks.figure import FULL, QUICK
+    from spatius_sim.benchmarks.measure_figures import measure_figures
     from spatius_sim.benchmarks.print_figures import print_figures
     from spatius_sim.reporting.formats.output_console import OutputConsole
 

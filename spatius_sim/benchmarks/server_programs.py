@@ -1,4 +1,4 @@
-"""`python -m spatius_sim.benchmarks.measured_servers KIND`: a server in its own process, to be measured.
+"""`python -m spatius_sim.benchmarks.server_programs KIND`: a server in its own process, to be measured.
 
 The server prints its port, then one line of figures for each line that it reads, and ends with its input. The
 kinds: `ours`; `traced`, ours with a trace; `inspected`, ours with the control interface and its page; and
