@@ -19,8 +19,9 @@ filled it up."""
 
 _OGG = b"OggS"
 
-_SAMPLES_AT_ONCE = 128 * 1024
-"""Audios of one length are looked at together up to about so many samples, so that memory stays small."""
+_SAMPLES_AT_ONCE = 32 * 1024
+"""Audios of one length are looked at together up to about so many samples: their energies (8 bytes each)
+stay in the cache of a processor."""
 
 
 class SpeechMark(NamedTuple):
