@@ -124,7 +124,7 @@ def _measure_startup(size: BenchSize) -> Iterator[Figure]:
     for name, arguments in commands.items():
         seconds = [_time_command([sys.executable, *arguments]) for _ in range(size.starts)]
         yield Figure(f"start-up: {name}", median(seconds) * 1e3, "ms")
-    ready = median(_serve_until_ready() for _ in range(size.starts))
+    ready = median(_time_start_of_serve() for _ in range(size.starts))
     yield Figure("start-up: spatius-sim serve until ready", ready * 1e3, "ms")
 
 
@@ -136,9 +136,9 @@ def _time_command(command: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def _serve_until_ready() -> float:
-    """Start the command `serve` for the benchmark of start-up, return how many seconds it takes until the
-    server is ready, and end it."""
+def _time_start_of_serve() -> float:
+    """Start the command `serve` for the benchmark of start-up, and end it. Return how many seconds it took
+    until the server was ready, which is when it printed its first line."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "spatius_sim", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

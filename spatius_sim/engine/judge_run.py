@@ -69,7 +69,7 @@ class Judging:
     ) -> None:
         """Prepare to judge the rules of this request. No subject is started or attached yet."""
         self.request = request
-        self._baseline, self._front, self._type_out = baseline, front, type_out
+        self._baseline, self._front, self._write_options = baseline, front, type_out
         self.run = Run(
             request.settings,
             shows_pictures="html" in report_paths(request.values),
@@ -109,7 +109,7 @@ class Judging:
         )
         newly_broken = trial.find_newly_broken(outcome)
         INTERRUPTION.check()
-        outcomes = [self._with_command(trial, judged) for judged in (outcome, *newly_broken)]
+        outcomes = [self._add_repeat_command(trial, judged) for judged in (outcome, *newly_broken)]
         complaints: list[str] = []
         tolerated: list[str] = []
         for judged in outcomes:
@@ -155,15 +155,15 @@ class Judging:
         outcomes.unwritten += self.run.unwritten
         return interrupted
 
-    def _with_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
-        """Return the outcome of a rule. If the outcome is a failure, add the command with which a user runs
-        the failed scenario again."""
+    def _add_repeat_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
+        """Return the outcome of a rule. To a failure, add the command with which a user runs the smallest
+        scenario that broke the rule again."""
         if outcome.failure is None:
             return outcome
         smallest = trial.smallest.get(outcome.rule_id)
         # The tape of the failure holds its plan, and its name is shorter than a token.
         plan = "" if smallest is None else outcome.failure.trace or token_of(smallest)
-        typed_options = self._type_out(self.request.options_to_repeat(outcome.rule_id, plan))
+        typed_options = self._write_options(self.request.options_to_repeat(outcome.rule_id, plan))
         return replace(outcome, failure=replace(outcome.failure, repeat=f"{self._front} {typed_options}"))
 
 
@@ -203,7 +203,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
     outcomes = RunOutcomes()
     stop_listening = INTERRUPTION.listen(signal.SIGINT)
     try:
-        with _hide_warnings():
+        with _silence_library_logs():
             _judge_rules(request, baseline, outcomes, watcher, exit_first=exit_first)
         return end_run(
             outcomes.summaries(request),
@@ -269,9 +269,9 @@ def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
 
 
 @contextmanager
-def _hide_warnings() -> Iterator[None]:
-    """Keep the log messages of libraries away from the terminal while the context is open, because they may
-    quote what a subject said."""
+def _silence_library_logs() -> Iterator[None]:
+    """While the context is open, print no log messages of libraries on the terminal: they may quote secrets
+    that a relay or a client sent. Python prints warnings there only if the root logger has no handler."""
     nowhere = logging.NullHandler()
     logging.getLogger().addHandler(nowhere)
     try:

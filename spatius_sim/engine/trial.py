@@ -211,7 +211,7 @@ class Trial(Generic[P]):
 
         try:
             while (plan := find_smallest_failing()) is not None and not fatal_errors:
-                self._confirm_causes(rule_id, plan)
+                self._confirm_causes_first(rule_id, plan)
                 if not self._may_fail(rule_id, plan):
                     continue
                 failed_outcome = self._confirm_by_repeating(rule_id, plan, len(judgements))
@@ -288,9 +288,10 @@ class Trial(Generic[P]):
         """Return the breaches of a rule that follow from no rule that failed in this trial."""
         return tuple(b for b in judgement.broken if not self._failed_rules.intersection(b.follows_from))
 
-    def _confirm_causes(self, rule_id: str, plan: P) -> None:
-        """Repeat the scenarios that broke another rule, if the breach in this plan may follow from that
-        rule and it has not failed already: so the report names the cause before its consequence."""
+    def _confirm_causes_first(self, rule_id: str, plan: P) -> None:
+        """Judge the rules first from which the breach of `rule_id` in this plan may follow: repeat the plans
+        that broke such a rule, unless that rule has failed already. So the report names a cause before its
+        consequence."""
         for broken in self._unexplained_breaches(self._judgements[plan][rule_id]):
             for cause in broken.follows_from:
                 if cause not in self._failed_rules:
@@ -303,7 +304,7 @@ class Trial(Generic[P]):
         # A plan is slow to find in a mapping, so those that broke nothing are left out before.
         broken_plans = [plan for plan, judgements in self._judgements.items() if judgements[rule_id].broken]
         for plan in [plan for plan in broken_plans if self._may_fail(rule_id, plan)]:
-            self._confirm_causes(rule_id, plan)
+            self._confirm_causes_first(rule_id, plan)
             if not self._may_fail(rule_id, plan):
                 continue
             try:
@@ -609,10 +610,10 @@ class Trial(Generic[P]):
         return failure
 
     def _outcome_at_loss(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
-        """Return the outcome of the rule whose scenario was running when the subject was lost. If a relay
-        had completed a clean turn before, another rule reports its death, and this rule is INCONCLUSIVE;
-        any other subject fails the rule. Further rules are judged only if the subject can be attached
-        again."""
+        """Return the outcome of the rule whose scenario was running when the subject was lost.
+
+        A subject that has completed no clean turn was never reached: the outcome says so. A relay is reported
+        dead by another rule (R-ALIVE), and this rule is INCONCLUSIVE. A server or a client fails the rule."""
         if not self._clean_turn_completed:
             self._attached = False
             self._unreachable = self._unreachable or reason

@@ -14,17 +14,18 @@ _ADVICE = "a quieter machine can tell"
 def unless_disturbed(room: RoomSession, since: int, broken: Broken) -> Broken | Unsure:
     """Return the breach that was seen in a room, or Unsure if frames or sound may have been lost on our
     side after the event `since`."""
-    return _unless(room.disturbances, since, broken)
+    return _unless_one_came_after(room.disturbances, since, broken)
 
 
 def unless_late(room: RoomSession, since: int, broken: Broken) -> Broken | Unsure:
     """Return the breach of a time of some milliseconds, or in sound that was heard, or Unsure if the kit
     itself was late, or anything may have been lost, after the event `since`."""
-    return _unless([*room.disturbances, *room.stalls], since, broken)
+    return _unless_one_came_after([*room.disturbances, *room.stalls], since, broken)
 
 
-def _unless(disturbances: list[Disturbance], since: int, broken: Broken) -> Broken | Unsure:
-    """Return the breach, or Unsure if one of these disturbances came after the event `since`."""
+def _unless_one_came_after(disturbances: list[Disturbance], since: int, broken: Broken) -> Broken | Unsure:
+    """Return the breach that was seen in a room, or Unsure if one of these disturbances (packets lost by the
+    network, or a late kit) came after the event `since`."""
     reason = next((disturbance.reason for disturbance in disturbances if disturbance.seq > since), "")
     if not reason:
         return broken

@@ -86,8 +86,8 @@ class ClientLedger:
 
     @property
     def limit(self) -> int:
-        """How far honest clients can play the audio now, in samples * 1000: strictSync waits for the
-        motion."""
+        """The end of the audio that an honest client can play by now, in samples * 1000 (so that milliseconds
+        of any sample rate are whole numbers). In strictSync that is the end of the motion that has come."""
         current = self.conversation
         if current is None or not self.may_wait_for_motion:
             return self.end

@@ -18,7 +18,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet
-from spatius_sim.story.frames_to_motion_server import upward_kind
+from spatius_sim.story.frames_to_motion_server import kind_of_frames_to_server
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -189,8 +189,8 @@ class RoomSession:
         return []
 
     def playback_reports_of(self, speech: RoomSpeech) -> list[PlaybackReport]:
-        """Return what the agent heard about playbacks in the room between the first audio of this request
-        and the first audio of the next request."""
+        """Return what Motion Server told the agent about playback in the room: the reports between the first
+        audio of this speech and the first audio of the next speech."""
         later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
         end = min(later_starts, default=_NO_END)
         return [report for report in self.playback_reports if speech.first_seq < report.seq < end]
@@ -206,7 +206,7 @@ class RoomSession:
 def join_rooms(trace: Trace) -> list[RoomSession]:
     """Return the sessions with an egress to a room that a trace holds, in the order of their
     configurations."""
-    kind_of_upward_event = upward_kind(trace)
+    kind_of_upward_event = kind_of_frames_to_server(trace)
     sessions: dict[str, RoomSession] = {}
     refusing = {
         event.connection

@@ -228,7 +228,7 @@ class PlainRelay:
                     commands
                     + self.end_down(turn)
                     + self._send_up(turn, self.end_up(turn))
-                    + self.watch_server(turn)
+                    + self.watch_for_silence(turn)
                 )
             case PlayClip() | Say() if self.policy.clip:
                 speech = Speak(self.policy.clip, last=True)
@@ -264,11 +264,11 @@ class PlainRelay:
             case ConfirmSession():
                 unsent, turn.unsent = turn.unsent, []
                 send_audio = [SendUp(upstream, audio) for audio in unsent]
-                return [*self._release_held_messages(turn), *send_audio, *self.watch_server(turn)]
+                return [*self._release_held_messages(turn), *send_audio, *self.watch_for_silence(turn)]
             case MotionResponse(req_id=req_id) if not self._shares_sessions or req_id == turn.req_id:
                 commands = self.motion_down(turn, raw, value)
                 turn.payloads += 1
-                return commands + (self._end(turn) if value.end else self.watch_server(turn))
+                return commands + (self._end(turn) if value.end else self.watch_for_silence(turn))
             case ServerError(message=message) if session.confirmed:
                 return self._fail(turn, message)
         return []
@@ -285,7 +285,7 @@ class PlainRelay:
         if session is None or session.turn is None:
             return []
         if session.confirmed and self._speaking.get(session.client) is session.turn:
-            return self.watch_server(session.turn)
+            return self.watch_for_silence(session.turn)
         return self._lose(session, "Motion Server went silent")
 
     def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
@@ -317,7 +317,7 @@ class PlainRelay:
             if turn.session.name not in self.sessions:
                 self.sessions[turn.session.name] = turn.session
                 commands += self.connect_up(turn.session)
-            commands += self.watch_server(turn)
+            commands += self.watch_for_silence(turn)
         turn.spoken_bytes += len(pcm)
         commands += self.audio_down(turn, pcm) + self._send_up(turn, AudioInput(turn.req_id, pcm))
         return commands + self._watch_client_speech(turn)
@@ -343,9 +343,10 @@ class PlainRelay:
         turn.unsent.append(audio)
         return []
 
-    def watch_server(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the relay's command that watches from now on for silence of Motion Server, or for the
-        silence that ends the client's speech if the policy has this; an empty list if the turn is over."""
+    def watch_for_silence(self, turn: RelayTurn) -> list[RelayCommand]:
+        """Return the command that makes the relay watch for silence from now on: of Motion Server, or of the
+        client, if the relay's policy takes the client's silence for the end of its speech. An empty list if
+        the turn is over."""
         if turn.is_over:
             return []
         return self._watch_client_speech(turn) or [

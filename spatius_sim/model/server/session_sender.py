@@ -169,8 +169,8 @@ class SessionSender:
     def _send_faulted(
         self, message: FaultedMessage, request: OpenRequest | None, now: float
     ) -> list[ServerCommand]:
-        """Return the session's commands that send what is left of a message after its faults. Carry out the
-        delay, the error and the stall that the faults ask for."""
+        """Return the commands by which the session sends what the faults have left of a message. Faults that
+        delay messages, fail a request or stall the session take effect here."""
         commands: list[ServerCommand] = [Inject(fault) for fault in message.injected]
         if message.delay:
             self._outbox.hold_until(now + message.delay)

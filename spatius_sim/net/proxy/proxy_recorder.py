@@ -213,10 +213,11 @@ class ProxyRecorder:
             self._read_first(until)
 
     def _read_first(self, until: float) -> None:
-        """Record what waits first in the recorder's queue: a fact, or frames of the first bytes, at least one
-        frame and until this time.
+        """Record the first entry of the recorder's queue. The entry is a fact (a request, an opening or a
+        closing), or bytes that passed in one direction: then read at least one frame of them, and more until
+        the time `until`.
 
-        Bytes that are read completely leave the queue, and their direction may be released."""
+        Bytes that are read completely leave the queue, and more bytes may pass in their direction."""
         first = self._waiting[0]
         self._event_ns = first.at_ns
         if isinstance(first, _Fact):

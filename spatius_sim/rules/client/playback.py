@@ -199,8 +199,8 @@ def pause(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def starve(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at audio whose motion is late: the audio goes on. In strictSync the audio stalls, the client says
-    so, and the audio goes on later."""
+    """Look at audio whose motion is late. In audioIndependent the audio must go on. In strictSync the audio
+    must stall, the client must report the stall, and the audio must go on when the motion has come."""
     tolerance = story.samples(AUDIO_TOLERANCE_MS)
     for observation in story.observations:
         if observation.strict:

@@ -15,7 +15,7 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import in_time, lag_seconds
-from spatius_sim.story.frames_to_motion_server import upward_kind
+from spatius_sim.story.frames_to_motion_server import kind_of_frames_to_server
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
@@ -257,7 +257,7 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
 def _sessions_of(story: Story) -> list[_Session]:
     """Return the sessions with the server: each connection on which a client sent a message, with its
     answers. The client is the kit, or a relay on a proxy's tape."""
-    kind_of_upward_event = upward_kind(story.trace)
+    kind_of_upward_event = kind_of_frames_to_server(story.trace)
     intents = {
         event.connection: event.content.intent
         for event in story.trace.on_lane(Lane.KIT)
