@@ -36,7 +36,8 @@ class MarkedWords:
         return bool(np.count_nonzero(self._marks.take(_places_of_marks(raw))))
 
 
-def _places_of_marks(raw: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+def _places_of_marks(raw: bytes) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return where the mark of each whole word of these bytes stands in the table."""
     words = np.frombuffer(raw, np.uint64, len(raw) // _WORD_BYTES)
-    return (words * _MIX) >> _SHIFT
+    # NumPy 1 takes no unsigned numbers as places.
+    return ((words * _MIX) >> _SHIFT).view(np.int64)
