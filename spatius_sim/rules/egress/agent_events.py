@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.excuse_room_losses import unless_disturbed
+from spatius_sim.rules.excuse_room_losses import unless_late
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession, RoomSpeech, loud_windows
@@ -39,7 +39,7 @@ def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
             continue
         for speech in room.complete:
             judged = _judge_playback_reports(room, speech)
-            yield unless_disturbed(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
+            yield unless_late(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
 @rule(
@@ -65,7 +65,7 @@ def interrupt(rooms: list[RoomSession]) -> Iterator[Outcome]:
             if room.joined is None or speech.interrupted is None or speech.waited_seq is None:
                 continue
             judged = _judge_after_interrupt(room, speech)
-            yield unless_disturbed(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
+            yield unless_late(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
 def _judge_playback_reports(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:

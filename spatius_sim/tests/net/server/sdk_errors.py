@@ -41,9 +41,8 @@ async def meet(job: dict[str, Any]) -> dict[str, Any]:
     try:
         await session.init()
         await session.start()
-        for _ in range(30):
-            await session.send_audio(bytes(CHUNK))
-        await session.send_audio(b"\0\0", end=True)
+        # All at once: what is sent after the close would be an error of its own.
+        await session.send_audio(bytes(30 * CHUNK), end=True)
         return await asyncio.wait_for(met.get(), SECONDS)
     except spatius.AvatarSDKError as error:
         return facts(error)

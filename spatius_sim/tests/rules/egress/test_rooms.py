@@ -116,7 +116,13 @@ def test_an_egress_that_never_shows_the_same_keyframes_is_told(lost_frames: tupl
 
 
 @pytest.mark.parametrize(
-    ("rule_id", "wrong"), [("E-SYNC", PlaysSoundLate), ("E-SOUND", ROOM_MINIATURES["E-SOUND"][-1])]
+    ("rule_id", "wrong"),
+    [
+        ("E-SYNC", PlaysSoundLate),
+        ("E-SOUND", ROOM_MINIATURES["E-SOUND"][-1]),
+        *(("E-PLAYBACK", wrong) for wrong in ROOM_MINIATURES["E-PLAYBACK"]),
+        *(("E-INTERRUPT", wrong) for wrong in ROOM_MINIATURES["E-INTERRUPT"]),
+    ],
 )
 def test_a_kit_that_is_late_itself_says_nothing_of_milliseconds(
     rule_id: str, wrong: type[VirtualRoom]
