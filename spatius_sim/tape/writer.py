@@ -161,8 +161,9 @@ class TapeWriter:
         UsageError if the blob is too large."""
         if len(blob) > LARGEST_BLOB:
             raise UsageError(f"{self.path}: a frame of {len(blob)} bytes is too large for a tape")
-        # Python's own hash has a key of this process, so no peer can make two blobs that are taken for one;
-        # XXH3 keeps blobs apart that are alike by chance. Together they take a fourth of BLAKE2's time.
+        # Python's own hash has a key of this process, unless PYTHONHASHSEED fixes it: so no peer can make two
+        # blobs that are taken for one. XXH3 keeps blobs apart that are alike by chance. Together they take a
+        # fourth of BLAKE2's time.
         digest = hash(blob), xxhash.xxh3_128_digest(blob)
         number_and_size = self._blob_numbers.get(digest)
         if number_and_size is not None:
