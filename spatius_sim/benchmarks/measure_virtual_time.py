@@ -92,8 +92,9 @@ def _speak_directly(wire: Wire, actions: list[ClientAction], turns: int) -> None
     answered_turns = 0
 
     def carry_out_relay_commands(commands: list[RelayCommand]) -> None:
-        """Carry out the relay's commands without virtual time: send events to the client, connect to Motion
-        Server, and send messages to it. Count the turns whose last motion reached the client."""
+        """Carry out the relay's commands at once, without virtual time: write and read the messages to its
+        client, and call the session of Motion Server with those to the server. Count the turns whose last
+        motion reached the client."""
         nonlocal answered_turns
         for command in commands:
             match command:

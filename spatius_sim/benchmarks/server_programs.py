@@ -112,7 +112,8 @@ async def _answer_token_request(request: web.Request) -> web.Response:
 
 
 def _read_figures() -> dict[str, float]:
-    """Return the CPU seconds and the resident memory bytes of this server's process."""
+    """Return what is measured of this server program: the CPU seconds that its process has spent, and how
+    many bytes of memory the process has resident."""
     if _MEMORY_FILE.exists():
         _, resident_pages, *_ = _MEMORY_FILE.read_text().split()
         resident_bytes = int(resident_pages) * os.sysconf("SC_PAGE_SIZE")

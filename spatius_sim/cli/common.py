@@ -134,8 +134,9 @@ def print_short_lines(*lines: str) -> None:
 
 
 def change_texts(change: Callable[[str], str], value: Any) -> Any:
-    """Return the value of an option with `change` applied to each text in it. The value may be a text or a
-    tuple of texts; any other value is returned as it is."""
+    """Return the value of an option of the command line, with `change` applied to each text in it: to the
+    value itself, or to the members of a tuple. A value that is neither a text nor a tuple is returned as it
+    is."""
     if isinstance(value, tuple):
         return tuple(map(change, value))
     return change(value) if isinstance(value, str) else value

@@ -247,8 +247,9 @@ class Run:
         return RelayInRoom(self.settings.livekit_place(), *carrier_and_room)
 
     def _make_relay_process(self, port: int) -> RelayProcess:
-        """Return the process of the relay for this run, not started yet: the user's command, with the
-        environment that points the relay at the Motion Server of the run."""
+        """Return the process of the relay that this run judges, not started yet: the user's command for this
+        port, with the environment variables that point the relay at the run's own Motion Server and at its
+        room, if there are any."""
         settings = self.settings
         variables = dict(settings.environment)
         if self._motion_server is not None:

@@ -112,8 +112,9 @@ class RunRequest:
         return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
 
     def options_to_repeat(self, rule_id: str, plan: str) -> dict[str, Any]:
-        """Return the options of the command line, by name, with which a user judges one rule again. `plan`
-        is the token of a plan, or the tape that holds a plan; "" for all plans of the rule."""
+        """Return the options of the command line, by name, that request the same run again for one rule only.
+        `plan` is the token of a plan, or the path of a tape that holds a plan; "" means all plans of the
+        rule."""
         needed = {option.name for option in JUDGE_OPTIONS if option.needed_to_repeat} - self.filled.keys()
         options = {name: value for name, value in self.values.items() if name in needed}
         if self.file is not None:

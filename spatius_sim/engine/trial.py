@@ -252,9 +252,9 @@ class Trial(Generic[P]):
         return self._outcomes_of_losses.get(rule_id) or self._confirm_earlier_breaches(rule_id) or unexercised
 
     def find_newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
-        """Return new outcomes, FAILED or INCONCLUSIVE, of rules that the trial had judged as not broken,
-        and that a scenario of another rule has broken since; and UNEXERCISED, of rules that had passed, and
-        that a rule which has failed since hides. The rule of this `outcome` is remembered as judged."""
+        """Remember that the trial has judged the rule of this `outcome`, and return new outcomes of rules
+        that were judged before: FAILED or INCONCLUSIVE if a scenario of another rule has broken the rule
+        since; UNEXERCISED if a rule that has failed since hides it."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_rules[outcome.rule_id] = None
         newly_broken = [
@@ -268,8 +268,8 @@ class Trial(Generic[P]):
         return newly_broken + self._take_back_hidden()
 
     def _take_back_hidden(self) -> list[RuleOutcome]:
-        """Return the outcome UNEXERCISED of each rule that passed, and that a failed rule hides: so it does
-        not matter which of the two was judged first."""
+        """Return the outcome UNEXERCISED for each rule that the trial judged as PASSED, but that a failed
+        rule hides: so it does not matter which of the two rules was judged first."""
         taken_back = []
         for rule_id, plans in list(self._plans_of_passed.items()):
             outcome = self._outcome_unbroken(rule_id, [self._judgements[plan][rule_id] for plan in plans])

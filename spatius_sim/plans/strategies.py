@@ -66,7 +66,8 @@ _RATES = st.sampled_from((8000, 16000, 24000)) | st.sampled_from(PCM_SAMPLE_RATE
 
 
 def audio(least_samples: int = 0, most_samples: int = 48_000) -> st.SearchStrategy[bytes]:
-    """Draw PCM, mono s16le: silence, a tone or noise, with `least_samples` to `most_samples` samples."""
+    """Return a Hypothesis strategy that draws audio (PCM, mono s16le): silence, a tone or noise, of at least
+    `least_samples` and at most `most_samples` samples."""
     lengths = st.integers(least_samples, most_samples)
     return st.builds(
         _make_sound, lengths, st.sampled_from(("silence", "tone", "noise")), st.integers(0, 2**32 - 1)

@@ -92,8 +92,8 @@ _HEADS = np.frombuffer(_ZERO_KEYFRAME, np.uint8)[_HEAD_COLUMNS]
 
 
 def encode_keyframes(keyframes: Keyframes) -> bytes:
-    """Encode keyframes as a Motion, and return its bytes. Raises ValueError for another shape than (n,
-    120)."""
+    """Return keyframes, an array of shape (n, 120), as the bytes of one encoded Motion. Raises ValueError for
+    an array of another shape."""
     if keyframes.ndim != 2 or keyframes.shape[1] != WIDTH:
         raise ValueError(f"keyframes have shape (n, {WIDTH}), not {keyframes.shape}")
     records = np.frombuffer(bytearray(_ZERO_KEYFRAME) * len(keyframes), _LAYOUT)

@@ -96,7 +96,9 @@ class SessionOutcomes:
 
     @property
     def others_failed(self) -> str:
-        """In words, which tests of the team failed: those that judge no rule."""
+        """In words, for the end of a pytest run: the first of the team's own tests, which judge no rule, that
+        failed, and how many more failed. If no such test is known, the text says only that pytest counts a
+        failure."""
         if not self._others_failed:
             return "pytest counts a failure beside the rules"
         more_count = len(self._others_failed) - 1

@@ -88,8 +88,8 @@ def refuse_replaced_functions() -> None:
 
 
 def _replaced_functions() -> Iterator[str]:
-    """Yield each function that the judge needs as Python made it, but that something has replaced: its name,
-    and the module that replaced it."""
+    """Yield a text for each function of Python, such as the clock, that something has replaced although the
+    items that judge rules need the original: the name of the function, and the module that replaced it."""
     for name, look_up in _NEEDED.items():
         function = look_up()
         module = getattr(function, "__module__", None) or type(function).__module__

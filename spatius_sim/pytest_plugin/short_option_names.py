@@ -92,8 +92,8 @@ def _parser_knows(parser: pytest.Parser, option: str, arguments: Iterable[str]) 
 
 
 def _expand_files(arguments: Iterable[str]) -> Iterator[str]:
-    """Yield the arguments of pytest. `@FILE` is replaced by the lines of the file, as pytest's parser does.
-    Raises OSError if a file cannot be read."""
+    """Yield the arguments of pytest in which short names of options are looked for. An argument `@FILE` is
+    replaced by the lines of this file, as pytest's parser does. Raises OSError if a file cannot be read."""
     for argument in arguments:
         if argument.startswith("@"):
             encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()

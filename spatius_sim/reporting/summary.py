@@ -216,7 +216,8 @@ class Summary:
 
     @property
     def never_judged(self) -> bool:
-        """Whether the run could judge no scenario, because the subject did not answer."""
+        """Whether the summary has no verdict on any rule because the subject did not answer: no scenario
+        could be judged in this run."""
         no_result = (Verdict.INCONCLUSIVE, Verdict.UNEXERCISED)
         undecided = self.undecided
         alive = any(outcome.scenarios for outcome in undecided)  # The kit itself was late.
@@ -245,8 +246,8 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
 
 
 def claim(summary: Summary) -> str:
-    """Return in words what the summary of a run claims of its subject, and how many of its messages were
-    not understood."""
+    """Return a text with what this summary of a run claims of the subject, such as "PASSED: all rules were
+    kept". If messages were not understood, the text also says how many, and why the first was not."""
     worst_outcome = max(summary.outcomes, key=lambda outcome: outcome.not_understood, default=None)
     if worst_outcome is None or not worst_outcome.not_understood:
         return _claim_by_verdicts(summary)
@@ -260,7 +261,8 @@ def claim(summary: Summary) -> str:
 
 
 def _claim_by_verdicts(summary: Summary) -> str:
-    """Return in words what the summary of a run claims by its verdicts, or why the run was stopped early."""
+    """Return a text with what the summary of a run claims by its verdicts, or why the run was stopped
+    early."""
     passed = len(summary.with_verdict(Verdict.PASSED))
     total = len(summary.outcomes)
     if summary.stopped_early is not None:

@@ -36,8 +36,8 @@ class TurnLines:
         self._turns: dict[tuple[str, str], _Turn] = {}
 
     def lines_of_ended_turns(self, at_ns: int, connection: str, value: object) -> list[str]:
-        """Take in the next message on a connection to Motion Server (`value`), or its close, and return a
-        line for each turn that ends by this. Control characters in the lines are escaped."""
+        """Take the next message (`value`) on a connection to Motion Server, or its close, and return a line
+        of text for each turn that ends by this. Control characters in the lines are escaped."""
         if isinstance(value, AudioInput):  # Nearly all messages are audio.
             turn = self._turns.get((connection, value.req_id))
             if turn is None and len(self._turns) < MAX_OPEN_TURNS:

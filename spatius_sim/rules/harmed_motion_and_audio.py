@@ -32,10 +32,12 @@ def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
 
 
 def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield Kept or Broken for a rule that says which situation (such as late motion) must not harm the audio
-    of a client. The audio must be played whole, once, and neither ahead of the clock nor behind it. Kept
-    needs a conversation with this situation that was played to its end; for C-STARVE (missing motion stops no
-    audio), it needs audio that went on without motion."""
+    """Judge whether a situation such as late motion harmed a client's audio, for the rule on this situation.
+    The audio must be played whole, once and in time.
+
+    Yield Broken for each harm that this rule must answer for. Yield Kept if a conversation in this situation
+    was played to its end; for C-STARVE (missing motion stops no audio), if the audio went on without
+    motion."""
     for observation in story.observations:
         if observation.audio_harm is not None:
             if observation.audio_rule == rule_id and observation.conversation is not None:

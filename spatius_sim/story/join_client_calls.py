@@ -45,7 +45,8 @@ class _ObservingLedger(ClientLedger):
     observation, beside what an honest client may report."""
 
     def add_exchange(self, exchange: Exchange) -> None:
-        """Take the next exchange with the client: let its time pass, then note the call and its answer."""
+        """Join the next call to the client under test, with its answer, to the story: first let the time pass
+        that went by since the call before, then note what was called and what the client answered."""
         request, answer = exchange.request, exchange.answer
         if self.story.real_clock:
             ms = (exchange.at_ns - self.last_ns) // _NS_PER_MS

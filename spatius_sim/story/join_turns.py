@@ -185,11 +185,12 @@ def _join_conversations(
 
 
 def _conversation_is_over(conversation: Conversation, piece: AudioPiece, turns: list[Turn]) -> bool:
-    """Return whether the conversation is over, so that this piece of audio begins a new one. Without turn
-    ids, a conversation is over after its end mark, or if the piece was spoken in a later turn. With turn ids,
-    it is over if the piece was spoken in a later turn and an end mark or an interrupt came before. If its
-    bytes do not show the turn of the piece, the time decides: the turn of the last piece was waited for, and
-    another turn has begun."""
+    """Return whether this piece of audio begins a new conversation, because the present one is over. Without
+    turn ids, a conversation ends with its end mark, or before audio of a later turn.
+
+    With turn ids, a conversation ends before audio of a later turn only if an end mark or an interrupt came.
+    If the bytes do not show to which turn the piece belongs, the time decides: the turn of the last piece was
+    waited for, and another turn has begun."""
     if conversation.marks and not conversation.labelled:
         return True
     if not conversation.pieces:

@@ -92,8 +92,8 @@ class SimulatedTurn:
 
     @property
     def trouble(self) -> float:
-        """Seconds of the simulated turn in which no avatar spoke in step: the wait for the first motion,
-        then all stalls and the moments of late keyframes. 600 at most."""
+        """How many seconds of the simulated turn passed in which the avatar's face did not move in step with
+        the audio: the wait for the first motion, then all stalls and all late keyframes. At most 600."""
         play = self.playback
         if play.first_motion == math.inf:
             length = play.keyframes / KEYFRAMES_PER_SECOND

@@ -155,8 +155,8 @@ def _schema_of_object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_study_files(outcome: Outcome, folder: Path) -> list[str]:
-    """Write what a study found to study.json and study.html in a folder. Return a line for each of the two
-    files: its path, or why it could not be written. No file is left half written."""
+    """Write what a study found into a folder: as JSON to study.json, and as a page to study.html. Return a
+    line for each of the two files: its path, or why it could not be written. No file is left half written."""
     from spatius_sim.study.study_page import make_study_page
 
     lines = []

@@ -205,8 +205,8 @@ def _write_file(folder: Path, number: int, kind: str, content: bytes | memoryvie
 
 
 def _write_bytes(folder: Path, name: str, content: bytes | memoryview) -> Path:
-    """Write an exported file in `folder`, which is created if missing, and return its path. Raises UsageError
-    if the file cannot be written."""
+    """Write the content of an exported file to `name` in `folder`, and return the path of the file. The
+    folder is created if it is missing. Raises UsageError if the file cannot be written."""
     file = _make_folder(folder) / name
     try:
         write_whole(file, content)

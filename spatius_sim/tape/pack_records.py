@@ -123,8 +123,8 @@ def _read_run(fields: Mapping[Any, Any]) -> TapedRun:
 
 
 def unpack_body(body: bytes | memoryview) -> Any:
-    """Return the MessagePack value in the body of a tape's section. Raises MalformedError if the body is no
-    MessagePack."""
+    """Return the value that stands as MessagePack in the body of a section of a tape, such as a list of
+    records. Raises MalformedError if the body is no MessagePack."""
     try:
         return msgpack.unpackb(
             body,

@@ -67,8 +67,8 @@ class TapeReader:
             yield self._read_record(values)
 
     def stored_records(self) -> Iterator[Any]:
-        """Read the tape, and yield its records as MessagePack values, checked only by their checksums. Blobs
-        between them are stored, and the footer is read at the end."""
+        """Read the sections of the tape and yield its records as MessagePack values; only their checksums are
+        checked. Blobs are kept for the records that refer to them, and the footer is read at the end."""
         while True:
             kind, body = self._sections.read_section()
             if kind in (BLOB, RECORDS):

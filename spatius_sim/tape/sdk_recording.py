@@ -64,8 +64,8 @@ def read_recording(path: Path) -> Recording:
 
 
 def _read_document(path: Path) -> Mapping[str, Any]:
-    """Return the JSON object in a recording's file. Raises UsageError if the file cannot be read, is too
-    large, or holds no JSON object."""
+    """Return the JSON object in the file of an SDK recording. Raises UsageError if the file cannot be read,
+    is too large, or holds no JSON object."""
     try:
         if path.is_char_device():
             raise UsageError(f"{path}: a device is no recording")

@@ -181,8 +181,8 @@ class _OpenRun:
         self._bytes = 0
 
     def add(self, taped: TapedEvent) -> None:
-        """Add an event on the tape to the trace of its run. Raises UsageError if the event is malformed, or
-        if the run is too large."""
+        """Add an event that was read from the tape to the trace of its run. Raises UsageError if the event is
+        malformed, or if the trace becomes too large."""
         try:
             content, memory_bytes = event_of(taped, self._wire)
         except (TypeError, ValueError, KeyError) as error:

@@ -77,7 +77,8 @@ def describe_wait(wait: WaitEnded) -> str:
 
 
 def describe_event(event: Event) -> str:
-    """Return in words what happened in an event of a trace, without its time and place."""
+    """Return a text that describes an event of a trace in words: what happened, but neither when nor on which
+    connection."""
     match event.content:
         case Sent(raw, value):
             return f"<- {_describe_frame(raw, value)}"

@@ -138,7 +138,7 @@ class KnownSecrets:
             for encoded, encoding in _encodings_to_search(secret):
                 start = encoded[:_INDEX_BYTES]
                 if start not in self._by_start:
-                    self._mark_start(start)
+                    self._add_start(start)
                 self._by_start.setdefault(start, {})[secret, encoded] = encoding
         self._references[secret] = reference
         self._references.move_to_end(secret)
@@ -162,8 +162,9 @@ class KnownSecrets:
                     self._by_start.pop(encoded[:_INDEX_BYTES], None)
                     self._short_starts.discard(encoded[:_INDEX_BYTES])
 
-    def _mark_start(self, start: bytes) -> None:
-        """Mark a new key of the index, unless it is short: a short key is looked for in each frame."""
+    def _add_start(self, start: bytes) -> None:
+        """Add the first bytes of an encoded secret to those for which each frame is searched: to the short
+        starts if there are fewer than _INDEX_BYTES of them, and otherwise to the marked words."""
         if len(start) < _INDEX_BYTES:
             self._short_starts.add(start)
             return

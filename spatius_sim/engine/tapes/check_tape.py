@@ -169,8 +169,8 @@ def _read_tape_baseline(path: Path, subjects: Sequence[str]) -> Baseline:
 
 
 def _subjects_on(trace: Trace) -> tuple[str, ...]:
-    """Return the kinds of subject that a trace of the tape can judge. A proxy between a relay and Motion
-    Server records both of them."""
+    """Return the kinds of subject that can be judged by a trace on the tape: two kinds, server and relay, if
+    the trace was recorded by a proxy between a relay and Motion Server."""
     judged_kinds = {rule.subject for rule in RULES.values()}
     header = trace.header
     sees_both_sides = header.halves == "upstream" and header.subject == "relay"

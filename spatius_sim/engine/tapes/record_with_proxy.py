@@ -82,7 +82,8 @@ class LiveTape:
 
 
 def log_event(journal: SessionLog, event: Event) -> None:
-    """Add an event that the recording proxy has recorded to the session log, which the inspector shows."""
+    """Add an event that was recorded with the proxy to the session log (`journal`), so that the inspector
+    shows the event while the tape is recorded."""
     content = event.content
     if isinstance(content, (Received, Sent)):  # Nearly all events are frames.
         sent = type(content) is Sent

@@ -34,8 +34,8 @@ class RoundTrip:
             raise UsageError("a round trip needs 0 <= p50 <= p90 <= 10 s")
 
     def draw(self, rng: np.random.Generator) -> float:
-        """Return the network's round trip of one turn, in seconds, drawn from this log-normal
-        distribution."""
+        """Draw by chance the round trip of this network for one turn, in seconds. The distribution is
+        log-normal, with the median and the 90th percentile of the network profile."""
         deviations = float(rng.normal())
         if self.p50 == self.p90 or self.p50 == 0:
             return self.p50

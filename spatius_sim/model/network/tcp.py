@@ -206,8 +206,8 @@ class TcpFlow:
         return self._link_free + path.one_way, known_at
 
     def _occupy_link(self, start: float, size: int) -> float:
-        """Return when the link has carried `size` bytes of a TCP segment that may begin at `start`: between
-        the retransmissions, or after them."""
+        """Return when the link has carried `size` bytes of a TCP segment that is sent at `start` at the
+        earliest. The segment goes between the retransmissions that occupy the link, or after them."""
         repairs = self._repairs
         while repairs and repairs[0][1] <= start:
             repairs.popleft()
@@ -218,8 +218,8 @@ class TcpFlow:
 
     def _send_again(self, sent: float, known_at: float, size: int, following: int) -> float:
         """Send a lost TCP segment again until it is not lost, and return when it arrives; infinity after too
-        many tries. If three or more segments follow, the sender knows of the loss one round trip later, at
-        `known_at`; otherwise from a probe, and then from time-outs."""
+        many tries. If at least three segments follow, the sender learns of the loss at `known_at`, one round
+        trip later; otherwise a loss probe shows it, and after that a time-out."""
         path = self._path
         self.lost += 1
         self._note_loss()
@@ -253,8 +253,8 @@ class TcpFlow:
         self._epoch = -1.0
 
     def _take_acknowledgement(self, segment: _Segment) -> None:
-        """Take the acknowledgement of a TCP segment: measure the round trip, and let the congestion window
-        grow if the sender uses all of it."""
+        """Take the acknowledgement of a TCP segment: measure the round trip and set the retransmission
+        time-out, and enlarge the congestion window if the sender uses all of it."""
         self._acknowledged = segment.number
         rtt = segment.acknowledged - segment.sent
         self._least_rtt = min(self._least_rtt, rtt)

@@ -431,8 +431,8 @@ class PlainRelay:
         return []
 
     def _release_held_messages(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the relay's messages to the client that were held back until the turn may start, and forget
-        them; an empty list if the turn may not start yet."""
+        """Return the messages to the client that the relay has held back until this turn may start, and empty
+        the list of held messages. Return no messages if the turn may not start yet."""
         if not self.may_start(turn):
             return []
         held, turn.held_until_start = turn.held_until_start, []

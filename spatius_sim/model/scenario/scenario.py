@@ -125,8 +125,8 @@ class CloseWith:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a close code that must not be sent, or for a reason that is too long for a
-        closing frame."""
+        """Raise UsageError if a scenario asks for a close code that must not be sent, or for a reason that is
+        too long for a closing frame."""
         sendable = self.code == 0 or 1000 <= self.code <= 4999
         if not sendable or self.code in UNSENDABLE_CODES:
             raise UsageError(f"code {self.code} cannot be sent: 0, or 1000 to 4999 without 1004-1006, 1015")

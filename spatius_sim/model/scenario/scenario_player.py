@@ -119,8 +119,8 @@ class ConnectionFaults:
         return any(fault.when.at is moment for fault in self.faults)
 
     def _chance_allows(self, index: int, fault: Fault) -> bool:
-        """Whether the fault of the scenario happens this time, by its probability. Each call draws a new
-        random number."""
+        """Decide by chance whether this fault of the scenario happens now, and return the decision. Each call
+        draws a new random number and compares it with the probability of the fault."""
         rolls = self._rolls[index] = self._rolls.get(index, 0) + 1
         probability = fault.when.probability
         return probability >= 1 or roll(self.seed, "fault", self.number, index, rolls) < probability

@@ -101,8 +101,8 @@ class ServerSession(SessionSender):
         return commands if self._egress_playback is None else self._egress_playback.follow(commands, now)
 
     def _receive(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
-        """Return the session's commands that follow from a frame of the peer, before the egress's room adds
-        its own."""
+        """Take a message of the peer, and return the commands with which the session answers. The commands
+        that the room of an egress adds are not among them."""
         if self.state is _IN_SESSION:
             match value:
                 case AudioInput():
@@ -351,8 +351,8 @@ class ServerSession(SessionSender):
         return [*self._send_error(0, text, now), *self._put(Close(IDLE_CLOSE, text), now)]
 
     def _check_silence(self, index: int, now: float) -> list[ServerCommand]:
-        """Return the session's commands for fault `index`, which waits for silence, if no audio has arrived
-        for long enough; otherwise the timer for the rest of this time."""
+        """Check whether the session has been without audio for as long as fault `index` of the scenario
+        waits. If so, return the commands of the fault, otherwise a timer for the rest of this time."""
         seconds_left = self._last_audio + self.faults.seconds_until_faults(Moment.SILENCE)[index] - now
         if seconds_left > 0:
             return [SetTimer(f"{_SILENCE}{index}", seconds_left)]

@@ -67,7 +67,8 @@ class ProxyTarget:
 
 
 def proxy_targets(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
-    """Return the targets of the proxy: the Console API, its second door, and the ingress.
+    """Return the targets to which the recording proxy passes requests on: the Console API, the second path of
+    the Console API (for authentication), and the ingress.
 
     `upstream` holds one base URL, or both endpoint URLs. Raises UsageError if a target is missing in it."""
     console = ingress = ""

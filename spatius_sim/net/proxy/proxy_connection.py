@@ -110,13 +110,13 @@ class End(asyncio.BufferedProtocol):
             self.other.release("peer")
 
     def hold(self, reason: str) -> None:
-        """Stop reading from this connection of the proxy, and remember the reason."""
+        """Stop reading from this connection of the proxy, and remember the reason until it is released."""
         self._hold_reasons.add(reason)
         self.transport.pause_reading()
 
     def release(self, reason: str) -> None:
-        """Forget this reason to stop reading from the connection of the proxy, and read again if no reason
-        remains."""
+        """Drop this reason for not reading from the connection of the proxy. If no other reason is left, and
+        the connection is not lost, read from the connection again."""
         self._hold_reasons.discard(reason)
         if not self._hold_reasons and not self.lost.is_set():
             self.transport.resume_reading()

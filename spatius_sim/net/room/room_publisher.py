@@ -210,8 +210,8 @@ class LiveKitPublisher:
                         self._agent_rpcs.put_nowait(rpc)
 
     def _send_video_frame(self, packet: bytes) -> None:
-        """Send the next frame of black video with this packet of motion in it. Send a key frame if a viewer
-        in the room asked for one."""
+        """Publish the next frame of black video in the LiveKit room, with this packet of motion in it. Send a
+        key frame if a viewer in the room asked for one. Report it, once, if WebRTC does not take a frame."""
         if self._video.take_feedback().keyframe_requested:
             self._next_frame = 0
         is_key = self._next_frame == 0

@@ -36,7 +36,8 @@ def json_report(report: Report) -> str:
 
 
 def report_schema() -> str:
-    """Return the JSON Schema of a JSON report of this version, as `report.schema.json` holds it."""
+    """Return the JSON Schema of the report that this version writes as JSON: the text of
+    `report.schema.json`."""
     schema = msgspec.json.schema(Report) | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     for definition in schema["$defs"].values():
         definition["description"] = " ".join(definition.get("description", "").split())

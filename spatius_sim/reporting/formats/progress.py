@@ -70,8 +70,8 @@ class ProgressLines:
             self._write_line(self._progress_line())
 
     def show_suspects(self, suspects: Mapping[str, str]) -> None:
-        """Show at once, as progress, rules that a scenario has broken and that are not judged yet, each
-        with what happened. A rule is shown once only."""
+        """Print at once a line of progress for each rule that a scenario has broken although it is not judged
+        yet, with what happened. Each rule gets such a line only once in a run."""
         for rule_id, actual in suspects.items():
             if rule_id not in self._reported:
                 self._reported.add(rule_id)

@@ -33,8 +33,9 @@ def paths_of(chosen_paths: Mapping[str, str], folder: str) -> dict[str, Path]:
 
 
 def make_folders_for(paths: Mapping[str, Path]) -> None:
-    """Make the folders for the files of the reports, and delete files that exist: they hold the verdict of
-    another run, and this run may be stopped early. Raises UsageError if a file cannot be written."""
+    """Make the folders for the report files at `paths`, and delete report files that exist there: they hold
+    the verdict of another run, and this run may be stopped early. Raises UsageError if a file cannot be
+    written."""
     for name, path in paths.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

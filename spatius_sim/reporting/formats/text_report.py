@@ -119,7 +119,8 @@ def _group_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
 
 
 def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
-    """Print the rules as a table; `count` is how many rules the catalogue has in all."""
+    """Print rules of the catalogue as text, for a person at a terminal: a table with a row for each of
+    `rules`, and then how many of the `count` rules of the whole catalogue these are."""
     table = Table(box=None, padding=(0, 2, 1, 0))
     for heading in ("rule", "level", "sentence", "source"):
         table.add_column(heading, no_wrap=heading in ("rule", "level"))

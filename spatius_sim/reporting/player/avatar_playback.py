@@ -262,8 +262,9 @@ class ClientTrack:
         return STARVED if keyframe < 0 else MOVING
 
     def _find_keyframe(self, conversation: HeldConversation, due: int) -> int:
-        """Return keyframe `due` of a conversation by its number over all payloads of the page; -1 if it has
-        not come, or if the client plays audio alone."""
+        """Return which keyframe the avatar shows if keyframe `due` of this conversation is due: its number,
+        counted over all payloads on the player's page; -1 if the keyframe has not come, or if the client
+        plays audio alone."""
         place = bisect_right(conversation.first_keyframes, due) - 1
         if self._decoder.audio_only or place < 0 or due >= conversation.keyframes:
             return -1

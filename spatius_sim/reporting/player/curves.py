@@ -31,7 +31,7 @@ class Payloads:
     """All payloads of a page, each stored once. A payload is known by its bytes."""
 
     def __init__(self) -> None:
-        """Begin without payloads of motion."""
+        """Begin with no payloads, and so with no curves of keyframes."""
         self._numbers: dict[bytes, int] = {}
         self._rows: list[NDArray[np.uint8]] = []
         self.starts: list[int] = []

@@ -99,7 +99,8 @@ def _payloads_in(event: Event) -> tuple[bytes, ...]:
 
 
 def list_lanes(trace: Trace) -> list[str]:
-    """Return the names of the lanes of a time-line, from the client to Motion Server."""
+    """Return the names of the lanes for a time-line of this trace: the clients, the relay (or the kit in its
+    place), Motion Server, and a room if there is one."""
     client_of_server = KIT if trace.header.subject == "server" else RELAY
     clients = sorted({event.connection for event in trace.on_lane(Lane.DOWNSTREAM)})
     room = [ROOM] if any(trace.on_lane(Lane.EGRESS)) else []

@@ -50,7 +50,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         if (
             turn.is_same_speech(up, down, up_rate)
             if same_rate
-            else _equally_long(up, up_rate, down, down_rate)
+            else _equally_long_audio(up, up_rate, down, down_rate)
         ):
             yield Kept()
         else:
@@ -206,17 +206,18 @@ def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Brok
     return Broken(expected, actual, (conversation.first_seq, *conversation.marks))
 
 
-def _equally_long(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
-    """Whether the audio that went up and the audio that came down last equally long, to 40 ms (one
-    keyframe). Integers keep this exact."""
+def _equally_long_audio(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
+    """Whether the relay's audio for the client (`down`) is as long as the audio that the relay sent to Motion
+    Server (`up`), to 40 ms (one keyframe). The two sample rates may differ. Integers keep the comparison
+    exact."""
     up_samples, down_samples = len(up) // BYTES_PER_SAMPLE, len(down) // BYTES_PER_SAMPLE
     difference = abs(up_samples * down_rate - down_samples * up_rate)
     return difference * KEYFRAMES_PER_SECOND <= up_rate * down_rate
 
 
 def _first_difference(up: bytes, down: bytes, rates_apart: int) -> str:
-    """Return in words at which byte the audio that came down first differs; "" if the rates differ or
-    nothing came down."""
+    """Return in words the first byte at which the relay's audio for the client (`down`) differs from its
+    audio for Motion Server (`up`); "" if their sample rates differ, or if the client got no audio."""
     if rates_apart or not down:
         return ""
     shorter = min(len(up), len(down))

@@ -154,7 +154,7 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
     rate = story.output_rates.get(turn.client, turn.sample_rate)
     decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
     ids: dict[str, str] = {}
-    left_over = _left_over(story, turn)
+    left_over = _left_over_events(story, turn)
     void_marks = {mark for conversation in turn.conversations for mark in conversation.void_marks}
     failed_motion_may_end_ns = _failed_motion_may_end_ns(story, turn)
     for event, relay_event in client_hears(story.trace, turn.started_seq, turn.until_seq):
@@ -189,9 +189,9 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
     return Kept()
 
 
-def _left_over(story: Story, turn: Turn) -> set[int]:
-    """Return the events that brought audio, motion or end marks of another turn than this one: of a turn
-    that was cut off or had failed."""
+def _left_over_events(story: Story, turn: Turn) -> set[int]:
+    """Return the numbers of the events that brought the client audio, motion or end marks of another turn
+    than this one, in whose conversation they came: of a turn that was cut off or had failed."""
     pieces = (
         (piece.seq, piece.turn) for conversation in story.conversations for piece in conversation.pieces
     )

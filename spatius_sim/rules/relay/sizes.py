@@ -50,8 +50,9 @@ def huge(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _all_arrived(story: Story, more_than: int, at_most: int) -> Iterator[Kept | Broken]:
-    """Yield Kept or Broken for each payload, whether it arrived exactly once, of turns whose largest
-    payload has a size of more than `more_than` and at most `at_most` bytes."""
+    """Look at the turns whose largest payload has more than `more_than` and at most `at_most` bytes. Yield
+    Kept for each of their payloads that reached the client exactly once, and Broken for each other
+    payload."""
     for turn in story.turns:
         if not turn.calm or turn.failures or not more_than < turn.largest <= at_most:
             continue

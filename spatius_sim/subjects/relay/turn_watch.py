@@ -57,7 +57,8 @@ class TurnWatch:
         lacks: Container[str] = (),
         closed: Callable[[], bool] = bool,
     ) -> None:
-        """Begin to watch the relay's messages to `client` in one turn, from the next event on."""
+        """Begin to watch one turn: which messages of the relay reach `client`, from the next recorded event
+        on. The parameters are those of the class TurnWatch."""
         self._recorder, self._client, self._first_fault_event = recorder, client, since
         self._first_event = len(recorder.events)
         self._speech = b"" if PCM in lacks or CLIENT_AUDIO in lacks else speech
