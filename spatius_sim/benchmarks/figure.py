@@ -15,8 +15,8 @@ class Figure(NamedTuple):
 
     @property
     def keeps_promise(self) -> bool:
-        """Whether the value keeps the benchmark's promise in `mark`, such as "at least 20" or "at most 1.1".
-        True if nothing is promised."""
+        """Whether this figure of the benchmark keeps the promise in `mark`, such as "at least 20" or "at most
+        1.1". True if `mark` is empty: then nothing is promised."""
         comparison, _, bound = self.mark.rpartition(" ")
         if not comparison:
             return True

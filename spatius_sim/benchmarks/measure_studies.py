@@ -16,8 +16,8 @@ _CORES_PROMISED = 2
 
 
 def measure_study(turns: int) -> Iterator[tuple[str, float, str, str]]:
-    """Benchmark studies, and yield name, value, unit and promise of each figure, from so many turns on each
-    network.
+    """Measure how fast a study simulates: simulate `turns` turns on each network, and yield name, value, unit
+    and promise of each figure.
 
     The minutes for 1,000 turns on each network are reckoned from these turns, and from one judged turn on
     each network."""

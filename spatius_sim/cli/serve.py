@@ -179,7 +179,8 @@ async def _serve_until_ended(
 
 
 def _print_warning(line: str) -> None:
-    """Print a line of the server on stderr, made harmless: a peer may have written a part of it."""
+    """Print a warning of `spatius-sim serve` on stderr. The line is made harmless first, because a peer of
+    the mock Motion Server may have written a part of it."""
     from spatius_sim.reporting.harmless_text import one_line
 
     sys.stderr.write(f"{one_line(line)}\n")

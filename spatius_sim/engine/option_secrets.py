@@ -40,8 +40,8 @@ class Variables:
     names: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> str:
-        """Return a reference such as `${NAME}` to a new variable of that name; if the name is taken, a
-        number is added to the name."""
+        """Return a reference such as `${NAME}`, which is shown in an option in place of a secret. Each secret
+        gets a new environment variable; if the name is taken, a number is added."""
         name = re.sub(r"\W", "_", name, flags=re.ASCII)
         candidates = (f"{name}_{number}" if number > 1 else name for number in count(1))
         self.names.append(next(candidate for candidate in candidates if candidate not in self.names))

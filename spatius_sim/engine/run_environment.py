@@ -117,8 +117,8 @@ class Run:
 
     @property
     def unknown_path(self) -> str:
-        """The first request (method and path) to our Motion Server for a path that it does not have; "" if
-        there was no such request."""
+        """The first request (method and path) in this run to our Motion Server for a path that the server
+        does not have; "" if there was no such request."""
         unknown_paths = self._motion_server.unknown_paths if self._motion_server is not None else []
         return unknown_paths[0] if unknown_paths else ""
 

@@ -122,13 +122,14 @@ class RunRequest:
         options["seed"] = self.settings.seed
         return options | {"rule": rule_id} | ({"plan": plan} if plan else {})
 
-    def type_options(self, owned: Collection[str] = ()) -> str:
-        """Return the options of this run request as the user would type them to make the run again, without
-        secrets. The short names of options in `owned` belong to other plugins of pytest."""
+    def type_options(self, owned_by_others: Collection[str] = ()) -> str:
+        """Return the options of this run request as text, without secrets: a user types this text to make the
+        same run again. Options in `owned_by_others`, whose short names belong to other plugins of pytest,
+        have their long names."""
         values = {name: value for name, value in self.values.items() if name not in self.filled}
         if self.file is not None:
             values["conformance"] = str(self.file.path)
-        return as_typed(values, owned)
+        return as_typed(values, owned_by_others)
 
     def doctor_command(self) -> str:
         """Return the `spatius-sim doctor` command that finds out why the named relay sends nothing; "" if

@@ -85,7 +85,8 @@ class Settings:
         return default_port if self.motion_port is None else self.motion_port
 
     def secrets(self) -> Iterator[str]:
-        """Yield every secret in the settings of the run."""
+        """Yield every secret in the settings of a run: in its subjects, in the options that start the relay,
+        and in the environment variables."""
         relay_start = self.relay_start
         subjects = {"target": self.target, "server": self.server, "client": self.client, "room": self.room}
         start = {

@@ -534,7 +534,7 @@ class Trial(Generic[P]):
             if self._unexplained_breaches(repeated_judgement):
                 self._failed_rules.add(rule_id)
                 failure = self._make_failure(_Sighting(plan, repeated_judgement, trace), confirmed=True)
-                failure = replace(failure, longer=self._show_longer(rule_id, plan))
+                failure = replace(failure, longer=self._find_longer_failure(rule_id, plan))
                 return RuleOutcome(
                     rule_id, Verdict.FAILED, repeated_judgement.exercised, scenarios, failure=failure
                 )
@@ -551,9 +551,10 @@ class Trial(Generic[P]):
         self._unconfirmed_plans.setdefault(rule_id, {})[plan] = what_happened
         return None
 
-    def _show_longer(self, rule_id: str, plan: P) -> LongerFailure | None:
-        """Return how the rule is broken in a scenario of ordinary length; None if it is not broken there,
-        or if no report shows it. What else this scenario shows is no part of the verdict."""
+    def _find_longer_failure(self, rule_id: str, plan: P) -> LongerFailure | None:
+        """Return how a longer scenario of this trial, of ordinary length, breaks the rule; run this scenario
+        if the trial has not. None if the rule is not broken there, if no report shows it, or if time is up.
+        The verdict does not depend on this scenario."""
         if self.longer is None or self._out_of_time():
             return None
         longer = self.longer(plan)

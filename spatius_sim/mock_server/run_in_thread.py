@@ -16,7 +16,8 @@ class RunningMotionServer:
     """The value of the fixture `motion_server`: the server's endpoints, and methods for tests."""
 
     def __init__(self, server: MotionServer, loop: BackgroundLoop) -> None:
-        """Wrap a mock Motion Server that runs in `loop`, an event loop of another thread."""
+        """Give a test access to a mock Motion Server that runs in another thread: in the event loop
+        `loop`."""
         self._server, self._loop = server, loop
         self.port = server.port
         self.console_endpoint = server.console_endpoint
@@ -37,7 +38,8 @@ class RunningMotionServer:
         self._loop.run(play(), _LONGEST_CALL_SECONDS)
 
     def sessions(self) -> list[SessionRecord]:
-        """Return all sessions of the running mock server; the past sessions come first."""
+        """Return all sessions of the mock Motion Server that runs in its own thread; the past sessions come
+        first."""
 
         async def list_sessions() -> list[SessionRecord]:
             return [*self._server.journal.past_sessions, *self._server.journal.open_sessions.values()]

@@ -105,9 +105,11 @@ def main(line_number: str, grace: str, *command: str) -> int:
 def _wait_for_end(
     family: _GuardedCommand, line: socket.socket | None, signals_in: socket.socket, seconds: float | None
 ) -> None:
-    """Wait until the guarded command has ended, or `seconds` have passed (None: no limit).
+    """Let the process guard wait until its command has ended, or until `seconds` have passed (None: no
+    limit).
 
-    If a `line` is given, the wait also ends when the line is closed or the guard receives SIGTERM."""
+    If a `line` to the process that started the guard is given, the wait also ends if this line is closed or
+    the guard receives SIGTERM."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while family.code is None:
         seconds_left = None if deadline is None else max(0.0, deadline - time.monotonic())

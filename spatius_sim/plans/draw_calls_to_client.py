@@ -78,7 +78,7 @@ def _draw_empty_motion(draw: st.DrawFn, ref: Ref = CURRENT) -> Move:
 
 
 def _draw_conversations(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for two to four conversations of the client under test. Each ends by an end mark or by an
+    """Draw calls to the client under test for two to four conversations. Each ends by an end mark or by an
     interrupt, or does not end."""
     steps: list[Step] = []
     for _ in range(draw(st.integers(2, 4))):
@@ -103,8 +103,8 @@ def _draw_current_id(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw calls that give the client under test motion for ids other than the current id, in a conversation
-    with or without motion of its own."""
+    """Draw calls to the client under test that give it motion for ids other than the current id. The current
+    conversation may have motion of its own."""
     earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
     foreign_motion = draw(st.lists(foreign_refs().flatmap(motions), min_size=1, max_size=4))
     if draw(st.booleans()):
@@ -120,13 +120,13 @@ def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_early_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw motion that comes before any audio."""
+    """Draw calls to the client under test that give it motion before any audio."""
     return [draw(motions(Ref(0, draw(st.sampled_from(("made up", "blank")))))), GiveAudio(2000), *_WATCH]
 
 
 def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation that is interrupted, perhaps late motion for this conversation, and
-    another conversation of the client under test."""
+    """Draw calls to the client under test: begin a conversation, interrupt it, perhaps give late motion for
+    it, and begin another conversation."""
     late_motion = [draw(motions())] if draw(st.booleans()) else []
     steps = [
         *_draw_shown_conversation(draw, draw(_LONG_MS)),
@@ -219,23 +219,23 @@ def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_starvation(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation of the client under test that gets much more audio than motion."""
+    """Draw calls to the client under test that give one conversation much more audio than motion."""
     motion = [draw(motions(most_keyframes=10))] if draw(st.booleans()) else []
     later = [draw(motions())] if draw(st.booleans()) else []
     return [*_draw_speech(draw, 4000, end=False), *motion, Wait(1500), *later, Wait(300), Wait(600)]
 
 
 def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation that lacks motion at first and gets it later: a client under test in
-    strictSync must stall and go on."""
+    """Draw calls to the client under test that give a conversation its motion late. In the mode strictSync,
+    the client must stop the audio until the motion comes, and then play on."""
     motion = [Move((PlannedPayload(draw(st.integers(1, 10))),))] if draw(st.booleans()) else []
     later: list[Step] = [Move((PlannedPayload(60),)), Wait(240), Wait(200), Wait(400)]
     return [*_draw_speech(draw, 4000, end=False), *motion, Wait(700), draw(waits(200, 1000)), *later]
 
 
 def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
-    """Draw calls that pause, resume or interrupt a conversation, so that the playback state of the client
-    under test changes."""
+    """Draw calls to the client under test that pause, resume or interrupt a conversation, so that the
+    client's playback state changes."""
     ms = draw(_LONG_MS)
     steps = [
         Wait(10),
@@ -251,8 +251,8 @@ def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
-    """Draw calls that give the client under test a payload with unknown protobuf fields in the middle of a
-    conversation."""
+    """Draw calls to the client under test that give it a payload with unknown protobuf fields in the middle
+    of a conversation."""
     shown_motion: list[Step] = [
         *_draw_speech(draw, 3000, end=False),
         Move((PlannedPayload(10),)),

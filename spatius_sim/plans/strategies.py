@@ -75,8 +75,8 @@ def audio(least_samples: int = 0, most_samples: int = 48_000) -> st.SearchStrate
 
 
 def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.SearchStrategy[list[bytes]]:
-    """Draw the PCM as a list of at most `most_chunks` chunks; some may be empty. If `aligned`, no sample is
-    split."""
+    """Draw a way to cut PCM audio into at most `most_chunks` chunks (a strategy of Hypothesis); some chunks
+    may be empty. If `aligned`, no sample is split between two chunks."""
     unit = BYTES_PER_SAMPLE if aligned else 1
     borders = st.lists(st.integers(0, len(pcm) // unit), max_size=most_chunks - 1).map(sorted)
     return borders.map(lambda numbers: _split_at(pcm, [number * unit for number in numbers]))
@@ -162,8 +162,8 @@ def illegal_client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
 
 
 def _keep_legal(steps: list[Step]) -> list[Step]:
-    """Return the calls to a client without those whose outcome no document fixes. How much audio is still to
-    be played is estimated roughly."""
+    """Return a drawn sequence of calls to a client without the calls whose outcome no document fixes. How
+    much of the client's audio is still unplayed at each call is estimated roughly."""
     legal_steps: list[Step] = []
     unplayed_ms = 0
     paused = False

@@ -82,7 +82,8 @@ class SessionOutcomes:
 
     @property
     def outcomes(self) -> "RunOutcomes":
-        """The outcomes collected so far, made at the first use."""
+        """The outcomes of the rules that this plugin has collected so far in the pytest session. The first
+        call makes the collection, which is empty."""
         if self._outcomes is None:
             from spatius_sim.engine.run_outcomes import RunOutcomes
 

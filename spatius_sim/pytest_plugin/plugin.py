@@ -189,7 +189,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def spatius_rule(request: pytest.FixtureRequest) -> "Rule":
-    """The rule that an item exercises."""
+    """The rule that a test item of our suites judges. (A fixture of the pytest plugin; the plugin gives each
+    item the id of its rule as a parameter.)"""
     from spatius_sim.rules import catalogue
 
     return catalogue.find_rule(request.param)

@@ -48,9 +48,9 @@ class Progress:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Return the status of an item without a letter: our line of progress shows how far the run is, so
-        that pytest prints no dots. None for the setup and the teardown of an item, which pytest shows as
-        usual."""
+        """Return the status of an item without the letter or dot that pytest would print for it: our line of
+        progress shows how far the run is. None for the setup and the teardown of an item, which pytest shows
+        as usual."""
         if report.when != "call" or hasattr(report, "wasxfail"):
             return ("xfailed", "", "") if report.when == "call" and report.skipped else None
         return report.outcome, "", ""

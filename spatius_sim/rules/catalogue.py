@@ -34,8 +34,8 @@ REVISION = 9
 
 
 def in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
-    """Return the rules of the catalogue by id, in this order. Raises ValueError if two rules have the same
-    id, or if a rule comes before a rule that it presumes."""
+    """Return the given rules by id, in the order of the catalogue. Raises ValueError if two rules have the
+    same id, or if a rule comes before a rule that it presumes."""
     rules_by_id: dict[str, Rule] = {}
     for rule in rules:
         if rule.id in rules_by_id:

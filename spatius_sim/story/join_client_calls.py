@@ -215,8 +215,9 @@ class _ObservingLedger(ClientLedger):
         return (due or 0) <= self.shown_keyframe and current.payload_of(due) <= self.shown_payloads
 
     def note_good_motion(self, observation: Observation) -> None:
-        """Note that the client rendered motion, and how far it rendered motion at its place in a plain
-        conversation."""
+        """Note at an observation of the client under test that it rendered the right motion. If the
+        observation is in a plain conversation, also note how far the client came, in payloads and
+        keyframes."""
         due, in_place = observation.due, observation.in_place(self.story.keyframe_tolerance)
         if not self.motion.open and self.conversation is not None and in_place:
             self.shown = True
@@ -358,8 +359,9 @@ class _ObservingLedger(ClientLedger):
         return tuple(own_keyframes), tuple(foreign_keyframes)
 
     def keyframes_due(self, played: int | None) -> tuple[int, int | None]:
-        """Return the first and the last keyframe that the client has to render in the last step of the
-        clock. The second is None if no new keyframe is due; the result is (0, None) if nothing is certain."""
+        """Return the first and the last keyframe that an honest client must have rendered between its last
+        two observations. The second is None if no new keyframe was due; the result is (0, None) if this is
+        not certain."""
         current, last = self.conversation, self.last
         if (
             not (current and last and self.clean_step and self.time_is_certain)

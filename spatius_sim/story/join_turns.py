@@ -85,7 +85,7 @@ def join(trace: Trace) -> Story:
         request.found_by_audio = request.turn is not None
     _tie_conversations(conversations, turns, index)
     _tie_deliveries(requests, deliveries)
-    _tie_requests(requests, turns, guess=CLIENT_AUDIO not in trace.header.lacks)
+    _join_requests_to_turns(requests, turns, guess=CLIENT_AUDIO not in trace.header.lacks)
     withdraw_mistaken_waits(turns)
     set_calm_and_clean(trace, turns, rates)
     return Story(trace, turns, requests, conversations, deliveries, rates)
@@ -243,10 +243,11 @@ def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool
     return turn is None or turn.client != delivery.client, turn is None or turn is not joined
 
 
-def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn], *, guess: bool) -> None:
-    """Join each request with its turn. If the audio did not show the turn, take the latest turn before the
-    request: a turn of its own client, or of the client that first got its motion; a turn of any client if
-    there is only one client, or if the joiner may `guess`. A request without such a turn belongs to none."""
+def _join_requests_to_turns(requests: list[UpstreamRequest], turns: list[Turn], *, guess: bool) -> None:
+    """Join each turn with its requests. If the audio did not show the turn of a request, take the latest turn
+    before the request: a turn of its own client, or of the client that first got its motion; a turn of any
+    client if there is only one client, or if the joiner may `guess`. A request without such a turn belongs to
+    none."""
     guess = guess or len({turn.client for turn in turns}) == 1
     for request in requests:
         if request.turn is None:

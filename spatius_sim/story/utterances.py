@@ -130,7 +130,8 @@ class _UtteranceFinder:
         return self._begin_turn(event) if turn is None or turn.sent_all else turn
 
     def _begin_turn(self, event: Event, *, sent_all: bool = False) -> _Utterance:
-        """Begin a turn of the client, and put a placeholder for its start before `event`."""
+        """Begin a turn, because a client that is not the kit's begins an utterance in `event`. Put a
+        placeholder before `event` in the list of events."""
         client = event.connection
         number = sum(turn.client == client for turn in self._turns)
         rate = self._rates.get(client, _USUAL_RATE)

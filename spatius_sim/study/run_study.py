@@ -93,7 +93,7 @@ class _Judging:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A piece of work: turns `begin` to `end` of one task."""
+    """A piece of work of a running study: the turns `begin` to `end` of the task with this number."""
 
     task: int
     pipeline: Pipeline
@@ -104,7 +104,8 @@ class _Block:
 
 
 def simulate_block(block: _Block) -> tuple[int, Tally]:
-    """Simulate the turns of a block of the study; return its task and the tally of its turns."""
+    """Simulate a block of turns, a piece of work of a running study. Return the number of the task to which
+    the block belongs, and the tally of its turns."""
     tally = Tally()
     for number in range(block.begin, block.end):
         tally.add(simulate_turn(block.pipeline, block.network, block.seed, number), block.pipeline.seconds)

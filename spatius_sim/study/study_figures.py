@@ -70,8 +70,9 @@ def _resample(groups: int) -> NDArray[np.int64]:
 
 
 def ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[[Sums], float]) -> Estimate:
-    """Return the estimate of a ratio over all turns of the study: the sum of `top` divided by the sum of
-    `bottom`. Its interval of confidence comes by bootstrap over groups of turns."""
+    """Return the estimate of a figure of the study that is a ratio over all turns: the sum of `top` divided
+    by the sum of `bottom`. The interval of confidence is found by drawing groups of turns again and again
+    (bootstrap)."""
     groups = [group for group in tally.groups if group.turns]
     tops, bottoms = np.array([top(group) for group in groups]), np.array([bottom(group) for group in groups])
     bottom_sum = float(bottoms.sum()) if groups else 0.0

@@ -144,7 +144,8 @@ class ReferenceClient:
     last."""
 
     def __init__(self, socket: ServerConnection, settings: RelaySettings) -> None:
-        """Begin to serve one client of the reference relay, which is connected by this socket."""
+        """Make the reference relay's side of a connection: one client has just connected by this socket, and
+        has sent nothing yet."""
         self.settings = settings
         self.avatar_id = settings.avatar_id
         self._socket = socket

@@ -342,9 +342,9 @@ class ServerSubject:
                 await self._speak(name, session, 1, turn, in_between=encode(Interrupt(ended_req_id)))
 
     async def _accepts_egress(self) -> bool:
-        """Whether the Motion Server under test confirms a session that asks for an egress (motion into a
-        LiveKit room) within the settling time. The events of this attempt go into a trace of their own, which
-        is thrown away."""
+        """Whether the Motion Server under test accepts a session that asks for an egress (motion into a
+        LiveKit room): whether it confirms the session within the time that the subject waits for answers. The
+        events of this attempt are not kept."""
         async with self._open_session() as session:
             await session.send(encode(_EGRESSES[EgressType.LIVEKIT]))
             recorder = RealTimeRecorder()

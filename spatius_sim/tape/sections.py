@@ -125,8 +125,8 @@ class SectionReader:
         return kind, body
 
     def read_again(self, place: SectionPlace) -> tuple[bytes, memoryview]:
-        """Return the name and the body of a section that was read before. Afterwards `read_section` goes on
-        with the section after the last one, as before."""
+        """Return the name and the body of a section of the tape that was read before. The next call of
+        `read_section` goes on as if this call had not been made."""
         current = self.place, self._end, self._checksum_before
         self._end, self._checksum_before = place
         self._file.seek(self._end)

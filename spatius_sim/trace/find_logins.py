@@ -99,10 +99,10 @@ def secrets_in_url(url: str) -> Iterator[str]:
 
 
 def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
-    """Return a URL, or a text with URLs, without its logins, so that it may be shown. `stand_in("login")`
-    replaces user and password, `stand_in(name)` each value in the query or the fragment, and
-    `stand_in("query")` a query or fragment without names. A login is also hidden if the scheme is missing or
-    misspelt (`ws:/me:password@host`)."""
+    """Return a URL, or a text with URLs, without the logins in it, so that it may be shown.
+    `stand_in("login")` replaces user and password, `stand_in(name)` each value in the query or the fragment,
+    and `stand_in("query")` a query or fragment without names. A login is also hidden if the scheme is missing
+    or misspelt (`ws:/me:password@host`)."""
     if "://" not in url:
         head, at, host = url.rpartition("@")
         begin = match.end() if (match := _LOGIN_BEGINS_AFTER.match(head)) else 0
@@ -113,16 +113,16 @@ def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
 
 
 def shown_text(text: str) -> str:
-    """Return a text for people, such as an error that quotes what was typed, with all URLs in it as they may
-    be shown: without logins."""
+    """Return a text for people, such as an error that quotes what the user typed, without the logins in its
+    URLs."""
     return "".join(
         shown_url(word) if "://" in word or "@" in word else word for word in _WORD_LIMITS.split(text)
     )
 
 
 def shown_command(command: str, stand_in: StandIn = hide_value) -> str:
-    """Return a command as it may be shown: `stand_in(name)` replaces each secret in its words, as
-    `secrets_in_command` finds them. Of a command that no shell would take, only HIDDEN is left."""
+    """Return a command line without the logins and other secrets in its words: `stand_in(name)` replaces each
+    of them. Return HIDDEN alone if no shell would accept the command."""
     try:
         words = shlex.split(command)
     except ValueError:

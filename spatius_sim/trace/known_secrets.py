@@ -220,8 +220,9 @@ class _UnescapedText:
         self.has_escapes = end > 0
 
     def place_in_raw(self, span: _Span) -> _Span:
-        """Return the place in the frame of a secret that was found in `text`. The encoding "plain" becomes
-        "URL-encoded" or "escaped" if there are escapes in this place."""
+        """Return where in the frame a known secret stands that was found in the unescaped text of the frame
+        (`text`). The encoding "plain" becomes "URL-encoded" or "escaped" if there are escapes in this
+        place."""
         start, end = self._index_in_raw(span.start), self._index_in_raw(span.end)
         escapes = _ESCAPE.findall(self._raw, start, end)
         encoding = span.encoding

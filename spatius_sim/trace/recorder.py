@@ -230,9 +230,9 @@ class Recorder:
         return relay_events
 
     def search_secrets(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
-        """Search a frame or text for known secrets, and return it with stars in their place; record
-        SecretSeen for each secret with a reference. `place` says in words where `raw` stands. Other lanes
-        than DOWNSTREAM are not searched."""
+        """Search a frame or text for known secrets before the recorder writes it into the trace, and return
+        it with stars in place of each secret. Record the event SecretSeen for each secret. `place` says in
+        words where `raw` comes from. Only the lane DOWNSTREAM is searched."""
         if lane is not Lane.DOWNSTREAM:
             return raw
         searched = raw.encode() if isinstance(raw, str) else raw

@@ -179,8 +179,8 @@ def _subjects_on(trace: Trace) -> tuple[str, ...]:
 
 
 def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: int) -> None:
-    """Add to the tally of a rule what run number `number` of the tape says of the rule. Only the first
-    failure is kept."""
+    """Add the judgement of one rule on run number `number` of the checked tape to the tally of the rule. Of
+    several failures with the same causes, only the first is kept."""
     tally.runs += 1
     tally.exercised += judgement.exercised
     if not tally.reasons.get(judgement.verdict):

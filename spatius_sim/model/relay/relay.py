@@ -409,8 +409,8 @@ class PlainRelay:
     # What is sent to the client.
 
     def _chunks(self, turn: RelayTurn, pcm: bytes) -> list[bytes]:
-        """Add audio for the client to the audio that the turn holds back; return the chunks that the relay
-        can send now, and hold back the rest in the turn."""
+        """Add audio for the relay's client to the audio that the turn holds back. Return the chunks that the
+        relay can send now; the turn holds back the rest."""
         size = self.policy.audio_chunk_bytes
         chunks = [*turn.held_audio, pcm]
         last_is_full = True

@@ -288,8 +288,8 @@ class RoomPlayback:
         return self._show(packet)
 
     def _finish(self, conversation: _Conversation, interrupted_by: str = "") -> list[RoomOutput]:
-        """Forget a conversation of the room, and return the report that its playback is over;
-        `interrupted_by` says why it was interrupted, "" if it was not."""
+        """End the playback of a conversation in the room, and forget the conversation. Return the report of
+        its end; `interrupted_by` says why it was interrupted, "" if it was not."""
         del self._waiting[conversation.req_id]
         self.held_bytes -= _CONVERSATION_BYTES + len(conversation.pcm)
         self.held_bytes -= sum(keyframe.nbytes for keyframe in conversation.keyframes)

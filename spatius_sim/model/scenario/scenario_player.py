@@ -144,7 +144,8 @@ class ScenarioPlayer:
         self._requests = count(1)
 
     def token_requested(self, app_id: str) -> Admission:
-        """Count a token request, and return what the scenario does to this request."""
+        """Count a request for a session token, and return what the scenario that is being played does to this
+        request: whether the answer waits, and whether it is refused, stalled or reset."""
         self._token_requests += 1
         number = self._token_requests
         faults = self._faults_for_connection(number, app_id, "", token=True)

@@ -94,9 +94,9 @@ class EgressPlayback:
         return [*self._playback_news(req_id, phase, self.playback.position(req_id)), *self.wake(now)]
 
     def carry_out(self, outputs: list[RoomOutput]) -> list[ServerCommand]:
-        """Return the commands that carry out these outputs of the egress's playback. An agent that takes no
-        RPC gets each report on the socket, as a response without keyframes; of an interrupted request it
-        awaits no report."""
+        """Return the commands that carry out these outputs of the egress's playback in the room. If the agent
+        takes no RPC, each report goes on the socket, as a response without keyframes; there is none for the
+        end of an interrupted request."""
         if not outputs:
             return []
         commands: list[ServerCommand] = [PlayInRoom(self.room.name, tuple(outputs))]

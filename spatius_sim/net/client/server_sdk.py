@@ -98,7 +98,8 @@ class UpstreamClient:
         await self.close()
 
     async def send(self, raw: str | bytes) -> None:
-        """Send one message to Motion Server, or do nothing if the connection is closed."""
+        """Send one message to Motion Server in this session of our small Server SDK. If the connection is
+        closed, do nothing."""
         if self._socket is not None:
             try:
                 await self._socket.send(raw)

@@ -160,7 +160,8 @@ class SocketTestee:
         self._last_message = ""
 
     async def listen(self) -> int:
-        """Listen for testees at the address, unless that is done already, and return the port.
+        """Listen on the WebSocket address to which a client under test (a testee) connects, unless the kit
+        listens already. Return the port.
 
         Raises UsageError if the kit cannot listen there."""
         if self._server is None:

@@ -412,8 +412,8 @@ class _ProxiedConnection:
         return token, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
 
     async def _pass_both_ways(self, upstream: End, up: Direction, down: Direction) -> None:
-        """Pass the bytes of a WebSocket through the proxy in both directions until either side leaves, and
-        record them.
+        """Pass the bytes of a WebSocket between the relay and Motion Server through the recording proxy, in
+        both directions, until one side leaves. Note for the recorder which side left.
 
         If one side resets its connection, reset the other too."""
         client = self.client

@@ -198,8 +198,8 @@ class ProxyRecorder:
         self._reader = asyncio.get_running_loop().call_soon(self._read_some)
 
     def _read_some(self) -> None:
-        """Read the bytes that passed through the proxy for a short time, and plan the next reading if some
-        still wait."""
+        """For a short time, read bytes that passed through the recording proxy and wait in the recorder's
+        queue. If some still wait afterwards, plan the next reading."""
         self._reader = None
         self._seconds_for_facts = _READ_FOR_FACTS_SECONDS
         self._read_until(perf_counter() + _READ_AT_A_TIME_SECONDS)
@@ -207,8 +207,8 @@ class ProxyRecorder:
             self._read_soon()
 
     def _read_until(self, until: float) -> None:
-        """Read bytes that passed through the proxy, and record facts, in order, until this time or until none
-        wait."""
+        """Read bytes that passed through the recording proxy, and record facts, in order. Stop at the time
+        `until` or if nothing waits."""
         while self._waiting and perf_counter() < until:
             self._read_first(until)
 

@@ -301,7 +301,8 @@ class SocketMotionServer(OnePort):
         return response
 
     async def _answer_preflight(self, request: web.Request) -> web.StreamResponse:
-        """Answer a browser's CORS preflight of Motion Server's bootstrap route."""
+        """Answer a browser that asks by a CORS preflight whether a page may use the bootstrap route of our
+        Motion Server: yes, by POST."""
         headers = {
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Allow-Methods": "POST",

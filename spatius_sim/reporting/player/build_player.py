@@ -166,8 +166,8 @@ class _Run:
                 page.lanes.append(lane)
 
     def read(self) -> None:
-        """Build the page from every event of the run, play every client to its end, and note when the run
-        ended. If the page is full, stop, and say so in a notice."""
+        """Build the player page from every event of this run of the tape, play every client to its end, and
+        note when the run ended. If the page is full, stop, and say so in a notice on the page."""
         page = self._page
         for event in self._trace.events:
             at_ns = self._time_of(event)

@@ -130,8 +130,8 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
 
 
 def _time_turns(page: PageData) -> list[list[Any]]:
-    """Return, for the page, each request with the milliseconds of its first audio and of its first motion
-    (-1: none)."""
+    """Return a value for the JSON of the player page: for each request its short id, and the milliseconds at
+    which its first audio and its first motion came (-1 if no motion came)."""
     turns: dict[tuple[str, str], list[Any]] = {}
     for at, _, connection, req_id in page.spoken:
         turns.setdefault((connection, req_id), [_shorten(req_id), round(at, 1), -1])

@@ -69,8 +69,8 @@ def _write_call(request: TesteeRequest) -> str:
 
 
 def _write_answer(answer: TesteeAnswer) -> str:
-    """Return the answer of a client to a call, or the values that were observed, as text to put after the
-    call."""
+    """Return the client's answer to a call as text for the dialogue, where it follows the call in the same
+    line. For an observation, the text lists the values that were observed."""
     if answer.unimplemented:
         return " -> unimplemented"
     if answer.error is not None:

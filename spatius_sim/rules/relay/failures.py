@@ -120,10 +120,12 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
         marks_after_audio = [mark for mark in marks if mark >= last_audio]
         if not _contains_due_audio(story, turn, audio_received, audio_due, rate):
             actual = f"{len(audio_received)} bytes of audio came, and {len(audio_due)} were owed"
-            yield from _never_came(story, turn, Broken(expected, actual, _proving_events(turn), AUDIO_LOST))
+            yield from _blame_for_absence(
+                story, turn, Broken(expected, actual, _proving_events(turn), AUDIO_LOST)
+            )
         elif not marks_after_audio:
             broken = Broken(expected, "its end was never marked", _proving_events(turn), NEVER_ENDED)
-            yield from _never_came(story, turn, broken)
+            yield from _blame_for_absence(story, turn, broken)
         else:
             since, marked_at = _seq_at_which_time_begins(story, turn), min(marks_after_audio)
             broken = Broken(expected, "the mark came later", (*_proving_events(turn), marked_at))
@@ -141,7 +143,7 @@ def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | L
         wait = story.trace.header.fallback_wait
         expected = f"the end of {turn.name} {wait:g} s after {_fault_in_words(turn)} at the latest"
         broken = Broken(expected, "nothing came, and no audio had gone up", _proving_events(turn))
-        yield from _never_came(story, turn, broken)
+        yield from _blame_for_absence(story, turn, broken)
 
 
 @rule(
@@ -169,7 +171,9 @@ def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
         )
         notice_seq = _first_failure_notice(story, turn)
         if notice_seq is None:
-            yield from _never_came(story, turn, Broken(expected, "nothing told it", _proving_events(turn)))
+            yield from _blame_for_absence(
+                story, turn, Broken(expected, "nothing told it", _proving_events(turn))
+            )
         else:
             broken = Broken(expected, "it was told later", (*_proving_events(turn), notice_seq))
             yield in_time(story.trace, _seq_at_which_time_begins(story, turn), notice_seq, wait, broken)
@@ -239,9 +243,10 @@ def _first_failure_notice(story: Story, turn: Turn) -> int | None:
     )
 
 
-def _never_came(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
-    """Yield `broken` for something that did not come, if the kit waited for long enough or the relay closed
-    the connection. Yield Late if the kit was blocked for too long."""
+def _blame_for_absence(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
+    """Yield `broken`: after a failure of Motion Server, something that the relay owes its client (such as the
+    news of the failure) never came, though the kit waited for long enough or the relay closed the connection.
+    Yield Late instead if the kit itself was blocked for too long."""
     assert turn.waited_seq is not None
     if _closes_by_relay(story, turn):
         yield broken

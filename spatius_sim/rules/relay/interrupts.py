@@ -54,7 +54,11 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
                     *_under_another_id(story, old, turn),
                     *_under_new_id(story, old, turn, begun_at),
                     *_left_over(story, old, turn, begun_at),
-                    *(_stale_mark(old, turn, mark) for mark in story.stale_marks(turn) if old is turn.before),
+                    *(
+                        _break_by_late_end_mark(old, turn, mark)
+                        for mark in story.stale_marks(turn)
+                        if old is turn.before
+                    ),
                 ]
                 yield from faults or (Kept(),)
 
@@ -199,8 +203,9 @@ def _left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[B
             )
 
 
-def _stale_mark(old: Turn, turn: Turn, mark: int) -> Broken:
-    """Return Broken for an end mark of the old turn's motion that came as event `mark` in the new turn."""
+def _break_by_late_end_mark(old: Turn, turn: Turn, mark: int) -> Broken:
+    """Return Broken for a turn that was interrupted: the end mark of its motion (`old`) came to the client as
+    event `mark`, although the next turn had begun."""
     return Broken(
         f"nothing of {old.name} once {turn.name} had begun",
         "the end mark of its motion came",
@@ -229,8 +234,8 @@ def _hung_up_at(story: Story, wait: Event) -> int | None:
 
 
 def sessions_of(story: Story, client: str) -> list[str]:
-    """Return the upstream sessions that carried this client's audio and, if it was the only client, those
-    that were opened after it had come."""
+    """Return the upstream sessions that a relay must close if this client hangs up: those that carried the
+    client's audio and, if it was the only client, those opened after the client had connected."""
     sessions = [r.connection for r in story.requests if r.turn is not None and r.turn.client == client]
     came = [event for event in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Opened)]
     if {event.connection for event in came} == {client}:

@@ -132,7 +132,7 @@ class RelayInMemory:
 
 
 class MemoryConnection:
-    """A client's connection in memory."""
+    """A client's connection to a relay in virtual time, in memory."""
 
     answer_headers = ""
 
@@ -152,8 +152,8 @@ class MemoryConnection:
         self._end.send(frame)
 
     async def close(self) -> None:
-        """Close the client's connection to the relay by the closing handshake, and wait until the relay knows
-        this."""
+        """Close this way of access to a relay in virtual time: the connection of a client in memory. Do the
+        closing handshake, and wait until the relay knows of the close."""
         self._end.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), _CLOSE_SECONDS)

@@ -20,8 +20,9 @@ class Carrier(StrEnum):
 
 
 def read_room_target(target: str) -> tuple[Carrier, str] | None:
-    """Return the carrier and the room of a relay in a LiveKit room, which a target such as `packets:my-room`
-    names; None if the target names no room. Raises UsageError if the room has no name."""
+    """Return how a relay that publishes in a LiveKit room is reached: the carrier of its frames and the name
+    of the room, read from a target such as `packets:my-room`. None if the target names no room. Raises
+    UsageError if the name of the room is missing."""
     carrier, colon, room = target.partition(":")
     if not colon or carrier not in list(Carrier):
         return None

@@ -13,11 +13,11 @@ _TAIL_BYTES = 640
 
 def is_surely_over(events: Sequence[Event], first: int, client: str, speech: bytes, *, audio: bool) -> bool:
     """Whether the turn of `client` that began with event number `first` is over, and nothing of an earlier
-    turn can come: the ends of its own `audio`, if the relay sends any, and of its own motion have arrived,
-    and Motion Server owes no more motion for a request that began before.
+    turn can come any more: the ends of the turn's own `audio`, if the relay sends any, and of its own motion
+    have arrived, and Motion Server owes no more motion for a request that began before.
 
-    Return False if this cannot be told: speech that ends in silence or comes back changed, a req_id that was
-    used before, or an upstream half that is not seen."""
+    Return False if the two turns cannot be told apart: speech that ends in silence or comes back changed, a
+    req_id that was used before, or an upstream side that is not seen."""
     new_ids, ids_owed = _requests_since(events, first)
     heard = [
         event.content.value

@@ -79,8 +79,9 @@ class MessagePackForm:
         value_count = 0
 
         def count_values(inner: Sequence[Any] | Document) -> Any:
-            """Count the values of a decoded MessagePack list or map, and return it unchanged. Raises
-            ValueError if the frame has too many values."""
+            """Count the values of a list or map inside a message of a declared wire in MessagePack form, and
+            return the list or map unchanged. Raises ValueError if the whole message has more than MAX_VALUES
+            values."""
             nonlocal value_count
             value_count += len(inner)
             if value_count > MAX_VALUES:
