@@ -252,8 +252,8 @@ async def _measure_waits(sessions: int, turns: int, proxy: ProxyCommand | None) 
 
 
 async def _speak_short_turns(upstream: _UpstreamPort, start: float, turns: int) -> list[float]:
-    """Speak so many short turns of the benchmark in real time through the proxy, after `start` seconds, and
-    return how many seconds each turn waits for its payload."""
+    """Speak `turns` short turns in real time through the proxy that is measured, after `start` seconds.
+    Return how many seconds each turn waits for its payload."""
     waits = []
     async with asyncio.timeout(_LONGEST_SECONDS), upstream.client() as client:
         await client.send(encode(ConfigureSession(SAMPLE_RATE)))

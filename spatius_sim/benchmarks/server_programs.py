@@ -123,10 +123,10 @@ def _read_figures() -> dict[str, float]:
 
 
 async def _report_figures(port: int, discard_records: Callable[[], object] = lambda: None) -> None:
-    """Print the server's port; then, for each line on standard input, print the figures of this process,
-    until the input ends.
+    """Print the port of the server that the benchmark measures. Then, for each line on standard input, print
+    the figures of this server process, until the input ends.
 
-    `discard_records` is called after each line, for example to throw away what was recorded."""
+    `discard_records` is called after each line, for example to throw away what the server has recorded."""
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)

@@ -33,22 +33,23 @@ class VerifyView:
             self._progress.start_live(sys.stdout)
 
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:
-        """Show which rule is judged next."""
+        """Print in the progress of `verify` which rule is judged next."""
         self._progress.rule_begins(rule_id, number, total)
 
     def suspects_grow(self, suspects: Mapping[str, str]) -> None:
-        """Show at once which rules a scenario has broken."""
+        """Print at once, in the progress of `verify`, which rules a scenario has broken."""
         self._progress.show_suspects(suspects)
 
     def rule_ends(self, result: RuleResult) -> None:
-        """Show the outcome of a rule, and keep the text of its failure for the end of the run."""
+        """Print the outcome of a rule in the progress of `verify`, and keep the text of its failure until the
+        end of the run."""
         complaint = "\n".join(result.complaints)
         self._progress.rule_ends(result.outcomes, result.suspects, complaint)
         if complaint:
             self._complaints[result.outcomes[0].rule_id] = result.complaints
 
     def stop(self) -> None:
-        """Remove the live line."""
+        """Remove the live line of progress that `verify` prints."""
         self._progress.stop()
 
     def print_ending(self, ending: Ending) -> None:

@@ -133,8 +133,8 @@ class Judging:
         )
 
     def _show_suspects(self, suspects: Mapping[str, str]) -> dict[str, str]:
-        """Return the suspects as they may be shown: for each rule that this run judges and that was broken
-        so far, what happened instead, in one line without secrets."""
+        """Return the suspects of this run as a report may show them. A suspect is a rule of the run that some
+        scenario has already broken, with what happened instead; here in one line, without secrets."""
         return {
             rule_id: one_line(self.run.secrets.redact_text(actual))
             for rule_id, actual in suspects.items()

@@ -238,8 +238,8 @@ class Run:
         )
 
     def _access_to_room(self) -> RelayAccess | None:
-        """Return how the run reaches a relay that publishes by itself in a LiveKit room; None if the relay
-        that the settings name is not in a room."""
+        """Return how this run reaches a relay that publishes by itself in a LiveKit room. None if the
+        settings of the run name a relay that is not in a room."""
         carrier_and_room = self.settings.room_target
         if carrier_and_room is None:
             return None

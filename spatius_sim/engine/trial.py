@@ -630,8 +630,8 @@ class Trial(Generic[P]):
         return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
 
     def _outcome_explained(self, rule_id: str, judgements: Iterable[Judgement]) -> RuleOutcome | None:
-        """Return the outcome of a rule that the scenarios of the trial broke only in ways that follow from
-        failed rules; None if they did not break it."""
+        """Return the outcome UNEXERCISED of a rule that this trial saw broken only as a consequence of other
+        rules, which have failed. None if no scenario of the trial broke the rule."""
         for judgement in judgements:
             for broken in judgement.broken:
                 causes = tuple(cause for cause in broken.follows_from if cause in self._failed_rules)

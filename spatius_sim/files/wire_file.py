@@ -208,8 +208,9 @@ class _Reader(YamlFile):
         )
 
     def _read_fields(self, node: Node, kind: str, meaning: Meaning, form: Form) -> dict[str, Place]:
-        """Return the place of each field of a meaning in a message of a wire file. Raises UsageError if a
-        needed field is missing, or fields exclude each other."""
+        """Return where each field of a meaning stands in a message that a wire file declares, such as `pcm`
+        of the meaning "audio". Raises UsageError if a needed field is missing, or if two fields exclude each
+        other."""
         places: dict[str, Place] = {}
         prefix: Place = ()
         if isinstance(form, Layout):

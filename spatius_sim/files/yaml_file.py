@@ -74,8 +74,8 @@ class YamlFile:
     def items(
         self, node: Node, node_name: str, allowed: Collection[str] | None = None
     ) -> dict[str, tuple[Node, Node]]:
-        """Return the key node and the value node of each item of a YAML mapping. Raises UsageError if a key
-        is not in `allowed` (None allows any), or comes twice."""
+        """Return the items of a mapping in a YAML file: for each key, its key node and its value node. Raises
+        UsageError if a key is not in `allowed` (None allows any), or comes twice."""
         if not isinstance(node, MappingNode):
             raise self.error(node, f"{node_name} must be a mapping")
         parts: dict[str, tuple[Node, Node]] = {}
@@ -91,11 +91,11 @@ class YamlFile:
         return parts
 
     def mapping(self, node: Node, node_name: str, allowed: Collection[str] | None = None) -> dict[str, Node]:
-        """Return the value nodes of a mapping by key, checked as `items` does."""
+        """Return the value nodes of a mapping in a YAML file by key, checked as `items` does."""
         return {key: value for key, (_, value) in self.items(node, node_name, allowed).items()}
 
     def sequence(self, node: Node, key: str) -> list[Node]:
-        """Return the items of a YAML list. Raises UsageError if the node is no list."""
+        """Return the items of a list in a YAML file. Raises UsageError if the node is no list."""
         if not isinstance(node, SequenceNode):
             raise self.error(node, f"{key} must be a list")
         return list(node.value)

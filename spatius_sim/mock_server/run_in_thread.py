@@ -27,7 +27,7 @@ class RunningMotionServer:
         """The environment variables by which a relay finds the endpoints."""
 
     def play(self, scenario: str | Scenario) -> None:
-        """Let the running mock server play a scenario for all sessions that open from now on.
+        """Let the mock Motion Server in its thread play a scenario for all sessions that open from now on.
 
         The scenario is a shipped name, the path of a .yaml file, or a Scenario. Raises UsageError if there is
         no such scenario."""

@@ -77,14 +77,14 @@ def _draw_cue() -> st.SearchStrategy[Cue]:
 
 
 def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
-    """Draw a turn that the client interrupts, perhaps twice, or speaks over, at any moment."""
+    """Draw a turn that a relay's client interrupts, perhaps twice, or speaks over, at any moment."""
     return _draw_turn((Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue())
 
 
 @st.composite
 def cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan for one client: two turns, then one or two turns that the client interrupts or speaks over,
-    each followed by a whole turn."""
+    """Draw a plan for one client of a relay: two turns, then one or two turns that the client interrupts or
+    speaks over, each followed by a whole turn."""
     turns = [_SHORT_TURN, TurnPlan(draw(_draw_samples()), _USUAL_CHUNK)]  # _TURNS_BEFORE_A_CUT
     for _ in range(draw(st.integers(1, 2))):
         turns += [draw(cut_off_turn()), TurnPlan(draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES)))]
@@ -93,16 +93,16 @@ def cut_off_turns(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def interrupted_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan for one client: a whole turn, a turn that the client interrupts, and a whole turn of
-    several payloads."""
+    """Draw a plan for one client of a relay: a whole turn, a turn that the client interrupts, and a whole
+    turn of several payloads."""
     interrupted = draw(_draw_turn((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue()))
     samples = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
     return Plan(((draw(turn_plans()), interrupted, TurnPlan(samples, draw(st.sampled_from(_CHUNK_BYTES)))),))
 
 
 def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
-    """Return plans for one client with a long turn that the client speaks over or interrupts while most of
-    its motion is still to come."""
+    """Return plans for one client of a relay, with a long turn that the client speaks over or interrupts
+    while most of its motion is still to come."""
     samples, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     long_turns = (
         TurnPlan(samples, _USUAL_CHUNK, _AT_ONCE),
@@ -118,8 +118,8 @@ def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
 
 @st.composite
 def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan for two or three clients of a relay that speak at the same time. Each may interrupt its own
-    second turn, begin a third turn before the second has ended, or hang up in the second."""
+    """Draw a plan for two or three clients of a relay that speak at the same time. Each client may interrupt
+    its own second turn, begin a third turn before the second has ended, or hang up in the second."""
     acts = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
     clients = []
     for _ in range(draw(st.integers(2, 3))):
@@ -180,7 +180,7 @@ def unread_turns() -> st.SearchStrategy[TurnPlan]:
 
 
 def slow_clients() -> st.SearchStrategy[Plan]:
-    """Draw a plan with a slow client, which reads nothing in its last turn, while one or two other clients
+    """Draw a plan for two or three clients of a relay: one reads nothing in its last turn, while the others
     speak on."""
     slow_client = (_SHORT_TURN, _LONG_TURN, TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False))
     others = st.lists(
@@ -190,13 +190,14 @@ def slow_clients() -> st.SearchStrategy[Plan]:
 
 
 def bad_turns() -> st.SearchStrategy[TurnPlan]:
-    """Draw a turn in which the client behaves badly: it sends malformed input, or its connection is cut."""
+    """Draw a turn in which a relay's client behaves badly: it sends malformed input, or its connection is
+    cut."""
     return _draw_turn(_BAD_ACTS, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
 
 
 def bad_clients() -> st.SearchStrategy[Plan]:
-    """Draw a plan with a client that behaves badly while another client speaks two turns; after these the
-    other client speaks once more."""
+    """Draw a plan for two clients of a relay: one behaves badly while the other speaks two turns; afterwards
+    the other client speaks once more."""
     good_turns = st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES))
     return st.builds(
         lambda bad_turn, good_turn: Plan(

@@ -141,7 +141,8 @@ class SessionOutcomes:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Collect what a worker of pytest-xdist passed on at its end, unless the worker died before."""
+        """Collect what a worker of pytest-xdist passes on when it ends: the files that it could not write,
+        and an internal error. A worker that died has passed nothing on."""
         unwritten, internal_error = getattr(node, "workeroutput", {}).get(_END, ([], ""))
         if unwritten or internal_error:
             self.outcomes.unwritten += unwritten

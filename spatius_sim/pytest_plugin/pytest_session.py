@@ -113,8 +113,8 @@ def baseline_in(config: pytest.Config) -> "RunBaseline | None":
 
 
 def judging_in(config: pytest.Config) -> "Judging":
-    """Return the object that judges the rules in this pytest session. The first call makes it, and starts our
-    Motion Server if one is needed; raises UsageError if that fails."""
+    """Return the `Judging` of this pytest session, which judges the rules for all test items. The first call
+    makes it, and starts our Motion Server if the session needs one; raises UsageError if that fails."""
     if JUDGING not in config.stash:
         from spatius_sim.engine.judge_run import Judging
 

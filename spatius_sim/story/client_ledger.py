@@ -85,9 +85,10 @@ class ClientLedger:
         return current is not None and self.strict and not (current.audio_only or current.open_motion)
 
     @property
-    def limit(self) -> int:
-        """The end of the audio that an honest client can play by now, in samples * 1000 (so that milliseconds
-        of any sample rate are whole numbers). In strictSync that is the end of the motion that has come."""
+    def playable_end(self) -> int:
+        """How far an honest client can play the audio of its current conversation by now, in samples * 1000
+        (so that milliseconds of any sample rate are whole numbers). In strictSync the client can only play
+        audio whose motion has come."""
         current = self.conversation
         if current is None or not self.may_wait_for_motion:
             return self.end
@@ -109,7 +110,7 @@ class ClientLedger:
     def pass_time(self, ms: int) -> None:
         """Let `ms` milliseconds pass for the slowest and for the fastest honest client: move their
         positions, and count for how long the slowest client was idle or without motion."""
-        rate, limit = self.story.sample_rate, self.limit
+        rate, limit = self.story.sample_rate, self.playable_end
         self.moved = self.moved or ms > 0
         self.quiet_ms += ms
         self.catch_up_ms = max(0, self.catch_up_ms - ms)
@@ -209,7 +210,7 @@ class ClientLedger:
         belong there."""
         frames = exchange.request.frames or ()
         payloads = [read_given_payload(raw) for raw in frames]
-        if self.fastest_position >= self.limit < self.end:
+        if self.fastest_position >= self.playable_end < self.end:
             self.slowest_wait_ms, self.stalled_ms = self.slowest_wait_ms + self.story.slack_ms, 0
         kind = self.classify(exchange.request.conversation_id, frames, payloads)
         unknown = any(payload is not None and payload.has_unknown_fields for payload in payloads)

@@ -156,7 +156,7 @@ class _ObservingLedger(ClientLedger):
             stalls=self.starving and self.stalled_ms >= story.slack_ms,
             runs=self.starving
             and self.slowest_wait_ms == 0
-            and self.fastest_position + self.slack_samples < self.limit,
+            and self.fastest_position + self.slack_samples < self.playable_end,
             due=due_keyframe,
             blank=not (own_keyframes or may_show_nothing),
             own=own_keyframes,
@@ -206,7 +206,7 @@ class _ObservingLedger(ClientLedger):
             not self.strict
             or current.audio_only
             or current.abnormal  # "audio plays normally" (docs:faq)
-            or (self.may_wait_for_motion and self.limit >= self.end)
+            or (self.may_wait_for_motion and self.playable_end >= self.end)
         )
 
     def is_controlled(self, current: ClientConversation, due: int | None) -> bool:
@@ -384,11 +384,13 @@ class _ObservingLedger(ClientLedger):
         return self.conversation is not None and position >= self.conversation.samples
 
     def state_has_settled(self, expected: PlaybackState | None) -> bool:
-        """Whether even a client that reports its state one step late must report the expected one by now."""
+        """Whether the playback state `expected` was also expected at the client's observation before this
+        one: then even a client that reports its state one step late must report it."""
         return not self.conversations or (self.clean_step and expected is self.expected_before)
 
     def expected_state(self) -> PlaybackState | None:
-        """Return the state that every honest client is in now; None if honest clients may differ."""
+        """Return the playback state that every honest client would report if it were observed now, after
+        these calls; None if honest clients may differ."""
         slack = self.story.slack_ms
         if self.audio_undefined or self.pause_undefined:
             return None

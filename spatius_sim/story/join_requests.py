@@ -59,7 +59,8 @@ def join_requests(trace: Trace) -> list[UpstreamRequest]:
 def _unanswered_requests(
     requests: dict[tuple[str, str], UpstreamRequest], connection: str
 ) -> list[UpstreamRequest]:
-    """Return the requests of a connection whose motion was not sent to its end."""
+    """Return the requests of one upstream connection, of those joined so far, for which Motion Server has not
+    sent all motion."""
     return [
         request
         for (name, _), request in requests.items()

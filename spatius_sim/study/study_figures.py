@@ -130,8 +130,8 @@ def _quantile_of_counts(counts: NDArray[np.int64], share: float) -> float:
 
 
 def _ahead_figure(key: str, title: str, definition: str, seconds: float) -> FigureKind:
-    """Return the figure for the share of moments at which the audio is more than so many seconds ahead of
-    the face."""
+    """Return the figure of a study that says how often, in per cent of its moments, the audio is more than
+    `seconds` seconds ahead of the face."""
 
     def ahead(sums: Sums) -> int:
         return sum(count for offset, count in sums.offsets.items() if offset > seconds * KEYFRAMES_PER_SECOND)

@@ -24,12 +24,12 @@ def loop_time_ns() -> int:
 
 
 class MessageWatch:
-    """Looks for the first message that is `wanted`, among the messages that a connection receives from now
+    """Waits for the first message that is `wanted`, among the messages that a connection receives from now
     on."""
 
     def __init__(self, recorder: RealTimeRecorder, connection: str, wanted: Callable[[object], bool]) -> None:
-        """Begin to look at the messages that this connection receives from now on; `wanted` says whether a
-        message is the one to wait for."""
+        """Begin to wait for a message: look among the events that are recorded from now on for messages that
+        `connection` receives. `wanted` says whether a message is the one that is waited for."""
         self._recorder, self._connection, self._wanted = recorder, connection, wanted
         self._next = len(recorder.events)
         self._found = False
@@ -79,7 +79,8 @@ class AdaptiveTimeout:
         self.now = self.seconds
 
     def begin_run(self, *, patient: bool) -> None:
-        """Set how long the kit waits for events in a new run. A `patient` run never shortens its waits."""
+        """Set how long the kit waits for events of the subject in the run that begins now. If nothing came in
+        several earlier waits, the waits are shorter, but never in a `patient` run."""
         self.cut_short = False
         self.now = self.seconds
         if not patient and self.in_vain >= self.patient_waits:

@@ -43,8 +43,8 @@ def pack_header(header: TapeHeader, version: int) -> bytes:
 
 
 def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHeader:
-    """Return the header of a tape from the MessagePack body of its section. Raises MalformedError if it is no
-    tape, or if the version or a field is unknown."""
+    """Return the header of a tape, its first record, from these MessagePack bytes. Raises MalformedError if
+    they are of no tape, or if the version or a field is unknown."""
     values = unpack_body(body)
     if not isinstance(values, dict) or values.pop("format", None) != "spatius-sim tape":
         raise MalformedError("this is not a tape")

@@ -161,8 +161,9 @@ class Recorder:
 
     @property
     def events(self) -> list[Event]:
-        """The events that are recorded in the open trace so far; an empty list if no trace is open. Frames of
-        Motion Server are kept as bytes at first: this decodes those that are not decoded yet."""
+        """The events that this recorder has recorded in the open trace so far; an empty list if no trace is
+        open. Frames of Motion Server are kept as bytes at first: this call decodes those that are not decoded
+        yet."""
         events = self._events
         if events is None:
             return []
@@ -192,8 +193,8 @@ class Recorder:
         return Received(clean, value if clean is raw else read_upstream(clean))
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
-        """Record an event that happens now in the open trace, unless the trace is flooded, and give it to
-        `on_event`. Calls `on_change`."""
+        """Record an event that happens now: add it to the open trace, unless the trace has too many events,
+        and give it to `on_event`. Call `on_change` afterwards."""
         frame_bytes = len(content.raw) if isinstance(content, (Sent, Received)) else 0
         if not frame_bytes:
             content = texts_without_secrets(content, self.secrets)

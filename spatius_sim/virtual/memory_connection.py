@@ -89,8 +89,8 @@ class MemoryEnd:
         return not (self.ended or self._closing)
 
     def send(self, frame: Frame) -> None:
-        """Send a frame to the other end; it waits here if the link is full. Do nothing if the connection is
-        closed."""
+        """Send a frame to the other end of the connection in memory; the frame waits here if the link is
+        full. Do nothing if the connection is closed."""
         if self.ended or self._closing:
             return
         if self._waiting or self.peer._held_bytes >= self._link.capacity:

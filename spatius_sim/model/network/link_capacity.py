@@ -266,8 +266,8 @@ class RateTrace:
     _whole: Capacity = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the measured rates make no capacity of a link, or if their steps are too many
-        or too short."""
+        """Check the measured rates of a link: raise UsageError if they make no capacity, or if their steps
+        are too many or too short."""
         if len(self.rates) > MAX_TRACE_STEPS:
             raise UsageError(f"the trace has more than {MAX_TRACE_STEPS} steps: cut it")
         object.__setattr__(self, "_whole", Capacity(self.starts, self.rates, self.period))

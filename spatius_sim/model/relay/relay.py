@@ -138,8 +138,8 @@ class PlainRelay:
         return at_once or turn.session.confirmed or turn.is_over
 
     def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
-        """Return the relay's messages that bring the client this audio, in chunks of the policy's size. Audio
-        that must wait is kept in the turn."""
+        """Return the relay's messages that bring the client this audio, in chunks of the policy's size. The
+        relay's turn keeps the audio that must wait."""
         commands: list[RelayCommand] = []
         for chunk in self._chunks(turn, pcm):
             commands.append(self.tell_audio(turn, chunk))

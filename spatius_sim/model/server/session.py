@@ -305,7 +305,7 @@ class ServerSession(SessionSender):
                 commands += self._schedule(request, payload, now)
             self._requests.end(request, TurnState.ANSWERED)
             if not request.unmade:
-                commands += self._flush(request, now)
+                commands += self._send_held_back(request, now)
         in_room = 0 if self._egress_playback is None else self._egress_playback.playback.held_bytes
         if self._delayed_motion.held_bytes + self._outbox.held_bytes + in_room > self.limits.held_bytes:
             commands += self._close_on_overflow(now)

@@ -122,7 +122,7 @@ class SessionSender:
         for request, payload in self._delayed_motion.take_made(now):
             commands += self._respond(request, payload, now)
             if request.ended and not request.unmade:
-                commands += self._flush(request, now)
+                commands += self._send_held_back(request, now)
         due = self._delayed_motion.next_due
         return commands if due is None else [*commands, SetTimer(MOTION_DUE, due - now)]
 
@@ -140,11 +140,11 @@ class SessionSender:
         if response.reordered:
             request.held.append(payload)
             return commands
-        return commands + self._flush(request, now)
+        return commands + self._send_held_back(request, now)
 
-    def _flush(self, request: OpenRequest, now: float) -> list[ServerCommand]:
-        """Return the commands that send the responses to a request that a fault has held back, and forget
-        them."""
+    def _send_held_back(self, request: OpenRequest, now: float) -> list[ServerCommand]:
+        """Return the commands by which the session sends the motion payloads of a request that a fault has
+        held back (to change their order). The request keeps none of them."""
         commands: list[ServerCommand] = []
         for payload in request.held:
             commands += self._put(self._wrap_motion(payload, request.req_id), now)

@@ -386,8 +386,8 @@ class _ProxiedConnection:
         await wait_until_gone([self.client], _AFTER_REFUSAL_SECONDS)
 
     def _record_token_request(self, key: str, request_body: bytes, status: int, answer_body: bytes) -> None:
-        """Record a token request that passed through the proxy, and its answer. `key` is the reference of the
-        API key."""
+        """Record a token request that the relay sent through the recording proxy, and the answer. `key` is
+        the reference of the API key."""
         token = self.recorder.secret_reference("token", _issued_token(answer_body)) if status == 200 else ""
         try:
             expire_at: int | None = read_token_request(request_body).expire_at

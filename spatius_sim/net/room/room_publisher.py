@@ -270,18 +270,20 @@ class LiveKitPublisher:
                 self._on_trouble(f"the agent {self._agent!r} took no {method}: RPC error {error.code}")
 
     def _wait_for_room(self) -> None:
-        """Wait for a room that is away, but not for long."""
+        """Wait for a while until the publisher's LiveKit room, whose connection broke, is back; then give the
+        room up."""
         self._stop_waiting()
         self._patience = asyncio.get_running_loop().call_later(RECONNECT_SECONDS, self._lose_room)
 
     def _stop_waiting(self) -> None:
-        """Wait no more: the room is back, or we leave."""
+        """Stop waiting for the LiveKit room: the room is back, or the publisher leaves."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
 
     def _lose_room(self, *_: Any) -> None:
-        """Say once that the room is gone; not if the publisher itself leaves."""
+        """Report, at most once, that the publisher's LiveKit room is gone: to `on_trouble` in words, and to
+        `on_lost`. Do nothing if the publisher itself leaves the room."""
         if not self._leaving and not self._room_is_lost:
             self._room_is_lost = True
             name = self._egress.room_name[:_MAX_NAME]

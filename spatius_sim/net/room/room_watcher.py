@@ -53,8 +53,9 @@ MAX_PAYLOAD = 1_000
 
 
 def recordable_packets(container: Container, frame: bytes) -> list[bytes]:
-    """Return the packets of motion in a video frame that are recorded: MAX_PACKETS at most. Of a frame that
-    cannot be read, return the beginning, after UNREADABLE."""
+    """Return the packets of motion in a video frame that the room watcher has received: those that are
+    recorded, MAX_PACKETS at most. Of a frame that cannot be read, return UNREADABLE and the beginning of the
+    frame."""
     try:
         return take_packets(container, frame)[:MAX_PACKETS]
     except RemoteProtocolError:

@@ -213,9 +213,9 @@ class _ReplaySession:
         request: web.Request,
         connection_id: str,
     ) -> None:
-        """Begin to replay to one relay, as yet without a sample rate. `name` names the session in the trace.
-        `closed_with` is the code and the reason with which the connection was closed; (0, "") while it is
-        open."""
+        """Begin a session of the replay server with one relay; the sample rate is not known yet. `name` names
+        the session in the trace. `closed_with` is the code and the reason with which the connection was
+        closed; (0, "") while it is open."""
         self._context, self._name, self._socket, self._request = context, name, socket, request
         self._connection_id = connection_id
         self._rate = 0

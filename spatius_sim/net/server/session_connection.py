@@ -111,8 +111,8 @@ class UpstreamConnection:
             self.request.transport.abort()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the session's connection with a closing handshake, or abort it if the peer does not answer in
-        time."""
+        """Close a relay's connection to our Motion Server with a closing handshake. If the relay does not
+        answer in time, cut the connection."""
         if not self.socket.closed:
             self.closed_by_us, self._closed_with = True, (code, reason)
         try:

@@ -52,8 +52,9 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
 
 
 def overturned_text(failed_outcome: RuleOutcome, judged_outcome: RuleOutcome) -> str:
-    """Return the text that stands before the failure of one rule (`failed_outcome`) if a scenario of another
-    rule broke it: the rule that was judged last (`judged_outcome`), under which the failure is reported."""
+    """Return the first lines of a failure in the text report, if a rule (`failed_outcome`) was not broken by
+    its own scenarios but by one of another rule. They name the rule that was judged last (`judged_outcome`),
+    because the failure is printed under that rule."""
     explanation = (
         f"{failed_outcome.rule_id} was not broken by its own scenarios, and one of another rule broke it."
     )

@@ -304,7 +304,7 @@ class _Run:
     def _row_of(self, event: Event, at_ns: int) -> PageRow:
         """Return an event as a row of the page, with the lane from which its arrow starts (`source`) and the
         lane at which the arrow ends (`target`). `near` is the lane nearer to the relay's client."""
-        words = words_for(event) or EventWords(MarkKind.KIT, _name_of(event))
+        words = words_for(event) or EventWords(MarkKind.KIT, _describe_player_event(event))
         near, far = lanes_of(event, self._lanes, self._lanes_known)
         source, target = (far, near) if words.upward is False else (near, far)
         row = PageRow(
@@ -341,8 +341,9 @@ def _short(words: str) -> str:
     return one_line(words, MAX_WORDS)
 
 
-def _name_of(event: Event) -> str:
-    """Return in words what an event is that has no words on a time-line."""
+def _describe_player_event(event: Event) -> str:
+    """Return words for an event on a player page, for the kinds of events to which a time-line gives no
+    words; else the name of the kind."""
     named = {
         "ConversationStarted": "a conversation begins",
         "MotionTaken": f"takes {getattr(event.content, 'keyframes', 0)} keyframes",

@@ -185,8 +185,9 @@ def _first_cut_off(story: Story, turn: Turn, parts: list[Conversation]) -> Conve
 
 
 def _last_spoken_seq(story: Story, turn: Turn) -> int:
-    """Return the event with the last audio that the client sent before its end of speech; 0 if the client
-    sent none."""
+    """Return the number of the event in which the client sent its last audio before it marked the end of its
+    speech; 0 if the client sent no audio or no end. The relay must not mark the end of its audio before
+    that."""
     last_spoken = 0
     for event in story.trace.events[turn.started_seq : turn.waited_seq]:
         action = event.content.value if isinstance(event.content, Sent) else None

@@ -47,7 +47,7 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     judged. If the relay chooses the speech, all turns may sound alike: then only motion is judged, and only
     after an interrupt, because a relay may play one clip after the other."""
     for turn in story.turns:
-        begun_at = _new_turn_begun(story, turn)
+        begun_at = _seq_of_new_turn(story, turn)
         for old in _cut_off_before(story, turn):
             if begun_at is not None and old.requests and not (old.merged and turn.merged):
                 faults = [
@@ -109,8 +109,8 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _cut_off_before(story: Story, turn: Turn) -> Iterator[Turn]:
-    """Yield the earlier turns of the same client that were cut off, the latest first. If the relay chooses
-    the speech, they are those that had begun to play when they were interrupted."""
+    """Yield the earlier turns that the same client cut off, the latest first. If the relay chooses the
+    speech, they are those that had begun to play when the client interrupted them."""
     chosen_by_relay = CLIENT_AUDIO in story.trace.header.lacks
     earlier = turn.before
     while earlier is not None:
@@ -122,10 +122,13 @@ def _cut_off_before(story: Story, turn: Turn) -> Iterator[Turn]:
         earlier = earlier.before
 
 
-def _new_turn_begun(story: Story, turn: Turn) -> int | None:
-    """Return the event after which nothing of an older turn may come without an id; None if there is none. It
-    is the turn's first audio at its client. It is the first at Motion Server if a client plays the audio that
-    it sent, or if the relay chooses the speech, so that the audio does not show its turn."""
+def _seq_of_new_turn(story: Story, turn: Turn) -> int | None:
+    """Return the event at which a turn has begun: after this event, nothing of an interrupted older turn may
+    come without a turn id. None if there is no such event.
+
+    The event is the turn's first audio at its client. If a client plays the audio that it sent, or if the
+    relay chooses the speech, so that the audio does not show its turn, it is the turn's first audio at Motion
+    Server."""
     if CLIENT_AUDIO in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests), default=None)
     if AUDIO in story.trace.header.lacks:

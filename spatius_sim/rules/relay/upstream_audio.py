@@ -65,7 +65,8 @@ def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def turn_id(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each req_id that was ended or interrupted: no more audio came under it."""
+    """Look at the audio that the relay sent to Motion Server under each req_id: none came after the req_id
+    was ended or interrupted."""
     for request in story.requests:
         earlier = request.reuses
         if earlier is not None:

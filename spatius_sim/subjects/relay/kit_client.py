@@ -121,8 +121,8 @@ class RelayClient:
             self._take_frame(frame)
 
     async def renew(self) -> None:
-        """Leave the relay, and connect the kit's client again under the same name. Raises UnreachableError if
-        the relay does not take the connection."""
+        """Hang up, and connect this client of the kit to the relay again, under the same name. Raises
+        UnreachableError if the relay does not take the new connection."""
         await self.__aexit__(None, None, None)
         self.closed.clear()
         self._has_left = False

@@ -41,9 +41,9 @@ class RelayAccess(Protocol):
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> ClientConnection:
-        """Connect a client to the relay under test. Call `on_frame` with each frame that the relay sends, and
-        `on_end` once with the close code. Raises UnreachableError if there is no connection within
-        `seconds`."""
+        """Give a client access to the relay under test: connect both. Call `on_frame` with each frame that
+        the relay sends, and `on_end` once with the close code. Raises UnreachableError if there is no
+        connection within `seconds`."""
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
@@ -112,8 +112,9 @@ class RelayInMemory:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> "MemoryConnection":
-        """Connect a client to the relay in virtual time, at once; no connection is refused. With
-        `data_packets`, frames that are too large for a data packet are lost."""
+        """Give a client access to the relay in virtual time: connect both in memory, at once; this relay
+        refuses nobody. If the wire uses `data_packets` of a room, frames too large for one packet are
+        lost."""
         token = dict(address.headers).get("X-Session-Key", "")
         end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
 

@@ -37,7 +37,8 @@ class RelayInRoom:
     in_room = True
 
     def __init__(self, livekit: LiveKitAccess, carrier: Carrier, room: str) -> None:
-        """Reach a relay in this room of a LiveKit server; `carrier` says what carries the frames."""
+        """Prepare the access to a relay that publishes in this room of a LiveKit server; `carrier` says in
+        what (data packets or text streams) the frames travel. Nothing is connected yet."""
         from spatius_sim.net.room.data_connection import dial_room
 
         self._livekit, self._carrier, self._room, self._dial = livekit, carrier, room, dial_room
@@ -54,8 +55,8 @@ class RelayInRoom:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> ClientConnection:
-        """Join the LiveKit room as a client, and wait for the relay. Raises UnreachableError if the relay
-        does not come in time."""
+        """Join the relay's LiveKit room as a client of the kit, and wait until the relay is there, for
+        `seconds` at most. Raises UnreachableError if the relay does not come in time."""
         livekit = self._livekit
         return await self._dial(
             livekit.url,

@@ -183,7 +183,8 @@ class TurnWatch:
         return self._relay_sends_no_audio or self._count_audio_bytes() >= len(self._speech)
 
     def _count_audio_bytes(self) -> int:
-        """Return how many bytes of audio the client has received in this turn, since the watch was made."""
+        """Return how many bytes of audio the relay's client has received since this watch of its turn
+        began."""
         messages = (
             event.content.value
             for event in self._recorder.events[self._first_event :]

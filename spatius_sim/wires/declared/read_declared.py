@@ -37,8 +37,9 @@ _MAX_KEYS, _LONGEST_VALUE = 8, 40
 def read_meanings(
     messages: tuple[DeclaredMessage, ...], frame: Frame, meanings: Mapping[str, Meaning]
 ) -> list[tuple[str, Document]]:
-    """Read a frame of a declared wire as the first of the `messages` that it fits, and return what it means:
-    the name and the fields of each meaning. Raises NotUnderstoodError if the frame fits no message."""
+    """Read a frame of a declared wire as the first of the declared `messages` that it fits. Return the name
+    of each meaning that the message has, with the values of the meaning's fields. Raises NotUnderstoodError
+    if the frame fits no message."""
     decoded: dict[Form, Document] = {}
     errors: dict[Form, NotUnderstoodError] = {}
     for message in messages:
