@@ -46,7 +46,8 @@ def check(tape_path: Path, **given: Any) -> int:
     unwritten = write_reports(paths, report_of(summaries, code))
 
     def print_all() -> None:
-        """Print the failures on the tape, the verdicts, and which reports could not be written."""
+        """Print what the command `check` found on the tape: the failures, the verdicts, and which reports
+        could not be written."""
         for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
             if outcome.failure is not None:
                 print_lines(failure_text(outcome, outcome.failure))

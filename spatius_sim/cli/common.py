@@ -143,8 +143,9 @@ def change_texts(change: Callable[[str], str], value: Any) -> Any:
 
 
 def print_verdicts(print_all: Callable[[], None]) -> None:
-    """Call `print_all`, which prints the verdicts of a command. If the disk is full or the reader has left,
-    say so in a line on stderr: the exit code still tells the verdict."""
+    """Print the verdicts of a command, which each command does by its own function `print_all`. If they
+    cannot be printed (the disk is full, or nobody reads the output), say so on stderr and go on: the exit
+    code still tells the verdict."""
     try:
         print_all()
         sys.stdout.flush()

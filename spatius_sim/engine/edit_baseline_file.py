@@ -166,8 +166,8 @@ class _BaselineReader(YamlFile):
         return Baseline(self.place, known)
 
     def _check_rule(self, rule_key: Node, rule_id: str, subjects: Sequence[str]) -> None:
-        """Raise UsageError if an entry of the baseline names no rule, or a rule that judges none of these
-        kinds of subject."""
+        """Check the rule that an entry of the baseline file names. Raises UsageError if there is no such
+        rule, or if it judges none of these kinds of subject."""
         if rule_id not in catalogue.RULES:
             raise self.error(rule_key, f"no rule has the id {rule_id!r}")
         judged_kind = catalogue.find_rule(rule_id).subject

@@ -278,7 +278,8 @@ class Run:
         return ClientSubject(testee, target, settings.seed, settings.patience.attach)
 
     async def _make_server(self) -> Subject[Plan]:
-        """Return the Motion Server that the settings of the run name; if they name none, start our mock."""
+        """Return the Motion Server that this run judges, as a subject: the server that the settings name, or
+        our mock, which is started here and stopped at the end of the run."""
         settings = self.settings
         if settings.server:
             address = settings.server_address()

@@ -175,8 +175,9 @@ def read_trace(path: Path, kind: str) -> RateTrace:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file with measured rates, each with its number, without empty lines and comments.
-    Raises UsageError if the file or a line is too long, or the file cannot be read."""
+    """Yield the lines of a file with the measured rates of a network, each with its number, but no empty
+    lines and no comments. Raises UsageError if the file or a line is too long, or if the file cannot be
+    read."""
     try:
         if path.stat().st_size > MAX_TRACE_BYTES:
             raise UsageError(f"{path}:1: larger than {MAX_TRACE_BYTES} bytes: cut it")

@@ -304,8 +304,8 @@ class _Reader(YamlFile):
         return Layout(tuple(parts))
 
     def _read_part(self, node: Node, words: list[str]) -> LayoutPart:
-        """Return one part of a binary layout in a wire file, which needs no count and no length before it.
-        Raises UsageError for an unknown part."""
+        """Read one part of a binary layout in a wire file, such as `flags` or `skip 2`. The part has a size
+        of its own: no count and no length stands before it. Raises UsageError for an unknown part."""
         match words:
             case ["bytes", text] if found := _HEX.fullmatch(text):
                 return Fixed(bytes.fromhex(found[1]))

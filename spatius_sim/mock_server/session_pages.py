@@ -129,8 +129,8 @@ class SessionPages:
         return asdict(texts_without_secrets(record, self.journal.secrets))
 
     async def _answer_events(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the events of the session that the path names, or 404; with `raw=1` also with their
-        bytes."""
+        """Answer with the events of the session that the page's path names, as JSON. With `raw=1`, each event
+        has its bytes, too. Answer 404 if no session has this name."""
         journal = self.journal
         record = journal.find_session(request.match_info["session"])
         if record is None:

@@ -225,8 +225,8 @@ class RequestWriter:
                 return TesteeRequest(number, call)
 
     def _encode(self, payload: PlannedPayload) -> bytes:
-        """Return the bytes of a motion payload of the client plan. No two keyframes of a plan get the same
-        value, unless one payload is to come again."""
+        """Return the bytes of a motion payload that the client plan describes. Each keyframe gets a value
+        that no other keyframe of the plan has, unless the plan wants the latest payload once more."""
         if payload.form == "again":
             return payload.encode(self._next_value - payload.keyframes)
         raw = payload.encode(self._next_value)

@@ -166,10 +166,11 @@ class Plan:
 
 
 def with_chunks_of(plan: Plan, most_bytes: int) -> Plan:
-    """Return the plan with the same turns, whose chunks have at most `most_bytes` bytes."""
+    """Return a copy of the plan with the same turns, in which no chunk of audio has more than `most_bytes`
+    bytes."""
 
     def shrink_chunks(turn: TurnPlan) -> TurnPlan:
-        """Return the turn with smaller chunks."""
+        """Return a copy of a planned turn, in which no chunk of audio has more than `most_bytes` bytes."""
         first_chunks = tuple(min(size, most_bytes) for size in turn.first_chunks)
         return replace(turn, chunk_bytes=min(turn.chunk_bytes, most_bytes), first_chunks=first_chunks)
 

@@ -124,8 +124,10 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
 
 
 def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
-    """Decode the keyframes of a Motion in any layout with protobuf's own objects, which is slow; return them
-    and a text about the first fault, as `decode_keyframes` does. Raises RemoteProtocolError as that does."""
+    """Decode the keyframes of a motion payload with protobuf's own objects: this is slow, but takes every
+    layout. Return the keyframes, and a text about the first keyframe with a wrong number of values ("" if
+    none). Raises RemoteProtocolError if the payload cannot be decoded, or has more than MAX_KEYFRAMES
+    keyframes."""
     motion = wire.Motion()
     try:
         motion.ParseFromString(encoded)

@@ -65,8 +65,8 @@ def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Return True to keep pytest from collecting our suite of tapes, if no tape is named; None for other
-    paths."""
+    """Tell pytest not to collect our suite that judges a tape, unless `--tape` names a tape. Return True for
+    this suite, and None (no opinion) for all other paths."""
     if collection_path.name != _SUITE or CHECKED in config.stash:
         return None
     from spatius_sim.files.find_resources import resource

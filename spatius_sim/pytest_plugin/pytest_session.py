@@ -64,8 +64,8 @@ def refuse_empty_options(config: pytest.Config) -> None:
 
 
 def names_subject(config: pytest.Config) -> bool:
-    """Return whether this pytest session names a subject to judge: on the command line, in the environment,
-    or in the conformance file."""
+    """Return whether the pytest session names a subject to judge: on the command line, in the environment, or
+    in the conformance file."""
     if _REQUEST in config.stash:
         return bool(config.stash[_REQUEST].kind)
     options = given_options(config)

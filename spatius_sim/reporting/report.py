@@ -42,7 +42,8 @@ class JudgedSubject:
     complaints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Make every text one line without control characters: a subject wrote parts of it."""
+        """Make each text that the report holds about a subject one line without control characters: the
+        subject itself wrote some of them."""
         for name in ("subject", "target", "wire", "kit_version", "level", "profile", "claim"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
         object.__setattr__(self, "complaints", tuple(map(one_line, self.complaints)))
@@ -75,7 +76,8 @@ class JudgedRule:
     advice: Advice | None = None
 
     def __post_init__(self) -> None:
-        """Make every text one line without control characters: a subject wrote parts of it."""
+        """Make each text that the report holds about a rule one line without control characters: a subject
+        wrote parts of some of them."""
         for name in ("id", "subject", "sentence", "source", "reason", "unit", "known"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
         clean = (Source(one_line(s.tag), one_line(s.title), one_line(s.address)) for s in self.sources)
@@ -97,7 +99,8 @@ class Occasion:
     commit: str = ""
 
     def __post_init__(self) -> None:
-        """Make every text one line without control characters: a user wrote parts of it."""
+        """Make each text that the report holds about the run's occasion one line without control characters:
+        a user wrote parts of some of them."""
         object.__setattr__(self, "command", one_line(self.command, LONGEST_COMMAND))
         for name in ("began", "commit"):
             object.__setattr__(self, name, one_line(getattr(self, name)))

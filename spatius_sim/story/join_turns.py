@@ -92,8 +92,8 @@ def join(trace: Trace) -> Story:
 
 
 def _planned_turns(trace: Trace) -> list[Turn]:
-    """Return the turns that the kit planned and started in this trace, each with the end of the wait for it
-    and with what its client did."""
+    """Find the turns that the kit started in this trace, to join them with their requests later. Each turn
+    has what its client did, and the event that ended the kit's wait for the turn."""
     turns: dict[tuple[str, int], Turn] = {}
     latest: dict[str, Turn] = {}
     end = len(trace.events)

@@ -256,9 +256,9 @@ def count_marks(loud: list[bool]) -> int:
 
 
 def _note_message(session: RoomSession, event: Event, value: object, *, to_server: bool) -> None:
-    """Add to the story of a room's session what this event says: a message `value` between the agent and
-    Motion Server, or the close of their connection. `to_server`: the agent sent the message. Motion without
-    keyframes is how Motion Server reports a playback on the socket."""
+    """Add to the story of a room's session what this event tells: a message `value` between the agent and
+    Motion Server, or the close of their connection. `to_server` says whether the agent sent the message.
+    Motion Server reports on the socket how far it has played by motion without keyframes."""
     match value:
         case AudioInput(req_id, audio) if to_server:
             speech = _find_speech(session, req_id)

@@ -91,8 +91,9 @@ class _UtteranceFinder:
             del self._open_turns[event.connection]
 
     def _take_downstream(self, event: Event, client: str) -> None:
-        """Add what a client sent or received in this event to its turn, and note which end marks came.
-        Speech, or audio from the relay, may begin a turn."""
+        """Add what a client sent or received in this event to the utterance (the turn) that was found for it,
+        and note which end marks came. The client's speech begins an utterance, and so does audio from the
+        relay."""
         turn = self._open_turns.get(client)
         if isinstance(event.content, Closed) and turn is not None:
             turn.audio_ended |= self._close_ends_audio and not event.content.by_kit

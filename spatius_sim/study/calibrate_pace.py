@@ -41,8 +41,8 @@ class _Request:
     """For each response: seconds after its audio had come, and how early that audio came."""
 
     def add_response(self, at: float, keyframes: int) -> None:
-        """Take a response of Motion Server that was sent at this time: add its keyframes, and note how many
-        seconds it came after the audio that it needs."""
+        """Take a response that Motion Server sent at this time, in seconds: add its keyframes to those of the
+        request, and note how long after the audio for these keyframes the response came."""
         self.keyframes += keyframes
         end = self.keyframes / KEYFRAMES_PER_SECOND
         # A segment is whole when a sample beyond its end has arrived, or the end mark.

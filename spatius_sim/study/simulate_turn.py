@@ -248,9 +248,9 @@ def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) ->
 
 
 def _leave_relay(messages: list[Message], pipeline: Pipeline, seed: int) -> list[Message]:
-    """Return the messages of the simulated turn at the times at which they have left the relay, which sends
-    the messages of all its clients in the order in which it has them. Each other client hears such a turn,
-    too, which begins at a random moment, up to the length of a turn earlier or later."""
+    """Simulate how the messages of a turn leave the relay, which sends those of all its clients one after
+    another. Return the messages with the times at which they have left it. Each other client hears a turn
+    like this, which begins at a random moment, up to the length of a turn earlier or later."""
     begins = np.random.default_rng(seed).uniform(-1, 1, pipeline.clients - 1) * pipeline.seconds
     times = np.array([message.at for message in messages])
     sizes = np.tile([message.size * 8e-6 / pipeline.relay_rate for message in messages], pipeline.clients)

@@ -170,11 +170,12 @@ def _offset_figure(share: int) -> FigureKind:
     )
 
 
-def _share_of_turns_figure(key: str, title: str, definition: str, name: str) -> FigureKind:
-    """Return the figure for the share of turns that the sum of this `name` counts."""
+def _share_of_turns_figure(key: str, title: str, definition: str, counted_as: str) -> FigureKind:
+    """Return the study's figure for the share of the turns that a tally has counted in its sum `counted_as`,
+    such as "stalled_turns"."""
 
     def estimate(tally: Tally) -> Estimate:
-        return wilson(sum(getattr(group, name) for group in tally.groups), tally.turns)
+        return wilson(sum(getattr(group, counted_as) for group in tally.groups), tally.turns)
 
     return FigureKind(key, title, "%", definition, estimate)
 

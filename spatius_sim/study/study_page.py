@@ -65,8 +65,8 @@ def _draw_distributions(by_network: dict[str, list[SimulatedCell]]) -> list[tupl
 
 
 def _draw_sweeps(by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
-    """Return for each network of the study its name and a chart of the trouble over the points of the
-    sweep."""
+    """Draw one chart of a sweep for each network on the study's page: the seconds of trouble a turn, at each
+    point of the sweep, for each policy. Return each network's name with its chart."""
     pictures = []
     for network, cells in list(by_network.items())[:_MAX_PICTURES]:
         points = list(dict.fromkeys(cell.cell.point for cell in cells))

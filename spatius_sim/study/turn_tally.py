@@ -21,17 +21,18 @@ DETECTABLE_EARLY, ACCEPTABLE_EARLY = 0.045, 0.090
 
 
 class Spread:
-    """How values from 0 to 600 are spread, with a precision of 1 %. Above that is "never"."""
+    """Counts how often each value from 0 to 600 came in the turns of a tally, with a precision of 1 %. A
+    value above 600 counts as "never"."""
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
 
     def add(self, value: float) -> None:
-        """Add one value to the spread; infinity counts as "never"."""
+        """Count one value of a turn in the spread; infinity counts as "never"."""
         self.counts[_bin_of(value)] += 1
 
     def merge(self, other: "Spread") -> None:
-        """Add all values of another spread."""
+        """Count all values of another spread in this spread, too."""
         self.counts.update(other.counts)
 
     @property
@@ -45,8 +46,8 @@ class Spread:
         return [(_value_of(number), self.counts[number]) for number in sorted(self.counts)]
 
     def at_rank(self, rank: int) -> float:
-        """Return the value of this rank in the spread: 1 for the least. Infinity stands for "never"; 0 if
-        the spread has no such rank."""
+        """Return the value that has this rank, if all values that turns added to the spread are sorted: rank
+        1 is the least. Return infinity for "never", and 0 if the spread has fewer values."""
         seen = 0
         for value, count in self.steps():
             seen += count

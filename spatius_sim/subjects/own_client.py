@@ -21,7 +21,8 @@ class OwnClient:
     modes = tuple(StarvationMode)
 
     def __init__(self, sample_rate: int, mode: str, brain: type[ClientDecoder] = ClientDecoder) -> None:
-        """Begin our own client with a new decoder, made by `brain`, at 0 s of the virtual clock."""
+        """Begin our own client with a new decoder of the class `brain`, whose virtual clock stands at 0 s.
+        `mode` names what the decoder does while motion is missing; "" means that the audio goes on."""
         conversation_numbers = count(1)
         self._rendered: list[float] = []
         self._now_ns = 0

@@ -90,8 +90,8 @@ class Names:
             self._forget_old_names()
 
     def hide_in_message(self, message: Message) -> Message:
-        """Return a message of the protocol with references in place of names; only the text of a ServerError
-        can hold names."""
+        """Return a message of the protocol with references (`app#1`) in place of the names of apps and
+        avatars. Only the text of a ServerError can hold such names."""
         if isinstance(message, ServerError):
             return replace(message, message=self.hide(message.message))
         return message

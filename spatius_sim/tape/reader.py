@@ -122,8 +122,8 @@ class TapeReader:
         return self._split_section(*self._sections.read_again(place))[1]
 
     def _store_blobs(self, first: int, blobs: list[bytes]) -> None:
-        """Store and count the blobs of a section that was read from the tape. Raises TapeError if they are
-        malformed."""
+        """Keep the blobs (long texts and bytes) of a section that was just read from the tape, and count
+        them. Raises TapeError if they are malformed."""
         try:
             size = self._blobs.add(first, blobs, self._sections.place)
         except MalformedError as error:

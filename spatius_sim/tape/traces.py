@@ -131,8 +131,8 @@ def read_traces(path: Path) -> Iterator[Trace]:
 
 
 def plan_token_on(path: Path) -> str:
-    """Return the plan token of the first trace on a tape. Raises UsageError if the file is not a tape, or if
-    its first run has no plan."""
+    """Read from a tape the plan token of its first trace, and return it. Raises UsageError if the file is not
+    a tape, or if this trace has no plan."""
     with open_tape(path) as file:
         for record in TapeReader(file, str(path)):
             if isinstance(record, TapedRun) and record.plan_token:

@@ -85,8 +85,8 @@ def secrets_in_setting(name: str, value: str) -> Iterator[str]:
 
 
 def secrets_in_url(url: str) -> Iterator[str]:
-    """Yield the secrets in a URL: its login (the password, or the user if there is no password), and those in
-    its query. Yields nothing if the URL is malformed."""
+    """Find the secrets in a URL, and yield them: first its login (the password, or the user if there is no
+    password), then the secret values in its query and fragment. Yield nothing if the URL is malformed."""
     try:
         parts = urlsplit(url)
         user, password = parts.username or "", parts.password or ""
@@ -99,10 +99,11 @@ def secrets_in_url(url: str) -> Iterator[str]:
 
 
 def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
-    """Return a URL, or a text with URLs, without the logins in it, so that it may be shown.
-    `stand_in("login")` replaces user and password, `stand_in(name)` each value in the query or the fragment,
-    and `stand_in("query")` a query or fragment without names. A login is also hidden if the scheme is missing
-    or misspelt (`ws:/me:password@host`)."""
+    """Return a URL, or a text with URLs, without the logins and the secrets in it, so that it may be shown.
+
+    `stand_in("login")` replaces user and password, `stand_in(name)` replaces each value in a query or
+    fragment, and `stand_in("query")` replaces a query or fragment without names. A login is also found if the
+    scheme of its URL is missing or misspelt (`ws:/me:password@host`)."""
     if "://" not in url:
         head, at, host = url.rpartition("@")
         begin = match.end() if (match := _LOGIN_BEGINS_AFTER.match(head)) else 0

@@ -147,8 +147,8 @@ class KnownSecrets:
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        """Forget the oldest of the known secrets that have no holder, until at most `most` of these are
-        left."""
+        """Forget the known secrets that were used longest ago, until at most `most` are left. Secrets that a
+        holder still needs are kept and not counted."""
         if self.most is None or len(self._references) <= self.most:
             return
         held = set().union(*self._held.values())
@@ -182,8 +182,8 @@ class KnownSecrets:
         return self._short_starts
 
     def _spans_of_secrets(self, raw: bytes, depth: int) -> Iterator[_Span]:
-        """Yield the places in the bytes `raw` at which known secrets stand, also under up to `depth` layers
-        of escapes."""
+        r"""Yield each place in the bytes `raw` at which a known secret stands. Find also secrets that are
+        escaped (as `%2F` or `\u002f`), up to `depth` times over."""
         for start in self._starts_to_search(raw):
             if start in raw:
                 for (secret, encoded), encoding in self._by_start[start].items():

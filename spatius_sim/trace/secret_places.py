@@ -17,9 +17,9 @@ AnyEvent = TypeVar("AnyEvent")
 
 
 def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: str = "") -> bytes:
-    """Return a frame with stars in place of the secrets in it; `message` is the frame as it was decoded. New
-    secrets in a configuration are added to `secrets`, for `holder`. Motion and plain audio are returned as
-    they are."""
+    """Return a frame with stars in place of the secrets in it; `message` is the same frame, decoded. Motion
+    and plain audio hold no secrets and come back unchanged. The secrets in a configuration are new: add them
+    to `secrets`, for `holder`."""
     match message:
         case MotionResponse():
             return raw

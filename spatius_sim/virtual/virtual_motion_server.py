@@ -74,7 +74,8 @@ class VirtualMotionServer:
         new_room: type[VirtualRoom] = VirtualRoom,
         pace: Pace = FAST,
     ) -> None:
-        """Prepare a Motion Server in virtual time, without sessions."""
+        """Prepare a Motion Server in virtual time, which has no sessions yet. The parameters are explained at
+        the class."""
         self.loop, self.seed, self.link, self._pace = loop, seed, link, pace
         self.sink: Sink = sink or NullSink()
         self.new_answer: AnswerFactory = new_answer or self._synthesize

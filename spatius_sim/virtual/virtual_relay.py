@@ -205,7 +205,8 @@ class _Client:
     there; None closes the connection."""
 
     def __init__(self, name: str, end: MemoryEnd) -> None:
-        """Begin with a client that has sent nothing; `end` is the relay's end of its connection."""
+        """Begin with a client of the virtual relay that has sent nothing; `end` is the relay's end of the
+        connection with it."""
         self.name, self.end = name, end
         self.session_key = ""
         self.started = False

@@ -63,8 +63,8 @@ def published_wire_names() -> list[str]:
 
 
 def published_wire(name: str) -> Wire:
-    """Return the built-in wire of this name, as `--wire` takes it. Raises UsageError if no built-in wire has
-    this name."""
+    """Return the published wire with this name, as the option `--wire` names it. Raises UsageError if no wire
+    is published under this name."""
     try:
         return _WIRES[name]
     except KeyError:

@@ -47,7 +47,8 @@ class TapeSettings:
     file: ConformanceFile | None = None
 
     def for_subject(self, subject: str) -> Mapping[str, Any]:
-        """Return the options for judging this kind of subject on a tape, by name."""
+        """Return the options with which this kind of subject is judged, if one of its tapes is checked: each
+        value by the name of its option."""
         file_applies = self.file is not None and self.file.subject in ("", subject)
         return (
             {**self.file.values, **self.option_values}

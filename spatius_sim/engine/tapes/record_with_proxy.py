@@ -43,8 +43,8 @@ class LiveTape:
         self._tape_recorder.begin_run(header)
 
     def record_event(self, event: Event) -> None:
-        """Keep a recorded event in memory until many events are written onto the tape together. Do nothing if
-        writing has failed before."""
+        """Record an event of the proxy for the live tape. The event waits in memory until many events are
+        written together. Do nothing if writing has failed before."""
         if not self.fault:
             self._waiting.append(event)
             self._waiting_bytes += len(getattr(event.content, "raw", b""))
@@ -67,8 +67,9 @@ class LiveTape:
         self._writer.close()
 
     def _write_waiting(self, *, flush: bool = False) -> None:
-        """Write the recorded events that still wait in memory onto the tape. With `flush`, also hand them to
-        the operating system. If writing fails, keep the reason in `fault`, and write nothing from then on."""
+        """Write the proxy's events that still wait in memory onto the live tape; with `flush`, also hand them
+        to the operating system. If writing fails, keep the error's text in `fault`, and write nothing from
+        then on."""
         events, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if self.fault:
             return

@@ -150,8 +150,8 @@ def _find_livekit_token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
 
 
 def _claims_of(token: str) -> dict[str, object] | None:
-    """Return the claims of a LiveKit token, which is a JWT: header and claims, both JSON objects in
-    base64url, and a signature, which is not checked. None if the token is not a JWT."""
+    """Return the claims of the LiveKit token in an egress configuration, or None if the token is not a JWT:
+    header and claims, both JSON objects in base64url, and a signature. The signature is not checked."""
     parts = token.split(".")
     if len(parts) != 3 or not parts[2]:
         return None

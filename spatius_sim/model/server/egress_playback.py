@@ -60,8 +60,8 @@ class EgressPlayback:
         return [*commands, *self.wake(now)]
 
     def wake(self, now: float) -> list[ServerCommand]:
-        """Return the timer of the next tick of the egress's playback. An empty list if a tick is due already,
-        or if there is nothing to play."""
+        """Start the ticks of the egress's playback, if the room has something to play: return the timer of
+        the next tick. Return an empty list if this timer runs already, or if nothing is to play."""
         if self._next_tick is not None or (self._rested and not self.playback.playing):
             return []
         self._next_tick = now + TICK_SECONDS

@@ -200,8 +200,8 @@ class SessionSender:
         return self._send_error(code, message, now, request.req_id)
 
     def _close_on_overflow(self, now: float) -> list[ServerCommand]:
-        """Drop all waiting motion, because the session holds more bytes than it may. Return the commands that
-        close the session with an error."""
+        """Give up sending, because more bytes wait in this session than it may hold: drop all motion that
+        waits. Return the commands that send an error and close the session."""
         self._delayed_motion.clear()
         self._outbox.clear()
         self._egress_playback = None

@@ -211,7 +211,7 @@ class SocketTestee:
             await socket.close()
 
     async def stop(self) -> None:
-        """Stop listening for testees, and free the address."""
+        """Stop listening for connections of testees, and free the address."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()

@@ -22,9 +22,9 @@ class BodyFraming:
     RemoteProtocolError if the head does not say clearly how the body ends."""
 
     def __init__(self, head: Head, answers: str = "") -> None:
-        """Decide by the head of an HTTP message how its body ends. If the message is an answer, `answers` is
-        the method of the request. Raises RemoteProtocolError if the head does not say clearly where the body
-        ends."""
+        """Decide by the head of an HTTP message how the body of the message ends. If the message answers a
+        request, `answers` is the method of that request. Raises RemoteProtocolError if the head does not say
+        clearly where the body ends."""
         chunked, length = _is_chunked(head), _content_length(head)
         if chunked and length is not None:
             raise RemoteProtocolError("both a Content-Length and a Transfer-Encoding")

@@ -206,16 +206,16 @@ class ProxyRecorder:
         if self._waiting:
             self._read_soon()
 
-    def _read_until(self, until: float) -> None:
-        """Read bytes that passed through the recording proxy, and record facts, in order. Stop at the time
-        `until` or if nothing waits."""
-        while self._waiting and perf_counter() < until:
-            self._read_first(until)
+    def _read_until(self, deadline: float) -> None:
+        """Read bytes that passed through the proxy, and record facts, in order. Stop when none wait, or at
+        the time `deadline` (of `perf_counter`)."""
+        while self._waiting and perf_counter() < deadline:
+            self._read_first(deadline)
 
-    def _read_first(self, until: float) -> None:
-        """Record the first entry of the recorder's queue. The entry is a fact (a request, an opening or a
-        closing), or bytes that passed in one direction: then read at least one frame of them, and more until
-        the time `until`.
+    def _read_first(self, deadline: float) -> None:
+        """Record the first entry of the recording proxy's queue. The entry is a fact (a request, an opening
+        or a closing), or bytes that passed in one direction. Of bytes, read at least one frame, and more
+        until the time `deadline`.
 
         Bytes that are read completely leave the queue, and more bytes may pass in their direction."""
         first = self._waiting[0]
@@ -223,23 +223,24 @@ class ProxyRecorder:
         if isinstance(first, _Fact):
             self._waiting.popleft()
             self._record_fact(first)
-        elif not first.line.follows or self._read_frames(first, until):
+        elif not first.line.follows or self._read_frames(first, deadline):
             self._waiting.popleft()
             self._frame_steps = None
             first.line.waiting_bytes -= len(first.data)
             if first.line.waiting_bytes <= _MAX_WAITING_BYTES // 2:
                 first.line.release()
 
-    def _read_frames(self, passed: _PassedBytes, until: float) -> bool:
-        """Read frames in bytes that passed through the proxy until this time, and return whether no more can
-        be read.
+    def _read_frames(self, passed: _PassedBytes, deadline: float) -> bool:
+        """Record the frames in bytes that passed through the proxy, until the time `deadline` (of
+        `perf_counter`). Return True if the bytes are finished, and False if more of them must be read later.
 
-        If the bytes cannot be understood, the direction is no longer recorded."""
+        If the bytes cannot be understood, finish them, and record no more of what passes in their
+        direction."""
         if self._frame_steps is None:
             self._frame_steps = passed.line.tap.read(passed.data)
         try:
             for _ in self._frame_steps:
-                if perf_counter() >= until:
+                if perf_counter() >= deadline:
                     return False
         except RemoteProtocolError as error:
             self._stop_following(passed.line, str(error))

@@ -67,8 +67,8 @@ def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passe
 
 
 def _add_occasion(suite: TestSuite, occasion: Occasion) -> None:
-    """Add to a JUnit suite when it was run, by which command, and from which commit, as far as that is
-    known."""
+    """Add to a suite of the JUnit report when the run was made, by which command, and from which commit. What
+    is unknown is left out."""
     if occasion.began:
         suite.timestamp = occasion.began.partition("+")[0]  # The schema knows no time zone; this is UTC.
     for name in ("command", "commit"):

@@ -74,8 +74,8 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each complete request: as many different keyframes came through the room as belong to its
-    speech."""
+    """Look at each complete request: the picture in the room shows as many different keyframes as belong to
+    the speech of the request."""
     for room, speech in _complete_requests(rooms):
         packets = room.conversation_of(speech)
         actual = len({seen.packet.frame_seq for seen in packets if seen.packet is not None})

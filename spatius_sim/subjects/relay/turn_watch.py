@@ -117,8 +117,9 @@ class TurnWatch:
         only_mark_since: float | None = None
 
         def turn_is_over() -> bool:
-            """Whether nothing more of this turn is waited for: all has arrived, or Motion Server failed. In a
-            shortened wait, if only the end mark of the audio is missing, wait for it only a moment."""
+            """Return whether the kit need not watch this turn any longer: everything has arrived, or Motion
+            Server has failed. If the wait is shortened and only the end mark of the audio is missing, wait
+            for the mark only a moment."""
             nonlocal only_mark_since
             if self.has_all_arrived() or self._failed_at() is not None:
                 return True
@@ -206,8 +207,9 @@ class TurnWatch:
         )
 
     def _motion_ended(self) -> bool:
-        """Whether the last motion of the turn has arrived. An end mark without motion counts only if our
-        Motion Server has sent its last response by now, or none at all: such a mark may come too early."""
+        """Return whether the client has received the end of the turn's motion. A relay may send the end mark
+        alone, without motion, and too early: it counts only if our Motion Server has sent its last response
+        by now, or has sent no response."""
         if self._motion_end.has_arrived() or not self._mark_alone.has_arrived():
             return self._motion_end.has_arrived()
         events = (event.content for event in self._recorder.events[self._first_event :])
