@@ -96,7 +96,8 @@ async def _measure_plans(testee: Testee, plans: int) -> float:
 
 
 def _draw_plans(rule_id: str, examples: int) -> list[ClientPlan]:
-    """Return so many client plans that exercise the rule, drawn as the client suite draws them."""
+    """Return `examples` client plans that exercise the rule, for the benchmark of the client suite; they are
+    drawn as the suite draws them."""
     plans: list[ClientPlan] = []
 
     @seed(_SEED)
@@ -109,7 +110,7 @@ def _draw_plans(rule_id: str, examples: int) -> list[ClientPlan]:
     )
     @given(client_plans_exercising(rule_id))
     def draw(plan: ClientPlan) -> None:
-        """Keep the plan that Hypothesis has drawn."""
+        """Add a plan that Hypothesis has drawn to the plans that the benchmark of the client suite runs."""
         plans.append(plan)
 
     draw()

@@ -129,16 +129,16 @@ def _measure_startup(size: BenchSize) -> Iterator[Figure]:
 
 
 def _time_command(command: list[str]) -> float:
-    """Run a command for the benchmark of start-up, and return how many seconds it takes from its start to its
-    end."""
+    """For the figures of start-up in `spatius-sim bench`, run a command, and return how many seconds it takes
+    from its start to its end."""
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def _time_start_of_serve() -> float:
-    """Start the command `serve` for the benchmark of start-up, and end it. Return how many seconds it took
-    until the server was ready, which is when it printed its first line."""
+    """For the figures of start-up in `spatius-sim bench`, start the command `serve` and end it. Return the
+    seconds until the server was ready: until it printed its first line."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "spatius_sim", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

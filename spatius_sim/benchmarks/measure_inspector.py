@@ -55,8 +55,8 @@ async def measure_inspector(size: BenchSize) -> list[tuple[str, float, str, str]
 
 async def _shares_of_core(size: BenchSize) -> dict[bool, float]:
     """Measure, for the benchmark of the inspector, which share of a CPU core a server with the inspector
-    takes while sessions speak in real time: the median of the windows without an open page, and of those
-    with one, by turns in one run, so that what else the machine does disturbs both alike."""
+    takes while sessions speak in real time. Return the median without an open page (False) and with one
+    (True). Both are measured by turns, so that other work on the machine disturbs both alike."""
     frames, borders = speech_frames(size.paced_seconds), segment_borders(size.paced_seconds)
     shares: dict[bool, list[float]] = {False: [], True: []}
     async with start_server("inspected") as (server, driver):

@@ -63,8 +63,8 @@ def _describe_run(path: Path, number: int, trace: Trace) -> Iterator[str]:
 
 
 def _events_in_turn(trace: Trace, chosen: TapeFilter) -> set[int]:
-    """Return the numbers of the events on the tape that belong to the turn that the user has chosen, of the
-    clients that the user has chosen (all clients if none)."""
+    """Return the numbers of the events that `spatius-sim tape show` prints of a run: those in the turn that
+    the user has chosen, of the clients that the user has chosen (of all clients if the user named none)."""
     turns: dict[str, int] = {}
     takes_turns = {event.connection for event in trace.events if isinstance(event.content, TurnStarted)}
     clients = takes_turns & chosen.connections or takes_turns
@@ -78,8 +78,8 @@ def _events_in_turn(trace: Trace, chosen: TapeFilter) -> set[int]:
 
 
 def _is_in_turn(event: Event, turns: dict[str, int], clients: set[str], turn: int) -> bool:
-    """Return whether this event on the tape belongs to turn number `turn`. `turns` holds the present turn of
-    each client. An event of no client belongs to the turn of each client in `clients`."""
+    """Return whether `spatius-sim tape show` counts this event as part of turn number `turn`. `turns` holds
+    the present turn of each client. An event of no client belongs to the turn of each client in `clients`."""
     if event.lane in (Lane.DOWNSTREAM, Lane.KIT) and event.connection in turns:
         return turns[event.connection] == turn
     return any(turns.get(client) == turn for client in clients)

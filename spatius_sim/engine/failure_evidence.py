@@ -38,9 +38,9 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
 
 
 def pack_player_data(trace: Trace, evidence_seqs: Collection[int]) -> str:
-    """Return, for a report, the data with which the player page shows a failure, packed into one text; "" if
-    there is nothing to show. `evidence_seqs` are the numbers of the events that are the evidence of the
-    failure."""
+    """Return a part of a failure's evidence: the data from which a report's player shows the failure, packed
+    into one text; "" if there is nothing to show. `evidence_seqs` are the numbers of the events that prove
+    the failure."""
     timeline = timeline_of(trace, evidence_seqs)
     if timeline is None:
         return ""

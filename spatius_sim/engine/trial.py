@@ -594,8 +594,8 @@ class Trial(Generic[P]):
         )
 
     def _make_failure(self, sighting: _Sighting[P], *, confirmed: bool) -> Failure:
-        """Save the trace in which a rule was broken on a tape, and return the failure; its `trace` is "" if
-        the tape cannot be written."""
+        """Return the failure that this trial saw in a trace, and save the trace as a tape. If the tape cannot
+        be written, the failure names no tape."""
         path = self.traces / f"{sighting.judgement.rule_id}.tape"
         broken = (self._unexplained_breaches(sighting.judgement) or sighting.judgement.broken)[0]
         failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)

@@ -95,7 +95,8 @@ class SessionPages:
         return answer_json(values | {"cost": _cost_since(cpu_began)})
 
     async def _answer_tape(self, request: web.Request) -> web.StreamResponse:
-        """Answer with a tape of the session that the path names, to be downloaded, or 404."""
+        """Answer a request on the session pages for a tape of one session, which the browser saves as a file;
+        answer 404 if there is no such session."""
         from spatius_sim.mock_server.session_player_and_tape import tape_of
 
         journal = self.journal

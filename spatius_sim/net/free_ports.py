@@ -23,8 +23,8 @@ def is_this_machine(address: str) -> bool:
 
 
 def name_in_urls(host: str) -> str:
-    """Return the name by which clients on this machine reach a server whose port listens at `host`. An IPv6
-    address gets brackets."""
+    """Return the host name to write before a port in URLs for clients on this machine, if the port was opened
+    at the address `host`. An IPv6 address gets brackets."""
     if host in _EVERY_ADDRESS:
         return LOOPBACK
     return f"[{host}]" if ":" in host else host

@@ -312,8 +312,8 @@ def _draw_plan(draw: st.DrawFn, situation: Situation, mode: StarvationMode) -> C
 
 
 def client_plans_exercising(rule_id: str) -> st.SearchStrategy[ClientPlan]:
-    """Draw plans of calls that exercise this rule for clients (its id begins with C-). The rule about missing
-    motion is also exercised in strictSync, where the client must stall."""
+    """Draw plans whose calls to a client exercise this rule (a C rule). The plans for C-STARVE, the rule on
+    missing motion, are drawn for strictSync too, where the client must stop its audio."""
     plans = _draw_plan(_SITUATIONS[rule_id], StarvationMode.AUDIO_INDEPENDENT)
     return (
         plans | _draw_plan(_draw_strict_starvation, StarvationMode.STRICT_SYNC)

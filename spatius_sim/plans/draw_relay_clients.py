@@ -133,13 +133,14 @@ def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
 
 
 def all_crowds() -> st.SearchStrategy[Plan]:
-    """Draw clients that speak at the same time; in some plans they also interrupt or hang up."""
+    """Draw plans in which several clients of a relay speak at the same time; in some plans they also
+    interrupt or hang up."""
     return crowds() | crowds_with_cut_off_turns()
 
 
 @st.composite
 def leaving_turns(draw: st.DrawFn) -> TurnPlan:
-    """Draw a turn in which the client hangs up while audio and motion are still to come."""
+    """Draw a turn in which a relay's client hangs up while audio and motion are still to come."""
     samples, chunk = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE, draw(st.sampled_from(_CHUNK_BYTES))
     chunks = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
     cue = Cue(chunks, draw(st.sampled_from([TurnProgress.AUDIO, TurnProgress.MOTION, TurnProgress.MOTION])))
@@ -148,16 +149,16 @@ def leaving_turns(draw: st.DrawFn) -> TurnPlan:
 
 @st.composite
 def hang_ups(draw: st.DrawFn) -> Plan:
-    """Draw a plan in which a client hangs up in the middle of its second turn; in some plans another client
-    speaks on."""
+    """Draw a plan in which a client of a relay hangs up in the middle of its second turn; in some plans
+    another client speaks on."""
     leaving = (_SHORT_TURN, draw(leaving_turns()))
     staying = ((_SHORT_TURN, _SHORT_TURN),) if draw(st.booleans()) else ()
     return Plan((leaving, *staying), motion_server=_LATE_MOTION)
 
 
 def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
-    """Return plans in which a client hangs up: while it speaks, and while the relay still opens its session
-    with Motion Server."""
+    """Return plans in which a client of a relay hangs up: while it speaks, and while the relay still opens
+    its session with Motion Server."""
     leaving_turn = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
     )

@@ -31,8 +31,9 @@ _LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 
 def proxy_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the names of the environment variables that send HTTP and WebSocket clients to a proxy, also for
-    127.0.0.1. The list is empty if no proxy is set, or if NO_PROXY excepts 127.0.0.1."""
+    """Return the names of those environment variables, such as HTTP_PROXY, by which clients send even
+    requests to 127.0.0.1 through a proxy. The list is empty if no proxy is set, or if NO_PROXY excepts
+    127.0.0.1."""
     names = [name for name, value in environment.items() if name.upper() in _PROXY_VARIABLES and value]
     excepted = [environment.get(name, "").split(",") for name in (_NO_PROXY, _NO_PROXY.lower())]
     hosts = {host.strip() for part in excepted for host in part}

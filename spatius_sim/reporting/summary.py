@@ -144,7 +144,8 @@ class Summary:
     stopped_early: BrokenOff | None = None
 
     def __post_init__(self) -> None:
-        """Make every text of the summary one harmless line: a subject wrote parts of it."""
+        """Change every text of this summary into one line that is harmless on a terminal, because the subject
+        wrote parts of these texts."""
         object.__setattr__(self, "known", {rule_id: one_line(why) for rule_id, why in self.known.items()})
         object.__setattr__(self, "complaints", tuple(map(one_line, self.complaints)))
         for name in ("subject", "target", "kit_version", "wire", "level", "profile"):

@@ -309,15 +309,15 @@ def _last_of_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech:
 
 
 def _turn_by_messages(request: UpstreamRequest, index: SpeechIndex) -> Turn | None:
-    """Return the turn of the first message in the request whose audio shows a turn; None if no message
-    shows one. This helps if audio is missing between messages."""
+    """Return the turn with which a request is joined if audio is missing between its messages: the turn of
+    the first message whose audio shows a turn. None if no message shows one."""
     found = (index.find(message) for message in request.messages)
     return next((turn for turn in found if turn is not None), None)
 
 
 def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
-    """Return the turn in which most of the conversation's audio was spoken; None if no piece shows its
-    turn."""
+    """Return the turn with which a conversation is joined: the turn in which most of the conversation's audio
+    was spoken. None if no piece of the audio shows its turn."""
     turns = [(piece.turn, len(piece.pcm)) for piece in conversation.pieces if piece.turn is not None]
     spoken: Counter[int] = Counter()
     for turn, size in turns:
@@ -332,6 +332,6 @@ def _holds_piece(conversation: Conversation, audio: bytes) -> bool:
 
 
 def _latest_turn(seq: int, turns: list[Turn]) -> Turn | None:
-    """Return the latest turn that began before the event `seq`; None if there is none."""
+    """Return the turn that began last before the event `seq`; None if there is none."""
     begun = [turn for turn in turns if turn.started_seq < seq]
     return max(begun, key=lambda turn: turn.started_seq, default=None)

@@ -219,8 +219,8 @@ def draw_sweep(points: Sequence[str], estimates: Mapping[str, Sequence[Estimate]
 
 
 def _swept_numbers(points: Sequence[str]) -> list[float]:
-    """Return the value of each point of a sweep, such as 0.5 for "start_buffer 0.5". If the points are not
-    numbers of one key, number them from 0."""
+    """Return where each point of a sweep lies on the axis of its chart, such as 0.5 for the point
+    "start_buffer 0.5". If the points are not numbers of one key, number them from 0."""
     words = [point.split(" ") for point in points]
     try:
         if all(len(pair) == 2 and pair[0] == words[0][0] for pair in words):

@@ -37,8 +37,8 @@ def format_interval(estimate: Estimate, unit: str) -> str:
 
 
 def budget_lines(outcome: Outcome) -> list[str]:
-    """Return a sentence for each budget of a study that is not kept: the figure, its interval and the
-    budget."""
+    """Return in words which budgets of a study are not kept: for each a sentence with the figure, its
+    interval and the budget."""
     lines = []
     for simulated in outcome.cells:
         for key, verdict in simulated.verdicts.items():

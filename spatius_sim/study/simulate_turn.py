@@ -180,8 +180,8 @@ def _speech_at_relay(pipeline: Pipeline) -> list[tuple[float, float]]:
 
 
 def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> list[Message]:
-    """Return the messages of audio that the relay sends in the simulated turn, as long and as early as the
-    pipeline says."""
+    """Return the messages of audio that the relay sends to its client in the simulated turn; the pipeline
+    says how long each message is, and how early it is sent."""
     per_second = pipeline.sample_rate * BYTES_PER_SAMPLE
     messages: list[Message] = []
     sent = 0.0
@@ -233,8 +233,8 @@ def _motion_at_relay(
 
 
 def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) -> list[Message]:
-    """Return the messages of motion that the relay sends in the simulated turn, with so many payloads in
-    each as the pipeline says."""
+    """Return the messages of motion that the relay sends to its client in the simulated turn; the pipeline
+    says how many payloads each message holds."""
     messages: list[Message] = []
     sizes: list[int] = []
     before = 0

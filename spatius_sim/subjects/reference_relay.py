@@ -232,8 +232,8 @@ class ReferenceClient:
         self._turn = ReferenceTurn(self, next(self._turn_ids))
 
     async def _cancel_turn(self) -> None:
-        """Cancel the running turn and the running clip of the relay's client, if there are any. The client
-        gets no message about this."""
+        """Cancel the turn of this client that the reference relay is carrying out, and the clip that is
+        played for it, if there are any. The client gets no message about this."""
         turn, self._turn, self._listening = self._turn, None, False
         if self._clip_playing is not None:
             self._clip_playing.cancel()

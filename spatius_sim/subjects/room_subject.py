@@ -273,7 +273,8 @@ class RoomSubject:
                 listening.cancel()
 
     async def _fetch_token(self) -> str:
-        """Ask for a session token for the room and return it. Raises UnreachableError if none is issued."""
+        """Ask the Motion Server whose rooms are judged for a session token, and return the token. Raises
+        UnreachableError if the server issues none."""
         expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
         answer = await self._access.ask_for_token(self._api_key, expire_at)
         token = session_token_in(answer) if answer.status == HTTPStatus.OK else ""
@@ -288,12 +289,13 @@ class RoomSubject:
         self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
 
     async def _send(self, name: str, session: OpenSession, frame: bytes) -> None:
-        """Record a frame, and send it."""
+        """Send a frame in a session of the Motion Server whose rooms are judged, and record it first."""
         self._recorder.record_sent(Lane.UPSTREAM, name, frame)
         await session.send(frame)
 
     def _progress(self, name: str) -> "_Progress":
-        """Return how far this session and its room are by now, after all events that were recorded."""
+        """Return what is known of this session and its room by now, such as the answer to the configuration;
+        first take in the events recorded since the last call."""
         events = self._recorder.events
         for event in events[self._read_events :]:
             if event.connection in self._sessions:
@@ -302,8 +304,8 @@ class RoomSubject:
         return self._sessions[name]
 
     async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> bool:
-        """Wait until `is_over` is true, for so many seconds at most, and return whether this was so. Looks at
-        the room's events every 0.05 s."""
+        """Wait until `is_over` is true, for `seconds` seconds at most, and return whether it became true.
+        Looks at the room's events every 0.05 s."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not is_over():
             if asyncio.get_running_loop().time() > deadline:
@@ -312,5 +314,5 @@ class RoomSubject:
         return True
 
     def _wait_ended(self, name: str, awaited: Awaited, complete: bool) -> None:
-        """Record that a wait ended."""
+        """Record that a wait for the session or its room ended, and whether what the kit waited for came."""
         self._recorder.emit(Lane.KIT, name, WaitEnded(awaited, complete))

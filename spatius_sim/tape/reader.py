@@ -206,8 +206,8 @@ class Repaired:
 
 
 def repair(path: Path, out: Path) -> Repaired:
-    """Repair a damaged tape: write its whole records to the tape `out`, with a footer, and return what was
-    saved and lost. Raises UsageError if the tape has no header."""
+    """Read a damaged tape, and write all records that can still be read onto the new tape `out`. Return how
+    many events were saved, and each piece of damage. Raises UsageError if the tape has no header."""
     events, damage = 0, []
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))

@@ -87,8 +87,9 @@ class TapeRecorder:
                 self._pin_names(self._names, event)
 
     def _pin_names(self, names: Names, event: Event) -> None:
-        """Keep the names of app and avatar of a traced connection known from its opening until its close:
-        they may occur on the tape at any time."""
+        """While a connection of the recorded trace is open, let the tape's recorder remember its app id and
+        avatar id: they may occur in any event, and must be replaced before the event is written onto the
+        tape."""
         connection_key = event.lane, event.connection
         if isinstance(event.content, Opened):
             names.pin(connection_key, event.content.app_id, event.content.avatar_id)

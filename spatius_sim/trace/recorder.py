@@ -313,8 +313,9 @@ class Recorder:
         return read_frame(lane, raw, sent=sent, wire=self.wire)
 
     def _remember_handshake(self, event: Event) -> None:
-        """Remember a recorded event that a later trace must begin with: an issued token, or a part of the
-        handshake of an open session. Updates the time of the connection's last sign of life."""
+        """Let the recorder remember an event that the next trace must begin with: an issued token, or a part
+        of the handshake of a session that is still open. Also note the time as the connection's last sign of
+        life."""
         self.last_sign_ns[event.connection] = event.at_ns
         if event.lane is _DOWNSTREAM:
             return

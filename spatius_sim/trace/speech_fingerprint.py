@@ -61,8 +61,8 @@ def speech_marks(audios: Sequence[bytes]) -> list[SpeechMark]:
 
 
 def _levels_of(audios: list[bytes], samples: int) -> list[bytes]:
-    """Return the levels for the fingerprints of these pieces of speech; all have so many samples, at least
-    one."""
+    """Return how loud each of these pieces of speech is from window to window, as one byte a window, for
+    their fingerprints. All pieces have `samples` samples, at least one."""
     # Whole numbers below 2 to the 53rd: their sum is exact in whatever order a machine adds them.
     values = np.frombuffer(b"".join(audios), "<i2").astype(np.float64).reshape(len(audios), samples)
     np.square(values, out=values)

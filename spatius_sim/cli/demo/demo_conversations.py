@@ -111,8 +111,8 @@ async def dying_motion_server(clip: Clip, seed: int, watch: DemoWatcher) -> Demo
 
 @asynccontextmanager
 async def _start_stage(seed: int, plan: str) -> AsyncIterator[Stage]:
-    """Start what an act of the demo needs: Motion Server, the reference relay and one client with its
-    avatar; stop them afterwards."""
+    """Start what a conversation of the demo needs: Motion Server, the reference relay, and one client with
+    its avatar. Stop them all when the conversation is over."""
     wire = published_wire(_WIRE)
     recorder = RealTimeRecorder(wire=wire)
     ids = (f"conversation-{number}" for number in count(1))
@@ -132,11 +132,10 @@ async def _start_stage(seed: int, plan: str) -> AsyncIterator[Stage]:
 
 
 async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) -> DemoResult:
-    """Speak a clip through the relay in an act of the demo, wait until it has played to its end, and return
-    what happened.
+    """Speak a clip through the relay in a conversation of the demo, wait until it has played to its end, and
+    return what happened.
 
-    If `dies`, Motion Server dies after the first motion.
-    """
+    If `dies`, Motion Server dies after the first motion."""
     recorder = stage.recorder
     recorder.emit(Lane.KIT, CLIENT, TurnStarted(0, clip.pcm, clip.sample_rate))
     chunk_bytes = int(clip.sample_rate * _CHUNK_SECONDS) * BYTES_PER_SAMPLE

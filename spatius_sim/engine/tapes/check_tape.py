@@ -196,8 +196,8 @@ def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace
 
 
 def _fails(rule_id: str, tallies: Mapping[str, _Tally], consequences: tuple[str, ...] = ()) -> bool:
-    """Whether a run of the tape broke this rule in a way that follows from no other rule that failed. A rule
-    does not follow from its own `consequences`."""
+    """Whether some run of the checked tape broke this rule, and not only as a consequence of another rule
+    that failed on the tape. A rule does not follow from its own `consequences`."""
     looked_at = (*consequences, rule_id)
     return any(
         not any(_fails(cause, tallies, looked_at) for cause in causes.intersection(tallies) - {*looked_at})

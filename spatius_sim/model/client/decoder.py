@@ -185,13 +185,13 @@ class ClientDecoder:
 
     @property
     def played_seconds(self) -> float:
-        """How many seconds of the current conversation's audio have been played."""
+        """How many seconds of the current conversation's audio the client decoder has played."""
         return self._conversation.played / _SECOND_NS / self._sample_rate if self._conversation else 0.0
 
     @property
     def samples_played(self) -> int:
-        """How many samples of the current conversation have been played; if there is none, of the last
-        conversation."""
+        """How many samples of the current conversation the client decoder has played; if no conversation is
+        current, of the last conversation."""
         conversation = self._conversation
         return conversation.played // _SECOND_NS if conversation else self._samples_played
 

@@ -48,7 +48,8 @@ class Capacity:
     """
 
     def __init__(self, starts: Sequence[float], rates: Sequence[float], period: float) -> None:
-        """Begin a capacity with these steps. Raises UsageError if they make no capacity of a link."""
+        """Make the capacity of a network link from these steps. Raises UsageError if they make none, for
+        example because they are not in order."""
         _check_steps(starts, rates, period)
         self._period = period
         self._starts, self._rates = list(starts), list(rates)

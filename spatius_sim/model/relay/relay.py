@@ -368,9 +368,9 @@ class PlainRelay:
         return [] if self._shares_sessions else self._hang_up(turn.session)
 
     def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        """Give up the motion of a turn, because Motion Server failed. Return the relay's commands that send
-        the messages that were held back, tell the client `why` no more motion comes, and close the turn's
-        session with Motion Server."""
+        """Give up the motion of a turn, because Motion Server failed. Return the relay's commands: send the
+        messages that were held back, tell the client `why` no more motion comes, and close the turn's session
+        with Motion Server."""
         hang_up = self._end(turn)
         return [
             *self._release_held_messages(turn),

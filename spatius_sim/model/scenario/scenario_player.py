@@ -174,8 +174,8 @@ class ScenarioPlayer:
     def _faults_for_connection(
         self, number: int, app_id: str, avatar_id: str, *, token: bool
     ) -> tuple[Fault, ...]:
-        """Return the scenario's faults for connection `number` with these ids; if `token`, the faults for
-        token request `number`."""
+        """Return the faults that the scenario being played has for connection number `number`, which was
+        opened with this app id and avatar id; if `token`, its faults for token request number `number`."""
         return tuple(
             fault
             for fault in self.scenario.faults

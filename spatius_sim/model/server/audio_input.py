@@ -49,7 +49,8 @@ class OggOpusIn:
     as many keyframes as the PCM that was encoded (RFC 7845 section 4)."""
 
     def __init__(self, codec: OpusCodec) -> None:
-        """Begin to decode the Ogg Opus audio of one request; `codec` makes the decoder of its packets."""
+        """Begin to decode the audio of one request to Motion Server that comes as Ogg Opus; `codec` makes the
+        decoder of the packets in it."""
         self._codec = codec
         self._reader = OggOpusReader()
         self._decoder: PacketDecoder | None = None
@@ -87,8 +88,9 @@ class OggOpusIn:
 
 
 def find_audio_fault(configuration: ConfigureSession, *, has_opus: bool) -> str:
-    """Return the text of the error if Motion Server refuses the audio format or the sample rate of a session;
-    "" if it accepts both. `has_opus`: whether an Opus codec is installed."""
+    """Return the text of the error if Motion Server does not accept audio in the format or with the sample
+    rate that this session configures; "" if it accepts both. `has_opus`: whether an Opus codec is
+    installed."""
     match configuration.audio_format:
         case AudioFormat.PCM_S16LE:
             rates: tuple[int, ...] = PCM_SAMPLE_RATES

@@ -341,8 +341,8 @@ class ServerSession(SessionSender):
         return self._put(Send(encode(news)), now)
 
     def _check_idle(self, now: float) -> list[ServerCommand]:
-        """Return the commands that close the session if no audio has arrived during the idle time-out of its
-        room; otherwise the timer for the rest of this time."""
+        """Check whether a session with an egress has been without audio for the idle time-out of its room. If
+        so, return the commands that close the session; otherwise a timer for the rest of this time."""
         assert self.room is not None
         seconds_left = self._last_audio + self.room.idle_timeout - now
         if seconds_left > 0:

@@ -178,11 +178,10 @@ class MotionSynthesizer:
         return complete
 
     def finish(self) -> Keyframes:
-        """Return the rest of the motion, shape (n, 120), where n may be 0. All segments together have
-        floor(duration * 25) keyframes (recording).
+        """Return the last segment of the motion that is synthesized for a request, shape (n, 120), where n
+        may be 0. All segments together have floor(duration * 25) keyframes (recording).
 
-        Call this once, after the last audio. Samples that fill no whole keyframe are dropped.
-        """
+        Call this once, after the last audio. Samples that fill no whole keyframe are dropped."""
         keyframes = keyframe_count(self._pending // BYTES_PER_SAMPLE, self._sample_rate)
         if keyframes:
             self._analyse(b"".join(self._pieces), 0, keyframes)

@@ -435,8 +435,8 @@ class _ProxiedConnection:
             self.recorder.record_loss(up.session, by_server=by_server)
 
     def _pass_on_to(self, destination: End, line: Direction) -> Callable[[bytes], None]:
-        """Return a function that passes bytes on to the destination, and then gives them to the proxy's
-        recorder."""
+        """Return a function that passes the bytes of one side through the proxy to `destination`, and then
+        gives them to the recorder, as bytes of the direction `line`."""
         write, record = destination.transport.write, self.recorder.add_bytes
 
         def pass_on(data: bytes) -> None:

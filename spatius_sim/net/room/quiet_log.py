@@ -21,8 +21,8 @@ _NOWHERE = logging.NullHandler()
 
 
 def quiet_livekit_log() -> None:
-    """From now on show no token in the log of LiveKit's library, and nothing of the log on the terminal of a
-    program that keeps none."""
+    """Make the log of LiveKit's library quiet: from now on tokens in it are replaced by stars, and nothing of
+    it comes to the terminal of a program that configures no logging."""
     logger = logging.getLogger("livekit")
     logger.addFilter(_FILTER)
     logger.addHandler(_NOWHERE)

@@ -294,7 +294,8 @@ class SocketMotionServer(OnePort):
         return socket
 
     async def _answer_bootstrap(self, request: web.Request) -> web.StreamResponse:
-        """Answer a bootstrap request to Motion Server, in a way that web pages of any origin may read."""
+        """Answer a request to the bootstrap route of our Motion Server. Web pages of any origin may read the
+        answer."""
         answer = answer_bootstrap(await read_body(request), time.time())
         response = _web_response(answer)
         response.headers["Access-Control-Allow-Origin"] = "*"
@@ -343,8 +344,8 @@ class SocketMotionServer(OnePort):
             return
 
     def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
-        """Record that Motion Server refused an upgrade, and with which answer. A session key is recorded as a
-        token only if it is a genuine token."""
+        """Record that our Motion Server refused to upgrade a connection, and with which answer. The session
+        key in the request is recorded as a token only if this simulator issued it."""
         # Only a genuine token is recorded as a token: anything else did not come from a Console API.
         token = self.journal.secret_reference("token", session_key) if read_token(session_key) else ""
         refused = Refused(answer.status, answer.body.strip(), token)

@@ -255,8 +255,8 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _sessions_of(story: Story) -> list[_Session]:
-    """Return the sessions with the server: each connection on which a client sent a message, with its
-    answers. The client is the kit, or a relay on a proxy's tape."""
+    """Return the sessions with the server, which these rules judge: each connection on which a client sent a
+    message, with the server's answers. The client is the kit, or a relay if a proxy recorded the trace."""
     kind_of_upward_event = kind_of_frames_to_server(story.trace)
     intents = {
         event.connection: event.content.intent

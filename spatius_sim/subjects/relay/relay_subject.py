@@ -110,9 +110,10 @@ class RelaySubject:
         """The trace of the last run, even if the relay was lost in it."""
 
     async def attach(self) -> None:
-        """Start the process of the relay under test if the kit starts it, wait until the relay answers, and
-        read its greeting. If the user named no wire, find it out first. Raises UnreachableError if the relay
-        does not answer, and WireNotFoundError if its wire is not understood."""
+        """Attach the relay under test: start its process if the kit is to start it, wait until the relay
+        answers, and read the relay's greeting. If the user named no wire, find out first which wire the relay
+        speaks. Raises UnreachableError if the relay does not answer, and WireNotFoundError if its wire is not
+        understood."""
         if self._process is not None:
             await self._process.start()
         deadline = loop_time() + self._patience.attach
@@ -129,7 +130,7 @@ class RelaySubject:
             except WireNotFoundError:
                 raise
             except UnreachableError:
-                await self._raise_if_ended()
+                await self._raise_if_process_ended()
                 if loop_time() > deadline:
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
@@ -200,9 +201,9 @@ class RelaySubject:
                 ]
                 if hung_up:
                     await watch_hang_ups(self._recorder, header, hung_up)
-            await self._raise_if_ended()
+            await self._raise_if_process_ended()
         except UnreachableError:
-            await self._raise_if_ended(_GRACE_SECONDS)
+            await self._raise_if_process_ended(_GRACE_SECONDS)
             raise
         finally:
             self._play(NO_FAULTS)
@@ -285,9 +286,9 @@ class RelaySubject:
         """The last output lines of the relay's process; "" if the kit did not start it."""
         return self._process.last_output() if self._process is not None else ""
 
-    async def _raise_if_ended(self, grace: float = 0.0) -> None:
+    async def _raise_if_process_ended(self, grace: float = 0.0) -> None:
         """Raise UnreachableError if the process of the relay under test has ended, or ends within `grace`
-        seconds."""
+        seconds. Do nothing if the kit did not start the relay."""
         end_described = await self._process.describe_death(grace) if self._process is not None else ""
         if end_described:
             raise UnreachableError(end_described)
@@ -351,8 +352,8 @@ class RelaySubject:
             )
 
     async def _run_speakers(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
-        """Let all clients of the plan speak their turns to the relay: each at its own pace, or turn by turn
-        at the same time if the plan says so (`step`)."""
+        """Let all clients of the plan speak their turns to the relay under test. Each client speaks at its
+        own pace; but if the plan has `step`, all clients begin the next turn at the same time."""
         if not plan.step:
             turns_by_speaker = zip(speakers, plan.clients, strict=True)
             await asyncio.gather(*(self._speak_turns(speaker, turns) for speaker, turns in turns_by_speaker))
@@ -366,7 +367,7 @@ class RelaySubject:
             await self._speak_in_step(number, turns_in_step)
 
     async def _speak_turns(self, speaker: Speaker, turns: Sequence[TurnPlan]) -> None:
-        """Let one client speak all its turns, one after the other."""
+        """Let one client speak all its turns to the relay under test, one after the other."""
         for number, turn in enumerate(turns):
             await speaker.speak(number, turn, self._pcm(speaker, number, turn))
 
@@ -376,7 +377,8 @@ class RelaySubject:
         readers_finished = asyncio.Event()
 
         def speak_all(reads: bool) -> list[Coroutine[None, None, None]]:
-            """Return coroutines that speak the turns of all clients that read, or of all that do not read."""
+            """Return coroutines that speak this turn to the relay: for all clients that read the relay's
+            answers, or for all clients that do not read them until the others have finished."""
             return [
                 speaker.speak(
                     number, turn, self._pcm(speaker, number, turn), None if reads else readers_finished
@@ -395,5 +397,6 @@ class RelaySubject:
         await speaking_unread
 
     def _pcm(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:
-        """Return the speech of a turn: different in each run, but the same for the same seed."""
+        """Return the speech of a client's turn, which differs in each run against the relay, but is the same
+        for the same seed."""
         return turn.pcm(f"{self._seed}/{self._runs}/{speaker.name}/{number}")

@@ -254,20 +254,21 @@ class _ByteReader:
         self._frame, self._place = frame, 0
 
     def take_bytes(self, size: int) -> bytes:
-        """Return the next `size` bytes of the binary frame, and move past them. Raises NotUnderstoodError if
-        the frame ends before."""
+        """Return the next `size` bytes of a message in the form of a declared layout of bytes, and move past
+        them. Raises NotUnderstoodError if the frame ends before."""
         start, self._place = self._place, self._place + size
         if self._place > len(self._frame):
             raise NotUnderstoodError(f"the frame ends too early: {size} bytes are announced at byte {start}")
         return self._frame[start : self._place]
 
     def take_integer(self, integer_type: str) -> int:
-        """Return the next integer of the binary frame, whose type is a key of INTEGERS, and move past it."""
+        """Return the next integer of a message in the form of a declared layout of bytes, and move past it.
+        The type of the integer is a key of INTEGERS."""
         size, order = INTEGERS[integer_type]
         return int.from_bytes(self.take_bytes(size), order)
 
     def take_rest(self) -> bytes:
-        """Return all bytes that are not read yet, and move to the end."""
+        """Return all bytes of the binary frame that are not read yet, and move to the end."""
         return self.take_bytes(len(self._frame) - self._place)
 
     def require_end(self) -> None:

@@ -127,8 +127,8 @@ class Declared:
                 assert_never(event)
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Return what a client asks for by a frame of the declared wire: the first meaning that the frame can
-        have. A bad frame becomes Unclear; no error is raised."""
+        """Return what a client of this declared wire asks for by a frame: the first meaning that the frame
+        can have. A frame that fits no declared message becomes Unclear; no error is raised."""
         try:
             kind, fields = next(iter(read_meanings(self.declares.client, frame, CLIENT_MEANINGS)))
             return make_client_action(kind, fields, self._turns_come_whole)

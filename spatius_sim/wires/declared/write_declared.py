@@ -91,8 +91,8 @@ def write_motion(
 
 
 def write_note(messages: tuple[DeclaredMessage, ...], note_name: str) -> tuple[Frame, ...]:
-    """Return the frame of a declared wire that says the note `note_name`: the first message that means a note
-    and may carry this name as a constant. An empty tuple if there is no such message."""
+    """Write the note `note_name` in a declared wire: return the frame of the first declared message that
+    means a note and may carry this name as a constant. An empty tuple if there is no such message."""
     for message in messages:
         for place, constants in message.when.items():
             if "note" in message.meanings and note_name in constants:
