@@ -113,10 +113,10 @@ class BenchSession(asyncio.Protocol):
         self._transport.write(frames)
 
     async def wait_for_frames(self, count: int) -> None:
-        """Wait until `count` frames have arrived since the benchmark's session began.
+        """Wait until the server has sent `count` frames since the benchmark opened this session.
 
-        Raises RuntimeError if the server closes the connection before they have arrived, and TimeoutError if
-        the frames do not come in time."""
+        Raises RuntimeError if the server closes the connection before, and TimeoutError if the frames do not
+        come in time."""
         self._frames_awaited = count
         if len(self.arrivals) < count:
             self._wait_over.clear()

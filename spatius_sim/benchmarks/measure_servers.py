@@ -33,7 +33,8 @@ class _Server:
         self._process = process
 
     async def read_line(self) -> dict[str, float]:
-        """Return the next line of figures that the measured server prints."""
+        """Wait for the next line that the server under measurement prints on its stdout, and return its
+        figures by name, such as the CPU seconds."""
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), _READY_SECONDS)
         usage: dict[str, float] = json.loads(line)

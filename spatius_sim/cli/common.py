@@ -112,7 +112,8 @@ def with_document_wire(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_click(option: JudgeOption) -> click.Option:
-    """Return an option of the judge as an option of click, for a command."""
+    """Turn an option of the judge into an option of click, so that several commands can have it, and return
+    that."""
     return click.Option(
         [f"--{option.name}", option.field],
         type=click.Choice(option.choices) if option.choices else option.parse,

@@ -92,7 +92,8 @@ class _Commands(click.Group):
             raise _ReaderLeftError(error.strerror) from error
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was named. Raises _ReaderLeftError if its output is a closed pipe."""
+        """Run the command that the user named on the command line. Raises _ReaderLeftError if the program
+        that read the command's output has left."""
         try:
             exit_code = super().invoke(ctx)
             sys.stdout.flush()

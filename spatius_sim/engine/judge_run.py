@@ -271,8 +271,8 @@ def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
 
 @contextmanager
 def _silence_library_logs() -> Iterator[None]:
-    """While the context is open, print no log messages of libraries on the terminal: they may quote secrets
-    that a relay or a client sent. Python prints warnings there only if the root logger has no handler."""
+    """Keep log messages of libraries off the terminal while a run is judged: they may quote secrets that a
+    relay or a client sent. Python prints warnings on the terminal only if the root logger has no handler."""
     nowhere = logging.NullHandler()
     logging.getLogger().addHandler(nowhere)
     try:

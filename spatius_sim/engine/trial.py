@@ -197,7 +197,8 @@ class Trial(Generic[P]):
             return self._may_fail(rule_id, plan)
 
         def find_smallest_failing() -> P | None:
-            """Return a plan that breaks the rule, cut down as far as the time goes; None if no plan does."""
+            """Search among the plans of this trial for one that breaks the rule, cut it down as far as the
+            time goes, and return it; None if no plan breaks the rule."""
             plan = smallest_failing(
                 plans,
                 fails,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: str | bytes | memoryview) -> None:
-    """Write the file, all of it or nothing, and its folder if that is missing; what stood there before stays
-    if it fails. Only a link and what is not a file, such as /dev/stdout, are written in place. Raises
+    """Write a whole file or nothing: if writing fails, the file keeps its old content. A missing folder is
+    made. A symbolic link, or anything that is no file, such as /dev/stdout, is written in place. Raises
     OSError."""
     data = content.encode("utf-8") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -76,8 +76,8 @@ class SessionPages:
         return web.Response(text=page, content_type="text/html", headers=headers)
 
     async def _answer_listed(self, request: web.Request) -> web.StreamResponse:
-        """Answer with what the inspector's page lists: the newest sessions in which the text `search`
-        occurs."""
+        """Answer a request of the inspector's page with the list of sessions that the page shows: the newest
+        ones in which the text `search` occurs."""
         cpu_began = time.thread_time()
         listed = list_sessions(self.journal, request.query.get("search", ""))
         return answer_json(listed | {"server": {"plays": self.plays}, "cost": _cost_since(cpu_began)})
@@ -200,8 +200,9 @@ def _searched_text(record: SessionRecord, journal: SessionLog) -> str:
 
 
 def _guard(handler: Handler, token: str) -> Handler:
-    """Return a handler for a session page that refuses requests from other machines and from their web pages.
-    Whoever has the `token` may ask from any machine, but not from another web page; "" is nobody's token."""
+    """Return a handler for the session pages that answers only requests from this machine, and not from web
+    pages of other machines. With the `token`, other machines are answered too; if it is "", nobody has the
+    token."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         """Answer a request for a session page if it has the token or comes from this machine. Answer 403 if

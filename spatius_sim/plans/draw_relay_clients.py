@@ -69,8 +69,8 @@ def _draw_turn(
 
 
 def _draw_cue() -> st.SearchStrategy[Cue]:
-    """Draw a cue at which a client begins to behave as planned; the first motion of a turn is drawn most
-    often."""
+    """Draw a cue: the moment of a turn at which a relay's client interrupts, hangs up, or does whatever else
+    the plan says. The first motion of the turn is the most likely cue."""
     return st.builds(
         Cue, st.integers(0, 20) | st.none(), st.sampled_from([*TurnProgress, *[TurnProgress.MOTION] * 3])
     )

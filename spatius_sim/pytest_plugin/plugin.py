@@ -198,12 +198,14 @@ def spatius_rule(request: pytest.FixtureRequest) -> "Rule":
 
 @pytest.fixture
 def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Callable[[], None]:
-    """Judges the rule over the plans that exercise it."""
+    """Return a function that judges the rule of a pytest item over the plans that exercise the rule. (A
+    fixture of the pytest plugin.)"""
     config, item = request.config, request.node
 
     def judge_rule() -> None:
         """Judge the rule, attach the result to the report of this pytest item, and let the item pass, fail or
-        be skipped. A UsageError ends the whole run; in a worker of pytest-xdist it fails the item."""
+        be skipped. A UsageError ends the whole pytest run; in a worker of pytest-xdist it only fails the
+        item."""
         from spatius_sim.pytest_plugin.protect_items import refuse_replaced_functions
 
         try:

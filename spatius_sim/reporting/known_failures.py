@@ -105,8 +105,8 @@ def _at_line(baseline: Baseline, line: int, entry: KnownFailure, complaint: str)
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Return whether the whole text matches a pattern of the baseline, in which each `*` stands for any text.
-    The time is linear in the length of the text."""
+    """Return whether a failure's whole text matches a pattern that the baseline gives for a known failure.
+    Each `*` in the pattern stands for any text. The time is linear in the length of the text."""
     first, *middle = pattern.split("*")
     if not middle:
         return text == first

@@ -8,10 +8,12 @@ from spatius_sim.story.client_story import ClientStory
 
 
 def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield Kept or Broken for a rule that says which situation (such as unknown fields) must not harm the
-    motion of a client: Kept if the client still rendered motion, near its place, after the situation came up.
-    A client that renders too little in any situation breaks C-MATCH (motion is rendered), and no other
-    rule."""
+    """Judge whether a situation such as unknown fields harmed a client's motion, for the rule on this
+    situation. Yield Kept for each time that the client still rendered motion, near its place, after the
+    situation came up.
+
+    Yield Broken for each harm that this rule must answer for. A client that renders too little in any
+    situation breaks C-MATCH (motion is rendered), and no other rule."""
     follows_from = ("C-MATCH",)
     tolerance = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
     for observation in story.observations:

@@ -305,8 +305,8 @@ class ClientLedger:
                 self.motion.note("C-MISMATCH")
 
     def note_interrupt(self) -> None:
-        """Note a call of the client's interrupt: the current conversation and any pause end, and nothing is
-        undefined any more."""
+        """Note in the ledger that the client's interrupt was called: the current conversation and any pause
+        end, and nothing about the client is undefined any more."""
         if self.conversation is not None:
             self.conversation.interrupted = True
         self.motion.note("C-INTERRUPT")
@@ -316,8 +316,8 @@ class ClientLedger:
         self.quiet_ms = 0
 
     def note_pause(self) -> None:
-        """Note a call of the client's pause. The pause is undefined if the audio may not have been playing;
-        a second pause changes nothing."""
+        """Note in the ledger that the client's pause was called. If it is not certain that audio was playing,
+        it is undefined what the pause does. A second pause changes nothing."""
         if self.paused and not self.pause_undefined:
             return
         sure = self.surely_current and self.slowest_wait_ms == 0 and self.fastest_position < self.end
@@ -329,6 +329,7 @@ class ClientLedger:
             self.audio.note("C-PAUSE")
 
     def note_resume(self) -> None:
-        """Note a call of the client's resume; the slowest honest client starts late again."""
+        """Note in the ledger that the client's resume was called; from now on the slowest honest client may
+        again start late."""
         self.paused = False
         self.slowest_wait_ms += self.story.slack_ms

@@ -274,8 +274,8 @@ class Story:
         ]
 
     def arrived_during(self, turn: Turn) -> list[Delivery]:
-        """Return the motion that this turn's client got between the start of the turn and the start of its
-        next turn."""
+        """Return the deliveries of motion that this turn's client got between the start of the turn and the
+        start of the client's next turn."""
         return [
             delivery
             for delivery in self.deliveries

@@ -161,8 +161,8 @@ def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
 
 
 def _turn_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the turn that is judged as a plan for a client: it speaks in chunks as long as the study's, at
-    the study's pace."""
+    """Return the plan of the turn that is played and judged for the study: its client speaks for as long, in
+    chunks as long, and at the same pace as in the study."""
     pace = _pace_of_speech(pipeline)
     # Whole samples: an even number of bytes.
     chunk_bytes = round(pipeline.speech_chunk * _BYTES_PER_SECOND) // 2 * 2

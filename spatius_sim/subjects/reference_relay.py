@@ -170,8 +170,8 @@ class ReferenceClient:
             sending.cancel()
 
     def tell(self, kind: str, **fields: Any) -> None:
-        """Queue a message of this kind for the relay's client. If too many messages wait already, disconnect
-        the client."""
+        """Queue a JSON message of this kind, which the reference relay sends to its client. If
+        MAX_MESSAGES_WAITING messages wait already, disconnect the client."""
         if self._outbox.qsize() >= MAX_MESSAGES_WAITING:
             self._socket.transport.abort()
         else:
@@ -184,7 +184,8 @@ class ReferenceClient:
                 await self._socket.send(await self._outbox.get())
 
     def _greet(self) -> None:
-        """Send the relay's client a `ready` message: session id, avatar and sample rates."""
+        """Send a `ready` message to the client of the reference relay: the id of its session, the avatar and
+        the sample rates."""
         avatar = {
             "appId": self.settings.app_id,
             "avatarId": self.avatar_id,

@@ -232,8 +232,8 @@ def _add_frame(
 def _turn_of(
     compared: TurnsByConnection, connection: str, name: str, turn_numbers: dict[tuple[str, str], int]
 ) -> ComparedTurn:
-    """Return the compared turn of this request id or turn id; an unknown id gets the next number on its
-    connection."""
+    """Return the compared turn on this connection that has the request id or turn id `name`. If the id is
+    new, the turn gets the next number on its connection, by which it is found on the other tape."""
     own_turns = compared.setdefault(connection, {})
     if (connection, name) not in turn_numbers:
         turn_numbers[connection, name] = (

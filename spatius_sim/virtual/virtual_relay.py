@@ -217,7 +217,7 @@ class _Upstream:
     """A session of the virtual relay with Motion Server, from the attempt to open it on."""
 
     def __init__(self) -> None:
-        """Begin an upstream session of the virtual relay, which is not open yet."""
+        """Begin a session of the virtual relay with Motion Server. The session is not open yet."""
         self.end: MemoryEnd | None = None
         self.task: asyncio.Task[None] | None = None
         self.hung_up = False

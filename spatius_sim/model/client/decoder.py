@@ -62,8 +62,8 @@ class DecodedConversation:
         return self.audio_bytes // BYTES_PER_SAMPLE
 
     def keyframe(self, index: int) -> Keyframes | None:
-        """Return keyframe number `index` (0, 1, ...) of this conversation's motion, shape (120,); None if the
-        keyframe has not come."""
+        """Return keyframe number `index` (0, 1, ...) of the motion that the decoder got for this
+        conversation, shape (120,); None if the keyframe has not come."""
         for segment in self.motion:
             if index < len(segment):
                 row: Keyframes = segment[index]

@@ -170,8 +170,8 @@ class RoomPlayback:
         return self._interrupt_conversation(conversation, EXPLICIT)
 
     def pause(self, req_id: str, *, paused: bool) -> bool:
-        """Pause the playback of a request in the room, or resume it; return whether there is such a request.
-        Audio and motion of the request are still taken meanwhile."""
+        """Pause the playback of a request in its room, or resume it (`paused` is false). Return False if the
+        room plays no such request. Audio and motion that come during the pause are kept."""
         conversation = self._waiting.get(req_id)
         if conversation is None:
             return False

@@ -101,7 +101,8 @@ class ConnectionFaults:
         return actions
 
     def seconds_until_faults(self, moment: Moment) -> dict[int, float]:
-        """Return how many seconds each fault of the scenario at this moment waits, by the fault's index."""
+        """Return how many seconds after this moment each fault of the scenario happens that belongs to the
+        moment: the seconds by the fault's index."""
         return {
             index: fault.when.seconds or 0.0
             for index, fault in enumerate(self.faults)

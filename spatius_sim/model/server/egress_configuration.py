@@ -41,8 +41,8 @@ class Room:
 
     @property
     def agent(self) -> str:
-        """The participant to whom Motion Server reports the playback by RPC; "" if the egress configuration
-        names no participant."""
+        """The participant of the room to whom Motion Server reports the playback by RPC, as the egress
+        configuration names it; "" if the configuration names no participant."""
         attributes = self.livekit.extra_attributes if self.livekit is not None else ()
         return dict(attributes).get(AGENT_ATTRIBUTE, "")
 

@@ -127,8 +127,9 @@ class SessionSender:
         return commands if due is None else [*commands, SetTimer(MOTION_DUE, due - now)]
 
     def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Return the commands that send a payload as the next response to a request of the session, with the
-        faults of this response; an empty list if the request has failed."""
+        """Return the commands by which the session sends this motion payload now, as the next response to a
+        request. The scenario's faults of this response are applied. Return no commands if the request has
+        failed."""
         request.responses += 1
         if request.failed:
             return []

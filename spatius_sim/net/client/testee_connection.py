@@ -61,8 +61,8 @@ class StdioTestee:
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self, seconds: float) -> None:
-        """Start the testee's command. Raises UnreachableError if the command is empty or cannot be
-        started."""
+        """Start the command of the client under test, to talk with it over stdin and stdout. Raises
+        UnreachableError if the command is empty or cannot be started."""
         try:
             words = shlex.split(self._command)
             if not words:
@@ -173,8 +173,8 @@ class SocketTestee:
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def open(self, seconds: float) -> None:
-        """Listen, and wait until a testee connects. Raises UnreachableError if no testee connects within
-        `seconds`."""
+        """Listen for clients under test, and wait until one connects. Raises UnreachableError if none
+        connects within `seconds`."""
         port = await self.listen()
         try:
             self._socket = await asyncio.wait_for(self._connected.get(), seconds)

@@ -184,8 +184,8 @@ class RoomConnection:
 
 
 def frame_of_packet(raw: bytes) -> Frame:
-    """Return the bytes of a data packet as a text frame if they are JSON, and as a binary frame if they are
-    not."""
+    """Return the frame that came as a data packet through a LiveKit room: a text frame if the bytes are JSON,
+    otherwise a binary frame."""
     if raw[:1] not in (b"{", b"["):
         return raw
     try:

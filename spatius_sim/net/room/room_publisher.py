@@ -185,8 +185,9 @@ class LiveKitPublisher:
         await self._room.local_participant.publish_track(sound, microphone)
 
     async def _set_attributes(self) -> None:
-        """Set the extra attributes of the egress on the participant in the room. Ignore a refusal: the
-        plugin's token already holds the attributes that matter, but gives no right to change them."""
+        """Give the publisher, as a participant of the LiveKit room, the extra attributes of the egress. A
+        refusal is ignored: the publisher's token already holds the attributes that matter, and may give no
+        right to change them."""
         with suppress(TimeoutError, Exception):
             async with asyncio.timeout(PUBLISH_SECONDS):
                 await self._room.local_participant.set_attributes(dict(self._egress.extra_attributes))

@@ -162,10 +162,10 @@ class SocketMotionServer(OnePort):
         await asyncio.gather(*closing)
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
-        """Let Motion Server play this scenario from its beginning: the next connection and the next request
-        count as its first.
+        """Let our Motion Server play this scenario of faults from its beginning: the next connection and the
+        next request count as the first ones of the scenario.
 
-        With `also_open`, faults that name no connection also happen to connections that are open now."""
+        With `also_open`, faults that name no connection also happen on the connections that are open now."""
         self._scenario_player.play(scenario)
         if also_open:
             for name, connection in self._open.items():

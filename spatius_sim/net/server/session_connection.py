@@ -260,8 +260,8 @@ class UpstreamConnection:
             self.cut()
 
     def _stop(self) -> None:
-        """Cancel all timers of the connection, end its session, and let the session's publisher leave its
-        simulated room."""
+        """End the session of this connection to our Motion Server: cancel the session's timers, and let its
+        publisher leave its simulated room."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

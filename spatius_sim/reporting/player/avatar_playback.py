@@ -134,8 +134,8 @@ class ClientTrack:
         return conversation_id
 
     def feed_motion(self, frames: tuple[bytes, ...] | None, conversation_id: str) -> list[str]:
-        """Give payloads of motion to the decoder that plays this client; return in words what the decoder did
-        with each payload."""
+        """Give payloads of motion to the decoder that plays the avatar of this client, and return for each
+        payload, in words, what the decoder did with it."""
         self.passed_on += len(frames or ())
         self._decoder.yield_frames_data(frames, conversation_id)
         words = self._take_events(frames or ())

@@ -83,7 +83,8 @@ def _write_answer(answer: TesteeAnswer) -> str:
 
 
 def _list_observed(result: dict[str, Any]) -> list[str]:
-    """Return a text for each value that the client reported when it was observed."""
+    """Return the texts that the dialogue shows after a call: what the client under test reported of itself
+    when it was observed, such as its state and how many samples it has played."""
     keyframes = result.get("keyframesRendered") or []
     first_last = f"{keyframes[0]}..{keyframes[-1]}" if len(keyframes) > 1 else f"{keyframes}"
     observed = [str(result.get("state")), f"id {result.get('conversationId')!r}"]

@@ -64,9 +64,9 @@ class Timeline:
 
 
 def choose_marks(marks: Sequence[Mark], limit: int) -> tuple[Mark, ...]:
-    """Return at most `limit` marks of a time-line, in the order of their events. If there are more marks,
-    evidence is kept first, then ghosts (what never came), then faults, then the events nearest to the
-    evidence."""
+    """Choose the marks that a time-line shows if there are more than `limit`, and return them in the order of
+    their events. Evidence comes first, then ghosts (messages that never came), then faults, then the events
+    nearest to the evidence."""
     evidence = [mark.seq for mark in marks if mark.guilty]
     chosen = sorted(
         marks,

@@ -141,7 +141,8 @@ def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     ),
 )
 def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each publisher in a room: it has one track of a camera and one of a microphone."""
+    """Look at each publisher that has joined a room: it has published one track of a camera and one of a
+    microphone."""
     for room in _sessions_with_publisher(rooms):
         if not room.speeches and not room.tracks:
             continue

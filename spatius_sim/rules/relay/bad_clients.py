@@ -131,8 +131,8 @@ def _served_whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broke
 
 
 def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
-    """Return the two events between which the slow client of this turn read nothing; None if it always
-    read."""
+    """Return the numbers of two events of this turn: at the first, its slow client stopped reading, and at
+    the second it read again. None if the client always read."""
     seqs = [
         event.seq
         for intent in (Provocation.UNREAD, Provocation.READ_ON)

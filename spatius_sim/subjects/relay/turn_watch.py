@@ -194,10 +194,12 @@ class TurnWatch:
         return sum(len(message.pcm) for message in messages if isinstance(message, Audio))
 
     def _audio_ended(self) -> bool:
+        """Whether the last audio of the watched turn has arrived, or the relay sends no audio at all."""
         return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_arrived()
 
     def _is_surely_over(self) -> bool:
-        """Whether the ends that have arrived are those of the watched turn, and nothing else is to come."""
+        """Whether the watched turn is certainly over: the end marks that the client got belong to this turn,
+        and nothing of an earlier turn can still come."""
         return is_surely_over(
             self._recorder.events,
             self._first_event,

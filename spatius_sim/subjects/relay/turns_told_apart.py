@@ -24,7 +24,7 @@ def is_surely_over(events: Sequence[Event], first: int, client: str, speech: byt
         for event in events[first:]
         if event.connection == client and isinstance(event.content, Received)
     ]
-    return not ids_owed and _has_ended_motion(heard, new_ids) and (not audio or _has_ended(heard, speech))
+    return not ids_owed and _has_ended_motion(heard, new_ids) and (not audio or _has_ended_audio(heard, speech))
 
 
 def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[tuple[str, str]]]:
@@ -51,14 +51,16 @@ def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[
 
 
 def _has_ended_motion(heard: Sequence[object], req_ids: set[str]) -> bool:
-    """Whether the client has heard the last motion of one of these requests."""
+    """Whether the motion of a turn has ended for its client: whether the client has heard the last motion of
+    one of the turn's requests."""
     payloads = (payload for message in heard if isinstance(message, Motion) for payload in message.payloads)
     responses = (value for value in map(read_upstream, payloads) if isinstance(value, MotionResponse))
     return any(response.end and response.req_id in req_ids for response in responses)
 
 
-def _has_ended(heard: Sequence[object], speech: bytes) -> bool:
-    """Whether the client has heard an end mark of audio, and just before it the end of this speech."""
+def _has_ended_audio(heard: Sequence[object], speech: bytes) -> bool:
+    """Whether the audio of a turn has ended for its client: whether the client has heard the end of this
+    speech, and right after that an end mark of audio."""
     tail, last = speech[-_TAIL_BYTES:], b""
     for message in heard:
         if isinstance(message, Audio):

@@ -166,7 +166,8 @@ class Layout:
 
     @property
     def value_names(self) -> frozenset[str]:
-        """The names of the values that a frame of this binary layout holds, as its declared parts say."""
+        """The names of the values in a document that is read from a frame of this binary form, such as `turn`
+        and `payloads`. The parts of the declared layout decide."""
         names = set()
         for part in self.parts:
             match part:

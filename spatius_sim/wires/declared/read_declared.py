@@ -99,8 +99,8 @@ def _value_at(document: Any, place: Path) -> Any:
 
 
 def _describe_document(document: Document) -> str:
-    """Return a short description of a frame's document for an error text: its first keys, each with its value
-    if this is short, otherwise with the value's type."""
+    """Return a short description of a frame that fits no declared message, for an error text: the first keys
+    of its document, each with its value, or with the value's type if the value is long."""
     descriptions = []
     for key, value in list(document.items())[:_MAX_KEYS]:
         is_short = (
