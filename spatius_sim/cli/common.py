@@ -173,8 +173,8 @@ def print_while_serving(line: str) -> None:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a text file whole, and make its folder if that is missing. Raises UsageError if the file cannot
-    be written."""
+    """Write a page that a command has made to a file, whole or not at all, and make the file's folder if it
+    is missing. Raises UsageError if the file cannot be written."""
     from spatius_sim.files.write_whole_file import write_whole
     from spatius_sim.protocol.errors import UsageError
 

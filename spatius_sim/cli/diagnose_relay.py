@@ -92,8 +92,8 @@ def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
 
 
 def ask_subject(subject: Subject[Plan], loop: WorkLoop, settings: Settings) -> RelayDiagnosis:
-    """Speak a turn to the relay (`subject`) and, if all of its motion comes, interrupt a second turn. Return
-    the diagnosis. If the relay is not reached, or is lost, the diagnosis says why."""
+    """Diagnose a relay (`subject`) by speaking a turn to it. If all motion of the turn comes, interrupt a
+    second turn. Return the diagnosis; if the relay is not reached, or is lost, the diagnosis says why."""
     wire = settings.wire
     try:
         loop.run(subject.attach(), None)

@@ -89,7 +89,7 @@ def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, t
 
 
 def baseline_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a baseline file, for editors."""
+    """Return the JSON Schema of a baseline file. An editor that knows it helps people to edit the file."""
     text = {"type": "string"}
     properties: dict[str, Any] = {key: text | {"description": meaning} for key, meaning in _KEYS.items()}
     properties["fails-with"] = {
@@ -203,8 +203,8 @@ class _BaselineReader(YamlFile):
         )
 
     def _non_empty_text(self, node: Node, key: str) -> str:
-        """Return the text of a node, the value of this key in the baseline file. Raises UsageError if it is
-        blank."""
+        """Return the text that stands at this key of an entry in the baseline file, such as its reason.
+        Raises UsageError, with the place in the file, if the text is blank."""
         text = self.text(node, key)
         if not text.strip():
             raise self.error(node, f"{key} says nothing: {_KEYS[key]}")

@@ -191,8 +191,8 @@ class Run:
             self._writer = self._taping = None
 
     async def _start_motion_server(self, port: int) -> dict[str, str]:
-        """Start our Motion Server for this run at this port, and return the environment that points a relay
-        there."""
+        """Start the Motion Server of this run at this port, and return the environment variables that point a
+        relay at the server."""
         server = MotionServer(
             port=port,
             host=self.settings.motion_host,

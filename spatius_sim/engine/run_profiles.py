@@ -88,8 +88,8 @@ def profile_named(name: str) -> Profile:
 
 
 def levels_judged_at(level: str) -> tuple[Level, ...]:
-    """Return the levels that `--level` selects: this level, and those that bind more. Raises UsageError if
-    there is no such level."""
+    """Return the levels of rules that a run judges if the user types `--level LEVEL`: this level and all that
+    bind more. Raises UsageError, which suggests names, if there is no such level."""
     names = [known.lower() for known in Level]
     if level not in names:
         raise UsageError(f"--level {level}: no level is named {level!r}: {suggest_names(level, names)}")

@@ -445,8 +445,9 @@ class Trial(Generic[P]):
             self.first_not_understood = self.secrets.redact_text(reasons[0])
 
     def _run_in_time(self, plan: P, *, patient: bool) -> Trace:
-        """Run a plan on the subject and return the trace. Raises _OutOfTimeError at the deadline, or after
-        the overtime of a `patient` run, and UnreachableError if the plan takes far too long."""
+        """Run a plan on the subject of the trial, and return the trace. A `patient` run may go on for some
+        seconds after the deadline. Raises _OutOfTimeError if the time is over, and UnreachableError if the
+        plan takes far too long."""
         seconds_left = self.deadline - time.monotonic()
         if patient and seconds_left > 0:
             seconds_left += _OVERTIME_SECONDS

@@ -108,7 +108,7 @@ def token_answer(path: str, token: str) -> HttpAnswer:
 
 
 def session_token_in(answer: HttpAnswer) -> str:
-    """Return the session token in an answer of the Console API, or "" if the answer holds none."""
+    """Return the session token that the Console API gives in this answer; "" if the answer holds no token."""
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):

@@ -84,7 +84,8 @@ def _option_name(argument: str) -> str:
 
 
 def _parser_knows(parser: pytest.Parser, option: str, arguments: Iterable[str]) -> bool:
-    """Whether the parser of pytest knows this option, if it stands before these arguments."""
+    """Whether another plugin owns this short option name: whether the parser of pytest knows the option, if
+    it stands before these arguments."""
     try:
         return option not in parser.parse_known_and_unknown_args([option, *arguments])[1]
     except pytest.UsageError:  # The option is known, and its value is missing or wrong.

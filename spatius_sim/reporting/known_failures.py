@@ -91,7 +91,8 @@ def check_outcome(baseline: Baseline, outcome: RuleOutcome, today: date) -> Base
 
 
 def review(baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date) -> Review:
-    """Return what the baseline says of all outcomes of a run on this day."""
+    """Compare all outcomes of a run with the baseline on this day, and return which failures are known and so
+    tolerated, and what is wrong with the baseline."""
     checks = {outcome.rule_id: check_outcome(baseline, outcome, today) for outcome in outcomes}
     return Review(
         {rule_id: check.tolerated for rule_id, check in checks.items() if check.tolerated},

@@ -40,8 +40,8 @@ def missing_keyframes(room: RoomSession, speech: RoomSpeech) -> frozenset[int]:
 
 
 def unless_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Broken | Unsure:
-    """Return the breach, or Unsure if the network of the room may have lost the missing keyframes: some
-    came, and every other complete conversation misses other keyframes, or there is no other."""
+    """Return `broken`, which says that keyframes are missing in this speech; but Unsure if the room's network
+    may have lost them: if some came, and no other complete conversation misses the same keyframes."""
     missing = missing_keyframes(room, speech)
     # Half of them cannot be lost in every conversation without a trace of it.
     is_part = 0 < 2 * len(missing) < speech.keyframes

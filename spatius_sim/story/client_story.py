@@ -168,8 +168,8 @@ class Observation:
     audio_harm: tuple[str, str] | None
 
     def in_place(self, tolerance: int) -> bool:
-        """Whether the client rendered the keyframe that was due, no farther than `tolerance` keyframes from
-        its place."""
+        """Whether this observation of the client saw a keyframe in its place: the newest keyframe that the
+        client rendered lies no farther than `tolerance` keyframes from the keyframe that was due."""
         if self.due is None or not self.own:
             return False
         return self.played is None or self.catching_up or abs(self.own[-1] - self.due) <= tolerance

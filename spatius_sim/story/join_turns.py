@@ -68,7 +68,8 @@ __all__ = [
 
 
 def join(trace: Trace) -> Story:
-    """Return the story of a trace: its turns, joined with their requests, conversations and deliveries."""
+    """Join the events of a relay's or a server's trace into a story, and return the story: turns, each with
+    its requests, conversations and deliveries."""
     turns = _planned_turns(trace)
     index = SpeechIndex(turns)
     set_failures(trace, turns)

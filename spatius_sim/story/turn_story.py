@@ -166,7 +166,8 @@ class Turn:
 
     @property
     def after_half_sample(self) -> bool:
-        """Whether the client stopped speaking within a sample, in this turn or in an earlier turn."""
+        """Whether the audio of this turn comes after half a sample: the client stopped speaking within a
+        sample, in this turn or in an earlier turn."""
         turn: Turn | None = self
         while turn is not None and not turn.half_sample:
             turn = turn.before

@@ -145,7 +145,8 @@ def study_schema() -> dict[str, Any]:
 
 
 def _schema_of_object(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON Schema of an object that has exactly these properties."""
+    """Return the JSON Schema of an object in a study's JSON: it has all of these properties, and no
+    others."""
     return {
         "type": "object",
         "properties": properties,

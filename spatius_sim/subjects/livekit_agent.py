@@ -110,9 +110,9 @@ class AgentSubject:
 
 
 def with_waits(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Return these events of a LiveKit agent, and add the end of each wait of the agent: for its avatar, for
-    the end of each playback, and for its own end. The kit does not wait for an agent, so no such event was
-    recorded."""
+    """Return the recorded events of a LiveKit agent with more events in between: the ends of the agent's
+    waits, for its avatar, for each playback, and for its own end. They were not recorded, because the kit
+    does not wait for an agent."""
     with_ends: list[Event] = []
 
     def add_wait(before: Event, awaited: Awaited) -> None:

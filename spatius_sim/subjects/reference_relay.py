@@ -268,8 +268,8 @@ async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Serve
         await ReferenceClient(socket, settings).run()
 
     def answer_http(socket: ServerConnection, request: Request) -> Response | None:
-        """Return the relay's answer to a plain HTTP request; None if the request is a client's WebSocket
-        upgrade, which goes on."""
+        """Return the reference relay's answer to a plain HTTP request: its health, or the clips that it can
+        play. None if the request is the WebSocket upgrade of a client, which goes on."""
         match request.path.partition("?")[0]:
             case "/ws/agent":
                 return None

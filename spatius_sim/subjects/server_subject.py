@@ -280,8 +280,8 @@ class ServerSubject:
                 await self._await_close(name)
 
     async def _await_close(self, name: str) -> None:
-        """Wait until the Motion Server under test has closed a session that it refused, and record whether it
-        did in time."""
+        """Wait until the Motion Server under test has closed the session `name`, which it refused. Record
+        whether the session was closed in time."""
         deadline = loop_time() + CLOSE_SECONDS + _LATE_CLOSE_SECONDS
 
         def is_closed() -> bool:

@@ -44,7 +44,8 @@ class VirtualRoomWatch:
 
     @asynccontextmanager
     async def watching(self, name: str, egress: LiveKitEgress) -> AsyncIterator[None]:
-        """Pass the events of the virtual room on under this session's name while the context is open."""
+        """Watch the rooms of the virtual Motion Server while the context is open: pass what happens there on
+        to the recorder, under this name of the session."""
         self._window.name = name
         yield
         self._window.name = ""

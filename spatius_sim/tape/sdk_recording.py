@@ -86,8 +86,8 @@ def _read_document(path: Path) -> Mapping[str, Any]:
 
 
 def _read_member(document: Mapping[str, Any], name: str, expected_type: type[Any]) -> Any:
-    """Return a member of a recording's JSON object. Raises ValueError if the member is missing or has another
-    type."""
+    """Return the value of a member in the JSON object of an SDK recording. Raises ValueError, which names the
+    member, if it is missing or has another type than `expected_type`."""
     if name not in document:
         raise ValueError(f"{name}: is missing")
     value = document[name]

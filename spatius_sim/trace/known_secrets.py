@@ -111,9 +111,9 @@ class KnownSecrets:
         return next(len(secret) for secret, named in reversed(self._references.items()) if named == reference)
 
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
-        """Return the bytes with stars in place of the known secrets, and a list of the secrets that were
-        found: (reference, name of the encoding). The length stays the same; secrets without a reference are
-        not listed."""
+        """Put stars in place of the known secrets in these bytes, and return the new bytes, which have the
+        same length. Also return which secrets were found: pairs of the secret's reference and the name of its
+        encoding. Secrets without a reference are not among them."""
         spans = sorted(self._spans_of_secrets(raw, _MAX_ESCAPE_LAYERS))
         if not spans:
             return raw, []

@@ -64,8 +64,9 @@ class TapeSettings:
 
 
 def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSettings:
-    """Return the options for judging tapes: those of the command line, and those of the conformance file in
-    this folder. Raises UsageError if an option names an unknown level or feature, or if the file is wrong."""
+    """Return the settings with which tapes are checked: options of the command line, and the conformance file
+    in this folder if there is one. Raises UsageError if a level or a feature has no such name, or if the file
+    is wrong."""
     set_values = {name: value for name, value in option_values.items() if value}
     file = find_conformance_file(set_values.get("conformance"), folder)
     _check_level_and_features(set_values)

@@ -68,8 +68,8 @@ class ConnectionFaults:
         ]
 
     def actions_at_response(self, number: int, request: int = 1) -> list[FaultAction]:
-        """Return the actions of the scenario's faults at response `number` (1, 2, ...) of request number
-        `request`; chance may leave a fault out."""
+        """Return the actions of the faults that the scenario plays now, at response number `number` (1, 2,
+        ...) to request number `request`. Chance may leave a fault out."""
         return [
             step
             for index, fault in enumerate(self.faults)

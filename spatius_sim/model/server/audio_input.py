@@ -24,7 +24,8 @@ class AudioIn(Protocol):
     """Turns the audio of one request into PCM, piece by piece."""
 
     def feed(self, piece: bytes) -> bytes:
-        """Return the PCM that this piece brings. Raises RemoteProtocolError if the stream is damaged."""
+        """Return the PCM that this piece of a request's audio brings. Raises RemoteProtocolError if the audio
+        is damaged."""
 
     def finish(self) -> bytes:
         """Return the PCM that is left at the end."""
@@ -34,7 +35,7 @@ class PcmIn:
     """Passes on audio that is PCM already."""
 
     def feed(self, piece: bytes) -> bytes:
-        """Return the piece as it is."""
+        """Return this piece of a request's audio as it is, because it is PCM already."""
         return piece
 
     def finish(self) -> bytes:
@@ -59,9 +60,9 @@ class OggOpusIn:
         self._tail = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """Take the next piece of the Ogg Opus audio, and return the PCM of the packets that are complete now.
-        The newest packet is kept back, because it may end in padding. Raises RemoteProtocolError if the
-        stream is damaged."""
+        """Turn the next piece of a request's audio, which is Ogg Opus, into PCM, and return the PCM of all
+        packets that are complete now but the newest: that may end in padding. Raises RemoteProtocolError if
+        the audio is damaged."""
         pcm_before_newest = b""
         for packet in self._reader.feed(piece):
             if self._decoder is None:

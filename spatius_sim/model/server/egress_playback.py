@@ -133,8 +133,8 @@ class EgressPlayback:
 
 
 def rpc_for_agent(output: RoomOutput) -> tuple[str, str] | None:
-    """Return the RPC by which Motion Server reports this output of the egress's playback to the agent: its
-    method and its payload (plugin). None if the agent gets no report of this output."""
+    """Return the RPC (method and payload) that tells the agent of an egress this news of the playback in the
+    room: that it started or finished (plugin). None if the agent is not told of this output."""
     match output:
         case TellStarted():
             return PLAYBACK_STARTED, "{}"

@@ -240,8 +240,8 @@ class ServerSession(SessionSender):
         return commands + confirmation + ([join] if self.state is _IN_SESSION else [])
 
     def _confirm(self, now: float) -> list[ServerCommand]:
-        """Open the session; return the commands that confirm the session and start its timers. A fault may
-        change the confirmation, or refuse the session instead."""
+        """Open the session, and return the commands that confirm it to the peer and start its timers. A fault
+        of the scenario may change the confirmation, or refuse the session instead."""
         raw = encode(ConfirmSession(self.connection_id, self.capabilities))
         confirmation = apply_faults(raw, self.faults.actions_at(Moment.CONFIGURE), self.faults, "configure")
         commands = self._send_faulted(confirmation, None, now)

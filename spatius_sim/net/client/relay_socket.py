@@ -172,7 +172,8 @@ class RelaySocket:
 
 
 async def _connect_with_small_buffers(url: str) -> socket.socket:
-    """Return a TCP socket that is connected to the relay's host, and that buffers little data."""
+    """Connect a TCP socket to the relay's host, for a WebSocket whose client reads slowly, and return the
+    socket. Its buffers are small, so that the relay soon notices."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     loop = asyncio.get_running_loop()

@@ -126,8 +126,8 @@ class UpstreamClient:
         return (self._socket.close_code if self._socket else None) or ABNORMAL_CLOSE
 
     async def _fetch_token(self) -> str:
-        """Ask the Console API for a session token, as a Server SDK does, and return the token. Raises
-        UnreachableError if it issues no token."""
+        """Ask the Console API for the session token with which our small Server SDK opens its session, and
+        return the token. Raises UnreachableError if the Console API issues no token."""
         answer = await ask_for_token(self._console, self._api_key, self._expire_at)
         if answer.status != 200:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")

@@ -350,10 +350,9 @@ class _ProxiedConnection:
         raise RemoteProtocolError("it hung up before it answered")
 
     async def _connection_to(self, target: ProxyTarget) -> End:
-        """Return a connection of the proxy to this target: the current upstream connection if it fits, or a
-        new one.
-
-        Raises _RefusedError if the target cannot be reached."""
+        """Return the proxy's connection to this target, for the next request of the relay: the open upstream
+        connection if it leads to the target, or a new one. Raises _RefusedError if the target cannot be
+        reached."""
         current = self.upstream
         if current is not None:
             if self.connected_to is target and not current.lost.is_set() and not current.unread_bytes:

@@ -213,8 +213,8 @@ class ProxyRecorder:
             self._read_first(deadline)
 
     def _read_first(self, deadline: float) -> None:
-        """Record the first entry of the recording proxy's queue. The entry is a fact (a request, an opening
-        or a closing), or bytes that passed in one direction. Of bytes, read at least one frame, and more
+        """Record what stands first in the recording proxy's queue. A fact (a request, an opening or a
+        closing) is recorded at once. Of bytes that passed in one direction, read at least one frame, and more
         until the time `deadline`.
 
         Bytes that are read completely leave the queue, and more bytes may pass in their direction."""

@@ -139,7 +139,8 @@ class LiveRoomWatch:
         return bool(identity) and identity == self._first_publisher
 
     def _record_room_of(self, agent: rtc.Room) -> None:
-        """Record what happens in the agent's room: participants that join or leave, tracks, and sound."""
+        """Begin to record what the agent, through whom the kit watches a real LiveKit room, sees there:
+        participants that join or leave, tracks, and sound."""
         agent.on(
             "participant_connected", lambda participant: self._start_task(self._record_joined(participant))
         )

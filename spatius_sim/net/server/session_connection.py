@@ -162,8 +162,8 @@ class UpstreamConnection:
                     self._send_truncated(raw)
 
     async def _join_room(self, room: str, publisher: str) -> None:
-        """Let the session's egress join its room: a real room if there is a publisher for it, else a
-        simulated room. Then carry out what the session does next."""
+        """Join the room of this connection's session: a real LiveKit room if somebody can publish there, else
+        a simulated room. Then carry out what the session decides next."""
         livekit = self.session.room.livekit if self.session.room is not None else None
         if self.new_publisher is None or livekit is None:
             self._note_joined(room, publisher)
@@ -200,9 +200,10 @@ class UpstreamConnection:
         self._start_task(self._carry_out_safely(self.session.room_lost(time.monotonic())))
 
     async def _send(self, raw: bytes, answers: str) -> bool:
-        """Send a frame of the session, and return whether the session is over: because the connection is
-        closed, or because the peer has left too much unread. In the second case, send an error and close the
-        connection."""
+        """Send a frame of the session on this connection, and return whether the session is over.
+
+        It is over if the connection is closed already, or if the peer has left too many bytes unread: then an
+        error is sent, and the connection is closed."""
         if self.socket.closed:
             return True
         self.sink.record_sent(_UPSTREAM, self.name, raw, answers)

@@ -115,7 +115,8 @@ def _find_tape(path: str, folder: Path) -> Tape | None:
 
 @cache
 def _make_environment() -> Environment:
-    """Return the environment in which the templates of the HTML pages are rendered."""
+    """Return Jinja's environment, in which the templates of the HTML report and of the other pages are
+    rendered. It knows our filters, the verdicts and the headlines."""
     environment = Environment(
         loader=PackageLoader("spatius_sim.reporting"),
         autoescape=True,

@@ -219,7 +219,8 @@ class ClientTrack:
         self.passed_on = self.sent = 0
 
     def _keep_payload(self, conversation: HeldConversation, raw: bytes, keyframes: int) -> None:
-        """Add a payload that the decoder took to its conversation: motion is not missing any more."""
+        """Add a payload of motion, which the decoder took, to the conversation that the avatar plays. Forget
+        why the conversation had no motion before."""
         conversation.first_keyframes.append(conversation.keyframes)
         conversation.payloads.append(self._payloads.number_of(raw))
         conversation.keyframes += keyframes

@@ -181,8 +181,8 @@ class _Run:
             page.end_ns = max(page.end_ns, page.tracks[name].play_out())
 
     def _time_of(self, event: Event) -> int:
-        """Return when an event happened, in nanoseconds on the clock of the player page. For a client under
-        test, the kit's calls set this clock."""
+        """Return when an event of the tape happened, in nanoseconds on the clock of the player page. In a run
+        with a client under test, the time that the kit told the client counts."""
         if self._of_client:
             return self._start_ns + self._elapsed_ms * _MS_NS
         return self._start_ns + event.at_ns - self._first_ns

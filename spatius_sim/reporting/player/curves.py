@@ -65,8 +65,8 @@ class Payloads:
 
 
 def _squeeze(keyframes: Keyframes) -> NDArray[np.uint8]:
-    """Return the curves of these keyframes: a byte for each channel of each keyframe, shape (n, 8). What is
-    not a number becomes zero."""
+    """Squeeze keyframes into the curves that a player page needs of a face: one byte for each channel of each
+    keyframe, shape (n, 8). A value that is not a number becomes zero."""
     clean = np.nan_to_num(keyframes, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float64)
     expression = clean[:, EXPRESSION][:, :_MOVING]
     values = np.column_stack(

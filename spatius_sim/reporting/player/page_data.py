@@ -156,9 +156,9 @@ def _time_payloads(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]
 
 
 def _time_audio(spoken: list[list[Any]]) -> list[list[Any]]:
-    """Return at which millisecond each piece of audio is heard on the page: when it was sent, or after the
-    piece before it of the same request if that is later. Each row holds this time and the loudness of the
-    piece."""
+    """Return when each piece of the speech is heard on the player page, as rows [time in milliseconds,
+    loudness]. A piece is heard when it was sent, or after the piece of the same request before it, if that
+    ends later."""
     ends: dict[tuple[str, str], float] = {}
     heard = []
     for at, levels, connection, req_id in spoken:

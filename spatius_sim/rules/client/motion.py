@@ -114,8 +114,8 @@ def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion with another id than the current id: the call raises nothing, and the motion is never
-    rendered."""
+    """Look at motion that the client got with another id than that of the current conversation: the call
+    raises nothing, and the client never renders the motion."""
     yield from _raised_errors(story, Kind.MISMATCH)
     yield from _never_rendered(story, Kind.MISMATCH, "C-MISMATCH")
 

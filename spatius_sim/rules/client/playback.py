@@ -112,7 +112,8 @@ def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def empty(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at conversations that got an empty list: the call raises nothing, and the audio is played out."""
+    """Look at conversations that got an empty list of motion: the client's call raises nothing, and the
+    client plays the audio to its end."""
     for call in story.motion_calls:
         if call.kind is Kind.EMPTY and call.error is not None:
             yield Broken("audio-only from here on", f"it threw: {call.error}", (call.seq, call.answered))

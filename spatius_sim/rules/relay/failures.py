@@ -225,8 +225,8 @@ def _contains_due_audio(story: Story, turn: Turn, audio_received: bytes, audio_d
 
 
 def _first_failure_notice(story: Story, turn: Turn) -> int | None:
-    """Return the number of the event by which the relay first told its client that no motion will come; None
-    if the client never heard so."""
+    """Return the number of the first event in which the client of a turn learned from the relay that Motion
+    Server had failed and no motion will come; None if the client never learned this."""
     since, until = turn.failures[0].seq, turn.until_seq
     end_marks = {mark for conversation in turn.conversations for mark in conversation.motion_marks}
     notices = [

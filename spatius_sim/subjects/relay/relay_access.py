@@ -48,8 +48,8 @@ class RelayAccess(Protocol):
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
     ) -> bool:
-        """Ask the relay for an HTTP path, search the answer for secrets, and return whether an answer
-        came."""
+        """Ask the relay for an HTTP path, search its answer for secrets, and record those that are found.
+        Return whether an answer came."""
 
 
 class RelayOverSockets:
@@ -76,8 +76,8 @@ class RelayOverSockets:
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
     ) -> bool:
-        """Ask the relay for an HTTP path over a socket, search the answer for secrets, and return whether an
-        answer came."""
+        """Ask the relay for an HTTP path over a real socket, search its answer for secrets, and record those
+        that are found. Return whether an answer came."""
         return await search_answer(address, path, recorder, client)
 
 

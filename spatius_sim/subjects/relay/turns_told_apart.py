@@ -24,7 +24,9 @@ def is_surely_over(events: Sequence[Event], first: int, client: str, speech: byt
         for event in events[first:]
         if event.connection == client and isinstance(event.content, Received)
     ]
-    return not ids_owed and _has_ended_motion(heard, new_ids) and (not audio or _has_ended_audio(heard, speech))
+    return (
+        not ids_owed and _has_ended_motion(heard, new_ids) and (not audio or _has_ended_audio(heard, speech))
+    )
 
 
 def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[tuple[str, str]]]:
