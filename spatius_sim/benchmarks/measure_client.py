@@ -37,7 +37,8 @@ class ClientFigure(NamedTuple):
 def measure_decoder() -> ClientFigure:
     """Benchmark the client decoder: measure how many operations it does in a second.
 
-    The operations are taking audio and payloads, clock steps, questions and interrupts."""
+    An operation gives it audio or motion payloads, moves its clock, asks for its conversation id, interrupts
+    it or takes its events."""
     numbers = iter(range(10**9))
     decoder = ClientDecoder(_SAMPLE_RATE, lambda: f"c{next(numbers)}")
     motion = MotionSynthesizer(_SAMPLE_RATE, _SEED)

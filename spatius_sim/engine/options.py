@@ -259,8 +259,8 @@ def subject_named(values: Mapping[str, Any]) -> str:
 
 
 def refuse_empty(values: Mapping[str, Any]) -> None:
-    """Raise UsageError if the value of an option is an empty text, because nobody means that: it often
-    comes from a variable that is not set. The keys of `values` are option names as the user types them,
+    """Raise UsageError if an option of the judge has an empty text as its value. Nobody means that: the value
+    often comes from a variable that is not set. The keys of `values` are the options as the user types them,
     such as `--target`."""
     for shown_name, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)

@@ -44,8 +44,9 @@ def environment_to_come(settings: Settings) -> dict[str, str]:
 
 
 def inspector_to_come(settings: Settings) -> str:
-    """Return the URL of the page that a worker of pytest-xdist will serve. Where other machines can reach the
-    port, the worker alone knows the token of the page: then "", as if the port is not fixed."""
+    """Return the URL of the inspector page that a worker of pytest-xdist will serve later, for the header of
+    the run. Return "" if the port is not fixed yet, or if other machines can reach it: then the page needs a
+    token that only the worker knows."""
     if not (settings.listens_at and is_this_machine(settings.motion_host)):
         return ""
     return f"http://{name_in_urls(settings.motion_host)}:{settings.listens_at}{PREFIX}/"

@@ -160,8 +160,9 @@ class Settings:
         return read_room_target(self.target)
 
     def livekit_place(self) -> LiveKitAccess:
-        """Return the LiveKit server that the settings name, in whose rooms the subject is judged. Raises
-        UsageError if its URL is wrong, or if its key or secret is missing."""
+        """Return the LiveKit server in whose rooms the subject of the run is judged, as the settings and the
+        environment variables name it. Raises UsageError if its URL is wrong, or if its key or secret is
+        missing."""
         if self.room and not (self.server or self.agent_cmd or self.room_target):
             raise UsageError("--room goes with --server, --agent-cmd or --target packets:ROOM")
         return find_livekit_server(self.room, self.environment)

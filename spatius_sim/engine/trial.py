@@ -437,8 +437,8 @@ class Trial(Generic[P]):
         return trace
 
     def _count_unread_messages(self, trace: Trace) -> None:
-        """Count the messages of this scenario's trace that were not understood, and remember why the first
-        was not."""
+        """Count the messages that the kit did not understand in the trace of one of the trial's scenarios.
+        Keep the reason for the first such message of the whole trial."""
         reasons = find_unread_reasons(trace)
         self.not_understood += len(reasons)
         if reasons and not self.first_not_understood:
@@ -574,8 +574,8 @@ class Trial(Generic[P]):
         return LongerFailure(str(longer), pack_player_data(trace, broken[0].events)) if broken else None
 
     def _outcome_unconfirmed(self, rule_id: str, scenarios: int) -> RuleOutcome:
-        """Return the outcome INCONCLUSIVE of a rule that one scenario broke, but kept when the trial
-        repeated it."""
+        """Return the trial's outcome for a rule that was broken by one scenario, but was kept when the trial
+        ran this scenario again: INCONCLUSIVE, with the failure."""
         unconfirmed = self._unconfirmed_plans[rule_id]
         first_sighting = self._first_sightings.get(rule_id)
         plan = (

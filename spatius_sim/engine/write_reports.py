@@ -36,8 +36,8 @@ def occasion_of(clock: SteadyClock, front: str, typed: str) -> Occasion:
 
 
 def _commit_here() -> str:
-    """Return the git commit of the working directory for the reports, with "-dirty" if files differ from
-    it; "" if there is none."""
+    """Return the git commit of the working directory, which the reports name; "-dirty" follows if files
+    differ from the commit. Return "" if there is no commit, or no git."""
     try:
         head = _ask_git("rev-parse", "HEAD")
         return head and head + ("-dirty" if _ask_git("status", "--porcelain", "-uno") else "")
@@ -46,8 +46,8 @@ def _commit_here() -> str:
 
 
 def _ask_git(*arguments: str) -> str:
-    """Return what git prints for these arguments; "" if git refuses. Raises OSError or SubprocessError if
-    git cannot be started or takes too long."""
+    """Run git with these arguments, for what the reports say of the commit, and return what git prints; "" if
+    git refuses. Raises OSError or SubprocessError if git cannot be started or takes too long."""
     finished = subprocess.run(
         ["git", *arguments],
         capture_output=True,

@@ -74,7 +74,8 @@ class _GuardedCommand:
 
 
 def main(line_number: str, grace: str, *command: str) -> int:
-    """Run the guarded command until it ends or the line is closed, then kill what is left of its processes.
+    """Guard a command: start it and wait until it ends, or until the program that started the guard closes
+    the line (a socket). Then kill all processes that the command has left.
 
     Returns the command's exit code, -N if the signal N ended the command, or 1 if the command cannot be
     started."""

@@ -145,8 +145,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Return the lines that pytest prints at its start: the subject, the seed, and the environment that
-    points a relay here; [] if no subject is named."""
+    """Return the lines that our plugin adds to the top of pytest's output: the subject, the seed, and the
+    environment variables that point a relay at our Motion Server. Return no lines if no subject is named."""
     if not names_subject(config):
         return []
     from spatius_sim.engine.run_header import environment_to_come, header_lines, inspector_to_come

@@ -189,7 +189,7 @@ class Summary:
 
     @property
     def behind_known_failures(self) -> list[RuleOutcome]:
-        """The rules that only known failures block from being judged."""
+        """The rules that this run could not judge only because known failures stand in their way."""
         unexercised = self.with_verdict(Verdict.UNEXERCISED)
         return [
             outcome
@@ -300,8 +300,8 @@ def _claim_by_verdicts(summary: Summary) -> str:
 
 
 def _claim_of_stopped_early(summary: Summary, stopped_early: BrokenOff) -> str:
-    """Return the claim of a run that was stopped early: why, how many rules passed, and which failed by
-    then."""
+    """Return the sentence that the summary of a run claims if the run was stopped early: why it stopped, how
+    many rules passed, and which had failed by then."""
     passed = f"{len(summary.with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
     failed = ", ".join(outcome.rule_id for outcome in summary.new_failures)
     results = f"{passed}; failed by then: {failed}" if failed else passed

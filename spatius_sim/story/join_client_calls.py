@@ -334,8 +334,9 @@ class _ObservingLedger(ClientLedger):
         return not (self.audio_undefined or self.pause_undefined or self.paused)
 
     def sort_rendered(self, reported: Any) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
-        """Return the keyframes that the client reports as rendered: the numbers of those that belong to the
-        current conversation, and the values of all others with their calls."""
+        """Join the keyframes that the client reports as rendered to the calls that gave them to the client.
+        Return the numbers of the keyframes that belong to the current conversation, and the values of all
+        other keyframes, each with its call."""
         own_keyframes: list[int] = []
         foreign_keyframes: list[tuple[float, MotionCall]] = []
         shown = self.conversation.last_shown if self.conversation else -1

@@ -31,10 +31,12 @@ class _OpenRequest:
 
 
 def with_turns(trace: Trace) -> Trace:
-    """Return the trace with an observed turn for each request; a trace with planned turns stays as it is. A
-    turn begins at the first audio of its request. The wait for the turn ends with its last motion, or
-    WAIT_NS after its latest event while its connection is open. If only a client was seen, `utterances`
-    finds the turns."""
+    """Return the trace with a turn for each request that was observed in it. A trace in which the kit itself
+    began turns stays as it is.
+
+    A turn begins at the first audio of its request. The wait for the turn ends with its last motion, or
+    WAIT_NS after its latest event while its connection is open. If only a client was seen, `utterances` finds
+    the turns."""
     if any(isinstance(event.content, TurnStarted) for event in trace.events):
         return trace
     events_with_turns = (

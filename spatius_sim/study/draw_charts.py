@@ -46,7 +46,8 @@ def draw_distribution(spreads: dict[str, Spread], label: str) -> Markup:
 
 
 def draw_line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, right: float, top: float) -> Markup:
-    """Draw a chart: lines from the origin to `right` and `top`, with their names below."""
+    """Draw a chart for a study's page: all lines in one picture, whose axes go from 0 to `right` and from 0
+    to `top`. The names of the lines stand below."""
     height, bottom = 220, 190
     pixels_across, pixels_up = (WIDTH - _LEFT - _RIGHT) / right, (bottom - 12) / top
     parts = [_draw_axes(right, top, x_label, y_label, bottom)]

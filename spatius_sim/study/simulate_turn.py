@@ -276,8 +276,8 @@ def flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> T
 
 
 def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[float]) -> None:
-    """Play a simulated turn whose messages arrived at these times, in seconds; infinity for a message that
-    never arrived. The turn keeps its playback, and the waits that would have been enough."""
+    """Play a simulated turn at its client, whose messages arrived at these times in seconds (infinity if
+    never). Store in the turn how the playback went, and how long the client had to wait for a smooth one."""
     pairs = list(zip(turn.messages, arrivals, strict=True))
     turn.audio = [(at, message.audio_end) for message, at in pairs if message.audio_end]
     turn.motion = [(at, message.keyframes) for message, at in pairs if not message.audio_end]

@@ -38,8 +38,9 @@ class FigureKind:
 
 
 def wilson(events: float, total: float) -> Estimate:
-    """Return the share `events` / `total` of a study, such as stalled turns of all turns, with its Wilson
-    interval of confidence (95 %). If `total` is 0, return 0 with the interval from 0 to 1."""
+    """Return the share `events` / `total` that a study has counted, such as stalled turns of all turns, with
+    its 95 % confidence interval by the method of Wilson. If `total` is 0, return 0 with the interval from 0
+    to 1."""
     if total <= 0:
         return Estimate(0.0, 0.0, 1.0)
     share = events / total

@@ -33,7 +33,7 @@ class LiveKitAccess:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that name this LiveKit server to LiveKit's own tools: its URL, key and
+        """The environment variables by which LiveKit's own tools find this LiveKit server: its URL, key and
         secret."""
         return {
             LIVEKIT_URL_VARIABLE: self.url,
@@ -84,8 +84,8 @@ def find_livekit_server(url: str, variables: Mapping[str, str]) -> LiveKitAccess
 
 
 def import_room_watcher() -> ModuleType:
-    """Return the module that watches the rooms of a real LiveKit server. Raises UsageError if the extra
-    `livekit` is not installed."""
+    """Import the module that watches rooms on a real LiveKit server, and return it. Raises UsageError if the
+    packages of the extra `livekit` are not installed."""
     try:
         from spatius_sim.net.room import room_watcher
     except ImportError as error:

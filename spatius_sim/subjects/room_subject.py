@@ -151,8 +151,8 @@ class RoomSubject:
         seed: int = 0,
         attach_seconds: float = 0.0,
     ) -> None:
-        """Prepare to run plans for rooms of a Motion Server; nothing is attached yet. The parameters are
-        those of the class."""
+        """Prepare to judge a Motion Server in rooms, and connect to nothing yet. The parameters are explained
+        at the class."""
         self.target = target
         self._access, self._watch, self._recorder = access, watch, recorder
         self._make_rooms, self._api_key, self._ids = make_rooms, api_key, ids

@@ -232,9 +232,9 @@ def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, in
 def _read_value(
     lane: Lane, raw: str | bytes, part: int, *, sent: bool, spoken_wire: Wire | None, reason: Any
 ) -> Value:
-    """Read the value that a trace holds for a frame on a tape from the frame's bytes, and return it. If a
-    `reason` is given, the frame was taken out: return a value that was not understood. Raises ValueError if
-    the frame has no part of this number."""
+    """Read what a frame on a tape says, for the event of a trace: the frame's part number `part`, as
+    `spoken_wire` reads it. If a `reason` is given, the frame was taken out of the tape: return a value that
+    says "not understood" for this reason. Raises ValueError if the frame has fewer parts."""
     if reason is None:
         parts = read_parts(lane, raw, sent=sent, wire=spoken_wire)
         if not 0 <= part < len(parts):

@@ -288,7 +288,8 @@ class Recorder:
     def _as_sent_or_received(
         self, lane: Lane, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> Sent | Received:
-        """Return the event by which a frame is recorded, Sent or Received, without the frame's secrets."""
+        """Make the event by which the recorder writes down a frame, Sent or Received, with stars in place of
+        the frame's secrets."""
         raw, value = self._without_secrets(lane, raw, sent=sent)
         return Sent(raw, value, answers) if sent else Received(raw, value)
 

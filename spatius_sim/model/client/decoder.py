@@ -325,8 +325,8 @@ class ClientDecoder:
         self._events.extend(MotionDiscarded(conversation_id, reason) for _ in frames)
 
     def _change(self, event: PlaybackEvent, reason: StateReason) -> None:
-        """Change the state of the playback as PLAYBACK_TABLE says. If the state is another now, add an event
-        with this reason."""
+        """Change the state of the decoder's playback as PLAYBACK_TABLE says for this event. If the state is a
+        new one, tell so by the event StateChanged with this reason."""
         state = PLAYBACK_TABLE[self.state, event]
         if state is not self.state:
             self.state = state

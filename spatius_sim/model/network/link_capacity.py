@@ -164,8 +164,8 @@ class Outages:
         return _P95 - math.sqrt(max(0.0, _P95**2 - 2 * math.log(self.p95 / self.mean)))
 
     def draw(self, rng: np.random.Generator, seconds: float) -> list[tuple[float, float]]:
-        """Return the outages of a link within so many seconds: the begin and the end of each. An outage
-        begins only after the outage before it has ended."""
+        """Draw the outages in which a network link carries nothing, from 0 to `seconds`: the begin and the
+        end of each, in seconds. They do not overlap."""
         sigma = self.deviation
         pause = max(60 / self.per_minute - self.mean, _SHORTEST_PAUSE)
         outages: list[tuple[float, float]] = []

@@ -274,9 +274,11 @@ class PlainRelay:
         return []
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
-        """Fail the session's turn, because Motion Server has been silent for too long, and return the
-        commands that follow. If the client of a confirmed session still sends audio, watch on instead; if the
-        policy says that silence ends the client's speech, end the speech."""
+        """Let the relay's turn in this upstream session fail, because Motion Server has been silent for too
+        long. Return the commands for that.
+
+        If the client still sends audio in a confirmed session, wait on instead. If by the relay's policy
+        silence ends the client's speech, end the speech instead."""
         speaking = (turn for turn in self._speaking.values() if turn.session.name == upstream)
         silent_client = next((turn.client for turn in speaking), None)
         if silent_client is not None and self.policy.ends_speech_after is not None:
@@ -387,8 +389,8 @@ class PlainRelay:
         return commands + self._hang_up(session) + (self._watch_client_speech(turn) if turn else [])
 
     def _drop(self, client: str) -> list[RelayCommand]:
-        """End the turn of this client of the relay, if there is one, without a message to the client. Return
-        the commands that close upstream sessions."""
+        """End all turns that this client has in the relay, and tell the client nothing. Return the commands
+        that close their upstream sessions."""
         self._speaking.pop(client, None)
         commands: list[RelayCommand] = []
         for session in self._sessions_of(client):

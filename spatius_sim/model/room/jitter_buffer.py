@@ -129,8 +129,8 @@ class JitterBuffer:
         return frame
 
     def _next_return_frame(self) -> ShownFrame:
-        """Return the next frame of the avatar's return from speech to idle; an idle frame if the return is
-        over."""
+        """Return the next frame that the jitter buffer shows while the avatar returns from speech to idle; an
+        idle frame if the return is over."""
         if not self._return_frames:
             return ShownFrame(Scene.IDLE)
         self._return_frames -= 1

@@ -76,8 +76,8 @@ def grow_message(raw: bytes, size: int) -> bytes:
 
 
 def add_unknown_fields(raw: bytes) -> bytes:
-    """Return a message of Motion Server with protobuf fields that no document names: one in the envelope, and
-    one in the response or confirmation inside the envelope."""
+    """Spoil a message of Motion Server by protobuf fields that no document names: return the message with one
+    in the envelope, and one in the response or confirmation inside the envelope."""
     unknown = _PADDING_TAG + b"\x03new"
     message = read_upstream(raw)
     field = _MOTION_FIELD if isinstance(message, MotionResponse) else _CONFIRM_FIELD

@@ -146,8 +146,9 @@ class ServerSession(SessionSender):
         return commands if side is None else side.follow(commands, now)
 
     def room_answered(self, fault: EgressFault | None, now: float) -> list[ServerCommand]:
-        """Take the answer of the real room that the session asked to join: None, or the fault because of
-        which the session cannot join. Return the commands that confirm the session or refuse it."""
+        """Take the answer from the real room that the session with this egress asked to join. `fault` says
+        why the egress cannot join; None if it has joined. Return the commands that confirm the session or
+        refuse it."""
         if fault is not None:
             self.room = self._egress_playback = None
             return self._refuse(fault.code, fault.message, now)

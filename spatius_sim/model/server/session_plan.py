@@ -15,8 +15,8 @@ class SessionPlan:
     seconds: float = 0.0
 
     def faults(self, open_sessions: int) -> list[Fault]:
-        """Return the faults that the price plan's limits bring to a new session, if its app has
-        `open_sessions` already: too many sessions, or the end of the longest time. A session that is about to
+        """Return the faults by which the limits of the price plan end a new session: at once if the app has
+        `open_sessions` already and no more are allowed, or after the longest time. A session that is about to
         be replaced counts, too (docs:pricing)."""
         if self.sessions and open_sessions >= self.sessions:
             return [Fault(When(Moment.CONFIGURE), (SendError(4003, TOO_MANY_SESSIONS),))]

@@ -88,8 +88,8 @@ class SessionSender:
     _timed_faults_play: bool = False
 
     def _count_audio(self, request: OpenRequest, samples: int, now: float) -> list[ServerCommand]:
-        """Count a message with `samples` samples of audio in the session. Return the commands of the faults
-        that happen after this much audio."""
+        """Count an audio message with this many samples, for the faults that the session sends after a
+        certain amount of audio. Return the commands of the faults that are due now."""
         self._audio_messages += 1
         self._audio_samples += samples
         request.messages += 1
@@ -159,8 +159,9 @@ class SessionSender:
     def _play_faults(
         self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None
     ) -> list[ServerCommand]:
-        """Return the session's commands for faults that happen when no message was due. They concern
-        `request`; if this is None, the newest request that is still open."""
+        """Return the commands of faults that happen in a session at a moment at which it sends no message.
+        The faults concern this request; if it is None, they concern the newest request, if that is still
+        open."""
         newest = self._requests.newest
         if request is None and newest is not None and not newest.ended:
             request = newest

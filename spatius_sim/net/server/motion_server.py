@@ -176,10 +176,10 @@ class SocketMotionServer(OnePort):
                 )
 
     async def reset(self) -> None:
-        """Bring Motion Server back to its state after the start.
+        """Bring this Motion Server back to the state in which it started.
 
-        Closes open sessions with 1001, forgets past sessions and rooms, and plays the first scenario from its
-        beginning."""
+        Closes all open sessions with code 1001, forgets past sessions and rooms, and plays the first scenario
+        again from its beginning."""
         await self.close_all("reset")
         self.journal.forget()
         self.rooms.clear()
@@ -353,8 +353,8 @@ class SocketMotionServer(OnePort):
 
 
 def _read_token_body(body: bytes) -> tuple[int | None, str]:
-    """Return the expireAt and the app id of a token request to Motion Server; (None, "") if the body is not a
-    token request."""
+    """Read the body of a token request that our Motion Server got: return the time `expireAt` and the app id
+    in it, or (None, "") if the body is no token request."""
     try:
         token_request = read_token_request(body)
     except RequestRefusedError:

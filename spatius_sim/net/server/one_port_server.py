@@ -148,8 +148,8 @@ async def refuse_expectation(request: web.Request) -> web.StreamResponse | None:
 
 
 async def _take_telemetry(request: web.Request) -> web.StreamResponse:
-    """Read the telemetry that a Server SDK sends to this port, forget it, and answer 200: a relay that sends
-    its telemetry here sends none to the vendor."""
+    """Answer 200 to telemetry that a relay's Server SDK sends to our one port, and forget what it says. A
+    relay that sends telemetry here sends none to the vendor."""
     await read_body(request)
     text, content_type = answer_telemetry(request.content_type)
     return web.Response(text=text, content_type=content_type)

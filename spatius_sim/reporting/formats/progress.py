@@ -125,9 +125,9 @@ class ProgressLines:
 
 
 def seconds_left(ended: int, total: int, seconds: float) -> float:
-    """Return how many seconds a run may still take, to be shown as progress: the other rules may take as
-    long as the first. `ended` of `total` rules were judged in `seconds`. 0 if too few rules were judged to
-    estimate this."""
+    """Estimate how many seconds a run still takes, for the line that shows its progress: `ended` of `total`
+    rules were judged in `seconds`, and each other rule may take as long on average. Return 0 if too few rules
+    were judged to say this."""
     if ended < _ENOUGH_RULES or ended >= total:
         return 0.0
     return seconds / ended * (total - ended)

@@ -112,9 +112,9 @@ class ClientTrack:
         self._advance_decoder(max(to_ns, self._now_ns))
 
     def play_out(self) -> int:
-        """Play the audio that the client still holds, for LONGEST_PLAYBACK_SECONDS at most. Return the time
-        of the decoder's clock after that, in nanoseconds; if the client holds no audio, this is the present
-        time."""
+        """Let the avatar of this client play the audio that it still holds, at most LONGEST_PLAYBACK_SECONDS
+        of it. Return the time in nanoseconds at which the playback is then; the present time if the client
+        holds no audio."""
         last_ns = self._now_ns + LONGEST_PLAYBACK_SECONDS * 1_000_000_000
         held = self._held_audio()
         end_ns = min(last_ns, self._now_ns + held + _FRAME_NS)

@@ -114,8 +114,8 @@ def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageR
 
 
 def _add_run(page: PageData, trace: Trace, number: int, rates: Mapping[str, int] = NO_RATES) -> None:
-    """Add one run to the player page, after the run before. `rates` are the sample rates in Hz that an
-    earlier part of the tape has shown, by connection."""
+    """Add one run of the tape to the data of the player page, after the runs that the page has already.
+    `rates` are the sample rates in Hz that the tape has shown before this run, by connection."""
     if not trace.events:
         return
     first_ns = trace.events[0].at_ns
@@ -230,9 +230,9 @@ class _Run:
                 track.blame(row.words)
 
     def _play(self, event: Event, value: object, at_ns: int, row: PageRow) -> None:
-        """Let the avatar of a relay's client on the player page play a message that the relay has sent: our
-        decoder, which stands for the client's, gets its audio and motion. `value` is the message as it was
-        read; `row` shows it on the page."""
+        """Let the avatar of a relay's client on the player page play a message of the relay: give the audio
+        and the motion in it to our decoder, which stands for the client's. `value` is the message as it was
+        read, and `row` is its row on the page."""
         name = event.connection
         match value:
             case Ready(output_sample_rate=rate) if rate:

@@ -53,7 +53,7 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
                 faults = [
                     *_under_another_id(story, old, turn),
                     *_under_new_id(story, old, turn, begun_at),
-                    *_left_over(story, old, turn, begun_at),
+                    *_find_left_over(story, old, turn, begun_at),
                     *(
                         _break_by_late_end_mark(old, turn, mark)
                         for mark in story.stale_marks(turn)
@@ -191,9 +191,10 @@ def _under_wrong_id(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) ->
     )
 
 
-def _left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:
-    """Yield Broken for audio and motion of the old turn that came without a turn id after event `begun_at`,
-    when the new turn had begun."""
+def _find_left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:
+    """Yield a breach if the relay still sent audio or motion of an old turn after the client had cut that
+    turn off by a new turn, which began at event `begun_at`. Only messages without a turn id count: the client
+    would take them for the new turn's."""
     tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
     audio = [] if tells_no_turn else [s for s in _audio_events(story, old, labelled=False) if s > begun_at]
     motion = [delivery.seq for delivery in story.deliveries if _is_left_over(story, delivery, old, begun_at)]

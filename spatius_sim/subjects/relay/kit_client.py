@@ -202,8 +202,8 @@ class RelayClient:
         return False
 
     def _take_frame(self, frame: Frame) -> None:
-        """Take a frame of the relay: record it, and queue its events for the kit's client. If the relay
-        floods its client, cut the connection."""
+        """Record a frame that the kit's client got from the relay, and queue what the frame says for whoever
+        drives this client. If the relay floods the client with frames, cut the connection."""
         if self._recorder.flooded:
             return
         if self._data_packets:

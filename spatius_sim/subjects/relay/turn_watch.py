@@ -243,8 +243,8 @@ def _ends_audio(message: object) -> bool:
 
 
 def _ends_motion(message: object) -> bool:
-    """Whether a message of the relay carries motion and ends the motion of its turn: the message is marked as
-    the last, or one of its payloads has end=true."""
+    """Return whether a message of the relay ends the motion of the watched turn: it carries motion, and is
+    marked as the last, or one of its payloads has end=true."""
     if not isinstance(message, Motion) or not message.payloads:
         return False
     messages = map(read_upstream, message.payloads)
