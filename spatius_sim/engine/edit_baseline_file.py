@@ -177,8 +177,9 @@ class _BaselineReader(YamlFile):
             )
 
     def _read_known_failure(self, rule_id: str, rule_key: Node, entry: Node, *, flaky: bool) -> KnownFailure:
-        """Return one entry of the baseline file, with the lines where its parts stand. Raises UsageError if
-        a key is missing or a value is wrong."""
+        """Read the entry of one rule in the baseline file, and return the known failure with its line
+        numbers, which are needed to edit the file. Raises UsageError if a key is missing or a value is
+        wrong."""
         parts = self.items(entry, rule_id, _KEYS)
         for key in _REQUIRED_KEYS:
             if key not in parts:

@@ -60,9 +60,9 @@ def explain_missing_turns(trace: Trace) -> str:
 
 
 def describe_first_trouble(trace: Trace) -> str:
-    """Return in words why the subject may have failed, as the trace shows it: a connection or a token request
-    that was refused, a connection that the subject closed, or an error that the subject reported. Only the
-    first of these kinds is told. Return "" if the trace shows none of them."""
+    """Return in words why the subject may have failed, as evidence from the trace: Motion Server refused it a
+    connection or a token, the subject closed its connection, or it reported an error. Of several reasons only
+    one is returned, in this order; "" if the trace shows none."""
     refused = [event.content for event in trace.events if isinstance(event.content, Refused)]
     if refused and not refused[0].status:
         return f"it reached Motion Server, which did not answer the upgrade: {refused[0].reason}"

@@ -87,8 +87,9 @@ class RunBaseline:
             raise UsageError(f"--update-baseline needs a whole run: leave out {', '.join(partial_options)}")
 
     def _review_summary(self, summary: Summary) -> Summary:
-        """Return the summary of the run with what the baseline says of it: which failures it tolerates, and
-        which complaints it has. Without a baseline, return the summary as it is."""
+        """Compare the summary of a run with the baseline, and return the summary with the failures that the
+        baseline tolerates and with the complaints about the baseline's lines. Without a baseline, return the
+        summary as it is."""
         if self._baseline is None:
             return summary
         remarks = review(self._baseline, summary.outcomes, date.today())

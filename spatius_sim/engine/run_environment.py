@@ -179,8 +179,8 @@ class Run:
                 self.unwritten.append(str(error))
 
     def _record(self, trace: Trace) -> None:
-        """Write a trace of the run onto the tape that the user asked for. After the first error nothing
-        more is written."""
+        """Write a trace of the run onto the run's tape, if the user asked for a tape. After the first error,
+        note the error in `unwritten` and write nothing more."""
         if self._taping is None or self._writer is None:
             return
         try:

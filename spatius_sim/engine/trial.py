@@ -299,8 +299,8 @@ class Trial(Generic[P]):
                     self._confirm_earlier_breaches(cause)
 
     def _confirm_earlier_breaches(self, rule_id: str) -> RuleOutcome | None:
-        """Repeat every scenario of the trial so far that broke the rule, and return its outcome: FAILED if
-        the rule is broken again, INCONCLUSIVE if it is not, None if no scenario broke it. This runs even
+        """Repeat every plan of this trial that has broken the rule before, and return the rule's outcome:
+        FAILED if the rule breaks again, INCONCLUSIVE if it does not, None if no plan broke it. This runs even
         after the deadline, because a breach that was seen must be reported."""
         # A plan is slow to find in a mapping, so those that broke nothing are left out before.
         broken_plans = [plan for plan, judgements in self._judgements.items() if judgements[rule_id].broken]

@@ -224,7 +224,7 @@ def _guard(handler: Handler, token: str) -> Handler:
 
 
 def _is_loopback(url: str) -> bool:
-    """Return whether the host of a URL, from which a session page is asked for, is this machine; False for a
+    """Return whether the host of this URL is this machine: session pages answer no other host. False for a
     malformed URL."""
     try:
         return urlsplit(url).hostname in _LOOPBACK_NAMES

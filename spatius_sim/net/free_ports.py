@@ -70,8 +70,8 @@ class ExhaustionHandler:
 
 
 def explain_port_error(error: OSError, port: int, host: str = LOOPBACK) -> UsageError:
-    """Return a UsageError that tells people why a server cannot listen on this port, and what to do. `error`
-    is what the system said."""
+    """Return a UsageError that says why a server cannot listen on this port, and what the user can do, such
+    as choose a free port. `error` is the error of the operating system."""
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return UsageError(f"{host} is not an address of this machine: 0.0.0.0 are all that it has")
     if error.errno == errno.EADDRINUSE:

@@ -176,8 +176,8 @@ class ClientPlan:
 
 
 def mark_end_after_motion(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Return the steps of a plan for a client that drops motion after the end mark: each end mark comes in an
-    empty chunk of its own, after the motion that follows it."""
+    """Return the steps of a client plan, changed for a client that drops motion after the end mark: each end
+    mark moves after the motion that follows it, into an empty chunk of audio."""
     ordered: list[Step] = []
     end_mark_waits = False
     for step in steps:

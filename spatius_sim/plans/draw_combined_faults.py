@@ -21,15 +21,15 @@ def combined_faults() -> st.SearchStrategy[Plan]:
 
 @st.composite
 def _draw_unruly_clients(draw: st.DrawFn) -> Plan:
-    """Draw a plan to be combined with faults: one or two clients that stay to their last turn and, in most
-    plans, clients that leave, read nothing or send malformed input."""
+    """Draw the clients of a plan with combined faults: one or two clients that stay to their last turn and,
+    in most plans, others that leave, read nothing or send malformed input."""
     alone = draw(st.booleans())
     staying = [draw(_draw_staying_client(alone)) for _ in range(1 if alone else draw(st.integers(1, 2)))]
     leaving = [] if alone else draw(st.lists(_draw_leaving_client(), min_size=1, max_size=2))
     clients = (*staying, *leaving)
     # A client that does not read may read on when the others' turns are over: for this all must keep step.
-    step = not all(turn.reads for turns in clients for turn in turns) or draw(st.booleans())
-    return Plan(clients, step=step)
+    keep_step = not all(turn.reads for turns in clients for turn in turns) or draw(st.booleans())
+    return Plan(clients, step=keep_step)
 
 
 @st.composite

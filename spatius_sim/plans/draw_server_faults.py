@@ -256,7 +256,8 @@ def _repeat_with_larger_payloads(turn: TurnPlan, *sizes: int) -> Plan:
 
 
 def _draw_harmless_fault() -> st.SearchStrategy[Fault]:
-    """Draw a fault of Motion Server that excuses no relay: a short delay, jitter, or unknown fields."""
+    """Draw a harmless fault of Motion Server: a short delay, jitter, or unknown fields. A relay must do all
+    its duties in spite of it."""
     response_numbers = st.sampled_from((0, 1, 2, 3))
     pauses = st.sampled_from((0.02, 0.1, 0.3))
     one_response = st.builds(lambda number: When(Moment.RESPONSE, number=max(1, number)), response_numbers)

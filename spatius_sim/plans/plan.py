@@ -194,10 +194,9 @@ SCARCELY_A_WORD = Plan(
 
 
 def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
-    """Return the speech of a planned turn for a label, as PCM: noise in syllables, always the same for this
-    label and different for every other. With Sound.PAUSES three fifths in the middle are silent, with
-    Sound.SILENCE all is silent; with Sound.CLIPPED most samples are the largest or the smallest that there
-    are."""
+    """Return the speech that a plan gives a turn, as PCM: noise in syllables, the same for the same label and
+    different for every other label. Sound.PAUSES makes three fifths in the middle silent, Sound.SILENCE all,
+    and Sound.CLIPPED makes most samples the largest or smallest possible."""
     if sound is Sound.SILENCE:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())

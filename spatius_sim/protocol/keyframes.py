@@ -78,7 +78,8 @@ _ZERO_KEYFRAME = _encode_slowly(np.zeros((1, WIDTH), np.float32))
 
 
 def _head_columns() -> NDArray[np.intp]:
-    """Return which bytes of a keyframe in the usual layout are tags or lengths: the same in each keyframe."""
+    """Return the positions of those bytes in an encoded keyframe that are tags or lengths. They are the same
+    in all keyframes of the usual layout."""
     is_head = np.zeros(1, _LAYOUT)
     for part in _LAYOUT.names or ():
         if part.endswith("_head"):

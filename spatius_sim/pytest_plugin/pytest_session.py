@@ -42,8 +42,8 @@ _BASELINE: "pytest.StashKey[RunBaseline]" = pytest.StashKey()
 
 
 def given_options(config: pytest.Config) -> dict[str, Any]:
-    """Return the options of pytest's command line that have a value, by name. If they name no subject, no
-    tape and no tests, the target is taken from the environment."""
+    """Return by name the options that this pytest session was given and that say what to judge. If they name
+    no subject, no tape and no tests, `target` comes from the environment."""
     options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
     if not (subject_named(options) or _names_tests(config) or config.getoption("spatius_tape")):
         options["target"] = os.environ.get(TARGET_VARIABLE)

@@ -327,7 +327,9 @@ class _ObservingLedger(ClientLedger):
 
     @property
     def starving(self) -> bool:
-        """Whether the waiting of strictSync can be judged now: no pause and no undefined call disturbs it."""
+        """Return whether an observation of the client can show if strictSync waits for missing motion: the
+        current conversation may wait, the client is not paused, and no call in the conversation had an
+        undefined outcome."""
         current = self.conversation
         if current is None or not self.may_wait_for_motion:
             return False

@@ -267,8 +267,8 @@ def _join_requests_to_turns(requests: list[UpstreamRequest], turns: list[Turn], 
 
 
 def _tie_conversations(conversations: list[Conversation], turns: list[Turn], index: SpeechIndex) -> None:
-    """Join each conversation with its turn, by audio or else by time. Then note for each turn without a
-    conversation which conversation has swallowed its audio."""
+    """Join each conversation with the turn that it answers: by its audio, otherwise by the time. Then note
+    for each turn without a conversation in which other conversation its audio was played."""
     for conversation in conversations:
         own = [turn for turn in turns if turn.client == conversation.client]
         audio = bytes(conversation.audio)

@@ -196,8 +196,8 @@ class RoomSession:
         return [report for report in self.playback_reports if speech.first_seq < report.seq < end]
 
     def sounds_of(self, speech: RoomSpeech) -> list[tuple[int, int, SoundHeard]]:
-        """Return the sounds that were heard in the room while this request was played: between its first
-        audio and the first audio of the next request."""
+        """Return the sounds that were heard in the room while the egress played this request of speech: from
+        the first audio of the request to the first audio of the next request."""
         later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
         end = min(later_starts, default=_NO_END)
         return [heard for heard in self.sounds if speech.first_seq < heard[0] < end]
@@ -237,7 +237,8 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
 
 
 def loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
-    """Return for each whole window of 40 ms of the sound in a room whether it is loud."""
+    """Return for each whole window of 40 ms of a sound in the room whether the sound is loud in it. `pcm` is
+    mono s16le."""
     samples = int(sample_rate * WINDOW_SECONDS)
     levels = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float64)
     windows = levels[: len(levels) // samples * samples].reshape(-1, samples)

@@ -85,8 +85,8 @@ def _find_needs(
 
 
 def _find_stalls(playback: Playback, needs: list[tuple[float, float]], total: float) -> None:
-    """Play the speech of a simulated turn, and note in the playback each stall: when the client had to wait,
-    and for how long. If a part of the speech never arrives, the playback has no end."""
+    """Play the speech of a simulated turn on the client, and note in `playback` each stall: when the client
+    had to wait, and for how long. If a part of the speech never arrives, the playback has no end."""
     clock = playback.first_audio
     for position, at in needs:
         due = clock + position

@@ -149,8 +149,8 @@ async def _converse(
 
 
 def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
-    """Return the policy of our relay in the turn that is judged: the relay makes the choices of the study's
-    pipeline."""
+    """Return the policy of our relay for a simulated turn that the rules judge: the relay makes the choices
+    of the study's pipeline."""
     keeps_sessions = pipeline.sessions is Sessions.KEPT
     return RelayPolicy(
         audio_chunk_bytes=max(BYTES_PER_SAMPLE, round(pipeline.audio_chunk * _BYTES_PER_SECOND) // 2 * 2),
@@ -199,9 +199,9 @@ async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Tr
 
 
 def _client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
-    """Return the calls of the client that is judged: audio and motion in the order of their arrival, an
-    interrupt, and waits between. After the interrupt no audio is given any more; motion that still arrives
-    is."""
+    """Return the calls to the client decoder that judge a simulated turn: audio and motion in the order of
+    their arrival, an interrupt, and waits between them. No audio is given after the interrupt, but motion
+    still is."""
     last = turn.audio[-1][1]
     arrivals: list[tuple[float, Step]] = []
     spoken = 0

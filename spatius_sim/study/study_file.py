@@ -170,8 +170,8 @@ class _StudyReader(YamlFile):
 
 
 def _change(pipeline: Pipeline, key: str, value: object) -> Pipeline:
-    """Return the pipeline with one value changed. Raises UsageError, without the place in the file, if the
-    value is wrong."""
+    """Return the pipeline with one value of the study file changed. Raises UsageError if the value is wrong;
+    the caller adds the place in the file."""
     try:
         return replace(pipeline, **{key: value})  # type: ignore[arg-type]
     except UsageError as error:

@@ -156,8 +156,8 @@ class ReferenceClient:
         self._clip_playing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Greet the relay's client and handle its messages until it leaves, then close its upstream
-        session."""
+        """Greet a client of the reference relay and handle the client's messages until it leaves; then cancel
+        its turn."""
         sending = asyncio.create_task(self._send_outbox())
         try:
             self._greet()

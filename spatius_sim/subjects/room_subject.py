@@ -304,8 +304,8 @@ class RoomSubject:
         return self._sessions[name]
 
     async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> bool:
-        """Wait until `is_over` is true, for `seconds` seconds at most, and return whether it became true.
-        Looks at the room's events every 0.05 s."""
+        """Wait, while the kit speaks into a room, until `is_over` returns True, for at most so many seconds.
+        Return whether it did. `is_over` is called every 0.05 s."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not is_over():
             if asyncio.get_running_loop().time() > deadline:

@@ -418,7 +418,7 @@ class ServerSubject:
 
     async def _send_first_frame(self, name: str, session: OpenSession, frame: str | bytes) -> None:
         """Send the first frame of a session to the Motion Server under test, wait for an answer, and record
-        whether one came."""
+        whether an answer came."""
         any_answer = MessageWatch(self._recorder, name, lambda message: True)
         await self._send(name, session, frame)
         answered = await wait_until(self._recorder, any_answer.has_arrived, self._settling)

@@ -129,10 +129,10 @@ def shown_command(command: str, stand_in: StandIn = hide_value) -> str:
     except ValueError:
         return HIDDEN
     shown = [
-        kept + (shown_url(value, stand_in) if "://" in value else stand_in(name or "argument"))
+        before + (shown_url(value, stand_in) if "://" in value else stand_in(name or "argument"))
         if any(secrets_in_setting(name, value))
-        else kept + value
-        for kept, name, value in _split_words(words)
+        else before + value
+        for before, name, value in _split_words(words)
     ]
     return command if shown == words else shlex.join(shown)
 
@@ -149,18 +149,18 @@ def secrets_in_command(command: str) -> Iterator[str]:
 
 
 def _split_words(words: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield each word of a command in three parts: what precedes its value in the word, the name of the
-    value, and the value, which may be a secret. The name is "" if there is none, or if the kit fills the
-    value in."""
+    """Split the words of a subject's command line, in which logins are looked for. Yield for each word the
+    part before its value, the value's name and the value. The name is "" if the value has none, or if the
+    value is a placeholder."""
     option = ""
     for word in words:
         name, equals, value = word.partition("=")
         if equals and "://" not in name:
-            kept = name + equals
+            before = name + equals
         else:
-            kept, name, value = "", "" if word.startswith("-") else option, word
+            before, name, value = "", "" if word.startswith("-") else option, word
         is_filled_in = _PLACEHOLDERS.fullmatch(value) is not None
-        yield kept, "" if is_filled_in else name.lstrip("-"), value
+        yield before, "" if is_filled_in else name.lstrip("-"), value
         option = word if word.startswith("-") and not equals else ""
 
 

@@ -69,8 +69,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return round(self._now * 1e9)
 
     def put_off_arrival(self, arrive: Callable[[], None]) -> None:
-        """Call `arrive` soon, in its turn, as `call_soon` does. Frames often come one right after the other:
-        such neighbours share one call of the loop, which saves most of its time."""
+        """Call `arrive` soon, after the calls that the virtual loop already has to make, as `call_soon` does.
+        Frames that arrive one right after the other share one call of the loop, which saves most of the
+        loop's time."""
         ready = self._ready  # type: ignore[attr-defined]
         if ready and ready[-1] is self._arrivals_handle:
             self._arrivals.append(arrive)

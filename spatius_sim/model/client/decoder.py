@@ -207,8 +207,9 @@ class ClientDecoder:
 
     @property
     def _audio_state(self) -> AudioState:
-        """How far the audio of the current conversation has come: OPEN until its end mark, then COMPLETE.
-        Without a current conversation: NONE before the first conversation, and OVER after it."""
+        """Return how far the audio of the decoder's current conversation has come: OPEN until its end mark,
+        then COMPLETE. Without a current conversation: NONE before the first one, PLAYED_OR_INTERRUPTED after
+        it."""
         if self._conversation is None:
             return AudioState.PLAYED_OR_INTERRUPTED if self._latest_id else AudioState.NONE
         return AudioState.COMPLETE if self._conversation.ended else AudioState.OPEN
@@ -254,8 +255,8 @@ class ClientDecoder:
         return conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
 
     def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
-        """Play this conversation for `passed_ns` nanoseconds: render the keyframes that become due, stall if
-        motion is missing, and end the conversation if all its audio has been played."""
+        """Let the decoder play a conversation for `passed_ns` nanoseconds: render the keyframes that become
+        due, stall if motion is missing, and end the conversation if all its audio has been played."""
         end = conversation.samples * _SECOND_NS
         playable_end = min(end, self._end_of_playable_audio(conversation))
         target = conversation.played + passed_ns * self._sample_rate

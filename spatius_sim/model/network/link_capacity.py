@@ -88,8 +88,8 @@ class Capacity:
         return finished if finished - start <= LONGEST_WAIT else math.inf
 
     def _sum_carried_bits(self) -> list[float]:
-        """Return how many bits the link has carried from the beginning of the period until each edge between
-        steps."""
+        """Return how many bits the link has carried since the beginning of the period at each time at which
+        its rate changes."""
         carried = [0.0]
         for index, rate in enumerate(self._rates):
             carried.append(carried[-1] + rate * (self._edges[index + 1] - self._edges[index]))

@@ -60,8 +60,8 @@ class AccessControl:
 
 
 def make_refusal(refuse: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
-    """Return the error, for the caller to raise, by which Motion Server refuses access as a scenario says.
-    Its HTTP answer has the form that belongs to the refused request: a token request or an upgrade."""
+    """Return the error with which Motion Server refuses access to a token request or to an upgrade, if a
+    scenario asks for that. The caller raises it; its HTTP answer has the form that belongs to the request."""
     if refuse.body or not refuse.message:
         return RequestRefusedError(HttpAnswer(refuse.status, refuse.body))
     if moment is Moment.TOKEN:

@@ -123,8 +123,8 @@ def _read_agora(agora: AgoraEgress, unix_time: float, certificate: str) -> Room 
 
 
 def _check_access(room: Room) -> Room | EgressFault:
-    """Return the room of an egress configuration, or why nobody may enter: the first word of a room's name
-    may ask for a refusal."""
+    """Return the room of a session's egress configuration, or the fault with which Motion Server refuses to
+    enter it: the first word of the room's name can ask for such a fault."""
     word = first_word(room.name)
     if word == UNAUTHORIZED_ROOM:
         return EgressFault(UNAUTHENTICATED, _NOT_LET_IN)

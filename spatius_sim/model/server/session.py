@@ -364,8 +364,8 @@ class ServerSession(SessionSender):
         return [*self._send_error(code, message, now), *self._close_refused(message, now)]
 
     def _close_refused(self, message: str, now: float, error_code: int = 0) -> list[ServerCommand]:
-        """Mark the session as refused, and return the commands that close its connection. The close code is
-        `error_code` if this is from 4000 to 4999, otherwise POLICY_VIOLATION; `now` is in seconds."""
+        """Refuse the session: mark it as refused, and return the commands that close its connection at `now`
+        (seconds). The close code is `error_code` if this is from 4000 to 4999, otherwise POLICY_VIOLATION."""
         self._step(SessionEvent.ERROR)
         code = error_code if error_code in _OWN_CLOSE_CODES else POLICY_VIOLATION
         reason = message.encode()[:_LONGEST_CLOSE_REASON].decode(errors="ignore")

@@ -218,8 +218,9 @@ class SessionSender:
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
 
     def _put_room_commands(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
-        """Put what these commands of the session's room send on the socket into the outbox, so that the order
-        stays. Return the commands for now."""
+        """Put the messages that the session's room sends to the client through the session's outbox, so that
+        they keep their order among the other messages. Return the commands to carry out now, those of the
+        room included."""
         return [
             due
             for command in commands

@@ -94,7 +94,7 @@ class UpstreamClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the WebSocket of this session with Motion Server."""
+        """Close the WebSocket that this Server SDK holds with Motion Server."""
         await self.close()
 
     async def send(self, raw: str | bytes) -> None:

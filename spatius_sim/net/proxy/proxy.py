@@ -367,8 +367,9 @@ class _ProxiedConnection:
         return self.upstream
 
     async def _refuse(self, status: int, reason: str) -> None:
-        """Answer the relay with a refusal by the proxy, record it if it concerns a session, and end both
-        connections. If a part of an answer has passed already, only abort the relay's connection."""
+        """Refuse, as the recording proxy, what the relay or the upstream sent: answer the relay with this
+        HTTP status and end both connections; record the refusal if it concerns a session. If a part of an
+        answer has passed already, only abort the relay's connection."""
         if self.name:
             self.recorder.emit(Lane.UPSTREAM, self.name, Refused(status, reason))
         if self.upstream is not None:

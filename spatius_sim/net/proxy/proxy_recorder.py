@@ -98,7 +98,8 @@ class ProxyRecorder:
     time when it happened."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
-        """Begin to record a proxy, as yet without sessions."""
+        """Begin to record what passes through a proxy; no session has been opened yet. `on_event` is called
+        with each event."""
         self._on_event = on_event
         self._secrets = KnownSecrets(MAX_SECRETS)
         self._waiting: deque[_PassedBytes | _Fact] = deque()

@@ -50,8 +50,8 @@ def _write_occasion(occasion: Occasion) -> list[str]:
 
 
 def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
-    """Return the matrix as Markdown of at most `largest` bytes: what changed, then every rule with a column
-    for each subject."""
+    """Return the matrix of several reports in Markdown, at most `largest` bytes long: first what changed,
+    then every rule with a column for each subject."""
     parts = [f"## spatius-sim: {len(matrix.rows)} rules side by side\n\n"]
     parts += map(_write_change, matrix.changes)
     parts += [] if matrix.changes else ["Nothing changed.\n"]

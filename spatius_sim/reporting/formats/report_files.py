@@ -47,8 +47,8 @@ def make_folders_for(paths: Mapping[str, Path]) -> None:
 
 
 def write_reports(paths: Mapping[str, Path], report: Report) -> dict[str, str]:
-    """Write the report to a file in each of these formats. Return, by format, why a file could not be
-    written; the other files are written in any case, each whole or not at all."""
+    """Write the report files: the report once in each of these formats. Return by format why a file could not
+    be written; the other files are written in any case, and each file whole or not at all."""
     unwritten: dict[str, str] = {}
     for name, path in paths.items():
         try:

@@ -175,7 +175,8 @@ class ClientTrack:
         return playing and not self._decoder.stalled and self._held_audio() > 0
 
     def _held_audio(self) -> int:
-        """Return how many nanoseconds of audio the client holds that are not played yet."""
+        """Return how many nanoseconds of audio wait in the avatar's playback: the client holds them and has
+        not played them yet. 0 without a current conversation."""
         current = self._by_id.get(self.current_id())
         if current is None:
             return 0

@@ -302,8 +302,9 @@ class _Run:
                 self._elapsed_ms += max(0, value.ms)
 
     def _row_of(self, event: Event, at_ns: int) -> PageRow:
-        """Return an event as a row of the page, with the lane from which its arrow starts (`source`) and the
-        lane at which the arrow ends (`target`). `near` is the lane nearer to the relay's client."""
+        """Build the row of the player page for an event: its words, the lane from which its arrow starts
+        (`source`), and the lane at which the arrow ends (`target`). `near` is the lane nearer to the relay's
+        client."""
         words = words_for(event) or EventWords(MarkKind.KIT, _describe_player_event(event))
         near, far = lanes_of(event, self._lanes, self._lanes_known)
         source, target = (far, near) if words.upward is False else (near, far)

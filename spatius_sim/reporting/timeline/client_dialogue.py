@@ -34,7 +34,8 @@ def write_dialogue(trace: Trace | None, evidence_seqs: Sequence[int]) -> str:
 
 
 def words_for_call(call: TesteeRequest | TesteeAnswer) -> EventWords:
-    """Return the words for a call to a client, or for its answer, on a time-line."""
+    """Return the words on the time-line for one line of the dialogue with a client under test: for a call to
+    the client, or for the client's answer."""
     if isinstance(call, TesteeAnswer):
         answer = _write_answer(call).removeprefix(" -> ").strip()
         kind = MarkKind.FAULT if call.error is not None else MarkKind.MESSAGE

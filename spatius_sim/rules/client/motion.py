@@ -163,7 +163,8 @@ def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at what follows an interrupt: neither motion nor audio from before the interrupt goes on. Motion
-    that comes late is "silently dropped" (seed:002): the call raises nothing."""
+    of the old id that comes late is "silently dropped" (seed:002): the call raises nothing, and the motion is
+    not rendered."""
     yield from _raised_errors(story, Kind.LATE)
     for observation in story.observations:
         stale_calls = [
@@ -264,8 +265,8 @@ def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at sessions in which an empty list came with another id: the call raises nothing ("silently
-    dropped", seed:002), and their motion is still rendered."""
+    """Look at sessions in which an empty list of motion came with another id: the call raises nothing
+    ("silently dropped", seed:002), and the motion of the current conversation is still rendered."""
     yield from _raised_errors(story, Kind.EMPTY_MISMATCH)
     yield from judge_motion(story, "C-EMPTY-MISMATCH")
 

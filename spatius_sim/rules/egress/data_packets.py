@@ -50,8 +50,9 @@ def data_limit(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _packet_bytes_per_payload_byte(story: Story) -> float:
-    """Return how many bytes of a data packet come to one byte of a payload, at the least: base64 adds a
-    third. 1 if no payload came."""
+    """Return by which factor data packets in the room are larger than the motion payloads in them; base64,
+    for instance, adds a third. This is the least factor of all packets, at least 1, and 1 if no payload
+    came."""
     payloads = Counter[int]()
     for delivery in story.deliveries:
         payloads[delivery.seq] += len(delivery.raw)

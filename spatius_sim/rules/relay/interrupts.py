@@ -109,8 +109,8 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _cut_off_before(story: Story, turn: Turn) -> Iterator[Turn]:
-    """Yield the earlier turns that the same client cut off, the latest first. If the relay chooses the
-    speech, they are those that had begun to play when the client interrupted them."""
+    """Yield the interrupted turns of the same client before this turn, the latest first. If the relay chooses
+    the speech, only turns that had begun to play when they were interrupted count."""
     chosen_by_relay = CLIENT_AUDIO in story.trace.header.lacks
     earlier = turn.before
     while earlier is not None:
@@ -148,14 +148,15 @@ def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> 
     ]
 
 
-def _under_another_id(story: Story, old: Turn, turn: Turn) -> Iterator[Broken]:
-    """Yield Broken for motion and audio of one of the two turns that came with the other turn's id."""
+def _under_another_id(story: Story, interrupted: Turn, following: Turn) -> Iterator[Broken]:
+    """Yield Broken for each piece of motion or audio that came with a wrong id: it belongs to the interrupted
+    turn and came with the id of the turn after it, or the other way round."""
     for delivery in story.deliveries:
         own_turn = delivery.sent.request.turn if delivery.sent is not None else None
         joined_turn = delivery.conversation.turn if delivery.conversation is not None else None
         if (
             delivery.labelled
-            and (own_turn, joined_turn) in ((old, turn), (turn, old))
+            and (own_turn, joined_turn) in ((interrupted, following), (following, interrupted))
             and own_turn
             and joined_turn
         ):
@@ -165,10 +166,10 @@ def _under_another_id(story: Story, old: Turn, turn: Turn) -> Iterator[Broken]:
             joined_turn = conversation.turn
             if (
                 conversation.labelled
-                and (piece.turn, joined_turn) in ((old, turn), (turn, old))
+                and (piece.turn, joined_turn) in ((interrupted, following), (following, interrupted))
                 and joined_turn
             ):
-                yield _under_wrong_id("audio", piece.turn or turn, joined_turn, piece.seq)
+                yield _under_wrong_id("audio", piece.turn or following, joined_turn, piece.seq)
 
 
 def _under_new_id(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:

@@ -41,8 +41,8 @@ class AvatarClient:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        """Play the avatar in real time, for ever: advance the decoder, feed it each event of the relay, and
-        record the decoder's own events."""
+        """Play the avatar in real time until it is cancelled: advance the decoder, give it each event that
+        comes from the relay, and record the decoder's own events."""
         while True:
             try:
                 relay_event = await asyncio.wait_for(self._relay.relay_events.get(), _TICK_SECONDS)

@@ -76,9 +76,9 @@ class Speaker:
     """Whether the previous turn was cut off, or did not come to its end."""
 
     async def begin(self) -> None:
-        """Send the wire's start message on a new connection, read the relay's greeting, and keep the session
-        id. If the relay refuses an unusual sample rate, connect again and speak at the usual one: no document
-        says that a relay must take every rate."""
+        """Start the speaker's conversation with the relay: send the wire's start message, read the greeting,
+        and keep the session id. If the relay refuses an unusual sample rate, connect again and speak at the
+        usual rate, because no document says that a relay must take every rate."""
         is_usual = self.sample_rate == PLAN_SAMPLE_RATE
         seconds = self.greeting_seconds or (0.0 if is_usual else _REFUSAL_SECONDS)
         greeting = await self.client.start(self.sample_rate, seconds)
@@ -145,9 +145,9 @@ class Speaker:
         return self.settling if is_owed_motion else self.settling_of_nothing
 
     async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch) -> None:
-        """Speak a turn to the relay: as many chunks as its cue says, or the whole turn and the end of speech.
-        If the relay chooses the speech, make the relay start the turn instead, unless the cue says that no
-        chunk is spoken. From the last chunk on, the watch expects the end of the turn."""
+        """Speak a turn to the relay: the number of chunks in the turn's cue, or the whole turn and the end of
+        speech. If the relay chooses the speech, make the relay start the turn instead; a cue of no chunks
+        starts none. From the last chunk on, the watch expects the end of the turn."""
         if self.starts is not None:
             if turn.cue.chunks == 0:
                 return

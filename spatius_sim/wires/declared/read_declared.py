@@ -74,9 +74,9 @@ def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
 def _meanings_in(
     message: DeclaredMessage, document: Document, meanings: Mapping[str, Meaning]
 ) -> Iterator[tuple[str, Document]]:
-    """Yield the name and the fields of each meaning of a declared message whose needed fields are in the
-    document. A message with only one meaning may lack all needed fields, if a constant or its layout
-    identifies the message."""
+    """Read a document that has arrived as a declared message: yield the name and the fields of each of the
+    message's meanings whose needed fields the document has. The only meaning of a message needs none of them
+    if a constant or a layout already identifies the message."""
     identified = bool(message.when) or isinstance(message.form, Layout)
     for kind, places in message.meanings.items():
         fields = {name: _value_at(document, place) for name, place in places.items()}
