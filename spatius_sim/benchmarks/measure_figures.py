@@ -129,8 +129,8 @@ def _measure_startup(size: BenchSize) -> Iterator[Figure]:
 
 
 def _time_command(command: list[str]) -> float:
-    """For the figures of start-up in `spatius-sim bench`, run a command, and return how many seconds it takes
-    from its start to its end."""
+    """Run a command for the figure on start-up, `spatius-sim` or bare Python, and return how many seconds it
+    takes from its start to its end."""
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start

@@ -135,7 +135,7 @@ async def _replay(script: RecordedRun, sessions: int) -> float:
 async def _speak(server: ReplayServer, pcm: bytes) -> None:
     """Speak one turn of the benchmark to the replay server as fast as possible, and wait for the end of its
     motion."""
-    async with asyncio.timeout(_LONGEST_SECONDS), _make_client(server) as client:
+    async with asyncio.timeout(_LONGEST_SECONDS), _make_replay_client(server) as client:
         await client.send(encode(ConfigureSession(SAMPLE_RATE)))
         for start in range(0, len(pcm), CHUNK_BYTES):
             await client.send(encode(AudioInput("request", pcm[start : start + CHUNK_BYTES])))
@@ -145,8 +145,9 @@ async def _speak(server: ReplayServer, pcm: bytes) -> None:
                 break
 
 
-def _make_client(server: ReplayServer) -> UpstreamClient:
-    """Return a benchmark client for this replay server, not yet connected."""
+def _make_replay_client(server: ReplayServer) -> UpstreamClient:
+    """Return a client, not yet connected, for the benchmark that measures how fast a tape is replayed by this
+    server."""
     return UpstreamClient(
         server.console_endpoint,
         server.ingress_endpoint,

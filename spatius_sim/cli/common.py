@@ -158,8 +158,8 @@ def print_verdicts(print_all: Callable[[], None]) -> None:
 
 
 def leave_output() -> None:
-    """Redirect standard output to nowhere, because it cannot be written: otherwise Python would fail once
-    more when the command ends."""
+    """Redirect standard output to nowhere when a command cannot write it any more: otherwise Python would
+    report a second error when the command ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

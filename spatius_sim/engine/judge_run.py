@@ -80,8 +80,9 @@ class Judging:
         """Is called with what was broken so far of each rule that is to be judged, as soon as that grows."""
 
     def open(self) -> dict[str, str]:
-        """Start our Motion Server if the run needs one, and return the environment that points a relay
-        there. Raises UsageError if something cannot be started; what was started before is then ended."""
+        """Prepare to judge the rules of the run: start our Motion Server if the run needs one, and return the
+        environment variables that point a relay to it. Raises UsageError if something cannot be started; what
+        was started before is ended first."""
         try:
             return self.run.open()
         except UsageError:

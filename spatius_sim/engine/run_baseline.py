@@ -74,8 +74,8 @@ class RunBaseline:
         return f"{self._path}: {changes}"
 
     def _check_update(self, request: RunRequest) -> None:
-        """Raise UsageError if the user asks to update a baseline and names none, or if the run is too small
-        for that."""
+        """Raise UsageError if the user asks to update a baseline but names none, or if the options make the
+        run only a part of a whole run (`--rule`, `--time-budget`, `--profile smoke`)."""
         if not self._path:
             raise UsageError("--update-baseline: which one? --baseline FILE says it")
         partial_options = [

@@ -76,8 +76,8 @@ class Settings:
 
     @property
     def listens_at(self) -> int | None:
-        """The port at which our Motion Server waits for the named relay, 0 for any free port; None if it does
-        not wait."""
+        """Return the port at which the run's Motion Server waits for the relay under test: 0 for any free
+        port, None if no relay is named or if it does not connect to us."""
         if not self.target or UPSTREAM in self.lacks:
             return None
         # A relay that we start is told where we are; another one looks for us at a fixed place.

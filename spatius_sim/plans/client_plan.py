@@ -208,8 +208,8 @@ class RequestWriter:
             self._ids.append(conversation_id)
 
     def request(self, number: int, step: Step) -> TesteeRequest:
-        """Return the request to the testee for one step of the client plan; `number` is the number of the
-        request."""
+        """Return the request to the client under test (a testee) that carries out one step of the client
+        plan; `number` is the number of the request."""
         match step:
             case GiveAudio(ms, end, more_bytes):
                 audio = _make_audio(self._plan.sample_rate, ms) + bytes(more_bytes)

@@ -93,8 +93,8 @@ def cut_off_turns(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def interrupted_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan for one client of a relay: a whole turn, a turn that the client interrupts, and a whole
-    turn of several payloads."""
+    """Draw a plan for one client of a relay that interrupts: a whole turn, a turn that the client interrupts,
+    and a whole turn of several payloads."""
     interrupted = draw(_draw_turn((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue()))
     samples = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
     return Plan(((draw(turn_plans()), interrupted, TurnPlan(samples, draw(st.sampled_from(_CHUNK_BYTES)))),))

@@ -110,7 +110,7 @@ def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
 @st.composite
 def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
     """Draw a plan in which one client of a relay speaks `least_turns` to three turns that can be heard. In
-    one plan of four, a turn that cannot be heard is before, between or after them."""
+    one plan of four, a turn that cannot be heard comes before, between or after these turns."""
     [audible_turns] = draw(audible_conversations(least_turns)).clients
     turns = list(audible_turns)
     if draw(st.sampled_from((False, False, False, True))):

@@ -72,8 +72,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> None:
-    """Let pytest read `--NAME` as `--spatius-NAME`, if no plugin and no conftest.py owns `--NAME`: all are
-    loaded now."""
+    """Let the pytest plugin read `--NAME` as `--spatius-NAME` if no other plugin and no conftest.py has an
+    option `--NAME`: at this moment all of them are loaded."""
     understand_short_names(early_config, parser, args)
 
 

@@ -149,8 +149,8 @@ def without_secrets(config: pytest.Config, text: str) -> str:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Run a block of the plugin; if it raises a UsageError of ours, raise a UsageError of pytest with a
-    harmless text."""
+    """Run a block of code in the pytest session. If it raises a UsageError of ours, raise pytest's own
+    UsageError instead, with a harmless text, so that pytest shows the text and no traceback."""
     try:
         yield
     except UsageError as error:

@@ -56,8 +56,9 @@ def unless_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Broken
 
 
 def _miss_the_same(room: RoomSession, speech: RoomSpeech, other: RoomSpeech) -> bool:
-    """Whether both requests in the room miss the same keyframes, counted from the beginning or from the
-    end."""
+    """Return whether two requests of speech miss the same keyframes in the room, counted from the beginning
+    or from the end of each. Losses on the network would fall on other keyframes each time, so they do not
+    excuse such a gap."""
     most = min(speech.keyframes, other.keyframes)
     ours, theirs = missing_keyframes(room, speech), missing_keyframes(room, other)
     from_start = {number for number in ours if number < most}

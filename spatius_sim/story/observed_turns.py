@@ -57,7 +57,11 @@ def with_speech(trace: Trace) -> Trace:
             started.setdefault(event.connection, []).append(event)
     speech, rates = _speech_of_requests(trace), _configured_rates(trace)
     first_seqs = _first_audio_seqs(trace)
-    owners = {key: next(iter(started)) for key in first_seqs} if len(started) == 1 else _receivers(trace)
+    owners = (
+        {key: next(iter(started)) for key in first_seqs}
+        if len(started) == 1
+        else _clients_that_got_motion(trace)
+    )
     turns_with_speech: dict[int, TurnStarted] = {}
     for client, starts in started.items():
         pcm, rate = b"", 0
@@ -84,8 +88,8 @@ def with_speech(trace: Trace) -> Trace:
 
 
 def _latest_turn_is_over(trace: Trace, client: str, seq: int) -> bool:
-    """Whether, before the event `seq`, this client's latest turn was over: the wait for its end had ended,
-    or the client had interrupted it."""
+    """Return whether the latest turn observed at this client was over before event number `seq`: the wait for
+    the turn's end had ended, or the client had interrupted the turn."""
     for event in reversed(trace.events[:seq]):
         if event.connection == client:
             match event.content:
@@ -96,8 +100,9 @@ def _latest_turn_is_over(trace: Trace, client: str, seq: int) -> bool:
     return False
 
 
-def _receivers(trace: Trace) -> dict[tuple[str, str], str]:
-    """Return for each request (connection, req_id) the client that first got motion of the request."""
+def _clients_that_got_motion(trace: Trace) -> dict[tuple[str, str], str]:
+    """Return which client was observed to get motion of a request first, for each request (connection,
+    req_id): the turn of the request belongs to this client."""
     senders: dict[bytes, tuple[str, str]] = {}
     receivers: dict[tuple[str, str], str] = {}
     for event in trace.events:

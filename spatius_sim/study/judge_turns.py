@@ -84,9 +84,9 @@ def judge_turn(
     number: int,
     relay: type[PlainRelay] = PlainRelay,
 ) -> list[BrokenRule]:
-    """Play turn `number` of the study whole, every byte of it, and return the rules that it broke. Rules for
-    relays judge a conversation over the modelled links; rules for clients judge our client, to which the
-    messages come when they arrived in the simulation. If the link gives the connection up, the relay is not
+    """Play turn `number` of the study again with all its bytes, judge the turn, and return the rules that it
+    broke. Relay rules judge a conversation over the simulated network; client rules judge our client, which
+    gets the messages when they arrived in the simulation. If the link was given up, the relay is not
     judged."""
     loop = VirtualLoop()
     draw = draw_of(pipeline, network, seed, number)

@@ -107,8 +107,8 @@ def paired_saving(base: Tally, changed: Tally) -> Estimate:
 
 
 def _offset_estimate(tally: Tally, share: float) -> Estimate:
-    """Return the figure for a quantile of the lip-sync offset in seconds, with an interval by bootstrap
-    over groups of turns."""
+    """Return the study's figure for a quantile of the lip-sync offset in seconds, with an interval from a
+    bootstrap over groups of turns."""
     groups = [group.offsets for group in tally.groups if group.offsets]
     if not groups:
         return Estimate(0.0, 0.0, math.inf)

@@ -101,7 +101,8 @@ class AgentSubject:
         return replace(trace, events=with_waits(trace.events))
 
     async def _join_late(self, watch: Any) -> None:
-        """Let a late viewer join the LiveKit room, some time after the agent's avatar has joined."""
+        """Let a late viewer join the LiveKit room some time after the avatar of the LiveKit agent has
+        joined."""
         while not any(isinstance(event.content, Joined) for event in self._recorder.events):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
         await asyncio.sleep(_LATE_VIEWER_SECONDS)
@@ -132,8 +133,8 @@ def with_waits(events: Iterable[Event]) -> tuple[Event, ...]:
 
 
 def _publisher_in(events: Iterable[Event]) -> str:
-    """Return the publisher that the LiveKit agent's session configuration names; "" if these events have no
-    such configuration yet."""
+    """Return the name of the publisher that the LiveKit agent has named in its session configuration; "" if
+    these events hold no such configuration yet."""
     for event in events:
         match event.content:
             case Received(value=ConfigureSession(livekit_egress=LiveKitEgress(publisher_id=publisher))):

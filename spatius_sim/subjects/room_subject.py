@@ -111,8 +111,8 @@ class _Progress:
         return self.left or self.idle
 
     def note(self, content: EventKind) -> None:
-        """Note an event of the session or of its room: the server's answer, who joined or left, a packet, the
-        end of a playback."""
+        """Note in the progress of a session with a room what this event shows: the server's first answer, who
+        joined or left, a packet of motion, or the end of a playback."""
         match content:
             case Received(value=ConfirmSession() | ServerError() as answer) if self.answer is None:
                 self.answer = answer

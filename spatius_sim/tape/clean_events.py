@@ -161,8 +161,8 @@ class Cleaner:
     def _limit_framing(
         self, raw: bytes, text: bool, parts: list[ContentPart], value: Value
     ) -> dict[str, Any]:
-        """Return the parts of a cleaned frame as fields of a tape. If too many of its bytes are neither
-        speech nor motion, return a speech mark for the whole frame instead, with the reason."""
+        """Return the cleaned parts of a frame as fields of an event on a tape. If too many bytes of the frame
+        are neither speech nor motion, return a speech mark for the whole frame instead, with the reason."""
         framing_bytes = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
         understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
         may_be_kept = text or understood

@@ -157,8 +157,8 @@ class TapeWriter:
         self._pending_bytes += size
 
     def _number_of(self, blob: bytes) -> int:
-        """Return the number of a blob on the tape; write or queue the blob first if it is new. Raises
-        UsageError if the blob is too large."""
+        """Return the number of a blob on the tape that is written; if the blob is new, write or queue the
+        blob first. Raises UsageError if the blob is too large."""
         if len(blob) > LARGEST_BLOB:
             raise UsageError(f"{self.path}: a frame of {len(blob)} bytes is too large for a tape")
         # Python's own hash has a key of this process, unless PYTHONHASHSEED fixes it: so no peer can make two

@@ -108,11 +108,11 @@ class _Watch:
 
 def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
     """Judge the first act of the demo, print the verdicts, and return whether the run would pass."""
-    from spatius_sim.cli.demo.demo_conversations import summarise
+    from spatius_sim.cli.demo.demo_conversations import judge_conversation
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import exit_code
 
-    summary = summarise(act.trace, seed)
+    summary = judge_conversation(act.trace, seed)
     print_summary(console, summary)
     return exit_code([summary]) is ExitCode.PASSED
 

@@ -179,8 +179,8 @@ def _playback_ended(content: EventKind) -> bool:
 
 
 def figures_now(stage: Stage, spoken_samples: int, total_samples: int) -> ConversationFigures:
-    """Return the figures that the demo shows at this moment of an act. The two parameters count samples of
-    speech: those that were spoken, and all. In the figures they are seconds."""
+    """Return the figures that the demo shows at this moment of its conversation. The two parameters count
+    samples of speech: those spoken so far, and all; the figures give both in seconds."""
     decoder = stage.avatar.decoder
     contents = [event.content for event in stage.recorder.events]
     keyframe = decoder.keyframe_row
@@ -198,9 +198,9 @@ def figures_now(stage: Stage, spoken_samples: int, total_samples: int) -> Conver
     )
 
 
-def summarise(trace: Trace, seed: int) -> Summary:
-    """Return the summary of an act of the demo: the verdicts of those rules that one clean turn can
-    exercise."""
+def judge_conversation(trace: Trace, seed: int) -> Summary:
+    """Judge the trace of a conversation of the demo, and return a summary with the verdicts of those rules
+    that one clean turn can exercise."""
     outcomes = tuple(
         RuleOutcome(judgement.rule_id, judgement.verdict, judgement.exercised, 1, judgement.reason, None)
         for judgement in judge(trace).values()

@@ -207,8 +207,8 @@ def _fails(rule_id: str, tallies: Mapping[str, _Tally], consequences: tuple[str,
 
 
 def _outcome_of_tally(rule_id: str, tally: _Tally, failed_rules: Set[str]) -> RuleOutcome:
-    """Return the outcome of one rule over all runs of the tape that is checked: not PASSED if one of the
-    failed rules hid it in a run, and not FAILED if all its breaches follow from failed rules."""
+    """Return the outcome of one rule over all runs on the checked tape. It is not PASSED if a failed rule hid
+    this rule in a run, and not FAILED if each of its breaches follows from failed rules."""
     for causes, failure in tally.failures.items():
         if not causes & failed_rules:
             return RuleOutcome(rule_id, Verdict.FAILED, tally.exercised, tally.runs, failure=failure)

@@ -20,8 +20,8 @@ def longest_delay(scenario: Scenario) -> float:
 
 
 def _excuse_for(step: FaultAction) -> Excuse:
-    """Return what the event of a fault excuses a relay from. Unknown fields, and a message that is no larger
-    than an SDK accepts, excuse nothing."""
+    """Return what the event of a fault excuses a relay from: a delay excuses late motion, any other fault
+    missing motion. Unknown fields, and a message no larger than an SDK accepts, excuse nothing."""
     match step:
         case Delay():
             return Excuse.LATENESS

@@ -57,8 +57,9 @@ class UpstreamClient:
         token: str | None = None,
         token_in_query: bool = False,
     ) -> None:
-        """Keep the addresses of a Motion Server and the credentials; `async with` connects. `expire_at` (unix
-        seconds) is used only if no `token` is given, so that a token must be requested."""
+        """Prepare the connection of this small Server SDK: keep the addresses of a Motion Server and the
+        credentials; `async with` connects. `expire_at` (unix seconds) is used only if there is no `token`, so
+        that a token is requested."""
         self._console = console_endpoint.rstrip("/")
         self._ingress = ingress_endpoint.rstrip("/")
         self._api_key, self._app_id, self._avatar_id = api_key, app_id, avatar_id

@@ -60,7 +60,7 @@ class ProxyTarget:
 
     @property
     def host_header(self) -> str:
-        """The value of the Host header for requests that the proxy passes on to this target."""
+        """Return the value of the Host header for requests that the proxy passes on to this target."""
         is_default_port = self.port == (443 if self.tls else 80)
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if is_default_port else f"{name}:{self.port}"
@@ -92,7 +92,8 @@ def proxy_targets(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
 
 
 def _read_target(root: str, url: str) -> ProxyTarget:
-    """Return the target of the proxy that a URL names. Raises UsageError if it is not a URL of a server."""
+    """Return the target to which the recording proxy passes requests that begin with `root`: the server at
+    this URL. Raises UsageError if the text is not a URL of a server."""
     try:
         parts = urlsplit(url)
         port = parts.port

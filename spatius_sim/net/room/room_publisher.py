@@ -252,8 +252,8 @@ class LiveKitPublisher:
             await self._sound.capture_frame(resampled)
 
     async def _send_agent_rpcs(self) -> None:
-        """Send the queued RPCs about the playback to the agent in the room, one after the other; drop them if
-        there is no agent. If the agent does not answer, say so by `on_trouble`."""
+        """Send the room's agent the publisher's queued RPCs about the playback, one after the other; drop
+        them if there is no agent. If the agent does not answer an RPC, report that by `on_trouble`."""
         while True:
             method, payload = await self._agent_rpcs.get()
             if not self._agent:

@@ -104,7 +104,7 @@ class VideoViewer:
             raise UnreachableError(f"the viewer cannot join the room: {type(error).__name__}") from None
 
     async def leave(self) -> None:
-        """Leave the room, and stop viewing its video."""
+        """Stop viewing the video of the room, and close the viewer's connection to the room."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -337,7 +337,7 @@ class SocketMotionServer(OnePort):
                 return HttpAnswer(200, "")
 
     async def _wait_unless_stopping(self, seconds: float) -> None:
-        """Wait so many seconds, or until Motion Server stops."""
+        """Wait so many seconds, or until this Motion Server stops."""
         try:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:

@@ -127,7 +127,8 @@ class SessionLog:
         self.open_sessions[record.name] = record
 
     def end_session(self, name: str, close_event: Closed) -> None:
-        """Move a session that has ended to the past sessions, record how it ended, and forget its secrets."""
+        """Move an ended session from the open to the past sessions of the log, record how it ended, and
+        forget its secrets."""
         record = self.open_sessions.pop(name)
         record.closed_at = time.time()
         record.close_code, record.closed_by_us = close_event.code, close_event.by_kit

@@ -181,8 +181,8 @@ def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") ->
 
 
 def _step_for(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
-    """Return the advice of the text report after a run that was not broken off; "" if there is nothing to
-    do."""
+    """Return the advice that ends the text report after a run that was not broken off; "" if there is nothing
+    to do."""
     match code:
         case ExitCode.RULE_FAILED:
             return _advise_mending(summaries)

@@ -33,9 +33,9 @@ IDLE, MOVING, STARVED, AUDIO_ONLY, PAUSED, STALLED = range(6)
 
 
 def levels_of(pcm: bytes, sample_rate: int) -> bytes:
-    """Return the loudness of a turn's audio (mono s16le) for the player page: one byte for each 40 ms. A
-    byte is 255 times the square root of the loudest sample's share of full scale, so that quiet speech can
-    be seen, too."""
+    """Return the loudness of a turn's audio (mono s16le) for the avatar's playback: one byte for each 40 ms.
+    The byte is 255 times the square root of the peak (1 is full scale), so that quiet speech can be seen,
+    too."""
     samples = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float32)
     window = max(1, sample_rate // KEYFRAMES_PER_SECOND)
     if not len(samples):

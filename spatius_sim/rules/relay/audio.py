@@ -146,7 +146,7 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
             if not conversation.labelled and any(piece.turn in (None, turn) for piece in conversation.pieces)
         ]
         all_marked = all(conversation.marks for conversation in parts)
-        cut_off = _first_cut_off(story, turn, parts) if all_marked else None
+        cut_off = _first_unplayed_conversation(story, turn, parts) if all_marked else None
         if cut_off is not None:
             yield _wrongly_marked(turn, "a mark came within its audio, and the rest cuts it off", cut_off)
             continue
@@ -168,9 +168,10 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
                 yield Kept()
 
 
-def _first_cut_off(story: Story, turn: Turn, parts: list[Conversation]) -> Conversation | None:
-    """Return the first of a turn's conversations that the next one cuts off, because its audio cannot have
-    been played by then; None if there is none, or if the wire does not show how long the audio is."""
+def _first_unplayed_conversation(story: Story, turn: Turn, parts: list[Conversation]) -> Conversation | None:
+    """Return the first conversation of a turn whose audio cannot have been played before the turn's next
+    conversation begins and cuts it off. None if there is none, or if the wire does not show how long the
+    audio is."""
     if {CLIENT_AUDIO, SPEECH_END, PCM} & set(story.trace.header.lacks):
         return None
     rate = story.output_rates.get(turn.client, turn.sample_rate)

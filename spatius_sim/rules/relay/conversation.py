@@ -120,9 +120,9 @@ def turns_follow(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def isolation(story: Story) -> Iterator[Kept | Broken]:
-    """Look at all motion and audio that arrived: they belong to the client that got them. Nothing is judged
-    if only one client was served. If the relay chooses the speech, motion belongs to the client that got it
-    first, and audio is not judged."""
+    """Look at all motion and audio that arrived: they belong to the conversation of the client that got them.
+    Nothing is judged if only one client was served. If the relay chooses the speech, motion belongs to the
+    client that got it first, and audio is not judged."""
     served = {delivery.client for delivery in story.deliveries}
     if len(served | {conversation.client for conversation in story.conversations}) < 2:
         return

@@ -137,8 +137,8 @@ def _seq_of_new_turn(story: Story, turn: Turn) -> int | None:
 
 
 def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> list[int]:
-    """Return the events at which audio of the turn, which may have been interrupted, came to its client.
-    `labelled` picks conversations with (True) or without (False) a turn id."""
+    """Return the numbers of the events in which audio of an interrupted turn came to the turn's client.
+    `labelled` chooses conversations with (True) or without (False) a turn id; None chooses both."""
     return [
         piece.seq
         for conversation in story.conversations

@@ -83,7 +83,8 @@ def token(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def configure(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the first message on each connection: the relay configures a supported rate and format."""
+    """Look at the first message on each upstream connection: the relay configures a supported rate and
+    format."""
     judged: set[str] = set()
     for event in story.trace.on_lane(Lane.UPSTREAM):
         if not isinstance(event.content, Received) or event.connection in judged:

@@ -372,7 +372,7 @@ class RelaySubject:
             await speaker.speak(number, turn, self._pcm(speaker, number, turn))
 
     async def _speak_in_step(self, number: int, turns_in_step: Sequence[tuple[Speaker, TurnPlan]]) -> None:
-        """Let every client speak its turn number `number` to the relay at the same time. A client that does
+        """Let all clients of the relay speak turn `number` of the plan at the same time. A client that does
         not read starts first, and reads again when all clients that read have finished."""
         readers_finished = asyncio.Event()
 

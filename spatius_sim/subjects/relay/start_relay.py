@@ -50,8 +50,8 @@ class RelayStart:
     ca: str = ""
 
     def check(self) -> None:
-        """Raise UsageError if an option that says how the relay is started or reached is malformed, or
-        contradicts another."""
+        """Raise UsageError if an option that says how to start or to reach the relay is malformed, or
+        contradicts another option."""
         for mapping in self.environment:
             name, equals, value = mapping.partition("=")
             if not equals or not name:

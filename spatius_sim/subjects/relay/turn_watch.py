@@ -146,8 +146,9 @@ class TurnWatch:
     async def _wait_for_fallback(
         self, since: float, fallback: AdaptiveTimeout, gone: Callable[[], bool]
     ) -> None:
-        """Wait until the client has all audio of the turn and the error message, or until the fallback time,
-        which counts from `since`, is up. Note the response time, or a wait in vain, in `fallback`."""
+        """Wait until the client has received the whole audio of the watched turn and the relay's error
+        message, or until the time that a relay has for this fallback is up; it counts from `since`. Note in
+        `fallback` how long the relay took, or that the wait was in vain."""
         changed = self._recorder.changed
         deadline = since + fallback.now + _LATE_SECONDS
         was_told = False
@@ -220,8 +221,8 @@ class TurnWatch:
         return not responses or any(response.end for response in responses)
 
     def _failed_at(self) -> float | None:
-        """Return when Motion Server first failed in this turn, in seconds of the event loop's clock; None if
-        it has not failed."""
+        """Return when Motion Server first failed in the turn that is watched, in seconds of the event loop's
+        clock; None if it has not failed."""
         events = self._recorder.events[self._first_fault_event :]
         faults = [event for event in events if isinstance(event.content, Injected)]
         return min((event.at_ns / _NS_PER_SECOND for event in failures_among(faults)), default=None)
