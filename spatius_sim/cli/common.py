@@ -95,8 +95,8 @@ def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_settings(values: Mapping[str, Any]) -> "Settings":
-    """Return the settings of a run that the options of a command make. Raises UsageError if no run could use
-    them. The command starts no run, so the seed is always 1."""
+    """Return the settings of a run that the shared options of a command make. Raises UsageError if no run
+    could use them. These commands start no run, so the seed is always 1."""
     from spatius_sim.engine.run_settings import settings_of
 
     settings = settings_of(values, os.environ, 1)

@@ -167,11 +167,8 @@ def version_findings() -> Iterator[Finding]:
 
 
 def telemetry_finding(folder: Path) -> Finding | None:
-    """Return the doctor's finding on whether the Python sources in a folder switch the telemetry of the
-    Server SDK off.
-
-    None if they do not use the Server SDK.
-    """
+    """Return the finding of the doctor on the Python sources in a folder: do they switch the telemetry of the
+    Server SDK off? None if they do not use the Server SDK."""
     paths_with_sdk = [path for path, text in _python_sources(folder) if _USES_THE_SDK.search(text)]
     if not paths_with_sdk:
         return None

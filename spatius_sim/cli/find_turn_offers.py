@@ -39,8 +39,8 @@ def list_offers(target: str, wire_name: str, wire_file: str = "") -> list[str]:
 
 
 def list_clips(target: str) -> list[str]:
-    """Return the first clips that the relay at this URL offers in a list, as the vendor's demo does; [] if
-    it has no such list."""
+    """Return the names of clips by which the relay at this URL offers to start a turn, at most the first few
+    of its list (the vendor's demo serves such a list); [] if the relay has no list."""
     parts = urlsplit(target)
     secure = "s" if parts.scheme in ("wss", "https") else ""
     try:

@@ -212,8 +212,8 @@ class _BaselineReader(YamlFile):
         return text
 
     def _read_date(self, node: Node) -> date:
-        """Return the day on which an entry of the baseline file expires. Raises UsageError if the node
-        holds no day."""
+        """Return the day on which an entry of the baseline file expires. Raises UsageError if the text there
+        is not a day."""
         text = self.text(node, "expires")
         try:
             return date.fromisoformat(text)

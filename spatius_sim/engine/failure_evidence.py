@@ -49,8 +49,8 @@ def pack_player_data(trace: Trace, evidence_seqs: Collection[int]) -> str:
 
 
 def explain_missing_turns(trace: Trace) -> str:
-    """Return in words why the subject may have completed no turn: the first trouble in the trace or, if
-    there is none, what the user can do."""
+    """Return in words, as evidence for a failure, why the subject may have completed no turn: the first
+    trouble in the trace or, if there is none, what the user can do."""
     if trouble := describe_first_trouble(trace):
         return trouble
     if trace.header.subject == "server":
@@ -82,8 +82,8 @@ def describe_first_trouble(trace: Trace) -> str:
 
 
 def find_unread_reasons(trace: Trace) -> list[str]:
-    """Return why the messages of a relay could not be read on its wire: one reason for each such message, in
-    their order."""
+    """Return, as evidence for a failure, why messages of the relay could not be read on the relay's wire: one
+    reason for each such message, in their order."""
     return [
         event.content.value.reason
         for event in trace.on_lane(Lane.DOWNSTREAM)

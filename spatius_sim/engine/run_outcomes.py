@@ -69,8 +69,8 @@ class RunOutcomes:
         return [self._summary(request, kind, target) for kind, target in subjects.items()]
 
     def _summary(self, request: RunRequest, kind: str, target: str) -> Summary:
-        """Return the summary of the outcomes for one subject. If the request names a subject, rules that
-        were never run are in the summary, too."""
+        """Return the summary of this run's outcomes for one kind of subject. If the request names a subject,
+        the summary also has the rules that were to be judged and were never run."""
         outcomes = self._by_subject.get(kind, {})
         rules_to_judge = request.judged_rules if request.subject else frozenset()
         never_run_outcome = RuleOutcome("", Verdict.UNEXERCISED, reason=self.never_run)

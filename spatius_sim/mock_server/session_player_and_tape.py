@@ -60,8 +60,9 @@ def tape_of(entries: Iterable[LogEntry]) -> bytes:
 
 
 def _is_configure_session(entry: LogEntry) -> bool:
-    """Return whether this entry of the session log is the frame ConfigureSession, which says the sample rate.
-    Without the rate, a view of the session cannot draw the audio."""
+    """Return whether this entry of the session log is the frame ConfigureSession with the sample rate. The
+    session's player needs this frame even if it shows only the newest frames, because the audio cannot be
+    drawn without the rate."""
     frame = entry.content
     if not isinstance(frame, bytes) or len(frame) > _FEW_BYTES:
         return False

@@ -133,8 +133,8 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
 
 @cache
 def _ordinary_exercise(*, thorough: bool) -> Exercise:
-    """Return the plans that exercise all rules for relays that need no plans of their own. It is the same
-    object for all these rules, so that a search knows that the same plans would be drawn."""
+    """Return the plans for all those relay rules that need no plans of their own. It is the same object for
+    all these rules, so that a search knows that the same plans would be drawn."""
     with_late_server = fault_plans.with_slow_server(alone_or_not())
     strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), with_late_server)
     more = (combined_faults(), long_speeches()) if thorough else ()

@@ -37,9 +37,9 @@ _NEEDED: dict[str, Callable[[], object]] = {
 
 
 def keep_in_order(items: list[pytest.Item], judging_items: Sequence[pytest.Item]) -> None:
-    """Put those items that judge rules (`judging_items`) into the order of the catalogue, at the places
-    that they have among all items: another plugin may have shuffled them, and which rule is blamed depends
-    on the order."""
+    """Restore the order of those pytest items that judge rules (`judging_items`), if another plugin has
+    shuffled them: put them into the order of the catalogue, at the places that they hold among all items.
+    Which rule is blamed depends on this order."""
     places = [place for place, item in enumerate(items) if item in judging_items]
     catalogue_order = {rule_id: number for number, rule_id in enumerate(RULES)}
     in_order = sorted(

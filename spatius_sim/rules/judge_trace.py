@@ -101,7 +101,8 @@ def _not_judged(rule: Rule, failed_rules: tuple[str, ...], *, hides_breach: bool
 
 
 def _rule_broken_by_death(story: Story) -> str:
-    """Return the id of the rule that the relay broke by its death in this trace; "" if it did not die."""
+    """Return the id of the only rule by which a trace is judged in which the relay died: the rule that its
+    death broke. "" if the relay did not die."""
     if not story.lost or story.trace.header.subject != "relay":
         return ""
     if any(isinstance(outcome, Broken) for outcome in alive.check(story)):

@@ -237,8 +237,9 @@ def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery])
 
 
 def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
-    """Return how badly a payload fits a delivery: whether the payload is of another client, and whether it
-    is of another turn than the conversation. The smallest rank fits best."""
+    """Return how badly a payload of Motion Server fits this delivery, which is to be joined with a turn:
+    whether the payload is of another client, and whether it is of another turn than the delivery's
+    conversation. The smallest rank fits best."""
     turn = payload.request.turn
     joined = delivery.conversation.turn if delivery.conversation else None
     return turn is None or turn.client != delivery.client, turn is None or turn is not joined

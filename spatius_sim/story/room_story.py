@@ -150,7 +150,8 @@ class RoomSession:
 
     @property
     def complete(self) -> list[RoomSpeech]:
-        """The requests that were spoken to their end and waited for."""
+        """Return the requests in the room that were spoken to their end, and whose playback was waited
+        for."""
         return [
             speech for speech in self.speeches if speech.interrupted is None and speech.waited_seq is not None
         ]

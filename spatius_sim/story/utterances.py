@@ -61,8 +61,9 @@ class _UtteranceFinder:
     """Takes the events of a trace in order; `events` returns them with the turns that were found."""
 
     def __init__(self, *, plays_own_audio: bool, close_ends_audio: bool) -> None:
-        """Begin without turns. `plays_own_audio`: the client plays the audio that it sends.
-        `close_ends_audio`: a close by the relay marks the audio as ended."""
+        """Begin to look for utterances (turns of a client that is not the kit's); none is found yet.
+        `plays_own_audio`: the client plays the audio that it sends. `close_ends_audio`: if the relay closes
+        the connection, the audio counts as ended."""
         self._plays_own_audio, self._close_ends_audio = plays_own_audio, close_ends_audio
         self._events: list[Event] = []
         self._turns: list[_Utterance] = []

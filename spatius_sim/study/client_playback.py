@@ -29,7 +29,8 @@ class Playback:
     end: float = math.inf
 
     def position(self, at: float) -> float:
-        """Return how many seconds of speech the client has played at this time; 0 before the start."""
+        """Return how many seconds of speech the client has played at the time `at`, stalls subtracted; 0
+        before the playback starts."""
         if at <= self.first_audio:
             return 0.0
         stalled_seconds = 0.0
@@ -99,8 +100,8 @@ def _find_stalls(playback: Playback, needs: list[tuple[float, float]], total: fl
 
 
 def _show_motion(playback: Playback, motion: Sequence[tuple[float, int]]) -> None:
-    """Note in the playback when the face first moves, which keyframes are late, and how far the face is
-    behind.
+    """Note in the client's playback when the face first moves, which keyframes are late, and how far the face
+    is behind the audio.
 
     A keyframe is shown if its motion has arrived before the next keyframe is due.
     """

@@ -174,8 +174,9 @@ def _turn_plan(pipeline: Pipeline) -> TurnPlan:
 
 
 def _interrupted_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the plan of a turn that the client interrupts: when the first audio has arrived, and so many
-    chunks were spoken as are spoken in `interrupt_after` seconds."""
+    """Return the plan of the simulated turn that is judged if the client interrupts it: the client interrupts
+    when the first audio has arrived, and has by then spoken as many chunks as fit into the pipeline's
+    `interrupt_after` seconds."""
     spoken_chunks = math.ceil(pipeline.interrupt_after * _pace_of_speech(pipeline) / pipeline.speech_chunk)
     return replace(
         _turn_plan(pipeline), cue=Cue(max(1, spoken_chunks), TurnProgress.AUDIO), act=Behaviour.INTERRUPT

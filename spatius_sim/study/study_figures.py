@@ -50,8 +50,9 @@ def wilson(events: float, total: float) -> Estimate:
 
 
 def quantile(spread: Spread, share: float) -> Estimate:
-    """Return the estimate of a quantile of the turns, such as the median. Its interval of confidence lies
-    between the values whose ranks bound the Wilson interval of `share`, so no distribution is assumed."""
+    """Return the figure of a study for a quantile of the turns, such as the median. The interval of
+    confidence lies between the values whose ranks bound the Wilson interval of `share`, so no distribution is
+    assumed."""
     total = spread.total
     if not total:
         return Estimate(0.0, 0.0, math.inf)
@@ -91,9 +92,9 @@ def ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[[Sums], f
 
 
 def paired_saving(base: Tally, changed: Tally) -> Estimate:
-    """Return how many seconds of trouble a change saves in a turn. Both tallies hold the same turns on the
-    same network, so they are compared turn by turn; the interval of confidence comes by bootstrap over groups
-    of turns."""
+    """Return the figure of how many seconds of trouble a change saves in a turn. The two tallies hold the
+    same turns on the same network, so they are compared turn by turn. The interval of confidence comes from a
+    bootstrap over groups of turns."""
     pairs = [
         (base_sums.trouble_us - changed_sums.trouble_us, base_sums.turns)
         for base_sums, changed_sums in zip(base.groups, changed.groups, strict=True)

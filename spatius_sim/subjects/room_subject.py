@@ -85,8 +85,8 @@ MakeRooms = Callable[[], tuple[LiveKitEgress, LiveKitEgress]]
 
 
 def speech_with_marks(seconds: float, sample_rate: int = 16_000) -> bytes:
-    """Return the audio (mono s16le) that the kit speaks into a room under test: tones of 0.4 s with 0.3 s of
-    silence between them, so that the kit can count in the room's sound how many tones were played."""
+    """Return the audio (mono s16le) that the kit speaks into the room of a subject: tones of 0.4 s with 0.3 s
+    of silence between them, so that the kit can count in the room's sound how many tones were played."""
     times = np.arange(int(seconds * sample_rate)) / sample_rate
     audible = times % (_TONE_SECONDS + _PAUSE_SECONDS) < _TONE_SECONDS
     levels = np.where(audible, _TONE_LEVEL * np.sin(2 * np.pi * _TONE_HZ * times), 0)

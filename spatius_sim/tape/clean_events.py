@@ -177,9 +177,9 @@ class Cleaner:
         return {"raw": Content(False, (TapedPiece(speech_mark(raw)),)), "reason": self._hide_names(reason)}
 
     def _clean_blob(self, blob: bytes, value: Value, *, base64: bool = False) -> TapedPiece:
-        """Return audio or a payload of a frame as the piece that a tape may hold. Motion stays as it is; all
-        else is treated as speech, because it may be a person's voice. `base64`: the frame contains the blob
-        in base64."""
+        """Return audio or a payload of a frame as the piece that a cleaned event on a tape may hold. Motion
+        stays as it is; everything else is treated as speech, because it may be a person's voice. `base64`:
+        the frame holds the blob in base64."""
         is_motion = isinstance(value, Motion) and blob in value.payloads
         if is_motion and isinstance(read_upstream(blob), MotionResponse):
             return TapedPiece(blob, base64)

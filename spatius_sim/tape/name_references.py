@@ -47,8 +47,8 @@ class Names:
         self._add_name(kind, name)
 
     def pin(self, holder: Hashable, *names: str) -> None:
-        """Keep the references of these names until `unpin(holder)`, because the holder (such as an open
-        connection) may use the names at any time."""
+        """Keep the references of these names of apps and avatars until `unpin(holder)`: the holder, such as
+        an open connection, may use the names at any time."""
         self.unpin(holder)
         self._pins[holder] = names
         self._pin_counts.update(names)

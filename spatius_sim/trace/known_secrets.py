@@ -189,7 +189,7 @@ class KnownSecrets:
                 for (secret, encoded), encoding in self._by_start[start].items():
                     yield from (
                         _Span(index, index + len(encoded), secret, encoding)
-                        for index in _find_all(encoded, raw)
+                        for index in _find_secret(encoded, raw)
                     )
         if depth and (b"%" in raw or b"\\" in raw):
             unescaped = _UnescapedText(raw)
@@ -245,8 +245,8 @@ def _unescape(escape: bytes) -> bytes:
     return str(json.loads(b'"' + escape + b'"')).encode(errors="surrogatepass")
 
 
-def _find_all(encoded: bytes, raw: bytes) -> Iterator[int]:
-    """Yield each index in a frame at which an encoded secret begins."""
+def _find_secret(encoded: bytes, raw: bytes) -> Iterator[int]:
+    """Yield each index in a frame at which this encoded form of a known secret begins."""
     index = raw.find(encoded)
     while index >= 0:
         yield index

@@ -18,8 +18,8 @@ Read = TypeVar("Read")
 
 
 def remember_frames(read: Callable[[Frame], Read]) -> Callable[[Frame], Read]:
-    """Return a function that reads frames as the function `read` does, and reads a frame only once that comes
-    again soon. What `read` returns must never change."""
+    """Return a function that reads frames of a wire as `read` does, but remembers what it read: a frame that
+    comes again soon is not read again. What `read` returns must never change."""
     read_once = lru_cache(MOST_REMEMBERED)(read)
 
     def read_frame(frame: Frame) -> Read:

@@ -289,9 +289,9 @@ class ClientDecoder:
             self._events.append(StallChanged(conversation.conversation_id, stalled))
 
     def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
-        """Render the keyframes of the conversation from number `first` to the keyframe that is due now, each
-        only once. If `first` is None, render only the keyframe that is due now. Does nothing if the playback
-        is paused or idle, or if the conversation is audio-only."""
+        """Let the decoder render keyframes of the conversation, each only once: from number `first` to the
+        keyframe that is due now; if `first` is None, only the one that is due now. Nothing is rendered if the
+        playback is paused or idle, or if the conversation is audio-only."""
         if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
             return
         due = self._keyframe_due(conversation)

@@ -209,8 +209,8 @@ class LogNormalRate:
             raise UsageError("most must lie above 0 and at most at 100000 Mbit/s")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
-        """Return the capacity of a link with one random rate for each second, and with a rate of 0 during its
-        outages."""
+        """Draw the capacity of a network link for so many seconds: a random rate for each second, and a rate
+        of 0 during the link's outages."""
         count = max(1, math.ceil(seconds))
         steps = rng.standard_normal(count)
         new_share = math.sqrt(1 - self.correlation**2)

@@ -25,12 +25,12 @@ class AccessControl:
     app_ids: frozenset[str] = frozenset()
 
     def issue(self, api_key: str, body: bytes, now: float, nonce: str, ahead: float = 0.0) -> str:
-        """Return a new session token for a token request with this API key and body.
+        """Issue a new session token for a token request with this API key and body, and return it.
 
-        `now` is in unix seconds, by the clock of the relay that asks. This clock is `ahead` seconds ahead of
-        the clock that `admit` uses, and by which the token expires, after the life that was asked for. Raises
-        RequestRefusedError if the key or the body is bad, or if the token would expire too early or too
-        late."""
+        `now` is in unix seconds, by the clock of the relay that asks. That clock is `ahead` seconds ahead of
+        the clock that `admit` uses, and by which the token expires after the life that was asked for. Raises
+        RequestRefusedError if the key or the body is bad, or if the token would expire too early or too late.
+        """
         unknown = bool(self.api_keys) and api_key not in self.api_keys
         if not api_key or unknown or first_word(api_key) == REVOKED_KEY:
             raise console_refusal(401, "UNAUTHENTICATED", "the API key is missing or unknown")

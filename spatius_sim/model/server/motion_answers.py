@@ -67,8 +67,8 @@ class RecordedAnswer:
             self._due.append((keyframes, payload))
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """Take the next audio of the request, and return the recorded payloads of the answer that are due
-        now: a sample beyond their last keyframe has arrived."""
+        """Take the next audio of the request, and return the payloads of the recorded motion answer that are
+        due now. A payload is due when a sample after its last keyframe has arrived."""
         self._audio_bytes += len(audio)
         # Both sides count samples * keyframes per second, so that nothing is rounded.
         position = self._audio_bytes // BYTES_PER_SAMPLE * KEYFRAMES_PER_SECOND

@@ -33,7 +33,7 @@ class Pace:
     lead: float | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError if a time of this pace is not between 0 and 3600 seconds."""
+        """Raise UsageError if a time in this pace of responses is not from 0 to 3600 seconds."""
         for name in ("latency", "jitter", "lead"):
             seconds = getattr(self, name)
             if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= _LONGEST_SECONDS):

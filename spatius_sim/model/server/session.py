@@ -224,8 +224,9 @@ class ServerSession(SessionSender):
         return self._confirm(now) if room is None else self._enter_room(room, now)
 
     def _enter_room(self, room: Room, now: float) -> list[ServerCommand]:
-        """Begin the playback of the session in this room. Return the commands that confirm the session; if
-        the room is real, return those that ask first whether the session can join."""
+        """Let the session enter this room: begin the playback there, and return the commands that confirm the
+        session. If the room is real, return instead the commands that ask whether the session can join the
+        room."""
         faults, commands = choose_room_faults(self.faults.actions_at(Moment.ROOM))
         is_real = self.real_rooms and room.livekit is not None
         if RoomFault.NEVER_JOINS in faults:

@@ -102,9 +102,9 @@ class SessionSender:
         return self._play_faults(actions, now, request) if actions else []
 
     def _schedule(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Return the commands that send a motion payload of the session now. If the pace demands that the
-        payload waits, keep it instead, and return the timer for it, unless a timer for an earlier payload
-        runs already."""
+        """Return the commands that send a motion payload of the session now, if the pace allows that.
+        Otherwise keep the payload until its time, and return the timer for it, unless an earlier payload has
+        a timer already."""
         request.payloads += 1
         request.keyframes += len(payload) // KEYFRAME_BYTES
         early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now

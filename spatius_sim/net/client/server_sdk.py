@@ -113,7 +113,8 @@ class UpstreamClient:
             await self._socket.close()
 
     async def frames(self) -> AsyncIterator[str | bytes]:
-        """Yield the frames that Motion Server sends, until either side closes the connection."""
+        """Yield the frames that Motion Server sends to this small Server SDK, until either side closes the
+        connection."""
         if self._socket is not None:
             try:
                 async for frame in self._socket:

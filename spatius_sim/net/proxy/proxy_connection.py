@@ -86,8 +86,8 @@ class End(asyncio.BufferedProtocol):
             self.hold("buffer")
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Wake all tasks that wait for this connection of the proxy, and call `on_lost`: it is gone. The
-        transport calls this."""
+        """Note that this connection of the proxy has ended: wake all tasks that wait for it, and call
+        `on_lost`. The transport calls this method."""
         self.reset = error is not None
         self.lost.set()
         self._changed.set()

@@ -168,8 +168,9 @@ class ProxyRecorder:
             self._read_first(0.0)
 
     def _new_direction(self, session: ProxySession, deflate: str, *, up: bool) -> Direction:
-        """Return a direction of a session whose tap lets the recorder record each message and notes how the
-        session was closed."""
+        """Return one direction of a proxied session, to the upstream (`up`) or back: its tap reads the
+        WebSocket messages, the proxy's recorder records each of them, and the session notes how it was
+        closed."""
         read = MessageReader().read
 
         def record_message(raw: str | bytes) -> None:

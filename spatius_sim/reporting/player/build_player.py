@@ -188,7 +188,7 @@ class _Run:
         return self._start_ns + event.at_ns - self._first_ns
 
     def _track(self, name: str, at_ns: int) -> ClientTrack:
-        """Return the track of a client on the player page (what its avatar plays and when), played until
+        """Return the track of a client on the player page (what its avatar plays and when), advanced to
         `at_ns`. The first call for a client in a run begins the track with a new decoder."""
         track = self._page.tracks.setdefault(name, ClientTrack(self._page.payloads))
         track.advance(at_ns)

@@ -60,8 +60,8 @@ class PageData:
     full: bool = False
 
     def add_end_notice(self, at_ns: int) -> None:
-        """Add a notice to the player page: the tape goes on after `at_ns` of the page's clock, but the page
-        does not show more."""
+        """Add a notice to the data of the player page: the tape goes on after `at_ns` of the page's clock,
+        but the page does not show more."""
         self.notices.append(
             f"The tape holds more than a page can show: the page ends at event {len(self.rows):,}, "
             f"{at_ns / 1e9:.0f} s. `spatius-sim tape cut` makes a shorter tape."

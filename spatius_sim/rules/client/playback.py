@@ -139,8 +139,8 @@ def empty(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at conversations that got undecodable motion: the audio is played out. And look at the next
-    conversations: their audio is played and their motion is rendered."""
+    """Look at the playback of conversations that got undecodable motion: their audio is played out. And look
+    at the next conversations: their audio is played and their motion is rendered."""
     yield from judge_audio(story, "C-ABNORMAL")
     yield from judge_motion(story, "C-ABNORMAL")
 

@@ -218,8 +218,8 @@ def _equally_long_audio(up: bytes, up_rate: int, down: bytes, down_rate: int) ->
 
 
 def _first_difference(up: bytes, down: bytes, rates_apart: int) -> str:
-    """Return in words the first byte at which the relay's audio for the client (`down`) differs from its
-    audio for Motion Server (`up`); "" if their sample rates differ, or if the client got no audio."""
+    """Return in words the first byte at which the audio that the relay delivered differs from the audio that
+    it sent up. "" if the two have different sample rates, or if no audio was delivered."""
     if rates_apart or not down:
         return ""
     shorter = min(len(up), len(down))

@@ -182,7 +182,7 @@ def _is_pcm(request: UpstreamRequest) -> bool:
 
 
 def _first_difference(first: bytes, second: bytes) -> int:
-    """Return the number of the first byte in which two pieces of audio differ, from 0; the length of the
-    shorter piece if they differ in length alone."""
+    """Return the index of the first byte at which two pieces of upstream audio differ; if one continues the
+    other, the length of the shorter piece."""
     shorter = min(len(first), len(second))
     return next((i for i in range(shorter) if first[i] != second[i]), shorter)

@@ -221,8 +221,8 @@ def _is_wanted_status(status: int, wanted_status: int) -> bool:
 
 
 def _refusal_words(body: str) -> str:
-    """Return the words in the body of a refusal, in small letters: its `message`, or the whole body if
-    there is none."""
+    """Return the words, in small letters, with which Motion Server refused admission: the `message` in the
+    body of its HTTP answer, or the whole body if there is no message."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

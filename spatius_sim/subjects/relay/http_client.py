@@ -78,7 +78,8 @@ class DocumentClient(RelayClient):
             self.closed.set()
 
     def vanish(self) -> None:
-        """Leave the HTTP backend at once: cancel the request, and do not wait until it has ended."""
+        """Let this HTTP client of the relay disappear at once: cancel its request, and do not wait until the
+        request has ended."""
         if self._posting is not None:
             self._posting.cancel()
         if not self._record_leaving(ABNORMAL_CLOSE):

@@ -112,8 +112,8 @@ def _describe_document(document: Document) -> str:
 
 
 def make_relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
-    """Return the relay event for a declared message that means `kind`, with these fields. `whole`: one
-    message holds the whole turn. Raises NotUnderstoodError for a bad field."""
+    """Return the relay event that is read from a declared message, which means `kind` and has these fields.
+    `whole`: one message holds the whole turn. Raises NotUnderstoodError if a field is wrong."""
     match kind:
         case "ready":
             rates = read_rate(fields.get("output-rate")), read_rate(fields.get("input-rate"))
