@@ -64,8 +64,8 @@ def _measure_study(size: BenchSize) -> Iterator[Figure]:
 
 
 def _measure_virtual_time(size: BenchSize) -> Iterator[Figure]:
-    """Yield the benchmark's figures of virtual time: how fast conversations are simulated while a trace is
-    recorded, compared with calling the brains of relay and server directly."""
+    """Yield the figures of virtual time: how fast conversations are simulated while a trace is recorded, and
+    how fast if the brains of relay and server are called directly."""
     from spatius_sim.benchmarks.measure_virtual_time import session_seconds_per_cpu_second
 
     for wire_name, mark in (("json-envelope", 1200), ("binary-header", 2000)):

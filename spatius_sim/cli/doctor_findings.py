@@ -269,7 +269,8 @@ def _installed_version(name: str) -> str:
 
 
 def _python_sources(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the path and the text of each Python file of a project, of at most `_MAX_FILES` files.
+    """Yield the path and the text of each Python file of a project in which the doctor looks, of at most
+    `_MAX_FILES` files.
 
     Leaves out installed packages, hidden folders, very large files, and files that cannot be read.
     """

@@ -44,9 +44,9 @@ def mark_subject_dead(trace: Trace) -> Trace:
 
 
 def _shows_life_since(trace: Trace, first_seq: int) -> bool:
-    """Whether the subject gave a sign of life in the event `first_seq` or later: audio at Motion Server, or
-    motion. Audio that only comes back to the client may be an echo, and what a client with credentials of
-    Spatius receives is not the work of the relay.
+    """Return whether the subject gave a sign of life in event number `first_seq` or later: audio that reached
+    Motion Server, or motion. Audio at a client may be an echo, and what a client with credentials of Spatius
+    receives may not come from the relay, so neither counts.
 
     A client that answered a whole plan is alive, and so is a room whose session was confirmed.
     """

@@ -298,8 +298,8 @@ def as_typed(values: Mapping[str, Any], owned_by_others: Collection[str] = ()) -
 
 
 def check_url(option: str, url: str, schemes: tuple[str, ...], hint: str = "") -> None:
-    """Raise UsageError if the value of this option is no URL, or a URL with none of these schemes; "" is
-    allowed. The message of the error ends with `hint`."""
+    """Raise UsageError if the value of this option of the judge is no URL, or a URL with none of these
+    schemes; "" is allowed. The text of the error ends with `hint`."""
     if not url:
         return
     try:

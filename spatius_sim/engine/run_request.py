@@ -91,8 +91,8 @@ class RunRequest:
         return error if self.file is None else self.file.with_place(error)
 
     def check_rules(self, kind: str = "") -> None:
-        """Raise UsageError if a named rule does not exist or does not judge this `kind` of subject ("" is any
-        kind), or if the named plan is wrong."""
+        """Raise UsageError if this request for a run names a rule that does not exist or does not judge this
+        `kind` of subject ("" is any kind), or if the plan that it names is wrong."""
         if self.plan_token:
             if len(self.named_rules) != 1:
                 raise UsageError("--plan goes with one --rule, as the report of a failure names both")

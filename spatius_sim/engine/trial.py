@@ -363,9 +363,9 @@ class Trial(Generic[P]):
         return self._attached
 
     def _outcome_after_loss(self, rule_id: str) -> RuleOutcome:
-        """Return the outcome of a rule after the subject was lost. If a scenario broke the rule before, the
-        outcome is FAILED, but INCONCLUSIVE and noted as unconfirmed if a wait in the scenario was cut
-        short. If none broke it, the outcome is INCONCLUSIVE, too."""
+        """Return the outcome of a rule in this trial after the subject was lost: FAILED if a plan had broken
+        the rule before, otherwise INCONCLUSIVE. It is INCONCLUSIVE, too, if a wait in the plan that broke the
+        rule was cut short; the breach is then noted as unconfirmed."""
         for plan, judgements in self._judgements.items():
             broken = self._unexplained_breaches(judgements[rule_id])
             if broken and plan in self._plans_with_cut_waits:

@@ -123,8 +123,8 @@ class Report:
 
 
 def report_of(summaries: Sequence[Summary], code: ExitCode, occasion: Occasion | None = None) -> Report:
-    """Return the report of a run from its summaries; the run ended with this exit code, and was made on
-    this occasion."""
+    """Return the report of a run, made from the summaries of its subjects. `code` is the run's exit code, and
+    `occasion` says when and how the run was made."""
     return Report(
         format=FORMAT,
         version=VERSION,

@@ -108,8 +108,8 @@ def withdraw_mistaken_waits(turns: list[Turn]) -> None:
 
 
 def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
-    """Whether audio of the turn before, which was not finished, may be taken for audio of this turn,
-    because the relay changed the audio."""
+    """Return whether this turn is not clean, because audio of the unfinished turn before may be taken for its
+    audio: the relay changed the audio, so the bytes do not tell the two turns apart."""
     if turn.before is None or not turn.before.unfinished:
         return False
     resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate

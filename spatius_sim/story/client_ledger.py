@@ -41,7 +41,8 @@ class ClientLedger:
     None if it was never seen to play this conversation."""
 
     def __init__(self, story: ClientStory) -> None:
-        """Begin before the first call to the client, without a conversation."""
+        """Begin the ledger of a client under test before the first call to the client, without a
+        conversation."""
         self.story = story
         self.conversation: ClientConversation | None = None
         self.conversations: dict[str | None, ClientConversation] = {}

@@ -186,7 +186,8 @@ class _ObservingLedger(ClientLedger):
 
     @property
     def silent(self) -> bool:
-        """Whether no honest client has anything to play, whatever pauses and resumes did meanwhile."""
+        """Return whether no honest client has anything left to play now, whatever pauses and resumes did
+        since the last call, so that an observation of the client may show only silence."""
         if self.audio_undefined:
             return False
         if self.conversation is None:

@@ -119,7 +119,8 @@ def _planned_turns(trace: Trace) -> list[Turn]:
 
 
 def _note_action(turn: Turn, action: object, seq: int) -> None:
-    """Note in a turn what its client did as event `seq`: spoke, ended its speech, or interrupted the turn."""
+    """Note in a turn what its client did as event number `seq`: it spoke, ended its speech, or interrupted
+    the turn."""
     match action:
         case Speak(pcm, last):
             turn.speech_begun = True

@@ -71,8 +71,8 @@ class _UtteranceFinder:
         self._rates: dict[str, int] = {}
 
     def add_event(self, event: Event) -> None:
-        """Take the next event, which may begin or end a turn of a client. First end the turns that have
-        waited for too long."""
+        """Take the next event of the trace; the event may begin or end an utterance, that is, a turn of a
+        client. First end the utterances that have waited for too long."""
         for open_turn in list(self._open_turns.values()):
             if open_turn.sent_all and event.at_ns > open_turn.last_sign_ns + WAIT_NS:
                 self._end_wait(open_turn, open_turn.last_sign_ns + WAIT_NS, complete=False)

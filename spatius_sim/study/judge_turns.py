@@ -129,8 +129,8 @@ def _find_broken_rules(trace: Trace) -> list[BrokenRule]:
 async def _converse(
     loop: VirtualLoop, pipeline: Pipeline, draw: Draw, down: _LinkToClient, seed: int, relay: type[PlainRelay]
 ) -> Trace:
-    """Let a client speak the turn that is judged to our relay over the modelled links, and return the
-    trace."""
+    """Let a client speak the turn that is judged to our relay in virtual time, over the study's simulated
+    links, and return the trace."""
     half_trip, region_trip = draw.round_trip / 2, draw.region_trips[pipeline.region]
     wire = find_wire(_WIRES[pipeline.wire])
     recorder = RealTimeRecorder(clock_ns=loop.time_ns, wire=wire)

@@ -161,8 +161,8 @@ def simulate_turn(
 
 
 def draw_of(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int) -> Draw:
-    """Draw the network of simulated turn `number`: if several clients share the link, the part that is left
-    to one."""
+    """Draw the network for simulated turn `number`. If several clients share the link, return only the part
+    of it that is left to one client."""
     draw = Draw.of(profile, seed, number, pipeline.seconds)
     shares = pipeline.clients_on_link
     return draw if shares == 1 else replace(draw, down=draw.down.share(shares), up=draw.up.share(shares))

@@ -262,7 +262,7 @@ def _check_field(kind: str, name: str, value: Any) -> Any:
 
 
 def _find_wire(path: Path, run: TapedRun) -> Wire | None:
-    """Return the wire for the trace of a run on a tape; None if the run names no wire. Raises UsageError,
+    """Return the wire that a run on a tape names for its trace; None if it names none. Raises UsageError,
     with the tape's path in its text, if the wire is unknown or its declaration is wrong."""
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None

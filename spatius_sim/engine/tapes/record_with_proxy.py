@@ -59,8 +59,8 @@ class LiveTape:
             self._write_waiting(flush=True)
 
     def close(self) -> None:
-        """Write the last events and the footer of the tape. Raises UsageError if the tape could not be
-        written."""
+        """Finish the tape that the recording proxy writes live: write the last events and the footer. Raises
+        UsageError if the tape could not be written."""
         self._write_waiting()
         if self.fault:
             raise UsageError(f"{self.fault}; the tape is incomplete")

@@ -269,9 +269,9 @@ class ClientDecoder:
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
     def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
-        """Return up to where the client may play the conversation's audio: to the end of the audio or, in the
-        mode strictSync, to the time at which the first missing keyframe is due. The last samples need no
-        motion if they fill no keyframe. The unit is a sample / 10^9, so that integers stay exact."""
+        """Return the position up to which the decoder may play the conversation's audio now: the end of the
+        audio or, in the mode strictSync, the time at which the first missing keyframe is due. Samples at the
+        end that fill no keyframe need no motion. The unit is a sample / 10^9, so that integers stay exact."""
         end = conversation.samples * _SECOND_NS
         needed = keyframe_count(conversation.samples, self._sample_rate)
         if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:

@@ -116,8 +116,8 @@ class SessionSender:
         return [SetTimer(MOTION_DUE, wait)] if none_pending else []
 
     def _send_due_motion(self, now: float) -> list[ServerCommand]:
-        """Return the commands that send the session's motion payloads that are due now, and the timer for the
-        next payload."""
+        """Return the commands that send those delayed motion payloads of the session that are due now, and
+        the timer for the next payload that waits."""
         commands: list[ServerCommand] = []
         for request, payload in self._delayed_motion.take_made(now):
             commands += self._respond(request, payload, now)

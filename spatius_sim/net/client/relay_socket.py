@@ -56,8 +56,8 @@ class RelayAddress:
 
 
 def with_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
-    """Return the relay's address with Spatius credentials of the client added to the headers and to the
-    query: the two places in which a Motion Server looks for credentials."""
+    """Return the relay's address with Spatius credentials for its WebSocket: app id and session token are
+    added to the headers and to the query, the two places in which a Motion Server looks for them."""
     headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
     separator = "&" if "?" in address.url else "?"
     url = f"{address.url}{separator}{urlencode({'appId': app_id, 'sessionKey': token})}"
@@ -106,8 +106,8 @@ class RelaySocket:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> None:
-        """Begin to receive the relay's frames. `on_frame` is called with each frame, and `on_end` once with
-        the close code."""
+        """Begin to receive the relay's frames on this WebSocket. `on_frame` is called with each frame, and
+        `on_end` once with the close code."""
         self._connection, self._address = connection, address
         self._on_frame, self._on_end = on_frame, on_end
         self._reading = asyncio.Event()

@@ -139,7 +139,7 @@ class End(asyncio.BufferedProtocol):
 
     async def send(self, data: bytes) -> None:
         """Write bytes to this connection of the proxy, let other connections have their turn, and wait until
-        the peer reads."""
+        the peer reads enough. If the connection is lost, write nothing."""
         if not self.lost.is_set():
             self.transport.write(data)
         self.has_sent = True

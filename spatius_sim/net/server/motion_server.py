@@ -141,7 +141,7 @@ class SocketMotionServer(OnePort):
         await self.stop()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes of Motion Server: token request, WebSocket upgrade and bootstrap."""
+        """Add the HTTP routes of this Motion Server: token request, WebSocket upgrade and bootstrap."""
         for door in TOKEN_DOORS:
             router.add_post(door, self._answer_token_request, expect_handler=refuse_expectation)
         router.add_get(WEBSOCKET_PATH, self._answer_upgrade, expect_handler=refuse_expectation)

@@ -164,8 +164,8 @@ class SessionLog:
         self.past_sessions.clear()
 
     def _hide_most_secrets(self, connection: str, raw: str | bytes) -> str | bytes:
-        """Return a frame without secrets, for the session log to keep. Frames with audio or motion are
-        returned as they are: `session_events` hides their secrets later."""
+        """Take the secrets out of a frame that the session log keeps. Frames with audio or motion are
+        returned as they are: `session_events` takes their secrets out later."""
         if isinstance(raw, str):
             return self.secrets.redact_text(raw)
         # This runs for every frame, so it must be fast: audio and motion are not decoded here.

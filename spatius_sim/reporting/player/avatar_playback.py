@@ -123,8 +123,8 @@ class ClientTrack:
         return self._now_ns
 
     def feed_audio(self, pcm: bytes, end: bool) -> str:
-        """Give audio to the decoder that plays this client's avatar, and return the id of the conversation to
-        which the audio belongs."""
+        """Give audio to the decoder that plays this client's avatar on the player page, and return the id of
+        the conversation to which the audio belongs."""
         conversation_id = self._decoder.yield_audio_data(pcm, end)
         self._take_events()
         conversation = self._by_id.get(conversation_id)

@@ -33,8 +33,8 @@ class _Step:
 
 
 def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
-    """Return the time-line of a trace; None if there is nothing to draw. `guilty` are the sequence numbers
-    of the events that are evidence."""
+    """Build the time-line of a trace; return None if there is nothing to draw. `guilty` are the sequence
+    numbers of the events that are evidence."""
     if trace.header.subject == "client":
         lanes: list[str] = [KIT, CLIENT]
         steps, clock = list(_make_call_steps(trace)), "of the client's clock"

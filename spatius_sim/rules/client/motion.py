@@ -243,7 +243,7 @@ def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at the session after one that was audio-only: its motion is rendered."""
+    """Look at the motion of the session after one that was audio-only: it is rendered again."""
     yield from judge_motion(story, "C-EMPTY-SCOPE")
 
 

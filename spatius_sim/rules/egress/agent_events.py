@@ -58,7 +58,7 @@ def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def interrupt(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each interrupted request after which the kit waited: picture and sound stop, and an event
+    """Look at each interrupted request after which the kit waited: picture and sound stop, and an agent event
     tells the agent where."""
     for room in rooms:
         for speech in room.speeches:

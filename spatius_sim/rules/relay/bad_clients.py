@@ -86,8 +86,8 @@ def _is_undisturbed(turn: Turn) -> bool:
 
 
 def _was_served(story: Story, turn: Turn) -> bool:
-    """Whether all of an earlier turn came to this client. If not, the relay failed before a client
-    misbehaved."""
+    """Return whether this client had got a whole earlier turn before another client misbehaved. If not, the
+    bad client is not to blame: the relay had failed before."""
     earlier_turns = (
         earlier
         for earlier in story.clean_turns

@@ -138,8 +138,8 @@ def isolation(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _judge_owner(client: str, turn: Turn, seq: int, medium: str) -> Kept | Broken:
-    """Return Kept if audio or motion of this turn came to the turn's own client, else Broken: it came to
-    `client`, as event `seq`."""
+    """Return Kept if audio or motion came to the conversation of the client that owns its turn. Otherwise
+    return Broken: event `seq` brought it to `client`."""
     if turn.client == client:
         return Kept()
     return Broken(

@@ -207,8 +207,9 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _is_refusal(event: Event) -> bool:
-    """Whether this event tells the relay upstream that no retry helps: the Console API or Motion Server
-    answered with a 4xx, or Motion Server closed the connection with such a code."""
+    """Return whether this upstream event tells the relay not to connect again: the Console API or Motion
+    Server answered with a 4xx, or Motion Server closed the connection with a code after which no retry
+    helps."""
     match event.content:
         case TokenRequested(status=status) | Refused(status=status):
             return 400 <= status < 500

@@ -300,7 +300,7 @@ def _first_answer(session: _Session) -> object:
 
 
 def _message_in_words(value: object) -> str:
-    """Return in words what a message of the server in this session is, for a finding."""
+    """Return in words, for a finding of a session rule, which message the server sent in the session."""
     match value:
         case ServerError(code=code, message=message):
             return f"a ServerError {code} {message!r}"

@@ -60,8 +60,9 @@ def _count_opened(recorder: RealTimeRecorder) -> int:
 
 
 def _find_open_clients(recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]) -> set[str]:
-    """Return those of the clients that hung up whose upstream sessions are not all closed. If the relay has
-    got a token that has opened nothing yet, return all clients: the relay may still be connecting."""
+    """Return those clients that hung up and whose upstream sessions are not all closed. If the relay holds a
+    token with which it has opened no session yet, return all clients that hung up: the relay may still be
+    connecting."""
     story = join(Trace(header, tuple(recorder.events)))
     upstream = list(story.trace.on_lane(Lane.UPSTREAM))
     closings = [event for event in upstream if isinstance(event.content, Closed)]

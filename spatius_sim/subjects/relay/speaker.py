@@ -190,8 +190,8 @@ class Speaker:
         await speaking
 
     async def _act_as_planned(self, turn: TurnPlan, pcm: bytes) -> None:
-        """Interrupt the relay, hang up, vanish or send malformed input, as the turn's plan says; do nothing
-        if the plan says nothing."""
+        """Let the speaker's client interrupt the relay, hang up, vanish or send malformed input, as the plan
+        of the turn says; do nothing if the plan says nothing."""
         match turn.act:
             case Behaviour.INTERRUPT | Behaviour.INTERRUPT_TWICE:
                 for _ in range(2 if turn.act is Behaviour.INTERRUPT_TWICE else 1):

@@ -72,9 +72,9 @@ class RelayStart:
         return RelayAddress(url, headers, self.subprotocols, self._load_certificates())
 
     def process_environment(self, ours: Mapping[str, str], port: int) -> dict[str, str]:
-        """Return the environment variables of the relay's process: `ours`, and the user's variables for the
-        relay, in which `{port}` and the other placeholders are replaced. If these variables name a proxy, our
-        addresses are excepted from it."""
+        """Return the environment variables with which the relay's process is started: `ours`, and the user's,
+        in which `{port}` and the other placeholders are replaced. If the user's variables name a proxy, the
+        relay reaches our addresses without that proxy."""
         values = {name: ours.get(variable, "") for name, variable in PLACEHOLDERS.items()}
         values[PORT] = str(port)
         mappings = (mapping.partition("=")[::2] for mapping in self.environment)

@@ -217,8 +217,8 @@ class Layout:
         return document
 
     def encode(self, document: Document) -> Frame:
-        """Return the document as a binary frame of this layout. A missing value is written as 0, as no bytes,
-        or as {}."""
+        """Write the document of a declared message as a binary frame in this form, a layout of parts. A
+        missing value is written as 0, as no bytes, or as {}."""
         written = b""
         for part in self.parts:
             match part:
