@@ -140,8 +140,8 @@ class Driver:
 
     @classmethod
     async def at(cls, port: int) -> "Driver":
-        """Return a driver of sessions for the server on this port. Asks the server for a token that lives for
-        an hour."""
+        """Return a driver, which opens the sessions of a benchmark, for the server on this port. Ask the
+        server for the session token, which lives for an hour."""
         token_answer = await ask_for_token(
             f"http://{LOOPBACK}:{port}{CONSOLE_ROOT}", "key", int(time.time()) + 3600
         )

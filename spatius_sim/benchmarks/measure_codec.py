@@ -64,14 +64,14 @@ def measure_codec(size: BenchSize) -> Iterator[Figure]:
 
 
 def _synthesize(pcm: bytes) -> None:
-    """Synthesize the motion of some audio, and throw it away."""
+    """Synthesize the motion of some audio for the benchmark of the codec, and throw the motion away."""
     synthesizer = MotionSynthesizer(16000, 1)
     synthesizer.feed(pcm)
     synthesizer.finish()
 
 
 def _time_call(work: Callable[[], object], times: int) -> float:
-    """Call a function so many times for the benchmark, and return how many seconds one call takes."""
+    """Call a function of the codec `times` times, and return how many seconds one call takes on average."""
     start = time.perf_counter()
     for _ in range(times):
         work()

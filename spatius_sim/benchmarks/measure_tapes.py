@@ -58,8 +58,8 @@ def measure_reading(sessions: int, rounds: int) -> list[Row]:
 
 
 def measure_replaying(sessions: int) -> list[Row]:
-    """Benchmark the replay of tapes: return how many times faster than real time so many sessions are
-    replayed, ten at a time."""
+    """Benchmark the replay of tapes: replay `sessions` sessions, ten at a time, and return how many times
+    faster than real time that is."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"
         write_traces(path, TapeHeader("bench", redactions=("secrets",)), [make_session_trace(0)] * sessions)

@@ -261,7 +261,8 @@ def _simulator_answers_on(port: int) -> bool:
 
 
 def _installed_version(name: str) -> str:
-    """Return the installed version of a package; "" if it is not installed."""
+    """Return the installed version of a Python package, for the doctor's finding on versions; "" if the
+    package is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -110,8 +110,8 @@ def exit_code(outcome: "Outcome") -> ExitCode:
 
 
 def _progress_printer() -> Callable[[int, int], None]:
-    """Return the function that shows the progress of the simulation: on a terminal with an estimate of the
-    seconds that are left, elsewhere nothing."""
+    """Return the function by which `spatius-sim simulate` shows on a terminal how many turns are simulated,
+    with the estimated seconds that are left. If stderr is no terminal, the function does nothing."""
     if not sys.stderr.isatty():
         return lambda done, total: None
     began = time.monotonic()

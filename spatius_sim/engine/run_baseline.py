@@ -25,8 +25,8 @@ class RunBaseline:
     """
 
     def __init__(self, request: RunRequest) -> None:
-        """Read the baseline that the request names, if it names one and the file exists. An update may make
-        the file."""
+        """Read the baseline of known failures that the run's request names, if it names one and the file
+        exists. If the run updates the baseline, the file may be missing."""
         self._path = str(request.values.get("baseline", ""))
         self._updating = bool(request.values.get("update-baseline"))
         self._baseline: Baseline | None = None

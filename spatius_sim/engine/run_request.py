@@ -77,8 +77,9 @@ class RunRequest:
         return [rule for rule in rules_for(self.kind) if rule.id in self.judged_rules]
 
     def check(self) -> None:
-        """Raise UsageError if an option of this run is wrong, or if a named rule does not judge the named
-        subject. The error has file and line if the option stands in conformance.yaml."""
+        """Check this run request: raise UsageError if an option is wrong, or if a rule that the user named
+        does not judge the subject of the run. The error has file and line if the option stands in
+        conformance.yaml."""
         try:
             self.settings.check()
         except UsageError as error:

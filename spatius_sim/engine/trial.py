@@ -290,9 +290,9 @@ class Trial(Generic[P]):
         return tuple(b for b in judgement.broken if not self._failed_rules.intersection(b.follows_from))
 
     def _confirm_causes_first(self, rule_id: str, plan: P) -> None:
-        """Judge the rules first from which the breach of `rule_id` in this plan may follow: repeat the plans
-        that broke such a rule, unless that rule has failed already. So the report names a cause before its
-        consequence."""
+        """Before the trial judges `rule_id`, judge the rules from which its breach in this plan may follow:
+        repeat the plans that broke such a rule, unless it has failed already. So the report names a cause
+        before its consequence."""
         for broken in self._unexplained_breaches(self._judgements[plan][rule_id]):
             for cause in broken.follows_from:
                 if cause not in self._failed_rules:

@@ -173,8 +173,8 @@ should."""
 
 
 def _refuse_every_session(refusal: Refuse, pause_ms: int) -> Plan:
-    """Return a plan in which Motion Server closes the session after the first turn, and refuses every new
-    session. After the third turn the client pauses for `pause_ms` milliseconds."""
+    """Return a plan in which faults of Motion Server close the session after the first turn, and refuse every
+    new session. After the third turn the client pauses for `pause_ms` milliseconds."""
     refusals = (
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
         for number in range(_FAILING_TURN, _MANY_CONNECTIONS)
@@ -224,8 +224,8 @@ def server_failures(draw: st.DrawFn) -> Plan:
 
 
 def large_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a plan in which Motion Server sends payloads of the usual size, and then, for the same turn,
-    larger payloads that a relay must pass on."""
+    """Draw a plan with faults of Motion Server: after payloads of the usual size, the server sends, for the
+    same turn, larger payloads that a relay must pass on."""
     least = ORDINARY_BYTES + 1
     return st.builds(
         _repeat_with_larger_payloads,
@@ -235,8 +235,8 @@ def large_payloads() -> st.SearchStrategy[Plan]:
 
 
 def huge_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a plan in which Motion Server sends payloads of the usual size, and then, for the same turn, large
-    and huge payloads."""
+    """Draw a plan with faults of Motion Server: after payloads of the usual size, the server sends large and
+    then huge payloads for the same turn."""
     least = LARGE_BYTES + 1
     return st.builds(
         lambda turn, size: _repeat_with_larger_payloads(turn, LARGE_BYTES, size),
@@ -246,8 +246,9 @@ def huge_payloads() -> st.SearchStrategy[Plan]:
 
 
 def _repeat_with_larger_payloads(turn: TurnPlan, *sizes: int) -> Plan:
-    """Return a plan that speaks the turn once with ordinary payloads of Motion Server, and once more for each
-    size: then all payloads are grown to at least this size in bytes."""
+    """Return a plan that speaks a turn once while Motion Server sends ordinary payloads, and once more for
+    each size in `sizes`. For these, a fault makes every payload of the server at least that many bytes
+    long."""
     faults = (
         Fault(When(Moment.RESPONSE, request=request), (GrowTo(size),))
         for request, size in enumerate(sizes, start=2)

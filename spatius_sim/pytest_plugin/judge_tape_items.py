@@ -75,7 +75,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item for each rule of the subjects on the tape, if a test asks for one."""
+    """A hook of pytest: if a test judges rules on the tape, make a test item for each rule of the subjects on
+    that tape."""
     if "spatius_taped_rule" in metafunc.fixturenames:
         summaries = metafunc.config.stash.get(CHECKED, ())
         metafunc.parametrize(

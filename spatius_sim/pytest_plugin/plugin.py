@@ -163,8 +163,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Protect and sort the pytest items that judge a rule, then deselect those that `--rule` and `--level`
-    leave out. With `--rule` the tests of a team are deselected, too. If no item judges a rule, do nothing."""
+    """A hook of pytest: protect and sort the items that judge a rule, then deselect the items that `--rule`
+    and `--level` leave out; with `--rule` also the tests that a team wrote. If no item judges a rule, do
+    nothing."""
     judging_items = [item for item in items if _judges_rule(item)]
     if not judging_items:
         return
@@ -308,7 +309,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
-    """Print the verdicts at the end of pytest's output, if rules were judged."""
+    """A hook of pytest: print the verdicts at the end of pytest's own output, if rules were judged."""
     ending = terminalreporter.config.stash.get(_ENDING, None)
     if ending is not None:
         from spatius_sim.pytest_plugin.print_ending import print_ending

@@ -43,8 +43,8 @@ def some_lines(text: str, most: int = _LONGEST_TEXT) -> str:
 
 
 def _cut_middle(text: str, most: int, clean: Callable[[str], str]) -> str:
-    """Return the text, made harmless by `clean`. If it has more than `most` characters, cut out the middle;
-    the end stays, because a traceback says there what happened."""
+    """Return the text, which `clean` makes harmless, with at most `most` characters. The middle of a longer
+    text is left out; its end stays, because there a traceback says what happened."""
     head = clean(text[:most])
     if len(text) <= most >= len(head):
         return head

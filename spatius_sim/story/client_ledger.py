@@ -231,7 +231,8 @@ class ClientLedger:
         self.note_situation(kind)
 
     def note_overdue_payload(self, current: ClientConversation) -> None:
-        """Note if the latest payload came when the time of all its keyframes may have been over."""
+        """Note in the ledger if the latest payload may have come too late for the fastest honest client: when
+        the time of all its keyframes was over."""
         if self.story.keyframe_at(self.fastest_position // 1000) >= len(current.values):
             current.overdue_from = min(current.overdue_from, current.payload_starts[-1])
 
@@ -282,7 +283,8 @@ class ClientLedger:
         return Kind.MATCH
 
     def note_situation(self, kind: Kind) -> None:
-        """Note for which rules a call of the client with motion of this kind brings up the situation."""
+        """Note in the ledger which rules a call with motion of this kind puts to the test, and what is
+        uncertain about the client after the call."""
         current = self.conversation
         match kind:
             case Kind.EMPTY if current:

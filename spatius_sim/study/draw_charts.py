@@ -153,7 +153,8 @@ def _draw_area(
     label: str,
     kind: str,
 ) -> str:
-    """Draw values over time as an area of a chart, with their highest value at the left."""
+    """Draw values over time as an area of a chart, with the highest value at the left as a mark of the axis;
+    return the SVG. `label` says what the values are."""
     most = max((value for _, value in points), default=0.0) or 1.0
     drawn_points = [
         f"{_LEFT + at * pixels_a_second:.1f},{top + height - value / most * (height - 14):.1f}"

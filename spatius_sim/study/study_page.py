@@ -56,7 +56,8 @@ def _values(outcome: Outcome) -> dict[str, Any]:
 
 
 def _draw_distributions(by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
-    """Return for each network of the study its name and a chart of the time to the first motion."""
+    """Draw a chart of the time to the first motion for each network on the study's page. Return each
+    network's name with its chart."""
     pictures = []
     for network, cells in list(by_network.items())[:_MAX_PICTURES]:
         spreads = {cell.cell.name: cell.tally.spreads["first_motion"] for cell in cells}

@@ -139,8 +139,8 @@ class Cleaner:
         return Content(False, (encode(self._names.hide_in_message(message) if self._names else message),))
 
     def _clean_text(self, raw: str, value: Value) -> dict[str, Any]:
-        """Return a text frame, cleaned, as the fields that a tape may hold: speech in its base64 becomes a
-        speech mark, and transcripts lose their words."""
+        """Clean a text frame for the tape, and return it as the fields that a tape may hold: speech in its
+        base64 becomes a speech mark, and transcripts lose their words."""
         if self._keep_speech:
             pieces = [(b64encode(blob), TapedPiece(blob, True)) for blob in _decode_base64_in(raw)]
             return {"raw": Content(True, tuple(_split(raw.encode(), pieces, text=True)))}

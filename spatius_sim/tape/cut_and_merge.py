@@ -152,8 +152,8 @@ class _Openings:
         self._sessions: dict[str, list[TapedEvent]] = {}
 
     def note_opening(self, event: TapedEvent) -> None:
-        """Remember the token request or the handshake in an event of a merged tape; forget a session that
-        ends."""
+        """While tapes are merged, remember an event that belongs to the opening of a session: its token
+        request or its handshake. Forget a session that ends."""
         if event.kind == "TokenRequested":
             self._tokens[str(event.fields["token"])] = event
         if event.lane is not Lane.UPSTREAM:

@@ -170,8 +170,9 @@ class Names:
 
 
 def _split_name(name: str) -> list[str]:
-    """Return the words and signs of a name, by which a text is searched for the name; an empty list if the
-    name is very short or very long, and so hidden only as a whole text."""
+    """Split the name of an app or avatar into words and signs, by which a text is searched for this name.
+    Return an empty list for a very short or very long name: it is replaced by its reference only if it is the
+    whole text."""
     if len(name) < _SHORTEST:
         return []
     parts = list(islice((part[0] for part in _PART.finditer(name)), _MAX_PARTS + 1))

@@ -76,8 +76,9 @@ class Content(NamedTuple):
     parts: tuple[ContentPart, ...]
 
     def join_parts(self) -> str | bytes:
-        """Return the whole taped frame or audio, joined of its parts: a str if the frame is a text. Speech
-        that was removed from the tape becomes noise of the same length and loudness."""
+        """Return a taped frame, or taped audio, as one value, joined from its parts: a str if the frame is a
+        text, else bytes. Speech that was removed from the tape becomes noise of the same length and
+        loudness."""
         if not self.text and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         whole = b"".join(

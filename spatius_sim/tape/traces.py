@@ -51,7 +51,8 @@ class TapeRecorder:
     """Records traces onto a tape, run by run, and cleans every event before it is written."""
 
     def __init__(self, writer: TapeWriter, header: TapeHeader) -> None:
-        """Begin to record traces onto a tape. `header` says whether the tape may hold speech and names."""
+        """Begin to record traces onto a tape through this writer. The tape's `header` says whether the tape
+        may hold speech and the names of apps and avatars."""
         self._writer = writer
         self._keep_speech = header.has_speech
         self._names = Names() if "names" in header.redactions else None

@@ -122,8 +122,8 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
 async def _collect_frames(
     socket: ClientConnection, received: list[str | bytes], sign_of_life: asyncio.Event
 ) -> None:
-    """Append every frame that the replayed client receives to `received` until the connection closes; set
-    `sign_of_life` for each frame, and at the end."""
+    """While a client from the tape is replayed, append every frame that it receives from the relay to
+    `received`, until the connection closes. Set `sign_of_life` for each frame, and at the end."""
     with contextlib.suppress(ConnectionClosed):
         async for frame in socket:
             received.append(frame)
@@ -132,7 +132,8 @@ async def _collect_frames(
 
 
 def _count_payloads(trace: Trace, frames: list[str | bytes]) -> int:
-    """Count the payloads of motion in frames of a relay, which speaks the wire of this trace of the tape."""
+    """Count the payloads of motion in these frames of a relay. The relay speaks the wire that the trace of
+    the replayed tape names."""
     spoken_wire = wire_of(trace.header.wire, trace.header.declaration)
     read = (event for frame in frames for event in spoken_wire.read_relay(frame))
     return sum(len(event.payloads) for event in read if isinstance(event, Motion))

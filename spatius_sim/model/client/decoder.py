@@ -215,8 +215,8 @@ class ClientDecoder:
         return AudioState.COMPLETE if self._conversation.ended else AudioState.OPEN
 
     def _start_conversation(self) -> DecodedConversation:
-        """Start a new conversation, which replaces the current conversation, add an event, and return the new
-        conversation."""
+        """Start a new conversation of the client decoder in place of the current one, add the event
+        ConversationStarted, and return the new conversation."""
         conversation = self._conversation = DecodedConversation(self._new_id())
         self._latest_id = conversation.conversation_id
         self._events.append(ConversationStarted(conversation.conversation_id))
@@ -224,8 +224,9 @@ class ClientDecoder:
         return conversation
 
     def _find_motion_target(self, conversation_id: str) -> MotionTarget:
-        """Return for which conversation motion with this id comes: for the current one (perhaps audio-only),
-        for one that was interrupted, or for another (FOREIGN); NOTHING_CURRENT if there is neither."""
+        """Return for which conversation of the client decoder motion with this id comes: for the current one
+        (perhaps audio-only), for one that was interrupted, or for another (FOREIGN); NOTHING_CURRENT if there
+        is neither."""
         conversation = self._conversation
         if conversation is not None and conversation.conversation_id == conversation_id:
             return MotionTarget.AUDIO_ONLY if conversation.audio_only else MotionTarget.CURRENT
@@ -234,13 +235,14 @@ class ClientDecoder:
         return MotionTarget.NOTHING_CURRENT if conversation is None else MotionTarget.FOREIGN
 
     def _clear(self) -> None:
-        """End the current conversation as interrupted."""
+        """End the current conversation of the client decoder as interrupted."""
         if self._conversation is not None:
             self._interrupted.append(self._conversation.conversation_id)
             self._leave(self._conversation)
 
     def _leave(self, conversation: DecodedConversation) -> None:
-        """End this conversation, so that none is current, and keep the number of its played samples."""
+        """End this conversation of the client decoder, so that none is current, and keep the number of its
+        played samples."""
         self._samples_played = conversation.played // _SECOND_NS
         self._conversation = None
 
@@ -251,7 +253,8 @@ class ClientDecoder:
         self._events.append(AudioOnlyEntered(conversation.conversation_id))
 
     def _keyframe_due(self, conversation: DecodedConversation) -> int:
-        """Return the number of the keyframe that is due at the played sample."""
+        """Return the number of the keyframe that the client decoder must show now, after the samples that it
+        has played."""
         return conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
 
     def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:

@@ -79,7 +79,8 @@ class OggOpusIn:
         return pcm_before_newest
 
     def finish(self) -> bytes:
-        """Return the PCM of the newest packet of the Ogg Opus audio, without its padding."""
+        """Return the rest of the PCM when the audio that came as Ogg Opus is over: that of the newest packet,
+        without its padding."""
         head, tail = self._reader.head, self._tail
         self._tail = b""
         if head is not None and self._reader.ended:

@@ -91,8 +91,8 @@ _NUMBERS_PER_DIGEST = 16
 
 @lru_cache(maxsize=512)
 def _draw_numbers(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
-    """Return `count` random numbers in [-1, 1) for the motion, read-only, always the same for this seed and
-    purpose."""
+    """Return `count` random numbers in [-1, 1) for the synthesis of motion, always the same for this seed and
+    purpose. The array is read-only."""
     digests = -(-count // _NUMBERS_PER_DIGEST)
     noise = b"".join(blake2b(f"{seed} {purpose} {index}".encode()).digest() for index in range(digests))
     draws = np.frombuffer(noise, "<u4", count) / 2.0**31 - 1.0

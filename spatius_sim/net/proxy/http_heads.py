@@ -23,7 +23,8 @@ _ORIGIN = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
 
 
 def read_number(digits: bytes, base: int = 10) -> int:
-    """Return the number that an HTTP peer sent as 1 to 15 ASCII digits, to the `base` 10 or 16.
+    """Return the number in a line of an HTTP message, such as a Content-Length: 1 to 15 ASCII digits to the
+    `base` 10 or 16.
 
     Raises RemoteProtocolError for anything else, such as signs and underscores, which int() accepts."""
     if not 0 < len(digits) <= _MAX_DIGITS or not _DIGITS[base].issuperset(digits):

@@ -39,7 +39,8 @@ class End(asyncio.BufferedProtocol):
     whether anything was sent on it since the proxy last set it to False."""
 
     def __init__(self) -> None:
-        """Begin a connection of the proxy without a transport; asyncio calls `connection_made` with it."""
+        """Make one end of a proxied exchange: a connection of the proxy that is not connected yet. Asyncio
+        calls `connection_made` with its transport."""
         self.transport: asyncio.Transport = asyncio.Transport()
         self.on_connected: Callable[[], None] | None = None
         self.on_lost: Callable[[], None] | None = None

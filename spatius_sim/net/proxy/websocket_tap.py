@@ -48,7 +48,8 @@ class WebSocketTap:
         *,
         from_client: bool = False,
     ) -> None:
-        """Begin before the first WebSocket frame of one direction."""
+        """Begin to read the WebSocket messages of one direction from the bytes that pass, from the first
+        WebSocket frame on. `from_client`: the direction is from the client to the server."""
         self._on_message, self._on_close = on_message, on_close
         self._buffer = bytearray()
         self._message: bytearray | None = None

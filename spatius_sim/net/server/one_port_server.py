@@ -129,8 +129,8 @@ class OnePort:
 
     @web.middleware
     async def _note_arrival(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Stop the timer for slow headers, because the headers of a request have arrived at this port, and
-        handle the request."""
+        """Note that the headers of a request have arrived at this server's port, so that the connection is
+        not cut off for slow headers. Then let the request be handled."""
         if self._slow_headers is not None:
             self._slow_headers.arrived(request.protocol)
         return await handler(request)

@@ -97,8 +97,8 @@ class SessionLog:
     def keep_frame(
         self, at_ns: int, lane: Lane, connection: str, raw: str | bytes, answers: str = "", *, sent: bool
     ) -> None:
-        """Keep in the session log, and count, a frame that passed at this time; its secrets are hidden
-        already. `sent`: whether Motion Server sent the frame."""
+        """Keep a frame in the session log, with the time `at_ns`, and count it for its session. The secrets
+        in the frame are hidden already. `sent`: whether Motion Server sent the frame."""
         record = self.open_sessions.get(connection)
         if record is not None:
             if sent:

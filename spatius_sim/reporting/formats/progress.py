@@ -80,11 +80,12 @@ class ProgressLines:
     def rule_ends(
         self, outcomes: Iterable[RuleOutcome], suspects: Mapping[str, str], complaint: str = ""
     ) -> None:
-        """Show, after a rule was judged, which rules failed; the explanation follows at the end of the run.
+        """Show in the lines of progress which rules failed when one rule was judged. The explanations are
+        printed at the end of the run.
 
         `suspects` are rules that were broken while another rule was judged, each with what happened; each is
-        shown only once. `complaint` says why the test item of the judged rule failed; it is "" if the item
-        did not fail."""
+        shown only once. `complaint` says why the test item of the judged rule failed; "" if it did not
+        fail."""
         outcomes = list(outcomes)
         self._reported |= {outcome.rule_id for outcome in outcomes}
         self.show_suspects(suspects)

@@ -133,8 +133,8 @@ def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
 
 
 def _explain_verdict(outcome: RuleOutcome) -> str:
-    """Return the text beside the verdict of a rule: what happened if it failed, how often it was exercised
-    if it passed, or else the reason."""
+    """Return what the text report prints beside the verdict of a rule: what happened if the rule failed, how
+    often it was exercised if it passed, or else the reason."""
     if outcome.failure is not None and outcome.verdict is Verdict.FAILED:
         return outcome.failure.actual
     if outcome.verdict is Verdict.PASSED:

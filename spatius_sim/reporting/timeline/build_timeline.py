@@ -93,7 +93,8 @@ def _make_ghost(step: _Step, source: str, target: str, words: str) -> Mark:
 
 
 def _payloads_in(event: Event) -> tuple[bytes, ...]:
-    """Return the payloads that an event brought to a client."""
+    """Return the payloads of motion that an event of the time-line brought to a client; an empty tuple if it
+    brought none."""
     value = getattr(event.content, "value", None)
     return value.payloads if isinstance(value, Motion) else ()
 
@@ -124,8 +125,8 @@ def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
 
 
 def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple[str, str]:
-    """Return the two lanes of the time-line that an event belongs to; the lane nearer to the client comes
-    first. The second lane is "" for an event on one lane."""
+    """Return the two lanes of the time-line between which an event is drawn; the lane nearer to the client
+    comes first. The second is "" if the event is drawn on one lane."""
     match event.lane:
         case Lane.DOWNSTREAM:
             return event.connection, RELAY
@@ -138,8 +139,8 @@ def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple
 
 
 def learn_rate(event: Event, rates: dict[str, int]) -> None:
-    """If this event says the sample rate (Hz) of its connection, write the rate into `rates`, which the
-    drawing of audio needs."""
+    """Keep in `rates` the sample rate (Hz) of a connection if this event says it. With the rate, a time-line
+    can show how long a piece of audio lasts."""
     match event.content:
         case TurnStarted(sample_rate=rate) if rate > 0:
             rates[event.connection] = rate

@@ -225,14 +225,15 @@ def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
 
 
 def _complete_requests(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, RoomSpeech]]:
-    """Yield each complete request of the sessions whose publisher is in its room, with its session."""
+    """Yield each complete request whose picture and sound can be judged, with its session: the publisher of
+    the session is in its room."""
     for room in rooms:
         if room.joined is not None:
             yield from ((room, speech) for speech in room.complete)
 
 
 def _frame_numbers(packets: list[SeenPacket]) -> list[int]:
-    """Return the frameSeq of each packet."""
+    """Return the frameSeq of each packet of motion in the picture."""
     return [seen.packet.frame_seq or 0 for seen in packets if seen.packet is not None]
 
 
@@ -248,7 +249,8 @@ def _first_loud_ns(sounds: list[tuple[int, int, SoundHeard]]) -> int | None:
 
 
 def _is_keyframe(message: bytes, keyframe: np.typing.NDArray[np.float32]) -> bool:
-    """Whether the message of a room packet holds exactly this keyframe. False if it cannot be decoded."""
+    """Whether a packet in the room shows exactly this keyframe of the motion that was made; `message` is the
+    packet's message. False if it cannot be decoded."""
     try:
         value = decode(message)
     except RemoteProtocolError:

@@ -259,8 +259,8 @@ def _blame_for_absence(story: Story, turn: Turn, broken: Broken) -> Iterator[Bro
 
 
 def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
-    """Return the events at which the relay closed the connection of the failed turn's client, each with its
-    code."""
+    """Return how the relay closed the connection of its client after a failure in this turn: for each close,
+    the number of the event and the close code."""
     return [
         (event.seq, event.content.code)
         for event in story.trace.events[turn.failures[0].seq : turn.until_seq]

@@ -220,7 +220,8 @@ def _break_by_late_end_mark(old: Turn, turn: Turn, mark: int) -> Broken:
 
 
 def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun_at: int) -> bool:
-    """Whether this delivery brought motion of the old turn without a turn id after event `begun_at`."""
+    """Whether this delivery brought motion of an interrupted turn (`old`), without a turn id, after event
+    `begun_at`, when the next turn had begun."""
     sent = delivery.sent
     if sent is None or sent.request.turn is not old or delivery.labelled or delivery.client != old.client:
         return False
@@ -229,8 +230,8 @@ def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun_at: int) ->
 
 
 def _hung_up_at(story: Story, wait: Event) -> int | None:
-    """Return the last event at which the client hung up before this wait ended; None if it did not hang
-    up."""
+    """Return the number of the last event at which the client hung up before this wait ended; None if the
+    client did not hang up."""
     downstream = story.trace.on_lane(Lane.DOWNSTREAM)
     hang_ups = (
         event.seq for event in downstream if event.connection == wait.connection and event.content == _HUNG_UP

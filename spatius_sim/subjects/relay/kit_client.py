@@ -129,9 +129,9 @@ class RelayClient:
         await self._connect()
 
     async def start(self, sample_rate: int, seconds: float) -> RelayEvent | None:
-        """Send the wire's start message, and return the relay's first event that the wire understands. If no
-        such event comes within `seconds`, or the relay hangs up, return the first event that the wire does
-        not understand, or None. Takes the events from `relay_events`."""
+        """Send the relay the wire's start message, and return the first event of the relay that the wire
+        understands. If no such event comes within `seconds`, or the relay hangs up, return the first event
+        that the wire does not understand, or None. Takes the events from `relay_events`."""
         await self.do(Start(sample_rate))
         not_understood: NotUnderstood | None = None
         closing = asyncio.create_task(self.closed.wait())

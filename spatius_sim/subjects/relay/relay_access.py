@@ -69,8 +69,8 @@ class RelayOverSockets:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> RelaySocket:
-        """Open a WebSocket from a client to the relay within so many seconds. Raises UnreachableError if that
-        fails."""
+        """Give a client access to the relay over sockets: open a WebSocket within `seconds` seconds. Raises
+        UnreachableError if that fails."""
         return await dial_websocket(address, seconds, on_frame, on_end)
 
     async def search_answer(
@@ -96,8 +96,8 @@ class RelayInMemory:
         *,
         data_packets: bool = False,
     ) -> None:
-        """Reach a relay in virtual time: `down` is the link from the relay to a client, `up` the link from a
-        client to the relay. If `up` is None, both links are alike."""
+        """Prepare the access to a relay in virtual time. `down` is the link from the relay to a client, `up`
+        the link from a client to the relay; if `up` is None, both links are alike."""
         self._loop, self._relay, self._down, self._up = loop, relay, down, up
         self.data_packets = data_packets
 

@@ -24,8 +24,8 @@ def write_meaning(
 
 
 def _write_message(message: DeclaredMessage, kind: str, fields: Mapping[str, Any]) -> Frame:
-    """Return a declared message as a frame, with its constants, and with the fields that have a place in it
-    and are not ""."""
+    """Return the frame of a message of a declared wire, with the message's constants, and with those `fields`
+    that have a place in the message and are not ""."""
     document: Document = {}
     for place, constants in message.when.items():
         _put_value(document, place, constants[0])
