@@ -115,7 +115,8 @@ def _measure_inspector(size: BenchSize) -> Iterator[Figure]:
 
 
 def _measure_startup(size: BenchSize) -> Iterator[Figure]:
-    """Yield the benchmark's figures of start-up: how long commands take to start."""
+    """Measure how long commands take to start, such as `spatius-sim serve` and a bare Python interpreter, and
+    yield the benchmark's figures of this."""
     commands = {
         "a bare interpreter": ["-c", ""],
         "an interpreter that imports aiohttp": ["-c", "import aiohttp"],

@@ -133,8 +133,8 @@ async def _replay(script: RecordedRun, sessions: int) -> float:
 
 
 async def _speak(server: ReplayServer, pcm: bytes) -> None:
-    """Speak one turn of the benchmark to the replay server as fast as possible, and wait for the end of its
-    motion."""
+    """Speak one turn, as fast as possible, to the replay server that replays the benchmark's tape, and wait
+    for the end of the turn's motion."""
     async with asyncio.timeout(_LONGEST_SECONDS), _make_replay_client(server) as client:
         await client.send(encode(ConfigureSession(SAMPLE_RATE)))
         for start in range(0, len(pcm), CHUNK_BYTES):

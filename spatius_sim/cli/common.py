@@ -85,8 +85,8 @@ def relay_options(command: click.Command) -> click.Command:
 
 
 def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those options about a relay that the user has given to a command: each value by the name of its
-    option. `parameters` are all parameters of the command."""
+    """Return the options about a relay that the user typed for a command, each value by the name of its
+    option. `parameters` are all parameters of the command, as click has read them."""
     return {
         option.name: parameters[option.field]
         for option in ASKED_OF_A_RELAY

@@ -95,11 +95,10 @@ class Run:
         return self._recorder.secrets
 
     def open(self) -> dict[str, str]:
-        """Start the tape and our Motion Server if this run needs them, and return the environment that
-        points a relay at the server; empty if our Motion Server does not listen.
+        """Start what this run needs: the tape and our Motion Server. Return the environment variables that
+        point a relay at the server; none if our Motion Server does not listen.
 
-        Raises UsageError if the port is in use, and if the tape cannot be written.
-        """
+        Raises UsageError if the port is in use, or if the tape cannot be written."""
         if self.settings.save_tape:
             header = suite_header(self.settings.seed)
             self._writer = TapeWriter(Path(self.settings.save_tape), header)
@@ -168,8 +167,8 @@ class Run:
         return self._trials[kind]
 
     def close(self) -> None:
-        """End everything that the run has started. If the tape cannot be finished, add the reason to
-        `unwritten`."""
+        """End everything that this run has started: its subjects, its Motion Server, its event loop and its
+        tape. If the tape cannot be finished, add the reason to `unwritten`."""
         self._wait_for(self._stack.aclose())
         self._loop.stop()
         if self._writer is not None:

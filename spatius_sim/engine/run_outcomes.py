@@ -53,7 +53,8 @@ class RunOutcomes:
             known_outcomes[outcome.rule_id] = outcome
 
     def stopped_early(self) -> BrokenOff | None:
-        """Return what broke the run off, the gravest reason first; None if the run came to its end."""
+        """Return what broke the run off before all outcomes were there: an internal error, else a usage
+        error, else an interruption; None if the run came to its end."""
         if self.internal_error:
             return BrokenOff(ExitCode.KIT_FAILED, self.internal_error)
         if self.usage_error:

@@ -123,8 +123,8 @@ def _wait_for_end(
 
 
 def _list_descendants(ancestor: int) -> Iterator[int]:
-    """Yield the process ids of all running descendants of a process, its children first. Yields nothing on
-    systems without /proc."""
+    """Yield the ids of all processes that descend from `ancestor` and still run, so that the guard can end
+    them; children come first. Yields nothing on systems without /proc."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):

@@ -22,8 +22,9 @@ def lag_seconds(trace: Trace, since: int, until: int) -> float:
 
 
 def in_time(trace: Trace, since: int, until: int, seconds: float, broken: Broken) -> Kept | Broken | Late:
-    """Return Kept if the event `until` came within `seconds` after the event `since`, else `broken`. Return
-    Late if the time is only too long because the kit itself was blocked meanwhile."""
+    """Judge a time limit: return Kept if the event `until` came within `seconds` after the event `since`,
+    else `broken`. Return Late if the time is short enough once the stalls of the kit itself are
+    subtracted."""
     passed = (trace.events[until].at_ns - trace.events[since].at_ns) / _NS_IN_A_SECOND
     blocked = lag_seconds(trace, since, until)
     if passed <= seconds:

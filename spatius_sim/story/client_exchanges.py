@@ -47,9 +47,11 @@ class GivenPayload:
 
 
 def read_given_payload(raw: bytes) -> GivenPayload | None:
-    """Return what a payload of motion says that our kit gave to the client under test; None if its bytes
-    are no motion message. Of each keyframe only translation[0] is kept: the kit gives each keyframe another
-    value there, which shows later which keyframe the client rendered."""
+    """Read a payload of motion in a request to the client under test, and return what it holds; None if the
+    bytes are no motion. Of each keyframe only translation[0] is kept.
+
+    The kit puts another value there in each keyframe, which shows later which keyframe the client
+    rendered."""
     try:
         message = decode(raw)
     except RemoteProtocolError:

@@ -196,12 +196,12 @@ class _ObservingLedger(ClientLedger):
 
     @property
     def time_is_certain(self) -> bool:
-        """Whether the time of the current conversation is certain."""
+        """Whether it is certain how much time of the client's current conversation has been played."""
         return self.audio_runs and not (self.audio_undefined or self.pause_undefined)
 
     @property
     def audio_runs(self) -> bool:
-        """Whether the audio of the current conversation surely waits for no motion."""
+        """Whether it is certain that the client's audio in the current conversation waits for no motion."""
         current = self.conversation
         return current is not None and (
             not self.strict
@@ -211,8 +211,8 @@ class _ObservingLedger(ClientLedger):
         )
 
     def is_controlled(self, current: ClientConversation, due: int | None) -> bool:
-        """Whether the client was seen to render as much motion, in as many payloads, at its place in a
-        plain conversation."""
+        """Whether this client was seen before to render so much motion, in so many payloads, at its place in
+        a plain conversation: up to the keyframe `due` of the conversation `current`."""
         return (due or 0) <= self.shown_keyframe and current.payload_of(due) <= self.shown_payloads
 
     def note_good_motion(self, observation: Observation) -> None:
@@ -227,9 +227,11 @@ class _ObservingLedger(ClientLedger):
         self.motion.clear()
 
     def find_audio_harm(self, played: int, state: object) -> tuple[str, str] | None:
-        """Return what was expected of the audio and what was seen, if no honest client has played this many
-        samples of the current conversation, or is in this state. If strictSync may wait, only audio that runs
-        ahead is harmed for certain."""
+        """Find out whether the client's audio was harmed: whether no honest client has played this many
+        samples of the current conversation, or is in this state. Return what was expected and what was
+        observed; None if no harm shows.
+
+        If a client in strictSync may wait for motion, only audio that runs ahead is harmed for certain."""
         story, current, last = self.story, self.conversation, self.last
         assert current is not None
         plain = not self.audio.open or (self.pinned and self.audio.open == {"C-PAUSE"})
@@ -262,9 +264,11 @@ class _ObservingLedger(ClientLedger):
         return None
 
     def find_harm_by_state(self, state: object, expected: PlaybackState | None) -> tuple[str, str] | None:
-        """Return what was expected of the audio and what was seen, of a client that tells its state alone.
-        The audio is harmed only after a situation that shows in the state: C-STATES judges every other
-        state."""
+        """Find out whether the audio of a client was harmed that reports only its state when it is observed.
+        Return what was expected and what was observed; None if no harm shows.
+
+        Only situations that show in the state are looked at; any other wrong state is judged by C-STATES (the
+        states change as documented)."""
         current = self.conversation
         shown = _SHOWN_BY_STATE if self.story.modes else _SHOWN_BY_STATE - {"C-STARVE"}
         blames = self.audio.open and self.audio.open <= shown
@@ -277,9 +281,12 @@ class _ObservingLedger(ClientLedger):
         return None
 
     def rule_of_audio_harm(self, played: int, state: object) -> str:
-        """Return the rule to which a harm of the client's audio belongs; "" if that is not certain. A
-        situation is blamed if this client was seen to play as much audio well without it. No such control
-        is needed for audio that does not go on without its motion, or runs ahead after an interrupt."""
+        """Return the id of the rule that the client's harmed audio, as it was observed, breaks; "" if that is
+        not certain. A rule is named if this client was seen to play so much audio well in a plain
+        conversation.
+
+        A rule may also be named without that if audio stops because its motion is missing, or if audio runs
+        ahead after an interrupt."""
         current, rule_id = self.conversation, self.audio.rule_id
         assert current is not None
         ahead = played > self.fastest_position // 1000
@@ -293,7 +300,8 @@ class _ObservingLedger(ClientLedger):
 
     @property
     def audio_is_controlled(self) -> bool:
-        """Whether as much audio was played well in a plain conversation."""
+        """Whether this client was seen before to play so much audio well in a plain conversation. Only then
+        an observation of harmed audio can be blamed on what was special in the current conversation."""
         samples, chunk = self.well_played_lengths
         return (
             self.conversation is not None
@@ -316,7 +324,8 @@ class _ObservingLedger(ClientLedger):
             self.audio.once_harmless.add("C-STARVE")
 
     def id_fixed(self, state: object) -> bool:
-        """Whether the current id is certain. If a client is idle too early, C-STATES judges that."""
+        """Whether it is certain which conversation id the client must report. Whether a client is idle too
+        early is judged by C-STATES (the states change as documented)."""
         if self.audio_undefined or self.maybe_over:
             return False
         return self.conversation is None or not (self.strict or state == PlaybackState.IDLE)

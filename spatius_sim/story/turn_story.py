@@ -201,8 +201,8 @@ class Turn:
 
     @property
     def lost_motion(self) -> bool:
-        """Whether a failure kept Motion Server from sending all of the turn's motion. A failure does not
-        count if the relay asked again and got the motion."""
+        """Whether this turn lost motion: a failure kept Motion Server from sending all of it. A failure does
+        not count if the relay asked for the motion again and got it."""
         if not self.failures:
             return False
         answered_later = any(

@@ -27,8 +27,8 @@ class Line(NamedTuple):
 
 
 def draw_distribution(spreads: dict[str, Spread], label: str) -> Markup:
-    """Draw a chart that shows, for each number of seconds, the share of turns that took no longer (a
-    cumulative distribution). Each spread, by its name, is one line of the chart."""
+    """Draw the chart of a cumulative distribution for the study's page: for each number of seconds, the share
+    of turns that took no longer. The chart has one line for each spread."""
     lines = []
     for name, spread in spreads.items():
         points, seen = [(0.0, 0.0)], 0
@@ -194,7 +194,8 @@ def _draw_axes(right: float, top: float, x_label: str, y_label: str, bottom: flo
 
 
 def _wrap_svg(height: float, parts: Sequence[str], label: str) -> str:
-    """Return the SVG of a chart, in a box that can be scrolled on a small screen."""
+    """Return a chart of the study's page as SVG in an HTML box, which can be scrolled on a small screen.
+    `parts` are the drawn elements, and `label` describes the chart in words."""
     name = f'aria-label="{escape(label)}"'
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     svg = f'<svg role="img" {name} {size}>{"".join(parts)}</svg>'

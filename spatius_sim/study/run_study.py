@@ -113,8 +113,8 @@ def simulate_block(block: _Block) -> tuple[int, Tally]:
 
 
 def judge_block(block: _Judging) -> tuple[int, list[int], list[str]]:
-    """Judge the turns of a block of the study by the rules. Return the number of the cell, the numbers of the
-    turns, and in words what each broke."""
+    """Judge a block of turns by the rules, a piece of work of a running study. Return the number of the cell
+    to which the block belongs, the numbers of the turns, and a text for each rule that a turn broke."""
     broken = [
         f"turn {number}: {broken_rule.rule}: {broken_rule.actual}"
         for number in block.numbers

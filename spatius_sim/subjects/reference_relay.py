@@ -122,8 +122,8 @@ class ReferenceTurn:
             raise TimeoutError
 
     def _on_frames(self, payload: bytes, last: bool) -> None:
-        """Pass a motion payload of Motion Server on to the relay's client, unless the motion of the turn has
-        ended or failed before."""
+        """Send a motion payload of Motion Server to the client of the reference relay, unless the motion of
+        this turn has ended or failed already."""
         if self._motion_ended.is_set():
             return
         self._payload_count += 1

@@ -333,8 +333,8 @@ class ServerSubject:
             await self._speak(name, session, 0, turn)
 
     async def _interrupt_late(self, name: str, samples: int) -> None:
-        """Speak two turns to the Motion Server under test. While the second is spoken, interrupt the first,
-        which has ended."""
+        """Probe the Motion Server under test with an interrupt that comes too late: speak two turns, and
+        while the second is spoken, interrupt the first, which has ended."""
         async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is not None:
                 turn = _make_turn(samples)
@@ -485,8 +485,8 @@ class ServerSubject:
 
 
 async def _listen(recorder: RealTimeRecorder, name: str, session: OpenSession) -> None:
-    """Record each frame that a session receives from the Motion Server under test, and at last that the
-    server has closed the session."""
+    """Record everything that comes in a session with the Motion Server under test: each frame of the server,
+    and at last that the server has closed the session."""
     async for raw in session.frames():
         recorder.record_received(Lane.UPSTREAM, name, raw)
     recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))

@@ -138,8 +138,8 @@ def unpack_body(body: bytes | memoryview) -> Any:
 
 
 def _check_fields(values: Mapping[Any, Any], types: Mapping[str, Any], required: str) -> dict[str, Any]:
-    """Return the stored fields of a record as a dict. Raises MalformedError if a name is unknown, if a type
-    is wrong, or if the `required` field is missing."""
+    """Check the fields of a record that was unpacked from MessagePack, and return them as a dict. Raises
+    MalformedError if a name is unknown, if a type is wrong, or if the field `required` is missing."""
     for name, value in values.items():
         if name not in types:
             raise MalformedError(f"the field {str(name)[:50]!r} is not known")

@@ -114,8 +114,8 @@ def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
 
 
 def shown_text(text: str) -> str:
-    """Return a text for people, such as an error that quotes what the user typed, without the logins in its
-    URLs."""
+    """Find the logins in the URLs of a text, and return the text without them, so that people may see it: for
+    example an error that quotes what the user typed."""
     return "".join(
         shown_url(word) if "://" in word or "@" in word else word for word in _WORD_LIMITS.split(text)
     )

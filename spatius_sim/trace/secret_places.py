@@ -45,9 +45,10 @@ def texts_without_secrets(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
 
 
 def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
-    """Yield all secrets in a session's configuration from the places that hold them: credentials of its
-    egress, attributes that look secret, and every parameter that is not plain, because no document says what
-    parameters hold."""
+    """Yield the secrets in a message that configures a session, from the places where they stand: credentials
+    of the egress, attributes that look secret, and parameters that do not look plain.
+
+    No document says what the parameters hold."""
     livekit, agora = message.livekit_egress, message.agora_egress
     yield from (value for name, value in message.extra_params if not is_plain(name, value))
     if livekit is not None:

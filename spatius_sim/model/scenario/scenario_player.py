@@ -58,8 +58,9 @@ class ConnectionFaults:
         return _admission_of(self.actions_at(Moment.UPGRADE), self.seed, self.number)
 
     def actions_at(self, moment: Moment) -> list[FaultAction]:
-        """Return the actions of this connection's faults at a moment for which the scenario counts nothing;
-        chance may leave a fault out."""
+        """Return the actions of the faults that the scenario plays now on this connection, at a moment that
+        has no number and waits for nothing, such as the upgrade or an interrupt. Chance may leave a fault
+        out."""
         return [
             step
             for index, fault in enumerate(self.faults)

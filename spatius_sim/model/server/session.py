@@ -168,8 +168,9 @@ class ServerSession(SessionSender):
         return [*self._send_error(code, text, now), *self._put(Close(ROOM_LOST, text), now)]
 
     def _run_timer(self, name: str, now: float) -> list[ServerCommand]:
-        """Return the session's commands that follow a timer (of the outbox, of motion, of idle time or of a
-        fault), before the egress's room adds its own."""
+        """Let the timer `name` of the session run out (of the outbox, of motion, of idle time or of a fault),
+        and return the commands that follow. The commands that the room of an egress adds are not among
+        them."""
         if name == SEND_TIMER:
             return self._outbox.take_due(now)
         if self.state is not SessionState.OPEN:
@@ -185,8 +186,8 @@ class ServerSession(SessionSender):
         return self._check_silence(int(name.removeprefix(_SILENCE)), now)
 
     def replace_faults(self, faults: ConnectionFaults) -> None:
-        """Play these faults in the session from now on instead of the old ones. Faults that wait for a time
-        are left out: they concern only sessions that open later."""
+        """Play other faults of a scenario in this session from now on. Faults that wait for a time (since the
+        opening, or of silence) are left out, because they concern only sessions that open later."""
         self.faults = faults
         self._timed_faults_play = False
         self._has_audio_faults = faults.may_act_at(Moment.AUDIO)

@@ -155,7 +155,8 @@ class SocketMotionServer(OnePort):
             connection.cut()
 
     async def close_all(self, reason: str) -> None:
-        """Close every open connection of Motion Server with the code 1001 and this reason."""
+        """Close all open connections of this Motion Server with the close code 1001 (the server goes away)
+        and with this reason."""
         closing = (
             connection.close(WSCloseCode.GOING_AWAY, reason) for connection in list(self._open.values())
         )

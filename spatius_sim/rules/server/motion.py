@@ -316,10 +316,11 @@ def _refused_requests(story: Story) -> Iterator[Broken]:
 
 
 def _requests_to_answer(story: Story) -> list[UpstreamRequest]:
-    """Return the requests that the server had to answer with all their motion on the socket: they were
-    configured without an egress and with a sample rate (a damaged tape may hold none), sent to their end
-    and waited for; they were not interrupted, and did not fail. A server may leave silence unanswered
-    (ASSUMED)."""
+    """Return the requests that the server must answer with all their motion on the socket: requests without
+    an egress, with a sample rate, and sent to their end, which were not interrupted and did not fail.
+
+    The kit must have waited for the answer. A server may leave silence unanswered (ASSUMED), and a damaged
+    tape may hold no sample rate."""
     closed_sessions = _connections_closed_after_expiry(story)
     return [
         request

@@ -225,8 +225,9 @@ class RelaySubject:
             raise UnreachableError(f"{self.target} floods: {amount}")
 
     def _check_greetings(self) -> None:
-        """Raise UnreachableError if the relay first greeted a client after it had told this client of a
-        failure: the relay was not ready, and the kit did not wait for it long enough."""
+        """Raise UnreachableError if the relay under test was not ready: it greeted a client for the first
+        time after it had told this client of a failure. Then the kit did not wait for the relay long
+        enough."""
         opened_ns: dict[str, int] = {}
         failed: set[str] = set()
         greeted: set[str] = set()

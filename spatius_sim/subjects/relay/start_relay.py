@@ -82,8 +82,8 @@ class RelayStart:
         return {**ours, **past_proxies({**ours, **of_user}), **of_user}
 
     def _split_header(self, header: str) -> tuple[str, str]:
-        """Return the name and the value of a header that clients send to the relay. Raises UsageError if the
-        text is not a header."""
+        """Return name and value of a header that clients send to reach the relay, from the text `NAME: VALUE`
+        of the option `--target-header`. Raises UsageError if the text is no header."""
         name, colon, value = header.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
             name_shown = f" {name.strip()}" if colon else ""
