@@ -106,7 +106,7 @@ async def _try_wire(
 
 
 def _print_short_lines(*lines: str) -> None:
-    """Print each of these lines as one short line, made harmless."""
+    """Print what a command about wires found: each of these lines as one short line, made harmless."""
     from spatius_sim.reporting.harmless_text import one_line
 
     sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))

@@ -39,9 +39,9 @@ class ConformanceFile:
         return subject_named(self.values)
 
     def fill(self, given_values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of conformance.yaml, by name, that the user has not given elsewhere. If the user
-        has named a subject, leave out the subject of conformance.yaml; return nothing at all if the file is
-        about another kind of subject."""
+        """Return the options of conformance.yaml, by name, that the user has given nowhere else. If the user
+        has named a subject, leave the file's own subject out, or return nothing if the file is about another
+        kind of subject."""
         named_kind = subject_named(given_values)
         if named_kind and self.subject not in ("", named_kind):
             return {}

@@ -144,8 +144,9 @@ class Judging:
         }
 
     def close(self, outcomes: RunOutcomes) -> bool:
-        """End everything that the run has started, and return whether a signal interrupted this. Add an
-        interruption, a failure of the kit, and files that could not be written, to the outcomes."""
+        """End all that the run of this judging has started, and return whether a signal interrupted that. Add
+        to the outcomes of the run: the interruption, an error of the kit, and the files that could not be
+        written."""
         interrupted = False
         try:
             self.run.close()

@@ -57,8 +57,9 @@ class ExhaustionHandler:
         self._reported_at = -_REPORT_INTERVAL
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Report that no connection can be accepted, because this process has no file descriptors or memory
-        left; at most once a second. Give any other exception to the event loop's own handler."""
+        """Report that the port takes no further connection, because this process has no file descriptors or
+        memory left; report this at most once a second. Give every other exception to the event loop's own
+        handler."""
         error = context.get("exception")
         if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
             loop.default_exception_handler(context)

@@ -82,7 +82,8 @@ def _draw_samples() -> st.SearchStrategy[int]:
 def _draw_turn(
     draw: st.DrawFn, lengths: st.SearchStrategy[int], sounds: st.SearchStrategy[Sound]
 ) -> TurnPlan:
-    """Draw a turn with one of these lengths (samples) and sounds, in chunks of any size."""
+    """Draw a turn in which nothing is wrong, in chunks of any size. Draw its length in samples from
+    `lengths`, and its sound from `sounds`."""
     samples = draw(lengths)
     smallest = max(BYTES_PER_SAMPLE, samples * BYTES_PER_SAMPLE // _MAX_CHUNKS)
     chunk = draw(st.sampled_from(_USUAL_CHUNK_BYTES) | st.integers(BYTES_PER_SAMPLE, _USUAL_CHUNK_BYTES[-1]))

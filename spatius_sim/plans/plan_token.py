@@ -66,8 +66,8 @@ def _to_json(value: Any) -> Any:
 
 
 def _from_json(value: Any) -> Any:
-    """Return the plan, or the part of a plan, in these JSON values of a token. Raises KeyError, TypeError or
-    ValueError if the values hold no plan."""
+    """Make the plan, or a part of it, again from the JSON values that its token holds. Raises KeyError,
+    TypeError or ValueError if the values hold no plan."""
     if isinstance(value, list):
         return tuple(map(_from_json, value))
     if not isinstance(value, dict):

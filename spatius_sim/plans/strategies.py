@@ -75,8 +75,8 @@ def audio(least_samples: int = 0, most_samples: int = 48_000) -> st.SearchStrate
 
 
 def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.SearchStrategy[list[bytes]]:
-    """Draw a way to cut PCM audio into at most `most_chunks` chunks (a strategy of Hypothesis); some chunks
-    may be empty. If `aligned`, no sample is split between two chunks."""
+    """Return a Hypothesis strategy that draws ways to cut PCM audio into at most `most_chunks` chunks; some
+    chunks may be empty. If `aligned`, no sample is split between two chunks."""
     unit = BYTES_PER_SAMPLE if aligned else 1
     borders = st.lists(st.integers(0, len(pcm) // unit), max_size=most_chunks - 1).map(sorted)
     return borders.map(lambda numbers: _split_at(pcm, [number * unit for number in numbers]))
@@ -85,8 +85,8 @@ def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.Sea
 def motion_payloads(
     most_keyframes: int = 100, connection_id: str = "connection", req_id: str = "request"
 ) -> st.SearchStrategy[bytes]:
-    """Draw motion payloads: encoded envelopes, as a relay passes them on. Every value of their keyframes is a
-    finite float32."""
+    """Return a Hypothesis strategy that draws motion payloads: encoded envelopes, as a relay passes them on.
+    Every value of their keyframes is a finite float32."""
     rows = st.builds(_make_keyframes, st.integers(1, most_keyframes), st.integers(0, 2**32 - 1))
     return st.builds(
         lambda keyframes, end: encode(MotionResponse(connection_id, req_id, end, keyframes)),
@@ -96,32 +96,36 @@ def motion_payloads(
 
 
 def undecodable_payloads() -> st.SearchStrategy[bytes]:
-    """Draw bytes that no protobuf parser accepts: junk, or a payload that was cut off."""
+    """Return a Hypothesis strategy that draws bytes which no protobuf parser accepts: junk, or a payload that
+    was cut off."""
     return st.just(JUNK) | motion_payloads(3).map(lambda raw: raw[:-CUT_BYTES])
 
 
 def waits(least_ms: int = 1, most_ms: int = 1500) -> st.SearchStrategy[Wait]:
-    """Draw steps of a client's clock: near the length of a keyframe (40 ms), or of any length."""
+    """Return a Hypothesis strategy that draws steps of a client's clock, in ms: near the length of a keyframe
+    (40 ms), or of any length."""
     common = [ms for ms in (1, 39, 40, 41, 80, 200, 400, 1000) if least_ms <= ms <= most_ms]
     any_length = st.integers(least_ms, most_ms)
     return st.builds(Wait, st.sampled_from(common) | any_length if common else any_length)
 
 
 def foreign_refs() -> st.SearchStrategy[Ref]:
-    """Draw references to ids other than the current id: old, changed, empty, made up."""
+    """Return a Hypothesis strategy that draws references to ids other than the client's current id: old,
+    changed, empty or made up."""
     twists = st.sampled_from((*TWISTS, "blank", "made up"))
     return st.builds(Ref, st.integers(1, 3)) | st.builds(Ref, st.integers(0, 1), twists)
 
 
 def motions(ref: Ref = CURRENT, most_keyframes: int = 60) -> st.SearchStrategy[Move]:
-    """Draw motion for an id, in one to three payloads."""
+    """Return a Hypothesis strategy that draws a call which gives a client motion for an id, in one to three
+    payloads."""
     payloads = st.builds(PlannedPayload, st.integers(1, most_keyframes))
     return st.lists(payloads, min_size=1, max_size=3).map(lambda payload_list: Move(tuple(payload_list), ref))
 
 
 def steps() -> st.SearchStrategy[Step]:
-    """Draw one call to a client, of any kind. Whether the documents fix the outcome of a call depends on the
-    calls before it."""
+    """Return a Hypothesis strategy that draws one call to a client, of any kind, for a team's own test.
+    Whether the documents fix the outcome of a call depends on the calls before it."""
     audio_calls = st.builds(
         GiveAudio, st.sampled_from((40, 100, 300, 1000, 2000)) | st.integers(1, 2000), st.booleans()
     )

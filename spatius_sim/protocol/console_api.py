@@ -145,8 +145,8 @@ def answer_bootstrap(body: bytes, now: float) -> HttpAnswer:
 
 
 def answer_telemetry(content_type: str) -> tuple[str, str]:
-    """Return the body and the content type of the answer that takes an SDK's telemetry of this content type,
-    beside the Console API (OTLP: an empty message, in the form of the request). ASSUMED: what the vendor's
+    """Return the answer to an SDK's telemetry, which comes to the same server as requests to the Console API:
+    its body and content type, in the form of the request (OTLP: an empty message). ASSUMED: what the vendor's
     own collector answers."""
     if content_type == "application/json":
         return "{}", content_type

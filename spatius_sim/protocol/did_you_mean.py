@@ -9,9 +9,9 @@ _MAX_LISTED = 24
 
 
 def suggest_names(name: str, known: Iterable[str], where: str = "") -> str:
-    """Return what an error suggests after "no such name", such as "did you mean ...?" with the `known` names
-    that are spelt like `name`. If no known name is like it, return all known names, or, if they are many, the
-    text `where`, which says where they are listed."""
+    """Return how an error about an unknown name goes on: "did you mean ...?" with the `known` names that are
+    spelt like `name`. If none is, return all known names, or, if they are many, the text `where`, which says
+    where they are listed."""
     names = list(known)
     by_lower = {candidate.lower(): candidate for candidate in names}
     similar = [

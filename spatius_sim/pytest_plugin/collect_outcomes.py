@@ -121,8 +121,8 @@ class SessionOutcomes:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
-        """Add an ERRORED outcome for the rule that a worker of pytest-xdist judged when it died. A later
-        PASSED in another worker does not replace it."""
+        """Collect an outcome ERRORED for the rule that a worker of pytest-xdist judged when it died. If
+        another worker judges the rule later, its PASSED does not replace this outcome."""
         from spatius_sim.reporting.summary import RuleOutcome
         from spatius_sim.rules.catalogue import RULES
         from spatius_sim.rules.findings import Verdict
@@ -133,8 +133,9 @@ class SessionOutcomes:
             self.outcomes.add_outcome(rule.subject, RuleOutcome(rule.id, Verdict.ERRORED, reason=reason))
 
     def note_end(self, config: pytest.Config) -> None:
-        """Pass on to the controller, when a worker of pytest-xdist ends, which files could not be written,
-        and an internal error."""
+        """Hand over what this worker of pytest-xdist has collected besides its outcomes, when it ends: the
+        files that could not be written, and an internal error. The controller reads it from `workeroutput`.
+        Do nothing outside a worker."""
         if self._outcomes is not None:
             end_of_worker = [self._outcomes.unwritten, self._outcomes.internal_error]
             config.workeroutput[_END] = end_of_worker  # type: ignore[attr-defined]
@@ -150,8 +151,9 @@ class SessionOutcomes:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the outcomes on the report of an item, before other plugins print them: Ctrl-C may come
-        in between. A failed test that judges no rule is remembered, too."""
+        """Collect the outcomes that the report of a pytest item carries, and the name of each failed test
+        that judges no rule. This comes before other plugins print the report, because Ctrl-C may come
+        between."""
         properties = dict(report.user_properties)
         if report.failed and _OUTCOME not in properties:
             self._others_failed.append(report.nodeid)

@@ -86,8 +86,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options of the plugin. If they name a subject, check the whole request, and let pytest
-    collect the suite of the subject alone unless the user names tests."""
+    """Check our options as pytest starts. If they name a subject, check the whole request for the run, and
+    let pytest collect only the suite of rules for this subject, unless the user names tests."""
     config.stash[_OUTCOMES] = collected = SessionOutcomes()
     config.pluginmanager.register(collected)
     with usage_errors():

@@ -130,7 +130,8 @@ def judging_in(config: pytest.Config) -> "Judging":
 
 
 def options_as_typed(config: pytest.Config) -> str:
-    """Return the options of this pytest session as the user would type them, without secrets."""
+    """Return our options in this pytest session as the user would type them again on the command line,
+    without secrets."""
     request = request_in(config)
     tape = config.getoption("spatius_tape")
     typed = request.type_options(owned_by_others(config, request.values))

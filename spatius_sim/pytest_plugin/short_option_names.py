@@ -34,8 +34,9 @@ def understand_short_names(config: pytest.Config, parser: pytest.Parser, argumen
 
 
 def owned_by_others(config: pytest.Config, names: Iterable[str]) -> frozenset[str]:
-    """Return those of our options whose short name another plugin owns; all of `names`, if no short name
-    was looked for in this run."""
+    """Return the names among `names` that mean another plugin's option if they are typed short, such as
+    `--target` without `spatius-`. If pytest has not parsed its command line in this run, return all of
+    them."""
     if _PARSED not in config.stash:
         return frozenset(names)
     parser, arguments = config.stash[_PARSED]

@@ -69,8 +69,8 @@ class TurnLines:
     def _add_motion(
         self, at_ns: int, connection: str, req_id: str, motion: MotionResponse, *, end: bool
     ) -> list[str]:
-        """Add a message of motion to its turn. Return the line of the turn if this message ends its motion;
-        no line otherwise."""
+        """Add a message of motion to its turn. If the message ends the turn's motion, return the line that
+        says the turn; otherwise return no line."""
         turn = self._turns.get((connection, req_id))
         if turn is None:
             return []

@@ -24,8 +24,8 @@ def unless_late(room: RoomSession, since: int, broken: Broken) -> Broken | Unsur
 
 
 def _unless_one_came_after(disturbances: list[Disturbance], since: int, broken: Broken) -> Broken | Unsure:
-    """Return the breach that was seen in a room, or Unsure if one of these disturbances (packets lost by the
-    network, or a late kit) came after the event `since`."""
+    """Excuse a breach in a room, if one of these disturbances (packets lost by the network, or a late kit)
+    came after the event `since`: return Unsure instead. Return the breach if none did."""
     reason = next((disturbance.reason for disturbance in disturbances if disturbance.seq > since), "")
     if not reason:
         return broken

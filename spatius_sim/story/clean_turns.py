@@ -36,8 +36,8 @@ def set_failures(trace: Trace, turns: list[Turn]) -> None:
 
 
 def failures_among(faults: list[Event]) -> list[Event]:
-    """Return those of these injected faults that excuse a relay. Delays excuse a relay if their sum is too
-    long."""
+    """Return those faults among `faults`, which the kit injected into a turn, that excuse a relay for not
+    having a clean turn: failures, and delays if they are too long together."""
     injected = [(event, event.content) for event in faults if isinstance(event.content, Injected)]
     too_slow = sum(content.delay for _, content in injected) > LONGEST_BORNE_DELAY
     return [

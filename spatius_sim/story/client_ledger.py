@@ -184,8 +184,9 @@ class ClientLedger:
         self.idle_before_end_ms = 0
 
     def was_given_up(self, returned: str | None) -> bool:
-        """Whether the client was seen to be idle in the current conversation and returned another id now:
-        so for this client the audio begins another conversation. Other rules judge that it was idle."""
+        """Return whether the client under test has ended the current conversation by itself: it was seen idle
+        there, and has now returned another id for new audio. Then this audio begins a new conversation; other
+        rules judge whether the client had to go on."""
         current, last = self.conversation, self.last
         idle = last is not None and last.conversation is current and last.state == PlaybackState.IDLE
         return current is not None and current.was_active and idle and returned not in (current.id, None, "")

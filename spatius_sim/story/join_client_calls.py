@@ -310,8 +310,9 @@ class _ObservingLedger(ClientLedger):
         )
 
     def note_good_audio(self, observation: Observation) -> None:
-        """Note that the client played the audio well: it played the audio to its end, or it went on with the
-        audio after the motion had run out."""
+        """Take note if, at this observation, the client under test has played its audio well: to the end, or
+        further on after the motion had run out. For lengths up to this one, an earlier doubt about its audio
+        is no excuse any more."""
         current = self.conversation
         if current is None or not observation.audio_checked or self.rule_of_first_harm is not None:
             return

@@ -116,7 +116,8 @@ def _clients_that_got_motion(trace: Trace) -> dict[tuple[str, str], str]:
 
 
 def _configured_rates(trace: Trace) -> dict[str, int]:
-    """Return the sample rate (Hz) that was configured on each upstream connection of the trace."""
+    """Return the sample rate (Hz) of the speech in the observed turns: for each upstream connection of the
+    trace, the rate that the relay configured there."""
     configured = ((event.connection, event.content) for event in trace.on_lane(Lane.UPSTREAM))
     return {
         connection: content.value.sample_rate

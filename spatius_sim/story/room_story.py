@@ -331,8 +331,9 @@ def _note_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
 
 
 def _read_playback_report(event: Event, method: str, payload: str) -> Iterator[PlaybackReport]:
-    """Yield the report about a playback in the room that an RPC to the agent carries; nothing for another
-    method. If the payload cannot be read, the report says why in `fault`."""
+    """Read the RPC by which Motion Server tells the agent that a playback in the room has begun or finished,
+    and yield it as a report for the story; yield nothing for another RPC. If the payload cannot be read, the
+    report says why in `fault`."""
     if method == _STARTED:
         yield PlaybackReport(event.seq, event.at_ns)
     elif method == _FINISHED:

@@ -36,8 +36,8 @@ class SpeechIndex:
         return self.find(audio.rstrip(b"\0")[-_FINGERPRINT_BYTES:])
 
     def _find_all(self, piece: bytes, client: str | None) -> list[Turn]:
-        """Return every turn whose speech contains this piece of audio; an empty list if the piece is too
-        short. With `client`, only the turns of this client count."""
+        """Return all turns of the index in whose speech this piece of audio was spoken; with `client`, only
+        turns of this client. Return an empty list if the piece is too short to be told apart."""
         if len(piece) < _TOO_SHORT_TO_TELL:
             return []
         offsets = _offsets_by_key(piece)

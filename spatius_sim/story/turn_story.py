@@ -253,9 +253,9 @@ class Story:
         return self.trace.header.halves == "downstream"
 
     def stale_marks(self, turn: Turn) -> list[int]:
-        """Return the end marks in this turn's conversations that mark the motion of the turn before: that
-        turn was cut off, its motion had begun, and was never marked as ended. Only void marks of
-        conversations without a turn id count."""
+        """Return the events that marked motion as ended in this turn, but can only mean the motion of the
+        turn before: that turn was cut off after its motion had begun, and its end was never marked. Only
+        marks before any motion of this turn count, in conversations without a turn id."""
         before = turn.before
         if (
             before is None

@@ -56,7 +56,8 @@ class ReferenceTurn:
     """Sends one utterance to Motion Server, and passes the motion or the failure to the client."""
 
     def __init__(self, relay: "ReferenceClient", turn_id: str) -> None:
-        """Begin a turn of one of the relay's clients: open an upstream session for this turn."""
+        """Begin a turn of one of the reference relay's clients: open an upstream session for this turn
+        alone."""
         self._relay = relay
         self._turn_id = turn_id
         self._audio: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
@@ -71,8 +72,8 @@ class ReferenceTurn:
         self._audio.put_nowait((pcm, end))
 
     async def drop(self) -> None:
-        """End the turn of the relay's client: close its upstream session, and wait until this is closed. The
-        client gets nothing more of this turn."""
+        """Cut off the turn of the reference relay's client: close the upstream session, and wait until it is
+        closed. The client gets nothing more of this turn."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
@@ -132,8 +133,9 @@ class ReferenceTurn:
             self._motion_ended.set()
 
     def _fail(self, reason: str) -> None:
-        """Tell the relay's client that no motion will come in this turn, unless the motion has ended or
-        failed before. The SDK may report one failure twice: through on_error, and then through on_close."""
+        """Tell the reference relay's client once that no motion will come in this turn; do nothing if the
+        motion has ended or failed before. The SDK may report one failure twice: through on_error, and then
+        through on_close."""
         if not self._motion_ended.is_set():
             self._motion_ended.set()
             self._relay.tell("error", message=f"motion failed: {reason}", turnId=self._turn_id)

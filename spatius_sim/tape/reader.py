@@ -171,8 +171,8 @@ class TapeReader:
 
 
 def open_tape(path: Path) -> FileIO:
-    """Open the file of a tape for a reader, and return it. Raises UsageError if there is no such file, or if
-    it cannot be opened."""
+    """Open the file of a tape, so that a TapeReader can read it, and return the file. Raises UsageError if
+    there is no such file, or if it cannot be opened."""
     try:
         if not path.is_file():
             raise UsageError(f"{path}: there is no such file")

@@ -181,8 +181,9 @@ class Recorder:
         return events
 
     def _decode_kept_frame(self, connection: str, raw: bytes, *, sent: bool, answers: str) -> Sent | Received:
-        """Return the event of an upstream frame that was kept as bytes, without its secrets. What Motion
-        Server received is mostly audio, which one reader for each connection decodes fast."""
+        """Decode an upstream frame that the recorder kept as bytes, and return its event without the frame's
+        secrets. Most of what Motion Server received is audio, which one reader for each connection decodes
+        fast."""
         if sent:
             return self._as_sent_or_received(_UPSTREAM, raw, sent=True, answers=answers)
         reader = self._readers.get(connection)

@@ -64,13 +64,15 @@ def _write_player(console: "Console", traces: "list[Trace]") -> None:
 
 
 class _Watch:
-    """Shows an act while it happens: a live picture on a terminal, or else a line every two seconds."""
+    """Shows a conversation of the demo while it happens: a live picture on a terminal, or else a line every
+    two seconds."""
 
     _CALLS_FOR_A_PICTURE = 4
     _CALLS_FOR_A_LINE = 80
 
     def __init__(self, console: "Console", total_samples: int) -> None:
-        """Begin before an act; `total_samples` is the length of its speech in samples."""
+        """Begin to show one conversation of the demo, before it starts. `total_samples` is the length of its
+        speech in samples."""
         from rich.live import Live
 
         from spatius_sim.cli.demo.draw_conversation import ConversationView

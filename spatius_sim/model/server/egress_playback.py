@@ -50,8 +50,8 @@ class EgressPlayback:
     _rested: bool = False
 
     def follow(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
-        """Give the motion that these commands publish to the playback in the egress's room. Return the same
-        commands, with the timer of the next tick."""
+        """Let the playback in the egress's room take the motion that these commands publish. Return the
+        commands, with the timer of the playback's next tick after them."""
         for command in commands:
             if isinstance(command, Publish):
                 value = read_upstream(command.raw)

@@ -131,7 +131,8 @@ class StdioTestee:
                 await self._read_out(guarded.process)
 
     async def _read_out(self, process: Process) -> None:
-        """Read the testee's stdout and stderr to their ends, so that both pipes are closed."""
+        """Read what is left of the testee's stdout and stderr after its process has ended, so that both pipes
+        are closed."""
         assert process.stdout is not None
         assert self._listening is not None
         await process.stdout.read()

@@ -234,8 +234,9 @@ class LiveKitPublisher:
             self._on_trouble("WebRTC did not take a frame of video: motion is missing in the room")
 
     def _next_timestamp(self) -> int:
-        """Return the time of the next published video frame in microseconds. WebRTC drops a frame of the same
-        millisecond as the frame before it, so frames that come together get times 20 ms apart."""
+        """Return the time in microseconds at which the publisher's next video frame is shown in the room.
+        WebRTC drops a frame of the same millisecond as the frame before it, so frames that come together get
+        times 20 ms apart."""
         now_us = int((time.monotonic() - self._clock_start) * _MICROSECONDS)
         self._last_us = max(now_us, self._last_us + _MIN_FRAME_US)
         return self._last_us

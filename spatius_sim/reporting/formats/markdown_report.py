@@ -77,7 +77,8 @@ def join_fitting_parts(parts: Sequence[str], largest: int) -> str:
 
 
 def _write_claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
-    """Return as Markdown what the run claims of one subject."""
+    """Write the part of the Markdown report about one subject: how many rules have which verdict, what the
+    run claims of the subject, and what is wrong with its baseline. Return the text."""
     verdicts = [judged.verdict for judged in rules]
     counts = ", ".join(
         f"{verdicts.count(verdict)} {words}"

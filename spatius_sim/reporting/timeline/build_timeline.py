@@ -54,9 +54,9 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
 
 
 def scenario_start_ns(trace: Trace) -> int:
-    """Return when the scenario of a run began: the time-line of the run counts its seconds from there. This
-    is the first event at a client, or the first event of the trace if no client is in it. Sessions that an
-    earlier scenario left open may have events before."""
+    """Return the time at which the scenario of a run began: second 0 of the time-line. This is the first
+    event at a client, or the first event of the trace if no client is in it. Sessions that an earlier
+    scenario left open may have earlier events."""
     by_client = [
         event.at_ns
         for event in trace.events

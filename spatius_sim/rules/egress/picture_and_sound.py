@@ -168,7 +168,8 @@ def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Compare each complete conversation with the motion that was made for it, if the kit saw that."""
+    """Compare what was seen in the room with what was made: each keyframe in the picture of a complete
+    request is the one that Motion Server made, if the kit saw that motion."""
     for room, speech in _complete_requests(rooms):
         if not speech.motion:
             continue

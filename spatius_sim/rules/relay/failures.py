@@ -133,9 +133,9 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | Late]:
-    """Yield whether, after a failure of Motion Server, the relay ended a turn whose speech it chose and
-    never sent up, or told its client of an error. R-ERROR-TOLD (the client is told) judges the rest if the
-    wire can tell errors."""
+    """Judge a turn that failed at Motion Server before any audio went up, whose speech the relay itself
+    chose: the relay must end the turn, or tell its client of an error. If the client's wire can tell errors,
+    and neither came, R-ERROR-TOLD (the client is told) judges that."""
     marked = any(conversation.marks for conversation in turn.conversations)
     if marked or _first_failure_notice(story, turn) is not None:
         yield Kept()

@@ -164,8 +164,8 @@ def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:
 
 
 def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
-    """Return the payloads of motion in each conversation as (sent, delivered), without doubles and without
-    motion of other clients."""
+    """Group the motion payloads that the relay delivered by conversation: each as (sent by Motion Server,
+    delivered to the client). Payloads that came twice, and motion of another client, are left out."""
     arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
     for delivery in story.deliveries:
         if delivery.sent is None or delivery.doubled:

@@ -47,8 +47,9 @@ class DocumentClient(RelayClient):
         await self.hang_up()
 
     async def do(self, action: ClientAction) -> None:
-        """Send an action to the HTTP backend. Audio is not sent at once: it is collected, and posted as one
-        document with the end of its turn. A note, such as a ping, leaves the collected audio alone."""
+        """Do an action of the client towards the HTTP backend. Audio is collected first, and posted as one
+        document when its turn ends. A note, such as a ping, leaves the collected audio as it is; any other
+        action drops it."""
         match action:
             case Note():
                 await super().do(action)

@@ -140,8 +140,9 @@ class MemoryConnection:
     def __init__(
         self, end: MemoryEnd, on_frame: Callable[[Frame], None], on_end: Callable[[int], None]
     ) -> None:
-        """Connect a client to the relay in memory, at `end`, the client's side of the connection. `on_frame`
-        is called with each frame of the relay, and `on_end` once with the close code."""
+        """Give one of the kit's clients access to a relay in memory, at `end`, the client's end of the
+        connection. `on_frame` is called with each frame that the relay sends, and `on_end` once with the
+        close code."""
         self._end, self._on_end = end, on_end
         self._over = asyncio.Event()
         end.on_frame, end.on_end = on_frame, self._finish

@@ -266,8 +266,9 @@ class _FailureNotice:
         self._motion_has_come = False
 
     def is_said_by(self, message: object) -> bool:
-        """Whether this message of the relay says that no motion will come in the turn. The messages must be
-        given in their order."""
+        """Return whether this message of the relay tells the watched client that no motion will come in the
+        turn. All messages of the turn must be given in their order, because it counts whether motion has come
+        before."""
         self._motion_has_come |= _is_motion(message)
         if isinstance(message, Motion) and not message.payloads:
             return not (message.last and self._motion_has_come)

@@ -77,8 +77,9 @@ class Declared:
 
     @property
     def speech_pause(self) -> float:
-        """The pause in seconds that ends a client's speech, as the wire's file declares it. If the file
-        declares nothing that ends speech, one second (ASSUMED); if a message ends speech, 0."""
+        """The seconds of silence after which the relay takes its client's speech for ended, as the
+        declaration of the wire says. If nothing declared ends speech, one second (ASSUMED); if a message ends
+        speech, 0."""
         undeclared = _UNDECLARED_PAUSE if SPEECH_END in self.lacks else 0.0
         return self.declares.speech_pause or undeclared
 
