@@ -104,8 +104,8 @@ def _measure_client(size: BenchSize) -> Iterator[Figure]:
 
 
 def _measure_inspector(size: BenchSize) -> Iterator[Figure]:
-    """Yield the benchmark's figures of the inspector: what it costs the server, without an open page and with
-    one."""
+    """Yield the figures of `spatius-sim bench` on the inspector: what it costs the server, without an open
+    page and with one."""
     from spatius_sim.benchmarks.measure_inspector import measure_inspector
 
     yield from (Figure(*row) for row in asyncio.run(measure_inspector(size)))

@@ -84,8 +84,8 @@ class _Commands(click.Group):
     """All commands. click would end one whose reader has left with 1, which means a broken rule here."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """Read the command line; `--help` and `--version` print here. Raises _ReaderLeftError if the output
-        is a closed pipe."""
+        """Read the command line of `spatius-sim`; the texts of `--help` and `--version` are printed here.
+        Raises _ReaderLeftError if the output is a closed pipe."""
         try:
             return super().make_context(*arguments, **options)
         except BrokenPipeError as error:

@@ -117,8 +117,8 @@ def _progress_printer() -> Callable[[int, int], None]:
     began = time.monotonic()
 
     def show(done: int, total: int) -> None:
-        """Write over the line of progress how many turns of the study are done; clear the line after the last
-        turn."""
+        """Show how far `spatius-sim simulate` is: write over the line of progress how many turns are done.
+        Clear the line after the last turn."""
         elapsed = time.monotonic() - began
         seconds_left = elapsed / done * (total - done)
         line = f"{done} of {total} turns, {seconds_left:.0f} s to go" if done < total else ""

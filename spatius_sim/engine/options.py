@@ -246,11 +246,10 @@ def kind_named_by(option: str, values: Mapping[str, Any]) -> str:
 
 
 def subject_named(values: Mapping[str, Any]) -> str:
-    """Return the kind of subject (`relay`, `server`, `client`, ...) that the options name; "" if they name no
-    subject. `values` holds the value of each option by its name.
+    """Return the kind of subject (`relay`, `server`, `client`, ...) that the options of a run name; "" if
+    they name none. `values` holds the value of each option by its name.
 
-    Raises UsageError if the options name several subjects.
-    """
+    Raises UsageError if the options name several subjects."""
     kinds = [kind_named_by(name, values) for name in SUBJECTS if values.get(name)]
     if len(kinds) > 1:
         named = "--target, --server, --client and --agent-cmd"

@@ -260,8 +260,9 @@ class Run:
         return RelayProcess(with_port(settings.relay_start.command, port), environment)
 
     async def _make_client(self) -> Subject[ClientPlan]:
-        """Return the client behind the testee that the settings of the run name, or our own client. If that
-        testee connects to us by itself, listen for it from now on."""
+        """Return the client that this run judges: the testee that the settings name (a command, or a
+        WebSocket address), or our own client. If the testee connects to us by itself, listen for it from now
+        on."""
         settings = self.settings
         testee: Testee
         if not settings.client:

@@ -328,9 +328,9 @@ class Trial(Generic[P]):
         return self.broken_so_far(leave_out=self._plans_with_cut_waits)
 
     def broken_so_far(self, leave_out: Collection[P] = ()) -> dict[str, str]:
-        """Return the rules that the scenarios of this trial have broken, each with what happened instead
-        the first time. A breach that follows from a failed rule does not count, nor does a plan in
-        `leave_out`. None of this is confirmed, and some of these rules may not be judged in this run."""
+        """Return the rules that scenarios of this trial have broken so far, each with what happened instead
+        the first time; leave out the plans in `leave_out`, and what follows from a rule that has failed. No
+        breach is confirmed yet."""
         broken_rules: dict[str, str] = {}
         for plan, judgements in self._judgements.items():
             for rule_id, judgement in () if plan in leave_out else judgements.items():
@@ -465,8 +465,8 @@ class Trial(Generic[P]):
             raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
 
     def _check_life(self) -> None:
-        """Speak ordinary turns to the subject of the trial until it gives a sign of life. Raises
-        UnreachableError if it gives none."""
+        """Check whether the subject of the trial still lives: let ordinary turns be spoken to it until it
+        gives a sign of life. Raises UnreachableError if it gives none."""
         for patient in _LIFE_TRIES:
             trace = self._run_in_time(cast(P, _SIGN_OF_LIFE), patient=patient)
             if shows_life(trace):

@@ -14,8 +14,8 @@ _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
 
 def is_this_machine(address: str) -> bool:
-    """Return whether an IP address at which a port is open, or the name localhost, reaches this machine
-    alone. False for all other names."""
+    """Return whether a port that is open at this IP address, or at the name localhost, can be reached from
+    this machine alone. False for every other name."""
     try:
         return address == "localhost" or ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:

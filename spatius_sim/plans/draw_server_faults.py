@@ -95,8 +95,8 @@ def _fail_at_response(number: int, action: FaultAction) -> Plan:
 
 
 def _lengthen_for(when: When, turn: TurnPlan) -> TurnPlan:
-    """Return the turn, lengthened if it is too short for the response of Motion Server at which the fault
-    happens."""
+    """Return a turn that is long enough for a fault of Motion Server: long enough that the response comes at
+    which the fault happens. A turn that is long enough is returned as it is."""
     if when.number < 2:
         return turn
     samples = (segment_end(when.number - 2) + 1) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND

@@ -126,16 +126,16 @@ class Plan:
     sample_rate: int = PLAN_SAMPLE_RATE
 
     def longer(self) -> "Plan | None":
-        """Return this plan with turns of ordinary length, so that a mouth can be seen moving. None if a turn
-        is that long already, or if no turn asks for motion."""
+        """Return this plan with turns of ordinary length, so that a viewer of the report sees a mouth move.
+        None if a turn is that long already, or if no turn asks for motion."""
         ordinary = ORDINARY_SECONDS * self.sample_rate
         turns = [turn for turns in self.clients for turn in turns if turn.asks_for_motion]
         if not turns or any(turn.samples >= ordinary for turn in turns):
             return None
 
         def lengthen(turn: TurnPlan) -> TurnPlan:
-            """Return a turn of ordinary length, in chunks that are no smaller than those that clients send. A
-            turn that asks for no motion stays as it is."""
+            """Return a turn of the plan with ordinary length, in chunks that are at least as large as those
+            of real clients. A turn that asks for no motion stays as it is."""
             if not turn.asks_for_motion:
                 return turn
             return replace(turn, samples=ordinary, chunk_bytes=max(turn.chunk_bytes, _ORDINARY_CHUNK))

@@ -54,7 +54,8 @@ _OUTCOMES: "pytest.StashKey[SessionOutcomes]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register every option of the judge in pytest as `--spatius-NAME`, a name that no other plugin has."""
+    """A hook of pytest: register every option of the judge as `--spatius-NAME`, a name that no other plugin
+    has."""
     group = parser.getgroup(*OPTION_GROUP)
     for option in JUDGE_OPTIONS:
         argument: dict[str, Any] = {"dest": option.field, "help": option.help, "action": "store_true"}

@@ -26,8 +26,8 @@ _MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
 
 def set_failures(trace: Trace, turns: list[Turn]) -> None:
-    """Set the faults that the kit injected into each turn, and the failures: those faults that excuse a
-    relay."""
+    """Set in each turn which faults the kit injected, and which of them are failures. A failure excuses the
+    relay, so a turn with a failure is not clean."""
     injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.content, Injected)]
     for turn in turns:
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq

@@ -76,7 +76,7 @@ class ClientLedger:
 
     @property
     def end(self) -> int:
-        """The end of the current conversation's audio, in samples * 1000."""
+        """The end of the current conversation's audio that the client was given, in samples * 1000."""
         return self.conversation.samples * 1000 if self.conversation else 0
 
     @property
@@ -100,12 +100,12 @@ class ClientLedger:
 
     @property
     def surely_current(self) -> bool:
-        """Whether a conversation is certainly current."""
+        """Whether every honest client still has a current conversation."""
         return self.conversation is not None and not self.audio_undefined and not self.maybe_over
 
     @property
     def maybe_over(self) -> bool:
-        """Whether the current conversation is over for the fastest client."""
+        """Whether the current conversation is over for the fastest honest client."""
         return self.conversation is not None and self.conversation.ended and self.fastest_position >= self.end
 
     def pass_time(self, ms: int) -> None:
@@ -192,9 +192,9 @@ class ClientLedger:
         return current is not None and current.was_active and idle and returned not in (current.id, None, "")
 
     def begin_conversation(self, seq: int, returned: str | None) -> None:
-        """Begin a conversation with the id `returned`, which the client under test returned from its audio
-        call. Set the positions and times back to 0, and forget those situations (named by their rules) that
-        could harm only the conversation before."""
+        """Begin a conversation in the ledger, with the id `returned`, which the client returned from its call
+        with audio. Set the positions and times of honest clients back to 0. Forget the rules whose situation
+        could only harm the conversation before."""
         self.conversation = self.conversations[returned] = ClientConversation(returned, seq)
         self.audio_undefined = self.moved = self.pinned = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
@@ -309,8 +309,8 @@ class ClientLedger:
                 self.motion.note("C-MISMATCH")
 
     def note_interrupt(self) -> None:
-        """Note in the ledger that the client's interrupt was called: the current conversation and any pause
-        end, and nothing about the client is undefined any more."""
+        """Note in the ledger that the client was called to interrupt: the current conversation and any pause
+        end, and after that it is certain again what the client plays."""
         if self.conversation is not None:
             self.conversation.interrupted = True
         self.motion.note("C-INTERRUPT")

@@ -196,12 +196,14 @@ class _ObservingLedger(ClientLedger):
 
     @property
     def time_is_certain(self) -> bool:
-        """Whether it is certain how much time of the client's current conversation has been played."""
+        """Whether it is certain how far an honest client has played the current conversation by the time of
+        this observation."""
         return self.audio_runs and not (self.audio_undefined or self.pause_undefined)
 
     @property
     def audio_runs(self) -> bool:
-        """Whether it is certain that the client's audio in the current conversation waits for no motion."""
+        """Whether an honest client would surely play the audio of the current conversation on, without
+        waiting for motion."""
         current = self.conversation
         return current is not None and (
             not self.strict

@@ -181,7 +181,8 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
 
 
 def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
-    """Return all the audio that went up for each observed request (connection, req_id)."""
+    """Return the audio of each observed request, all that was sent to Motion Server for it, by connection and
+    req_id."""
     speech: dict[tuple[str, str], bytearray] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         message = event.content.value if isinstance(event.content, Sent | Received) else None

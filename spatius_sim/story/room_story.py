@@ -190,8 +190,8 @@ class RoomSession:
         return []
 
     def playback_reports_of(self, speech: RoomSpeech) -> list[PlaybackReport]:
-        """Return what Motion Server told the agent about playback in the room: the reports between the first
-        audio of this speech and the first audio of the next speech."""
+        """Return what the agent in the room was told about the playback of one request of speech: the reports
+        between the first audio of this request and the first audio of the next request."""
         later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
         end = min(later_starts, default=_NO_END)
         return [report for report in self.playback_reports if speech.first_seq < report.seq < end]

@@ -31,7 +31,8 @@ class Blame:
     @property
     def rule_id(self) -> str:
         """The rule to blame for a harm that is seen now; "" if that is not certain. If several situations
-        are open, the suspect is the situation that was never seen to be harmless."""
+        came up since the client was last unharmed, the only one that was never followed by an unharmed client
+        is to blame."""
         suspects = self.open if len(self.open) == 1 else self.open - self.once_harmless
         if not suspects:
             return self._plain

@@ -61,9 +61,8 @@ class _UtteranceFinder:
     """Takes the events of a trace in order; `events` returns them with the turns that were found."""
 
     def __init__(self, *, plays_own_audio: bool, close_ends_audio: bool) -> None:
-        """Begin to look for utterances (turns of a client that is not the kit's); none is found yet.
-        `plays_own_audio`: the client plays the audio that it sends. `close_ends_audio`: if the relay closes
-        the connection, the audio counts as ended."""
+        """Begin without utterances. `plays_own_audio`: the client plays the audio that it sends.
+        `close_ends_audio`: a close by the relay marks the audio as ended."""
         self._plays_own_audio, self._close_ends_audio = plays_own_audio, close_ends_audio
         self._events: list[Event] = []
         self._turns: list[_Utterance] = []
@@ -117,8 +116,9 @@ class _UtteranceFinder:
                 turn.motion_ended |= last or ends
 
     def events(self) -> list[Event]:
-        """Return all events with the turns that were found. The speech of a turn is the audio that the
-        client sent or, if it sent none, the audio that it received."""
+        """Return all events of the trace, with the start of a turn before each utterance that was found. The
+        speech of such a turn is the audio that the client sent or, if it sent none, the audio that it
+        received."""
         for turn in self._turns:
             pcm = bytes(turn.sent or turn.received)
             started = TurnStarted(turn.number, pcm, turn.rate)

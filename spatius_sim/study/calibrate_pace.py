@@ -75,7 +75,8 @@ def fit_pace(path: Path) -> FittedPace:
 
 
 def _read_requests(trace: Trace) -> Iterable[_Request]:
-    """Return the requests with audio in one trace of the tape, each with how long its responses took."""
+    """Return what shows Motion Server's pace in a trace: the requests with audio, each with how long its
+    responses took."""
     rates: dict[str, int] = {}
     requests: dict[tuple[str, str], _Request] = {}
     for event in trace.on_lane(Lane.UPSTREAM):

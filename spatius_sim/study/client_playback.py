@@ -69,9 +69,9 @@ def play_turn(
 def _find_needs(
     audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], keyframes: int
 ) -> list[tuple[float, float]]:
-    """Return what the client has to wait for when it plays a simulated turn: for each such position in the
-    speech (seconds), in order, the time at which the client can play on. The first `keyframes` keyframes need
-    their motion."""
+    """Return what the playback of a simulated turn at its client has to wait for: for each such position in
+    the speech (seconds), in order, the time at which the client can play on. The first `keyframes` keyframes
+    need their motion."""
     needs = [(0.0 if number == 0 else audio[number - 1][1], at) for number, (at, _) in enumerate(audio)]
     if keyframes:
         shown = 0

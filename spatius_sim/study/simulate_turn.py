@@ -266,7 +266,8 @@ def _leave_relay(messages: list[Message], pipeline: Pipeline, seed: int) -> list
 
 
 def flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> TcpFlow | PlainFlow:
-    """Return the connection from the relay to the client, which has been idle before the simulated turn."""
+    """Return the TCP connection on which the relay sends a simulated turn to its client; before the turn it
+    was idle. Without TCP in the pipeline, return a connection that only queues and delays."""
     half = draw.round_trip / 2
     reads = 1e6 * pipeline.client_reads or math.inf
     path = Path(draw.down, half, half, profile.queue, profile.loss, pipeline.send_buffer, reads)

@@ -158,7 +158,7 @@ def _quantile_figures(
 
 
 def _offset_figure(share: int) -> FigureKind:
-    """Return the figure for a quantile (in per cent) of the lip-sync offset."""
+    """Return the figure of a study for one quantile (`share` in per cent) of the lip-sync offset."""
     definition = (
         "How far the audio is ahead of the keyframe that the face shows, at each moment at which a keyframe "
         "is due, from the first motion on."

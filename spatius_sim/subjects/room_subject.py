@@ -178,8 +178,8 @@ class RoomSubject:
         """Do nothing: no connection is held between runs."""
 
     async def run(self, plan: RoomPlan, *, patient: bool = False) -> Trace:
-        """Run the plan in a new room, and return the trace. Raises UnreachableError if no session can be
-        opened, or if the room cannot be watched."""
+        """Run the plan in a new room of the Motion Server under test, and return the trace. Raises
+        UnreachableError if no session can be opened, or if the room cannot be watched."""
         self._sessions = {_SESSION: _Progress(), _REFUSED: _Progress()}
         self._read_events = 0
         room, refusing = self._make_rooms()

@@ -472,12 +472,13 @@ class ServerSubject:
         await session.send(frame)
 
     def _pcm(self, label: str, turn: TurnPlan) -> bytes:
-        """Return the speech of a turn: different in each run, but the same for the same seed."""
+        """Return the speech of a turn for the Motion Server under test, which differs in each run, but is the
+        same for the same seed."""
         return turn.pcm(f"{self._seed}/{self._runs}/{label}")
 
     def _req_id(self, label: str) -> str:
-        """Return a new request id with the present time in it. Its random part depends on the seed, the run
-        and the label alone."""
+        """Return a new req_id for a request to the Motion Server under test. It holds the present time; its
+        random part depends on the seed, the run and the label alone."""
         seed_text = f"{self._seed}/{self._runs}/{label}".encode()
         return log_id(
             self._access.unix_time(), hashlib.blake2b(seed_text, digest_size=NANOID_LENGTH).digest()

@@ -97,8 +97,9 @@ class Names:
         return message
 
     def _add_name(self, kind: str, name: str) -> None:
-        """Give a new name its reference, and put the words of the name into the tree of names. A known name
-        becomes the newest, so that it is forgotten last. A name that looks like a reference is ignored."""
+        """Give a new name of an app or avatar its reference, and put the words of the name into the tree of
+        names. A known name becomes the newest, so that it is forgotten last. A name that looks like a
+        reference is ignored."""
         if not name or name.startswith(f"{kind}#"):
             return
         if name in self._references:
@@ -114,8 +115,8 @@ class Names:
             tree[_WHOLE] = name
 
     def _longest_name_at(self, text: str, begin: int) -> str:
-        """Return the longest known name that begins at position `begin` of a text; "" if no name begins
-        there."""
+        """Return the longest known name of an app or avatar that begins at position `begin` of a text; "" if
+        none begins there."""
         if begin and _IN_WORD.match(text[begin - 1]):
             return ""
         tree, position, longest = self._tree, begin, ""

@@ -60,8 +60,8 @@ class TapeRecorder:
         self._start_ns: int | None = None
 
     def begin_run(self, header: TraceHeader) -> None:
-        """Write the header of a trace onto the tape as the head of a run; the events that follow belong to
-        this run."""
+        """Begin to record a trace onto the tape: write the trace's header as the record of a new run. The
+        events that are recorded next belong to this run."""
         spoken_wire = wire_of(header.wire, header.declaration) if header.wire else None
         self._cleaner = Cleaner(spoken_wire, self._names, keep_speech=self._keep_speech)
         fields = {name: value for name, value in asdict(header).items() if name != "speech"}
@@ -174,7 +174,7 @@ class _OpenRun:
     """Collects the events of one run on a tape, and makes a trace of them."""
 
     def __init__(self, path: Path, run: TapedRun, has_speech: bool) -> None:
-        """Begin the trace of a run on the tape at `path`, without events."""
+        """Begin to read a run on the tape at `path` as a trace, which has no events yet."""
         self._path = path
         self._wire = _find_wire(path, run)
         fields = asdict(run) | {"lacks": tuple(run.lacks.split())}

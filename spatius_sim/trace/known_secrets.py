@@ -76,8 +76,8 @@ class KnownSecrets:
     """The secrets of each holder."""
 
     def reference_for(self, kind: str, secret: str, holder: str = "") -> str:
-        """Return the reference of a secret, "" if `secret` is empty. A new secret becomes known: it is
-        remembered at least until `let_go(holder)`."""
+        """Return the reference of a secret, such as `token#1`; "" if `secret` is empty. A new secret joins
+        the known secrets, and is remembered at least until `let_go(holder)`."""
         reference = self._references.get(secret, "")
         if secret and not reference:
             number = self._kinds[kind] = self._kinds.get(kind, 0) + 1

@@ -84,8 +84,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return START_OF_TIME + self._now
 
     def run(self, coroutine: Coroutine[Any, Any, T], seconds: float | None) -> T:
-        """Run a coroutine in virtual time and return its result. Raises TimeoutError if it takes longer than
-        `seconds` of virtual time (None: no limit), and VirtualTimeError if it never ends."""
+        """Run a coroutine in this virtual loop, and return the result of the coroutine. Raises TimeoutError
+        if it takes longer than `seconds` of virtual time (None: no limit), and VirtualTimeError if it never
+        ends."""
         self._begin_work()
         try:
             return self.run_until_complete(asyncio.wait_for(coroutine, seconds))

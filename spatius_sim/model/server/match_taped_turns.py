@@ -144,15 +144,16 @@ class Matcher:
         return Mismatch(f"{request}: {self._describe_difference(nearest, audio, sample_rate)}")
 
     def _check_rate(self, number: int, sample_rate: int) -> TapedTurn | Mismatch:
-        """Return turn `number` of the tape; a Mismatch if it has another sample rate than the new request."""
+        """Return turn `number` of the tape, which matches a new request; a Mismatch if it has another sample
+        rate than the request."""
         turn = self._turns[number]
         if turn.sample_rate == sample_rate:
             return turn
         return Mismatch(f"request {self._request_count}: {sample_rate} Hz; on the tape {turn.sample_rate} Hz")
 
     def _describe_difference(self, number: int, audio: bytes, sample_rate: int) -> str:
-        """Return in words at which byte a new request's audio differs from the audio of turn `number` on the
-        tape."""
+        """Return in words why turn `number` of the tape does not match a new request: at which byte the audio
+        of the two begins to differ."""
         taped = self._turns[number].audio
         common = _count_common_bytes(taped, audio)
         seconds = common / BYTES_PER_SAMPLE / max(sample_rate, 1)

@@ -155,8 +155,8 @@ class ServerSession(SessionSender):
         return self._confirm(now)
 
     def room_lost(self, now: float) -> list[ServerCommand]:
-        """Return the commands that end the session, because its room is gone; an empty list if it is not
-        open. ASSUMED: no document says what the service does then."""
+        """End the session with an egress, because its room is gone: return the commands for this; an empty
+        list if the session is not open. ASSUMED: no document says what the service does then."""
         if self.state is not SessionState.OPEN:
             return []
         return self._leave_room(UNAVAILABLE, "the egress has lost its room", now)

@@ -171,8 +171,9 @@ class SessionSender:
     def _send_faulted(
         self, message: FaultedMessage, request: OpenRequest | None, now: float
     ) -> list[ServerCommand]:
-        """Return the commands by which the session sends what the faults have left of a message. Faults that
-        delay messages, fail a request or stall the session take effect here."""
+        """Return the commands by which the session sends a message to which faults were applied: what they
+        have left of the message, and what they added. Faults that delay messages, fail a request or stall the
+        session take effect here."""
         commands: list[ServerCommand] = [Inject(fault) for fault in message.injected]
         if message.delay:
             self._outbox.hold_until(now + message.delay)

@@ -228,8 +228,8 @@ class ClientTrack:
         conversation.cause = ""
 
     def _write_row(self) -> None:
-        """Write what the face of the avatar shows now as a row of the columns, if anything differs from the
-        last row."""
+        """Keep what the avatar's face shows now, as a new row of this client's columns, if anything differs
+        from the last row."""
         conversation = self._by_id.get(self.current_id())
         status, keyframe, buffered, heard = IDLE, -1, 0, -1
         if conversation is not None:

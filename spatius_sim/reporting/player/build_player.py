@@ -75,9 +75,9 @@ def build_player(
 
 
 def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark]) -> dict[str, Any]:
-    """Return the data of the player of a failure, as values for JSON: one run, from its scenario on.
-    `evidence` are the numbers of the guilty events, and `ghosts` the marks of what never came, in seconds
-    since the scenario began. Sound is left out, and so are events far from the evidence."""
+    """Return the data of a player that shows one failure, as values for JSON: the run from the scenario on,
+    but without sound and without events far from the evidence. `evidence` are the numbers of the guilty
+    events, and `ghosts` the marks of what never came, in seconds since the scenario began."""
     zero_ns = trace.events[0].at_ns if trace.header.subject == "client" else scenario_start_ns(trace)
     rates: dict[str, int] = {}
     for event in trace.events:
@@ -259,8 +259,9 @@ class _Run:
                 self._track(name, at_ns).control("interrupt")
 
     def _add_decoder_rows(self, row: PageRow, name: str, words: list[str]) -> None:
-        """Add a row to the page for each thing that our decoder, which plays this client, did with a message
-        (`words`). Add no row if the tape holds the events of the client's own decoder."""
+        """Add a row to the player page for each thing that the client's decoder did with a message (`words`);
+        we play the client with a decoder of our own. Add no row if the tape holds the events of the client's
+        own decoder."""
         if name in self._taped_decoders:
             return
         for word in words:

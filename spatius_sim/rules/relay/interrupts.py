@@ -185,8 +185,8 @@ def _under_new_id(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterato
 
 
 def _under_wrong_id(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) -> Broken:
-    """Return Broken for motion or audio of the turn `own_turn` that came with the id of the turn
-    `joined_turn`."""
+    """Return Broken for the turns of a client that interrupts: motion or audio (`medium`) of the turn
+    `own_turn` came with the id of the turn `joined_turn`."""
     return Broken(
         f"{medium} of {own_turn.name} under that turn's id", f"it had the id of {joined_turn.name}", (seq,)
     )

@@ -169,7 +169,8 @@ def _seconds_of_pcm(size: int, sample_rate: int) -> float:
 
 
 def _is_ratio_of_rates(ratio: float) -> bool:
-    """Whether audio would last `ratio` times as long if the relay took one known sample rate for another."""
+    """Whether audio would last `ratio` times as long upstream if the relay took one of the known sample rates
+    for another one."""
     return any(
         right_rate != wrong_rate and abs(ratio * wrong_rate / right_rate - 1) <= _RATIO_TOLERANCE
         for right_rate in PCM_SAMPLE_RATES

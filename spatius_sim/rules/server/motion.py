@@ -292,10 +292,10 @@ def _connections_closed_after_expiry(story: Story) -> set[str]:
 
 
 def _refused_requests(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each ordinary request that the kit sent and the server answered with an error, not
-    with motion. Codes from 4000 on, and UNAVAILABLE, are limits of the service, and no fault of it. Other
-    rules judge sessions with an egress or with an expired token. On a tape of a proxy nobody knows whether
-    a request was ordinary."""
+    """Yield Broken for each ordinary request of the kit that the server answered with an error in place of
+    motion. Codes from 4000 on, and UNAVAILABLE, are limits of the service, and no fault. Other rules judge
+    sessions with an egress or with an expired token. Nothing is yielded for a trace that a proxy recorded:
+    nobody knows which of its requests were ordinary."""
     closed_sessions = _connections_closed_after_expiry(story)
     requests = {
         (request.connection, request.req_id): request

@@ -135,8 +135,9 @@ def make_relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
 
 
 def make_client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
-    """Return the client action for a declared message that means `kind`, with these fields. `whole`: one
-    message holds the whole turn. Raises NotUnderstoodError for a bad field."""
+    """Return what a client asks for by a message of a declared wire, after the message was read: it means
+    `kind`, and has these fields. `whole`: one message holds the whole turn. Raises NotUnderstoodError for a
+    bad field."""
     match kind:
         case "start":
             return Start(read_rate(fields.get("rate")), _read_text(fields, "avatar"))
