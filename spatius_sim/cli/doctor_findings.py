@@ -252,7 +252,8 @@ def _advice_on_other_endpoints(settings: Settings) -> str:
 
 
 def _simulator_answers_on(port: int) -> bool:
-    """Whether a mock Motion Server with a control interface answers on this port of the machine."""
+    """Whether another spatius-sim runs already and answers on this port of the machine: a mock Motion Server
+    with its control interface."""
     try:
         with _directly.open(f"http://127.0.0.1:{port}/_sim/openapi.json", timeout=1) as answer:
             return "openapi" in json.load(answer)

@@ -97,7 +97,8 @@ def _calibrate(study: "Study", tape: Path) -> "Study":
 
 
 def exit_code(outcome: "Outcome") -> ExitCode:
-    """Return the exit code for the outcome of a simulated study."""
+    """Return the exit code of `spatius-sim simulate` for the outcome of a study: whether the study was
+    interrupted, a budget was not kept or a rule was broken, or a budget could not be decided."""
     from spatius_sim.study.study_definition import BudgetVerdict
 
     if not outcome.complete:

@@ -67,8 +67,8 @@ class VerifyView:
         self._print(*(f"spatius-sim: {line}" for line in ending.files))
 
     def _print(self, *lines: str) -> None:
-        """Print these lines as they are, at once. If nobody can read them any more, remember the error for
-        `print_ending`, and print nothing more."""
+        """Print these lines of `verify` at once, and change nothing in them. If nobody can read the output
+        any more, print nothing more, and remember the error for `print_ending`."""
         if self._output_lost is not None:
             return
         try:

@@ -159,8 +159,8 @@ class Judging:
         return interrupted
 
     def _add_repeat_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
-        """Return the outcome of a rule. To a failure, add the command with which a user runs the smallest
-        scenario that broke the rule again."""
+        """Return the outcome of a rule that this run has judged. If the rule failed, the outcome gets the
+        command with which a user runs the smallest scenario that breaks the rule again."""
         if outcome.failure is None:
             return outcome
         smallest = trial.smallest.get(outcome.rule_id)

@@ -174,8 +174,9 @@ class Trial(Generic[P]):
         plans_cut_off: set[P] = set()
 
         def fails(plan: P) -> bool:
-            """Run this plan, unless nothing can be learnt from it any more, and return whether the plan
-            breaks the rule that is judged."""
+            """Run this plan on the subject of the trial, and return whether the plan breaks the rule that is
+            judged. Do not run the plan, and return False, if nothing can be learnt from it or no time is
+            left."""
             if fatal_errors or any(
                 judgement.verdict is Verdict.NOT_APPLICABLE for judgement in judgements.values()
             ):
@@ -392,8 +393,8 @@ class Trial(Generic[P]):
         return self._judgements[plan][rule_id]
 
     def _keep_judgements(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
-        """Remember what all rules say of a plan, and the first trace that breaks each rule. If a rule was
-        broken for the first time, call `on_suspects`."""
+        """Keep in the trial how all rules judged a plan, and for each rule the first trace in which it was
+        broken. If a rule was now broken for the first time, call `on_suspects`."""
         self._judgements[plan] = judgements
         if not all(wait.complete for wait in waits_for_turns(trace)):
             self._silent_plans.add(plan)
@@ -613,10 +614,11 @@ class Trial(Generic[P]):
         return failure
 
     def _outcome_at_loss(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
-        """Return the outcome of the rule whose scenario was running when the subject was lost.
+        """Return the outcome of the rule whose scenario was running when the trial lost its subject.
 
-        A subject that has completed no clean turn was never reached: the outcome says so. A relay is reported
-        dead by another rule (R-ALIVE), and this rule is INCONCLUSIVE. A server or a client fails the rule."""
+        A subject that has completed no clean turn was never reached, and the outcome says so. If a relay was
+        lost, the rule is INCONCLUSIVE, because R-ALIVE (a relay goes on answering) reports the loss. If a
+        server or a client was lost, the rule is FAILED."""
         if not self._clean_turn_completed:
             self._attached = False
             self._unreachable = self._unreachable or reason

@@ -216,8 +216,8 @@ def plans_of_misbehaviour() -> tuple[Plan, ...]:
     after_two_chunks = Cue(2, TurnProgress.NOTHING)
 
     def plan_with(bad_acts: Sequence[Behaviour | MalformedInput]) -> Plan:
-        """Return a plan with the good client, and with a bad client for each of these acts. All clients begin
-        each turn at the same time."""
+        """Return a plan for the good client of a relay beside bad clients, each of which does one of these
+        acts. All clients begin each turn at the same time."""
         bad_clients = tuple(
             (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK, after_two_chunks, act)) for act in bad_acts
         )

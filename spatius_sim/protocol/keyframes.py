@@ -64,7 +64,8 @@ KEYFRAME_BYTES = _LAYOUT.itemsize
 
 
 def _encode_slowly(keyframes: Keyframes) -> bytes:
-    """Encode keyframes with protobuf's own objects, which is slow, and return the encoded Motion."""
+    """Return keyframes as an encoded Motion, made with protobuf's own objects. This is slow, but needs no
+    regular layout."""
     motion = wire.Motion()
     for row in keyframes:
         keyframe = motion.keyframes.add()

@@ -231,8 +231,8 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
 
 
 def _end_item(result: "RuleResult") -> None:
-    """End the pytest item of a judged rule: return if the item passes; otherwise raise the exception by which
-    pytest lets it fail, be expected to fail, or be skipped."""
+    """End the pytest item that judged a rule, as the result of the rule demands: return normally if the item
+    passes; otherwise raise the exception by which pytest lets it fail, xfail or be skipped."""
     from spatius_sim.rules.findings import Verdict
 
     outcome = result.outcomes[0]
@@ -255,9 +255,10 @@ def motion_server() -> "Iterator[RunningMotionServer]":
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remove secrets and control characters from the report of an item that judged a rule, because a
-    traceback and a log may quote the subject. Raises KeyboardInterrupt if a signal came before: such a result
-    is worthless."""
+    """Remove secrets and control characters from pytest's report of an item that judged a rule, because a
+    traceback or a log may quote the subject. (A hook of the pytest plugin.)
+
+    Raises KeyboardInterrupt if a signal came before the report: then the result says nothing."""
     INTERRUPTION.check()
     report = yield
     if _judges_rule(item):

@@ -106,8 +106,8 @@ def _expand_files(arguments: Iterable[str]) -> Iterator[str]:
 
 
 def _load_conftests_beside(config: pytest.Config, parser: pytest.Parser, arguments: list[str]) -> None:
-    """Load the conftest.py files that pytest missed because it took the value of a short name, as in
-    `--baseline FILE`, for the place of tests."""
+    """Load conftest.py files that pytest missed because it did not know a short option name: in `--baseline
+    FILE` pytest took FILE for the path of tests."""
     test_paths = parser.parse_known_args(arguments).file_or_dir
     if test_paths != config.known_args_namespace.file_or_dir:
         config.known_args_namespace.file_or_dir = test_paths

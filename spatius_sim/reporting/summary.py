@@ -47,6 +47,7 @@ class LongerFailure:
     player: str
 
     def __post_init__(self) -> None:
+        """Make every text of the failure harmless and short, before it enters the summary."""
         object.__setattr__(self, "scenario", one_line(self.scenario))
         object.__setattr__(self, "player", _only_base64(self.player))
 
@@ -74,7 +75,8 @@ class Failure:
     longer: LongerFailure | None = None
 
     def __post_init__(self) -> None:
-        """Make every text of the failure harmless and short: a subject wrote parts of it."""
+        """Make every text of the failure harmless and short, before it enters the summary: the subject wrote
+        parts of these texts."""
         object.__setattr__(self, "player", _only_base64(self.player))
         for name in ("expected", "actual", "scenario", "trace"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
@@ -105,6 +107,7 @@ class RuleOutcome:
     first_not_understood: str = ""
 
     def __post_init__(self) -> None:
+        """Make the reasons of the outcome harmless and short, before they enter the summary."""
         for name in ("reason", "first_not_understood"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
 
@@ -117,6 +120,7 @@ class BrokenOff:
     why: str
 
     def __post_init__(self) -> None:
+        """Make the reason why the run was stopped harmless and short, before it enters the summary."""
         object.__setattr__(self, "why", one_line(self.why))
 
 

@@ -121,8 +121,8 @@ class TurnSink(NullSink):
         self._follow(lane, connection, read_upstream(raw))
 
     def _follow(self, lane: Lane, connection: str, message: object) -> None:
-        """Call `say` with a line for each turn that this message or close ends. What goes to a room ends no
-        turn."""
+        """Follow a message on a connection to our Motion Server, or its close, and call `say` with the line
+        of each turn that ends by this. Messages of other lanes, such as those to a room, end no turn."""
         if lane is Lane.UPSTREAM:
             for line in self._lines.lines_of_ended_turns(monotonic_ns(), connection, message):
                 self._say(line)

@@ -88,8 +88,8 @@ def find_first_misbehaviour(trace: Trace) -> int:
 
 
 def withdraw_mistaken_waits(turns: list[Turn]) -> None:
-    """Withdraw the wait for each turn that ended too early, because the rest of the turn before, which was
-    not finished, was taken for the end of this turn."""
+    """Correct the turns whose wait ended too early, because the kit took the rest of the unfinished turn
+    before for the end of this turn: such a turn counts as not waited for and not complete."""
     for turn in turns:
         if (
             turn.before is not None

@@ -208,8 +208,8 @@ class ClientLedger:
             self.audio.note("C-STARVE")
 
     def note_motion_call(self, exchange: Exchange) -> None:
-        """Note a call of the client with motion, and add its keyframes to the current conversation if they
-        belong there."""
+        """Note in the ledger that motion was given to the client, and which kind of call this was. If the
+        motion belongs to the current conversation, add its keyframes there."""
         frames = exchange.request.frames or ()
         payloads = [read_given_payload(raw) for raw in frames]
         if self.fastest_position >= self.playable_end < self.end:

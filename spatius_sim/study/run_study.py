@@ -221,8 +221,8 @@ def _run_blocks(work: Callable[[_B], _R], blocks: Iterable[_B], jobs: int | None
 
 
 def _judge_cell(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> SimulatedCell:
-    """Return a cell of the study (one network with one policy) with its figures, and whether each figure
-    keeps its budget."""
+    """Return a simulated cell of the study (one network with one policy): its figures, and for each budget
+    whether the cell keeps the budget."""
     figures = estimates(tally)
     return SimulatedCell(
         cell, tally, figures, {budget.figure: budget.judge(figures[budget.figure]) for budget in budgets}
@@ -248,6 +248,7 @@ def changes_of(pipeline: Pipeline) -> dict[str, Pipeline]:
 
 
 def _first_policy(study: Study) -> Pipeline:
+    """Return the first policy of the study, to which changes are tried."""
     return next(iter(study.policies.values()))
 
 
@@ -263,8 +264,8 @@ def _changes_to_try(study: Study) -> list[tuple[NetworkProfile, Pipeline]]:
 def _rank_changes(
     study: Study, network: NetworkProfile, tallies: list[Tally], tasks: dict[tuple[str, Pipeline], int]
 ) -> list[Help]:
-    """Return what each change of the first policy of the study saves on a network; the change that saves
-    most trouble comes first."""
+    """Return what each change of the study's first policy would save on this network, by the tallies of the
+    simulated turns. The change that saves most trouble comes first."""
     base = _first_policy(study)
     before = tallies[tasks[network.name, base]]
     helps = []

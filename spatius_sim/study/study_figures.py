@@ -146,7 +146,8 @@ def _ahead_figure(key: str, title: str, definition: str, seconds: float) -> Figu
 def _quantile_figures(
     name: str, title: str, unit: str, definition: str, shares: Sequence[int]
 ) -> list[FigureKind]:
-    """Return a figure for each of these quantiles (in per cent) of one spread of the tally."""
+    """Return figures of a study, one for each of these quantiles (`shares`, in per cent) of one spread of the
+    tally: `name` is the spread."""
 
     def estimate_quantile(share: int) -> Callable[[Tally], Estimate]:
         return lambda tally: quantile(tally.spreads[name], share / 100)

@@ -260,8 +260,8 @@ class RoomSubject:
 
     @asynccontextmanager
     async def _session(self, name: str) -> AsyncIterator[OpenSession]:
-        """Open a session for a room, yield it, record it, and close it. Raises UnreachableError if it cannot
-        be opened."""
+        """Open a session with the Motion Server whose rooms are judged, and yield the session. Record it
+        under this name, and close it at the end. Raises UnreachableError if the session cannot be opened."""
         async with self._access.open_session(await self._fetch_token(), *self._ids) as session:
             self._recorder.emit(Lane.UPSTREAM, name, Opened("", *self._ids))
             listening = asyncio.create_task(self._listen(name, session))

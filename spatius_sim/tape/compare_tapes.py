@@ -108,8 +108,8 @@ class _Calls:
         self._call = ComparedTurn()
 
     def add_call(self, turns: dict[str, ComparedTurn], frame: Sent | Received) -> None:
-        """Add a call to the client under test as a new turn to compare, or add the client's answer to the
-        turn of its call."""
+        """Add a call to the client under test, which stands on a tape, to the turns that are compared: each
+        call is a turn of its own. Add an answer of the client to the turn of its call."""
         match frame.value:
             case TesteeRequest() as request:
                 call = self._describe_request(request)

@@ -216,8 +216,8 @@ def _write_bytes(folder: Path, name: str, content: bytes | memoryview) -> Path:
 
 
 def _make_folder(folder: Path) -> Path:
-    """Create the folder for exported files if it is missing, and return it. Raises UsageError if that
-    fails."""
+    """Make the folder into which a tape is exported, if it is missing, and return the folder. Raises
+    UsageError if it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

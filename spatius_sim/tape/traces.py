@@ -247,8 +247,8 @@ def _read_value(
 
 
 def _check_field(kind: str, name: str, value: Any) -> Any:
-    """Return a field of an event on a tape in the type that the trace declares for it. Raises ValueError if
-    there is no such field, and TypeError if the field has another type."""
+    """Check a field of an event on a tape, and return it in the type that the field has in a trace. Raises
+    ValueError if events of this kind have no such field, and TypeError if the field has another type."""
     declared_type = _DECLARED_TYPES[kind].get(name)
     if declared_type is None:
         raise ValueError(f"{kind} has no field {name[:50]!r}")

@@ -295,8 +295,8 @@ class Recorder:
         return Sent(raw, value, answers) if sent else Received(raw, value)
 
     def _without_secrets(self, lane: Lane, raw: str | bytes, *, sent: bool) -> tuple[str | bytes, Value]:
-        """Return a frame with stars in place of secrets, and its decoded value, as they are recorded. Secrets
-        in the configuration of an egress are learnt."""
+        """Return a frame as the recorder writes it down: with stars in place of secrets; and the value that
+        is decoded from this frame. Secrets in the configuration of an egress become known."""
         value = self._decode(lane, raw, sent=sent)
         if sent and isinstance(value, Speak) and self.wire is not None and not self.wire.declaration:
             # The kit's own speech holds no secrets, unless a declared wire adds a login to each message.

@@ -83,8 +83,8 @@ def _hide_egress_secrets(message: ConfigureSession) -> ConfigureSession:
 
 
 def _hide_secret_settings(settings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return settings, each a name and a value, with stars in place of each value whose name shows that it is
-    a secret. The length of the value does not matter."""
+    """Return the settings (pairs of name and value) of a message, with stars in place of each value whose
+    name shows that it is a secret."""
     return tuple(
         (name, _replace_by_stars(value) if names_a_secret(name) else value) for name, value in settings
     )

@@ -45,7 +45,8 @@ written twice and read twice."""
 
 
 def base64_text(binary: bytes) -> str:
-    """Return bytes as base64 text."""
+    """Return bytes as the base64 text of a field in a JSON message. Short texts are remembered, because a
+    relay writes the same speech as its client."""
     text = _texts.get(binary)
     if text is None:
         text = b64encode(binary).decode("ascii")

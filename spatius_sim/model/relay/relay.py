@@ -356,8 +356,9 @@ class PlainRelay:
         ]
 
     def _watch_client_speech(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the relay's command that watches for the silence that ends the client's speech, even if the
-        turn is over. An empty list if the client itself says when the speech ends, or has ended it."""
+        """Return the command by which the relay watches for the client's silence, if this silence ends the
+        client's speech (even if the turn is over). No command if the client says itself when it ends, or has
+        ended it."""
         seconds = self.policy.ends_speech_after
         if seconds is None or self._speaking.get(turn.client) is not turn:
             return []

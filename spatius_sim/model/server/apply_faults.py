@@ -108,7 +108,8 @@ def apply_faults(
 
 
 def _change_message(raw: bytes, step: FaultAction) -> bytes:
-    """Apply one fault that changes the content of a message, and return the changed message."""
+    """Apply one fault of the scenario to a message of Motion Server, by which the contents of the message
+    change, and return the changed message."""
     match step:
         case EmptyMotion():
             return remove_keyframes(raw)

@@ -191,8 +191,8 @@ class SessionSender:
     def _fail_request(
         self, request: OpenRequest | None, code: int, message: str, now: float
     ) -> list[ServerCommand]:
-        """End this request of the session as failed, and return the commands that send the error. If the
-        request is None, the error concerns the whole session."""
+        """Let a request of the session fail, and return the commands that send its error. If the request is
+        None, send an error about the whole session."""
         if request is None:
             return self._send_error(code, message, now)
         request.fail()

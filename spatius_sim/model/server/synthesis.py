@@ -218,9 +218,10 @@ class MotionSynthesizer:
         self._windows_done += keyframes
 
     def _measure_sound(self, keyframes: int) -> NDArray[np.float32]:
-        """Return how the PCM sounds, as two rows, loudness (0..1) and hiss (0..2): for the two keyframes
-        before this segment of motion and for each keyframe in it. Keep the last two columns for the next
-        segment."""
+        """Measure how the PCM sounds from which motion is synthesised, and return two rows: loudness (0..1)
+        and hiss (0..2). The columns are the two keyframes before this segment and all keyframes in it.
+
+        The last two columns are kept for the next segment."""
         energy, correlation = self._sums[:, :keyframes]
         past = self._before.shape[1]
         sound_levels = np.empty((2, past + keyframes), np.float32)

@@ -449,10 +449,8 @@ class _ProxiedConnection:
 
 
 def _issued_token(body: bytes) -> str:
-    """Return the session token in an answer of the Console API that passed through the proxy, or "" if there
-    is none.
-
-    The documents know several places for the token: each is searched."""
+    """Return the session token that the Console API issued in an answer which the proxy passes on; "" if
+    there is none. The documents name several places for the token, and each is searched."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -149,7 +149,8 @@ class LiveRoomWatch:
         agent.on("track_subscribed", self._listen_to_track)
 
     async def _record_joined(self, participant: Any) -> None:
-        """Record that the watched publisher joined the room, after a short wait for its attributes."""
+        """Record that the watched publisher has joined the LiveKit room, with its attributes; wait a short
+        time first, because the attributes come later. Other participants are not recorded."""
         await asyncio.sleep(_ATTRIBUTES_SECONDS)
         if not self._is_watched(participant.identity):
             return

@@ -191,8 +191,8 @@ class SocketMotionServer(OnePort):
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
     def _report_simulated_room(self) -> None:
-        """Tell the user, at the first egress, that Motion Server only simulates rooms and nobody will join
-        the real one."""
+        """Tell the user, once, that this Motion Server only simulates rooms: a session has asked for an
+        egress, and nobody will join the real room."""
         if self._on_note is not None and not self._simulated_rooms_reported:
             self._simulated_rooms_reported = True
             self._on_note(SIMULATED_ROOM)

@@ -29,9 +29,9 @@ _log = logging.getLogger(__name__)
 
 
 def _shorten_parser_errors(record: logging.LogRecord) -> bool:
-    """Shorten the log record of a peer's malformed HTTP to one INFO line without a traceback.
-
-    Returns whether the record must be logged. Leaves all other records as they are, and returns True."""
+    """Shorten a log record of aiohttp that says that a request to our port is malformed HTTP: one line of
+    level INFO without a traceback. Other records stay as they are. Return whether the record is to be
+    logged."""
     error = record.exc_info[1] if record.exc_info else None
     # UnicodeEncodeError: aiohttp repeats a header of the peer that has letters outside ASCII.
     if isinstance(error, HttpProcessingError | UnicodeEncodeError):
@@ -156,9 +156,8 @@ async def _take_telemetry(request: web.Request) -> web.StreamResponse:
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Return the body of a request to one of our ports.
-
-    Answers 408 if the body does not come in time, 413 if it is too large, and 400 if it breaks off."""
+    """Read the body of an HTTP request to a server of ours, and return it. Answers 408 if the body does not
+    come in time, 413 if it is too large, and 400 if it breaks off."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()

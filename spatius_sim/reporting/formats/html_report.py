@@ -67,8 +67,8 @@ def group_by_family(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[Ju
 
 
 def count_verdicts(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
-    """Return, for the bar of verdicts on the report's HTML page, each verdict that occurs with its count,
-    and with its start and width in a bar of length 100."""
+    """Return the parts of the coloured bar on the HTML report, one for each verdict that occurs: the verdict,
+    how often it occurs, and where its part begins and how wide it is, if the bar is 100 wide."""
     counts = [(verdict, sum(judged.verdict is verdict for judged in rules)) for verdict in VERDICTS]
     tallied: list[tuple[Verdict, int, float, float]] = []
     start = 0.0

@@ -87,8 +87,8 @@ class ClientTrack:
         self.reset(_USUAL_RATE)
 
     def reset(self, rate: int, mode: str = "") -> None:
-        """Begin the playback with a new decoder, for audio at `rate` Hz. A rate or a mode that is not known
-        is replaced by the usual one."""
+        """Begin the playback of the avatar again with a new decoder, for audio at `rate` Hz. If the rate or
+        the mode is not known, the usual one is taken."""
         known = mode in set(StarvationMode)
         self._rate = rate if 0 < rate <= HIGHEST_RATE else _USUAL_RATE
         self._decoder = ClientDecoder(

@@ -97,8 +97,8 @@ def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark
 
 
 def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageRow]:
-    """Return at most MAX_EVENTS_OF_A_FAILURE rows for the player of a failure: the evidence, what never
-    came, and what is nearest to the evidence."""
+    """Choose the rows of the page on which the player of a failure is built: at most MAX_EVENTS_OF_A_FAILURE,
+    first the evidence, then what never came, then what is nearest to the evidence."""
     places = [place for place, row in enumerate(rows) if row.seq in evidence] or [0]
     if len(rows) <= MAX_EVENTS_OF_A_FAILURE:
         return rows

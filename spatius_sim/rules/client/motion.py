@@ -284,8 +284,10 @@ def _was_interrupted(call: MotionCall) -> bool:
 
 
 def _never_rendered(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield Broken for each call with motion of this kind that the client rendered later, and Kept for each
-    that it never rendered. With a `rule_id`, also yield whether its other motion was still rendered
+    """Look at each call that gave the client motion of this `kind`, which must be discarded: yield Kept if
+    the client never rendered the motion, and Broken if it did.
+
+    With a `rule_id`, also judge by `judge_motion` whether the client still rendered its other motion
     afterwards."""
     calls = [call for call in story.motion_calls if call.kind is kind]
     for call in calls:

@@ -144,7 +144,8 @@ def token_fresh(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def audio_end(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each request of a clean turn that was not stopped early: its audio had one end=true."""
+    """Look at each request of a clean turn that the relay did not stop early: among the messages that the
+    relay sent upstream with its req_id, one has end=true."""
     for request in story.requests:
         turn = request.turn
         if turn is None or not turn.clean or request.stopped_early:
