@@ -131,7 +131,8 @@ class _UpstreamPort:
     folder: Path | None = None
 
     def client(self) -> UpstreamClient:
-        """Return a benchmark client for this port, not yet connected."""
+        """Make a client for the benchmark of the proxy, which will connect to this port: to Motion Server
+        itself, or to the proxy before it."""
         return UpstreamClient(
             f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}",
             f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}",

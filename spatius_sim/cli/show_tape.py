@@ -24,10 +24,10 @@ class TapeFilter:
 
 
 def show_tape(path: Path, chosen: TapeFilter) -> Iterator[str]:
-    """Yield a tape as lines: for each run on the tape what it was and how to repeat it, and its events.
+    """Show a tape, or what `chosen` leaves of it, as lines of text: for each run on the tape what was run and
+    how to repeat it, and then its events. Yield the lines.
 
-    Raises UsageError if the file is no tape, if the regular expression is wrong, or if no event is left.
-    """
+    Raises UsageError if the file is no tape, if the regular expression is wrong, or if no event is left."""
     try:
         pattern = re.compile(chosen.grep, re.IGNORECASE)
     except re.error as error:

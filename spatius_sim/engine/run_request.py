@@ -65,7 +65,8 @@ class RunRequest:
 
     @property
     def required_rules(self) -> frozenset[str]:
-        """The ids of the rules that must be exercised, or the run is not a pass."""
+        """The ids of the rules that this run must exercise to pass: those that the user has named, or those
+        that the profile requires."""
         profile = profile_named(self.settings.profile)
         return (
             self.judged_rules if self.named_rules else frozenset(filter(profile.requires, self.judged_rules))

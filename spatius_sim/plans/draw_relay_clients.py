@@ -157,8 +157,8 @@ def hang_ups(draw: st.DrawFn) -> Plan:
 
 
 def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
-    """Return plans in which a client of a relay hangs up: while it speaks, and while the relay still opens
-    its session with Motion Server."""
+    """Return plans in which one of a relay's clients hangs up: while it gets motion, or while the relay still
+    opens its session with Motion Server."""
     leaving_turn = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
     )

@@ -65,7 +65,7 @@ class TurnPlan:
         return keyframe_count(self.samples, PLAN_SAMPLE_RATE) > 0 and self.sound is not Sound.SILENCE
 
     def __str__(self) -> str:
-        """Return the turn in words."""
+        """Describe the planned turn in words, for the usual sample rate."""
         return self.in_words(PLAN_SAMPLE_RATE)
 
     def in_words(self, sample_rate: int) -> str:
@@ -143,7 +143,8 @@ class Plan:
         return replace(self, clients=tuple(tuple(map(lengthen, turns)) for turns in self.clients))
 
     def __str__(self) -> str:
-        """Return the plan in words."""
+        """Describe the plan in words, in one line: its probes, sample rate, turns, and faults of Motion
+        Server."""
         in_step = ["in step"] if self.step else []
         faults = (
             [f"Motion Server: {describe_scenario(self.motion_server)}"] if self.motion_server.faults else []

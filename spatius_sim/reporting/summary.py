@@ -161,7 +161,8 @@ class Summary:
 
     @property
     def required_unexercised(self) -> list[RuleOutcome]:
-        """The required rules that nothing exercised, without those that only known failures block."""
+        """The rules that the run promised to exercise and did not exercise, without those that only known
+        failures stand in the way of."""
         return [
             outcome
             for outcome in self.with_verdict(Verdict.UNEXERCISED)
@@ -232,8 +233,8 @@ class Summary:
 
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
-    """Return the exit code of a run from its summaries. If several apply, the first of these counts: the
-    code of a run that was broken off, kit failed, rule failed, unreachable, not exercised."""
+    """Return the exit code that the summaries of a run mean. If several codes apply, the first of these
+    counts: that of a run that was stopped early, kit failed, rule failed, unreachable, not exercised."""
     for summary in summaries:
         if summary.stopped_early is not None:
             return summary.stopped_early.code

@@ -117,8 +117,8 @@ def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
 
 
 def _find_interrupts_and_hang_ups(trace: Trace, client: str) -> list[int]:
-    """Return the numbers of the events at which our kit, which plays this client of the relay, interrupted a
-    turn or closed the connection."""
+    """Find the events by which the kit, as this client of a relay, disturbed its own turns: it interrupted a
+    turn, or closed the connection. Return their numbers. A turn with such an event is not clean."""
     return [
         event.seq
         for event in trace.on_lane(Lane.DOWNSTREAM)

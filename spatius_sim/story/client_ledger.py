@@ -238,8 +238,9 @@ class ClientLedger:
             current.overdue_from = min(current.overdue_from, current.payload_starts[-1])
 
     def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
-        """Add one keyframe to the current conversation, and note whether the keyframe came too late or with
-        unknown fields."""
+        """Add a keyframe that the client was given to the current conversation in the ledger, with its value.
+        Note if the keyframe may have come too late for the fastest client, and if it came with unknown
+        fields."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
         if self.fastest_position > due_ms * self.story.sample_rate:
             self.catch_up_ms = self.story.slack_ms

@@ -180,8 +180,9 @@ class RoomSession:
         return found
 
     def conversation_of(self, speech: RoomSpeech) -> list[SeenPacket]:
-        """Return the keyframe packets in the room for a request: the packets of the conversation that began
-        after its first audio and before the first audio of the next request; empty if there is none."""
+        """Find the conversation in the room that shows this speech, and return its keyframe packets: it began
+        after the first audio of the speech, and before the first audio of the next. Return an empty list if
+        there is none."""
         later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
         end = min(later_starts, default=None)
         for packets in self.conversations():
@@ -247,8 +248,8 @@ def loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
 
 
 def count_marks(loud: list[bool]) -> int:
-    """Return how many bursts of sound these windows hold: the marks in the speech. A gap of one window does
-    not end a burst."""
+    """Count the marks in what was spoken or heard in a room: bursts of sound, each one or more loud windows.
+    A gap of one window does not end a burst."""
     marks, quiet = 0, 2
     for window in loud:
         if window and quiet >= 2:
@@ -318,7 +319,8 @@ def _note_room(session: RoomSession, event: Event) -> None:
 
 
 def _note_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
-    """Note in the session of a room that the kit stopped waiting for this."""
+    """Add to the story of a room's session that the kit stopped waiting: for the join, for the agent's
+    leaving, for the end of a turn, or for silence after an interrupt."""
     match wait.what_for:
         case Awaited.ROOM:
             session.join_waited = True

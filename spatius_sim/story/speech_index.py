@@ -75,8 +75,8 @@ def _offsets_by_key(piece: bytes) -> dict[int, int]:
 
 
 def _contains_piece(pcm: bytes, positions: dict[int, int], piece: bytes, offsets: dict[int, int]) -> bool:
-    """Whether the speech contains the piece of audio. If a key that both have does not show it, because
-    keys repeat or are silent, the whole speech is searched."""
+    """Return whether the speech `pcm` contains this piece of audio. Samples at fixed places (keys) that both
+    have say where the piece may stand; if it stands at none of these places, the whole speech is searched."""
     if offsets and positions.keys().isdisjoint(offsets):
         return False
     shared_keys: Sequence[int] = list(offsets.keys() & positions.keys())

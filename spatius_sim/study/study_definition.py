@@ -116,7 +116,8 @@ def describe_point(point: dict[str, object]) -> str:
 
 
 def value_as_written(value: object) -> str:
-    """Return a value of a pipeline as it is written in the file of a study."""
+    """Return a value from the definition of a study (of a choice in its pipeline) as the text that stands for
+    it in a study file."""
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, bool):

@@ -58,8 +58,9 @@ class OwnClient:
 
 
 def own_client(brain: type[ClientDecoder] = ClientDecoder) -> Callable[[int, str], OwnClient]:
-    """Return the function with which the shim makes our own client: from a sample rate in Hz and the name of
-    the mode in which audio waits for motion. The client decodes with the class `brain`."""
+    """Return the function that makes our own client, to be called by the shim with a sample rate in Hz and
+    the name of a starvation mode (what happens while motion is missing). The client decodes with the class
+    `brain`."""
 
     def make_client(sample_rate: int, mode: str) -> OwnClient:
         return OwnClient(sample_rate, mode, brain)

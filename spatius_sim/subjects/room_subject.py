@@ -161,8 +161,8 @@ class RoomSubject:
         self._read_events = 0
 
     async def attach(self) -> None:
-        """Wait until the Motion Server under test takes a session. Raises UnreachableError if it does not in
-        time."""
+        """Open a first session with the Motion Server whose rooms are judged, and try again until it answers.
+        Raises UnreachableError if it has not answered after `attach_seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._attach_seconds
         while True:
@@ -220,8 +220,9 @@ class RoomSubject:
     async def _speak(
         self, name: str, session: OpenSession, req_id: str, turn: RoomTurn, sample_rate: int
     ) -> None:
-        """Speak one request into the room. Then wait until the agent hears that the request was played; or,
-        if the turn is interrupted, interrupt it when some of it was shown, and wait a second."""
+        """Speak one turn into the room as the agent does, and wait until Motion Server reports that the room
+        has played it. If the turn is to be interrupted, interrupt it after a part was shown, and wait for the
+        silence after that."""
         spoken = turn.milliseconds / MILLISECONDS
         finished_before, packets_before = self._progress(name).finished, self._progress(name).packets
         await self._send_speech(name, session, req_id, speech_with_marks(spoken, sample_rate))

@@ -187,8 +187,9 @@ class Cleaner:
 
 
 def _plain_speech(event: Event) -> bytes:
-    """Return the speech in a message to Motion Server that ends with its audio, as nearly all messages do;
-    b"" for any other event."""
+    """Return the speech in an event that a tape without speech must not hold, if it is the usual message to
+    Motion Server: its bytes end with its audio. Return b"" for any other event, which is cleaned more
+    slowly."""
     content = event.content
     if type(content) is Received and type(content.value) is AudioInput and type(content.raw) is bytes:
         audio = content.value.audio

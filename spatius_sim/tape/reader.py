@@ -182,8 +182,8 @@ def open_tape(path: Path) -> FileIO:
 
 
 def records_of(path: Path) -> Iterator[Record]:
-    """Read a tape: yield every record, then compare the footer with the records. Raises UsageError if the
-    file is not a tape, or damaged."""
+    """Open a tape, read it to its end, and yield its records one by one; then check that the footer counts as
+    many. Raises UsageError if the file is not a tape, or if it is damaged."""
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
         yield from reader

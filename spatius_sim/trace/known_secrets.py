@@ -203,8 +203,8 @@ class _UnescapedText:
     tells the place in the frame for each place in `text`."""
 
     def __init__(self, raw: bytes) -> None:
-        """Decode one layer of the escapes in the frame `raw`, to find known secrets under them, and note the
-        place of each escape."""
+        r"""Decode the escapes (as `%2F` or `\u002f`) in the frame `raw` once, so that secrets can be found
+        behind them. Keep the place of each escape, to find the secrets' places in the frame."""
         self._raw = raw
         self._starts: list[tuple[int, int]] = [(0, 0)]
         """Pairs (index in `text`, index in the frame): of each escape, and of the bytes after each escape."""

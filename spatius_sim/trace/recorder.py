@@ -264,8 +264,9 @@ class Recorder:
     def _keep_bytes_if_possible(
         self, lane: Lane, connection: str, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> bool:
-        """Record an upstream frame as bytes, to be decoded when `events` is read; return whether this was
-        done. It is not done during a handshake, for a configuration, or if `on_event` needs the event."""
+        """Write down an upstream frame as bytes only, to save time now; they are decoded when somebody reads
+        `events`. Return False, and keep nothing, if the frame must be decoded at once: in a handshake, for a
+        configuration, or if `on_event` is set."""
         if lane is not _UPSTREAM or connection not in self._handshake_over:
             return False
         # A configuration is read at once: it may tell secrets.

@@ -82,8 +82,8 @@ def read_request(line: str | bytes) -> TesteeRequest:
 
 
 def _read_rate(members: dict[str, Any]) -> int:
-    """Return the sample rate in a request to a testee, in Hz; 0 if there is none. Raises ValueError if the
-    request is `reset` and no client has this rate."""
+    """Read the sample rate in Hz from a request to a testee; 0 if the request has none. Raises ValueError if
+    a request `reset` has a rate below 1 or above HIGHEST_RATE."""
     rate = int(members.get("sampleRate", 0))
     if members["do"] == "reset" and not 1 <= rate <= HIGHEST_RATE:
         raise ValueError(f"a sample rate of {rate} Hz")

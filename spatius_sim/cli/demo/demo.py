@@ -94,8 +94,8 @@ class _Watch:
             self._live.stop()
 
     def __call__(self, stage: "Stage", spoken: int) -> None:
-        """Show the present figures of the act on the terminal. `spoken` is how many samples were spoken. Most
-        calls show nothing, because they come too often."""
+        """Show how far the demo's conversation is, as a picture or a line, after `spoken` samples of its
+        speech. It is called very often, and most calls show nothing."""
         from spatius_sim.cli.demo.demo_conversations import figures_now
 
         now = figures_now(stage, spoken, self._total)

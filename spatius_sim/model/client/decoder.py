@@ -224,9 +224,9 @@ class ClientDecoder:
         return conversation
 
     def _find_motion_target(self, conversation_id: str) -> MotionTarget:
-        """Return for which conversation of the client decoder motion with this id comes: for the current one
-        (perhaps audio-only), for one that was interrupted, or for another (FOREIGN); NOTHING_CURRENT if there
-        is neither."""
+        """Find out for which conversation the client decoder gets motion with this id: the current one
+        (perhaps audio-only), an interrupted one, or another one (FOREIGN). Return NOTHING_CURRENT if no
+        conversation is current, and none with this id was interrupted."""
         conversation = self._conversation
         if conversation is not None and conversation.conversation_id == conversation_id:
             return MotionTarget.AUDIO_ONLY if conversation.audio_only else MotionTarget.CURRENT

@@ -148,8 +148,8 @@ class PlainRelay:
         return self._hold_until_start(turn, commands)
 
     def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the relay's messages that bring the client the rest of the turn's audio, the end mark of the
-        audio, and the motion that waited for this end mark."""
+        """End the turn's audio at the relay's client. Return the commands that send the rest of the audio,
+        its end mark, and the motion that waited for this end mark."""
         rest, turn.held_audio = turn.held_audio, []
         if self.policy.audio_end is EndMark.ON_ITS_OWN:
             rest = [*rest, b""]
@@ -346,9 +346,8 @@ class PlainRelay:
         return []
 
     def watch_for_silence(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the command that makes the relay watch for silence from now on: of Motion Server, or of the
-        client, if the relay's policy takes the client's silence for the end of its speech. An empty list if
-        the turn is over."""
+        """Return the relay's command to watch for silence from now on: of Motion Server, or of the client if
+        by the relay's policy silence ends the client's speech. Return no command if the turn is over."""
         if turn.is_over:
             return []
         return self._watch_client_speech(turn) or [

@@ -185,8 +185,8 @@ class RoomPlayback:
         return 0.0 if conversation is None else self._position(conversation)
 
     def fail(self, req_id: str) -> list[RoomOutput]:
-        """End a request of which no more audio and motion will come; the room still plays what has arrived.
-        Return an empty list: nothing is played or reported now."""
+        """Note that no more audio and motion will come for a request. The room still plays what has arrived.
+        Return no outputs, because nothing is played or reported now."""
         conversation = self._waiting.get(req_id)
         if conversation is not None:
             conversation.audio_ended = conversation.motion_ended = True

@@ -54,8 +54,8 @@ class RecordedAnswer:
     """Returns recorded payloads, unchanged and with their original ids, each when its audio has arrived."""
 
     def __init__(self, payloads: Sequence[bytes], sample_rate: int) -> None:
-        """Begin to answer one request with these recorded motion payloads; `sample_rate` is that of the
-        request's audio in Hz."""
+        """Begin to answer one request of Motion Server with motion payloads from a recording. `sample_rate`
+        is that of the request's audio in Hz: it says which payload is due after how much audio."""
         self._sample_rate = sample_rate
         self._audio_bytes = 0
         self._due: list[tuple[int, bytes]] = []

@@ -156,9 +156,10 @@ class ProxyRecorder:
         self._queue_fact(_Fact(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
 
     def catch_up(self, seconds: float = inf) -> None:
-        """Read all bytes that wait for the proxy's recorder, and record all facts.
+        """Record everything that has passed through the proxy and still waits to be recorded.
 
-        Bytes that still wait after `seconds` are dropped, and this is recorded."""
+        If this takes longer than `seconds`, drop the bytes that still wait, and record that they were
+        dropped."""
         self._read_until(perf_counter() + seconds)
         while self._waiting:
             passed = self._waiting[0]

@@ -253,8 +253,9 @@ class ClientTrack:
             column.append(value)
 
     def _status(self, keyframe: int) -> int:
-        """Return what the face of the avatar does now. `keyframe` is the keyframe that is due, -1 if it is
-        missing."""
+        """Return what the avatar's face does at this moment, as a status of the track: PAUSED, AUDIO_ONLY,
+        STALLED, STARVED or MOVING. `keyframe` is the number of the keyframe that is due, -1 if its motion has
+        not come."""
         if self._decoder.state is PlaybackState.PAUSED:
             return PAUSED
         if self._decoder.audio_only:

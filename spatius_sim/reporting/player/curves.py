@@ -41,8 +41,8 @@ class Payloads:
         self.total = 0
 
     def add(self, raw: bytes, keyframes: Keyframes) -> int:
-        """Return the number of a payload on the page. A new payload is stored, with the curves of its
-        keyframes."""
+        """Store a payload for the page, with the curves that the face needs of its keyframes, and return its
+        number. A payload that is stored already is not stored again."""
         known = self._numbers.get(raw)
         if known is not None:
             return known

@@ -68,8 +68,9 @@ def scenario_start_ns(trace: Trace) -> int:
 def _find_ghosts(
     trace: Trace, steps: Sequence[_Step], guilty: Collection[int], lanes: Sequence[str]
 ) -> list[Mark]:
-    """Return the ghosts of a time-line: a mark for each message that should have come and never came. It is
-    a payload that the relay sent to no client, or an answer for which our kit waited in vain."""
+    """Find the ghosts of a time-line: the messages that should have come and never came. Return a mark for
+    each. A ghost is a payload that the relay gave to no client, or an answer for which our kit waited in
+    vain."""
     delivered = {raw for event in trace.on_lane(Lane.DOWNSTREAM) for raw in _payloads_in(event)}
     clients = [lane for lane in lanes if lane not in (RELAY, SERVER, ROOM, KIT, CLIENT)]
     ghosts = []

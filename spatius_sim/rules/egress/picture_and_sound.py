@@ -100,8 +100,8 @@ def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at the keyframes of each complete request: they came in order, numbered from 0. Unsure if some
-    are missing."""
+    """Look at the picture of each complete request in the room: its keyframes came in order, and are numbered
+    from 0. Unsure if some are missing."""
     for room, speech in _complete_requests(rooms):
         if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)

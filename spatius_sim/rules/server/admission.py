@@ -202,7 +202,8 @@ def _spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
 
 
 def _token_had_expired(story: Story, connection: str, before_seq: int) -> bool:
-    """Whether the token of this connection had expired before the event `before_seq`."""
+    """Return whether the token by which Motion Server had admitted this connection expired before event
+    `before_seq`, while the session was open."""
     return any(
         event.connection == connection and event.content == Provoked(Provocation.OUTLIVED_TOKEN)
         for event in story.trace.on_lane(Lane.KIT)

@@ -260,8 +260,8 @@ def _answered_under_another_id(story: Story) -> Iterator[Broken]:
 
 
 def _recorded_segments(keyframes: int) -> list[int]:
-    """Return how many keyframes each response of motion has, if `keyframes` keyframes are divided as in the
-    recording."""
+    """Divide a number of keyframes into responses as Motion Server did in the recording, and return how many
+    keyframes each response of motion has."""
     segments: list[int] = []
     divided = 0
     while divided < keyframes:

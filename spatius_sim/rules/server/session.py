@@ -278,8 +278,8 @@ def _sessions_of(story: Story) -> list[_Session]:
 
 
 def _is_valid_configuration(message: Event) -> bool:
-    """Whether this message configures a session in a way that the service is known to accept. A session
-    with an egress is not counted: the service may refuse the egress itself."""
+    """Return whether this message configures a session in a way that Motion Server surely accepts. A session
+    with an egress does not count: the service may refuse the egress itself."""
     match message.content:
         case (
             Sent(value=ConfigureSession() as configuration)

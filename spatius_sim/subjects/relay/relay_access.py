@@ -96,8 +96,9 @@ class RelayInMemory:
         *,
         data_packets: bool = False,
     ) -> None:
-        """Prepare the access to a relay in virtual time. `down` is the link from the relay to a client, `up`
-        the link from a client to the relay; if `up` is None, both links are alike."""
+        """Prepare the access of the kit's clients to a relay in virtual time. `down` is the network link from
+        the relay to each client, and `up` the link from the client to the relay; None means that both links
+        are alike."""
         self._loop, self._relay, self._down, self._up = loop, relay, down, up
         self.data_packets = data_packets
 

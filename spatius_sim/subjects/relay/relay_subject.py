@@ -218,7 +218,8 @@ class RelaySubject:
         await asyncio.sleep(max(0.0, _LINGER_SECONDS - seconds_since))
 
     def _check_flood(self) -> None:
-        """Raise UnreachableError if the relay under test sent more than the recorder keeps."""
+        """Raise UnreachableError if the relay under test has flooded the kit: in one scenario it sent more
+        messages or bytes than the recorder keeps."""
         if self._recorder.flooded:
             events, size = self._recorder.most_events, self._recorder.most_bytes
             amount = f"more than {events:,.0f} messages or {size / 1e6:,.0f} MB in one scenario"

@@ -91,8 +91,9 @@ class RelayStart:
         return name.strip(), value.strip()
 
     def _load_certificates(self) -> ssl.SSLContext | None:
-        """Return a TLS context that trusts the user's certificates of the relay; None if the user named no
-        file. Raises UsageError if the file holds no certificates."""
+        """Load the certificates that the user named by `--target-ca`, and return a TLS context that trusts a
+        relay with them; None if the user named no file. Raises UsageError if the file holds no
+        certificates."""
         if not self.ca:
             return None
         try:
