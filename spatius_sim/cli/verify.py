@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def _judge_options(command: click.Command) -> click.Command:
-    """Give a command of the command line every option of the judge, and return the command."""
+    """Give the command `verify` every option of the judge, and return the command."""
     for option in JUDGE_OPTIONS:
         if option.name != NAMED_BY_ARGUMENT:
             command.params.append(as_click(option))

@@ -286,9 +286,9 @@ def as_arguments(values: Mapping[str, Any]) -> list[str]:
 
 
 def as_typed(values: Mapping[str, Any], owned_by_others: Collection[str] = ()) -> str:
-    """Return the options as the user would type them in a shell, with stand-ins for secrets. Options in
-    `owned_by_others` are typed by their long names, because other plugins of pytest have their short names.
-    """
+    """Return these options of the judge as the user would type them in a shell, with stand-ins for secrets.
+    Options in `owned_by_others` are typed by their long names, because other plugins of pytest have their
+    short names."""
     shown_values = without_secrets(values)
     by_typed_name = {
         f"spatius-{name}" if name in owned_by_others else name: value for name, value in shown_values.items()

@@ -270,8 +270,8 @@ class Trial(Generic[P]):
         return newly_broken + self._take_back_hidden()
 
     def _take_back_hidden(self) -> list[RuleOutcome]:
-        """Return the outcome UNEXERCISED for each rule that the trial judged as PASSED, but that a failed
-        rule hides: so it does not matter which of the two rules was judged first."""
+        """Return an outcome UNEXERCISED for each rule that had passed in this trial and that a rule which
+        failed later hides: so it does not matter which of the two was judged first."""
         taken_back = []
         for rule_id, plans in list(self._plans_of_passed.items()):
             outcome = self._outcome_unbroken(rule_id, [self._judgements[plan][rule_id] for plan in plans])
@@ -382,8 +382,8 @@ class Trial(Generic[P]):
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
     def _run_and_judge(self, rule_id: str, plan: P) -> Judgement:
-        """Return what the rule says of a plan; the plan is run only if it was not run before in this trial.
-        Raises UnreachableError if the subject has shown no sign of life in its first scenarios."""
+        """Return what the rule says of a plan in this trial; the plan is run only if the trial has not run it
+        before. Raises UnreachableError if the subject has shown no sign of life in its first plans."""
         if plan not in self._judgements:
             trace = self._run(plan)
             self._keep_judgements(plan, trace, judge(trace))

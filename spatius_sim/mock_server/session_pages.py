@@ -62,8 +62,8 @@ class SessionPages:
             router.add_route(method, PREFIX + path, guarded, expect_handler=refuse_expectation)
 
     async def _answer_inspector(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the inspector, a page that shows the sessions while they happen. The page may ask this
-        server only."""
+        """Answer with one of the session pages, the inspector, which shows the sessions while they happen.
+        The browser lets this page ask no other server than this one."""
         from spatius_sim.reporting.player.page import inspector_page
 
         page, policy = inspector_page()

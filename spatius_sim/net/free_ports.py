@@ -31,8 +31,8 @@ def name_in_urls(host: str) -> str:
 
 
 def describe_exposure(host: str, port: int) -> list[str]:
-    """Return what people must know of a server that other machines can reach at `host` and `port`, as lines;
-    no lines if only this machine can reach the server."""
+    """Return what the user must know of a server whose port other machines can reach at `host`, as lines; no
+    lines if only this machine can reach the port."""
     if is_this_machine(host):
         return []
     return [

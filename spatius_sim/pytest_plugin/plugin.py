@@ -205,9 +205,9 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
     config, item = request.config, request.node
 
     def judge_rule() -> None:
-        """Judge the rule, attach the result to the report of this pytest item, and let the item pass, fail or
-        be skipped. A UsageError ends the whole pytest run; in a worker of pytest-xdist it only fails the
-        item."""
+        """Judge the rule of this pytest item for the plugin: attach the result to the item's report, and let
+        the item pass, fail or be skipped. A UsageError ends the whole run; in a worker of pytest-xdist it
+        fails the item."""
         from spatius_sim.pytest_plugin.protect_items import refuse_replaced_functions
 
         try:

@@ -50,7 +50,8 @@ def keep_in_order(items: list[pytest.Item], judging_items: Sequence[pytest.Item]
 
 
 def why_never_run(config: pytest.Config) -> str:
-    """Return why pytest ran no item that judges a rule, as far as the settings of pytest tell."""
+    """Return why pytest ran none of the items that judge rules, as far as pytest's settings show: they may
+    select other tests."""
     if config.option.keyword or config.option.markexpr:
         reason = "-k or -m selects other tests"
     elif config.args_source is pytest.Config.ArgsSource.ARGS:

@@ -51,9 +51,9 @@ def given_options(config: pytest.Config) -> dict[str, Any]:
 
 
 def refuse_empty_options(config: pytest.Config) -> None:
-    """Raise UsageError if the value of an option of pytest is empty. If options are given but no subject,
-    the target in the environment must not be empty either: the tests of the team would run, and nothing
-    would be judged."""
+    """Raise UsageError if an option of this pytest session has an empty value. If options are given but no
+    subject, an empty target in the environment is refused too: otherwise only the team's tests would run, and
+    nothing would be judged."""
     refuse_empty({f"--{option.name}": config.getoption(option.field) for option in JUDGE_OPTIONS})
     options = given_options(config)
     says_what_to_judge = (

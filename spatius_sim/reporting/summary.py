@@ -180,8 +180,9 @@ class Summary:
         return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id in self.known]
 
     def tolerates(self, outcome: RuleOutcome) -> bool:
-        """Return whether the baseline lists this rule as a known failure and the run saw the rule broken: the
-        verdict is FAILED, or INCONCLUSIVE because the rule was broken once and not again."""
+        """Return whether this summary counts a broken rule as a known failure of the baseline: the baseline
+        lists the rule, and the verdict is FAILED, or INCONCLUSIVE because the rule was broken once and not
+        again."""
         seen_broken = outcome.verdict is Verdict.FAILED or (
             outcome.verdict is Verdict.INCONCLUSIVE and outcome.failure is not None
         )

@@ -122,7 +122,8 @@ def _failed_presumptions(rule: Rule, judgements: dict[str, Judgement]) -> tuple[
 
 
 def _features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
-    """Return the features that a client rule needs and the client of this trace lacks."""
+    """Return the features that a client rule needs to judge this trace, and that the client of the trace
+    lacks."""
     lacking = [name for name in ("reset", "yieldAudioData", *rule.needs) if name in story.lacks]
     if MODES in rule.needs and not story.modes:
         lacking.append("the modes audioIndependent and strictSync")

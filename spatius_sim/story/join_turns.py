@@ -296,8 +296,9 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn], ind
 
 
 def _last_of_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech: bool) -> Turn | None:
-    """Return the last of several turns whose speech the relay lawfully sent as this one request (`audio`),
-    and mark all these turns as merged; None if the request holds the speech of at most one turn."""
+    """Return the last of those turns to which this request (`audio`) is joined, if a relay lawfully sent the
+    speech of several turns as one request, and mark all of them as merged. None if the request holds the
+    speech of at most one turn."""
     first, last = index.find_first(audio), index.find_last(audio)
     if first is None or last is None or first.client != last.client or first.number >= last.number:
         return None

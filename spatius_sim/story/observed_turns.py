@@ -127,7 +127,8 @@ def _configured_rates(trace: Trace) -> dict[str, int]:
 
 
 def _first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
-    """Return for each observed request (connection, req_id) the event that brought its first audio."""
+    """Return for each observed request (connection, req_id) the number of the event that brought its first
+    audio."""
     first_seqs: dict[tuple[str, str], int] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         if isinstance(event.content, Received) and isinstance(event.content.value, AudioInput):

@@ -111,8 +111,8 @@ class ReferenceTurn:
             await session.close()
 
     async def _wait_for_motion_end(self) -> None:
-        """Wait until Motion Server has sent all motion of the turn. Raises TimeoutError if no more motion
-        comes for SILENCE_SECONDS."""
+        """Wait, in a turn of the reference relay, until Motion Server has sent all motion of the turn. Raises
+        TimeoutError if no more motion comes for SILENCE_SECONDS."""
         # Each wait is over after SILENCE_SECONDS; if no payload came meanwhile, no other wait begins.
         payloads_before = -1
         while payloads_before < self._payload_count and not self._motion_ended.is_set():

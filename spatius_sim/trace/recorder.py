@@ -224,7 +224,8 @@ class Recorder:
             self.record_message(connection, raw, self.wire)
 
     def record_message(self, connection: str, raw: str | bytes, wire: Wire) -> tuple[RelayEvent, ...]:
-        """Record a frame that a relay sent to its client, and return the relay events in it."""
+        """Record in the trace a frame that a relay sent to its client, and return the relay events that the
+        wire reads in it."""
         raw = self.search_secrets(Lane.DOWNSTREAM, connection, raw, "in a message")
         relay_events = wire.read_relay(raw)
         for part, relay_event in enumerate(relay_events):

@@ -162,8 +162,8 @@ def _make_summary(
 
 
 def _read_tape_baseline(path: Path, subjects: Sequence[str]) -> Baseline:
-    """Return the baseline for the subjects on a tape, with every entry marked as flaky. A subject that
-    keeps a rule in one recording may break the rule in the next."""
+    """Return the baseline for checking a tape with these subjects. All its entries are marked as flaky,
+    because a subject that keeps a rule in one recording may break the rule in the next."""
     baseline = read_baseline(path, *subjects)
     return replace(
         baseline, known={rule_id: replace(known, flaky=True) for rule_id, known in baseline.known.items()}

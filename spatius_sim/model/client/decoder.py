@@ -119,12 +119,13 @@ class ClientDecoder:
         return conversation.conversation_id
 
     def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
-        """Take encoded motion payloads for the conversation with this id.
+        """Give the decoder encoded motion payloads for the conversation with this id.
 
         Payloads for any other than the current conversation are discarded without an error. None, or an empty
         list, makes the conversation audio-only until its end (seed:002). Only the argument decides: the
         req_id in a payload is never compared. Motion is accepted until the audio has been played. Web, iOS,
-        Android: `yieldFramesData`; Flutter: `yieldAnimations`."""
+        Android: `yieldFramesData`; Flutter: `yieldAnimations`.
+        """
         motion_input = MotionInput.PAYLOADS if frames else MotionInput.NOTHING
         action = MOTION_TABLE[self._find_motion_target(conversation_id), motion_input]
         if isinstance(action, DiscardReason):

@@ -121,8 +121,8 @@ def faults_of(app_id: str, avatar_id: str) -> list[Fault]:
 
 
 def list_fault_ids() -> list[tuple[str, str]]:
-    """Return each id pattern that asks for a fault (of an avatar, an app, a key or a room) with its meaning
-    in words, for a help text."""
+    """Return all faults by id: each pattern of an id (of an avatar, an app, a key or a room) that asks for a
+    fault, with the meaning in words, for a help text."""
     return [
         ("avatar missing-...", "the avatar does not exist: 404"),
         *((f"avatar {word}-...", meaning) for word, (meaning, _) in AVATARS.items()),

@@ -145,8 +145,8 @@ def rpc_for_agent(output: RoomOutput) -> tuple[str, str] | None:
 
 
 def choose_room_faults(steps: Iterable[FaultAction]) -> tuple[frozenset[RoomFault], list[ServerCommand]]:
-    """Return the faults of a scenario that go wrong in the egress's room, and the commands that record them
-    in the trace."""
+    """Return those faults of a scenario that disturb the egress's playback in its room, and the commands that
+    record these faults in the trace."""
     troubles = [step for step in steps if isinstance(step, RoomTrouble)]
     return frozenset(RoomFault(step.fault) for step in troubles), [
         Inject(make_fault_event(step)) for step in troubles

@@ -127,8 +127,8 @@ class ServerSession(SessionSender):
         return [SetTimer(_CONFIGURE, CONFIGURE_SECONDS)]
 
     def timer(self, name: str, now: float) -> list[ServerCommand]:
-        """Return the session's commands that follow now that the timer `name` has run out; an empty list if
-        the session no longer needs this timer."""
+        """Return the commands of the session after its timer `name` has run out at `now` (seconds); an empty
+        list if the session no longer needs this timer."""
         if name == _CONFIGURE:
             if self.state is not SessionState.AWAITING_CONFIGURE:
                 return []

@@ -397,10 +397,11 @@ class _ProxiedConnection:
         self.recorder.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
 
     def _credentials(self, request: Head, holder: str = "") -> tuple[str, str, str]:
-        """Return three parts of an upgrade request that passes through the proxy: the reference of its
-        session token, its app id and its avatar id.
+        """Read the credentials in an upgrade request that passes through the proxy. Return the reference of
+        its session token, its app id and its avatar id.
 
-        The token is remembered until the session `holder` ends."""
+        The token is remembered until the session `holder` ends.
+        """
         query = parse_qs(urlsplit(request.target).query)
 
         def header_or_query(header: str, parameter: str) -> str:

@@ -224,7 +224,7 @@ class VideoViewer:
             await self._peer.addIceCandidate(candidate)
 
     async def _ping(self) -> None:
-        """Tell the room's server every 5 seconds that the viewer is still there."""
+        """Tell the room's server every 5 seconds that the viewer of the video is still there."""
         while True:
             await asyncio.sleep(_PING_SECONDS)
             request = protocol.SignalRequest()

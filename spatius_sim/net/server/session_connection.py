@@ -254,7 +254,7 @@ class UpstreamConnection:
         task.add_done_callback(self._tasks.discard)
 
     async def _carry_out_safely(self, commands: Iterable[ServerCommand]) -> None:
-        """Carry out commands of the session; if the peer has left, cut the connection."""
+        """Carry out commands of the session on its connection; if the relay has left, cut the connection."""
         try:
             await self._carry_out(commands)
         except ConnectionResetError:

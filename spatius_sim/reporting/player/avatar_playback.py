@@ -191,8 +191,8 @@ class ClientTrack:
         self._write_row()
 
     def _take_events(self, frames: tuple[bytes, ...] = ()) -> list[str]:
-        """Read what the avatar's decoder did since the last call, and return in words what it did with
-        these payloads."""
+        """Read what the decoder of the avatar's playback did since the last call, and note it for the player
+        page. Return in words what the decoder did with these payloads."""
         words: list[str] = []
         place = 0
         for event in self._decoder.take_events():
@@ -213,7 +213,7 @@ class ClientTrack:
         return words
 
     def _begin_conversation(self, conversation_id: str) -> None:
-        """Begin a new conversation of the avatar, without audio and payloads."""
+        """Begin a new conversation in the avatar's playback, without audio and payloads."""
         conversation = HeldConversation(self._now_ns // _MS_NS, self._rate)
         self._by_id[conversation_id] = conversation
         self.conversations.append(conversation)

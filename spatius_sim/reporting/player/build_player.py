@@ -323,7 +323,7 @@ class _Run:
         return row
 
     def _fill_frame(self, row: PageRow, event: Event) -> None:
-        """Write the size and the first bytes of a frame into its row of the page."""
+        """Write the size and the first bytes of an event's frame into the event's row of the player page."""
         raw = getattr(event.content, "raw", b"")
         if isinstance(event.content, SecretKnown) or not raw:
             return

@@ -98,8 +98,8 @@ def _judge_playback_reports(room: RoomSession, speech: RoomSpeech) -> Kept | Bro
 
 
 def _judge_after_interrupt(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
-    """Judge what came after one interrupt: no more keyframes and sound in the room, and an event that tells
-    the agent where the playback ended."""
+    """Judge what the room and the agent got after one interrupt: no more keyframes and sound in the room, and
+    an event that tells the agent where the playback ended."""
     assert speech.interrupted is not None
     seq = speech.interrupted.seq
     until_ns = speech.interrupted.at_ns + int(INTERRUPT_SECONDS * 1e9)

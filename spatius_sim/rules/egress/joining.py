@@ -169,7 +169,7 @@ def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     ),
 )
 def late_viewer(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each viewer who joins the room of a publisher: a key frame comes to the viewer in time."""
+    """Look at each late viewer who joins the room of a publisher: a key frame comes to the viewer in time."""
     for room in _sessions_with_publisher(rooms):
         for joined, seen in room.viewers.values():
             if seen is None:

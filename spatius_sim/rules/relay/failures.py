@@ -210,9 +210,9 @@ def _find_due_audio(story: Story, turn: Turn) -> tuple[bytes, int]:
 
 
 def _contains_due_audio(story: Story, turn: Turn, audio_received: bytes, audio_due: bytes, rate: int) -> bool:
-    """Whether `audio_received`, the audio that the relay's client received, contains all of `audio_due`. If
-    this relay always changes the audio (it resamples, for example), the bytes cannot be compared: then it is
-    enough if at most 40 ms are missing."""
+    """Return whether the relay's client received all audio that was due in a turn in which Motion Server
+    failed. If this relay always changes the audio (it resamples, for example), the bytes cannot be compared:
+    then at most 40 ms may be missing."""
     if audio_due in audio_received or PCM in story.trace.header.lacks:
         return True
     clean_turns = [clean for clean in story.clean_turns if clean.client == turn.client]

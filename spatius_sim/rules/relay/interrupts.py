@@ -172,13 +172,14 @@ def _under_another_id(story: Story, interrupted: Turn, following: Turn) -> Itera
                 yield _under_wrong_id("audio", piece.turn or following, joined_turn, piece.seq)
 
 
-def _under_new_id(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:
-    """Yield Broken for audio of the old turn under an id that came first after the event `begun_at`."""
+def _under_new_id(story: Story, interrupted: Turn, following: Turn, begun_at: int) -> Iterator[Broken]:
+    """Yield Broken for audio of the interrupted turn that came under a new id: its conversation began only
+    after event number `begun_at`, with which the following turn began."""
     for conversation in story.conversations:
-        old_audio = [piece.seq for piece in conversation.pieces if piece.turn is old]
-        if conversation.labelled and conversation.first_seq > begun_at and conversation.turn is old:
+        old_audio = [piece.seq for piece in conversation.pieces if piece.turn is interrupted]
+        if conversation.labelled and conversation.first_seq > begun_at and conversation.turn is interrupted:
             yield Broken(
-                f"nothing of {old.name} once {turn.name} had begun",
+                f"nothing of {interrupted.name} once {following.name} had begun",
                 f"audio of it came {len(old_audio)} times, under an id that had not come before",
                 (begun_at, *old_audio),
             )
@@ -254,8 +255,8 @@ def sessions_of(story: Story, client: str) -> list[str]:
 
 
 def _opened_and_closed(story: Story, session: str) -> tuple[int, int]:
-    """Return the events at which an upstream session was opened and closed; the end of the trace for a
-    session that was never closed."""
+    """Return the numbers of the events at which an upstream session of a client that hung up was opened and
+    closed; if it was never closed, the number of events in the trace."""
     events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == session]
     opened_at = next((event.seq for event in events if isinstance(event.content, Opened)), 0)
     closed_at = next(

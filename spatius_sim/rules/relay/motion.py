@@ -37,8 +37,8 @@ def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
-    """Whether the motion came in a turn with larger payloads than usual: R-LARGE and R-HUGE (large payloads
-    arrive once) judge these turns."""
+    """Return whether this motion came in a turn with larger payloads than usual. The rules on motion leave
+    such a turn to R-LARGE and R-HUGE (large payloads arrive once)."""
     return any(
         turn.client == delivery.client
         and turn.started_seq < delivery.seq < turn.until_seq

@@ -30,8 +30,9 @@ def is_surely_over(events: Sequence[Event], first: int, client: str, speech: byt
 
 
 def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[tuple[str, str]]]:
-    """Return the req_ids of the requests that began with event `first` or later, and the earlier requests,
-    as connection and req_id, for which Motion Server may still send motion."""
+    """Tell new requests from old ones: return the req_ids of the requests that began with event number
+    `first` or later, and the earlier requests, as connection and req_id, for which Motion Server may still
+    send motion."""
     began: dict[tuple[str, str], int] = {}
     owed: set[tuple[str, str]] = set()
     for number, event in enumerate(events):

@@ -280,8 +280,8 @@ class _ByteReader:
 
 
 def _integer_bytes(value: int, integer_type: str) -> bytes:
-    """Return a number as the bytes of an integer in a binary layout; the type is a key of INTEGERS. A number
-    that is too large becomes the largest of the type."""
+    """Return a number as the bytes of an integer in a message of a binary form; the integer's type is a key
+    of INTEGERS. A number that is too large becomes the largest of the type."""
     size, order = INTEGERS[integer_type]
     largest: int = 256**size - 1
     return min(value, largest).to_bytes(size, order)

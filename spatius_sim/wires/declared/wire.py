@@ -94,8 +94,8 @@ class Declared:
         return self.declares.text
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Return the events that a frame of the declared wire carries from the relay. A bad frame becomes
-        NotUnderstood; no error is raised."""
+        """Read a frame of the declared wire that the relay sent, and return its relay events. A bad frame
+        becomes NotUnderstood; no error is raised."""
         try:
             return tuple(
                 make_relay_event(kind, fields, self._turns_come_whole)
