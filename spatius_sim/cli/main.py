@@ -53,8 +53,8 @@ def main() -> None:
 
 
 def _open_missing_output() -> None:
-    """Open standard output and standard error to nowhere if the caller of the command line closed them: a
-    service without a terminal may have none."""
+    """Open standard output and standard error of the command line on the null device if the caller has closed
+    them, as a service without a terminal may do."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it is open as long as the process.

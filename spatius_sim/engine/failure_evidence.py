@@ -60,9 +60,9 @@ def explain_missing_turns(trace: Trace) -> str:
 
 
 def describe_first_trouble(trace: Trace) -> str:
-    """Return in words why the subject may have failed, as evidence from the trace: Motion Server refused it a
-    connection or a token, the subject closed its connection, or it reported an error. Of several reasons only
-    one is returned, in this order; "" if the trace shows none."""
+    """Return in words why the subject may have failed, as evidence from the trace: it was refused a
+    connection or a token, closed its connection, or reported an error. Only the first of these reasons that
+    the trace shows is returned; "" if it shows none."""
     refused = [event.content for event in trace.events if isinstance(event.content, Refused)]
     if refused and not refused[0].status:
         return f"it reached Motion Server, which did not answer the upgrade: {refused[0].reason}"

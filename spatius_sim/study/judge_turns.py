@@ -84,10 +84,9 @@ def judge_turn(
     number: int,
     relay: type[PlainRelay] = PlainRelay,
 ) -> list[BrokenRule]:
-    """Play turn `number` of the study again with all its bytes, judge the turn, and return the rules that it
-    broke. Relay rules judge a conversation over the simulated network; client rules judge our client, which
-    gets the messages when they arrived in the simulation. If the link was given up, the relay is not
-    judged."""
+    """Play turn `number` of the study again with all its bytes, and return the rules that it broke. Relay
+    rules judge a conversation over the simulated network, unless its link was given up. Client rules judge
+    our client, which gets the messages when they arrived in the simulation."""
     loop = VirtualLoop()
     draw = draw_of(pipeline, network, seed, number)
     down = _LinkToClient(flow_to_client(pipeline, network, draw))

@@ -224,8 +224,8 @@ class _Upstream:
         self._unsent: list[bytes] = []
 
     def send(self, raw: bytes) -> None:
-        """Send an envelope of the virtual relay to Motion Server, or keep it until the upstream session is
-        open."""
+        """Send an envelope from the virtual relay to Motion Server; if the upstream session is not open yet,
+        keep the envelope until then."""
         if self.end is None:
             self._unsent.append(raw)
         else:

@@ -46,7 +46,7 @@ class VirtualRoom:
         self._viewers_without_key.append(viewer)
 
     def join(self) -> None:
-        """Let the publisher join the virtual room, with one track of each kind."""
+        """Let the publisher join the virtual room with a camera track and a microphone track."""
         self._inside = True
         livekit = self._brain.room.livekit if self._brain.room is not None else None
         attributes = livekit.extra_attributes if livekit is not None else ()

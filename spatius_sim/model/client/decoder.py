@@ -273,9 +273,9 @@ class ClientDecoder:
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
     def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
-        """Return the position up to which the decoder may play the conversation's audio now: the end of the
-        audio or, in the mode strictSync, the time at which the first missing keyframe is due. Samples at the
-        end that fill no keyframe need no motion. The unit is a sample / 10^9, so that integers stay exact."""
+        """Return up to which position the decoder may play the conversation's audio now: to its end or, in
+        the mode strictSync, to the first missing keyframe. Samples at the end that fill no keyframe need no
+        motion. The unit is a sample / 10^9, so that integers stay exact."""
         end = conversation.samples * _SECOND_NS
         needed = keyframe_count(conversation.samples, self._sample_rate)
         if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:
@@ -293,9 +293,9 @@ class ClientDecoder:
             self._events.append(StallChanged(conversation.conversation_id, stalled))
 
     def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
-        """Let the decoder render keyframes of the conversation, each only once: from number `first` to the
-        keyframe that is due now; if `first` is None, only the one that is due now. Nothing is rendered if the
-        playback is paused or idle, or if the conversation is audio-only."""
+        """Let the decoder render each keyframe of the conversation once, from number `first` (None: from the
+        one that is due now) to the one that is due now. Nothing is rendered if the playback is paused or
+        idle, or if the conversation is audio-only."""
         if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
             return
         due = self._keyframe_due(conversation)

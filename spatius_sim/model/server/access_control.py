@@ -25,10 +25,10 @@ class AccessControl:
     app_ids: frozenset[str] = frozenset()
 
     def issue(self, api_key: str, body: bytes, now: float, nonce: str, ahead: float = 0.0) -> str:
-        """Issue a new session token for a token request with this API key and body, and return it.
+        """Issue a session token for a token request with this API key and body, and return the token.
 
-        `now` is in unix seconds, by the clock of the relay that asks. That clock is `ahead` seconds ahead of
-        the clock that `admit` uses, and by which the token expires after the life that was asked for. Raises
+        `now` is in unix seconds, by the clock of the relay that asks. The relay's clock is `ahead` seconds
+        ahead of the clock by which `admit` sees the token expire, after the life that was asked for. Raises
         RequestRefusedError if the key or the body is bad, or if the token would expire too early or too late.
         """
         unknown = bool(self.api_keys) and api_key not in self.api_keys

@@ -143,9 +143,9 @@ def _time_turns(page: PageData) -> list[list[Any]]:
 
 
 def _time_payloads(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
-    """Return the data of the player page on when each payload is shown: when the payload was sent or, if that
-    is later, after the payload before it of the same request. Each row holds this time in milliseconds, the
-    payload's number, the connection and the request."""
+    """Return when the player page shows each payload: when it was sent, or after the payload before it of the
+    same request, if that is later. A row holds this time in milliseconds, the payload's number, the
+    connection and the request."""
     ends: dict[tuple[str, str], float] = {}
     shown = []
     for at, payload, connection, req_id in sent:

@@ -24,7 +24,7 @@ from spatius_sim.wires.lacking_features import MOTION_END
     ),
 )
 def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each payload that arrived: Motion Server sent a payload of the same bytes."""
+    """Look at each motion payload that arrived: Motion Server sent a payload of the same bytes."""
     for delivery in story.deliveries:
         if delivery.sent is not None:
             yield Kept()

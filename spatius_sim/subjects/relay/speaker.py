@@ -145,9 +145,9 @@ class Speaker:
         return self.settling if is_owed_motion else self.settling_of_nothing
 
     async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch) -> None:
-        """Speak a turn to the relay: the number of chunks in the turn's cue, or the whole turn and the end of
-        speech. If the relay chooses the speech, make the relay start the turn instead; a cue of no chunks
-        starts none. From the last chunk on, the watch expects the end of the turn."""
+        """Speak a turn to the relay: as many chunks as the turn's cue says, or the whole turn and the end of
+        speech. If the relay chooses the speech, make it start the turn instead, unless the cue has no chunks.
+        From the last chunk on, the watch expects the turn's end."""
         if self.starts is not None:
             if turn.cue.chunks == 0:
                 return

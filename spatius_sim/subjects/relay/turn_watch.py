@@ -146,9 +146,9 @@ class TurnWatch:
     async def _wait_for_fallback(
         self, since: float, fallback: AdaptiveTimeout, gone: Callable[[], bool]
     ) -> None:
-        """Wait until the client has received the whole audio of the watched turn and the relay's error
-        message, or until the time that a relay has for this fallback is up; it counts from `since`. Note in
-        `fallback` how long the relay took, or that the wait was in vain."""
+        """Wait until the client has the whole audio of the watched turn and the relay's error message, at
+        most for the relay's fallback time, which counts from `since`. Note in `fallback` how long the relay
+        took, or that the wait was in vain."""
         changed = self._recorder.changed
         deadline = since + fallback.now + _LATE_SECONDS
         was_told = False

@@ -74,9 +74,9 @@ def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
 def _meanings_in(
     message: DeclaredMessage, document: Document, meanings: Mapping[str, Meaning]
 ) -> Iterator[tuple[str, Document]]:
-    """Read a document that has arrived as a declared message: yield the name and the fields of each of the
-    message's meanings whose needed fields the document has. The only meaning of a message needs none of them
-    if a constant or a layout already identifies the message."""
+    """Read a document as a declared message: yield the name and the fields of each of the message's meanings
+    whose needed fields stand in the document. An only meaning needs no field if a constant or a layout
+    already identifies the message."""
     identified = bool(message.when) or isinstance(message.form, Layout)
     for kind, places in message.meanings.items():
         fields = {name: _value_at(document, place) for name, place in places.items()}
