@@ -162,7 +162,8 @@ def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) 
     environment. Raises UsageError if a variable is not set."""
 
     def fill_in_variable(reference: re.Match[str]) -> str:
-        """Return the text for one match: the value of the variable, or `${` for `$${`."""
+        """Return what stands in conformance.yaml's value in place of one match of the pattern: the value of
+        the variable for `${NAME}`, or `${` for `$${`. Raises UsageError if the variable is not set."""
         name = reference[1]
         if name is None:
             return "${"

@@ -34,8 +34,9 @@ def header_lines(
 
 
 def environment_to_come(settings: Settings) -> dict[str, str]:
-    """Return the environment that the header above a run shows before a worker of pytest-xdist has started
-    our Motion Server; empty if the port of the server is not fixed."""
+    """Return the environment variables that will point a relay at our Motion Server, for the header of a run,
+    before a worker of pytest-xdist has started this server. Return none if the port of the server is not
+    fixed."""
     if not settings.listens_at:
         return {}
     return relay_environment(

@@ -111,7 +111,7 @@ class SessionPages:
         return web.Response(body=tape, content_type="application/octet-stream", headers=headers)
 
     async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
-        """Answer with all sessions, open and past."""
+        """Answer a request for the list of sessions, open and past, as JSON."""
         journal = self.journal
         return answer_json(
             {

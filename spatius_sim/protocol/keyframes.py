@@ -46,8 +46,9 @@ _LONGEST_ONE_BYTE_LENGTH = 127
 
 
 def _regular_layout() -> np.dtype[Any]:
-    """Return the usual layout of one encoded keyframe as a NumPy record type. The parts named `..._head` hold
-    a protobuf tag and length: first the keyframe's own, then one before each field."""
+    """Return the layout that an encoded keyframe usually has, as a NumPy record type, by which many keyframes
+    are decoded at once. A part named `..._head` holds a protobuf tag and length: first those of the keyframe,
+    then those of each field."""
     parts: list[tuple[str, str, int]] = [("keyframe_head", "u1", 3)]
     for field_name, columns in FIELDS.items():
         floats = columns.stop - columns.start

@@ -121,8 +121,8 @@ def _undo_emulation_prevention(content: bytes) -> bytes:
 
 
 def _units(frame: bytes) -> list[bytes]:
-    """Return the NAL units of an H.264 video frame in Annex B, without start codes; empty units are left
-    out."""
+    """Split an encoded H.264 video frame (Annex B) into its NAL units, and return them without start codes.
+    Empty units are left out."""
     starts = list(_ANY_START_CODE.finditer(frame))
     ends = [start.start() for start in starts] + [len(frame)]
     units = [frame[start.end() : end] for start, end in zip(starts, ends[1:], strict=True)]

@@ -22,11 +22,10 @@ _NOT_INTERRUPTED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.Exi
 
 
 def stopped_early(collected: "SessionOutcomes", status: int, verdicts: "ExitCode") -> "BrokenOff | None":
-    """Return why the session was stopped early; None if the verdicts alone say how it ended.
+    """Return why the pytest session was stopped early; None if the verdicts alone say how it ended.
 
     `status` is the exit status that pytest gave to the session, and `verdicts` the exit code that the
-    verdicts mean. Side effect: the reason that `status` tells is first written into the collected outcomes.
-    """
+    verdicts mean. Before that, the reason that `status` tells is written into the collected outcomes."""
     from spatius_sim.engine.run_outcomes import BY_A_SIGNAL
     from spatius_sim.reporting.exit_code import ExitCode
     from spatius_sim.reporting.summary import BrokenOff
@@ -72,8 +71,8 @@ def is_summary_asked_for(status: int) -> bool:
 
 
 def _usage_error_of_pytest() -> str:
-    """Return the text of the UsageError that ends the pytest session. pytest calls its plugins while that
-    error is being handled, and prints it only afterwards."""
+    """Return the text of the usage error with which the pytest session ends. pytest calls its plugins while
+    it handles this error, and prints the error only after that."""
     error = sys.exception()
     if isinstance(error, pytest.UsageError):
         return "; ".join(map(str, error.args))

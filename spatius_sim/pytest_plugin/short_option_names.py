@@ -59,9 +59,9 @@ def _with_long_names(parser: pytest.Parser, arguments: Iterable[str]) -> list[st
 
 
 def _indexes_of_short_names(parser: pytest.Parser, words: list[str]) -> list[int]:
-    """Return the indexes of the short names that no other plugin owns, and that are not the value of
-    another option. To find out, each short name is replaced by a sign, and the parser says which signs it
-    does not know."""
+    """Return the indexes of those words that are short names of our options, such as `--target`: no other
+    plugin owns the name, and the word is not the value of another option. To find out, a sign replaces each
+    short name, and pytest's parser says which signs it does not know."""
     options = words[: words.index("--")] if "--" in words else words
     names = [_option_name(word) for word in options]
     short_names = {

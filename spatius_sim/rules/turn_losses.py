@@ -22,8 +22,9 @@ class Loss(NamedTuple):
 
 
 def find_loss(story: Story, turn: Turn, until: int) -> Loss | None:
-    """Return the loss of a turn: what had not come to its client before the event `until`; None if nothing
-    was missing."""
+    """Find what of this turn had not come to its client before the event `until`: audio that did not go up,
+    motion, the end mark, or audio that did not come back. Return the first such loss, or None if nothing was
+    missing."""
     # If the relay chooses the speech, all turns may sound alike.
     relay_chooses = CLIENT_AUDIO in story.trace.header.lacks
     requests = [r for r in turn.requests if (relay_chooses or r.found_by_audio) and not r.stopped_early]

@@ -75,9 +75,10 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -
 
 
 def find_first_misbehaviour(trace: Trace) -> int:
-    """Return the number of the event at which a relay's client first misbehaves; the number of events in
-    the trace if no client does. R-BADINPUT and R-SLOWCLIENT (bad input and slow clients harm no other
-    client) judge all turns after this event."""
+    """Find the first event at which the kit misbehaved on purpose as a relay's client: it sent rubbish, read
+    nothing, or cut the connection. No turn after it counts as clean, because R-BADINPUT and R-SLOWCLIENT (bad
+    input and slow clients harm no other client) judge these turns. Return the event's number, or the number
+    of events if there is none."""
     misbehaved = (
         event.seq
         for event in trace.events

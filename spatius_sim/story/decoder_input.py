@@ -10,9 +10,11 @@ from spatius_sim.wires.lacking_features import AUDIO, END_MARKS
 def client_hears(
     trace: Trace, since: int = 0, until: int | None = None
 ) -> Iterator[tuple[Event, RelayEvent]]:
-    """Yield what clients hand to their decoders from the event `since` to before `until`, each with the
-    event that brought it. If a relay returns no audio, its client plays the audio that it sent. If this
-    wire has no end marks, the close of a connection ends the audio that is still open."""
+    """Yield the input of the clients' decoders: the audio, motion and other messages of a relay from event
+    `since` to before event `until`, each with the event that brought it.
+
+    If a relay returns no audio, its client plays the audio that it sent itself. If the wire has no end marks,
+    the close of a connection ends audio that is still open."""
     plays_own_audio = AUDIO in trace.header.lacks
     close_ends_audio = END_MARKS in trace.header.lacks
     open_audio: dict[str, str] = {}

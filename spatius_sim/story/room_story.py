@@ -157,9 +157,9 @@ class RoomSession:
         ]
 
     def conversations(self) -> list[list[SeenPacket]]:
-        """Return the keyframe packets of the session in the room, one list for each conversation: a new one
-        begins with START, with frameSeq 0 after a higher one, or with a lower frameSeq after idle time (its
-        START may be lost)."""
+        """Divide the keyframe packets that came through the room in this session into conversations, and
+        return one list of packets for each. A conversation begins with START, with frameSeq 0 after a higher
+        number, or with a lower frameSeq after idle time (its START may be lost)."""
         found: list[list[SeenPacket]] = []
         highest = -1
         was_idle = False

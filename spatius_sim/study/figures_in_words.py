@@ -56,8 +56,8 @@ def budget_lines(outcome: Outcome) -> list[str]:
 
 
 def answer(outcome: Outcome) -> str:
-    """Return the answer of a study in words: where the face moves first and last, and how many budgets are
-    kept."""
+    """Say the answer of a study in words: when the face first moves on the network with the least trouble and
+    on the one with the most, and how many budgets are kept."""
     if not outcome.cells:
         return "No turn was simulated."
     verdicts = outcome.verdicts

@@ -230,8 +230,9 @@ def _judge_cell(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> Simula
 
 
 def changes_of(pipeline: Pipeline) -> dict[str, Pipeline]:
-    """Return the changes that may help a pipeline: for each documented choice that the pipeline has not made,
-    by its name, the pipeline with this one choice."""
+    """Return the pipelines that a study tries in place of `pipeline`, to find which change helps: for each
+    documented choice that the pipeline has not made, by a name of the change, the pipeline with this one
+    change."""
     changed = {
         "binary wire instead of base64": replace(pipeline, wire=WireKind.BINARY),
         "audio as it comes, not paced": replace(pipeline, audio=AudioPacing.AT_ONCE),

@@ -169,8 +169,8 @@ def draw_of(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int)
 
 
 def _speech_at_relay(pipeline: Pipeline) -> list[tuple[float, float]]:
-    """Return for each chunk of speech in the simulated turn the second at which it reaches the relay, and the
-    second of the speech at which it ends."""
+    """Simulate how the speech of a turn reaches the relay in chunks. Return for each chunk the time in
+    seconds at which it arrives, and how many seconds of speech have arrived with it."""
     count = math.ceil(pipeline.seconds / pipeline.speech_chunk - 1e-9)
     spacing = pipeline.speech_chunk / pipeline.speech_pace if pipeline.speech_pace else 0.0
     return [

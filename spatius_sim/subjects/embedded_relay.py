@@ -10,8 +10,9 @@ from spatius_sim.protocol.errors import UsageError
 
 
 async def start_reference_relay(server: SocketMotionServer, api_key: str, port: int = 0) -> Server:
-    """Start our own reference relay inside this process, on a port of 127.0.0.1 (0: any free port), and
-    return its server. Its Motion Server is `server`. Raises UsageError if the Server SDK is not installed."""
+    """Start the reference relay embedded in this process, for a run in which the user names no relay: on a
+    port of 127.0.0.1 (0: any free port), with `server` as its Motion Server. Return the relay's server.
+    Raises UsageError if the Server SDK is not installed."""
     try:
         from spatius_sim.subjects.reference_relay import RelaySettings, serve_relay
     except ModuleNotFoundError as error:

@@ -99,8 +99,8 @@ def _read_member(document: Mapping[str, Any], name: str, expected_type: type[Any
 
 
 def _read_id(document: Mapping[str, Any], name: str) -> str:
-    """Return an id in a recording. Raises ValueError if the id is missing, no text, or cannot be sent as
-    UTF-8."""
+    """Read an id, the member `name`, from a recording of the SDK. Raises ValueError if the id is missing, is
+    no text, or cannot be sent as UTF-8."""
     value = str(_read_member(document, name, str))
     try:
         value.encode()

@@ -201,8 +201,8 @@ class _OpenRun:
 
 
 def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, int]:
-    """Turn an event on a tape into the content of a trace's event; return that, and how many bytes of memory
-    it takes. Raises TypeError, ValueError or KeyError if no writer could have written the event."""
+    """Make the content of a trace's event from an event on a tape. Return it, and how many bytes of memory it
+    takes. Raises TypeError, ValueError or KeyError if no writer of tapes could have written the event."""
     kind = _KINDS.get(taped.kind)
     if kind is None:
         raise ValueError(f"the kind {taped.kind[:50]!r} is not known")

@@ -237,7 +237,8 @@ class _UnescapedText:
 
 
 def _unescape(escape: bytes) -> bytes:
-    """Return the bytes for one escape: `%41` of a URL, `\\x41` of Python, `\\u0041` or `\\n` of JSON."""
+    r"""Return the bytes that one escape stands for, to find secrets behind escapes: `%41` in a URL, `\x41` in
+    Python, `\u0041` or `\n` in JSON."""
     if escape[:1] == b"%":
         return bytes.fromhex(escape[1:].decode())
     if escape[:2] == b"\\x":

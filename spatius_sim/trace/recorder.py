@@ -280,8 +280,8 @@ class Recorder:
         return True
 
     def _count_and_check_limits(self, frame_bytes: int) -> bool:
-        """Count one more recorded event, with a frame of this size; return whether the trace is flooded
-        now."""
+        """Count one more recorded event, with a frame of `frame_bytes` bytes. Return whether the trace is
+        flooded now: it has more events or bytes than the recorder may keep."""
         self._bytes += frame_bytes
         if self._bytes > self.most_bytes or self._count >= self.most_events:
             self.flooded = True

@@ -34,8 +34,8 @@ def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: 
 
 
 def texts_without_secrets(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
-    """Return an event (or another dataclass) with stars in place of the known secrets in its text fields; the
-    event itself if it holds none."""
+    """Return an event (or another dataclass) with stars in place of the known secrets, in all its fields that
+    are texts. Return the event itself if no text holds a secret."""
     texts = {field.name: getattr(event, field.name) for field in fields(event)}  # type: ignore[arg-type]
     clean_texts = {
         name: secrets.redact_text(text) for name, text in texts.items() if type(text) is str and text

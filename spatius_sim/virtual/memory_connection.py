@@ -172,8 +172,8 @@ class MemoryEnd:
             self._read(item)
 
     def _read(self, item: _Item) -> None:
-        """Give a frame that has arrived to the owner of this end, or end the connection if its end has
-        arrived. Frames that wait at the other end may then use the room on the link."""
+        """Take what has arrived at this end of the connection: give a frame to the owner of this end, or end
+        the connection here. Then the other end sends the frames that waited for room on the link."""
         if self.ended:
             return
         if isinstance(item, _Ending):

@@ -48,8 +48,8 @@ def demo(seed: int) -> int:
 
 
 def _write_player(console: "Console", traces: "list[Trace]") -> None:
-    """Write both acts of the demo as a player page, and print its path. If the page cannot be written, say
-    so; the demo goes on."""
+    """Write both conversations of the demo as a player page, and print the path of the page. If the page
+    cannot be written, print the reason, and let the demo go on."""
     from spatius_sim.cli.common import write_page
     from spatius_sim.protocol.errors import UsageError
     from spatius_sim.reporting.player.build_player import build_player
@@ -109,7 +109,8 @@ class _Watch:
 
 
 def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
-    """Judge the first act of the demo, print the verdicts, and return whether the run would pass."""
+    """Judge the demo's first conversation, in which nothing is wrong, and print the verdicts. Return whether
+    a run would pass with them."""
     from spatius_sim.cli.demo.demo_conversations import judge_conversation
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import exit_code

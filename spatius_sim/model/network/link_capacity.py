@@ -197,8 +197,8 @@ class LogNormalRate:
     outages: Outages | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the logarithmic mean, the deviation, the correlation or the highest rate is one
-        that no link has."""
+        """Check the numbers of a link's changing rate. Raises UsageError if no real link has such a mean,
+        standard deviation, correlation or highest rate."""
         if not -7 <= self.log_mean <= 9:
             raise UsageError("log_mean must lie between -7 and 9 (1 kbit/s to 8 Gbit/s)")
         if not 0 <= self.log_sd <= 3:

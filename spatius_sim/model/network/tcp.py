@@ -306,8 +306,8 @@ class TcpFlow:
         self._epoch = -1.0
 
     def _note_peak(self, under_way: int) -> None:
-        """Remember the largest number of TCP segments that were under way at a time during the last window,
-        and whether the congestion window limited this number."""
+        """Note the largest number of TCP segments that were under way at the same time in the last window,
+        and whether the congestion window kept this number from being larger."""
         if self._acknowledged >= self._peak_until or under_way > self._peak:
             if self._acknowledged >= self._peak_until:
                 self._window_limited = under_way >= int(self.window)

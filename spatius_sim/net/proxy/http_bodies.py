@@ -35,9 +35,10 @@ class BodyFraming:
         self._chunks = _Chunks() if chunked else None
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes of an HTTP message, and return how many of them belong to its body.
+        """Take the next bytes that pass through the proxy after the head of an HTTP message. Return how many
+        of them belong to the body of this message; `ended` says whether the body ends with them.
 
-        Raises RemoteProtocolError if they break the rules of chunks."""
+        Raises RemoteProtocolError if the bytes break the rules of chunks."""
         if self.until_close:
             return len(data)
         if self._chunks is not None:

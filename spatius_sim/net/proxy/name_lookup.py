@@ -48,8 +48,8 @@ class NameLookup:
     def _deliver(
         self, host: str, lookup: asyncio.Future[list[str]], addresses: list[str], lookup_error: OSError | None
     ) -> None:
-        """Give the addresses that the look-up of a host's name found, or its error, to all callers that wait
-        for this host."""
+        """Give the addresses that the look-up of a host's name has found, or its error, to all who wait for
+        this host."""
         del self._running[host]
         if lookup_error is None:
             lookup.set_result(addresses)

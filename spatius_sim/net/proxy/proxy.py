@@ -228,9 +228,8 @@ def _describe_unreachable(target: ProxyTarget, error: Exception) -> str:
 
 
 async def _connect(target: ProxyTarget, lookup: NameLookup) -> End:
-    """Connect the proxy to the first address of the target that answers, and return the connection.
-
-    Raises OSError if no address answers."""
+    """Connect the proxy to its target (Motion Server): to the first of the target's addresses that answers.
+    Return the proxy's end of the connection. Raises OSError if no address answers."""
     context = ssl.create_default_context() if target.tls else None
     name = target.host if target.tls else None
     loop = asyncio.get_running_loop()

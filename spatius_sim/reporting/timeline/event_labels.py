@@ -182,7 +182,8 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
 
 
 def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
-    """Return what a time-line shows of motion that a relay sent to a client."""
+    """Return the label that a time-line shows at motion from a relay to a client: the ids of its requests,
+    how many keyframes it has, and whether it is marked as the last."""
     mark = _under_turn_id(turn_id) + ", marked as the last" * last
     if not payloads:
         return EventWords(MarkKind.END, f"an empty list of motion{mark}", False)

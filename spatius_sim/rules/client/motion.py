@@ -220,7 +220,7 @@ def unknown_fields_ignored(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion that came after an empty list had made its conversation audio-only: it is never
+    """Look at motion for a conversation that an earlier empty list of motion had made audio-only: it is never
     rendered."""
     yield from _never_rendered(story, Kind.STICKY, "")
 

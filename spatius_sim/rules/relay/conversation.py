@@ -215,8 +215,9 @@ def _left_over_events(story: Story, turn: Turn) -> set[int]:
 
 
 def _failed_motion_may_end_ns(story: Story, turn: Turn) -> int:
-    """Return the time until which an empty list without a turn id may be the end of the motion of the turn
-    before, which failed; -1 if there was no failure, or if its motion was ended."""
+    """Return the time (ns) until which an empty list of motion without a turn id may belong to the
+    conversation before, whose motion failed: it ends that motion, and this turn is not to blame. Return -1 if
+    the turn before had no failure, or was complete."""
     before = turn.before
     if before is None or not before.failures or before.complete:
         return -1

@@ -200,9 +200,9 @@ def _turns_without_motion(story: Story) -> Iterator[Turn]:
 
 
 def _find_due_audio(story: Story, turn: Turn) -> tuple[bytes, int]:
-    """Return the audio that the relay's client must receive, and its rate in Hz: the audio that the client
-    spoke or, if the clients' messages carry no audio on this wire, the audio that the relay sent to Motion
-    Server."""
+    """Return the audio that the client must still receive after a failure of Motion Server, and its sample
+    rate in Hz: the speech of the client or, if the clients send no audio on this wire, the audio that the
+    relay sent to Motion Server."""
     if CLIENT_AUDIO not in story.trace.header.lacks:
         return turn.pcm, turn.sample_rate
     sent_up = b"".join(bytes(request.audio) for request in turn.requests)
@@ -272,8 +272,8 @@ def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
 
 
 def _seq_at_which_time_begins(story: Story, turn: Turn) -> int:
-    """Return the number of the event from which the time runs that a relay has to tell its client of a
-    failure: the failure of Motion Server, or the last audio of the client if that came later."""
+    """Find the event from which the time counts that a relay has to react to a failure: the failure of Motion
+    Server, or the client's last message in the turn if this came later. Return the event's number."""
     sent = (
         event.seq
         for event in story.trace.events[turn.started_seq : turn.waited_seq]

@@ -221,8 +221,8 @@ def _break_by_late_end_mark(old: Turn, turn: Turn, mark: int) -> Broken:
 
 
 def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun_at: int) -> bool:
-    """Whether this delivery brought motion of an interrupted turn (`old`), without a turn id, after event
-    `begun_at`, when the next turn had begun."""
+    """Return whether this delivery brought motion of an interrupted turn (`old`) to its client, without a
+    turn id, after event `begun_at`, at which the next turn had begun."""
     sent = delivery.sent
     if sent is None or sent.request.turn is not old or delivery.labelled or delivery.client != old.client:
         return False

@@ -220,8 +220,8 @@ def _is_refusal(event: Event) -> bool:
 
 
 def _configuration_fault(first: Received) -> str:
-    """Return in words what is wrong with the first message that the relay sent on an upstream connection;
-    "" if it configures a supported rate and format."""
+    """Say what is wrong with the first message that a relay sent on its connection to Motion Server, in
+    words; "" if this message configures a supported audio format and sample rate."""
     match first.value:
         case Undecodable(reason):
             return reason

@@ -164,8 +164,8 @@ def _read_text(fields: Document, name: str) -> str:
 
 
 def _turn_id(fields: Document) -> str:
-    """Return the field `turn` of a declared message as a text; "" if the field is missing. Raises
-    NotUnderstoodError if the value is neither a text nor a number."""
+    """Read the turn id from the field `turn` of a message of a declared wire, as a text; "" if the message
+    has no such field. Raises NotUnderstoodError if the id is neither a text nor a number."""
     value = fields.get("turn", "")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise NotUnderstoodError("turn is neither a text nor a number")
