@@ -63,7 +63,7 @@ def simulate(
     if turns is not None:
         study = replace(study, turns=turns)
     if calibrate is not None:
-        study = _calibrate(study, calibrate)
+        study = _use_pace_of_tape(study, calibrate)
     if report_dir is not None:
         try:
             report_dir.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def simulate(
     return exit_code(outcome)
 
 
-def _calibrate(study: "Study", tape: Path) -> "Study":
+def _use_pace_of_tape(study: "Study", tape: Path) -> "Study":
     """Print the pace of the Motion Server on a tape, and return the study with this pace in all its
     policies."""
     from dataclasses import replace

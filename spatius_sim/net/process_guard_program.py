@@ -42,7 +42,7 @@ class _GuardedCommand:
         self._process = subprocess.Popen(command, start_new_session=True)
         self.code: int | None = None
 
-    def reap(self) -> None:
+    def collect_exit_codes(self) -> None:
         """Collect the exit codes of all children of the guard that have ended, adopted orphans too. Store the
         guarded command's exit code in `code`."""
         with suppress(ChildProcessError):
@@ -67,7 +67,7 @@ class _GuardedCommand:
             for pid in descendants:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
-            self.reap()
+            self.collect_exit_codes()
             if (self.code is not None and not descendants) or time.monotonic() > deadline:
                 return
             time.sleep(_KILL_AGAIN_SECONDS)
@@ -117,7 +117,7 @@ def _wait_for_end(
         sockets = [signals_in] if line is None else [signals_in, line]
         ready, _, _ = select.select(sockets, [], [], seconds_left)
         signals = signals_in.recv(_MAX_BYTES) if signals_in in ready else b""
-        family.reap()
+        family.collect_exit_codes()
         if not ready or line in ready or (line is not None and signal.SIGTERM in signals):
             return
 

@@ -27,7 +27,7 @@ def make_study_page(outcome: Outcome) -> str:
         lstrip_blocks=True,
     )
     environment.globals |= {"amount": format_amount, "interval": format_interval}
-    return environment.get_template("study.html.j2").render(**_values(outcome), **_style())
+    return environment.get_template("study.html.j2").render(**_values(outcome), **_read_style_sheet())
 
 
 def _values(outcome: Outcome) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _mood(outcome: Outcome) -> str:
     return "open" if BudgetVerdict.INCONCLUSIVE in outcome.verdicts or not outcome.complete else "good"
 
 
-def _style() -> dict[str, str]:
+def _read_style_sheet() -> dict[str, str]:
     """Return the style sheet of a study's HTML page and its hash: the page allows only this style, and
     nothing else."""
     css = "".join(

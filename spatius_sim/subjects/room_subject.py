@@ -205,7 +205,7 @@ class RoomSubject:
             async with self._session(name) as session:
                 if not await self._configure(name, session, egress, plan.sample_rate):
                     return
-                joined = await self._wait_until(lambda: self._progress(name).joined, JOIN_SECONDS)
+                joined = await self._wait_until(lambda: self._progress_of(name).joined, JOIN_SECONDS)
                 self._wait_ended(name, Awaited.ROOM, joined)
                 if not joined:
                     return
@@ -214,7 +214,7 @@ class RoomSubject:
                     if number == 1:
                         await self._watch.join_late()
                     await self._speak(name, session, f"turn-{number + 1}", turn, plan.sample_rate)
-            left = await self._wait_until(lambda: self._progress(name).left, LEAVE_SECONDS)
+            left = await self._wait_until(lambda: self._progress_of(name).left, LEAVE_SECONDS)
             self._wait_ended(name, Awaited.HANG_UP, left)
 
     async def _speak(
@@ -224,23 +224,25 @@ class RoomSubject:
         has played it. If the turn is to be interrupted, interrupt it after a part was shown, and wait for the
         silence after that."""
         spoken = turn.milliseconds / MILLISECONDS
-        finished_before, packets_before = self._progress(name).finished, self._progress(name).packets
+        finished_before, packets_before = self._progress_of(name).finished, self._progress_of(name).packets
         await self._send_speech(name, session, req_id, speech_with_marks(spoken, sample_rate))
         longest_wait = spoken + PLAYBACK_SECONDS
         if turn.interrupted:
             packets_wanted = packets_before + int(_HEARD_BEFORE_INTERRUPT * KEYFRAMES_PER_SECOND)
-            await self._wait_until(lambda: self._progress(name).packets >= packets_wanted, PLAYBACK_SECONDS)
+            await self._wait_until(
+                lambda: self._progress_of(name).packets >= packets_wanted, PLAYBACK_SECONDS
+            )
             await self._send(name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(SILENCE_SECONDS)
             self._wait_ended(name, Awaited.SILENCE, True)
-            await self._wait_until(lambda: self._progress(name).quiet, spoken)
+            await self._wait_until(lambda: self._progress_of(name).quiet, spoken)
             return
         finished = await self._wait_until(
-            lambda: self._progress(name).finished > finished_before, longest_wait
+            lambda: self._progress_of(name).finished > finished_before, longest_wait
         )
         # If the news comes too early, the sound after it must be heard, too.
         await asyncio.sleep(_AFTER_NEWS_SECONDS if finished else 0)
-        await self._wait_until(lambda: self._progress(name).quiet, longest_wait)
+        await self._wait_until(lambda: self._progress_of(name).quiet, longest_wait)
         self._wait_ended(name, Awaited.TURN, finished)
 
     async def _send_speech(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
@@ -255,9 +257,9 @@ class RoomSubject:
         """Configure a session with the room of this egress, and return whether Motion Server confirmed it."""
         configuration = ConfigureSession(sample_rate, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
         await self._send(name, session, encode(configuration))
-        answered = await self._wait_until(lambda: self._progress(name).answer is not None, ANSWER_SECONDS)
+        answered = await self._wait_until(lambda: self._progress_of(name).answer is not None, ANSWER_SECONDS)
         self._wait_ended(name, Awaited.HANDSHAKE, answered)
-        return isinstance(self._progress(name).answer, ConfirmSession)
+        return isinstance(self._progress_of(name).answer, ConfirmSession)
 
     @asynccontextmanager
     async def _session(self, name: str) -> AsyncIterator[OpenSession]:
@@ -294,7 +296,7 @@ class RoomSubject:
         self._recorder.record_sent(Lane.UPSTREAM, name, frame)
         await session.send(frame)
 
-    def _progress(self, name: str) -> "_Progress":
+    def _progress_of(self, name: str) -> "_Progress":
         """Return what is known of this session and its room by now, such as the answer to the configuration;
         first take in the events recorded since the last call."""
         events = self._recorder.events

@@ -324,8 +324,8 @@ class ServerSubject:
             if session is None:
                 return
             turn = _make_turn(samples)
-            req_id = self._req_id(f"{name}/interrupted")
-            for chunk in turn.chunks_of(self._pcm(f"{name}/interrupted", turn)):
+            req_id = self._new_req_id(f"{name}/interrupted")
+            for chunk in turn.chunks_of(self._speech_of_turn(f"{name}/interrupted", turn)):
                 await self._send(name, session, encode(AudioInput(req_id, chunk)))
             await self._send(name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(_LATE_SECONDS)
@@ -444,8 +444,8 @@ class ServerSubject:
         """Send the audio of one turn to the Motion Server under test as a request, wait until the request
         ends, and record whether it did. Return its req_id. The frame `in_between` is sent before the end of
         the audio."""
-        req_id = self._req_id(f"{name}/{number}")
-        pcm = self._pcm(f"{name}/{number}", turn)
+        req_id = self._new_req_id(f"{name}/{number}")
+        pcm = self._speech_of_turn(f"{name}/{number}", turn)
         self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, sample_rate))
         end_of_request = MessageWatch(self._recorder, name, lambda message: _ends_request(message, req_id))
         chunks = turn.chunks_of(pcm)
@@ -471,12 +471,12 @@ class ServerSubject:
         self._recorder.record_sent(Lane.UPSTREAM, name, frame)
         await session.send(frame)
 
-    def _pcm(self, label: str, turn: TurnPlan) -> bytes:
+    def _speech_of_turn(self, label: str, turn: TurnPlan) -> bytes:
         """Return the speech of a turn for the Motion Server under test, which differs in each run, but is the
         same for the same seed."""
         return turn.pcm(f"{self._seed}/{self._runs}/{label}")
 
-    def _req_id(self, label: str) -> str:
+    def _new_req_id(self, label: str) -> str:
         """Return a new req_id for a request to the Motion Server under test. It holds the present time; its
         random part depends on the seed, the run and the label alone."""
         seed_text = f"{self._seed}/{self._runs}/{label}".encode()

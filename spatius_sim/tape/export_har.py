@@ -61,9 +61,9 @@ class _HarWriter:
             match event.content:
                 case TokenRequested(status=status):
                     url = f"http://{_SERVER}/v1/console/session-tokens"
-                    self.entries.append(self._entry(event.at_ns, "POST", url, status))
+                    self.entries.append(self._make_entry(event.at_ns, "POST", url, status))
                 case Refused(status):
-                    self.entries.append(self._entry(event.at_ns, "GET", _url_of(event), status))
+                    self.entries.append(self._make_entry(event.at_ns, "GET", _url_of(event), status))
                 case Opened() | Closed() | Sent() | Received():
                     self._add_to_socket(event, sockets)
 
@@ -72,7 +72,7 @@ class _HarWriter:
         with its first frame; the close of such an unknown WebSocket is left out."""
         socket_key = event.lane, event.connection
         if socket_key not in sockets and not isinstance(event.content, Closed):
-            entry = self._entry(event.at_ns, "GET", _url_of(event), _SWITCHING)
+            entry = self._make_entry(event.at_ns, "GET", _url_of(event), _SWITCHING)
             entry |= {"_resourceType": "websocket", "_webSocketMessages": []}
             sockets[socket_key] = event.at_ns, entry
             self.entries.append(entry)
@@ -86,9 +86,9 @@ class _HarWriter:
         elif isinstance(event.content, Sent) or (
             isinstance(event.content, Received) and event.content.part == 0
         ):
-            entry["_webSocketMessages"].append(self._message(event, event.content.raw))
+            entry["_webSocketMessages"].append(self._make_websocket_message(event, event.content.raw))
 
-    def _message(self, event: Event, raw: str | bytes) -> dict[str, Any]:
+    def _make_websocket_message(self, event: Event, raw: str | bytes) -> dict[str, Any]:
         """Return a frame as a WebSocket message of HAR, in Chrome's form; the type `send` means that the
         client of the WebSocket sent the frame."""
         sent_by_client = isinstance(event.content, Sent) == (event.lane is Lane.DOWNSTREAM)
@@ -100,7 +100,7 @@ class _HarWriter:
             "data": raw if isinstance(raw, str) else b64encode(raw).decode(),
         }
 
-    def _entry(self, at_ns: int, method: str, url: str, status: int) -> dict[str, Any]:
+    def _make_entry(self, at_ns: int, method: str, url: str, status: int) -> dict[str, Any]:
         """Return a HAR entry with every member that HAR requires. What a tape does not hold is empty or
         -1."""
         unix_ms = min(_LAST_MS, max(0, self._start_ms + at_ns // 1_000_000))

@@ -154,13 +154,13 @@ class MemoryEnd:
         if link.arrival is not None:
             arrives_at = link.arrival(self._loop.time(), frame_bytes)
             if arrives_at < inf:
-                self._loop.call_at(arrives_at, peer._arrive)
+                self._loop.call_at(arrives_at, peer._take_arriving_frame)
         elif link.delay:
-            self._loop.call_later(link.delay, peer._arrive)
+            self._loop.call_later(link.delay, peer._take_arriving_frame)
         else:
-            self._loop.put_off_arrival(peer._arrive)
+            self._loop.put_off_arrival(peer._take_arriving_frame)
 
-    def _arrive(self) -> None:
+    def _take_arriving_frame(self) -> None:
         """Let the oldest frame on its way arrive at this end of the connection in memory (a link keeps the
         order): read it, or leave it unread during a pause."""
         if not self._arriving:

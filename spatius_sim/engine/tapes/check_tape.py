@@ -137,7 +137,7 @@ def _make_summary(
     the baseline if the options name one."""
     named_rules = frozenset(values.get("rule", ()))
     judged = rules_to_judge(named_rules, values.get("level", DEFAULT_LEVEL))
-    failed_rules = {rule_id for rule_id in tallies[subject] if _fails(rule_id, tallies[subject])}
+    failed_rules = {rule_id for rule_id in tallies[subject] if _fails_by_itself(rule_id, tallies[subject])}
     outcomes = tuple(
         _outcome_of_tally(rule_id, tally, failed_rules)
         for rule_id, tally in tallies[subject].items()
@@ -196,12 +196,15 @@ def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace
             tally.failures[causes] = failure_of(broken, trace, scenario, path, confirmed=True)
 
 
-def _fails(rule_id: str, tallies: Mapping[str, _Tally], consequences: tuple[str, ...] = ()) -> bool:
+def _fails_by_itself(rule_id: str, tallies: Mapping[str, _Tally], consequences: tuple[str, ...] = ()) -> bool:
     """Whether some run of the checked tape broke this rule, and not only as a consequence of another rule
     that failed on the tape. A rule does not follow from its own `consequences`."""
     looked_at = (*consequences, rule_id)
     return any(
-        not any(_fails(cause, tallies, looked_at) for cause in causes.intersection(tallies) - {*looked_at})
+        not any(
+            _fails_by_itself(cause, tallies, looked_at)
+            for cause in causes.intersection(tallies) - {*looked_at}
+        )
         for causes in tallies[rule_id].failures
     )
 

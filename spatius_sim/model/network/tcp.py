@@ -147,7 +147,7 @@ class TcpFlow:
         while left > 0 and self._delivered < math.inf:
             part = min(SEGMENT_BYTES, left)
             left -= part
-            self._send(at, part, -(-left // SEGMENT_BYTES))
+            self._send_segment(at, part, -(-left // SEGMENT_BYTES))
         if self._delivered == math.inf:
             return MessageDelivery(math.inf, math.inf)
         return MessageDelivery(
@@ -155,7 +155,7 @@ class TcpFlow:
             max(self._delivered, self._read),
         )
 
-    def _send(self, at: float, size: int, following: int) -> None:
+    def _send_segment(self, at: float, size: int, following: int) -> None:
         """Send one TCP segment with `size` bytes, as soon as the congestion window and the socket buffer
         allow it. `following`: how many segments of the same message follow."""
         path, under_way = self._path, self._under_way

@@ -224,7 +224,7 @@ class RoomPlayback:
         """Interrupt a conversation in the room for this `reason`, and return the outputs that report this."""
         if conversation.begun:
             self._next_packets.append(PacketFlag.TRANSITION_END)
-        return self._finish(conversation, interrupted_by=reason)
+        return self._end_playback(conversation, interrupted_by=reason)
 
     def _conversation(self, req_id: str) -> _Conversation:
         """Return the room's conversation for a request. If there is none, begin one, which is played after
@@ -271,7 +271,7 @@ class RoomPlayback:
         motion_over = conversation.motion_ended and not conversation.keyframes
         if conversation.audio_ended and not conversation.pcm and (motion_over or conversation.alone):
             self._next_packets.append(PacketFlag.TRANSITION_END)
-            outputs += self._finish(conversation)
+            outputs += self._end_playback(conversation)
         return outputs
 
     def _show_next_keyframe(self, conversation: _Conversation) -> ShowPacket:
@@ -288,7 +288,7 @@ class RoomPlayback:
         conversation.shown += 1
         return self._show(packet)
 
-    def _finish(self, conversation: _Conversation, interrupted_by: str = "") -> list[RoomOutput]:
+    def _end_playback(self, conversation: _Conversation, interrupted_by: str = "") -> list[RoomOutput]:
         """End the playback of a conversation in the room, and forget the conversation. Return the report of
         its end; `interrupted_by` says why it was interrupted, "" if it was not."""
         del self._waiting[conversation.req_id]

@@ -77,7 +77,7 @@ class Head:
         """Whether another message may follow on the connection, as this HTTP head says."""
         return self.version == b"HTTP/1.1" and "close" not in self.tokens("connection")
 
-    def aimed_at(self, target: str, host: str) -> bytes:
+    def with_target_and_host(self, target: str, host: str) -> bytes:
         """Return the bytes of the HTTP head with another target and Host, and everything else as it was
         sent."""
         lines = [

@@ -303,7 +303,9 @@ class _ProxiedConnection:
         self.client.on_lost = upstream.close_after_writing
         if self.client.lost.is_set():
             return False
-        await upstream.send(request.aimed_at(target.path + path[len(target.root) :], target.host_header))
+        await upstream.send(
+            request.with_target_and_host(target.path + path[len(target.root) :], target.host_header)
+        )
         key = self.recorder.secret_reference("key", request.header("x-api-key"))
         self.recorder.learn_logins(request.target, request.headers)
         with _refuse_with(400, "this request"):

@@ -50,11 +50,11 @@ class AvatarClient:
                 relay_event = None
             self.decoder.advance(loop_time_ns())
             if relay_event is not None:
-                self._feed(relay_event)
+                self._feed_decoder(relay_event)
             for decoder_event in self.decoder.take_events():
                 self._recorder.emit(Lane.DECODER, self._name, decoder_event)
 
-    def _feed(self, relay_event: RelayEvent) -> None:
+    def _feed_decoder(self, relay_event: RelayEvent) -> None:
         """Give what the relay has just sent to the decoder of the avatar, by the calls that a client must
         make. Ready, which says the sample rate, makes a new decoder. After Failed, the decoder gets an empty
         list: the audio plays on without motion."""

@@ -371,7 +371,7 @@ class RelaySubject:
     async def _speak_turns(self, speaker: Speaker, turns: Sequence[TurnPlan]) -> None:
         """Let one client speak all its turns to the relay under test, one after the other."""
         for number, turn in enumerate(turns):
-            await speaker.speak(number, turn, self._pcm(speaker, number, turn))
+            await speaker.speak(number, turn, self._speech_of_turn(speaker, number, turn))
 
     async def _speak_in_step(self, number: int, turns_in_step: Sequence[tuple[Speaker, TurnPlan]]) -> None:
         """Let all clients of the relay speak turn `number` of the plan at the same time. A client that does
@@ -383,7 +383,10 @@ class RelaySubject:
             answers, or for all clients that do not read them until the others have finished."""
             return [
                 speaker.speak(
-                    number, turn, self._pcm(speaker, number, turn), None if reads else readers_finished
+                    number,
+                    turn,
+                    self._speech_of_turn(speaker, number, turn),
+                    None if reads else readers_finished,
                 )
                 for speaker, turn in turns_in_step
                 if turn.reads is reads
@@ -398,7 +401,7 @@ class RelaySubject:
             readers_finished.set()
         await speaking_unread
 
-    def _pcm(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:
+    def _speech_of_turn(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:
         """Return the speech of a client's turn, which differs in each run against the relay, but is the same
         for the same seed."""
         return turn.pcm(f"{self._seed}/{self._runs}/{speaker.name}/{number}")

@@ -29,7 +29,7 @@ def test_a_head_is_written_as_it_came_but_for_target_and_host() -> None:
     assert (head.method, head.target) == ("POST", "/v1/console/session-tokens?x=1")
     assert head.header("x-api-key") == "k"
     assert not head.keeps_alive
-    aimed = head.aimed_at("/elsewhere", "there:2")
+    aimed = head.with_target_and_host("/elsewhere", "there:2")
     wanted = REQUEST.replace(b"/v1/console/session-tokens?x=1", b"/elsewhere")
     assert aimed == wanted.replace(b"host: here:1", b"Host: there:2") + b"\r\n\r\n"
 
