@@ -24,6 +24,13 @@ _LATE_SECONDS = 0.3
 
 _CHECK_SECONDS = 0.5
 
+_LEAST_CONNECTING_SECONDS, _TIMES_THE_LONGEST = 1.0, 3.0
+"""A token that has opened nothing is waited for three times as long as the relay needed before it used any
+other token of the scenario, but at least a second. A relay that gave a token up can be waited for in vain
+only."""
+
+_NS_PER_SECOND = 1e9
+
 
 async def watch_hang_ups(recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]) -> None:
     """Wait, after these clients have hung up, until the relay has closed their upstream sessions, or until
@@ -36,19 +43,22 @@ async def watch_hang_ups(recorder: RealTimeRecorder, header: TraceHeader, client
         if deadline - loop_time() <= NO_TIME:
             break
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(_wait_for_closed_session(recorder), _CHECK_SECONDS)
+            await asyncio.wait_for(_wait_for_session_to_end(recorder), _CHECK_SECONDS)
     for client in clients:
         recorder.emit(Lane.KIT, client, WaitEnded(Awaited.HANG_UP, client not in clients_with_open_sessions))
 
 
-async def _wait_for_closed_session(recorder: RealTimeRecorder) -> None:
-    """Wait until the next upstream session closes after a hang-up. (To join the trace at every event would
-    cost too much.)"""
+async def _wait_for_session_to_end(recorder: RealTimeRecorder) -> None:
+    """Wait until the next upstream session closes after a hang-up, or is refused. (To join the trace at every
+    event would cost too much.)"""
     next_event = len(recorder.events)
     while True:
         recorder.changed.clear()
         new_events = recorder.events[next_event:]
-        if any(event.lane is Lane.UPSTREAM and isinstance(event.content, Closed) for event in new_events):
+        if any(
+            event.lane is Lane.UPSTREAM and isinstance(event.content, Closed | Refused)
+            for event in new_events
+        ):
             return
         next_event += len(new_events)
         await recorder.changed.wait()
@@ -60,16 +70,35 @@ def _count_opened(recorder: RealTimeRecorder) -> int:
 
 
 def _find_open_clients(recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]) -> set[str]:
-    """Return those clients that hung up and whose upstream sessions are not all closed. If the relay holds a
-    token with which it has opened no session yet, return all clients that hung up: the relay may still be
-    connecting."""
-    story = join(Trace(header, tuple(recorder.events)))
-    upstream = list(story.trace.on_lane(Lane.UPSTREAM))
-    closings = [event for event in upstream if isinstance(event.content, Closed)]
-    attempts = [event.content for event in upstream if isinstance(event.content, Opened | Refused)]
-    console = [event.content for event in story.trace.on_lane(Lane.CONSOLE)]
-    issued_tokens = {content.token for content in console if isinstance(content, TokenRequested)}
-    if issued_tokens - {"", *(attempt.token for attempt in attempts)}:
+    """Return those clients that hung up and whose upstream sessions are not all closed. If the relay may
+    still be connecting, return all clients that hung up."""
+    if _may_be_connecting(recorder):
         return set(clients)
-    closed = {event.connection for event in closings}
+    story = join(Trace(header, tuple(recorder.events)))
+    closed = {
+        event.connection for event in story.trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Closed)
+    }
     return {client for client in clients if set(sessions_of(story, client)) - closed}
+
+
+def _may_be_connecting(recorder: RealTimeRecorder) -> bool:
+    """Whether the relay may still open a session: it has got a token that has opened nothing yet, and not so
+    long ago that it must have given the token up."""
+    issued_ns: dict[str, int] = {}
+    used_ns: dict[str, int] = {}
+    for event in recorder.events:
+        match event.content:
+            case TokenRequested(token=token) if token:
+                issued_ns[token] = event.at_ns
+            case Opened(token=token) | Refused(token=token) if event.lane is Lane.UPSTREAM:
+                used_ns.setdefault(token, event.at_ns)
+    needed_ns = [used_ns[token] - at_ns for token, at_ns in issued_ns.items() if token in used_ns]
+    seconds = HANG_UP_SECONDS
+    if needed_ns:
+        longest = max(needed_ns) / _NS_PER_SECOND
+        seconds = min(seconds, max(_LEAST_CONNECTING_SECONDS, _TIMES_THE_LONGEST * longest))
+    return any(
+        loop_time() - at_ns / _NS_PER_SECOND < seconds
+        for token, at_ns in issued_ns.items()
+        if token not in used_ns
+    )

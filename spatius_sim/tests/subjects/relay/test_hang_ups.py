@@ -15,6 +15,7 @@ from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.tests.rules.traces import Dialogue, up_of
 from spatius_sim.tests.suspects import Hearing, Suspect
+from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.trace.events import (
     LEFT_BEFORE_ANSWER,
     Awaited,
@@ -22,6 +23,7 @@ from spatius_sim.trace.events import (
     Excuse,
     Injected,
     Lane,
+    Opened,
     Refused,
     TokenRequested,
     Trace,
@@ -86,6 +88,29 @@ async def test_an_attempt_that_the_relay_gave_up_is_not_waited_for() -> None:
     recorder.emit(Lane.UPSTREAM, "upstream-9", Refused(0, LEFT_BEFORE_ANSWER, "token#1"))
     await watching
     assert recorder.events[-1].content == WaitEnded(Awaited.HANG_UP, True)
+
+
+@pytest.mark.parametrize(("seconds_to_connect", "waited"), [(0.02, 1.0), (0.5, 1.5), (9.0, HANG_UP_SECONDS)])
+def test_a_token_given_up_is_waited_for_as_long_as_the_relay_may_need(
+    seconds_to_connect: float, waited: float
+) -> None:
+    async def watch() -> float:
+        """Let the relay use one token after these seconds, and give the next one up; return the wait."""
+        loop = asyncio.get_running_loop()
+        recorder = RealTimeRecorder(clock_ns=lambda: round(loop.time() * 1e9))
+        recorder.start(Dialogue().trace.header)
+        assert recorder._header is not None
+        recorder.emit(Lane.CONSOLE, "", TokenRequested("key#1", 60, 0.0, 200, "token#1"))
+        await asyncio.sleep(seconds_to_connect)
+        recorder.emit(Lane.UPSTREAM, "upstream-1", Opened("token#1"))
+        recorder.emit(Lane.UPSTREAM, "upstream-1", Closed(False, 1000))
+        recorder.emit(Lane.CONSOLE, "", TokenRequested("key#1", 60, 0.0, 200, "token#2"))
+        began = loop.time()
+        await watch_hang_ups(recorder, recorder._header, ["ann"])
+        assert recorder.events[-1].content == WaitEnded(Awaited.HANG_UP, True)
+        return loop.time() - began
+
+    assert run_in_virtual_time(watch()) == pytest.approx(waited, abs=0.5)
 
 
 def test_a_relay_that_hangs_up_at_once_costs_no_wait_for_the_five_seconds_it_has(tmp_path: Path) -> None:
