@@ -28,8 +28,8 @@ def _decode_by_objects(raw: bytes) -> Keyframes:
 
 
 def _encode_by_objects(response: MotionResponse) -> bytes:
-    """Return a motion response encoded through the objects that protobuf generates: what the benchmark
-    compares our encoder with."""
+    """Encode a motion response through the objects that protobuf generates, and return the bytes. The
+    benchmark compares our encoder with this."""
     motion = wire.Motion()
     for row in response.keyframes:
         flame = motion.keyframes.add()

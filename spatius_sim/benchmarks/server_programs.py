@@ -162,8 +162,8 @@ async def serve_inspected() -> None:
 
 
 async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
-    """Serve the bare server of the benchmark, which answers with constant bytes. If `keeping`, it also stores
-    all frames; if `synthesizing`, it also makes its motion from the audio."""
+    """Serve the bare server, with which the benchmark compares ours: it answers with constant bytes. If
+    `keeping`, it also stores all frames; if `synthesizing`, it also makes its motion from the audio."""
     app = web.Application()
     app[_SYNTHESIZES] = synthesizing
     stored_frames: list[bytes] = []

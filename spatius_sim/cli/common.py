@@ -66,7 +66,8 @@ keep_audio_option = click.option(
 
 
 def print_lines(*lines: str) -> None:
-    """Print these lines, made harmless, because text from outside may be in them."""
+    """Print these lines of a command on stdout. They are made harmless first, because text from outside may
+    be in them."""
     from spatius_sim.reporting.harmless_text import make_harmless
 
     sys.stdout.write("".join(f"{make_harmless(line)}\n" for line in lines))

@@ -26,8 +26,8 @@ from spatius_sim.reporting.exit_code import ExitCode
 
 
 def main() -> None:
-    """Run the command line, and exit with the code of the command. An error that we expect is printed as
-    one line."""
+    """Run the command line `spatius-sim`, and exit with the code of the command. An error that we expect is
+    printed in one line, without a traceback."""
     INTERRUPTION.listen()
     _open_missing_output()
     try:

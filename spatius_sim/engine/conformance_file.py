@@ -158,8 +158,8 @@ def _read_pair_value(reader: YamlFile, option: JudgeOption, name: str, node: Nod
 
 
 def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNode:
-    """Return the scalar node of conformance.yaml with each `${NAME}` replaced by that variable of the
-    environment. Raises UsageError if a variable is not set."""
+    """Return a value of conformance.yaml with each `${NAME}` in it replaced by the environment variable NAME.
+    Raises UsageError if the variable is not set."""
 
     def fill_in_variable(reference: re.Match[str]) -> str:
         """Return what stands in conformance.yaml's value in place of one match of the pattern: the value of

@@ -140,7 +140,7 @@ class Run:
                 case "server":
                     subject = self._wait_for(self._make_server())
                 case "room":
-                    subject, loop = self._make_room()
+                    subject, loop = self._make_room_subject()
                 case _:
                     subject = self._wait_for(self._make_client())
             if math.isinf(self._deadline):
@@ -295,7 +295,7 @@ class Run:
             patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
         return ServerSubject(address, RealTimeRecorder(secrets=self.secrets), settings.seed, patience)
 
-    def _make_room(self) -> tuple[Subject[RoomPlan], WorkLoop]:
+    def _make_room_subject(self) -> tuple[Subject[RoomPlan], WorkLoop]:
         """Return the subject in a room, and the loop that runs it: the agent or the Motion Server that the
         settings of the run name, in real rooms; if they name none, our own server in rooms in virtual time.
         """

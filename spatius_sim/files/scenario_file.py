@@ -59,8 +59,8 @@ class _Reader(YamlFile):
     """Reads one scenario file. Every method raises UsageError with place, line and key."""
 
     def read(self, raw: bytes, name: str) -> Scenario:
-        """Return the scenario in the YAML of a scenario file. Raises UsageError if a key is missing or a
-        fault is bad."""
+        """Return the scenario that a scenario file (YAML) describes; `name` becomes its name. Raises
+        UsageError if a key is missing or a fault is bad."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: about and faults are needed")

@@ -86,8 +86,8 @@ def find_wire(name_or_file: str) -> Wire:
 
 
 def shipped_wire(name: str) -> Declared:
-    """Return the wire of this name, read from the file that comes with the package. Raises UsageError, with
-    similar names, if there is none."""
+    """Return the wire of this name, read from the wire file that comes with the package. Raises UsageError,
+    which suggests similar names, if there is no such file."""
     if not name or name not in wire_names():
         raise UsageError(f"no wire is named {name!r}: {suggest_names(name, wire_names())}")
     return read_wire(_SHIPPED / f"{name}.yaml")

@@ -114,7 +114,7 @@ class YamlFile:
         return int(text)
 
     def number(self, node: Node, key: str) -> float:
-        """Return a finite number of the YAML file. Raises UsageError if the text is none."""
+        """Return a number in the YAML file. Raises UsageError if the text is no finite number."""
         text = self.text(node, key)
         try:
             number = float(text)

@@ -44,7 +44,7 @@ class SessionPages:
         self.journal, self._token, self.plays = journal, token, plays
 
     def routes(self) -> list[Route]:
-        """Return the routes of the session pages: method, path and handler."""
+        """Return the routes of the session pages, each with its HTTP method, path and handler."""
         return [
             ("GET", "/", self._answer_inspector),
             ("GET", "/page", self._answer_listed),
@@ -175,8 +175,9 @@ def _cost_since(cpu_began: float) -> float:
 
 
 def list_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
-    """Return what the session page lists: the newest sessions in which a text occurs (any case), open ones
-    first, at most MAX_LISTED; and how many there are. Secrets are hidden before the search."""
+    """Return what the session page lists: the newest sessions in which the text `search` occurs (in upper or
+    lower case), open sessions first, at most MAX_LISTED, and how many sessions there are. Secrets are hidden
+    before the search."""
     records = [*reversed(journal.open_sessions.values()), *reversed(journal.past_sessions)]
     wanted_text = search.lower()
     found = len(records)

@@ -24,7 +24,8 @@ async def record_kit_stalls(recorder: RealTimeRecorder) -> AsyncIterator[None]:
 
 
 async def _watch_event_loop(recorder: RealTimeRecorder) -> None:
-    """Sleep in short steps for ever, and record a stall of the kit for each step that took too long."""
+    """Watch for stalls of the kit for ever: sleep in short steps, and record KitStalled for each step that
+    took too long."""
     loop = asyncio.get_running_loop()
     while True:
         step_started = loop.time()

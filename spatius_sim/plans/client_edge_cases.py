@@ -57,8 +57,8 @@ def _interrupted() -> tuple[Step, ...]:
 def _make_plans(
     *sequences: Iterable[Step], mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT
 ) -> list[ClientPlan]:
-    """Return a client plan with an edge case for each sequence of steps. The plans take the sample rates in
-    turn."""
+    """Return client plans for edge cases: one plan for each of these sequences of steps. Each plan takes the
+    next of the sample rates."""
     rates = PCM_SAMPLE_RATES[1:] + PCM_SAMPLE_RATES[:1]
     return [
         ClientPlan(tuple(steps), rates[number % len(rates)], mode) for number, steps in enumerate(sequences)

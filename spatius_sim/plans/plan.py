@@ -69,7 +69,7 @@ class TurnPlan:
         return self.in_words(PLAN_SAMPLE_RATE)
 
     def in_words(self, sample_rate: int) -> str:
-        """Return the turn of a plan in words, if it is spoken at `sample_rate` Hz."""
+        """Describe this turn of a plan in words; the seconds of speech follow from `sample_rate` (Hz)."""
         seconds = self.samples / sample_rate
         spoken = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
         if self.half_sample:

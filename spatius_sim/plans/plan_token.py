@@ -31,8 +31,8 @@ def token_of(plan: Plan | ClientPlan | RoomPlan) -> str:
 
 
 def plan_of(token: str, subject: str) -> Plan | ClientPlan | RoomPlan:
-    """Return the plan for this kind of subject that a token holds, which is a word that `token_of` made.
-    Raises UsageError if the token holds no such plan."""
+    """Return the plan that is packed into this token, a word that `token_of` made. Raises UsageError if the
+    token holds no plan for this kind of subject."""
     kind = _KINDS.get(subject, Plan)
     try:
         compressed = urlsafe_b64decode(token + "=" * (-len(token) % 4))

@@ -114,9 +114,9 @@ AS_AN_AGENT_SPEAKS = Exercise(just(AS_THE_AGENT_SPEAKS), most=1)
 
 
 def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
-    """Return the plans that exercise this rule; rules for clients and rooms have plans of their own kind. If
-    a rule for relays needs no plans of its own, a `thorough` run adds plans with all faults combined, with a
-    minute of speech, and with a connection that lasts for longer, spoken over or idle."""
+    """Return the plans that exercise this rule; there are plans of their own kinds for clients and for rooms.
+    If a rule for relays needs no special plans, a `thorough` run adds plans with all faults combined, with a
+    minute of speech, and with connections that last longer, with interruptions or idle time."""
     if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id), edge_cases_of(rule_id))
     if find_rule(rule_id).subject == "room":

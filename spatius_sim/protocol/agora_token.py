@@ -104,8 +104,8 @@ class _TokenBytes:
 
 
 def read_agora_token(text: str) -> AgoraToken:
-    """Return the content of an Agora token. Raises RemoteProtocolError for a text that is not such a token;
-    the text itself never stands in the error."""
+    """Return the content of an Agora token. Raises RemoteProtocolError if the text is not such a token; the
+    error does not quote the text."""
     if len(text) > MAX_TOKEN_CHARACTERS:
         raise RemoteProtocolError(f"the Agora token is longer than {MAX_TOKEN_CHARACTERS} characters")
     try:
@@ -124,8 +124,8 @@ def read_agora_token(text: str) -> AgoraToken:
 
 
 def find_token_fault(token: AgoraToken, channel: str, uid: str, now: float, certificate: str = "") -> str:
-    """Return why the Agora token does not let this user publish in this channel at `now` (unix seconds), ""
-    if it does. The signature is checked if a `certificate` is given."""
+    """Return why the Agora token does not allow this user to publish in this channel at `now` (unix seconds),
+    "" if the token allows it. The signature is checked if a `certificate` is given."""
     right_channel, right_uid = token.is_for(channel, uid)
     if not right_channel:
         return "the Agora token is for another channel"

@@ -53,8 +53,8 @@ class UpgradeRefusedError(UnreachableError):
 
 
 def console_refusal(status: int, identifier: str, detail: str) -> RequestRefusedError:
-    """Return an error whose answer is a refusal in the Console API's form: `{"errors":[{...}]}`
-    (sdk-unit)."""
+    """Return the error with which the Console API refuses a request; its answer has the form
+    `{"errors":[{...}]}` (sdk-unit)."""
     error = {
         "id": identifier,
         "status": status,

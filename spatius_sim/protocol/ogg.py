@@ -106,8 +106,8 @@ class OggOpusReader:
         return packets
 
     def _read_packet(self, packet: bytes) -> list[bytes]:
-        """Return a list with this Ogg packet if it is audio, else an empty list. The first two packets are
-        headers: they are checked, and the first is kept as `head`."""
+        """Return a list with this Ogg packet if it is audio, else an empty list. The first two packets of the
+        stream are headers: they are checked, and the first header is kept as `head`."""
         self._packet_count += 1
         if self._packet_count == 1:
             self.head = _read_head(packet)

@@ -84,7 +84,8 @@ class TurnLines:
         return [line for req_id in open_turns for line in self._end_turn(at_ns, connection, req_id, how)]
 
     def _end_turn(self, at_ns: int, connection: str, req_id: str, how: str) -> list[str]:
-        """End a turn, and return its line; no line if the turn is not known. `how` says how it ended."""
+        """End a turn, and return the line that reports it, in a list; an empty list if the turn is not known.
+        `how` says how the turn ended."""
         turn = self._turns.pop((connection, req_id), None)
         if turn is None:
             return []

@@ -49,8 +49,8 @@ class SpeechIndex:
 
 
 def audible_piece(audio: bytes) -> bytes:
-    """Return a piece of the audio with which the speech index can be searched: from its middle or, if that
-    is silent, from the first sound on."""
+    """Return a piece of the audio by which the audio can be looked up in the speech index: from its middle
+    or, if the middle is silent, from the first sound on."""
     middle = len(audio) // 2 // 2 * 2
     piece = audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
     return piece if any(piece) else audio.lstrip(b"\0")[:_FINGERPRINT_BYTES]

@@ -34,8 +34,8 @@ class Budget:
     most: float
 
     def judge(self, estimate: Estimate) -> BudgetVerdict:
-        """Return whether the figure keeps this budget of the study; INCONCLUSIVE if the budget lies within
-        the interval of confidence."""
+        """Return whether an estimate of the figure keeps this budget of the study; INCONCLUSIVE if the budget
+        lies within the interval of confidence."""
         if estimate.high <= self.most:
             return BudgetVerdict.KEPT
         return BudgetVerdict.FAILED if estimate.low > self.most else BudgetVerdict.INCONCLUSIVE

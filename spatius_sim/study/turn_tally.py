@@ -134,7 +134,7 @@ class Tally:
         return sum(group.turns for group in self.groups)
 
     def add(self, turn: SimulatedTurn, seconds: float) -> None:
-        """Add a simulated turn with so many seconds of speech to the tally."""
+        """Add a simulated turn, with `seconds` seconds of speech, to the tally."""
         play = turn.playback
         group = self.groups[turn.number % GROUPS]
         trouble = round(turn.trouble * _MICRO)

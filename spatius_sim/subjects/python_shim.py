@@ -106,8 +106,8 @@ class Shim:
 
 
 def serve_stdio(make: Factory, name: str = "a Python client") -> None:
-    """Connect a Python client to the kit by stdin and stdout: answer each request line until stdin ends.
-    Everything that the client prints meanwhile goes to stderr."""
+    """Connect a client written in Python to the kit by stdin and stdout: answer each line, which is a
+    request, until stdin ends. Whatever the client itself prints goes to stderr."""
     answers = sys.stdout
     with redirect_stdout(sys.stderr):
         shim = Shim(make, name)

@@ -161,8 +161,8 @@ class _Calls:
 def _add_event(
     compared: TurnsByConnection, connection: str, event: Event, turn_numbers: dict[tuple[str, str], int]
 ) -> None:
-    """Add an event of a tape to what is compared: a frame, the refusal of a connection or a token, or the end
-    of an upstream connection. Leave other events out."""
+    """Add an event of one tape to the turns that are compared: a frame, the refusal of a connection or a
+    token, or the end of an upstream connection. Other events are not compared."""
     match event.content:
         case Refused(status, reason):
             _add_other(compared, connection, f"refused with {status} {reason}")
@@ -263,8 +263,8 @@ def _compare_connections(
 
 
 def _compare_turns(first: ComparedTurn, second: ComparedTurn, *, with_speech: bool) -> Iterator[str]:
-    """Compare one turn on two tapes, and yield the differences as lines. The audio itself is compared only
-    `with_speech`."""
+    """Compare one turn on two tapes, and yield each difference as a line. The bytes of the audio are compared
+    only if `with_speech` is true."""
     if len(first.audio) != len(second.audio):
         yield f"{len(first.audio)} bytes of audio against {len(second.audio)}"
     elif with_speech and first.audio != second.audio:

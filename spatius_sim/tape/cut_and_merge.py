@@ -240,8 +240,8 @@ def _digest_payloads(event: TapedEvent) -> Iterator[bytes]:
 
 
 def _with_times(path: Path, shift_ns: int, *, runs: bool) -> Iterator[tuple[int, Record]]:
-    """Yield every event of a tape to merge with its time, moved by `shift_ns` nanoseconds. With `runs`, also
-    yield every run, with the time of its first event."""
+    """Yield every event of one of the tapes that are merged, with its time, moved by `shift_ns` nanoseconds.
+    If `runs`, also yield every run of the tape, with the time of the run's first event."""
     pending_run: TapedRun | None = None
     for record in records_of(path):
         if isinstance(record, TapedRun):

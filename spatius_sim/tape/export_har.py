@@ -68,8 +68,8 @@ class _HarWriter:
                     self._add_to_socket(event, sockets)
 
     def _add_to_socket(self, event: Event, sockets: _Sockets) -> None:
-        """Add an event to the HAR entry of its WebSocket. A WebSocket whose opening is not on the tape begins
-        with its first frame; the close of such an unknown WebSocket is left out."""
+        """Add an event to the entry of its WebSocket in the HAR file. If the opening of the WebSocket is not
+        on the tape, its entry begins with its first frame; the close of an unknown WebSocket is left out."""
         socket_key = event.lane, event.connection
         if socket_key not in sockets and not isinstance(event.content, Closed):
             entry = self._make_entry(event.at_ns, "GET", _url_of(event), _SWITCHING)

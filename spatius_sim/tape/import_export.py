@@ -119,8 +119,8 @@ def requests_in(trace: Trace) -> list[TapedRequest]:
 
 
 def export_recordings(path: Path, folder: Path) -> list[Path]:
-    """Export each request of a tape as a JSON file in the shape of the SDK's example, and return the paths.
-    Raises UsageError if the tape has no speech."""
+    """Export each request of a tape as a JSON file, as the example program of the Server SDK writes it, and
+    return the paths. Raises UsageError if the tape has no speech."""
     _require_speech(path, "the SDK example's shape holds audio")
     paths = []
     for number, request in enumerate(requests_of(path), 1):

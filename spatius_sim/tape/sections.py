@@ -142,7 +142,8 @@ class SectionReader:
             raise TapeError(self._name, self._end, "something follows the footer")
 
     def incomplete_error(self, reason: str) -> IncompleteError:
-        """Return the error for a tape that is cut off within or after the current section."""
+        """Return the error that says that the tape ends too early: within the current section or right after
+        it."""
         return IncompleteError(
             self._name,
             self.place.offset,

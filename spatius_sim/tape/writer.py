@@ -84,10 +84,10 @@ class TapeWriter:
         self._delete()
 
     def write(self, record: Record) -> None:
-        """Write a record to the tape. It reaches the file later, together with other records, or with
-        `flush`."""
+        """Write a record onto the tape. The record waits in memory, and reaches the file together with later
+        records, or by `flush`."""
         packed = self._pack_value(pack_record(record, self._number_of))
-        self._make_room(len(packed))
+        self._count_pending(len(packed))
         self._records.append(packed)
         # Only now: the footer counts what is on the tape.
         if isinstance(record, TapedRun):
@@ -100,7 +100,7 @@ class TapeWriter:
         """Write a received frame to the tape, as `write` does with a TapedEvent, but faster: the frame is
         `framing`, at most 256 bytes, and then speech, of which only the `mark` is kept."""
         packed = self._pack_value(pack_speech(at_ns, lane, connection, framing, mark))
-        self._make_room(len(packed))
+        self._count_pending(len(packed))
         self._records.append(packed)
         self._counts["events"] += 1
         self._last_ns = max(self._last_ns, at_ns)
@@ -149,9 +149,9 @@ class TapeWriter:
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
 
-    def _make_room(self, size: int) -> None:
-        """Count these bytes as waiting to be written onto the tape; flush first if the next section would
-        grow too large."""
+    def _count_pending(self, size: int) -> None:
+        """Count `size` bytes that wait to be written onto the tape. Before that, flush the bytes that wait
+        already if both together would make the next section too large."""
         if self._pending_bytes and self._pending_bytes + size > _FULL_BYTES:
             self.flush()
         self._pending_bytes += size
@@ -172,7 +172,7 @@ class TapeWriter:
         if own_section:
             self.flush()
         else:
-            self._make_room(len(blob))
+            self._count_pending(len(blob))
         number = self._counts["blobs"] + len(self._blobs)
         self._blob_numbers[digest] = (number, len(blob))
         self._remembered_bytes += len(blob)

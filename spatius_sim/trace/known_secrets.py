@@ -255,8 +255,8 @@ def _find_secret(encoded: bytes, raw: bytes) -> Iterator[int]:
 
 
 def _encodings_to_search(secret: str) -> list[tuple[bytes, str]]:
-    """Return the byte strings by which a known secret is found in frames: the secret in each encoding that is
-    searched for, with the encoding's name."""
+    """Return the byte strings by which a known secret is found in frames: the secret in each encoding, such
+    as base64, with the name of the encoding."""
     raw = secret.encode(errors="surrogatepass")
     encodings = {raw: "plain"}
     for case_name, in_case in (("upper case", secret.upper()), ("lower case", secret.lower())):

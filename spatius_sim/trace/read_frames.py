@@ -28,9 +28,9 @@ def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None, p
 
 
 def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -> tuple[Value, ...]:
-    """Read a frame, and return all values that it carries, at least one. `lane` and `sent` (whether our kit
-    sent the frame) say what the values are: messages of Motion Server, relay events, or actions of a relay's
-    client. A frame that cannot be read gives one Undecodable."""
+    """Read a frame, and return all values that the frame carries, at least one. `lane` and `sent` (whether
+    our kit sent the frame) decide how the frame is read: as a message of Motion Server, as relay events, or
+    as an action of a relay's client. A frame that cannot be read gives one Undecodable."""
     if lane is Lane.UPSTREAM or lane is Lane.EGRESS:
         return (read_upstream(raw),)
     if lane is Lane.CLIENT:

@@ -248,8 +248,8 @@ class Recorder:
         return clean.decode(errors="replace") if isinstance(raw, str) else clean
 
     def secret_reference(self, kind: str, secret: str) -> str:
-        """Return the reference of a secret; a new secret is learnt. If the open trace names this secret for
-        the first time, record SecretKnown."""
+        """Return the recorder's reference of a secret, such as `key#1`; a new secret becomes known. If the
+        open trace names this secret for the first time, record SecretKnown in it."""
         reference = self.secrets.known_reference(secret) or self.secrets.reference_for(kind, secret)
         if reference:
             self._record_known_secret(reference)

@@ -61,8 +61,8 @@ def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
 
 
 def _hide_egress_secrets(message: ConfigureSession) -> ConfigureSession:
-    """Return a session's configuration with stars in all places that hold secrets, and without logins in
-    URLs."""
+    """Return a session's configuration with stars in all places that hold secrets, such as the tokens of its
+    egress, and without logins in URLs."""
     livekit, agora = message.livekit_egress, message.agora_egress
     if livekit is not None:
         livekit = replace(

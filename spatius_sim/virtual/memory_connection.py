@@ -161,8 +161,8 @@ class MemoryEnd:
             self._loop.put_off_arrival(peer._take_arriving_frame)
 
     def _take_arriving_frame(self) -> None:
-        """Let the oldest frame on its way arrive at this end of the connection in memory (a link keeps the
-        order): read it, or leave it unread during a pause."""
+        """Take the next frame or close that arrives at this end of the connection in memory (a link keeps the
+        order): read it, or leave it unread while this end is paused."""
         if not self._arriving:
             return
         item = self._arriving.popleft()

@@ -164,7 +164,7 @@ class VirtualMotionServer:
     async def _apply_scenario(
         self, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> bool:
-        """Do to a request to the virtual Motion Server what the scenario says: record faults and wait; return
+        """Apply the scenario to a request to the virtual Motion Server: record the faults, wait, and return
         whether the request gets an answer. Raises RequestRefusedError if the scenario refuses the request."""
         for fault in admission.faults:
             self.sink.emit(Lane.KIT, connection, fault)

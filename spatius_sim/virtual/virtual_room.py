@@ -33,7 +33,8 @@ class VirtualRoom:
         publisher: str,
         brain: ServerSession,
     ) -> None:
-        """Make the virtual room of one session; `sink` records what happens in it."""
+        """Make the virtual room of one session of the virtual Motion Server. What happens in the room is
+        recorded in `sink`."""
         self._loop = loop
         self._sink, self._connection, self._brain = sink, connection, brain
         self._room, self._publisher = room, publisher

@@ -122,8 +122,8 @@ def _write_event(event: RelayEvent) -> str:
 
 
 def _relay_event(message: dict[str, Any]) -> RelayEvent:
-    """Return the event that a json-envelope message of a relay says. Raises NotUnderstoodError for an unknown
-    type or a bad field."""
+    """Return what a relay says by this message of the wire json-envelope. Raises NotUnderstoodError for an
+    unknown type or a bad field."""
     match message.get("type"):
         case "ready":
             avatar = message.get("avatar")

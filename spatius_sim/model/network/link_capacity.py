@@ -72,8 +72,8 @@ class Capacity:
         return self._rates[bisect_right(self._starts, at % self._period) - 1]
 
     def finish(self, start: float, bits: float) -> float:
-        """Return when the link has carried so many bits if it begins at `start` seconds and carries nothing
-        else; infinity if that takes longer than LONGEST_WAIT."""
+        """Return the time at which the link has carried `bits` bits, if it begins at `start` (seconds) and
+        carries nothing else; infinity if this takes longer than LONGEST_WAIT."""
         periods_before, offset = divmod(start, self._period)
         index = bisect_right(self._starts, offset) - 1
         rate = self._rates[index]

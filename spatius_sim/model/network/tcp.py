@@ -315,8 +315,8 @@ class TcpFlow:
             self._peak_until = self._sent
 
     def _note_end(self, size: int) -> None:
-        """Remember when the bytes that TCP has just sent will be acknowledged, and when the receiving program
-        will have read them. `size` is their number."""
+        """Note for the last `size` bytes that TCP has sent when they will be acknowledged, and when the
+        receiving program will have read them."""
         self._written += size
         self._ends.append(self._written)
         self._end_times.append(self._delivered + self._path.back)

@@ -242,7 +242,7 @@ class PlainRelay:
         return []
 
     def upstream_opened(self, upstream: str) -> list[RelayCommand]:
-        """Return the relay's command that configures an upstream session that has been opened. If no client
+        """Return the relay's command that configures an upstream session, which was just opened. If no client
         needs the session any more, return the command that closes it."""
         session = self.sessions.get(upstream)
         if session is None:
@@ -382,8 +382,8 @@ class PlainRelay:
         ]
 
     def _lose(self, session: RelaySession, why: str) -> list[RelayCommand]:
-        """Fail the turn of an upstream session that is lost; return the relay's commands that tell the
-        client, and close the session."""
+        """Give up an upstream session that the relay has lost: return the commands that tell the client that
+        its turn has failed, and close the session."""
         turn = session.turn
         commands = self._fail(turn, why) if turn else []
         return commands + self._hang_up(session) + (self._watch_client_speech(turn) if turn else [])

@@ -168,8 +168,8 @@ class ScenarioPlayer:
     def faults_of_old_connection(
         self, app_id: str, avatar_id: str, faults_of_ids: Iterable[Fault] = ()
     ) -> ConnectionFaults:
-        """Return the faults of a connection that was open before the scenario began: those of the scenario
-        that name no connection, and `faults_of_ids`, which its app id and avatar id ask for."""
+        """Return the faults of a connection that was open before this scenario began to play: those of the
+        scenario that name no connection, and `faults_of_ids`, which its app id and avatar id ask for."""
         faults = (*self._faults_for_connection(0, app_id, avatar_id, token=False), *faults_of_ids)
         return ConnectionFaults(self.seed, 0, faults, self._requests)
 

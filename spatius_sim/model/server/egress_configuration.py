@@ -82,7 +82,8 @@ def read_egress(
 
 
 def _read_livekit(livekit: LiveKitEgress, unix_time: float) -> Room | EgressFault:
-    """Return the room of a LiveKit egress configuration, or why Motion Server refuses this configuration."""
+    """Return the room that the egress configuration of a session names at LiveKit, or the reason why Motion
+    Server refuses this configuration."""
     if not livekit.url.startswith(("ws://", "wss://", "http://", "https://")):
         return _refuse_invalid("livekit_egress.url must be a ws, wss, http or https URL")
     if not livekit.room_name:

@@ -91,8 +91,8 @@ class Requests:
             request.ordinal = 0
 
     def end(self, request: OpenRequest, state: TurnState) -> None:
-        """End an open request in this state, so that it takes no more audio, and forget the oldest ended
-        request if there are too many."""
+        """End an open request, so that it takes no more audio, and set its state. If too many ended requests
+        are kept, forget the oldest."""
         if not request.ended:
             request.ended = True
             self._open -= 1

@@ -40,9 +40,9 @@ class Pace:
                 raise UsageError(f"{name} must lie between 0 and {_LONGEST_SECONDS} seconds")
 
     def delay(self, seed: int, connection: int, request: int, response: int, early: float) -> float:
-        """Return how many seconds Motion Server waits, at this pace, before it sends a response whose audio
-        has arrived. Connections, requests and responses are numbered from 1. `early`: how many seconds before
-        its end in real time the audio came."""
+        """Return how many seconds Motion Server waits, at this pace, before it sends a response, after the
+        audio for it has come. Connections, requests and responses are numbered from 1. `early`: how many
+        seconds earlier the audio came than it would in real time."""
         wait = self.jitter and self.jitter * roll(seed, "jitter", connection, request, response)
         if response == 1:
             wait += self.latency

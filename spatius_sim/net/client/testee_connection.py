@@ -117,8 +117,8 @@ class StdioTestee:
         return "\n".join(self._last_errors)
 
     async def close(self) -> None:
-        """Close the stdin of the testee's command, wait a second for its end, and kill the command and all
-        its children. Do nothing if no command runs."""
+        """Close the stdin of the client under test, which runs as a command (the testee). Wait a second for
+        its end, then kill the command and all its children. Do nothing if no command runs."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return

@@ -148,8 +148,8 @@ class _Chunks:
         self._on_line, self._bytes_allowed = self._read_size, _LONGEST_SIZE_LINE
 
     def _read_trailer(self, line: bytes) -> None:
-        """Check a trailer after the chunks of an HTTP body, or end the body if the line is empty. Raises
-        RemoteProtocolError if the trailer is malformed."""
+        """Check a header line after the last chunk of an HTTP body (a trailer); an empty line ends the body.
+        Raises RemoteProtocolError if the trailer is malformed."""
         if line:
             read_field(line)
         else:

@@ -78,8 +78,8 @@ class Head:
         return self.version == b"HTTP/1.1" and "close" not in self.tokens("connection")
 
     def with_target_and_host(self, target: str, host: str) -> bytes:
-        """Return the bytes of the HTTP head with another target and Host, and everything else as it was
-        sent."""
+        """Return this HTTP head as bytes, with another target in its first line and another Host; all other
+        lines stay as they were sent."""
         lines = [
             b"Host: " + host.encode() if line.split(b":", 1)[0].lower() == b"host" else line
             for line in self.lines

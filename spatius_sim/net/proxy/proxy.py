@@ -136,8 +136,8 @@ class RecordingProxy:
         return sorted({fault for fault in faults if fault})
 
     async def _find_fault(self, target: ProxyTarget) -> str:
-        """Connect to a target of the proxy and close the connection; return why there is no connection, or ""
-        if it works."""
+        """Try whether the proxy can reach this target: connect and close. Return why there is no connection,
+        or "" if it works."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 end = await _connect(target, self._lookup)
@@ -273,8 +273,8 @@ class _ProxiedConnection:
             await close_all([self.client, *([] if self.upstream is None else [self.upstream])], seconds)
 
     async def _serve_requests(self) -> None:
-        """Pass on one request of the relay after the other, until no more may follow or the proxy refuses
-        one."""
+        """Pass the requests of the relay on through the proxy, one after another, until the relay sends no
+        more or the proxy refuses one."""
         try:
             while await self._pass_request_on():
                 pass
@@ -340,10 +340,10 @@ class _ProxiedConnection:
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
 
     async def _final_answer(self, upstream: End) -> Head:
-        """Wait for the head of the final answer to the request in the proxy, and return it. Pass on the
-        interim answers before it.
+        """Wait until Motion Server sends the head of its final answer to the request in the proxy, and return
+        the head. Interim answers (status 1xx) are passed on to the relay before it.
 
-        Raises RemoteProtocolError if the upstream closes the connection before."""
+        Raises RemoteProtocolError if Motion Server closes the connection before."""
         while (answer := await upstream.read_response_head()) is not None:
             if answer.status >= 200 or answer.status == 101:
                 self.client.has_sent = False

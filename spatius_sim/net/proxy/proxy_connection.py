@@ -221,16 +221,16 @@ class End(asyncio.BufferedProtocol):
         return raw
 
     def _check_head(self, size: int, may_begin: Callable[[bytes], bool]) -> None:
-        """Raise RemoteProtocolError if the bytes on this connection of the proxy cannot begin an HTTP head,
-        or if the head is too large."""
+        """Raise RemoteProtocolError if the bytes on this connection of the proxy cannot begin an HTTP head
+        (`may_begin` says so), or if the head is larger than allowed."""
         if not may_begin(bytes(self._buffer[:_BYTES_TO_CHECK])):
             raise RemoteProtocolError("this is not HTTP/1.1")
         if size > LARGEST_HEAD:
             raise RemoteProtocolError("an HTTP head without an end")
 
     async def _wait_for_more(self) -> bool:
-        """Wait for more bytes on this connection of the proxy, or for its end; return whether bytes came or
-        may still come."""
+        """Wait until more bytes come on this connection of the proxy, or until the connection ends. Return
+        whether bytes came or may still come."""
         if self.lost.is_set():
             return False
         self._changed.clear()

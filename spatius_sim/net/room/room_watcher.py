@@ -85,8 +85,8 @@ class LiveRoomWatch:
 
     @asynccontextmanager
     async def watching(self, name: str, egress: LiveKitEgress) -> AsyncIterator[None]:
-        """Watch the LiveKit room of this egress, as agent and as viewer, while the context is open. Events
-        belong to the session `name`. Raises UnreachableError if the room cannot be joined."""
+        """Watch the LiveKit room of this egress, as agent and as viewer, while the context is open. What is
+        seen is recorded for the session `name`. Raises UnreachableError if the room cannot be joined."""
         self._name, self._room_name, self._url = name, egress.room_name, egress.url
         self._first_publisher = ""
         agent, viewer = (

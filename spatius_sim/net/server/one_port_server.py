@@ -77,8 +77,8 @@ class OnePort:
         raise NotImplementedError
 
     async def listen(self) -> None:
-        """Start to listen on the one port and to answer, and set `port`. Raises UsageError if the port cannot
-        be used."""
+        """Start to listen on the one port of this server and to answer requests; set `port`. Raises
+        UsageError if the port cannot be used."""
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._note_arrival])
         self.add_routes(app.router)
         for path in TELEMETRY_PATHS:

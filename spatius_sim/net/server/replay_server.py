@@ -107,15 +107,15 @@ class ReplayServer(OnePort):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close every connection of a relay, and stop listening: the replay is over."""
+        """End the replay: stop listening, and close every connection of a relay to the replay server."""
         self.stop_listening()
         for socket in list(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"stopping")
         await self.stop()
 
     async def _answer_token_request(self, request: web.Request) -> web.Response:
-        """Answer a token request to the replay server as the access control decides, and record the
-        request."""
+        """Answer a relay that asks the replay server for a session token, as the access control decides, and
+        record the request."""
         key, body, now = request.headers.get("X-Api-Key", ""), await read_body(request), time.time()
         token, expire_at = "", None
         try:

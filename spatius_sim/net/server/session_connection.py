@@ -122,8 +122,8 @@ class UpstreamConnection:
             self.cut()
 
     def _receive(self, raw: str | bytes) -> list[ServerCommand]:
-        """Record a frame that came on the session's connection, and return the commands with which the
-        session answers."""
+        """Record a frame that a relay sent on its connection to our Motion Server, and return the commands
+        with which the session answers."""
         value = read_upstream(raw, self._reader.read)
         self.sink.record_received(_UPSTREAM, self.name, raw)
         return self.session.receive(value, time.monotonic())

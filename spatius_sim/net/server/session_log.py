@@ -137,7 +137,8 @@ class SessionLog:
         self.secrets.let_go(name)
 
     def find_session(self, key: str) -> SessionRecord | None:
-        """Return the newest session in the log with this name or connection id, or None if there is none."""
+        """Return the newest session in the session log whose name or connection id is `key`; None if there is
+        none."""
         for record in (*reversed(self.open_sessions.values()), *reversed(self.past_sessions)):
             if key in (record.name, record.connection_id):
                 return record

@@ -100,8 +100,9 @@ class StartByHook:
 
 
 def turn_start(option: str, hook: Hook | None) -> TurnStart | None:
-    """Return what starts each turn, as the option `--turn` says; None if the client itself speaks. Raises
-    UsageError if the option has an unknown value, or names a hook and there is none."""
+    """Return what starts each turn of the relay under test, as the option `--turn` says; None if a client
+    starts it by its speech. Raises UsageError if the option has an unknown value, or if it names a hook and
+    no hook is defined."""
     kind, _, rest = option.partition(":")
     match kind:
         case "client-audio" if not rest:

@@ -14,9 +14,9 @@ from spatius_sim.wires.json_fields import base64_text
 def write_meaning(
     messages: tuple[DeclaredMessage, ...], kind: str, fields: Mapping[str, Any]
 ) -> tuple[Frame, ...]:
-    """Write what means `kind` (such as "motion") on a declared wire: return the frame of the first message
-    with this meaning, with these fields. Fields that the message does not declare are left out. An empty
-    tuple if no message has this meaning."""
+    """Write one meaning, such as "motion", on a declared wire: return the frame of the first message that has
+    the meaning `kind`, filled with these fields. Fields that the message does not declare are left out. An
+    empty tuple if no message has this meaning."""
     for message in messages:
         if kind in message.meanings:
             return (_write_message(message, kind, fields),)
