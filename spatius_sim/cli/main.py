@@ -69,10 +69,10 @@ def _give_up_printing(reason: str | None) -> None:
 def _exit_with_error(message: str, code: ExitCode) -> None:
     """Print the error that ended the command on stderr, and exit with this code."""
     from spatius_sim.reporting.harmless_text import some_lines
-    from spatius_sim.trace.find_logins import shown_text
+    from spatius_sim.trace.find_logins import text_without_logins
 
     # An error may quote what was typed, a traceback what a library was given: URLs with logins, too.
-    sys.stderr.write(f"spatius-sim: {some_lines(shown_text(message))}\n")
+    sys.stderr.write(f"spatius-sim: {some_lines(text_without_logins(message))}\n")
     sys.exit(code)
 
 

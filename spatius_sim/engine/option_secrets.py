@@ -14,13 +14,13 @@ from typing import Any
 from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE, LIVEKIT_SECRET_VARIABLE
 from spatius_sim.trace.find_logins import (
     StandIn,
+    command_without_logins,
     hide_value,
     secrets_in_command,
     secrets_in_header,
     secrets_in_setting,
     secrets_in_url,
-    shown_command,
-    shown_url,
+    url_without_logins,
 )
 
 _SUBJECTS = ("target", "server", "client", "room")
@@ -68,18 +68,18 @@ def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -
     shown_values = dict(values)
     for option in _SUBJECTS:
         if shown_values.get(option):
-            shown_values[option] = shown_subject(shown_values[option], relay_stand_in)
+            shown_values[option] = subject_without_secrets(shown_values[option], relay_stand_in)
     if shown_values.get(_COMMAND):
-        shown_values[_COMMAND] = shown_command(shown_values[_COMMAND], relay_stand_in)
+        shown_values[_COMMAND] = command_without_logins(shown_values[_COMMAND], relay_stand_in)
     for option, show in ((_VARIABLES, hide_variable_value), (_HEADERS, hide_header_value)):
         if shown_values.get(option):
             shown_values[option] = [show(text) for text in shown_values[option]]
     return shown_values
 
 
-def shown_subject(subject: str, stand_in: StandIn = hide_value) -> str:
+def subject_without_secrets(subject: str, stand_in: StandIn = hide_value) -> str:
     """Return a subject as it may be shown: a URL or a command without its secrets."""
-    show = shown_url if _URL.match(subject) else shown_command
+    show = url_without_logins if _URL.match(subject) else command_without_logins
     return show(subject, stand_in)
 
 

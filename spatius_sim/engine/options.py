@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from spatius_sim.engine.option_secrets import without_secrets
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.trace.find_logins import shown_url
+from spatius_sim.trace.find_logins import url_without_logins
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,4 +308,6 @@ def check_url(option: str, url: str, schemes: tuple[str, ...], hint: str = "") -
         usable = False
     if not usable:
         begins = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise UsageError(f"{option} {shown_url(url)!r}: a URL that begins with {begins} is needed{hint}")
+        raise UsageError(
+            f"{option} {url_without_logins(url)!r}: a URL that begins with {begins} is needed{hint}"
+        )

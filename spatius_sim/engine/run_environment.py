@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spatius_sim.engine.option_secrets import shown_subject
+from spatius_sim.engine.option_secrets import subject_without_secrets
 from spatius_sim.engine.run_profiles import Profile, profile_named
 from spatius_sim.engine.run_settings import SOCKET_SCHEMES, Settings
 from spatius_sim.engine.trial import Trial, suite_header
@@ -43,7 +43,7 @@ from spatius_sim.subjects.virtual_rooms import room_in_virtual_time
 from spatius_sim.tape.traces import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
-from spatius_sim.trace.find_logins import shown_url
+from spatius_sim.trace.find_logins import url_without_logins
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.wires.lacking_features import UPSTREAM
@@ -274,7 +274,7 @@ class Run:
         else:
             testee = StdioTestee(settings.client)
         self._stack.push_async_callback(testee.close)
-        target = shown_subject(settings.client) or OUR_OWN
+        target = subject_without_secrets(settings.client) or OUR_OWN
         return ClientSubject(testee, target, settings.seed, settings.patience.attach)
 
     async def _make_server(self) -> Subject[Plan]:
@@ -314,7 +314,7 @@ class Run:
             return subject, self._loop
         address = settings.server_address()
         subject = RoomSubject(
-            shown_url(address.ingress),
+            url_without_logins(address.ingress),
             ServerOverSockets(address.console, address.ingress),
             import_room_watcher().LiveRoomWatch(recorder, place.key, place.secret),
             recorder,

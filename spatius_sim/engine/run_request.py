@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis.strategies import just
 
 from spatius_sim.engine.conformance_file import ConformanceFile
-from spatius_sim.engine.option_secrets import shown_subject
+from spatius_sim.engine.option_secrets import subject_without_secrets
 from spatius_sim.engine.options import (
     ASKED_OF_A_RELAY,
     CONFORMANCE_FILE,
@@ -140,7 +140,9 @@ class RunRequest:
             return ""
         needed = {option.name for option in ASKED_OF_A_RELAY} - self.filled.keys()
         options = {name: value for name, value in self.values.items() if name in needed}
-        target = [] if "target" in self.filled else [shlex.quote(shown_subject(self.values["target"]))]
+        target = (
+            [] if "target" in self.filled else [shlex.quote(subject_without_secrets(self.values["target"]))]
+        )
         if self.file is not None and str(self.file.path) != CONFORMANCE_FILE:
             options["conformance"] = str(self.file.path)
         return " ".join(["spatius-sim doctor", *target, as_typed(options)]).rstrip()
@@ -174,4 +176,8 @@ def request_of(
 
 def named_subject(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the subject that these options name, by kind, without secrets; empty if they name none."""
-    return {kind_named_by(name, values): shown_subject(values[name]) for name in SUBJECTS if values.get(name)}
+    return {
+        kind_named_by(name, values): subject_without_secrets(values[name])
+        for name in SUBJECTS
+        if values.get(name)
+    }

@@ -23,7 +23,7 @@ from spatius_sim.subjects.relay.start_relay import START_SECONDS, RelayStart, wi
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
 from spatius_sim.subjects.server_subject import ServerAddress
 from spatius_sim.subjects.subject_base import Patience, canary_key
-from spatius_sim.trace.find_logins import shown_url
+from spatius_sim.trace.find_logins import url_without_logins
 from spatius_sim.wires.events import Speak
 from spatius_sim.wires.lacking_features import EGRESS, FEATURES, STREAMING, UPSTREAM
 
@@ -187,7 +187,7 @@ class Settings:
                 lacks=self.lacks,
             )
         urls = dict(part.partition("=")[::2] for part in self.server.split(","))
-        shown_server = shown_url(self.server)
+        shown_server = url_without_logins(self.server)
         if set(urls) != {"console", "ingress"}:
             raise UsageError(f"--server {shown_server!r}: console=URL,ingress=URL is needed, or one URL")
         check_url("--server console", urls["console"], ("http", "https"))

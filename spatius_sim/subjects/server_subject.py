@@ -59,7 +59,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.find_logins import shown_url
+from spatius_sim.trace.find_logins import url_without_logins
 from spatius_sim.wires.lacking_features import EGRESS, KEYS
 
 _RETRY_SECONDS = 0.2
@@ -134,7 +134,7 @@ class ServerSubject:
         access: ServerAccess | None = None,
     ) -> None:
         """Prepare to run plans against the Motion Server under test at `address`; nothing is attached yet."""
-        self.target = shown_url(address.ingress)
+        self.target = url_without_logins(address.ingress)
         self._address = address
         self._access: ServerAccess = access or ServerOverSockets(address.console, address.ingress)
         self._lacks = address.lacks

@@ -98,7 +98,7 @@ def secrets_in_url(url: str) -> Iterator[str]:
             yield value
 
 
-def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
+def url_without_logins(url: str, stand_in: StandIn = hide_value) -> str:
     """Return a URL, or a text with URLs, without the logins and the secrets in it, so that it may be shown.
 
     `stand_in("login")` replaces user and password, `stand_in(name)` replaces each value in a query or
@@ -113,15 +113,16 @@ def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
     return _BARE_QUERY.sub(lambda match: f"{match[1]}{stand_in('query')}", url)
 
 
-def shown_text(text: str) -> str:
+def text_without_logins(text: str) -> str:
     """Find the logins in the URLs of a text, and return the text without them, so that people may see it: for
     example an error that quotes what the user typed."""
     return "".join(
-        shown_url(word) if "://" in word or "@" in word else word for word in _WORD_LIMITS.split(text)
+        url_without_logins(word) if "://" in word or "@" in word else word
+        for word in _WORD_LIMITS.split(text)
     )
 
 
-def shown_command(command: str, stand_in: StandIn = hide_value) -> str:
+def command_without_logins(command: str, stand_in: StandIn = hide_value) -> str:
     """Return a command line without the logins and other secrets in its words: `stand_in(name)` replaces each
     of them. Return HIDDEN alone if no shell would accept the command."""
     try:
@@ -129,7 +130,7 @@ def shown_command(command: str, stand_in: StandIn = hide_value) -> str:
     except ValueError:
         return HIDDEN
     shown = [
-        before + (shown_url(value, stand_in) if "://" in value else stand_in(name or "argument"))
+        before + (url_without_logins(value, stand_in) if "://" in value else stand_in(name or "argument"))
         if any(secrets_in_setting(name, value))
         else before + value
         for before, name, value in _split_words(words)

@@ -14,7 +14,7 @@ from spatius_sim.net.client.connect_directly import connect_directly
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-from spatius_sim.trace.find_logins import shown_url
+from spatius_sim.trace.find_logins import url_without_logins
 from spatius_sim.wires.events import Motion
 
 _LARGEST_FRAME = 16 * 1_048_576
@@ -89,7 +89,7 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
             url, max_size=_LARGEST_FRAME, open_timeout=_OPEN_SECONDS, compression=None, proxy=None
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-        raise UnreachableError(f"{shown_url(url)} cannot be reached: {error}") from error
+        raise UnreachableError(f"{url_without_logins(url)} cannot be reached: {error}") from error
     listening = asyncio.create_task(_collect_frames(socket, received, sign_of_life))
     begun, sent = loop.time(), 0
     try:

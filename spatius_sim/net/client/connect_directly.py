@@ -3,7 +3,7 @@
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from spatius_sim.trace.find_logins import shown_url
+from spatius_sim.trace.find_logins import url_without_logins
 
 
 class connect_directly(connect):  # noqa: N801
@@ -19,4 +19,4 @@ def redirect_target(error: BaseException) -> str:
     connect, without secrets; "" if the error is not a redirect."""
     if not isinstance(error, InvalidStatus) or error.response.status_code // 100 != 3:
         return ""
-    return shown_url(error.response.headers.get("Location", ""))
+    return url_without_logins(error.response.headers.get("Location", ""))

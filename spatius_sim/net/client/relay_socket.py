@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 from spatius_sim.net.client.connect_directly import connect_directly, redirect_target
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.trace.find_logins import shown_url
+from spatius_sim.trace.find_logins import url_without_logins
 from spatius_sim.wires.events import Frame
 
 LARGEST_FRAME = 16 * 1_048_576
@@ -52,7 +52,7 @@ class RelayAddress:
     @property
     def url_without_secrets(self) -> str:
         """The URL of the relay with its secrets removed, for messages."""
-        return shown_url(self.url)
+        return url_without_logins(self.url)
 
 
 def with_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-from spatius_sim.trace.find_logins import shown_command
+from spatius_sim.trace.find_logins import command_without_logins
 
 _LARGEST_LINE = 16 * 1_048_576
 _LINES_KEPT = 20
@@ -71,7 +71,9 @@ class StdioTestee:
                 words, grace=0, stdin=PIPE, stderr=PIPE, limit=_LARGEST_LINE
             )
         except (OSError, ValueError) as error:
-            raise UnreachableError(f"{shown_command(self._command)!r} cannot be started: {error}") from error
+            raise UnreachableError(
+                f"{command_without_logins(self._command)!r} cannot be started: {error}"
+            ) from error
         self._listening = asyncio.create_task(self._listen(self._guarded.process))
 
     async def ask(self, line: str, seconds: float) -> str | bytes:

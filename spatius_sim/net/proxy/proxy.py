@@ -34,7 +34,7 @@ from spatius_sim.protocol.console_api import (
 )
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 from spatius_sim.trace.events import Event, Lane, Opened, Refused, TokenRequested
-from spatius_sim.trace.find_logins import shown_url
+from spatius_sim.trace.find_logins import url_without_logins
 
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 30.0
@@ -98,9 +98,9 @@ def _read_target(root: str, url: str) -> ProxyTarget:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"--upstream {shown_url(url)!r} is not a URL") from error
+        raise UsageError(f"--upstream {url_without_logins(url)!r} is not a URL") from error
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
-        raise UsageError(f"--upstream {shown_url(url)!r}: an http(s):// or ws(s):// URL is needed")
+        raise UsageError(f"--upstream {url_without_logins(url)!r}: an http(s):// or ws(s):// URL is needed")
     tls = parts.scheme in ("https", "wss")
     return ProxyTarget(root, parts.hostname, port or (443 if tls else 80), parts.path.rstrip("/"), tls)
 

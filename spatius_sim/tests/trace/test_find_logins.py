@@ -5,14 +5,14 @@ from base64 import b64encode
 import pytest
 
 from spatius_sim.trace.find_logins import (
+    command_without_logins,
     is_plain,
     secrets_in_command,
     secrets_in_header,
     secrets_in_setting,
     secrets_in_url,
-    shown_command,
-    shown_text,
-    shown_url,
+    text_without_logins,
+    url_without_logins,
 )
 
 SECRET = "a-secret-of-some-length"
@@ -99,7 +99,7 @@ def test_one_short_word_is_plain(name: str, value: str, plain: bool) -> None:
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, secrets: list[str], shown: str) -> None:
-    assert shown_url(url) == shown
+    assert url_without_logins(url) == shown
     if not url.startswith("console="):
         assert list(filter(None, secrets_in_url(url))) == secrets
 
@@ -120,10 +120,10 @@ def test_a_url_is_shown_without_its_secrets(url: str, secrets: list[str], shown:
     ],
 )
 def test_a_command_is_shown_without_its_secrets(command: str, secrets: list[str], shown: str) -> None:
-    assert shown_command(command) == shown
+    assert command_without_logins(command) == shown
     assert list(secrets_in_command(command)) == secrets
 
 
 def test_an_error_quotes_no_login() -> None:
     said = f"Got unexpected extra argument (ws://me:{SECRET}@h/?x={SECRET}), '{SECRET}:{SECRET}@h' (a@b?)"
-    assert shown_text(said) == "Got unexpected extra argument (ws://...@h/?x=...), '...@h' (a@b?)"
+    assert text_without_logins(said) == "Got unexpected extra argument (ws://...@h/?x=...), '...@h' (a@b?)"
