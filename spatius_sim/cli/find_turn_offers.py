@@ -8,7 +8,7 @@ from urllib.request import ProxyHandler, build_opener
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.protocol.audio import PCM_SAMPLE_RATES
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.subjects.relay.turn_starts import check_sayable, turn_start
+from spatius_sim.subjects.relay.turn_starts import check_sayable, read_turn_start
 
 CLIP_LIST = "/api/config"
 """Where the vendor's demo lists its clips: `clips[{name, clip}]` (demos)."""
@@ -31,7 +31,7 @@ def list_offers(target: str, wire_name: str, wire_file: str = "") -> list[str]:
     offers = []
     for offer in (*clips, *rates, _WORDS):
         try:
-            check_sayable(turn_start(offer, None), wire)
+            check_sayable(read_turn_start(offer, None), wire)
         except UsageError:
             continue
         offers.append(offer)

@@ -58,7 +58,7 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     """
     from spatius_sim.files.wire_file import find_wire
     from spatius_sim.plans.plan import PLAN_SAMPLE_RATE
-    from spatius_sim.subjects.relay.turn_starts import check_sayable, turn_start
+    from spatius_sim.subjects.relay.turn_starts import check_sayable, read_turn_start
     from spatius_sim.trace.find_logins import url_without_logins
 
     if not url.startswith(("ws://", "wss://", "http://", "https://")):
@@ -66,7 +66,7 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
             f"{url_without_logins(url)}: a URL that begins with ws://, wss://, http:// or https:// is needed"
         )
     wire, samples = find_wire(file), int(max(0.0, speak) * PLAN_SAMPLE_RATE)
-    starts = turn_start(turn, None) if turn else None
+    starts = read_turn_start(turn, None) if turn else None
     check_sayable(starts, wire)
     tried = asyncio.run(_try_wire(wire, url, silence, samples, motion_port, starts))
     _print_short_lines(tried.in_words())

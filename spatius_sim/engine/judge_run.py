@@ -22,7 +22,7 @@ from spatius_sim.engine.write_reports import occasion_of, report_paths
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.report_files import make_folders_for
-from spatius_sim.reporting.formats.text_report import failure_text, overturned_text
+from spatius_sim.reporting.formats.text_report import explain_overturned_verdict, failure_text
 from spatius_sim.reporting.harmless_text import one_line, some_lines
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
@@ -115,7 +115,7 @@ class Judging:
         complaints: list[str] = []
         tolerated: list[str] = []
         for judged in outcomes:
-            head = "" if judged is outcomes[0] else overturned_text(judged, outcomes[0])
+            head = "" if judged is outcomes[0] else explain_overturned_verdict(judged, outcomes[0])
             remark = self._baseline.remark_on(judged) if self._baseline is not None else None
             if remark is not None and remark.tolerated:
                 tolerated.append(remark.tolerated)

@@ -34,7 +34,7 @@ from spatius_sim.subjects.relay.relay_access import RelayAccess
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.room_access import RelayInRoom
 from spatius_sim.subjects.relay.start_relay import with_port
-from spatius_sim.subjects.relay.turn_starts import turn_start
+from spatius_sim.subjects.relay.turn_starts import read_turn_start
 from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
@@ -232,7 +232,7 @@ class Run:
             self._motion_server,
             settings.lacks,
             process,
-            turn_start(settings.turn, settings.turn_hook),
+            read_turn_start(settings.turn, settings.turn_hook),
             self._access_to_room(),
         )
 

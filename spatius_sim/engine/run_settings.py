@@ -20,7 +20,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_server import LiveKitAccess, find_livekit_server
 from spatius_sim.subjects.relay.room_access import Carrier, read_room_target
 from spatius_sim.subjects.relay.start_relay import START_SECONDS, RelayStart, with_port
-from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
+from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, read_turn_start
 from spatius_sim.subjects.server_subject import ServerAddress
 from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.trace.find_logins import url_without_logins
@@ -103,7 +103,7 @@ class Settings:
             wire = find_wire(self.wire) if self.wire else None
         except UsageError as error:
             raise UsageError(f"--wire {self.wire}: {error}") from error
-        starts = turn_start(self.turn, self.turn_hook)
+        starts = read_turn_start(self.turn, self.turn_hook)
         if wire is not None:
             check_sayable(starts, wire)
             if starts is None and not wire.write_client(Speak(b"ab", last=True)):

@@ -33,7 +33,7 @@ REVISION = 9
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 
-def in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
+def rules_in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
     """Return the given rules by id, in the order of the catalogue. Raises ValueError if two rules have the
     same id, or if a rule comes before a rule that it presumes."""
     rules_by_id: dict[str, Rule] = {}
@@ -129,7 +129,7 @@ _CONTENTS = (
     agent_events.interrupt,  # E-INTERRUPT
 )
 
-RULES = in_order(_CONTENTS)
+RULES = rules_in_order(_CONTENTS)
 """All rules by id, each after those that it presumes."""
 
 

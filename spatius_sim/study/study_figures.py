@@ -71,10 +71,9 @@ def _resample(groups: int) -> NDArray[np.int64]:
     return rng.multinomial(groups, [1 / groups] * groups, size=_RESAMPLES)
 
 
-def ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[[Sums], float]) -> Estimate:
-    """Return the estimate of a figure of the study that is a ratio over all turns: the sum of `top` divided
-    by the sum of `bottom`. The interval of confidence is found by drawing groups of turns again and again
-    (bootstrap)."""
+def estimate_ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[[Sums], float]) -> Estimate:
+    """Estimate a figure of the study that is a ratio over all turns: the sum of `top` divided by the sum of
+    `bottom`. The interval of confidence is found by drawing groups of turns again and again (bootstrap)."""
     groups = [group for group in tally.groups if group.turns]
     tops, bottoms = np.array([top(group) for group in groups]), np.array([bottom(group) for group in groups])
     bottom_sum = float(bottoms.sum()) if groups else 0.0
@@ -139,7 +138,11 @@ def _ahead_figure(key: str, title: str, definition: str, seconds: float) -> Figu
         return sum(count for offset, count in sums.offsets.items() if offset > seconds * KEYFRAMES_PER_SECOND)
 
     return FigureKind(
-        key, title, "%", definition, lambda tally: ratio(tally, ahead, lambda sums: sums.offsets.total())
+        key,
+        title,
+        "%",
+        definition,
+        lambda tally: estimate_ratio(tally, ahead, lambda sums: sums.offsets.total()),
     )
 
 
@@ -205,7 +208,7 @@ FIGURES: dict[str, FigureKind] = {
             "stalls a minute",
             "",
             "How often the sound stops in a minute of speech, for lack of audio or (strictSync) of motion.",
-            lambda tally: ratio(tally, lambda sums: sums.stalls, lambda sums: sums.speech_us / 60e6),
+            lambda tally: estimate_ratio(tally, lambda sums: sums.stalls, lambda sums: sums.speech_us / 60e6),
         ),
         _share_of_turns_figure(
             "turns_with_stall", "turns with a stall", "Turns in which the sound stops.", "stalled_turns"
@@ -216,7 +219,7 @@ FIGURES: dict[str, FigureKind] = {
             "keyframes late",
             "%",
             "Keyframes that are never shown, because their moment has passed when their motion comes.",
-            lambda tally: ratio(tally, lambda sums: sums.late, lambda sums: sums.keyframes),
+            lambda tally: estimate_ratio(tally, lambda sums: sums.late, lambda sums: sums.keyframes),
         ),
         *(_offset_figure(share) for share in (50, 95, 99)),
         _ahead_figure(
@@ -273,7 +276,7 @@ FIGURES: dict[str, FigureKind] = {
             "s",
             "Mean seconds of a turn in which no avatar speaks in step: the wait for the first motion, and "
             "after it the stalls and the moments of late keyframes.",
-            lambda tally: ratio(tally, lambda sums: sums.trouble_us / 1e6, lambda sums: sums.turns),
+            lambda tally: estimate_ratio(tally, lambda sums: sums.trouble_us / 1e6, lambda sums: sums.turns),
         ),
     )
 }

@@ -16,7 +16,7 @@ from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.plans.plan import Plan
 from spatius_sim.subjects.relay.relay_access import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
-from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, turn_start
+from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, read_turn_start
 from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
@@ -68,7 +68,7 @@ async def miniature_relay(
             seed,
             patience,
             motion_server,
-            starts=turn_start(turn, None),
+            starts=read_turn_start(turn, None),
             access=RelayInMemory(loop, virtual_relay, data_packets=getattr(brain, "in_data_packets", False)),
         )
         return
@@ -84,5 +84,5 @@ async def miniature_relay(
             port = next(iter(listening.sockets)).getsockname()[1]
             url = f"ws://{LOOPBACK}:{port}"
             address = RelayAddress(url)
-            starts = turn_start(turn, None)
+            starts = read_turn_start(turn, None)
             yield RelaySubject(address, spoken_wire, recorder, seed, patience, server, starts=starts)

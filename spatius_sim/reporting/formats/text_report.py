@@ -51,7 +51,7 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
     return "\n".join(lines)
 
 
-def overturned_text(failed_outcome: RuleOutcome, judged_outcome: RuleOutcome) -> str:
+def explain_overturned_verdict(failed_outcome: RuleOutcome, judged_outcome: RuleOutcome) -> str:
     """Return the first lines of a failure in the text report, if a rule (`failed_outcome`) was not broken by
     its own scenarios but by one of another rule. They name the rule that was judged last (`judged_outcome`),
     because the failure is printed under that rule."""

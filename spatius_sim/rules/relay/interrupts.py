@@ -91,7 +91,7 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
         hung_up = _hung_up_at(story, wait)
         if hung_up is None:
             continue
-        for session in sessions_of(story, wait.connection):
+        for session in sessions_to_close(story, wait.connection):
             opened_at, closed_at = _opened_and_closed(story, session)
             if closed_at < hung_up:
                 continue
@@ -240,7 +240,7 @@ def _hung_up_at(story: Story, wait: Event) -> int | None:
     return max((seq for seq in hang_ups if seq < wait.seq), default=None)
 
 
-def sessions_of(story: Story, client: str) -> list[str]:
+def sessions_to_close(story: Story, client: str) -> list[str]:
     """Return the upstream sessions that a relay must close if this client hangs up: those that carried the
     client's audio and, if it was the only client, those opened after the client had connected."""
     sessions = [r.connection for r in story.requests if r.turn is not None and r.turn.client == client]

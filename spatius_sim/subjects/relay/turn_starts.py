@@ -99,7 +99,7 @@ class StartByHook:
             raise UsageError(f"pytest_spatius_start_turn raised {error!r}") from error
 
 
-def turn_start(option: str, hook: Hook | None) -> TurnStart | None:
+def read_turn_start(option: str, hook: Hook | None) -> TurnStart | None:
     """Return what starts each turn of the relay under test, as the option `--turn` says; None if a client
     starts it by its speech. Raises UsageError if the option has an unknown value, or if it names a hook and
     no hook is defined."""

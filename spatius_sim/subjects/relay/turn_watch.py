@@ -9,7 +9,7 @@ from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.clean_turns import failures_among
-from spatius_sim.subjects.relay.turns_told_apart import is_surely_over
+from spatius_sim.subjects.relay.turns_told_apart import turn_is_surely_over
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import Injected, Received, Sent
 from spatius_sim.trace.read_frames import read_upstream
@@ -201,7 +201,7 @@ class TurnWatch:
     def _is_surely_over(self) -> bool:
         """Whether the watched turn is certainly over: the end marks that the client got belong to this turn,
         and nothing of an earlier turn can still come."""
-        return is_surely_over(
+        return turn_is_surely_over(
             self._recorder.events,
             self._first_event,
             self._client,

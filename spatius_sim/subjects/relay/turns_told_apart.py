@@ -11,7 +11,9 @@ _TAIL_BYTES = 640
 """So many bytes at the end of a turn's speech tell it from every other turn's: 20 ms of noise."""
 
 
-def is_surely_over(events: Sequence[Event], first: int, client: str, speech: bytes, *, audio: bool) -> bool:
+def turn_is_surely_over(
+    events: Sequence[Event], first: int, client: str, speech: bytes, *, audio: bool
+) -> bool:
     """Whether the turn of `client` that began with event number `first` is over, and nothing of an earlier
     turn can come any more: the ends of the turn's own `audio`, if the relay sends any, and of its own motion
     have arrived, and Motion Server owes no more motion for a request that began before.

@@ -19,7 +19,7 @@ from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.subjects.relay.turn_starts import turn_start
+from spatius_sim.subjects.relay.turn_starts import read_turn_start
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.tests.running_miniature import SEED
 
@@ -57,7 +57,7 @@ async def test_every_frame_is_told_in_words() -> None:
 
 
 async def test_a_relay_that_chooses_the_speech_is_asked_for_it() -> None:
-    wire, starts = find_wire("typed-json-voice"), turn_start("clip:alto", None)
+    wire, starts = find_wire("typed-json-voice"), read_turn_start("clip:alto", None)
     lines: list[str] = []
     async with relay_on(wire.name, PLAYS_CLIPS) as address:
         said = lines.append

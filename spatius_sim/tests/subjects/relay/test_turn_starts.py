@@ -28,7 +28,7 @@ from spatius_sim.subjects.relay.turn_starts import (
     StartByMessage,
     TurnStart,
     TurnToStart,
-    turn_start,
+    read_turn_start,
 )
 from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, SEED
@@ -180,17 +180,17 @@ async def test_several_clients_whose_speech_nobody_knows_are_not_taken_for_each_
 )
 def test_what_no_turn_can_be_started_by(wanted: str) -> None:
     with pytest.raises(UsageError, match="client-audio, clip:NAME, text:WORDS"):
-        turn_start(wanted, None)
+        read_turn_start(wanted, None)
 
 
 def test_ways_to_start_a_turn() -> None:
-    assert turn_start("client-audio", None) is None
-    assert turn_start("clip:hello", None) == StartByMessage(PlayClip("hello"))
-    assert turn_start("text:say: hi", None) == StartByMessage(Say("say: hi"))
-    assert turn_start("http:https://a/b", None) == StartByHttp("https://a/b")
-    assert turn_start("hook", print) == StartByHook(print)
+    assert read_turn_start("client-audio", None) is None
+    assert read_turn_start("clip:hello", None) == StartByMessage(PlayClip("hello"))
+    assert read_turn_start("text:say: hi", None) == StartByMessage(Say("say: hi"))
+    assert read_turn_start("http:https://a/b", None) == StartByHttp("https://a/b")
+    assert read_turn_start("hook", print) == StartByHook(print)
     with pytest.raises(UsageError, match=r"no conftest\.py defines pytest_spatius_start_turn"):
-        turn_start("hook", None)
+        read_turn_start("hook", None)
 
 
 def test_a_wire_without_clips_is_not_asked_for_one() -> None:

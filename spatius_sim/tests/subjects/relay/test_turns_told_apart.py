@@ -8,7 +8,7 @@ import pytest
 
 from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.relay.turns_told_apart import is_surely_over
+from spatius_sim.subjects.relay.turns_told_apart import turn_is_surely_over
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.tests.suspects import Hearing, Suspect
 
@@ -28,7 +28,7 @@ class CutOff:
         self.said.client_interrupts("ann")
 
     def is_over(self, *, audio: bool = True) -> bool:
-        return is_surely_over(self.said.trace.events, self.began, "ann", self.speech, audio=audio)
+        return turn_is_surely_over(self.said.trace.events, self.began, "ann", self.speech, audio=audio)
 
 
 def next_turn(cut: CutOff) -> None:
