@@ -37,8 +37,8 @@ from spatius_sim.story.client_story import IDS, ClientStory, Kind, MotionCall
     ),
 )
 def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation: keyframes of the current conversation are rendered, in order, and no
-    others."""
+    """Look at each observation: the client rendered keyframes of the current conversation alone, and in
+    order."""
     for observation in story.observations:
         cut_off_calls = [
             call for _, call in observation.foreign if call.kind is Kind.MATCH and not _was_interrupted(call)
@@ -80,8 +80,8 @@ def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation with a keyframe that is due: the rendered keyframe is near the due one. After
-    a payload came too late for all its keyframes, the motion after it is still rendered."""
+    """Look at each observation at which a keyframe is due: the client rendered a keyframe near the due one.
+    If a payload came too late for all its keyframes, the client still renders the motion after it."""
     for observation in story.observations:
         overdue = observation.motion_rule == "C-SYNC"
         if observation.due is None or not (overdue or observation.motion_rule == "C-MATCH"):

@@ -40,9 +40,9 @@ _DRY_MS = 1_000
     ),
 )
 def states(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation: if the expected state is certain, the client reports this state; and if there
-    is nothing to play, it does not report that it plays. And look at the audio of plain conversations: it is
-    played at its rate, to its end."""
+    """Look at each observation whose playback state is certain: the client reports this state. If nothing can
+    be played, the client does not report that it plays. And look at the audio of plain conversations: the
+    client plays it at its rate, to its end."""
     for observation in story.observations:
         if observation.audio_harm is not None:
             continue
@@ -77,7 +77,8 @@ def states(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at conversations without an end mark whose audio ran out: the state is not idle."""
+    """Look at each conversation whose audio ran out without an end mark: the client does not report the state
+    idle."""
     for observation in story.observations:
         if (
             observation.dry_ms is None
@@ -163,8 +164,8 @@ def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def pause(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each pause: the audio stands still while the client is paused. After it, the audio goes on from
-    there, and no audio and no motion is missing."""
+    """Look at each pause: while the client is paused, the audio stands still. After the pause, the audio goes
+    on from there, and neither audio nor motion is missing."""
     paused_at: Observation | None = None
     for observation in story.observations:
         if not observation.held:

@@ -29,8 +29,9 @@ LARGEST_DATA_BYTES = 63_999
     ),
 )
 def data_limit(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each data packet that came, and at each payload that did not come and was too large for one. A
-    room refuses such a packet, so nobody sees it: how large it was follows from those that came."""
+    """Look at each data packet of a relay that came to a client in a room: it has fewer bytes than the limit.
+    And look at each payload that did not come because a data packet with it was too large: nobody sees such a
+    packet, so its size is reckoned from the packets that came."""
     packets = [event for event in story.trace.events if isinstance(event.content, DataSeen)]
     yield from (Kept() for _ in packets)
     if not packets:

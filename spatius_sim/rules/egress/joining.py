@@ -40,9 +40,9 @@ _CREDENTIAL = re.compile(r"eyJ[\w-]{6,}|\*{6,}")
     ),
 )
 def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each session whose room cannot be joined, because the kit made it refuse: the answer is an
-    error with a known code and without any credential. Who joins no room at all never learns that one
-    refuses: that follows from E-JOIN."""
+    """Look at each session whose room refuses the publisher, as the kit wanted: Motion Server answers with an
+    error that has a known code and no credential in it. A server that joins no room at all breaks E-JOIN, and
+    is not blamed here."""
     expected = "a ServerError 16, 14 or 3 without any credential"
     for room in rooms:
         if not room.refuses or room.answer is None:
@@ -72,7 +72,8 @@ def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     ),
 )
 def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each confirmed session with a LiveKit room: who joined, when, and with which attributes."""
+    """Look at each confirmed session with an egress to a LiveKit room: the publisher joined the room in time,
+    under its identity and with its attributes."""
     for room in rooms:
         livekit = room.configured.livekit_egress
         if livekit is None or not room.confirmed or room.refuses or not room.join_waited:

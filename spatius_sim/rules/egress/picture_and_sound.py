@@ -129,8 +129,8 @@ def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each complete conversation in the room: START is on the first keyframe alone, END on the last
-    alone, and idle packets come before and after. Unsure if keyframes are missing."""
+    """Look at the picture of each complete conversation in the room: START is on the first keyframe alone,
+    END on the last alone, and idle packets come before and after. Unsure if keyframes are missing."""
     for room, speech in _complete_requests(rooms):
         if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
@@ -201,7 +201,8 @@ def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Compare when keyframes and the sound of each complete request came, by the median keyframe."""
+    """Compare the picture of each complete request with its sound: the median keyframe was shown within the
+    allowed time of its sound."""
     for room, speech in _complete_requests(rooms):
         wanted = loud_windows(bytes(speech.pcm), speech.sample_rate)
         heard_ns = _first_loud_ns(room.sounds_of(speech))

@@ -36,8 +36,9 @@ _AHEAD_SECONDS = 0.08
     ),
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn: all audio that went up as PCM came down. Less than 40 ms of silence at the end
-    is nothing lost. Ogg Opus is not judged, because its bytes do not show its length."""
+    """Look at each clean turn: all PCM audio that the relay sent to Motion Server also came to the client.
+    Less than 40 ms of silence at the end may be missing. Ogg Opus is not judged, because its bytes do not
+    show how long it lasts."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
@@ -81,8 +82,9 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def audio_first(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn with motion: some audio came before the motion. Without the upstream half only
-    a client's first turn is judged: motion before a later turn's audio may belong to the earlier turn."""
+    """Look at each clean turn with motion: some audio of the turn came to the client before its motion. If
+    the trace does not show Motion Server's side, only a client's first turn is judged: motion before a later
+    turn's audio may belong to the earlier turn."""
     for turn in story.turns:
         arrived = [
             delivery.seq

@@ -61,8 +61,8 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     ),
 )
 def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn whose client stopped reading for a while: this client loses nothing, and at the same
-    time the turns of other clients come whole."""
+    """Look at each turn in which a client stopped reading for a while: this client loses nothing, and the
+    turns of other clients at that time come whole."""
     for turn in story.turns:
         window = _unread_window(story, turn)
         if window is None or not (_is_undisturbed(turn) and _was_served(story, turn)):

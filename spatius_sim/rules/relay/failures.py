@@ -33,9 +33,9 @@ _ORDINARY_CLOSES = (1000, 1001, 1005)
     ),
 )
 def recover(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the turn after a turn that lost its motion: some of its audio and some of its motion came.
-    Other rules judge the rest. "Again" presumes that it worked before: a relay that had lost audio or motion
-    of a turn before the failure is not judged."""
+    """Look at the turn after a turn that lost its motion by a failure of Motion Server: some of its audio and
+    some of its motion came to the client. Other rules judge the rest. A relay that had lost audio or motion
+    already before the failure is not judged."""
     for failed_turn, turn in _pairs_of_turns(story):
         if not failed_turn.lost_motion or turn.failures or not turn.calm:
             continue
@@ -104,8 +104,9 @@ def alive(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn that lost its motion: all its audio came, and was marked as ended in time. If no
-    audio went up, and the relay chooses the speech, an ended turn or an error is enough."""
+    """Look at each turn that lost its motion by a failure of Motion Server: all its audio still came to the
+    client, and was marked as ended in time. If no audio went up, and the relay chooses the speech, it is
+    enough that the turn ends or that the client gets an error."""
     wait = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
         audio_due, rate = _find_due_audio(story, turn)

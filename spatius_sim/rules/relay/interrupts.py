@@ -80,8 +80,9 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each client that hung up: its upstream sessions are closed in time. They are those that carried
-    its audio and, if no other client was there, all that were opened since it came."""
+    """Look at each client that hung up: the relay closed the client's upstream sessions in time. These are
+    the sessions that carried the client's audio; if no other client was there, all sessions that were opened
+    after the client had connected."""
     waits = [
         event
         for event in story.trace.on_lane(Lane.KIT)

@@ -63,7 +63,8 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
     ),
 )
 def motion_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each payload of a clean turn: the payload arrived once."""
+    """Look at each motion payload that Motion Server sent for a clean turn: the payload arrived at the client
+    exactly once."""
     for turn in story.clean_turns:
         payloads = turn.payloads
         for number, payload in enumerate(payloads, 1):
@@ -127,8 +128,9 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def end_motion(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn whose motion Motion Server ended: the last motion is marked as last. A mark on
-    its own marks the motion that came before it. Each request may have a mark."""
+    """Look at each clean turn whose motion Motion Server has ended: the relay marked the last motion for the
+    client as last. A mark without motion counts for the motion before it. Each request of the turn may have a
+    mark."""
     for turn in story.clean_turns:
         arrived = [
             delivery

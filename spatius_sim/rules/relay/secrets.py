@@ -27,8 +27,8 @@ _TELLING_LENGTH = 16
     ),
 )
 def secrets(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each message and header that reached a client: they contain no known API key and no session
-    token."""
+    """Look at each message and header from the relay that reached a client: none contains a known API key or
+    session token."""
     known_secrets = [
         event.content
         for event in story.trace.on_lane(Lane.KIT)
@@ -58,8 +58,9 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def tokenless(story: Story) -> Iterator[Kept | Broken]:
-    """Look at clients without Spatius credentials: they are served. The rule is broken only if all clients
-    that were served had such credentials. If nobody was served, the relay may want a login of its own."""
+    """Look at clients that have no Spatius credentials: the relay serves them. The rule is broken only if
+    every client that was served had such credentials. If nobody was served, the relay may want a login of its
+    own."""
     served_turns = [turn for turn in story.turns if any(payload.deliveries for payload in turn.payloads)]
     holders = {
         event.connection: event.seq

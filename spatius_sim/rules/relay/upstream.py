@@ -49,8 +49,8 @@ _MAX_ATTEMPTS_OF_A_TURN = 3
     ),
 )
 def token(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each token request: expireAt lies in the window. And look at each upgrade: the token was issued
-    by the Console API, for Motion Server refuses any other token."""
+    """Look at each token request of the relay: expireAt lies in the allowed window. And look at each upgrade:
+    its token was issued by the Console API, because Motion Server refuses any other token."""
     for event in story.trace.events:
         match event.content:
             case TokenRequested(_, int(expire_at), now) if not now < expire_at < now + MAX_TOKEN_LIFE_SECONDS:
@@ -179,10 +179,10 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def retry(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the 10 s after each refusal: the relay makes at most 5 attempts for each client, and 3 more for
-    each turn that begins, because a user has asked anew. An attempt asks for a token, or opens a session, or
-    both. Nothing is judged if the trace has no client, and Kept is not yielded if the trace ends within the
-    10 s."""
+    """Look at the 10 s after each refusal by Motion Server: the relay makes at most 5 attempts for each
+    client, and 3 more for each turn that begins, because then a user has asked again. An attempt asks for a
+    token, opens a session, or both. Nothing is judged if the trace has no client, and Kept is not yielded if
+    the trace ends within the 10 s."""
     events = story.trace.events
     clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):

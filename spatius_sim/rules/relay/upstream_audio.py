@@ -33,8 +33,9 @@ _RATIO_TOLERANCE = 0.01
     ),
 )
 def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each PCM request that was sent to its end: its bytes are whole samples. Nothing is judged after
-    a client has itself stopped within a sample: no document says what becomes of such a half."""
+    """Look at each request with PCM audio that the relay sent upstream to its end: the audio is a whole
+    number of samples. Nothing is judged after a client has stopped in the middle of a sample: no document
+    says what becomes of such a half."""
     for request in story.requests:
         if not _is_pcm(request) or not request.ends or request.stopped_early or not request.audio:
             continue
@@ -97,9 +98,10 @@ def turn_id(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def rate(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn of at least two seconds: at the configured rate its PCM lasts as long as its
-    speech. A fault is judged only if the same bytes went up, or if the length is wrong by the ratio of two
-    known rates. In all other cases audio was lost, merged or cut off, and other rules judge that."""
+    """Look at each clean turn of at least two seconds: at the configured rate, the audio that the relay sent
+    upstream lasts as long as the speech. A fault is judged only if the same bytes went up, or if the length
+    is wrong by the ratio of two known rates. In all other cases audio was lost, merged or cut off, and other
+    rules judge that."""
     for turn in story.clean_turns:
         requests = turn.requests
         spoken_seconds = _seconds_of_pcm(len(turn.pcm), turn.sample_rate)
@@ -142,9 +144,9 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn whose PCM went up at the rate of its speech: all bytes went up. Less than 40 ms
-    of silence after the last sample is nothing lost. A turn is not judged if the relay sent up other audio
-    than its client spoke."""
+    """Look at each clean turn whose audio the relay sent upstream as PCM, at the rate of the speech: all
+    bytes went up. Less than 40 ms of silence at the end may be missing. A turn is not judged if the relay
+    sent other audio than its client spoke."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or not all(

@@ -50,8 +50,8 @@ nobody has seen how the service refuses a request without a token."""
     ),
 )
 def token_window(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each token request whose expireAt lies outside the window: the answer is a 4xx with words, and
-    no token."""
+    """Look at each token request whose expireAt lies outside the allowed window: the server answers with a
+    status 4xx and some words, and issues no token."""
     intents = _provocations_by_connection(story)
     bodies = {
         event.connection: event.content.reason
@@ -120,8 +120,8 @@ def token_key(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each upgrade that the kit spoilt on purpose: the server refuses with the known status and
-    words."""
+    """Look at each upgrade in which the kit made a mistake on purpose: the server refuses it with the known
+    status and words."""
     for event, intent in _spoilt_upgrades(story):
         if intent not in _REFUSALS:
             continue
@@ -156,8 +156,8 @@ def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def token_expiry(story: Story) -> Iterator[Kept | Broken]:
-    """Look at upgrades with an expired token: they are refused. And look at sessions that outlive their
-    token: they stay open."""
+    """Look at each upgrade with an expired token: the server refuses it. And look at each session whose token
+    expires while it is open: the session stays open."""
     for event, intent in _spoilt_upgrades(story):
         if intent is not Provocation.EXPIRED_TOKEN:
             continue

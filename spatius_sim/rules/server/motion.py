@@ -47,8 +47,8 @@ _LIMITS_FROM = 4000
     ),
 )
 def motion_ids(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each response: it carries its connection's id, and a req_id that was sent on this connection.
-    No request is answered under the id of an earlier one that is over."""
+    """Look at each response with motion: it carries the id of its connection, and a req_id that was sent on
+    this connection. No request is answered under the id of an earlier request that is over."""
     yield from _answered_under_another_id(story)
     up = kind_of_frames_to_server(story.trace)
     connection_ids: dict[str, str] = {}
@@ -149,7 +149,8 @@ def motion_count(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def motion_segments(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each answered request with several responses: its keyframes come in segments as recorded."""
+    """Look at each request that was answered by several responses: the server sent its keyframes in segments
+    as long as in the recording."""
     for request in _requests_to_answer(story):
         actual_counts = [len(payload.response.keyframes) for payload in request.payloads]
         wanted_counts = _recorded_segments(sum(actual_counts))
@@ -211,9 +212,9 @@ def motion_shape(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def motion_moves(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each response with a second of motion or more that answers a second of sound or more, not
-    counting clipped samples: its keyframes are not all alike, and they are not those of an earlier response
-    of the request."""
+    """Look at each response with at least a second of motion for at least a second of audible speech, not
+    counting clipped samples: its keyframes are not all alike, and they do not repeat an earlier response of
+    the request."""
     expected = "motion that goes with what is said"
     for request in _requests_to_answer(story):
         pcm = np.frombuffer(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * 2], "<i2")

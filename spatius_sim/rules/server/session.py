@@ -80,7 +80,7 @@ class _Session:
     ),
 )
 def confirm(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each session with a valid configuration: the first answer is a confirmation with a
+    """Look at each session with a valid configuration: the server's first answer confirms the session, with a
     connection_id."""
     expected = "first a ServerConfirmSession with a connection_id"
     for session in _sessions_of(story):
@@ -117,8 +117,8 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each handshake that the kit spoilt on purpose: the first answer is an error with the known
-    text."""
+    """Look at each session in whose handshake the kit made a mistake on purpose: the server's first answer is
+    an error with the known text."""
     for session in _sessions_of(story):
         if session.intent not in _KNOWN_TEXTS:
             continue
@@ -154,8 +154,8 @@ def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def handshake_closed(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each handshake that the kit spoilt on purpose and the server refused with an error: the server
-    closed the connection before the kit's wait for that ended."""
+    """Look at each session whose handshake the server refused with an error, after a mistake that the kit
+    made on purpose: the server closed the connection before the kit stopped waiting."""
     waits = {
         event.connection: event
         for event in story.trace.on_lane(Lane.KIT)
@@ -193,8 +193,8 @@ def handshake_closed(story: Story) -> Iterator[Kept | Broken | Late]:
     ),
 )
 def egress_silent(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each request of an egress session: no motion for it comes back on the socket. A response
-    without keyframes is a signal of the playout, and no motion."""
+    """Look at each request in a session with an egress: no motion for it comes back on the socket. A response
+    without keyframes only reports the playback, and is no motion."""
     for request in story.requests:
         if request.configured.egress_type == EgressType.UNSPECIFIED:
             continue
@@ -228,7 +228,8 @@ def egress_silent(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each interrupted request: nothing comes for it after the second that the kit waited."""
+    """Look at each request that the kit interrupted in a session: nothing comes for the request after the
+    second for which the kit waited."""
     for request in story.requests:
         if request.interrupted_seq is None:
             continue
