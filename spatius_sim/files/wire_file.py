@@ -35,7 +35,14 @@ from spatius_sim.wires.declared.message_forms import (
     TurnNumber,
 )
 from spatius_sim.wires.declared.wire import Declared
-from spatius_sim.wires.lacking_features import END_MARKS, PCM, SEVERAL_TURNS, SPEECH_END, STREAMING
+from spatius_sim.wires.lacking_features import (
+    END_MARKS,
+    LATE_MOTION,
+    PCM,
+    SEVERAL_TURNS,
+    SPEECH_END,
+    STREAMING,
+)
 
 MAX_MESSAGES = 64
 _MAX_PARTS = 32
@@ -53,6 +60,7 @@ _CHOICES = {
     "ends": ("marks", {"closing": END_MARKS}),
     "answer": ("stream", {"document": STREAMING}),
     "audio": ("pcm", {"ogg": PCM}),
+    "late-motion": ("played", {"dropped": LATE_MOTION}),
 }
 """The keys for what the messages do not show. Each has its usual value, and maps each other value to the
 feature that the wire lacks then."""

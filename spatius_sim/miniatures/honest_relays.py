@@ -7,6 +7,7 @@ from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn, turn_name
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
+from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.wires.events import ClientAction, Failed, Speak
 
 PLAIN = RelayPolicy()
@@ -65,6 +66,43 @@ class CountsWhatWorked(PlainRelay):
     def _turn_id(self, turn: RelayTurn) -> str:
         failed_before = sum((turn.client, number) in self._failed for number in range(turn.number))
         return turn_name(turn.client, turn.number - failed_before)
+
+
+class MarksAudioLast(PlainRelay):
+    """Marks the end of a turn's audio after the last motion, or when the motion has failed."""
+
+    policy = NAMES_NO_TURNS
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._to_mark: set[str] = set()
+        """The turns whose audio is over, and whose motion is not."""
+
+    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+        if turn.is_over:
+            return super().end_down(turn)
+        self._to_mark.add(turn.name)
+        return []
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        motion = super().motion_down(turn, raw, message)
+        return motion + self.mark_at_last(turn) if message.end else motion
+
+    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        return self.mark_at_last(turn) + super().failure_down(turn, why)
+
+    def mark_at_last(self, turn: RelayTurn) -> list[RelayCommand]:
+        """Return the end mark of the turn's audio if it was held back; otherwise an empty list."""
+        if turn.name not in self._to_mark:
+            return []
+        self._to_mark.remove(turn.name)
+        return super().end_down(turn)
+
+
+class MarksAudioOfClipsLast(MarksAudioLast):
+    """Plays clips, and marks the end of their audio after the last motion."""
+
+    policy = PLAYS_CLIPS_WITHOUT_TURN_IDS
 
 
 class GreetsLate(PlainRelay):

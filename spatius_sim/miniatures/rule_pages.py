@@ -73,7 +73,7 @@ def _page(rule: Rule) -> str:
         lines.append(f"## A {rule.subject} that breaks it")
         lines.append("\n".join(f"- {_describe_miniature(miniature)}" for miniature in wrong))
     after = [other.id for other in RULES.values() if rule.id in other.presumes]
-    if rule.presumes or after or rule.needs:
+    if rule.presumes or after or rule.needs or rule.only_lacking:
         lines.append("## When it is judged")
     if rule.presumes:
         lines.append(f"Only if these were kept: {_links(rule.presumes)}.")
@@ -84,6 +84,8 @@ def _page(rule: Rule) -> str:
         # A client's testee says itself what it lacks.
         option = "" if rule.subject == "client" else " (`--lacks`)"
         lines.append(f"It does not apply to a {rule.subject} that lacks {named}{option}.")
+    if rule.only_lacking:
+        lines.append(f"It applies only to a {rule.subject} that lacks `{rule.only_lacking}` (`--lacks`).")
     command = f"spatius-sim verify {_SUBJECTS[rule.subject]} --rule {rule.id}"
     return "\n\n".join([*lines, "## Judge it alone", f"```sh\n{command}\n```"]) + "\n"
 

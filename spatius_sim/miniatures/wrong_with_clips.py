@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from spatius_sim.miniatures.honest_relays import PLAYS_CLIPS, PLAYS_CLIPS_WITHOUT_TURN_IDS
+from spatius_sim.miniatures.honest_relays import (
+    PLAYS_CLIPS,
+    PLAYS_CLIPS_WITHOUT_TURN_IDS,
+    MarksAudioOfClipsLast,
+)
 from spatius_sim.miniatures.wrong_relays import BroadcastsMotion
 from spatius_sim.miniatures.wrong_with_clients import (
     FallsOverRubbish,
@@ -16,6 +20,7 @@ from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.policy import SessionScope
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
+from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.wires.events import ClientAction, InterruptTurn
 
 
@@ -97,11 +102,29 @@ class BroadcastsMotionOfClips(BroadcastsMotion):
     policy = PLAYS_CLIPS
 
 
+class MarksAudioBeforeMotion(PlainRelay):
+    """Marks the end of its audio at once, on a wire whose clients drop the motion that comes later."""
+
+    policy = PLAYS_CLIPS_WITHOUT_TURN_IDS
+    wire = "typed-json-voice"
+
+
+class MarksAudioBeforeLastMotion(MarksAudioOfClipsLast):
+    """Marks the end of its audio when the last motion has come to it, and only then passes this motion on."""
+
+    wire = "typed-json-voice"
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        mark = self.mark_at_last(turn) if message.end else []
+        return mark + super().motion_down(turn, raw, message)
+
+
 CLIP_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-RECOVER": (FallsMuteAfterAFailure,),
     "R-ERROR-TOLD": (SaysNothingAtTheDoor,),
     "R-CONVERSATION": (FallsMuteAfterAnInterrupt,),
     "R-STALE": (PassesStaleMotionOfClips, LabelsStaleMotionOfClipsAnew),
+    "R-LATE-MARK": (MarksAudioBeforeMotion, MarksAudioBeforeLastMotion),
     "U-HANGUP": (LeavesSessionsOfClipsOpen,),
     "R-SLOWCLIENT": (KeepsAllWaitingForTheirClips,),
     "R-BADINPUT": (FallsOverRubbishBetweenClips,),

@@ -29,7 +29,7 @@ from spatius_sim.rules.server import admission as server_admission
 from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
-REVISION = 9
+REVISION = 10
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 
@@ -90,6 +90,7 @@ _CONTENTS = (
     relay_sizes.huge,  # R-HUGE
     relay_latency.latency,  # R-LATENCY
     relay_motion.end_motion,  # R-END-MOTION
+    relay_motion.late_mark,  # R-LATE-MARK
     relay_interrupts.nothing_stale,  # R-STALE
     relay_interrupts.hang_up,  # U-HANGUP
     relay_bad_clients.slow_client,  # R-SLOWCLIENT

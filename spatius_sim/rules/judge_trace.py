@@ -1,12 +1,12 @@
 """Judges a trace by all rules of its subject. A rule that presumes a failed rule is not judged. If the
 subject died, no rule is judged but the one that tells it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Unsure, Verdict
 from spatius_sim.rules.relay.failures import alive, recover
-from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech
+from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech, tell_lacking
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_client_calls import join_client
 from spatius_sim.story.join_turns import Story, join
@@ -24,14 +24,14 @@ def judge(trace: Trace) -> dict[str, Judgement]:
         client_story = join_client(trace)
         for rule in rules_for("client"):
             outcomes = rule.check(client_story)
-            lacking = _features_client_lacks(rule, client_story)
-            judgements[rule.id] = judge_rule(rule, lacking, "", outcomes, judgements)
+            reason = tell_lacking(_features_client_lacks(rule, client_story))
+            judgements[rule.id] = judge_rule(rule, reason, "", outcomes, judgements)
         return judgements
     if trace.header.subject == "room":
         room_sessions = join_rooms(trace)
         for rule in rules_for("room"):
-            lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
-            judgements[rule.id] = judge_rule(rule, lacking, "", rule.check(room_sessions), judgements)
+            reason = rule.why_not_applicable(trace.header.lacks)
+            judgements[rule.id] = judge_rule(rule, reason, "", rule.check(room_sessions), judgements)
         return judgements
     story = join(trace)
     death_rule = _rule_broken_by_death(story)
@@ -39,27 +39,26 @@ def judge(trace: Trace) -> dict[str, Judgement]:
         if death_rule not in ("", rule.id):
             judgements[rule.id] = _not_judged(rule, (death_rule,))
             continue
-        lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
+        reason = rule.why_not_applicable(trace.header.lacks)
         unseen = _why_unseen(rule, story)
         if unseen and UPSTREAM in trace.header.lacks:
-            lacking = [UPSTREAM]
-        judgements[rule.id] = judge_rule(rule, lacking, unseen, rule.check(story), judgements)
+            reason = tell_lacking([UPSTREAM])
+        judgements[rule.id] = judge_rule(rule, reason, unseen, rule.check(story), judgements)
     return judgements
 
 
 def judge_rule(
     rule: Rule,
-    lacking_features: Sequence[str],
+    why_not_applicable: str,
     why_unseen: str,
     outcomes: Iterable[Outcome],
     judgements: dict[str, Judgement],
 ) -> Judgement:
-    """Return the judgement of one rule on a trace. The outcomes decide only if the subject lacks no needed
-    feature (`lacking_features`), the presumed rules held, and the trace can show the rule (`why_unseen` is
-    "")."""
-    if lacking_features:
-        reason = f"the subject lacks {', '.join(lacking_features)}"
-        return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=reason)
+    """Return the judgement of one rule on a trace. The outcomes decide only if the rule applies to the
+    subject (`why_not_applicable` is ""), the presumed rules held, and the trace can show the rule
+    (`why_unseen` is "")."""
+    if why_not_applicable:
+        return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=why_not_applicable)
     failed_rules = _failed_presumptions(rule, judgements)
     if failed_rules:
         looks_broken = not why_unseen and any(isinstance(outcome, Broken) for outcome in outcomes)

@@ -1,6 +1,6 @@
 """What a rule is: its sentence, its source, its check, and what a trace must hold for the check."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -79,8 +79,10 @@ class Rule:
     `presumes` names the rules that must not have failed for this rule to be judged. `needs` names features;
     the rule is NOT_APPLICABLE to a subject that lacks one of them. A client's features are the requests and
     the members of `observe`; `reset` and `yieldAudioData` are not named, because every client rule needs
-    them. `unit` is the unit of the measurements, "" if the rule measures nothing. `waits` says why the rule
-    cannot be exercised in a moment, "" if it can. `seen_in` and `speech` say what a tape must hold."""
+    them. `only_lacking` names a feature, too: the rule is NOT_APPLICABLE to a subject that has it; "" if this
+    does not matter. `unit` is the unit of the measurements, "" if the rule measures nothing. `waits` says why
+    the rule cannot be exercised in a moment, "" if it can. `seen_in` and `speech` say what a tape must
+    hold."""
 
     id: str
     level: Level
@@ -95,6 +97,16 @@ class Rule:
     seen_in: Half = Half.BOTH
     speech: Speech = Speech.COMPARED
     advice: Advice | None = None
+    only_lacking: str = ""
+
+    def why_not_applicable(self, lacks: Collection[str]) -> str:
+        """Return in words why this rule does not apply to a subject that lacks these features; "" if it does
+        apply."""
+        if reason := tell_lacking(feature for feature in self.needs if feature in lacks):
+            return reason
+        if self.only_lacking and self.only_lacking not in lacks:
+            return f"it judges only a subject that lacks {self.only_lacking}"
+        return ""
 
     @property
     def subject(self) -> str:
@@ -119,6 +131,7 @@ def rule(
     seen_in: Half = Half.BOTH,
     speech: Speech = Speech.COMPARED,
     advice: Advice | None = None,
+    only_lacking: str = "",
 ) -> Callable[[Check], Rule]:
     """Return the decorator that makes a rule of a check. The check yields an outcome for each instance of
     the rule in a story."""
@@ -139,9 +152,16 @@ def rule(
             seen_in=seen_in,
             speech=speech,
             advice=advice,
+            only_lacking=only_lacking,
         )
 
     return make_rule
+
+
+def tell_lacking(features: Iterable[str]) -> str:
+    """Return in words that a subject lacks these features; "" if there are none."""
+    names = ", ".join(features)
+    return names and f"the subject lacks {names}"
 
 
 SHOWN = ("yieldFramesData", "advance", "observe", "observe.keyframesRendered")

@@ -14,7 +14,14 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
-from spatius_sim.miniatures.honest_relays import ENDS_BY_SILENCE, HONEST_RELAYS, CountsWhatWorked, GreetsLate
+from spatius_sim.miniatures.honest_relays import (
+    ENDS_BY_SILENCE,
+    HONEST_RELAYS,
+    CountsWhatWorked,
+    GreetsLate,
+    MarksAudioLast,
+    MarksAudioOfClipsLast,
+)
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
 from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout, TakesOneAtATime
 from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
@@ -50,6 +57,7 @@ from spatius_sim.virtual.virtual_room import VirtualRoom
 from spatius_sim.wires.lacking_features import CLIENT_AUDIO, DATA_PACKETS
 
 ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
+DROPS_LATE_MOTION_WIRE = Path(__file__).parent / "wires" / "drops_late_motion.yaml"
 _OPENING_SECONDS = 10.0
 _WIRE = "json-envelope"
 """The wire of a relay that names none."""
@@ -139,6 +147,9 @@ HONEST = [
     Suspect("relay", PlainRelay, talkative=True),
     Suspect("relay", GreetsLate),
     Suspect("relay", CountsWhatWorked),
+    Suspect("relay", MarksAudioLast),
+    Suspect("relay", MarksAudioLast, wire=str(DROPS_LATE_MOTION_WIRE)),
+    Suspect("relay", MarksAudioOfClipsLast, wire="typed-json-voice"),
     *(
         Suspect("server", brain)
         for brain in (PlainServer, SignalsPlayout, IgnoresSilence, TakesOneAtATime, ServerSession)

@@ -22,6 +22,7 @@ INTERRUPTS = "interrupts"
 ERRORS = "errors"
 CLIENT_AUDIO = "client-audio"
 SPEECH_END = "speech-end"
+LATE_MOTION = "late-motion"
 
 WIRE_FEATURES = (
     Feature(AUDIO, "only motion comes down: the client plays the audio that it sent itself"),
@@ -35,6 +36,7 @@ WIRE_FEATURES = (
     Feature(ERRORS, "the client cannot be told of a failure"),
     Feature(CLIENT_AUDIO, "the relay chooses what is spoken"),
     Feature(SPEECH_END, "silence ends what a client says"),
+    Feature(LATE_MOTION, "a client drops motion that comes after the end mark of the audio"),
 )
 
 

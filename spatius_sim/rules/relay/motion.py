@@ -6,7 +6,7 @@ from itertools import pairwise
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story
-from spatius_sim.wires.lacking_features import MOTION_END
+from spatius_sim.wires.lacking_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
 
 
 @rule(
@@ -149,6 +149,48 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
             actual = "motion came after the mark" if marks else "it was never marked"
             expected = f"the last motion of {turn.name} marked as last"
             yield Broken(expected, actual, (*marks, last.seq), ("R-CONVERSATION",))
+
+
+@rule(
+    "R-LATE-MARK",
+    Level.SHOULD,
+    "the last motion of a turn SHOULD come before the end mark of its audio, if the wire says that clients "
+    "drop later motion",
+    "demos",
+    Provenance.OBSERVED,
+    presumes=("R-MOTION-VERBATIM", "R-END-AUDIO", "R-TURNS"),
+    needs=(AUDIO, STREAMING, END_MARKS),
+    speech=Speech.TELLS_TURNS_APART,
+    only_lacking=LATE_MOTION,
+    advice=Advice(
+        "the face is still at the end of each sentence: the client drops the motion that comes after the end "
+        "mark",
+        "the end mark is sent when the audio is over, though Motion Server still sends motion",
+        "hold the end mark of the audio back until the motion with end=true has been sent, or has failed",
+    ),
+)
+def late_mark(story: Story) -> Iterator[Kept | Broken]:
+    """Look at each clean turn with an end mark: all motion that the client got of the turn came before the
+    first end mark of the turn's audio, or with it."""
+    for turn in story.clean_turns:
+        arrived = [
+            delivery.seq
+            for payload in turn.payloads
+            for delivery in payload.deliveries
+            if delivery.client == turn.client
+        ]
+        marks = [mark for conversation in turn.conversations for mark in conversation.marks]
+        if not arrived or not marks:
+            continue
+        late = [seq for seq in arrived if seq > min(marks)]
+        if late:
+            yield Broken(
+                f"the end mark of the audio of {turn.name} after the last motion",
+                f"the mark came, and then {len(late)} of {len(arrived)} payloads",
+                (min(marks), *late),
+            )
+        else:
+            yield Kept()
 
 
 def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:

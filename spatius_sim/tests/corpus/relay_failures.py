@@ -8,6 +8,7 @@ from spatius_sim.tests.corpus.failures import breaks
 from spatius_sim.tests.rules.traces import DAY, RATE, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Awaited, Lane, Opened, Provocation, WaitEnded
 from spatius_sim.wires.events import Failed
+from spatius_sim.wires.lacking_features import LATE_MOTION
 
 ANN = "ann"
 UP, REQ = up_of(ANN, 0), req_of(ANN, 0)
@@ -232,6 +233,12 @@ def speech_that_is_lost_both_ways(said: Dialogue) -> None:
 @breaks("R-END-MOTION")
 def no_mark_behind_the_motion(said: Dialogue) -> None:
     said.motion_down(ANN, *answered(said), last=False)
+    said.ends(ANN, 0)
+
+
+@breaks("R-LATE-MARK", lacks=(LATE_MOTION,))
+def motion_behind_the_end_mark_of_the_audio(said: Dialogue) -> None:
+    said.motion_down(ANN, *answered(said))
     said.ends(ANN, 0)
 
 

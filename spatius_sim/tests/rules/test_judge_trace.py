@@ -7,10 +7,11 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.trace.events import Provocation
+from spatius_sim.wires.lacking_features import LATE_MOTION
 
 
-def two_clients_two_turns(turn_ids: bool) -> Dialogue:
-    said = Dialogue()
+def two_clients_two_turns(turn_ids: bool, lacks: str = "") -> Dialogue:
+    said = Dialogue(lacks=(lacks,))
     said.secret_known("key#1")
     for number in (0, 1):
         for client in ("ann", "bob"):
@@ -27,8 +28,9 @@ BESIDE_PLAIN_TURNS = (
     "R-ERROR-TOLD",
     "R-LARGE",
     "R-HUGE",
+    "R-LATE-MARK",
 )
-"""Rules for what does not come up where Motion Server does nothing unusual."""
+"""Rules for what does not come up where Motion Server does nothing unusual, on a usual wire."""
 
 
 def clients_who_misbehave(turn_ids: bool) -> Dialogue:
@@ -69,7 +71,7 @@ def test_an_honest_relay_passes(rule_id: str, turn_ids: bool) -> None:
 
 @pytest.mark.parametrize("rule_id", [rule.id for rule in rules_for("relay")])
 def test_nothing_is_judged_where_nothing_happened(rule_id: str) -> None:
-    judgement = Dialogue().judged(rule_id)
+    judgement = Dialogue(lacks=(LATE_MOTION,)).judged(rule_id)
     assert judgement.verdict is Verdict.UNEXERCISED
     assert judgement.exercised == 0
     assert judgement.reason == "its situation never came up"
@@ -94,7 +96,7 @@ PRESUMES_VERBATIM = [name for name, rule in RULES.items() if "R-MOTION-VERBATIM"
 
 @pytest.mark.parametrize("rule_id", PRESUMES_VERBATIM)
 def test_a_rule_is_not_judged_where_one_that_it_presumes_failed(rule_id: str) -> None:
-    said = two_clients_two_turns(turn_ids=False)
+    said = two_clients_two_turns(turn_ids=False, lacks=RULES[rule_id].only_lacking)
     said.motion_down("ann", b"not from Motion Server")
     judgement = said.judged(rule_id)
     assert judgement.verdict is Verdict.UNEXERCISED

@@ -2,8 +2,10 @@
 
 import pytest
 
+from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
+from spatius_sim.wires.lacking_features import LATE_MOTION
 
 
 def spoken(turn_id: str = "") -> tuple[Dialogue, bytes, bytes]:
@@ -83,3 +85,59 @@ def test_a_mark_of_late_motion_of_the_turn_before_is_not_that_of_this_turn(marke
     said.motion_down("ann", *said.answers("ann", 1), last=marked_again)
     said.ends("ann", 1)
     assert said.verdict("R-END-MOTION") is (Verdict.PASSED if marked_again else Verdict.FAILED)
+
+
+# R-LATE-MARK.
+
+
+def spoken_to_one_who_drops_late_motion() -> tuple[Dialogue, bytes, bytes]:
+    """A turn that was spoken and answered, and of which the client got the audio without its end mark."""
+    said = Dialogue(lacks=(LATE_MOTION,))
+    pcm = said.speaks()
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm, end=True)
+    said.audio_down("ann", pcm)
+    return (said, *said.answers())
+
+
+def test_motion_after_the_end_mark_of_the_audio_is_late() -> None:
+    said, first, second = spoken_to_one_who_drops_late_motion()
+    said.motion_down("ann", first)
+    said.audio_down("ann", last=True)
+    said.motion_down("ann", second, last=True)
+    said.ends("ann", 0)
+    assert said.failed == ["R-LATE-MARK"]
+    assert said.judged("R-LATE-MARK").broken[0].actual == "the mark came, and then 1 of 2 payloads"
+
+
+def test_an_end_mark_after_the_last_motion_is_not_late() -> None:
+    said, first, second = spoken_to_one_who_drops_late_motion()
+    said.motion_down("ann", first, second, last=True)
+    said.audio_down("ann", last=True)
+    said.ends("ann", 0)
+    assert said.failed == []
+    assert said.verdict("R-LATE-MARK") is Verdict.PASSED
+
+
+def test_a_turn_whose_motion_never_came_says_nothing_of_late_motion() -> None:
+    said, _, _ = spoken_to_one_who_drops_late_motion()
+    said.audio_down("ann", last=True)
+    said.ends("ann", 0, complete=False)
+    assert said.failed == ["R-MOTION-COMPLETE"]
+    assert said.verdict("R-LATE-MARK") is Verdict.UNEXERCISED
+
+
+def test_a_missing_end_mark_is_not_told_as_late_motion() -> None:
+    said, first, second = spoken_to_one_who_drops_late_motion()
+    said.motion_down("ann", first, second, last=True)
+    said.ends("ann", 0, complete=False)
+    assert said.failed == ["R-END-AUDIO"]
+
+
+def test_clients_that_play_late_motion_are_not_asked() -> None:
+    said, first, second = spoken()
+    said.motion_down("ann", first, second, last=True)
+    said.ends("ann", 0)
+    judged = said.judged("R-LATE-MARK")
+    assert judged.verdict is Verdict.NOT_APPLICABLE
+    assert judged.reason == "it judges only a subject that lacks late-motion"
+    assert find_rule("R-LATE-MARK").why_not_applicable([LATE_MOTION, "audio"]) == "the subject lacks audio"
