@@ -9,6 +9,7 @@ from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
 from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
+from spatius_sim.miniatures.wrong_with_clips import CLIP_MINIATURES
 from spatius_sim.rules.catalogue import REVISION, RULES
 from spatius_sim.rules.rule import Rule
 from spatius_sim.rules.rule_sources import sources
@@ -23,6 +24,7 @@ _SUBJECTS = {
 }
 _MINIATURES: tuple[Mapping[str, tuple[type | str, ...]], ...] = (
     RELAY_MINIATURES,
+    CLIP_MINIATURES,
     SERVER_MINIATURES,
     CLIENT_MINIATURES,
     ROOM_MINIATURES,

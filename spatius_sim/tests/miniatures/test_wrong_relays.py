@@ -19,6 +19,7 @@ from spatius_sim.miniatures.wrong_relays import (
     SwapsPayloads,
     TriesOddRate,
 )
+from spatius_sim.miniatures.wrong_with_clips import CLIP_MINIATURES
 from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, SendUp, Tell
 from spatius_sim.model.relay.relay import SAMPLE_RATE, TOKEN_LIFE_SECONDS, PlainRelay
 from spatius_sim.protocol.codec import decode
@@ -57,7 +58,7 @@ CAN_BE_BROKEN = [rule for rule in (*rules_for("relay"), *rules_for("client")) if
 
 @pytest.mark.parametrize("rule", CAN_BE_BROKEN, ids=lambda rule: rule.id)
 def test_every_rule_has_a_miniature_that_breaks_it(rule: Rule) -> None:
-    assert rule.id in {*RELAY_MINIATURES, *CLIENT_MINIATURES}
+    assert rule.id in {*RELAY_MINIATURES, *CLIP_MINIATURES, *CLIENT_MINIATURES}
 
 
 WRONG_IN_MOTION = [
