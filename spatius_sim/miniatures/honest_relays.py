@@ -1,13 +1,16 @@
 """Relays that keep every rule and differ in what the rules leave open: policies of the one honest brain."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn, turn_name
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
-from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.protocol.messages import Message, MotionResponse
+from spatius_sim.trace.events import Undecodable
 from spatius_sim.wires.events import ClientAction, Failed, Speak
 
 PLAIN = RelayPolicy()
@@ -103,6 +106,43 @@ class MarksAudioOfClipsLast(MarksAudioLast):
     """Plays clips, and marks the end of their audio after the last motion."""
 
     policy = PLAYS_CLIPS_WITHOUT_TURN_IDS
+
+
+class SendsLater(PlainRelay):
+    """Sends its clients everything 0.3 s later, in order, as over a slow network."""
+
+    later_by = 0.3
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._on_the_way: deque[list[RelayCommand]] = deque()
+        self._numbers = count(1)
+
+    def _put_on_the_way(self, commands: list[RelayCommand]) -> list[RelayCommand]:
+        """Return the commands without the messages to clients, which follow when their time has come."""
+        messages: list[RelayCommand] = [command for command in commands if isinstance(command, Tell)]
+        if not messages:
+            return commands
+        self._on_the_way.append(messages)
+        others = [command for command in commands if not isinstance(command, Tell)]
+        return [*others, WatchSilence(f"message {next(self._numbers)}", self.later_by)]
+
+    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
+        return self._put_on_the_way(super().client_came(client, session_key, sample_rate))
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return self._put_on_the_way(super().client_did(client, action))
+
+    def upstream_said(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
+        return self._put_on_the_way(super().upstream_said(upstream, raw, value))
+
+    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+        return self._put_on_the_way(super().upstream_lost(upstream, why))
+
+    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+        if upstream.startswith("message "):
+            return self._on_the_way.popleft()
+        return self._put_on_the_way(super().upstream_silent(upstream))
 
 
 class GreetsLate(PlainRelay):

@@ -21,6 +21,7 @@ from spatius_sim.miniatures.honest_relays import (
     GreetsLate,
     MarksAudioLast,
     MarksAudioOfClipsLast,
+    SendsLater,
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
 from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout, TakesOneAtATime
@@ -147,6 +148,7 @@ HONEST = [
     Suspect("relay", PlainRelay, talkative=True),
     Suspect("relay", GreetsLate),
     Suspect("relay", CountsWhatWorked),
+    Suspect("relay", SendsLater),
     Suspect("relay", MarksAudioLast),
     Suspect("relay", MarksAudioLast, wire=str(DROPS_LATE_MOTION_WIRE)),
     Suspect("relay", MarksAudioOfClipsLast, wire="typed-json-voice"),

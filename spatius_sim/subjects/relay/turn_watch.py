@@ -9,7 +9,7 @@ from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.clean_turns import failures_among
-from spatius_sim.subjects.relay.turns_told_apart import turn_is_surely_over
+from spatius_sim.subjects.relay.turns_told_apart import is_motion_of_before, turn_is_surely_over
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import Injected, Received, Sent
 from spatius_sim.trace.read_frames import read_upstream
@@ -70,7 +70,7 @@ class TurnWatch:
             TurnProgress.MOTION: MessageWatch(recorder, client, _is_motion),
             TurnProgress.LAST_AUDIO: MessageWatch(recorder, client, _ends_audio),
         }
-        self._motion_end = MessageWatch(recorder, client, _ends_motion)
+        self._motion_end = MessageWatch(recorder, client, self._ends_motion_of_turn)
         self._mark_alone = MessageWatch(recorder, client, _is_mark_alone)
         self._error_message = MessageWatch(recorder, client, _FailureNotice().is_said_by)
 
@@ -78,7 +78,7 @@ class TurnWatch:
         """Watch for the end of the turn from now on: leave out the end marks that came while the client still
         spoke."""
         self._watches[TurnProgress.LAST_AUDIO] = MessageWatch(self._recorder, self._client, _ends_audio)
-        self._motion_end = MessageWatch(self._recorder, self._client, _ends_motion)
+        self._motion_end = MessageWatch(self._recorder, self._client, self._ends_motion_of_turn)
 
     def has_all_arrived(self) -> bool:
         """Whether the end of the turn's audio and the end of its motion have arrived, or the connection has
@@ -219,6 +219,14 @@ class TurnWatch:
         sent = [event.value for event in events if isinstance(event, Sent)]
         responses = [value for value in sent if isinstance(value, MotionResponse)]
         return not responses or any(response.end for response in responses)
+
+    def _ends_motion_of_turn(self, message: object) -> bool:
+        """Whether a message of the relay ends the motion of the watched turn, as far as can be told. Motion
+        of an earlier turn may come late, with its own end."""
+        return _ends_motion(message) and not (
+            isinstance(message, Motion)
+            and is_motion_of_before(message, self._recorder.events, self._first_event)
+        )
 
     def _failed_at(self) -> float | None:
         """Return when Motion Server first failed in the turn that is watched, in seconds of the event loop's

@@ -31,6 +31,21 @@ def turn_is_surely_over(
     )
 
 
+def is_motion_of_before(message: Motion, events: Sequence[Event], first: int) -> bool:
+    """Whether all payloads of a message belong to requests that began before event number `first`: it brings
+    motion of an earlier turn. False if this cannot be told: no payload can be read, or a req_id was used
+    again."""
+    began_before: set[str] = set()
+    used_since: set[str] = set()
+    for number, event in enumerate(events):
+        match event.content:
+            case Received(value=AudioInput(req_id)) if event.lane is Lane.UPSTREAM:
+                (began_before if number < first else used_since).add(req_id)
+    values = [read_upstream(payload) for payload in message.payloads]
+    req_ids = {value.req_id for value in values if isinstance(value, MotionResponse)}
+    return bool(req_ids) and req_ids <= began_before - used_since
+
+
 def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[tuple[str, str]]]:
     """Tell new requests from old ones: return the req_ids of the requests that began with event number
     `first` or later, and the earlier requests, as connection and req_id, for which Motion Server may still

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from spatius_sim.miniatures.honest_relays import SendsLater
 from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.relay.turns_told_apart import turn_is_surely_over
+from spatius_sim.subjects.relay.turns_told_apart import is_motion_of_before, turn_is_surely_over
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.tests.suspects import Hearing, Suspect
+from spatius_sim.wires.events import Motion
 
 OLD_UP, OLD_REQ = up_of("ann", 0), req_of("ann", 0)
 
@@ -104,3 +106,29 @@ def test_speech_that_ends_in_silence_tells_nothing() -> None:
 def test_stale_motion_is_still_found(tmp_path: Path) -> None:
     with Hearing(Suspect("relay", PassesStaleMotionOn), 1, tmp_path) as hearing:
         assert hearing.of("R-STALE").verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("req_ids", "of_before"),
+    [((OLD_REQ,), True), ((OLD_REQ, req_of("ann", 1)), False), (("nobody asked",), False), ((), False)],
+)
+def test_motion_of_the_old_turn_is_known_by_its_request(req_ids: tuple[str, ...], of_before: bool) -> None:
+    cut = CutOff()
+    next_turn(cut)
+    message = Motion(tuple(cut.said.payload(OLD_UP, req_id, end=True) for req_id in req_ids), last=True)
+    assert is_motion_of_before(message, cut.said.trace.events, cut.began) is of_before
+
+
+def test_motion_of_a_req_id_that_was_used_again_is_not_known_to_be_old() -> None:
+    cut = CutOff()
+    cut.began = cut.said.last + 1
+    cut.said.audio_up(up_of("ann", 1), OLD_REQ, voice("ann 1"))
+    message = Motion((cut.said.payload(OLD_UP, OLD_REQ, end=True), b"no payload"))
+    assert not is_motion_of_before(message, cut.said.trace.events, cut.began)
+
+
+def test_late_motion_of_a_turn_that_was_cut_off_does_not_end_the_next_turn(tmp_path: Path) -> None:
+    with Hearing(Suspect("relay", SendsLater), 1, tmp_path) as hearing:
+        assert hearing.of("R-STALE").verdict is Verdict.PASSED
+        assert hearing.of("R-HUGE").verdict is Verdict.PASSED
+        assert not hearing.accusations
