@@ -165,8 +165,8 @@ class Driver:
         return session
 
     async def speak(self, frames: list[bytes], responses: int) -> None:
-        """Run one session of the benchmark as fast as the server takes the frames, and wait for so many
-        responses."""
+        """Drive one session of the benchmark: send the frames as fast as the server takes them, wait for as
+        many responses as `responses` says, and close the session."""
         session = await self.open()
         for frame in frames:
             session.send(frame)

@@ -58,7 +58,7 @@ def measure_proxy(sessions: int, rounds: int, mitmdump: str | None) -> list[Row]
     for _ in range(rounds):
         our_costs.append(_measure_cost(_our_proxy, sessions))
         if program:
-            mitmproxy_costs.append(_measure_cost(_mitmproxy(program), sessions))
+            mitmproxy_costs.append(_measure_cost(_mitmproxy_command(program), sessions))
     our_cost = min(our_costs)
     rows = [
         ("a session-second without a proxy: client and server", without_proxy, "µs", ""),
@@ -102,7 +102,7 @@ def _our_proxy(upstream: int, port: int, file: Path) -> list[str]:
     return [sys.executable, "-m", "spatius_sim", *arguments]
 
 
-def _mitmproxy(program: str) -> ProxyCommand:
+def _mitmproxy_command(program: str) -> ProxyCommand:
     """Return a function that makes the command line of this mitmproxy program, to compare our proxy with
     it."""
 

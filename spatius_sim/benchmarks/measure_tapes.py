@@ -47,7 +47,7 @@ def measure_reading(sessions: int, rounds: int) -> list[Row]:
             [make_session_trace(number) for number in range(sessions)],
         )
         ours = min(_time_call(lambda: _read_tape(path)) for _ in range(rounds))
-        plain_msgpack = min(_time_call(lambda: _read_plainly(path)) for _ in range(rounds))
+        plain_msgpack = min(_time_call(lambda: _read_with_msgpack_alone(path)) for _ in range(rounds))
         events = min(_time_call(lambda: _read_events(path)) for _ in range(rounds))
         megabytes = path.stat().st_size / 1e6
     return [
@@ -106,7 +106,7 @@ def _read_events(path: Path) -> None:
         pass
 
 
-def _read_plainly(path: Path) -> None:
+def _read_with_msgpack_alone(path: Path) -> None:
     """Read the bytes of the benchmark's tape with msgpack alone, to compare our reader with it."""
     with path.open("rb") as file:
         for name, _, body in msgpack.Unpacker(file):

@@ -28,7 +28,7 @@ def subject_argument(*, required: bool, metavar: str | None = None) -> Callable[
         return by_option if value is None else require_value(context, argument, value)
 
     def decorate(command: _C) -> _C:
-        """Add the argument and the option `--target` to a command."""
+        """Add the argument `target`, and the option `--target` that may replace it, to a command."""
         argument = click.argument("target", required=False, metavar=metavar, callback=take_either)
         option = click.option(
             "--target",

@@ -57,7 +57,7 @@ def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
       5  a required rule was not exercised
       6  the relay was not reached, or completed no turn
     """
-    request = _run_request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
+    request = _make_run_request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
     from spatius_sim.cli.verify_output import VerifyView
     from spatius_sim.engine.judge_run import judge_run
 
@@ -70,7 +70,7 @@ def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
     return int(ending.code)
 
 
-def _run_request(values: dict[str, Any], target: str | None) -> "RunRequest":
+def _make_run_request(values: dict[str, Any], target: str | None) -> "RunRequest":
     """Return what `verify` judges and how: the request for a run, from the command line, the environment
     variables and conformance.yaml.
 

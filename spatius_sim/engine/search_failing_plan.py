@@ -29,8 +29,9 @@ class _PlanFailedError(Exception):
 def shortest_failing(
     plan: P, fails: Callable[[P], bool], shorter: Callable[[P], Iterable[P]], seconds: float
 ) -> P:
-    """Return a failing plan with parts left out, one by one, as long as the plan still fails; stop after
-    `seconds`. `shorter` returns the plans that have one part less than a plan."""
+    """Search for a shorter plan that still fails: leave parts of the failing plan out, one by one, for at
+    most `seconds`, and return the shortest plan that failed. `shorter` returns the plans that have one part
+    less than a plan."""
     deadline = time.monotonic() + seconds
     shorter_failing: P | None = plan
     while shorter_failing is not None:

@@ -228,7 +228,7 @@ class Trial(Generic[P]):
         except UnreachableError as error:
             return self._outcome_at_loss(rule_id, self.secrets.redact_text(str(error)), len(judgements))
         if self._unconfirmed_plans.get(rule_id):
-            return self._outcome_unconfirmed(rule_id, len(judgements))
+            return self._make_unconfirmed_outcome(rule_id, len(judgements))
         blocked_outcome = self._outcome_explained(rule_id, judgements.values())
         if blocked_outcome is not None:
             return blocked_outcome
@@ -317,7 +317,7 @@ class Trial(Generic[P]):
                 break
             if failed_outcome is not None:
                 return failed_outcome
-        return self._outcome_unconfirmed(rule_id, 1) if self._unconfirmed_plans.get(rule_id) else None
+        return self._make_unconfirmed_outcome(rule_id, 1) if self._unconfirmed_plans.get(rule_id) else None
 
     def judgements(self) -> Collection[dict[str, Judgement]]:
         """Return what each rule said of each scenario, by rule id, in the order of the scenarios."""
@@ -378,7 +378,7 @@ class Trial(Generic[P]):
                 failure = Failure(broken[0].expected, broken[0].actual, str(plan), "", confirmed=False)
                 return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
         if self._unconfirmed_plans.get(rule_id):
-            return self._outcome_unconfirmed(rule_id, 1)
+            return self._make_unconfirmed_outcome(rule_id, 1)
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
     def _run_and_judge(self, rule_id: str, plan: P) -> Judgement:
@@ -574,7 +574,7 @@ class Trial(Generic[P]):
         broken = self._unexplained_breaches(judge(trace)[rule_id])
         return LongerFailure(str(longer), pack_player_data(trace, broken[0].events)) if broken else None
 
-    def _outcome_unconfirmed(self, rule_id: str, scenarios: int) -> RuleOutcome:
+    def _make_unconfirmed_outcome(self, rule_id: str, scenarios: int) -> RuleOutcome:
         """Return the trial's outcome for a rule that was broken by one scenario, but was kept when the trial
         ran this scenario again: INCONCLUSIVE, with the failure."""
         unconfirmed = self._unconfirmed_plans[rule_id]

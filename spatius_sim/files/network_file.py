@@ -82,8 +82,8 @@ class NetworkReader(YamlFile):
         return {name: self.read_network(name, value) for name, (_, value) in items.items()}
 
     def read_network(self, name: str, node: Node) -> NetworkProfile:
-        """Return one network of a network file, whose name is `name`. Raises UsageError if a part is missing
-        or bad."""
+        """Read the network with this name from a network file, and return its profile. Raises UsageError if a
+        part is missing or wrong."""
         parts = self.mapping(node, name, {"about", "down", "up", "rtt", "loss", "queue"})
         for key in ("down", "rtt"):
             if key not in parts:

@@ -25,8 +25,8 @@ _FLAGS = {"true": True, "false": False}
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a YAML file, at most one byte more than such a file may have. Raises UsageError if
-    the file cannot be read."""
+    """Read a YAML file and return its bytes, at most MAX_BYTES + 1: one byte more than is allowed, to show
+    that the file is too large. Raises UsageError if the file cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)

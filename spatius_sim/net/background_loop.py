@@ -32,13 +32,13 @@ class BackgroundLoop:
 
     def stop(self) -> None:
         """Cancel all coroutines that still run in the background loop, then end the loop and its thread."""
-        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(_cancel_other_tasks(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
 
-async def _cancel_others() -> None:
+async def _cancel_other_tasks() -> None:
     """Cancel all tasks of the background loop but the current task, and wait until they have ended."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:

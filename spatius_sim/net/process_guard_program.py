@@ -157,7 +157,7 @@ def _close_streams() -> None:
         os.dup2(dev_null, stream)
 
 
-def _end_as(code: int) -> None:
+def _end_like_command(code: int) -> None:
     """End the guard with the exit code of the guarded command, or by the signal that ended the command.
 
     No second core file is written."""
@@ -170,4 +170,4 @@ def _end_as(code: int) -> None:
 
 
 if __name__ == "__main__":
-    _end_as(main(*sys.argv[1:]))
+    _end_like_command(main(*sys.argv[1:]))

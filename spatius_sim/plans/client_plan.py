@@ -108,7 +108,7 @@ class GiveAudio:
     more_bytes: int = 0
 
     def __str__(self) -> str:
-        """Return the call that gives the client audio, in words."""
+        """Describe in words the call of a client plan that gives the client audio."""
         more = f" + {self.more_bytes} bytes" if self.more_bytes else ""
         return f"say {self.ms} ms{more}{', end' if self.end else ''}"
 
@@ -121,7 +121,8 @@ class Move:
     ref: Ref = CURRENT
 
     def __str__(self) -> str:
-        """Return the call that gives the client motion, in words."""
+        """Describe in words the call of a client plan that gives the client motion: how many keyframes, in
+        which payloads, and for which conversation id."""
         if not self.payloads:
             words = "no list" if self.payloads is None else "an empty list"
         else:
@@ -215,7 +216,7 @@ class RequestWriter:
                 audio = _make_audio(self._plan.sample_rate, ms) + bytes(more_bytes)
                 return TesteeRequest(number, "yieldAudioData", audio=audio, end=end)
             case Move(payloads, ref):
-                frames = None if payloads is None else tuple(map(self._encode, payloads))
+                frames = None if payloads is None else tuple(map(self._encode_payload, payloads))
                 return TesteeRequest(
                     number, "yieldFramesData", frames=frames, conversation_id=ref.resolve(self._ids)
                 )
@@ -224,7 +225,7 @@ class RequestWriter:
             case Do(call):
                 return TesteeRequest(number, call)
 
-    def _encode(self, payload: PlannedPayload) -> bytes:
+    def _encode_payload(self, payload: PlannedPayload) -> bytes:
         """Return the bytes of a motion payload that the client plan describes. Each keyframe gets a value
         that no other keyframe of the plan has, unless the plan wants the latest payload once more."""
         if payload.form == "again":
@@ -254,7 +255,8 @@ def _make_audio(sample_rate: int, ms: int) -> bytes:
 
 @lru_cache(maxsize=512)
 def _encode_keyframes(keyframes: int, first_value: int) -> bytes:
-    """Return a motion payload of a client plan whose keyframe k has the translation[0] `first_value` + k."""
+    """Encode a motion payload of a client plan. The kit recognises its keyframes by a number when they are
+    rendered: keyframe k has `first_value` + k as the first value of its translation."""
     rows = np.zeros((keyframes, WIDTH), np.float32)
     rows[:, TRANSLATION.start] = np.arange(first_value, first_value + keyframes)
     return encode(MotionResponse("plan", "request", False, rows))

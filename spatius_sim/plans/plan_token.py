@@ -37,7 +37,7 @@ def plan_of(token: str, subject: str) -> Plan | ClientPlan | RoomPlan:
     try:
         compressed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
         text = zlib.decompressobj().decompress(compressed, _MAX_BYTES)
-        plan = _from_json(json.loads(text))
+        plan = _plan_from_json(json.loads(text))
         if not isinstance(plan, kind) or _to_json(plan) != json.loads(text):
             raise ValueError("another kind of plan")
         str(plan)
@@ -65,17 +65,17 @@ def _to_json(value: Any) -> Any:
     return [_to_json(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _from_json(value: Any) -> Any:
+def _plan_from_json(value: Any) -> Any:
     """Make the plan, or a part of it, again from the JSON values that its token holds. Raises KeyError,
     TypeError or ValueError if the values hold no plan."""
     if isinstance(value, list):
-        return tuple(map(_from_json, value))
+        return tuple(map(_plan_from_json, value))
     if not isinstance(value, dict):
         return value
     kind = _CLASSES[value[_TYPE]]
     if _NAME in value:
         return kind[value[_NAME]]
-    return kind(**{name: _from_json(item) for name, item in value.items() if name != _TYPE})
+    return kind(**{name: _plan_from_json(item) for name, item in value.items() if name != _TYPE})
 
 
 def _list_classes(hint: Any) -> Iterator[type[Any]]:

@@ -194,7 +194,8 @@ def _keep_legal(steps: list[Step]) -> list[Step]:
 
 
 def _make_sound(samples: int, kind: str, seed: int) -> bytes:
-    """Return `samples` samples of PCM for a strategy: `silence`, a `tone` or `noise`."""
+    """Make the audio that a Hypothesis strategy draws: `samples` samples of PCM with `silence`, a `tone` or
+    `noise`. The same seed gives the same sound."""
     if kind == "noise":
         return (
             np.random.Generator(np.random.PCG64(seed))

@@ -66,14 +66,14 @@ def take_packets(container: Container, frame: bytes) -> list[bytes]:
 def without_sei(frame: bytes) -> bytes:
     """Return an H.264 video frame without its SEI units: the encoder's signature in them could be taken for a
     packet of motion."""
-    units = [unit for unit in _units(frame) if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT]
+    units = [unit for unit in _split_into_units(frame) if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT]
     return b"".join(_START_CODE + unit for unit in units)
 
 
 def is_key_frame(container: Container, frame: bytes) -> bool:
     """Return whether this video frame is a key frame, with which a viewer can begin."""
     if container is Container.H264_SEI:
-        return any(unit[0] & _UNIT_TYPE_BITS == _KEY_SLICE for unit in _units(frame))
+        return any(unit[0] & _UNIT_TYPE_BITS == _KEY_SLICE for unit in _split_into_units(frame))
     # The lowest bit of a VP8 frame is 0 for a key frame (RFC 6386 section 9.1).
     return frame[:1] != b"" and not frame[0] & 1
 
@@ -86,7 +86,7 @@ def _put_into_vp8(frame: bytes, packet: bytes) -> bytes:
 def _put_into_h264(frame: bytes, packet: bytes) -> bytes:
     """Return an H.264 video frame with a packet of motion in an SEI unit before its first slice (H.264,
     7.4.1.2.3). Raises RemoteProtocolError if the frame has no slice."""
-    units = _units(frame)
+    units = _split_into_units(frame)
     for index, unit in enumerate(units):
         if unit[0] & _UNIT_TYPE_BITS in _SLICES:
             units.insert(index, _sei_unit(packet))
@@ -120,7 +120,7 @@ def _undo_emulation_prevention(content: bytes) -> bytes:
     return content.replace(b"\x00\x00\x03", b"\x00\x00")
 
 
-def _units(frame: bytes) -> list[bytes]:
+def _split_into_units(frame: bytes) -> list[bytes]:
     """Split an encoded H.264 video frame (Annex B) into its NAL units, and return them without start codes.
     Empty units are left out."""
     starts = list(_ANY_START_CODE.finditer(frame))
@@ -132,7 +132,7 @@ def _units(frame: bytes) -> list[bytes]:
 def _sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield payload type and payload of each SEI message in an H.264 video frame. Raises RemoteProtocolError
     for a message that is cut off or too large."""
-    for unit in _units(frame):
+    for unit in _split_into_units(frame):
         if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT:
             continue
         if len(unit) > _MAX_ESCAPED_BYTES:

@@ -88,7 +88,8 @@ def matrix_of(reports: Sequence[tuple[str, Report]]) -> Matrix:
 
 
 def _find_changes(row: Row, columns: Sequence[Column]) -> list[Change]:
-    """Return each change of one rule in the matrix, from one column in which it was judged to the next."""
+    """Find each change of a rule's verdict in the matrix of reports: from one column in which the rule was
+    judged to the next one in which it was judged."""
     cells = zip(columns, row.verdicts, strict=True)
     judged_cells = [(column, verdict) for column, verdict in cells if verdict is not None]
     return [

@@ -161,8 +161,8 @@ class Summary:
 
     @property
     def required_unexercised(self) -> list[RuleOutcome]:
-        """The rules that the run promised to exercise and did not exercise, without those that only known
-        failures stand in the way of."""
+        """The rules that the run promised to exercise and that nothing exercised, except those that only
+        known failures block."""
         return [
             outcome
             for outcome in self.with_verdict(Verdict.UNEXERCISED)
@@ -195,7 +195,7 @@ class Summary:
 
     @property
     def behind_known_failures(self) -> list[RuleOutcome]:
-        """The rules that this run could not judge only because known failures stand in their way."""
+        """The rules that this run could not judge, because failures that are all known block them."""
         unexercised = self.with_verdict(Verdict.UNEXERCISED)
         return [
             outcome

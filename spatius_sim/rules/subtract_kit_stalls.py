@@ -7,7 +7,8 @@ _NS_IN_A_SECOND = 1e9
 
 
 def lag_seconds(trace: Trace, since: int, until: int) -> float:
-    """Return for how many seconds the kit itself was blocked between the events `since` and `until`."""
+    """Return how many seconds of the time between the events `since` and `until` are not the subject's: the
+    kit itself was stalled then, and could neither send nor record."""
     since_ns, until_ns = trace.events[since].at_ns, trace.events[until].at_ns
     blocked = 0.0
     for event in trace.on_lane(Lane.KIT):

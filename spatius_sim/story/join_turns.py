@@ -70,7 +70,7 @@ __all__ = [
 def join(trace: Trace) -> Story:
     """Join the events of a relay's or a server's trace into a story, and return the story: turns, each with
     its requests, conversations and deliveries."""
-    turns = _planned_turns(trace)
+    turns = _find_planned_turns(trace)
     index = SpeechIndex(turns)
     set_failures(trace, turns)
     requests = join_requests(trace)
@@ -92,7 +92,7 @@ def join(trace: Trace) -> Story:
     return Story(trace, turns, requests, conversations, deliveries, rates)
 
 
-def _planned_turns(trace: Trace) -> list[Turn]:
+def _find_planned_turns(trace: Trace) -> list[Turn]:
     """Find the turns that the kit started in this trace, to join them with their requests later. Each turn
     has what its client did, and the event that ended the kit's wait for the turn."""
     turns: dict[tuple[str, int], Turn] = {}

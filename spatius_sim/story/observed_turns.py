@@ -55,7 +55,7 @@ def with_speech(trace: Trace) -> Trace:
     for event in trace.events:
         if isinstance(event.content, TurnStarted):
             started.setdefault(event.connection, []).append(event)
-    speech, rates = _speech_of_requests(trace), _configured_rates(trace)
+    speech, rates = _speech_of_requests(trace), _find_configured_rates(trace)
     first_seqs = _first_audio_seqs(trace)
     owners = (
         {key: next(iter(started)) for key in first_seqs}
@@ -115,7 +115,7 @@ def _clients_that_got_motion(trace: Trace) -> dict[tuple[str, str], str]:
     return receivers
 
 
-def _configured_rates(trace: Trace) -> dict[str, int]:
+def _find_configured_rates(trace: Trace) -> dict[str, int]:
     """Return the sample rate (Hz) of the speech in the observed turns: for each upstream connection of the
     trace, the rate that the relay configured there."""
     configured = ((event.connection, event.content) for event in trace.on_lane(Lane.UPSTREAM))

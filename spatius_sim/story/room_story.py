@@ -228,7 +228,7 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
         elif session is not None and event.lane is Lane.EGRESS:
             _note_room(session, event)
         elif session is not None and isinstance(event.content, WaitEnded):
-            _note_wait(session, event, event.content)
+            _note_end_of_wait(session, event, event.content)
         elif isinstance(event.content, KitStalled):
             late = Disturbance(event.seq, f"the kit itself was late by {event.content.seconds:.2g} s")
             for disturbed_session in sessions.values():
@@ -318,7 +318,7 @@ def _note_room(session: RoomSession, event: Event) -> None:
                 speech.motion.append(motion)
 
 
-def _note_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
+def _note_end_of_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
     """Add to the story of a room's session that the kit stopped waiting: for the join, for the agent's
     leaving, for the end of a turn, or for silence after an interrupt."""
     match wait.what_for:

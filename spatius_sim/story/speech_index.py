@@ -24,7 +24,7 @@ class SpeechIndex:
     def find(self, audio: bytes, client: str | None = None) -> Turn | None:
         """Return the only turn whose speech contains this audio; None if no turn or several turns do. With
         `client`, only the turns of this client count."""
-        found = self._find_all(audible_piece(audio), client)
+        found = self._find_turns(audible_piece(audio), client)
         return found[0] if len(found) == 1 else None
 
     def find_first(self, audio: bytes) -> Turn | None:
@@ -35,7 +35,7 @@ class SpeechIndex:
         """Return the turn in which the last sound of this audio was spoken; None if that is not shown."""
         return self.find(audio.rstrip(b"\0")[-_FINGERPRINT_BYTES:])
 
-    def _find_all(self, piece: bytes, client: str | None) -> list[Turn]:
+    def _find_turns(self, piece: bytes, client: str | None) -> list[Turn]:
         """Return all turns of the index in whose speech this piece of audio was spoken; with `client`, only
         turns of this client. Return an empty list if the piece is too short to be told apart."""
         if len(piece) < _TOO_SHORT_TO_TELL:

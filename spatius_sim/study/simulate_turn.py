@@ -138,7 +138,7 @@ def simulate_turn(
 ) -> SimulatedTurn:
     """Simulate turn `number` of a pipeline over a network. `detailed`: keep what a time-line shows."""
     draw = draw_of(pipeline, profile, seed, number)
-    speech = _speech_at_relay(pipeline)
+    speech = _chunks_at_relay(pipeline)
     payloads = _motion_at_relay(pipeline, draw, speech, seed, number)
     flow = flow_to_client(pipeline, profile, draw)
     turn = SimulatedTurn(number, Playback(math.inf), [], [], math.inf, math.inf)
@@ -151,12 +151,12 @@ def simulate_turn(
         key=lambda message: message.at,
     )
     if pipeline.clients > 1:
-        messages = _leave_relay(messages, pipeline, draw.loss_seed)
+        messages = _send_through_relay(messages, pipeline, draw.loss_seed)
     turn.messages = messages
     arrivals = [flow.write(message.at, message.size).arrived for message in messages]
     play_arrivals(turn, pipeline, arrivals)
     if draw.interrupt_roll < pipeline.interrupted_share and turn.playback.first_audio < math.inf:
-        _interrupt(turn, pipeline, profile, draw, messages)
+        _simulate_interrupt(turn, pipeline, profile, draw, messages)
     return turn
 
 
@@ -168,7 +168,7 @@ def draw_of(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int)
     return draw if shares == 1 else replace(draw, down=draw.down.share(shares), up=draw.up.share(shares))
 
 
-def _speech_at_relay(pipeline: Pipeline) -> list[tuple[float, float]]:
+def _chunks_at_relay(pipeline: Pipeline) -> list[tuple[float, float]]:
     """Simulate how the speech of a turn reaches the relay in chunks. Return for each chunk the time in
     seconds at which it arrives, and how many seconds of speech have arrived with it."""
     count = math.ceil(pipeline.seconds / pipeline.speech_chunk - 1e-9)
@@ -247,7 +247,7 @@ def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) ->
     return messages
 
 
-def _leave_relay(messages: list[Message], pipeline: Pipeline, seed: int) -> list[Message]:
+def _send_through_relay(messages: list[Message], pipeline: Pipeline, seed: int) -> list[Message]:
     """Simulate how the messages of a turn leave the relay, which sends those of all its clients one after
     another. Return the messages with the times at which they have left it. Each other client hears a turn
     like this, which begins at a random moment, up to the length of a turn earlier or later."""
@@ -293,7 +293,7 @@ def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[fl
     turn.wait_for_all = start_delay_needed(turn.audio, turn.motion, with_motion=True)
 
 
-def _interrupt(
+def _simulate_interrupt(
     turn: SimulatedTurn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[Message]
 ) -> None:
     """Simulate the turn again with a user who interrupts it, and count what still reaches the client after

@@ -90,8 +90,8 @@ class ReferenceTurn:
             avatar_id=self._relay.avatar_id,
             sample_rate=SAMPLE_RATE,
             transport_frames=self._on_frames,
-            on_error=lambda error: self._fail(str(error)),
-            on_close=lambda: self._fail("Motion Server closed the session"),
+            on_error=lambda error: self._tell_failure(str(error)),
+            on_close=lambda: self._tell_failure("Motion Server closed the session"),
         )
         try:
             async with asyncio.timeout(SILENCE_SECONDS):
@@ -103,9 +103,9 @@ class ReferenceTurn:
                 await session.send_audio(pcm, end=end)
             await self._wait_for_motion_end()
         except TimeoutError:
-            self._fail("Motion Server went silent")
+            self._tell_failure("Motion Server went silent")
         except (spatius.AvatarSDKError, spatius.SessionTokenError, ValueError) as error:
-            self._fail(str(error))
+            self._tell_failure(str(error))
         finally:
             self._motion_ended.set()  # If we close the session ourselves, on_close is not a failure.
             await session.close()
@@ -132,7 +132,7 @@ class ReferenceTurn:
         if last:
             self._motion_ended.set()
 
-    def _fail(self, reason: str) -> None:
+    def _tell_failure(self, reason: str) -> None:
         """Tell the reference relay's client once that no motion will come in this turn; do nothing if the
         motion has ended or failed before. The SDK may report one failure twice: through on_error, and then
         through on_close."""

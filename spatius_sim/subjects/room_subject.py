@@ -213,11 +213,11 @@ class RoomSubject:
                 for number, turn in enumerate(plan.turns):
                     if number == 1:
                         await self._watch.join_late()
-                    await self._speak(name, session, f"turn-{number + 1}", turn, plan.sample_rate)
+                    await self._speak_turn(name, session, f"turn-{number + 1}", turn, plan.sample_rate)
             left = await self._wait_until(lambda: self._progress_of(name).left, LEAVE_SECONDS)
             self._wait_ended(name, Awaited.HANG_UP, left)
 
-    async def _speak(
+    async def _speak_turn(
         self, name: str, session: OpenSession, req_id: str, turn: RoomTurn, sample_rate: int
     ) -> None:
         """Speak one turn into the room as the agent does, and wait until Motion Server reports that the room

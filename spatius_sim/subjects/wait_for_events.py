@@ -149,9 +149,9 @@ def silence_within(seconds: float) -> float:
 
 
 def _is_sign_of_life(event: Event) -> bool:
-    """Return whether an event shows that the subject still works, so that it is worth while to wait for it:
-    the subject sent audio or motion, or did something upstream. Status messages and messages about a failure
-    do not show this."""
+    """Return whether an event shows that the subject still works, so that the kit goes on waiting: the
+    subject sent audio or motion, or did something upstream. Status messages and messages about a failure do
+    not show this."""
     if event.lane is Lane.DOWNSTREAM and isinstance(event.content, Received):
         return not isinstance(event.content.value, Note | NotUnderstood | Failed)
     return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)

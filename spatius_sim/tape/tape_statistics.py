@@ -38,7 +38,8 @@ def statistics(path: Path) -> Statistics:
 
 
 def _count_run(figures: Statistics, trace: Trace) -> None:
-    """Add what one run of a tape holds to the figures that describe the tape."""
+    """Count what one run of a tape holds, such as its events, bytes and seconds of speech, and add it to the
+    statistics of the tape."""
     rates: dict[str, int] = {}
     figures.connections += len({(event.lane, event.connection) for event in trace.events if event.connection})
     for event in trace.events:

@@ -61,8 +61,8 @@ class BinaryHeader:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """Return the frame by which a binary-header relay says `event`; an empty tuple if this wire has no
-        frame for the event (it has none for audio)."""
+        """Write an event of a relay as a frame of the binary-header wire, and return the frame in a tuple.
+        Return an empty tuple if the wire has no frame for the event (it has none for audio)."""
         match event:
             case Ready(session_id, output_rate):
                 metadata = {"sample_rate": output_rate, "channels": 1, "connection_id": session_id}
@@ -83,8 +83,8 @@ class BinaryHeader:
         return _read_client(frame)
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """Return the frame by which a binary-header client asks for `action`; an empty tuple if this wire has
-        no frame for the action."""
+        """Write an action of a client as a frame of the binary-header wire, and return the frame in a tuple.
+        Return an empty tuple if the wire has no frame for the action."""
         match action:
             case Start(sample_rate, avatar_id):
                 avatar = {"avatar_id": avatar_id} if avatar_id else {}

@@ -154,14 +154,15 @@ def _relay_event(message: dict[str, Any]) -> RelayEvent:
 
 @remember_frames
 def _read_client(frame: Frame) -> ClientAction:
-    """Return what a frame of a json-envelope client asks for; Unclear for a bad frame."""
+    """Read a frame of a json-envelope client, and return the action that the client asks for; Unclear, with
+    the reason, for a bad frame."""
     try:
-        return _client_action(json_object(frame, _NAME))
+        return _read_client_action(json_object(frame, _NAME))
     except NotUnderstoodError as fault:
         return Unclear(str(fault))
 
 
-def _client_action(message: dict[str, Any]) -> ClientAction:
+def _read_client_action(message: dict[str, Any]) -> ClientAction:
     """Return the action that a json-envelope message of a client asks for. Raises NotUnderstoodError for an
     unknown type or a bad field."""
     match message.get("type"):

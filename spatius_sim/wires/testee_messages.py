@@ -42,7 +42,8 @@ class TesteeAnswer:
 
 
 def write_request(request: TesteeRequest) -> str:
-    """Return a request to a testee as one line of JSON, with the members that its `do` needs."""
+    """Write a request to a testee as one line of JSON, with the members that its command `do` needs, and
+    return the line."""
     line: dict[str, Any] = {"id": request.id, "do": request.do}
     match request.do:
         case "hello":

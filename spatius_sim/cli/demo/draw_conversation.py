@@ -35,8 +35,8 @@ class ConversationView:
         self._trail: list[str] = []
 
     def draw(self, figures: ConversationFigures) -> Table:
-        """Return the picture of the demo's conversation with these figures, and add the jaw's position to
-        the trail."""
+        """Draw the demo's conversation with these figures, and return it as a table for the terminal.
+        Remember the present position of the jaw, so that the table shows its last positions in a row."""
         self._trail = [*self._trail, _jaw_mark(figures)][-_JAW_COLUMNS:]
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(style="bold")

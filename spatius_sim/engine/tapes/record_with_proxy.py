@@ -49,24 +49,24 @@ class LiveTape:
             self._waiting.append(event)
             self._waiting_bytes += len(getattr(event.content, "raw", b""))
             if len(self._waiting) >= _MOST_WAITING or self._waiting_bytes >= _MOST_WAITING_BYTES:
-                self._write_waiting()
+                self._write_waiting_events()
 
     async def flush_now_and_then(self) -> None:
         """Hand the recorded events to the operating system every second, so that a killed recorder loses
         only the last second."""
         while not self.fault:
             await asyncio.sleep(_FLUSH_SECONDS)
-            self._write_waiting(flush=True)
+            self._write_waiting_events(flush=True)
 
     def close(self) -> None:
         """Finish the tape that the recording proxy writes live: write the last events and the footer. Raises
         UsageError if the tape could not be written."""
-        self._write_waiting()
+        self._write_waiting_events()
         if self.fault:
             raise UsageError(f"{self.fault}; the tape is incomplete")
         self._writer.close()
 
-    def _write_waiting(self, *, flush: bool = False) -> None:
+    def _write_waiting_events(self, *, flush: bool = False) -> None:
         """Write the proxy's events that still wait in memory onto the live tape; with `flush`, also hand them
         to the operating system. If writing fails, keep the error's text in `fault`, and write nothing from
         then on."""

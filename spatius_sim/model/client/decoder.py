@@ -330,8 +330,8 @@ class ClientDecoder:
         self._events.extend(MotionDiscarded(conversation_id, reason) for _ in frames)
 
     def _change(self, event: PlaybackEvent, reason: StateReason) -> None:
-        """Change the state of the decoder's playback as PLAYBACK_TABLE says for this event. If the state is a
-        new one, tell so by the event StateChanged with this reason."""
+        """Change the state of the decoder's playback as PLAYBACK_TABLE says for this event. If this is a new
+        state, add StateChanged, with this reason, to the events of the decoder."""
         state = PLAYBACK_TABLE[self.state, event]
         if state is not self.state:
             self.state = state

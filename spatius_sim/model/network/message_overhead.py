@@ -41,8 +41,8 @@ def audio_message(wire: WireKind, size: int) -> int:
 
 
 def motion_message(wire: WireKind, sizes: list[int]) -> int:
-    """Return how many bytes a message has on this wire that brings a client motion payloads of these
-    sizes."""
+    """Return the size in bytes of one message on this wire that brings a client motion payloads of these
+    sizes: the payloads, in base64 if the wire needs it, and what the wire adds."""
     if wire is WireKind.BINARY:
         return 6 + sum(4 + size for size in sizes)
     texts = sum(_QUOTES + base64_length(size) for size in sizes)

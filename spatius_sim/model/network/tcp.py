@@ -167,7 +167,7 @@ class TcpFlow:
         while under_way and under_way[0].acknowledged <= sent:
             self._take_acknowledgement(under_way.popleft())
         if self._sent and not under_way and sent - self._last_sent > self._timeout:
-            self._restart(sent - self._last_sent)
+            self._shrink_window_after_idle(sent - self._last_sent)
         while len(under_way) >= int(self.window):
             oldest = under_way.popleft()
             sent = max(sent, oldest.acknowledged)
@@ -294,7 +294,7 @@ class TcpFlow:
         self._reno += _RENO_GROWTH / self._reno
         self.window = max(self.window, min(self._reno, self.window + 0.5))
 
-    def _restart(self, idle: float) -> None:
+    def _shrink_window_after_idle(self, idle: float) -> None:
         """Reduce the congestion window of a TCP connection that was idle for so many seconds: halve it for
         each time-out that has passed, but not below the initial window."""
         least = min(float(INITIAL_WINDOW), self.window)

@@ -137,7 +137,7 @@ def _check_access(room: Room) -> Room | EgressFault:
 def _find_livekit_token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
     """Return what is wrong with the token of a LiveKit egress, as far as it can be read without the secret:
     its form, its expiry, and whether it lets its bearer join this room; "" if nothing is wrong."""
-    claims = _claims_of(livekit.api_token)
+    claims = _read_token_claims(livekit.api_token)
     if claims is None:
         return "it is not a JWT"
     expiry, grants = claims.get("exp"), claims.get("video")
@@ -150,7 +150,7 @@ def _find_livekit_token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
     return ""
 
 
-def _claims_of(token: str) -> dict[str, object] | None:
+def _read_token_claims(token: str) -> dict[str, object] | None:
     """Return the claims of the LiveKit token in an egress configuration, or None if the token is not a JWT:
     header and claims, both JSON objects in base64url, and a signature. The signature is not checked."""
     parts = token.split(".")

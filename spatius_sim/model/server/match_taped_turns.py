@@ -114,7 +114,7 @@ class Matcher:
     """Finds the turn of a tape that answers a new request; each turn answers only one request."""
 
     def __init__(self, turns: list[TapedTurn]) -> None:
-        """Begin with all turns of a tape unused, and no request answered."""
+        """Begin to match new requests with the turns of a tape: no turn has answered a request yet."""
         self._turns = turns
         self._unused = list(range(len(turns)))
         """The numbers of the turns that have answered no request yet."""

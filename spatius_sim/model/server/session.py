@@ -195,7 +195,8 @@ class ServerSession(SessionSender):
         self._requests.forget_ordinals()
 
     def closed(self) -> None:
-        """Note that the session's connection is closed: forget all requests and all outputs that wait."""
+        """Note that the connection of this session is closed: forget all requests, and all motion and
+        messages that the session still had to send."""
         self.state = SessionState.CLOSED
         self._egress_playback = None
         self._requests.clear()

@@ -68,7 +68,9 @@ class UpstreamClient:
         self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> Self:
-        """Ask for a session token if no token was given, and open the WebSocket to Motion Server."""
+        """Ask for a session token, if none was given, and open a WebSocket to Motion Server with it, as the
+        Server SDK does. Raises UpgradeRefusedError if Motion Server refuses the upgrade, and UnreachableError
+        if nobody answers."""
         token = await self._fetch_token() if self._session_token is None else self._session_token
         headers = {"X-App-ID": self._app_id, "X-Session-Key": token}
         credentials = {"appId": self._app_id, "sessionKey": token}

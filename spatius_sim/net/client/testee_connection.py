@@ -130,9 +130,9 @@ class StdioTestee:
         await guarded.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(_EXIT_SECONDS):
-                await self._read_out(guarded.process)
+                await self._read_rest_of_output(guarded.process)
 
-    async def _read_out(self, process: Process) -> None:
+    async def _read_rest_of_output(self, process: Process) -> None:
         """Read what is left of the testee's stdout and stderr after its process has ended, so that both pipes
         are closed."""
         assert process.stdout is not None
@@ -154,7 +154,8 @@ class SocketTestee:
     """Listens on a WebSocket address for testees that connect, and talks to one testee at a time."""
 
     def __init__(self, url: str) -> None:
-        """Prepare to listen at `url` for a testee; `listen` begins."""
+        """Prepare to listen at the WebSocket address `url` for testees that connect. The method `listen`
+        begins to listen."""
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", 80 if parts.port is None else parts.port
         self._server: Server | None = None

@@ -43,9 +43,11 @@ class NameLookup:
         except UnicodeError as error:
             lookup_error = OSError(f"{host!r} is not a name of a host: {error}")
         with contextlib.suppress(RuntimeError):  # The event loop has ended.
-            lookup.get_loop().call_soon_threadsafe(self._deliver, host, lookup, addresses, lookup_error)
+            lookup.get_loop().call_soon_threadsafe(
+                self._hand_out_addresses, host, lookup, addresses, lookup_error
+            )
 
-    def _deliver(
+    def _hand_out_addresses(
         self, host: str, lookup: asyncio.Future[list[str]], addresses: list[str], lookup_error: OSError | None
     ) -> None:
         """Give the addresses that the look-up of a host's name has found, or its error, to all who wait for

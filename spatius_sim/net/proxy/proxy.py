@@ -140,7 +140,7 @@ class RecordingProxy:
         or "" if it works."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                end = await _connect(target, self._lookup)
+                end = await _connect_to_target(target, self._lookup)
         except (OSError, TimeoutError) as error:
             return _describe_unreachable(target, error)
         end.close_after_writing()
@@ -227,7 +227,7 @@ def _describe_unreachable(target: ProxyTarget, error: Exception) -> str:
     return f"{target.host_header} cannot be reached: {str(error) or 'it does not answer'}"
 
 
-async def _connect(target: ProxyTarget, lookup: NameLookup) -> End:
+async def _connect_to_target(target: ProxyTarget, lookup: NameLookup) -> End:
     """Connect the proxy to its target (Motion Server): to the first of the target's addresses that answers.
     Return the proxy's end of the connection. Raises OSError if no address answers."""
     context = ssl.create_default_context() if target.tls else None
@@ -363,7 +363,7 @@ class _ProxiedConnection:
             current.close_after_writing()
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                self.upstream, self.connected_to = await _connect(target, self.lookup), target
+                self.upstream, self.connected_to = await _connect_to_target(target, self.lookup), target
         except (OSError, TimeoutError) as error:
             raise _RefusedError(502, _describe_unreachable(target, error)) from error
         return self.upstream

@@ -134,7 +134,8 @@ class SocketMotionServer(OnePort):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop Motion Server: stop listening, and close every connection."""
+        """Stop this Motion Server at the end of its `async with` block: stop listening, and close every
+        connection."""
         self._stopping.set()
         self.stop_listening()
         await self.close_all("stopping")
@@ -315,8 +316,8 @@ class SocketMotionServer(OnePort):
     async def _apply_scenario(
         self, request: web.Request, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> HttpAnswer | None:
-        """Do to a request to Motion Server what the scenario says: record its faults, wait, and then refuse
-        the request, give no answer, or reset its connection.
+        """Treat an HTTP request to this Motion Server as the scenario says: record its faults, wait, and then
+        refuse the request, give no answer, or reset its connection.
 
         Returns an answer without a body if the request passes, and None if it gets no answer. Raises
         RequestRefusedError if the scenario refuses the request."""

@@ -58,8 +58,8 @@ def html_matrix(matrix: Matrix) -> str:
 
 
 def group_by_family(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[JudgedRule]]]:
-    """Return the families of rules, as the report's HTML page groups them: letter, title, and rules of
-    each."""
+    """Group the judged rules into the families of the HTML report. Return for each family its letter, its
+    title, and its rules."""
     by_letter: dict[str, list[JudgedRule]] = {}
     for judged in rules:
         by_letter.setdefault(judged.id[:1], []).append(judged)

@@ -40,8 +40,8 @@ def markdown_report(report: Report, largest: int = LARGEST) -> str:
 
 
 def _write_occasion(occasion: Occasion) -> list[str]:
-    """Return in a line of Markdown when and how the run was made, and from which commit; nothing if that is
-    not known."""
+    """Write the line of the Markdown report that says when the run was made, how long it took, from which
+    commit, and by which command. Return no line if this is not known."""
     if not occasion.began:
         return []
     commit = f", commit {escape_markdown(occasion.commit)}" if occasion.commit else ""

@@ -156,7 +156,7 @@ class ClientTrack:
         return self.feed_motion((), self.current_id())
 
     def control(self, do: str) -> None:
-        """Interrupt, pause or resume the playback of the avatar, as `do` says."""
+        """Change the playback of the avatar as its client did: `do` is "interrupt", "pause" or "resume"."""
         {"interrupt": self._decoder.interrupt, "pause": self._decoder.pause, "resume": self._decoder.resume}[
             do
         ]()
@@ -236,8 +236,8 @@ class ClientTrack:
             due = int(self._decoder.played_seconds * KEYFRAMES_PER_SECOND + _ROUNDING)
             keyframe = self._find_keyframe(conversation, due)
             buffered = max(0, (conversation.keyframes - due) * 1000 // KEYFRAMES_PER_SECOND)
-            status, heard = self._status(keyframe), due
-        cause = self._say_cause(conversation, status)
+            status, heard = self._find_status(keyframe), due
+        cause = self._find_cause(conversation, status)
         row = (keyframe, status, cause, buffered, heard)
         now = self._now_ns // _MS_NS
         if self.at and row == (
@@ -252,7 +252,7 @@ class ClientTrack:
         for column, value in zip(columns, (now, *row), strict=True):
             column.append(value)
 
-    def _status(self, keyframe: int) -> int:
+    def _find_status(self, keyframe: int) -> int:
         """Return what the avatar's face does at this moment, as a status of the track: PAUSED, AUDIO_ONLY,
         STALLED, STARVED or MOVING. `keyframe` is the number of the keyframe that is due, -1 if its motion has
         not come."""
@@ -273,7 +273,7 @@ class ClientTrack:
             return -1
         return self._payloads.starts[conversation.payloads[place]] + due - conversation.first_keyframes[place]
 
-    def _say_cause(self, conversation: HeldConversation | None, status: int) -> int:
+    def _find_cause(self, conversation: HeldConversation | None, status: int) -> int:
         """Return why the avatar's face is still, as an index into `causes`; 0 if the face moves, or if
         nothing is played. A new cause is added to `causes`."""
         if conversation is None or status in (IDLE, MOVING):

@@ -221,7 +221,7 @@ class _Run:
                 self._page.spoken.append([row.at, levels, event.connection, req_id])
         self._page.rows.append(row)
         if event.lane is Lane.DOWNSTREAM and isinstance(event.content, Received | Sent):
-            self._play(event, value, at_ns, row)
+            self._play_message(event, value, at_ns, row)
         if isinstance(event.content, KitStalled):
             self._page.late.append([round(row.at - event.content.seconds * 1000, 2), round(row.at, 2)])
         if isinstance(event.content, Injected | KitStalled):
@@ -229,7 +229,7 @@ class _Run:
                 track.advance(at_ns)
                 track.blame(row.words)
 
-    def _play(self, event: Event, value: object, at_ns: int, row: PageRow) -> None:
+    def _play_message(self, event: Event, value: object, at_ns: int, row: PageRow) -> None:
         """Let the avatar of a relay's client on the player page play a message of the relay: give the audio
         and the motion in it to our decoder, which stands for the client's. `value` is the message as it was
         read, and `row` is its row on the page."""

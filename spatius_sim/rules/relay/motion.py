@@ -98,7 +98,7 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
 def motion_order(story: Story) -> Iterator[Kept | Broken]:
     """Look at each two neighbouring payloads of a conversation: they arrived in the order in which they were
     sent. Payloads of two requests may come in either order if their answers overlapped."""
-    for arrived in _by_conversation(story).values():
+    for arrived in _group_by_conversation(story).values():
         for (first_payload, first_delivery), (second_payload, second_delivery) in pairwise(arrived):
             request_began = first_payload.request.first_seq
             if first_payload.seq < second_payload.seq or request_began < second_payload.request.first_seq:
@@ -207,7 +207,7 @@ def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:
     )
 
 
-def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
+def _group_by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
     """Group the motion payloads that the relay delivered by conversation: each as (sent by Motion Server,
     delivered to the client). Payloads that came twice, and motion of another client, are left out."""
     arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}

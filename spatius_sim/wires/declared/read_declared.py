@@ -66,7 +66,7 @@ def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
     return all(
         any(type(value) is type(constant) and value == constant for constant in constants)
         for value, constants in (
-            (_value_at(document, place), constants) for place, constants in message.when.items()
+            (_find_value(document, place), constants) for place, constants in message.when.items()
         )
     )
 
@@ -79,16 +79,16 @@ def _meanings_in(
     already identifies the message."""
     identified = bool(message.when) or isinstance(message.form, Layout)
     for kind, places in message.meanings.items():
-        fields = {name: _value_at(document, place) for name, place in places.items()}
+        fields = {name: _find_value(document, place) for name, place in places.items()}
         fields = {name: value for name, value in fields.items() if value is not _MISSING}
         needed = meanings[kind].needs or set(places)
         if (identified and len(message.meanings) == 1) or not needed or needed & set(fields):
             if kind == "note":
-                fields[_KIND] = next((str(_value_at(document, place)) for place in message.when), "other")
+                fields[_KIND] = next((str(_find_value(document, place)) for place in message.when), "other")
             yield kind, fields
 
 
-def _value_at(document: Any, place: Path) -> Any:
+def _find_value(document: Any, place: Path) -> Any:
     """Return the value that stands at this place (a list of keys) in a frame of a declared wire, which was
     read as a JSON document. Return _MISSING if there is no value, or if the value is null."""
     for key in place:
@@ -119,14 +119,14 @@ def make_relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
             rates = read_rate(fields.get("output-rate")), read_rate(fields.get("input-rate"))
             return Ready(_read_text(fields, "session"), *rates)
         case "audio":
-            return Audio(_read_binary(fields, "pcm"), whole or _is_last(fields), _turn_id(fields))
+            return Audio(_read_binary(fields, "pcm"), whole or _is_last(fields), _read_turn_id(fields))
         case "last-audio":
-            return Audio(_read_binary(fields, "pcm") if "pcm" in fields else b"", True, _turn_id(fields))
+            return Audio(_read_binary(fields, "pcm") if "pcm" in fields else b"", True, _read_turn_id(fields))
         case "motion":
-            return Motion(_read_payloads(fields), whole or _is_last(fields), _turn_id(fields))
+            return Motion(_read_payloads(fields), whole or _is_last(fields), _read_turn_id(fields))
         case "last-motion":
             has_motion = "payloads" in fields or "payload" in fields
-            return Motion(_read_payloads(fields) if has_motion else (), True, _turn_id(fields))
+            return Motion(_read_payloads(fields) if has_motion else (), True, _read_turn_id(fields))
         case "interrupted":
             return Interrupted(_read_text(fields, "reason"))
         case "failed":
@@ -163,7 +163,7 @@ def _read_text(fields: Document, name: str) -> str:
     return value
 
 
-def _turn_id(fields: Document) -> str:
+def _read_turn_id(fields: Document) -> str:
     """Read the turn id from the field `turn` of a message of a declared wire, as a text; "" if the message
     has no such field. Raises NotUnderstoodError if the id is neither a text nor a number."""
     value = fields.get("turn", "")

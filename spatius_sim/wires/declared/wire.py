@@ -137,8 +137,8 @@ class Declared:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """Return the frames of the declared wire by which a client asks for `action`; an empty tuple if no
-        message has this meaning."""
+        """Write an action of a client as frames of the declared wire, and return the frames. Return an empty
+        tuple if the declaration has no message for this action."""
         messages = self.declares.client
         match action:
             case Start(sample_rate, avatar_id):
