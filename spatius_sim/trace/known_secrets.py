@@ -114,6 +114,8 @@ class KnownSecrets:
         """Put stars in place of the known secrets in these bytes, and return the new bytes, which have the
         same length. Also return which secrets were found: pairs of the secret's reference and the name of its
         encoding. Secrets without a reference are not among them."""
+        if len(raw) < SHORTEST:  # An encoding of a secret is never shorter than the secret.
+            return raw, []
         spans = sorted(self._spans_of_secrets(raw, _MAX_ESCAPE_LAYERS))
         if not spans:
             return raw, []

@@ -274,8 +274,14 @@ class Recorder:
         if self.on_event is not None or isinstance(raw, str) or raw[:2] == CONFIGURATION:
             return False
         at_ns = self.last_sign_ns[connection] = self.clock_ns()
-        if self._events is not None and not self._count_and_check_limits(len(raw)):
-            self._undecoded += (at_ns, connection, raw, sent, answers)
+        if self._events is not None:
+            # As _count_and_check_limits, but this runs for every frame.
+            self._bytes += len(raw)
+            if self._bytes > self.most_bytes or self._count >= self.most_events:
+                self.flooded = True
+            else:
+                self._count += 1
+                self._undecoded += (at_ns, connection, raw, sent, answers)
         self.on_change()
         return True
 

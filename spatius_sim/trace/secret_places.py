@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
 from spatius_sim.trace.find_logins import is_plain, names_a_secret, secrets_in_setting, secrets_in_url
-from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.trace.known_secrets import SHORTEST, KnownSecrets
 
 _USUAL_FRAMING = 36
 """Bytes around the audio of a message with an id of the usual form and nothing else."""
@@ -25,7 +26,7 @@ def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: 
             return raw
         case AudioInput(audio=audio):
             return raw if len(raw) - len(audio) <= _USUAL_FRAMING else _redact_around(raw, audio, secrets)
-        case ConfigureSession():
+        case ConfigureSession() if message.livekit_egress or message.agora_egress or message.extra_params:
             for secret in _secrets_of_egress(message):
                 secrets.hide(secret, holder)
             hidden = _hide_egress_secrets(message)
@@ -36,12 +37,21 @@ def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: 
 def texts_without_secrets(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
     """Return an event (or another dataclass) with stars in place of the known secrets, in all its fields that
     are texts. Return the event itself if no text holds a secret."""
-    texts = {field.name: getattr(event, field.name) for field in fields(event)}  # type: ignore[arg-type]
-    clean_texts = {
-        name: secrets.redact_text(text) for name, text in texts.items() if type(text) is str and text
-    }
-    changed_texts = {name: text for name, text in clean_texts.items() if text != texts[name]}
+    changed_texts = {}
+    for name in _field_names(type(event)):  # type: ignore[arg-type]
+        text = getattr(event, name)
+        # Most texts of events are too short for a secret in any encoding.
+        if type(text) is str and len(text) >= SHORTEST:
+            clean_text = secrets.redact_text(text)
+            if clean_text is not text:
+                changed_texts[name] = clean_text
     return replace(event, **changed_texts) if changed_texts else event  # type: ignore[type-var]
+
+
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of all fields of this dataclass."""
+    return tuple(field.name for field in fields(kind))
 
 
 def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:

@@ -17,6 +17,9 @@ from spatius_sim.model.server.commands import (
 
 SEND_TIMER = "send"
 
+_ENDS = (Close, ResetConnection, SendTruncated)
+"""The outputs that end the connection."""
+
 _AT_ONCE = 0.001
 """Seconds: an output that is due within this time counts as due now, because no timer is more exact."""
 
@@ -44,7 +47,7 @@ class Outbox:
         output itself, a timer for it, or an empty list."""
         if self.stalled or self._ended:
             return []
-        self._ended = isinstance(output, Close | ResetConnection | SendTruncated)
+        self._ended = isinstance(output, _ENDS)
         due = self._not_before = max(now, self._not_before)
         if not self._held and due <= now + _AT_ONCE:
             return [output]

@@ -97,16 +97,18 @@ class ServerSession(SessionSender):
     def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[ServerCommand]:
         """Take a decoded frame from the peer of this session, and return Motion Server's commands that
         follow."""
-        commands = self._receive(value, now)
+        # Nearly all frames are audio.
+        if type(value) is AudioInput and self.state is _IN_SESSION:
+            commands = self._take_audio(value, now)
+        else:
+            commands = self._receive_other(value, now)
         return commands if self._egress_playback is None else self._egress_playback.follow(commands, now)
 
-    def _receive(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
-        """Take a message of the peer, and return the commands with which the session answers. The commands
-        that the room of an egress adds are not among them."""
+    def _receive_other(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
+        """Take any message of the peer but audio in an open session, and return the commands with which the
+        session answers. The commands that the room of an egress adds are not among them."""
         if self.state is _IN_SESSION:
             match value:
-                case AudioInput():
-                    return self._take_audio(value, now)
                 case Interrupt(req_id):
                     return self._interrupt(req_id, now)
                 case Undecodable(reason):
@@ -300,7 +302,10 @@ class ServerSession(SessionSender):
             return commands + self._fail_request(request, INVALID_ARGUMENT, str(damaged), now)
         if self._egress_playback is not None:
             self._egress_playback.playback.add_audio(audio.req_id, pcm, end=audio.end)
-        for payload in request.answer.feed(pcm):
+        payloads = request.answer.feed(pcm)
+        if not (payloads or audio.end or self.room is not None or self._has_audio_faults):
+            return commands  # As nearly always: nothing is due, and no more is held than before.
+        for payload in payloads:
             commands += self._schedule(request, payload, now)
         if self._has_audio_faults:
             commands += self._count_audio(request, len(pcm) // BYTES_PER_SAMPLE, now)

@@ -238,8 +238,10 @@ class SocketMotionServer(OnePort):
         avatar_id = query.get("id", "")
         self._connections += 1
         name = f"upstream-{self._connections}"
-        sessions = sum(record.app_id == app_id for record in self.journal.open_sessions.values())
-        asked_for = [*faults_of(app_id, avatar_id), *self.plan.faults(sessions)]
+        asked_for = faults_of(app_id, avatar_id)
+        if self.plan is not UNLIMITED:
+            sessions = sum(record.app_id == app_id for record in self.journal.open_sessions.values())
+            asked_for = [*asked_for, *self.plan.faults(sessions)]
         faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, asked_for)
         try:
             answer = await self._apply_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)

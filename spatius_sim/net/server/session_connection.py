@@ -1,9 +1,9 @@
 """Serves one connection to our Motion Server: carries out what its session decides, and keeps its timers."""
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 
 from aiohttp import WSMsgType, web
 
@@ -26,11 +26,11 @@ from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_sender import POLICY_VIOLATION, RESOURCE_EXHAUSTED
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
-from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big_reason
+from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, too_big_reason
 from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
-from spatius_sim.protocol.codec import MessageReader, encode
-from spatius_sim.protocol.messages import ServerError
+from spatius_sim.protocol.codec import MAX_AUDIO_MESSAGE_BYTES, MessageReader, encode
+from spatius_sim.protocol.messages import Message, ServerError
 from spatius_sim.trace.events import Closed, Joined, Lane, Published
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import Sink
@@ -41,7 +41,7 @@ MAX_UNREAD = 16 * 1_048_576
 more than the answer to the largest message of audio."""
 
 
-_DATA_FRAMES = (WSMsgType.BINARY, WSMsgType.TEXT)
+_BINARY, _TEXT = WSMsgType.BINARY, WSMsgType.TEXT
 _ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 _UPSTREAM = Lane.UPSTREAM
 _CLOSE_SECONDS = 5.0
@@ -66,7 +66,7 @@ class UpstreamConnection:
     on_simulated_room: Callable[[], None] = lambda: None
     closed_by_us: bool = False
     _closed_with: tuple[int, str] = (0, "")
-    _reader: MessageReader = field(default_factory=MessageReader)
+    _read: Callable[[bytes], Message] = field(default_factory=lambda: MessageReader().read)
     _publisher: EgressPublisher | None = None
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -81,17 +81,16 @@ class UpstreamConnection:
         transport.set_write_buffer_limits(high=2 * self.most_unread)
         try:
             await self._carry_out(self.session.opened())
+            receive = self.socket.receive
             # `async for` would double the cost of receiving.
-            while (frame := await self.socket.receive()).type not in _ENDS:
-                if frame.type not in _DATA_FRAMES:
+            while (kind := (frame := await receive()).type) is _BINARY or kind not in _ENDS:
+                if kind is not _BINARY and kind is not _TEXT:
                     self._closed_with = closed_by_library(frame)
                     self.closed_by_us |= self._closed_with[0] != 0
-                elif is_too_big(frame.data):
+                elif len(frame.data) > MAX_AUDIO_MESSAGE_BYTES:
                     await self.close(TOO_BIG, too_big_reason())
-                else:
-                    commands = self._receive(frame.data)
-                    if commands:
-                        await self._carry_out(commands)
+                elif commands := self._receive(frame.data):
+                    await self._carry_out(commands)
         except ConnectionResetError:
             pass  # The peer left while we were sending: `close_event` reports an abnormal close.
         finally:
@@ -124,9 +123,9 @@ class UpstreamConnection:
     def _receive(self, raw: str | bytes) -> list[ServerCommand]:
         """Record a frame that a relay sent on its connection to our Motion Server, and return the commands
         with which the session answers."""
-        value = read_upstream(raw, self._reader.read)
+        value = read_upstream(raw, self._read)
         self.sink.record_received(_UPSTREAM, self.name, raw)
-        return self.session.receive(value, time.monotonic())
+        return self.session.receive(value, monotonic())
 
     async def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
         """Carry out the commands of Motion Server's session on its connection, in their order. Stop when a
@@ -173,7 +172,7 @@ class UpstreamConnection:
         fault = await self._publisher.join()
         if fault is None:
             self._note_joined(room, publisher)
-        await self._carry_out(self.session.room_answered(fault, time.monotonic()))
+        await self._carry_out(self.session.room_answered(fault, monotonic()))
 
     def _note_joined(self, room: str, publisher: str) -> None:
         """Record that the egress of this session has joined its room."""
@@ -197,7 +196,7 @@ class UpstreamConnection:
 
     def _lose_room(self) -> None:
         """Start a task that carries out what the session decides now that its room is gone."""
-        self._start_task(self._carry_out_safely(self.session.room_lost(time.monotonic())))
+        self._start_task(self._carry_out_safely(self.session.room_lost(monotonic())))
 
     async def _send(self, raw: bytes, answers: str) -> bool:
         """Send a frame of the session on this connection, and return whether the session is over.
@@ -245,7 +244,7 @@ class UpstreamConnection:
     def _timer_ran_out(self, name: str) -> None:
         """Start a task that carries out what the session decides now that its timer has run out."""
         del self._timers[name]
-        self._start_task(self._carry_out_safely(self.session.timer(name, time.monotonic())))
+        self._start_task(self._carry_out_safely(self.session.timer(name, monotonic())))
 
     def _start_task(self, coroutine: Coroutine[None, None, None]) -> None:
         """Start a task of the session's connection, and keep it until it is done."""

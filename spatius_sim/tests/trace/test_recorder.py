@@ -217,6 +217,18 @@ def test_a_trace_that_is_flooded_takes_nothing_more() -> None:
     assert len(recorder.finish().events) == 2
 
 
+@pytest.mark.parametrize(("most_events", "most_bytes"), [(5, 100_000), (100, 5000)])
+def test_a_trace_that_frames_flood_takes_nothing_more(most_events: int, most_bytes: int) -> None:
+    recorder = Recorder(count().__next__, most_events=most_events, most_bytes=most_bytes)
+    recorder.start(HEADER)
+    shaken(recorder)
+    for _ in range(3):
+        assert not recorder.flooded
+        recorder.record_received(Lane.UPSTREAM, "u", encode(AudioInput("r", bytes(2000))))
+    assert recorder.flooded
+    assert len(recorder.finish().events) == 5
+
+
 def test_an_open_session_stands_at_the_head_of_the_next_trace_with_its_token() -> None:
     recorder = Recorder(count().__next__)
     recorder.start(HEADER)

@@ -24,6 +24,20 @@ def test_the_oldest_is_forgotten_first() -> None:
     assert [entry.content for entry in journal.session_events("b")] == [b"z" * 1000]
 
 
+def test_nearly_all_that_it_may_hold_is_held() -> None:
+    journal = SessionLog(NullSink(), most_bytes=64_000, most_events=500)
+    opened(journal, "a")
+    for size, most in ((10, 500), (1000, 64)):
+        for _ in range(2000):
+            journal.record_received(Lane.UPSTREAM, "a", b"x" * size)
+            journal.record_sent(Lane.UPSTREAM, "a", b"y" * size)
+            journal.emit(Lane.KIT, "a", Opened())
+        frames = [entry.content for entry in journal.session_events("a") if entry.content != Opened()]
+        events = len(list(journal.session_events("a")))
+        assert most * 14 // 16 <= (events if size == 10 else len(frames)) <= most * 17 // 16
+        assert frames[-2:] == [b"x" * size, b"y" * size]
+
+
 def test_past_sessions_are_found_by_both_their_names_and_bounded() -> None:
     journal = SessionLog(NullSink())
     for number in range(MAX_PAST_SESSIONS + 3):
