@@ -43,7 +43,7 @@ def measure_decoder() -> ClientFigure:
     decoder = ClientDecoder(_SAMPLE_RATE, lambda: f"c{next(numbers)}")
     motion = MotionSynthesizer(_SAMPLE_RATE, _SEED)
     motion.feed(bytes(4 * _SAMPLE_RATE))
-    payload = encode(MotionResponse("connection", "request", True, motion.finish()))
+    payload = encode(MotionResponse("connection", "request", end=True, keyframes=motion.finish()))
     now_ns = 0
     started = time.perf_counter()
     for _ in range(_REPEATS):

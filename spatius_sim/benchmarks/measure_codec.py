@@ -45,7 +45,7 @@ def _encode_by_objects(response: MotionResponse) -> bytes:
 def measure_codec(size: BenchSize) -> Iterator[Figure]:
     """Yield the benchmark's figures of the codec: how fast payloads are encoded, decoded and synthesized."""
     rows = np.random.Generator(np.random.PCG64(1)).uniform(-1, 1, (100, WIDTH)).astype(np.float32)
-    response = MotionResponse("connection", "request", True, rows)
+    response = MotionResponse("connection", "request", end=True, keyframes=rows)
     raw = encode(response)
     pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "encode": (lambda: encode(response), lambda: _encode_by_objects(response)),

@@ -60,7 +60,11 @@ def stats(tape_path: Path, as_json: bool) -> None:
         print_lines(json.dumps(figures))
         return
     for name, figure in figures.items():
-        text = ", ".join(f"{k} {v}" for k, v in figure.items()) if isinstance(figure, dict) else str(figure)
+        text = (
+            ", ".join(f"{part} {count}" for part, count in figure.items())
+            if isinstance(figure, dict)
+            else str(figure)
+        )
         print_lines(f"{name:26} {text}")
 
 

@@ -288,7 +288,9 @@ class Trial(Generic[P]):
 
     def _unexplained_breaches(self, judgement: Judgement) -> tuple[Broken, ...]:
         """Return the breaches of a rule that follow from no rule that failed in this trial."""
-        return tuple(b for b in judgement.broken if not self._failed_rules.intersection(b.follows_from))
+        return tuple(
+            broken for broken in judgement.broken if not self._failed_rules.intersection(broken.follows_from)
+        )
 
     def _confirm_causes_first(self, rule_id: str, plan: P) -> None:
         """Before the trial judges `rule_id`, judge the rules from which its breach in this plan may follow:
@@ -655,7 +657,11 @@ class Trial(Generic[P]):
                 return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, reason=judgement.reason)
         exercised = sum(judgement.exercised for judgement in judgements)
         breaches = [said[rule_id] for said in self._judgements.values() if said[rule_id].hides_breach]
-        hidden = [j for j in (*judgements, *breaches) if self._failed_rules.intersection(j.blocked_by)]
+        hidden = [
+            judgement
+            for judgement in (*judgements, *breaches)
+            if self._failed_rules.intersection(judgement.blocked_by)
+        ]
         if exercised and not hidden:
             measured = tuple(value for judgement in judgements for value in judgement.measurements)
             unit = find_rule(rule_id).unit

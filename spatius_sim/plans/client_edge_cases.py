@@ -40,7 +40,7 @@ def _all_motion(ms: int) -> Move:
 
 def _whole(ms: int) -> tuple[Step, ...]:
     """Return a conversation of `ms` milliseconds with all its motion, and play it."""
-    return GiveAudio(ms, True), _all_motion(ms), *_WATCH, Wait(ms), *_SETTLE
+    return GiveAudio(ms, end=True), _all_motion(ms), *_WATCH, Wait(ms), *_SETTLE
 
 
 def _shown(ms: int = 3000) -> tuple[Step, ...]:

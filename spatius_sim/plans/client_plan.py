@@ -259,4 +259,4 @@ def _encode_keyframes(keyframes: int, first_value: int) -> bytes:
     rendered: keyframe k has `first_value` + k as the first value of its translation."""
     rows = np.zeros((keyframes, WIDTH), np.float32)
     rows[:, TRANSLATION.start] = np.arange(first_value, first_value + keyframes)
-    return encode(MotionResponse("plan", "request", False, rows))
+    return encode(MotionResponse("plan", "request", end=False, keyframes=rows))

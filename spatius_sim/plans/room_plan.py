@@ -37,6 +37,8 @@ class RoomPlan:
         return "; ".join([*rate, f"in a room: {', then '.join(map(str, self.turns))}", *refused])
 
 
-TWO_TURNS_AND_AN_INTERRUPT = RoomPlan((RoomTurn(2000), RoomTurn(6000, True), RoomTurn(1500)), refuses=True)
-AT_ANOTHER_RATE = RoomPlan((RoomTurn(1200), RoomTurn(4000, True), RoomTurn(2200)), 24_000)
+TWO_TURNS_AND_AN_INTERRUPT = RoomPlan(
+    (RoomTurn(2000), RoomTurn(6000, interrupted=True), RoomTurn(1500)), refuses=True
+)
+AT_ANOTHER_RATE = RoomPlan((RoomTurn(1200), RoomTurn(4000, interrupted=True), RoomTurn(2200)), 24_000)
 AS_THE_AGENT_SPEAKS = RoomPlan(())

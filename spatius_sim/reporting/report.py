@@ -80,7 +80,10 @@ class JudgedRule:
         wrote parts of some of them."""
         for name in ("id", "subject", "sentence", "source", "reason", "unit", "known"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
-        clean = (Source(one_line(s.tag), one_line(s.title), one_line(s.address)) for s in self.sources)
+        clean = (
+            Source(one_line(source.tag), one_line(source.title), one_line(source.address))
+            for source in self.sources
+        )
         object.__setattr__(self, "sources", tuple(clean))
         if (advice := self.advice) is not None:
             clean_advice = Advice(one_line(advice.effect), one_line(advice.cause), one_line(advice.mend))

@@ -290,7 +290,11 @@ def _claim_by_verdicts(summary: Summary) -> str:
         case ExitCode.UNREACHABLE:
             all_reasons = {outcome.reason for outcome in summary.undecided}
             # A reason that begins a longer one is left out.
-            reasons = sorted(r for r in all_reasons if not any(s.startswith(r) for s in all_reasons - {r}))
+            reasons = sorted(
+                reason
+                for reason in all_reasons
+                if not any(other.startswith(reason) for other in all_reasons - {reason})
+            )
             judged = f"{passed} of {total} rules passed" if summary.decided else "No rule was judged"
             return f"INCONCLUSIVE: {'; '.join(reasons)}. {judged}."
         case ExitCode.KIT_FAILED:

@@ -27,7 +27,11 @@ def find_loss(story: Story, turn: Turn, until: int) -> Loss | None:
     missing."""
     # If the relay chooses the speech, all turns may sound alike.
     relay_chooses = CLIENT_AUDIO in story.trace.header.lacks
-    requests = [r for r in turn.requests if (relay_chooses or r.found_by_audio) and not r.stopped_early]
+    requests = [
+        request
+        for request in turn.requests
+        if (relay_chooses or request.found_by_audio) and not request.stopped_early
+    ]
     if not any(request.ends and request.ends[0] < until for request in requests):
         return Loss(
             "its audio did not go up to its end", ("U-AUDIO-END", "U-AUDIO-COMPLETE", "R-CONVERSATION")

@@ -56,7 +56,7 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -
     for turn in turns:
         disturbances = [
             *_find_interrupts_and_hang_ups(trace, turn.client),
-            *(r.interrupted_seq for r in turn.requests if r.interrupted_seq is not None),
+            *(request.interrupted_seq for request in turn.requests if request.interrupted_seq is not None),
         ]
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
         turn.calm = (

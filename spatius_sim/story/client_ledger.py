@@ -156,7 +156,7 @@ class ClientLedger:
         outside = self.conversation is None or self.conversation.ended or self.was_given_up(returned)
         half_sample_refused = len(request.audio) % BYTES_PER_SAMPLE and answer.error is not None
         if (outside and not request.audio) or half_sample_refused:
-            call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, False)
+            call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, first=False)
             self.story.audio_calls.append(call)
             self.audio_undefined = True
             fresh = None if returned in self.conversations else returned

@@ -85,8 +85,8 @@ class _ObservingLedger(ClientLedger):
         played = played if isinstance(played, int) else None
         own_keyframes, foreign_keyframes = self.sort_rendered(result.get("keyframesRendered"))
         in_order = all(
-            a < b
-            for a, b in zip(
+            earlier < later
+            for earlier, later in zip(
                 (current.last_shown if current else -1, *own_keyframes), own_keyframes, strict=False
             )
         )

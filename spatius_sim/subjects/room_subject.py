@@ -234,7 +234,7 @@ class RoomSubject:
             )
             await self._send(name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(SILENCE_SECONDS)
-            self._wait_ended(name, Awaited.SILENCE, True)
+            self._wait_ended(name, Awaited.SILENCE, complete=True)
             await self._wait_until(lambda: self._progress_of(name).quiet, spoken)
             return
         finished = await self._wait_until(

@@ -79,9 +79,9 @@ class Cleaner:
         values = {field.name: getattr(content, field.name) for field in fields(content)}
         if isinstance(content, PacketSeen):
             # Motion of a room is not speech.
-            return values | {"raw": Content(False, (TapedPiece(content.raw),))}
+            return values | {"raw": Content(text=False, parts=(TapedPiece(content.raw),))}
         return {
-            name: Content(False, (self._speech_piece(value),))
+            name: Content(text=False, parts=(self._speech_piece(value),))
             if isinstance(value, bytes)
             else self._hide_names(value)
             for name, value in values.items()
@@ -111,14 +111,18 @@ class Cleaner:
             raw = self._names.hide_in_json(raw) if self._names is not None else raw
             return self._clean_text(raw, value)
         if isinstance(value, MotionResponse):
-            return {"raw": Content(False, (TapedPiece(raw),))}
+            return {"raw": Content(text=False, parts=(TapedPiece(raw),))}
         if self._keep_speech:
             blobs = _blobs_in(value)
-            return {"raw": Content(False, tuple(_split(raw, [(blob, TapedPiece(blob)) for blob in blobs])))}
+            return {
+                "raw": Content(
+                    text=False, parts=tuple(_split(raw, [(blob, TapedPiece(blob)) for blob in blobs]))
+                )
+            }
         if lane is Lane.UPSTREAM and not isinstance(value, Undecodable):
             return {"raw": self._clean_message(raw, value)}
         pieces = [(blob, self._clean_blob(blob, value)) for blob in _blobs_in(value)]
-        return self._limit_framing(raw, False, _split(raw, pieces), value)
+        return self._limit_framing(raw, text=False, parts=_split(raw, pieces), value=value)
 
     def _clean_message(self, raw: bytes, value: Value) -> Content:
         """Return a binary message of Motion Server's protocol (not motion) as a tape may hold it: without its
@@ -126,37 +130,41 @@ class Cleaner:
         match value:
             case AudioInput(audio=audio) if len(audio) < SMALLEST_BLOB:
                 noise = make_noise(speech_mark(audio))
-                return Content(False, (encode(replace(value, audio=noise)),))
+                return Content(text=False, parts=(encode(replace(value, audio=noise)),))
             case AudioInput(audio=audio):
                 plain_frame = raw if len(raw) - len(audio) <= _MAX_FRAMING else encode(value)
                 if plain_frame.endswith(audio):
-                    return Content(False, (plain_frame[: -len(audio)], self._speech_piece(audio)))
+                    return Content(text=False, parts=(plain_frame[: -len(audio)], self._speech_piece(audio)))
                 bytes_before, _, bytes_after = plain_frame.partition(audio)
-                return Content(False, (bytes_before, self._speech_piece(audio), bytes_after))
+                return Content(text=False, parts=(bytes_before, self._speech_piece(audio), bytes_after))
             case UnknownMessage():
-                return Content(False, (encode(value),))
+                return Content(text=False, parts=(encode(value),))
         message = value if isinstance(value, Message) else UnknownMessage(0)
-        return Content(False, (encode(self._names.hide_in_message(message) if self._names else message),))
+        return Content(
+            text=False, parts=(encode(self._names.hide_in_message(message) if self._names else message),)
+        )
 
     def _clean_text(self, raw: str, value: Value) -> dict[str, Any]:
         """Clean a text frame for the tape, and return it as the fields that a tape may hold: speech in its
         base64 becomes a speech mark, and transcripts lose their words."""
         if self._keep_speech:
-            pieces = [(b64encode(blob), TapedPiece(blob, True)) for blob in _decode_base64_in(raw)]
-            return {"raw": Content(True, tuple(_split(raw.encode(), pieces, text=True)))}
+            pieces = [(b64encode(blob), TapedPiece(blob, base64=True)) for blob in _decode_base64_in(raw)]
+            return {"raw": Content(text=True, parts=tuple(_split(raw.encode(), pieces, text=True)))}
         if isinstance(value, Note | Say) and self._wire is not None:
             # Transcripts hold what people said, too.
             wordless_event: Note | Say = value if isinstance(value, Note) else Say("")
             frames = self._wire.write_relay(wordless_event) if isinstance(wordless_event, Note) else ()
             wordless_frame = "".join(map(str, frames or self._wire.write_client(wordless_event)))
-            return {"raw": Content(True, (wordless_frame,))}
+            return {"raw": Content(text=True, parts=(wordless_frame,))}
         pieces = [
             (b64encode(blob), self._clean_blob(blob, value, base64=True)) for blob in _decode_base64_in(raw)
         ]
         short_blobs = [blob for blob in _blobs_in(value) if 0 < len(blob) < SMALLEST_BLOB]
         for blob in short_blobs:
             pieces.append((b'"' + b64encode(blob) + b'"', self._clean_blob(blob, value, base64=True)))
-        return self._limit_framing(raw.encode(), True, _split(raw.encode(), pieces, text=True), value)
+        return self._limit_framing(
+            raw.encode(), text=True, parts=_split(raw.encode(), pieces, text=True), value=value
+        )
 
     def _limit_framing(
         self, raw: bytes, text: bool, parts: list[ContentPart], value: Value
@@ -174,7 +182,10 @@ class Cleaner:
         """Return the fields of a tape that stand for a frame which is taken out as a whole: its speech mark,
         and the reason."""
         reason = value.reason if isinstance(value, NotUnderstood | Unclear | Undecodable) else "taken out"
-        return {"raw": Content(False, (TapedPiece(speech_mark(raw)),)), "reason": self._hide_names(reason)}
+        return {
+            "raw": Content(text=False, parts=(TapedPiece(speech_mark(raw)),)),
+            "reason": self._hide_names(reason),
+        }
 
     def _clean_blob(self, blob: bytes, value: Value, *, base64: bool = False) -> TapedPiece:
         """Return audio or a payload of a frame as the piece that a cleaned event on a tape may hold. Motion

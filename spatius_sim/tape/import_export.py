@@ -72,7 +72,7 @@ def _trace_of(recording: Recording, kit_version: str) -> Trace:
         motion = read_upstream(payload)
         at_ns += len(motion.keyframes) * _KEYFRAME_NS if isinstance(motion, MotionResponse) else 0
         events.append((at_ns, Sent(payload, motion, recording.req_id)))
-    events.append((at_ns, Closed(False, 1000)))
+    events.append((at_ns, Closed(by_kit=False, code=1000)))
     header = TraceHeader("server", "", 0, recording.name, kit_version, halves="upstream")
     taped = (
         Event(number, time_ns, Lane.UPSTREAM, "upstream-1", content)

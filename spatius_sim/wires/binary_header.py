@@ -92,7 +92,7 @@ class BinaryHeader:
             case Speak(pcm, last):
                 return (_write_frame(_Type.AUDIO, pcm, last),)
             case SpeakEnd():
-                return (_write_frame(_Type.AUDIO, b"", True),)
+                return (_write_frame(_Type.AUDIO, b"", last=True),)
             case Unclear(reason):
                 return (reason,)
         return ()

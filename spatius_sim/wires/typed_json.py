@@ -76,7 +76,7 @@ class TypedJson:
             case Speak(pcm, last):
                 return (_audio_frame(pcm, last),)
             case SpeakEnd():
-                return (_audio_frame(b"", True),)
+                return (_audio_frame(b"", end=True),)
             case Unclear(reason):
                 return (reason,)
         return ()

@@ -250,7 +250,7 @@ class ClientDecoder:
     def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
         """Make the conversation audio-only and end its stall; add an event for this."""
         conversation.audio_only = True
-        self._stall(conversation, False)
+        self._stall(conversation, stalled=False)
         self._events.append(AudioOnlyEntered(conversation.conversation_id))
 
     def _keyframe_due(self, conversation: DecodedConversation) -> int:

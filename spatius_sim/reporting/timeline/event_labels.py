@@ -129,51 +129,51 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
     match value:
         case Speak(pcm):
             words = f"{len(pcm):,} bytes of audio to be spoken"
-            return EventWords(MarkKind.AUDIO, words, True, minor=True)
+            return EventWords(MarkKind.AUDIO, words, upward=True, minor=True)
         case SpeakEnd():
-            return EventWords(MarkKind.END, "the audio to be spoken is complete", True)
+            return EventWords(MarkKind.END, "the audio to be spoken is complete", upward=True)
         case Audio(pcm, last, turn_id):
             words = f"{len(pcm):,} bytes of audio{_under_turn_id(turn_id)}{', marked as the last' * last}"
             words = words if pcm else f"the end mark of the audio{_under_turn_id(turn_id)}"
             kind = MarkKind.AUDIO if pcm else MarkKind.END
-            return EventWords(kind, words, False, minor=not last)
+            return EventWords(kind, words, upward=False, minor=not last)
         case Motion(payloads, last, turn_id):
             return _words_for_motion(payloads, last, turn_id)
         case AudioInput(req_id, audio, end):
             words = f"{len(audio):,} bytes of audio of {req_id}{', the end' * end}"
             words = words if audio else f"the end mark of {req_id}"
             kind = MarkKind.AUDIO if audio else MarkKind.END
-            return EventWords(kind, words, True, minor=not end)
+            return EventWords(kind, words, upward=True, minor=not end)
         case MotionResponse(req_id=req_id):
             words = f"motion of {req_id}: {_count_keyframes(value)}{', the end' * value.end}"
-            return EventWords(MarkKind.MOTION, words, False)
+            return EventWords(MarkKind.MOTION, words, upward=False)
         case ConfigureSession(sample_rate=rate):
-            return EventWords(MarkKind.MESSAGE, f"configures {rate:,} Hz", True)
+            return EventWords(MarkKind.MESSAGE, f"configures {rate:,} Hz", upward=True)
         case ConfirmSession():
-            return EventWords(MarkKind.MESSAGE, "confirms the session", False)
+            return EventWords(MarkKind.MESSAGE, "confirms the session", upward=False)
         case Interrupt(req_id):
-            return EventWords(MarkKind.MESSAGE, f"interrupts {req_id}", True)
+            return EventWords(MarkKind.MESSAGE, f"interrupts {req_id}", upward=True)
         case Pause(req_id):
-            return EventWords(MarkKind.MESSAGE, f"pauses {req_id}", True)
+            return EventWords(MarkKind.MESSAGE, f"pauses {req_id}", upward=True)
         case Resume(req_id):
-            return EventWords(MarkKind.MESSAGE, f"lets {req_id} go on", True)
+            return EventWords(MarkKind.MESSAGE, f"lets {req_id} go on", upward=True)
         case PlaybackNews(req_id=req_id, phase=phase, played_ms=played_ms):
             words = f"tells of {req_id}: phase {phase}, {played_ms:,} ms played"
-            return EventWords(MarkKind.MESSAGE, words, False)
+            return EventWords(MarkKind.MESSAGE, words, upward=False)
         case ServerError(code=code, message=message):
-            return EventWords(MarkKind.FAULT, f"error {code}: {message}", False)
+            return EventWords(MarkKind.FAULT, f"error {code}: {message}", upward=False)
         case Start(rate):
-            return EventWords(MarkKind.MESSAGE, f"asks to begin, with audio at {rate:,} Hz", True)
+            return EventWords(MarkKind.MESSAGE, f"asks to begin, with audio at {rate:,} Hz", upward=True)
         case PlayClip(asked) | Say(asked):
-            return EventWords(MarkKind.MESSAGE, f"asks for the speech {asked!r}", True)
+            return EventWords(MarkKind.MESSAGE, f"asks for the speech {asked!r}", upward=True)
         case Interrupted(reason):
-            return EventWords(MarkKind.MESSAGE, f"says that the turn was interrupted: {reason}", False)
+            return EventWords(MarkKind.MESSAGE, f"says that the turn was interrupted: {reason}", upward=False)
         case InterruptTurn():
-            return EventWords(MarkKind.MESSAGE, "interrupts", True)
+            return EventWords(MarkKind.MESSAGE, "interrupts", upward=True)
         case Ready():
-            return EventWords(MarkKind.MESSAGE, "greets", False)
+            return EventWords(MarkKind.MESSAGE, "greets", upward=False)
         case Failed(message):
-            return EventWords(MarkKind.FAULT, f"says that it failed: {message}", False)
+            return EventWords(MarkKind.FAULT, f"says that it failed: {message}", upward=False)
         case NotUnderstood(reason) | Undecodable(reason) | Unclear(reason):
             return EventWords(MarkKind.FAULT, f"not understood: {reason}", _goes_upward(event))
         case Note(kind):
@@ -186,11 +186,11 @@ def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> 
     how many keyframes it has, and whether it is marked as the last."""
     mark = _under_turn_id(turn_id) + ", marked as the last" * last
     if not payloads:
-        return EventWords(MarkKind.END, f"an empty list of motion{mark}", False)
+        return EventWords(MarkKind.END, f"an empty list of motion{mark}", upward=False)
     messages = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
     req_ids = ", ".join(dict.fromkeys(message.req_id for message in messages))
     keyframes = " + ".join(_count_keyframes(message) for message in messages) or "nothing that can be decoded"
-    return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{mark}", False)
+    return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{mark}", upward=False)
 
 
 def _under_turn_id(turn_id: str) -> str:

@@ -225,7 +225,7 @@ def _first_difference(up: bytes, down: bytes, rates_apart: int) -> str:
     if rates_apart or not down:
         return ""
     shorter = min(len(up), len(down))
-    first = next((i for i in range(shorter) if up[i] != down[i]), shorter)
+    first = next((index for index in range(shorter) if up[index] != down[index]), shorter)
     return f"; the first difference is at byte {first}"
 
 

@@ -199,7 +199,9 @@ def _find_left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Itera
     turn off by a new turn, which began at event `begun_at`. Only messages without a turn id count: the client
     would take them for the new turn's."""
     tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
-    audio = [] if tells_no_turn else [s for s in _audio_events(story, old, labelled=False) if s > begun_at]
+    audio = (
+        [] if tells_no_turn else [seq for seq in _audio_events(story, old, labelled=False) if seq > begun_at]
+    )
     motion = [delivery.seq for delivery in story.deliveries if _is_left_over(story, delivery, old, begun_at)]
     for medium, seqs in (("audio", audio), ("motion", motion)):
         if seqs:
@@ -244,7 +246,11 @@ def _hung_up_at(story: Story, wait: Event) -> int | None:
 def sessions_to_close(story: Story, client: str) -> list[str]:
     """Return the upstream sessions that a relay must close if this client hangs up: those that carried the
     client's audio and, if it was the only client, those opened after the client had connected."""
-    sessions = [r.connection for r in story.requests if r.turn is not None and r.turn.client == client]
+    sessions = [
+        request.connection
+        for request in story.requests
+        if request.turn is not None and request.turn.client == client
+    ]
     came = [event for event in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Opened)]
     if {event.connection for event in came} == {client}:
         sessions += [

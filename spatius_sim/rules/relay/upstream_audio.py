@@ -188,4 +188,4 @@ def _first_difference(first: bytes, second: bytes) -> int:
     """Return the index of the first byte at which two pieces of upstream audio differ; if one continues the
     other, the length of the shorter piece."""
     shorter = min(len(first), len(second))
-    return next((i for i in range(shorter) if first[i] != second[i]), shorter)
+    return next((index for index in range(shorter) if first[index] != second[index]), shorter)

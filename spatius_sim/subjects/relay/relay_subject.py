@@ -392,11 +392,11 @@ class RelaySubject:
                 if turn.reads is reads
             ]
 
-        unread_turns = speak_all(False)
+        unread_turns = speak_all(reads=False)
         speaking_unread = asyncio.gather(*unread_turns)
         try:
             await asyncio.sleep(_LEAD_SECONDS if unread_turns else 0.0)
-            await asyncio.gather(*speak_all(True))
+            await asyncio.gather(*speak_all(reads=True))
         finally:
             readers_finished.set()
         await speaking_unread

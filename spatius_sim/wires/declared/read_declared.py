@@ -121,12 +121,18 @@ def make_relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
         case "audio":
             return Audio(_read_binary(fields, "pcm"), whole or _is_last(fields), _read_turn_id(fields))
         case "last-audio":
-            return Audio(_read_binary(fields, "pcm") if "pcm" in fields else b"", True, _read_turn_id(fields))
+            return Audio(
+                _read_binary(fields, "pcm") if "pcm" in fields else b"",
+                last=True,
+                turn_id=_read_turn_id(fields),
+            )
         case "motion":
             return Motion(_read_payloads(fields), whole or _is_last(fields), _read_turn_id(fields))
         case "last-motion":
             has_motion = "payloads" in fields or "payload" in fields
-            return Motion(_read_payloads(fields) if has_motion else (), True, _read_turn_id(fields))
+            return Motion(
+                _read_payloads(fields) if has_motion else (), last=True, turn_id=_read_turn_id(fields)
+            )
         case "interrupted":
             return Interrupted(_read_text(fields, "reason"))
         case "failed":
@@ -144,7 +150,7 @@ def make_client_action(kind: str, fields: Document, whole: bool) -> ClientAction
         case "speech":
             return Speak(_read_binary(fields, "pcm"), whole or _is_last(fields))
         case "last-speech":
-            return Speak(_read_binary(fields, "pcm"), True) if "pcm" in fields else SpeakEnd()
+            return Speak(_read_binary(fields, "pcm"), last=True) if "pcm" in fields else SpeakEnd()
         case "play-clip":
             return PlayClip(_read_text(fields, "clip"))
         case "say":

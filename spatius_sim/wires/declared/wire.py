@@ -146,7 +146,7 @@ class Declared:
             case Speak(pcm, last):
                 return write_audio(messages, "speech", pcm, last, "")
             case SpeakEnd():
-                return write_audio(messages, "speech", b"", True, "")
+                return write_audio(messages, "speech", b"", last=True, turn_id="")
             case PlayClip(clip):
                 return write_meaning(messages, "play-clip", {"clip": clip})
             case Say(words):
