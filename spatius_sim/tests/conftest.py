@@ -3,7 +3,9 @@ Tests that take minutes run only if they are asked for: `pytest -m nightly`."""
 
 import asyncio
 import inspect
+import os
 import signal
+import sys
 
 import pytest
 from hypothesis import Phase, settings
@@ -11,6 +13,10 @@ from hypothesis import Phase, settings
 from spatius_sim.tests.reporting.browser import axe, browser, heard, look, runner, tab  # noqa: F401
 
 _TEST_SECONDS = 90.0
+
+# The tests start hundreds of processes, and without kept bytecode each would compile the whole package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A busy machine breaks no law.
 settings.register_profile("busy or not", deadline=None)
