@@ -3,7 +3,6 @@
 import json
 import shlex
 import socket
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,8 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.subjects.relay.start_relay import RelayStart
+from spatius_sim.tests.command_line import Ended, run_in_process
+from spatius_sim.tests.engine.test_exit_codes import ONE_TURN
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.trace.events import Trace
 
@@ -176,9 +177,8 @@ def test_telemetry_of_the_sdk_is_noticed(source: str, well: bool | None, tmp_pat
     assert (finding.well if finding else None) is well
 
 
-def ran(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "spatius_sim", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+def ran(folder: Path, *arguments: str) -> Ended:
+    return run_in_process(*arguments, folder=folder)
 
 
 def test_init_writes_a_file_that_doctor_and_verify_read(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_init_writes_a_file_that_doctor_and_verify_read(tmp_path: Path) -> None:
     assert "--force" in again.stderr
     looked_at = ran(tmp_path, "doctor")
     assert looked_at.returncode == 0, looked_at.stdout
-    judged = ran(tmp_path, "verify", "--rule", "U-TOKEN", "--profile", "smoke")
+    judged = ran(tmp_path, "verify", "--rule", "U-TOKEN", ONE_TURN)
     assert judged.returncode == 0, judged.stdout
 
 
@@ -208,7 +208,7 @@ def test_init_writes_the_file_that_declares_the_wire(tmp_path: Path) -> None:
     made = ran(tmp_path, "init", AT, "--target-cmd", START, "--settle", "0.5", "--wire", "mine.yaml")
     assert made.returncode == 0, made.stdout + made.stderr
     assert '\nwire: "mine.yaml"\n' in (tmp_path / "conformance.yaml").read_text()
-    judged = ran(tmp_path, "verify", "--rule", "U-TOKEN", "--profile", "smoke")
+    judged = ran(tmp_path, "verify", "--rule", "U-TOKEN", ONE_TURN)
     assert judged.returncode == 0, judged.stdout
 
 

@@ -15,16 +15,10 @@ import pytest
 
 from spatius_sim import __version__
 from spatius_sim.rules.catalogue import RULES
+from spatius_sim.tests.command_line import run_in_process as run
 
 COMMAND = [sys.executable, "-m", "spatius_sim"]
 TIMEOUT = 60
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": "120", "NO_COLOR": "1"}
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=TIMEOUT, env=environment
-    )
 
 
 @pytest.mark.parametrize("command", [[], ["demo"], ["serve"], ["verify"], ["rules"]])

@@ -17,6 +17,7 @@ import pytest
 from spatius_sim.files.find_resources import resource
 from spatius_sim.net.free_ports import free_port
 from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.tests.command_line import run_in_process as run
 from spatius_sim.tests.rules.traces import Dialogue
 from spatius_sim.tests.tape.samples import CLEANED
 
@@ -25,12 +26,6 @@ ENVIRONMENT = os.environ | {"COLUMNS": "120", "NO_COLOR": "1"}
 TIMEOUT = 60
 TAPES = resource("fixtures") / "tapes"
 GOOD, BAD = str(TAPES / "wire-json-envelope.tape"), str(TAPES / "fails-R-MOTION-ORDER.tape")
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=TIMEOUT, env=ENVIRONMENT
-    )
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from spatius_sim.tests.processes import PROCESSES
 RELAY = PROCESSES / "miniature_relay_process.py"
 BAD_TESTEE = PROCESSES / "bad_testee.py"
 TIMEOUT = 120
+ONE_TURN = f"--plan={token_of(Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),)))}"
+"""A scenario for a run that needs no more than some verdict on a relay, with one --rule."""
 
 
 @dataclass(frozen=True)

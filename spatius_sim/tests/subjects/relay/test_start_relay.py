@@ -25,7 +25,7 @@ from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.start_relay import RelayStart
-from spatius_sim.tests.engine.test_exit_codes import RELAY, Ran, fronts, judge, relay
+from spatius_sim.tests.engine.test_exit_codes import ONE_TURN, RELAY, Ran, fronts, judge, relay
 from spatius_sim.wires import published_wire
 
 TARGET = "ws://127.0.0.1:{port}"
@@ -43,7 +43,7 @@ sys.exit(7)
 
 
 def start_relay(front: str, folder: Path, command: str, *arguments: str) -> Ran:
-    rule = ("--rule", "R-AUDIO-FIRST")
+    rule = ("--rule", "R-AUDIO-FIRST", ONE_TURN)
     return judge(front, folder, TARGET, "--target-cmd", command, *rule, *arguments)
 
 
