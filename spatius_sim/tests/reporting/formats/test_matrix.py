@@ -10,7 +10,7 @@ from spatius_sim.reporting.report import Report, report_of
 from spatius_sim.reporting.report_matrix import matrix_of
 from spatius_sim.reporting.summary import RuleOutcome, Summary, exit_code
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.tests.cli.test_main import run
+from spatius_sim.tests.command_line import run_in_process as run
 
 PASSED, FAILED, UNEXERCISED = Verdict.PASSED, Verdict.FAILED, Verdict.UNEXERCISED
 
