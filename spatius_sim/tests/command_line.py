@@ -13,8 +13,6 @@ from unittest.mock import patch
 
 from spatius_sim.cli.main import main
 
-_WIDE = {"COLUMNS": "120", "NO_COLOR": "1"}
-
 
 @dataclass(frozen=True)
 class Ended:
@@ -24,12 +22,18 @@ class Ended:
     stdout: str
     stderr: str
 
+    @property
+    def output(self) -> str:
+        """All that the command printed."""
+        return self.stdout + self.stderr
 
-def run_in_process(*arguments: str, folder: Path | None = None) -> Ended:
-    """Run `spatius-sim` with these arguments, in this folder if one is given, as its users run it."""
+
+def run_in_process(*arguments: str, folder: Path | None = None, columns: int = 120) -> Ended:
+    """Run `spatius-sim` with these arguments, in this folder if one is given, as its users run it on a
+    terminal of so many columns."""
     output, errors = io.StringIO(), io.StringIO()
     with (
-        patch.dict(os.environ, _WIDE),
+        patch.dict(os.environ, {"COLUMNS": str(columns), "NO_COLOR": "1"}),
         patch.object(sys, "argv", ["spatius-sim", *arguments]),
         contextlib.chdir(folder or Path.cwd()),
         _signal_handlers_kept(),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spatius_sim.tests.command_line import Ended, run_in_process
 from spatius_sim.tests.processes import PROCESSES
 
 RELAY = PROCESSES / "miniature_relay_process.py"
@@ -36,21 +37,19 @@ def client_command(broken_rule: str = "") -> str:
     return shlex.join([sys.executable, "-c", code])
 
 
-def judge(front: str, folder: Path, broken_rule: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    fronts = {
-        "verify": ["spatius_sim", "verify"],
-        "xdist": ["pytest", "-n", "1", f"--rootdir={folder}"],
-    }
-    command = [sys.executable, "-m", *fronts[front], f"--client={client_command(broken_rule)}"]
-    command += ["--baseline=known.yaml", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+def judge(front: str, folder: Path, broken_rule: str, *arguments: str) -> Ended:
+    arguments = (f"--client={client_command(broken_rule)}", "--baseline=known.yaml", *arguments)
+    if front == "verify":
+        return run_in_process("verify", *arguments, folder=folder)
+    command = [sys.executable, "-m", "pytest", "-n", "1", f"--rootdir={folder}", *arguments]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return Ended(ran.returncode, ran.stdout, ran.stderr)
 
 
-def verify(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def verify(folder: Path, *arguments: str) -> Ended:
     relay = f"--target-cmd={sys.executable} {RELAY} {{port}}"
-    command = [sys.executable, "-m", "spatius_sim", "verify", "ws://127.0.0.1:{port}", relay]
-    command += ["--motion-port=0", "--settle=0.4", "--baseline=known.yaml", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    fixed = ("verify", "ws://127.0.0.1:{port}", relay, "--motion-port=0", "--settle=0.4")
+    return run_in_process(*fixed, "--baseline=known.yaml", *arguments, folder=folder)
 
 
 @pytest.mark.parametrize("front", ["verify", "xdist"])
