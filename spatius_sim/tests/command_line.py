@@ -6,10 +6,12 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
+
+import pytest
 
 from spatius_sim.cli.main import main
 
@@ -31,21 +33,35 @@ class Ended:
 def run_in_process(*arguments: str, folder: Path | None = None, columns: int = 120) -> Ended:
     """Run `spatius-sim` with these arguments, in this folder if one is given, as its users run it on a
     terminal of so many columns."""
+
+    def run() -> int:
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0)
+
+    with patch.object(sys, "argv", ["spatius-sim", *arguments]):
+        return _end_of(run, folder, columns)
+
+
+def pytest_in_process(*arguments: str, folder: Path | None = None, columns: int = 120) -> Ended:
+    """Run `pytest` with these arguments, as `run_in_process` runs `spatius-sim`. It can have no workers, and
+    no plugin that changes the kit."""
+    with patch.object(sys, "path", [*sys.path]):
+        return _end_of(lambda: int(pytest.main(["-p", "no:cacheprovider", *arguments])), folder, columns)
+
+
+def _end_of(run: Callable[[], int], folder: Path | None, columns: int) -> Ended:
+    """How this ends, and what it prints."""
     output, errors = io.StringIO(), io.StringIO()
     with (
         patch.dict(os.environ, {"COLUMNS": str(columns), "NO_COLOR": "1"}),
-        patch.object(sys, "argv", ["spatius-sim", *arguments]),
         contextlib.chdir(folder or Path.cwd()),
         _signal_handlers_kept(),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(errors),
     ):
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-    assert code is None or isinstance(code, int)
-    return Ended(code or 0, output.getvalue(), errors.getvalue())
+        code = run()
+    return Ended(code, output.getvalue(), errors.getvalue())
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import pytest
 from spatius_sim.files.find_resources import resource
 from spatius_sim.net.free_ports import free_port
 from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.tests.command_line import pytest_in_process
 from spatius_sim.tests.command_line import run_in_process as run
 from spatius_sim.tests.rules.traces import Dialogue
 from spatius_sim.tests.tape.samples import CLEANED
@@ -101,11 +102,8 @@ def test_checking_a_tape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("tape", "code"), [(GOOD, 0), (BAD, 1), (__file__, 4)])
 def test_pytest_judges_a_tape(tmp_path: Path, tape: str, code: int) -> None:
     suite = str(resource("conformance").parent)
-    command = [sys.executable, "-m", "pytest", f"--rootdir={suite}", f"--tape={tape}", "--report-dir=all"]
-    ran = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT, env=ENVIRONMENT
-    )
-    assert ran.returncode == code, ran.stdout + ran.stderr
+    ran = pytest_in_process(f"--rootdir={suite}", f"--tape={tape}", "--report-dir=all", folder=tmp_path)
+    assert ran.returncode == code, ran.output
     assert ("Expected" in ran.stdout) is (code == 1)
     written = json.loads((tmp_path / "all" / "report.json").read_text()) if code != 4 else {"exit_code": 4}
     assert written["exit_code"] == code
@@ -114,10 +112,7 @@ def test_pytest_judges_a_tape(tmp_path: Path, tape: str, code: int) -> None:
 def test_a_tape_on_which_nothing_is_exercised_is_no_pass(tmp_path: Path) -> None:
     write_traces(tmp_path / "quiet.tape", CLEANED, [Dialogue().trace])
     suite = str(resource("conformance").parent)
-    command = [sys.executable, "-m", "pytest", f"--rootdir={suite}", "--tape=quiet.tape"]
-    ran = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT, env=ENVIRONMENT
-    )
+    ran = pytest_in_process(f"--rootdir={suite}", "--tape=quiet.tape", folder=tmp_path)
     assert ran.returncode == 5, ran.stdout
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from spatius_sim.net.client import testee_connection as attached
 from spatius_sim.tests.client_js.dialogue import converse, converse_in_real_time
-from spatius_sim.tests.client_js.judged import judged, verified
+from spatius_sim.tests.client_js.judged import judged
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, TESTS, node, program
 
 BROKEN = TESTS / "broken_testee.mjs"
@@ -43,7 +43,7 @@ def test_it_keeps_every_rule(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rule", FAULTS)
 def test_its_faults_are_seen(rule: str, tmp_path: Path) -> None:
-    code, rules, output = verified(shlex.join([node(), str(BROKEN), rule]), tmp_path, "--rule", rule)
+    code, rules, output = judged(shlex.join([node(), str(BROKEN), rule]), tmp_path, "--rule", rule)
     assert (code, rules) == (1, {rule: "FAILED"}), output
 
 

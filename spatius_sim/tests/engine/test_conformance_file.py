@@ -1,7 +1,5 @@
 """conformance.yaml: what it says to a run, and errors that name file, line and key."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from spatius_sim.engine.conformance_file import (
 )
 from spatius_sim.engine.options import JUDGE_OPTIONS, JudgeOption, as_arguments, as_typed
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.tests.command_line import Ended, pytest_in_process, run_in_process
 
 GOOD = """\
 target: ws://127.0.0.1:8765/ws/agent
@@ -169,9 +168,8 @@ def test_values_become_arguments_and_can_be_typed() -> None:
     assert as_typed({"target": "ws://a b"}) == "'--target=ws://a b'"
 
 
-def ran(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+def ran(folder: Path, program: str, *arguments: str) -> Ended:
+    return (pytest_in_process if program == "pytest" else run_in_process)(*arguments, folder=folder)
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,12 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.subjects.subject_base import canary_key
-from spatius_sim.tests.command_line import run_in_process
+from spatius_sim.tests.command_line import pytest_in_process, run_in_process
 from spatius_sim.tests.processes import PROCESSES
 
 RELAY = PROCESSES / "miniature_relay_process.py"
 BAD_TESTEE = PROCESSES / "bad_testee.py"
+SUITE = resource("conformance").parent
 TIMEOUT = 120
 ONE_TURN = f"--plan={token_of(Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),)))}"
 """A scenario for a run that needs no more than some verdict on a relay, with one --rule."""
@@ -63,21 +64,21 @@ def relay(port: int, motion_port: int, broken_rule: str = "", api_key: str = can
 def command_for(front: str, target: str, *arguments: str) -> list[str]:
     if front == "verify":
         return [sys.executable, "-m", "spatius_sim", "verify", target, *arguments]
-    suite = str(resource("conformance").parent)
     workers = ["-n", "2"] if front == "xdist" else []
-    return [sys.executable, "-m", "pytest", f"--rootdir={suite}", f"--target={target}", *workers, *arguments]
+    return [sys.executable, "-m", "pytest", f"--rootdir={SUITE}", f"--target={target}", *workers, *arguments]
 
 
 def judge(front: str, folder: Path, target: str, *arguments: str) -> Ran:
     report = folder / "report.json"
     arguments = ("--report-json", str(report), *arguments)
-    if front == "verify":
-        ended_here = run_in_process("verify", target, *arguments, folder=folder)
-        code, output = ended_here.returncode, ended_here.output
-    else:
+    if front == "xdist":
         command = command_for(front, target, *arguments)
         ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
         code, output = ran.returncode, ran.stdout + ran.stderr
+    else:
+        words = ("verify", target) if front == "verify" else (f"--rootdir={SUITE}", f"--target={target}")
+        here = (run_in_process if front == "verify" else pytest_in_process)(*words, *arguments, folder=folder)
+        code, output = here.returncode, here.output
     rules = json.loads(report.read_text())["rules"] if report.exists() else []
     return Ran(code, output, {rule["id"]: rule["verdict"] for rule in rules})
 

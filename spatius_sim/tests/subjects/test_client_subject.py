@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import shlex
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -28,6 +26,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client_subject import ClientSubject
 from spatius_sim.subjects.own_client import OWN, OwnClient
 from spatius_sim.subjects.python_shim import serve_websocket
+from spatius_sim.tests.command_line import pytest_in_process
 from spatius_sim.tests.processes import PROCESSES
 
 TESTEE = PROCESSES / "bad_testee.py"
@@ -173,13 +172,10 @@ class Ran:
 
 def pytest_with(client: str, folder: Path, *arguments: str) -> Ran:
     report = folder / "report.json"
-    suite = str(resource("conformance").parent)
-    command = [sys.executable, "-m", "pytest", f"--rootdir={suite}", f"--client={client}"]
-    command += ["-p", "no:cacheprovider", "--report-json", str(report), *arguments]
-    wide = os.environ | {"COLUMNS": "200"}
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, env=wide)
+    words = [f"--rootdir={resource('conformance').parent}", f"--client={client}", f"--report-json={report}"]
+    ran = pytest_in_process(*words, *arguments, folder=folder, columns=200)
     rules = json.loads(report.read_text())["rules"] if report.exists() else []
-    return Ran(ran.returncode, ran.stdout + ran.stderr, {rule["id"]: rule["verdict"] for rule in rules})
+    return Ran(ran.returncode, ran.output, {rule["id"]: rule["verdict"] for rule in rules})
 
 
 def test_exit_0(tmp_path: Path) -> None:
