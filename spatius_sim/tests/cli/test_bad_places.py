@@ -10,8 +10,10 @@ import pytest
 
 from spatius_sim.files.find_resources import resource
 from spatius_sim.study.study_file import EXAMPLE
+from spatius_sim.tests.command_line import run_in_process
 
 TIMEOUT = 60
+HONEST = ("verify", f"--client={sys.executable} client.py", "--rule=C-ID", "--profile=smoke")
 CLIENT = "from spatius_sim.subjects import own_client, python_shim; python_shim.serve_stdio(own_client.OWN)"
 
 WRONG_CLIENT = """
@@ -32,10 +34,9 @@ def verify(
     """Judge an honest client by one rule: exit code, standard output, standard error."""
     (folder / "client.py").write_text(CLIENT)
     environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "COLUMNS")}
-    command = [sys.executable, "-m", "spatius_sim", "verify", f"--client={sys.executable} client.py"]
     with (output or folder / "printed").open("wb") as file:
         ran = subprocess.run(
-            [*command, "--rule=C-ID", "--profile=smoke", *arguments],
+            [sys.executable, "-m", "spatius_sim", *HONEST, *arguments],
             cwd=folder,
             env=environment | (variables or {}),
             stdout=file,
@@ -55,9 +56,10 @@ def test_where_there_is_no_home_and_no_locale_all_is_as_ever(tmp_path: Path) -> 
 
 
 def test_forty_columns_hold_every_line(tmp_path: Path) -> None:
-    code, printed, _ = verify(tmp_path, variables={"COLUMNS": "40"})
-    assert code == 0
-    verdicts = printed[printed.index("= spatius-sim =") :].splitlines()[1:]
+    (tmp_path / "client.py").write_text(CLIENT)
+    ran = run_in_process(*HONEST, folder=tmp_path, columns=40)
+    assert ran.returncode == 0
+    verdicts = ran.stdout[ran.stdout.index("= spatius-sim =") :].splitlines()[1:]
     assert max(map(len, verdicts)) <= 40
 
 
@@ -65,10 +67,11 @@ def test_forty_columns_hold_every_line(tmp_path: Path) -> None:
 def test_reports_that_have_no_place_are_told_before_anything_runs(place: str, tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("a file")
     folder = "reports" if place == "a file" else "/proc/spatius-sim"
-    code, printed, complaints = verify(tmp_path, f"--report-dir={folder}")
-    assert (code, printed) == (4, "")
-    assert "report.html' cannot be written" in complaints
-    assert "Traceback" not in complaints
+    (tmp_path / "client.py").write_text(CLIENT)
+    ran = run_in_process(*HONEST, f"--report-dir={folder}", folder=tmp_path)
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert "report.html' cannot be written" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 @pytest.mark.parametrize("closed", ["<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"])
@@ -90,13 +93,7 @@ def test_where_no_terminal_and_no_output_is_the_verdict_is_the_exit_code(closed:
 def test_a_folder_that_takes_no_file_costs_no_verdict(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(WRONG_CLIENT)
     arguments = [f"--client={sys.executable} {tmp_path / 'wrong.py'}", "--rule=C-ID-NEW", "--profile=smoke"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "spatius_sim", "verify", *arguments],
-        cwd="/proc",
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
+    ran = run_in_process("verify", *arguments, folder=Path("/proc"))
     assert (ran.returncode, ran.stderr) == (1, "")
     assert "Actual    'same' once more" in ran.stdout
     assert ran.stdout.splitlines()[-1].startswith("spatius-sim: reports/C-ID-NEW.tape cannot be written: ")
@@ -107,13 +104,7 @@ def test_a_folder_that_takes_no_file_costs_no_verdict(tmp_path: Path) -> None:
     "command", ["demo", "record --upstream http://127.0.0.1:1 --port 0 --out x.tape", "rules", "scenarios"]
 )
 def test_every_command_says_in_a_line_what_cannot_be_written(command: str) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "spatius_sim", *command.split()],
-        cwd="/proc",
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
+    ran = run_in_process(*command.split(), folder=Path("/proc"))
     assert "Traceback" not in ran.stderr
     writes = command.startswith(("demo", "record"))
     assert ("cannot be written: " in " ".join((ran.stdout + ran.stderr).split())) is writes
@@ -148,18 +139,9 @@ def test_what_cannot_be_printed_is_one_line(command: str, tmp_path: Path) -> Non
 
 def test_a_place_that_takes_no_reports_is_told_before_the_study_begins(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    code, printed, complaints = simulate(tmp_path / "file")
-    assert (code, printed) == (4, "")
-    assert complaints == f"spatius-sim: --report-dir {str(tmp_path / 'file')!r} cannot be made: File exists\n"
-
-
-def simulate(out: Path) -> tuple[int, str, str]:
-    """Play a few turns of the example study: exit code, standard output, standard error."""
-    command = [sys.executable, "-m", "spatius_sim", "simulate", str(EXAMPLE), "--turns=4"]
-    ran = subprocess.run(
-        [*command, f"--report-dir={out}"], capture_output=True, timeout=TIMEOUT, text=True, check=False
-    )
-    return ran.returncode, ran.stdout, ran.stderr
+    ran = run_in_process("simulate", str(EXAMPLE), "--turns=4", f"--report-dir={tmp_path / 'file'}")
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert ran.stderr == f"spatius-sim: --report-dir {str(tmp_path / 'file')!r} cannot be made: File exists\n"
 
 
 def into_a_closed_pipe(*arguments: str, cwd: Path | None = None) -> tuple[int, list[str]]:
@@ -187,5 +169,4 @@ def test_a_closed_pipe_costs_no_verdict(tmp_path: Path) -> None:
     broken = resource("fixtures") / "tapes" / "fails-R-STALE.tape"
     assert into_a_closed_pipe("check", str(broken)) == (1, told)
     (tmp_path / "client.py").write_text(CLIENT)
-    arguments = ("verify", f"--client={sys.executable} client.py", "--rule=C-ID", "--profile=smoke")
-    assert into_a_closed_pipe(*arguments, cwd=tmp_path) == (0, told)
+    assert into_a_closed_pipe(*HONEST, cwd=tmp_path) == (0, told)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.tests.command_line import Ended, run_in_process
+from spatius_sim.tests.command_line import Ended, pytest_in_process, run_in_process
 from spatius_sim.tests.processes import PROCESSES
 
 RELAY = PROCESSES / "miniature_relay_process.py"
@@ -41,6 +41,8 @@ def judge(front: str, folder: Path, broken_rule: str, *arguments: str) -> Ended:
     arguments = (f"--client={client_command(broken_rule)}", "--baseline=known.yaml", *arguments)
     if front == "verify":
         return run_in_process("verify", *arguments, folder=folder)
+    if front == "pytest":
+        return pytest_in_process(f"--rootdir={folder}", *arguments, folder=folder)
     command = [sys.executable, "-m", "pytest", "-n", "1", f"--rootdir={folder}", *arguments]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
     return Ended(ran.returncode, ran.stdout, ran.stderr)
@@ -52,8 +54,7 @@ def verify(folder: Path, *arguments: str) -> Ended:
     return run_in_process(*fixed, "--baseline=known.yaml", *arguments, folder=folder)
 
 
-@pytest.mark.parametrize("front", ["verify", "xdist"])
-@pytest.mark.parametrize(
+BASELINES = pytest.mark.parametrize(
     ("baseline", "broken_rule", "code", "told"),
     [
         (KNOWN, "C-EMPTY", 0, "known: an empty payload ends it"),
@@ -66,6 +67,10 @@ def verify(folder: Path, *arguments: str) -> Ended:
     ],
     ids=["tolerated", "new", "fails otherwise", "expired", "passes", "flaky", "wrong"],
 )
+
+
+@pytest.mark.parametrize("front", ["verify", "pytest"])
+@BASELINES
 def test_a_run_with_a_baseline(
     front: str, baseline: str, broken_rule: str, code: int, told: str, tmp_path: Path
 ) -> None:
@@ -73,6 +78,14 @@ def test_a_run_with_a_baseline(
     ran = judge(front, tmp_path, broken_rule, *FEW)
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert told in " ".join((ran.stdout + ran.stderr).split())
+
+
+@pytest.mark.parametrize(("broken_rule", "code"), [("C-EMPTY", 0), ("", 1)])
+def test_what_workers_found_is_held_against_the_baseline(broken_rule: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "known.yaml").write_text(KNOWN)
+    ran = judge("xdist", tmp_path, broken_rule, *FEW)
+    assert ran.returncode == code, ran.output
+    assert ("C-EMPTY passes now: delete lines 2 to 4" in ran.output) is bool(code)
 
 
 def test_a_baseline_is_made_by_a_whole_run_and_then_tolerates(tmp_path: Path) -> None:
