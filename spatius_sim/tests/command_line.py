@@ -46,8 +46,14 @@ def run_in_process(*arguments: str, folder: Path | None = None, columns: int = 1
 def pytest_in_process(*arguments: str, folder: Path | None = None, columns: int = 120) -> Ended:
     """Run `pytest` with these arguments, as `run_in_process` runs `spatius-sim`. It can have no workers, and
     no plugin that changes the kit."""
+    had = set(sys.modules)
     with patch.object(sys, "path", [*sys.path]):
-        return _end_of(lambda: int(pytest.main(["-p", "no:cacheprovider", *arguments])), folder, columns)
+        ended = _end_of(lambda: int(pytest.main(["-p", "no:cacheprovider", *arguments])), folder, columns)
+    for name in set(sys.modules) - had:
+        # Another folder may have tests of this name, too.
+        if folder and (getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
+    return ended
 
 
 def _end_of(run: Callable[[], int], folder: Path | None, columns: int) -> Ended:

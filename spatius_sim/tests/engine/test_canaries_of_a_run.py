@@ -16,6 +16,7 @@ from spatius_sim.engine.run_settings import settings_of
 from spatius_sim.net.proxy.proxy import proxy_targets
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.canaries import artefacts_of, leaks
+from spatius_sim.tests.command_line import Ended, run_in_process
 from spatius_sim.tests.processes import PROCESSES
 
 TELLTALE = PROCESSES / "telltale_relay_process.py"
@@ -51,9 +52,10 @@ SECONDS = 120.0
 WRONG_URL = f"ftp://me:{URL_USER}@h/?token={URL_QUERY}"
 
 
-def ran(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def ran(folder: Path, *arguments: str) -> Ended:
     command = [sys.executable, "-m", "spatius_sim", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def arguments(**others: str) -> list[str]:
@@ -63,7 +65,7 @@ def arguments(**others: str) -> list[str]:
     return [str(target), *(f"--{name}={one}" for name, values in several for one in values)]
 
 
-def artefacts(folder: Path, made: subprocess.CompletedProcess[str]) -> dict[str, bytes]:
+def artefacts(folder: Path, made: Ended) -> dict[str, bytes]:
     found = {"terminal": made.stdout.encode(), "errors": made.stderr.encode()}
     for path in folder.rglob("*"):
         if path.suffix == ".tape":
@@ -153,7 +155,7 @@ def test_the_command_that_repeats_a_failure_shows_placeholders_alone() -> None:
     ids=" ".join,
 )
 def test_a_wrong_call_quotes_no_login(typed: tuple[str, ...], tmp_path: Path) -> None:
-    made = ran(tmp_path, *typed)
+    made = run_in_process(*typed, folder=tmp_path)
     assert made.returncode == 4, made.stdout + made.stderr
     assert leaks(SECRETS, artefacts(tmp_path, made)) == []
 

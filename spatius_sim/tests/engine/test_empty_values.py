@@ -1,18 +1,14 @@
 """An option without a value, as an unset variable leaves it: told, and nothing is judged or passed over."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-TIMEOUT = 60
-FRONTS = {
-    "pytest": ("pytest", "-p", "no:cacheprovider"),
-    "verify": ("spatius_sim", "verify"),
-    "doctor": ("spatius_sim", "doctor"),
-}
+from spatius_sim.tests.command_line import Ended, pytest_in_process, run_in_process
+
+FRONTS = ("pytest", "verify", "doctor")
 OF_EVERY_FRONT = ("target-cmd", "wire", "turn", "target-header", "target-ca")
 OF_THE_JUDGE = (
     "lacks",
@@ -28,26 +24,19 @@ OF_THE_JUDGE = (
 )
 
 
-def ran(
-    folder: Path, front: str, *arguments: str, variable: str | None = None
-) -> subprocess.CompletedProcess[str]:
+def ran(folder: Path, front: str, *arguments: str, variable: str | None = None) -> Ended:
     (folder / "test_theirs.py").write_text("def test_theirs():\n    pass\n")
-    environment = {name: value for name, value in os.environ.items() if name != "SPATIUS_TARGET"}
-    if variable is not None:
-        environment["SPATIUS_TARGET"] = variable
-    return subprocess.run(
-        [sys.executable, "-m", *FRONTS[front], *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        env=environment,
-    )
+    with patch.dict(os.environ):
+        os.environ.pop("SPATIUS_TARGET", None)
+        if variable is not None:
+            os.environ["SPATIUS_TARGET"] = variable
+        if front == "pytest":
+            return pytest_in_process(*arguments, folder=folder)
+        return run_in_process(front, *arguments, folder=folder)
 
 
-def refused(done: subprocess.CompletedProcess[str], what: str) -> bool:
-    told = done.stdout + done.stderr
-    return done.returncode == 4 and what in told and "Traceback" not in told
+def refused(done: Ended, what: str) -> bool:
+    return done.returncode == 4 and what in done.output and "Traceback" not in done.output
 
 
 @pytest.mark.parametrize("value", ["", " "])
@@ -96,5 +85,5 @@ def test_an_empty_variable_lets_the_tests_of_ones_own_run(tmp_path: Path) -> Non
 def test_a_value_may_be_empty_where_it_is_the_value_of_a_variable(tmp_path: Path) -> None:
     arguments = ("ws://127.0.0.1:{port}", "--target-cmd=no-such-command", "--target-env=A=")
     told = ran(tmp_path, "doctor", *arguments)
-    assert "no-such-command" in told.stdout + told.stderr
-    assert "is empty" not in told.stdout + told.stderr
+    assert "no-such-command" in told.output
+    assert "is empty" not in told.output
