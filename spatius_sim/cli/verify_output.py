@@ -23,6 +23,7 @@ class VerifyView:
         self._request = request
         self._console = OutputConsole()
         self._progress = ProgressLines(self._print)
+        self._progress.expect(request.scenario_counts(request.rules))
         self._complaints: dict[str, tuple[str, ...]] = {}
         self._output_lost: OSError | None = None
 

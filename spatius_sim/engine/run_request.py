@@ -1,7 +1,7 @@
 """Puts together what one run is asked to do: the options of the command line and of conformance.yaml."""
 
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,21 @@ class RunRequest:
         if self.settings.agent_cmd:
             return AS_AN_AGENT_SPEAKS
         return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
+
+    def scenario_counts(self, rules: Iterable[Rule]) -> dict[str, int]:
+        """Return how many scenarios each of these rules adds at most to this run if they are judged in this
+        order, by rule id: rules that share scenarios run them once."""
+        profile = profile_named(self.settings.profile)
+        counts: dict[str, int] = {}
+        seen: set[object] = set()
+        for rule in rules:
+            exercise = self.exercise_for(rule)
+            examples = profile.client_plans if rule.subject == "client" else profile.plans
+            drawn = examples if exercise.most is None else min(exercise.most, examples)
+            new_plans = [plan for plan in dict.fromkeys(exercise.sure) if plan not in seen]
+            counts[rule.id] = len(new_plans) + (drawn if exercise.plans not in seen else 0)
+            seen.update((*new_plans, exercise.plans))
+        return counts
 
     def options_to_repeat(self, rule_id: str, plan: str) -> dict[str, Any]:
         """Return the options of the command line, by name, that request the same run again for one rule only.

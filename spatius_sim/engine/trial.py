@@ -57,8 +57,8 @@ _ALIVE = "R-ALIVE"
 _RECOVER = "R-RECOVER"
 """The rules that a dead relay breaks."""
 _BLOCKED_SCENARIOS = 3
-"""If so many scenarios broke what a rule presumes, and no scenario kept it, no further scenario is run for
-the rule."""
+"""If so many scenarios broke what a rule presumes, or broke the rule by what another rule had failed for, and
+no scenario kept it, no further scenario is run for the rule."""
 _REPETITIONS = 3
 """A breach that is not seen again in so many repetitions of its scenario may be noise."""
 
@@ -181,7 +181,7 @@ class Trial(Generic[P]):
                 judgement.verdict is Verdict.NOT_APPLICABLE for judgement in judgements.values()
             ):
                 return False
-            if plan not in self._judgements and _are_all_blocked(judgements.values()):
+            if plan not in self._judgements and self._are_all_blocked(judgements.values()):
                 return False
             if plan not in self._judgements and self._out_of_time():
                 plans_out_of_time.add(plan)
@@ -285,6 +285,14 @@ class Trial(Generic[P]):
         kept the rule when it was repeated does not count."""
         broken = self._unexplained_breaches(self._judgements[plan][rule_id])
         return bool(broken) and plan not in self._unconfirmed_plans.get(rule_id, ())
+
+    def _are_all_blocked(self, judgements: Collection[Judgement]) -> bool:
+        """Whether a failed rule hides or explains all of these judgements of one rule, and there are enough
+        of them to run no further scenario."""
+        return len(judgements) >= _BLOCKED_SCENARIOS and all(
+            judgement.blocked_by or (judgement.broken and not self._unexplained_breaches(judgement))
+            for judgement in judgements
+        )
 
     def _unexplained_breaches(self, judgement: Judgement) -> tuple[Broken, ...]:
         """Return the breaches of a rule that follow from no rule that failed in this trial."""
@@ -687,9 +695,3 @@ def suite_header(seed: int) -> TapeHeader:
     and is not a person's voice."""
     redactions = ("secrets", "names")
     return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
-
-
-def _are_all_blocked(judgements: Collection[Judgement]) -> bool:
-    """Whether another broken rule blocked all of these judgements of one rule, and there are enough of them
-    to run no further scenario."""
-    return len(judgements) >= _BLOCKED_SCENARIOS and all(judgement.blocked_by for judgement in judgements)

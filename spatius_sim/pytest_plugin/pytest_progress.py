@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 import pytest
 
 from spatius_sim.pytest_plugin.collect_outcomes import outcomes_of, rule_in, suspects_of
+from spatius_sim.pytest_plugin.pytest_session import request_in
 
 if TYPE_CHECKING:
     from spatius_sim.reporting.formats.progress import ProgressLines
@@ -21,8 +22,13 @@ class Progress:
         reporter.showfspath = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember how many rules are to be judged."""
+        """Remember how many rules are to be judged, and over how many scenarios."""
+        from spatius_sim.rules.catalogue import RULES
+
         self._total = len(session.items)
+        names = [rule_in(item.nodeid) for item in session.items]
+        rules = [RULES[name] for name in names if name in RULES]
+        self._lines.expect(request_in(session.config).scenario_counts(rules))
 
     def pytest_runtestloop(self) -> None:
         """Start the live line of progress, if this is a terminal."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.trace.events import Event, Lane, Received
+from spatius_sim.trace.events import Event, Lane, Opened, Received
 from spatius_sim.wires.events import Failed, Note, NotUnderstood
 
 NO_TIME = 1e-6
@@ -69,6 +69,8 @@ class AdaptiveTimeout:
     """How long a whole wait may take, even if messages still come."""
     longest: float = 0.0
     in_vain: int = 0
+    fulfilled: bool = False
+    """Whether any wait has brought all that it was for."""
     now: float = field(init=False)
     """The length of a wait in this run."""
     cut_short: bool = field(init=False, default=False)
@@ -121,9 +123,11 @@ async def wait_until(
     silent_seconds = 0.0
     next_event = len(recorder.events)
     while not is_over():
-        if any(map(_is_sign_of_life, recorder.events[next_event:])):
+        signs = [event for event in recorder.events[next_event:] if _is_sign_of_life(event)]
+        if any(isinstance(event.content, Received | Opened) for event in signs):
             # What our Motion Server was late by on purpose is no response time of the subject.
             silence_limit.note_response_time(max(0.0, silent_seconds - slowed_by))
+        if signs:
             silent_seconds = 0.0
         next_event = len(recorder.events)
         step_started = loop_time()

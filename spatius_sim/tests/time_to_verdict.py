@@ -1,6 +1,6 @@
 """`python -m spatius_sim.tests.time_to_verdict --old PATH [NAME ...]`: how long a verdict takes.
 
-Two good relays and five broken ones are judged by whole runs of the ci profile, over sockets and with
+Two good relays and six broken ones are judged by whole runs of the ci profile, over sockets and with
 processes as users have them: by this spatius-sim and, at the same time, by an older one. Prints a row for
 each as Markdown: seconds to the verdict, seconds of CPU (judge and relay), seconds until a breach was named
 first, and what failed. The last column is the waiting alone, in virtual time: on an idle machine a run takes
@@ -27,10 +27,11 @@ from websockets.asyncio.server import serve
 
 from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
-from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverMarksAudioEnd
+from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverEndsUpstream, NeverMarksAudioEnd
 from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
 from spatius_sim.miniatures.wrong_with_faults import TellsNoFailure
 from spatius_sim.model.relay.commands import RelayCommand
+from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction
@@ -56,6 +57,12 @@ class _DeadAfterATurn(PlainRelay):
         return super().client_did(client, action) if self._turns < 2 else []
 
 
+class _NeverEndsUpstream(NeverEndsUpstream):
+    """Never sends end=true up, and waits as long for motion as a relay in production does."""
+
+    policy = RelayPolicy(silence_seconds=10.0)
+
+
 RELAYS: dict[str, type[PlainRelay]] = {
     "good": PlainRelay,
     "good, one session for all turns": _KeepsItsSession,
@@ -64,6 +71,7 @@ RELAYS: dict[str, type[PlainRelay]] = {
     "dead after a turn": _DeadAfterATurn,
     "one lost payload": LosesLastPayload,
     "stale motion": PassesStaleMotionOn,
+    "no end mark upstream, gives up after 10 s": _NeverEndsUpstream,
 }
 
 

@@ -16,8 +16,8 @@ QUIET_SECONDS = 2.0
 """A run that takes less time shows no progress, and plain lines are at least so far apart."""
 
 _REFRESH_PER_SECOND = 4
-_ENOUGH_RULES = 3
-"""After so many rules the time that is left can be guessed."""
+_ENOUGH_WORK = 0.1
+"""After this share of the scenarios the time that is left can be guessed."""
 _BAD_VERDICTS = (Verdict.FAILED, Verdict.ERRORED)
 
 
@@ -31,10 +31,16 @@ class ProgressLines:
         self._began = time.monotonic()
         self._last_line = -QUIET_SECONDS
         self._place = ""
-        self._ended, self._total = 0, 0
+        self._scenarios: Mapping[str, int] = {}
+        self._done, self._done_at = 0, self._began
         self._rule = ""
         self._reported: set[str] = set()
         self._live: Live | None = None
+
+    def expect(self, scenarios: Mapping[str, int]) -> None:
+        """Take for the estimate of the time that is left how many scenarios each rule adds to this run, by
+        rule id, in the order in which the rules are judged."""
+        self._scenarios = scenarios
 
     def start_live(self, screen: TextIO) -> None:
         """Keep one line of progress on this terminal up to date until `stop` is called. With NO_COLOR in
@@ -63,7 +69,8 @@ class ProgressLines:
         """Show as progress that a rule is being judged: `number` (from 1) of `total`, which is 0 if it is
         not known. A plain line is left out if the last one is less than QUIET_SECONDS old."""
         self._rule = rule_id
-        self._ended, self._total = number - 1, total
+        self._done = sum(list(self._scenarios.values())[: number - 1])
+        self._done_at = time.monotonic()
         self._place = f"{min(number, total)} of {total}, " if total else ""
         if self._live is None and self._seconds_elapsed - self._last_line >= QUIET_SECONDS:
             self._last_line = self._seconds_elapsed
@@ -120,15 +127,16 @@ class ProgressLines:
         if self._live is not None and self._seconds_elapsed < QUIET_SECONDS:
             return ""
         elapsed = self._seconds_elapsed
-        left = seconds_left(self._ended, self._total, elapsed)
+        total = sum(self._scenarios.values())
+        left = seconds_left(self._done, total, self._done_at - self._began, elapsed)
         rest = f", some {left:.0f} s left" if left else ""
         return f"judging {self._rule} ({self._place}{elapsed:.0f} s{rest})" if self._rule else "judging"
 
 
-def seconds_left(ended: int, total: int, seconds: float) -> float:
-    """Estimate how many seconds a run still takes, for the line that shows its progress: `ended` of `total`
-    rules were judged in `seconds`, and each other rule may take as long on average. Return 0 if too few rules
-    were judged to say this."""
-    if ended < _ENOUGH_RULES or ended >= total:
+def seconds_left(done: int, total: int, seconds: float, elapsed: float) -> float:
+    """Return how many seconds a run may still take, to be shown as progress: the other scenarios may take as
+    long as those that are done. `done` of `total` scenarios took `seconds`; since then the run has gone on,
+    and `elapsed` seconds have passed in all. 0 if too little is done to estimate this."""
+    if done < _ENOUGH_WORK * total or done >= total:
         return 0.0
-    return seconds / ended * (total - ended)
+    return max(1.0, seconds / done * total - elapsed)

@@ -176,7 +176,11 @@ def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") ->
     """Return the one-line advice that the text report prints after the verdict; "" if all is well. `doctor`
     is the command that finds out why nothing comes; "" if there is none."""
     stopped_early = any(summary.stopped_early for summary in summaries)
-    step = _AFTER_BREAKING_OFF[code] if stopped_early else _step_for(summaries, code, doctor)
+    failed_by_then = any(summary.new_failures for summary in summaries)
+    if stopped_early and code is ExitCode.INTERRUPTED and failed_by_then:
+        step = _advise_mending(summaries)
+    else:
+        step = _AFTER_BREAKING_OFF[code] if stopped_early else _step_for(summaries, code, doctor)
     return f"Exit code {int(code)}. Next: {step}" if step else ""
 
 

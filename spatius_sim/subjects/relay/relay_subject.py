@@ -156,6 +156,8 @@ class RelaySubject:
         # What other turns took tells how long the answer to a turn without speech may take, if one comes.
         self._settling_of_nothing.note_response_time(self._settling.longest)
         self._fallback.least = least_fallback(plan.motion_server)
+        # A relay that completes no ordinary turn completes none after a failure.
+        self._recovering.patient_waits = int(self._settling.fulfilled)
         for timeout in self._all_timeouts:
             timeout.begin_run(patient=patient or self._runs == 1)
         header = TraceHeader(

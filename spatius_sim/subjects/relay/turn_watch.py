@@ -7,11 +7,11 @@ from collections.abc import Callable, Container
 from spatius_sim.model.scenario.scenario import CloseWith, Refuse, Reset, Scenario, SendError, TruncatedFrame
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
-from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.story.clean_turns import failures_among
 from spatius_sim.subjects.relay.turns_told_apart import is_motion_of_before, turn_is_surely_over
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
-from spatius_sim.trace.events import Injected, Received, Sent
+from spatius_sim.trace.events import Injected, Lane, Received, Sent
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Motion
 from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
@@ -123,7 +123,9 @@ class TurnWatch:
             nonlocal only_mark_since
             if self.has_all_arrived() or self._failed_at() is not None:
                 return True
-            if not (shortened and self._motion_ended() and self._all_audio_has_come()):
+            if not (shortened and self._all_audio_has_come()):
+                return False
+            if not self._motion_ended() and self._has_end_gone_up():
                 return False
             only_mark_since = loop_time() if only_mark_since is None else only_mark_since
             return loop_time() - only_mark_since >= _MARK_SECONDS
@@ -136,7 +138,9 @@ class TurnWatch:
             await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
         elif failed_at is not None:
             await self._wait_for_fallback(max(wait_started, failed_at), fallback, gone)
-        return self.has_all_arrived()
+        complete = self.has_all_arrived()
+        settling.fulfilled |= complete
+        return complete
 
     @property
     def failed(self) -> bool:
@@ -183,6 +187,16 @@ class TurnWatch:
 
     def _all_audio_has_come(self) -> bool:
         return self._relay_sends_no_audio or self._count_audio_bytes() >= len(self._speech)
+
+    def _has_end_gone_up(self) -> bool:
+        """Whether the relay has marked an end of speech at Motion Server since the watch was made, or Motion
+        Server is not seen."""
+        upstream = [
+            event.content.value
+            for event in self._recorder.events[self._first_event :]
+            if event.lane is Lane.UPSTREAM and isinstance(event.content, Received)
+        ]
+        return not upstream or any(isinstance(value, AudioInput) and value.end for value in upstream)
 
     def _count_audio_bytes(self) -> int:
         """Return how many bytes of audio the relay's client has received since this watch of its turn

@@ -19,6 +19,7 @@ PATIENCE = Patience()
         ("good", 44.0, []),
         ("no end mark", 120.0, ["R-END-AUDIO"]),
         ("silent on failure", 120.0, ["R-ERROR-TOLD"]),
+        ("no end mark upstream, gives up after 10 s", 105.0, ["U-AUDIO-END"]),
     ],
 )
 def test_a_whole_run_waits_no_longer(name: str, most: float, failed: list[str], tmp_path: Path) -> None:

@@ -53,7 +53,9 @@ def test_without_a_terminal_plain_lines_say_how_far_it_is(tmp_path: Path) -> Non
     ran = subprocess.run(command("R-END-AUDIO"), cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 1, ran.stdout
     lines = [
-        line for line in ran.stdout.splitlines() if re.fullmatch(r"judging \S+ \(\d of 3, \d+ s\)", line)
+        line
+        for line in ran.stdout.splitlines()
+        if re.fullmatch(r"judging \S+ \(\d of 3, \d+ s(, some \d+ s left)?\)", line)
     ]
     assert lines[0].startswith("judging U-TOKEN (1 of 3, ")
     assert len(lines) > 1

@@ -304,10 +304,21 @@ def test_a_badge_names_the_profile_and_is_green_only_if_all_was_exercised() -> N
 
 
 @pytest.mark.parametrize(
-    ("ended", "total", "seconds", "left"),
-    [(0, 20, 5.0, 0), (2, 20, 5.0, 0), (5, 20, 10.0, 30.0), (20, 20, 10.0, 0), (4, 0, 10.0, 0)],
+    ("done", "seconds", "elapsed", "left"),
+    [
+        (9, 9.0, 9.0, 0.0),  # Too little is done.
+        (10, 10.0, 10.0, 90.0),
+        (10, 10.0, 40.0, 60.0),  # A long rule brings the end nearer, too.
+        (50, 10.0, 30.0, 1.0),  # It takes longer than was thought.
+        (100, 90.0, 95.0, 0.0),
+        (0, 0.0, 3.0, 0.0),
+    ],
 )
-def test_the_time_that_is_left_is_told_once_some_rules_were_judged(
-    ended: int, total: int, seconds: float, left: float
+def test_the_estimate_counts_scenarios_and_falls_while_a_rule_takes_long(
+    done: int, seconds: float, elapsed: float, left: float
 ) -> None:
-    assert seconds_left(ended, total, seconds) == left
+    assert seconds_left(done, 100, seconds, elapsed) == pytest.approx(left)
+
+
+def test_no_estimate_is_made_if_nobody_says_how_much_there_is_to_do() -> None:
+    assert seconds_left(0, 0, 5.0, 5.0) == 0.0

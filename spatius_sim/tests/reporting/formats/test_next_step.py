@@ -51,6 +51,15 @@ def test_what_broke_a_run_off_is_the_first_to_be_mended(code: int) -> None:
     assert claim(summary).endswith(": why. 0 of 1 rules passed; failed by then: U-TOKEN.")
 
 
+def test_an_interrupted_run_in_which_a_rule_failed_says_to_mend_it() -> None:
+    broken_off = BrokenOff(ExitCode.INTERRUPTED, "by a signal")
+    for verdict, told in ((FAILED, "mend U-TOKEN, then run again"), (PASSED, "run it again")):
+        summary = Summary(
+            "relay", "t", 1, "0", 1, (RuleOutcome("U-TOKEN", verdict),), stopped_early=broken_off
+        )
+        assert next_step([summary], exit_code([summary])) == f"Exit code 2. Next: {told}"
+
+
 def test_where_the_kit_was_late_nobody_is_ill() -> None:
     late = RuleOutcome("R-FALLBACK", INCONCLUSIVE, 0, 2, reason="the kit itself was late by 2.0 s")
     summary = Summary("relay", "t", 1, "0", 1, (late,), required=frozenset({"R-FALLBACK"}))
