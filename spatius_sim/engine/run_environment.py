@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from spatius_sim.engine.option_secrets import subject_without_secrets
 from spatius_sim.engine.run_profiles import Profile, profile_named
 from spatius_sim.engine.run_settings import SOCKET_SCHEMES, Settings
-from spatius_sim.engine.trial import Trial, suite_header
+from spatius_sim.engine.trial import Trial, cut_down_relay_plans, suite_header
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.model.server.access_control import AccessControl
@@ -159,6 +159,8 @@ class Run:
                 trial.examples = self.profile.client_plans
                 if not self.plan_is_named:
                     trial.shorter = ClientPlan.shorter_plans
+            elif kind == "relay" and not self.plan_is_named:
+                cut_down_relay_plans(trial)
             if self.shows_pictures:
                 trial.longer = Plan.longer if kind in _KINDS_OF_TURNS else _nothing_longer
             trial.secrets = self.secrets

@@ -1,5 +1,6 @@
 """Looks for a plan that breaks a rule, and for the smallest such plan."""
 
+import math
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,17 +28,25 @@ class _PlanFailedError(Exception):
 
 
 def shortest_failing(
-    plan: P, fails: Callable[[P], bool], shorter: Callable[[P], Iterable[P]], seconds: float
+    plan: P,
+    fails: Callable[[P], bool],
+    shorter: Callable[[P], Iterable[P]],
+    seconds: float,
+    attempts: float = math.inf,
 ) -> P:
     """Search for a shorter plan that still fails: leave parts of the failing plan out, one by one, for at
-    most `seconds`, and return the shortest plan that failed. `shorter` returns the plans that have one part
-    less than a plan."""
+    most `seconds` and `attempts`, and return the shortest plan that failed. `shorter` returns the plans that
+    have one part less than a plan."""
     deadline = time.monotonic() + seconds
+    tried = 0
     shorter_failing: P | None = plan
     while shorter_failing is not None:
         plan, shorter_failing = shorter_failing, None
         for candidate in shorter(plan):
-            if time.monotonic() < deadline and fails(candidate):
+            if tried >= attempts or time.monotonic() >= deadline:
+                break
+            tried += 1
+            if fails(candidate):
                 shorter_failing = candidate
                 break
     return plan

@@ -59,6 +59,8 @@ _RECOVER = "R-RECOVER"
 _BLOCKED_SCENARIOS = 3
 """If so many scenarios broke what a rule presumes, or broke the rule by what another rule had failed for, and
 no scenario kept it, no further scenario is run for the rule."""
+_RELAY_SHRINK_ATTEMPTS = 12
+"""So many shorter plans of a relay are tried for one failure."""
 _REPETITIONS = 3
 """A breach that is not seen again in so many repetitions of its scenario may be noise."""
 
@@ -107,6 +109,11 @@ class Trial(Generic[P]):
     shrink_seconds: float = SHRINK_SECONDS
     deadline: float = math.inf
     shorter: Callable[[P], Iterable[P]] = _no_shorter_plans
+    shrink_attempts: float = math.inf
+    """How many such plans are tried at most for one failure: each may be waited for."""
+    size: Callable[[P], tuple[int, ...]] | None = None
+    """Returns how much happens in a plan. If it is set, a failure is shown in the smallest plan that was run
+    and broke its rule, whichever rule it was run for."""
     longer: Callable[[P], P | None] | None = None
     """Returns a plan of ordinary length for a failing one, None if there is none. If it is set, each failure
     is shown at ordinary length too; a user who looks at no picture does not wait for that."""
@@ -209,7 +216,10 @@ class Trial(Generic[P]):
                 shrink_seconds=self.shrink_seconds,
                 drawn=self._drawn_plans,
             )
-            return None if plan is None else shortest_failing(plan, fails, self.shorter, self.shrink_seconds)
+            if plan is None:
+                return None
+            plan = self._smallest_known(rule_id, plan)
+            return shortest_failing(plan, fails, self.shorter, self.shrink_seconds, self.shrink_attempts)
 
         try:
             while (plan := find_smallest_failing()) is not None and not fatal_errors:
@@ -294,6 +304,14 @@ class Trial(Generic[P]):
             for judgement in judgements
         )
 
+    def _smallest_known(self, rule_id: str, plan: P) -> P:
+        """Return the smallest of the plans that were run and may fail this rule, if plans have a size; else
+        this `plan`, which may fail it."""
+        if self.size is None:
+            return plan
+        known = [known for known in self._judgements if self._may_fail(rule_id, known)]
+        return min((plan, *known), key=self.size)
+
     def _unexplained_breaches(self, judgement: Judgement) -> tuple[Broken, ...]:
         """Return the breaches of a rule that follow from no rule that failed in this trial."""
         return tuple(
@@ -315,7 +333,8 @@ class Trial(Generic[P]):
         after the deadline, because a breach that was seen must be reported."""
         # A plan is slow to find in a mapping, so those that broke nothing are left out before.
         broken_plans = [plan for plan, judgements in self._judgements.items() if judgements[rule_id].broken]
-        for plan in [plan for plan in broken_plans if self._may_fail(rule_id, plan)]:
+        plans = [plan for plan in broken_plans if self._may_fail(rule_id, plan)]
+        for plan in plans if self.size is None else sorted(plans, key=self.size):
             self._confirm_causes_first(rule_id, plan)
             if not self._may_fail(rule_id, plan):
                 continue
@@ -688,6 +707,12 @@ class Trial(Generic[P]):
         return RuleOutcome(
             rule_id, Verdict.UNEXERCISED, 0, len(judgements), reason=reason, blocked_by=tuple(blocked_by)
         )
+
+
+def cut_down_relay_plans(trial: Trial[Plan]) -> None:
+    """Let a trial of a relay cut the plans that fail down, by few attempts, because each takes a wait."""
+    trial.shorter, trial.shrink_attempts = Plan.shorter_plans, _RELAY_SHRINK_ATTEMPTS
+    trial.size = lambda plan: plan.size
 
 
 def suite_header(seed: int) -> TapeHeader:

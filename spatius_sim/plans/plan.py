@@ -1,10 +1,12 @@
 """Plans for relays and servers: all turns, probes and faults are drawn before anything runs."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from itertools import chain, repeat
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from spatius_sim.model.scenario.scenario_text import describe_scenario
 from spatius_sim.plans.server_probes import Probe
 from spatius_sim.plans.turn_behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
+
+T = TypeVar("T")
 
 PLAN_SAMPLE_RATE = 16000
 """Hz. The sample rate that json-envelope relays accept from their clients."""
@@ -125,6 +129,35 @@ class Plan:
     bears_credentials: bool = False
     sample_rate: int = PLAN_SAMPLE_RATE
 
+    @property
+    def size(self) -> tuple[int, int, int, int]:
+        """How much happens in this plan, for the choice of the smallest: its clients, turns, faults of Motion
+        Server, and samples of speech."""
+        turns = [turn for turns in self.clients for turn in turns]
+        samples = sum(turn.samples for turn in turns)
+        return len(self.clients), len(turns), len(self.motion_server.faults), samples
+
+    def shorter_plans(self) -> Iterator["Plan"]:
+        """Yield copies of this plan of a relay with less in them, the smallest first: without a client, with
+        the first or the last turn of each client alone, without a turn, and without a fault of Motion
+        Server."""
+        clients = self.clients
+        if len(clients) > 1 and not self.bears_credentials:
+            for omitted in reversed(range(len(clients))):
+                yield replace(self, clients=_without(clients, omitted))
+        if any(len(turns) > 1 for turns in clients):
+            yield replace(self, clients=tuple(turns[:1] for turns in clients))
+            yield replace(self, clients=tuple(turns[-1:] for turns in clients))
+        for number, turns in enumerate(clients):
+            for omitted in reversed(range(len(turns) if len(turns) > 1 else 0)):
+                fewer = _without(turns, omitted)
+                yield replace(self, clients=(*clients[:number], fewer, *clients[number + 1 :]))
+        faults = self.motion_server.faults
+        for omitted in reversed(range(len(faults))):
+            fewer_faults = _without(faults, omitted)
+            scenario = replace(self.motion_server, faults=fewer_faults) if fewer_faults else NO_FAULTS
+            yield replace(self, motion_server=scenario)
+
     def longer(self) -> "Plan | None":
         """Return this plan with turns of ordinary length, so that a viewer of the report sees a mouth move.
         None if a turn is that long already, or if no turn asks for motion."""
@@ -164,6 +197,11 @@ class Plan:
         return "; at the same time: ".join(
             f"client-{number}: {turns}" for number, turns in enumerate(turns_of_clients, 1)
         )
+
+
+def _without(parts: tuple[T, ...], omitted: int) -> tuple[T, ...]:
+    """Return the parts of a plan without the one of this number."""
+    return parts[:omitted] + parts[omitted + 1 :]
 
 
 def with_chunks_of(plan: Plan, most_bytes: int) -> Plan:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spatius_sim.engine.run_profiles import profile_named
-from spatius_sim.engine.trial import Trial
+from spatius_sim.engine.trial import Trial, cut_down_relay_plans
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
@@ -60,6 +60,8 @@ from spatius_sim.wires.lacking_features import CLIENT_AUDIO, DATA_PACKETS
 ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
 DROPS_LATE_MOTION_WIRE = Path(__file__).parent / "wires" / "drops_late_motion.yaml"
 _OPENING_SECONDS = 10.0
+_SHRINK_SECONDS = 60.0
+"""Far more than the attempts take in virtual time."""
 _WIRE = "json-envelope"
 """The wire of a relay that names none."""
 NOWHERE = "http://127.0.0.1:9"
@@ -242,6 +244,11 @@ class Hearing:
     def __exit__(self, *error: object) -> None:
         self._loop.run(self._attached.__aexit__(None, None, None), _OPENING_SECONDS)
         self._loop.stop()
+
+    def cut_down_plans(self) -> None:
+        """Cut the plans of this relay down that fail, as a run of a user does."""
+        cut_down_relay_plans(self._trial)
+        self._trial.shrink_seconds = _SHRINK_SECONDS
 
     def of(self, rule_id: str) -> RuleOutcome:
         """What is found out by the plans of one rule."""

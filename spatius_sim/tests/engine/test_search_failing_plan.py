@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis.strategies import SearchStrategy
 
-from spatius_sim.engine.search_failing_plan import DrawnPlans, smallest_failing
+from spatius_sim.engine.search_failing_plan import DrawnPlans, shortest_failing, smallest_failing
+from spatius_sim.miniatures.wrong_relays import NeverMarksAudioEnd
 from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, Stall, When
 from spatius_sim.plans.draw_server_faults import server_failures
 from spatius_sim.plans.draw_turns import audible_conversations, conversations, crowds, long_speeches
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan, speech
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.tests.suspects import Hearing, Suspect
 
 ONE_CLIENT = conversations()
 
@@ -204,3 +207,56 @@ def test_a_turn_is_cut_into_chunks_of_the_sizes_that_it_says() -> None:
     assert b"".join(turn.chunks_of(pcm)) == pcm == speech("label", 9)[:-1]
     assert TurnPlan(0, 6).chunks_of(b"") == []
     assert TurnPlan(2, 6, first_chunks=(1, 3, 0)).chunks_of(bytes(4)) == [bytes(1), bytes(3)]
+
+
+def test_the_failing_plan_of_a_relay_is_cut_down_to_what_breaks_the_rule(tmp_path: Path) -> None:
+    told = {}
+    for cut_down in (False, True):
+        with Hearing(Suspect("relay", NeverMarksAudioEnd), 1, tmp_path) as hearing:
+            if cut_down:
+                hearing.cut_down_plans()
+            failure = hearing.of("R-END-AUDIO").failure
+        assert failure is not None and failure.confirmed
+        told[cut_down] = failure.scenario
+    assert told[False].count("then") == 3
+    assert told[True] == "1 s of speech in chunks of 3200 bytes"
+
+
+def test_a_smaller_plan_that_was_run_for_another_rule_shows_the_failure(tmp_path: Path) -> None:
+    with Hearing(Suspect("relay", NeverMarksAudioEnd), 1, tmp_path) as hearing:
+        hearing.cut_down_plans()
+        assert hearing.of("U-TOKEN").verdict is Verdict.PASSED
+        failure = hearing.of("R-END-AUDIO").failure
+    assert failure is not None
+    assert failure.scenario == "0.04 s of speech in chunks of 320 bytes"
+
+
+def test_no_more_plans_are_tried_than_the_attempts_allow() -> None:
+    tried: list[int] = []
+
+    def fails(number: int) -> bool:
+        tried.append(number)
+        return number > 90
+
+    assert shortest_failing(100, fails, lambda number: [0, number - 1], 60.0, attempts=6) == 97
+    assert tried == [0, 99, 0, 98, 0, 97]
+
+
+def test_a_plan_is_cut_by_clients_turns_and_faults_the_smallest_first() -> None:
+    turn, other = TurnPlan(PLAN_SAMPLE_RATE, 3200), TurnPlan(2 * PLAN_SAMPLE_RATE, 3200)
+    stall = Fault(When(Moment.RESPONSE, number=1), (Stall(),))
+    plan = Plan(((turn, other), (other,)), motion_server=Scenario("stalls", "", (stall,)))
+    assert [shorter.clients for shorter in plan.shorter_plans()] == [
+        ((turn, other),),
+        ((other,),),
+        ((turn,), (other,)),
+        ((other,), (other,)),
+        ((turn,), (other,)),
+        ((other,), (other,)),
+        plan.clients,
+    ]
+    assert [bool(shorter.motion_server.faults) for shorter in plan.shorter_plans()] == [*[True] * 6, False]
+    assert list(Plan(((turn,),)).shorter_plans()) == []
+    assert all(shorter.size < plan.size for shorter in plan.shorter_plans())
+    with_credentials = Plan(((turn,), (turn,)), bears_credentials=True)
+    assert list(with_credentials.shorter_plans()) == []
