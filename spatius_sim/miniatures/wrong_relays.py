@@ -1,6 +1,7 @@
 """Relays that are wrong in exactly one named way: the judge is judged by them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from spatius_sim.miniatures.wrong_with_clients import BEHAVIOUR_MINIATURES
 from spatius_sim.miniatures.wrong_with_faults import FAULT_MINIATURES
@@ -141,6 +142,15 @@ class BroadcastsMotion(PlainRelay):
         return own + [Tell(client, Motion((raw,), message.end)) for client in others]
 
 
+class SendsMotionToNewestClient(PlainRelay):
+    """Keeps one client for all, the one that came last, and sends the motion of every turn there."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        newest = self.clients[-1] if self.clients else turn.client
+        own = super().motion_down(turn, raw, message)
+        return [replace(command, client=newest) if isinstance(command, Tell) else command for command in own]
+
+
 class HandsOutApiKey(PlainRelay):
     """Greets every client with the API key."""
 
@@ -218,7 +228,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-AUDIO-FIRST": (SendsMotionFirst,),
     "R-END-AUDIO": (NeverMarksAudioEnd,),
     "R-TURNS": (MotionInEarlierTurn,),
-    "R-ISOLATION": (BroadcastsMotion,),
+    "R-ISOLATION": (BroadcastsMotion, SendsMotionToNewestClient),
     "R-SECRETS": (HandsOutApiKey, HandsOutKeyInHex, HandsOutKeyInCapitals),
     "U-TOKEN": (AsksForTwoDays,),
     "U-CONFIGURE": (TriesOddRate,),

@@ -6,8 +6,8 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO
 
-MOTION_LOST = ("E-LIMIT", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-MOTION-COMPLETE")
-"""The rules that an ordinary turn breaks if its motion does not arrive."""
+MOTION_LOST = ("E-LIMIT", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-ISOLATION", "R-MOTION-COMPLETE")
+"""The rules that an ordinary turn breaks if its motion does not arrive, or comes to another client."""
 AUDIO_LOST = ("U-AUDIO-COMPLETE", "R-END-AUDIO", "R-AUDIO-COMPLETE")
 """The rules that an ordinary turn breaks if its audio does not arrive."""
 NEVER_ENDED = ("R-END-AUDIO",)

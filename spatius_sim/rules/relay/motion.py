@@ -72,12 +72,15 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
             if len(arrived) == 1:
                 yield Kept()
                 continue
+            elsewhere = [delivery for delivery in payload.deliveries if delivery not in arrived]
             arrival = f"arrived {len(arrived)} times" if arrived else "never arrived"
+            if elsewhere and not arrived:
+                arrival = f"came to {elsewhere[0].client} instead"
             yield Broken(
                 f"each of the {len(payloads)} payloads of {turn.name} once",
                 f"payload {number} of {len(payloads)} {arrival}",
-                (payload.seq, *(delivery.seq for delivery in arrived)),
-                ("E-LIMIT", "R-MOTION-ORDER", "R-STALE"),
+                (payload.seq, *(delivery.seq for delivery in arrived or elsewhere)),
+                ("E-LIMIT", "R-MOTION-ORDER", "R-STALE", *(("R-ISOLATION",) if elsewhere else ())),
             )
 
 

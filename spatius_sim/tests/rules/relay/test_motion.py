@@ -66,6 +66,21 @@ def test_a_lost_payload() -> None:
     assert said.judged("R-MOTION-COMPLETE").broken[0].actual == "payload 2 of 2 never arrived"
 
 
+def test_a_payload_that_came_to_another_client_is_first_of_all_no_isolation() -> None:
+    said = Dialogue()
+    said.turn("bob")
+    first, second = answered_turn(said)
+    sent = said.last
+    said.motion_down("ann", first)
+    elsewhere = said.motion_down("bob", second)
+    said.ends("ann", 0, complete=False)
+    assert said.guilty("R-MOTION-COMPLETE") == [(sent, elsewhere)]
+    [broken] = said.judged("R-MOTION-COMPLETE").broken
+    assert broken.actual == "payload 2 of 2 came to bob instead"
+    assert "R-ISOLATION" in broken.follows_from
+    assert said.guilty("R-ISOLATION") == [(elsewhere,)]
+
+
 def test_a_doubled_payload() -> None:
     said = Dialogue()
     first, second = answered_turn(said)
