@@ -1,6 +1,5 @@
 """Makes the failure that every report shows from a broken rule and its trace."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 from spatius_sim.reporting.player.build_player import build_failure
@@ -15,6 +14,9 @@ from spatius_sim.trace.events import Closed, Lane, Received, Refused, TokenReque
 from spatius_sim.wires.events import Failed, NotUnderstood
 
 _MAX_EVENTS = 6
+_LINES_IN_TEXT = 3
+"""So many events, the first that the rule names, stand in a text; they are in the order in which they
+happened."""
 _HTTP_OK = 200
 
 
@@ -23,6 +25,8 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
     shows. `tape` is the file where the trace is saved. `confirmed`: whether the rule was broken again when
     the scenario was repeated."""
     evidence_seqs = broken.events
+    in_text, beside = evidence_seqs[:_LINES_IN_TEXT], evidence_seqs[_LINES_IN_TEXT:_MAX_EVENTS]
+    shown_seqs = (*sorted(in_text), *sorted(beside))
     lines = {line.event.seq: line for line in event_lines(trace)}
     return Failure(
         broken.expected,
@@ -31,21 +35,20 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         str(tape),
         confirmed,
         write_dialogue(trace, evidence_seqs),
-        tuple(str(lines[seq]) for seq in evidence_seqs[:_MAX_EVENTS] if seq in lines),
-        timeline_of(trace, evidence_seqs),
-        player=pack_player_data(trace, evidence_seqs),
+        tuple(str(lines[seq]) for seq in shown_seqs if seq in lines),
+        timeline_of(trace, evidence_seqs, broken.owed),
+        player=pack_player_data(trace, broken),
     )
 
 
-def pack_player_data(trace: Trace, evidence_seqs: Collection[int]) -> str:
-    """Return a part of a failure's evidence: the data from which a report's player shows the failure, packed
-    into one text; "" if there is nothing to show. `evidence_seqs` are the numbers of the events that prove
-    the failure."""
-    timeline = timeline_of(trace, evidence_seqs)
+def pack_player_data(trace: Trace, broken: Broken) -> str:
+    """Return a part of a failure's evidence: the data from which a report's player shows how a rule was
+    broken in this trace, packed into one text; "" if there is nothing to show."""
+    timeline = timeline_of(trace, broken.events, broken.owed)
     if timeline is None:
         return ""
     ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
-    return pack(build_failure(trace, frozenset(evidence_seqs), ghosts))
+    return pack(build_failure(trace, frozenset(broken.events), ghosts))
 
 
 def explain_missing_turns(trace: Trace) -> str:

@@ -601,7 +601,7 @@ class Trial(Generic[P]):
         else:
             return None
         broken = self._unexplained_breaches(judge(trace)[rule_id])
-        return LongerFailure(str(longer), pack_player_data(trace, broken[0].events)) if broken else None
+        return LongerFailure(str(longer), pack_player_data(trace, broken[0])) if broken else None
 
     def _make_unconfirmed_outcome(self, rule_id: str, scenarios: int) -> RuleOutcome:
         """Return the trial's outcome for a rule that was broken by one scenario, but was kept when the trial

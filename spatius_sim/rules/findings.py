@@ -24,16 +24,27 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """What the subject owed after the event `after`, and never sent: to this `client`, or to Motion Server
+    if that is ""."""
+
+    what: str
+    client: str
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The rule was exercised once and broken; `events` are the sequence numbers that prove it.
 
     `follows_from` names the rules that break if the same thing happens in an ordinary turn. If one of them
-    failed anywhere in the run, this is its consequence."""
+    failed anywhere in the run, this is its consequence. `owed` is what never came, for a picture."""
 
     expected: str
     actual: str
     events: tuple[int, ...]
     follows_from: tuple[str, ...] = ()
+    owed: tuple[Owed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from spatius_sim.protocol.messages import AudioFormat, ConfigureSession, MotionR
 from spatius_sim.reporting.timeline.client_dialogue import words_for_call
 from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind, Timeline, choose_marks
+from spatius_sim.rules.findings import Owed
 from spatius_sim.trace.event_text import describe_wait
 from spatius_sim.trace.events import Awaited, Event, Lane, Received, Sent, Trace, TurnStarted, WaitEnded
 from spatius_sim.wires.events import Motion
@@ -32,9 +33,9 @@ class _Step:
     words: EventWords
 
 
-def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
+def timeline_of(trace: Trace, guilty: Collection[int], owed: Collection[Owed] = ()) -> Timeline | None:
     """Build the time-line of a trace; return None if there is nothing to draw. `guilty` are the sequence
-    numbers of the events that are evidence."""
+    numbers of the events that are evidence, and `owed` is what a rule says never came."""
     if trace.header.subject == "client":
         lanes: list[str] = [KIT, CLIENT]
         steps, clock = list(_make_call_steps(trace)), "of the client's clock"
@@ -48,7 +49,8 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
     marks = [
         _make_mark(step, step.seq in guilty) for step in steps if not step.words.minor or step.seq in guilty
     ]
-    marks += _find_ghosts(trace, steps, guilty, lanes)
+    ghosts = [_draw_owed(trace, one, lanes) for one in owed]
+    marks += ghosts or _find_ghosts(trace, steps, guilty, lanes)
     chosen = choose_marks(marks, MAX_MARKS)
     return Timeline(tuple(lanes), chosen, len(marks) - len(chosen), clock)
 
@@ -86,6 +88,15 @@ def _find_ghosts(
             words = f"owed, and never came: {describe_wait(content)}"
             ghosts.append(_make_ghost(step, source, target, words))
     return ghosts
+
+
+def _draw_owed(trace: Trace, owed: Owed, lanes: Sequence[str]) -> Mark:
+    """Return the ghost of a message that a rule says was owed after an event, and never came."""
+    at = (trace.events[owed.after].at_ns - scenario_start_ns(trace)) / 1e9
+    sender = RELAY if RELAY in lanes else lanes[-1]
+    target = owed.client if owed.client in lanes else SERVER
+    words = f"owed, and never came: {owed.what}"
+    return Mark(round(at, 6), owed.after, sender, target, MarkKind.GHOST, words)
 
 
 def _make_ghost(step: _Step, source: str, target: str, words: str) -> Mark:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioFormat
-from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import lag_seconds
 from spatius_sim.story.clean_turns import find_first_misbehaviour
@@ -207,7 +207,10 @@ def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Brok
     """Return Broken for a conversation whose audio was marked as ended in a wrong way, with its end marks
     as evidence."""
     expected = f"the last audio of {turn.name} marked as last, once"
-    return Broken(expected, actual, (conversation.first_seq, *conversation.marks))
+    last_seq = conversation.last_audio_seq or conversation.first_seq
+    mark = Owed("the end mark of the audio", turn.client, last_seq)
+    owed = () if conversation.marks else (mark,)
+    return Broken(expected, actual, (conversation.first_seq, *conversation.marks), owed=owed)
 
 
 def _equally_long_audio(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:

@@ -4,7 +4,7 @@ death of a relay."""
 from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, is_same_speech
-from spatius_sim.rules.findings import Broken, Kept, Late
+from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import in_time
 from spatius_sim.rules.turn_losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
@@ -52,7 +52,8 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
             events = (failed_turn.failures[0].seq, turn.started_seq)
             expected = f"{turn.name} works again after {_fault_in_words(failed_turn)} in the one before"
             follows_from = tuple(rule_id for rules in lost.values() for rule_id in rules)
-            yield Broken(expected, f"no {' and no '.join(lost)} of it came", events, follows_from)
+            owed = tuple(Owed(f"{medium} of {turn.name}", turn.client, turn.started_seq) for medium in lost)
+            yield Broken(expected, f"no {' and no '.join(lost)} of it came", events, follows_from, owed)
 
 
 @rule(
@@ -121,11 +122,12 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
         marks_after_audio = [mark for mark in marks if mark >= last_audio]
         if not _contains_due_audio(story, turn, audio_received, audio_due, rate):
             actual = f"{len(audio_received)} bytes of audio came, and {len(audio_due)} were owed"
-            yield from _blame_for_absence(
-                story, turn, Broken(expected, actual, _proving_events(turn), AUDIO_LOST)
-            )
+            rest = Owed(f"the rest of the audio of {turn.name}", turn.client, turn.failures[0].seq)
+            broken = Broken(expected, actual, _proving_events(turn), AUDIO_LOST, (rest,))
+            yield from _blame_for_absence(story, turn, broken)
         elif not marks_after_audio:
-            broken = Broken(expected, "its end was never marked", _proving_events(turn), NEVER_ENDED)
+            mark = Owed("the end mark of the audio", turn.client, turn.failures[0].seq)
+            broken = Broken(expected, "its end was never marked", _proving_events(turn), NEVER_ENDED, (mark,))
             yield from _blame_for_absence(story, turn, broken)
         else:
             since, marked_at = _seq_at_which_time_begins(story, turn), min(marks_after_audio)
@@ -172,9 +174,9 @@ def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
         )
         notice_seq = _first_failure_notice(story, turn)
         if notice_seq is None:
-            yield from _blame_for_absence(
-                story, turn, Broken(expected, "nothing told it", _proving_events(turn))
-            )
+            news = Owed("the news that motion failed", turn.client, turn.failures[0].seq)
+            broken = Broken(expected, "nothing told it", _proving_events(turn), owed=(news,))
+            yield from _blame_for_absence(story, turn, broken)
         else:
             broken = Broken(expected, "it was told later", (*_proving_events(turn), notice_seq))
             yield in_time(story.trace, _seq_at_which_time_begins(story, turn), notice_seq, wait, broken)

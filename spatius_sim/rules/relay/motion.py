@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story
 from spatius_sim.wires.lacking_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
@@ -81,6 +81,7 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
                 f"payload {number} of {len(payloads)} {arrival}",
                 (payload.seq, *(delivery.seq for delivery in arrived or elsewhere)),
                 ("E-LIMIT", "R-MOTION-ORDER", "R-STALE", *(("R-ISOLATION",) if elsewhere else ())),
+                () if arrived else (Owed(f"payload {number} of {turn.name}", turn.client, payload.seq),),
             )
 
 
@@ -151,7 +152,9 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
         else:
             actual = "motion came after the mark" if marks else "it was never marked"
             expected = f"the last motion of {turn.name} marked as last"
-            yield Broken(expected, actual, (*marks, last.seq), ("R-CONVERSATION",))
+            mark = Owed("the end mark of the motion", turn.client, last.seq)
+            owed = () if marks else (mark,)
+            yield Broken(expected, actual, (*marks, last.seq), ("R-CONVERSATION",), owed)
 
 
 @rule(

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.console_api import MAX_TOKEN_LIFE_SECONDS
-from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
-from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.protocol.messages import AudioFormat, AudioInput, ConfigureSession
+from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story
+from spatius_sim.story.turn_story import UpstreamRequest
 from spatius_sim.trace.events import (
     Closed,
     Event,
@@ -154,8 +155,12 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
             continue
         times = "none" if not request.ends else str(len(request.ends))
+        owed = Owed(f"end=true of {request.req_id}", "", _last_audio_seq(story, request))
         yield Broken(
-            f"one end=true for {turn.name}", f"its req_id carried {times}", (request.first_seq, *request.ends)
+            f"one end=true for {turn.name}",
+            f"its req_id carried {times}",
+            (request.first_seq, *request.ends),
+            owed=() if request.ends else (owed,),
         )
 
 
@@ -233,3 +238,16 @@ def _configuration_fault(first: Received) -> str:
             return f"audio format {number}"
         case message:
             return f"first a {type(message).__name__}"
+
+
+def _last_audio_seq(story: Story, request: UpstreamRequest) -> int:
+    """Return the number of the last event that brought Motion Server audio of this request."""
+    seqs = (
+        event.seq
+        for event in story.trace.on_lane(Lane.UPSTREAM)
+        if event.connection == request.connection
+        and isinstance(event.content, Received)
+        and isinstance(event.content.value, AudioInput)
+        and event.content.value.req_id == request.req_id
+    )
+    return max(seqs, default=request.first_seq)

@@ -11,8 +11,10 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.histogram import histogram_of
 from spatius_sim.reporting.timeline.build_timeline import timeline_of
 from spatius_sim.reporting.timeline.timeline import MarkKind, Timeline
+from spatius_sim.rules.findings import Broken
 from spatius_sim.tests.corpus import SMALLEST
 from spatius_sim.tests.corpus.scenes import SCENES, Scene
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.trace.events import (
     Awaited,
     Event,
@@ -119,6 +121,34 @@ def test_what_was_owed_and_never_came_is_a_ghost() -> None:
     ] * 2
     assert [ghost.words.partition(":")[0] for ghost in ghosts] == ["owed, and never came"] * 2
     assert [mark.kind for mark in drawn(trace, 0).marks].count(MarkKind.GHOST) == 0
+
+
+def test_what_a_rule_says_was_owed_is_a_ghost_at_the_client_that_it_was_owed_to() -> None:
+    said = Dialogue()
+    said.turn("bob")
+    said.echoes("ann", 0, said.speaks("ann"))
+    first, _ = said.answers("ann")
+    said.motion_down("ann", first)
+    said.ends("ann", 0, complete=False)
+    [broken] = said.judged("R-MOTION-COMPLETE").broken
+    assert ghosts_of(said, broken) == [("relay", "ann", "owed, and never came: payload 2 of turn 1 of ann")]
+
+
+def test_an_end_that_never_went_up_is_a_ghost() -> None:
+    unended = Dialogue()
+    pcm = unended.speaks("ann")
+    unended.audio_up(up_of("ann", 0), req_of("ann", 0), pcm)
+    unended.ends("ann", 0, complete=False)
+    [broken] = unended.judged("U-AUDIO-END").broken
+    words = f"owed, and never came: end=true of {req_of('ann', 0)}"
+    assert ghosts_of(unended, broken) == [("relay", "Motion Server", words)]
+
+
+def ghosts_of(said: Dialogue, broken: Broken) -> list[tuple[str, str, str]]:
+    timeline = timeline_of(said.trace, broken.events, broken.owed)
+    assert timeline is not None
+    ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
+    return [(ghost.source, ghost.target, ghost.words) for ghost in ghosts]
 
 
 @pytest.mark.parametrize("fault", ["", *SCENES])
