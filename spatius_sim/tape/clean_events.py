@@ -37,6 +37,8 @@ _LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
 LARGEST_UNKNOWN = 64 * 1024
 """A frame that is not understood is kept up to this size if speech is kept. More would fill the disk for
 nothing: no rule looks into such a frame, and its beginning shows what it is."""
+_UPSTREAM = Lane.UPSTREAM
+
 _MAX_FRAMING = 256
 """The most bytes of a frame that are neither speech nor motion. More bytes could be unrecognised speech."""
 
@@ -202,10 +204,12 @@ def _plain_speech(event: Event) -> bytes:
     Motion Server: its bytes end with its audio. Return b"" for any other event, which is cleaned more
     slowly."""
     content = event.content
-    if type(content) is Received and type(content.value) is AudioInput and type(content.raw) is bytes:
-        audio = content.value.audio
-        if len(audio) >= SMALLEST_BLOB and len(content.raw) - len(audio) <= _MAX_FRAMING and not content.part:
-            return audio if event.lane is Lane.UPSTREAM and content.raw.endswith(audio) else b""
+    if type(content) is Received and event.lane is _UPSTREAM and not content.part:
+        raw, value = content.raw, content.value
+        if type(value) is AudioInput and type(raw) is bytes:
+            audio, size = value.audio, len(value.audio)
+            if size >= SMALLEST_BLOB and len(raw) - size <= _MAX_FRAMING and raw.endswith(audio):
+                return audio
     return b""
 
 

@@ -4,13 +4,13 @@ import os
 import stat
 from collections import OrderedDict
 from fcntl import LOCK_EX, LOCK_NB, flock
+from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgpack
-import xxhash
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blob_memory import WINDOW_BYTES
@@ -36,6 +36,7 @@ _FULL_BYTES = 256 * 1024
 their binaries need not be counted."""
 _OWN_SECTION_BYTES = 128 * 1024
 """A blob of at least this size gets a section of its own."""
+_DIGEST_KEY_BYTES = 32
 _OWNERS_ALONE = 0o600
 """The mode of a tape: it may hold what people said, and messages of a subject that no redaction knows."""
 
@@ -50,10 +51,11 @@ class TapeWriter:
         self._file = self._open_file()
         self._sections = SectionWriter(self._file)
         self._pack_value = msgpack.Packer().pack
+        self._digest_key = os.urandom(_DIGEST_KEY_BYTES)
         self._records: list[bytes] = []
         self._blobs: list[bytes] = []
         self._pending_bytes = 0
-        self._blob_numbers: OrderedDict[tuple[int, bytes], tuple[int, int]] = OrderedDict()
+        self._blob_numbers: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
         self._remembered_bytes = 0
         self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
         self._last_ns = 0
@@ -161,10 +163,8 @@ class TapeWriter:
         blob first. Raises UsageError if the blob is too large."""
         if len(blob) > LARGEST_BLOB:
             raise UsageError(f"{self.path}: a frame of {len(blob)} bytes is too large for a tape")
-        # Python's own hash has a key of this process, unless PYTHONHASHSEED fixes it: so no peer can make two
-        # blobs that are taken for one. XXH3 keeps blobs apart that are alike by chance. Together they take a
-        # fourth of BLAKE2's time.
-        digest = hash(blob), xxhash.xxh3_128_digest(blob)
+        # Keyed, so that no peer can make two blobs that are taken for one.
+        digest = blake2b(blob, digest_size=16, key=self._digest_key).digest()
         number_and_size = self._blob_numbers.get(digest)
         if number_and_size is not None:
             return number_and_size[0]

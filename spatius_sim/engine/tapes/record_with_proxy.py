@@ -86,11 +86,12 @@ def log_event(journal: SessionLog, event: Event) -> None:
     """Add an event that was recorded with the proxy to the session log (`journal`), so that the inspector
     shows the event while the tape is recorded."""
     content = event.content
-    if isinstance(content, (Received, Sent)):  # Nearly all events are frames.
-        sent = type(content) is Sent
-        if sent and isinstance(content.value, ConfirmSession) and event.connection in journal.open_sessions:
+    if type(content) is Received:  # Nearly all events are frames.
+        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=False)
+    elif type(content) is Sent:
+        if isinstance(content.value, ConfirmSession) and event.connection in journal.open_sessions:
             journal.open_sessions[event.connection].connection_id = content.value.connection_id
-        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=sent)
+        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=True)
     elif isinstance(content, Opened):
         record = SessionRecord(event.connection, "", content.app_id, content.avatar_id, time.time())
         journal.add_session(record)

@@ -20,8 +20,8 @@ _FIN, _RSV1, _RESERVED, _CONTROL, _OPCODE_BITS = 0x80, 0x40, 0x30, 0x08, 0x0F
 _MASKED, _LENGTH_BITS = 0x80, 0x7F
 _LONGEST_SHORT_FRAME = 125
 _LENGTH_IN_2_BYTES = 126
-_LONG_BINARY = (b"\x82\xfe", b"\x82\x7e")
-"""How a whole binary message begins whose length stands in 2 bytes: with a mask, and without one."""
+_WHOLE_BINARY = 0x82
+"""The first byte of a whole binary message that is not compressed."""
 _RAW_DEFLATE = -15
 """zlib's name for a deflate stream without a header, with a window of 2 ** 15 bytes."""
 
@@ -77,16 +77,17 @@ class WebSocketTap:
             buffer = self._buffer
         begin, size = 0, len(buffer)
         while begin < size:
-            if size > begin + 8 and buffer[begin : begin + 2] in _LONG_BINARY and self._message is None:
+            second = buffer[begin + 1] if size > begin + 8 and buffer[begin] == _WHOLE_BINARY else 0
+            if second & _LENGTH_BITS == _LENGTH_IN_2_BYTES and self._message is None:
                 # Nearly every frame is a whole message of speech or motion, so this is fast.
-                start = begin + (8 if buffer[begin + 1] & _MASKED else 4)
+                start = begin + (8 if second & _MASKED else 4)
                 end = start + (buffer[begin + 2] << 8 | buffer[begin + 3])
                 if end > size:
                     break
-                if buffer[begin + 1] & _MASKED:
-                    self._on_message(apply_mask(buffer[start:end], buffer[start - 4 : start]))
-                else:
-                    self._on_message(bytes(buffer[start:end]))
+                payload = buffer[start:end]
+                self._on_message(
+                    apply_mask(payload, buffer[start - 4 : start]) if second & _MASKED else bytes(payload)
+                )
             elif (end := self._take_frame(buffer, begin)) == begin:
                 break
             begin = end

@@ -133,7 +133,12 @@ class SessionLog:
             else:
                 record.frames_received += 1
         self._newest_events += (at_ns, lane, connection, raw, sent, answers)
-        self._count_bytes(len(raw))
+        self._newest_bytes += len(raw)
+        if (
+            self._newest_bytes > self._largest_block_bytes
+            or len(self._newest_events) >= self._largest_block_fields
+        ):
+            self._begin_block()
 
     @property
     def secrets(self) -> KnownSecrets:

@@ -140,6 +140,15 @@ def test_a_payload_that_occurs_again_is_stored_once(tmp_path: Path) -> None:
     assert len(often) < 20 * len(once) / 2
 
 
+def test_no_peer_can_know_by_what_a_writer_tells_payloads_apart(tmp_path: Path) -> None:
+    digests: set[bytes] = set()
+    for name in ("a.tape", "b.tape"):
+        with TapeWriter(tmp_path / name, KEPT) as writer:
+            writer.write(TapedEvent(0, Lane.UPSTREAM, "c", "Sent", {"raw": Content(False, (MOTION,))}))
+            digests |= set(writer._blob_numbers)
+    assert len(digests) == 2
+
+
 def test_hours_are_written_and_read_in_constant_memory(tmp_path: Path) -> None:
     path, noise = tmp_path / "a.tape", random.Random(1)
 
