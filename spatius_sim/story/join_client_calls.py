@@ -5,6 +5,7 @@ and `fastest_position` (client_ledger.py). After a call whose outcome no documen
 until the next conversation or interrupt.
 """
 
+from math import isfinite
 from typing import Any
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, keyframe_count
@@ -24,6 +25,14 @@ from spatius_sim.trace.events import Trace
 _NS_PER_MS = 1_000_000
 _SHOWN_BY_STATE = {"C-ABNORMAL", "C-EMPTY", "C-PAUSE", "C-STARVE"}
 """The situations, each named by its rule, whose harm the playback state alone shows."""
+
+
+def _whole_samples(told: Any) -> int | None:
+    """Return how many samples a client says it has played, in whole samples: a client that counts by a clock
+    may tell parts of one. None: it told no number."""
+    if isinstance(told, float) and isfinite(told):
+        return int(told)
+    return told if isinstance(told, int) else None
 
 
 def join_client(trace: Trace) -> ClientStory:
@@ -81,8 +90,7 @@ class _ObservingLedger(ClientLedger):
         for member in ("state", "conversationId", "samplesPlayed", "keyframesRendered"):
             if exchange.answer.error is None and member not in result:
                 story.lacks.add(f"observe.{member}")
-        played = result.get("samplesPlayed")
-        played = played if isinstance(played, int) else None
+        played = _whole_samples(result.get("samplesPlayed"))
         own_keyframes, foreign_keyframes = self.sort_rendered(result.get("keyframesRendered"))
         in_order = all(
             earlier < later

@@ -412,6 +412,35 @@ def test_motion_that_leaves_its_place_after_mismatched_motion_breaks_c_mismatch(
         assert (broken.expected, broken.actual) == ("keyframe 16 at 10240 samples", "keyframe 22")
 
 
+class CountsByClock(ClientDecoder):
+    """Tells parts of samples, too."""
+
+    speed = 1.0
+
+    @property
+    def samples_played(self) -> int:
+        return super().samples_played * self.speed + 0.25  # type: ignore[return-value]
+
+
+class CountsTooSlowly(CountsByClock):
+    speed = 0.5
+
+
+@pytest.mark.parametrize(("brain", "accused"), [(CountsByClock, []), (CountsTooSlowly, ["C-STARVE"])])
+def test_parts_of_samples_are_a_number_of_samples_too(brain: type[ClientDecoder], accused: list[str]) -> None:
+    steps = (GiveAudio(3000, True), Wait(240), Wait(280), Wait(1500), Wait(3000))
+    judgements = judged(*steps, client=own_client(brain))
+    assert [name for name, one in judgements.items() if one.verdict is Verdict.FAILED] == accused
+
+
+def test_what_is_no_number_of_samples_is_not_told() -> None:
+    said = Said()
+    said.audio(16000, False, "c1")
+    said.passes(500)
+    said.seen(state="playing", conversationId="c1", samplesPlayed=float("nan"))
+    assert not [name for name, one in said.judged().items() if one.verdict is Verdict.FAILED]
+
+
 def test_until_a_client_was_reset_to_a_sample_rate_nothing_is_judged() -> None:
     said = Said()
     said.audio(16000, False, None)
