@@ -27,6 +27,7 @@ _PLAIN_WORD = re.compile(r"[\w.:+-]{0,32}")
 
 _RANDOM_CHARACTERS = re.compile(r"[\w.~+=-]{16,}")
 _FEWEST_CHANGES = 4
+_FILE_NAME = re.compile(r".*\.[A-Za-z]{1,5}")
 
 _USER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
 _QUERY_VALUE = re.compile(r"([?&#])([^=&#\s,]+)=[^&#\s,]+")
@@ -115,11 +116,22 @@ def url_without_logins(url: str, stand_in: StandIn = hide_value) -> str:
 
 def text_without_logins(text: str) -> str:
     """Find the logins in the URLs of a text, and return the text without them, so that people may see it: for
-    example an error that quotes what the user typed."""
+    example an error that quotes what the user typed. A word in quotes that looks like a random key is hidden,
+    too: somebody may have typed it in a wrong place."""
+    limits_and_words = ["", *_WORD_LIMITS.split(text)]
     return "".join(
-        url_without_logins(word) if "://" in word or "@" in word else word
-        for word in _WORD_LIMITS.split(text)
+        limit + _word_without_login(word, quoted=limit.endswith(("'", '"')))
+        for limit, word in zip(limits_and_words[::2], limits_and_words[1::2], strict=True)
     )
+
+
+def _word_without_login(word: str, *, quoted: bool) -> str:
+    """Return a word of a text without the login in its URL; HIDDEN if it is `quoted` and looks random, and is
+    not the name of a file."""
+    if "://" in word or "@" in word:
+        return url_without_logins(word)
+    is_key = quoted and _looks_random(word.rstrip("…")) and not _FILE_NAME.fullmatch(word)
+    return HIDDEN if is_key else word
 
 
 def command_without_logins(command: str, stand_in: StandIn = hide_value) -> str:

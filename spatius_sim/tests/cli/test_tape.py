@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -44,7 +45,10 @@ def running(
         yield process, [process.stdout.readline() for _ in range(3)]
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=TIMEOUT)
+        try:
+            process.communicate(timeout=TIMEOUT)
+        finally:
+            process.kill()
 
 
 def test_looking_at_a_tape() -> None:
@@ -194,7 +198,11 @@ def test_an_upstream_that_does_not_answer_is_told_at_the_start(tmp_path: Path) -
     arguments = ("--upstream", f"http://127.0.0.1:{port}", "--port", "0", "--out", str(tmp_path / "day.tape"))
     with running("record", *arguments) as (process, _):
         assert process.stdout is not None
+        # Without this line the recorder would be silent for ever.
+        ends = Timer(TIMEOUT, process.kill)
+        ends.start()
         line = process.stdout.readline()
+        ends.cancel()
     assert f"does not answer now: 127.0.0.1:{port} cannot be reached" in line
 
 

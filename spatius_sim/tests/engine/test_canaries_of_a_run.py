@@ -28,7 +28,9 @@ BEARER, PASSWORD, COOKIE = (
 VARIABLE, DATABASE = "canary-variable-sk-4f5g6h7j", "canary-database-pw-1x2y3z"
 URL_USER, URL_QUERY = "canary-url-password-3Q", "canary-url-query-61w"
 WORD = "canary-word-of-the-command-8x"
+TYPED_KEY = "sk-c4n4ry-t0k3n-7h47-15-7yp3d"
 SECRETS = {
+    "key": TYPED_KEY,
     "bearer": BEARER,
     "basic": PASSWORD,
     "cookie": COOKIE,
@@ -151,6 +153,8 @@ def test_the_command_that_repeats_a_failure_shows_placeholders_alone() -> None:
         ("simulate", f"ws://me:{URL_USER}@h/"),
         ("wire", "try", "json-envelope", f"ftp://me:{URL_USER}@h/?token={URL_QUERY}"),
         ("doctor", "ws://127.0.0.1:{port}/", f"--target-cmd=/nowhere --token={WORD}"),
+        ("wire", "show", TYPED_KEY),
+        ("serve", "--scenario", TYPED_KEY),
     ],
     ids=" ".join,
 )

@@ -124,6 +124,21 @@ def test_a_command_is_shown_without_its_secrets(command: str, secrets: list[str]
     assert list(secrets_in_command(command)) == secrets
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("no wire is named 'a1b2c3d4e5f6g7h8': there are a", "no wire is named '...': there are a"),
+        ("x.yaml:3: 'sk-1a2b3c4d5e6f7g8h…' is unknown here", "x.yaml:3: '...' is unknown here"),
+        ('no scenario is named "eyJ0b2.e1yJ2x3.s4ig"', 'no scenario is named "..."'),
+        ("'run-1a2b3c4d5e6f7g8.tape' is not a tape", "'run-1a2b3c4d5e6f7g8.tape' is not a tape"),
+        ("request a1b2c3d4e5f6g7h8 has no end", "request a1b2c3d4e5f6g7h8 has no end"),
+        ("no wire is named 'json-envelop': there are a", "no wire is named 'json-envelop': there are a"),
+    ],
+)
+def test_an_error_quotes_no_key_that_stands_in_place_of_a_name(said: str, shown: str) -> None:
+    assert text_without_logins(said) == shown
+
+
 def test_an_error_quotes_no_login() -> None:
     said = f"Got unexpected extra argument (ws://me:{SECRET}@h/?x={SECRET}), '{SECRET}:{SECRET}@h' (a@b?)"
     assert text_without_logins(said) == "Got unexpected extra argument (ws://...@h/?x=...), '...@h' (a@b?)"
