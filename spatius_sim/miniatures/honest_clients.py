@@ -16,6 +16,7 @@ _HELD_NS = 180_000_000
 
 _BLOCK_MS = 20
 _REFILL = 5
+_DRAINED_NS = 120_000_000
 
 
 class BuffersFirst(ClientDecoder):
@@ -215,6 +216,39 @@ class IdlesAfterJunk(ClientDecoder):
             conversation.keyframes = 0
 
 
+class PlaysWhenAudioComes(ClientDecoder):
+    """Audio that comes in a pause ends the pause."""
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        if audio and self.state is PlaybackState.PAUSED:
+            self.resume()
+        return super().yield_audio_data(audio, end)
+
+
+class BeginsAtEmptyEnd(ClientDecoder):
+    """An end mark after the end of a conversation is a conversation of its own, which is over at once."""
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        if self._conversation is None and self._latest_id and end and not audio:
+            self._start_conversation()
+        return super().yield_audio_data(audio, end)
+
+
+class DrainsItsDevice(ClientDecoder):
+    """Is idle only when the sound card has played the last sample, 120 ms after it was written."""
+
+    _drained_ns = 0
+
+    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
+        ended, conversation.ended = conversation.ended, False
+        super()._play(conversation, passed_ns)
+        conversation.ended = ended
+        if conversation.played < conversation.samples * SECOND_NS:
+            self._drained_ns = self._now_ns + _DRAINED_NS
+        elif ended and self._now_ns >= self._drained_ns:
+            super()._play(conversation, 0)
+
+
 HONEST_CLIENTS: tuple[type[ClientDecoder], ...] = (
     BuffersFirst,
     TellsBlocks,
@@ -232,5 +266,8 @@ HONEST_CLIENTS: tuple[type[ClientDecoder], ...] = (
     RefillsAfterStall,
     ShowsWhatItMissed,
     IdlesAfterJunk,
+    PlaysWhenAudioComes,
+    BeginsAtEmptyEnd,
+    DrainsItsDevice,
 )
 """Clients that every rule must let pass."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from spatius_sim.miniatures.wrong_after_pauses import PAUSE_MINIATURES
 from spatius_sim.miniatures.wrong_at_edges import EDGE_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.model.client.playback_table import PlaybackEvent
@@ -299,6 +300,7 @@ _PLAINLY_WRONG: dict[str, tuple[type[ClientDecoder], ...]] = {
 }
 
 CLIENT_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
-    rule_id: (*brains, *EDGE_MINIATURES.get(rule_id, ())) for rule_id, brains in _PLAINLY_WRONG.items()
+    rule_id: (*brains, *EDGE_MINIATURES.get(rule_id, ()), *PAUSE_MINIATURES.get(rule_id, ()))
+    for rule_id, brains in _PLAINLY_WRONG.items()
 }
 """Wrong clients by the rule that must name them."""

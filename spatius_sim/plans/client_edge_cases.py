@@ -124,6 +124,7 @@ _MISMATCH = _make_plans(
     (*_whole(600), GiveAudio(2000), _motion(20, ref=_BEFORE), _motion(20, ref=Ref(0, "blank")), *_WATCH),
     (*_shown(), _motion(10, ref=_NOBODY, form="junk"), _motion(10, ref=_BEFORE, form="cut"), *_WATCH),
     (GiveAudio(3000), _motion(20), *_WATCH[:2], _motion(20, ref=_NOBODY), _motion(55), *_WATCH),
+    (*_whole(600), _motion(20), GiveAudio(2000), *_WATCH),
 )
 
 _EARLY = _make_plans(
@@ -169,6 +170,15 @@ _PAUSES = _make_plans(
             Wait(280),
         ),
         *(_PAUSE, Wait(5000), _RESUME, Wait(240), *_WATCH, Wait(3000), *_SETTLE),
+    ),
+    (
+        *(*_whole(3000), GiveAudio(3000, True), _motion(13), *_WATCH[:2], _PAUSE, Wait(300), _RESUME),
+        *(_motion(62), *_WATCH, Wait(3000), *_SETTLE),
+    ),
+    (
+        *(*_whole(3000), GiveAudio(2000), _all_motion(3000), *_WATCH[:2], _PAUSE, Wait(300)),
+        *(GiveAudio(500), Wait(200), GiveAudio(500), Wait(300), _RESUME, GiveAudio(0, True)),
+        *(*_WATCH, Wait(3000), *_SETTLE),
     ),
 )
 
@@ -295,6 +305,11 @@ _STARVE = [
             *_SETTLE,
         ),
         (*_shown(), _PAUSE, Wait(300), _RESUME, *_WATCH, Wait(1500), Wait(700)),
+        (*_whole(2000), *_shown(), _INTERRUPT, GiveAudio(2000), _motion(20), *_WATCH, Wait(300), Wait(400)),
+        (
+            *(*_whole(2000), GiveAudio(3000), _motion(20), Wait(700), Wait(500), Wait(400)),
+            *(_PAUSE, Wait(300), _RESUME, *_WATCH),
+        ),
         mode=StarvationMode.STRICT_SYNC,
     ),
     *_make_plans(
@@ -354,6 +369,14 @@ _STATES = [
             ),
             *(GiveAudio(600, True), _all_motion(1000), Wait(300), Wait(300), Wait(500), *_SETTLE),
         ),
+        (
+            *(*_shown(2000), _PAUSE, Wait(300), GiveAudio(0, True), Wait(300), _RESUME),
+            *(*_WATCH, Wait(1500), *_SETTLE),
+        ),
+        (
+            *(GiveAudio(1000), _all_motion(1000), Wait(700), Wait(700), GiveAudio(0, True)),
+            *(*_SETTLE, *_SETTLE, GiveAudio(0, True), *_SETTLE, *_SETTLE),
+        ),
         (GiveAudio(_LONG_MS, True), _motion(50, 100, 100, 50), Wait(6000), Wait(5500), Wait(900), *_SETTLE),
     ),
     ClientPlan(
@@ -375,6 +398,8 @@ _MATCH = _make_plans(
         *(GiveAudio(4000, True), Move((PlannedPayload(25), PlannedPayload(25, "again")))),
         *(_motion(25, form="again"), _motion(25), *_WATCH, Wait(900), Wait(900), Wait(900)),
     ),
+    (*_whole(2000), GiveAudio(2000), _motion(10, form="last"), _motion(40), *_WATCH, Wait(400)),
+    (*_whole(2000), GiveAudio(2000), _motion(10, form="elsewhere"), _motion(40), *_WATCH, Wait(400)),
 )
 _MATCH.append(
     # More than a minute, at the lowest rate: the largest plan of all is 2.5 MB.

@@ -82,8 +82,10 @@ CURRENT = Ref()
 
 @dataclass(frozen=True, slots=True)
 class PlannedPayload:
-    """One payload of motion. Its `form` is `plain`, `unknown fields`, `cut` or `junk`; the last two cannot be
-    decoded. Or it is `again`: the same bytes as the payload before it, as two seconds of stillness are."""
+    """One payload of motion. Its `form` is `plain`, `last` (it bears the end mark of its request),
+    `elsewhere` (it comes from another connection to Motion Server, under another req_id), `unknown fields`,
+    `cut` or `junk`; the last two cannot be decoded. Or it is `again`: the same bytes as the payload before
+    it, as two seconds of stillness are."""
 
     keyframes: int
     form: str = "plain"
@@ -93,7 +95,7 @@ class PlannedPayload:
         `first_value` + k."""
         if self.form == "junk":
             return JUNK
-        raw = _encode_keyframes(self.keyframes, first_value)
+        raw = _encode_keyframes(self.keyframes, first_value, self.form)
         if self.form == "cut":
             return raw[:-CUT_BYTES]
         return _add_unknown_fields(raw) if self.form == "unknown fields" else raw
@@ -254,9 +256,10 @@ def _make_audio(sample_rate: int, ms: int) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def _encode_keyframes(keyframes: int, first_value: int) -> bytes:
-    """Encode a motion payload of a client plan. The kit recognises its keyframes by a number when they are
-    rendered: keyframe k has `first_value` + k as the first value of its translation."""
+def _encode_keyframes(keyframes: int, first_value: int, form: str) -> bytes:
+    """Encode a motion payload of a client plan, of this form. The kit recognises its keyframes by a number
+    when they are rendered: keyframe k has `first_value` + k as the first value of its translation."""
     rows = np.zeros((keyframes, WIDTH), np.float32)
     rows[:, TRANSLATION.start] = np.arange(first_value, first_value + keyframes)
-    return encode(MotionResponse("plan", "request", end=False, keyframes=rows))
+    connection, request = ("plan 2", "request 2") if form == "elsewhere" else ("plan", "request")
+    return encode(MotionResponse(connection, request, end=form == "last", keyframes=rows))

@@ -36,6 +36,8 @@ class ClientLedger:
     (the most samples, and the most bytes in a chunk, of a plain conversation that was played to its end).
     `rule_of_first_harm`: the rule to which the first harm to this conversation's audio belongs. `pinned`: the
     position was seen in the latest pause, so that even the fastest client goes on from there.
+    `open_until_resume`: audio came in a pause, so that only the next resume makes certain what is played.
+    `nothing_to_play`: `audio_undefined` comes from an end mark on its own, after everything was played.
     `id_of_nothing`: the id that came back for an empty chunk outside a conversation, since the latest one.
     `heard_after`, of a client that tells its state alone: the situations after which it was seen to play on;
     None if it was never seen to play this conversation."""
@@ -48,7 +50,8 @@ class ClientLedger:
         self.conversations: dict[str | None, ClientConversation] = {}
         self.origins: dict[float, list[tuple[MotionCall, int]]] = {}
         self.strict = False
-        self.audio_undefined = self.pause_undefined = self.paused = False
+        self.audio_undefined = self.pause_undefined = self.paused = self.open_until_resume = False
+        self.nothing_to_play = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.overshoot_ms = (
             self.catch_up_ms
         ) = 0
@@ -159,6 +162,10 @@ class ClientLedger:
             call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, first=False)
             self.story.audio_calls.append(call)
             self.audio_undefined = True
+            # After the end, one more end mark brings nothing to play, whatever else it does.
+            over = self.conversation is None or self.idle_after_end_ms >= self.story.slack_ms
+            self.nothing_to_play = outside and over and request.end and not request.audio
+            self.quiet_ms = 0
             fresh = None if returned in self.conversations else returned
             self.id_of_nothing = fresh or self.id_of_nothing
             return
@@ -167,6 +174,8 @@ class ClientLedger:
             returned = returned or self.id_of_nothing
             self.begin_conversation(exchange.seq, returned)
         if self.paused:
+            was_certain = self.open_until_resume or not self.pause_undefined
+            self.open_until_resume = was_certain and not outside and answer.error is None
             self.pause_undefined = True
         current = self.conversation
         assert current is not None
@@ -196,7 +205,7 @@ class ClientLedger:
         with audio. Set the positions and times of honest clients back to 0. Forget the rules whose situation
         could only harm the conversation before."""
         self.conversation = self.conversations[returned] = ClientConversation(returned, seq)
-        self.audio_undefined = self.moved = self.pinned = False
+        self.audio_undefined = self.moved = self.pinned = self.open_until_resume = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
             self.largest_chunk
         ) = 0
@@ -273,7 +282,7 @@ class ClientLedger:
                 return Kind.LATE
             return Kind.EARLY if current is None and not self.conversations else Kind.MISMATCH
         if self.maybe_over:
-            return Kind.OPEN
+            return Kind.OVER if frames else Kind.OPEN
         if not frames:
             return Kind.EMPTY
         if current.audio_only:
@@ -298,7 +307,7 @@ class ClientLedger:
                 current.open_motion = current.abnormal = True
                 self.audio.note("C-ABNORMAL")
                 self.motion.note("C-ABNORMAL")
-            case Kind.OPEN if current:
+            case Kind.OPEN | Kind.OVER if current:
                 current.open_motion = True
             case Kind.EMPTY_MISMATCH:
                 self.motion.note("C-EMPTY-MISMATCH")
@@ -318,6 +327,7 @@ class ClientLedger:
         self.audio.note("C-INTERRUPT")
         self.conversation = self.id_of_nothing = None
         self.audio_undefined = self.pause_undefined = self.paused = self.moved = False
+        self.open_until_resume = False
         self.quiet_ms = 0
 
     def note_pause(self) -> None:
@@ -335,6 +345,9 @@ class ClientLedger:
 
     def note_resume(self) -> None:
         """Note in the ledger that the client's resume was called; from now on the slowest honest client may
-        again start late."""
+        again start late. Audio that came in the pause for the conversation that was playing is played from
+        now on, if it was not played in the pause."""
         self.paused = False
+        if self.open_until_resume:
+            self.pause_undefined = self.open_until_resume = False
         self.slowest_wait_ms += self.story.slack_ms

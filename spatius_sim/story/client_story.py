@@ -37,6 +37,7 @@ class Kind(Enum):
     EMPTY_MISMATCH = "empty, with another id"
     STICKY = "given in audio-only"
     ABNORMAL = "undecodable"
+    OVER = "given when the audio may have been over"
     OPEN = "not judged"
 
 

@@ -197,7 +197,7 @@ class _ObservingLedger(ClientLedger):
         """Return whether no honest client has anything left to play now, whatever pauses and resumes did
         since the last call, so that an observation of the client may show only silence."""
         if self.audio_undefined:
-            return False
+            return self.nothing_to_play and self.quiet_ms >= self.story.slack_ms
         if self.conversation is None:
             return not self.conversations or self.quiet_ms >= self.story.slack_ms
         return self.audio_runs and self.idle_after_end_ms >= self.story.slack_ms
@@ -300,6 +300,8 @@ class _ObservingLedger(ClientLedger):
         current, rule_id = self.conversation, self.audio.rule_id
         assert current is not None
         ahead = played > self.fastest_position // 1000
+        if self.starving and played * 1000 > self.playable_end:
+            return "C-STARVE"
         if self.audio_is_controlled or not self.audio.open:
             return rule_id
         if rule_id == "C-STARVE":
@@ -378,9 +380,16 @@ class _ObservingLedger(ClientLedger):
                 later = [number for number in own_numbers if number > shown]
                 shown = (later or own_numbers)[0]
                 own_keyframes.append(shown)
-            elif given[-1][0].kind is not Kind.OPEN:
+            elif not self.may_be_shown(given[-1][0]):
                 foreign_keyframes.append((value, given[-1][0]))
         return tuple(own_keyframes), tuple(foreign_keyframes)
+
+    def may_be_shown(self, call: MotionCall) -> bool:
+        """Whether an honest client may render the motion of this call now, though no document asks for it:
+        the call is not judged, or its conversation is still the current one, and was perhaps over."""
+        if call.kind is Kind.OVER:
+            return call.conversation is self.conversation
+        return call.kind is Kind.OPEN
 
     def keyframes_due(self, played: int | None) -> tuple[int, int | None]:
         """Return the first and the last keyframe that an honest client must have rendered between its last

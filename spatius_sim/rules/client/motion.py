@@ -115,8 +115,10 @@ def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion that the client got with another id than that of the current conversation: the call
-    raises nothing, and the client never renders the motion."""
+    raises nothing, and the client never renders the motion. And look at motion with the id of a conversation
+    that was over: the client does not render it in a later conversation."""
     yield from _raised_errors(story, Kind.MISMATCH)
+    yield from _never_rendered(story, Kind.OVER, "")
     yield from _never_rendered(story, Kind.MISMATCH, "C-MISMATCH")
 
 

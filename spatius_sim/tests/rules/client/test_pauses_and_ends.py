@@ -1,0 +1,77 @@
+"""What comes in a pause, after a pause and after an end: what is certain is judged, and what is open is
+not."""
+
+import pytest
+
+from spatius_sim.miniatures.honest_clients import PlaysWhenAudioComes
+from spatius_sim.miniatures.wrong_after_pauses import LosesAudioInPause
+from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
+from spatius_sim.plans.client_plan import Do, GiveAudio, Step, Wait
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.subjects.own_client import own_client
+from spatius_sim.tests.rules.client.client_traces import Said, judged, motion
+from spatius_sim.trace.decoder_events import PlaybackState
+from spatius_sim.wires.testee_messages import TesteeRequest
+
+PAUSE, RESUME = Do("pause"), Do("resume")
+WHOLE = (GiveAudio(3000, True), motion(75), Wait(500), Wait(2500), Wait(300), Wait(300))
+SETTLES = (Wait(500), Wait(3000), Wait(300), Wait(300))
+
+
+def failed(brain: type[ClientDecoder], *steps: Step) -> list[str]:
+    said = judged(*steps, client=own_client(brain))
+    return [name for name, one in said.items() if one.verdict is Verdict.FAILED]
+
+
+BEGUN = (*WHOLE, GiveAudio(2000), motion(75), Wait(240), Wait(280), PAUSE, Wait(300))
+AUDIO_IN_PAUSE = (*BEGUN, GiveAudio(400), Wait(100), GiveAudio(500), Wait(100), RESUME)
+
+
+@pytest.mark.parametrize("brain", [ClientDecoder, PlaysWhenAudioComes])
+def test_audio_in_a_pause_may_end_the_pause_or_wait(brain: type[ClientDecoder]) -> None:
+    assert failed(brain, *AUDIO_IN_PAUSE, GiveAudio(0, True), *SETTLES) == []
+
+
+def test_audio_in_a_pause_is_played_after_it() -> None:
+    assert failed(LosesAudioInPause, *AUDIO_IN_PAUSE, GiveAudio(0, True), *SETTLES) == ["C-PAUSE"]
+
+
+class StaysPaused(ClientDecoder):
+    """A conversation that begins in a pause begins paused."""
+
+    def _start_conversation(self) -> DecodedConversation:
+        paused = self.state is PlaybackState.PAUSED
+        conversation = super()._start_conversation()
+        if paused:
+            self.pause()
+        return conversation
+
+
+@pytest.mark.parametrize("brain", [ClientDecoder, StaysPaused])
+def test_a_conversation_that_begins_in_a_pause_is_open(brain: type[ClientDecoder]) -> None:
+    steps = (*BEGUN, GiveAudio(0, True), GiveAudio(500), *SETTLES, RESUME, GiveAudio(0, True), *SETTLES)
+    assert failed(brain, *steps) == []
+
+
+def seen_after_a_second_end_mark(state: str, ms: int, *, end: bool = True) -> Verdict:
+    """What C-STATES says of this state so long after an empty chunk that came after the end."""
+    said = Said()
+    said.audio(800, True, "one")
+    for _ in range(3):
+        said.passes(500)
+        said.seen(samplesPlayed=800)
+    said.says(TesteeRequest(0, "yieldAudioData", end=end), {"conversationId": "one"})
+    for _ in range(2):
+        said.passes(ms)
+        said.seen(state=state, samplesPlayed=800)
+    return said.judged()["C-STATES"].verdict
+
+
+def test_a_second_end_mark_brings_nothing_to_play() -> None:
+    assert seen_after_a_second_end_mark("playing", 600) is Verdict.FAILED
+    assert seen_after_a_second_end_mark("idle", 600) is Verdict.PASSED
+    assert seen_after_a_second_end_mark("playing", 100) is Verdict.PASSED
+
+
+def test_what_an_empty_chunk_without_an_end_mark_begins_is_open() -> None:
+    assert seen_after_a_second_end_mark("playing", 600, end=False) is Verdict.PASSED
