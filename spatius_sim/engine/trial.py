@@ -145,6 +145,8 @@ class Trial(Generic[P]):
     """The rules that were judged, and that a scenario of another rule may still break."""
     _plans_of_passed: dict[str, tuple[P, ...]] = field(default_factory=dict)
     """The scenarios of each rule that passed, and that may still turn out to be hidden by a failed rule."""
+    _plans_before_life: dict[str, tuple[P, ...]] = field(default_factory=dict)
+    """The scenarios of each rule that could not be judged, because the subject had completed no turn yet."""
     _failed_rules: set[str] = field(default_factory=set)
     """The rules that failed, and were seen to be broken again."""
     _outcomes_of_losses: dict[str, RuleOutcome] = field(default_factory=dict)
@@ -253,6 +255,8 @@ class Trial(Generic[P]):
         outcome = self._outcome_unbroken(rule_id, list(judgements.values()))
         if outcome.verdict is Verdict.PASSED:
             self._plans_of_passed[rule_id] = tuple(judgements)
+        if not self._clean_turn_completed:
+            self._plans_before_life[rule_id] = tuple(judgements)
         if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
             return self._confirm_earlier_breaches(rule_id) or outcome
         return outcome
@@ -266,7 +270,8 @@ class Trial(Generic[P]):
     def find_newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
         """Remember that the trial has judged the rule of this `outcome`, and return new outcomes of rules
         that were judged before: FAILED or INCONCLUSIVE if a scenario of another rule has broken the rule
-        since; UNEXERCISED if a rule that has failed since hides it."""
+        since; UNEXERCISED if a rule that has failed since hides it; and the outcome of a rule that was judged
+        before the subject had completed any turn."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_rules[outcome.rule_id] = None
         newly_broken = [
@@ -277,7 +282,22 @@ class Trial(Generic[P]):
         for broken in newly_broken:
             del self._unbroken_rules[broken.rule_id]
             self._plans_of_passed.pop(broken.rule_id, None)
-        return newly_broken + self._take_back_hidden()
+        return newly_broken + self._take_back_hidden() + self._judge_after_life()
+
+    def _judge_after_life(self) -> list[RuleOutcome]:
+        """Return a new outcome for each rule whose scenarios came before the first turn that the subject of
+        this trial completed, once it has completed one: what those scenarios showed counts after all."""
+        if not self._clean_turn_completed:
+            return []
+        waiting, self._plans_before_life = self._plans_before_life, {}
+        outcomes = []
+        for rule_id, plans in waiting.items():
+            outcome = self._outcome_unbroken(rule_id, [self._judgements[plan][rule_id] for plan in plans])
+            if outcome.verdict is Verdict.PASSED:
+                self._plans_of_passed[rule_id] = plans
+            self._unbroken_rules[rule_id] = None
+            outcomes.append(outcome)
+        return outcomes
 
     def _take_back_hidden(self) -> list[RuleOutcome]:
         """Return an outcome UNEXERCISED for each rule that had passed in this trial and that a rule which

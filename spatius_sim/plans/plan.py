@@ -131,11 +131,12 @@ class Plan:
 
     @property
     def size(self) -> tuple[int, int, int, int]:
-        """How much happens in this plan, for the choice of the smallest: its clients, turns, faults of Motion
-        Server, and samples of speech."""
+        """How much happens in this plan, for the choice of the smallest: its clients, turns, what is unusual
+        (faults of Motion Server, another sample rate), and samples of speech."""
         turns = [turn for turns in self.clients for turn in turns]
         samples = sum(turn.samples for turn in turns)
-        return len(self.clients), len(turns), len(self.motion_server.faults), samples
+        unusual = len(self.motion_server.faults) + (self.sample_rate != PLAN_SAMPLE_RATE)
+        return len(self.clients), len(turns), unusual, samples
 
     def shorter_plans(self) -> Iterator["Plan"]:
         """Yield copies of this plan of a relay with less in them, the smallest first: without a client, with

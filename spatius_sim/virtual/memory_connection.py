@@ -6,14 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NO_CODE, NORMAL_CLOSE
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 Frame = str | bytes
 
 PROTOCOL_ERROR = 1002
-NO_CODE = 1005
-"""What the peer of a closing frame without a code sees (RFC 6455, 7.1.5)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from websockets.frames import Opcode
 
+from spatius_sim.protocol.close_codes import NO_CODE
 from spatius_sim.protocol.errors import RemoteProtocolError
 
 try:
@@ -29,9 +30,6 @@ _CONT, _TEXT, _BINARY, _CLOSE = map(int, (Opcode.CONT, Opcode.TEXT, Opcode.BINAR
 _OPCODES = frozenset(map(int, Opcode))
 _INFLATED_END = b"\x00\x00\xff\xff"
 """What a sender removes from the end of a compressed message (RFC 7692, 7.2.1)."""
-
-_NO_CODE = 1005
-"""The code for a close frame without a code (RFC 6455, 7.1.5)."""
 
 
 class WebSocketTap:
@@ -139,7 +137,7 @@ class WebSocketTap:
             raise RemoteProtocolError("a frame with reserved bits or of an unknown kind")
         if opcode & _CONTROL:
             if opcode == _CLOSE:
-                code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_CODE
+                code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else NO_CODE
                 self._on_close(code, payload[2:].decode(errors="replace"))
             return
         if (opcode == _CONT) is (self._message is None):

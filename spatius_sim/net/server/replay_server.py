@@ -22,7 +22,7 @@ from spatius_sim.net.server.ingress_socket import (
 )
 from spatius_sim.net.server.one_port_server import OnePort, json_response, read_body, refuse_expectation
 from spatius_sim.net.steady_clock import SteadyClock
-from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, UNSENDABLE_CODES
+from spatius_sim.protocol.close_codes import UNSENDABLE_CODES, read_close_code
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import (
     TOKEN_DOORS,
@@ -164,7 +164,7 @@ class ReplayServer(OnePort):
         finally:
             self._sockets.discard(socket)
             code, reason = session.closed_with
-            closed = Closed(session.closed_by_us, code or socket.close_code or ABNORMAL_CLOSE, reason)
+            closed = Closed(session.closed_by_us, code or read_close_code(socket.close_code), reason)
             self._sink.emit(Lane.UPSTREAM, name, closed)
         return socket
 

@@ -28,7 +28,7 @@ from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
 from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, too_big_reason
 from spatius_sim.net.server.reset_connection import reset_connection
-from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
+from spatius_sim.protocol.close_codes import read_close_code
 from spatius_sim.protocol.codec import MAX_AUDIO_MESSAGE_BYTES, MessageReader, encode
 from spatius_sim.protocol.messages import Message, ServerError
 from spatius_sim.trace.events import Closed, Joined, Lane, Published
@@ -101,7 +101,7 @@ class UpstreamConnection:
     def close_event(self) -> Closed:
         """Return the event that says by whom and how the session's connection was closed."""
         code, reason = self._closed_with
-        return Closed(self.closed_by_us, code or self.socket.close_code or ABNORMAL_CLOSE, reason)
+        return Closed(self.closed_by_us, code or read_close_code(self.socket.close_code), reason)
 
     def cut(self) -> None:
         """Abort the session's TCP connection, as a crashing server would."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.close_codes import NO_CODE
 from spatius_sim.protocol.messages import (
     AudioInput,
     ConfigureSession,
@@ -83,7 +84,8 @@ def words_for(event: Event) -> EventWords | None:
             return EventWords(MarkKind.FAULT, f"refuses the connection: HTTP {status} {reason}", upward=False)
         case Closed(by_kit, code):
             from_above = by_kit == (event.lane is Lane.UPSTREAM)
-            return EventWords(MarkKind.CONNECTION, f"closes the connection: {code}", upward=not from_above)
+            closes = "closes the connection" + (" without a code" if code == NO_CODE else f": {code}")
+            return EventWords(MarkKind.CONNECTION, closes, upward=not from_above)
         case TokenRequested(status=status):
             kind = MarkKind.CONNECTION if status == _HTTP_OK else MarkKind.FAULT
             answer = "and gets it" if status == _HTTP_OK else f"and gets HTTP {status}"
@@ -189,7 +191,10 @@ def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> 
         return EventWords(MarkKind.END, f"an empty list of motion{mark}", upward=False)
     messages = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
     req_ids = ", ".join(dict.fromkeys(message.req_id for message in messages))
-    keyframes = " + ".join(_count_keyframes(message) for message in messages) or "nothing that can be decoded"
+    if not messages:
+        size = sum(map(len, payloads))
+        return EventWords(MarkKind.MOTION, f"{size:,} bytes that no client can decode as motion{mark}", False)
+    keyframes = " + ".join(_count_keyframes(message) for message in messages)
     return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{mark}", upward=False)
 
 

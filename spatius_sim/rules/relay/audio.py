@@ -55,9 +55,13 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         ):
             yield Kept()
         else:
+            went_up, came_down = f"{len(up)} bytes", f"{len(down)} bytes"
+            if not same_rate and min(up_rate, down_rate) > 0:  # As many bytes do not last as long then.
+                went_up = f"{len(up) / BYTES_PER_SAMPLE / up_rate:.2f} s ({went_up})"
+                came_down = f"{len(down) / BYTES_PER_SAMPLE / down_rate:.2f} s ({came_down})"
             yield Broken(
-                f"all {len(up)} bytes of audio of {turn.name} that went up ({up_rate} Hz)",
-                f"{len(down)} bytes came down ({down_rate} Hz)"
+                f"all {went_up} of audio of {turn.name} that went up ({up_rate} Hz)",
+                f"{came_down} came down ({down_rate} Hz{', as the relay announced' * (not same_rate)})"
                 + _first_difference(up, down, down_rate - up_rate),
                 _first_events(turn),
                 # The client got what was spoken: then it is the audio that went up that differs.
@@ -123,9 +127,10 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
     advice=Advice(
         "the avatar never comes to rest: for the client the answer is not over; or its end is cut off",
-        "the mark is never sent, is sent with every chunk, or comes before the last audio",
+        "the mark is never sent, is sent with every chunk, or comes before the last audio; or the next turn "
+        "has the id of one that was cut off",
         "mark the last audio of each turn once; if the end shows only later, send an empty audio message "
-        "with the mark",
+        "with the mark; give each turn an id of its own",
     ),
 )
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
@@ -138,7 +143,10 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
     named = TURN_IDS not in story.trace.header.lacks
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:
-            yield _wrongly_marked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
+            under = "under the id of an earlier turn" if turn.swallowed_by.labelled else "in a conversation"
+            yield _wrongly_marked(
+                turn, f"its audio came {under} that had not been marked as ended", turn.swallowed_by
+            )
         with_audio = [conversation for conversation in turn.conversations if conversation.pieces]
         without_audio = [conversation for conversation in turn.conversations if not conversation.pieces]
         spoken_until = _last_spoken_seq(story, turn)

@@ -18,7 +18,8 @@ from spatius_sim.wires.lacking_features import AUDIO, END_MARKS, LATE_MOTION, MO
     speech=Speech.NOT_COMPARED,
     advice=Advice(
         "the voice plays and the face is still: the client cannot decode the motion",
-        "the relay decodes payloads and encodes them again, unwraps the envelope, or cuts or joins payloads",
+        "the relay decodes payloads and encodes them again, takes bytes for text, unwraps the envelope, or "
+        "cuts or joins payloads",
         "pass on the bytes that Motion Server sent (transport_frames gives them) as they are, each "
         "payload whole",
     ),

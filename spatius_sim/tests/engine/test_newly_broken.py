@@ -10,10 +10,11 @@ import pytest
 from hypothesis.strategies import just
 
 from spatius_sim.engine.trial import Trial
-from spatius_sim.miniatures.wrong_relays import LosesLastPayload
+from spatius_sim.miniatures.wrong_relays import LosesLastPayload, SendsMotionToNewestClient
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.plans.turn_behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.findings import Verdict
@@ -123,6 +124,20 @@ def test_what_is_seen_in_the_last_scenario_overturns_though_time_is_over(tmp_pat
         last = trial.judge("R-STALE", just(DISTURBED))
         trial.deadline = 0.0
         assert [outcome.rule_id for outcome in trial.find_newly_broken(last)] == ["R-MOTION-COMPLETE"]
+
+
+def test_a_rule_judged_before_the_first_complete_turn_is_judged_after_it(tmp_path: Path) -> None:
+    with trial_of(SendsMotionToNewestClient, tmp_path) as trial:
+        first = trial.judge("R-TOKENLESS", *exercise_of("R-TOKENLESS"))
+        assert (first.verdict, first.reason) == (
+            Verdict.INCONCLUSIVE,
+            f"{trial.subject.target} completed no turn",
+        )
+        assert trial.find_newly_broken(first) == []
+        [again] = trial.find_newly_broken(trial.judge("U-TOKEN", just(UNDISTURBED)))
+        assert again.rule_id == "R-TOKENLESS"
+        assert "completed no turn" not in again.reason
+        assert trial.find_newly_broken(again) == []
 
 
 def test_what_was_not_understood_is_counted_over_all_scenarios(tmp_path: Path) -> None:

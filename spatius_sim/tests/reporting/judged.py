@@ -8,7 +8,7 @@ from pathlib import Path
 from spatius_sim import __version__
 from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.run_settings import Settings
-from spatius_sim.engine.trial import Trial
+from spatius_sim.engine.trial import Trial, cut_down_relay_plans
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.plan import Plan
 from spatius_sim.plans.plans_for_rules import exercise_of
@@ -30,6 +30,7 @@ def report_of_relay(
     try:
         subject = loop.run(stack.enter_async_context(miniature_relay(brain)), 10.0)
         trial = Trial(subject, loop, SEED, folder, _EXAMPLES, shrink_seconds, longer=Plan.longer)
+        cut_down_relay_plans(trial)
         return _report(trial, rules)
     finally:
         loop.run(stack.aclose(), 10.0)

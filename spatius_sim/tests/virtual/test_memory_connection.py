@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spatius_sim.protocol.close_codes import NO_CODE
 from spatius_sim.tests.virtual_time import run_in_virtual_time
-from spatius_sim.virtual.memory_connection import NO_CODE, PROTOCOL_ERROR, Link, MemoryEnd, open_connection
+from spatius_sim.virtual.memory_connection import PROTOCOL_ERROR, Link, MemoryEnd, open_connection
 from spatius_sim.virtual.virtual_loop import VirtualLoop, VirtualTimeError
 
 

@@ -10,6 +10,8 @@ export const STATUS = [
   "paused",
   "stalled: the audio waits for motion",
 ];
+// The places of those in which the face should move, and does not.
+export const STILL = [2, 3, 5];
 export const STATUS_SHORT = ["idle", "moving", "still", "audio-only", "paused", "stalled"];
 
 export function fromBase64(text) {

@@ -97,7 +97,7 @@ export class Lanes {
     context.strokeStyle = this.styles.ink;
     context.lineWidth = 2;
     context.beginPath();
-    context.moveTo(x, 0);
+    context.moveTo(x, TOP - 4); // Below the figures of the time.
     context.lineTo(x, this.height);
     context.stroke();
     // The moment stands behind everything else, so that it hides no number.

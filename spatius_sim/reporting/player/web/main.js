@@ -1,5 +1,5 @@
 // The player: a clock, two faces, the lanes, and the list of events.
-import { FRAME, lastAtMost, STATUS, Tape, unpack } from "./data.js";
+import { FRAME, lastAtMost, STATUS, STILL, Tape, unpack } from "./data.js";
 import { drawFace } from "./face.js";
 import { describeState, Lanes, seconds } from "./lanes.js";
 import { Sound } from "./sound.js";
@@ -7,7 +7,8 @@ import { Sound } from "./sound.js";
 const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 4];
 const ROWS = 40;
 const LIST_EVERY = 100;
-const LEAST_AROUND = 400;
+const LEAST_AROUND = 60;
+const MOST_APART = 1500;
 const MOST_BEHIND = 1500;
 
 export class Player {
@@ -81,20 +82,28 @@ export class Player {
     this.seek(this.linked() ?? this.firstMoment());
   }
 
-  // All evidence is in view from the beginning, with some time around it.
+  // All evidence and the first moment are in view from the beginning, with some time around them.
   lookAtEvidence() {
     const { guilty, at } = this.tape.events;
     if (!guilty.length) return;
-    const moments = guilty.map((index) => at[index]);
+    const moments = [...guilty.map((index) => at[index]), this.firstMoment()];
     const [first, last] = [Math.min(...moments), Math.max(...moments)];
-    const around = Math.max(LEAST_AROUND, (last - first) * 0.15);
+    const around = Math.max(LEAST_AROUND, (last - first) * 0.25);
     this.lanes.look(first - around, last - first + 2 * around);
   }
 
-  // Without a link, the page begins at the evidence; else at its first moment.
+  // Without a link, the page begins where the fault shows: where the client's face is still although motion was
+  // sent, soon after the evidence; or else at the last evidence. Without evidence it begins at its first moment.
   firstMoment() {
     const { guilty, at } = this.tape.events;
-    return guilty.length ? at[guilty[0]] : 0;
+    if (!guilty.length) return 0;
+    const moments = guilty.map((index) => at[index]);
+    const [first, last] = [Math.min(...moments), Math.max(...moments)];
+    for (let time = first; time <= Math.min(this.tape.end, last + MOST_APART); time += FRAME) {
+      const moves = this.tape.serverKeyframe(time, this.client) >= 0;
+      if (moves && STILL.includes(this.tape.clientState(this.client, time).status)) return time;
+    }
+    return last;
   }
 
   linked() {
@@ -315,6 +324,7 @@ export class Player {
     drawFace(this.find("client-face"), tape.channels(state.keyframe), state.keyframe >= 0);
     this.put("client-words", STATUS[state.status]);
     this.put("cause", state.cause);
+    this.find("cause").classList.toggle("waiting", / yet$/.test(state.cause)); // A wait is no fault.
     this.put("buffer", client ? describeState(state) : "");
     this.put("clock", `${seconds(time - tape.zero, 2)} of ${seconds(tape.end - tape.zero, 2)}`);
     if (tape.runs.length > 1) this.find("run").selectedIndex = Math.max(0, lastAtMost(this.runsAt, time));

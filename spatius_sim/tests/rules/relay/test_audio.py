@@ -114,6 +114,12 @@ def test_audio_at_another_rate_must_not_differ_by_more(samples_down: int) -> Non
     assert resampled(samples_down).failed == ["R-AUDIO-COMPLETE"]
 
 
+def test_audio_that_is_announced_at_a_wrong_rate_is_compared_in_seconds() -> None:
+    [broken] = resampled(RATE).judged("R-AUDIO-COMPLETE").broken
+    assert broken.expected.startswith("all 1.00 s (32000 bytes) of audio of turn 1")
+    assert broken.actual == "0.67 s (32000 bytes) came down (24000 Hz, as the relay announced)"
+
+
 def test_audio_sent_up_without_a_rate_has_no_length_to_compare() -> None:
     said = Dialogue()
     said.ready("ann", 24000)
@@ -226,7 +232,7 @@ def test_audio_under_the_turn_id_of_the_turn_before_has_no_end_of_its_own() -> N
     assert said.failed == ["R-END-AUDIO"]
     [broken] = said.judged("R-END-AUDIO").broken
     assert broken.expected == "the last audio of turn 2 of ann marked as last, once"
-    assert broken.actual == "its audio went on in an unmarked conversation"
+    assert broken.actual == "its audio came under the id of an earlier turn that had not been marked as ended"
 
 
 @pytest.mark.parametrize(
