@@ -9,12 +9,12 @@ from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.story.clean_turns import failures_among
-from spatius_sim.subjects.relay.turns_told_apart import is_motion_of_before, turn_is_surely_over
+from spatius_sim.subjects.relay.turns_told_apart import is_answered, is_motion_of_before, turn_is_surely_over
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
-from spatius_sim.trace.events import Injected, Lane, Received, Sent
+from spatius_sim.trace.events import Injected, Lane, Received
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Motion
-from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
+from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM, UPSTREAM
 
 _LATE_SECONDS = 0.2
 """How much later than it happens an event may be recorded."""
@@ -64,6 +64,7 @@ class TurnWatch:
         self._speech = b"" if PCM in lacks or CLIENT_AUDIO in lacks else speech
         self._relay_sends_no_audio = AUDIO in lacks
         self._reports_no_errors = ERRORS in lacks
+        self._upstream_is_unseen = UPSTREAM in lacks
         self._connection_over = closed if END_MARKS in lacks else bool
         self._watches = {
             TurnProgress.AUDIO: MessageWatch(recorder, client, _is_audio),
@@ -225,14 +226,11 @@ class TurnWatch:
 
     def _motion_ended(self) -> bool:
         """Return whether the client has received the end of the turn's motion. A relay may send the end mark
-        alone, without motion, and too early: it counts only if our Motion Server has sent its last response
-        by now, or has sent no response."""
+        alone, without motion, and too early: it counts only if our Motion Server has sent the last response
+        of the turn by now, or is not seen."""
         if self._motion_end.has_arrived() or not self._mark_alone.has_arrived():
             return self._motion_end.has_arrived()
-        events = (event.content for event in self._recorder.events[self._first_event :])
-        sent = [event.value for event in events if isinstance(event, Sent)]
-        responses = [value for value in sent if isinstance(value, MotionResponse)]
-        return not responses or any(response.end for response in responses)
+        return self._upstream_is_unseen or is_answered(self._recorder.events, self._first_event, self._speech)
 
     def _ends_motion_of_turn(self, message: object) -> bool:
         """Whether a message of the relay ends the motion of the watched turn, as far as can be told. Motion

@@ -46,6 +46,23 @@ def is_motion_of_before(message: Motion, events: Sequence[Event], first: int) ->
     return bool(req_ids) and req_ids <= began_before - used_since
 
 
+def is_answered(events: Sequence[Event], first: int, speech: bytes) -> bool:
+    """Whether Motion Server has sent the last response to a request that began with event number `first` or
+    later, and whose audio begins as this speech does. If no request does, or the speech is unknown (b""), any
+    request since then counts."""
+    beginnings: dict[tuple[str, str], bytes] = {}
+    answered: set[tuple[str, str]] = set()
+    for event in events[first:]:
+        match event.content:
+            case Received(value=AudioInput(req_id, audio)) if event.lane is Lane.UPSTREAM:
+                request = event.connection, req_id
+                beginnings[request] = beginnings.get(request) or audio[:_TAIL_BYTES]
+            case Sent(value=MotionResponse(req_id=req_id, end=True), answers=answers):
+                answered.add((event.connection, answers or req_id))
+    own = {request for request, audio in beginnings.items() if audio and speech.startswith(audio)}
+    return bool((own or set(beginnings)) & answered)
+
+
 def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[tuple[str, str]]]:
     """Tell new requests from old ones: return the req_ids of the requests that began with event number
     `first` or later, and the earlier requests, as connection and req_id, for which Motion Server may still

@@ -1,6 +1,7 @@
 """In a run one fault is one accusation: what follows is blocked by its cause, and a death is told once."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,16 @@ from spatius_sim.miniatures.wrong_with_clients import (
     FallsOverRubbish,
 )
 from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.tests.suspects import Hearing, Suspect
+from spatius_sim.tests.virtual_time import run_in_virtual_time
+from spatius_sim.trace.events import Trace
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 
@@ -85,6 +90,22 @@ def test_motion_marked_too_early_without_turn_ids_is_one_accusation(tmp_path: Pa
     outcomes = judged(MarksMotionAtOnce, rules, tmp_path)
     assert failed(outcomes) == ["R-CONVERSATION"]
     assert outcomes["R-STALE"].blocked_by == ("R-CONVERSATION",)
+
+
+def test_an_end_mark_that_comes_too_early_loses_no_motion() -> None:
+    """The client waits for its motion, though another client has got all of its own."""
+    speaks = TurnPlan(PLAN_SAMPLE_RATE, 3200)
+    reads_later = replace(speaks, samples=50 * PLAN_SAMPLE_RATE, chunk_bytes=32_000, reads=False)
+
+    async def run() -> Trace:
+        async with miniature_relay(MarksMotionAtOnce) as subject:
+            await subject.attach()
+            return await subject.run(Plan(((speaks, reads_later), (speaks, speaks)), step=True))
+
+    trace = run_in_virtual_time(run())
+    verdicts = {rule_id: judgement.verdict for rule_id, judgement in judge(trace).items()}
+    assert verdicts["R-CONVERSATION"] is Verdict.FAILED
+    assert verdicts["R-MOTION-COMPLETE"] is Verdict.PASSED
 
 
 @pytest.mark.parametrize("brain", [LosesTheTail, RewritesReqId, NeverEndsUpstream])

@@ -9,7 +9,7 @@ import pytest
 from spatius_sim.miniatures.honest_relays import SendsLater
 from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.relay.turns_told_apart import is_motion_of_before, turn_is_surely_over
+from spatius_sim.subjects.relay.turns_told_apart import is_answered, is_motion_of_before, turn_is_surely_over
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.tests.suspects import Hearing, Suspect
 from spatius_sim.wires.events import Motion
@@ -132,3 +132,28 @@ def test_late_motion_of_a_turn_that_was_cut_off_does_not_end_the_next_turn(tmp_p
         assert hearing.of("R-STALE").verdict is Verdict.PASSED
         assert hearing.of("R-HUGE").verdict is Verdict.PASSED
         assert not hearing.accusations
+
+
+def asked_by_two() -> tuple[Dialogue, bytes]:
+    """Ann and Bob have asked for motion; Ann's speech."""
+    said = Dialogue()
+    for client in ("ann", "bob"):
+        pcm = said.speaks(client, 0)
+        said.audio_up(up_of(client, 0), req_of(client, 0), pcm[:3200])
+        said.audio_up(up_of(client, 0), req_of(client, 0), pcm[3200:], end=True)
+    return said, voice("ann 0")
+
+
+def test_the_last_response_to_another_client_answers_nobody_else() -> None:
+    said, speech = asked_by_two()
+    said.motion(up_of("bob", 0), req_of("bob", 0), end=True)
+    assert not is_answered(said.trace.events, 0, speech)
+    assert is_answered(said.trace.events, 0, b""), "the speech is unknown: any request counts"
+    assert is_answered(said.trace.events, 0, voice("spoken at another rate"))
+    said.motion(up_of("ann", 0), req_of("ann", 0), end=True)
+    assert is_answered(said.trace.events, 0, speech)
+    assert not is_answered(said.trace.events, said.last + 1, speech)
+
+
+def test_nothing_is_answered_before_anything_was_asked() -> None:
+    assert not is_answered(Dialogue().trace.events, 0, b"")
