@@ -1,9 +1,11 @@
 """Relays that are wrong in exactly one way: it shows if clients interrupt, leave, misbehave or wait."""
 
+from collections import deque
 from collections.abc import Callable
+from itertools import count
 
 from spatius_sim.miniatures.honest_relays import NAMES_NO_TURNS, PLAIN
-from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, Tell
+from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn, turn_name
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.wires.events import Audio, ClientAction, Failed, Motion, Speak, SpeakEnd, Unclear
@@ -29,6 +31,34 @@ class LabelsStaleMotionAnew(PassesStaleMotionOn):
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         newest = turn_name(turn.client, self._spoken[turn.client])
         return [Tell(turn.client, Motion((raw,), message.end, newest))]
+
+
+class HoldsStaleMotionBack(PassesStaleMotionOn):
+    """Leaves the upstream session of a turn that was cut off open, holds its motion back for two seconds, and
+    then passes it on."""
+
+    held_for = 2.0
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._cut_off: set[str] = set()
+        self._held: deque[list[RelayCommand]] = deque()
+        self._numbers = count(1)
+
+    def _drop(self, client: str) -> list[RelayCommand]:
+        self._cut_off |= {session.turn.name for session in self._sessions_of(client) if session.turn}
+        return super()._drop(client)
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        motion = super().motion_down(turn, raw, message)
+        if turn.name not in self._cut_off:
+            return motion
+        self._held.append(motion)
+        return [WatchSilence(f"stale motion {next(self._numbers)}", self.held_for)]
+
+    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+        stale = upstream.startswith("stale motion ")
+        return self._held.popleft() if stale else super().upstream_silent(upstream)
 
 
 class TurnsTheTailIntoATurn(PlainRelay):
@@ -166,7 +196,12 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-AUDIO-ALIGNED": (EndsInMidSample,),
     "U-AUDIO-COMPLETE": (CutsSpeech,),
     "R-END-MOTION": (NeverMarksMotionEnd, MarksMotionEarly),
-    "R-STALE": (PassesStaleMotionOn, LabelsStaleMotionAnew, TurnsTheTailIntoATurn),
+    "R-STALE": (
+        PassesStaleMotionOn,
+        LabelsStaleMotionAnew,
+        HoldsStaleMotionBack,
+        TurnsTheTailIntoATurn,
+    ),
     "U-HANGUP": (LeavesSessionsOpen,),
     "R-SLOWCLIENT": (KeepsAllWaiting, DropsForSlowClients),
     "R-BADINPUT": (FallsOverRubbish,),

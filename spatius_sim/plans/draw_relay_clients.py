@@ -4,6 +4,7 @@ Each plan begins with turns that nothing disturbs. If something goes wrong in th
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ _SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK = 3200, 6400, 32_000
 
 _CHUNK_BYTES = (_SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK)
 _PAUSES_MS = (0, 50, 300)
+_LISTENS_ON_MS = 2500
 _SHORT_TURN = TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK)
 _LONG_TURN = TurnPlan(50 * PLAN_SAMPLE_RATE, _LARGE_CHUNK)
 """A turn with more audio than the kernel holds for a client that does not read."""
@@ -102,17 +104,19 @@ def interrupted_turns(draw: st.DrawFn) -> Plan:
 
 def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
     """Return plans for one client of a relay, with a long turn that the client speaks over or interrupts
-    while most of its motion is still to come."""
+    while most of its motion is still to come. In the last plan the client listens on for some seconds after
+    the next turn, because a relay may hold stale motion back."""
     samples, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
+    listens_on = replace(next_turn, pause_ms=_LISTENS_ON_MS)
     long_turns = (
         TurnPlan(samples, _USUAL_CHUNK, _AT_ONCE),
         TurnPlan(samples, _USUAL_CHUNK, _AT_ONCE, Behaviour.INTERRUPT),
         TurnPlan(samples, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION)),
         TurnPlan(samples, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
+    followed = [*((turn, next_turn) for turn in long_turns), (long_turns[-1], listens_on)]
     return tuple(
-        Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION)
-        for turn in long_turns
+        Plan(((_SHORT_TURN, _SHORT_TURN, *turns),), motion_server=_LATE_MOTION) for turns in followed
     )
 
 
