@@ -4,6 +4,7 @@ import wave
 from dataclasses import dataclass
 from pathlib import Path
 
+from spatius_sim.files.open_named_file import open_named_file
 from spatius_sim.protocol.errors import UsageError
 
 
@@ -19,7 +20,7 @@ def read_clip(path: Path) -> Clip:
     """Return the speech clip in a WAV file. Raises UsageError if the file cannot be read, or is not a mono
     16-bit WAV."""
     try:
-        with wave.open(str(path), "rb") as file:
+        with open_named_file(path) as named, wave.open(named, "rb") as file:
             if file.getnchannels() != 1 or file.getsampwidth() != 2:
                 raise UsageError(f"{path}: mono 16-bit WAV is needed")
             return Clip(file.readframes(file.getnframes()), file.getframerate())

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from spatius_sim.files.open_named_file import open_named_file
 from spatius_sim.protocol.errors import UsageError
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def read_bytes(path: Path) -> bytes:
     """Read a YAML file and return its bytes, at most MAX_BYTES + 1: one byte more than is allowed, to show
     that the file is too large. Raises UsageError if the file cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_named_file(path) as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error

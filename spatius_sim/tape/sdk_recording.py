@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spatius_sim.files.open_named_file import open_named_file
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.errors import UsageError
 
@@ -69,7 +70,7 @@ def _read_document(path: Path) -> Mapping[str, Any]:
     try:
         if path.is_char_device():
             raise UsageError(f"{path}: a device is no recording")
-        with path.open("rb") as file:
+        with open_named_file(path) as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error

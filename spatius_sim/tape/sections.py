@@ -97,7 +97,7 @@ class SectionReader:
         no section is there."""
         offset = self._end
         self.place = SectionPlace(offset, self._checksum_before)
-        head = self._file.read(HEAD_BYTES)
+        head = self._read(HEAD_BYTES)
         if not head and offset:
             raise self.incomplete_error("the tape ends here, without its footer")
         if not head.startswith(_ARRAY_OF_THREE[: len(head)]) or (offset == 0 and not head):
@@ -112,7 +112,10 @@ class SectionReader:
         if len(self._buffer) < length:
             self._buffer = bytearray(length)
         body = memoryview(self._buffer)[:length]
-        count = self._file.readinto(body)
+        try:
+            count = self._file.readinto(body)
+        except OSError as error:
+            raise self._unreadable_error(error) from error
         if count < length:
             raise self.incomplete_error(f"the tape ends after {count} of the {length} bytes of a section")
         self._end = offset + HEAD_BYTES + length
@@ -138,8 +141,19 @@ class SectionReader:
 
     def finish(self) -> None:
         """Raise TapeError if anything follows the footer, the last section of the tape."""
-        if self._file.read(1):
+        if self._read(1):
             raise TapeError(self._name, self._end, "something follows the footer")
+
+    def _read(self, size: int) -> bytes:
+        """Read up to `size` bytes of the tape. Raises TapeError if the operating system cannot."""
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise self._unreadable_error(error) from error
+
+    def _unreadable_error(self, error: OSError) -> TapeError:
+        """Return the error that says that the operating system cannot read on in the tape."""
+        return TapeError(self._name, self._end, f"it cannot be read on: {error.strerror}")
 
     def incomplete_error(self, reason: str) -> IncompleteError:
         """Return the error that says that the tape ends too early: within the current section or right after

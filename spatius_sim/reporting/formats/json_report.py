@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from spatius_sim.files.open_named_file import open_named_file
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.report import FORMAT, VERSION, Report
 from spatius_sim.reporting.summary import RuleOutcome
@@ -48,7 +49,7 @@ def read_report(path: Path) -> Report:
     """Return the report in this JSON file. Raises UsageError, which names the file, if the file is not a
     report, or a report of another version."""
     try:
-        with path.open("rb") as file:
+        with open_named_file(path) as file:
             raw = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,9 +1,12 @@
 """Tapes: what was written is read back, and nothing short, damaged or hostile passes for a tape."""
 
+import errno
+import os
 import random
 import tempfile
 import tracemalloc
 from collections.abc import Callable
+from io import FileIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -393,6 +396,35 @@ def sections_of(raw: bytes) -> list[int]:
     while places[-1] < len(raw):
         places.append(places[-1] + 20 + int.from_bytes(raw[places[-1] + 16 : places[-1] + 20], "big"))
     return places
+
+
+class OfABrokenDisk(FileIO):
+    """The file of a tape, of which some bytes cannot be read."""
+
+    def __init__(self, path: Path, first_bad_byte: int) -> None:
+        super().__init__(path)
+        self._first_bad_byte = first_bad_byte
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._check(size or 0)
+        return super().read(size)
+
+    def readinto(self, buffer: Any, /) -> int:
+        self._check(len(buffer))
+        return super().readinto(buffer)
+
+    def _check(self, size: int) -> None:
+        if self.tell() + size > self._first_bad_byte:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_disk_that_cannot_be_read_is_told_with_the_place(written: Path) -> None:
+    for first_bad_byte in range(written.stat().st_size):
+        with (
+            OfABrokenDisk(written, first_bad_byte) as file,
+            pytest.raises(TapeError, match=r"it cannot be read on: Input/output error"),
+        ):
+            list(TapeReader(file, "a.tape"))
 
 
 def test_repair_saves_all_that_is_whole_of_a_tape_that_broke_off(tmp_path: Path) -> None:
