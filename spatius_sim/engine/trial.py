@@ -560,6 +560,7 @@ class Trial(Generic[P]):
                 failure = replace(failure, actual=self.secrets.redact_text(actual))
                 outcome = RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, 1, failure=failure)
                 self._failed_rules.add(rule_id)
+                self.smallest[rule_id] = plan
                 self._outcomes_of_losses.setdefault(rule_id, outcome)
             elif _RECOVER in judgement.blocked_by:
                 outcome = RuleOutcome(

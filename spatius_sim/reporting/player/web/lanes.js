@@ -224,9 +224,14 @@ export class Lanes {
     const { events, kinds } = this.tape;
     const first = Math.max(0, lastAtMost(events.at, this.view[0] - 1));
     const drawn = new Set();
+    const ghosts = [];
     const crowded = lastAtMost(events.at, this.view[1]) - first > this.width / PIXELS_FOR_AN_ARROW;
     for (let index = first; index < events.at.length && events.at[index] <= this.view[1]; index += 1) {
       if (events.at[index] < this.view[0] || !shown.has(index) || this.guilty.has(index)) continue;
+      if (kinds[events.kind[index]] === "ghost") {
+        ghosts.push(index);
+        continue;
+      }
       const x = Math.round(this.place(events.at[index]));
       const key = `${x} ${events.source[index]} ${events.target[index]} ${events.kind[index]}`;
       // From afar the waveform says enough of the audio.
@@ -235,22 +240,35 @@ export class Lanes {
       drawn.add(key);
       this.drawMessage(context, x, index, index === selected ? 3 : 1.2);
     }
-    this.drawEvidence(context, shown);
+    this.drawGhosts(context, ghosts, this.drawEvidence(context, shown), selected);
   }
 
-  // Evidence is drawn last, apart from each other, and each has its number.
+  // What never came stands beside the evidence, where it can be seen.
+  drawGhosts(context, ghosts, taken, selected) {
+    for (const index of ghosts) {
+      let x = Math.round(this.place(this.tape.events.at[index]));
+      while (taken.some((other) => Math.abs(other - x) < BADGE)) x += BADGE;
+      taken.push(x);
+      this.drawMessage(context, Math.min(x, this.width - 10), index, index === selected ? 3 : 1.2);
+    }
+  }
+
+  // Evidence is drawn after the other messages, apart from each other, and each has its number. Returns where.
   drawEvidence(context, shown) {
     const { events } = this.tape;
     let free = -Infinity;
+    const taken = [];
     for (const [index, number] of this.guilty) {
       const place = Math.round(this.place(events.at[index]));
       if (!shown.has(index) || place < this.left - 1 || place > this.width - 7) continue;
       const x = Math.min(this.width - 10, Math.max(place, free));
       free = x + BADGE;
+      taken.push(x);
       this.drawMessage(context, x, index, 3);
       const [from, to] = [this.lane(events.source[index]), this.lane(events.target[index])];
       this.drawBadge(context, x, events.target[index] < 0 ? from - 16 : (from + to) / 2, number);
     }
+    return taken;
   }
 
   drawBadge(context, x, y, number) {
