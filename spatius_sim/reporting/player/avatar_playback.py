@@ -286,7 +286,8 @@ class ClientTrack:
         elif status == AUDIO_ONLY:
             cause = "the client was given empty motion: audio-only"
         elif missing > 0:
-            cause = f"Motion Server has sent {missing} payloads that the relay has not passed on"
+            payloads = "a payload" if missing == 1 else f"{missing} payloads"
+            cause = f"Motion Server has sent {payloads} that the relay has not passed on"
         else:
             cause = "Motion Server has sent no motion for this moment yet"
         if cause not in self.causes:

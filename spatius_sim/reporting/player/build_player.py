@@ -14,6 +14,7 @@ from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, 
 from spatius_sim.reporting.timeline.client_dialogue import words_for_call
 from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind
+from spatius_sim.story.join_turns import join
 from spatius_sim.trace.events import (
     Event,
     Injected,
@@ -85,7 +86,7 @@ def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark
             learn_rate(event, rates)
     # What earlier scenarios left is no part of this one, unless it is evidence.
     shown = tuple(event for event in trace.events if event.at_ns >= zero_ns or event.seq in evidence)
-    page = PageData()
+    page = PageData(owners=_find_owners(trace))
     if shown:
         page.zero_ms = (zero_ns - shown[0].at_ns) / _MS_NS
         _add_run(page, replace(trace, events=shown), 1, rates)
@@ -94,6 +95,16 @@ def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark
         page.rows.append(PageRow(at, ghost.source, ghost.target, ghost.kind, ghost.words))
     page.rows = _near_evidence(sorted(page.rows, key=lambda row: row.at), evidence)
     return as_values(page, "", evidence, sound=False)
+
+
+def _find_owners(trace: Trace) -> dict[tuple[str, str], str]:
+    """Return whose motion each request to Motion Server asks for, by connection and request id, so that the
+    player says of each client what was sent for it. An empty mapping if no two clients are in the trace."""
+    clients = {event.connection for event in trace.on_lane(Lane.DOWNSTREAM)}
+    if trace.header.subject != "relay" or len(clients) < 2:
+        return {}
+    requests = join(trace).requests
+    return {(one.connection, one.req_id): one.turn.client for one in requests if one.turn is not None}
 
 
 def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageRow]:
@@ -213,8 +224,9 @@ class _Run:
             ):
                 row.payload = self._page.payloads.add(raw, motion.keyframes)
                 self._page.sent.append([row.at, row.payload, event.connection, motion.req_id])
-                for track in self._page.tracks.values():
-                    track.sent += 1
+                owner = self._page.owners.get((event.connection, motion.req_id), "")
+                for name, track in self._page.tracks.items():
+                    track.sent += owner in ("", name)
             case Lane.UPSTREAM, AudioInput(req_id=req_id, audio=audio):
                 rate = self._rates.get(event.connection, 0)
                 levels = levels_of(audio, rate) if rate else b""  # The samples of Ogg Opus cannot be read.

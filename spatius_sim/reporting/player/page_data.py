@@ -1,7 +1,7 @@
 """Keeps what a player page shows while it is collected, and makes values for JSON of it."""
 
 from base64 import b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,8 @@ class PageData:
     """What each client shows, in all runs."""
     sent: list[list[Any]] = field(default_factory=list)
     """What Motion Server's face shows: milliseconds, payload, client, request."""
+    owners: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Whose motion each request asks for, by connection and request id, as far as that is known."""
     spoken: list[list[Any]] = field(default_factory=list)
     """The audio that came to Motion Server: milliseconds, levels, request."""
     late: list[list[float]] = field(default_factory=list)
@@ -191,6 +193,7 @@ def _client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:
                 "buffered": track.buffered,
                 "heard": track.heard,
                 "causes": [_shorten(cause) for cause in track.causes],
+                "requests": [_shorten(req_id) for (_, req_id), owner in page.owners.items() if owner == name],
                 "conversations": [
                     {
                         "at": one.start_ms,

@@ -45,11 +45,12 @@ export class Tape {
     for (const client of this.clients) {
       client.begins = client.conversations.map((one) => one.at);
       client.levels = client.conversations.map((one) => fromBase64(one.levels));
-      client.requests = this.requestsOf(client);
+      const known = this.clients.some((one) => one.requests?.length);
+      client.wanted = known ? new Set(client.requests) : this.requestsOf(client);
     }
   }
 
-  // The requests whose motion was passed on to a client; with one client, all.
+  // The requests whose motion was passed on to a client, if nobody knows whose they are; with one client, all.
   requestsOf(client) {
     if (this.clients.length < 2) return null;
     const { name } = client;
@@ -80,7 +81,7 @@ export class Tape {
     const last = lastAtMost(this.serverAt, time);
     for (let index = last; index >= Math.max(0, last - 200); index -= 1) {
       const [begin, payload, , request] = this.server[index];
-      if (client && client.requests && !client.requests.has(request)) continue;
+      if (client && client.wanted && !client.wanted.has(request)) continue;
       const frame = Math.floor((time - begin) / FRAME);
       if (frame < this.payloads.counts[payload]) return this.payloads.starts[payload] + frame;
     }

@@ -23,6 +23,7 @@ from spatius_sim.tape.traces import read_traces, read_whole_parts
 from spatius_sim.tests.corpus import SMALLEST
 from spatius_sim.tests.corpus.scenes import Scene
 from spatius_sim.tests.reporting.hostile import ATTACKS
+from spatius_sim.tests.rules.traces import Dialogue, req_of
 from spatius_sim.trace.events import (
     Event,
     EventKind,
@@ -192,6 +193,21 @@ def test_the_player_of_a_failure_begins_with_its_scenario() -> None:
     values = failure_of(Trace(header, events), 0)
     assert (len(values["events"]["at"]), values["zero"], shown(values, 0)[0]) == (3, 1.0, -1.0)
     assert [run["begins"] for run in values["runs"]] == [1.0]
+
+
+def test_of_two_clients_each_is_told_what_was_sent_for_it() -> None:
+    said = Dialogue()
+    said.turn("bob")
+    said.echoes("ann", 0, said.speaks("ann"))
+    first, second = said.answers("ann")
+    said.motion_down("bob", first, second, last=True)
+    said.passes(0.5)
+    said.ends("ann", 0, complete=False)
+    values = failure_of(said.trace, said.last)
+    clients = {client["name"]: client for client in values["clients"]}
+    assert clients["ann"]["requests"] == [req_of("ann", 0)]
+    assert clients["bob"]["requests"] == [req_of("bob", 0)]
+    assert "Motion Server has sent 2 payloads that the relay has not passed on" in clients["ann"]["causes"]
 
 
 def test_what_never_came_and_when_the_kit_was_late_are_on_the_player_of_a_failure() -> None:
