@@ -216,12 +216,16 @@ def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:
 
 def _group_by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
     """Group the motion payloads that the relay delivered by conversation: each as (sent by Motion Server,
-    delivered to the client). Payloads that came twice, and motion of another client, are left out."""
+    delivered to the client). Payloads that came twice, motion of another client, and motion of a turn that
+    was cut off in the conversation of another turn are left out."""
     arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
     for delivery in story.deliveries:
         if delivery.sent is None or delivery.doubled:
             continue
         turn = delivery.sent.request.turn
+        joined_turn = delivery.conversation.turn if delivery.conversation else None
+        if turn is not None and turn.abandoned and joined_turn is not None and joined_turn is not turn:
+            continue  # R-STALE judges what is left of a turn that was cut off.
         if turn is None or turn.client == delivery.client:
             key = (delivery.client, id(delivery.conversation))
             arrived.setdefault(key, []).append((delivery.sent, delivery))

@@ -34,6 +34,16 @@ def test_motion_of_the_old_turn_behind_the_new_turns_first_audio() -> None:
     assert said.guilty("R-STALE") == [(begun, late)]
 
 
+def test_stale_motion_behind_the_new_turns_motion_is_no_matter_of_order() -> None:
+    said = cut_off()
+    late = late_motion(said)
+    said.echoes("ann", 1, said.speaks("ann", 1))
+    said.motion_down("ann", *said.answers("ann", 1))
+    said.motion_down("ann", late)
+    said.ends("ann", 1)
+    assert said.failed == ["R-STALE"]
+
+
 def test_audio_of_the_old_turn_behind_the_new_turns_first_audio() -> None:
     said = cut_off()
     pcm = said.speaks("ann", 1)
