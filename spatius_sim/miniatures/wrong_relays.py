@@ -228,7 +228,6 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-AUDIO-FIRST": (SendsMotionFirst,),
     "R-END-AUDIO": (NeverMarksAudioEnd,),
     "R-TURNS": (MotionInEarlierTurn,),
-    "R-ISOLATION": (BroadcastsMotion, SendsMotionToNewestClient),
     "R-SECRETS": (HandsOutApiKey, HandsOutKeyInHex, HandsOutKeyInCapitals),
     "U-TOKEN": (AsksForTwoDays,),
     "U-CONFIGURE": (TriesOddRate,),
@@ -236,6 +235,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-RATE": (ConfiguresHalfTheRate, HearsOneRate),
     **FAULT_MINIATURES,
     **BEHAVIOUR_MINIATURES,
+    "R-ISOLATION": (BroadcastsMotion, SendsMotionToNewestClient, *BEHAVIOUR_MINIATURES["R-ISOLATION"]),
     "R-CONVERSATION": (
         SendsEmptyFrames,
         MarksBeforeMotion,

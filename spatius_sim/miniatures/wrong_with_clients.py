@@ -126,6 +126,28 @@ class LeavesSessionsOpen(PlainRelay):
         return []
 
 
+class GivesMotionToNextClient(PlainRelay):
+    """Gives the motion that a client left behind to the client that connects next."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._left_behind: list[RelaySession] = []
+
+    def client_left(self, client: str) -> list[RelayCommand]:
+        self._left_behind += [session for session in self._sessions_of(client) if session.turn]
+        self._speaking.pop(client, None)
+        self.clients.remove(client)
+        return []
+
+    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
+        for session in self._left_behind:
+            session.client = client
+            if session.turn is not None:
+                session.turn.client = client
+        self._left_behind.clear()
+        return super().client_came(client, session_key, sample_rate)
+
+
 class NeverMarksMotionEnd(PlainRelay):
     """Leaves the last motion of a turn unmarked."""
 
@@ -202,6 +224,7 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         HoldsStaleMotionBack,
         TurnsTheTailIntoATurn,
     ),
+    "R-ISOLATION": (GivesMotionToNextClient,),
     "U-HANGUP": (LeavesSessionsOpen,),
     "R-SLOWCLIENT": (KeepsAllWaiting, DropsForSlowClients),
     "R-BADINPUT": (FallsOverRubbish,),

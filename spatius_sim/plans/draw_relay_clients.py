@@ -142,6 +142,19 @@ def all_crowds() -> st.SearchStrategy[Plan]:
     return crowds() | crowds_with_cut_off_turns()
 
 
+def next_client_after_hang_up() -> Plan:
+    """Return a plan in which one client of a relay hangs up while most of its motion is still to come, and
+    another client connects at once."""
+    leaving_turn = TurnPlan(
+        8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.HANG_UP
+    )
+    return Plan(
+        ((_SHORT_TURN, leaving_turn), (_SHORT_TURN, _SHORT_TURN)),
+        motion_server=_LATE_MOTION,
+        last_comes_later=True,
+    )
+
+
 @st.composite
 def leaving_turns(draw: st.DrawFn) -> TurnPlan:
     """Draw a turn in which a relay's client hangs up while audio and motion are still to come."""

@@ -116,7 +116,8 @@ class TurnPlan:
 class Plan:
     """The turns of each client, one after another; the clients speak at the same time.
 
-    With `step` each client waits for the others before its next turn. The `probes` are for a Motion Server
+    With `step` each client waits for the others before its next turn; with `last_comes_later` the last client
+    connects when the others have spoken all their turns. The `probes` are for a Motion Server
     under test and come before all turns; its sessions are configured at `sample_rate` Hz. For a relay under
     test, our Motion Server plays the scenario `motion_server`; with `bears_credentials` the last client has
     Spatius credentials. If the wire can say the rate, its clients speak at `sample_rate` Hz.
@@ -128,6 +129,7 @@ class Plan:
     motion_server: Scenario = NO_FAULTS
     bears_credentials: bool = False
     sample_rate: int = PLAN_SAMPLE_RATE
+    last_comes_later: bool = False
 
     @property
     def size(self) -> tuple[int, int, int, int]:
@@ -184,8 +186,17 @@ class Plan:
             [f"Motion Server: {describe_scenario(self.motion_server)}"] if self.motion_server.faults else []
         )
         credentials = ["the last client sends Spatius credentials"] if self.bears_credentials else []
+        later = ["the last client connects when the others are through"] if self.last_comes_later else []
         rate = [f"at {self.sample_rate} Hz"] if self.sample_rate != PLAN_SAMPLE_RATE else []
-        parts = (*map(str, self.probes), *rate, *in_step, self._describe_turns(), *faults, *credentials)
+        parts = (
+            *map(str, self.probes),
+            *rate,
+            *in_step,
+            self._describe_turns(),
+            *later,
+            *faults,
+            *credentials,
+        )
         return "; ".join(parts)
 
     def _describe_turns(self) -> str:

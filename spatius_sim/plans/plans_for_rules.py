@@ -81,7 +81,9 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RATE": Exercise(conversations(), (Plan(((_THREE_SECONDS, _THREE_SECONDS),)), *_OTHER_RATES), most=4),
     "U-TURN-ID": Exercise(_CUT_OFF_TURNS, most=10),
     "R-TURNS": conversations(least_turns=2),
-    "R-ISOLATION": Exercise(behaviour_plans.all_crowds(), most=12),
+    "R-ISOLATION": Exercise(
+        behaviour_plans.all_crowds(), (behaviour_plans.next_client_after_hang_up(),), most=12
+    ),
     "R-STALE": Exercise(_CUT_OFF_TURNS, behaviour_plans.cut_off_with_motion_to_come(), most=10),
     "U-HANGUP": Exercise(behaviour_plans.hang_ups(), behaviour_plans.hang_ups_in_mid_turn(), 5),
     "R-SLOWCLIENT": Exercise(behaviour_plans.slow_clients(), most=2),

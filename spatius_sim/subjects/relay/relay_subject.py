@@ -54,6 +54,8 @@ _MAX_CHUNK_BYTES = 32_000
 
 _LEAD_SECONDS = 1.0
 """Time for the kernel and relay buffers to fill before the other clients start."""
+_LISTENS_SECONDS = 0.5
+"""Longer than the motion of the client that left is late."""
 
 
 class PlaysScenarios(Protocol):
@@ -357,7 +359,18 @@ class RelaySubject:
 
     async def _run_speakers(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
         """Let all clients of the plan speak their turns to the relay under test. Each client speaks at its
-        own pace; but if the plan has `step`, all clients begin the next turn at the same time."""
+        own pace; but if the plan has `step`, all clients begin the next turn at the same time. If the last
+        client is to come later, it connects again when the others have finished, and listens for a moment
+        before it speaks."""
+        if plan.last_comes_later:
+            await self._run_speakers(
+                replace(plan, clients=plan.clients[:-1], last_comes_later=False), speakers[:-1]
+            )
+            await speakers[-1].client.renew()
+            await speakers[-1].begin()
+            await asyncio.sleep(_LISTENS_SECONDS)
+            await self._speak_turns(speakers[-1], plan.clients[-1])
+            return
         if not plan.step:
             turns_by_speaker = zip(speakers, plan.clients, strict=True)
             await asyncio.gather(*(self._speak_turns(speaker, turns) for speaker, turns in turns_by_speaker))
