@@ -23,12 +23,12 @@ class VerifyView:
         self._request = request
         self._console = OutputConsole()
         self._progress = ProgressLines(self._print)
-        self._progress.expect(request.scenario_counts(request.rules))
         self._complaints: dict[str, tuple[str, ...]] = {}
         self._output_lost: OSError | None = None
 
     def run_begins(self, environment: Mapping[str, str], inspector: str) -> None:
         """Print the header of the run, and start the live line of progress if this is a terminal."""
+        self._progress.expect(self._request.scenario_counts(self._request.rules))
         self._print(*header_lines(self._request, environment, inspector))
         if self._console.is_terminal:
             self._progress.start_live(sys.stdout)

@@ -116,6 +116,8 @@ class RunRequest:
     def scenario_counts(self, rules: Iterable[Rule]) -> dict[str, int]:
         """Return how many scenarios each of these rules adds at most to this run if they are judged in this
         order, by rule id: rules that share scenarios run them once."""
+        if self.plan_token:
+            return {rule.id: 1 for rule in rules}
         profile = profile_named(self.settings.profile)
         counts: dict[str, int] = {}
         seen: set[object] = set()
