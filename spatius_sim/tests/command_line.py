@@ -44,8 +44,8 @@ def run_in_process(*arguments: str, folder: Path | None = None, columns: int = 1
 
 
 def pytest_in_process(*arguments: str, folder: Path | None = None, columns: int = 120) -> Ended:
-    """Run `pytest` with these arguments, as `run_in_process` runs `spatius-sim`. It can have no workers, and
-    no plugin that changes the kit."""
+    """Run `pytest` with these arguments, as `run_in_process` runs `spatius-sim`. Its workers, if any, are
+    processes. It can have no plugin that changes the kit."""
     had = set(sys.modules)
     with patch.object(sys, "path", [*sys.path]):
         ended = _end_of(lambda: int(pytest.main(["-p", "no:cacheprovider", *arguments])), folder, columns)

@@ -41,11 +41,8 @@ def judge(front: str, folder: Path, broken_rule: str, *arguments: str) -> Ended:
     arguments = (f"--client={client_command(broken_rule)}", "--baseline=known.yaml", *arguments)
     if front == "verify":
         return run_in_process("verify", *arguments, folder=folder)
-    if front == "pytest":
-        return pytest_in_process(f"--rootdir={folder}", *arguments, folder=folder)
-    command = [sys.executable, "-m", "pytest", "-n", "1", f"--rootdir={folder}", *arguments]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
-    return Ended(ran.returncode, ran.stdout, ran.stderr)
+    workers = ["-n1"] if front == "xdist" else []
+    return pytest_in_process(*workers, f"--rootdir={folder}", *arguments, folder=folder)
 
 
 def verify(folder: Path, *arguments: str) -> Ended:

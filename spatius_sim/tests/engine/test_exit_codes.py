@@ -71,16 +71,10 @@ def command_for(front: str, target: str, *arguments: str) -> list[str]:
 def judge(front: str, folder: Path, target: str, *arguments: str) -> Ran:
     report = folder / "report.json"
     arguments = ("--report-json", str(report), *arguments)
-    if front == "xdist":
-        command = command_for(front, target, *arguments)
-        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
-        code, output = ran.returncode, ran.stdout + ran.stderr
-    else:
-        words = ("verify", target) if front == "verify" else (f"--rootdir={SUITE}", f"--target={target}")
-        here = (run_in_process if front == "verify" else pytest_in_process)(*words, *arguments, folder=folder)
-        code, output = here.returncode, here.output
+    words = command_for(front, target, *arguments)[3:]
+    ran = (run_in_process if front == "verify" else pytest_in_process)(*words, folder=folder)
     rules = json.loads(report.read_text())["rules"] if report.exists() else []
-    return Ran(code, output, {rule["id"]: rule["verdict"] for rule in rules})
+    return Ran(ran.returncode, ran.output, {rule["id"]: rule["verdict"] for rule in rules})
 
 
 fronts = pytest.mark.parametrize("front", ["pytest", "verify"])

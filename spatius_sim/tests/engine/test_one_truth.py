@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from spatius_sim.files import find_resources
-from spatius_sim.tests.command_line import run_in_process
+from spatius_sim.tests.command_line import pytest_in_process, run_in_process
 
 TIMEOUT = 120
 CLIENT = "from spatius_sim.subjects import own_client, python_shim; python_shim.serve_stdio(own_client.{})"
@@ -67,6 +67,11 @@ def run(
     """The exit code, and what was printed; where there is `room` for so many bytes in each file only."""
     if front == "verify" and not room:
         ended = run_in_process("verify", subject, "--profile=smoke", *arguments, folder=folder, columns=200)
+        return ended.returncode, ended.output
+    if not room and "-p" not in arguments:
+        workers = ("-n1",) if front == "xdist" else ()
+        words = (*workers, f"--rootdir={folder}", subject, "--profile=smoke", *arguments)
+        ended = pytest_in_process(*words, folder=folder, columns=200)
         return ended.returncode, ended.output
     ours = ["-p", "no:cacheprovider", f"--rootdir={folder}"]
     fronts = {

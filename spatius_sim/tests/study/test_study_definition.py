@@ -286,7 +286,7 @@ def test_the_sums_take_no_more_room_for_more_turns() -> None:
         return len(pickle.dumps(cell.tally))
 
     # Ten times the turns fill some more bins of the spreads, and nothing else.
-    assert room(1200) < 2 * room(120)
+    assert room(600) < 2 * room(60)
 
 
 def test_an_interrupted_run_holds_what_was_found() -> None:

@@ -1,7 +1,5 @@
 """A tape is judged as conformance.yaml, a baseline and the options ask, by `check` and by pytest."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -56,13 +54,6 @@ def by_pytest(*arguments: str) -> tuple[int, str]:
     return ran.returncode, " ".join(ran.output.split())
 
 
-def by_workers(*arguments: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "pytest", "-n", "2", f"--rootdir={resource('conformance').parent}"]
-    command += ["-p", "no:cacheprovider", f"--tape={arguments[0]}", *arguments[1:]]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
-
-
 @pytest.fixture(autouse=True)
 def _there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -105,8 +96,8 @@ def test_a_tape_with_the_baseline_of_conformance_yaml(
 
 def test_workers_say_the_same() -> None:
     Path("known.yaml").write_text(KNOWN)
-    assert by_workers(BAD, "--baseline=known.yaml", "--report-json=r.json")[0] == 0
-    code, output = by_workers(BAD)
+    assert by_pytest(BAD, "-n", "2", "--baseline=known.yaml", "--report-json=r.json")[0] == 0
+    code, output = by_pytest(BAD, "-n", "2")
     assert code == 1
     assert "FAILED: R-MOTION-ORDER. " in output and "Exit code 1. Next: mend R-MOTION-ORDER" in output
     assert Path("r.json").is_file()
