@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ MAX_SECRETS = 1000
 _INDEX_BYTES = 16
 """So many first bytes of an encoded secret are its key in the index of all encoded secrets. A long key is
 found faster in a frame, and session tokens of some days still share this one."""
+
+_MAX_PLACES = 1000
+_MAX_ESCAPES = 100_000
+"""A frame in which secrets stand in more places, or that has more escapes, is hidden whole: some kilobytes,
+compressed, could otherwise cost minutes and gigabytes."""
 
 _MAX_ESCAPE_LAYERS = 2
 """How often a secret may be escaped: each time a layer around the one before."""
@@ -116,13 +122,15 @@ class KnownSecrets:
         encoding. Secrets without a reference are not among them."""
         if len(raw) < SHORTEST:  # An encoding of a secret is never shorter than the secret.
             return raw, []
-        spans = sorted(self._spans_of_secrets(raw, _MAX_ESCAPE_LAYERS))
+        spans = sorted(islice(self._spans_of_secrets(raw, _MAX_ESCAPE_LAYERS), _MAX_PLACES + 1))
         if not spans:
             return raw, []
+        if len(spans) > _MAX_PLACES:
+            spans.append(_whole_frame(raw))
         clean = bytearray(raw)
         for span in spans:
             clean[span.start : span.end] = b"*" * (span.end - span.start)
-        sightings = dict.fromkeys((self._references[span.secret], span.encoding) for span in spans)
+        sightings = dict.fromkeys((self._references.get(span.secret, ""), span.encoding) for span in spans)
         return bytes(clean), [(reference, encoding) for reference, encoding in sightings if reference]
 
     def redact_text(self, text: str) -> str:
@@ -193,9 +201,11 @@ class KnownSecrets:
                         _Span(index, index + len(encoded), secret, encoding)
                         for index in _find_secret(encoded, raw)
                     )
-        if depth and (b"%" in raw or b"\\" in raw):
+        if depth and self._by_start and (b"%" in raw or b"\\" in raw):
             unescaped = _UnescapedText(raw)
-            if unescaped.has_escapes:
+            if unescaped.escapes > _MAX_ESCAPES:
+                yield _whole_frame(raw)
+            elif unescaped.escapes:
                 for span in self._spans_of_secrets(unescaped.text, depth - 1):
                     yield unescaped.place_in_raw(span)
 
@@ -212,14 +222,14 @@ class _UnescapedText:
         """Pairs (index in `text`, index in the frame): of each escape, and of the bytes after each escape."""
         text = bytearray()
         end = 0
-        for escape in _ESCAPE.finditer(raw):
+        for escape in islice(_ESCAPE.finditer(raw), _MAX_ESCAPES + 1):
             text += raw[end : escape.start()]
             self._starts.append((len(text), escape.start()))
             text += _unescape(escape[0])
             end = escape.end()
             self._starts.append((len(text), end))
         self.text = bytes(text + raw[end:])
-        self.has_escapes = end > 0
+        self.escapes = len(self._starts) // 2
 
     def place_in_raw(self, span: _Span) -> _Span:
         """Return where in the frame a known secret stands that was found in the unescaped text of the frame
@@ -236,6 +246,11 @@ class _UnescapedText:
         """Return the index in the frame for an index in `text`, its unescaped form."""
         text_start, raw_start = self._starts[bisect_right(self._starts, (index, len(self._raw))) - 1]
         return raw_start + index - text_start
+
+
+def _whole_frame(raw: bytes) -> _Span:
+    """Return a place that is the whole frame, for a frame that would take too long to search."""
+    return _Span(0, len(raw), "", "")
 
 
 def _unescape(escape: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """Known secrets are found however they are written, and never survive."""
 
 import json
+import tracemalloc
 from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote
 
@@ -149,3 +150,26 @@ def test_a_short_secret_is_forgotten_too() -> None:
     known.hide("a-secret-that-is-long-enough")
     assert known.redact_text("short-one a-secret-that-is-long-enough") == "short-one " + "*" * 28
     assert not known._short_starts & {b"short-one"}
+
+
+@pytest.mark.parametrize(
+    "frame", [b"the-secret." * 1001, b"%41" * 100_001, b"%2541" * 100_001 + b"the-secret"]
+)
+def test_a_frame_that_takes_too_long_to_search_is_hidden_whole(frame: bytes) -> None:
+    known = KnownSecrets()
+    assert known.redact(frame) == (frame, [])
+    reference = known.reference_for("token", "the-secret")
+    clean, sightings = known.redact(frame)
+    assert clean == b"*" * len(frame)
+    assert sightings == ([(reference, "plain")] if b"the-secret" in frame else [])
+
+
+@pytest.mark.parametrize("frame", [b"a" * 15 * 2**20, b"%41" * 2**21, b"the-secret" * 2**20])
+def test_no_frame_costs_much_memory(frame: bytes) -> None:
+    known = KnownSecrets()
+    for secret in ("aaaaaaaa", "the-secret"):
+        known.reference_for("token", secret)
+    tracemalloc.start()
+    assert known.redact(frame)[0] == b"*" * len(frame)
+    assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    tracemalloc.stop()
