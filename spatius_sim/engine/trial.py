@@ -553,6 +553,8 @@ class Trial(Generic[P]):
         self._keep_judgements(plan, lost_trace, judgements)
         self._plans_with_cut_waits.discard(plan)
         for rule_id in (_RECOVER, _ALIVE):
+            if rule_id in self._outcomes_of_losses:
+                continue  # The tape of the first loss is the evidence.
             judgement = judgements[rule_id]
             if judgement.broken:
                 failure = self._make_failure(_Sighting(plan, judgement, lost_trace), confirmed=True)

@@ -180,3 +180,4 @@ def test_a_relay_that_ends_is_told_once_with_its_last_output(tmp_path: Path) -> 
     dead = outcomes["R-ALIVE"].failure
     assert dead is not None
     assert "panic: no more memory" in dead.actual
+    assert str(trial.smallest["R-ALIVE"]) == dead.scenario  # The command that repeats it names the scenario.
