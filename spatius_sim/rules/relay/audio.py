@@ -129,8 +129,8 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
         "the avatar never comes to rest: for the client the answer is not over; or its end is cut off",
         "the mark is never sent, is sent with every chunk, or comes before the last audio; or the next turn "
         "has the id of one that was cut off",
-        "mark the last audio of each turn once; if the end shows only later, send an empty audio message "
-        "with the mark; give each turn an id of its own",
+        "mark the last audio of each turn once, or an empty audio message if the end shows only later; give "
+        "each turn an id of its own",
     ),
 )
 def end_audio(story: Story) -> Iterator[Kept | Broken]:

@@ -138,10 +138,10 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
     seen_in=Half.BOTH,
     advice=Advice(
         "the mouth rests while the voice speaks, and from there on is late or early",
-        "chunks are dropped before the session is open, between two turns or at the end, a chunk of an odd "
-        "length loses its last byte, or the samples are changed",
-        "keep what the client says until the session is confirmed; then send all of it up, in order; if a "
-        "chunk ends within a sample, carry the byte over to the next chunk",
+        "chunks are lost before the session is open, between turns or at the end; chunks of odd length lose "
+        "a byte; or samples are changed",
+        "keep what the client says until the session is confirmed, then send it all in order; carry half a "
+        "sample over to the next chunk",
     ),
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
