@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 from statistics import median
 
-from spatius_sim.net.client.server_sdk import ask_for_token
-from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.client.own_server_sdk import ask_for_token
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.codec import encode

@@ -10,7 +10,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.net.client.testee_connection import StdioTestee, Testee
 from spatius_sim.plans.client_plan import ClientPlan
-from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
+from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.catalogue import rules_for

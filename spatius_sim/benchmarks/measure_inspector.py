@@ -10,7 +10,7 @@ import aiohttp
 from spatius_sim.benchmarks.drive_sessions import Driver, speech_frames
 from spatius_sim.benchmarks.figure import BenchSize
 from spatius_sim.benchmarks.measure_servers import segment_borders, start_server
-from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 
 WINDOW_SECONDS = 1.5
 EVERY_SECONDS, REST = 1.0, 25

@@ -28,8 +28,8 @@ from spatius_sim.benchmarks.measure_tapes import (
     make_session_trace,
 )
 from spatius_sim.model.server.match_taped_turns import RecordedRun, read_recorded_run
-from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.client.own_server_sdk import UpstreamClient
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import CONSOLE_ROOT, INGRESS_ROOT

@@ -14,14 +14,14 @@ import msgpack
 from spatius_sim.engine.tapes.replay_tape import read_script
 from spatius_sim.model.server.match_taped_turns import RecordedRun
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
-from spatius_sim.net.client.server_sdk import UpstreamClient
+from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of
 from spatius_sim.tape.tape_values import TapeHeader
-from spatius_sim.tape.traces import write_traces
+from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.trace.events import Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.read_frames import read_upstream
 

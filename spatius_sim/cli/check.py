@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from spatius_sim.cli.common import TAPE_OPTIONS, as_click, print_lines, print_verdicts, tape_argument
+from spatius_sim.cli.common import TAPE_OPTIONS, as_click, tape_argument
+from spatius_sim.cli.print_output import print_lines, print_verdicts
 
 
 def check_options(command: click.Command) -> click.Command:
@@ -30,11 +31,12 @@ def check(tape_path: Path, **given: Any) -> int:
       4  this is not a whole tape
       5  no rule was exercised, or none of those that were named
     """
-    from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
-    from spatius_sim.engine.write_reports import report_paths
+    from spatius_sim.engine.tapes.check_tape import check_tape
+    from spatius_sim.engine.tapes.tape_settings import settings_of_tapes
+    from spatius_sim.engine.write_run_reports import report_paths
     from spatius_sim.reporting.formats.output_console import OutputConsole
-    from spatius_sim.reporting.formats.report_files import make_folders_for, write_reports
     from spatius_sim.reporting.formats.text_report import failure_text, print_run
+    from spatius_sim.reporting.formats.write_report_files import make_folders_for, write_reports
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
 

@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.common import (
-    change_texts,
-    checked_settings,
-    print_short_lines,
-    relay_options,
-    values_given,
-    with_document_wire,
-    write_page,
-)
+from spatius_sim.cli.common import checked_settings, relay_options, values_given, with_document_wire
+from spatius_sim.cli.print_output import change_texts, print_short_lines, write_page
 from spatius_sim.cli.target_argument import subject_argument
-from spatius_sim.engine.options import CONFORMANCE_FILE
+from spatius_sim.engine.option_table import CONFORMANCE_FILE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from spatius_sim.cli.diagnose_relay import RelayDiagnosis
+    from spatius_sim.cli.doctor.diagnose_relay import RelayDiagnosis
 
 
 @relay_options
@@ -35,8 +28,8 @@ def init(target: str, force: bool, **given: Any) -> int:
     The relay runs with its endpoints pointed at port 8700 of this machine, or --target-cmd starts it. Exits
     with 6, and writes nothing, if no wire was found on which it answers.
     """
-    from spatius_sim.cli.diagnose_relay import diagnose
-    from spatius_sim.cli.doctor_findings import relay_findings
+    from spatius_sim.cli.doctor.diagnose_relay import diagnose
+    from spatius_sim.cli.doctor.doctor_findings import relay_findings
 
     path = Path(CONFORMANCE_FILE)
     if path.exists() and not force:
@@ -71,7 +64,7 @@ def _conformance_yaml(values: Mapping[str, Any], diagnosis: "RelayDiagnosis") ->
     The file holds the user's options and the wire. Each secret in them becomes a variable.
     """
     from spatius_sim.engine.conformance_file import as_conformance_text
-    from spatius_sim.engine.option_secrets import Variables, without_secrets
+    from spatius_sim.engine.hide_option_secrets import Variables, without_secrets
 
     variables = Variables()
     escaped = {name: change_texts(as_conformance_text, value) for name, value in values.items()}

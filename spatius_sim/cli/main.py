@@ -9,10 +9,11 @@ import click
 
 from spatius_sim import __version__
 from spatius_sim.cli.bench import bench
-from spatius_sim.cli.common import OUTPUT_LOST, leave_output
+from spatius_sim.cli.common import OUTPUT_LOST
 from spatius_sim.cli.demo.demo import demo
-from spatius_sim.cli.doctor import doctor
+from spatius_sim.cli.doctor.doctor import doctor
 from spatius_sim.cli.init import init
+from spatius_sim.cli.print_output import leave_output
 from spatius_sim.cli.report import report
 from spatius_sim.cli.schema import examples, schema
 from spatius_sim.cli.serve import scenarios, serve
@@ -68,8 +69,8 @@ def _give_up_printing(reason: str | None) -> None:
 
 def _exit_with_error(message: str, code: ExitCode) -> None:
     """Print the error that ended the command on stderr, and exit with this code."""
-    from spatius_sim.reporting.harmless_text import some_lines
-    from spatius_sim.trace.find_logins import text_without_logins
+    from spatius_sim.reporting.make_text_harmless import some_lines
+    from spatius_sim.trace.find_secrets import text_without_logins
 
     # An error may quote what was typed, a traceback what a library was given: URLs with logins, too.
     sys.stderr.write(f"spatius-sim: {some_lines(text_without_logins(message))}\n")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from spatius_sim.cli.common import endpoint_lines, port_option, print_lines, tape_argument
+from spatius_sim.cli.common import port_option, tape_argument
+from spatius_sim.cli.print_output import endpoint_lines, print_lines
 from spatius_sim.engine.handle_signals import end_requested
 from spatius_sim.reporting.exit_code import ExitCode
 

@@ -20,7 +20,7 @@ def report() -> None:
 def html(source: Path, out: Path) -> None:
     """Draw the page of REPORT again."""
     from spatius_sim.reporting.formats.json_report import read_report
-    from spatius_sim.reporting.formats.report_files import make_folders_for, write_reports
+    from spatius_sim.reporting.formats.write_report_files import make_folders_for, write_reports
 
     paths = {"html": out}
     run_report = read_report(source)
@@ -51,13 +51,13 @@ def matrix(
     sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path | None, labels: tuple[str, ...]
 ) -> None:
     """Put subjects or releases side by side, and show what changed from left to right."""
-    from spatius_sim.cli.common import write_page
+    from spatius_sim.cli.print_output import write_page
     from spatius_sim.reporting.formats.html_report import html_matrix
     from spatius_sim.reporting.formats.json_report import read_report
     from spatius_sim.reporting.formats.markdown_report import markdown_matrix
     from spatius_sim.reporting.formats.matrix_table import print_matrix
     from spatius_sim.reporting.formats.output_console import OutputConsole
-    from spatius_sim.reporting.formats.report_files import make_folders_for
+    from spatius_sim.reporting.formats.write_report_files import make_folders_for
     from spatius_sim.reporting.report_matrix import matrix_of
 
     names = labels or tuple(map(str, sources))

@@ -5,15 +5,15 @@ import sys
 
 import click
 
-from spatius_sim.cli.common import print_short_lines
+from spatius_sim.cli.print_output import print_short_lines
 
 
 @click.command()
 @click.argument("name", type=click.Choice(["conformance", "baseline", "report", "study"]))
 def schema(name: str) -> None:
     """Print the JSON Schema of conformance.yaml, of a baseline, or of the JSON report of a run or a study."""
+    from spatius_sim.engine.baseline_file import baseline_schema
     from spatius_sim.engine.conformance_file import conformance_schema
-    from spatius_sim.engine.edit_baseline_file import baseline_schema
     from spatius_sim.reporting.formats.json_report import report_schema
     from spatius_sim.study.study_json import study_schema
 

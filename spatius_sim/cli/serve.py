@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.common import host_option, port_option, print_while_serving, seed_option
+from spatius_sim.cli.common import host_option, port_option, seed_option
+from spatius_sim.cli.print_output import print_while_serving
 from spatius_sim.cli.shell_completion import complete_value
 from spatius_sim.engine.handle_signals import end_requested
 
@@ -145,7 +146,8 @@ async def _serve_until_ended(
 ) -> None:
     """Start the mock Motion Server, print how to point a relay at it, and serve until the user ends the
     command."""
-    from spatius_sim.net.free_ports import ExhaustionHandler, describe_exposure
+    from spatius_sim.net.ports_and_hosts import describe_exposure
+    from spatius_sim.net.report_exhaustion import ExhaustionHandler
 
     ended = end_requested()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(_print_warning))
@@ -181,7 +183,7 @@ async def _serve_until_ended(
 def _print_warning(line: str) -> None:
     """Print a warning of `spatius-sim serve` on stderr. The line is made harmless first, because a peer of
     the mock Motion Server may have written a part of it."""
-    from spatius_sim.reporting.harmless_text import one_line
+    from spatius_sim.reporting.make_text_harmless import one_line
 
     sys.stderr.write(f"{one_line(line)}\n")
     sys.stderr.flush()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.timeline.event_lines import event_lines
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Event, Lane, Trace, TurnStarted
 
 

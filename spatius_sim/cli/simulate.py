@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.common import print_lines, seed_option
+from spatius_sim.cli.common import seed_option
+from spatius_sim.cli.print_output import print_lines
 from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:

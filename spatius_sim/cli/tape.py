@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from spatius_sim.cli.check import check
-from spatius_sim.cli.common import keep_audio_option, out_argument, print_lines, tape_argument
+from spatius_sim.cli.common import keep_audio_option, out_argument, tape_argument
+from spatius_sim.cli.print_output import print_lines
 from spatius_sim.cli.record import record
 from spatius_sim.cli.replay import replay
 from spatius_sim.reporting.exit_code import ExitCode
@@ -125,7 +126,7 @@ def diff(first: Path, second: Path) -> int:
 def repair(tape_path: Path, out: Path) -> int:
     """Write what is whole of TAPE to OUT; exits 1 if something was missing."""
     from spatius_sim.tape.cut_and_merge import require_other_file
-    from spatius_sim.tape.reader import repair as save
+    from spatius_sim.tape.repair_tape import repair as save
 
     require_other_file(out, tape_path)
     repaired = save(tape_path, out)
@@ -178,11 +179,11 @@ def export(tape_path: Path, folder: Path, shape: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="The page. [default: TAPE with .html]")
 def view(tape_path: Path, out: Path | None) -> None:
     """Write TAPE as a page to look at: a face that moves, and all messages on one clock. It opens offline."""
-    from spatius_sim.cli.common import write_page
+    from spatius_sim.cli.print_output import write_page
     from spatius_sim.reporting.player.build_player import MOST_READ, build_player
-    from spatius_sim.reporting.player.page import player_page
+    from spatius_sim.reporting.player.write_player_page import player_page
     from spatius_sim.tape.cut_and_merge import require_other_file
-    from spatius_sim.tape.traces import read_whole_parts
+    from spatius_sim.tape.traces_on_tapes import read_whole_parts
 
     page = out or tape_path.with_suffix(".html")
     traces, damage, goes_on = read_whole_parts(tape_path, MOST_READ)

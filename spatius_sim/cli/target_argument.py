@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from spatius_sim.engine.options import refuse_empty
+from spatius_sim.engine.option_table import refuse_empty
 from spatius_sim.protocol.errors import UsageError
 
 _TARGET = "spatius_sim.target"

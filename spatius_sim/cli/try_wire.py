@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spatius_sim.net.client.relay_socket import RelayAddress
+from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.subjects.relay.http_client import DocumentClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
-from spatius_sim.subjects.relay.turn_starts import TurnStart, TurnToStart
+from spatius_sim.subjects.relay.start_turns import TurnStart, TurnToStart
 from spatius_sim.subjects.wait_for_events import chunks
 from spatius_sim.trace.events import Closed, Event, Lane, Opened, Received, Sent
 from spatius_sim.trace.read_frames import read_upstream

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.common import NAMED_BY_ARGUMENT, as_click, print_verdicts
+from spatius_sim.cli.common import NAMED_BY_ARGUMENT, as_click
+from spatius_sim.cli.print_output import print_verdicts
 from spatius_sim.cli.target_argument import subject_argument
-from spatius_sim.engine.options import (
+from spatius_sim.engine.option_table import (
     HOOK_START,
     JUDGE_OPTIONS,
     TARGET_VARIABLE,
@@ -108,7 +109,8 @@ def _check_early(values: Mapping[str, Any]) -> None:
         check_url("--target", target, schemes, _DOCUMENT_HINT if is_document else "")
     if not (values.get("rule") or values.get("level") or values.get("profile")):
         return
-    from spatius_sim.engine.run_profiles import levels_judged_at, profile_named
+    from spatius_sim.engine.run_profiles import profile_named
+    from spatius_sim.engine.select_rules import levels_judged_at
     from spatius_sim.rules.catalogue import find_rule
 
     for rule_id in values.get("rule") or ():

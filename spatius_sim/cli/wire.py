@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.engine.options import DEFAULT_MOTION_PORT
+from spatius_sim.engine.option_table import DEFAULT_MOTION_PORT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from spatius_sim.cli.try_wire import WireFit
-    from spatius_sim.subjects.relay.turn_starts import TurnStart
+    from spatius_sim.subjects.relay.start_turns import TurnStart
     from spatius_sim.wires import Wire
 
 
@@ -58,8 +58,8 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     """
     from spatius_sim.files.wire_file import find_wire
     from spatius_sim.plans.plan import PLAN_SAMPLE_RATE
-    from spatius_sim.subjects.relay.turn_starts import check_sayable, read_turn_start
-    from spatius_sim.trace.find_logins import url_without_logins
+    from spatius_sim.subjects.relay.start_turns import check_sayable, read_turn_start
+    from spatius_sim.trace.find_secrets import url_without_logins
 
     if not url.startswith(("ws://", "wss://", "http://", "https://")):
         raise UsageError(
@@ -82,8 +82,8 @@ async def _try_wire(
     Prints the environment that the relay needs, and what each frame means.
     """
     from spatius_sim.cli import try_wire as trying_wire
-    from spatius_sim.net.client.relay_socket import RelayAddress
-    from spatius_sim.net.server.motion_server import SocketMotionServer
+    from spatius_sim.net.client.relay_address import RelayAddress
+    from spatius_sim.net.server.socket_motion_server import SocketMotionServer
     from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
     async with AsyncExitStack() as stack:
@@ -107,7 +107,7 @@ async def _try_wire(
 
 def _print_short_lines(*lines: str) -> None:
     """Print what a command about wires found: each of these lines as one short line, made harmless."""
-    from spatius_sim.reporting.harmless_text import one_line
+    from spatius_sim.reporting.make_text_harmless import one_line
 
     sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
     sys.stdout.flush()

@@ -14,8 +14,8 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from spatius_sim.engine import options as judge_options
-from spatius_sim.engine.options import CONFORMANCE_FILE, SUBJECTS, JudgeOption, subject_named
+from spatius_sim.engine import option_table as judge_options
+from spatius_sim.engine.option_table import CONFORMANCE_FILE, SUBJECTS, JudgeOption, subject_named
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.protocol.errors import UsageError
 

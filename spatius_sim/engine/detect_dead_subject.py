@@ -24,13 +24,13 @@ def waits_for_turns(trace: Trace) -> list[WaitEnded]:
 
 
 def shows_life(trace: Trace) -> bool:
-    """Whether the subject gave a sign of life: the kit waited for a turn, and some of a turn came."""
+    """Return whether the subject gave a sign of life: the kit waited for a turn, and some of a turn came."""
     return _shows_life_since(trace, 0)
 
 
 def may_be_dead(trace: Trace) -> bool:
-    """Whether the subject may be dead: the kit waited for a turn, and no sign of life came after the last
-    turn had begun."""
+    """Return whether the subject may be dead: the kit waited for a turn, and no sign of life came after the
+    last turn had begun."""
     turn_starts = (event.seq for event in trace.on_lane(Lane.KIT) if isinstance(event.content, TurnStarted))
     return bool(waits_for_turns(trace)) and not _shows_life_since(trace, max(turn_starts, default=0))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spatius_sim.engine.run_baseline import RunBaseline
-from spatius_sim.engine.write_reports import write_run_reports
+from spatius_sim.engine.write_run_reports import write_run_reports
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.reporting.report import Occasion, report_of
 from spatius_sim.reporting.summary import BrokenOff, Summary, exit_code

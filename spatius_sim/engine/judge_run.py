@@ -12,18 +12,18 @@ from typing import Any, Protocol
 
 from spatius_sim.engine.end_run import Ending, end_run
 from spatius_sim.engine.handle_signals import INTERRUPTION
-from spatius_sim.engine.options import as_typed
+from spatius_sim.engine.option_table import as_typed
 from spatius_sim.engine.run_baseline import RunBaseline
-from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
 from spatius_sim.engine.run_request import RunRequest
+from spatius_sim.engine.start_run import Run
 from spatius_sim.engine.trial import Trial
-from spatius_sim.engine.write_reports import occasion_of, report_paths
+from spatius_sim.engine.write_run_reports import occasion_of, report_paths
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.formats.report_files import make_folders_for
 from spatius_sim.reporting.formats.text_report import explain_overturned_verdict, failure_text
-from spatius_sim.reporting.harmless_text import one_line, some_lines
+from spatius_sim.reporting.formats.write_report_files import make_folders_for
+from spatius_sim.reporting.make_text_harmless import one_line, some_lines
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Rule

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from spatius_sim.engine.edit_baseline_file import read_baseline, update_baseline
+from spatius_sim.engine.baseline_file import read_baseline, update_baseline
 from spatius_sim.engine.run_outcomes import NEVER_RUN
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.known_failures import Baseline, BaselineCheck, check_outcome, review
+from spatius_sim.reporting.compare_with_baseline import Baseline, BaselineCheck, check_outcome, review
 from spatius_sim.reporting.summary import RuleOutcome, Summary
 from spatius_sim.rules.findings import Verdict
 

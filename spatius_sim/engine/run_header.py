@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.mock_server.session_pages import PREFIX
-from spatius_sim.net.free_ports import describe_exposure, is_this_machine, name_in_urls
+from spatius_sim.net.ports_and_hosts import describe_exposure, is_this_machine, name_in_urls
 from spatius_sim.net.server.one_port_server import OnePort
 from spatius_sim.subjects.subject_base import canary_key, relay_environment
 

@@ -1,12 +1,11 @@
 """Profiles: how thorough a run is, and what it promises to exercise."""
 
 import secrets
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import RULES, find_rule
+from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.rule import Level
 
 DEFAULT_PROFILE = "ci"
@@ -39,7 +38,7 @@ class Profile:
         return _FIXED_SEED if self.fixed_seed else secrets.randbelow(_SEEDS)
 
     def requires(self, rule_id: str) -> bool:
-        """Whether a run that does not exercise this rule is not a pass."""
+        """Return whether a run that does not exercise this rule is not a pass."""
         return find_rule(rule_id).level in self.promises and not self.why_left_out(rule_id)
 
     def why_left_out(self, rule_id: str) -> str:
@@ -85,19 +84,3 @@ def profile_named(name: str) -> Profile:
         raise UsageError(
             f"--profile {name}: no profile is named {name!r}: {suggest_names(name, PROFILES)}"
         ) from None
-
-
-def levels_judged_at(level: str) -> tuple[Level, ...]:
-    """Return the levels of rules that a run judges if the user types `--level LEVEL`: this level and all that
-    bind more. Raises UsageError, which suggests names, if there is no such level."""
-    names = [known.lower() for known in Level]
-    if level not in names:
-        raise UsageError(f"--level {level}: no level is named {level!r}: {suggest_names(level, names)}")
-    return tuple(Level)[: names.index(level) + 1]
-
-
-def rules_to_judge(named_rules: Collection[str], level: str) -> frozenset[str]:
-    """Return the ids of the rules that were named; if none was, of all rules that this level selects. Raises
-    UsageError if there is no such level."""
-    levels = levels_judged_at(level)
-    return frozenset(named_rules or (rule_id for rule_id, judged in RULES.items() if judged.level in levels))

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis.strategies import just
 
 from spatius_sim.engine.conformance_file import ConformanceFile
-from spatius_sim.engine.option_secrets import subject_without_secrets
-from spatius_sim.engine.options import (
+from spatius_sim.engine.hide_option_secrets import subject_without_secrets
+from spatius_sim.engine.option_table import (
     ASKED_OF_A_RELAY,
     CONFORMANCE_FILE,
     JUDGE_OPTIONS,
@@ -19,15 +19,16 @@ from spatius_sim.engine.options import (
     kind_named_by,
     values_given,
 )
-from spatius_sim.engine.run_profiles import DEFAULT_PROFILE, profile_named, rules_to_judge
+from spatius_sim.engine.run_profiles import DEFAULT_PROFILE, profile_named
 from spatius_sim.engine.run_settings import Settings, settings_of
+from spatius_sim.engine.select_rules import rules_to_judge
 from spatius_sim.plans.plan_token import plan_of
 from spatius_sim.plans.plans_for_rules import AS_AN_AGENT_SPEAKS, Exercise, exercise_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import find_rule, rules_for
 from spatius_sim.rules.rule import Rule
-from spatius_sim.subjects.relay.turn_starts import Hook
-from spatius_sim.tape.traces import plan_token_on
+from spatius_sim.subjects.relay.start_turns import Hook
+from spatius_sim.tape.traces_on_tapes import plan_token_on
 
 
 @dataclass(frozen=True, slots=True)

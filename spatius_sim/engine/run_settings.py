@@ -7,23 +7,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from spatius_sim.engine.option_secrets import secrets_in
-from spatius_sim.engine.options import DEFAULT_MOTION_PORT, check_url
-from spatius_sim.engine.run_profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, levels_judged_at, profile_named
+from spatius_sim.engine.hide_option_secrets import secrets_in
+from spatius_sim.engine.option_table import DEFAULT_MOTION_PORT, check_url
+from spatius_sim.engine.run_profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, profile_named
+from spatius_sim.engine.select_rules import levels_judged_at
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
-from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.protocol.console_api import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_server import LiveKitAccess, find_livekit_server
+from spatius_sim.subjects.relay.relay_options import START_SECONDS, RelayStart, with_port
 from spatius_sim.subjects.relay.room_access import Carrier, read_room_target
-from spatius_sim.subjects.relay.start_relay import START_SECONDS, RelayStart, with_port
-from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, read_turn_start
+from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START, Hook, check_sayable, read_turn_start
 from spatius_sim.subjects.server_subject import ServerAddress
 from spatius_sim.subjects.subject_base import Patience, canary_key
-from spatius_sim.trace.find_logins import url_without_logins
+from spatius_sim.trace.find_secrets import url_without_logins
 from spatius_sim.wires.events import Speak
 from spatius_sim.wires.lacking_features import EGRESS, FEATURES, STREAMING, UPSTREAM
 

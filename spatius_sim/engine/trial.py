@@ -34,7 +34,7 @@ from spatius_sim.rules.findings import Broken, Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.subject_base import Subject, WorkLoop
 from spatius_sim.tape.tape_values import TapeHeader
-from spatius_sim.tape.traces import write_traces
+from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
 
@@ -311,14 +311,14 @@ class Trial(Generic[P]):
         return taken_back
 
     def _may_fail(self, rule_id: str, plan: P) -> bool:
-        """Whether this scenario broke the rule in a way that follows from no failed rule. A scenario that
-        kept the rule when it was repeated does not count."""
+        """Return whether this scenario broke the rule in a way that follows from no failed rule. A scenario
+        that kept the rule when it was repeated does not count."""
         broken = self._unexplained_breaches(self._judgements[plan][rule_id])
         return bool(broken) and plan not in self._unconfirmed_plans.get(rule_id, ())
 
     def _are_all_blocked(self, judgements: Collection[Judgement]) -> bool:
-        """Whether a failed rule hides or explains all of these judgements of one rule, and there are enough
-        of them to run no further scenario."""
+        """Return whether a failed rule hides or explains all of these judgements of one rule, and there are
+        enough of them to run no further scenario."""
         return len(judgements) >= _BLOCKED_SCENARIOS and all(
             judgement.blocked_by or (judgement.broken and not self._unexplained_breaches(judgement))
             for judgement in judgements

@@ -161,7 +161,7 @@ class PlainServer:
         return segments
 
     def answers(self, session: PlainSession) -> bool:
-        """Whether motion comes back on the socket."""
+        """Return whether motion comes back on the socket."""
         return not session.egress
 
     def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
@@ -169,7 +169,7 @@ class PlainServer:
         return encode(MotionResponse(session.connection_id, req_id, end, keyframes))
 
     def hangs_up(self, session: PlainSession) -> bool:
-        """Whether the server closes the session now."""
+        """Return whether the server closes the session now."""
         return session.refused
 
     def closes_at(self, session: PlainSession) -> float | None:

@@ -11,8 +11,8 @@ from websockets.exceptions import ConnectionClosed
 from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell, WatchSilence
 from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
-from spatius_sim.net.client.server_sdk import UpstreamClient, ask_for_token
-from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.client.own_server_sdk import UpstreamClient, ask_for_token
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import session_token_in
 from spatius_sim.protocol.errors import UnreachableError

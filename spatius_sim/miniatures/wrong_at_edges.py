@@ -20,7 +20,7 @@ _MOST_SHOWN = 1000
 
 
 def _is_undecodable(payload: bytes) -> bool:
-    """Whether these bytes are no motion."""
+    """Return whether these bytes are no motion."""
     try:
         return not isinstance(decode(payload), MotionResponse)
     except RemoteProtocolError:

@@ -13,8 +13,8 @@ from aiohttp import web
 
 from spatius_sim.mock_server.session_pages import Handler, Route, SessionPages, answer_json
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
-from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.net.server.one_port_server import read_body
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.errors import UsageError
 
 OPENAPI = Path(__file__).with_name("control_openapi.json")

@@ -15,23 +15,24 @@ from spatius_sim.mock_server.session_pages import PREFIX
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.response_pace import PACES, Pace
-from spatius_sim.net.free_ports import LOOPBACK, is_this_machine, name_in_urls
+from spatius_sim.net.ports_and_hosts import LOOPBACK, is_this_machine, name_in_urls
 from spatius_sim.net.publisher_interface import NewPublisher
-from spatius_sim.net.server import motion_server
+from spatius_sim.net.server import socket_motion_server
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.environment_variables import credential_variables, endpoint_variables
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.video_container import Container
 
 
-class MotionServer(motion_server.SocketMotionServer):
+class MotionServer(socket_motion_server.SocketMotionServer):
     """`async with MotionServer(...) as server:` serves on 127.0.0.1 until the block ends.
 
     `scenario` is the name of a shipped scenario, the path of a .yaml file, or a Scenario; `pace` is `fast`,
     `realtime`, or a Pace. With `livekit`, the egress of a session joins its real LiveKit room (the extra
     `livekit` is needed) with motion in `container`, `h264-sei` or `vp8`. `judges`:
     whether a run judges a relay with it, so that no page may play a scenario. All other keywords are
-    those of SocketMotionServer (spatius_sim.net.server.motion_server), such as `port` (0 takes a free port),
+    those of SocketMotionServer (spatius_sim.net.server.socket_motion_server), such as
+    `port` (0 takes a free port),
     `host`, `seed` and `access`. Raises UsageError if there is no such scenario, pace or container, or if
     the extra is missing.
     """

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from aiohttp import web
 
-from spatius_sim.net.free_ports import is_this_machine
+from spatius_sim.net.ports_and_hosts import is_this_machine
 from spatius_sim.net.server.one_port_server import OnePort, refuse_expectation
 from spatius_sim.net.server.session_log import LogEntry, SessionLog, SessionRecord
 from spatius_sim.trace.events import Lane
@@ -64,7 +64,7 @@ class SessionPages:
     async def _answer_inspector(self, request: web.Request) -> web.StreamResponse:
         """Answer with one of the session pages, the inspector, which shows the sessions while they happen.
         The browser lets this page ask no other server than this one."""
-        from spatius_sim.reporting.player.page import inspector_page
+        from spatius_sim.reporting.player.write_player_page import inspector_page
 
         page, policy = inspector_page()
         headers = {

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from spatius_sim.plans.draw_relay_clients import bad_turns, cut_off_turn, leaving_turns, unread_turns
+from spatius_sim.plans.draw_misbehaving_clients import bad_turns, cut_off_turn, leaving_turns, unread_turns
 from spatius_sim.plans.draw_server_faults import any_fault, with_faults
 from spatius_sim.plans.draw_turns import soundless_turns, turn_plans
 from spatius_sim.plans.plan import Plan, TurnPlan

@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 from hypothesis.strategies import SearchStrategy, just, one_of
 
-from spatius_sim.plans import draw_relay_clients as behaviour_plans
+from spatius_sim.plans import draw_misbehaving_clients as behaviour_plans
 from spatius_sim.plans import draw_server_faults as fault_plans
 from spatius_sim.plans import draw_server_probes as server_plans
-from spatius_sim.plans.client_edge_cases import edge_cases_of
-from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
+from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.plans.draw_combined_faults import combined_faults
 from spatius_sim.plans.draw_turns import (
     INTERRUPTED_BEFORE_SPEECH,
@@ -23,6 +22,7 @@ from spatius_sim.plans.draw_turns import (
     crowds,
     long_speeches,
 )
+from spatius_sim.plans.fixed_client_plans import edge_cases_of
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, SCARCELY_A_WORD, Plan, TurnPlan
 from spatius_sim.plans.room_plan import AS_THE_AGENT_SPEAKS, AT_ANOTHER_RATE, TWO_TURNS_AND_AN_INTERRUPT
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE

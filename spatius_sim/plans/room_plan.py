@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+_TONE_SECONDS, _PAUSE_SECONDS = 0.4, 0.3
+
+_TONE_HZ, _TONE_LEVEL = 440, 9000
+
 MILLISECONDS = 1000
 
 
@@ -42,3 +48,12 @@ TWO_TURNS_AND_AN_INTERRUPT = RoomPlan(
 )
 AT_ANOTHER_RATE = RoomPlan((RoomTurn(1200), RoomTurn(4000, interrupted=True), RoomTurn(2200)), 24_000)
 AS_THE_AGENT_SPEAKS = RoomPlan(())
+
+
+def speech_with_marks(seconds: float, sample_rate: int = 16_000) -> bytes:
+    """Return the audio (mono s16le) that the kit speaks into the room of a subject: tones of 0.4 s with 0.3 s
+    of silence between them, so that the kit can count in the room's sound how many tones were played."""
+    times = np.arange(int(seconds * sample_rate)) / sample_rate
+    audible = times % (_TONE_SECONDS + _PAUSE_SECONDS) < _TONE_SECONDS
+    levels = np.where(audible, _TONE_LEVEL * np.sin(2 * np.pi * _TONE_HZ * times), 0)
+    return levels.astype("<i2").tobytes()

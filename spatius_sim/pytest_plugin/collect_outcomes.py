@@ -23,12 +23,12 @@ WORKERS_SEED = "spatius_sim_seed"
 
 
 def is_worker(config: pytest.Config) -> bool:
-    """Whether pytest-xdist runs this process to run tests."""
+    """Return whether pytest-xdist runs this process to run tests."""
     return hasattr(config, "workerinput")
 
 
 def is_distributed(config: pytest.Config) -> bool:
-    """Whether this process is the controller of pytest-xdist, whose workers run the tests."""
+    """Return whether this process is the controller of pytest-xdist, whose workers run the tests."""
     return not is_worker(config) and config.getoption("dist", "no") != "no"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spatius_sim.engine.options import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
+from spatius_sim.engine.option_table import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.pytest_plugin.collect_outcomes import is_worker
 from spatius_sim.pytest_plugin.pytest_session import CHECKED
@@ -48,7 +48,8 @@ def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
     """Judge the tape as the options and the conformance file ask, and return its summaries. The reports
     that the conformance file asks for are set as options of this run. Raises UsageError if an option does
     not fit a tape."""
-    from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
+    from spatius_sim.engine.tapes.check_tape import check_tape
+    from spatius_sim.engine.tapes.tape_settings import settings_of_tapes
 
     options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
     if subject_named(options):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spatius_sim.engine.handle_signals import INTERRUPTION
-from spatius_sim.engine.options import JUDGE_OPTIONS, OPTION_GROUP
+from spatius_sim.engine.option_table import JUDGE_OPTIONS, OPTION_GROUP
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.pytest_plugin.collect_outcomes import (
     WORKERS_SEED,
@@ -263,7 +263,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if _judges_rule(item):
         from spatius_sim.engine.judge_run import LONGEST_COMPLAINT
-        from spatius_sim.reporting.harmless_text import some_lines
+        from spatius_sim.reporting.make_text_harmless import some_lines
 
         if report.failed:
             is_complaint = isinstance(report.longrepr, str)
@@ -290,7 +290,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not _judges_a_subject(config):
         return
     from spatius_sim.engine.end_run import end_run
-    from spatius_sim.engine.write_reports import occasion_of
+    from spatius_sim.engine.write_run_reports import occasion_of
     from spatius_sim.pytest_plugin.print_ending import is_summary_asked_for, print_ending, stopped_early
     from spatius_sim.pytest_plugin.protect_items import why_never_run
 
@@ -320,13 +320,13 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
 
 
 def _judges_a_subject(config: pytest.Config) -> bool:
-    """Whether rules are judged in this pytest run."""
+    """Return whether rules are judged in this pytest run."""
     any_judged = config.stash[_OUTCOMES].any_rule_judged or JUDGING in config.stash or CHECKED in config.stash
     return any_judged or names_subject(config)
 
 
 def _judges_rule(item: pytest.Item) -> bool:
-    """Whether the pytest item judges a rule by a fixture of ours."""
+    """Return whether the pytest item judges a rule by a fixture of ours."""
     return not _OUR_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and bool(_rule_of(item))
 
 

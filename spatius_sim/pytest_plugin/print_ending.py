@@ -66,7 +66,7 @@ def print_ending(reporter: "pytest.TerminalReporter", ending: "Ending") -> None:
 
 
 def is_summary_asked_for(status: int) -> bool:
-    """Whether pytest asks its plugins for a summary after a session with this exit status."""
+    """Return whether pytest asks its plugins for a summary after a session with this exit status."""
     return status in _SUMMARY_STATUSES
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spatius_sim.engine.option_secrets import secrets_in
-from spatius_sim.engine.options import (
+from spatius_sim.engine.hide_option_secrets import secrets_in
+from spatius_sim.engine.option_table import (
     JUDGE_OPTIONS,
     TARGET_VARIABLE,
     as_typed,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from spatius_sim.engine.run_baseline import RunBaseline
     from spatius_sim.engine.run_request import RunRequest
     from spatius_sim.reporting.summary import Summary
-    from spatius_sim.subjects.relay.turn_starts import Hook
+    from spatius_sim.subjects.relay.start_turns import Hook
 
 JUDGING: "pytest.StashKey[Judging]" = pytest.StashKey()
 ENVIRONMENT: "pytest.StashKey[Mapping[str, str]]" = pytest.StashKey()
@@ -155,13 +155,13 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        from spatius_sim.reporting.harmless_text import some_lines
+        from spatius_sim.reporting.make_text_harmless import some_lines
 
         raise pytest.UsageError(some_lines(str(error))) from error
 
 
 def _names_tests(config: pytest.Config) -> bool:
-    """Whether the user names tests on the command line."""
+    """Return whether the user names tests on the command line."""
     return config.args_source is pytest.Config.ArgsSource.ARGS
 
 

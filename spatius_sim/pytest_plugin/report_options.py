@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spatius_sim.engine.options import REPORT_OPTIONS
+from spatius_sim.engine.option_table import REPORT_OPTIONS
 from spatius_sim.pytest_plugin.pytest_session import values_in
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check_reports(config: "pytest.Config") -> None:
     Raises UsageError if a report could not be written."""
     paths = reports_asked(config)
     if paths:
-        from spatius_sim.reporting.formats.report_files import make_folders_for
+        from spatius_sim.reporting.formats.write_report_files import make_folders_for
 
         make_folders_for(paths)
 
@@ -35,6 +35,6 @@ def reports_asked(config: "pytest.Config") -> dict[str, Path]:
     values = values_in(config)
     if not any(option.name in values for option in REPORT_OPTIONS):
         return {}
-    from spatius_sim.engine.write_reports import report_paths
+    from spatius_sim.engine.write_run_reports import report_paths
 
     return report_paths(values)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from spatius_sim.engine.options import JUDGE_OPTIONS
+from spatius_sim.engine.option_table import JUDGE_OPTIONS
 
 _LONG = {f"--{name}": f"--spatius-{name}" for name in (*(option.name for option in JUDGE_OPTIONS), "tape")}
 _HIDDEN = "--spatius-hidden"
@@ -85,8 +85,8 @@ def _option_name(argument: str) -> str:
 
 
 def _parser_knows(parser: pytest.Parser, option: str, arguments: Iterable[str]) -> bool:
-    """Whether another plugin owns this short option name: whether the parser of pytest knows the option, if
-    it stands before these arguments."""
+    """Return whether another plugin owns this short option name: whether the parser of pytest knows the
+    option, if it stands before these arguments."""
     try:
         return option not in parser.parse_known_and_unknown_args([option, *arguments])[1]
     except pytest.UsageError:  # The option is known, and its value is missing or wrong.

@@ -4,7 +4,7 @@ hook`)."""
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spatius_sim.subjects.relay.turn_starts import TurnToStart
+    from spatius_sim.subjects.relay.start_turns import TurnToStart
 
 
 def pytest_spatius_start_turn(turn: "TurnToStart") -> None:

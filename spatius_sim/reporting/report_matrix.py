@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from spatius_sim.reporting.harmless_text import one_line
+from spatius_sim.reporting.make_text_harmless import one_line
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
 from spatius_sim.rules.findings import Verdict
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spatius_sim.reporting.exit_code import ExitCode as ExitCode
-from spatius_sim.reporting.harmless_text import one_line, some_lines
+from spatius_sim.reporting.make_text_harmless import one_line, some_lines
 from spatius_sim.reporting.timeline.timeline import Timeline
 from spatius_sim.rules.catalogue import RULES
 from spatius_sim.rules.findings import Verdict

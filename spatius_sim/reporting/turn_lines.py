@@ -6,7 +6,7 @@ from time import monotonic_ns
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
-from spatius_sim.reporting.harmless_text import one_line
+from spatius_sim.reporting.make_text_harmless import one_line
 from spatius_sim.trace.events import Closed, EventKind, Lane
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import NullSink

@@ -12,18 +12,18 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.client import ids as client_ids
 from spatius_sim.rules.client import motion as client_motion
 from spatius_sim.rules.client import playback as client_playback
-from spatius_sim.rules.egress import agent_events, data_packets, joining, picture_and_sound
+from spatius_sim.rules.egress import agent_events, data_packet_size, joining_and_tracks, keyframes_and_sound
 from spatius_sim.rules.relay import audio as relay_audio
 from spatius_sim.rules.relay import bad_clients as relay_bad_clients
 from spatius_sim.rules.relay import conversation as relay_conversation
 from spatius_sim.rules.relay import failures as relay_failures
-from spatius_sim.rules.relay import interrupts as relay_interrupts
 from spatius_sim.rules.relay import latency as relay_latency
 from spatius_sim.rules.relay import motion as relay_motion
 from spatius_sim.rules.relay import secrets as relay_secrets
 from spatius_sim.rules.relay import sizes as relay_sizes
-from spatius_sim.rules.relay import upstream as relay_upstream
+from spatius_sim.rules.relay import turns_cut_off as relay_turns_cut_off
 from spatius_sim.rules.relay import upstream_audio as relay_upstream_audio
+from spatius_sim.rules.relay import upstream_sessions as relay_upstream_sessions
 from spatius_sim.rules.rule import Rule
 from spatius_sim.rules.server import admission as server_admission
 from spatius_sim.rules.server import motion as server_motion
@@ -64,15 +64,15 @@ _CONTENTS = (
     server_session.egress_silent,  # S-EGRESS-SILENT
     server_session.interrupt,  # S-INTERRUPT
     relay_secrets.tokenless,  # R-TOKENLESS
-    relay_upstream.token,  # U-TOKEN
-    relay_upstream.token_fresh,  # U-TOKEN-FRESH
-    relay_upstream.configure,  # U-CONFIGURE
+    relay_upstream_sessions.token,  # U-TOKEN
+    relay_upstream_sessions.token_fresh,  # U-TOKEN-FRESH
+    relay_upstream_sessions.configure,  # U-CONFIGURE
     relay_upstream_audio.turn_id,  # U-TURN-ID
     relay_upstream_audio.audio_aligned,  # U-AUDIO-ALIGNED
-    relay_upstream.audio_end,  # U-AUDIO-END
+    relay_upstream_audio.audio_end,  # U-AUDIO-END
     relay_upstream_audio.rate,  # U-RATE
     relay_upstream_audio.audio_complete,  # U-AUDIO-COMPLETE
-    data_packets.data_limit,  # E-LIMIT
+    data_packet_size.data_limit,  # E-LIMIT
     relay_failures.recover,  # R-RECOVER
     relay_motion.motion_verbatim,  # R-MOTION-VERBATIM
     relay_motion.motion_order,  # R-MOTION-ORDER
@@ -85,14 +85,14 @@ _CONTENTS = (
     relay_conversation.conversation,  # R-CONVERSATION
     relay_failures.goes_on_with_audio,  # R-FALLBACK
     relay_failures.error_told,  # R-ERROR-TOLD
-    relay_upstream.retry,  # U-RETRY
+    relay_upstream_sessions.retry,  # U-RETRY
     relay_sizes.large,  # R-LARGE
     relay_sizes.huge,  # R-HUGE
     relay_latency.latency,  # R-LATENCY
     relay_motion.end_motion,  # R-END-MOTION
     relay_motion.late_mark,  # R-LATE-MARK
-    relay_interrupts.nothing_stale,  # R-STALE
-    relay_interrupts.hang_up,  # U-HANGUP
+    relay_turns_cut_off.nothing_stale,  # R-STALE
+    relay_turns_cut_off.hang_up,  # U-HANGUP
     relay_bad_clients.slow_client,  # R-SLOWCLIENT
     relay_bad_clients.bad_input,  # R-BADINPUT
     relay_secrets.secrets,  # R-SECRETS
@@ -115,17 +115,17 @@ _CONTENTS = (
     client_motion.unknown_fields_ignored,  # C-UNKNOWN
     client_motion.motion_matches,  # C-MATCH
     client_motion.motion_in_sync,  # C-SYNC
-    joining.refused,  # E-REFUSED
-    joining.joins,  # E-JOIN
-    joining.leaves,  # E-LEAVE
-    joining.tracks,  # E-TRACKS
-    joining.late_viewer,  # E-LATE
-    picture_and_sound.sound,  # E-SOUND
-    picture_and_sound.count,  # E-COUNT
-    picture_and_sound.order,  # E-ORDER
-    picture_and_sound.marks,  # E-MARKS
-    picture_and_sound.verbatim,  # E-VERBATIM
-    picture_and_sound.sync,  # E-SYNC
+    joining_and_tracks.refused,  # E-REFUSED
+    joining_and_tracks.joins,  # E-JOIN
+    joining_and_tracks.leaves,  # E-LEAVE
+    joining_and_tracks.tracks,  # E-TRACKS
+    joining_and_tracks.late_viewer,  # E-LATE
+    keyframes_and_sound.sound,  # E-SOUND
+    keyframes_and_sound.count,  # E-COUNT
+    keyframes_and_sound.order,  # E-ORDER
+    keyframes_and_sound.marks,  # E-MARKS
+    keyframes_and_sound.verbatim,  # E-VERBATIM
+    keyframes_and_sound.sync,  # E-SYNC
     agent_events.playback,  # E-PLAYBACK
     agent_events.interrupt,  # E-INTERRUPT
 )

@@ -1,4 +1,4 @@
-"""What client rules judge: conversations, calls and observations. `join_client_calls` makes them out of a
+"""What client rules judge: conversations, calls and observations. `observe_client` makes them out of a
 trace."""
 
 import math
@@ -169,8 +169,8 @@ class Observation:
     audio_harm: tuple[str, str] | None
 
     def in_place(self, tolerance: int) -> bool:
-        """Whether this observation of the client saw a keyframe in its place: the newest keyframe that the
-        client rendered lies no farther than `tolerance` keyframes from the keyframe that was due."""
+        """Return whether this observation of the client saw a keyframe in its place: the newest keyframe that
+        the client rendered lies no farther than `tolerance` keyframes from the keyframe that was due."""
         if self.due is None or not self.own:
             return False
         return self.played is None or self.catching_up or abs(self.own[-1] - self.due) <= tolerance

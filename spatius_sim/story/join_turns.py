@@ -27,7 +27,6 @@ from collections import Counter, defaultdict
 from functools import partial
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
-from spatius_sim.story.clean_turns import set_calm_and_clean, set_failures, withdraw_mistaken_waits
 from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.join_requests import join_requests
 from spatius_sim.story.speech_index import SpeechIndex, audible_piece
@@ -41,6 +40,7 @@ from spatius_sim.story.turn_story import (
     Turn,
     UpstreamRequest,
 )
+from spatius_sim.story.undisturbed_turns import set_calm_and_clean, set_failures, withdraw_mistaken_waits
 from spatius_sim.trace.events import (
     Awaited,
     Event,
@@ -209,8 +209,8 @@ def _conversation_is_over(conversation: Conversation, piece: AudioPiece, turns: 
 
 
 def _is_in_turn_without_keyframe(event: Event, turns: list[Turn]) -> bool:
-    """Whether the event fell into a turn with less than a keyframe of audio. A mark that answers such a
-    turn is not a second mark of the turn before."""
+    """Return whether the event fell into a turn with less than a keyframe of audio. A mark that answers such
+    a turn is not a second mark of the turn before."""
     turn = _latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
     return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
 
@@ -330,7 +330,7 @@ def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
 
 
 def _holds_piece(conversation: Conversation, audio: bytes) -> bool:
-    """Whether the conversation contains an audible piece of this audio."""
+    """Return whether the conversation contains an audible piece of this audio."""
     piece = audible_piece(audio)
     return bool(piece) and piece in conversation.audio
 

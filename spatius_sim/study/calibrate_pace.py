@@ -10,7 +10,7 @@ import numpy as np
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
 
 _MIN_REQUESTS = 3

@@ -1,7 +1,7 @@
 """The choices of everybody between speech and face, as values: speech, relay, Motion Server, client."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from spatius_sim.model.network.message_overhead import WireKind
@@ -121,3 +121,22 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 }
 """The least and the most of each number. A chunk has at least 10 ms, so that a turn has 12,000 messages at
 most."""
+
+
+def changes_of(pipeline: Pipeline) -> dict[str, Pipeline]:
+    """Return the pipelines that a study tries in place of `pipeline`, to find which change helps: for each
+    documented choice that the pipeline has not made, by a name of the change, the pipeline with this one
+    change."""
+    changed = {
+        "binary wire instead of base64": replace(pipeline, wire=WireKind.BINARY),
+        "audio as it comes, not paced": replace(pipeline, audio=AudioPacing.AT_ONCE),
+        "audio paced, 1 s ahead": replace(pipeline, audio=AudioPacing.PACED, audio_lead=1.0),
+        "chunks of 40 ms": replace(pipeline, audio_chunk=0.04),
+        "chunks of 500 ms": replace(pipeline, audio_chunk=0.5),
+        "the client starts with 1 s in hand": replace(pipeline, start_buffer=1.0),
+        "the client starts with 4 s in hand": replace(pipeline, start_buffer=4.0),
+        "Motion Server in the relay's region": replace(pipeline, region="same"),
+        "sessions with Motion Server kept": replace(pipeline, sessions=Sessions.KEPT),
+        "speech at five times its pace": replace(pipeline, speech_pace=5.0),
+    }
+    return {name: change for name, change in changed.items() if change != pipeline}

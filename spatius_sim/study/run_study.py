@@ -1,14 +1,13 @@
 """Runs a study: simulates the turns of every cell, in this process or spread over several by joblib."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from spatius_sim.model.network.message_overhead import WireKind
 from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.judge_turns import ONE_IN, judge_turn, turns_to_judge
-from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions
+from spatius_sim.study.pipeline_choices import Pipeline, changes_of
 from spatius_sim.study.simulate_turn import SimulatedTurn, simulate_turn
 from spatius_sim.study.study_definition import Budget, BudgetVerdict, Cell, Study
 from spatius_sim.study.study_figures import Estimate, estimates, paired_saving
@@ -227,25 +226,6 @@ def _judge_cell(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> Simula
     return SimulatedCell(
         cell, tally, figures, {budget.figure: budget.judge(figures[budget.figure]) for budget in budgets}
     )
-
-
-def changes_of(pipeline: Pipeline) -> dict[str, Pipeline]:
-    """Return the pipelines that a study tries in place of `pipeline`, to find which change helps: for each
-    documented choice that the pipeline has not made, by a name of the change, the pipeline with this one
-    change."""
-    changed = {
-        "binary wire instead of base64": replace(pipeline, wire=WireKind.BINARY),
-        "audio as it comes, not paced": replace(pipeline, audio=AudioPacing.AT_ONCE),
-        "audio paced, 1 s ahead": replace(pipeline, audio=AudioPacing.PACED, audio_lead=1.0),
-        "chunks of 40 ms": replace(pipeline, audio_chunk=0.04),
-        "chunks of 500 ms": replace(pipeline, audio_chunk=0.5),
-        "the client starts with 1 s in hand": replace(pipeline, start_buffer=1.0),
-        "the client starts with 4 s in hand": replace(pipeline, start_buffer=4.0),
-        "Motion Server in the relay's region": replace(pipeline, region="same"),
-        "sessions with Motion Server kept": replace(pipeline, sessions=Sessions.KEPT),
-        "speech at five times its pace": replace(pipeline, speech_pace=5.0),
-    }
-    return {name: change for name, change in changed.items() if change != pipeline}
 
 
 def _first_policy(study: Study) -> Pipeline:

@@ -4,8 +4,8 @@ from websockets.asyncio.server import Server
 
 from spatius_sim.files.find_resources import resource
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
-from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.ports_and_hosts import LOOPBACK
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.errors import UsageError
 
 

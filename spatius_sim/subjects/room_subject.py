@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 
-import numpy as np
-
 from spatius_sim import __version__
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan_token import token_of
-from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn
+from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn, speech_with_marks
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import session_token_in
@@ -65,8 +63,6 @@ _AFTER_NEWS_SECONDS = 0.3
 """Idle packets that follow a conversation have this long to come."""
 
 _CHUNK_BYTES = 6400
-_TONE_SECONDS, _PAUSE_SECONDS = 0.4, 0.3
-_TONE_HZ, _TONE_LEVEL = 440, 9000
 _TOKEN_LIFE_SECONDS = 3600
 
 
@@ -82,15 +78,6 @@ class RoomWatch(Protocol):
 
 MakeRooms = Callable[[], tuple[LiveKitEgress, LiveKitEgress]]
 """Returns two configurations for one run: a new room, and a room that refuses the publisher."""
-
-
-def speech_with_marks(seconds: float, sample_rate: int = 16_000) -> bytes:
-    """Return the audio (mono s16le) that the kit speaks into the room of a subject: tones of 0.4 s with 0.3 s
-    of silence between them, so that the kit can count in the room's sound how many tones were played."""
-    times = np.arange(int(seconds * sample_rate)) / sample_rate
-    audible = times % (_TONE_SECONDS + _PAUSE_SECONDS) < _TONE_SECONDS
-    levels = np.where(audible, _TONE_LEVEL * np.sin(2 * np.pi * _TONE_HZ * times), 0)
-    return levels.astype("<i2").tobytes()
 
 
 @dataclass(slots=True)

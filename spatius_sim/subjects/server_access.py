@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
-from spatius_sim.net.client.server_sdk import UpstreamClient, ask_for_token
+from spatius_sim.net.client.own_server_sdk import UpstreamClient, ask_for_token
 from spatius_sim.protocol.console_api import HttpAnswer
 from spatius_sim.virtual import virtual_server_sdk
 from spatius_sim.virtual.virtual_loop import VirtualLoop

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from spatius_sim import __version__
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
-from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
@@ -59,7 +59,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.find_logins import url_without_logins
+from spatius_sim.trace.find_secrets import url_without_logins
 from spatius_sim.wires.lacking_features import EGRESS, KEYS
 
 _RETRY_SECONDS = 0.2
@@ -285,7 +285,7 @@ class ServerSubject:
         deadline = loop_time() + CLOSE_SECONDS + _LATE_CLOSE_SECONDS
 
         def is_closed() -> bool:
-            """Whether the close of this session has been recorded by now."""
+            """Return whether the close of this session has been recorded by now."""
             events = self._recorder.events
             return any(event.connection == name and isinstance(event.content, Closed) for event in events)
 
@@ -342,9 +342,9 @@ class ServerSubject:
                 await self._speak(name, session, 1, turn, in_between=encode(Interrupt(ended_req_id)))
 
     async def _accepts_egress(self) -> bool:
-        """Whether the Motion Server under test accepts a session that asks for an egress (motion into a
-        LiveKit room): whether it confirms the session within the time that the subject waits for answers. The
-        events of this attempt are not kept."""
+        """Return whether the Motion Server under test accepts a session that asks for an egress (motion into
+        a LiveKit room): whether it confirms the session within the time that the subject waits for answers.
+        The events of this attempt are not kept."""
         async with self._open_session() as session:
             await session.send(encode(_EGRESSES[EgressType.LIVEKIT]))
             recorder = RealTimeRecorder()
@@ -494,8 +494,8 @@ async def _listen(recorder: RealTimeRecorder, name: str, session: OpenSession) -
 
 
 def _ends_request(message: object, req_id: str) -> bool:
-    """Whether a message of the Motion Server under test ends this request: the end of its motion, or an error
-    for the request or the whole session."""
+    """Return whether a message of the Motion Server under test ends this request: the end of its motion, or
+    an error for the request or the whole session."""
     match message:
         case MotionResponse(req_id=ended_id, end=True):
             return ended_id == req_id

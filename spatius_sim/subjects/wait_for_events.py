@@ -35,8 +35,8 @@ class MessageWatch:
         self._found = False
 
     def has_arrived(self) -> bool:
-        """Whether the message that is waited for is among the recorded events by now. Only events that are
-        new since the last call are looked at."""
+        """Return whether the message that is waited for is among the recorded events by now. Only events that
+        are new since the last call are looked at."""
         events = self._recorder.events
         while self._next < len(events) and not self._found:
             event = events[self._next]

@@ -23,7 +23,7 @@ from spatius_sim.protocol.messages import (
     UnknownMessage,
 )
 from spatius_sim.tape.reader import header_of
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.event_text import describe_fault
 from spatius_sim.trace.events import (
     Closed,

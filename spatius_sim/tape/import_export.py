@@ -23,7 +23,7 @@ from spatius_sim.tape.export_perfetto import perfetto_of
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.sdk_recording import Recording, read_recording
 from spatius_sim.tape.tape_values import TapeHeader
-from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.trace.events import Closed, Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.read_frames import read_upstream
 

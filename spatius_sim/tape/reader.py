@@ -1,14 +1,14 @@
 """Reads a tape record by record, in constant memory. Every input is hostile until it is checked."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.blob_memory import BlobWindow, MalformedError
 from spatius_sim.tape.pack_records import read_header, read_record, unpack_body
+from spatius_sim.tape.recent_blobs import BlobWindow, MalformedError
 from spatius_sim.tape.sections import (
     BLOB,
     BLOB_NUMBER_BYTES,
@@ -20,8 +20,7 @@ from spatius_sim.tape.sections import (
     SectionReader,
     TapeError,
 )
-from spatius_sim.tape.tape_values import VERSION, Record, TapedEvent, TapedRun, TapeHeader
-from spatius_sim.tape.writer import TapeWriter
+from spatius_sim.tape.tape_values import VERSION, Record, TapedRun, TapeHeader
 
 READABLE = (VERSION,)
 """Every format version that a release has written."""
@@ -195,28 +194,3 @@ def header_of(path: Path) -> TapeHeader:
     not a tape."""
     with open_tape(path) as file:
         return TapeReader(file, str(path)).header
-
-
-@dataclass(frozen=True, slots=True)
-class Repaired:
-    """How many events `repair` saved, and each piece of damage that it found."""
-
-    events: int
-    damage: tuple[str, ...]
-
-
-def repair(path: Path, out: Path) -> Repaired:
-    """Read a damaged tape, and write all records that can still be read onto the new tape `out`. Return how
-    many events were saved, and each piece of damage. Raises UsageError if the tape has no header."""
-    events, damage = 0, []
-    with open_tape(path) as file:
-        reader = TapeReader(file, str(path))
-        header = replace(reader.header, note="repaired: something is missing")
-        with TapeWriter(out, header) as writer:
-            for record in reader.whole_records():
-                if isinstance(record, TapeError):
-                    damage.append(str(record))
-                else:
-                    events += isinstance(record, TapedEvent)
-                    writer.write(record)
-    return Repaired(events, tuple(damage))

@@ -8,7 +8,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.tape_values import TapeHeader
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
 
 

@@ -9,14 +9,14 @@ from itertools import count
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
-from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.client.relay_address import RelayAddress
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import Plan
 from spatius_sim.subjects.relay.relay_access import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
-from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, read_turn_start
+from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START, read_turn_start
 from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.virtual.virtual_loop import VirtualLoop

@@ -40,13 +40,13 @@ from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.own_client import own_client
-from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START
+from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START
 from spatius_sim.subjects.server_access import ServerInMemory
 from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject_base import Patience, Subject, WorkLoop, canary_key

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from spatius_sim.cli.main import cli
+from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.conformance_file import read_conformance_file
-from spatius_sim.engine.edit_baseline_file import read_baseline
-from spatius_sim.engine.options import JUDGE_OPTIONS
+from spatius_sim.engine.option_table import JUDGE_OPTIONS
 from spatius_sim.files.scenario_file import read_scenario
 from spatius_sim.files.wire_file import read_wire
 

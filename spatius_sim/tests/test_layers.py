@@ -13,7 +13,10 @@ PLANTED = {
     "a room that looks up": ("tape/name_references.py", "spatius_sim.subjects.wait_for_events"),
     "neighbours that know each other": ("tape/clip_of_a_tape.py", "spatius_sim.reporting.summary"),
     "a clock in a pure room": ("model/server/motion_answers.py", "time"),
-    "a rule family that imports another": ("rules/relay/upstream.py", "spatius_sim.rules.relay.motion"),
+    "a rule family that imports another": (
+        "rules/relay/upstream_sessions.py",
+        "spatius_sim.rules.relay.motion",
+    ),
     "a rule of a server that imports one of a client": (
         "rules/server/access.py",
         "spatius_sim.rules.client.ids",

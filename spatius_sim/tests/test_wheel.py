@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.net.free_ports import free_port
+from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.tests.engine.test_exit_codes import relay
 
 ROOT = Path(__file__).resolve().parent.parent.parent

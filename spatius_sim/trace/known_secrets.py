@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spatius_sim.trace.marked_words import MarkedWords
+    from spatius_sim.trace.quick_secret_search import MarkedWords
 
 SHORTEST = 8
 """The fewest characters of a secret that is searched for."""
@@ -180,7 +180,7 @@ class KnownSecrets:
             return
         if self._marked is None:
             # NumPy is not loaded for those who know no secret.
-            from spatius_sim.trace.marked_words import MarkedWords
+            from spatius_sim.trace.quick_secret_search import MarkedWords
 
             self._marked = MarkedWords()
         self._marked.mark(start)

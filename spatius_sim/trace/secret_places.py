@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
-from spatius_sim.trace.find_logins import is_plain, names_a_secret, secrets_in_setting, secrets_in_url
+from spatius_sim.trace.find_secrets import is_plain, names_a_secret, secrets_in_setting, secrets_in_url
 from spatius_sim.trace.known_secrets import SHORTEST, KnownSecrets
 
 _USUAL_FRAMING = 36

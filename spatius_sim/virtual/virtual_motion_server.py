@@ -23,8 +23,8 @@ from spatius_sim.model.server.commands import (
 )
 from spatius_sim.model.server.motion_answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.response_pace import FAST, Pace
+from spatius_sim.model.server.send_responses import POLICY_VIOLATION, RESOURCE_EXHAUSTED
 from spatius_sim.model.server.session import ServerSession
-from spatius_sim.model.server.session_sender import POLICY_VIOLATION, RESOURCE_EXHAUSTED
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.console_api import (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from spatius_sim.model.room.room_playback import LeaveRoom, PlaySound, RoomOutput, ShowPacket
-from spatius_sim.model.server.egress_playback import rpc_for_agent
+from spatius_sim.model.server.play_session_in_room import rpc_for_agent
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.trace.events import Joined, Lane
 from spatius_sim.trace.recorder import Sink

@@ -25,7 +25,7 @@ from spatius_sim.wires.events import (
 )
 from spatius_sim.wires.json_fields import NotUnderstoodError, optional_text, parse_json, read_rate
 from spatius_sim.wires.lacking_features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
-from spatius_sim.wires.remember_frames import remember_frames
+from spatius_sim.wires.read_frames_once import remember_frames
 
 
 class _Type(IntEnum):

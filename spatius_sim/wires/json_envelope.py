@@ -35,7 +35,7 @@ from spatius_sim.wires.json_fields import (
     optional_text,
     read_rate,
 )
-from spatius_sim.wires.remember_frames import remember_frames
+from spatius_sim.wires.read_frames_once import remember_frames
 
 _NAME = "json-envelope"
 _RELAY_NOTES = frozenset({"status", "agent_ready", "transcript", "agent_event", "pong"})

@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from spatius_sim.wires.events import Frame
-from spatius_sim.wires.remember_frames import LONGEST_REMEMBERED, MOST_REMEMBERED
+from spatius_sim.wires.read_frames_once import LONGEST_REMEMBERED, MOST_REMEMBERED
 
 MAX_VALUES = 1_000_000
 """The most values of one document. A decoded value takes far more memory than its text does."""

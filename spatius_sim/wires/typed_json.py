@@ -27,7 +27,7 @@ from spatius_sim.wires.json_fields import (
     optional_flag,
 )
 from spatius_sim.wires.lacking_features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
-from spatius_sim.wires.remember_frames import remember_frames
+from spatius_sim.wires.read_frames_once import remember_frames
 
 _NAME = "typed-json"
 

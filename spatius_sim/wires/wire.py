@@ -2,11 +2,7 @@
 
 from typing import Protocol
 
-from spatius_sim.protocol.errors import UsageError
-from spatius_sim.wires.binary_header import BinaryHeader
 from spatius_sim.wires.events import ClientAction, Frame, RelayEvent
-from spatius_sim.wires.json_envelope import JsonEnvelope
-from spatius_sim.wires.typed_json import TypedJson
 
 
 class Wire(Protocol):
@@ -51,22 +47,3 @@ class Wire(Protocol):
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
         """Return the frames by which a client asks for `action`."""
-
-
-_BUILT_IN: tuple[Wire, ...] = (JsonEnvelope(), BinaryHeader(), TypedJson())
-_WIRES = {wire.name: wire for wire in _BUILT_IN}
-
-
-def published_wire_names() -> list[str]:
-    """Return the names of the built-in wires in alphabetical order, as `--wire` takes them."""
-    return sorted(_WIRES)
-
-
-def published_wire(name: str) -> Wire:
-    """Return the published wire with this name, as the option `--wire` names it. Raises UsageError if no wire
-    is published under this name."""
-    try:
-        return _WIRES[name]
-    except KeyError:
-        known = ", ".join(published_wire_names())
-        raise UsageError(f"no wire is named {name!r}; known wires: {known}") from None

@@ -50,10 +50,10 @@ def demo(seed: int) -> int:
 def _write_player(console: "Console", traces: "list[Trace]") -> None:
     """Write both conversations of the demo as a player page, and print the path of the page. If the page
     cannot be written, print the reason, and let the demo go on."""
-    from spatius_sim.cli.common import write_page
+    from spatius_sim.cli.print_output import write_page
     from spatius_sim.protocol.errors import UsageError
     from spatius_sim.reporting.player.build_player import build_player
-    from spatius_sim.reporting.player.page import player_page
+    from spatius_sim.reporting.player.write_player_page import player_page
 
     try:
         write_page(_PLAYER, player_page(build_player(traces, "demo")))

@@ -9,9 +9,9 @@ from itertools import count
 from spatius_sim import __version__
 from spatius_sim.cli.demo.draw_conversation import ConversationFigures
 from spatius_sim.files.clip_file import Clip
-from spatius_sim.net.client.relay_socket import RelayAddress
+from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.keyframes import JAW_POSE
 from spatius_sim.protocol.messages import MotionResponse
@@ -169,12 +169,12 @@ async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: boo
 
 
 def has_happened(recorder: RealTimeRecorder, is_wanted: Callable[[EventKind], bool]) -> bool:
-    """Whether an event for which `is_wanted` is true was recorded by now."""
+    """Return whether an event for which `is_wanted` is true was recorded by now."""
     return any(is_wanted(event.content) for event in recorder.events)
 
 
 def _playback_ended(content: EventKind) -> bool:
-    """Whether this is the avatar's change to idle at the end of playback."""
+    """Return whether this is the avatar's change to idle at the end of playback."""
     return content == StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)
 
 
@@ -210,5 +210,5 @@ def judge_conversation(trace: Trace, seed: int) -> Summary:
 
 
 def _is_motion_sent(content: EventKind) -> bool:
-    """Whether Motion Server sent motion."""
+    """Return whether Motion Server sent motion."""
     return isinstance(content, Sent) and isinstance(content.value, MotionResponse)

@@ -7,23 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from spatius_sim import __version__
-from spatius_sim.engine.conformance_file import ConformanceFile, find_conformance_file
-from spatius_sim.engine.edit_baseline_file import read_baseline
+from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.failure_evidence import failure_of
-from spatius_sim.engine.options import REPORT_OPTIONS
-from spatius_sim.engine.run_profiles import DEFAULT_LEVEL, levels_judged_at, rules_to_judge
-from spatius_sim.protocol.did_you_mean import suggest_names
+from spatius_sim.engine.run_profiles import DEFAULT_LEVEL
+from spatius_sim.engine.select_rules import rules_to_judge
+from spatius_sim.engine.tapes.tape_settings import TapeSettings
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.known_failures import Baseline, review
+from spatius_sim.reporting.compare_with_baseline import Baseline, review
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.observed_turns import with_turns
+from spatius_sim.story.add_unplanned_turns import with_turns
 from spatius_sim.tape.reader import header_of
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Trace
-from spatius_sim.wires.lacking_features import FEATURES
 
 NOTHING_PROMISED: frozenset[str] = frozenset()
 """A tape need not exercise every rule: a broken one fails it, and one that was kept is enough to pass."""
@@ -36,54 +34,6 @@ _FIRST_THAT_COUNTS = (
     Verdict.NOT_APPLICABLE,
 )
 """If the runs of a tape differ in their verdict on a rule, the first of these is the verdict of the tape."""
-
-
-@dataclass(frozen=True, slots=True)
-class TapeSettings:
-    """The options for judging a tape, by name: `option_values` of the command line, and those of the
-    conformance file, if it is about the same kind of subject. The command line wins."""
-
-    option_values: Mapping[str, Any] = field(default_factory=dict)
-    file: ConformanceFile | None = None
-
-    def for_subject(self, subject: str) -> Mapping[str, Any]:
-        """Return the options with which this kind of subject is judged, if one of its tapes is checked: each
-        value by the name of its option."""
-        file_applies = self.file is not None and self.file.subject in ("", subject)
-        return (
-            {**self.file.values, **self.option_values}
-            if self.file is not None and file_applies
-            else self.option_values
-        )
-
-    @property
-    def reports(self) -> dict[str, str]:
-        """The files and the folder to write reports to, by option name."""
-        values = {**(self.file.values if self.file is not None else {}), **self.option_values}
-        return {option.name: values[option.name] for option in REPORT_OPTIONS if option.name in values}
-
-
-def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSettings:
-    """Return the settings with which tapes are checked: options of the command line, and the conformance file
-    in this folder if there is one. Raises UsageError if a level or a feature has no such name, or if the file
-    is wrong."""
-    set_values = {name: value for name, value in option_values.items() if value}
-    file = find_conformance_file(set_values.get("conformance"), folder)
-    _check_level_and_features(set_values)
-    if file is not None:
-        try:
-            _check_level_and_features(file.values)
-        except UsageError as error:
-            raise file.with_place(error) from error
-    return TapeSettings(set_values, file)
-
-
-def _check_level_and_features(values: Mapping[str, Any]) -> None:
-    """Raise UsageError if these options of a tape check name a level or a feature that does not exist."""
-    levels_judged_at(values.get("level", DEFAULT_LEVEL))
-    for feature in values.get("lacks", ()):
-        if feature not in FEATURES:
-            raise UsageError(f"--lacks {feature}: no feature is named so; {suggest_names(feature, FEATURES)}")
 
 
 @dataclass(slots=True)
@@ -197,8 +147,8 @@ def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace
 
 
 def _fails_by_itself(rule_id: str, tallies: Mapping[str, _Tally], consequences: tuple[str, ...] = ()) -> bool:
-    """Whether some run of the checked tape broke this rule, and not only as a consequence of another rule
-    that failed on the tape. A rule does not follow from its own `consequences`."""
+    """Return whether some run of the checked tape broke this rule, and not only as a consequence of another
+    rule that failed on the tape. A rule does not follow from its own `consequences`."""
     looked_at = (*consequences, rule_id)
     return any(
         not any(

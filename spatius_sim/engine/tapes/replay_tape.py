@@ -10,11 +10,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from spatius_sim.files.wire_file import wire_of
 from spatius_sim.model.server.match_taped_turns import RecordedRun, read_recorded_run
-from spatius_sim.net.client.connect_directly import connect_directly
+from spatius_sim.net.client.refuse_redirects import connect_directly
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-from spatius_sim.trace.find_logins import url_without_logins
+from spatius_sim.trace.find_secrets import url_without_logins
 from spatius_sim.wires.events import Motion
 
 _LARGEST_FRAME = 16 * 1_048_576

@@ -132,8 +132,8 @@ class PlainRelay:
         return [ConnectUp(session.name, self.token_life(session.attempt))]
 
     def may_start(self, turn: RelayTurn) -> bool:
-        """Whether the relay may send audio of this turn to the client now: at once, or when Motion Server has
-        confirmed the session or failed."""
+        """Return whether the relay may send audio of this turn to the client now: at once, or when Motion
+        Server has confirmed the session or failed."""
         at_once = self.policy.audio_start is AudioStart.AT_ONCE
         return at_once or turn.session.confirmed or turn.is_over
 

@@ -235,9 +235,9 @@ class RoomPlayback:
         return self._waiting[req_id]
 
     def _may_play(self, conversation: _Conversation) -> bool:
-        """Whether the next 40 ms of this conversation may be played in the room: its sound has arrived, and
-        its motion has arrived or was waited for long enough. Counts one more tick of waiting if only the
-        motion is missing."""
+        """Return whether the next 40 ms of this conversation may be played in the room: its sound has
+        arrived, and its motion has arrived or was waited for long enough. Counts one more tick of waiting if
+        only the motion is missing."""
         has_sound = len(conversation.pcm) >= self._tick_bytes or conversation.audio_ended
         if not has_sound:
             return False

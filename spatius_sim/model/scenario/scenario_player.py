@@ -117,7 +117,7 @@ class ConnectionFaults:
         return fault.what if self._chance_allows(index, fault) else ()
 
     def may_act_at(self, moment: Moment) -> bool:
-        """Whether a fault may happen at this moment; if not, nothing needs to be counted for it."""
+        """Return whether a fault may happen at this moment; if not, nothing needs to be counted for it."""
         return any(fault.when.at is moment for fault in self.faults)
 
     def _chance_allows(self, index: int, fault: Fault) -> bool:

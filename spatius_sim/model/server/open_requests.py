@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from spatius_sim.model.server.audio_input import AudioIn, PcmIn
+from spatius_sim.model.server.decode_audio_input import AudioIn, PcmIn
 from spatius_sim.model.server.motion_answers import RecordedAnswer, RequestMotion
 from spatius_sim.protocol.turn_table import TurnState
 

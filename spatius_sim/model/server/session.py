@@ -12,7 +12,6 @@ from spatius_sim.model.room.room_playback import RoomPlayback
 from spatius_sim.model.scenario.scenario import Moment
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.apply_faults import apply_faults
-from spatius_sim.model.server.audio_input import AudioIn, OggOpusIn, PcmIn, find_audio_fault
 from spatius_sim.model.server.capabilities import PLAYBACK_STATE
 from spatius_sim.model.server.commands import (
     Close,
@@ -22,6 +21,7 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
+from spatius_sim.model.server.decode_audio_input import AudioIn, OggOpusIn, PcmIn, find_audio_fault
 from spatius_sim.model.server.egress_configuration import (
     INVALID_ARGUMENT,
     UNAUTHENTICATED,
@@ -30,10 +30,10 @@ from spatius_sim.model.server.egress_configuration import (
     Room,
     read_egress,
 )
-from spatius_sim.model.server.egress_playback import ROOM_TIMER, EgressPlayback, choose_room_faults
 from spatius_sim.model.server.open_requests import LONGEST_REQ_ID
 from spatius_sim.model.server.outbox import SEND_TIMER
-from spatius_sim.model.server.session_sender import (
+from spatius_sim.model.server.play_session_in_room import ROOM_TIMER, EgressPlayback, choose_room_faults
+from spatius_sim.model.server.send_responses import (
     MOTION_DUE,
     POLICY_VIOLATION,
     RESOURCE_EXHAUSTED,

@@ -3,19 +3,17 @@
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
-from spatius_sim.net.client.connect_directly import connect_directly, redirect_target
+from spatius_sim.net.client.refuse_redirects import connect_directly, redirect_target
+from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.trace.find_logins import url_without_logins
 from spatius_sim.wires.events import Frame
 
 LARGEST_FRAME = 16 * 1_048_576
@@ -31,37 +29,6 @@ _BROKEN_FRAME = b"\xf7\x80\x00\x00\x00\x00"
 SEND_SECONDS = 20.0
 """How long a relay may read nothing while we send. Some relays answer from their reading task: such a relay
 reads nothing while its client reads nothing, and later goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class RelayAddress:
-    """Where clients of a relay connect, and what they send and trust.
-
-    They send `headers`, such as the relay's own login, and offer `subprotocols`. `tls` holds the certificates
-    that they trust."""
-
-    url: str = field(repr=False)
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    subprotocols: tuple[str, ...] = ()
-    tls: ssl.SSLContext | None = None
-    token_reference: str = ""
-    """The trace's name for the Spatius session token among the headers; "" if there is none."""
-    narrow: bool = False
-    """Whether the connection buffers little data: then a relay soon notices that its client does not read."""
-
-    @property
-    def url_without_secrets(self) -> str:
-        """The URL of the relay with its secrets removed, for messages."""
-        return url_without_logins(self.url)
-
-
-def with_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
-    """Return the relay's address with Spatius credentials for its WebSocket: app id and session token are
-    added to the headers and to the query, the two places in which a Motion Server looks for them."""
-    headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
-    separator = "&" if "?" in address.url else "?"
-    url = f"{address.url}{separator}{urlencode({'appId': app_id, 'sessionKey': token})}"
-    return replace(address, url=url, headers=headers, token_reference="the client's own token")
 
 
 async def dial_websocket(

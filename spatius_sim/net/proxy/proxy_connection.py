@@ -1,263 +1,284 @@
-"""One TCP connection of a proxy. HTTP is read message by message; later all bytes are passed on at once."""
+"""One connection of a relay that passes through a recording proxy to Motion Server."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import parse_qs, urlsplit
 
+from spatius_sim.net.proxy.connection_end import End, close_all, wait_until_gone
 from spatius_sim.net.proxy.http_bodies import BodyFraming
-from spatius_sim.net.proxy.http_heads import (
-    END_OF_HEAD,
-    LARGEST_HEAD,
-    Head,
-    may_begin_answer,
-    may_begin_request,
-    read_answer,
-    read_request,
+from spatius_sim.net.proxy.http_heads import Head
+from spatius_sim.net.proxy.name_lookup import NameLookup
+from spatius_sim.net.proxy.proxy_recorder import Direction, ProxyRecorder
+from spatius_sim.net.proxy.proxy_target import (
+    CONNECT_SECONDS,
+    ProxyTarget,
+    connect_to_target,
+    describe_unreachable,
+)
+from spatius_sim.protocol.console_api import (
+    INGRESS_ROOT,
+    TOKEN_DOORS,
+    RequestRefusedError,
+    read_token_request,
 )
 from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.trace.events import Lane, Opened, Refused, TokenRequested
 
-_MAX_BUFFERED = 1_048_576
-_SHARED_BUFFER = memoryview(bytearray(256 * 1024))
-"""The buffer that all connections share: bytes that are read into it are copied out at once."""
-_LONGEST_STEP = 64 * 1024
-"""How many bytes of a body are read at most before other connections have their turn."""
-_LARGEST_RECORDED_BODY = 64 * 1024
-"""How many bytes of a body are recorded at most."""
-_LARGEST_HELD = 64 * 1024
-_HOLDING_SECONDS = 1.0
-"""Up to which size, and for how long, a body is held back until it is whole."""
-_BYTES_TO_CHECK = 32
-"""How many first bytes of a message are checked before its head is complete."""
-_CLOSING_SECONDS = 5.0
-"""How long a peer may take to read the rest when we close its connection."""
+_CLOSE_SECONDS = 30.0
+"""How long a peer may take to read the rest when a connection ends."""
 
 
-class End(asyncio.BufferedProtocol):
-    """One end of a proxied exchange: the connection of the relay to the proxy, or the connection of the proxy
-    to the upstream.
+_CLOSE_AT_END_SECONDS = 0.5
+"""How long a peer may take to read the rest when the proxy itself ends."""
 
-    `on_connected` is called when the connection is open, and `on_lost` when it is gone. `has_sent` says
-    whether anything was sent on it since the proxy last set it to False."""
 
-    def __init__(self) -> None:
-        """Make one end of a proxied exchange: a connection of the proxy that is not connected yet. Asyncio
-        calls `connection_made` with its transport."""
-        self.transport: asyncio.Transport = asyncio.Transport()
-        self.on_connected: Callable[[], None] | None = None
-        self.on_lost: Callable[[], None] | None = None
-        self.other: End | None = None
-        self.lost = asyncio.Event()
-        self.reset = False
-        self.has_sent = False
-        self._on_data: Callable[[bytes], None] | None = None
-        self._buffer = bytearray()
-        self._changed = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._hold_reasons: set[str] = set()
+_AFTER_REFUSAL_SECONDS = 1.0
+"""How long the proxy throws away the bytes that a peer still sends after a refusal."""
 
-    @property
-    def unread_bytes(self) -> int:
-        """How many bytes have arrived on this connection of the proxy and are not yet read."""
-        return len(self._buffer)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport of this connection of the proxy, and call `on_connected`. The transport calls
-        this."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        if self.on_connected is not None:
-            self.on_connected()
+_TOKEN_FIELDS = (*TOKEN_DOORS.values(), "sessionKey", "token")
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return the buffer that all connections of the proxy share. The transport calls this."""
-        return _SHARED_BUFFER
 
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take the bytes that came on this connection of the proxy: pass them on, or buffer them. The
-        transport calls this.
+class _RefusedError(Exception):
+    """The proxy refuses a request: it answers with this status and reason."""
 
-        If too many bytes are buffered, stop reading."""
-        data = bytes(_SHARED_BUFFER[:nbytes])
-        if self._on_data is not None:
-            self._on_data(data)
-            return
-        self._buffer += data
-        self._changed.set()
-        if len(self._buffer) > _MAX_BUFFERED:
-            self.hold("buffer")
+    def __init__(self, status: int, reason: str) -> None:
+        """Make the refusal from the HTTP status and the reason."""
+        super().__init__(reason)
+        self.status, self.reason = status, reason
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Note that this connection of the proxy has ended: wake all tasks that wait for it, and call
-        `on_lost`. The transport calls this method."""
-        self.reset = error is not None
-        self.lost.set()
-        self._changed.set()
-        self._writable.set()
-        if self.on_lost is not None:
-            self.on_lost()
 
-    def pause_writing(self) -> None:
-        """Stop reading from the other connection of the proxied exchange, because the peer of this connection
-        does not read. The transport calls this."""
-        self._writable.clear()
-        if self.other is not None:
-            self.other.hold("peer")
+@contextmanager
+def _refuse_with(status: int, message_name: str) -> Iterator[None]:
+    """Turn a RemoteProtocolError inside the context into a refusal by the proxy, with this HTTP status.
 
-    def resume_writing(self) -> None:
-        """Read again from the other connection of the proxied exchange, because the peer of this connection
-        reads again. The transport calls this."""
-        self._writable.set()
-        if self.other is not None:
-            self.other.release("peer")
+    `message_name` names the message that breaks the protocol."""
+    try:
+        yield
+    except RemoteProtocolError as error:
+        raise _RefusedError(status, f"the proxy cannot pass on {message_name}: {error}") from error
 
-    def hold(self, reason: str) -> None:
-        """Stop reading from this connection of the proxy, and remember the reason until it is released."""
-        self._hold_reasons.add(reason)
-        self.transport.pause_reading()
 
-    def release(self, reason: str) -> None:
-        """Drop this reason for not reading from the connection of the proxy. If no other reason is left, and
-        the connection is not lost, read from the connection again."""
-        self._hold_reasons.discard(reason)
-        if not self._hold_reasons and not self.lost.is_set():
-            self.transport.resume_reading()
+@dataclass(slots=True)
+class ProxiedConnection:
+    """One connection of a relay to the proxy, and the upstream connection that belongs to it."""
 
-    async def read_request_head(self) -> Head | None:
-        """Wait on this connection of the proxy for the head of a request, and return it; None if the
-        connection ends before.
+    targets: tuple[ProxyTarget, ...]
+    recorder: ProxyRecorder
+    client: End
+    lookup: NameLookup
+    next_name: Callable[[], str]
+    upstream: End | None = None
+    connected_to: ProxyTarget | None = None
+    name: str = ""
+    """The name of the session that the request wants to open; "" if it wants none."""
 
-        Raises RemoteProtocolError as soon as the bytes cannot be a request."""
-        raw = await self._take_head(may_begin_request)
-        return None if raw is None else read_request(raw)
+    async def run(self) -> None:
+        """Serve the requests of a relay until either side leaves, then close both of the proxy's
+        connections."""
+        seconds = _CLOSE_SECONDS
+        try:
+            await self._serve_requests()
+        except asyncio.CancelledError:
+            seconds = _CLOSE_AT_END_SECONDS
+            raise
+        finally:
+            self.client.on_lost = None
+            await close_all([self.client, *([] if self.upstream is None else [self.upstream])], seconds)
 
-    async def read_response_head(self) -> Head | None:
-        """Wait on this connection of the proxy for the head of an HTTP response (its status line and
-        headers), and return it; None if the connection ends before.
-
-        Raises RemoteProtocolError as soon as the bytes cannot be a response."""
-        raw = await self._take_head(may_begin_answer)
-        return None if raw is None else read_answer(raw)
-
-    async def send(self, data: bytes) -> None:
-        """Write bytes to this connection of the proxy, let other connections have their turn, and wait until
-        the peer reads enough. If the connection is lost, write nothing."""
-        if not self.lost.is_set():
-            self.transport.write(data)
-        self.has_sent = True
-        await asyncio.sleep(0)
-        await self._writable.wait()
-
-    async def pass_body_on(self, framing: BodyFraming, to: "End", head: bytes = b"") -> bytes:
-        """Pass the body of an HTTP message on to the end `to` of the proxied exchange while it comes, and
-        return the beginning that is recorded.
-
-        If there is a `head`, the head and the body are held back until the body is complete, large or slow:
-        until then the proxy can still refuse it. Raises RemoteProtocolError for a body that breaks the
-        protocol."""
-        recorded, held_back = bytearray(), bytearray(head)
-        held_until = asyncio.get_running_loop().time() + _HOLDING_SECONDS
-        while not framing.ended:
-            try:
-                async with asyncio.timeout_at(held_until if held_back else None):
-                    if not self._buffer and not await self._wait_for_more():
-                        break
-            except TimeoutError:
+    async def _serve_requests(self) -> None:
+        """Pass the requests of the relay on through the proxy, one after another, until the relay sends no
+        more or the proxy refuses one."""
+        try:
+            while await self._pass_request_on():
                 pass
-            piece = bytes(self._buffer[:_LONGEST_STEP])
-            piece = piece[: framing.feed(piece)]
-            del self._buffer[: len(piece)]
-            recorded += piece[: _LARGEST_RECORDED_BODY - len(recorded)]
-            held_back += piece
-            is_large = len(held_back) > _LARGEST_HELD
-            if not head or is_large or asyncio.get_running_loop().time() >= held_until:
-                await to.send(bytes(held_back))
-                held_back.clear()
-                head = b""
-        if held_back and (framing.ended or framing.until_close):
-            await to.send(bytes(held_back))
-        return bytes(recorded)
+        except _RefusedError as refusal:
+            await self._refuse(refusal.status, refusal.reason)
 
-    def call_for_bytes(self, on_data: Callable[[bytes], None]) -> None:
-        """Call `on_data` with the bytes that are buffered on this connection of the proxy, and with all bytes
-        that come later."""
-        self._on_data = on_data
-        if self._buffer:
-            buffered, self._buffer = bytes(self._buffer), bytearray()
-            on_data(buffered)
-        self.release("buffer")
+    async def _pass_request_on(self) -> bool:
+        """Pass one request and its answer through the proxy, record both, and return whether another request
+        may follow.
 
-    def finish_sending(self) -> None:
-        """Close the sending side of this connection of the proxy, and throw away all bytes that still come.
-
-        If the whole connection were closed while a request still comes, the peer could lose the answer."""
-        self.call_for_bytes(lambda data: None)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()
-
-    def close_after_writing(self) -> None:
-        """Close this connection of the proxy when everything is written, or abort it if the peer does not
-        read in time."""
-        self.transport.close()
-        asyncio.get_running_loop().call_later(_CLOSING_SECONDS, self.transport.abort)
-
-    async def _take_head(self, may_begin: Callable[[bytes], bool]) -> bytes | None:
-        """Wait for a complete HTTP head on this connection of the proxy, take it out of the buffer, and
-        return it without its empty line.
-
-        Returns None if the connection ends before. Raises RemoteProtocolError for anything else than a
-        head."""
-        searched = 0
-        overlap = len(END_OF_HEAD) - 1
-        while (end := self._buffer.find(END_OF_HEAD, max(0, searched - overlap))) < 0:
-            searched = len(self._buffer)
-            self._check_head(searched, may_begin)
-            if not await self._wait_for_more():
-                return None
-        self._check_head(end, may_begin)
-        raw = bytes(self._buffer[:end])
-        del self._buffer[: end + len(END_OF_HEAD)]
-        return raw
-
-    def _check_head(self, size: int, may_begin: Callable[[bytes], bool]) -> None:
-        """Raise RemoteProtocolError if the bytes on this connection of the proxy cannot begin an HTTP head
-        (`may_begin` says so), or if the head is larger than allowed."""
-        if not may_begin(bytes(self._buffer[:_BYTES_TO_CHECK])):
-            raise RemoteProtocolError("this is not HTTP/1.1")
-        if size > LARGEST_HEAD:
-            raise RemoteProtocolError("an HTTP head without an end")
-
-    async def _wait_for_more(self) -> bool:
-        """Wait until more bytes come on this connection of the proxy, or until the connection ends. Return
-        whether bytes came or may still come."""
-        if self.lost.is_set():
+        If the answer opens a WebSocket, pass its bytes on until either side leaves. Raises _RefusedError if
+        the proxy refuses the request."""
+        self.name, self.client.has_sent = "", False
+        with _refuse_with(400, "this request"):
+            request = await self.client.read_request_head()
+            if request is None:
+                return False
+            framing = BodyFraming(request)
+        path = request.path
+        target = next((target for target in self.targets if path.startswith(target.root)), None)
+        if target is None:
+            raise _RefusedError(404, "only the Console API and the ingress are here")
+        upgrade = "websocket" in request.header("upgrade").lower()
+        self.name = self.next_name() if upgrade else ""
+        upstream = await self._connection_to(target)
+        self.client.on_lost = upstream.close_after_writing
+        if self.client.lost.is_set():
             return False
-        self._changed.clear()
-        self.release("buffer")
-        await self._changed.wait()
-        return bool(self._buffer) or not self.lost.is_set()
+        await upstream.send(
+            request.with_target_and_host(target.path + path[len(target.root) :], target.host_header)
+        )
+        key = self.recorder.secret_reference("key", request.header("x-api-key"))
+        self.recorder.learn_logins(request.target, request.headers)
+        with _refuse_with(400, "this request"):
+            request_body = await self.client.pass_body_on(framing, upstream)
+        if not framing.ended:
+            return False
+        with _refuse_with(502, f"the answer of {target.host_header}"):
+            answer = await self._final_answer(upstream)
+            if answer.status != 101:
+                framing = BodyFraming(answer, request.method)
+                answer_body = await upstream.pass_body_on(framing, self.client, answer.as_bytes())
+                if not framing.ended and not framing.until_close:
+                    raise RemoteProtocolError("it breaks off")
+            elif not upgrade:
+                raise RemoteProtocolError("it switches to a protocol that was not asked for")
+        if answer.status == 101:
+            await self.client.send(answer.as_bytes())
+            opened = Opened(*self._credentials(request, self.name))
+            up, down = self.recorder.record_opening(
+                self.name, opened, answer.header("sec-websocket-extensions")
+            )
+            await self._pass_both_ways(upstream, up, down)
+            return False
+        if upgrade:
+            token, app_id, avatar_id = self._credentials(request)
+            reason = answer_body.decode(errors="replace").strip()
+            accepted_token = token if answer.status != 400 else ""
+            refused = Refused(answer.status, reason, accepted_token, app_id, avatar_id)
+            self.recorder.emit(Lane.UPSTREAM, self.name, refused)
+        elif target.root != INGRESS_ROOT:
+            self._record_token_request(key, request_body, answer.status, answer_body)
+        return request.keeps_alive and answer.keeps_alive and not framing.until_close
+
+    async def _final_answer(self, upstream: End) -> Head:
+        """Wait until Motion Server sends the head of its final answer to the request in the proxy, and return
+        the head. Interim answers (status 1xx) are passed on to the relay before it.
+
+        Raises RemoteProtocolError if Motion Server closes the connection before."""
+        while (answer := await upstream.read_response_head()) is not None:
+            if answer.status >= 200 or answer.status == 101:
+                self.client.has_sent = False
+                return answer
+            await self.client.send(answer.as_bytes())
+        raise RemoteProtocolError("it hung up before it answered")
+
+    async def _connection_to(self, target: ProxyTarget) -> End:
+        """Return the proxy's connection to this target, for the next request of the relay: the open upstream
+        connection if it leads to the target, or a new one. Raises _RefusedError if the target cannot be
+        reached."""
+        current = self.upstream
+        if current is not None:
+            if self.connected_to is target and not current.lost.is_set() and not current.unread_bytes:
+                return current
+            self.client.on_lost = None
+            current.close_after_writing()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                self.upstream, self.connected_to = await connect_to_target(target, self.lookup), target
+        except (OSError, TimeoutError) as error:
+            raise _RefusedError(502, describe_unreachable(target, error)) from error
+        return self.upstream
+
+    async def _refuse(self, status: int, reason: str) -> None:
+        """Refuse, as the recording proxy, what the relay or the upstream sent: answer the relay with this
+        HTTP status and end both connections; record the refusal if it concerns a session. If a part of an
+        answer has passed already, only abort the relay's connection."""
+        if self.name:
+            self.recorder.emit(Lane.UPSTREAM, self.name, Refused(status, reason))
+        if self.upstream is not None:
+            self.client.on_lost = None
+            self.upstream.close_after_writing()
+        if self.client.has_sent:
+            # Part of an answer has passed: only a broken connection shows that the answer is incomplete.
+            self.client.transport.abort()
+            return
+        body = json.dumps({"message": reason}).encode() + b"\n"
+        head = f"HTTP/1.1 {status} Proxy\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        self.client.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        self.client.finish_sending()
+        await wait_until_gone([self.client], _AFTER_REFUSAL_SECONDS)
+
+    def _record_token_request(self, key: str, request_body: bytes, status: int, answer_body: bytes) -> None:
+        """Record a token request that the relay sent through the recording proxy, and the answer. `key` is
+        the reference of the API key."""
+        token = self.recorder.secret_reference("token", _issued_token(answer_body)) if status == 200 else ""
+        try:
+            expire_at: int | None = read_token_request(request_body).expire_at
+        except RequestRefusedError:
+            expire_at = None
+        self.recorder.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
+
+    def _credentials(self, request: Head, holder: str = "") -> tuple[str, str, str]:
+        """Read the credentials in an upgrade request that passes through the proxy. Return the reference of
+        its session token, its app id and its avatar id.
+
+        The token is remembered until the session `holder` ends.
+        """
+        query = parse_qs(urlsplit(request.target).query)
+
+        def header_or_query(header: str, parameter: str) -> str:
+            """Return the value of a header of the request or, if it is missing, of a query parameter."""
+            return request.header(header) or query.get(parameter, [""])[0]
+
+        token = self.recorder.secret_reference(
+            "token", header_or_query("x-session-key", "sessionKey"), holder
+        )
+        return token, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
+
+    async def _pass_both_ways(self, upstream: End, up: Direction, down: Direction) -> None:
+        """Pass the bytes of a WebSocket between the relay and Motion Server through the recording proxy, in
+        both directions, until one side leaves. Note for the recorder which side left.
+
+        If one side resets its connection, reset the other too."""
+        client = self.client
+        client.on_lost = None
+        client.other, upstream.other = upstream, client
+        for source, destination, line in ((client, upstream, up), (upstream, client, down)):
+            line.hold, line.release = partial(source.hold, "recorder"), partial(source.release, "recorder")
+            source.call_for_bytes(self._pass_on_to(destination, line))
+        waits = [asyncio.ensure_future(end.lost.wait()) for end in (client, upstream)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            by_server = upstream.lost.is_set()
+            lost, other = (upstream, client) if by_server else (client, upstream)
+            if lost.reset:
+                other.transport.abort()
+            self.recorder.record_loss(up.session, by_server=by_server)
+
+    def _pass_on_to(self, destination: End, line: Direction) -> Callable[[bytes], None]:
+        """Return a function that passes the bytes of one side through the proxy to `destination`, and then
+        gives them to the recorder, as bytes of the direction `line`."""
+        write, record = destination.transport.write, self.recorder.add_bytes
+
+        def pass_on(data: bytes) -> None:
+            """Pass bytes on through the proxy, and record them."""
+            write(data)
+            record(line, data)
+
+        return pass_on
 
 
-async def wait_until_gone(ends: Iterable[End], seconds: float) -> None:
-    """Wait until these connections of the proxy are gone, but at most so many seconds."""
-    waits = [asyncio.ensure_future(end.lost.wait()) for end in ends]
+def _issued_token(body: bytes) -> str:
+    """Return the session token that the Console API issued in an answer which the proxy passes on; "" if
+    there is none. The documents name several places for the token, and each is searched."""
     try:
-        if waits:
-            await asyncio.wait(waits, timeout=seconds)
-    finally:
-        for wait in waits:
-            wait.cancel()
-
-
-async def close_all(ends: list[End], seconds: float) -> None:
-    """Close these connections of the proxy. Abort those whose peers have not read everything after
-    `seconds`."""
-    for end in ends:
-        end.transport.close()
-    try:
-        await wait_until_gone(ends, seconds)
-    finally:
-        for end in ends:
-            if not end.lost.is_set():
-                end.transport.abort()
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    for fields in (document, document.get("data") if isinstance(document, dict) else None):
+        if isinstance(fields, dict):
+            for name in _TOKEN_FIELDS:
+                if isinstance(fields.get(name), str):
+                    return str(fields[name])
+    return ""

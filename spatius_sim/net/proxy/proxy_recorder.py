@@ -28,7 +28,7 @@ from spatius_sim.trace.events import (
     Sent,
     Undecodable,
 )
-from spatius_sim.trace.find_logins import secrets_in_header, secrets_in_url
+from spatius_sim.trace.find_secrets import secrets_in_header, secrets_in_url
 from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets

@@ -5,7 +5,7 @@ from livekit import rtc
 
 
 def refuses_token(error: rtc.ConnectError) -> bool:
-    """Whether a LiveKit server answered, and does not let the bearer of this token in."""
+    """Return whether a LiveKit server answered, and does not let the bearer of this token in."""
     return " 401" in error.message or "401 " in error.message
 
 

@@ -26,7 +26,7 @@ from spatius_sim.model.server.egress_configuration import (
     UNAVAILABLE,
     EgressFault,
 )
-from spatius_sim.model.server.egress_playback import rpc_for_agent
+from spatius_sim.model.server.play_session_in_room import rpc_for_agent
 from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
 from spatius_sim.net.room.black_video import HEIGHT, WIDTH, black_frames
 from spatius_sim.net.room.joining_errors import refuses_token

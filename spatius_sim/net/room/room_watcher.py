@@ -8,7 +8,7 @@ from typing import Any
 
 from livekit import rtc
 
-from spatius_sim.model.server.egress_playback import PLAYBACK_FINISHED, PLAYBACK_STARTED
+from spatius_sim.model.server.play_session_in_room import PLAYBACK_FINISHED, PLAYBACK_STARTED
 from spatius_sim.net.room.joining_errors import why_not_joined
 from spatius_sim.net.room.quiet_log import quiet_livekit_log
 from spatius_sim.net.room.video_viewer import LOOK_FOR_LOSSES_SECONDS, VideoViewer

@@ -18,7 +18,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 from livekit.protocol import rtc as protocol
 
-from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.video_container import Container
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from spatius_sim.net.free_ports import LOOPBACK, explain_port_error, name_in_urls
+from spatius_sim.net.ports_and_hosts import LOOPBACK, explain_port_error, name_in_urls
 from spatius_sim.net.server.slow_headers import BODY_SECONDS, HEADER_SECONDS, SlowHeaders
 from spatius_sim.protocol.console_api import (
     CONSOLE_ROOT,

@@ -3,7 +3,7 @@ shows."""
 
 from collections.abc import Iterator
 
-from spatius_sim.reporting.harmless_text import one_line
+from spatius_sim.reporting.make_text_harmless import one_line
 from spatius_sim.reporting.report import JudgedRule, Report
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Level

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from spatius_sim.reporting.formats.histogram import histogram_of
-from spatius_sim.reporting.player.page import hash_of, player_css, player_script
+from spatius_sim.reporting.player.write_player_page import hash_of, player_css, player_script
 from spatius_sim.reporting.report import JudgedRule, Report
 from spatius_sim.reporting.report_matrix import Matrix
 from spatius_sim.reporting.summary import Failure

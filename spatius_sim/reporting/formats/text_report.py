@@ -119,19 +119,6 @@ def _group_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
             yield f"{outcome.rule_id} and {others} more" if others else outcome.rule_id, outcome
 
 
-def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
-    """Print rules of the catalogue as text, for a person at a terminal: a table with a row for each of
-    `rules`, and then how many of the `count` rules of the whole catalogue these are."""
-    table = Table(box=None, padding=(0, 2, 1, 0))
-    for heading in ("rule", "level", "sentence", "source"):
-        table.add_column(heading, no_wrap=heading in ("rule", "level"))
-    for rule in rules:
-        source = f"{describe_sources(rule.source)} ({rule.provenance})"
-        table.add_row(rule.id, str(rule.level), rule.sentence, source)
-    console.print(table)
-    console.print(f"{len(rules)} of {count} rules.")
-
-
 def _explain_verdict(outcome: RuleOutcome) -> str:
     """Return what the text report prints beside the verdict of a rule: what happened if the rule failed, how
     often it was exercised if it passed, or else the reason."""
@@ -224,3 +211,16 @@ def _advise_mending(summaries: Sequence[Summary]) -> str:
     if any(summary.complaints for summary in summaries):
         steps.append("mend the lines of the baseline that are named above")
     return "; ".join(steps)
+
+
+def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
+    """Print rules of the catalogue as text, for a person at a terminal: a table with a row for each of
+    `rules`, and then how many of the `count` rules of the whole catalogue these are."""
+    table = Table(box=None, padding=(0, 2, 1, 0))
+    for heading in ("rule", "level", "sentence", "source"):
+        table.add_column(heading, no_wrap=heading in ("rule", "level"))
+    for rule in rules:
+        source = f"{describe_sources(rule.source)} ({rule.provenance})"
+        table.add_row(rule.id, str(rule.level), rule.sentence, source)
+    console.print(table)
+    console.print(f"{len(rules)} of {count} rules.")

@@ -170,7 +170,7 @@ class ClientTrack:
             current.cause = cause
 
     def _plays(self) -> bool:
-        """Whether the decoder has audio to play, and plays it."""
+        """Return whether the decoder has audio to play, and plays it."""
         playing = self._decoder.state is PlaybackState.PLAYING
         return playing and not self._decoder.stalled and self._held_audio() > 0
 

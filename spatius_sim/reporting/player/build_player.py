@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.reporting.harmless_text import one_line
+from spatius_sim.reporting.make_text_harmless import one_line
 from spatius_sim.reporting.player.avatar_playback import ClientTrack, levels_of
 from spatius_sim.reporting.player.page_data import MAX_WORDS, PageData, PageRow, as_values
 from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes, scenario_start_ns

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
-from spatius_sim.reporting.harmless_text import one_line
+from spatius_sim.reporting.make_text_harmless import one_line
 from spatius_sim.reporting.player.avatar_playback import ClientTrack, levels_of
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
 from spatius_sim.reporting.timeline.timeline import MarkKind

@@ -204,8 +204,8 @@ def _under_turn_id(turn_id: str) -> str:
 
 
 def _goes_upward(event: Event) -> bool:
-    """Whether a frame went towards Motion Server: the kit sent it as a client, or received it as Motion
-    Server."""
+    """Return whether a frame went towards Motion Server: the kit sent it as a client, or received it as
+    Motion Server."""
     return isinstance(event.content, Sent) == (event.lane is Lane.DOWNSTREAM)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from spatius_sim.reporting.harmless_text import one_line
+from spatius_sim.reporting.make_text_harmless import one_line
 
 _LONGEST_WORDS = 200
 _LONGEST_NAME = 60

@@ -281,7 +281,7 @@ def _raised_errors(story: ClientStory, kind: Kind) -> Iterator[Broken]:
 
 
 def _was_interrupted(call: MotionCall) -> bool:
-    """Whether the conversation of this motion was interrupted."""
+    """Return whether the conversation of this motion was interrupted."""
     return call.conversation is not None and call.conversation.interrupted
 
 

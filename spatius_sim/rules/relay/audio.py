@@ -8,8 +8,8 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import lag_seconds
-from spatius_sim.story.clean_turns import find_first_misbehaviour
 from spatius_sim.story.join_turns import Conversation, Story, Turn
+from spatius_sim.story.undisturbed_turns import find_first_misbehaviour
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
 from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS
@@ -222,9 +222,9 @@ def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Brok
 
 
 def _equally_long_audio(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
-    """Whether the relay's audio for the client (`down`) is as long as the audio that the relay sent to Motion
-    Server (`up`), to 40 ms (one keyframe). The two sample rates may differ. Integers keep the comparison
-    exact."""
+    """Return whether the relay's audio for the client (`down`) is as long as the audio that the relay sent to
+    Motion Server (`up`), to 40 ms (one keyframe). The two sample rates may differ. Integers keep the
+    comparison exact."""
     up_samples, down_samples = len(up) // BYTES_PER_SAMPLE, len(down) // BYTES_PER_SAMPLE
     difference = abs(up_samples * down_rate - down_samples * up_rate)
     return difference * KEYFRAMES_PER_SECOND <= up_rate * down_rate

@@ -81,7 +81,7 @@ def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _is_undisturbed(turn: Turn) -> bool:
-    """Whether only the misbehaviour of a client can have disturbed this turn."""
+    """Return whether only the misbehaviour of a client can have disturbed this turn."""
     return turn.has_keyframe and not (turn.unfinished or turn.merged) and turn.largest <= ORDINARY_BYTES
 
 

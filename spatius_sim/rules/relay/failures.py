@@ -188,8 +188,8 @@ def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
 
 
 def _had_lost_before(story: Story, failed_turn: Turn) -> bool:
-    """Whether the relay had lost anything before the failure: whether anything was missing in an earlier turn
-    of the same client, in which nothing had failed."""
+    """Return whether the relay had lost anything before the failure: whether anything was missing in an
+    earlier turn of the same client, in which nothing had failed."""
     return any(
         not turn.complete or find_loss(story, turn, len(story.trace.events)) is not None
         for turn in story.clean_turns

@@ -201,8 +201,8 @@ def late_mark(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:
-    """Whether the client got the end mark of motion at event `mark_seq` too early: more motion of the same
-    request came after the mark. The request is that of the newest payload which had arrived by then."""
+    """Return whether the client got the end mark of motion at event `mark_seq` too early: more motion of the
+    same request came after the mark. The request is that of the newest payload which had arrived by then."""
     before = [delivery for delivery in arrived if delivery.seq <= mark_seq and delivery.sent is not None]
     marked = max(before, key=lambda delivery: delivery.seq, default=None)
     if marked is None or marked.sent is None:

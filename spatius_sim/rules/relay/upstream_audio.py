@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES, is_same_speech
-from spatius_sim.protocol.messages import AudioFormat
-from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.protocol.messages import AudioFormat, AudioInput
+from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join_turns import Story, UpstreamRequest
+from spatius_sim.story.turn_story import Story, UpstreamRequest
+from spatius_sim.trace.events import (
+    Lane,
+    Received,
+)
 from spatius_sim.wires.lacking_features import CLIENT_AUDIO
 
 _MIN_SECONDS = 2.0
@@ -172,8 +176,8 @@ def _seconds_of_pcm(size: int, sample_rate: int) -> float:
 
 
 def _is_ratio_of_rates(ratio: float) -> bool:
-    """Whether audio would last `ratio` times as long upstream if the relay took one of the known sample rates
-    for another one."""
+    """Return whether audio would last `ratio` times as long upstream if the relay took one of the known
+    sample rates for another one."""
     return any(
         right_rate != wrong_rate and abs(ratio * wrong_rate / right_rate - 1) <= _RATIO_TOLERANCE
         for right_rate in PCM_SAMPLE_RATES
@@ -190,3 +194,51 @@ def _first_difference(first: bytes, second: bytes) -> int:
     other, the length of the shorter piece."""
     shorter = min(len(first), len(second))
     return next((index for index in range(shorter) if first[index] != second[index]), shorter)
+
+
+@rule(
+    "U-AUDIO-END",
+    Level.MUST,
+    "each req_id that was not interrupted, hung up on or failed MUST carry exactly one end=true",
+    "docs:audio-io, sdk-py",
+    Provenance.DOCUMENTED,
+    presumes=("U-TURN-ID",),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.TELLS_TURNS_APART,
+    advice=Advice(
+        "the last words have no motion, and the turn never ends: Motion Server waits for more audio",
+        "nothing is sent when the speech is over, or end=true is sent with every chunk",
+        "send end=true once, with the last audio of each turn or with an empty message after it",
+    ),
+)
+def audio_end(story: Story) -> Iterator[Kept | Broken]:
+    """Look at each request of a clean turn that the relay did not stop early: among the messages that the
+    relay sent upstream with its req_id, one has end=true."""
+    for request in story.requests:
+        turn = request.turn
+        if turn is None or not turn.clean or request.stopped_early:
+            continue
+        if len(request.ends) == 1:
+            yield Kept()
+            continue
+        times = "none" if not request.ends else str(len(request.ends))
+        owed = Owed(f"end=true of {request.req_id}", "", _last_audio_seq(story, request))
+        yield Broken(
+            f"one end=true for {turn.name}",
+            f"its req_id carried {times}",
+            (request.first_seq, *request.ends),
+            owed=() if request.ends else (owed,),
+        )
+
+
+def _last_audio_seq(story: Story, request: UpstreamRequest) -> int:
+    """Return the number of the last event that brought Motion Server audio of this request."""
+    seqs = (
+        event.seq
+        for event in story.trace.on_lane(Lane.UPSTREAM)
+        if event.connection == request.connection
+        and isinstance(event.content, Received)
+        and isinstance(event.content.value, AudioInput)
+        and event.content.value.req_id == request.req_id
+    )
+    return max(seqs, default=request.first_seq)

@@ -212,12 +212,12 @@ def _token_had_expired(story: Story, connection: str, before_seq: int) -> bool:
 
 
 def _is_outside_window(life: float) -> bool:
-    """Whether a token with this life in seconds is surely too short or too long to be admitted."""
+    """Return whether a token with this life in seconds is surely too short or too long to be admitted."""
     return not -_CLOCKS_DIFFER_SECONDS < life < MAX_TOKEN_LIFE_SECONDS + _CLOCKS_DIFFER_SECONDS
 
 
 def _is_wanted_status(status: int, wanted_status: int) -> bool:
-    """Whether the server refused with the wanted status; if `wanted_status` is 0, any 4xx will do."""
+    """Return whether the server refused with the wanted status; if `wanted_status` is 0, any 4xx will do."""
     return status == wanted_status if wanted_status else 400 <= status < 500
 
 

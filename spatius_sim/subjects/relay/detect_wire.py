@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.net.client.relay_socket import RelayAddress
+from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.errors import UnreachableError
@@ -132,14 +132,14 @@ def _read_frames(wire: Wire, frames: Sequence[Frame]) -> list[RelayEvent]:
 
 
 def _is_motion(event: RelayEvent) -> bool:
-    """Whether an event carries at least one response of Motion Server that can be decoded."""
+    """Return whether an event carries at least one response of Motion Server that can be decoded."""
     return isinstance(event, Motion) and any(
         isinstance(read_upstream(payload), MotionResponse) for payload in event.payloads
     )
 
 
 def _is_unclear(event: RelayEvent) -> bool:
-    """Whether the wire cannot explain an event."""
+    """Return whether the wire cannot explain an event."""
     return isinstance(event, NotUnderstood) or (
         isinstance(event, Motion) and bool(event.payloads) and not _is_motion(event)
     )

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.rules.relay.interrupts import HANG_UP_SECONDS, sessions_to_close
+from spatius_sim.rules.relay.turns_cut_off import HANG_UP_SECONDS, sessions_to_close
 from spatius_sim.story.join_turns import join
 from spatius_sim.subjects.wait_for_events import NO_TIME, loop_time
 from spatius_sim.trace.events import (
@@ -82,8 +82,8 @@ def _find_open_clients(recorder: RealTimeRecorder, header: TraceHeader, clients:
 
 
 def _may_be_connecting(recorder: RealTimeRecorder) -> bool:
-    """Whether the relay may still open a session: it has got a token that has opened nothing yet, and not so
-    long ago that it must have given the token up."""
+    """Return whether the relay may still open a session: it has got a token that has opened nothing yet, and
+    not so long ago that it must have given the token up."""
     issued_ns: dict[str, int] = {}
     used_ns: dict[str, int] = {}
     for event in recorder.events:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from spatius_sim.net.client.relay_socket import RelayAddress, dial_websocket
+from spatius_sim.net.client.relay_address import RelayAddress
+from spatius_sim.net.client.relay_socket import dial_websocket
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.trace.events import Closed, Lane, Opened

@@ -11,23 +11,23 @@ from spatius_sim.model.scenario.fault_events import longest_delay
 from spatius_sim.model.scenario.faults_by_id import APP_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
+from spatius_sim.net.client.relay_address import RelayAddress, with_credentials
 from spatius_sim.net.client.relay_process import RelayProcess
-from spatius_sim.net.client.relay_socket import RelayAddress, with_credentials
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, with_chunks_of
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.turn_behaviour import Behaviour
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.story.observed_turns import with_speech
+from spatius_sim.story.add_unplanned_turns import with_speech
 from spatius_sim.subjects.relay.detect_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.subjects.relay.http_client import DocumentClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.relay_access import RelayAccess, RelayOverSockets
 from spatius_sim.subjects.relay.speaker import Speaker
-from spatius_sim.subjects.relay.turn_starts import TurnStart, check_sayable
-from spatius_sim.subjects.relay.turn_watch import fallback_timeout, least_fallback
+from spatius_sim.subjects.relay.start_turns import TurnStart, check_sayable
+from spatius_sim.subjects.relay.watch_turns import fallback_timeout, least_fallback
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader

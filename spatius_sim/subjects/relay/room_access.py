@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
-from spatius_sim.net.client.relay_socket import RelayAddress
+from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_server import LiveKitAccess

@@ -11,8 +11,8 @@ from spatius_sim.plans.turn_behaviour import WHOLE_TURN, Behaviour, Cue, Malform
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.malformed_input import malformed_frames
-from spatius_sim.subjects.relay.turn_starts import TurnStart, TurnToStart
-from spatius_sim.subjects.relay.turn_watch import TurnWatch
+from spatius_sim.subjects.relay.start_turns import TurnStart, TurnToStart
+from spatius_sim.subjects.relay.watch_turns import TurnWatch
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, wait_until
 from spatius_sim.trace.events import (
     Awaited,

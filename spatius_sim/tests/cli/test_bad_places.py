@@ -14,12 +14,12 @@ from spatius_sim.tests.command_line import run_in_process
 
 TIMEOUT = 60
 HONEST = ("verify", f"--client={sys.executable} client.py", "--rule=C-ID", "--profile=smoke")
-CLIENT = "from spatius_sim.subjects import own_client, python_shim; python_shim.serve_stdio(own_client.OWN)"
+CLIENT = "from spatius_sim.subjects import decoder_as_client as c, python_shim as s; s.serve_stdio(c.OWN)"
 
 WRONG_CLIENT = """
-from spatius_sim.subjects import own_client, python_shim
+from spatius_sim.subjects import decoder_as_client, python_shim
 
-class Wrong(own_client.OwnClient):
+class Wrong(decoder_as_client.OwnClient):
     def yield_audio_data(self, audio, end):
         self.decoder.yield_audio_data(audio, end)
         return "same"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.tests.engine.tapes.test_replay_tape import script
 from spatius_sim.tests.net.server.test_second_door import enter, knock
 from spatius_sim.tests.processes import PROCESSES

@@ -137,7 +137,7 @@ def test_what_was_to_be_made_is_told_and_not_there(
 UPDATE = """
 from datetime import date
 from pathlib import Path
-from spatius_sim.engine.edit_baseline_file import update_baseline
+from spatius_sim.engine.baseline_file import update_baseline
 try:
     update_baseline(Path("old"), [], "client", date(2026, 1, 1))
 except OSError as error:

@@ -7,7 +7,7 @@ import pytest
 
 from spatius_sim.cli.show_tape import TapeFilter, show_tape
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.traces import write_traces
+from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.tests.tape.samples import KEPT, WHATS, trace_of
 from spatius_sim.trace.events import (
     Event,

@@ -16,8 +16,8 @@ from threading import Timer
 import pytest
 
 from spatius_sim.files.find_resources import resource
-from spatius_sim.net.free_ports import free_port
-from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.net.ports_and_hosts import free_port
+from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.command_line import pytest_in_process
 from spatius_sim.tests.command_line import run_in_process as run
 from spatius_sim.tests.rules.traces import Dialogue

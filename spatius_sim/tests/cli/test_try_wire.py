@@ -15,11 +15,11 @@ from spatius_sim.miniatures.honest_relays import PLAIN, PLAYS_CLIPS
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.client.relay_address import RelayAddress
+from spatius_sim.net.ports_and_hosts import LOOPBACK
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.subjects.relay.turn_starts import read_turn_start
+from spatius_sim.subjects.relay.start_turns import read_turn_start
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.tests.running_miniature import SEED
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from spatius_sim.net.client import testee_connection as attached
-from spatius_sim.net.free_ports import free_port
+from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.tests.client_js.dialogue import converse
 from spatius_sim.tests.client_js.judged import judged
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, browsing, chromium, served

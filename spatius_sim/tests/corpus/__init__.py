@@ -7,7 +7,7 @@ bytes everywhere.
 from pathlib import Path
 
 from spatius_sim.tape.tape_values import TapeHeader
-from spatius_sim.tape.traces import write_traces
+from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.tests.corpus import client_failures, relay_failures, room_failures, server_failures
 from spatius_sim.tests.corpus.failures import SMALLEST
 from spatius_sim.tests.corpus.scenes import SCENES, SEED, WIRES, Scene

@@ -9,7 +9,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import Do, GiveAudio, Move, PlannedPayload, Ref, Step, Wait
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 from spatius_sim.tests.corpus.failures import SMALLEST
 from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.trace.events import Trace

@@ -9,7 +9,7 @@ from spatius_sim.files.find_resources import resource
 from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.rules.catalogue import RULES
 from spatius_sim.rules.rule import Level
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.corpus import SMALLEST, make_corpus
 from spatius_sim.tests.corpus.scenes import WIRES
 from spatius_sim.tests.tape import tiny_reader

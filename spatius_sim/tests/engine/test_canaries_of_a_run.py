@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from spatius_sim.cli.main import main
-from spatius_sim.engine.options import as_typed
+from spatius_sim.engine.option_table import as_typed
 from spatius_sim.engine.run_settings import settings_of
-from spatius_sim.net.proxy.proxy import proxy_targets
+from spatius_sim.net.proxy.proxy_target import proxy_targets
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.canaries import artefacts_of, leaks
 from spatius_sim.tests.command_line import Ended, run_in_process

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine import options as judge_options
+from spatius_sim.engine import option_table as judge_options
 from spatius_sim.engine.conformance_file import (
     ConformanceFile,
     conformance_schema,
     find_conformance_file,
     read_conformance_file,
 )
-from spatius_sim.engine.options import JUDGE_OPTIONS, JudgeOption, as_arguments, as_typed
+from spatius_sim.engine.option_table import JUDGE_OPTIONS, JudgeOption, as_arguments, as_typed
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.command_line import Ended, pytest_in_process, run_in_process
 

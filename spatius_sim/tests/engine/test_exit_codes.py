@@ -17,7 +17,7 @@ import pytest
 
 from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.files.find_resources import resource
-from spatius_sim.net.free_ports import free_port
+from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.rules.catalogue import rules_for

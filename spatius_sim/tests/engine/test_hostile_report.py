@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.reporting.formats.report_files import WRITERS
+from spatius_sim.reporting.formats.write_report_files import WRITERS
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.reporting.formats.test_hostile_text import OBEYED, Page
 

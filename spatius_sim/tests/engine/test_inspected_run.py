@@ -8,11 +8,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.run_header import header_lines, inspector_to_come
 from spatius_sim.engine.run_request import request_of
 from spatius_sim.engine.run_settings import Settings
-from spatius_sim.net.free_ports import free_port
+from spatius_sim.engine.start_run import Run
+from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.protocol.environment_variables import CONSOLE_VARIABLE
 
 SECONDS = 20

@@ -13,11 +13,11 @@ from spatius_sim.model.client import decoder as client_decoder
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.client_plan import ClientPlan
-from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
+from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 
 MUTATIONS: dict[str, list[tuple[str, str]]] = {
     "C-ID": [("        return conversation.conversation_id\n", "        return self._new_id()\n")],

@@ -15,7 +15,7 @@ from spatius_sim.files import find_resources
 from spatius_sim.tests.command_line import pytest_in_process, run_in_process
 
 TIMEOUT = 120
-CLIENT = "from spatius_sim.subjects import own_client, python_shim; python_shim.serve_stdio(own_client.{})"
+CLIENT = "from spatius_sim.subjects import decoder_as_client as c, python_shim as s; s.serve_stdio(c.{})"
 GOOD = shlex.join([sys.executable, "-c", CLIENT.format("OWN")])
 BAD = shlex.join(
     [
@@ -47,7 +47,7 @@ def pytest_runtest_call(item):
         {}
 """
 AT_THE_END = """\
-from spatius_sim.engine.run_environment import Run
+from spatius_sim.engine.start_run import Run
 
 close = Run.close
 

@@ -10,7 +10,7 @@ from pathlib import Path
 CLIENT = """
 import sys
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 from spatius_sim.subjects.python_shim import serve_stdio
 
 print("the decoder was configured wrongly", file=sys.stderr, flush=True)

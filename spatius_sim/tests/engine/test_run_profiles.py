@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.run_profiles import PROFILES, levels_judged_at, profile_named
+from spatius_sim.engine.run_profiles import PROFILES, profile_named
+from spatius_sim.engine.select_rules import levels_judged_at
 from spatius_sim.engine.trial import Trial
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
+from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES
 from spatius_sim.rules.findings import Verdict

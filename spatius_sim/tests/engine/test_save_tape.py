@@ -17,12 +17,12 @@ from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.tape_values import TapeHeader
-from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.trace.events import Trace, TraceHeader
 
 TIMEOUT = 120
 REUSES_IDS = (
-    "from spatius_sim.subjects.own_client import own_client; "
+    "from spatius_sim.subjects.decoder_as_client import own_client; "
     "from spatius_sim.subjects.python_shim import serve_stdio; "
     "from spatius_sim.miniatures.wrong_clients import ReusesIds; serve_stdio(own_client(ReusesIds))"
 )

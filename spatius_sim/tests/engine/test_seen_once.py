@@ -15,7 +15,7 @@ from spatius_sim.reporting.formats.text_report import failure_text
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 

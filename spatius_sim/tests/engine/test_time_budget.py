@@ -13,10 +13,10 @@ from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.client_plan import ClientPlan
-from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
+from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 from spatius_sim.trace.events import Trace
 
 RULE = "C-EMPTY"

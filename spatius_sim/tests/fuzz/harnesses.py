@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 
 import msgpack
 
+from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.conformance_file import read_conformance_file
-from spatius_sim.engine.edit_baseline_file import read_baseline
-from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
+from spatius_sim.engine.tapes.check_tape import check_tape
+from spatius_sim.engine.tapes.tape_settings import settings_of_tapes
 from spatius_sim.files.network_file import read_networks, read_trace
 from spatius_sim.files.scenario_file import parse_scenario
 from spatius_sim.files.wire_file import parse_wire
@@ -35,7 +36,8 @@ from spatius_sim.protocol.video_container import Container, take_packets
 from spatius_sim.reporting.formats.json_report import read_report
 from spatius_sim.story.room_story import join_rooms
 from spatius_sim.study.study_file import read_study
-from spatius_sim.tape.reader import records_of, repair
+from spatius_sim.tape.reader import records_of
+from spatius_sim.tape.repair_tape import repair
 from spatius_sim.tape.sdk_recording import read_recording
 from spatius_sim.trace.events import Event, Lane, Received, Trace, TraceHeader
 from spatius_sim.trace.read_frames import read_upstream

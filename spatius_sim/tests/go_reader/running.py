@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.tests.client_js.running import program
 
 SOURCE = Path(__file__).parent

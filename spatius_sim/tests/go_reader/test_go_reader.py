@@ -16,7 +16,7 @@ import pytest
 
 from spatius_sim.files.scenario_file import shipped_scenario
 from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, SendError, When
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode

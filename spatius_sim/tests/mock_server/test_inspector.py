@@ -12,7 +12,7 @@ from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.net.server.session_log import SessionRecord
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.net.talk import talk, utterance
 from spatius_sim.tests.reporting.browser import Heard, faults, fits, in_every_look, text, until
 from spatius_sim.tests.reporting.player.test_in_chromium import MOUTH

@@ -32,7 +32,7 @@ MODULES = {
         MutatedModule("spatius_sim.model.client.playback_table", "client", 90),
         MutatedModule("spatius_sim.model.relay.relay", "relay", 200),
         MutatedModule("spatius_sim.model.server.session", "server", 40),
-        MutatedModule("spatius_sim.model.server.session_sender", "server", 40),
+        MutatedModule("spatius_sim.model.server.send_responses", "server", 40),
     )
 }
 """By short name. Not relay/policy.py and relay/commands.py: each value there is another honest relay."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from spatius_sim.net.client.server_sdk import UpstreamClient
+from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import (
     AudioInput,

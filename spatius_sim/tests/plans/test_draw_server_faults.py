@@ -17,9 +17,9 @@ from spatius_sim.model.scenario.scenario import (
     SendError,
     When,
 )
-from spatius_sim.net.client.relay_socket import RelayAddress
+from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.draw_server_faults import SILENCES
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.plans.plans_for_rules import exercise_of

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from spatius_sim.subjects.own_client import OWN
+from spatius_sim.subjects.decoder_as_client import OWN
 from spatius_sim.subjects.python_shim import Shim
 
 

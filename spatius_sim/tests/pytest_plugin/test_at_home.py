@@ -14,7 +14,7 @@ import pytest
 TIMEOUT = 60
 
 CLIENT = """
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 from spatius_sim.subjects.python_shim import serve_stdio
 
 serve_stdio(own_client())

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from spatius_sim.files.find_resources import resource
-from spatius_sim.net.free_ports import free_port
+from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.tests.engine.test_exit_codes import TIMEOUT, Ran, judge, relay
 
 SMOKE = ("--profile", "smoke", "--settle", "0.4")

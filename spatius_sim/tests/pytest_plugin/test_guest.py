@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.options import JUDGE_OPTIONS
+from spatius_sim.engine.option_table import JUDGE_OPTIONS
 
 TIMEOUT = 60
 SHORT = [option.name for option in JUDGE_OPTIONS] + ["tape"]
@@ -34,7 +34,7 @@ def test_ours(pytestconfig):
 """
 
 CLIENT = """
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 from spatius_sim.subjects.python_shim import serve_stdio
 from spatius_sim.miniatures.wrong_clients import ForgetsAudioOnly
 

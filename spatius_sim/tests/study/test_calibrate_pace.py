@@ -9,7 +9,7 @@ import pytest
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.response_pace import Pace
-from spatius_sim.net.client.relay_socket import RelayAddress
+from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import UsageError
@@ -18,7 +18,7 @@ from spatius_sim.subjects.relay.relay_access import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.tape.tape_values import TapeHeader
-from spatius_sim.tape.traces import write_traces
+from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.trace.events import Trace
 from spatius_sim.virtual.virtual_loop import VirtualLoop

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from spatius_sim.cli.main import cli
 from spatius_sim.files.network_file import read_networks, shipped_networks
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sync
-from spatius_sim.study.run_study import Outcome, changes_of, run_study
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sync, changes_of
+from spatius_sim.study.run_study import Outcome, run_study
 from spatius_sim.study.simulate_turn import simulate_turn
 from spatius_sim.study.study_definition import MAX_CHANGES, Budget, BudgetVerdict, Study
 from spatius_sim.study.study_figures import FIGURES, Estimate, quantile, wilson

@@ -18,8 +18,7 @@ import numpy as np
 from spatius_sim.files.network_file import shipped_networks
 from spatius_sim.model.network.message_overhead import WireKind
 from spatius_sim.model.network.network_profile import NetworkProfile
-from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions
-from spatius_sim.study.run_study import changes_of
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions, changes_of
 from spatius_sim.study.simulate_turn import Draw, SimulatedTurn, play_arrivals, simulate_turn
 from spatius_sim.tests.study.real_link import Link, real_link
 

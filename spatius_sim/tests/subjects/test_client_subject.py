@@ -17,14 +17,14 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.files.find_resources import resource
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.testee_connection import SocketTestee, StdioTestee
-from spatius_sim.net.free_ports import free_port
+from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.plans.client_plan import ClientPlan
-from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
+from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client_subject import ClientSubject
-from spatius_sim.subjects.own_client import OWN, OwnClient
+from spatius_sim.subjects.decoder_as_client import OWN, OwnClient
 from spatius_sim.subjects.python_shim import serve_websocket
 from spatius_sim.tests.command_line import pytest_in_process
 from spatius_sim.tests.processes import PROCESSES
@@ -33,7 +33,7 @@ TESTEE = PROCESSES / "bad_testee.py"
 TIMEOUT = 120
 OWN_SHIM = (
     "from spatius_sim.subjects.python_shim import serve_stdio;"
-    "from spatius_sim.subjects.own_client import OWN;"
+    "from spatius_sim.subjects.decoder_as_client import OWN;"
     "serve_stdio(OWN)"
 )
 GOOD = shlex.join([sys.executable, "-c", OWN_SHIM])
@@ -95,7 +95,7 @@ def test_a_testee_that_goes_wrong_is_errored(way: str, loop: BackgroundLoop, tmp
 
 def test_a_testee_that_makes_no_client_is_errored(loop: BackgroundLoop, tmp_path: Path) -> None:
     code = "from spatius_sim.subjects.python_shim import serve_stdio\n"
-    code += "from spatius_sim.subjects.own_client import OwnClient\n"
+    code += "from spatius_sim.subjects.decoder_as_client import OwnClient\n"
     code += "class Mine(OwnClient):\n made = 0\n def __init__(self, rate, mode):\n  Mine.made += 1\n"
     code += "  if Mine.made > 1: raise OSError('no model')\n  super().__init__(rate, mode)\nserve_stdio(Mine)"
     command = shlex.join([sys.executable, "-c", code])
@@ -187,7 +187,7 @@ def test_exit_0(tmp_path: Path) -> None:
 
 def test_exit_1_prints_a_dialogue(tmp_path: Path) -> None:
     (tmp_path / "wrong_client.py").write_text(
-        "from spatius_sim.subjects.own_client import own_client\n"
+        "from spatius_sim.subjects.decoder_as_client import own_client\n"
         "from spatius_sim.subjects.python_shim import serve_stdio\n"
         "from spatius_sim.miniatures.wrong_clients import ForgetsAudioOnly\n"
         "serve_stdio(own_client(ForgetsAudioOnly))\n"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from spatius_sim.engine.option_secrets import secrets_in, without_secrets
-from spatius_sim.engine.options import subject_named
+from spatius_sim.engine.hide_option_secrets import secrets_in, without_secrets
+from spatius_sim.engine.option_table import subject_named
 from spatius_sim.engine.run_request import named_subject
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.protocol.errors import UsageError

@@ -4,7 +4,7 @@ import asyncio
 
 from spatius_sim.files.clip_file import read_clip
 from spatius_sim.files.find_resources import resource
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode

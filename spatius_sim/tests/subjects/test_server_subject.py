@@ -2,7 +2,7 @@
 
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject_base import Patience

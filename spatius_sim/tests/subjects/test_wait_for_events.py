@@ -17,7 +17,7 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.subjects.relay.turn_watch import least_fallback
+from spatius_sim.subjects.relay.watch_turns import least_fallback
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, silence_within, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, TraceHeader
 from spatius_sim.wires.events import Audio, Failed, Note, RelayEvent

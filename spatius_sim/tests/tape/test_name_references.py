@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import ServerError
 from spatius_sim.tape.name_references import MAX_CHARACTERS, Names
-from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.net.work import times_the_work
 from spatius_sim.tests.tape.samples import CLEANED, sent, trace_of
 from spatius_sim.trace.events import Closed, Event, Lane, Opened, Sent, Trace

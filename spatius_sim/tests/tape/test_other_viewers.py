@@ -22,7 +22,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tape.export_har import har_of
 from spatius_sim.tape.export_perfetto import perfetto_of
 from spatius_sim.tape.import_export import export_har, export_perfetto
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.tape.samples import WHATS, trace_of
 from spatius_sim.trace.events import Event, Lane, Trace
 

@@ -4,8 +4,8 @@ import pytest
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput
-from spatius_sim.tape.clean_events import Cleaner
-from spatius_sim.tape.traces import event_of
+from spatius_sim.tape.hide_names_and_speech import Cleaner
+from spatius_sim.tape.traces_on_tapes import event_of
 from spatius_sim.trace.events import Event, EventKind, Joined, Lane, Published
 from spatius_sim.trace.room_events import (
     DataSeen,

@@ -17,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.blob_memory import WINDOW_BYTES
-from spatius_sim.tape.reader import TapeReader, open_tape, records_of, repair
+from spatius_sim.tape.reader import TapeReader, open_tape, records_of
+from spatius_sim.tape.recent_blobs import WINDOW_BYTES
+from spatius_sim.tape.repair_tape import repair
 from spatius_sim.tape.sections import BLOB, FOOTER, HEADER, RECORDS, IncompleteError, SectionWriter, TapeError
 from spatius_sim.tape.tape_values import Content, Record, TapedEvent, TapedPiece, TapedRun, TapeHeader
-from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.tests.tape import tiny_reader
 from spatius_sim.tests.tape.samples import KEPT, MOTION, WHATS, trace_of

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.tape.cut_and_merge import TapeSlice, cut, merge
-from spatius_sim.tape.reader import repair
-from spatius_sim.tape.traces import write_traces
+from spatius_sim.tape.repair_tape import repair
+from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.tests.rules.traces import Dialogue
 from spatius_sim.tests.tape.samples import KEPT
 

@@ -21,12 +21,12 @@ from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse, PlaybackNews, PlaybackPhase
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 from spatius_sim.tape.compare_tapes import differences
 from spatius_sim.tape.cut_and_merge import TapeSlice, cut, merge
 from spatius_sim.tape.import_export import export_motion, export_recordings, export_speech, import_recordings
 from spatius_sim.tape.tape_statistics import statistics
-from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.corpus.scenes import Scene
 from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.tests.rules.traces import TICK_NS, Dialogue, up_of, voice

@@ -18,7 +18,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tape.tape_values import TapeHeader
-from spatius_sim.tape.traces import write_traces
+from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.tests.running_miniature import miniature_relay
 from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.trace.events import Trace

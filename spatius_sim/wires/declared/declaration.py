@@ -72,7 +72,7 @@ class Declaration:
 
 
 def has_meaning(messages: tuple[DeclaredMessage, ...], kind: str) -> bool:
-    """Whether one of these messages may mean `kind`."""
+    """Return whether one of these messages may mean `kind`."""
     return any(kind in message.meanings for message in messages)
 
 

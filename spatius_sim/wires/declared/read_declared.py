@@ -61,8 +61,8 @@ def read_meanings(
 
 
 def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
-    """Whether the document of a frame is this declared message: at each place in `when` it holds one of the
-    constants. A value of another type is not equal: True is not 1."""
+    """Return whether the document of a frame is this declared message: at each place in `when` it holds one
+    of the constants. A value of another type is not equal: True is not 1."""
     return all(
         any(type(value) is type(constant) and value == constant for constant in constants)
         for value, constants in (

@@ -14,7 +14,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, ServerError
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.tape.traces import write_traces
+from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.tests.command_line import pytest_in_process
 from spatius_sim.tests.tape.samples import CLEANED
 from spatius_sim.trace.events import (

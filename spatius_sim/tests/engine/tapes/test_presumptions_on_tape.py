@@ -13,8 +13,8 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Wait
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.own_client import own_client
-from spatius_sim.tape.traces import write_traces
+from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.trace.events import Trace
 

@@ -9,10 +9,10 @@ import pytest
 
 from spatius_sim.engine.tapes.replay_tape import read_script, replay_clients
 from spatius_sim.model.server.match_taped_turns import Match, RecordedRun
-from spatius_sim.net.client.server_sdk import UpstreamClient
+from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.protocol.messages import (
@@ -26,7 +26,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.tape.cut_and_merge import merge
-from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice
 from spatius_sim.tests.subjects.running_relay import motion_ended, pipeline
 from spatius_sim.tests.tape.samples import CLEANED, KEPT

@@ -8,8 +8,8 @@ from spatius_sim.model.room.room_playback import EXPLICIT, TICK_SECONDS
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.capabilities import CAPABILITIES, PLAYBACK_CONTROL, PLAYBACK_STATE
 from spatius_sim.model.server.commands import Send, ServerCommand, SetTimer
-from spatius_sim.model.server.egress_playback import ROOM_TIMER
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
+from spatius_sim.model.server.play_session_in_room import ROOM_TIMER
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.messages import (

@@ -20,7 +20,7 @@ from spatius_sim.protocol.messages import (
     LiveKitEgress,
     Message,
 )
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests import canaries
 from spatius_sim.tests.canaries import artefacts_of, forms, leaks
 from spatius_sim.tests.net.talk import talk

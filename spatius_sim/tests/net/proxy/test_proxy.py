@@ -18,9 +18,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from spatius_sim.cli.show_tape import TapeFilter, show_tape
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.engine.tapes.record_with_proxy import LiveTape, proxy_header, recording_proxy
-from spatius_sim.net.client.server_sdk import UpstreamClient
+from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.proxy.proxy import RecordingProxy
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.protocol.messages import AgoraEgress, AudioInput, ConfigureSession, EgressType, LiveKitEgress
@@ -28,8 +28,8 @@ from spatius_sim.reporting.formats.json_report import json_report
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import exit_code
 from spatius_sim.tape.compare_tapes import differences
-from spatius_sim.tape.reader import repair
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.repair_tape import repair
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.rules.traces import voice
 from spatius_sim.trace.events import (
     Closed,

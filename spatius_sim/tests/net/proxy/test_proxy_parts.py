@@ -11,8 +11,8 @@ from websockets.frames import Frame, Opcode
 
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import read_answer, read_number, read_request
-from spatius_sim.net.proxy.proxy import proxy_targets
 from spatius_sim.net.proxy.proxy_recorder import ProxyRecorder
+from spatius_sim.net.proxy.proxy_target import proxy_targets
 from spatius_sim.net.proxy.websocket_tap import LARGEST_MESSAGE, WebSocketTap
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.net.proxy.proxy import RecordingProxy
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.net.proxy.test_proxy_hostile import (
     CHUNKED,
     PLAIN,

@@ -11,7 +11,7 @@ from spatius_sim.engine.tapes.record_with_proxy import LiveTape, proxy_header
 from spatius_sim.net.proxy.proxy_recorder import ProxyRecorder
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Opened, Received, Sent, TraceHeader
 
 GROWN = 15 * 1_048_576

@@ -86,7 +86,7 @@ async def until_played(server: MotionServer, playback: str) -> None:
 
 
 async def test_without_real_rooms_the_user_is_told_once() -> None:
-    from spatius_sim.net.server.motion_server import SIMULATED_ROOM
+    from spatius_sim.net.server.socket_motion_server import SIMULATED_ROOM
     from spatius_sim.protocol.messages import ConfigureSession, EgressType, LiveKitEgress
     from spatius_sim.tests.net.talk import talk
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 
 SECONDS, BUDGET = 58, 50

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.client.own_server_sdk import UpstreamClient
+from spatius_sim.net.ports_and_hosts import LOOPBACK
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, encode
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.keyframes import WIDTH

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
-from spatius_sim.net.client.server_sdk import UpstreamClient
+from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.motion_server import SocketMotionServer
 from spatius_sim.net.server.one_port_server import OnePort
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.engine.tapes.test_replay_tape import script
 from spatius_sim.tests.net.talk import SECONDS, talk
 from spatius_sim.trace.events import Closed, Lane, Received, Trace, TraceHeader

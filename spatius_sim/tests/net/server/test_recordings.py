@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
 from spatius_sim.rules.findings import Verdict

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.tests.net.server.sdk_cases import CASES
 
 pytest.importorskip("spatius")

@@ -8,10 +8,10 @@ import aiohttp
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.model.scenario.scenario import Fault, Moment, Refuse, Scenario, When
 from spatius_sim.model.server.access_control import AccessControl
-from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
+from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.engine.tapes.test_replay_tape import script
 from spatius_sim.trace.events import Lane, Opened, TokenRequested
 

@@ -15,7 +15,7 @@ import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.engine.options import REPORT_FORMATS
+from spatius_sim.engine.option_table import REPORT_FORMATS
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.errors import UsageError
@@ -25,7 +25,7 @@ from spatius_sim.reporting.formats.json_report import json_report, read_report, 
 from spatius_sim.reporting.formats.junit_report import junit_report
 from spatius_sim.reporting.formats.markdown_report import markdown_report
 from spatius_sim.reporting.formats.progress import seconds_left
-from spatius_sim.reporting.formats.report_files import WRITERS, make_folders_for, paths_of
+from spatius_sim.reporting.formats.write_report_files import WRITERS, make_folders_for, paths_of
 from spatius_sim.reporting.report import Occasion, Report, report_of
 from spatius_sim.reporting.summary import BrokenOff, ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
 from spatius_sim.rules.findings import Verdict

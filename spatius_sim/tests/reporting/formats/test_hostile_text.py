@@ -14,8 +14,8 @@ from spatius_sim.reporting.formats.html_report import html_matrix, html_report
 from spatius_sim.reporting.formats.json_report import json_report, read_report
 from spatius_sim.reporting.formats.junit_report import junit_report
 from spatius_sim.reporting.formats.markdown_report import escape_markdown, markdown_matrix, markdown_report
-from spatius_sim.reporting.formats.report_files import WRITERS, paths_of, write_reports
-from spatius_sim.reporting.harmless_text import make_harmless, one_line, some_lines
+from spatius_sim.reporting.formats.write_report_files import WRITERS, paths_of, write_reports
+from spatius_sim.reporting.make_text_harmless import make_harmless, one_line, some_lines
 from spatius_sim.reporting.report_matrix import matrix_of
 from spatius_sim.tests.reporting.hostile import ATTACKS, HUGE, report_saying, texts
 

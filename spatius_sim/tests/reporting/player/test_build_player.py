@@ -19,7 +19,7 @@ from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
 from spatius_sim.reporting.player.page_data import MAX_WORDS
 from spatius_sim.reporting.timeline.build_timeline import timeline_of
 from spatius_sim.reporting.timeline.timeline import MarkKind
-from spatius_sim.tape.traces import read_traces, read_whole_parts
+from spatius_sim.tape.traces_on_tapes import read_traces, read_whole_parts
 from spatius_sim.tests.corpus import SMALLEST
 from spatius_sim.tests.corpus.scenes import Scene
 from spatius_sim.tests.reporting.hostile import ATTACKS

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES, StallsAlways
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
-from spatius_sim.plans.client_edge_cases import edge_cases_of
 from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, Ref, Step, Wait
-from spatius_sim.plans.draw_calls_to_client import client_plans_exercising
+from spatius_sim.plans.draw_client_plans import client_plans_exercising
+from spatius_sim.plans.fixed_client_plans import edge_cases_of
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import Interrupt
 from spatius_sim.rules.catalogue import rules_for
@@ -20,7 +20,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.client_exchanges import exchanges, read_given_payload
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 from spatius_sim.subjects.python_shim import Factory
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState

@@ -8,7 +8,7 @@ from spatius_sim.miniatures.wrong_after_pauses import LosesAudioInPause
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.plans.client_plan import Do, GiveAudio, Step, Wait
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 from spatius_sim.tests.rules.client.client_traces import Said, judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState
 from spatius_sim.wires.testee_messages import TesteeRequest

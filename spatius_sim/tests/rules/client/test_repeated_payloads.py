@@ -6,7 +6,7 @@ from spatius_sim.miniatures.wrong_at_edges import DropsRepeatedPayloads
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Step, Wait
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
 
 TWICE: tuple[Step, ...] = (

@@ -11,10 +11,10 @@ from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.client.relay_address import RelayAddress
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.subjects.relay.detect_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.relay_subject import RelaySubject

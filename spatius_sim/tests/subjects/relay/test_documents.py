@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from spatius_sim.cli.diagnose_relay import diagnose
-from spatius_sim.cli.doctor_findings import relay_findings
+from spatius_sim.cli.doctor.diagnose_relay import diagnose
+from spatius_sim.cli.doctor.doctor_findings import relay_findings
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
@@ -21,10 +21,10 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.miniatures.wrong_relays import LosesAudio, LosesLastPayload
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.free_ports import LOOPBACK, free_port
+from spatius_sim.net.client.relay_address import RelayAddress
+from spatius_sim.net.ports_and_hosts import LOOPBACK, free_port
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.motion_server import SocketMotionServer
+from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.protocol.console_api import CONSOLE_ROOT, INGRESS_ROOT

@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from spatius_sim.mock_server.mock_motion_server import MotionServer
+from spatius_sim.plans.room_plan import speech_with_marks
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.messages import (
     AudioInput,
@@ -31,7 +32,6 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet
 from spatius_sim.protocol.video_container import Container, take_packets
 from spatius_sim.subjects.livekit_server import LiveKitAccess
-from spatius_sim.subjects.room_subject import speech_with_marks
 from spatius_sim.tests.client_js.running import chromium
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, VERSION, LiveKitServer, livekit_server
 from spatius_sim.tests.net.talk import Talk, talk

@@ -1,0 +1,1 @@
+"""`spatius-sim doctor`: finds out why a relay does not work."""

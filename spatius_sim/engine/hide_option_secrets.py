@@ -1,0 +1,106 @@
+"""Finds the secrets in the options of a run, and shows the options without them.
+
+The values of headers are never shown, for they may be a login. The value of a variable is shown if it has
+nothing but placeholders (`PORT={port}`). URLs are shown without user, password and the values of the query.
+Nothing heavy is imported: pytest loads this in every project that has us installed.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, count
+from typing import Any
+
+from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE, LIVEKIT_SECRET_VARIABLE
+from spatius_sim.trace.find_secrets import (
+    StandIn,
+    command_without_logins,
+    hide_value,
+    secrets_in_command,
+    secrets_in_header,
+    secrets_in_setting,
+    secrets_in_url,
+    url_without_logins,
+)
+
+_SUBJECTS = ("target", "server", "client", "room")
+_URL = re.compile(r"(?:\w+=)?\w+://")
+"""Matches the beginning of a subject that is a URL, or two of them: `console=URL,ingress=URL`."""
+
+_HEADERS, _VARIABLES, _COMMAND = "target-header", "target-env", "target-cmd"
+_PLACEHOLDER = re.compile(r"\{\w+\}")
+"""A part of the value of a variable that the kit fills in."""
+
+
+@dataclass(slots=True)
+class Variables:
+    """Makes stand-ins such as `${NAME}`, which refer to variables of the environment. `names` are the
+    variables so far; no two places share one."""
+
+    names: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str) -> str:
+        """Return a reference such as `${NAME}`, which is shown in an option in place of a secret. Each secret
+        gets a new environment variable; if the name is taken, a number is added."""
+        name = re.sub(r"\W", "_", name, flags=re.ASCII)
+        candidates = (f"{name}_{number}" if number > 1 else name for number in count(1))
+        self.names.append(next(candidate for candidate in candidates if candidate not in self.names))
+        return f"${{{self.names[-1]}}}"
+
+
+def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -> dict[str, Any]:
+    """Return the values of options, by option name, with a stand-in for everything that may be a secret.
+    `stand_in` makes one from a name: that of a variable, or `RELAY_NAME` for a header or a part of a URL."""
+
+    def relay_stand_in(name: str) -> str:
+        return stand_in(f"RELAY_{re.sub('[^A-Z0-9]', '_', name.upper())}")
+
+    def hide_header_value(text: str) -> str:
+        """Return the option `NAME: VALUE` with a stand-in for its value."""
+        name, _, _ = text.partition(":")
+        return f"{name}: {relay_stand_in(name)}"
+
+    def hide_variable_value(text: str) -> str:
+        """Return the option `NAME=VALUE` with a stand-in, unless its value has only placeholders."""
+        name, equals, value = text.partition("=")
+        return f"{name}={stand_in(name)}" if equals and _PLACEHOLDER.sub("", value) else text
+
+    shown_values = dict(values)
+    for option in _SUBJECTS:
+        if shown_values.get(option):
+            shown_values[option] = subject_without_secrets(shown_values[option], relay_stand_in)
+    if shown_values.get(_COMMAND):
+        shown_values[_COMMAND] = command_without_logins(shown_values[_COMMAND], relay_stand_in)
+    for option, show in ((_VARIABLES, hide_variable_value), (_HEADERS, hide_header_value)):
+        if shown_values.get(option):
+            shown_values[option] = [show(text) for text in shown_values[option]]
+    return shown_values
+
+
+def subject_without_secrets(subject: str, stand_in: StandIn = hide_value) -> str:
+    """Return a subject as it may be shown: a URL or a command without its secrets."""
+    show = url_without_logins if _URL.match(subject) else command_without_logins
+    return show(subject, stand_in)
+
+
+def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield every secret in the options of a run and in the environment variables: API keys, the values of
+    headers, the values of variables for the relay, and the logins in URLs. `values` holds the value of each
+    option by its name. A variable that is not set yields an empty text."""
+    yield environment.get(API_KEY_VARIABLE, "")
+    yield environment.get(LIVEKIT_SECRET_VARIABLE, "")
+    for text in values.get(_HEADERS) or ():
+        name, _, value = text.partition(":")
+        yield from secrets_in_header(name.strip(), value.strip())
+        yield from secrets_in_setting("", value.strip())
+    for text in values.get(_VARIABLES) or ():
+        name, _, value = text.partition("=")
+        yield from chain.from_iterable(secrets_in_setting(name, part) for part in _PLACEHOLDER.split(value))
+    yield from secrets_in_command(values.get(_COMMAND) or "")
+    for option in _SUBJECTS:
+        subject = values.get(option) or ""
+        if not _URL.match(subject):
+            yield from secrets_in_command(subject)
+        else:
+            for url in re.split(r"(?:^|,)\w+=(?=\w+://)", subject):
+                yield from secrets_in_url(url)

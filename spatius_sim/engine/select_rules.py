@@ -1,0 +1,24 @@
+"""Selects the rules that a run judges, by their ids or by their level."""
+
+from collections.abc import Collection
+
+from spatius_sim.protocol.did_you_mean import suggest_names
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.rule import Level
+
+
+def levels_judged_at(level: str) -> tuple[Level, ...]:
+    """Return the levels of rules that a run judges if the user types `--level LEVEL`: this level and all that
+    bind more. Raises UsageError, which suggests names, if there is no such level."""
+    names = [known.lower() for known in Level]
+    if level not in names:
+        raise UsageError(f"--level {level}: no level is named {level!r}: {suggest_names(level, names)}")
+    return tuple(Level)[: names.index(level) + 1]
+
+
+def rules_to_judge(named_rules: Collection[str], level: str) -> frozenset[str]:
+    """Return the ids of the rules that were named; if none was, of all rules that this level selects. Raises
+    UsageError if there is no such level."""
+    levels = levels_judged_at(level)
+    return frozenset(named_rules or (rule_id for rule_id, judged in RULES.items() if judged.level in levels))

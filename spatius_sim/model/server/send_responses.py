@@ -1,0 +1,233 @@
+"""Says how a session of Motion Server sends motion, errors and messages with faults: what is sent now, and
+what waits for its time.
+
+All times `now` are monotonic seconds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from spatius_sim.model.scenario.scenario import FaultAction, SendError
+from spatius_sim.model.scenario.scenario_player import ConnectionFaults, Spoken
+from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
+from spatius_sim.model.server.commands import (
+    Close,
+    Inject,
+    Output,
+    Publish,
+    Send,
+    ServerCommand,
+    SetTimer,
+)
+from spatius_sim.model.server.decode_audio_input import OpusCodec
+from spatius_sim.model.server.delayed_motion import DelayedMotion
+from spatius_sim.model.server.egress_configuration import (
+    Room,
+)
+from spatius_sim.model.server.motion_answers import AnswerFactory
+from spatius_sim.model.server.open_requests import OpenRequest, Requests
+from spatius_sim.model.server.outbox import Outbox
+from spatius_sim.model.server.play_session_in_room import EgressPlayback
+from spatius_sim.model.server.response_pace import FAST, Pace
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import KEYFRAME_BYTES
+from spatius_sim.protocol.messages import (
+    ServerError,
+)
+from spatius_sim.protocol.session_table import SessionState
+
+RESOURCE_EXHAUSTED = 8
+"""The code of the ServerError if one of our Limits is exceeded. ASSUMED: the service's limits are not
+documented; 8 is gRPC's code."""
+
+POLICY_VIOLATION = 1008
+"""The close code after a refused handshake is ASSUMED; SDKs need only that the close comes promptly."""
+
+MOTION_DUE = "made"
+"""The name of the timer for the next motion payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one session may hold: `held_bytes` of motion that is not due yet, and `open_requests`,
+    whose audio has not ended. ASSUMED: the service's own limits are not documented."""
+
+    held_bytes: int = 16 * 1_048_576
+    open_requests: int = 64
+
+
+@dataclass(slots=True)
+class SessionSender:
+    """What one connection to Motion Server holds, and how it sends. The methods send nothing themselves: they
+    return the commands for the server. The parameters are explained at `ServerSession`."""
+
+    connection_id: str
+    new_answer: AnswerFactory
+    faults: ConnectionFaults = field(default_factory=ConnectionFaults)
+    pace: Pace = FAST
+    opus: OpusCodec | None = None
+    limits: Limits = field(default_factory=Limits)
+    state: SessionState = SessionState.AWAITING_CONFIGURE
+    real_rooms: bool = False
+    capabilities: tuple[str, ...] = ()
+    agora_certificate: str = ""
+    room: Room | None = None
+    unix_time: float = 0.0
+    _egress_playback: EgressPlayback | None = None
+    audio_rate: int = 0
+    """The rate of the PCM that comes out of the audio, in Hz; 0 before the configuration."""
+    _requests: Requests = field(default_factory=Requests)
+    _delayed_motion: DelayedMotion = field(default_factory=DelayedMotion)
+    _outbox: Outbox = field(default_factory=Outbox)
+    _opus_session: bool = False
+    _audio_messages: int = 0
+    _audio_samples: int = 0
+    _last_audio: float = 0.0
+    _has_audio_faults: bool = False
+    _has_response_faults: bool = False
+    _timed_faults_play: bool = False
+
+    def _count_audio(self, request: OpenRequest, samples: int, now: float) -> list[ServerCommand]:
+        """Count an audio message with this many samples, for the faults that the session sends after a
+        certain amount of audio. Return the commands of the faults that are due now."""
+        self._audio_messages += 1
+        self._audio_samples += samples
+        request.messages += 1
+        request.samples += samples
+        actions = self.faults.actions_after_audio(
+            Spoken(self._audio_samples / self.audio_rate, self._audio_messages),
+            request.ordinal,
+            Spoken(request.samples / self.audio_rate, request.messages),
+        )
+        return self._play_faults(actions, now, request) if actions else []
+
+    def _schedule(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
+        """Return the commands that send a motion payload of the session now, if the pace allows that.
+        Otherwise keep the payload until its time, and return the timer for it, unless an earlier payload has
+        a timer already."""
+        request.payloads += 1
+        request.keyframes += len(payload) // KEYFRAME_BYTES
+        early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
+        wait = self.pace.delay(self.faults.seed, self.faults.number, request.number, request.payloads, early)
+        none_pending = self._delayed_motion.next_due is None
+        if none_pending and not wait:
+            return self._respond(request, payload, now)
+        self._delayed_motion.put(request, payload, now + wait)
+        return [SetTimer(MOTION_DUE, wait)] if none_pending else []
+
+    def _send_due_motion(self, now: float) -> list[ServerCommand]:
+        """Return the commands that send those delayed motion payloads of the session that are due now, and
+        the timer for the next payload that waits."""
+        commands: list[ServerCommand] = []
+        for request, payload in self._delayed_motion.take_made(now):
+            commands += self._respond(request, payload, now)
+            if request.ended and not request.unmade:
+                commands += self._send_held_back(request, now)
+        due = self._delayed_motion.next_due
+        return commands if due is None else [*commands, SetTimer(MOTION_DUE, due - now)]
+
+    def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
+        """Return the commands by which the session sends this motion payload now, as the next response to a
+        request. The scenario's faults of this response are applied. Return no commands if the request has
+        failed."""
+        request.responses += 1
+        if request.failed:
+            return []
+        if not self._has_response_faults:
+            return self._put(self._wrap_motion(payload, request.req_id), now)
+        steps = self.faults.actions_at_response(request.responses, request.ordinal)
+        response = apply_faults(payload, steps, self.faults, "response", request.number, request.responses)
+        commands = self._send_faulted(response, request, now)
+        if response.reordered:
+            request.held.append(payload)
+            return commands
+        return commands + self._send_held_back(request, now)
+
+    def _send_held_back(self, request: OpenRequest, now: float) -> list[ServerCommand]:
+        """Return the commands by which the session sends the motion payloads of a request that a fault has
+        held back (to change their order). The request keeps none of them."""
+        commands: list[ServerCommand] = []
+        for payload in request.held:
+            commands += self._put(self._wrap_motion(payload, request.req_id), now)
+        request.held.clear()
+        return commands
+
+    def _wrap_motion(self, raw: bytes, req_id: str) -> Output:
+        """Return the output that sends motion: to the relay, or to the room if the session has an egress."""
+        return Send(raw, req_id) if self.room is None else Publish(self.room.name, raw, req_id)
+
+    def _play_faults(
+        self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None
+    ) -> list[ServerCommand]:
+        """Return the commands of faults that happen in a session at a moment at which it sends no message.
+        The faults concern this request; if it is None, they concern the newest request, if that is still
+        open."""
+        newest = self._requests.newest
+        if request is None and newest is not None and not newest.ended:
+            request = newest
+        message = apply_faults(b"", steps, self.faults, "moment", self._audio_messages)
+        return self._send_faulted(message, request, now)
+
+    def _send_faulted(
+        self, message: FaultedMessage, request: OpenRequest | None, now: float
+    ) -> list[ServerCommand]:
+        """Return the commands by which the session sends a message to which faults were applied: what they
+        have left of the message, and what they added. Faults that delay messages, fail a request or stall the
+        session take effect here."""
+        commands: list[ServerCommand] = [Inject(fault) for fault in message.injected]
+        if message.delay:
+            self._outbox.hold_until(now + message.delay)
+        for output in message.outputs:
+            if isinstance(output, SendError):
+                commands += self._fail_request(request, output.code, output.message, now)
+            elif isinstance(output, Send) and message.is_message and request is not None:
+                commands += self._put(self._wrap_motion(output.raw, request.req_id), now)
+            else:
+                commands += self._put(output, now)
+        if message.stalled:
+            self._outbox.stall()
+        return commands
+
+    def _fail_request(
+        self, request: OpenRequest | None, code: int, message: str, now: float
+    ) -> list[ServerCommand]:
+        """Let a request of the session fail, and return the commands that send its error. If the request is
+        None, send an error about the whole session."""
+        if request is None:
+            return self._send_error(code, message, now)
+        request.fail()
+        if self._egress_playback is not None:
+            self._egress_playback.playback.fail(request.req_id)
+        self._delayed_motion.forget(request)
+        self._requests.end(request, request.state)
+        return self._send_error(code, message, now, request.req_id)
+
+    def _close_on_overflow(self, now: float) -> list[ServerCommand]:
+        """Give up sending, because more bytes wait in this session than it may hold: drop all motion that
+        waits. Return the commands that send an error and close the session."""
+        self._delayed_motion.clear()
+        self._outbox.clear()
+        self._egress_playback = None
+        text = f"more than {self.limits.held_bytes} bytes wait to be sent"
+        return [
+            *self._send_error(RESOURCE_EXHAUSTED, text, now),
+            *self._put(Close(POLICY_VIOLATION, text), now),
+        ]
+
+    def _send_error(self, code: int, message: str, now: float, req_id: str = "") -> list[ServerCommand]:
+        """Return the commands that send a ServerError of the session, or of the request with this req_id."""
+        return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
+
+    def _put_room_commands(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
+        """Put the messages that the session's room sends to the client through the session's outbox, so that
+        they keep their order among the other messages. Return the commands to carry out now, those of the
+        room included."""
+        return [
+            due
+            for command in commands
+            for due in (self._put(command, now) if isinstance(command, Send) else [command])
+        ]
+
+    def _put(self, output: Output, now: float) -> list[ServerCommand]:
+        """Add an output to the outbox, and return the commands for now."""
+        return self._outbox.put(output, now)

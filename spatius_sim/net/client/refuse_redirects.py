@@ -1,0 +1,22 @@
+"""Opens WebSockets without following redirects: what was named is judged, and logins go nowhere else."""
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from spatius_sim.trace.find_secrets import url_without_logins
+
+
+class connect_directly(connect):  # noqa: N801
+    """`connect` of websockets, which raises InvalidStatus for a redirect."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """Return the error of a redirect, so that it is raised and the redirect is not followed."""
+        return exc
+
+
+def redirect_target(error: BaseException) -> str:
+    """Return the address to which a server wants to redirect our WebSocket upgrade, without secrets, for the
+    text of an error: we connect directly and follow no redirect. Return "" if the error is not a redirect."""
+    if not isinstance(error, InvalidStatus) or error.response.status_code // 100 != 3:
+        return ""
+    return url_without_logins(error.response.headers.get("Location", ""))

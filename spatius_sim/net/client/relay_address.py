@@ -1,0 +1,38 @@
+"""The address of a relay under test, with the credentials of a client."""
+
+import ssl
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlencode
+
+from spatius_sim.trace.find_secrets import url_without_logins
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAddress:
+    """Where clients of a relay connect, and what they send and trust.
+
+    They send `headers`, such as the relay's own login, and offer `subprotocols`. `tls` holds the certificates
+    that they trust."""
+
+    url: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    subprotocols: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
+    token_reference: str = ""
+    """The trace's name for the Spatius session token among the headers; "" if there is none."""
+    narrow: bool = False
+    """Whether the connection buffers little data: then a relay soon notices that its client does not read."""
+
+    @property
+    def url_without_secrets(self) -> str:
+        """The URL of the relay with its secrets removed, for messages."""
+        return url_without_logins(self.url)
+
+
+def with_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
+    """Return the relay's address with Spatius credentials for its WebSocket: app id and session token are
+    added to the headers and to the query, the two places in which a Motion Server looks for them."""
+    headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
+    separator = "&" if "?" in address.url else "?"
+    url = f"{address.url}{separator}{urlencode({'appId': app_id, 'sessionKey': token})}"
+    return replace(address, url=url, headers=headers, token_reference="the client's own token")

@@ -1,0 +1,204 @@
+"""U rules on a relay's sessions: how Motion Server and the Console API see the relay."""
+
+from collections.abc import Iterator
+
+from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
+from spatius_sim.protocol.console_api import MAX_TOKEN_LIFE_SECONDS
+from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
+from spatius_sim.story.join_turns import Story
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    Lane,
+    Opened,
+    Received,
+    Refused,
+    TokenRequested,
+    TurnStarted,
+    Undecodable,
+)
+from spatius_sim.wires.lacking_features import OWN_UPSTREAM
+
+_BAD_TOKEN_STATUSES = (400, 401)
+_NOT_WORTH_A_RETRY = (4001, 4003, 4010)
+"""Close codes of Motion Server: no credits, too many sessions, no valid login. After 4002 (the session's time
+is over) and 4503 (try again) a new connection is expected."""
+_MAX_ATTEMPTS = 5
+"""The most attempts for each client within _ATTEMPTS_NS after a refusal."""
+_ATTEMPTS_NS = 10_000_000_000
+_MAX_ATTEMPTS_OF_A_TURN = 3
+"""The most further attempts for each turn that begins within this time."""
+
+
+@rule(
+    "U-TOKEN",
+    Level.MUST,
+    "the relay MUST ask the Console API for a token, with an expiry in the window, before it connects",
+    "seed:000",
+    Provenance.DOCUMENTED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face: Motion Server lets nobody in without a valid token",
+        "expireAt is in milliseconds, in the past or too far ahead; or the relay connects with a token of"
+        " its own making",
+        "before each connection ask the Console API for a token, with expireAt in unix seconds, less than"
+        " 24 h ahead",
+    ),
+)
+def token(story: Story) -> Iterator[Kept | Broken]:
+    """Look at each token request of the relay: expireAt lies in the allowed window. And look at each upgrade:
+    its token was issued by the Console API, because Motion Server refuses any other token."""
+    for event in story.trace.events:
+        match event.content:
+            case TokenRequested(_, int(expire_at), now) if not now < expire_at < now + MAX_TOKEN_LIFE_SECONDS:
+                life = expire_at - now
+                actual = f"expireAt lay {life:.0f} s ahead"
+                yield Broken("expireAt within the next 24 h", actual, (event.seq,))
+            case TokenRequested(expire_at=None):
+                yield Broken("a body with expireAt", "the body named no expireAt", (event.seq,))
+            case Refused(status, reason, "") if status in _BAD_TOKEN_STATUSES:
+                actual = f"it connected with something else and was refused: {reason}"
+                yield Broken("a token that the Console API issued", actual, (event.seq,))
+            case Opened() if event.lane is Lane.UPSTREAM:
+                yield Kept()
+
+
+@rule(
+    "U-CONFIGURE",
+    Level.MUST,
+    "the relay's first message MUST configure a supported rate, mono s16le or Ogg Opus",
+    "docs:audio",
+    Provenance.DOCUMENTED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face: Motion Server refuses the session",
+        "the rate is that of a microphone or a voice, and none of the supported ones; or something else "
+        "is sent first",
+        "send ClientConfigureSession first, with a supported rate (16000, 24000, 48000 Hz, ...) and mono;"
+        " resample if you must",
+    ),
+)
+def configure(story: Story) -> Iterator[Kept | Broken]:
+    """Look at the first message on each upstream connection: the relay configures a supported rate and
+    format."""
+    judged: set[str] = set()
+    for event in story.trace.on_lane(Lane.UPSTREAM):
+        if not isinstance(event.content, Received) or event.connection in judged:
+            continue
+        judged.add(event.connection)
+        fault = _configuration_fault(event.content)
+        if fault:
+            expected = "first a ClientConfigureSession with a supported rate and format"
+            yield Broken(expected, fault, (event.seq,))
+        else:
+            yield Kept()
+
+
+@rule(
+    "U-TOKEN-FRESH",
+    Level.SHOULD,
+    "the relay SHOULD ask for a fresh token for each connection",
+    "docs:auth",
+    Provenance.DOCUMENTED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "nothing here; if the service refuses a token that was used before, a still face from the second "
+        "connection on",
+        "the relay keeps its first token for all connections",
+        "ask the Console API for a token for each connection",
+    ),
+)
+def token_fresh(story: Story) -> Iterator[Kept | Broken]:
+    """Look at each connection after the first: the relay used a token that opened no earlier connection."""
+    used_tokens: dict[str, int] = {}
+    for event in story.trace.on_lane(Lane.UPSTREAM):
+        if not isinstance(event.content, Opened) or not event.content.token:
+            continue
+        token = event.content.token
+        if token in used_tokens:
+            actual = f"{token} opened this one and another one before"
+            yield Broken("a token of its own for each connection", actual, (used_tokens[token], event.seq))
+        elif used_tokens:
+            yield Kept()
+        used_tokens[token] = event.seq
+
+
+@rule(
+    "U-RETRY",
+    Level.SHOULD,
+    "after a refusal that no retry mends (a 4xx, or a close with 4001, 4003 or 4010) a relay SHOULD make at "
+    "most 5 attempts in 10 s for each client",
+    "docs:state-events, docs:server-error; the figures are our reading",
+    Provenance.ASSUMED,
+    needs=(OWN_UPSTREAM,),
+    waits="ten seconds have to pass after a refusal",
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face, whatever the relay tries; and the service is flooded with attempts that cannot "
+        "succeed",
+        "a loop tries again at once, and does not look at the status or the close code",
+        "after a 4xx, 4001, 4003 or 4010 stop, tell the client, and try again with the next turn at the "
+        "earliest",
+    ),
+)
+def retry(story: Story) -> Iterator[Kept | Broken]:
+    """Look at the 10 s after each refusal by Motion Server: the relay makes at most 5 attempts for each
+    client, and 3 more for each turn that begins, because then a user has asked again. An attempt asks for a
+    token, opens a session, or both. Nothing is judged if the trace has no client, and Kept is not yielded if
+    the trace ends within the 10 s."""
+    events = story.trace.events
+    clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
+    for refusal in filter(_is_refusal, events if clients else ()):
+        events_within = [
+            event for event in events[refusal.seq + 1 :] if event.at_ns <= refusal.at_ns + _ATTEMPTS_NS
+        ]
+        tokens = [event.seq for event in events_within if isinstance(event.content, TokenRequested)]
+        upgrades = [
+            event.seq
+            for event in events_within
+            if event.lane is Lane.UPSTREAM and isinstance(event.content, Opened | Refused)
+        ]
+        turns = sum(isinstance(event.content, TurnStarted) for event in events_within)
+        attempts = max(tokens, upgrades, key=len)
+        allowed = _MAX_ATTEMPTS * len(clients) + _MAX_ATTEMPTS_OF_A_TURN * turns
+        if len(attempts) > allowed:
+            expected = f"at most {_MAX_ATTEMPTS} attempts for each client in the 10 s after a refusal"
+            began = f", in which {'a turn' if turns == 1 else f'{turns} turns'} began" if turns else ""
+            actual = f"{len(attempts)} for {len(clients)}{began}"
+            yield Broken(expected, actual, (refusal.seq, *attempts))
+        elif len(events_within) < len(events) - refusal.seq - 1:
+            yield Kept()
+
+
+def _is_refusal(event: Event) -> bool:
+    """Return whether this upstream event tells the relay not to connect again: the Console API or Motion
+    Server answered with a 4xx, or Motion Server closed the connection with a code after which no retry
+    helps."""
+    match event.content:
+        case TokenRequested(status=status) | Refused(status=status):
+            return 400 <= status < 500
+        case Closed(by_kit=True, code=code):
+            return event.lane is Lane.UPSTREAM and code in _NOT_WORTH_A_RETRY
+    return False
+
+
+def _configuration_fault(first: Received) -> str:
+    """Say what is wrong with the first message that a relay sent on its connection to Motion Server, in
+    words; "" if this message configures a supported audio format and sample rate."""
+    match first.value:
+        case Undecodable(reason):
+            return reason
+        case ConfigureSession(sample_rate=rate, audio_format=AudioFormat.PCM_S16LE):
+            return "" if rate in PCM_SAMPLE_RATES else f"{rate} Hz for PCM"
+        case ConfigureSession(sample_rate=rate, audio_format=AudioFormat.OGG_OPUS):
+            return "" if rate in OPUS_SAMPLE_RATES else f"{rate} Hz for Ogg Opus"
+        case ConfigureSession(audio_format=number):
+            return f"audio format {number}"
+        case message:
+            return f"first a {type(message).__name__}"

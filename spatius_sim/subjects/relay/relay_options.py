@@ -1,0 +1,115 @@
+"""Says how a relay under test is reached, and how the kit starts it if the user gave a command."""
+
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spatius_sim.net.client.relay_address import RelayAddress
+from spatius_sim.protocol.environment_variables import (
+    API_KEY_VARIABLE,
+    APP_ID_VARIABLE,
+    AVATAR_ID_VARIABLE,
+    CONSOLE_VARIABLE,
+    INGRESS_VARIABLE,
+    past_proxies,
+)
+from spatius_sim.protocol.errors import UsageError
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of a header or subprotocol (RFC 9110, 5.6.2)."""
+
+START_SECONDS = 60.0
+"""How long a relay that the kit starts may take to answer."""
+
+PORT = "port"
+
+PLACEHOLDERS = {
+    "console": CONSOLE_VARIABLE,
+    "ingress": INGRESS_VARIABLE,
+    "api_key": API_KEY_VARIABLE,
+    "app_id": APP_ID_VARIABLE,
+    "avatar_id": AVATAR_ID_VARIABLE,
+}
+"""The placeholders for a relay's own variables, each with the variable of ours that holds its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStart:
+    """How a relay is started and reached, as the user's options say.
+
+    `command` starts the relay, with the `NAME=VALUE` pairs of `environment`. Clients send the `NAME: VALUE`
+    pairs of `headers`, and `subprotocols`. `ca` is a file of certificates that clients trust."""
+
+    command: str = ""
+    environment: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    subprotocols: tuple[str, ...] = ()
+    ca: str = ""
+
+    def check(self) -> None:
+        """Raise UsageError if an option that says how to start or to reach the relay is malformed, or
+        contradicts another option."""
+        for mapping in self.environment:
+            name, equals, value = mapping.partition("=")
+            if not equals or not name:
+                raise UsageError("--target-env: NAME=VALUE is needed")
+            _refuse_unknown(f"--target-env {name}", value)
+        if self.environment and not self.command:
+            raise UsageError("--target-env is for the relay that --target-cmd starts")
+        for header in self.headers:
+            self._split_header(header)
+        for subprotocol in self.subprotocols:
+            if not _TOKEN.fullmatch(subprotocol):
+                raise UsageError(f"--target-subprotocol {subprotocol!r} is not a name of a subprotocol")
+        self._load_certificates()
+
+    def address(self, url: str) -> RelayAddress:
+        """Return the address of the relay at this URL, with the headers, subprotocols and certificates."""
+        headers = tuple(map(self._split_header, self.headers))
+        return RelayAddress(url, headers, self.subprotocols, self._load_certificates())
+
+    def process_environment(self, ours: Mapping[str, str], port: int) -> dict[str, str]:
+        """Return the environment variables with which the relay's process is started: `ours`, and the user's,
+        in which `{port}` and the other placeholders are replaced. If the user's variables name a proxy, the
+        relay reaches our addresses without that proxy."""
+        values = {name: ours.get(variable, "") for name, variable in PLACEHOLDERS.items()}
+        values[PORT] = str(port)
+        mappings = (mapping.partition("=")[::2] for mapping in self.environment)
+        of_user = {name: _PLACEHOLDER.sub(lambda found: values[found[1]], value) for name, value in mappings}
+        return {**ours, **past_proxies({**ours, **of_user}), **of_user}
+
+    def _split_header(self, header: str) -> tuple[str, str]:
+        """Return name and value of a header that clients send to reach the relay, from the text `NAME: VALUE`
+        of the option `--target-header`. Raises UsageError if the text is no header."""
+        name, colon, value = header.partition(":")
+        if not colon or not _TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
+            name_shown = f" {name.strip()}" if colon else ""
+            raise UsageError(f"--target-header{name_shown}: NAME: VALUE in one line is needed")
+        return name.strip(), value.strip()
+
+    def _load_certificates(self) -> ssl.SSLContext | None:
+        """Load the certificates that the user named by `--target-ca`, and return a TLS context that trusts a
+        relay with them; None if the user named no file. Raises UsageError if the file holds no
+        certificates."""
+        if not self.ca:
+            return None
+        try:
+            return ssl.create_default_context(cafile=Path(self.ca))
+        except OSError as error:  # ssl.SSLError is an OSError
+            raise UsageError(f"--target-ca {self.ca!r} holds no certificates: {error}") from error
+
+
+def with_port(text: str, port: int) -> str:
+    """Return the text with each `{port}` replaced by the relay's port."""
+    return text.replace(f"{{{PORT}}}", str(port))
+
+
+def _refuse_unknown(option: str, text: str) -> None:
+    """Raise UsageError if an option that starts the relay has a placeholder with an unknown name."""
+    known = (*PLACEHOLDERS, PORT)
+    for name in _PLACEHOLDER.findall(text):
+        if name not in known:
+            raise UsageError(f"{option}: {{{name}}} stands for nothing; there are {', '.join(known)}")

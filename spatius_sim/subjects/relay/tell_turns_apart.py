@@ -1,0 +1,107 @@
+"""Tells the end of a turn from the end of the turn before it, which was cut off or failed."""
+
+from collections.abc import Sequence
+
+from spatius_sim.protocol.messages import AudioInput, Interrupt, MotionResponse, ServerError
+from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent
+from spatius_sim.trace.read_frames import read_upstream
+from spatius_sim.wires.events import Audio, Motion
+
+_TAIL_BYTES = 640
+"""So many bytes at the end of a turn's speech tell it from every other turn's: 20 ms of noise."""
+
+
+def turn_is_surely_over(
+    events: Sequence[Event], first: int, client: str, speech: bytes, *, audio: bool
+) -> bool:
+    """Return whether the turn of `client` that began with event number `first` is over, and nothing of an
+    earlier turn can come any more: the ends of the turn's own `audio`, if the relay sends any, and of its own
+    motion have arrived, and Motion Server owes no more motion for a request that began before.
+
+    Return False if the two turns cannot be told apart: speech that ends in silence or comes back changed, a
+    req_id that was used before, or an upstream side that is not seen."""
+    new_ids, ids_owed = _requests_since(events, first)
+    heard = [
+        event.content.value
+        for event in events[first:]
+        if event.connection == client and isinstance(event.content, Received)
+    ]
+    return (
+        not ids_owed and _has_ended_motion(heard, new_ids) and (not audio or _has_ended_audio(heard, speech))
+    )
+
+
+def is_motion_of_before(message: Motion, events: Sequence[Event], first: int) -> bool:
+    """Return whether all payloads of a message belong to requests that began before event number `first`: it
+    brings motion of an earlier turn. False if this cannot be told: no payload can be read, or a req_id was
+    used again."""
+    began_before: set[str] = set()
+    used_since: set[str] = set()
+    for number, event in enumerate(events):
+        match event.content:
+            case Received(value=AudioInput(req_id)) if event.lane is Lane.UPSTREAM:
+                (began_before if number < first else used_since).add(req_id)
+    values = [read_upstream(payload) for payload in message.payloads]
+    req_ids = {value.req_id for value in values if isinstance(value, MotionResponse)}
+    return bool(req_ids) and req_ids <= began_before - used_since
+
+
+def is_answered(events: Sequence[Event], first: int, speech: bytes) -> bool:
+    """Return whether Motion Server has sent the last response to a request that began with event number
+    `first` or later, and whose audio begins as this speech does. If no request does, or the speech is unknown
+    (b""), any request since then counts."""
+    beginnings: dict[tuple[str, str], bytes] = {}
+    answered: set[tuple[str, str]] = set()
+    for event in events[first:]:
+        match event.content:
+            case Received(value=AudioInput(req_id, audio)) if event.lane is Lane.UPSTREAM:
+                request = event.connection, req_id
+                beginnings[request] = beginnings.get(request) or audio[:_TAIL_BYTES]
+            case Sent(value=MotionResponse(req_id=req_id, end=True), answers=answers):
+                answered.add((event.connection, answers or req_id))
+    own = {request for request, audio in beginnings.items() if audio and speech.startswith(audio)}
+    return bool((own or set(beginnings)) & answered)
+
+
+def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[tuple[str, str]]]:
+    """Tell new requests from old ones: return the req_ids of the requests that began with event number
+    `first` or later, and the earlier requests, as connection and req_id, for which Motion Server may still
+    send motion."""
+    began: dict[tuple[str, str], int] = {}
+    owed: set[tuple[str, str]] = set()
+    for number, event in enumerate(events):
+        if event.lane is not Lane.UPSTREAM:
+            continue
+        match event.content:
+            case Received(value=AudioInput(req_id)):
+                began.setdefault((event.connection, req_id), number)
+                owed.add((event.connection, req_id))
+            case Received(value=Interrupt(req_id)):
+                owed.discard((event.connection, req_id))
+            case Sent(value=MotionResponse(req_id=req_id, end=True), answers=answers):
+                owed.discard((event.connection, answers or req_id))
+            case Sent(value=ServerError()) | Closed():
+                owed = {request for request in owed if request[0] != event.connection}
+    old_ids = {req_id for (_, req_id), number in began.items() if number < first}
+    new_ids = {req_id for (_, req_id), number in began.items() if number >= first}
+    return new_ids - old_ids, {request for request in owed if began[request] < first}
+
+
+def _has_ended_motion(heard: Sequence[object], req_ids: set[str]) -> bool:
+    """Return whether the motion of a turn has ended for its client: whether the client has heard the last
+    motion of one of the turn's requests."""
+    payloads = (payload for message in heard if isinstance(message, Motion) for payload in message.payloads)
+    responses = (value for value in map(read_upstream, payloads) if isinstance(value, MotionResponse))
+    return any(response.end and response.req_id in req_ids for response in responses)
+
+
+def _has_ended_audio(heard: Sequence[object], speech: bytes) -> bool:
+    """Return whether the audio of a turn has ended for its client: whether the client has heard the end of
+    this speech, and right after that an end mark of audio."""
+    tail, last = speech[-_TAIL_BYTES:], b""
+    for message in heard:
+        if isinstance(message, Audio):
+            last = (last + message.pcm)[-_TAIL_BYTES:]
+            if message.last and any(tail) and last.endswith(tail):
+                return True
+    return False
