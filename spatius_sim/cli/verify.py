@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 
 def _judge_options(command: click.Command) -> click.Command:
-    """Give the command `verify` every option of the judge, and return the command."""
+    """Add to the command `verify` all options of the judge but its target, which is an argument, and return
+    the command."""
     for option in JUDGE_OPTIONS:
         if option.name != NAMED_BY_ARGUMENT:
             command.params.append(as_click(option))

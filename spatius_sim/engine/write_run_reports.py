@@ -24,9 +24,9 @@ def report_paths(values: Mapping[str, Any]) -> dict[str, Path]:
 
 
 def occasion_of(clock: SteadyClock, front: str, typed: str) -> Occasion:
-    """Return the occasion of a run, which all written reports show: when the run began (by its clock), how
-    long it took until now, the command, and the git commit. `front` is the program that judged; `typed` are
-    its options without secrets."""
+    """Return when and how a run was made, for all reports of the run: when the run began (by its clock), how
+    long it took until now, its command, and the git commit. `front` is the command that was called, such as
+    `spatius-sim verify`; `typed` are its options without secrets."""
     return Occasion(
         began=datetime.fromtimestamp(clock.started, UTC).isoformat(timespec="seconds"),
         seconds=round(clock.now() - clock.started, 1),

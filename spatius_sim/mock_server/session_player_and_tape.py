@@ -29,9 +29,9 @@ def trace_of(entries: Iterable[LogEntry]) -> Trace:
 
 
 def live_player(entries: Iterable[LogEntry], now_ns: int) -> dict[str, Any]:
-    """Return the player's data for a view of a session that may still go on, as values for JSON. `now_ns` is
-    the present moment on the clock of the entries; on the page, 0 s is the first event that the session log
-    keeps."""
+    """Return, as values for JSON, what the player on the page of a session shows while the session may still
+    go on: its newest events, after the configuration of the session. `now_ns` is the present moment on the
+    clock of the entries. The page counts its seconds from the first entry of the session log."""
     newest: deque[LogEntry] = deque(maxlen=MAX_LIVE_EVENTS)
     first_ns = now_ns
     configuration: LogEntry | None = None

@@ -160,8 +160,8 @@ def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation of the client under test that gets empty motion and then motion again.
-    Steps of the clock at the end show whether the client renders this motion."""
+    """Draw the calls of a conversation in which the client under test gets an empty list of motion, and later
+    motion again. At the end the clock moves, to show whether the client renders this later motion."""
     conversation = (
         _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, end=False)
     )

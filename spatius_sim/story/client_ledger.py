@@ -247,8 +247,8 @@ class ClientLedger:
             current.overdue_from = min(current.overdue_from, current.payload_starts[-1])
 
     def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
-        """Add a keyframe that the client was given to the current conversation in the ledger, with its value.
-        Note if the keyframe may have come too late for the fastest client, and if it came with unknown
+        """Add a keyframe, with its value, to the current conversation in the ledger of a client under test.
+        Note if the keyframe came too late for the fastest honest client, and if it came with unknown
         fields."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
         if self.fastest_position > due_ms * self.story.sample_rate:

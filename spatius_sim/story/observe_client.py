@@ -422,8 +422,8 @@ class _ClientObserver(ClientLedger):
         return not self.conversations or (self.clean_step and expected is self.expected_before)
 
     def expected_state(self) -> PlaybackState | None:
-        """Return the playback state that every honest client would report if it were observed now, after
-        these calls; None if honest clients may differ."""
+        """Return the playback state that every honest client would report if it were observed after the calls
+        so far; None if honest clients may differ."""
         slack = self.story.slack_ms
         if self.audio_undefined or self.pause_undefined:
             return None

@@ -89,8 +89,9 @@ def find_first_misbehaviour(trace: Trace) -> int:
 
 
 def withdraw_mistaken_waits(turns: list[Turn]) -> None:
-    """Correct the turns whose wait ended too early, because the kit took the rest of the unfinished turn
-    before for the end of this turn: such a turn counts as not waited for and not complete."""
+    """Correct the turns for which the kit did not wait long enough. The kit mistook the last motion of an
+    earlier, unfinished turn for the end of this turn, and more motion of this turn came later. Such a turn
+    counts as not waited for, and not complete."""
     for turn in turns:
         if (
             turn.before is not None

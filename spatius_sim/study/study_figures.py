@@ -149,8 +149,8 @@ def _ahead_figure(key: str, title: str, definition: str, seconds: float) -> Figu
 def _quantile_figures(
     name: str, title: str, unit: str, definition: str, shares: Sequence[int]
 ) -> list[FigureKind]:
-    """Return figures of a study, one for each of these quantiles (`shares`, in per cent) of one spread of the
-    tally: `name` is the spread."""
+    """Return the figures of a study for one kind of measured value, such as a delay: one figure for each of
+    these percentiles (`shares`, in per cent). `name` is the key of the values in the tally."""
 
     def estimate_quantile(share: int) -> Callable[[Tally], Estimate]:
         return lambda tally: quantile(tally.spreads[name], share / 100)

@@ -214,8 +214,8 @@ def _plain_speech(event: Event) -> bytes:
 
 
 def _blobs_in(value: Value) -> tuple[bytes, ...]:
-    """Return the audio or the motion payloads in a frame that is cleaned for a tape; an empty tuple if it has
-    neither."""
+    """Return the audio or the motion payloads of a frame whose names and speech are hidden for a tape; an
+    empty tuple if the frame has neither."""
     match value:
         case AudioInput(audio=pcm) | Audio(pcm) | Speak(pcm):
             return (pcm,) if pcm else ()

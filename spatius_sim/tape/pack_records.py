@@ -176,8 +176,9 @@ def _read_field(value: Any, blobs: BlobWindow) -> Any:
 
 
 def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
-    """Return one part of a frame in a packed record of a tape. Raises MalformedError if the value is neither
-    bytes, text, a blob's number nor a speech mark."""
+    """Return one part of a frame in a packed record of a tape. `text` says that the
+    frame is text. Raises MalformedError if the value is neither bytes, text, a blob's number nor a piece of
+    speech."""
     part_type = type(part)
     if part_type is (str if text else bytes):
         return part  # type: ignore[no-any-return]

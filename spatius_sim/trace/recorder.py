@@ -194,8 +194,8 @@ class Recorder:
         return Received(clean, value if clean is raw else read_upstream(clean))
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
-        """Record an event that happens now: add it to the open trace, unless the trace has too many events,
-        and give it to `on_event`. Call `on_change` afterwards."""
+        """Record an event that happens now, without its secrets: the recorder adds it to the open trace,
+        unless the trace has too many events, gives it to `on_event`, and then calls `on_change`."""
         frame_bytes = len(content.raw) if isinstance(content, (Sent, Received)) else 0
         if not frame_bytes:
             content = texts_without_secrets(content, self.secrets)

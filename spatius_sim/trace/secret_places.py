@@ -102,8 +102,8 @@ def _hide_secret_settings(settings: tuple[tuple[str, str], ...]) -> tuple[tuple[
 
 
 def _url_without_login(url: str) -> str:
-    """Take the places out of a URL that may hold secrets: user, password, query and fragment. Return stars in
-    place of the URL if it is malformed."""
+    """Return a URL without the places that may hold secrets: user, password, query and fragment. Return stars
+    in place of the URL if it is malformed."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -84,7 +84,8 @@ class BinaryHeader:
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
         """Write an action of a client as a frame of the binary-header wire, and return the frame in a tuple.
-        Return an empty tuple if the wire has no frame for the action."""
+        An `Unclear` action is rubbish that the client sends as it is. Return an empty tuple if the wire has
+        no frame for the action."""
         match action:
             case Start(sample_rate, avatar_id):
                 avatar = {"avatar_id": avatar_id} if avatar_id else {}

@@ -18,7 +18,7 @@ from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.add_unplanned_turns import with_turns
+from spatius_sim.story.unplanned_turns import with_turns
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Trace
@@ -51,7 +51,8 @@ class _Tally:
 
 def check_tape(path: Path, settings: TapeSettings | None = None) -> tuple[Summary, ...]:
     """Judge every run of a tape, and return a summary for each kind of subject on it. Raises UsageError if
-    the tape is not whole, and if a baseline or a rule is about another kind of subject."""
+    the tape is not whole, or if a baseline or a rule that the settings name is about another kind of
+    subject."""
     settings = settings or TapeSettings()
     tallies: dict[str, dict[str, _Tally]] = {}
     wires: dict[str, str] = {}
@@ -160,8 +161,9 @@ def _fails_by_itself(rule_id: str, tallies: Mapping[str, _Tally], consequences: 
 
 
 def _outcome_of_tally(rule_id: str, tally: _Tally, failed_rules: Set[str]) -> RuleOutcome:
-    """Return the outcome of one rule over all runs on the checked tape. It is not PASSED if a failed rule hid
-    this rule in a run, and not FAILED if each of its breaches follows from failed rules."""
+    """Return the outcome of one rule over all runs on the checked tape. A rule whose breaches all follow from
+    other failed rules is UNEXERCISED, and so is a rule that could not be judged in a run because another rule
+    failed there."""
     for causes, failure in tally.failures.items():
         if not causes & failed_rules:
             return RuleOutcome(rule_id, Verdict.FAILED, tally.exercised, tally.runs, failure=failure)

@@ -149,7 +149,8 @@ class PlainRelay:
 
     def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
         """End the turn's audio at the relay's client. Return the commands that send the rest of the audio,
-        its end mark, and the motion that waited for this end mark."""
+        its end mark, and the motion that waited for this end mark; none yet if the relay must wait until the
+        session starts."""
         rest, turn.held_audio = turn.held_audio, []
         if self.policy.audio_end is EndMark.ON_ITS_OWN:
             rest = [*rest, b""]
@@ -274,11 +275,11 @@ class PlainRelay:
         return []
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
-        """Let the relay's turn in this upstream session fail, because Motion Server has been silent for too
-        long. Return the commands for that.
+        """Tell the relay that Motion Server has been silent for too long in this upstream session. Return the
+        relay's commands.
 
-        If the client still sends audio in a confirmed session, wait on instead. If by the relay's policy
-        silence ends the client's speech, end the speech instead."""
+        A relay whose policy is to end the client's speech after silence does that first. A relay whose client
+        still sends audio in a confirmed session waits on. Any other relay lets its turn fail."""
         speaking = (turn for turn in self._speaking.values() if turn.session.name == upstream)
         silent_client = next((turn.client for turn in speaking), None)
         if silent_client is not None and self.policy.ends_speech_after is not None:

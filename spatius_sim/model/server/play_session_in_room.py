@@ -50,8 +50,8 @@ class EgressPlayback:
     _rested: bool = False
 
     def follow(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
-        """Let the playback in the egress's room take the motion that these commands publish. Return the
-        commands, with the timer of the playback's next tick after them."""
+        """Give the motion that these commands publish to the playback in the session's room. Return the
+        commands, and after them the timer of the playback's next tick."""
         for command in commands:
             if isinstance(command, Publish):
                 value = read_upstream(command.raw)

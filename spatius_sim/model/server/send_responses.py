@@ -220,8 +220,8 @@ class SessionSender:
 
     def _put_room_commands(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
         """Put the messages that the session's room sends to the client through the session's outbox, so that
-        they keep their order among the other messages. Return the commands to carry out now, those of the
-        room included."""
+        they keep their order among the other messages. Return the commands to carry out now: messages that
+        are due, and all other commands of the room."""
         return [
             due
             for command in commands

@@ -108,8 +108,8 @@ def _find_owners(trace: Trace) -> dict[tuple[str, str], str]:
 
 
 def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageRow]:
-    """Choose the rows of the page on which the player of a failure is built: at most MAX_EVENTS_OF_A_FAILURE,
-    first the evidence, then what never came, then what is nearest to the evidence."""
+    """Return the rows that the player of a failure shows, at most MAX_EVENTS_OF_A_FAILURE: first the evidence
+    and the ghosts (what was owed and never came), then the rows that are nearest to the evidence."""
     places = [place for place, row in enumerate(rows) if row.seq in evidence] or [0]
     if len(rows) <= MAX_EVENTS_OF_A_FAILURE:
         return rows

@@ -151,8 +151,8 @@ def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple
 
 
 def learn_rate(event: Event, rates: dict[str, int]) -> None:
-    """Keep in `rates` the sample rate (Hz) of a connection if this event says it. With the rate, a time-line
-    can show how long a piece of audio lasts."""
+    """Keep in `rates` the sample rate (Hz) of a connection, if this event names a sample rate. The time-line
+    needs the rate to show how long a piece of audio lasts."""
     match event.content:
         case TurnStarted(sample_rate=rate) if rate > 0:
             rates[event.connection] = rate

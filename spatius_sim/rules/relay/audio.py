@@ -179,16 +179,16 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _first_unplayed_conversation(story: Story, turn: Turn, parts: list[Conversation]) -> Conversation | None:
-    """Return the first conversation of a turn whose audio cannot have been played before the turn's next
-    conversation begins and cuts it off. None if there is none, or if the wire does not show how long the
-    audio is."""
+    """Return the first of a turn's conversations that is cut off: the next conversation begins before the
+    audio of this one can have been played. Return None if no conversation is cut off, or if the wire does not
+    show how long the audio is."""
     if {CLIENT_AUDIO, SPEECH_END, PCM} & set(story.trace.header.lacks):
         return None
     rate = story.output_rates.get(turn.client, turn.sample_rate)
     for part, following in pairwise(parts):
         begun, next_begun = part.pieces[0].seq, following.pieces[0].seq
         passed_ns = story.trace.events[next_begun].at_ns - story.trace.events[begun].at_ns
-        # What the kit saw late may have come earlier.
+        # The kit may have been late to see the next conversation: the first may have had more time.
         seconds = passed_ns / _NS_PER_SECOND + lag_seconds(story.trace, turn.started_seq, next_begun)
         if seconds + _AHEAD_SECONDS < len(part.audio) / BYTES_PER_SAMPLE / rate:
             return part

@@ -72,8 +72,8 @@ class RelayClient:
         *,
         data_packets: bool = False,
     ) -> None:
-        """Prepare the kit's client of a relay; `async with` connects. The parameters are those of the
-        class."""
+        """Prepare the kit's client of a relay under test; `async with` connects it to the relay. The
+        docstring of the class describes the parameters."""
         self._data_packets = data_packets
         self._address, self._wire, self._recorder = address, wire, recorder
         self.name = name

@@ -77,8 +77,8 @@ class RelayOverSockets:
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
     ) -> bool:
-        """Ask the relay for an HTTP path over a real socket, search its answer for secrets, and record those
-        that are found. Return whether an answer came."""
+        """Ask the relay under test for an HTTP path over a real socket, and search the relay's answer for
+        secrets. Record the secrets that are found, and return whether an answer came."""
         return await search_answer(address, path, recorder, client)
 
 

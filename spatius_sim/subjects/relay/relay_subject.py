@@ -19,7 +19,7 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, with_chunks
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.turn_behaviour import Behaviour
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.story.add_unplanned_turns import with_speech
+from spatius_sim.story.unplanned_turns import with_speech
 from spatius_sim.subjects.relay.detect_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.subjects.relay.http_client import DocumentClient

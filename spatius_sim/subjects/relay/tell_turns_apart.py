@@ -15,11 +15,11 @@ def turn_is_surely_over(
     events: Sequence[Event], first: int, client: str, speech: bytes, *, audio: bool
 ) -> bool:
     """Return whether the turn of `client` that began with event number `first` is over, and nothing of an
-    earlier turn can come any more: the ends of the turn's own `audio`, if the relay sends any, and of its own
-    motion have arrived, and Motion Server owes no more motion for a request that began before.
+    earlier turn can come any more: this turn's motion has ended, its audio has ended (`audio`: the relay
+    sends audio), and Motion Server owes no more motion for an earlier request.
 
-    Return False if the two turns cannot be told apart: speech that ends in silence or comes back changed, a
-    req_id that was used before, or an upstream side that is not seen."""
+    Return False if this turn cannot be told from the turn before: speech that ends in silence or comes back
+    changed, a req_id that was used before, or an upstream side that is not seen."""
     new_ids, ids_owed = _requests_since(events, first)
     heard = [
         event.content.value

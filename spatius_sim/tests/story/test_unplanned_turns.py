@@ -6,8 +6,7 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.add_unplanned_turns import with_speech, with_turns
-from spatius_sim.story.find_unplanned_turns import WAIT_NS
+from spatius_sim.story.unplanned_turns import WAIT_NS, with_speech, with_turns
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, up_of, voice
 from spatius_sim.trace.events import (
     Awaited,
