@@ -1,7 +1,6 @@
 """`spatius-sim record`: records what passes between a subject and its Motion Server."""
 
 import asyncio
-import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +10,7 @@ import click
 from spatius_sim.cli.common import host_option, keep_audio_option, port_option
 from spatius_sim.cli.print_output import endpoint_lines, print_lines, print_while_serving
 from spatius_sim.engine.handle_signals import end_requested
-from spatius_sim.net.proxy.proxy import RecordingProxy
-from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.messages import ConfirmSession
-from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent
 
 if TYPE_CHECKING:
     from spatius_sim.engine.tapes.record_with_proxy import LiveTape
@@ -54,7 +49,7 @@ def record(
     The page that shows the sessions while they are recorded has a port of its own, which this prints: the
     proxy's port has nothing but Motion Server, and what --host opens to others is that port alone.
     """
-    from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
+    from spatius_sim.engine.tapes.record_with_proxy import log_event, recording_proxy
     from spatius_sim.net.server.session_log import SessionLog
     from spatius_sim.reporting.turn_lines import TurnLines
     from spatius_sim.trace.events import Closed, Event
@@ -122,23 +117,3 @@ async def _print_unreachable_targets(proxy: "RecordingProxy") -> None:
     first client would notice."""
     for fault in await proxy.unreachable_targets():
         print_lines(f"Motion Server does not answer now: {fault}")
-
-
-def log_event(journal: SessionLog, event: Event) -> None:
-    """Add an event that was recorded with the proxy to the session log (`journal`), so that the inspector
-    shows the event while the tape is recorded."""
-    content = event.content
-    if type(content) is Received:  # Nearly all events are frames.
-        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=False)
-    elif type(content) is Sent:
-        if isinstance(content.value, ConfirmSession) and event.connection in journal.open_sessions:
-            journal.open_sessions[event.connection].connection_id = content.value.connection_id
-        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=True)
-    elif isinstance(content, Opened):
-        record = SessionRecord(event.connection, "", content.app_id, content.avatar_id, time.time())
-        journal.add_session(record)
-        journal.emit(event.lane, event.connection, content)
-    elif isinstance(content, Closed) and event.connection in journal.open_sessions:
-        journal.end_session(event.connection, content)
-    else:
-        journal.emit(event.lane, event.connection, content)

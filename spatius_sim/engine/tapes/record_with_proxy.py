@@ -11,11 +11,13 @@ from spatius_sim import __version__
 from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.net.proxy.proxy_target import proxy_targets
+from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.messages import ConfirmSession
 from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces_on_tapes import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
-from spatius_sim.trace.events import Event, TraceHeader
+from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent, TraceHeader
 
 _FLUSH_SECONDS = 1.0
 _MOST_WAITING = 64
@@ -79,6 +81,26 @@ class LiveTape:
         except UsageError as error:
             self.fault = str(error)
             self.failed.set()
+
+
+def log_event(journal: SessionLog, event: Event) -> None:
+    """Add an event that was recorded with the proxy to the session log (`journal`), so that the inspector
+    shows the event while the tape is recorded."""
+    content = event.content
+    if type(content) is Received:  # Nearly all events are frames.
+        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=False)
+    elif type(content) is Sent:
+        if isinstance(content.value, ConfirmSession) and event.connection in journal.open_sessions:
+            journal.open_sessions[event.connection].connection_id = content.value.connection_id
+        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=True)
+    elif isinstance(content, Opened):
+        record = SessionRecord(event.connection, "", content.app_id, content.avatar_id, time.time())
+        journal.add_session(record)
+        journal.emit(event.lane, event.connection, content)
+    elif isinstance(content, Closed) and event.connection in journal.open_sessions:
+        journal.end_session(event.connection, content)
+    else:
+        journal.emit(event.lane, event.connection, content)
 
 
 def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:

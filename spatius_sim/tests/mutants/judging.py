@@ -126,7 +126,7 @@ def _install(mutant: Mutant) -> type[Any]:
         table[list(table)[number]] = value
         return ClientDecoder
     module = _load(f"{MODULES[mutant.module].name}_mutated", mutant.source)
-    if mutant.module == "session_sender":
+    if mutant.module == "send_responses":
         sys.modules[MODULES[mutant.module].name] = module
         session = MODULES["session"]
         sends_mutated: type[Any] = _load(f"{session.name}_that_sends", session.path.read_text()).ServerSession

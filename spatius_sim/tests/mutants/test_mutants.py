@@ -46,7 +46,7 @@ KILLED_BY = [
         "U-AUDIO-END",
     ),
     (changed("session", "return self._confirm(now)", "return ()"), "S-CONFIRM"),
-    (changed("session_sender", "return Send(raw, req_id)", "return Send(raw[:-1], req_id)"), "S-MOTION-END"),
+    (changed("send_responses", "return Send(raw, req_id)", "return Send(raw[:-1], req_id)"), "S-MOTION-END"),
 ]
 SESSION = MODULES["session"].path.read_text()
 HONEST = Mutant("session", 1, "somewhere", "nothing", source=SESSION)
