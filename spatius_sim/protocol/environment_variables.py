@@ -41,8 +41,8 @@ def proxy_variables(environment: Mapping[str, str]) -> list[str]:
 
 
 def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables, in both spellings, by which clients reach 127.0.0.1 without the proxy
-    that the environment names; no variables if it names no proxy."""
+    """Return the environment variables, in both spellings, that make HTTP clients go past the HTTP proxy of
+    the environment if they call 127.0.0.1. Return no variables if the environment names no HTTP proxy."""
     if not proxy_variables(environment):
         return {}
     excepted = environment.get(_NO_PROXY) or environment.get(_NO_PROXY.lower(), "")

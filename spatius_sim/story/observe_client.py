@@ -385,8 +385,9 @@ class _ClientObserver(ClientLedger):
         return tuple(own_keyframes), tuple(foreign_keyframes)
 
     def may_be_shown(self, call: MotionCall) -> bool:
-        """Return whether an honest client may render the motion of this call now, though no document asks for
-        it: the call is not judged, or its conversation is still the current one, and was perhaps over."""
+        """Return whether an observation may show the motion of this call, although the client need not render
+        it: the documents leave open what becomes of this motion, or it came when its conversation may have
+        been over already, and this conversation is still the current one."""
         if call.kind is Kind.OVER:
             return call.conversation is self.conversation
         return call.kind is Kind.OPEN
@@ -412,7 +413,8 @@ class _ClientObserver(ClientLedger):
         return first_keyframe, target if first_keyframe < target < len(current.values) else None
 
     def at_end(self, played: int | None) -> bool:
-        """Return whether the audio of the client may be over, so that nothing more has to be rendered."""
+        """Return whether, at this observation, the audio of the current conversation may be over, so that the
+        client need not render more motion."""
         position = self.fastest_position // 1000 if played is None else played
         return self.conversation is not None and position >= self.conversation.samples
 
@@ -422,8 +424,8 @@ class _ClientObserver(ClientLedger):
         return not self.conversations or (self.clean_step and expected is self.expected_before)
 
     def expected_state(self) -> PlaybackState | None:
-        """Return the playback state that every honest client would report if it were observed after the calls
-        so far; None if honest clients may differ."""
+        """Return the playback state that an observation of every honest client would show now; None if honest
+        clients may differ."""
         slack = self.story.slack_ms
         if self.audio_undefined or self.pause_undefined:
             return None

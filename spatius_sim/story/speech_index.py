@@ -64,8 +64,8 @@ def _positions_by_key(pcm: bytes) -> dict[int, int]:
 
 def _offsets_by_key(piece: bytes) -> dict[int, int]:
     """Return 32 neighbouring offsets in a piece of speech, to be looked up in the index: each by its key, the
-    eight bytes that begin at the offset. These are the first 32 without a silent key; {} if there are
-    none."""
+    eight bytes that begin at the offset. The 32 offsets begin where no key is silent (eight zero bytes).
+    Return {} if the piece is silent or too short."""
     for start in range(0, len(piece) - _TOO_SHORT_TO_TELL + 1, _STRIDE):
         offsets = range(start, start + _STRIDE)
         keys = {int.from_bytes(piece[offset : offset + _KEY_BYTES], "little"): offset for offset in offsets}

@@ -98,8 +98,9 @@ class _Progress:
         return self.left or self.idle
 
     def note(self, content: EventKind) -> None:
-        """Note in the progress of a session with a room what this event shows: the server's first answer, who
-        joined or left, a packet of motion, or the end of a playback."""
+        """Keep what this event shows of a session whose egress plays in a room: the first answer of Motion
+        Server, who joined or left the room, a packet of motion, the end of the motion, or the end of the
+        playback."""
         match content:
             case Received(value=ConfirmSession() | ServerError() as answer) if self.answer is None:
                 self.answer = answer

@@ -225,8 +225,9 @@ def _blobs_in(value: Value) -> tuple[bytes, ...]:
 
 
 def _decode_base64_in(raw: str) -> list[bytes]:
-    """Return the bytes of each long run of base64 in a text frame that is cleaned for a tape. Base64 that is
-    not canonical is left out."""
+    """Find speech in a text frame whose names and speech are hidden for a tape: return the bytes of each long
+    piece of base64. Base64 that is not canonical is left out, because the tape could not give it back
+    exactly."""
     blobs = []
     for run in _LONG_BASE64.findall(raw.encode()):
         try:

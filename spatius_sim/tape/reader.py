@@ -95,7 +95,8 @@ class TapeReader:
                 return
 
     def _read_or_fail(self, values: Any) -> Record | TapeError:
-        """Read one record of the tape, and return it, or the TapeError if the record is malformed."""
+        """Read one record of the tape. Return the record, or the TapeError that says why the record is
+        malformed."""
         try:
             return self._read_record(values)
         except TapeError as error:

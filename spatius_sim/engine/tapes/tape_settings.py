@@ -23,8 +23,9 @@ class TapeSettings:
     file: ConformanceFile | None = None
 
     def for_subject(self, subject: str) -> Mapping[str, Any]:
-        """Return the options with which this kind of subject is judged, if one of its tapes is checked: each
-        value by the name of its option."""
+        """Return the settings for judging tapes of this kind of subject, each value by the name of its
+        option. Options of the command line win over conformance.yaml, which counts only for the kind of
+        subject that it names."""
         file_applies = self.file is not None and self.file.subject in ("", subject)
         return (
             {**self.file.values, **self.option_values}

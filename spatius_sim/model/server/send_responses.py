@@ -102,9 +102,10 @@ class SessionSender:
         return self._play_faults(actions, now, request) if actions else []
 
     def _schedule(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Return the commands that send a motion payload of the session now, if the pace allows that.
-        Otherwise keep the payload until its time, and return the timer for it, unless an earlier payload has
-        a timer already."""
+        """Return the commands that send this motion payload as a response now, if the pace of the responses
+        allows that. Otherwise keep the payload until it is due, and return the timer for it, unless an
+        earlier payload has a timer already. `early`: how far, in seconds, the motion is ahead of the
+        speech."""
         request.payloads += 1
         request.keyframes += len(payload) // KEYFRAME_BYTES
         early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
@@ -116,8 +117,8 @@ class SessionSender:
         return [SetTimer(MOTION_DUE, wait)] if none_pending else []
 
     def _send_due_motion(self, now: float) -> list[ServerCommand]:
-        """Return the commands that send those delayed motion payloads of the session that are due now, and
-        the timer for the next payload that waits."""
+        """Return the commands that send, as responses, the delayed motion payloads that are due now, and the
+        timer for the next payload that waits."""
         commands: list[ServerCommand] = []
         for request, payload in self._delayed_motion.take_made(now):
             commands += self._respond(request, payload, now)
@@ -127,9 +128,8 @@ class SessionSender:
         return commands if due is None else [*commands, SetTimer(MOTION_DUE, due - now)]
 
     def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Return the commands by which the session sends this motion payload now, as the next response to a
-        request. The scenario's faults of this response are applied. Return no commands if the request has
-        failed."""
+        """Return the commands that send this motion payload now, as the next response to a request. The
+        scenario's faults of this response are applied. Return no commands if the request has failed."""
         request.responses += 1
         if request.failed:
             return []
@@ -144,8 +144,8 @@ class SessionSender:
         return commands + self._send_held_back(request, now)
 
     def _send_held_back(self, request: OpenRequest, now: float) -> list[ServerCommand]:
-        """Return the commands by which the session sends the motion payloads of a request that a fault has
-        held back (to change their order). The request keeps none of them."""
+        """Return the commands that send, as responses, the motion payloads of a request that a fault has held
+        back (to change the order of the responses). The request keeps none of them."""
         commands: list[ServerCommand] = []
         for payload in request.held:
             commands += self._put(self._wrap_motion(payload, request.req_id), now)
@@ -171,9 +171,9 @@ class SessionSender:
     def _send_faulted(
         self, message: FaultedMessage, request: OpenRequest | None, now: float
     ) -> list[ServerCommand]:
-        """Return the commands by which the session sends a message to which faults were applied: what they
-        have left of the message, and what they added. Faults that delay messages, fail a request or stall the
-        session take effect here."""
+        """Return the commands that send a response, or another message, to which faults were applied: what
+        they have left of the message, and what they added. Faults that delay messages, fail a request or
+        stall the session take effect here."""
         commands: list[ServerCommand] = [Inject(fault) for fault in message.injected]
         if message.delay:
             self._outbox.hold_until(now + message.delay)
@@ -191,7 +191,7 @@ class SessionSender:
     def _fail_request(
         self, request: OpenRequest | None, code: int, message: str, now: float
     ) -> list[ServerCommand]:
-        """Let a request of the session fail, and return the commands that send its error. If the request is
+        """Let a request fail, and return the commands that send the error as its response. If the request is
         None, send an error about the whole session."""
         if request is None:
             return self._send_error(code, message, now)

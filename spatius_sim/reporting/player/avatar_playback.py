@@ -265,9 +265,9 @@ class ClientTrack:
         return STARVED if keyframe < 0 else MOVING
 
     def _find_keyframe(self, conversation: HeldConversation, due: int) -> int:
-        """Return which keyframe the avatar shows if keyframe `due` of this conversation is due: its number,
-        counted over all payloads on the player's page; -1 if the keyframe has not come, or if the client
-        plays audio alone."""
+        """Return the keyframe that the avatar shows when keyframe number `due` of this conversation is due.
+        The result counts over all payloads on the player's page; -1 if the keyframe has not come, or if the
+        client plays audio alone."""
         place = bisect_right(conversation.first_keyframes, due) - 1
         if self._decoder.audio_only or place < 0 or due >= conversation.keyframes:
             return -1

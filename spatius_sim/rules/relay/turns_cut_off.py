@@ -138,8 +138,8 @@ def _seq_of_new_turn(story: Story, turn: Turn) -> int | None:
 
 
 def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> list[int]:
-    """Return the numbers of the events in which audio of an interrupted turn came to the turn's client.
-    `labelled` chooses conversations with (True) or without (False) a turn id; None chooses both."""
+    """Return the numbers of the events in which audio of this turn, which was cut off, came to the turn's
+    client. `labelled` chooses conversations with (True) or without (False) a turn id; None chooses both."""
     return [
         piece.seq
         for conversation in story.conversations

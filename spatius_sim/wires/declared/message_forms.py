@@ -255,8 +255,8 @@ class _ByteReader:
         self._frame, self._place = frame, 0
 
     def take_bytes(self, size: int) -> bytes:
-        """Return the next `size` bytes of a message in the form of a declared layout of bytes, and move past
-        them. Raises NotUnderstoodError if the frame ends before."""
+        """Return the next `size` bytes of a message whose declared form is a layout of bytes, and move past
+        them. Raises NotUnderstoodError if the frame has fewer bytes left."""
         start, self._place = self._place, self._place + size
         if self._place > len(self._frame):
             raise NotUnderstoodError(f"the frame ends too early: {size} bytes are announced at byte {start}")
