@@ -96,8 +96,8 @@ def with_document_wire(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_click(option: JudgeOption) -> click.Option:
-    """Turn an option of the judge into an option of click, so that several commands can have it, and return
-    that."""
+    """Return an option for click, made from this option of the judge. Several commands of `spatius-sim` have
+    the options of the judge."""
     return click.Option(
         [f"--{option.name}", option.field],
         type=click.Choice(option.choices) if option.choices else option.parse,

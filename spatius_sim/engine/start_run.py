@@ -239,8 +239,8 @@ class Run:
         )
 
     def _access_to_room(self) -> RelayAccess | None:
-        """Return how this run reaches a relay that publishes by itself in a LiveKit room. None if the
-        settings of the run name a relay that is not in a room."""
+        """Return how the clients of this run reach a relay that publishes audio and motion by itself in a
+        LiveKit room. Return None if the settings of the run name a relay that is not in a room."""
         carrier_and_room = self.settings.room_target
         if carrier_and_room is None:
             return None

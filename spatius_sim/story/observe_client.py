@@ -36,8 +36,8 @@ def _whole_samples(told: Any) -> int | None:
 
 
 def join_client(trace: Trace) -> ClientStory:
-    """Return the story of the client under test: its calls and observations, and what is certain about
-    each."""
+    """Join the calls to a client under test and its observations into a story, with what is certain about
+    each observation, and return the story."""
     story = ClientStory(trace)
     ledger = _ClientObserver(story)
     for exchange in exchanges(trace):

@@ -69,9 +69,9 @@ def play_turn(
 def _find_needs(
     audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], keyframes: int
 ) -> list[tuple[float, float]]:
-    """Return what the playback of a simulated turn at its client has to wait for: for each such position in
-    the speech (seconds), in order, the time at which the client can play on. The first `keyframes` keyframes
-    need their motion."""
+    """Return the positions in the speech (seconds), in order, at which the client of a simulated turn may
+    have to wait, each with the time from which the client can play on. It waits for audio that comes late,
+    and for the motion of the first `keyframes` keyframes."""
     needs = [(0.0 if number == 0 else audio[number - 1][1], at) for number, (at, _) in enumerate(audio)]
     if keyframes:
         shown = 0

@@ -118,8 +118,9 @@ class Draw:
 
     @classmethod
     def of(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "Draw":
-        """Draw by chance the network of simulated turn `number`, which has `seconds` of speech: the rates of
-        its links and its round trips. The same seed and number always give the same network."""
+        """Choose by chance the network of simulated turn `number`, which has `seconds` of speech: the rates
+        of its links, its round trips, and what an interrupt and losses are drawn from. The same seed and
+        number always give the same network."""
         name = int.from_bytes(profile.name.encode().ljust(8, b"\0"))
         rng = np.random.default_rng([seed & (2**63 - 1), name, number])
         horizon = 2 * seconds + 60

@@ -360,8 +360,9 @@ class ServerSession(SessionSender):
         return [*self._send_error(0, text, now), *self._put(Close(IDLE_CLOSE, text), now)]
 
     def _check_silence(self, index: int, now: float) -> list[ServerCommand]:
-        """Check whether the session has been without audio for as long as fault `index` of the scenario
-        waits. If so, return the commands of the fault, otherwise a timer for the rest of this time."""
+        """Check for how long the session of Motion Server has had no audio. Return the commands of fault
+        `index` of the scenario if the time after which this fault comes is over; otherwise a timer for the
+        rest of the time."""
         seconds_left = self._last_audio + self.faults.seconds_until_faults(Moment.SILENCE)[index] - now
         if seconds_left > 0:
             return [SetTimer(f"{_SILENCE}{index}", seconds_left)]

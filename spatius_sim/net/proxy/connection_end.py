@@ -178,8 +178,8 @@ class End(asyncio.BufferedProtocol):
         return bytes(recorded)
 
     def call_for_bytes(self, on_data: Callable[[bytes], None]) -> None:
-        """Call `on_data` with the bytes that are buffered on this connection of the proxy, and with all bytes
-        that come later."""
+        """From now on, hand all bytes that come on this connection of the proxy to `on_data`, first those
+        that are buffered. The connection is read on, if only the full buffer had held it back."""
         self._on_data = on_data
         if self._buffer:
             buffered, self._buffer = bytes(self._buffer), bytearray()

@@ -32,9 +32,9 @@ def turn_is_surely_over(
 
 
 def is_motion_of_before(message: Motion, events: Sequence[Event], first: int) -> bool:
-    """Return whether all payloads of a message belong to requests that began before event number `first`: it
-    brings motion of an earlier turn. False if this cannot be told: no payload can be read, or a req_id was
-    used again."""
+    """Return whether a message brings motion of an earlier turn alone: all its payloads belong to requests
+    that began before event number `first`, with which the present turn began. Return False if no payload can
+    be read, or if a req_id was used again, for the turns cannot be told apart then."""
     began_before: set[str] = set()
     used_since: set[str] = set()
     for number, event in enumerate(events):

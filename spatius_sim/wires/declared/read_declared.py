@@ -141,9 +141,9 @@ def make_relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
 
 
 def make_client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
-    """Return what a client asks for by a message of a declared wire, after the message was read: it means
-    `kind`, and has these fields. `whole`: one message holds the whole turn. Raises NotUnderstoodError for a
-    bad field."""
+    """Return the action of a client that a message of a declared wire stands for. `kind` is the meaning that
+    the declaration gives to the message, and `fields` are its values; a message of any other kind becomes a
+    Note. `whole`: one message holds the whole turn. Raises NotUnderstoodError for a bad field."""
     match kind:
         case "start":
             return Start(read_rate(fields.get("rate")), _read_text(fields, "avatar"))
