@@ -19,6 +19,7 @@ from spatius_sim.engine.failure_evidence import (
     pack_player_data,
 )
 from spatius_sim.engine.search_failing_plan import (
+    DRAWN_IN_THIS_PROCESS,
     SHRINK_SECONDS,
     DrawnPlans,
     P,
@@ -130,7 +131,7 @@ class Trial(Generic[P]):
     """Why the first of them was not understood."""
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
-    _drawn_plans: DrawnPlans[P] = field(default_factory=dict)
+    _drawn_plans: DrawnPlans[P] = field(default_factory=lambda: DRAWN_IN_THIS_PROCESS)
     _judgements: dict[P, dict[str, Judgement]] = field(default_factory=dict)
     """What each rule said of each plan that was run, by rule id."""
     _silent_plans: set[P] = field(default_factory=set)

@@ -2,6 +2,7 @@
 sequence."""
 
 from collections.abc import Callable
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -28,6 +29,11 @@ _WATCH = (Wait(240), Wait(280), Wait(320))
 _LONG_MS = st.integers(1200, 3000)
 _ONE_PLAN_IN = 10
 """One drawn plan in so many has any calls, not those of the situation of its rule."""
+
+_waits, _motions, _foreign_refs = cache(waits), cache(motions), cache(foreign_refs)
+_FOREIGN_MOTION = st.lists(_foreign_refs().flatmap(_motions), min_size=1, max_size=4)
+_ANY_CALLS = client_plans() | illegal_client_plans()
+"""Made once, because Hypothesis validates every new strategy, and that costs more than to draw from it."""
 
 Situation = Callable[[st.DrawFn], list[Step]]
 """Draws the steps that bring up the situation of a rule."""
@@ -96,7 +102,7 @@ def _draw_current_id(draw: st.DrawFn) -> list[Step]:
         *_draw_conversations(draw),
         Wait(40),
         Do("interrupt"),
-        draw(waits()),
+        draw(_waits()),
         GiveAudio(100),
         Wait(40),
     ]
@@ -106,7 +112,7 @@ def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
     """Draw calls to the client under test that give it motion for ids other than the current id. The current
     conversation may have motion of its own."""
     earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
-    foreign_motion = draw(st.lists(foreign_refs().flatmap(motions), min_size=1, max_size=4))
+    foreign_motion = draw(_FOREIGN_MOTION)
     if draw(st.booleans()):
         return [*earlier_conversation, *_draw_speech(draw, 2000, end=False), *foreign_motion, *_WATCH]
     # Less good motion than audio, so that _WATCH reaches the time of the foreign motion.
@@ -121,18 +127,18 @@ def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
 
 def _draw_early_motion(draw: st.DrawFn) -> list[Step]:
     """Draw calls to the client under test that give it motion before any audio."""
-    return [draw(motions(Ref(0, draw(st.sampled_from(("made up", "blank")))))), GiveAudio(2000), *_WATCH]
+    return [draw(_motions(Ref(0, draw(st.sampled_from(("made up", "blank")))))), GiveAudio(2000), *_WATCH]
 
 
 def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
     """Draw calls to the client under test: begin a conversation, interrupt it, perhaps give late motion for
     it, and begin another conversation."""
-    late_motion = [draw(motions())] if draw(st.booleans()) else []
+    late_motion = [draw(_motions())] if draw(st.booleans()) else []
     steps = [
         *_draw_shown_conversation(draw, draw(_LONG_MS)),
         Do("interrupt"),
         *late_motion,
-        draw(waits()),
+        draw(_waits()),
         Wait(240),
     ]
     steps += _draw_speech(draw, 1500, end=draw(st.booleans()))
@@ -144,7 +150,7 @@ def _draw_pause(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG_MS)
     steps = [*_draw_conversation(draw, ms), *_draw_shown_conversation(draw, ms, end=True)]
     steps += [Do("pause"), Wait(700)]
-    return [*steps, draw(waits(200, 4000)), Do("resume"), Wait(240), Wait(280), *_draw_playback(draw, ms)]
+    return [*steps, draw(_waits(200, 4000)), Do("resume"), Wait(240), Wait(280), *_draw_playback(draw, ms)]
 
 
 def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
@@ -153,7 +159,7 @@ def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
     return [
         *_draw_conversation(draw, ms),
         *_draw_speech(draw, ms, end=True),
-        draw(waits(1, 800)),
+        draw(_waits(1, 800)),
         _draw_empty_motion(draw),
         *_draw_playback(draw, ms),
     ]
@@ -165,13 +171,20 @@ def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
     conversation = (
         _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, end=False)
     )
-    return [*conversation, _draw_empty_motion(draw), draw(motions()), draw(waits()), draw(motions()), *_WATCH]
+    return [
+        *conversation,
+        _draw_empty_motion(draw),
+        draw(_motions()),
+        draw(_waits()),
+        draw(_motions()),
+        *_WATCH,
+    ]
 
 
 def _draw_conversation_after_empty(draw: st.DrawFn) -> list[Step]:
     """Draw calls for a conversation of the client under test that gets empty motion, and for a second
     conversation, which gets all its motion."""
-    first = [*_draw_shown_conversation(draw, 1500, end=True), _draw_empty_motion(draw), draw(waits())]
+    first = [*_draw_shown_conversation(draw, 1500, end=True), _draw_empty_motion(draw), draw(_waits())]
     return [*first, *_draw_speech(draw, 2000, end=draw(st.booleans())), *_draw_motion(draw, 2000), *_WATCH]
 
 
@@ -181,7 +194,7 @@ def _draw_empty_for_other_id(draw: st.DrawFn) -> list[Step]:
     return [
         *earlier_conversation,
         *_draw_shown_conversation(draw, 2000),
-        _draw_empty_motion(draw, draw(foreign_refs())),
+        _draw_empty_motion(draw, draw(_foreign_refs())),
         *_WATCH,
     ]
 
@@ -212,7 +225,7 @@ def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
         *_draw_speech(draw, ms, end=False),
         *motion,
         Wait(ms + 200),
-        draw(waits(1, 2000)),
+        draw(_waits(1, 2000)),
         Wait(5000),
         Wait(2500),
     ]
@@ -220,8 +233,8 @@ def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
 
 def _draw_starvation(draw: st.DrawFn) -> list[Step]:
     """Draw calls to the client under test that give one conversation much more audio than motion."""
-    motion = [draw(motions(most_keyframes=10))] if draw(st.booleans()) else []
-    later = [draw(motions())] if draw(st.booleans()) else []
+    motion = [draw(_motions(most_keyframes=10))] if draw(st.booleans()) else []
+    later = [draw(_motions())] if draw(st.booleans()) else []
     return [*_draw_speech(draw, 4000, end=False), *motion, Wait(1500), *later, Wait(300), Wait(600)]
 
 
@@ -230,7 +243,7 @@ def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
     the client must stop the audio until the motion comes, and then play on."""
     motion = [Move((PlannedPayload(draw(st.integers(1, 10))),))] if draw(st.booleans()) else []
     later: list[Step] = [Move((PlannedPayload(60),)), Wait(240), Wait(200), Wait(400)]
-    return [*_draw_speech(draw, 4000, end=False), *motion, Wait(700), draw(waits(200, 1000)), *later]
+    return [*_draw_speech(draw, 4000, end=False), *motion, Wait(700), draw(_waits(200, 1000)), *later]
 
 
 def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
@@ -244,9 +257,9 @@ def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
         Wait(300),
     ]
     if draw(st.booleans()):
-        steps += [Do("pause"), Wait(300), draw(waits()), Do("resume"), Wait(300), Wait(100)]
+        steps += [Do("pause"), Wait(300), draw(_waits()), Do("resume"), Wait(300), Wait(100)]
     if draw(st.booleans()):
-        steps += [Do("interrupt"), Wait(300), draw(waits())]
+        steps += [Do("interrupt"), Wait(300), draw(_waits())]
     return [*steps, *_draw_playback(draw, ms)]
 
 
@@ -267,8 +280,8 @@ def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
     """Draw calls for a conversation of the client under test whose motion may come later than its audio."""
     ms = draw(_LONG_MS)
     audio, motion = _draw_speech(draw, ms, end=draw(st.booleans())), _draw_motion(draw, ms)
-    delay = [draw(waits(1, 400))] if draw(st.booleans()) else []
-    return [*audio, *delay, *motion, *[draw(waits(1, 800)) for _ in range(4)], *_draw_playback(draw, ms)]
+    delay = [draw(_waits(1, 400))] if draw(st.booleans()) else []
+    return [*audio, *delay, *motion, *[draw(_waits(1, 800)) for _ in range(4)], *_draw_playback(draw, ms)]
 
 
 def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:
@@ -277,7 +290,7 @@ def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG_MS)
     all_motion = Move((PlannedPayload(ms * KEYFRAMES_PER_SECOND // 1000),))
     steps = [*_draw_speech(draw, ms, end=draw(st.booleans())), all_motion]
-    return [*steps, *[draw(waits(40, 600)) for _ in range(6)]]
+    return [*steps, *[draw(_waits(40, 600)) for _ in range(6)]]
 
 
 _SITUATIONS: dict[str, Situation] = {
@@ -307,7 +320,7 @@ def _draw_plan(draw: st.DrawFn, situation: Situation, mode: StarvationMode) -> C
     """Draw a plan of calls that bring a client under test into this situation; about one plan in ten has any
     calls instead, legal or illegal."""
     if draw(st.integers(0, _ONE_PLAN_IN - 1)) == _ONE_PLAN_IN - 1:
-        return draw(client_plans() | illegal_client_plans())
+        return draw(_ANY_CALLS)
     return ClientPlan(tuple(situation(draw)), draw(_RATES), mode)
 
 

@@ -115,10 +115,12 @@ IN_A_ROOM = Exercise(just(AT_ANOTHER_RATE), (TWO_TURNS_AND_AN_INTERRUPT,), most=
 AS_AN_AGENT_SPEAKS = Exercise(just(AS_THE_AGENT_SPEAKS), most=1)
 
 
+@cache
 def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
     """Return the plans that exercise this rule; there are plans of their own kinds for clients and for rooms.
     If a rule for relays needs no special plans, a `thorough` run adds plans with all faults combined, with a
-    minute of speech, and with connections that last longer, with interruptions or idle time."""
+    minute of speech, and with connections that last longer, with interruptions or idle time. The same
+    arguments give the same object: see `_ordinary_exercise`."""
     if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id), edge_cases_of(rule_id))
     if find_rule(rule_id).subject == "room":

@@ -13,6 +13,7 @@ sequences also hold calls that no document speaks of: a client must survive them
 Plans for relays (plans/plan.py) say what each client speaks, how it behaves, and what Motion Server plays.
 """
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -123,6 +124,10 @@ def motions(ref: Ref = CURRENT, most_keyframes: int = 60) -> st.SearchStrategy[M
     return st.lists(payloads, min_size=1, max_size=3).map(lambda payload_list: Move(tuple(payload_list), ref))
 
 
+_motions = cache(motions)
+"""The same strategy for the same id: Hypothesis validates every new one, which costs more than to draw."""
+
+
 def steps() -> st.SearchStrategy[Step]:
     """Return a Hypothesis strategy that draws one call to a client, of any kind, for a team's own test.
     Whether the documents fix the outcome of a call depends on the calls before it."""
@@ -135,7 +140,7 @@ def steps() -> st.SearchStrategy[Step]:
         st.sampled_from(("unknown fields", "cut", "junk")),
         st.just(CURRENT) | foreign_refs(),
     )
-    foreign_motion = foreign_refs().flatmap(motions)
+    foreign_motion = foreign_refs().flatmap(_motions)
     other_calls = st.builds(Do, st.sampled_from(("interrupt", "pause", "resume")))
     return st.one_of(
         audio_calls,

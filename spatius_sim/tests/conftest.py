@@ -10,6 +10,7 @@ import sys
 import pytest
 from hypothesis import Phase, settings
 
+from spatius_sim.net.garbage_collector import collect_seldom
 from spatius_sim.tests.reporting.browser import axe, browser, heard, look, runner, tab  # noqa: F401
 
 _TEST_SECONDS = 90.0
@@ -52,3 +53,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         nightly = [item for item in items if item.get_closest_marker("nightly") is not None]
         items[:] = [item for item in items if item not in nightly]
         config.hook.pytest_deselected(items=nightly)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Thousands of items live to the end: no collection of garbage need walk them again, and each session of
+    # pytest within a test asks for several.
+    collect_seldom()
