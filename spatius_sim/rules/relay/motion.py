@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
-from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story
+from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn
 from spatius_sim.wires.lacking_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
 
 
@@ -134,8 +134,8 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
 )
 def end_motion(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn whose motion Motion Server has ended: the relay marked the last motion for the
-    client as last. A mark without motion counts for the motion before it. Each request of the turn may have a
-    mark."""
+    client as last. A mark without motion counts for the motion before it, and a mark on motion of another
+    turn for that turn. Each request of the turn may have a mark."""
     for turn in story.clean_turns:
         arrived = [
             delivery
@@ -146,7 +146,7 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
         if not arrived or not any(payload.response.end for payload in turn.payloads):
             continue
         last = max(arrived, key=lambda delivery: delivery.seq)
-        marks = last.conversation.motion_marks if last.conversation is not None else []
+        marks = _marks_of_turn(story, turn, last)
         early = [mark for mark in marks if _comes_too_early(mark, arrived)]
         if any(mark >= last.seq for mark in marks) and not early:
             yield Kept()
@@ -198,6 +198,20 @@ def late_mark(story: Story) -> Iterator[Kept | Broken]:
             )
         else:
             yield Kept()
+
+
+def _marks_of_turn(story: Story, turn: Turn, last: Delivery) -> list[int]:
+    """Return the marks of motion, as numbers of events, in the conversation of the turn's `last` motion.
+    Leave out those that came on motion of other turns alone: if such motion is stale, R-STALE judges it, and
+    it may come before or after motion of this turn."""
+    marks = last.conversation.motion_marks if last.conversation is not None else []
+    turns_by_mark: dict[int, list[Turn | None]] = {mark: [] for mark in marks}
+    for delivery in story.deliveries:
+        if delivery.seq in turns_by_mark and delivery.sent is not None:
+            turns_by_mark[delivery.seq].append(delivery.sent.request.turn)
+    return [
+        mark for mark, turns in turns_by_mark.items() if not turns or any(marked is turn for marked in turns)
+    ]
 
 
 def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:

@@ -44,6 +44,30 @@ def test_stale_motion_behind_the_new_turns_motion_is_no_matter_of_order() -> Non
     assert said.failed == ["R-STALE"]
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["before the end of the new turn", "after it"])
+def test_the_end_of_stale_motion_ends_no_motion_of_the_new_turn(before: bool) -> None:
+    said = cut_off()
+    late = said.motion(up_of("ann", 0), req_of("ann", 0), end=True)
+    said.echoes("ann", 1, said.speaks("ann", 1))
+    first, second = said.answers("ann", 1)
+    said.motion_down("ann", first)
+    messages = [late, second] if before else [second, late]
+    for message in messages:
+        said.motion_down("ann", message, last=True)
+    said.ends("ann", 1)
+    assert said.failed == ["R-STALE"]
+
+
+def test_the_end_of_stale_motion_marks_no_end_of_the_new_turn() -> None:
+    said = cut_off()
+    late = said.motion(up_of("ann", 0), req_of("ann", 0), end=True)
+    said.echoes("ann", 1, said.speaks("ann", 1))
+    said.motion_down("ann", *said.answers("ann", 1), last=False)
+    said.motion_down("ann", late, last=True)
+    said.ends("ann", 1)
+    assert said.failed == ["R-END-MOTION", "R-STALE"]
+
+
 def test_audio_of_the_old_turn_behind_the_new_turns_first_audio() -> None:
     said = cut_off()
     pcm = said.speaks("ann", 1)
