@@ -114,7 +114,7 @@ def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
         TurnPlan(samples, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION)),
         TurnPlan(samples, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
-    followed = [*((turn, next_turn) for turn in long_turns), (long_turns[-1], listens_on)]
+    followed = [*((turn, next_turn) for turn in long_turns[:-1]), (long_turns[-1], listens_on)]
     return tuple(
         Plan(((_SHORT_TURN, _SHORT_TURN, *turns),), motion_server=_LATE_MOTION) for turns in followed
     )
@@ -197,14 +197,12 @@ def unread_turns() -> st.SearchStrategy[TurnPlan]:
     return st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
 
 
-def slow_clients() -> st.SearchStrategy[Plan]:
-    """Draw a plan for two or three clients of a relay: one reads nothing in its last turn, while the others
-    speak on."""
-    slow_client = (_SHORT_TURN, _LONG_TURN, TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False))
-    others = st.lists(
-        st.sampled_from([_SHORT_TURN, TurnPlan(6 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)]), min_size=1, max_size=2
-    )
-    return others.map(lambda turns: Plan((slow_client, *((turn, turn, turn) for turn in turns)), step=True))
+def slow_client() -> Plan:
+    """Return a plan for three clients of a relay: one reads nothing in its last turn, while two others speak
+    on, one in short turns and one in longer turns."""
+    reads_nothing = TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False)
+    longer_turn = TurnPlan(6 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
+    return Plan(((_SHORT_TURN, _LONG_TURN, reads_nothing), (_SHORT_TURN,) * 3, (longer_turn,) * 3), step=True)
 
 
 def bad_turns() -> st.SearchStrategy[TurnPlan]:

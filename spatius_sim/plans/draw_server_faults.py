@@ -141,14 +141,13 @@ SILENCES = tuple(_fail_at_response(number, Stall()) for number in (1, 2, 4))
 
 AS_SLOW_AS_THE_SERVICE = Plan(
     (
-        (
-            TurnPlan(PLAN_SAMPLE_RATE, 3200),
-            TurnPlan(3 * PLAN_SAMPLE_RATE, 6400),
-        ),
+        (TurnPlan(PLAN_SAMPLE_RATE, 3200),),
+        (TurnPlan(3 * PLAN_SAMPLE_RATE, 6400),),
     ),
     motion_server=_scenario_with(Fault(When(Moment.RESPONSE, number=1), (Delay(1.2),))),
 )
-"""The first motion of each turn comes after 1.2 s, as it may from the service (docs:faq)."""
+"""The first motion of each turn comes after 1.2 s, as it may from the service (docs:faq). The two clients
+wait at the same time."""
 
 DROPPED_WHEN_IDLE = Plan(
     ((replace(_ORDINARY_TURN, pause_ms=65_000), _ORDINARY_TURN, _ORDINARY_TURN, _ORDINARY_TURN),),

@@ -32,25 +32,32 @@ ODD_CHUNKS = tuple(
     Plan(((_SHORT, *turns, _SHORT),))
     for turns in (
         (TurnPlan(3 * PLAN_SAMPLE_RATE, 6401), TurnPlan(_LONGEST_SAMPLES, 2 * _LONGEST_SAMPLES)),
-        (TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, first_chunks=(1, 3, 32_000, 0), chunk_pause_ms=200),),
         (TurnPlan(PLAN_SAMPLE_RATE, 3200, half_sample=True),),
         (_STOPPED_WITHIN_A_SAMPLE,),
     )
 )
-"""Speech in chunks that are legal and rare: with an odd number of bytes, with one byte, without bytes, with
-all the speech of a turn. In two plans a half sample is left, at the end of a turn and at an interrupt."""
+"""Speech in chunks that are legal and rare: with an odd number of bytes, and with all the speech of a turn.
+In two plans a half sample is left, at the end of a turn and at an interrupt."""
 
 INTERRUPTED_BEFORE_SPEECH = (
     Plan(((_SHORT, TurnPlan(0, 3200, Cue(0, TurnProgress.NOTHING), Behaviour.INTERRUPT), _SHORT),)),
 )
 """An interrupt when nothing is spoken, between ordinary turns."""
 
+_ODD_PIECES = TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, first_chunks=(1, 3, 32_000, 0), chunk_pause_ms=200)
+
 PAUSES_BETWEEN_CHUNKS = (
-    Plan(((_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 64_000, chunk_pause_ms=1500), _SHORT),)),
-    Plan(((_SHORT, TurnPlan(2 * PLAN_SAMPLE_RATE, 3200, chunk_pause_ms=100)),)),
+    Plan(
+        (
+            (_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 64_000, chunk_pause_ms=1500), _SHORT),
+            (_SHORT, TurnPlan(2 * PLAN_SAMPLE_RATE, 3200, chunk_pause_ms=100)),
+            (_SHORT, _ODD_PIECES, _SHORT),
+        )
+    ),
 )
-"""Speech with long gaps, a burst after each gap and an end that comes late; and speech at the pace of a
-microphone."""
+"""Speech with long gaps, a burst after each gap and an end that comes late; speech at the pace of a
+microphone; and slow speech in chunks with one byte or none. Nothing goes wrong, so the clients speak at the
+same time: their pauses pass together."""
 
 PINGS_IN_MID_TURN = (Plan(((_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, pings=True), _SHORT),)),)
 """Clients of json-envelope ping whenever they like."""

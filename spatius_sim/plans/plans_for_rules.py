@@ -51,6 +51,7 @@ _OTHER_RATES = tuple(
 
 _CUT_OFF_TURNS = behaviour_plans.cut_off_turns()
 """The same object for the rules that it exercises: its plans are run once for all of them."""
+_SEVERAL_TURNS = conversations(least_turns=2) | crowds()
 _AUDIBLE_CONVERSATIONS = audible_conversations()
 _RARE_SPEECH = (
     *ODD_CHUNKS,
@@ -75,18 +76,18 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "R-LARGE": Exercise(fault_plans.large_payloads(), (fault_plans.LARGE,), most=8),
     "R-HUGE": Exercise(fault_plans.huge_payloads(), (fault_plans.LARGE,), most=5),
     "R-TOKENLESS": Exercise(behaviour_plans.credentials(), most=1),
-    "U-TOKEN-FRESH": conversations(least_turns=2) | crowds(),
+    "U-TOKEN-FRESH": _SEVERAL_TURNS,
     "E-LIMIT": Exercise(conversations(), (Plan(((_SIX_SECONDS,),)),), most=2),
     "U-AUDIO-ALIGNED": Exercise(conversations(), (SCARCELY_A_WORD,), most=4),
     "U-RATE": Exercise(conversations(), (Plan(((_THREE_SECONDS, _THREE_SECONDS),)), *_OTHER_RATES), most=4),
     "U-TURN-ID": Exercise(_CUT_OFF_TURNS, most=10),
-    "R-TURNS": conversations(least_turns=2),
+    "R-TURNS": _SEVERAL_TURNS,
     "R-ISOLATION": Exercise(
         behaviour_plans.all_crowds(), (behaviour_plans.next_client_after_hang_up(),), most=12
     ),
     "R-STALE": Exercise(_CUT_OFF_TURNS, behaviour_plans.cut_off_with_motion_to_come(), most=10),
     "U-HANGUP": Exercise(behaviour_plans.hang_ups(), behaviour_plans.hang_ups_in_mid_turn(), 5),
-    "R-SLOWCLIENT": Exercise(behaviour_plans.slow_clients(), most=2),
+    "R-SLOWCLIENT": Exercise(just(behaviour_plans.slow_client()), most=1),
     "R-BADINPUT": Exercise(behaviour_plans.bad_clients(), behaviour_plans.plans_of_misbehaviour(), 6),
     "S-TOKEN-WINDOW": server_plans.token_windows(),
     "S-TOKEN-KEY": server_plans.bad_keys(),
