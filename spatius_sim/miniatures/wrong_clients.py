@@ -278,14 +278,43 @@ class LagsBehind(ClientDecoder):
         return max(0, super()._keyframe_due(conversation) - 5)
 
 
+class ThrowsWhileIdle(ClientDecoder):
+    """Time that passes while nothing plays is an error."""
+
+    def advance(self, to_ns: int) -> None:
+        super().advance(to_ns)
+        if self._conversation is None:
+            raise ValueError("there is no conversation to play")
+
+
+class ThrowsAtInterrupt(ClientDecoder):
+    """An interrupt does what it must, and raises an error that tells it."""
+
+    def interrupt(self) -> None:
+        cut_off = self._conversation
+        super().interrupt()
+        if cut_off is not None:
+            raise InterruptedError(f"{cut_off.conversation_id} was interrupted")
+
+
+class ThrowsAtResume(ClientDecoder):
+    """Goes on after a pause, and raises an error that tells for how long it had paused."""
+
+    def resume(self) -> None:
+        paused = self.state is PlaybackState.PAUSED
+        super().resume()
+        if paused:
+            raise TimeoutError("the pause took too long")
+
+
 _PLAINLY_WRONG: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-ID": (NamesEveryChunk,),
     "C-ID-NEW": (ReusesIds,),
     "C-ID-CURRENT": (KeepsIdOverInterrupt,),
     "C-MISMATCH": (ComparesIdPrefixes,),
     "C-EARLY": (KeepsEarlyMotion,),
-    "C-INTERRUPT": (KeepsMotionOverInterrupt,),
-    "C-PAUSE": (DropsMotionInPause, RunsOnInPause),
+    "C-INTERRUPT": (KeepsMotionOverInterrupt, ThrowsAtInterrupt),
+    "C-PAUSE": (DropsMotionInPause, RunsOnInPause, ThrowsAtResume),
     "C-EMPTY": (StopsOnEmpty,),
     "C-EMPTY-STICKY": (ForgetsAudioOnly,),
     "C-EMPTY-SCOPE": (AudioOnlyForEver,),
@@ -293,7 +322,7 @@ _PLAINLY_WRONG: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-ABNORMAL": (StopsOnUndecodable,),
     "C-NOEND": (GoesIdleWithoutEnd,),
     "C-STARVE": (StallsAlways, NeverStalls, StallsInSilence),
-    "C-STATES": (StaysPlaying, EndsEarly),
+    "C-STATES": (StaysPlaying, EndsEarly, ThrowsWhileIdle),
     "C-UNKNOWN": (RefusesUnknownFields,),
     "C-MATCH": (ComparesReqId, PutsNewMotionFirst, TakesFirstPayloadAlone),
     "C-SYNC": (LagsBehind,),

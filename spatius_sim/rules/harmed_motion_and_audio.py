@@ -1,4 +1,4 @@
-"""Whether motion and audio were harmed, told to the rule whose situation did it."""
+"""Whether motion and audio were harmed, and whether a call threw, told to the rule whose situation did it."""
 
 from collections.abc import Iterator
 
@@ -51,3 +51,11 @@ def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
             and (observation.starved if rule_id == "C-STARVE" else observation.is_over)
         ):
             yield Kept()
+
+
+def judge_thrown(story: ClientStory, *calls: str) -> Iterator[Broken]:
+    """Yield Broken for each of these `calls` (names of requests) at which the client threw, although it is
+    fixed what the call does there."""
+    for call in story.thrown_calls:
+        if call.do in calls:
+            yield Broken(f"{call.do} without an error", f"it threw: {call.error}", (call.seq, call.answered))

@@ -111,6 +111,26 @@ class ClientLedger:
         """Whether the current conversation is over for the fastest honest client."""
         return self.conversation is not None and self.conversation.ended and self.fastest_position >= self.end
 
+    @property
+    def surely_plays(self) -> bool:
+        """Whether every honest client plays now, unless it is paused."""
+        return self.surely_current and self.slowest_wait_ms == 0 and self.fastest_position < self.end
+
+    def may_throw(self, do: str) -> bool:
+        """Return whether no document fixes what this call does now, so that an honest client may throw. The
+        calls with audio and with motion have rules of their own."""
+        match do:
+            case "advance":
+                return False
+            case "interrupt":
+                return not self.surely_current
+            case "pause":
+                return self.paused or not self.surely_plays
+            case "resume":
+                return not self.paused or self.pause_undefined
+            case _:
+                return True
+
     def pass_time(self, ms: int) -> None:
         """Let `ms` milliseconds pass for the slowest and for the fastest honest client: move their
         positions, and count for how long the slowest client was idle or without motion."""
@@ -335,8 +355,7 @@ class ClientLedger:
         it is undefined what the pause does. A second pause changes nothing."""
         if self.paused and not self.pause_undefined:
             return
-        sure = self.surely_current and self.slowest_wait_ms == 0 and self.fastest_position < self.end
-        self.pause_undefined = self.pause_undefined or not sure
+        self.pause_undefined = self.pause_undefined or not self.surely_plays
         self.paused, self.pinned = True, False
         self.overshoot_ms, self.paused_ms = self.story.slack_ms, 0
         if self.conversation is not None:

@@ -109,6 +109,17 @@ class MotionCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ThrownCall:
+    """A call of `do` (advance, interrupt, pause or resume) at which the client threw `error`, although it is
+    fixed what the call does there. `seq` and `answered` are the events of the call and of its answer."""
+
+    do: str
+    seq: int
+    answered: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What a client reported when it was observed, and what is certain about it. Positions are in samples;
     None means: not certain, or not reported.
@@ -188,6 +199,7 @@ class ClientStory:
     sample_rate: int = 0
     audio_calls: list[AudioCall] = field(default_factory=list)
     motion_calls: list[MotionCall] = field(default_factory=list)
+    thrown_calls: list[ThrownCall] = field(default_factory=list)
     observations: list[Observation] = field(default_factory=list)
 
     @property

@@ -18,6 +18,7 @@ from spatius_sim.story.client_story import (
     Kind,
     MotionCall,
     Observation,
+    ThrownCall,
 )
 from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
 from spatius_sim.trace.events import Trace
@@ -63,6 +64,12 @@ class _ClientObserver(ClientLedger):
             self.last_ns += ms * _NS_PER_MS
         elif request.do == "advance" and answer.error is None:
             self.pass_time(request.ms)
+        elif request.do == "advance":
+            # Nobody knows how much time has passed for this client.
+            self.audio_undefined, self.nothing_to_play = True, False
+        if answer.error is not None and not self.may_throw(request.do):
+            thrown = ThrownCall(request.do, exchange.seq, exchange.answered, answer.error)
+            self.story.thrown_calls.append(thrown)
         match request.do:
             case "hello":
                 self.note_hello(answer.result)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion
+from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion, judge_thrown
 from spatius_sim.rules.rule import SHOWN, Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import IDS, ClientStory, Kind, MotionCall
 
@@ -166,7 +166,8 @@ def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
 def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at what follows an interrupt: neither motion nor audio from before the interrupt goes on. Motion
     of the old id that comes late is "silently dropped" (seed:002): the call raises nothing, and the motion is
-    not rendered."""
+    not rendered. An interrupt of a conversation raises nothing either."""
+    yield from judge_thrown(story, "interrupt")
     yield from _raised_errors(story, Kind.LATE)
     for observation in story.observations:
         stale_calls = [

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion
+from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion, judge_thrown
 from spatius_sim.rules.rule import MODES, PLAYED, Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Kind, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
@@ -42,7 +42,8 @@ _DRY_MS = 1_000
 def states(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation whose playback state is certain: the client reports this state. If nothing can
     be played, the client does not report that it plays. And look at the audio of plain conversations: the
-    client plays it at its rate, to its end."""
+    client plays it at its rate, to its end. While time passes, the client raises nothing."""
+    yield from judge_thrown(story, "advance")
     for observation in story.observations:
         if observation.audio_harm is not None:
             continue
@@ -165,7 +166,9 @@ def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def pause(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each pause: while the client is paused, the audio stands still. After the pause, the audio goes
-    on from there, and neither audio nor motion is missing."""
+    on from there, and neither audio nor motion is missing. Where it is fixed what they do, pause and resume
+    raise nothing."""
+    yield from judge_thrown(story, "pause", "resume")
     paused_at: Observation | None = None
     for observation in story.observations:
         if not observation.held:
