@@ -84,8 +84,10 @@ def smallest_failing(
             return plan
     drawn = {} if drawn is None else drawn
     source = (plans, examples, from_seed)
-    if source in drawn and not any(map(fails, drawn[source])):
-        return None
+    if source in drawn:
+        failing = next(filter(fails, drawn[source]), None)
+        if failing is None or shrink_seconds <= 0:
+            return failing
     verdicts: dict[P, bool] = dict.fromkeys(sure, False)
     tried: dict[P, None] = {}
     smallest: list[P] = []

@@ -9,7 +9,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from hypothesis.strategies import SearchStrategy, nothing
+
 from spatius_sim.engine.run_profiles import profile_named
+from spatius_sim.engine.search_failing_plan import DRAWN_IN_THIS_PROCESS
 from spatius_sim.engine.trial import Trial, cut_down_relay_plans
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
@@ -62,6 +65,7 @@ DROPS_LATE_MOTION_WIRE = Path(__file__).parent / "wires" / "drops_late_motion.ya
 _OPENING_SECONDS = 10.0
 _SHRINK_SECONDS = 60.0
 """Far more than the attempts take in virtual time."""
+_NO_PLANS: SearchStrategy[Any] = nothing()
 _WIRE = "json-envelope"
 """The wire of a relay that names none."""
 NOWHERE = "http://127.0.0.1:9"
@@ -250,9 +254,13 @@ class Hearing:
         cut_down_relay_plans(self._trial)
         self._trial.shrink_seconds = _SHRINK_SECONDS
 
-    def of(self, rule_id: str) -> RuleOutcome:
-        """What is found out by the plans of one rule."""
-        return self._trial.judge(rule_id, *exercise_of(rule_id))
+    def of(self, rule_id: str, *, drawn_too: bool = True) -> RuleOutcome:
+        """What is found out by the plans of one rule: by those that always run, and those that are drawn."""
+        exercise = exercise_of(rule_id)
+        if drawn_too:
+            return self._trial.judge(rule_id, *exercise)
+        DRAWN_IN_THIS_PROCESS[_NO_PLANS, 0, self._trial.seed] = ()
+        return self._trial.judge(rule_id, _NO_PLANS, exercise.sure, 0)
 
     def of_all_rules(self) -> dict[str, RuleOutcome]:
         """A whole run. A scenario of one rule may break another that was judged before, as in users' runs."""

@@ -38,6 +38,20 @@ def test_the_same_seed_draws_the_same_plans_and_another_seed_others() -> None:
     assert drawn(1) != drawn(2)
 
 
+def test_plans_that_were_drawn_before_are_not_drawn_again_where_none_is_made_smaller() -> None:
+    kept: DrawnPlans[Plan] = {}
+    assert smallest_failing(ONE_CLIENT, lambda plan: False, examples=10, from_seed=1, drawn=kept) is None
+    (plans,) = kept.values()
+    tried: list[Plan] = []
+
+    def fails(plan: Plan) -> bool:
+        tried.append(plan)
+        return plan == plans[3]
+
+    found = smallest_failing(ONE_CLIENT, fails, examples=10, from_seed=1, shrink_seconds=0.0, drawn=kept)
+    assert found == plans[3] and tried == list(plans[:4])
+
+
 def test_what_else_is_loaded_does_not_change_the_plans(tmp_path: Path) -> None:
     program = tmp_path / "draws.py"
     program.write_text(

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Any
 from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
+from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.motion_answers import AnswerFactory
@@ -30,6 +31,7 @@ from spatius_sim.tests.mutants.mutant import MODULES, Mutant
 from spatius_sim.tests.suspects import NOWHERE, Hearing, Suspect, attached
 from spatius_sim.virtual import virtual_motion_server
 from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_room import VirtualRoom
 
 POLICIES = {
     "": RelayPolicy(),
@@ -61,6 +63,9 @@ class Fate(StrEnum):
     TIMED_OUT = "timed out"
 
 
+_HONEST: dict[str, type[Any]] = {"client": ClientDecoder, "relay": PlainRelay, "server": ServerSession}
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A mutant's fate, with the rule that FAILED or stayed open, or the error that it raised."""
@@ -70,6 +75,15 @@ class Judged:
 
     def __str__(self) -> str:
         return f"{self.fate} by {self.by}" if self.by else str(self.fate)
+
+
+def draw_plans(kind: str, seed: int) -> None:
+    """Judge the honest brain of this kind, whose mutants are then judged by the same plans. Raises
+    RuntimeError if it does not pass."""
+    for choices, suspect in _find_suspects(kind, _HONEST[kind]):
+        judged = _hear(suspect, seed)
+        if judged.fate is not Fate.SURVIVED:
+            raise RuntimeError(f"the honest {kind} ({choices}) was {judged}")
 
 
 def judge(mutant: Mutant, seed: int) -> Judged:
@@ -100,11 +114,17 @@ def _hear(suspect: Suspect, seed: int) -> Judged:
         return hear_rule_by_rule(hearing, suspect.kind)
 
 
-def hear_rule_by_rule(hearing: Hearing, kind: str) -> Judged:
-    """Judge a subject of this kind rule by rule, until one FAILED. A rule that a scenario of another rule
-    broke comes next."""
+def hear_rule_by_rule(hearing: Hearing, kind: str, only: Sequence[str] = ()) -> Judged:
+    """Judge a subject of this kind rule by rule, or by these rules `only`, until one FAILED. The plans that
+    always run come first, because they are few and name most. A rule that a scenario of another rule broke
+    comes next."""
     ci = profile_named("ci")
-    to_judge = [rule.id for rule in rules_for(kind)]
+    to_judge = list(only) or [rule.id for rule in rules_for(kind)]
+    for rule_id in to_judge:
+        if hearing.of(rule_id, drawn_too=False).verdict is Verdict.FAILED:
+            return Judged(Fate.KILLED, rule_id)
+        if hearing.accusations.intersection(to_judge):
+            break
     left_open = []
     while to_judge:
         accused = hearing.accusations
@@ -154,6 +174,8 @@ def _find_suspects(kind: str, brain: type[Any]) -> Iterator[tuple[str, Suspect]]
             for name, pace in PACES.items():
                 vars(virtual_motion_server)["ServerSession"] = _with_pace(brain, pace)
                 yield name, Suspect(kind, brain)
+            vars(virtual_motion_server)["ServerSession"] = brain
+            yield "in a room", Suspect("room", VirtualRoom)
         case _:
             yield "", Suspect(kind, brain)
 

@@ -5,7 +5,7 @@ import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from multiprocessing import connection, get_context
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkProcess
 
 from spatius_sim.tests.mutants import judging
 from spatius_sim.tests.mutants.judging import Fate, Judged
@@ -15,11 +15,14 @@ _MAX_MEMORY_BYTES = 3 * 1024**3
 
 
 def judge_all(mutants: Iterable[Mutant], seed: int, processes: int) -> Iterator[tuple[Mutant, Judged]]:
-    """Judge these mutants, so many at the same time, and yield each with its fate as soon as it is known."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload([judging.__name__])
+    """Judge these mutants, so many at the same time, and yield each with its fate as soon as it is known.
+
+    The plans are drawn before, once for all: each mutant is judged in a fork of this process."""
     waiting = deque(mutants)
-    running: dict[int, tuple[Mutant, ForkServerProcess, connection.Connection]] = {}
+    for kind in {MODULES[mutant.module].kind: None for mutant in waiting}:
+        judging.draw_plans(kind, seed)
+    context = get_context("fork")
+    running: dict[int, tuple[Mutant, ForkProcess, connection.Connection]] = {}
     while waiting or running:
         while waiting and len(running) < processes:
             mutant = waiting.popleft()
@@ -43,7 +46,7 @@ def _judge_and_send(mutant: Mutant, seed: int, seconds: int, sender: connection.
     sender.send(judging.judge(mutant, seed))
 
 
-def _read_fate(process: ForkServerProcess, answer: connection.Connection) -> Judged:
+def _read_fate(process: ForkProcess, answer: connection.Connection) -> Judged:
     """Return what the process found out, or how it ended if it was ended before."""
     if answer.poll():
         try:
