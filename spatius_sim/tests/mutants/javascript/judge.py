@@ -1,4 +1,5 @@
-"""`python -m spatius_sim.tests.mutants.javascript.judge`: judges the JavaScript client in this folder.
+"""`python -m spatius_sim.tests.mutants.javascript.judge [--real]`: judges the JavaScript client in this
+folder; with `--real`, as a client with a clock of its own, by the rule that looks at the clock.
 
 Stryker runs this as its test, with one mutant switched on by an environment variable, which the client
 inherits. Ends with 1 if a rule names the mutant, or if the mutant is not passed; the last line says which.
@@ -27,6 +28,9 @@ ACTIVE = "__STRYKER_ACTIVE_MUTANT__"
 """In this variable Stryker names the mutant that is switched on; nothing in its first run."""
 FATES = "SPATIUS_SIM_MUTANT_FATES"
 TESTEE = "node reference_testee.js"
+REAL = "--real"
+OF_THE_CLOCK = ("C-STATES",)
+"""What is judged of a client with a clock of its own: every plan takes as long as it says."""
 SEED = 1
 
 
@@ -34,14 +38,15 @@ def main() -> int:
     """Return 0 if the client in this folder passes every rule, otherwise 1, and print why."""
     folder, mutant = os.environ.get(FATES), os.environ.get(ACTIVE)
     kept = Path(folder) / mutant if folder and mutant else None
-    found = kept.read_text() if kept is not None and kept.exists() else find_out()
+    command = f"{TESTEE} {REAL}" if REAL in sys.argv else TESTEE
+    found = kept.read_text() if kept is not None and kept.exists() else find_out(command)
     if kept is not None:
         kept.write_text(found)
     print(found)
     return 0 if found == str(Fate.SURVIVED) else 1
 
 
-def find_out(command: str = TESTEE) -> str:
+def find_out(command: str) -> str:
     """Return what became of the client that this command starts, in the words of the report."""
     suspect = Suspect("client", ClientDecoder)
 
@@ -56,7 +61,7 @@ def find_out(command: str = TESTEE) -> str:
             tempfile.TemporaryDirectory() as folder,
             Hearing(suspect, SEED, Path(folder), over_sockets=True, attach=attach) as hearing,
         ):
-            judged = hear_rule_by_rule(hearing, "client")
+            judged = hear_rule_by_rule(hearing, "client", OF_THE_CLOCK if REAL in command else ())
     except SpatiusSimError as error:
         return f"LEFT OPEN: {error}".partition("\n")[0]
     match judged.fate:
