@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from spatius_sim.tests.mutants.judging import Fate, Judged
+from spatius_sim.tests.mutants.judging import Fate, Judged, draw_plans
 from spatius_sim.tests.mutants.making import make_mutants
 from spatius_sim.tests.mutants.mutant import MODULES, Mutant
 from spatius_sim.tests.mutants.processes import judge_all
@@ -82,10 +82,12 @@ def _keep(path: Path, mutant: Mutant, found: Judged) -> None:
 
 
 def _judge_with_progress(chosen: list[Mutant], seed: int, processes: int) -> Iterator[tuple[Mutant, Judged]]:
-    """Judge these mutants and yield each with its fate; tell on stderr what became of each, and how long the
-    rest may take."""
+    """Judge these mutants by the plans that their honest brains are judged by first, and yield each with its
+    fate; tell on stderr what became of each, and how long the rest may take."""
+    for kind in {MODULES[mutant.module].kind: None for mutant in chosen}:
+        draw_plans(kind, seed)
     started = time.monotonic()
-    for number, (mutant, found) in enumerate(judge_all(chosen, seed, processes), 1):
+    for number, (mutant, found) in enumerate(judge_all(chosen, seed, processes, in_forks=True), 1):
         rest = (time.monotonic() - started) / number * (len(chosen) - number)
         sys.stderr.write(f"[{number}/{len(chosen)}, some {rest / 60:.0f} min left] {found}: {mutant}\n")
         yield mutant, found

@@ -5,7 +5,8 @@ import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from multiprocessing import connection, get_context
-from multiprocessing.context import ForkProcess
+from multiprocessing.context import ForkContext, ForkServerContext
+from multiprocessing.process import BaseProcess
 
 from spatius_sim.tests.mutants import judging
 from spatius_sim.tests.mutants.judging import Fate, Judged
@@ -14,15 +15,19 @@ from spatius_sim.tests.mutants.mutant import MODULES, Mutant
 _MAX_MEMORY_BYTES = 3 * 1024**3
 
 
-def judge_all(mutants: Iterable[Mutant], seed: int, processes: int) -> Iterator[tuple[Mutant, Judged]]:
+def judge_all(
+    mutants: Iterable[Mutant], seed: int, processes: int, *, in_forks: bool = False
+) -> Iterator[tuple[Mutant, Judged]]:
     """Judge these mutants, so many at the same time, and yield each with its fate as soon as it is known.
 
-    The plans are drawn before, once for all: each mutant is judged in a fork of this process."""
+    With `in_forks`, each is judged in a fork of this process, which must have no other threads: so they share
+    the plans that this process has drawn."""
+    context: ForkContext | ForkServerContext = get_context("fork")
+    if not in_forks:
+        context = get_context("forkserver")
+        context.set_forkserver_preload([judging.__name__])
     waiting = deque(mutants)
-    for kind in {MODULES[mutant.module].kind: None for mutant in waiting}:
-        judging.draw_plans(kind, seed)
-    context = get_context("fork")
-    running: dict[int, tuple[Mutant, ForkProcess, connection.Connection]] = {}
+    running: dict[int, tuple[Mutant, BaseProcess, connection.Connection]] = {}
     while waiting or running:
         while waiting and len(running) < processes:
             mutant = waiting.popleft()
@@ -46,7 +51,7 @@ def _judge_and_send(mutant: Mutant, seed: int, seconds: int, sender: connection.
     sender.send(judging.judge(mutant, seed))
 
 
-def _read_fate(process: ForkProcess, answer: connection.Connection) -> Judged:
+def _read_fate(process: BaseProcess, answer: connection.Connection) -> Judged:
     """Return what the process found out, or how it ended if it was ended before."""
     if answer.poll():
         try:
