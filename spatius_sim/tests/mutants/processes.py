@@ -5,14 +5,14 @@ import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from multiprocessing import connection, get_context
-from multiprocessing.context import ForkContext, ForkServerContext
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import ForkContext, ForkProcess, ForkServerContext, ForkServerProcess
 
 from spatius_sim.tests.mutants import judging
 from spatius_sim.tests.mutants.judging import Fate, Judged
 from spatius_sim.tests.mutants.mutant import MODULES, Mutant
 
 _MAX_MEMORY_BYTES = 3 * 1024**3
+_Process = ForkProcess | ForkServerProcess
 
 
 def judge_all(
@@ -27,7 +27,7 @@ def judge_all(
         context = get_context("forkserver")
         context.set_forkserver_preload([judging.__name__])
     waiting = deque(mutants)
-    running: dict[int, tuple[Mutant, BaseProcess, connection.Connection]] = {}
+    running: dict[int, tuple[Mutant, _Process, connection.Connection]] = {}
     while waiting or running:
         while waiting and len(running) < processes:
             mutant = waiting.popleft()
@@ -51,7 +51,7 @@ def _judge_and_send(mutant: Mutant, seed: int, seconds: int, sender: connection.
     sender.send(judging.judge(mutant, seed))
 
 
-def _read_fate(process: BaseProcess, answer: connection.Connection) -> Judged:
+def _read_fate(process: _Process, answer: connection.Connection) -> Judged:
     """Return what the process found out, or how it ended if it was ended before."""
     if answer.poll():
         try:
