@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spatius_sim.mock_server.mock_motion_server import MotionServer
     from spatius_sim.mock_server.run_in_thread import RunningMotionServer
-    from spatius_sim.plans import strategies
+    from spatius_sim.plans import hypothesis_strategies as strategies
     from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-    from spatius_sim.subjects.python_shim import serve_stdio, serve_websocket
+    from spatius_sim.subjects.client_shim import serve_stdio, serve_websocket
 
 __version__ = "0.1.0"
 
@@ -32,9 +32,9 @@ _MODULES_OF_NAMES = {
     "SpatiusSimError": "spatius_sim.protocol.errors",
     "UnreachableError": "spatius_sim.protocol.errors",
     "UsageError": "spatius_sim.protocol.errors",
-    "serve_stdio": "spatius_sim.subjects.python_shim",
-    "serve_websocket": "spatius_sim.subjects.python_shim",
-    "strategies": "spatius_sim.plans",
+    "serve_stdio": "spatius_sim.subjects.client_shim",
+    "serve_websocket": "spatius_sim.subjects.client_shim",
+    "strategies": "spatius_sim.plans.hypothesis_strategies",
 }
 """The module in which each name is at home."""
 
@@ -44,10 +44,8 @@ def __getattr__(name: str) -> Any:
     so that `import spatius_sim` stays fast. Raises AttributeError if the package has no such public name."""
     if name not in _MODULES_OF_NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = _MODULES_OF_NAMES[name]
-    if name == "strategies":  # A module is public as a whole.
-        return import_module(f"{module}.{name}")
-    return getattr(import_module(module), name)
+    module = import_module(_MODULES_OF_NAMES[name])
+    return module if name == "strategies" else getattr(module, name)  # That module is public as a whole.
 
 
 def __dir__() -> list[str]:

@@ -18,9 +18,9 @@ from spatius_sim.cli.report import report
 from spatius_sim.cli.schema import examples, schema
 from spatius_sim.cli.serve import scenarios, serve
 from spatius_sim.cli.simulate import simulate
-from spatius_sim.cli.tape import TAPE_COMMANDS
+from spatius_sim.cli.tape_commands import TAPE_COMMANDS
 from spatius_sim.cli.verify import verify
-from spatius_sim.cli.wire import wire
+from spatius_sim.cli.wire_commands import wire
 from spatius_sim.engine.handle_signals import INTERRUPTION
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 from spatius_sim.reporting.exit_code import ExitCode
@@ -70,7 +70,7 @@ def _give_up_printing(reason: str | None) -> None:
 def _exit_with_error(message: str, code: ExitCode) -> None:
     """Print the error that ended the command on stderr, and exit with this code."""
     from spatius_sim.reporting.make_text_harmless import some_lines
-    from spatius_sim.trace.find_secrets import text_without_logins
+    from spatius_sim.trace.secrets_in_settings_and_urls import text_without_logins
 
     # An error may quote what was typed, a traceback what a library was given: URLs with logins, too.
     sys.stderr.write(f"spatius-sim: {some_lines(text_without_logins(message))}\n")

@@ -89,7 +89,7 @@ async def _record_until_ended(
     from spatius_sim.mock_server.session_pages import PagesAlone
     from spatius_sim.net.garbage_collector import collect_seldom
     from spatius_sim.net.ports_and_hosts import describe_exposure
-    from spatius_sim.net.report_exhaustion import ExhaustionHandler
+    from spatius_sim.net.report_out_of_descriptors import ExhaustionHandler
 
     ended = end_requested()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(print_lines))

@@ -98,8 +98,8 @@ def serve(
 
     from spatius_sim.mock_server.mock_motion_server import MotionServer
     from spatius_sim.model.server.access_control import AccessControl
+    from spatius_sim.model.server.price_plan_limits import SessionPlan
     from spatius_sim.model.server.response_pace import PACES
-    from spatius_sim.model.server.session_plan import SessionPlan
     from spatius_sim.net.garbage_collector import collect_seldom
     from spatius_sim.reporting.turn_lines import TurnSink
     from spatius_sim.trace.recorder import NullSink
@@ -147,7 +147,7 @@ async def _serve_until_ended(
     """Start the mock Motion Server, print how to point a relay at it, and serve until the user ends the
     command."""
     from spatius_sim.net.ports_and_hosts import describe_exposure
-    from spatius_sim.net.report_exhaustion import ExhaustionHandler
+    from spatius_sim.net.report_out_of_descriptors import ExhaustionHandler
 
     ended = end_requested()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(_print_warning))

@@ -31,7 +31,7 @@ def _names_for(option: str) -> Iterable[str]:
 
             return wire_names()
         case "lacks":
-            from spatius_sim.wires.lacking_features import FEATURES
+            from spatius_sim.wires.optional_features import FEATURES
 
             return FEATURES
         case "scenario":

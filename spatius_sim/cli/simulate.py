@@ -136,7 +136,7 @@ def _print_tables(outcome: "Outcome") -> None:
     from rich.table import Table
 
     from spatius_sim.reporting.formats.output_console import OutputConsole
-    from spatius_sim.study.figures_in_words import SHOWN, answer, budget_lines, format_amount
+    from spatius_sim.study.answer_in_words import SHOWN, answer, budget_lines, format_amount
     from spatius_sim.study.study_figures import FIGURES
 
     console = OutputConsole(highlight=False, width=None if sys.stdout.isatty() else 160)

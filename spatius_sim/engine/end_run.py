@@ -9,7 +9,7 @@ from spatius_sim.engine.run_baseline import RunBaseline
 from spatius_sim.engine.write_run_reports import write_run_reports
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.reporting.report import Occasion, report_of
-from spatius_sim.reporting.summary import BrokenOff, Summary, exit_code
+from spatius_sim.reporting.summary import StoppedEarly, Summary, exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Ending:
 
 def end_run(
     summaries: Sequence[Summary],
-    stopped_early: Callable[[ExitCode], BrokenOff | None],
+    stopped_early: Callable[[ExitCode], StoppedEarly | None],
     baseline: RunBaseline | None,
     reports: Mapping[str, Path],
     unwritten: Sequence[str] = (),
@@ -42,10 +42,10 @@ def end_run(
         if stopped_early(exit_code(summaries)) is None:
             files.append(baseline.update(summaries[0]))  # What else was judged has no baseline.
         summaries = baseline.review(summaries)
-    broken_off = stopped_early(exit_code(summaries))
-    if broken_off is not None:
-        summaries = [replace(summary, stopped_early=broken_off) for summary in summaries]
-    code = exit_code(summaries) if broken_off is None else broken_off.code
+    early_end = stopped_early(exit_code(summaries))
+    if early_end is not None:
+        summaries = [replace(summary, stopped_early=early_end) for summary in summaries]
+    code = exit_code(summaries) if early_end is None else early_end.code
     if reports:
         files += write_run_reports(reports, report_of(summaries, code, occasion()))
     return Ending(tuple(summaries), code, tuple(filter(None, files)))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from spatius_sim.reporting.player.build_player import build_failure
+from spatius_sim.reporting.player.runs_to_player_data import build_failure
 from spatius_sim.reporting.player.write_player_page import pack
 from spatius_sim.reporting.summary import Failure
 from spatius_sim.reporting.timeline.build_timeline import timeline_of

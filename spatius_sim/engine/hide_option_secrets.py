@@ -12,7 +12,7 @@ from itertools import chain, count
 from typing import Any
 
 from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE, LIVEKIT_SECRET_VARIABLE
-from spatius_sim.trace.find_secrets import (
+from spatius_sim.trace.secrets_in_settings_and_urls import (
     StandIn,
     command_without_logins,
     hide_value,

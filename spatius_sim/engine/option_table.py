@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from spatius_sim.engine.hide_option_secrets import without_secrets
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.trace.find_secrets import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from spatius_sim import __version__
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.reporting.exit_code import ExitCode
-from spatius_sim.reporting.summary import BrokenOff, RuleOutcome, Summary
+from spatius_sim.reporting.summary import RuleOutcome, StoppedEarly, Summary
 from spatius_sim.rules.catalogue import REVISION, rules_for
 from spatius_sim.rules.findings import Verdict
 
@@ -52,15 +52,15 @@ class RunOutcomes:
         ):
             known_outcomes[outcome.rule_id] = outcome
 
-    def stopped_early(self) -> BrokenOff | None:
+    def stopped_early(self) -> StoppedEarly | None:
         """Return what broke the run off before all outcomes were there: an internal error, else a usage
         error, else an interruption; None if the run came to its end."""
         if self.internal_error:
-            return BrokenOff(ExitCode.KIT_FAILED, self.internal_error)
+            return StoppedEarly(ExitCode.KIT_FAILED, self.internal_error)
         if self.usage_error:
-            return BrokenOff(ExitCode.USAGE, self.usage_error)
+            return StoppedEarly(ExitCode.USAGE, self.usage_error)
         if self.interruption:
-            return BrokenOff(ExitCode.INTERRUPTED, self.interruption)
+            return StoppedEarly(ExitCode.INTERRUPTED, self.interruption)
         return None
 
     def summaries(self, request: RunRequest) -> list[Summary]:

@@ -24,9 +24,9 @@ from spatius_sim.subjects.relay.room_access import Carrier, read_room_target
 from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START, Hook, check_sayable, read_turn_start
 from spatius_sim.subjects.server_subject import ServerAddress
 from spatius_sim.subjects.subject_base import Patience, canary_key
-from spatius_sim.trace.find_secrets import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 from spatius_sim.wires.events import Speak
-from spatius_sim.wires.lacking_features import EGRESS, FEATURES, STREAMING, UPSTREAM
+from spatius_sim.wires.optional_features import EGRESS, FEATURES, STREAMING, UPSTREAM
 
 SOCKET_SCHEMES = ("ws://", "wss://")
 

@@ -43,10 +43,10 @@ from spatius_sim.subjects.virtual_rooms import room_in_virtual_time
 from spatius_sim.tape.traces_on_tapes import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
-from spatius_sim.trace.find_secrets import url_without_logins
 from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 from spatius_sim.virtual.virtual_loop import VirtualLoop
-from spatius_sim.wires.lacking_features import UPSTREAM
+from spatius_sim.wires.optional_features import UPSTREAM
 
 T = TypeVar("T")
 

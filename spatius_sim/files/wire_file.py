@@ -35,7 +35,7 @@ from spatius_sim.wires.declared.message_forms import (
     TurnNumber,
 )
 from spatius_sim.wires.declared.wire import Declared
-from spatius_sim.wires.lacking_features import (
+from spatius_sim.wires.optional_features import (
     END_MARKS,
     LATE_MOTION,
     PCM,

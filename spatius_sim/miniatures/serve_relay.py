@@ -19,7 +19,7 @@ from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Failed, Frame, Motion, RelayEvent, Start
-from spatius_sim.wires.lacking_features import SEVERAL_TURNS
+from spatius_sim.wires.optional_features import SEVERAL_TURNS
 
 _LARGEST_CLIENT_MESSAGE = 4 * 1_048_576
 

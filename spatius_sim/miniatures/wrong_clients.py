@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from spatius_sim.miniatures.wrong_after_pauses import PAUSE_MINIATURES
 from spatius_sim.miniatures.wrong_at_edges import EDGE_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
-from spatius_sim.model.client.playback_table import PlaybackEvent
+from spatius_sim.model.client.playback_states import PlaybackEvent
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.keyframes import Keyframes

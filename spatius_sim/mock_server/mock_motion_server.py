@@ -10,13 +10,13 @@ from typing import Any
 
 from aiohttp import web
 
-from spatius_sim.mock_server.control_interface import Control
+from spatius_sim.mock_server.control_over_http import Control
 from spatius_sim.mock_server.session_pages import PREFIX
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.response_pace import PACES, Pace
+from spatius_sim.net.egress_publisher import NewPublisher
 from spatius_sim.net.ports_and_hosts import LOOPBACK, is_this_machine, name_in_urls
-from spatius_sim.net.publisher_interface import NewPublisher
 from spatius_sim.net.server import socket_motion_server
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.environment_variables import credential_variables, endpoint_variables

@@ -21,7 +21,7 @@ from spatius_sim.net.server.one_port_server import OnePort, refuse_expectation
 from spatius_sim.net.server.session_log import LogEntry, SessionLog, SessionRecord
 from spatius_sim.trace.events import Lane
 from spatius_sim.trace.read_frames import read_upstream
-from spatius_sim.trace.secret_places import texts_without_secrets
+from spatius_sim.trace.secrets_in_messages import texts_without_secrets
 
 PREFIX = "/_sim"
 

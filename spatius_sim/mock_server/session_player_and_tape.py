@@ -10,7 +10,7 @@ from typing import Any
 
 from spatius_sim.net.server.session_log import LogEntry
 from spatius_sim.protocol.messages import ConfigureSession
-from spatius_sim.reporting.player.build_player import build_player
+from spatius_sim.reporting.player.runs_to_player_data import build_player
 from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.trace.events import Event, EventKind, Received, Sent, Trace, TraceHeader

@@ -17,7 +17,13 @@ from spatius_sim.plans.client_plan import (
     Step,
     Wait,
 )
-from spatius_sim.plans.strategies import client_plans, foreign_refs, illegal_client_plans, motions, waits
+from spatius_sim.plans.hypothesis_strategies import (
+    client_plans,
+    foreign_refs,
+    illegal_client_plans,
+    motions,
+    waits,
+)
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, PCM_SAMPLE_RATES
 from spatius_sim.trace.decoder_events import StarvationMode
 

@@ -9,8 +9,8 @@ import pytest
 from spatius_sim.engine.option_table import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.pytest_plugin.collect_outcomes import is_worker
-from spatius_sim.pytest_plugin.pytest_session import CHECKED
 from spatius_sim.pytest_plugin.report_options import check_reports, end_with_verdicts
+from spatius_sim.pytest_plugin.session_options import CHECKED
 
 if TYPE_CHECKING:
     from spatius_sim.reporting.summary import Summary

@@ -21,7 +21,8 @@ from spatius_sim.pytest_plugin.collect_outcomes import (
     note_result,
     note_usage_error,
 )
-from spatius_sim.pytest_plugin.pytest_session import (
+from spatius_sim.pytest_plugin.report_options import check_reports, end_with_verdicts, reports_asked
+from spatius_sim.pytest_plugin.session_options import (
     CHECKED,
     ENVIRONMENT,
     JUDGING,
@@ -35,7 +36,6 @@ from spatius_sim.pytest_plugin.pytest_session import (
     usage_errors,
     without_secrets,
 )
-from spatius_sim.pytest_plugin.report_options import check_reports, end_with_verdicts, reports_asked
 from spatius_sim.pytest_plugin.short_option_names import understand_short_names
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spatius_sim.pytest_plugin.pytest_session import request_in
+from spatius_sim.pytest_plugin.session_options import request_in
 
 if TYPE_CHECKING:
     from spatius_sim.engine.end_run import Ending
     from spatius_sim.pytest_plugin.collect_outcomes import SessionOutcomes
     from spatius_sim.reporting.exit_code import ExitCode
-    from spatius_sim.reporting.summary import BrokenOff
+    from spatius_sim.reporting.summary import StoppedEarly
 
 _SUMMARY_STATUSES = frozenset(pytest.ExitCode) - {pytest.ExitCode.INTERNAL_ERROR}
 """The exit statuses of a session after which pytest asks its plugins for their summaries."""
@@ -21,14 +21,14 @@ _NOT_INTERRUPTED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.Exi
 """The exit statuses of a session that ran to its end."""
 
 
-def stopped_early(collected: "SessionOutcomes", status: int, verdicts: "ExitCode") -> "BrokenOff | None":
+def stopped_early(collected: "SessionOutcomes", status: int, verdicts: "ExitCode") -> "StoppedEarly | None":
     """Return why the pytest session was stopped early; None if the verdicts alone say how it ended.
 
     `status` is the exit status that pytest gave to the session, and `verdicts` the exit code that the
     verdicts mean. Before that, the reason that `status` tells is written into the collected outcomes."""
     from spatius_sim.engine.run_outcomes import BY_A_SIGNAL
     from spatius_sim.reporting.exit_code import ExitCode
-    from spatius_sim.reporting.summary import BrokenOff
+    from spatius_sim.reporting.summary import StoppedEarly
 
     outcomes = collected.outcomes
     if status == pytest.ExitCode.INTERNAL_ERROR:
@@ -43,9 +43,9 @@ def stopped_early(collected: "SessionOutcomes", status: int, verdicts: "ExitCode
         return why
     match status:
         case pytest.ExitCode.TESTS_FAILED:
-            return BrokenOff(ExitCode.RULE_FAILED, collected.others_failed)
+            return StoppedEarly(ExitCode.RULE_FAILED, collected.others_failed)
         case pytest.ExitCode.NO_TESTS_COLLECTED:
-            return BrokenOff(ExitCode.NOT_EXERCISED, "pytest collected nothing")
+            return StoppedEarly(ExitCode.NOT_EXERCISED, "pytest collected nothing")
     return None
 
 

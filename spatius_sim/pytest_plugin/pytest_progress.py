@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 import pytest
 
 from spatius_sim.pytest_plugin.collect_outcomes import outcomes_of, rule_in, suspects_of
-from spatius_sim.pytest_plugin.pytest_session import request_in
+from spatius_sim.pytest_plugin.session_options import request_in
 
 if TYPE_CHECKING:
     from spatius_sim.reporting.formats.progress import ProgressLines

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spatius_sim.engine.option_table import REPORT_OPTIONS
-from spatius_sim.pytest_plugin.pytest_session import values_in
+from spatius_sim.pytest_plugin.session_options import values_in
 
 if TYPE_CHECKING:
     import pytest

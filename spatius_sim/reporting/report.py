@@ -5,16 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from spatius_sim.reporting.claim_of_summary import claim
 from spatius_sim.reporting.make_text_harmless import one_line
-from spatius_sim.reporting.summary import (
-    LONGEST_COMMAND,
-    ExitCode,
-    Failure,
-    RuleOutcome,
-    Summary,
-    claim,
-    exit_code,
-)
+from spatius_sim.reporting.summary import LONGEST_COMMAND, ExitCode, Failure, RuleOutcome, Summary, exit_code
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Advice, Level, Provenance

@@ -1,4 +1,4 @@
-"""Holds one immutable summary of a run, and derives the exit code and the claim from it.
+"""Holds one immutable summary of a run, and derives the exit code of the run from it.
 
 Every text is made harmless and short when it enters the summary.
 """
@@ -21,16 +21,6 @@ _BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
 
 LONGEST_COMMAND = 8_000
 """Characters: more than other texts may have, because a command that is cut cannot be run."""
-
-
-_BROKEN_OFF = {
-    ExitCode.RULE_FAILED: "NO PASS",
-    ExitCode.INTERRUPTED: "INTERRUPTED",
-    ExitCode.KIT_FAILED: "ERRORED",
-    ExitCode.USAGE: "NOT RUN",
-    ExitCode.NOT_EXERCISED: "NOT EXERCISED",
-}
-"""How the claim of a run that was stopped early begins, by exit code."""
 
 
 def _only_base64(text: str) -> str:
@@ -113,7 +103,7 @@ class RuleOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class BrokenOff:
+class StoppedEarly:
     """Why a run was stopped early, and with which exit code it ends therefore."""
 
     code: ExitCode
@@ -145,7 +135,7 @@ class Summary:
     wire: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
     complaints: tuple[str, ...] = ()
-    stopped_early: BrokenOff | None = None
+    stopped_early: StoppedEarly | None = None
 
     def __post_init__(self) -> None:
         """Change every text of this summary into one line that is harmless on a terminal, because the subject
@@ -250,81 +240,3 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
     ):
         return ExitCode.NOT_EXERCISED
     return ExitCode.PASSED
-
-
-def claim(summary: Summary) -> str:
-    """Return a text with what this summary of a run claims of the subject, such as "PASSED: all rules were
-    kept". If messages were not understood, the text also says how many, and why the first was not."""
-    worst_outcome = max(summary.outcomes, key=lambda outcome: outcome.not_understood, default=None)
-    if worst_outcome is None or not worst_outcome.not_understood:
-        return _claim_by_verdicts(summary)
-    messages = (
-        "1 message was"
-        if worst_outcome.not_understood == 1
-        else f"{worst_outcome.not_understood} messages were"
-    )
-    first_reason = worst_outcome.first_not_understood
-    return f"{_claim_by_verdicts(summary)} {messages} not understood, the first: {first_reason}."
-
-
-def _claim_by_verdicts(summary: Summary) -> str:
-    """Return a text with what the summary of a run claims by its verdicts, or why the run was stopped
-    early."""
-    passed = len(summary.with_verdict(Verdict.PASSED))
-    total = len(summary.outcomes)
-    if summary.stopped_early is not None:
-        return _claim_of_stopped_early(summary, summary.stopped_early)
-    match exit_code([summary]):
-        case ExitCode.PASSED if not passed:
-            known = ", ".join(outcome.rule_id for outcome in summary.known_failures)
-            return f"PASSED: nothing failed but what is known: {known}{_list_behind_known(summary)}."
-        case ExitCode.PASSED:
-            if summary.known:
-                return f"PASSED: {passed} of {total} rules were exercised and kept{_list_known(summary)}."
-            return f"PASSED: {passed} of {total} rules were exercised, and all were kept."
-        case ExitCode.RULE_FAILED:
-            names = ", ".join(outcome.rule_id for outcome in summary.new_failures)
-            stale = f"the baseline is out of date ({len(summary.complaints)})" if summary.complaints else ""
-            failed = "; ".join(filter(None, (names, stale)))
-            return f"FAILED: {failed}. {passed} of {total} rules passed{_list_known(summary)}."
-        case ExitCode.UNREACHABLE:
-            all_reasons = {outcome.reason for outcome in summary.undecided}
-            # A reason that begins a longer one is left out.
-            reasons = sorted(
-                reason
-                for reason in all_reasons
-                if not any(other.startswith(reason) for other in all_reasons - {reason})
-            )
-            judged = f"{passed} of {total} rules passed" if summary.decided else "No rule was judged"
-            return f"INCONCLUSIVE: {'; '.join(reasons)}. {judged}."
-        case ExitCode.KIT_FAILED:
-            reasons = sorted({outcome.reason for outcome in summary.with_verdict(Verdict.ERRORED)})
-            return f"ERRORED: {'; '.join(reasons)}. This says nothing of the subject."
-        case ExitCode.INTERRUPTED:
-            names = ", ".join(outcome.rule_id for outcome in summary.new_failures)
-            failed = f"{names} failed so far; " if names else ""
-            return f"INTERRUPTED: no verdict. {failed}{passed} of {total} rules passed."
-        case _:
-            names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
-            return f"NOT EXERCISED: {names or 'nothing ran'}; this is not a pass."
-
-
-def _claim_of_stopped_early(summary: Summary, stopped_early: BrokenOff) -> str:
-    """Return the sentence that the summary of a run claims if the run was stopped early: why it stopped, how
-    many rules passed, and which had failed by then."""
-    passed = f"{len(summary.with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
-    failed = ", ".join(outcome.rule_id for outcome in summary.new_failures)
-    results = f"{passed}; failed by then: {failed}" if failed else passed
-    return f"{_BROKEN_OFF[stopped_early.code]}: {stopped_early.why}. {results}{_list_known(summary)}."
-
-
-def _list_known(summary: Summary) -> str:
-    """Return the part of a claim that names the known failures, and the rules that they block; "" if none."""
-    known = f"; known to fail: {', '.join(summary.known)}" if summary.known else ""
-    return known + _list_behind_known(summary)
-
-
-def _list_behind_known(summary: Summary) -> str:
-    """Return the part of a claim that names the rules that only known failures block; "" if none."""
-    behind = ", ".join(outcome.rule_id for outcome in summary.behind_known_failures)
-    return f"; not judged because of them: {behind}" if behind else ""

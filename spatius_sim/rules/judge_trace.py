@@ -7,12 +7,12 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Unsure, Verdict
 from spatius_sim.rules.relay.failures import alive, recover
 from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech, tell_lacking
+from spatius_sim.story.client_observations import join_client
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_turns import Story, join
-from spatius_sim.story.observe_client import join_client
 from spatius_sim.story.room_story import join_rooms
 from spatius_sim.trace.events import Trace
-from spatius_sim.wires.lacking_features import UPSTREAM
+from spatius_sim.wires.optional_features import UPSTREAM
 
 
 def judge(trace: Trace) -> dict[str, Judgement]:

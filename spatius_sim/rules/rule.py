@@ -9,7 +9,7 @@ from spatius_sim.rules.findings import Broken, Kept, Late, Unsure
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_turns import Story
 from spatius_sim.story.room_story import RoomSession
-from spatius_sim.wires.lacking_features import DATA_PACKETS
+from spatius_sim.wires.optional_features import DATA_PACKETS
 
 
 class Level(StrEnum):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.story.join_turns import Story, Turn
-from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO
+from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO
 
 MOTION_LOST = ("E-LIMIT", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-ISOLATION", "R-MOTION-COMPLETE")
 """The rules that an ordinary turn breaks if its motion does not arrive, or comes to another client."""

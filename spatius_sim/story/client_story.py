@@ -1,5 +1,5 @@
-"""What client rules judge: conversations, calls and observations. `observe_client` makes them out of a
-trace."""
+"""What client rules judge: conversations, calls and observations. client_observations.py makes them out of
+a trace."""
 
 import math
 from dataclasses import dataclass, field

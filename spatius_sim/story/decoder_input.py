@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent, Trace
 from spatius_sim.wires.events import Audio, RelayEvent, Speak, SpeakEnd
-from spatius_sim.wires.lacking_features import AUDIO, END_MARKS
+from spatius_sim.wires.optional_features import AUDIO, END_MARKS
 
 
 def client_hears(

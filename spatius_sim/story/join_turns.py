@@ -52,7 +52,7 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, Ready, Speak, SpeakEnd
-from spatius_sim.wires.lacking_features import CLIENT_AUDIO, SPEECH_END
+from spatius_sim.wires.optional_features import CLIENT_AUDIO, SPEECH_END
 
 __all__ = [
     "ORDINARY_BYTES",

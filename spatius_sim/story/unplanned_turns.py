@@ -28,7 +28,7 @@ from spatius_sim.wires.events import (
     SpeakEnd,
     Start,
 )
-from spatius_sim.wires.lacking_features import AUDIO, END_MARKS
+from spatius_sim.wires.optional_features import AUDIO, END_MARKS
 
 WAIT_NS = 10_000_000_000
 """What has not come this long after the latest event of its turn counts as missing."""

@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from spatius_sim.study.answer_in_words import SHOWN, answer, budget_lines, format_amount, format_interval
 from spatius_sim.study.draw_charts import draw_distribution, draw_ranking, draw_sweep, draw_time_line
-from spatius_sim.study.figures_in_words import SHOWN, answer, budget_lines, format_amount, format_interval
 from spatius_sim.study.run_study import Outcome, SimulatedCell, worst_turn
 from spatius_sim.study.study_definition import BudgetVerdict
 from spatius_sim.study.study_figures import FIGURES

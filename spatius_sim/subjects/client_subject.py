@@ -9,8 +9,8 @@ from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.write_client_requests import RequestWriter
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
 from spatius_sim.story.client_story import IDS
+from spatius_sim.subjects.client_shim import Factory, Shim
 from spatius_sim.subjects.decoder_as_client import OWN
-from spatius_sim.subjects.python_shim import Factory, Shim
 from spatius_sim.subjects.wait_for_events import loop_time_ns
 from spatius_sim.trace.events import Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.wires.testee_messages import (

@@ -6,7 +6,7 @@ from typing import Any
 
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.protocol.keyframes import TRANSLATION, Keyframes
-from spatius_sim.subjects.python_shim import Factory
+from spatius_sim.subjects.client_shim import Factory
 from spatius_sim.trace.decoder_events import StarvationMode
 
 _NS_PER_MS = 1_000_000

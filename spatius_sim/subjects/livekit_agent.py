@@ -19,7 +19,7 @@ from spatius_sim.protocol.messages import ConfigureSession, LiveKitEgress
 from spatius_sim.subjects.livekit_server import LiveKitAccess, import_room_watcher
 from spatius_sim.trace.events import Awaited, Event, Joined, Lane, Received, Trace, TraceHeader, WaitEnded
 from spatius_sim.trace.room_events import PlaybackTold
-from spatius_sim.wires.lacking_features import ROOM_CHOICE
+from spatius_sim.wires.optional_features import ROOM_CHOICE
 
 AGENT_SECONDS = 120.0
 LEAVE_SECONDS = 2.0

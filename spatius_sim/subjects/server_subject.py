@@ -59,8 +59,8 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.find_secrets import url_without_logins
-from spatius_sim.wires.lacking_features import EGRESS, KEYS
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+from spatius_sim.wires.optional_features import EGRESS, KEYS
 
 _RETRY_SECONDS = 0.2
 _TOKEN_LIFE_SECONDS = 3600

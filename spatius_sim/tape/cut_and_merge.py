@@ -11,7 +11,7 @@ from spatius_sim.tape.reader import header_of, records_of
 from spatius_sim.tape.tape_values import Content, Record, TapedEvent, TapedPiece, TapedRun, TapeHeader
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Lane
-from spatius_sim.wires.lacking_features import UPSTREAM
+from spatius_sim.wires.optional_features import UPSTREAM
 
 _OPENING_KINDS = ("TokenRequested", "SecretKnown", "Opened")
 _HANDSHAKE_FRAMES = 2

@@ -12,7 +12,7 @@ from typing import Any
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, UnknownMessage
-from spatius_sim.tape.name_references import Names
+from spatius_sim.tape.names_to_references import Names
 from spatius_sim.tape.pack_records import MAX_PARTS
 from spatius_sim.tape.recent_blobs import SMALLEST_BLOB
 from spatius_sim.tape.tape_values import Content, ContentPart, TapedEvent, TapedPiece

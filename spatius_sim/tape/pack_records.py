@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 
 from spatius_sim.tape.recent_blobs import SMALLEST_BLOB, BlobWindow, MalformedError
-from spatius_sim.tape.sections import LARGEST_BLOB, LARGEST_BODY
+from spatius_sim.tape.tape_sections import LARGEST_BLOB, LARGEST_BODY
 from spatius_sim.tape.tape_values import (
     Content,
     ContentPart,

@@ -9,7 +9,7 @@ from typing import Any
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.pack_records import read_header, read_record, unpack_body
 from spatius_sim.tape.recent_blobs import BlobWindow, MalformedError
-from spatius_sim.tape.sections import (
+from spatius_sim.tape.tape_sections import (
     BLOB,
     BLOB_NUMBER_BYTES,
     FOOTER,

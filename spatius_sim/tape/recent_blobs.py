@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from spatius_sim.tape.sections import SectionPlace
+from spatius_sim.tape.tape_sections import SectionPlace
 
 SMALLEST_BLOB = 64
 """Bytes. Shorter contents are no blobs: the record that uses them contains them."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spatius_sim.tape.reader import TapeReader, open_tape
-from spatius_sim.tape.sections import (
+from spatius_sim.tape.tape_sections import (
     TapeError,
 )
 from spatius_sim.tape.tape_values import TapedEvent

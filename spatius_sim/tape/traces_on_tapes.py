@@ -10,9 +10,9 @@ from spatius_sim.files.wire_file import wire_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tape.hide_names_and_speech import Cleaner
-from spatius_sim.tape.name_references import Names
+from spatius_sim.tape.names_to_references import Names
 from spatius_sim.tape.reader import TapeReader, open_tape
-from spatius_sim.tape.sections import TapeError
+from spatius_sim.tape.tape_sections import TapeError
 from spatius_sim.tape.tape_values import Content, TapedEvent, TapedRun, TapeHeader
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import (

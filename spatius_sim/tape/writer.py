@@ -15,7 +15,7 @@ import msgpack
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.pack_records import pack_header, pack_record, pack_speech
 from spatius_sim.tape.recent_blobs import WINDOW_BYTES
-from spatius_sim.tape.sections import (
+from spatius_sim.tape.tape_sections import (
     BLOB,
     BLOB_NUMBER_BYTES,
     FOOTER,

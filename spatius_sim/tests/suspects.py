@@ -58,7 +58,7 @@ from spatius_sim.tests.running_miniature import Talkative, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 from spatius_sim.virtual.virtual_room import VirtualRoom
-from spatius_sim.wires.lacking_features import CLIENT_AUDIO, DATA_PACKETS
+from spatius_sim.wires.optional_features import CLIENT_AUDIO, DATA_PACKETS
 
 ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
 DROPS_LATE_MOTION_WIRE = Path(__file__).parent / "wires" / "drops_late_motion.yaml"

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 PLANTED = {
-    "a room that looks up": ("tape/name_references.py", "spatius_sim.subjects.wait_for_events"),
+    "a room that looks up": ("tape/names_to_references.py", "spatius_sim.subjects.wait_for_events"),
     "neighbours that know each other": ("tape/clip_of_a_tape.py", "spatius_sim.reporting.summary"),
     "a clock in a pure room": ("model/server/motion_answers.py", "time"),
     "a rule family that imports another": (
@@ -23,7 +23,7 @@ PLANTED = {
     ),
     "a server that knows its clients": (
         "net/server/one_port_server.py",
-        "spatius_sim.net.client.search_http_answers",
+        "spatius_sim.net.client.find_leaked_secrets",
     ),
     "a brain that knows its peer": ("model/server/response_pace.py", "spatius_sim.model.client.decoder"),
     "a kind of subject that knows another": (

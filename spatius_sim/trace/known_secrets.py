@@ -4,7 +4,7 @@ so.
 A secret is found plain, in upper or lower case, in base64 (of either alphabet, padded or not, wherever it
 begins), in hex, and under URL, JSON and Python escapes, also if it is escaped twice. A secret of fewer than
 SHORTEST characters is not searched for, because it could stand in any text by chance. It is taken out if its
-place shows that it is a secret (secret_places.py).
+place shows that it is a secret (secrets_in_messages.py).
 """
 
 import json

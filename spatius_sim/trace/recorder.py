@@ -25,7 +25,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
 from spatius_sim.trace.read_frames import read_frame, read_upstream
-from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
+from spatius_sim.trace.secrets_in_messages import texts_without_secrets, without_secrets
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import RelayEvent, Speak
 

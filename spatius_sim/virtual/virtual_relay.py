@@ -16,7 +16,7 @@ from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_server_sdk import Server, ask_for_token, open_session
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Failed, Motion, RelayEvent, Start
-from spatius_sim.wires.lacking_features import SEVERAL_TURNS
+from spatius_sim.wires.optional_features import SEVERAL_TURNS
 
 _MAX_UNSENT_BYTES = 32 * 1024
 """As over sockets: while more waits to be sent to a client, the relay keeps what comes after it."""

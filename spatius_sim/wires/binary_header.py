@@ -24,7 +24,7 @@ from spatius_sim.wires.events import (
     Unclear,
 )
 from spatius_sim.wires.json_fields import NotUnderstoodError, optional_text, parse_json, read_rate
-from spatius_sim.wires.lacking_features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
+from spatius_sim.wires.optional_features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
 from spatius_sim.wires.read_frames_once import remember_frames
 
 

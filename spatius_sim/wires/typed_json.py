@@ -26,7 +26,7 @@ from spatius_sim.wires.json_fields import (
     json_object,
     optional_flag,
 )
-from spatius_sim.wires.lacking_features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
+from spatius_sim.wires.optional_features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
 from spatius_sim.wires.read_frames_once import remember_frames
 
 _NAME = "typed-json"

@@ -52,7 +52,7 @@ def _write_player(console: "Console", traces: "list[Trace]") -> None:
     cannot be written, print the reason, and let the demo go on."""
     from spatius_sim.cli.print_output import write_page
     from spatius_sim.protocol.errors import UsageError
-    from spatius_sim.reporting.player.build_player import build_player
+    from spatius_sim.reporting.player.runs_to_player_data import build_player
     from spatius_sim.reporting.player.write_player_page import player_page
 
     try:

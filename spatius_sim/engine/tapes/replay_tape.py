@@ -14,7 +14,7 @@ from spatius_sim.net.client.refuse_redirects import connect_directly
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-from spatius_sim.trace.find_secrets import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 from spatius_sim.wires.events import Motion
 
 _LARGEST_FRAME = 16 * 1_048_576

@@ -11,7 +11,7 @@ from spatius_sim.engine.run_profiles import DEFAULT_LEVEL
 from spatius_sim.engine.select_rules import levels_judged_at
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.wires.lacking_features import FEATURES
+from spatius_sim.wires.optional_features import FEATURES
 
 
 @dataclass(frozen=True, slots=True)

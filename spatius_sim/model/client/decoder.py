@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from spatius_sim.model.client.conversation_table import (
+from spatius_sim.model.client.conversation_states import (
     MOTION_TABLE,
     STARTS_CONVERSATION,
     AudioState,
@@ -15,7 +15,7 @@ from spatius_sim.model.client.conversation_table import (
     MotionInput,
     MotionTarget,
 )
-from spatius_sim.model.client.playback_table import PLAYBACK_TABLE, PlaybackEvent
+from spatius_sim.model.client.playback_states import PLAYBACK_TABLE, PlaybackEvent
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import RemoteProtocolError

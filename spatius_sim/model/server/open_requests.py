@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from spatius_sim.model.server.decode_audio_input import AudioIn, PcmIn
 from spatius_sim.model.server.motion_answers import RecordedAnswer, RequestMotion
-from spatius_sim.protocol.turn_table import TurnState
+from spatius_sim.protocol.request_states import TurnState
 
 ENDED_KEPT = 256
 """How many ended req_ids are remembered, to tell audio under an ended req_id from a new request."""

@@ -34,7 +34,7 @@ from spatius_sim.protocol.keyframes import KEYFRAME_BYTES
 from spatius_sim.protocol.messages import (
     ServerError,
 )
-from spatius_sim.protocol.session_table import SessionState
+from spatius_sim.protocol.session_states import SessionState
 
 RESOURCE_EXHAUSTED = 8
 """The code of the ServerError if one of our Limits is exceeded. ASSUMED: the service's limits are not

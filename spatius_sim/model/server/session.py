@@ -56,8 +56,8 @@ from spatius_sim.protocol.messages import (
     UnknownMessage,
 )
 from spatius_sim.protocol.ogg import OPUS_HZ
-from spatius_sim.protocol.session_table import SessionEvent, SessionState, next_session_state
-from spatius_sim.protocol.turn_table import TurnEvent, TurnState, next_turn_state
+from spatius_sim.protocol.request_states import TurnEvent, TurnState, next_turn_state
+from spatius_sim.protocol.session_states import SessionEvent, SessionState, next_session_state
 from spatius_sim.trace.events import Undecodable
 
 _DRIVEN_CONFIG = 6

@@ -3,7 +3,7 @@
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from spatius_sim.trace.find_secrets import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 
 
 class connect_directly(connect):  # noqa: N801

@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
-from spatius_sim.trace.find_secrets import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 
 
 @dataclass(frozen=True, slots=True)

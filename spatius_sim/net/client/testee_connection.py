@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-from spatius_sim.trace.find_secrets import command_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import command_without_logins
 
 _LARGEST_LINE = 16 * 1_048_576
 _LINES_KEPT = 20

@@ -28,10 +28,10 @@ from spatius_sim.trace.events import (
     Sent,
     Undecodable,
 )
-from spatius_sim.trace.find_secrets import secrets_in_header, secrets_in_url
 from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
 from spatius_sim.trace.read_frames import read_upstream
-from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
+from spatius_sim.trace.secrets_in_messages import texts_without_secrets, without_secrets
+from spatius_sim.trace.secrets_in_settings_and_urls import secrets_in_header, secrets_in_url
 
 _UPSTREAM = Lane.UPSTREAM
 _READ_AFTER_SECONDS = 0.1

@@ -13,7 +13,7 @@ from spatius_sim.protocol.console_api import (
     INGRESS_ROOT,
 )
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.trace.find_secrets import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 
 CONNECT_SECONDS = 10.0
 

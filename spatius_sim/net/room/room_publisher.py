@@ -27,7 +27,7 @@ from spatius_sim.model.server.egress_configuration import (
     EgressFault,
 )
 from spatius_sim.model.server.play_session_in_room import rpc_for_agent
-from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
+from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
 from spatius_sim.net.room.black_video import HEIGHT, WIDTH, black_frames
 from spatius_sim.net.room.joining_errors import refuses_token
 from spatius_sim.net.room.quiet_log import quiet_livekit_log

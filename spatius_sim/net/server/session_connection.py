@@ -25,7 +25,7 @@ from spatius_sim.model.server.play_session_in_room import rpc_for_agent
 from spatius_sim.model.server.send_responses import POLICY_VIOLATION, RESOURCE_EXHAUSTED
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
-from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
+from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
 from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, too_big_reason
 from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.protocol.close_codes import read_close_code

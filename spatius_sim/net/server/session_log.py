@@ -11,7 +11,7 @@ from spatius_sim.trace.events import Closed, EventKind, Lane, Received, Sent
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import Sink
-from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
+from spatius_sim.trace.secrets_in_messages import texts_without_secrets, without_secrets
 
 MAX_EVENTS = 20_000
 MAX_BYTES = 16 * 1_048_576

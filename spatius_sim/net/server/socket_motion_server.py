@@ -15,14 +15,14 @@ from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
 from spatius_sim.model.server.access_control import AccessControl, make_refusal
 from spatius_sim.model.server.capabilities import CAPABILITIES
 from spatius_sim.model.server.motion_answers import AnswerFactory, RequestMotion, SynthesizedAnswer
+from spatius_sim.model.server.price_plan_limits import UNLIMITED, SessionPlan
 from spatius_sim.model.server.response_pace import FAST, Pace
 from spatius_sim.model.server.send_responses import Limits
 from spatius_sim.model.server.session import ServerSession
-from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
+from spatius_sim.net.egress_publisher import NewPublisher
 from spatius_sim.net.ports_and_hosts import LOOPBACK
-from spatius_sim.net.publisher_interface import NewPublisher
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
 from spatius_sim.net.server.load_opus_codec import installed_codec
 from spatius_sim.net.server.one_port_server import OnePort, json_response, read_body, refuse_expectation

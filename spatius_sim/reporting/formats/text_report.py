@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim
+from spatius_sim.reporting.claim_of_summary import claim
+from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Rule

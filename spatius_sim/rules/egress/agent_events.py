@@ -6,7 +6,7 @@ from spatius_sim.rules.excuse_room_losses import unless_late
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession, RoomSpeech, loud_windows
-from spatius_sim.wires.lacking_features import INTERRUPTS
+from spatius_sim.wires.optional_features import INTERRUPTS
 
 POSITION_SECONDS = 0.25
 """By how much a position may differ from the length of the speech (ASSUMED)."""

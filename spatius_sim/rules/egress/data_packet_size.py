@@ -8,7 +8,7 @@ from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.events import Received
 from spatius_sim.trace.room_events import DataSeen
-from spatius_sim.wires.lacking_features import DATA_PACKETS
+from spatius_sim.wires.optional_features import DATA_PACKETS
 
 LARGEST_DATA_BYTES = 63_999
 """LiveKit refused a data packet of 64,000 bytes (tried)."""

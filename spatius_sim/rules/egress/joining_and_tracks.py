@@ -10,7 +10,7 @@ from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession
 from spatius_sim.trace.events import Closed, Joined, Received, Sent
 from spatius_sim.trace.room_events import TrackKind
-from spatius_sim.wires.lacking_features import ROOM_CHOICE
+from spatius_sim.wires.optional_features import ROOM_CHOICE
 
 JOIN_SECONDS = 10.0
 KEY_FRAME_SECONDS = 2.0

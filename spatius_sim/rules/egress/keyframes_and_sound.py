@@ -22,7 +22,7 @@ from spatius_sim.story.room_story import (
     loud_windows,
 )
 from spatius_sim.trace.room_events import SoundHeard
-from spatius_sim.wires.lacking_features import UPSTREAM
+from spatius_sim.wires.optional_features import UPSTREAM
 
 SYNC_SECONDS = 0.08
 _NOT_WHOLE = "keyframes of the conversation did not come, so the others say too little"

@@ -12,7 +12,7 @@ from spatius_sim.story.join_turns import Conversation, Story, Turn
 from spatius_sim.story.undisturbed_turns import find_first_misbehaviour
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS
+from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS
 
 _NS_PER_SECOND = 1e9
 _AHEAD_SECONDS = 0.08

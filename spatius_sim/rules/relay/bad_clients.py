@@ -9,7 +9,7 @@ from spatius_sim.rules.subtract_kit_stalls import lag_seconds
 from spatius_sim.rules.turn_losses import Loss, find_loss
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
-from spatius_sim.wires.lacking_features import OWN_STREAM, STREAMING
+from spatius_sim.wires.optional_features import OWN_STREAM, STREAMING
 
 _MAX_LAG_SECONDS = 0.2
 """Seconds. If the kit itself was blocked for longer, nobody knows who was late."""

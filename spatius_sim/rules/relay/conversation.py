@@ -11,7 +11,7 @@ from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion
-from spatius_sim.wires.lacking_features import OWN_STREAM, SEVERAL_TURNS
+from spatius_sim.wires.optional_features import OWN_STREAM, SEVERAL_TURNS
 
 _AN_HOUR_NS = 3_600_000_000_000
 """Longer than any turn, so that playback is run to its end."""

@@ -13,7 +13,7 @@ from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.event_text import describe_fault
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent
 from spatius_sim.wires.events import Failed, Motion
-from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
+from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
 
 _ORDINARY_CLOSES = (1000, 1001, 1005)
 """Close codes from which a client learns of no failure; 1005 means that the close had no code."""

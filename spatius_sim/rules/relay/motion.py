@@ -6,7 +6,7 @@ from itertools import pairwise
 from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn
-from spatius_sim.wires.lacking_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
+from spatius_sim.wires.optional_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
 
 
 @rule(

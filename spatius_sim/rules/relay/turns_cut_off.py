@@ -14,7 +14,7 @@ from spatius_sim.trace.events import (
     Opened,
     WaitEnded,
 )
-from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, OWN_UPSTREAM, SEVERAL_TURNS, STREAMING
+from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO, OWN_UPSTREAM, SEVERAL_TURNS, STREAMING
 
 HANG_UP_SECONDS = 5.0
 """How long an upstream session may outlive its client."""

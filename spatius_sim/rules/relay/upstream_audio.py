@@ -11,7 +11,7 @@ from spatius_sim.trace.events import (
     Lane,
     Received,
 )
-from spatius_sim.wires.lacking_features import CLIENT_AUDIO
+from spatius_sim.wires.optional_features import CLIENT_AUDIO
 
 _MIN_SECONDS = 2.0
 """U-RATE judges only turns of at least this length."""

@@ -19,7 +19,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     Undecodable,
 )
-from spatius_sim.wires.lacking_features import OWN_UPSTREAM
+from spatius_sim.wires.optional_features import OWN_UPSTREAM
 
 _BAD_TOKEN_STATUSES = (400, 401)
 _NOT_WORTH_A_RETRY = (4001, 4003, 4010)

@@ -18,7 +18,7 @@ from spatius_sim.trace.events import (
     Refused,
     TokenRequested,
 )
-from spatius_sim.wires.lacking_features import KEYS
+from spatius_sim.wires.optional_features import KEYS
 
 _CLOCKS_DIFFER_SECONDS = 60
 """The kit's clock and the server's may differ by this much: an expireAt so near to a border of the window is

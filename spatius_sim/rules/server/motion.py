@@ -16,7 +16,7 @@ from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.frames_to_motion_server import kind_of_frames_to_server
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
-from spatius_sim.wires.lacking_features import IDS
+from spatius_sim.wires.optional_features import IDS
 
 _LOWEST, _HIGHEST = -32_767, 32_767
 """Samples of 16 bits at these values, or beyond, are clipped."""

@@ -29,7 +29,7 @@ from spatius_sim.trace.events import (
     Sent,
     WaitEnded,
 )
-from spatius_sim.wires.lacking_features import EGRESS
+from spatius_sim.wires.optional_features import EGRESS
 
 _MAX_LAG_SECONDS = 0.2
 """Seconds that the kit waits beyond the one second of S-INTERRUPT. If the kit was blocked for longer, nobody

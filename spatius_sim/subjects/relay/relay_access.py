@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from spatius_sim.net.client.find_leaked_secrets import search_answer
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.client.relay_socket import RelaySocket, dial_websocket
-from spatius_sim.net.client.search_http_answers import search_answer
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.egress.data_packet_size import LARGEST_DATA_BYTES
 from spatius_sim.subjects.relay.kit_client import ClientConnection

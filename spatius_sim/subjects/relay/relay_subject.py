@@ -33,7 +33,7 @@ from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import Failed, NotUnderstood, Ready, Start
-from spatius_sim.wires.lacking_features import CLIENT_AUDIO, DATA_PACKETS
+from spatius_sim.wires.optional_features import CLIENT_AUDIO, DATA_PACKETS
 
 _LIKELIEST_WIRE = "json-envelope"
 _NO_GREETING_SECONDS = 0.3

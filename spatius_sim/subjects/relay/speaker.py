@@ -24,7 +24,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Failed, InterruptTurn, Note, Ready, Speak, SpeakEnd
-from spatius_sim.wires.lacking_features import INTERRUPTS, SEVERAL_TURNS
+from spatius_sim.wires.optional_features import INTERRUPTS, SEVERAL_TURNS
 
 _REFUSAL_SECONDS = 1.0
 """How long a relay that does not greet is given to refuse an unusual sample rate."""

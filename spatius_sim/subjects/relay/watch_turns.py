@@ -9,12 +9,16 @@ from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.story.undisturbed_turns import failures_among
-from spatius_sim.subjects.relay.tell_turns_apart import is_answered, is_motion_of_before, turn_is_surely_over
+from spatius_sim.subjects.relay.detect_end_of_turn import (
+    is_answered,
+    is_motion_of_before,
+    turn_is_surely_over,
+)
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import Injected, Lane, Received
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Motion
-from spatius_sim.wires.lacking_features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM, UPSTREAM
+from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM, UPSTREAM
 
 _LATE_SECONDS = 0.2
 """How much later than it happens an event may be recorded."""

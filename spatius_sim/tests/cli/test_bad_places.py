@@ -14,17 +14,17 @@ from spatius_sim.tests.command_line import run_in_process
 
 TIMEOUT = 60
 HONEST = ("verify", f"--client={sys.executable} client.py", "--rule=C-ID", "--profile=smoke")
-CLIENT = "from spatius_sim.subjects import decoder_as_client as c, python_shim as s; s.serve_stdio(c.OWN)"
+CLIENT = "from spatius_sim.subjects import decoder_as_client as c, client_shim as s; s.serve_stdio(c.OWN)"
 
 WRONG_CLIENT = """
-from spatius_sim.subjects import decoder_as_client, python_shim
+from spatius_sim.subjects import decoder_as_client, client_shim
 
 class Wrong(decoder_as_client.OwnClient):
     def yield_audio_data(self, audio, end):
         self.decoder.yield_audio_data(audio, end)
         return "same"
 
-python_shim.serve_stdio(Wrong)
+client_shim.serve_stdio(Wrong)
 """
 
 

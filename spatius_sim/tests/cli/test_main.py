@@ -43,7 +43,7 @@ def test_a_wrong_call_is_a_usage_error_in_one_line(arguments: list[str]) -> None
 
 
 def test_verify_judges_a_client_too() -> None:
-    shim = "from spatius_sim.subjects import decoder_as_client as c, python_shim as s; s.serve_stdio(c.OWN)"
+    shim = "from spatius_sim.subjects import decoder_as_client as c, client_shim as s; s.serve_stdio(c.OWN)"
     testee = shlex.join([sys.executable, "-c", shim])
     ran = run("verify", "--client", testee, "--rule", "C-ID")
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
-from spatius_sim.tests.cli.test_tape import GOOD, TIMEOUT, running
+from spatius_sim.tests.cli.test_tape_commands import GOOD, TIMEOUT, running
 from spatius_sim.tests.command_line import run_in_process as run
 from spatius_sim.trace.read_frames import read_upstream
 

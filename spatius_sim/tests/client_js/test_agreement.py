@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from spatius_sim.net.client import testee_connection as attached
 from spatius_sim.plans.client_plan import ClientPlan, GiveAudio, Move, Step, Wait
-from spatius_sim.plans.strategies import client_plans
+from spatius_sim.plans.hypothesis_strategies import client_plans
 from spatius_sim.plans.write_client_requests import RequestWriter
+from spatius_sim.subjects.client_shim import Shim
 from spatius_sim.subjects.decoder_as_client import OWN
-from spatius_sim.subjects.python_shim import Shim
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, node
 from spatius_sim.trace.decoder_events import StarvationMode
 from spatius_sim.wires.testee_messages import TesteeRequest, write_request

@@ -8,7 +8,7 @@ from spatius_sim.tests.corpus.failures import breaks
 from spatius_sim.tests.rules.traces import DAY, RATE, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Awaited, Lane, Opened, Provocation, WaitEnded
 from spatius_sim.wires.events import Failed
-from spatius_sim.wires.lacking_features import LATE_MOTION
+from spatius_sim.wires.optional_features import LATE_MOTION
 
 ANN = "ann"
 UP, REQ = up_of(ANN, 0), req_of(ANN, 0)

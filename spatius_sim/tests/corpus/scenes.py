@@ -24,7 +24,7 @@ from spatius_sim.wires.events import (
     SpeakEnd,
     Start,
 )
-from spatius_sim.wires.lacking_features import PCM, SEVERAL_TURNS, STREAMING
+from spatius_sim.wires.optional_features import PCM, SEVERAL_TURNS, STREAMING
 
 SEED = 1
 _SAMPLES = 6_400

@@ -29,10 +29,10 @@ def client_command(broken_rule: str = "") -> str:
     client is judged on a clock of its own, so its run takes no waits."""
     brain = f"CLIENT_MINIATURES[{broken_rule!r}][0]" if broken_rule else "ClientDecoder"
     code = (
-        "from spatius_sim.subjects import decoder_as_client, python_shim; "
+        "from spatius_sim.subjects import decoder_as_client, client_shim; "
         "from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES; "
         "from spatius_sim.model.client.decoder import ClientDecoder; "
-        f"python_shim.serve_stdio(decoder_as_client.own_client({brain}))"
+        f"client_shim.serve_stdio(decoder_as_client.own_client({brain}))"
     )
     return shlex.join([sys.executable, "-c", code])
 

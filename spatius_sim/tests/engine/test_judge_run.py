@@ -16,7 +16,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.rules.findings import Verdict
 
-SHIM = "from spatius_sim.subjects import decoder_as_client as c, python_shim as s; s.serve_stdio(c.{})"
+SHIM = "from spatius_sim.subjects import decoder_as_client as c, client_shim as s; s.serve_stdio(c.{})"
 GOOD = shlex.join([sys.executable, "-c", SHIM.format("OWN")])
 BAD = shlex.join(
     [

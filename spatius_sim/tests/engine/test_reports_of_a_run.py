@@ -11,7 +11,7 @@ CLIENT = """
 import sys
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.subjects.decoder_as_client import own_client
-from spatius_sim.subjects.python_shim import serve_stdio
+from spatius_sim.subjects.client_shim import serve_stdio
 
 print("the decoder was configured wrongly", file=sys.stderr, flush=True)
 serve_stdio(own_client(CLIENT_MINIATURES["C-EMPTY"][0]))

@@ -13,7 +13,7 @@ import pytest
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.wires.lacking_features import EGRESS
+from spatius_sim.wires.optional_features import EGRESS
 
 TIMEOUT = 120
 CREDENTIALS = {"SPATIUS_API_KEY": "key-1", "SPATIUS_APP_ID": "app-1", "SPATIUS_AVATAR_ID": "avatar-1"}

@@ -28,7 +28,7 @@ from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.wires.events import Audio
-from spatius_sim.wires.lacking_features import DATA_PACKETS
+from spatius_sim.wires.optional_features import DATA_PACKETS
 
 EXAMPLES = 4
 

@@ -11,7 +11,7 @@ from spatius_sim.files.wire_file import find_wire, parse_wire, read_wire, shippe
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import Motion
-from spatius_sim.wires.lacking_features import SPEECH_END
+from spatius_sim.wires.optional_features import SPEECH_END
 
 GOOD = """about: ours
 relay:

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 from spatius_sim.tests.mutants.mutant import MODULES, Mutant
 
-TABLES = {"conversation_table", "playback_table"}
+TABLES = {"conversation_states", "playback_states"}
 """The modules that hold nothing but tables."""
 
 

@@ -28,8 +28,8 @@ MODULES = {
     module.name.rpartition(".")[2]: module
     for module in (
         MutatedModule("spatius_sim.model.client.decoder", "client", 90),
-        MutatedModule("spatius_sim.model.client.conversation_table", "client", 90),
-        MutatedModule("spatius_sim.model.client.playback_table", "client", 90),
+        MutatedModule("spatius_sim.model.client.conversation_states", "client", 90),
+        MutatedModule("spatius_sim.model.client.playback_states", "client", 90),
         MutatedModule("spatius_sim.model.relay.relay", "relay", 200),
         MutatedModule("spatius_sim.model.server.session", "server", 40),
         MutatedModule("spatius_sim.model.server.send_responses", "server", 40),

@@ -38,8 +38,8 @@ def cell(table: str, change: str) -> Mutant:
 
 
 KILLED_BY = [
-    (cell("conversation_table", "(OPEN, True): False -> True"), "C-ID"),
-    (cell("playback_table", "(IDLE, AUDIO): PLAYING -> PAUSED"), "C-STARVE"),
+    (cell("conversation_states", "(OPEN, True): False -> True"), "C-ID"),
+    (cell("playback_states", "(IDLE, AUDIO): PLAYING -> PAUSED"), "C-STARVE"),
     (changed("decoder", "conversation.ended = conversation.ended or end", "pass"), "C-ID-NEW"),
     (
         changed("relay", "AudioInput(turn.req_id, padding, end=True)", "AudioInput(turn.req_id, padding)"),
@@ -115,14 +115,14 @@ def test_our_own_operators_do_what_their_examples_say() -> None:
 
 
 def test_every_cell_of_a_table_takes_every_other_value() -> None:
-    changes = [mutant.change for mutant in make_mutants("playback_table")]
+    changes = [mutant.change for mutant in make_mutants("playback_states")]
     assert changes[:2] == ["(IDLE, AUDIO): PLAYING -> IDLE", "(IDLE, AUDIO): PLAYING -> PAUSED"]
     assert len(changes) == 15 * 2
 
 
 def test_the_list_and_a_run_are_compared_both_ways() -> None:
-    first, second, third = make_mutants("playback_table")[:3]
-    gone = ("playback_table", "PLAYBACK_TABLE", "a cell that went away")
+    first, second, third = make_mutants("playback_states")[:3]
+    gone = ("playback_states", "PLAYBACK_TABLE", "a cell that went away")
     listed = Listed(
         {key: Survivor(key, Reason.EQUIVALENT, "told") for key in (second.key, third.key, gone)}, {}
     )
@@ -131,7 +131,7 @@ def test_the_list_and_a_run_are_compared_both_ways() -> None:
         second: Judged(Fate.KILLED, "C-STATES"),
         third: Judged(Fate.SURVIVED),
     }
-    lines = find_disagreements([first, second, third], judged, listed, ["playback_table"])
+    lines = find_disagreements([first, second, third], judged, listed, ["playback_states"])
     assert [line.partition(":")[0] for line in lines] == [
         "survived, and is not listed",
         "is listed as a survivor, and was killed by C-STATES",
@@ -141,18 +141,18 @@ def test_the_list_and_a_run_are_compared_both_ways() -> None:
 
 
 def test_the_score_is_of_those_that_can_be_killed() -> None:
-    mutants = make_mutants("playback_table")[:4]
+    mutants = make_mutants("playback_states")[:4]
     equivalent = mutants[1].key
     listed = Listed({equivalent: Survivor(equivalent, Reason.EQUIVALENT, "told")}, {})
     fates = (Fate.SURVIVED, Fate.SURVIVED, Fate.KILLED, Fate.CRASHED)
     judged = {mutant: Judged(fate) for mutant, fate in zip(mutants, fates, strict=True)}
-    page = write_result(judged, {"playback_table": 30}, listed, "today")
-    assert "| playback_table | 30 | 4 | 1 | 1 | 1 | 0 | 0 | 1 | 0 | 50 % |" in page
+    page = write_result(judged, {"playback_states": 30}, listed, "today")
+    assert "| playback_states | 30 | 4 | 1 | 1 | 1 | 0 | 0 | 1 | 0 | 50 % |" in page
 
 
 def test_each_listed_survivor_is_a_mutant_of_today() -> None:
     listed = read_survivors()
-    tables = ("conversation_table", "playback_table")
+    tables = ("conversation_states", "playback_states")
     made = [mutant for table in tables for mutant in make_mutants(table)]
     assert find_disagreements(made, {}, listed, tables) == []
     assert {module for module, _ in listed.left_out} <= set(MODULES)

@@ -10,7 +10,7 @@ import pytest
 from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.net.ports_and_hosts import describe_exposure, is_this_machine, name_in_urls
 from spatius_sim.net.proxy.proxy import RecordingProxy
-from spatius_sim.net.report_exhaustion import ExhaustionHandler
+from spatius_sim.net.report_out_of_descriptors import ExhaustionHandler
 from spatius_sim.protocol.errors import UsageError
 
 

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from spatius_sim.subjects.client_shim import Shim
 from spatius_sim.subjects.decoder_as_client import OWN
-from spatius_sim.subjects.python_shim import Shim
 
 
 def misbehave(way: str) -> str:

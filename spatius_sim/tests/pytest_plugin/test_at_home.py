@@ -15,7 +15,7 @@ TIMEOUT = 60
 
 CLIENT = """
 from spatius_sim.subjects.decoder_as_client import own_client
-from spatius_sim.subjects.python_shim import serve_stdio
+from spatius_sim.subjects.client_shim import serve_stdio
 
 serve_stdio(own_client())
 """

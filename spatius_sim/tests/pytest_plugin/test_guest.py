@@ -35,7 +35,7 @@ def test_ours(pytestconfig):
 
 CLIENT = """
 from spatius_sim.subjects.decoder_as_client import own_client
-from spatius_sim.subjects.python_shim import serve_stdio
+from spatius_sim.subjects.client_shim import serve_stdio
 from spatius_sim.miniatures.wrong_clients import ForgetsAudioOnly
 
 serve_stdio(own_client(ForgetsAudioOnly))

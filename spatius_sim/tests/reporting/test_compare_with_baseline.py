@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spatius_sim.reporting.claim_of_summary import claim
 from spatius_sim.reporting.compare_with_baseline import Baseline, KnownFailure, Review, review
-from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
+from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, exit_code
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.net.work import times_the_work
 

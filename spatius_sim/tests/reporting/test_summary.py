@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from spatius_sim.reporting.claim_of_summary import claim
 from spatius_sim.reporting.formats.json_report import json_report, read_report
 from spatius_sim.reporting.formats.text_report import failure_text, print_summary
 from spatius_sim.reporting.make_text_harmless import make_harmless
 from spatius_sim.reporting.report import report_of
-from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
+from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, exit_code
 from spatius_sim.rules.findings import Verdict
 
 PASSED, FAILED, UNEXERCISED = Verdict.PASSED, Verdict.FAILED, Verdict.UNEXERCISED

@@ -7,7 +7,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.trace.events import Provocation
-from spatius_sim.wires.lacking_features import LATE_MOTION
+from spatius_sim.wires.optional_features import LATE_MOTION
 
 
 def two_clients_two_turns(turn_ids: bool, lacks: str = "") -> Dialogue:

@@ -10,7 +10,7 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import Dialogue
-from spatius_sim.wires.lacking_features import UPSTREAM
+from spatius_sim.wires.optional_features import UPSTREAM
 
 JUDGED = ["R-END-AUDIO", "R-AUDIO-FIRST", "R-CONVERSATION", "R-ALIVE"]
 ROW = np.zeros((1, WIDTH), np.float32)

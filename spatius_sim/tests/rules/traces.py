@@ -47,7 +47,7 @@ from spatius_sim.trace.events import (
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, ClientAction, InterruptTurn, Motion, Ready, RelayEvent
 from spatius_sim.wires.json_envelope import JsonEnvelope
-from spatius_sim.wires.lacking_features import UPSTREAM
+from spatius_sim.wires.optional_features import UPSTREAM
 
 RATE = 16000
 KEYFRAME = 640

@@ -7,7 +7,7 @@ from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.join_turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.wires.events import Audio, Motion, Speak, SpeakEnd
-from spatius_sim.wires.lacking_features import AUDIO, END_MARKS, SEVERAL_TURNS, STREAMING
+from spatius_sim.wires.optional_features import AUDIO, END_MARKS, SEVERAL_TURNS, STREAMING
 
 
 def plays_its_own(lose: bool = False) -> Dialogue:

@@ -19,7 +19,7 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.wires.events import PlayClip, Ready, Speak, SpeakEnd, Start
-from spatius_sim.wires.lacking_features import AUDIO, END_MARKS
+from spatius_sim.wires.optional_features import AUDIO, END_MARKS
 
 ANN = "ann"
 PCM = voice("an utterance", 3 * KEYFRAME)

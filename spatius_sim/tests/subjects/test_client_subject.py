@@ -23,16 +23,16 @@ from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.subjects.client_shim import serve_websocket
 from spatius_sim.subjects.client_subject import ClientSubject
 from spatius_sim.subjects.decoder_as_client import OWN, OwnClient
-from spatius_sim.subjects.python_shim import serve_websocket
 from spatius_sim.tests.command_line import pytest_in_process
 from spatius_sim.tests.processes import PROCESSES
 
 TESTEE = PROCESSES / "bad_testee.py"
 TIMEOUT = 120
 OWN_SHIM = (
-    "from spatius_sim.subjects.python_shim import serve_stdio;"
+    "from spatius_sim.subjects.client_shim import serve_stdio;"
     "from spatius_sim.subjects.decoder_as_client import OWN;"
     "serve_stdio(OWN)"
 )
@@ -94,7 +94,7 @@ def test_a_testee_that_goes_wrong_is_errored(way: str, loop: BackgroundLoop, tmp
 
 
 def test_a_testee_that_makes_no_client_is_errored(loop: BackgroundLoop, tmp_path: Path) -> None:
-    code = "from spatius_sim.subjects.python_shim import serve_stdio\n"
+    code = "from spatius_sim.subjects.client_shim import serve_stdio\n"
     code += "from spatius_sim.subjects.decoder_as_client import OwnClient\n"
     code += "class Mine(OwnClient):\n made = 0\n def __init__(self, rate, mode):\n  Mine.made += 1\n"
     code += "  if Mine.made > 1: raise OSError('no model')\n  super().__init__(rate, mode)\nserve_stdio(Mine)"
@@ -188,7 +188,7 @@ def test_exit_0(tmp_path: Path) -> None:
 def test_exit_1_prints_a_dialogue(tmp_path: Path) -> None:
     (tmp_path / "wrong_client.py").write_text(
         "from spatius_sim.subjects.decoder_as_client import own_client\n"
-        "from spatius_sim.subjects.python_shim import serve_stdio\n"
+        "from spatius_sim.subjects.client_shim import serve_stdio\n"
         "from spatius_sim.miniatures.wrong_clients import ForgetsAudioOnly\n"
         "serve_stdio(own_client(ForgetsAudioOnly))\n"
     )
@@ -236,7 +236,7 @@ class Silent(OwnClient):
 
 def test_what_is_lacking_is_not_applicable(tmp_path: Path) -> None:
     (tmp_path / "lacking.py").write_text(
-        "from spatius_sim.subjects.python_shim import serve_stdio\n"
+        "from spatius_sim.subjects.client_shim import serve_stdio\n"
         "from spatius_sim.tests.subjects.test_client_subject import Silent\n"
         "serve_stdio(Silent)\n"
     )

@@ -20,7 +20,15 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of
 from spatius_sim.tape.recent_blobs import WINDOW_BYTES
 from spatius_sim.tape.repair_tape import repair
-from spatius_sim.tape.sections import BLOB, FOOTER, HEADER, RECORDS, IncompleteError, SectionWriter, TapeError
+from spatius_sim.tape.tape_sections import (
+    BLOB,
+    FOOTER,
+    HEADER,
+    RECORDS,
+    IncompleteError,
+    SectionWriter,
+    TapeError,
+)
 from spatius_sim.tape.tape_values import Content, Record, TapedEvent, TapedPiece, TapedRun, TapeHeader
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tape.writer import TapeWriter

@@ -32,7 +32,7 @@ from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.tests.rules.traces import TICK_NS, Dialogue, up_of, voice
 from spatius_sim.tests.tape.samples import CLEANED, KEPT, WHATS, trace_of
 from spatius_sim.trace.events import Lane, Sent, Trace, TraceHeader
-from spatius_sim.wires.lacking_features import UPSTREAM
+from spatius_sim.wires.optional_features import UPSTREAM
 
 ONE = voice("one", 3200)
 

@@ -32,7 +32,7 @@ from spatius_sim.wires.events import (
     Unclear,
 )
 from spatius_sim.wires.json_fields import NotUnderstoodError
-from spatius_sim.wires.lacking_features import (
+from spatius_sim.wires.optional_features import (
     AUDIO,
     ERRORS,
     INTERRUPTS,

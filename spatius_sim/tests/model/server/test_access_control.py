@@ -28,7 +28,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
     UnknownMessage,
 )
-from spatius_sim.protocol.session_table import SessionState
+from spatius_sim.protocol.session_states import SessionState
 from spatius_sim.trace.events import Undecodable
 from spatius_sim.trace.read_frames import read_upstream
 

@@ -45,10 +45,10 @@ from spatius_sim.model.server.commands import (
 )
 from spatius_sim.model.server.motion_answers import RecordedAnswer, RequestMotion
 from spatius_sim.model.server.open_requests import ENDED_KEPT, LONGEST_REQ_ID
+from spatius_sim.model.server.price_plan_limits import SessionPlan
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.model.server.send_responses import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session import CONFIGURE_SECONDS, ServerSession
-from spatius_sim.model.server.session_plan import SessionPlan
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (
@@ -67,7 +67,7 @@ from spatius_sim.protocol.messages import (
     UnknownMessage,
 )
 from spatius_sim.protocol.ogg import OpusHead
-from spatius_sim.protocol.session_table import SessionState
+from spatius_sim.protocol.session_states import SessionState
 from spatius_sim.trace.events import Undecodable
 from spatius_sim.trace.read_frames import read_upstream
 

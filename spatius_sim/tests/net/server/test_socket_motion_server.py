@@ -24,9 +24,9 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.model.server.access_control import AccessControl
+from spatius_sim.model.server.price_plan_limits import SessionPlan
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.model.server.send_responses import RESOURCE_EXHAUSTED, Limits
-from spatius_sim.model.server.session_plan import SessionPlan
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer

@@ -19,6 +19,7 @@ from spatius_sim.engine.option_table import REPORT_FORMATS
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.claim_of_summary import claim
 from spatius_sim.reporting.formats.badge import badge
 from spatius_sim.reporting.formats.html_report import LARGEST_EMBEDDED_TAPE, html_report
 from spatius_sim.reporting.formats.json_report import json_report, read_report, report_schema
@@ -27,7 +28,7 @@ from spatius_sim.reporting.formats.markdown_report import markdown_report
 from spatius_sim.reporting.formats.progress import seconds_left
 from spatius_sim.reporting.formats.write_report_files import WRITERS, make_folders_for, paths_of
 from spatius_sim.reporting.report import Occasion, Report, report_of
-from spatius_sim.reporting.summary import BrokenOff, ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
+from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, StoppedEarly, Summary, exit_code
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.reporting.hostile import report_saying
 
@@ -158,7 +159,7 @@ def test_junit_is_green_for_nothing_that_is_no_pass(report: Report, result: list
     st.sets(st.sampled_from(RULE_IDS)),
     st.booleans(),
     st.booleans(),
-    st.none() | st.sampled_from([BrokenOff(code, "why") for code in ExitCode if code in BREAKS_OFF]),
+    st.none() | st.sampled_from([StoppedEarly(code, "why") for code in ExitCode if code in BREAKS_OFF]),
 )
 def test_junit_is_green_where_the_run_passed_and_nowhere_else(
     verdicts: list[Verdict],
@@ -166,7 +167,7 @@ def test_junit_is_green_where_the_run_passed_and_nowhere_else(
     known: set[str],
     complains: bool,
     seen_once: bool,
-    stopped_early: BrokenOff | None,
+    stopped_early: StoppedEarly | None,
 ) -> None:
     once = Failure("a", "b", "c", "", confirmed=False) if seen_once else None
     outcomes = tuple(

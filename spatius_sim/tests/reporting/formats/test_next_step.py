@@ -2,8 +2,9 @@
 
 import pytest
 
+from spatius_sim.reporting.claim_of_summary import claim
 from spatius_sim.reporting.formats.text_report import next_step
-from spatius_sim.reporting.summary import BrokenOff, ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
+from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, StoppedEarly, Summary, exit_code
 from spatius_sim.rules.findings import Verdict
 
 IDS = ("U-TOKEN", "U-CONFIGURE", "U-AUDIO-END")
@@ -44,7 +45,7 @@ def test_every_exit_code_comes_with_the_next_step(step: str, told: str) -> None:
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5])
 def test_what_broke_a_run_off_is_the_first_to_be_mended(code: int) -> None:
     outcomes = (RuleOutcome("U-TOKEN", FAILED),)
-    stopped_early = BrokenOff(ExitCode(code), "why")
+    stopped_early = StoppedEarly(ExitCode(code), "why")
     summary = Summary("relay", "t", 1, "0", 1, outcomes, stopped_early=stopped_early)
     assert exit_code([summary]) == code
     assert next_step([summary], exit_code([summary])).startswith(f"Exit code {code}. Next: ")
@@ -52,10 +53,10 @@ def test_what_broke_a_run_off_is_the_first_to_be_mended(code: int) -> None:
 
 
 def test_an_interrupted_run_in_which_a_rule_failed_says_to_mend_it() -> None:
-    broken_off = BrokenOff(ExitCode.INTERRUPTED, "by a signal")
+    early_end = StoppedEarly(ExitCode.INTERRUPTED, "by a signal")
     for verdict, told in ((FAILED, "mend U-TOKEN, then run again"), (PASSED, "run it again")):
         summary = Summary(
-            "relay", "t", 1, "0", 1, (RuleOutcome("U-TOKEN", verdict),), stopped_early=broken_off
+            "relay", "t", 1, "0", 1, (RuleOutcome("U-TOKEN", verdict),), stopped_early=early_end
         )
         assert next_step([summary], exit_code([summary])) == f"Exit code 2. Next: {told}"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
-from spatius_sim.reporting.player.build_player import build_player
+from spatius_sim.reporting.player.runs_to_player_data import build_player
 from spatius_sim.reporting.player.write_player_page import player_page
 from spatius_sim.tests.reporting.browser import launch, open_tab
 from spatius_sim.tests.running_miniature import miniature_relay

@@ -9,8 +9,8 @@ import pytest
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.keyframes import EXPRESSION, EYE_LID, EYE_POSE, JAW_POSE, NECK_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.reporting.player.build_player import build_player
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES
+from spatius_sim.reporting.player.runs_to_player_data import build_player
 from spatius_sim.reporting.player.write_player_page import player_page
 from spatius_sim.tape.traces_on_tapes import read_traces, read_whole_parts
 from spatius_sim.tests.reporting.browser import Heard, faults, fits, in_every_look, text, until

@@ -7,9 +7,9 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import ClientPlan, Move, PlannedPayload, Ref, Step
 from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge_trace import judge
+from spatius_sim.subjects.client_shim import Factory
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.decoder_as_client import own_client
-from spatius_sim.subjects.python_shim import Factory
 from spatius_sim.trace.decoder_events import StarvationMode
 from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest

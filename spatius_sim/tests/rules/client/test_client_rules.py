@@ -19,9 +19,9 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.client_exchanges import exchanges, read_given_payload
+from spatius_sim.subjects.client_shim import Factory
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.decoder_as_client import own_client
-from spatius_sim.subjects.python_shim import Factory
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState
 from spatius_sim.wires.testee_messages import TesteeRequest

@@ -10,8 +10,8 @@ from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.subjects.client_shim import Factory
 from spatius_sim.subjects.decoder_as_client import OwnClient
-from spatius_sim.subjects.python_shim import Factory
 from spatius_sim.tests.rules.client.test_client_rules import verdicts
 
 UNSEEN = ("observe.samplesPlayed", "observe.keyframesRendered")

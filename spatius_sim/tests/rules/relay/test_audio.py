@@ -6,7 +6,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Provocation
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.lacking_features import CLIENT_AUDIO, PCM, SPEECH_END
+from spatius_sim.wires.optional_features import CLIENT_AUDIO, PCM, SPEECH_END
 
 RULES = ("R-AUDIO-COMPLETE", "R-AUDIO-FIRST", "R-END-AUDIO")
 UP, REQ = up_of("ann", 0), req_of("ann", 0)

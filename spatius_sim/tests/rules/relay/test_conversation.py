@@ -7,7 +7,7 @@ from spatius_sim.rules.relay.conversation import conversation, isolation
 from spatius_sim.story.join_turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Failed, Note
-from spatius_sim.wires.lacking_features import UPSTREAM
+from spatius_sim.wires.optional_features import UPSTREAM
 
 with_and_without_turn_ids = pytest.mark.parametrize("turn_id", ["", "turn-1"])
 

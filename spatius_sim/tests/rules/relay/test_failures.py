@@ -17,7 +17,7 @@ from spatius_sim.story.join_turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Awaited, Closed, Lane, Opened, WaitEnded
 from spatius_sim.wires.events import Failed, Speak
-from spatius_sim.wires.lacking_features import CLIENT_AUDIO, ERRORS, PCM
+from spatius_sim.wires.optional_features import CLIENT_AUDIO, ERRORS, PCM
 
 WAIT = 15.0
 _CLOSE = CloseWith(1000)

@@ -5,7 +5,7 @@ import pytest
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
-from spatius_sim.wires.lacking_features import LATE_MOTION
+from spatius_sim.wires.optional_features import LATE_MOTION
 
 
 def spoken(turn_id: str = "") -> tuple[Dialogue, bytes, bytes]:

@@ -5,7 +5,7 @@ import pytest
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Failed, Speak, SpeakEnd
-from spatius_sim.wires.lacking_features import SPEECH_END
+from spatius_sim.wires.optional_features import SPEECH_END
 
 FORTY_MS = 2 * KEYFRAME
 

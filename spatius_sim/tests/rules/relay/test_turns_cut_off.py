@@ -6,7 +6,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Lane, Opened
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.lacking_features import AUDIO, OWN_UPSTREAM
+from spatius_sim.wires.optional_features import AUDIO, OWN_UPSTREAM
 
 
 def cut_off(turn_id: str = "", number: int = 0, said: Dialogue | None = None) -> Dialogue:

@@ -5,7 +5,7 @@ import pytest
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import DAY, HOUR, NOW, Dialogue, voice
 from spatius_sim.trace.events import Lane, Opened, Provocation, Provoked, Refused, TokenRequested
-from spatius_sim.wires.lacking_features import KEYS
+from spatius_sim.wires.optional_features import KEYS
 
 ASK, KNOCK, SESSION = "ask-1", "knock-1", "session-1"
 READABLE = '{"errors":[{"detail":"expire_at must be in the future"}]}'

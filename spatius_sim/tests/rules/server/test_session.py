@@ -28,7 +28,7 @@ from spatius_sim.trace.events import (
     Provoked,
     WaitEnded,
 )
-from spatius_sim.wires.lacking_features import EGRESS
+from spatius_sim.wires.optional_features import EGRESS
 
 SESSION, REQ = "session-1", "req-1"
 MOTION = MotionResponse(f"id of {SESSION}", REQ, True, np.zeros((1, WIDTH), np.float32))

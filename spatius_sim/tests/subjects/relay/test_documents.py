@@ -37,7 +37,7 @@ from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.running_miniature import SEED
 from spatius_sim.trace.events import Closed, Lane, Received, TraceHeader
 from spatius_sim.wires.events import NotUnderstood
-from spatius_sim.wires.lacking_features import DATA_PACKETS, STREAMING
+from spatius_sim.wires.optional_features import DATA_PACKETS, STREAMING
 
 EXAMPLES = 2
 IN_REAL_TIME = frozenset({"U-RETRY", "R-RECOVER", "U-HANGUP"})

@@ -23,7 +23,7 @@ from spatius_sim.wires.events import (
     Start,
     Unclear,
 )
-from spatius_sim.wires.lacking_features import (
+from spatius_sim.wires.optional_features import (
     AUDIO,
     END_MARKS,
     ERRORS,

@@ -1,6 +1,6 @@
 """The Python shim: connects any object that has these methods to the client suite (conformance/client/).
 
-    from spatius_sim.subjects.python_shim import serve_stdio
+    from spatius_sim.subjects.client_shim import serve_stdio
     serve_stdio(lambda sample_rate, mode: MyClient(sample_rate, mode))
 
 The object may have these members. A method that it lacks is answered "unimplemented"; a value that it lacks

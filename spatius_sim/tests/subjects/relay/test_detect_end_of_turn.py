@@ -9,7 +9,11 @@ import pytest
 from spatius_sim.miniatures.honest_relays import SendsLater
 from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.relay.tell_turns_apart import is_answered, is_motion_of_before, turn_is_surely_over
+from spatius_sim.subjects.relay.detect_end_of_turn import (
+    is_answered,
+    is_motion_of_before,
+    turn_is_surely_over,
+)
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.tests.suspects import Hearing, Suspect
 from spatius_sim.wires.events import Motion

@@ -12,11 +12,11 @@ import pytest
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.reporting.player import build_player as building
+from spatius_sim.reporting.player import runs_to_player_data as building
 from spatius_sim.reporting.player.avatar_playback import AUDIO_ONLY, IDLE, MOVING, STARVED
-from spatius_sim.reporting.player.build_player import build_failure, build_player
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
-from spatius_sim.reporting.player.page_data import MAX_WORDS
+from spatius_sim.reporting.player.player_json import MAX_WORDS
+from spatius_sim.reporting.player.runs_to_player_data import build_failure, build_player
 from spatius_sim.reporting.timeline.build_timeline import timeline_of
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.tape.traces_on_tapes import read_traces, read_whole_parts

@@ -16,7 +16,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.trace.events import Closed, Provocation, Provoked, Refused, TokenRequested
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
+from spatius_sim.trace.secrets_in_messages import texts_without_secrets, without_secrets
 
 SECRET = "a-secret-of-some-length"
 DRAWN = "f3Kd82Lm9Qp4Zx7c"

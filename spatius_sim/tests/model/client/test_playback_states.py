@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from spatius_sim.model.client.playback_table import PLAYBACK_TABLE, PlaybackEvent
+from spatius_sim.model.client.playback_states import PLAYBACK_TABLE, PlaybackEvent
 from spatius_sim.trace.decoder_events import PlaybackState
 
 IDLE, PLAYING, PAUSED = PlaybackState

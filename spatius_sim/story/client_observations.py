@@ -1,16 +1,16 @@
 """Joins the requests to a client under test and its answers into a story.
 
 What the rules leave open stays open here. The position of an honest client lies between `slowest_position`
-and `fastest_position` (client_ledger.py). After a call whose outcome no document defines, nothing is judged
-until the next conversation or interrupt.
+and `fastest_position` (certain_client_state.py). After a call whose outcome no document defines, nothing is
+judged until the next conversation or interrupt.
 """
 
 from math import isfinite
 from typing import Any
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, keyframe_count
+from spatius_sim.story.certain_client_state import CertainClientState
 from spatius_sim.story.client_exchanges import Exchange, exchanges
-from spatius_sim.story.client_ledger import ClientLedger
 from spatius_sim.story.client_story import (
     AUDIO_TOLERANCE_MS,
     ClientConversation,
@@ -50,7 +50,7 @@ def join_client(trace: Trace) -> ClientStory:
     return story
 
 
-class _ClientObserver(ClientLedger):
+class _ClientObserver(CertainClientState):
     """Takes the exchanges with the client in order, and adds to the story what the client reported at each
     observation, beside what an honest client may report."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from spatius_sim.mock_server.control_interface import OPENAPI
+from spatius_sim.mock_server.control_over_http import OPENAPI
 from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.mock_server.session_pages import PREFIX
 from spatius_sim.model.scenario.scenario import Scenario

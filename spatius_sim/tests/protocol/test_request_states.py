@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from spatius_sim.protocol.turn_table import TurnEvent, TurnState, next_turn_state
+from spatius_sim.protocol.request_states import TurnEvent, TurnState, next_turn_state
 
 UPLOADING = TurnState.UPLOADING
 ANSWERING = TurnState.ANSWERING

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import ServerError
-from spatius_sim.tape.name_references import MAX_CHARACTERS, Names
+from spatius_sim.tape.names_to_references import MAX_CHARACTERS, Names
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.net.work import times_the_work
 from spatius_sim.tests.tape.samples import CLEANED, sent, trace_of
@@ -150,7 +150,7 @@ def test_a_name_with_escapes_is_hidden_in_json() -> None:
 def test_a_recorder_remembers_the_names_of_open_sessions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spatius_sim.tape.name_references.MAX_CHARACTERS", 100)
+    monkeypatch.setattr("spatius_sim.tape.names_to_references.MAX_CHARACTERS", 100)
     error = sent(Lane.UPSTREAM, encode(ServerError("c", "r", 3, "our-avatar of our-app is away")))
     others = [
         Event(0, 0, Lane.UPSTREAM, f"upstream-{number}", what)

@@ -19,7 +19,7 @@ from spatius_sim.story.rule_to_blame import Blame
 from spatius_sim.trace.decoder_events import PlaybackState
 
 
-class ClientLedger:
+class CertainClientState:
     """Takes the calls to the client in order, keeps what is certain about the client, and adds the calls to
     the story.
 

@@ -59,7 +59,7 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     from spatius_sim.files.wire_file import find_wire
     from spatius_sim.plans.plan import PLAN_SAMPLE_RATE
     from spatius_sim.subjects.relay.start_turns import check_sayable, read_turn_start
-    from spatius_sim.trace.find_secrets import url_without_logins
+    from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 
     if not url.startswith(("ws://", "wss://", "http://", "https://")):
         raise UsageError(

@@ -9,7 +9,7 @@ from typing import Any
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.make_text_harmless import one_line
 from spatius_sim.reporting.player.avatar_playback import ClientTrack, levels_of
-from spatius_sim.reporting.player.page_data import MAX_WORDS, PageData, PageRow, as_values
+from spatius_sim.reporting.player.player_json import MAX_WORDS, PageData, PageRow, as_values
 from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes, scenario_start_ns
 from spatius_sim.reporting.timeline.client_dialogue import words_for_call
 from spatius_sim.reporting.timeline.event_labels import EventWords, words_for

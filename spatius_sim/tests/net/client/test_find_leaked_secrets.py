@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from spatius_sim.engine.failure_evidence import find_unread_reasons
+from spatius_sim.net.client.find_leaked_secrets import search_answer
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.client.search_http_answers import search_answer
 from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.findings import Verdict

@@ -4,7 +4,7 @@ from base64 import b64encode
 
 import pytest
 
-from spatius_sim.trace.find_secrets import (
+from spatius_sim.trace.secrets_in_settings_and_urls import (
     command_without_logins,
     is_plain,
     secrets_in_command,

@@ -180,7 +180,7 @@ def export(tape_path: Path, folder: Path, shape: str) -> None:
 def view(tape_path: Path, out: Path | None) -> None:
     """Write TAPE as a page to look at: a face that moves, and all messages on one clock. It opens offline."""
     from spatius_sim.cli.print_output import write_page
-    from spatius_sim.reporting.player.build_player import MOST_READ, build_player
+    from spatius_sim.reporting.player.runs_to_player_data import MOST_READ, build_player
     from spatius_sim.reporting.player.write_player_page import player_page
     from spatius_sim.tape.cut_and_merge import require_other_file
     from spatius_sim.tape.traces_on_tapes import read_whole_parts

@@ -8,8 +8,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
-from spatius_sim.trace.find_secrets import is_plain, names_a_secret, secrets_in_setting, secrets_in_url
 from spatius_sim.trace.known_secrets import SHORTEST, KnownSecrets
+from spatius_sim.trace.secrets_in_settings_and_urls import (
+    is_plain,
+    names_a_secret,
+    secrets_in_setting,
+    secrets_in_url,
+)
 
 _USUAL_FRAMING = 36
 """Bytes around the audio of a message with an id of the usual form and nothing else."""

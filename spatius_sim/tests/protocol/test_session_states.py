@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from spatius_sim.protocol.errors import LocalProtocolError, RemoteProtocolError
-from spatius_sim.protocol.session_table import SessionEvent, SessionState, next_session_state
+from spatius_sim.protocol.session_states import SessionEvent, SessionState, next_session_state
 
 AWAITING_CONFIGURE = SessionState.AWAITING_CONFIGURE
 AWAITING_CONFIRM = SessionState.AWAITING_CONFIRM

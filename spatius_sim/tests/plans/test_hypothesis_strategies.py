@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.plans import strategies as spatius
+from spatius_sim.plans import hypothesis_strategies as spatius
 from spatius_sim.plans.client_plan import CURRENT, ClientPlan, Do, GiveAudio, Ref
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.events import Undecodable
