@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from spatius_sim.engine.hide_option_secrets import subject_without_secrets
 from spatius_sim.engine.run_profiles import Profile, profile_named
 from spatius_sim.engine.run_settings import SOCKET_SCHEMES, Settings
-from spatius_sim.engine.trial import Trial, cut_down_relay_plans, suite_header
+from spatius_sim.engine.tapes.run_tape_header import suite_header
+from spatius_sim.engine.trial.judge_subject import Trial, cut_down_relay_plans
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.model.server.access_control import AccessControl
@@ -152,7 +153,7 @@ class Run:
                 settings.traces,
                 self.profile.plans,
                 self.profile.shrink_seconds,
-                self._deadline,
+                deadline=self._deadline,
                 unwritten=self.unwritten,
             )
             if kind == "client":

@@ -74,6 +74,6 @@ class Judgement:
     reason: str = ""
     blocked_by: tuple[str, ...] = ()
     """The failed rules that this rule presumes; because of them this rule was not judged."""
-    hides_breach: bool = False
+    looks_broken: bool = False
     """Whether this rule was not judged, and looks broken: that may follow from the failed rules."""
     measurements: tuple[float, ...] = ()

@@ -62,7 +62,7 @@ def judge_rule(
     failed_rules = _failed_presumptions(rule, judgements)
     if failed_rules:
         looks_broken = not why_unseen and any(isinstance(outcome, Broken) for outcome in outcomes)
-        return _not_judged(rule, failed_rules, hides_breach=looks_broken)
+        return _not_judged(rule, failed_rules, looks_broken=looks_broken)
     if why_unseen:
         return Judgement(rule.id, Verdict.UNEXERCISED, reason=why_unseen)
     outcome_list = list(outcomes)
@@ -87,15 +87,15 @@ def judge_rule(
     return Judgement(rule.id, Verdict.UNEXERCISED, reason="its situation never came up")
 
 
-def _not_judged(rule: Rule, failed_rules: tuple[str, ...], *, hides_breach: bool = False) -> Judgement:
+def _not_judged(rule: Rule, failed_rules: tuple[str, ...], *, looks_broken: bool = False) -> Judgement:
     """Return the judgement UNEXERCISED of a rule, which is not judged because these rules that it presumes
-    failed. `hides_breach`: it looks broken, too."""
+    failed. `looks_broken`: it looks broken, too."""
     return Judgement(
         rule.id,
         Verdict.UNEXERCISED,
         reason=f"not judged where {', '.join(failed_rules)} failed",
         blocked_by=failed_rules,
-        hides_breach=hides_breach,
+        looks_broken=looks_broken,
     )
 
 

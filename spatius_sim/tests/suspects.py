@@ -13,7 +13,7 @@ from hypothesis.strategies import SearchStrategy, nothing
 
 from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.engine.search_failing_plan import DRAWN_IN_THIS_PROCESS
-from spatius_sim.engine.trial import Trial, cut_down_relay_plans
+from spatius_sim.engine.trial.judge_subject import Trial, cut_down_relay_plans
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS

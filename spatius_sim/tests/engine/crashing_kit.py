@@ -3,7 +3,7 @@
 import logging
 from typing import NoReturn
 
-from spatius_sim.engine import trial
+from spatius_sim.engine.trial import run_scenarios
 from spatius_sim.tests.reporting.hostile import ATTACKS, HUGE
 
 
@@ -13,4 +13,4 @@ def crash(*_: object) -> NoReturn:
     raise RuntimeError(f"{said}{HUGE[:100_000]}")
 
 
-setattr(trial, "judge", crash)  # noqa: B010
+setattr(run_scenarios, "judge", crash)  # noqa: B010

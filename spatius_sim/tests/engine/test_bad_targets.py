@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from spatius_sim.engine.trial import Trial
+from spatius_sim.engine.trial.judge_subject import Trial
 from spatius_sim.model.relay.commands import RelayCommand, Tell
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.net.background_loop import BackgroundLoop

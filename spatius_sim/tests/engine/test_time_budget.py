@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine import trial as trial_module
-from spatius_sim.engine.trial import Trial
+from spatius_sim.engine.trial import run_scenarios
+from spatius_sim.engine.trial.judge_subject import Trial
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.net.background_loop import BackgroundLoop
@@ -57,7 +57,7 @@ def test_a_scenario_that_the_budget_cuts_off_is_not_judged(loop: BackgroundLoop,
 def test_a_breach_that_the_budget_leaves_no_time_to_repeat_is_told(
     loop: BackgroundLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial_module, "_OVERTIME_SECONDS", 0.2)
+    monkeypatch.setattr(run_scenarios, "_OVERTIME_SECONDS", 0.2)
     trial = trial_of(CLIENT_MINIATURES[RULE][0], loop, tmp_path)
     trial.deadline = time.monotonic() + 0.2
     outcome = trial.judge(RULE, PLANS)

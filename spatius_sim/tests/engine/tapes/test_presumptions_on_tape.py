@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.tapes.check_tape import check_tape
-from spatius_sim.engine.trial import suite_header
+from spatius_sim.engine.tapes.run_tape_header import suite_header
 from spatius_sim.miniatures.wrong_at_edges import ForgetsLateMotion
 from spatius_sim.miniatures.wrong_clients import ComparesReqId
 from spatius_sim.model.client.decoder import ClientDecoder

@@ -14,7 +14,7 @@ from aiohttp import web
 from spatius_sim.cli.doctor.diagnose_relay import diagnose
 from spatius_sim.cli.doctor.doctor_findings import relay_findings
 from spatius_sim.engine.run_settings import Settings
-from spatius_sim.engine.trial import Trial
+from spatius_sim.engine.trial.judge_subject import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.honest_relays import PLAYS_CLIPS
 from spatius_sim.miniatures.serve_relay import MiniatureRelay

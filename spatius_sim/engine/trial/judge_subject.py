@@ -1,0 +1,303 @@
+"""Judges one subject, rule by rule, over many plans."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+
+from hypothesis.strategies import SearchStrategy
+
+from spatius_sim.engine.search_failing_plan import (
+    DRAWN_IN_THIS_PROCESS,
+    SHRINK_SECONDS,
+    DrawnPlans,
+    P,
+    shortest_failing,
+    smallest_failing,
+)
+from spatius_sim.engine.trial.repeat_scenarios import ScenarioRepeater
+from spatius_sim.engine.trial.run_scenarios import OutOfTimeError
+from spatius_sim.net.client.testee_connection import TesteeError
+from spatius_sim.plans.plan import Plan
+from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError
+from spatius_sim.reporting.summary import Failure, RuleOutcome
+from spatius_sim.rules.catalogue import find_rule
+from spatius_sim.rules.findings import Judgement, Verdict
+
+_REAL_CLOCK_PLANS = 4
+"""So many plans of each kind, sure and drawn, for a client without a settable clock, because every plan takes
+as long as it says."""
+_RELAY_SHRINK_ATTEMPTS = 12
+"""So many shorter plans of a relay are tried for one failure."""
+
+
+def _no_shorter_plans(plan: object) -> tuple[()]:
+    """Return no plans: the plans of this trial cannot be cut down."""
+    return ()
+
+
+@dataclass(slots=True)
+class Trial(ScenarioRepeater[P]):
+    """Judges a subject. Every plan is run once, and judged by all rules. Every breach that was seen is
+    reported.
+
+    One fault is one accusation. A breach that follows from another rule (`Broken.follows_from`) does not
+    count if that rule failed in this run: the report says that it blocks this rule.
+
+    `examples` is how many plans are drawn for a rule. `shorter` returns the plans that a failing plan may be
+    cut down to."""
+
+    examples: int
+    shrink_seconds: float = SHRINK_SECONDS
+    _: KW_ONLY
+    shorter: Callable[[P], Iterable[P]] = _no_shorter_plans
+    shrink_attempts: float = math.inf
+    """How many such plans are tried at most for one failure: each may be waited for."""
+    _drawn_plans: DrawnPlans[P] = field(default_factory=lambda: DRAWN_IN_THIS_PROCESS)
+    _unbroken_rules: dict[str, None] = field(default_factory=dict)
+    """The rules that were judged, and that a scenario of another rule may still break."""
+    _plans_of_passed: dict[str, tuple[P, ...]] = field(default_factory=dict)
+    """The scenarios of each rule that passed, and that a rule which fails later may still block."""
+    _plans_before_life: dict[str, tuple[P, ...]] = field(default_factory=dict)
+    """The scenarios of each rule that could not be judged, because the subject had completed no turn yet."""
+
+    def judge(
+        self, rule_id: str, plans: SearchStrategy[P], sure: Sequence[P] = (), most: int | None = None
+    ) -> RuleOutcome:
+        """Judge one rule, and return its outcome. The plans in `sure` are run first, then plans drawn from
+        `plans`: as many as the profile says, and no more than `most`."""
+        if rule_id in self._outcomes_of_losses:
+            return self._outcomes_of_losses[rule_id]
+        if self._out_of_time():
+            return self.left_open(rule_id, "out of time: it was not reached")
+        if not self._try_attach():
+            return self._outcome_after_loss(rule_id)
+        real_clock = getattr(self.subject, "real_clock", False)
+        examples = _REAL_CLOCK_PLANS if real_clock else self.examples
+        sure = sure[:_REAL_CLOCK_PLANS] if real_clock else sure
+        examples = examples if most is None else min(most, examples)
+        judgements: dict[P, Judgement] = {}
+        fatal_errors: list[SpatiusSimError] = []
+        plans_out_of_time: set[P] = set()
+        plans_cut_off: set[P] = set()
+
+        def fails(plan: P) -> bool:
+            """Run this plan on the subject of the trial, and return whether the plan breaks the rule that is
+            judged. Do not run the plan, and return False, if nothing can be learnt from it or no time is
+            left."""
+            if fatal_errors or any(
+                judgement.verdict is Verdict.NOT_APPLICABLE for judgement in judgements.values()
+            ):
+                return False
+            if plan not in self._seen.judgements and self._seen.are_enough_blocked(judgements.values()):
+                return False
+            if plan not in self._seen.judgements and self._out_of_time():
+                plans_out_of_time.add(plan)
+                return False
+            try:
+                judgement = self._run_and_judge(rule_id, plan)
+            except OutOfTimeError:
+                plans_cut_off.add(plan)
+                return False
+            except (UnreachableError, TesteeError) as error:
+                fatal_errors.append(error)
+                return False
+            judgements[plan] = judgement
+            return self._seen.may_fail(rule_id, plan)
+
+        def find_smallest_failing() -> P | None:
+            """Search among the plans of this trial for one that breaks the rule, cut it down as far as the
+            time goes, and return it; None if no plan breaks the rule."""
+            plan = smallest_failing(
+                plans,
+                fails,
+                sure=sure,
+                examples=examples,
+                from_seed=self.seed,
+                shrink_seconds=self.shrink_seconds,
+                drawn=self._drawn_plans,
+            )
+            if plan is None:
+                return None
+            plan = self._seen.smallest_failing(rule_id, plan, self.size)
+            return shortest_failing(plan, fails, self.shorter, self.shrink_seconds, self.shrink_attempts)
+
+        try:
+            while (plan := find_smallest_failing()) is not None and not fatal_errors:
+                self._confirm_causes_first(rule_id, plan)
+                if not self._seen.may_fail(rule_id, plan):
+                    continue
+                failed_outcome = self._confirm_by_repeating(rule_id, plan, len(judgements))
+                if failed_outcome is not None:
+                    return failed_outcome
+            if fatal_errors:
+                raise fatal_errors[0]
+        except TesteeError as error:
+            self._attached = False
+            reason = self.secrets.redact_text(str(error))
+            return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(judgements), reason=reason)
+        except UnreachableError as error:
+            return self._outcome_at_loss(rule_id, self.secrets.redact_text(str(error)), len(judgements))
+        if self._seen.unconfirmed_plans.get(rule_id):
+            return self._make_unconfirmed_outcome(rule_id, len(judgements))
+        blocked_outcome = self._outcome_if_blocked(rule_id, judgements.values())
+        if blocked_outcome is not None:
+            return blocked_outcome
+        if plans_cut_off:
+            reason = f"out of time: a scenario was cut off; {len(judgements)} were run before"
+            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, 0, len(judgements), reason=reason)
+        if plans_out_of_time and (self._clean_turn_completed or not judgements):
+            reason = (
+                f"out of time after {len(judgements)} of {len(judgements) + len(plans_out_of_time)} scenarios"
+            )
+            return self.left_open(rule_id, reason, len(judgements))
+        outcome = self._outcome_unbroken(rule_id, list(judgements.values()))
+        if outcome.verdict is Verdict.PASSED:
+            self._plans_of_passed[rule_id] = tuple(judgements)
+        if not self._clean_turn_completed:
+            self._plans_before_life[rule_id] = tuple(judgements)
+        if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
+            return self._confirm_earlier_breaches(rule_id) or outcome
+        return outcome
+
+    def left_open(self, rule_id: str, reason: str, scenarios: int = 0) -> RuleOutcome:
+        """Return the outcome of a rule that the trial does not judge any further, for this reason:
+        UNEXERCISED, unless a scenario of another rule broke the rule."""
+        unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, scenarios, reason=reason)
+        return self._outcomes_of_losses.get(rule_id) or self._confirm_earlier_breaches(rule_id) or unexercised
+
+    def find_newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
+        """Remember that the trial has judged the rule of this `outcome`, and return new outcomes of rules
+        that were judged before: FAILED or INCONCLUSIVE if a scenario of another rule has broken the rule
+        since; UNEXERCISED if a rule that has failed since blocks it; and the outcome of a rule that was
+        judged before the subject had completed any turn."""
+        if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
+            self._unbroken_rules[outcome.rule_id] = None
+        newly_broken = [
+            broken
+            for rule_id in self._unbroken_rules
+            if (broken := self._outcomes_of_losses.get(rule_id) or self._confirm_earlier_breaches(rule_id))
+        ]
+        for broken in newly_broken:
+            del self._unbroken_rules[broken.rule_id]
+            self._plans_of_passed.pop(broken.rule_id, None)
+        return newly_broken + self._take_back_blocked() + self._judge_after_life()
+
+    def _judge_after_life(self) -> list[RuleOutcome]:
+        """Return a new outcome for each rule whose scenarios came before the first turn that the subject of
+        this trial completed, once it has completed one: what those scenarios showed counts after all."""
+        if not self._clean_turn_completed:
+            return []
+        waiting, self._plans_before_life = self._plans_before_life, {}
+        outcomes = []
+        for rule_id, plans in waiting.items():
+            outcome = self._outcome_unbroken(
+                rule_id, [self._seen.judgements[plan][rule_id] for plan in plans]
+            )
+            if outcome.verdict is Verdict.PASSED:
+                self._plans_of_passed[rule_id] = plans
+            self._unbroken_rules[rule_id] = None
+            outcomes.append(outcome)
+        return outcomes
+
+    def _take_back_blocked(self) -> list[RuleOutcome]:
+        """Return an outcome UNEXERCISED for each rule that had passed in this trial and that a rule which
+        failed later blocks: so it does not matter which of the two was judged first."""
+        taken_back = []
+        for rule_id, plans in list(self._plans_of_passed.items()):
+            outcome = self._outcome_unbroken(
+                rule_id, [self._seen.judgements[plan][rule_id] for plan in plans]
+            )
+            if outcome.verdict is not Verdict.PASSED:
+                taken_back.append(outcome)
+                del self._plans_of_passed[rule_id]
+        return taken_back
+
+    def _outcome_after_loss(self, rule_id: str) -> RuleOutcome:
+        """Return the outcome of a rule in this trial after the subject was lost: FAILED if a plan had broken
+        the rule before, otherwise INCONCLUSIVE. It is INCONCLUSIVE, too, if a wait in the plan that broke the
+        rule was cut short; the breach is then noted as unconfirmed."""
+        for plan, judgements in self._seen.judgements.items():
+            broken = self._seen.unblocked_breaches(judgements[rule_id])
+            if broken and plan in self._seen.plans_with_cut_waits:
+                why_not_repeated = "it was lost before it could be waited for with patience"
+                self._seen.note_unconfirmed(rule_id, plan, f"{why_not_repeated}: {self._unreachable}")
+            elif broken:
+                failure = Failure(broken[0].expected, broken[0].actual, str(plan), "", confirmed=False)
+                return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
+        if self._seen.unconfirmed_plans.get(rule_id):
+            return self._make_unconfirmed_outcome(rule_id, 1)
+        return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
+
+    def _outcome_at_loss(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
+        """Return the outcome of the rule whose scenario was running when the trial lost its subject.
+
+        A subject that has completed no clean turn was never reached, and the outcome says so. If a relay was
+        lost, the rule is INCONCLUSIVE, because R-ALIVE (a relay goes on answering) reports the loss. If a
+        server or a client was lost, the rule is FAILED."""
+        if not self._clean_turn_completed:
+            self._attached = False
+            self._unreachable = self._unreachable or reason
+            return self._outcome_after_loss(rule_id)
+        if self.subject.kind == "relay":
+            self.detach()
+            self._attached = False
+            return self._outcomes_of_losses.get(rule_id) or RuleOutcome(
+                rule_id, Verdict.INCONCLUSIVE, 0, scenarios, reason=f"the relay was lost: {reason}"
+            )
+        self._attached = False
+        failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)
+        return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
+
+    def _outcome_if_blocked(self, rule_id: str, judgements: Iterable[Judgement]) -> RuleOutcome | None:
+        """Return the outcome UNEXERCISED of a rule if this trial saw the rule broken, but failed rules block
+        it: its breach follows from them. None if no scenario of the trial broke the rule."""
+        for judgement in judgements:
+            for broken in judgement.broken:
+                causes = tuple(cause for cause in broken.follows_from if cause in self._seen.failed_rules)
+                reason = f"not judged where {', '.join(causes)} failed: {broken.actual}"
+                return RuleOutcome(rule_id, Verdict.UNEXERCISED, reason=reason, blocked_by=causes)
+        return None
+
+    def _outcome_unbroken(self, rule_id: str, judgements: list[Judgement]) -> RuleOutcome:
+        """Return the outcome of a rule that no scenario of the trial broke, with these judgements of its
+        scenarios: PASSED only if one of them exercised the rule, and no failed rule blocked it in any of
+        them, nor in a scenario of another rule in which it looked broken."""
+        if not self._clean_turn_completed:
+            reason = f"{self.subject.target} completed no turn"
+            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)
+        for judgement in judgements:
+            if judgement.verdict is Verdict.NOT_APPLICABLE:
+                return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, reason=judgement.reason)
+        exercised = sum(judgement.exercised for judgement in judgements)
+        looks_broken = [
+            by_rule[rule_id] for by_rule in self._seen.judgements.values() if by_rule[rule_id].looks_broken
+        ]
+        blocked = [
+            judgement
+            for judgement in (*judgements, *looks_broken)
+            if self._seen.failed_rules.intersection(judgement.blocked_by)
+        ]
+        if exercised and not blocked:
+            measured = tuple(value for judgement in judgements for value in judgement.measurements)
+            unit = find_rule(rule_id).unit
+            return RuleOutcome(
+                rule_id, Verdict.PASSED, exercised, len(judgements), measurements=measured, unit=unit
+            )
+        reason = next((judgement.reason for judgement in blocked or judgements if judgement.reason), "")
+        inconclusive = [judgement for judgement in judgements if judgement.verdict is Verdict.INCONCLUSIVE]
+        if inconclusive:
+            return RuleOutcome(
+                rule_id, Verdict.INCONCLUSIVE, 0, len(judgements), reason=inconclusive[0].reason
+            )
+        blocked_by = dict.fromkeys(
+            name for judgement in blocked or judgements for name in judgement.blocked_by
+        )
+        return RuleOutcome(
+            rule_id, Verdict.UNEXERCISED, 0, len(judgements), reason=reason, blocked_by=tuple(blocked_by)
+        )
+
+
+def cut_down_relay_plans(trial: Trial[Plan]) -> None:
+    """Let a trial of a relay cut the plans that fail down, by few attempts, because each takes a wait."""
+    trial.shorter, trial.shrink_attempts = Plan.shorter_plans, _RELAY_SHRINK_ATTEMPTS
+    trial.size = lambda plan: plan.size

@@ -1,0 +1,137 @@
+"""Repeats the scenarios of a trial that broke a rule: a breach that is seen again is a failure."""
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, replace
+
+from spatius_sim.engine.failure_evidence import (
+    pack_player_data,
+)
+from spatius_sim.engine.search_failing_plan import (
+    P,
+)
+from spatius_sim.engine.trial.run_scenarios import OutOfTimeError, ScenarioRunner
+from spatius_sim.engine.trial.seen_breaches import Sighting
+from spatius_sim.net.client.testee_connection import TesteeError
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.reporting.summary import Failure, LongerFailure, RuleOutcome
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.judge_trace import judge
+
+_REPETITIONS = 3
+"""A breach that is not seen again in so many repetitions of its scenario may be noise."""
+
+
+@dataclass(slots=True)
+class ScenarioRepeater(ScenarioRunner[P]):
+    """Confirms the breaches that a trial has seen, by repeating their scenarios with all the patience that
+    the user allows: the rule has FAILED if it is broken again, and is INCONCLUSIVE if it is not. There is one
+    exception: if a wait was cut short, and a full wait shows that the rule is kept, there was no breach."""
+
+    _: KW_ONLY
+    size: Callable[[P], tuple[int, ...]] | None = None
+    """Returns how much happens in a plan. If it is set, a failure is shown in the smallest plan that was run
+    and broke its rule, whichever rule it was run for."""
+    longer: Callable[[P], P | None] | None = None
+    """Returns a plan of ordinary length for a failing one, None if there is none. If it is set, each failure
+    is shown at ordinary length too; a user who looks at no picture does not wait for that."""
+
+    def _confirm_causes_first(self, rule_id: str, plan: P) -> None:
+        """Before the trial judges `rule_id`, judge the rules from which its breach in this plan may follow:
+        repeat the plans that broke such a rule, unless it has failed already. So the report names a cause
+        before its consequence."""
+        for broken in self._seen.unblocked_breaches(self._seen.judgements[plan][rule_id]):
+            for cause in broken.follows_from:
+                if cause not in self._seen.failed_rules:
+                    self._confirm_earlier_breaches(cause)
+
+    def _confirm_earlier_breaches(self, rule_id: str) -> RuleOutcome | None:
+        """Repeat every plan of this trial that has broken the rule before, and return the rule's outcome:
+        FAILED if the rule breaks again, INCONCLUSIVE if it does not, None if no plan broke it. This runs even
+        after the deadline, because a breach that was seen must be reported."""
+        plans = self._seen.plans_that_may_fail(rule_id)
+        for plan in plans if self.size is None else sorted(plans, key=self.size):
+            self._confirm_causes_first(rule_id, plan)
+            if not self._seen.may_fail(rule_id, plan):
+                continue
+            try:
+                failed_outcome = self._confirm_by_repeating(rule_id, plan, 1)
+            except (UnreachableError, TesteeError) as error:
+                why_not_repeated = f"it could not be repeated: {self.secrets.redact_text(str(error))}"
+                self._seen.note_unconfirmed(rule_id, plan, why_not_repeated)
+                break
+            if failed_outcome is not None:
+                return failed_outcome
+        return (
+            self._make_unconfirmed_outcome(rule_id, 1) if self._seen.unconfirmed_plans.get(rule_id) else None
+        )
+
+    def _confirm_by_repeating(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome | None:
+        """Repeat a scenario that broke a rule. Return the failure, with the new trace as evidence, if the
+        rule is broken again; else None. The scenario is then unconfirmed, unless a wait had been cut short in
+        it and the rule is kept now."""
+        self.smallest[rule_id] = plan
+        for _ in range(_REPETITIONS):
+            try:
+                trace = self._run(plan, patient=True)
+            except OutOfTimeError:
+                self._seen.note_unconfirmed(rule_id, plan, "there was no time to repeat it")
+                return None
+            judgements = judge(trace)
+            repeated_judgement = judgements[rule_id]
+            if self._seen.unblocked_breaches(repeated_judgement):
+                self._seen.failed_rules.add(rule_id)
+                failure = self._make_failure(Sighting(plan, repeated_judgement, trace), confirmed=True)
+                failure = replace(failure, longer=self._find_longer_failure(rule_id, plan))
+                return RuleOutcome(
+                    rule_id, Verdict.FAILED, repeated_judgement.exercised, scenarios, failure=failure
+                )
+            if repeated_judgement.verdict is Verdict.PASSED and plan in self._seen.plans_with_cut_waits:
+                self._seen.plans_with_cut_waits.discard(plan)
+                self._seen.forget_first_sightings(plan)
+                self._keep_judgements(plan, trace, judgements)
+                return None
+        what_happened = f"it was not seen again when repeated {_REPETITIONS} times"
+        self._seen.note_unconfirmed(rule_id, plan, what_happened)
+        return None
+
+    def _find_longer_failure(self, rule_id: str, plan: P) -> LongerFailure | None:
+        """Return how a longer scenario of this trial, of ordinary length, breaks the rule; run this scenario
+        if the trial has not. None if the rule is not broken there, if no report shows it, or if time is up.
+        The verdict does not depend on this scenario."""
+        if self.longer is None or self._out_of_time():
+            return None
+        longer = self.longer(plan)
+        first_sighting = self._seen.first_sightings.get(rule_id)
+        if longer is not None:
+            try:
+                trace = self._run_in_time(longer, patient=False)
+            except (UnreachableError, TesteeError):
+                return None  # The next scenario reports that the subject is lost.
+        elif self.subject.kind == "client" and first_sighting is not None and first_sighting.plan != plan:
+            longer, trace = first_sighting.plan, first_sighting.trace
+        else:
+            return None
+        broken = self._seen.unblocked_breaches(judge(trace)[rule_id])
+        return LongerFailure(str(longer), pack_player_data(trace, broken[0])) if broken else None
+
+    def _make_unconfirmed_outcome(self, rule_id: str, scenarios: int) -> RuleOutcome:
+        """Return the trial's outcome for a rule that was broken by one scenario, but was kept when the trial
+        ran this scenario again: INCONCLUSIVE, with the failure."""
+        unconfirmed = self._seen.unconfirmed_plans[rule_id]
+        first_sighting = self._seen.first_sightings.get(rule_id)
+        plan = (
+            first_sighting.plan
+            if first_sighting is not None and first_sighting.plan in unconfirmed
+            else next(iter(unconfirmed))
+        )
+        self.smallest[rule_id] = plan
+        judgement = self._seen.judgements[plan][rule_id]
+        broken = (self._seen.unblocked_breaches(judgement) or judgement.broken)[0]
+        if first_sighting is not None and first_sighting.plan == plan:
+            failure = self._make_failure(first_sighting, confirmed=False)
+        else:
+            failure = Failure(broken.expected, broken.actual, str(plan), "", confirmed=False)
+        reason = f"broken once ({broken.actual}), but {unconfirmed[plan]}"
+        return RuleOutcome(
+            rule_id, Verdict.INCONCLUSIVE, judgement.exercised, scenarios, reason=reason, failure=failure
+        )

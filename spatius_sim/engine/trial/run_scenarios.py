@@ -1,0 +1,296 @@
+"""Runs the scenarios of a trial on its subject: attaches the subject, keeps to the deadline, and notices that
+the subject is dead."""
+
+import math
+import time
+from collections.abc import Callable, Collection
+from dataclasses import KW_ONLY, dataclass, field, replace
+from pathlib import Path
+from typing import Generic, cast
+
+from spatius_sim.engine.detect_dead_subject import mark_subject_dead, may_be_dead, shows_life, waits_for_turns
+from spatius_sim.engine.failure_evidence import (
+    describe_first_trouble,
+    explain_missing_turns,
+    failure_of,
+    find_unread_reasons,
+)
+from spatius_sim.engine.search_failing_plan import (
+    P,
+)
+from spatius_sim.engine.tapes.run_tape_header import suite_header
+from spatius_sim.engine.trial.seen_breaches import SeenBreaches, Sighting
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.protocol.errors import UnreachableError, UsageError
+from spatius_sim.reporting.summary import Failure, RuleOutcome
+from spatius_sim.rules.findings import Judgement, Verdict
+from spatius_sim.rules.judge_trace import judge
+from spatius_sim.subjects.subject_base import Subject, WorkLoop
+from spatius_sim.tape.traces_on_tapes import write_traces
+from spatius_sim.trace.events import Trace
+from spatius_sim.trace.known_secrets import KnownSecrets
+
+_PLAN_SECONDS = 400.0
+"""If a scenario takes longer, the subject counts as lost."""
+_OVERTIME_SECONDS = 10.0
+"""For so long after the deadline, scenarios that broke a rule may be repeated."""
+_LIFELESS_SCENARIOS = 3
+"""A subject that gives no sign of life in its first scenarios counts as unreachable after so many."""
+_SIGN_OF_LIFE = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
+"""One ordinary turn, to find out whether a subject still lives."""
+_LIFE_TRIES = (False, True, True)
+"""A subject that leaves these turns unanswered is lost: the first, which may be waited for shortly, and the
+others, which are waited for with patience."""
+_MAX_LOSSES = 5
+"""A subject that was lost so often is not started again."""
+_ALIVE = "R-ALIVE"
+_RECOVER = "R-RECOVER"
+"""The rules that a dead relay breaks."""
+
+
+class OutOfTimeError(UnreachableError):
+    """The deadline came while a scenario was run: nothing can be said of it."""
+
+
+@dataclass(slots=True)
+class ScenarioRunner(Generic[P]):
+    """Runs each plan of a trial once on the subject, and keeps how all rules judge the trace.
+
+    `traces` is the folder where the traces of failures are saved. `on_trace` is called with every trace. At
+    `deadline`, in monotonic seconds, the scenario that runs is cut off; after it, a scenario is begun only to
+    repeat one that broke a rule, for some seconds.
+
+    A relay that dies breaks R-ALIVE, or R-RECOVER if it did not survive a failure of Motion Server; it breaks
+    nothing else by that."""
+
+    subject: Subject[P]
+    loop: WorkLoop
+    seed: int
+    traces: Path
+    _: KW_ONLY
+    deadline: float = math.inf
+    on_trace: Callable[[Trace], None] | None = None
+    on_suspects: Callable[[dict[str, str]], None] | None = None
+    """Is called with `suspects` as soon as a scenario breaks a rule that none has broken before."""
+    secrets: KnownSecrets = field(default_factory=KnownSecrets)
+    """The secrets that must not stand in any outcome."""
+    unwritten: list[str] = field(default_factory=list)
+    """Why each trace could not be saved, if any."""
+    not_understood: int = 0
+    """How many messages of the subject were not understood so far."""
+    first_not_understood: str = ""
+    """Why the first of them was not understood."""
+    smallest: dict[str, P] = field(default_factory=dict)
+    """The smallest failing plan of each rule that failed."""
+    _seen: SeenBreaches[P] = field(default_factory=SeenBreaches)
+    _silent_plans: set[P] = field(default_factory=set)
+    """The scenarios in which the kit waited for a turn that was never complete."""
+    _outcomes_of_losses: dict[str, RuleOutcome] = field(default_factory=dict)
+    """The outcomes of the rules that say how a relay was lost, by rule id."""
+    _losses: int = 0
+    """How often the subject was lost after its first clean turn."""
+    _unreachable: str = ""
+    """Why the subject counts as unreachable; "" if it does not."""
+    _attached: bool = False
+    _clean_turn_completed: bool = False
+    _overtime_until: float = math.inf
+    """When no scenario may be repeated any more, once the deadline is over."""
+    _lifeless_count: int = 0
+    """Scenarios without a sign of life, before the first clean turn."""
+
+    def judgements(self) -> Collection[dict[str, Judgement]]:
+        """Return what each rule said of each scenario, by rule id, in the order of the scenarios."""
+        return self._seen.judgements.values()
+
+    def suspects(self) -> dict[str, str]:
+        """Return what `broken_so_far` returns, but leave out scenarios in which a wait was cut short: what
+        is missing there may have come later."""
+        return self._seen.broken_rules(leave_out=self._seen.plans_with_cut_waits)
+
+    def broken_so_far(self) -> dict[str, str]:
+        """Return the rules that scenarios of this trial have broken so far, each with what happened instead
+        the first time. No breach is confirmed yet; what a failed rule blocks is left out."""
+        return self._seen.broken_rules()
+
+    def detach(self) -> None:
+        """Detach the subject, if it is attached."""
+        if self._attached:
+            self.loop.run(self.subject.detach(), _PLAN_SECONDS)
+
+    def _out_of_time(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def _try_attach(self) -> bool:
+        """Attach the subject of the trial if it is not attached, and return whether it is attached now. A
+        subject that cannot be reached is tried only once. A subject that was lost before must show life
+        again."""
+        if not self._attached and not self._unreachable:
+            try:
+                self.loop.run(self.subject.attach(), None)
+                self._attached = True
+                if self._losses:
+                    self._check_life()
+            except UnreachableError as error:
+                self._attached = False
+                prefix = "the relay was lost: " if self._losses else ""
+                self._unreachable = self.secrets.redact_text(f"{prefix}{error}")
+        return self._attached
+
+    def _run_and_judge(self, rule_id: str, plan: P) -> Judgement:
+        """Return what the rule says of a plan in this trial; the plan is run only if the trial has not run it
+        before. Raises UnreachableError if the subject has shown no sign of life in its first plans."""
+        if plan not in self._seen.judgements:
+            trace = self._run(plan)
+            self._keep_judgements(plan, trace, judge(trace))
+            if not self._clean_turn_completed and self._lifeless_count >= _LIFELESS_SCENARIOS:
+                self._attached = False
+                raise UnreachableError(self._unreachable)
+        return self._seen.judgements[plan][rule_id]
+
+    def _keep_judgements(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
+        """Keep in the trial how all rules judged a plan, and for each rule the first trace in which it was
+        broken. If a rule was now broken for the first time, call `on_suspects`."""
+        self._seen.judgements[plan] = judgements
+        if not all(wait.complete for wait in waits_for_turns(trace)):
+            self._silent_plans.add(plan)
+        sightings_before = len(self._seen.first_sightings)
+        for rule_id, judgement in judgements.items():
+            if judgement.verdict is Verdict.FAILED:
+                self._seen.first_sightings.setdefault(rule_id, Sighting(plan, judgement, trace))
+        if self.on_suspects is not None and len(self._seen.first_sightings) > sightings_before:
+            self.on_suspects(self.suspects())
+
+    def _run(self, plan: P, *, patient: bool = False) -> Trace:
+        """Run a plan on the subject, count signs of life, and return the trace. Raises UnreachableError if
+        the subject is lost, and OutOfTimeError if the deadline comes first; a `patient` run repeats a
+        scenario that broke a rule, and may take some seconds more."""
+        try:
+            trace = self._run_in_time(plan, patient=patient)
+        except OutOfTimeError:
+            raise
+        except UnreachableError as error:
+            self._note_loss(plan, getattr(self.subject, "last_trace", None), str(error))
+            raise
+        if not patient and self.subject.cut_a_wait_short:
+            self._seen.plans_with_cut_waits.add(plan)
+        if self.on_trace is not None:
+            self.on_trace(trace)
+        self._count_unread_messages(trace)
+        if shows_life(trace):
+            self._clean_turn_completed = True
+        elif not self._clean_turn_completed:
+            self._lifeless_count += 1
+            if self._lifeless_count >= _LIFELESS_SCENARIOS:
+                self._unreachable = f"{self.subject.target} completed no turn: {explain_missing_turns(trace)}"
+        if self._clean_turn_completed and may_be_dead(trace):
+            try:
+                self._check_life()
+            except OutOfTimeError:
+                raise
+            except UnreachableError as error:
+                self._note_loss(plan, trace, str(error))
+                raise
+        return trace
+
+    def _count_unread_messages(self, trace: Trace) -> None:
+        """Count the messages that the kit did not understand in the trace of one of the trial's scenarios.
+        Keep the reason for the first such message of the whole trial."""
+        reasons = find_unread_reasons(trace)
+        self.not_understood += len(reasons)
+        if reasons and not self.first_not_understood:
+            self.first_not_understood = self.secrets.redact_text(reasons[0])
+
+    def _run_in_time(self, plan: P, *, patient: bool) -> Trace:
+        """Run a plan on the subject of the trial, and return the trace. A `patient` run may go on for some
+        seconds after the deadline. Raises OutOfTimeError if the time is over, and UnreachableError if the
+        plan takes far too long."""
+        seconds_left = self.deadline - time.monotonic()
+        if patient and seconds_left > 0:
+            seconds_left += _OVERTIME_SECONDS
+        elif patient:
+            self._overtime_until = min(self._overtime_until, time.monotonic() + _OVERTIME_SECONDS)
+            seconds_left = self._overtime_until - time.monotonic()
+        if seconds_left <= 0:
+            raise OutOfTimeError("out of time")
+        seconds = min(_PLAN_SECONDS, seconds_left)
+        try:
+            return self.loop.run(self.subject.run(plan, patient=patient), seconds)
+        except TimeoutError as error:
+            if seconds < _PLAN_SECONDS:
+                raise OutOfTimeError(f"out of time: a scenario was cut off after {seconds:.0f} s") from error
+            raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
+
+    def _check_life(self) -> None:
+        """Check whether the subject of the trial still lives: let ordinary turns be spoken to it until it
+        gives a sign of life. Raises UnreachableError if it gives none."""
+        for patient in _LIFE_TRIES:
+            trace = self._run_in_time(cast(P, _SIGN_OF_LIFE), patient=patient)
+            if shows_life(trace):
+                return
+        trouble = (
+            describe_first_trouble(trace) or "it sends nothing to Motion Server, and no motion to its client"
+        )
+        output = getattr(self.subject, "last_output", "")
+        last_words = f"; its last output: {output}" if output else ""
+        raise UnreachableError(f"it does nothing any more: {trouble}{last_words}")
+
+    def _note_loss(self, plan: P, trace: Trace | None, reason: str) -> None:
+        """Note that the subject was lost in this scenario, unless it had completed no turn before. What the
+        trace of a dying relay breaks follows from its death: only the rule that reports the death counts."""
+        if trace is not None and shows_life(trace):
+            self._clean_turn_completed = True
+        if not self._clean_turn_completed:
+            return
+        self._losses += 1
+        if self._losses >= _MAX_LOSSES:
+            self._unreachable = self.secrets.redact_text(f"the relay was lost {self._losses} times: {reason}")
+        if self.subject.kind != "relay":
+            return
+        if trace is None:
+            failure = Failure("the relay goes on answering", reason, str(plan), "", confirmed=False)
+            self._outcomes_of_losses.setdefault(
+                _ALIVE, RuleOutcome(_ALIVE, Verdict.FAILED, 1, 1, failure=failure)
+            )
+            return
+        lost_trace = mark_subject_dead(trace)
+        self._seen.forget_first_sightings(plan)
+        judgements = judge(lost_trace)
+        self._keep_judgements(plan, lost_trace, judgements)
+        self._seen.plans_with_cut_waits.discard(plan)
+        for rule_id in (_RECOVER, _ALIVE):
+            if rule_id in self._outcomes_of_losses:
+                continue  # The tape of the first loss is the evidence.
+            judgement = judgements[rule_id]
+            if judgement.broken:
+                failure = self._make_failure(Sighting(plan, judgement, lost_trace), confirmed=True)
+                actual = reason if rule_id == _ALIVE else f"{failure.actual}; {reason}"
+                failure = replace(failure, actual=self.secrets.redact_text(actual))
+                outcome = RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, 1, failure=failure)
+                self._seen.failed_rules.add(rule_id)
+                self.smallest[rule_id] = plan
+                self._outcomes_of_losses.setdefault(rule_id, outcome)
+            elif _RECOVER in judgement.blocked_by:
+                outcome = RuleOutcome(
+                    rule_id,
+                    Verdict.UNEXERCISED,
+                    reason=judgement.reason,
+                    blocked_by=judgement.blocked_by,
+                )
+                self._outcomes_of_losses.setdefault(rule_id, outcome)
+
+    def _make_failure(self, sighting: Sighting[P], *, confirmed: bool) -> Failure:
+        """Return the failure that this trial saw in a trace, and save the trace as a tape. If the tape cannot
+        be written, the failure names no tape."""
+        path = self.traces / f"{sighting.judgement.rule_id}.tape"
+        broken = (self._seen.unblocked_breaches(sighting.judgement) or sighting.judgement.broken)[0]
+        failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
+        failure = replace(failure, silence=sighting.plan in self._silent_plans)
+        if errors := self.secrets.redact_text(getattr(self.subject, "last_errors", "")):
+            stderr = "\n".join(f"     {line}" for line in errors.splitlines())
+            failure = replace(failure, dialogue=f"{failure.dialogue}\nits stderr ends so:\n{stderr}")
+        try:
+            write_traces(path, suite_header(self.seed), [sighting.trace])
+        except UsageError as error:
+            self.unwritten.append(str(error))
+            return replace(failure, trace="")
+        return failure

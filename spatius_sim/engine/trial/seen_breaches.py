@@ -1,0 +1,97 @@
+"""Keeps what the scenarios of a trial showed: how each rule judged each plan, and which breaches count."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Generic
+
+from spatius_sim.engine.search_failing_plan import P
+from spatius_sim.rules.findings import Broken, Judgement
+from spatius_sim.trace.events import Trace
+
+_BLOCKED_SCENARIOS = 3
+"""If a failed rule blocks another rule in so many scenarios, and no scenario kept that rule, no further
+scenario is run for that rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting(Generic[P]):
+    """A plan that broke a rule, what the rule said of the plan, and the trace in which the rule was
+    broken."""
+
+    plan: P
+    judgement: Judgement
+    trace: Trace
+
+
+@dataclass(slots=True)
+class SeenBreaches(Generic[P]):
+    """What the scenarios of one trial showed so far. One plan is one scenario.
+
+    A failed rule blocks another rule in a scenario in two ways: the other rule presumes the failed rule, and
+    is therefore not judged; or the other rule was broken, and its breach follows from the failed rule
+    (`Broken.follows_from`)."""
+
+    judgements: dict[P, dict[str, Judgement]] = field(default_factory=dict)
+    """What each rule said of each plan that was run, by rule id."""
+    plans_with_cut_waits: set[P] = field(default_factory=set)
+    """The plans in which the kit cut a wait short: what is missing there may have arrived later."""
+    first_sightings: dict[str, Sighting[P]] = field(default_factory=dict)
+    """The first plan that broke each rule."""
+    unconfirmed_plans: dict[str, dict[P, str]] = field(default_factory=dict)
+    """By rule: the plans that broke it once and not again, with what happened when they were repeated."""
+    failed_rules: set[str] = field(default_factory=set)
+    """The rules that failed, and were seen to be broken again."""
+
+    def note_unconfirmed(self, rule_id: str, plan: P, what_happened: str) -> None:
+        """Note that this plan broke the rule once, and what happened when the plan was to be repeated."""
+        self.unconfirmed_plans.setdefault(rule_id, {})[plan] = what_happened
+
+    def forget_first_sightings(self, plan: P) -> None:
+        """Forget that this plan was the first to break a rule, whichever rules these are."""
+        self.first_sightings = {
+            rule_id: sighting for rule_id, sighting in self.first_sightings.items() if sighting.plan != plan
+        }
+
+    def unblocked_breaches(self, judgement: Judgement) -> tuple[Broken, ...]:
+        """Return the breaches in this judgement of a rule that no failed rule blocks: those that follow from
+        no rule that failed in this trial."""
+        return tuple(
+            broken for broken in judgement.broken if not self.failed_rules.intersection(broken.follows_from)
+        )
+
+    def may_fail(self, rule_id: str, plan: P) -> bool:
+        """Return whether this plan broke the rule in a way that no failed rule blocks. A plan that kept the
+        rule when it was repeated does not count."""
+        broken = self.unblocked_breaches(self.judgements[plan][rule_id])
+        return bool(broken) and plan not in self.unconfirmed_plans.get(rule_id, ())
+
+    def plans_that_may_fail(self, rule_id: str) -> list[P]:
+        """Return the plans that broke the rule in a way that counts (`may_fail`), in the order of the
+        runs."""
+        # A plan is slow to find in a mapping, so those that broke nothing are left out before.
+        broken_plans = [plan for plan, judgements in self.judgements.items() if judgements[rule_id].broken]
+        return [plan for plan in broken_plans if self.may_fail(rule_id, plan)]
+
+    def smallest_failing(self, rule_id: str, plan: P, size: Callable[[P], tuple[int, ...]] | None) -> P:
+        """Return the smallest of the plans that were run and may fail this rule, as `size` measures them; if
+        `size` is None, return this `plan`, which may fail the rule."""
+        return plan if size is None else min((plan, *self.plans_that_may_fail(rule_id)), key=size)
+
+    def are_enough_blocked(self, judgements: Collection[Judgement]) -> bool:
+        """Return whether a failed rule blocks the rule in all of these judgements of one rule, and these are
+        so many that no further scenario is run for the rule."""
+        return len(judgements) >= _BLOCKED_SCENARIOS and all(
+            judgement.blocked_by or (judgement.broken and not self.unblocked_breaches(judgement))
+            for judgement in judgements
+        )
+
+    def broken_rules(self, leave_out: Collection[P] = ()) -> dict[str, str]:
+        """Return the rules that plans have broken so far, each with what happened instead the first time.
+        Leave out the plans in `leave_out`, and the breaches that a failed rule blocks. No breach is confirmed
+        yet."""
+        broken_rules: dict[str, str] = {}
+        for plan, judgements in self.judgements.items():
+            for rule_id, judgement in () if plan in leave_out else judgements.items():
+                for broken in self.unblocked_breaches(judgement)[:1]:
+                    broken_rules.setdefault(rule_id, broken.actual)
+        return broken_rules
