@@ -34,7 +34,7 @@ async def measure_inspector(size: BenchSize) -> list[tuple[str, float, str, str]
                 await asyncio.gather(*(driver.speak(frames, responses) for _ in range(size.sessions)))
                 cpu = (await server.measure()).cpu - before.cpu
                 least_cpu[kind] = min(least_cpu.get(kind, cpu), cpu)
-    shares = await _shares_of_core(size)
+    shares = await _measure_cpu_shares(size)
     sessions = max(1, size.paced // 5)
     return [
         (
@@ -53,16 +53,17 @@ async def measure_inspector(size: BenchSize) -> list[tuple[str, float, str, str]
     ]
 
 
-async def _shares_of_core(size: BenchSize) -> dict[bool, float]:
+async def _measure_cpu_shares(size: BenchSize) -> dict[bool, float]:
     """Measure, for the benchmark of the inspector, which share of a CPU core a server with the inspector
-    takes while sessions speak in real time. Return the median without an open page (False) and with one
-    (True). Both are measured by turns, so that other work on the machine disturbs both alike."""
-    frames, borders = speech_frames(size.paced_seconds), segment_borders(size.paced_seconds)
+    takes while sessions speak in real time. Return the median without an open page of the inspector
+    (False) and with one (True). The two are measured alternately, so that other work on the machine disturbs
+    both alike."""
+    frames, segment_ends = speech_frames(size.paced_seconds), segment_borders(size.paced_seconds)
     shares: dict[bool, list[float]] = {False: [], True: []}
     async with start_server("inspected") as (server, driver):
         for _ in range(size.rounds):
             sessions = (
-                driver.speak_paced(frames, (number % 100) / 100, borders)
+                driver.speak_paced(frames, (number % 100) / 100, segment_ends)
                 for number in range(max(1, size.paced // 5))
             )
             speaking = asyncio.gather(*sessions)

@@ -11,8 +11,8 @@ Row = tuple[str, float, str, str, bool]
 
 
 def print_figures(console: Console, rows: Iterable[Row]) -> None:
-    """Print the figures of the benchmark as a table, a line for each figure. A figure that misses its promise
-    is red."""
+    """Print the results of the benchmark as a table with one line for each figure (a measured value). A
+    figure that does not keep its promise is red."""
     table = Table(title="spatius-sim bench", box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")

@@ -58,11 +58,9 @@ def init(target: str, force: bool, **given: Any) -> int:
 
 
 def _conformance_yaml(values: Mapping[str, Any], diagnosis: "RelayDiagnosis") -> tuple[str, list[str]]:
-    """Return the text of the conformance.yaml that `init` writes, and the names of the environment
-    variables that it needs.
-
-    The file holds the user's options and the wire. Each secret in them becomes a variable.
-    """
+    """Return the text of the conformance.yaml that the command `init` writes, and the names of the
+    environment variables that the file needs. The file holds the options `values` of the user and what the
+    diagnosis of the relay found out. Each secret in them becomes a variable."""
     from spatius_sim.engine.conformance_file import as_conformance_text
     from spatius_sim.engine.hide_option_secrets import Variables, without_secrets
 

@@ -26,7 +26,8 @@ def endpoint_lines(console: str, ingress: str) -> list[str]:
 
 
 def print_short_lines(*lines: str) -> None:
-    """Print each of these texts as one short line, made harmless."""
+    """Print each of these lines of a command on stdout: cut to one short line, and made harmless, because
+    text from outside may be in it."""
     from spatius_sim.reporting.make_text_harmless import one_line
 
     sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))

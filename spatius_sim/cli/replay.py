@@ -57,7 +57,9 @@ def replay(
 async def _replay_as_server(
     tape_path: Path, port: int, match: str, speed: float, *, original_ids: bool
 ) -> int:
-    """Replay a tape as the Motion Server of a relay until the user ends it, and return the exit code."""
+    """Replay a tape as the Motion Server of a relay until the user ends it, and return the exit code. `match`
+    is the name of the way in which requests are found on the tape. `speed` 2 answers twice as fast as the
+    tape; `original_ids`: send the ids of the tape."""
     from spatius_sim.engine.tapes.replay_tape import read_script
     from spatius_sim.model.server.match_taped_turns import Match
     from spatius_sim.net.server.replay_server import Playing, ReplayServer

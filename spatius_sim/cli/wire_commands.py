@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spatius_sim.cli.print_output import print_short_lines
 from spatius_sim.engine.option_table import DEFAULT_MOTION_PORT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
@@ -28,7 +29,7 @@ def list_wires() -> None:
     from spatius_sim.files.wire_file import shipped_wire, wire_names
 
     for name in wire_names():
-        _print_short_lines(f"{name:20}{shipped_wire(name).declares.about}")
+        print_short_lines(f"{name:20}{shipped_wire(name).declares.about}")
 
 
 @wire.command()
@@ -69,18 +70,17 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     starts = read_turn_start(turn, None) if turn else None
     check_sayable(starts, wire)
     tried = asyncio.run(_try_wire(wire, url, silence, samples, motion_port, starts))
-    _print_short_lines(tried.in_words())
+    print_short_lines(tried.in_words())
     return 0 if tried.fits else ExitCode.RULE_FAILED
 
 
 async def _try_wire(
     wire: "Wire", url: str, silence: float, samples: int, motion_port: int, starts: "TurnStart | None"
 ) -> "WireFit":
-    """Start Motion Server if its port is free, speak to the relay once on this wire, and return how well
-    the wire fits.
+    """Start Motion Server if its port is free, speak `samples` samples to the relay on this wire, and return
+    how well the wire fits. Stop when the relay has been silent for `silence` seconds.
 
-    Prints the environment that the relay needs, and what each frame means.
-    """
+    Prints the environment that the relay needs, and what each frame means."""
     from spatius_sim.cli import try_wire as trying_wire
     from spatius_sim.net.client.relay_address import RelayAddress
     from spatius_sim.net.server.socket_motion_server import SocketMotionServer
@@ -90,24 +90,16 @@ async def _try_wire(
         try:
             server = await stack.enter_async_context(SocketMotionServer(port=motion_port))
         except UsageError as error:
-            _print_short_lines(f"{error}: what listens there answers the relay")
+            print_short_lines(f"{error}: what listens there answers the relay")
         else:
-            _print_short_lines("Motion Server listens; the relay needs this environment:")
+            print_short_lines("Motion Server listens; the relay needs this environment:")
             environment = relay_environment(server, canary_key(1))
-            _print_short_lines(*(f"  {name}={value}" for name, value in environment.items()))
+            print_short_lines(*(f"  {name}={value}" for name, value in environment.items()))
         return await trying_wire.try_wire(
             wire,
             RelayAddress(url),
             seconds=silence,
             samples=samples,
             starts=starts,
-            say=lambda line: _print_short_lines(*line.split("\n")),
+            say=lambda line: print_short_lines(*line.split("\n")),
         )
-
-
-def _print_short_lines(*lines: str) -> None:
-    """Print what a command about wires found: each of these lines as one short line, made harmless."""
-    from spatius_sim.reporting.make_text_harmless import one_line
-
-    sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
-    sys.stdout.flush()

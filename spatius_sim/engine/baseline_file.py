@@ -59,9 +59,10 @@ class Update:
 
 
 def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, today: date) -> Update:
-    """Bring the baseline file up to date with the outcomes of a whole run, and return what was changed. A
-    missing file is made. Expired and flaky entries stay: people decide about them. Raises UsageError if the
-    file is wrong, and OSError, with the file as it was before, if it cannot be written."""
+    """Bring the entries of a baseline file for this subject up to date with the outcomes of a whole run, and
+    return what was changed. If the file is missing, make it. Keep expired and flaky entries: people decide
+    about them. Raises UsageError if the file is wrong, and OSError, with the file as it was before, if it
+    cannot be written."""
     text = path.read_text(encoding="utf-8") if path.exists() else _NEW_FILE
     reader = _BaselineReader(str(path))
     known = reader.parse_baseline(text.encode(), subject).known

@@ -162,8 +162,9 @@ def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) 
     Raises UsageError if the variable is not set."""
 
     def fill_in_variable(reference: re.Match[str]) -> str:
-        """Return what stands in conformance.yaml's value in place of one match of the pattern: the value of
-        the variable for `${NAME}`, or `${` for `$${`. Raises UsageError if the variable is not set."""
+        """Return the text that takes the place of a reference in the value of an option in conformance.yaml:
+        for `${NAME}` the environment variable NAME, for `$${` the two characters `${`. Raises UsageError if
+        the variable is not set."""
         name = reference[1]
         if name is None:
             return "${"

@@ -30,13 +30,12 @@ def end_run(
     unwritten: Sequence[str] = (),
     occasion: Callable[[], Occasion] = Occasion,
 ) -> Ending:
-    """Write the reports of a run, and return its ending. The baseline is updated first, if the user asks
-    for it and the run was not stopped early.
+    """End a run: write its reports, and return its ending. The baseline is updated first, if the user asks
+    for that and the run was not stopped early.
 
-    `stopped_early` takes the exit code that the verdicts mean, and returns why the run was stopped early;
-    None if it was not. `unwritten` are lines about files that could not be written. `occasion` returns when
-    and how the run was made; it is called only if reports are written.
-    """
+    `stopped_early` takes the exit code that the verdicts mean, and returns why the run was stopped early, or
+    None. `unwritten` are lines about files that could not be written. `occasion` returns when and how the run
+    was made; it is called only if reports are written."""
     files = list(dict.fromkeys(unwritten))
     if baseline is not None:
         if stopped_early(exit_code(summaries)) is None:

@@ -67,8 +67,8 @@ class Judging:
         front: str,
         type_out: Callable[[Mapping[str, Any]], str] = as_typed,
     ) -> None:
-        """Prepare to judge the rules of a run, as this request demands. No subject is started or attached
-        yet."""
+        """Prepare to judge the rules of a run, as this request demands, and start nothing yet. `front` names
+        the program that judges, for reports. `type_out` writes options as the user would type them."""
         self.request = request
         self._baseline, self._front, self._write_options = baseline, front, type_out
         self.run = Run(

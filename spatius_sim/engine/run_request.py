@@ -174,9 +174,9 @@ def request_of(
     seed: int | None = None,
     turn_hook: Hook | None = None,
 ) -> RunRequest:
-    """Return the request for a run: these options, by name, merged with those that conformance.yaml adds.
-    `seed` overrides the options; if neither says a seed, the profile gives one. Raises UsageError if there
-    is no such profile, or if the tape that names the plan cannot be read."""
+    """Return the request for a run: the options `values`, by name, merged with those that the conformance
+    file adds. `seed` overrides the options; if no seed is named, the profile gives one. Raises UsageError if
+    an option is wrong, or if the tape that the option `plan` names cannot be read."""
     all_values = values_given(values)
     filled = {} if file is None else file.fill(all_values)
     all_values |= filled

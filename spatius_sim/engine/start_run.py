@@ -171,7 +171,8 @@ class Run:
 
     def close(self) -> None:
         """End everything that this run has started: its subjects, its Motion Server, its event loop and its
-        tape. If the tape cannot be finished, add the reason to `unwritten`."""
+        tape. If the tape cannot be finished, add the reason to `unwritten`, the reasons why files could not
+        be written."""
         self._wait_for(self._stack.aclose())
         self._loop.stop()
         if self._writer is not None:
@@ -321,7 +322,7 @@ class Run:
             ServerOverSockets(address.console, address.ingress),
             import_room_watcher().LiveRoomWatch(recorder, place.key, place.secret),
             recorder,
-            place.make_rooms,
+            place.configure_new_room,
             address.api_key,
             (address.app_id, address.avatar_id),
             lacks=tuple(dict.fromkeys((*settings.lacks, UPSTREAM))),

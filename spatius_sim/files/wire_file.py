@@ -195,8 +195,9 @@ class _Reader(YamlFile):
     def _read_message(
         self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]
     ) -> DeclaredMessage:
-        """Return one message of a wire file: its form, its constants, and its meanings. `form` is the form of
-        a message that names none. Raises UsageError if the message is bad."""
+        """Read one message of a wire file, which the relay or the client (`side`) sends: its form, its
+        constants, and what it may mean. `form` is the form of a message that names none; `known` are the
+        possible meanings by name. Raises UsageError if the message is bad."""
         parts = self.mapping(node, f"a message of {side}", {"when", "form", "layout", *known})
         if "form" in parts and "layout" in parts:
             raise self.error(parts["layout"], "layout: a message has a form or a layout")
@@ -216,9 +217,9 @@ class _Reader(YamlFile):
         )
 
     def _read_fields(self, node: Node, kind: str, meaning: Meaning, form: Form) -> dict[str, Place]:
-        """Return where each field of a meaning stands in a message that a wire file declares, such as `pcm`
-        of the meaning "audio". Raises UsageError if a needed field is missing, or if two fields exclude each
-        other."""
+        """Return where each field of a meaning stands in a message that a wire file declares. For example, a
+        message that means "audio" has the field `pcm`. `form` is the form of the message, `kind` names its
+        meaning. Raises UsageError if a needed field is missing, or if two fields exclude each other."""
         places: dict[str, Place] = {}
         prefix: Place = ()
         if isinstance(form, Layout):
@@ -260,8 +261,8 @@ class _Reader(YamlFile):
         return text
 
     def _read_place(self, text: str, node: Node, key: str) -> Place:
-        """Return the keys of a dotted path in a wire file, such as `avatar.rate`, which says where a message
-        holds a field. Raises UsageError if a key is empty or there are too many."""
+        """Read the place of a field in a wire file: a path of keys with dots between them, such as
+        `avatar.rate`. Return the keys. Raises UsageError if a key is empty or there are too many."""
         place = tuple(text.split("."))
         if "" in place or len(place) > _MOST_KEYS:
             raise self.error(

@@ -47,7 +47,9 @@ class MotionServer(socket_motion_server.SocketMotionServer):
         judges: bool = False,
         **others: Any,
     ) -> None:
-        """Prepare the mock Motion Server with its control interface; `async with` begins to listen."""
+        """Prepare the mock Motion Server with its control interface; `async with` begins to listen. The
+        docstring of the class explains the parameters. Raises UsageError if no scenario or pace has the given
+        name."""
         if isinstance(pace, str) and pace not in PACES:
             raise UsageError(f"no pace is named {pace!r}: {suggest_names(pace, PACES)}")
         self._judges = judges

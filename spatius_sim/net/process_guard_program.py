@@ -73,13 +73,14 @@ class _GuardedCommand:
             time.sleep(_KILL_AGAIN_SECONDS)
 
 
-def main(line_number: str, grace: str, *command: str) -> int:
+def main(socket_number: str, grace: str, *command: str) -> int:
     """Guard a command: start it and wait until it ends, or until the program that started the guard closes
-    the line (a socket). Then kill all processes that the command has left.
+    the socket to the guard (number `socket_number`). Then ask the command to end, wait `grace` seconds for
+    that, and kill all processes that the command has left.
 
     Returns the command's exit code, -N if the signal N ended the command, or 1 if the command cannot be
     started."""
-    line = socket.socket(fileno=int(line_number))
+    starter = socket.socket(fileno=int(socket_number))
     _adopt_orphans()
     signals_in, signals_out = socket.socketpair()
     for wakeup_socket in (signals_in, signals_out):
@@ -88,37 +89,37 @@ def main(line_number: str, grace: str, *command: str) -> int:
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     try:
-        family = _GuardedCommand(list(command))
+        guarded = _GuardedCommand(list(command))
     except (OSError, ValueError) as error:
-        line.send(str(error).encode()[:_MAX_BYTES])
+        starter.send(str(error).encode()[:_MAX_BYTES])
         return 1
     with suppress(OSError):
-        line.send(STARTED)
-    _close_streams()
-    _wait_for_end(family, line, signals_in, None)
-    if family.code is None and float(grace):
-        family.ask_to_end()
-        _wait_for_end(family, None, signals_in, float(grace))
-    family.kill()
-    return family.code or 0
+        starter.send(STARTED)
+    _replace_streams_by_dev_null()
+    _wait_for_end(guarded, starter, signals_in, None)
+    if guarded.code is None and float(grace):
+        guarded.ask_to_end()
+        _wait_for_end(guarded, None, signals_in, float(grace))
+    guarded.kill()
+    return guarded.code or 0
 
 
 def _wait_for_end(
-    family: _GuardedCommand, line: socket.socket | None, signals_in: socket.socket, seconds: float | None
+    guarded: _GuardedCommand, starter: socket.socket | None, signals_in: socket.socket, seconds: float | None
 ) -> None:
-    """Let the process guard wait until its command has ended, or until `seconds` have passed (None: no
-    limit).
+    """Let the process guard wait until the guarded command has ended, or until `seconds` have passed (None:
+    no limit).
 
-    If a `line` to the process that started the guard is given, the wait also ends if this line is closed or
-    the guard receives SIGTERM."""
+    `starter` is the socket to the program that started the guard. If it is given, the wait also ends when
+    that program closes the socket, or when the guard receives SIGTERM."""
     deadline = None if seconds is None else time.monotonic() + seconds
-    while family.code is None:
+    while guarded.code is None:
         seconds_left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        sockets = [signals_in] if line is None else [signals_in, line]
+        sockets = [signals_in] if starter is None else [signals_in, starter]
         ready, _, _ = select.select(sockets, [], [], seconds_left)
         signals = signals_in.recv(_MAX_BYTES) if signals_in in ready else b""
-        family.collect_exit_codes()
-        if not ready or line in ready or (line is not None and signal.SIGTERM in signals):
+        guarded.collect_exit_codes()
+        if not ready or starter in ready or (starter is not None and signal.SIGTERM in signals):
             return
 
 
@@ -133,10 +134,10 @@ def _list_descendants(ancestor: int) -> Iterator[int]:
             state, parent = after_command.split()[:2]
             if state not in _ENDED_STATES:
                 children.setdefault(int(parent), []).append(int(stat.parent.name))
-    family = [ancestor]
-    for pid in family:
-        family += children.get(pid, [])
-    yield from family[1:]
+    found = [ancestor]
+    for pid in found:
+        found += children.get(pid, [])
+    yield from found[1:]
 
 
 def _adopt_orphans() -> None:
@@ -148,10 +149,10 @@ def _adopt_orphans() -> None:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _close_streams() -> None:
-    """Replace the stdin, stdout and stderr of the guard by /dev/null.
-
-    The readers of these streams must notice when the guarded command closes its copies of them."""
+def _replace_streams_by_dev_null() -> None:
+    """Replace the guard's own stdin, stdout and stderr by /dev/null, because the guard shares them with the
+    guarded command. Otherwise they would stay open after the command has closed them, and whoever reads the
+    command's output would wait for ever."""
     dev_null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(dev_null, stream)

@@ -90,8 +90,8 @@ class PlannedPayload:
     form: str = "plain"
 
     def encode(self, first_value: int) -> bytes:
-        """Return the bytes of this motion payload of a client plan; its keyframe k has the translation[0]
-        `first_value` + k."""
+        """Return the bytes of this motion payload of a client plan. Its keyframes are numbered by their first
+        value, translation[0]: the first keyframe has `first_value`, the next `first_value` + 1, and so on."""
         if self.form == "junk":
             return JUNK
         raw = _encode_keyframes(self.keyframes, first_value, self.form)

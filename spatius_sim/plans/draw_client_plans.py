@@ -57,8 +57,8 @@ def _draw_speech(draw: st.DrawFn, ms: int, *, end: bool) -> list[Step]:
 
 
 def _draw_motion(draw: st.DrawFn, ms: int, form: str = "plain") -> list[Step]:
-    """Draw the calls, one or two, that give the client under test all motion of `ms` milliseconds of
-    audio."""
+    """Draw the steps of a client plan, one or two, that give the client under test all motion for `ms`
+    milliseconds of audio. `form` is the form of the payloads (see PlannedPayload)."""
     keyframes = ms * KEYFRAMES_PER_SECOND // 1000
     first_count = draw(st.integers(1, keyframes))
     payloads = [PlannedPayload(count, form) for count in (first_count, keyframes - first_count) if count]
@@ -90,8 +90,8 @@ def _draw_empty_motion(draw: st.DrawFn, ref: Ref = CURRENT) -> Move:
 
 
 def _draw_conversations(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to the client under test for two to four conversations. Each ends by an end mark or by an
-    interrupt, or does not end."""
+    """Draw the calls of two to four conversations with the client under test. Each ends by an end mark or by
+    an interrupt, or does not end."""
     steps: list[Step] = []
     for _ in range(draw(st.integers(2, 4))):
         steps += _draw_speech(draw, draw(st.integers(40, 400)), end=draw(st.booleans()))
@@ -152,7 +152,8 @@ def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_pause(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation of the client under test that is paused for a while and resumed."""
+    """Draw the calls of a conversation with the client under test that is paused for a while and then
+    resumed."""
     ms = draw(_LONG_MS)
     steps = [*_draw_conversation(draw, ms), *_draw_shown_conversation(draw, ms, end=True)]
     steps += [Do("pause"), Wait(700)]
@@ -224,7 +225,8 @@ def _draw_undecodable_motion(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation of the client under test whose audio never gets its end mark."""
+    """Draw the calls of a conversation with the client under test in which the audio never gets its end
+    mark."""
     ms = draw(st.integers(40, 800))
     motion = _draw_motion(draw, ms) if draw(st.booleans()) else []
     return [
@@ -245,7 +247,7 @@ def _draw_starvation(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to the client under test that give a conversation its motion late. In the mode strictSync,
+    """Draw calls that give the client under test the motion of a conversation late. In the mode strictSync,
     the client must stop the audio until the motion comes, and then play on."""
     motion = [Move((PlannedPayload(draw(st.integers(1, 10))),))] if draw(st.booleans()) else []
     later: list[Step] = [Move((PlannedPayload(60),)), Wait(240), Wait(200), Wait(400)]
@@ -253,8 +255,8 @@ def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to the client under test that pause, resume or interrupt a conversation, so that the
-    client's playback state changes."""
+    """Draw the calls of one conversation with the client under test, in which it is paused, resumed or
+    interrupted, so that its playback state changes."""
     ms = draw(_LONG_MS)
     steps = [
         Wait(10),
@@ -270,8 +272,8 @@ def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to the client under test that give it a payload with unknown protobuf fields in the middle
-    of a conversation."""
+    """Draw calls that give the client under test, in the middle of a conversation, a motion payload with
+    protobuf fields that it does not know."""
     shown_motion: list[Step] = [
         *_draw_speech(draw, 3000, end=False),
         Move((PlannedPayload(10),)),
@@ -331,8 +333,9 @@ def _draw_plan(draw: st.DrawFn, situation: Situation, mode: StarvationMode) -> C
 
 
 def client_plans_exercising(rule_id: str) -> st.SearchStrategy[ClientPlan]:
-    """Draw plans whose calls to a client exercise this rule (a C rule). The plans for C-STARVE, the rule on
-    missing motion, are drawn for strictSync too, where the client must stop its audio."""
+    """Draw plans whose calls to a client under test exercise this rule (an id that begins with C-). C-STARVE
+    is the rule on missing motion; its plans are drawn for both starvation modes, because the client must stop
+    its audio in strictSync."""
     plans = _draw_plan(_SITUATIONS[rule_id], StarvationMode.AUDIO_INDEPENDENT)
     return (
         plans | _draw_plan(_draw_strict_starvation, StarvationMode.STRICT_SYNC)

@@ -172,8 +172,8 @@ should."""
 
 
 def _refuse_every_session(refusal: Refuse, pause_ms: int) -> Plan:
-    """Return a plan in which faults of Motion Server close the session after the first turn, and refuse every
-    new session. After the third turn the client pauses for `pause_ms` milliseconds."""
+    """Return a plan in which Motion Server closes the session after the first turn, and then refuses every
+    new session with this `refusal`. After the third turn the client pauses for `pause_ms` milliseconds."""
     refusals = (
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
         for number in range(_FAILING_TURN, _MANY_CONNECTIONS)

@@ -86,12 +86,13 @@ def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.Sea
 def motion_payloads(
     most_keyframes: int = 100, connection_id: str = "connection", req_id: str = "request"
 ) -> st.SearchStrategy[bytes]:
-    """Return a Hypothesis strategy that draws motion payloads: encoded envelopes, as a relay passes them on.
-    Every value of their keyframes is a finite float32."""
-    rows = st.builds(_make_keyframes, st.integers(1, most_keyframes), st.integers(0, 2**32 - 1))
+    """Return a Hypothesis strategy that draws motion payloads of at most `most_keyframes` keyframes: encoded
+    messages of Motion Server, as a relay passes them on. They bear these two ids. Every value of their
+    keyframes is a finite float32."""
+    keyframes_drawn = st.builds(_make_keyframes, st.integers(1, most_keyframes), st.integers(0, 2**32 - 1))
     return st.builds(
         lambda keyframes, end: encode(MotionResponse(connection_id, req_id, end, keyframes)),
-        rows,
+        keyframes_drawn,
         st.booleans(),
     )
 

@@ -1,4 +1,5 @@
-"""Turns the steps of a client plan into requests to a client under test."""
+"""Turns the steps of a client plan into requests to a testee, the program that connects a client under test
+to the kit."""
 
 from functools import lru_cache
 
@@ -25,8 +26,8 @@ class RequestWriter:
             self._ids.append(conversation_id)
 
     def request(self, number: int, step: Step) -> TesteeRequest:
-        """Return the request to the client under test (a testee) that carries out one step of the client
-        plan; `number` is the number of the request."""
+        """Return the request to the testee that carries out one step of the plan on the client under test;
+        `number` is the number of the request."""
         match step:
             case GiveAudio(ms, end, more_bytes):
                 audio = _make_audio(self._plan.sample_rate, ms) + bytes(more_bytes)

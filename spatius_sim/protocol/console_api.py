@@ -53,8 +53,8 @@ class UpgradeRefusedError(UnreachableError):
 
 
 def console_refusal(status: int, identifier: str, detail: str) -> RequestRefusedError:
-    """Return the error with which the Console API refuses a request; its answer has the form
-    `{"errors":[{...}]}` (sdk-unit)."""
+    """Return the error with which the Console API refuses a request with this HTTP status. The answer has the
+    form `{"errors":[{...}]}` (sdk-unit); `identifier` names the error, and `detail` explains it."""
     error = {
         "id": identifier,
         "status": status,

@@ -82,8 +82,7 @@ class SessionOutcomes:
 
     @property
     def outcomes(self) -> "RunOutcomes":
-        """The outcomes of the rules that this plugin has collected so far in the pytest session. The first
-        call makes the collection, which is empty."""
+        """The outcomes of the rules that this plugin has collected in the pytest session so far."""
         if self._outcomes is None:
             from spatius_sim.engine.run_outcomes import RunOutcomes
 

@@ -29,7 +29,7 @@ def understand_short_names(config: pytest.Config, parser: pytest.Parser, argumen
     typed = list(arguments)
     arguments[:] = _with_long_names(parser, typed)
     if arguments != typed:
-        _load_conftests_beside(config, parser, arguments)
+        _load_missed_conftests(config, parser, arguments)
         arguments[:] = _with_long_names(parser, typed)
 
 
@@ -105,12 +105,12 @@ def _expand_files(arguments: Iterable[str]) -> Iterator[str]:
             yield argument
 
 
-def _load_conftests_beside(config: pytest.Config, parser: pytest.Parser, arguments: list[str]) -> None:
-    """Load conftest.py files that pytest missed because it did not know a short option name: in `--baseline
-    FILE` pytest took FILE for the path of tests."""
+def _load_missed_conftests(config: pytest.Config, parser: pytest.Parser, arguments: list[str]) -> None:
+    """Load the conftest.py files that pytest has missed because it did not know a short option name: in
+    `--baseline FILE` pytest took FILE for the path of tests, and looked for conftest.py there."""
     test_paths = parser.parse_known_args(arguments).file_or_dir
     if test_paths != config.known_args_namespace.file_or_dir:
         config.known_args_namespace.file_or_dir = test_paths
-        others = [plugin for plugin in config.pluginmanager.get_plugins() if plugin is not config]
-        pytest_alone = config.pluginmanager.subset_hook_caller("pytest_load_initial_conftests", others)
+        other_plugins = [plugin for plugin in config.pluginmanager.get_plugins() if plugin is not config]
+        pytest_alone = config.pluginmanager.subset_hook_caller("pytest_load_initial_conftests", other_plugins)
         pytest_alone(early_config=config, parser=parser, args=arguments)

@@ -69,8 +69,8 @@ class TurnLines:
     def _add_motion(
         self, at_ns: int, connection: str, req_id: str, motion: MotionResponse, *, end: bool
     ) -> list[str]:
-        """Add a message of motion to its turn. If the message ends the turn's motion, return the line that
-        says the turn; otherwise return no line."""
+        """Count a message of motion for its turn. If the message ends the turn's motion, end the turn, and
+        return the line that reports it; otherwise return no line."""
         turn = self._turns.get((connection, req_id))
         if turn is None:
             return []
@@ -84,8 +84,8 @@ class TurnLines:
         return [line for req_id in open_turns for line in self._end_turn(at_ns, connection, req_id, how)]
 
     def _end_turn(self, at_ns: int, connection: str, req_id: str, how: str) -> list[str]:
-        """End a turn, and return the line that reports it, in a list; an empty list if the turn is not known.
-        `how` says how the turn ended."""
+        """Forget an open turn, which ended at `at_ns`, and return the line that reports it, in a list; an
+        empty list if the turn is not known. `how` says in words how the turn ended."""
         turn = self._turns.pop((connection, req_id), None)
         if turn is None:
             return []

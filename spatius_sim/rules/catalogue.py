@@ -121,7 +121,7 @@ _CONTENTS = (
     joining_and_tracks.tracks,  # E-TRACKS
     joining_and_tracks.late_viewer,  # E-LATE
     keyframes_and_sound.sound,  # E-SOUND
-    keyframes_and_sound.count,  # E-COUNT
+    keyframes_and_sound.packet_for_each_keyframe,  # E-COUNT
     keyframes_and_sound.order,  # E-ORDER
     keyframes_and_sound.marks,  # E-MARKS
     keyframes_and_sound.verbatim,  # E-VERBATIM

@@ -7,14 +7,16 @@ _DOCUMENTATION = "https://docs.spatius.ai"
 _INDEX = f"{_DOCUMENTATION}/llms.txt"
 """The index of the documentation; it links every page."""
 
-_SEEDS = {
+_SEED_DOCUMENTS = {
     "seed:000": "Backend Mode Server SDK",
     "seed:001": "Backend Mode Integration",
     "seed:002": "Backend Mode with your own transport",
     "seed:003": "the overview of the documentation",
     "seed:004": "Host Mode, the older name of Backend Mode",
 }
+"""The titles of the documents that the tags `seed:...` name: the pages that this project began with."""
 _ADDRESSES = {"docs:audio": f"{_DOCUMENTATION}/concepts/audio"}
+"""The addresses of the pages that have one of their own; all others are found in the index."""
 _SOFTWARE = {
     "sdk-py": ("the Python Server SDK", "https://pypi.org/project/spatius/"),
     "sdk-go": ("the Go Server SDK", "https://github.com/spatius-ai/spatius-sdk-go"),
@@ -51,10 +53,11 @@ def describe_sources(source: str) -> str:
 
 
 def _explain_tag(tag: str) -> Source:
-    """Return the source that a tag of a rule stands for, with title and address; an unknown page gets the
-    address of the documentation's index."""
+    """Return the source of a rule that this tag names, such as `seed:002`, `docs:audio` or `ios-rtc`, with
+    title and address. If the address of a page is not known, the source has the address of the
+    documentation's index."""
     if tag in _SOFTWARE:
         return Source(tag, *_SOFTWARE[tag])
     kind, _, page = tag.partition(":")
-    title = _SEEDS.get(tag, tag) if kind == "seed" else f"the page {page} of the documentation"
+    title = _SEED_DOCUMENTS.get(tag, tag) if kind == "seed" else f"the page {page} of the documentation"
     return Source(tag, title, _ADDRESSES.get(tag, _INDEX))

@@ -1,4 +1,6 @@
-"""Pairs a testee's requests with their answers, and reads the motion that the requests carry."""
+"""Pairs the kit's requests to a testee with their answers, and reads the motion that the requests carry.
+
+A testee is the program that connects a client under test to the kit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,8 @@ from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request to a testee, as event `seq`, and its answer, as event `answered` at the time `at_ns`."""
+    """A request of the kit to a testee, as event `seq`, and the answer, as event `answered` at the time
+    `at_ns`."""
 
     seq: int
     request: TesteeRequest

@@ -366,29 +366,29 @@ class _ClientObserver(CertainClientState):
         return not (self.audio_undefined or self.pause_undefined or self.paused)
 
     def sort_rendered(self, reported: Any) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
-        """Join the keyframes that the client reports as rendered to the calls that gave them to the client.
-        Return the numbers of the keyframes that belong to the current conversation, and the values of all
-        other keyframes, each with its call."""
+        """Find for each keyframe that the client reports as rendered the call that gave it to the client.
+        Return the numbers of those keyframes that belong to the current conversation, and the values of all
+        others, each with its call. Values that no call gave are left out."""
         own_keyframes: list[int] = []
         foreign_keyframes: list[tuple[float, MotionCall]] = []
-        shown = self.conversation.last_shown if self.conversation else -1
+        last_shown = self.conversation.last_shown if self.conversation else -1
         values = reported if isinstance(reported, list) else []
         for value in (value for value in values if isinstance(value, int | float)):
             if value not in self.origins:
                 continue
-            given = self.origins[value]
+            origins = self.origins[value]
             own_numbers = [
                 number
-                for call, number in given
+                for call, number in origins
                 if call.kind is Kind.MATCH and call.conversation is self.conversation
             ]
             if own_numbers:
                 # A payload that was given twice holds the same value at two places.
-                later = [number for number in own_numbers if number > shown]
-                shown = (later or own_numbers)[0]
-                own_keyframes.append(shown)
-            elif not self.may_be_shown(given[-1][0]):
-                foreign_keyframes.append((value, given[-1][0]))
+                later = [number for number in own_numbers if number > last_shown]
+                last_shown = (later or own_numbers)[0]
+                own_keyframes.append(last_shown)
+            elif not self.may_be_shown(origins[-1][0]):
+                foreign_keyframes.append((value, origins[-1][0]))
         return tuple(own_keyframes), tuple(foreign_keyframes)
 
     def may_be_shown(self, call: MotionCall) -> bool:

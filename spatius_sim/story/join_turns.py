@@ -216,9 +216,9 @@ def _is_in_turn_without_keyframe(event: Event, turns: list[Turn]) -> bool:
 
 
 def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery]) -> None:
-    """Join each delivery at a client with the payload of a request that it delivers: one with the same bytes,
-    which was sent earlier. Best is a payload that this client has not got yet, then one of the client's own
-    turn, then the earliest. Without such a payload, the delivery's `sent` stays None."""
+    """Find for each delivery at a client the payload of a request that was delivered: a payload with the same
+    bytes that was sent earlier. Prefer a payload that this client has not got yet, then a payload of the
+    client's own turn, then the earliest. If there is none, `sent` of the delivery stays None."""
     by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
     sent = (payload for request in requests for payload in request.payloads)
     for payload in sorted(sent, key=lambda payload: payload.seq):

@@ -75,8 +75,9 @@ def _offsets_by_key(piece: bytes) -> dict[int, int]:
 
 
 def _contains_piece(pcm: bytes, positions: dict[int, int], piece: bytes, offsets: dict[int, int]) -> bool:
-    """Return whether the speech `pcm` contains this piece of audio. Samples at fixed places (keys) that both
-    have say where the piece may stand; if it stands at none of these places, the whole speech is searched."""
+    """Return whether the speech `pcm` contains this piece of audio. Eight bytes that occur in both (a key)
+    show where the piece may begin in the speech; if it begins at none of these positions, search the whole
+    speech."""
     if offsets and positions.keys().isdisjoint(offsets):
         return False
     shared_keys: Sequence[int] = list(offsets.keys() & positions.keys())

@@ -174,9 +174,9 @@ class Turn:
         return turn is not None
 
     def is_same_speech(self, one: bytes, other: bytes, sample_rate: int) -> bool:
-        """Return whether two pieces of PCM of this turn hold the same speech, apart from silence that fills
-        up a packet. If the turn's audio ends in half a sample, that half may be missing or made whole,
-        because no document says what becomes of it."""
+        """Return whether two pieces of audio (PCM) of this turn hold the same speech, apart from silence that
+        fills up a packet. If the turn's audio ends in half a sample, a relay may leave this half out or make
+        a whole sample of it, because no document forbids that."""
         if is_same_speech(one, other, sample_rate) or not self.half_sample:
             return is_same_speech(one, other, sample_rate)
         whole = len(self.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE

@@ -53,7 +53,8 @@ class _Request:
 
 
 def fit_pace(path: Path) -> FittedPace:
-    """Return the pace of Motion Server, fitted to the requests on a tape. Raises UsageError if the file is
+    """Fit a pace to the answers of Motion Server on a tape, and return it: how late the first motion of a
+    request comes, how much this varies, and how early later motion comes. Raises UsageError if the file is
     not a tape, or if fewer than three requests on it were answered."""
     requests = [request for trace in read_traces(path) for request in _read_requests(trace) if request.waits]
     if len(requests) < _MIN_REQUESTS:

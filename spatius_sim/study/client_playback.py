@@ -86,15 +86,16 @@ def _find_needs(
 
 
 def _find_stalls(playback: Playback, needs: list[tuple[float, float]], total: float) -> None:
-    """Play the speech of a simulated turn on the client, and note in `playback` each stall: when the client
-    had to wait, and for how long. If a part of the speech never arrives, the playback has no end."""
+    """Play the speech of a simulated turn on the client, and note in `playback` when the client had to wait,
+    and for how long (a stall). `needs` says which moment of the speech can be played when, both in seconds;
+    `total` is the length of the speech. If a part of the speech never arrives, the playback has no end."""
     clock = playback.first_audio
-    for position, at in needs:
+    for position, arrived in needs:
         due = clock + position
-        if at > due + _EPSILON:
-            playback.stalls.append((due, at - due))
-            clock += at - due
-            if at == math.inf:
+        if arrived > due + _EPSILON:
+            playback.stalls.append((due, arrived - due))
+            clock += arrived - due
+            if arrived == math.inf:
                 return
     playback.end = clock + total
 

@@ -27,16 +27,17 @@ class Line(NamedTuple):
 
 
 def draw_distribution(spreads: dict[str, Spread], label: str) -> Markup:
-    """Draw the chart of a cumulative distribution for the study's page: for each number of seconds, the share
-    of turns that took no longer. The chart has one line for each spread."""
+    """Draw the chart of a cumulative distribution for the study's page: for each number of seconds, how many
+    per cent of the turns took no longer. Each spread gives one line of the chart; `label` is the label of the
+    horizontal axis."""
     lines = []
     for name, spread in spreads.items():
-        points, seen = [(0.0, 0.0)], 0
+        points, turns_so_far = [(0.0, 0.0)], 0
         for value, count in spread.steps():
             if value < math.inf:
-                points.append((value, 100 * seen / spread.total))
-                seen += count
-                points.append((value, 100 * seen / spread.total))
+                points.append((value, 100 * turns_so_far / spread.total))
+                turns_so_far += count
+                points.append((value, 100 * turns_so_far / spread.total))
         lines.append(Line(name, points))
     # Beyond the slowest 2 % of the slowest line nothing can be told apart.
     widest = max((spread.at_rank(math.ceil(0.98 * spread.total)) for spread in spreads.values()), default=1.0)
@@ -47,7 +48,7 @@ def draw_distribution(spreads: dict[str, Spread], label: str) -> Markup:
 
 def draw_line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, right: float, top: float) -> Markup:
     """Draw a chart for a study's page: all lines in one picture, whose axes go from 0 to `right` and from 0
-    to `top`. The names of the lines stand below."""
+    to `top` and have these labels. The names of the lines stand below the chart."""
     height, bottom = 220, 190
     pixels_across, pixels_up = (WIDTH - _LEFT - _RIGHT) / right, (bottom - 12) / top
     parts = [_draw_axes(right, top, x_label, y_label, bottom)]
@@ -67,8 +68,8 @@ def draw_line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, right:
 
 
 def draw_ranking(helps: Sequence[Help]) -> Markup:
-    """Draw a bar chart of the seconds of trouble in a turn that each change saves, with their intervals of
-    confidence."""
+    """Draw a bar chart with one bar for each change to the pipeline: the seconds of trouble in a turn that
+    the change saves, with their interval of confidence. `helps` are the changes with these figures."""
     row, left = 26, 270
     most = max([0.05, *(abs(end) for help_ in helps for end in help_.saved)])
     least = min(0.0, *(help_.saved.low for help_ in helps))
@@ -153,8 +154,9 @@ def _draw_area(
     label: str,
     kind: str,
 ) -> str:
-    """Draw values over time as an area of a chart, with the highest value at the left as a mark of the axis;
-    return the SVG. `label` says what the values are."""
+    """Draw values over time as a filled area of a chart, and return the SVG. `points` are pairs of seconds
+    and value; `label` says what the values are. The area lies `height` pixels high below the pixel row `top`,
+    in the style class `kind`. The highest value stands at the left."""
     most = max((value for _, value in points), default=0.0) or 1.0
     drawn_points = [
         f"{_LEFT + at * pixels_a_second:.1f},{top + height - value / most * (height - 14):.1f}"
@@ -174,17 +176,19 @@ def _draw_area(
 
 
 def _draw_axes(right: float, top: float, x_label: str, y_label: str, bottom: float) -> str:
-    """Draw the axes of a chart, each with six marks, and their labels."""
+    """Draw the axes of a chart, each with six marks, and their labels. The horizontal axis goes from 0 to
+    `right`, the vertical from 0 to `top`; `bottom` is the pixel row of the horizontal axis."""
     parts = []
-    for index in range(6):
-        x = _LEFT + index * (WIDTH - _LEFT - _RIGHT) / 5
-        y = bottom - index * (bottom - 12) / 5
+    steps = 5
+    for index in range(steps + 1):
+        x = _LEFT + index * (WIDTH - _LEFT - _RIGHT) / steps
+        y = bottom - index * (bottom - 12) / steps
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
             f'<text class="tick" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">'
-            f"{right * index / 5:.3g}</text>"
+            f"{right * index / steps:.3g}</text>"
             f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{top * index / 5:.3g}</text>"
+            f"{top * index / steps:.3g}</text>"
         )
     parts.append(
         f'<text x="{WIDTH - _RIGHT}" y="{bottom + 28}" text-anchor="end">{escape(x_label)}</text>'
@@ -203,8 +207,9 @@ def _wrap_svg(height: float, parts: Sequence[str], label: str) -> str:
 
 
 def draw_sweep(points: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], label: str) -> Markup:
-    """Draw a chart of one figure of the study over the points of its sweep, with one line for each policy. If
-    the sweep changes one number only, its values stand on the axis; otherwise the points are numbered."""
+    """Draw a chart of one figure of the study over the points of its sweep, with one line for each policy:
+    `estimates` holds the figure's values by policy. If the sweep changes one number only, the horizontal axis
+    shows that number; otherwise the points are numbered."""
     values = _swept_numbers(points)
     finite = [estimate.value for row in estimates.values() for estimate in row if estimate.value < math.inf]
     lines = [

@@ -84,9 +84,10 @@ def judge_turn(
     number: int,
     relay: type[PlainRelay] = PlainRelay,
 ) -> list[BrokenRule]:
-    """Play turn `number` of the study again with all its bytes, and return the rules that it broke. Relay
-    rules judge a conversation over the simulated network, unless its link was given up. Client rules judge
-    our client, which gets the messages when they arrived in the simulation."""
+    """Simulate turn number `number` of the study again, this time with the bytes of all messages, and return
+    the rules that it broke. Relay rules judge the conversation of `relay` over the simulated network, unless
+    the link was given up. Client rules judge our client, which gets each message when it arrived in the
+    simulation."""
     loop = VirtualLoop()
     draw = draw_of(pipeline, network, seed, number)
     down = _LinkToClient(flow_to_client(pipeline, network, draw))
@@ -128,8 +129,8 @@ def _find_broken_rules(trace: Trace) -> list[BrokenRule]:
 async def _converse(
     loop: VirtualLoop, pipeline: Pipeline, draw: Draw, down: _LinkToClient, seed: int, relay: type[PlainRelay]
 ) -> Trace:
-    """Let a client speak the turn that is judged to our relay in virtual time, over the study's simulated
-    links, and return the trace."""
+    """Let a client speak the turn that is judged to our relay, in virtual time and over the links that the
+    study drew, and return the trace. `down` is the link from the relay to the client."""
     half_trip, region_trip = draw.round_trip / 2, draw.region_trips[pipeline.region]
     wire = find_wire(_WIRES[pipeline.wire])
     recorder = RealTimeRecorder(clock_ns=loop.time_ns, wire=wire)
@@ -199,29 +200,29 @@ async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Tr
 
 
 def _client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
-    """Return the calls to the client decoder that judge a simulated turn: audio and motion in the order of
-    their arrival, an interrupt, and waits between them. No audio is given after the interrupt, but motion
-    still is."""
-    last = turn.audio[-1][1]
+    """Return the calls to the client decoder that play a simulated turn again: audio and motion in the order
+    of their arrival, an interrupt, and waits between them. After the interrupt, no audio is given any more,
+    but motion still is."""
+    last_audio_end = turn.audio[-1][1]
     arrivals: list[tuple[float, Step]] = []
-    spoken = 0
+    given_ms = 0
     for at, end in turn.audio:
-        ms = round(1000 * end) - spoken
-        spoken += ms
+        ms = round(1000 * end) - given_ms
+        given_ms += ms
         if at < turn.interrupted_at:
-            arrivals.append((at, GiveAudio(ms, end == last)))
+            arrivals.append((at, GiveAudio(ms, end == last_audio_end)))
     if turn.interrupted_at < math.inf:
         arrivals.append((turn.interrupted_at, Do("interrupt")))
-    shown = 0
+    given_keyframes = 0
     for at, end_keyframe in turn.motion:
-        arrivals.append((at, Move((PlannedPayload(end_keyframe - shown),))))
-        shown = end_keyframe
+        arrivals.append((at, Move((PlannedPayload(end_keyframe - given_keyframes),))))
+        given_keyframes = end_keyframe
     steps: list[Step] = []
-    now = 0
+    now_ms = 0
     in_time = (arrival for arrival in arrivals if arrival[0] <= _LONGEST_TURN)
     for at, step in sorted(in_time, key=lambda arrival: arrival[0]):
-        if round(1000 * at) > now:
-            steps.append(Wait(round(1000 * at) - now))
-            now = round(1000 * at)
+        if round(1000 * at) > now_ms:
+            steps.append(Wait(round(1000 * at) - now_ms))
+            now_ms = round(1000 * at)
         steps.append(step)
     return (*steps, Wait(_LAST_WAIT_MS))

@@ -175,8 +175,9 @@ def _cells_to_judge(cells: list[Cell]) -> list[Cell]:
 def _judge_some(
     outcome: Outcome, cells: list[Cell], jobs: int | None, on_progress: Callable[[int], None]
 ) -> None:
-    """Judge one turn in twenty of these cells by the rules, and add what was found to the outcome of the
-    study. `on_progress` is called with twenty times the number of turns that were judged."""
+    """Judge one turn in twenty of these cells of a study by the rules, in `jobs` processes, and add the
+    broken rules to the outcome of the study. `on_progress` is called with twenty times the number of turns
+    that were judged."""
     numbers = turns_to_judge(outcome.study.turns, outcome.seed)
     work = (
         _Judging(number, cell.pipeline, cell.network, outcome.seed, tuple(piece))

@@ -35,6 +35,7 @@ _LONGEST_SECONDS = 600.0
 """No trouble of a turn counts longer."""
 
 _INTERRUPT_BYTES = 100
+_MEGABITS_PER_BYTE = 8e-6
 _LARGE_QUEUE = 1 << 30
 
 
@@ -181,8 +182,9 @@ def _chunks_at_relay(pipeline: Pipeline) -> list[tuple[float, float]]:
 
 
 def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> list[Message]:
-    """Return the messages of audio that the relay sends to its client in the simulated turn; the pipeline
-    says how long each message is, and how early it is sent."""
+    """Return the messages of audio that the relay sends to its client in the simulated turn. `speech` says
+    until when which second of the speech has come to the relay; the pipeline says how long each message is,
+    and how early it is sent."""
     per_second = pipeline.sample_rate * BYTES_PER_SAMPLE
     messages: list[Message] = []
     sent = 0.0
@@ -249,12 +251,15 @@ def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) ->
 
 
 def _send_through_relay(messages: list[Message], pipeline: Pipeline, seed: int) -> list[Message]:
-    """Simulate how the messages of a turn leave the relay, which sends those of all its clients one after
-    another. Return the messages with the times at which they have left it. Each other client hears a turn
-    like this, which begins at a random moment, up to the length of a turn earlier or later."""
+    """Simulate how the messages of one client's turn leave the relay, which sends the messages of all its
+    clients one after another. Return the messages with the times at which they left the relay. The other
+    clients hear the same turn, but each begins at a random moment, at most the length of a turn earlier or
+    later."""
     begins = np.random.default_rng(seed).uniform(-1, 1, pipeline.clients - 1) * pipeline.seconds
     times = np.array([message.at for message in messages])
-    sizes = np.tile([message.size * 8e-6 / pipeline.relay_rate for message in messages], pipeline.clients)
+    sizes = np.tile(
+        [message.size * _MEGABITS_PER_BYTE / pipeline.relay_rate for message in messages], pipeline.clients
+    )
     all_times = np.concatenate([times, *(times + begin for begin in begins)])
     order = np.argsort(all_times, kind="stable")
     cumulated_sizes = np.cumsum(sizes[order])
@@ -278,8 +283,9 @@ def flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> T
 
 
 def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[float]) -> None:
-    """Play a simulated turn at its client, whose messages arrived at these times in seconds (infinity if
-    never). Store in the turn how the playback went, and how long the client had to wait for a smooth one."""
+    """Play a simulated turn at its client. `arrivals` are the times in seconds at which the turn's messages
+    came to the client (infinity if never). Store in the turn how the playback went, and how long the client
+    would have to wait before a smooth playback."""
     pairs = list(zip(turn.messages, arrivals, strict=True))
     turn.audio = [(at, message.audio_end) for message, at in pairs if message.audio_end]
     turn.motion = [(at, message.keyframes) for message, at in pairs if not message.audio_end]
@@ -297,9 +303,9 @@ def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[fl
 def _simulate_interrupt(
     turn: SimulatedTurn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[Message]
 ) -> None:
-    """Simulate the turn again with a user who interrupts it, and count what still reaches the client after
-    that: what the relay sent before it knew, or what lies in its socket. The other figures of the turn stay
-    those without an interrupt."""
+    """Simulate the turn a second time, with a user who interrupts it. Store in `turn` how many of these
+    messages still reach the client after the interrupt: the relay sent them before it knew, or they lay in
+    its socket. All other figures of the turn stay as they are without an interrupt."""
     interrupted_at = turn.playback.first_audio + pipeline.interrupt_after
     if interrupted_at >= turn.playback.end:
         return

@@ -98,9 +98,9 @@ class Study:
         return max([*swept, *(pipeline.seconds for pipeline in self.policies.values())])
 
     def cells(self) -> list[Cell]:
-        """Return all cells of the study. A cell is one combination that is simulated: a network, a policy,
-        and a point, which has one value for each parameter of the sweep. Raises UsageError if a pipeline
-        cannot take such a value."""
+        """Return all cells of the study. A cell is one combination that is simulated: a network, a policy (a
+        pipeline with a name), and a point, which has one value for each parameter that the study varies (its
+        sweep). Raises UsageError if a pipeline cannot take such a value."""
         points = [dict(zip(self.sweep, values, strict=True)) for values in product(*self.sweep.values())]
         return [
             Cell(network, name, describe_point(point), replace(pipeline, **point))  # type: ignore[arg-type]

@@ -91,9 +91,9 @@ def estimate_ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[
 
 
 def paired_saving(base: Tally, changed: Tally) -> Estimate:
-    """Return the figure of how many seconds of trouble a change saves in a turn. The two tallies hold the
-    same turns on the same network, so they are compared turn by turn. The interval of confidence comes from a
-    bootstrap over groups of turns."""
+    """Return the figure of how many seconds of trouble a change to the pipeline saves in a turn. `base` and
+    `changed` are the tallies without and with the change. They hold the same turns on the same network, so
+    they are compared turn by turn. The interval of confidence comes from a bootstrap over groups of turns."""
     pairs = [
         (base_sums.trouble_us - changed_sums.trouble_us, base_sums.turns)
         for base_sums, changed_sums in zip(base.groups, changed.groups, strict=True)
@@ -107,8 +107,8 @@ def paired_saving(base: Tally, changed: Tally) -> Estimate:
 
 
 def _offset_estimate(tally: Tally, share: float) -> Estimate:
-    """Return the study's figure for a quantile of the lip-sync offset in seconds, with an interval from a
-    bootstrap over groups of turns."""
+    """Return the study's figure for a quantile (`share` from 0 to 1) of the lip-sync offset in seconds. Its
+    interval of confidence comes from a bootstrap over groups of turns."""
     groups = [group.offsets for group in tally.groups if group.offsets]
     if not groups:
         return Estimate(0.0, 0.0, math.inf)
@@ -131,8 +131,8 @@ def _quantile_of_counts(counts: NDArray[np.int64], share: float) -> float:
 
 
 def _ahead_figure(key: str, title: str, definition: str, seconds: float) -> FigureKind:
-    """Return the figure of a study that says how often, in per cent of its moments, the audio is more than
-    `seconds` seconds ahead of the face."""
+    """Return the figure of a study that says during how many per cent of the time the audio is more than
+    `seconds` ahead of the face."""
 
     def ahead(sums: Sums) -> int:
         return sum(count for offset, count in sums.offsets.items() if offset > seconds * KEYFRAMES_PER_SECOND)
@@ -150,7 +150,7 @@ def _quantile_figures(
     name: str, title: str, unit: str, definition: str, shares: Sequence[int]
 ) -> list[FigureKind]:
     """Return the figures of a study for one kind of measured value, such as a delay: one figure for each of
-    these percentiles (`shares`, in per cent). `name` is the key of the values in the tally."""
+    these percentiles (`shares`, in per cent). The tally keeps the values under the key `name`."""
 
     def estimate_quantile(share: int) -> Callable[[Tally], Estimate]:
         return lambda tally: quantile(tally.spreads[name], share / 100)
@@ -177,8 +177,8 @@ def _offset_figure(share: int) -> FigureKind:
 
 
 def _share_of_turns_figure(key: str, title: str, definition: str, counted_as: str) -> FigureKind:
-    """Return the study's figure for the share of the turns that a tally has counted in its sum `counted_as`,
-    such as "stalled_turns"."""
+    """Return the figure of a study that says which share of all turns had some trouble. A tally counts these
+    turns in its sum `counted_as`, such as "stalled_turns"."""
 
     def estimate(tally: Tally) -> Estimate:
         return wilson(sum(getattr(group, counted_as) for group in tally.groups), tally.turns)

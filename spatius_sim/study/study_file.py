@@ -112,8 +112,8 @@ class _StudyReader(YamlFile):
         return policies
 
     def _read_pipeline(self, node: Node, base: Pipeline, node_name: str) -> Pipeline:
-        """Return the pipeline `base` with the changes that a mapping in the study file lists; `node_name` is
-        the name of the mapping in errors."""
+        """Return the pipeline of a policy in the study file: the pipeline `base` with the changes that the
+        mapping `node` lists. `node_name` is the name of the mapping in errors."""
         pipeline = base
         for key, value in self.mapping(node, node_name, _FIELDS).items():
             changed = self._read_value(key, value)

@@ -1,4 +1,5 @@
-"""The Python shim: connects any object that has these methods to the client suite (conformance/client/).
+"""The Python shim: connects a client under test, any Python object that has these methods, to the client
+suite (conformance/client/). The program that runs the shim is the testee.
 
     from spatius_sim.subjects.client_shim import serve_stdio
     serve_stdio(lambda sample_rate, mode: MyClient(sample_rate, mode))
@@ -13,8 +14,7 @@ is left out of `observe`:
     get_current_conversation_id() -> str | None
 
 An object without `advance` runs in real time. Its class may list its modes in `modes`, its sample rates in
-`sample_rates`, and in `lacks` what it lacks otherwise, such as "ids" or "stableIds" (testee-protocol.md).
-"""
+`sample_rates`, and in `lacks` what it lacks otherwise, such as "ids" or "stableIds" (testee-protocol.md)."""
 
 import sys
 import time
@@ -38,7 +38,7 @@ _METHODS_OBSERVED = {"conversationId": "get_current_conversation_id", "keyframes
 
 
 class Shim:
-    """Answers the requests of the testee protocol by calling a client."""
+    """Answers the requests of the testee protocol by calling a Python client."""
 
     def __init__(self, make: Factory, name: str = "a Python client") -> None:
         """Begin to answer for a Python client; `make` makes each fresh client, and `name` is told to the

@@ -1,4 +1,5 @@
-"""Runs a plan against a client under test, call by call, through the testee protocol."""
+"""Runs a plan against a client under test, call by call, through its testee: the program that connects the
+client to the kit."""
 
 from dataclasses import replace
 
@@ -27,10 +28,10 @@ _OUTPUT_CHARACTERS_SHOWN = 600
 
 
 class InProcessTestee:
-    """Runs a Python client in this process."""
+    """Is the testee of a Python client that lives in this process: no other program is needed."""
 
     def __init__(self, make: Factory = OWN) -> None:
-        """Begin a client under test in this process; `make` makes each fresh client."""
+        """Prepare a client under test in this process; `make` makes each fresh client."""
         self._shim = Shim(make, OUR_OWN)
 
     async def open(self, seconds: float) -> None:
@@ -69,16 +70,18 @@ class ClientSubject:
         start_seconds: float = 10.0,
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
-        """Prepare to drive the client under test through its testee; `attach` starts the testee."""
+        """Prepare to drive the client under test through its testee; `attach` starts the testee. `target`
+        names the client in reports. The testee may take `start_seconds` to start, and `answer_seconds` for
+        each answer."""
         self.target = target
         self._testee, self._seed = testee, seed
         self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
         self._last_request_id = 0
-        self._hello: tuple[Event, ...] = ()
+        self._hello_events: tuple[Event, ...] = ()
         self._events: list[Event] = []
         self._modes: tuple[str, ...] = ()
         self._sample_rates: tuple[int, ...] = ()
-        self._lacks: set[str] = set()
+        self._lacking_commands: set[str] = set()
         self.real_clock = False
 
     @property
@@ -104,9 +107,9 @@ class ClientSubject:
             await self._testee.close()
             problem = answer.error or result
             raise UnreachableError(f"{self.target} does not speak testee protocol {PROTOCOL}: {problem}")
-        self._hello = tuple(self._events)
+        self._hello_events = tuple(self._events)
         self._modes = tuple(map(str, modes))
-        self._lacks = set(map(str, lacks))
+        self._lacking_commands = set(map(str, lacks))
         self._sample_rates = tuple(rate for rate in rates if isinstance(rate, int))
         self.real_clock = result.get("clock") == "real"
 
@@ -119,12 +122,12 @@ class ClientSubject:
         """Make every call of the plan at the client under test, ask for `observe` after each call, and return
         the trace. If the client lacks the mode or the sample rate of the plan, use the first that it
         declares. Raises TesteeError if the testee fails, after closing the testee."""
-        self._events = list(self._hello)
+        self._events = list(self._hello_events)
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
         rates = self._sample_rates
         rate = plan.sample_rate if plan.sample_rate in rates or not rates else rates[0]
         script = RequestWriter(replace(plan, sample_rate=rate))
-        steps = mark_end_after_motion(plan.steps) if IDS in self._lacks else plan.steps
+        steps = mark_end_after_motion(plan.steps) if IDS in self._lacking_commands else plan.steps
         try:
             await self._reset(rate, mode)
             await self._ask_unless_lacking(TesteeRequest(self._next_request_id(), "observe"))
@@ -156,11 +159,11 @@ class ClientSubject:
 
         If the testee has called the command unimplemented before, do not send the request again, but return
         the answer `unimplemented`."""
-        if request.do in self._lacks:
+        if request.do in self._lacking_commands:
             return TesteeAnswer(request.id, unimplemented=True)
         answer = await self._ask(request)
         if answer.unimplemented:
-            self._lacks.add(request.do)
+            self._lacking_commands.add(request.do)
         return answer
 
     async def _ask(self, request: TesteeRequest) -> TesteeAnswer:

@@ -50,7 +50,7 @@ class AgentSubject:
         lacks: tuple[str, ...] = (),
     ) -> None:
         """Prepare to run the LiveKit agent under test, whose command line is `command`, in a room of the
-        LiveKit server `livekit`; nothing is started yet."""
+        LiveKit server `livekit`. Start nothing yet. `lacks` names the features that the agent lacks."""
         self.target = command
         self._livekit, self._recorder = livekit, recorder
         self._api_key, self._seed = api_key, seed

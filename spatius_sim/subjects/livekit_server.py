@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
@@ -45,7 +45,7 @@ class LiveKitAccess:
         """Return the name of a room that nobody else has."""
         return f"spatius-sim-{uuid4().hex[:12]}"
 
-    def make_rooms(self) -> tuple[LiveKitEgress, LiveKitEgress]:
+    def configure_new_room(self) -> tuple[LiveKitEgress, LiveKitEgress]:
         """Return two egress configurations for a new room of this LiveKit server: one with a valid token, and
         one whose token has a wrong signature, so that the server refuses it."""
         name = self.new_name()
@@ -54,10 +54,10 @@ class LiveKitAccess:
         attributes = (("lk.publish_on_behalf", AGENT), ("livekit_agent_identity", AGENT))
         wrong_end = "AAAA" if not token.endswith("AAAA") else "BBBB"
         badly_signed = f"{token[: -len(wrong_end)]}{wrong_end}"
-        return (
-            LiveKitEgress(self.url, "", "", token, name, PUBLISHER, attributes),
-            LiveKitEgress(self.url, "", "", badly_signed, name, PUBLISHER, attributes),
+        egress = LiveKitEgress(
+            self.url, api_token=token, room_name=name, publisher_id=PUBLISHER, extra_attributes=attributes
         )
+        return egress, replace(egress, api_token=badly_signed)
 
 
 def find_livekit_server(url: str, variables: Mapping[str, str]) -> LiveKitAccess:

@@ -76,7 +76,7 @@ class RoomWatch(Protocol):
         """Let another viewer join now."""
 
 
-MakeRooms = Callable[[], tuple[LiveKitEgress, LiveKitEgress]]
+ConfigureNewRoom = Callable[[], tuple[LiveKitEgress, LiveKitEgress]]
 """Returns two configurations for one run: a new room, and a room that refuses the publisher."""
 
 
@@ -131,7 +131,7 @@ class RoomSubject:
         access: ServerAccess,
         watch: RoomWatch,
         recorder: RealTimeRecorder,
-        make_rooms: MakeRooms,
+        configure_new_room: ConfigureNewRoom,
         api_key: str,
         ids: tuple[str, str] = (APP_ID, AVATAR_ID),
         *,
@@ -139,11 +139,11 @@ class RoomSubject:
         seed: int = 0,
         attach_seconds: float = 0.0,
     ) -> None:
-        """Prepare to judge a Motion Server in rooms, and connect to nothing yet. The parameters are explained
-        at the class."""
+        """Prepare to judge a Motion Server in rooms, and connect to nothing yet. The docstring of the class
+        explains the parameters."""
         self.target = target
         self._access, self._watch, self._recorder = access, watch, recorder
-        self._make_rooms, self._api_key, self._ids = make_rooms, api_key, ids
+        self._configure_new_room, self._api_key, self._ids = configure_new_room, api_key, ids
         self._lacks, self._seed, self._attach_seconds = lacks, seed, attach_seconds
         self._sessions: dict[str, _Progress] = {}
         self._read_events = 0
@@ -170,7 +170,7 @@ class RoomSubject:
         UnreachableError if no session can be opened, or if the room cannot be watched."""
         self._sessions = {_SESSION: _Progress(), _REFUSED: _Progress()}
         self._read_events = 0
-        room, refusing = self._make_rooms()
+        room, refusing = self._configure_new_room()
         header = TraceHeader(
             self.kind, "", self._seed, str(plan), __version__, self._lacks, plan_token=token_of(plan)
         )
@@ -208,9 +208,9 @@ class RoomSubject:
     async def _speak_turn(
         self, name: str, session: OpenSession, req_id: str, turn: RoomTurn, sample_rate: int
     ) -> None:
-        """Speak one turn into the room as the agent does, and wait until Motion Server reports that the room
-        has played it. If the turn is to be interrupted, interrupt it after a part was shown, and wait for the
-        silence after that."""
+        """Speak one turn of the agent into the room, and wait until Motion Server reports that the room has
+        played it. If the turn is to be interrupted, interrupt it after a part was heard, and wait until the
+        room is silent."""
         spoken = turn.milliseconds / MILLISECONDS
         finished_before, packets_before = self._progress_of(name).finished, self._progress_of(name).packets
         await self._send_speech(name, session, req_id, speech_with_marks(spoken, sample_rate))

@@ -61,9 +61,9 @@ class ServerOverSockets:
     def open_session(
         self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> UpstreamClient:
-        """Open a session with the Motion Server under test over a socket to its ingress, with the credentials
-        in headers or in the query. Raises UpgradeRefusedError if the upgrade is refused, UnreachableError if
-        no answer comes."""
+        """Open a session with the Motion Server under test over a socket to its ingress. The token and the
+        ids are sent in headers or, if `token_in_query`, in the URL. Raises UpgradeRefusedError if the upgrade
+        is refused, and UnreachableError if no answer comes."""
         return UpstreamClient(
             self._console,
             self._ingress,

@@ -133,7 +133,9 @@ class ServerSubject:
         patience: Patience,
         access: ServerAccess | None = None,
     ) -> None:
-        """Prepare to run plans against the Motion Server under test at `address`; nothing is attached yet."""
+        """Prepare to run plans against the Motion Server under test at `address`; nothing is attached yet.
+        `access` reaches the server; None: over sockets. `patience` says how long its answers are waited
+        for."""
         self.target = url_without_logins(address.ingress)
         self._address = address
         self._access: ServerAccess = access or ServerOverSockets(address.console, address.ingress)
@@ -257,8 +259,8 @@ class ServerSubject:
         *,
         token_in_query: bool = False,
     ) -> None:
-        """Try an upgrade at the Motion Server under test, with the mistake `intent`, and record whether the
-        server accepted or refused it."""
+        """Try to open a session with the Motion Server under test in a wrong way, which `intent` names (for
+        example with a wrong token), and record whether the server accepts or refuses the upgrade."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         try:
             async with self._access.open_session(

@@ -78,9 +78,9 @@ def room_in_virtual_time(
     rooms: tuple[LiveKitEgress, LiveKitEgress] = (VIRTUAL_ROOM, REFUSING_ROOM),
     secrets: KnownSecrets | None = None,
 ) -> RoomSubject:
-    """Return a subject: our own Motion Server in virtual time, whose egress plays in virtual rooms of the
-    class `new_room`. The server plays the scenario from its beginning in each run. `rooms` are the room to
-    speak in and a room that refuses its publisher."""
+    """Return a subject for the rules about rooms: our own Motion Server in virtual time, whose sessions speak
+    in virtual rooms of the class `new_room`. The server plays the scenario from its beginning in each run.
+    `rooms` are the room to speak in, and a room that refuses its publisher."""
     recorder = RealTimeRecorder(clock_ns=loop.time_ns, secrets=secrets or KnownSecrets())
     window = RoomWindow(recorder)
     server = VirtualMotionServer(loop, seed, window, new_room=new_room)

@@ -250,7 +250,8 @@ def _add_other(compared: TurnsByConnection, connection: str, text: str) -> None:
 def _compare_connections(
     first: TurnsByConnection, second: TurnsByConnection, *, with_speech: bool
 ) -> Iterator[str]:
-    """Compare the connections of two tapes, and yield their differences as lines."""
+    """Compare the turns of two tapes, connection by connection, and yield each difference as a line of text.
+    `with_speech`: both tapes hold speech, so that it can be compared."""
     for connection in sorted({*first, *second}):
         first_turns, second_turns = first.get(connection, {}), second.get(connection, {})
         for name in sorted({*first_turns, *second_turns}):

@@ -36,8 +36,8 @@ _UNKNOWN = -1
 
 
 def har_of(traces: Iterable[Trace], start_unix_ms: int, kit_version: str) -> dict[str, Any]:
-    """Return these runs of a tape as HAR 1.2, as values for JSON. `start_unix_ms` is the time 0 of their
-    events."""
+    """Return the traces of a tape, one for each of its runs, as HAR 1.2, as values for JSON. `start_unix_ms`
+    is the time (Unix, in ms) at which the clock of the traces begins."""
     writer = _HarWriter(start_unix_ms)
     for trace in traces:
         writer.add_run(trace)
@@ -101,8 +101,8 @@ class _HarWriter:
         }
 
     def _make_entry(self, at_ns: int, method: str, url: str, status: int) -> dict[str, Any]:
-        """Return a HAR entry with every member that HAR requires. What a tape does not hold is empty or
-        -1."""
+        """Return an entry of the HAR file for one HTTP exchange, with every member that HAR requires. What a
+        tape does not hold is empty or -1. `at_ns` is the time of the exchange on the trace's clock."""
         unix_ms = min(_LAST_MS, max(0, self._start_ms + at_ns // 1_000_000))
         started = datetime.fromtimestamp(unix_ms / 1000, UTC)
         nothing = {"cookies": [], "headers": [], "headersSize": _UNKNOWN, "bodySize": _UNKNOWN}

@@ -77,8 +77,9 @@ class PerfettoWriter:
             self._add_slice(thread, f"{keyframes} keyframes", at_us, keyframes * _KEYFRAME_US, "motion")
 
     def _add_slice(self, thread: int, name: str, at_us: int, duration_us: int, category: str) -> int:
-        """Add a Perfetto slice after all slices of its thread: slices of one thread never overlap. Return
-        when it begins, in microseconds."""
+        """Add a slice (an event that has a length) to a thread of the Perfetto trace, and return when it
+        begins, in microseconds: at `at_us`, or at the end of the slice before it, because slices of one
+        thread never overlap."""
         track = self._process, thread
         begin_us = max(at_us, self._playback_free_us.get(track, 0))
         self._playback_free_us[track] = begin_us + duration_us

@@ -115,7 +115,7 @@ class Cleaner:
         if isinstance(value, MotionResponse):
             return {"raw": Content(text=False, parts=(TapedPiece(raw),))}
         if self._keep_speech:
-            blobs = _blobs_in(value)
+            blobs = _audio_or_motion_of(value)
             return {
                 "raw": Content(
                     text=False, parts=tuple(_split(raw, [(blob, TapedPiece(blob)) for blob in blobs]))
@@ -123,7 +123,7 @@ class Cleaner:
             }
         if lane is Lane.UPSTREAM and not isinstance(value, Undecodable):
             return {"raw": self._clean_message(raw, value)}
-        pieces = [(blob, self._clean_blob(blob, value)) for blob in _blobs_in(value)]
+        pieces = [(blob, self._clean_blob(blob, value)) for blob in _audio_or_motion_of(value)]
         return self._limit_framing(raw, text=False, parts=_split(raw, pieces), value=value)
 
     def _clean_message(self, raw: bytes, value: Value) -> Content:
@@ -161,7 +161,7 @@ class Cleaner:
         pieces = [
             (b64encode(blob), self._clean_blob(blob, value, base64=True)) for blob in _decode_base64_in(raw)
         ]
-        short_blobs = [blob for blob in _blobs_in(value) if 0 < len(blob) < SMALLEST_BLOB]
+        short_blobs = [blob for blob in _audio_or_motion_of(value) if 0 < len(blob) < SMALLEST_BLOB]
         for blob in short_blobs:
             pieces.append((b'"' + b64encode(blob) + b'"', self._clean_blob(blob, value, base64=True)))
         return self._limit_framing(
@@ -213,9 +213,9 @@ def _plain_speech(event: Event) -> bytes:
     return b""
 
 
-def _blobs_in(value: Value) -> tuple[bytes, ...]:
-    """Return the audio or the motion payloads of a frame whose names and speech are hidden for a tape; an
-    empty tuple if the frame has neither."""
+def _audio_or_motion_of(value: Value) -> tuple[bytes, ...]:
+    """Return the audio or the motion payloads in a decoded frame, which is to be written on a tape; an empty
+    tuple if the frame has neither. The tape stores them apart from the rest of the frame."""
     match value:
         case AudioInput(audio=pcm) | Audio(pcm) | Speak(pcm):
             return (pcm,) if pcm else ()

@@ -44,8 +44,9 @@ class TapedRequest:
 
 
 def import_recordings(paths: list[Path], out: Path, kit_version: str, *, keep_audio: bool) -> None:
-    """Import recordings of the Server SDK's example program: write them to one tape, with a run for each
-    recording. Raises UsageError if a file has another shape."""
+    """Import recordings that the Server SDK's example program wrote: write them to the new tape `out`, with
+    one run for each recording. Without `keep_audio`, the speech stays off the tape. Raises UsageError if a
+    file has another shape."""
     recordings = [read_recording(path) for path in paths]
     rates = tuple(sorted({recording.sample_rate for recording in recordings}))
     redactions = ("secrets", "names") if keep_audio else ("secrets", "names", "speech")

@@ -185,16 +185,17 @@ def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
     if part_type is int:
         return TapedPiece(blobs[part])
     if part_type is list and text and len(part) == 1:
-        return TapedPiece(_read_piece(part[0], blobs), base64=True)
-    return TapedPiece(_read_piece(part, blobs))
+        return TapedPiece(_read_blob_or_speech(part[0], blobs), base64=True)
+    return TapedPiece(_read_blob_or_speech(part, blobs))
 
 
-def _read_piece(value: Any, blobs: BlobWindow) -> bytes | SpeechMark:
-    """Return the bytes, or the mark of removed speech, that a value in a packed record stands for. Raises
-    MalformedError if it stands for neither, and KeyError if the blob is missing."""
+def _read_blob_or_speech(value: Any, blobs: BlobWindow) -> bytes | SpeechMark:
+    """Read a value in a packed record of a tape that stands for audio or motion: the number of a blob, or the
+    mark of speech that was taken out. Return the blob's bytes, or the mark. Raises MalformedError if the
+    value is neither, and KeyError if the tape has no such blob."""
     match value:
         case bool():
-            raise MalformedError("a blob has no number")
+            raise MalformedError("a blob has no number")  # true and false are whole numbers in Python.
         case int(number):
             return blobs[number]
         case {"length": int(length), "hash": bytes(digest), "levels": bytes(levels)} if len(value) == 3:

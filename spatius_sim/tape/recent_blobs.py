@@ -1,4 +1,5 @@
-"""Keeps the newest blobs of a tape: some in memory, the others by the place of their section."""
+"""Keeps the newest blobs of a tape, which are audio and motion payloads: some in memory, the others by the
+place of their section."""
 
 from bisect import bisect_right
 from collections import OrderedDict

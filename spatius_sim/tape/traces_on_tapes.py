@@ -201,8 +201,9 @@ class _OpenRun:
 
 
 def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, int]:
-    """Make the content of a trace's event from an event on a tape. Return it, and how many bytes of memory it
-    takes. Raises TypeError, ValueError or KeyError if no writer of tapes could have written the event."""
+    """Make the content of a trace's event from an event on a tape. Return the content, and how many bytes of
+    memory it takes. `spoken_wire` reads the frames of the relay's clients. Raises TypeError, ValueError or
+    KeyError if no writer of tapes could have written the event."""
     kind = _KINDS.get(taped.kind)
     if kind is None:
         raise ValueError(f"the kind {taped.kind[:50]!r} is not known")
@@ -263,8 +264,9 @@ def _check_field(kind: str, name: str, value: Any) -> Any:
 
 
 def _find_wire(path: Path, run: TapedRun) -> Wire | None:
-    """Return the wire that a run on a tape names for its trace; None if it names none. Raises UsageError,
-    with the tape's path in its text, if the wire is unknown or its declaration is wrong."""
+    """Return the wire that a run on a tape names: the language in which its relay and clients spoke. None if
+    the run names no wire. Raises UsageError, with the tape's path in its text, if the wire is unknown or its
+    declaration (YAML) is wrong."""
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:

@@ -99,8 +99,9 @@ class TapeWriter:
             self._last_ns = max(self._last_ns, record.at_ns)
 
     def write_speech(self, at_ns: int, lane: Lane, connection: str, framing: bytes, mark: SpeechMark) -> None:
-        """Write a received frame to the tape, as `write` does with a TapedEvent, but faster: the frame is
-        `framing`, at most 256 bytes, and then speech, of which only the `mark` is kept."""
+        """Write a received frame with speech as an event on the tape, as `write` does, but faster. The frame
+        is `framing`, at most 256 bytes, and then speech, which the tape does not keep: it keeps the `mark` of
+        the speech."""
         packed = self._pack_value(pack_speech(at_ns, lane, connection, framing, mark))
         self._count_pending(len(packed))
         self._records.append(packed)

@@ -41,8 +41,9 @@ def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -
 
 
 def _read_testee(raw: str | bytes, *, sent: bool) -> Value:
-    """Read a frame of the testee protocol, and return the request that the kit sent to a testee, or the
-    answer that the kit received; Undecodable, with the reason, if the frame holds neither."""
+    """Read a frame between the kit and a testee (the program that connects a client under test to the kit).
+    Return the request that the kit sent, or the answer that the kit received; Undecodable, with the reason,
+    if the frame holds neither."""
     try:
         return read_request(raw) if sent else read_answer(raw)
     except RemoteProtocolError as error:

@@ -265,9 +265,10 @@ class Recorder:
     def _keep_bytes_if_possible(
         self, lane: Lane, connection: str, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> bool:
-        """Write down an upstream frame as bytes only, to save time now; they are decoded when somebody reads
-        `events`. Return False, and keep nothing, if the frame must be decoded at once: in a handshake, for a
-        configuration, or if `on_event` is set."""
+        """Write down an upstream frame as bytes only, to save time now; the frame is decoded when somebody
+        reads `events`. Return False, and keep nothing, if the frame must be decoded at once: in a handshake,
+        for a configuration, or if `on_event` is set. `sent`: the kit sent the frame, as an answer to the
+        request `answers`."""
         if lane is not _UPSTREAM or connection not in self._handshake_over:
             return False
         # A configuration is read at once: it may tell secrets.
@@ -303,8 +304,9 @@ class Recorder:
         return Sent(raw, value, answers) if sent else Received(raw, value)
 
     def _without_secrets(self, lane: Lane, raw: str | bytes, *, sent: bool) -> tuple[str | bytes, Value]:
-        """Return a frame as the recorder writes it down: with stars in place of secrets; and the value that
-        is decoded from this frame. Secrets in the configuration of an egress become known."""
+        """Return a frame as the recorder writes it down, with stars in place of secrets, and the value that
+        is decoded from this frame. Remember the secrets in the configuration of an egress. `sent`: the kit
+        sent the frame on this lane."""
         value = self._decode(lane, raw, sent=sent)
         if sent and isinstance(value, Speak) and self.wire is not None and not self.wire.declaration:
             # The kit's own speech holds no secrets, unless a declared wire adds a login to each message.

@@ -119,8 +119,8 @@ class MemoryEnd:
         self._loop.call_soon(peer._finish, ABNORMAL_CLOSE, "")
 
     def break_off(self) -> None:
-        """End the connection in memory without a closing handshake, after the frames that were sent. Do
-        nothing if this end has ended."""
+        """End the connection in memory without a closing handshake: the other end sees the end after it has
+        received the frames that were sent before. Do nothing if this end has ended already."""
         if not self.ended:
             self._closing = True
             self._put_on_link(_Ending(ABNORMAL_CLOSE, ""))

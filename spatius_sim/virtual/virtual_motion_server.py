@@ -74,8 +74,8 @@ class VirtualMotionServer:
         new_room: type[VirtualRoom] = VirtualRoom,
         pace: Pace = FAST,
     ) -> None:
-        """Prepare a Motion Server in virtual time, which has no sessions yet. The parameters are explained at
-        the class."""
+        """Prepare a Motion Server in virtual time, which has no sessions yet. The docstring of the class
+        explains the parameters."""
         self.loop, self.seed, self.link, self._pace = loop, seed, link, pace
         self.sink: Sink = sink or NullSink()
         self.new_answer: AnswerFactory = new_answer or self._synthesize
@@ -164,8 +164,9 @@ class VirtualMotionServer:
     async def _apply_scenario(
         self, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> bool:
-        """Apply the scenario to a request to the virtual Motion Server: record the faults, wait, and return
-        whether the request gets an answer. Raises RequestRefusedError if the scenario refuses the request."""
+        """Apply the faults of the scenario to a request to the virtual Motion Server: record them, wait, and
+        return whether the request gets an answer. `admission` says what the scenario does to this request.
+        Raises RequestRefusedError if the scenario refuses the request."""
         for fault in admission.faults:
             self.sink.emit(Lane.KIT, connection, fault)
         if admission.wait:
@@ -202,8 +203,8 @@ class _Session:
         brain: ServerSession,
         forget: Callable[[str], object],
     ) -> None:
-        """Begin a session of the virtual Motion Server at `end`, our end of its connection. `forget` is
-        called with the session's name when the session is over."""
+        """Begin a session of the virtual Motion Server. `end` is the server's end of the connection; `brain`
+        decides what the session does. `forget` is called with the session's name when the session is over."""
         self.app_id, self.avatar_id, self.brain = app_id, avatar_id, brain
         self._server, self._loop, self._sink = server, server.loop, server.sink
         self._name, self._end, self._forget_session = name, end, forget

@@ -33,8 +33,9 @@ class VirtualRoom:
         publisher: str,
         brain: ServerSession,
     ) -> None:
-        """Make the virtual room of one session of the virtual Motion Server. What happens in the room is
-        recorded in `sink`."""
+        """Make the virtual room of one session of the virtual Motion Server. `brain` is the session, which is
+        told what happens in the room; `sink` records it. `publisher` is the identity under which the session
+        speaks there."""
         self._loop = loop
         self._sink, self._connection, self._brain = sink, connection, brain
         self._room, self._publisher = room, publisher

@@ -39,8 +39,8 @@ async def ask_for_token(server: Server, api_key: str, expire_at: int) -> HttpAns
 
 async def open_session(server: Server, app_id: str, token: str, avatar_id: str) -> MemoryEnd:
     """Open a session with the virtual Motion Server, as a Server SDK does, and return the client's end of the
-    connection. Raises UpgradeRefusedError if the server refuses the upgrade, and UnreachableError if no
-    answer comes."""
+    connection. Raises UpgradeRefusedError if the server refuses the upgrade (its app id, token or avatar id),
+    and UnreachableError if no answer comes."""
     try:
         return await asyncio.wait_for(server.upgrade(app_id, token, avatar_id), _TIMEOUT_SECONDS)
     except RequestRefusedError as refused:

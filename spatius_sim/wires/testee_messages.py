@@ -1,4 +1,6 @@
-"""The messages between the kit and a testee as frozen values, and as lines of JSON (conformance/client/)."""
+"""The messages between the kit and a testee as frozen values, and as lines of JSON (conformance/client/).
+
+A testee is the program that connects a client under test to the kit."""
 
 import json
 from base64 import b64decode, b64encode

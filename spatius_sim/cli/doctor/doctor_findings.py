@@ -42,8 +42,8 @@ class Finding:
 
 
 def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Finding]:
-    """Yield the doctor's findings about a relay, one for each step of a turn from the client to Motion Server
-    and back. The first step that failed is the last finding."""
+    """Yield the doctor's findings about the relay that was diagnosed, one for each step of a turn: from the
+    client to Motion Server, and back. The first step that failed gives the last finding."""
     if diagnosis.unreachable:
         if _NOBODY_CAME in diagnosis.unreachable:
             yield Finding(True, _LET_IN)
@@ -121,8 +121,8 @@ def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterato
 
 
 def _refused_token_finding(diagnosis: RelayDiagnosis) -> Finding:
-    """Return the doctor's finding that Motion Server refused to give the relay a token, and what to do: the
-    clock of the relay may be wrong, or its API key."""
+    """Return the doctor's finding that the relay's token request was refused, with advice: the relay's clock
+    may be wrong, or its API key."""
     observation = f"its token request was refused with HTTP {diagnosis.token_status}"
     token_life = diagnosis.token_life
     if token_life is None or 0 < token_life < MAX_TOKEN_LIFE_SECONDS:

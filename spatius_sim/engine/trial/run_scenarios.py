@@ -279,8 +279,9 @@ class ScenarioRunner(Generic[P]):
                 self._outcomes_of_losses.setdefault(rule_id, outcome)
 
     def _make_failure(self, sighting: Sighting[P], *, confirmed: bool) -> Failure:
-        """Return the failure that this trial saw in a trace, and save the trace as a tape. If the tape cannot
-        be written, the failure names no tape."""
+        """Return the failure that a trace shows, in which this trial saw a rule broken, and save the trace as
+        a tape. If the tape cannot be written, the failure names no tape. `confirmed`: the rule was broken
+        again when the scenario was repeated."""
         path = self.traces / f"{sighting.judgement.rule_id}.tape"
         broken = (self._seen.unblocked_breaches(sighting.judgement) or sighting.judgement.broken)[0]
         failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)

@@ -87,7 +87,9 @@ class ClientDecoder:
         mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT,
         render: Callable[[Keyframes], None] | None = None,
     ) -> None:
-        """Begin a client decoder that is idle and has no conversation."""
+        """Begin a client decoder that is idle and has no conversation. `sample_rate` is in Hz. `new_id`
+        returns an id for each new conversation. The clock begins at `now_ns`; `mode` says what late motion
+        does to the audio; `render` is called with the keyframes that are shown."""
         self._sample_rate = sample_rate
         self._new_id = new_id
         self._now_ns = now_ns

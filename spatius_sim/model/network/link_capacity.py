@@ -48,8 +48,9 @@ class Capacity:
     """
 
     def __init__(self, starts: Sequence[float], rates: Sequence[float], period: float) -> None:
-        """Make the capacity of a network link from these steps. Raises UsageError if they make none, for
-        example because they are not in order."""
+        """Make the capacity of a network link that changes in steps: from each of the `starts` (seconds) on
+        it has the rate in `rates` (bit/s), and after `period` seconds all begins again. Raises UsageError if
+        the steps are wrong, for example not in order."""
         _check_steps(starts, rates, period)
         self._period = period
         self._starts, self._rates = list(starts), list(rates)

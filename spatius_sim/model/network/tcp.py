@@ -36,6 +36,8 @@ _FIRST_PROBE_EXTRA = 0.2
 
 CUBIC_GROWTH = 0.4
 CUBIC_DECREASE = 0.7
+_LARGEST_GROWTH = 0.5
+"""By so many segments the congestion window grows at most after one acknowledgement."""
 _RENO_GROWTH = 3 * (1 - CUBIC_DECREASE) / (1 + CUBIC_DECREASE)
 _SLOW_START_LEAST = 16
 """The window in segments below which HyStart does not end slow start."""
@@ -98,7 +100,7 @@ class TcpFlow:
         self._threshold = math.inf
         base = path.one_way + path.back
         self._least_rtt = math.inf
-        self._smoothed, self._variation = base, base / 2
+        self._smoothed_rtt, self._rtt_variation = base, base / 2
         self._timeout = max(MIN_TIMEOUT, base * 3)
         self._under_way: deque[_Segment] = deque()
         self._sent = self._acknowledged = 0
@@ -106,9 +108,9 @@ class TcpFlow:
         self._window_limited = False
         self._round_until, self._round_samples, self._round_least = 0, 0, math.inf
         self._recovery_until = 0
-        self._epoch = -1.0
-        self._most_window = self._origin = self._reno = 0.0
-        self._growth_time = 0.0
+        self._growth_began = -1.0
+        self._window_before_loss = self._plateau_window = self._reno_window = 0.0
+        self._seconds_to_plateau = 0.0
         self._last_sent = -math.inf
         self._link_free = 0.0
         self._repairs: deque[tuple[float, float]] = deque()
@@ -227,7 +229,7 @@ class TcpFlow:
             retry_at = known_at
         else:
             alone = _FIRST_PROBE_EXTRA if not self._under_way else 0.0
-            retry_at = sent + min(self._timeout, 2 * self._smoothed + alone)
+            retry_at = sent + min(self._timeout, 2 * self._smoothed_rtt + alone)
         timeout = self._timeout
         for _ in range(_MAX_TRIES):
             start = max(retry_at, self._link_free, self._repairs[-1][1] if self._repairs else 0.0)
@@ -247,10 +249,10 @@ class TcpFlow:
             return
         self._recovery_until = self._sent
         before = self.window
-        shrinking = before < self._most_window
-        self._most_window = before * (1 + CUBIC_DECREASE) / 2 if shrinking else before
+        shrinking = before < self._window_before_loss
+        self._window_before_loss = before * (1 + CUBIC_DECREASE) / 2 if shrinking else before
         self.window = self._threshold = max(2.0, before * CUBIC_DECREASE)
-        self._epoch = -1.0
+        self._growth_began = -1.0
 
     def _take_acknowledgement(self, segment: _Segment) -> None:
         """Take the acknowledgement of a TCP segment: measure the round trip and set the retransmission
@@ -258,9 +260,9 @@ class TcpFlow:
         self._acknowledged = segment.number
         rtt = segment.acknowledged - segment.sent
         self._least_rtt = min(self._least_rtt, rtt)
-        self._variation += (abs(rtt - self._smoothed) - self._variation) / 4
-        self._smoothed += (rtt - self._smoothed) / 8
-        self._timeout = min(MAX_TIMEOUT, self._smoothed + max(MIN_TIMEOUT, 4 * self._variation))
+        self._rtt_variation += (abs(rtt - self._smoothed_rtt) - self._rtt_variation) / 4
+        self._smoothed_rtt += (rtt - self._smoothed_rtt) / 8
+        self._timeout = min(MAX_TIMEOUT, self._smoothed_rtt + max(MIN_TIMEOUT, 4 * self._rtt_variation))
         if self.window < self._threshold:
             self._watch_delay(segment, rtt)
             if self.window < 2 * self._peak:
@@ -282,17 +284,19 @@ class TcpFlow:
             self._threshold = self.window
 
     def _grow_cubic(self, now: float) -> None:
-        """Let the congestion window of TCP grow after one acknowledgement, as CUBIC does (RFC 9438)."""
-        if self._epoch < 0:
-            self._epoch = now
-            self._reno = self.window
-            self._origin = max(self._most_window, self.window)
-            self._growth_time = ((self._origin - self.window) / CUBIC_GROWTH) ** (1 / 3)
-        passed = now - self._epoch + self._smoothed
-        target = self._origin + CUBIC_GROWTH * (passed - self._growth_time) ** 3
-        self.window += min(0.5, max(0.0, (target - self.window) / self.window))
-        self._reno += _RENO_GROWTH / self._reno
-        self.window = max(self.window, min(self._reno, self.window + 0.5))
+        """Enlarge the congestion window of TCP after one acknowledgement, as CUBIC does (RFC 9438): steeply
+        at first, slowly near the window at which the last loss came (the plateau), then steeply again; never
+        slower than Reno does."""
+        if self._growth_began < 0:
+            self._growth_began = now
+            self._reno_window = self.window
+            self._plateau_window = max(self._window_before_loss, self.window)
+            self._seconds_to_plateau = ((self._plateau_window - self.window) / CUBIC_GROWTH) ** (1 / 3)
+        passed = now - self._growth_began + self._smoothed_rtt
+        target = self._plateau_window + CUBIC_GROWTH * (passed - self._seconds_to_plateau) ** 3
+        self.window += min(_LARGEST_GROWTH, max(0.0, (target - self.window) / self.window))
+        self._reno_window += _RENO_GROWTH / self._reno_window
+        self.window = max(self.window, min(self._reno_window, self.window + _LARGEST_GROWTH))
 
     def _shrink_window_after_idle(self, idle: float) -> None:
         """Reduce the congestion window of a TCP connection that was idle for so many seconds: halve it for
@@ -303,7 +307,7 @@ class TcpFlow:
         )
         halvings = min(_MOST_HALVINGS, int(idle / self._timeout))
         self.window = max(least, self.window / 2**halvings)
-        self._epoch = -1.0
+        self._growth_began = -1.0
 
     def _note_peak(self, under_way: int) -> None:
         """Note the largest number of TCP segments that were under way at the same time in the last window,

@@ -200,8 +200,8 @@ class PlainRelay:
         return self.greet(client)
 
     def client_left(self, client: str) -> list[RelayCommand]:
-        """Remove a client that has disconnected from the relay, and drop the client's turn. Return the
-        commands that close the client's upstream sessions."""
+        """Forget a client that has disconnected from the relay, and drop the client's turn. Return the
+        commands that end its upstream sessions."""
         self.clients.remove(client)
         self.rates.pop(client, None)
         self._gathered.pop(client, None)
@@ -310,8 +310,9 @@ class PlainRelay:
         return self.policy.session_scope is SessionScope.CLIENT
 
     def _speak(self, client: str, pcm: bytes) -> list[RelayCommand]:
-        """Return the relay's commands that send a client's audio to Motion Server, and back to the client. If
-        the client has no turn that takes audio, begin a new turn, which replaces the turn before."""
+        """Return the relay's commands after its client has spoken the audio `pcm`: send the audio up to
+        Motion Server, and down again to the client. If the client has no turn that still takes audio, drop
+        its old turn, and begin a new one."""
         commands: list[RelayCommand] = []
         turn = self._speaking.get(client)
         if turn is None:

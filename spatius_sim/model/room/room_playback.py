@@ -123,8 +123,8 @@ class RoomPlayback:
         *,
         compress: bool = False,
     ) -> None:
-        """Begin the playback of a session in its room, with nothing to play yet. The parameters are those of
-        the class RoomPlayback."""
+        """Begin the playback of a session in its room, with nothing to play yet. The docstring of the class
+        explains the parameters."""
         self.connection_id, self.sample_rate = connection_id, sample_rate
         self.faults = frozenset(faults)
         self._compress = compress

@@ -194,8 +194,9 @@ def draw_delay_seconds(delay: Delay, seed: int, *draw_name: str | int) -> float:
 
 
 def _admission_of(steps: Sequence[FaultAction], seed: int, number: int) -> Admission:
-    """Return what these actions of the scenario together do to an upgrade or a token request: how long the
-    request waits, and how it ends. Actions after the one that ends the request do not happen."""
+    """Return what these faults of the scenario together do to an upgrade or a token request: how long it
+    waits, and how it ends. The faults after the one that ends the request are left out. `number` (of the
+    request) and `seed` decide by chance how long a delay is."""
     wait = 0.0
     events: list[Injected] = []
     for index, step in enumerate(steps):

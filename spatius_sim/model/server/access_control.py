@@ -25,12 +25,12 @@ class AccessControl:
     app_ids: frozenset[str] = frozenset()
 
     def issue(self, api_key: str, body: bytes, now: float, nonce: str, ahead: float = 0.0) -> str:
-        """Issue a session token for a token request with this API key and body, and return the token.
+        """Issue a session token for a token request with this API key and body, and return the token. `nonce`
+        makes the token unlike all others.
 
-        `now` is in unix seconds, by the clock of the relay that asks. The relay's clock is `ahead` seconds
-        ahead of the clock by which `admit` sees the token expire, after the life that was asked for. Raises
-        RequestRefusedError if the key or the body is bad, or if the token would expire too early or too late.
-        """
+        `now` is in unix seconds, by the clock of the relay that asks. That clock is `ahead` seconds ahead of
+        the clock by which `admit` checks whether the token has expired. Raises RequestRefusedError if the key
+        or the body is bad, or if the token would expire too early or too late."""
         unknown = bool(self.api_keys) and api_key not in self.api_keys
         if not api_key or unknown or first_word(api_key) == REVOKED_KEY:
             raise console_refusal(401, "UNAUTHENTICATED", "the API key is missing or unknown")
@@ -39,11 +39,12 @@ class AccessControl:
         return issue_token(SessionToken(request.expire_at - ahead, request.app_id), nonce)
 
     def admit(self, app_id: str, session_key: str, avatar_id: str, now: float) -> None:
-        """Admit the upgrade of a session with Motion Server. Raise RequestRefusedError, with the HTTP answer,
-        if the upgrade is refused.
+        """Admit the upgrade of a session with Motion Server: check the app id, the avatar id, and the session
+        token `session_key` at the time `now`. Raise RequestRefusedError, with the HTTP answer, if the upgrade
+        is refused.
 
-        An avatar with `missing` in its id does not exist. A session key that begins with `expired-` counts as
-        expired."""
+        An avatar with `missing` in its id does not exist. A session token that begins with `expired-` counts
+        as expired."""
         if first_word(session_key) == EXPIRED_TOKEN:
             raise upgrade_refusal(401, "session token expired")
         token = read_token(session_key)

@@ -78,7 +78,9 @@ class Requests:
     def add(
         self, req_id: str, answer: RequestMotion, audio: AudioIn, ordinal: int, began: float
     ) -> OpenRequest:
-        """Open a new request, remember it as the newest request of the connection, and return it."""
+        """Open a new request of the connection, remember it as the newest, and return it. `audio` decodes its
+        audio, `answer` makes its motion; `ordinal` numbers it among all requests of the scenario, and `began`
+        is in monotonic seconds."""
         self._count += 1
         self._open += 1
         request = OpenRequest(req_id, self._count, answer, audio, ordinal, began)

@@ -119,8 +119,8 @@ class EgressPlayback:
     def _playback_news(
         self, req_id: str, phase: PlaybackPhase, position: float, reason: str = ""
     ) -> list[ServerCommand]:
-        """Return the message that tells how far the playback of a request is, `position` in seconds; an empty
-        list if the session has not confirmed that it tells this."""
+        """Return the commands that tell the relay how far the playback of a request in the room is:
+        `position` in seconds. Return none if the session did not confirm that it tells this."""
         if PLAYBACK_STATE not in self.capabilities:
             return []
         news = PlaybackNews(self.connection_id, req_id, phase, round(position * 1000), reason)

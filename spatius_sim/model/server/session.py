@@ -350,8 +350,9 @@ class ServerSession(SessionSender):
         return self._put(Send(encode(news)), now)
 
     def _check_idle(self, now: float) -> list[ServerCommand]:
-        """Check whether a session with an egress has been without audio for the idle time-out of its room. If
-        so, return the commands that close the session; otherwise a timer for the rest of this time."""
+        """Check whether a session that speaks in a room has been without audio for the room's idle time-out.
+        If so, return the commands that close the session; otherwise the command for a timer that ends with
+        the time-out."""
         assert self.room is not None
         seconds_left = self._last_audio + self.room.idle_timeout - now
         if seconds_left > 0:

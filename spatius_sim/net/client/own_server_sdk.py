@@ -57,9 +57,9 @@ class UpstreamClient:
         token: str | None = None,
         token_in_query: bool = False,
     ) -> None:
-        """Prepare the connection of this small Server SDK: keep the addresses of a Motion Server and the
-        credentials; `async with` connects. `expire_at` (unix seconds) is used only if there is no `token`, so
-        that a token is requested."""
+        """Prepare a session of this small Server SDK: keep the addresses of a Motion Server and the
+        credentials; `async with` connects. If no `token` is given, a token that is valid until `expire_at`
+        (unix seconds) is requested first. `token_in_query`: send the token in the URL, not in a header."""
         self._console = console_endpoint.rstrip("/")
         self._ingress = ingress_endpoint.rstrip("/")
         self._api_key, self._app_id, self._avatar_id = api_key, app_id, avatar_id

@@ -1,4 +1,6 @@
-"""Reaches a client under test: as a process over stdio, or over a WebSocket that the testee opens to us."""
+"""Reaches a testee: as a process over stdio, or over a WebSocket that the testee opens to us.
+
+A testee is the program that connects a client under test to the kit."""
 
 import asyncio
 import shlex
@@ -28,7 +30,7 @@ class TesteeError(SpatiusSimError):
 
 
 class Testee(Protocol):
-    """A connection to a testee (a client under test), which answers each line of ours with one line."""
+    """A connection to a testee, which answers each line of ours with one line."""
 
     async def open(self, seconds: float) -> None:
         """Start the testee, or wait until it connects. Raises UnreachableError if this fails within
@@ -119,8 +121,8 @@ class StdioTestee:
         return "\n".join(self._last_errors)
 
     async def close(self) -> None:
-        """Close the stdin of the client under test, which runs as a command (the testee). Wait a second for
-        its end, then kill the command and all its children. Do nothing if no command runs."""
+        """Close the stdin of the testee's command. Wait a second for the command to end, then kill it and all
+        its children. Do nothing if no command runs."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return
@@ -164,8 +166,8 @@ class SocketTestee:
         self._last_message = ""
 
     async def listen(self) -> int:
-        """Listen on the WebSocket address to which a client under test (a testee) connects, unless the kit
-        listens already. Return the port.
+        """Listen on the WebSocket address to which testees connect, unless the kit listens already. Return
+        the port.
 
         Raises UsageError if the kit cannot listen there."""
         if self._server is None:

@@ -47,8 +47,9 @@ class RecordingProxy:
         port: int = 0,
         host: str = LOOPBACK,
     ) -> None:
-        """Prepare a recording proxy before `upstream`; `async with` begins to listen. Raises UsageError if a
-        target is missing in `upstream`."""
+        """Prepare a recording proxy before `upstream`, the targets to which it passes everything on; `async
+        with` begins to listen. `on_event` is called with each recorded event. Raises UsageError if a target
+        is missing in `upstream`."""
         self.port, self.host = port, host
         self._targets = proxy_targets(upstream)
         self._recorder = ProxyRecorder(on_event)

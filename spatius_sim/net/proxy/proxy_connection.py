@@ -241,9 +241,12 @@ class ProxiedConnection:
         client = self.client
         client.on_lost = None
         client.other, upstream.other = upstream, client
-        for source, destination, line in ((client, upstream, up), (upstream, client, down)):
-            line.hold, line.release = partial(source.hold, "recorder"), partial(source.release, "recorder")
-            source.call_for_bytes(self._pass_on_to(destination, line))
+        for source, destination, direction in ((client, upstream, up), (upstream, client, down)):
+            direction.hold, direction.release = (
+                partial(source.hold, "recorder"),
+                partial(source.release, "recorder"),
+            )
+            source.call_for_bytes(self._pass_on_to(destination, direction))
         waits = [asyncio.ensure_future(end.lost.wait()) for end in (client, upstream)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -251,9 +254,9 @@ class ProxiedConnection:
             for wait in waits:
                 wait.cancel()
             by_server = upstream.lost.is_set()
-            lost, other = (upstream, client) if by_server else (client, upstream)
-            if lost.reset:
-                other.transport.abort()
+            left_side, other_side = (upstream, client) if by_server else (client, upstream)
+            if left_side.reset:
+                other_side.transport.abort()
             self.recorder.record_loss(up.session, by_server=by_server)
 
     def _pass_on_to(self, destination: End, line: Direction) -> Callable[[bytes], None]:

@@ -130,9 +130,10 @@ class ProxyRecorder:
             self._secrets.hide(secret)
 
     def record_opening(self, name: str, opened: Opened, deflate: str) -> tuple[Direction, Direction]:
-        """Record that a session through the proxy was opened, and return its directions: up, then down.
+        """Record that a session through the recording proxy was opened, as the connection `name` of the
+        trace. Return its two directions: up to Motion Server, then down to the relay.
 
-        `deflate` is the header with the extensions of the WebSocket."""
+        `deflate` is the HTTP header with the WebSocket's extensions, such as compression."""
         self.emit(Lane.UPSTREAM, name, opened)
         session = ProxySession(name)
         return self._new_direction(session, deflate, up=True), self._new_direction(session, deflate, up=False)
@@ -267,7 +268,8 @@ class ProxyRecorder:
             self._secrets.let_go(fact.ends.name)
 
     def _record_frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
-        """Record a frame that passed through the proxy, without its secrets."""
+        """Record a frame that has passed through the proxy in the session `name`, with stars in place of its
+        secrets. `value` is the decoded frame; `sent`: Motion Server sent it."""
         if isinstance(raw, str):
             raw_without_secrets: str | bytes = self._secrets.redact_text(raw)
         else:

@@ -34,7 +34,8 @@ from spatius_sim.trace.room_events import (
 AGENT, VIEWER, LATE_VIEWER = "sim-agent", "sim-viewer", "late-viewer"
 _OURS = (AGENT, VIEWER, LATE_VIEWER)
 _HEARD_HZ = 16_000
-_HEARD_SAMPLES = 640
+_HEARD_BYTES = 2 * 640
+"""40 ms of sound: 640 samples of two bytes."""
 _ATTRIBUTES_SECONDS = 0.5
 """A participant may show its attributes so much later than itself."""
 
@@ -73,8 +74,9 @@ class LiveRoomWatch:
         secret: str,
         publisher: Callable[[], str] | None = None,
     ) -> None:
-        """Prepare to watch LiveKit rooms; no room is watched yet. `sink` records what is seen and heard in a
-        room."""
+        """Prepare to watch rooms of a LiveKit server, whose tokens are made by `key` and `secret`; no room is
+        watched yet. `sink` records what is seen and heard in a room. `publisher` returns the identity of the
+        participant to watch; None: the first stranger."""
         quiet_livekit_log()
         self._publisher = publisher
         self._sink, self._key, self._secret = sink, key, secret
@@ -175,14 +177,15 @@ class LiveRoomWatch:
             self._start_task(self._watch_losses(track))
 
     async def _record_sound(self, track: Any, identity: str) -> None:
-        """Record the sound of a track in the watched room, 40 ms at a time."""
+        """Record the sound of an audio track in the watched room: one event for every 40 ms of mono s16le.
+        `identity` names the participant who published the track."""
         stream = rtc.AudioStream(track, sample_rate=_HEARD_HZ, num_channels=1)
         pcm = bytearray()
         async for heard in stream:
             pcm += bytes(heard.frame.data)
-            while len(pcm) >= 2 * _HEARD_SAMPLES:
-                self._record(SoundHeard(identity, bytes(pcm[: 2 * _HEARD_SAMPLES]), _HEARD_HZ))
-                del pcm[: 2 * _HEARD_SAMPLES]
+            while len(pcm) >= _HEARD_BYTES:
+                self._record(SoundHeard(identity, bytes(pcm[:_HEARD_BYTES]), _HEARD_HZ))
+                del pcm[:_HEARD_BYTES]
 
     async def _watch_losses(self, track: Any) -> None:
         """Record every half second how many packets of a sound track the network has lost, if there are new

@@ -71,7 +71,9 @@ class VideoViewer:
         on_loss: Callable[[int], None] = lambda packets: None,
         is_watched: Callable[[str], bool] = lambda identity: True,
     ) -> None:
-        """Prepare a viewer of a room's video, as yet without a connection."""
+        """Prepare a viewer of a room's video, as yet without a connection. `on_frame` is called with each
+        encoded frame of the participants for whom `is_watched` is true, `on_loss` with the number of packets
+        that the network has lost."""
         self._on_frame, self._on_loss = on_frame, on_loss
         self._is_watched, self._owners = is_watched, dict[str, str]()
         self._lost_packets = 0
@@ -121,8 +123,8 @@ class VideoViewer:
             await self.look_for_losses()
 
     async def look_for_losses(self) -> None:
-        """Call `on_loss` with the number of video packets that the network lost since the last call; not if
-        it lost none."""
+        """Ask the video connection how many video packets the network has lost. If more are lost than at the
+        last call, call `on_loss` with the number of packets lost since then."""
         lost = 0
         for transceiver in self._peer.getTransceivers():
             if transceiver.kind == "video":

@@ -74,8 +74,10 @@ class ReplayServer(OnePort):
         sink: Sink | None = None,
         on_mismatch: Callable[[str], None] | None = None,
     ) -> None:
-        """Prepare the replay of the tape's run in `script`; `async with` begins to listen. Raises UsageError
-        if requests shall be matched by their audio, and the tape holds no speech."""
+        """Prepare the replay of a taped run, whose turns `script` holds; `async with` begins to listen.
+        `playing` says how the run is replayed; `on_mismatch` is called with a line for each request that the
+        tape does not hold. Raises UsageError if requests shall be matched by their audio, but the tape holds
+        no speech."""
         if playing.match is Match.AUDIO and not script.has_speech:
             raise UsageError("the tape holds no speech: it can be replayed in turn order only")
         super().__init__(port)

@@ -89,16 +89,16 @@ class SessionLog:
         self._largest_block_fields = max(1, self.most_events // _BLOCKS) * len(LogEntry._fields)
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
-        """Keep an event that happens now in the session log, without secrets, and give it to the next
-        sink."""
+        """Keep an event that happens now in the session log, with stars in place of secrets, and give the
+        event to the next sink."""
         self.next_sink.emit(lane, connection, content)
         content = texts_without_secrets(content, self.secrets)
         self._newest_events += (monotonic_ns(), lane, connection, content, _NOT_SENT, _ANSWERS_NOTHING)
         self._count_bytes(len(getattr(content, "raw", b"")))
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Keep in the session log, and count, a frame that Motion Server sends to a relay, and give the frame
-        to the next sink."""
+        """Keep in the session log a frame that Motion Server sends to a relay, as part of the response to the
+        request `answers`; count the frame for its session, and give it to the next sink."""
         self.next_sink.record_sent(lane, connection, raw, answers)
         frame = self._hide_most_secrets(connection, raw)
         self.keep_frame(monotonic_ns(), lane, connection, frame, answers, sent=True)
@@ -124,8 +124,9 @@ class SessionLog:
     def keep_frame(
         self, at_ns: int, lane: Lane, connection: str, raw: str | bytes, answers: str = "", *, sent: bool
     ) -> None:
-        """Keep a frame in the session log, with the time `at_ns`, and count it for its session. The secrets
-        in the frame are hidden already. `sent`: whether Motion Server sent the frame."""
+        """Keep a frame in the session log, with its time `at_ns`, and count it for its session. The secrets
+        in the frame must be hidden already. `sent`: Motion Server sent the frame, as part of the response to
+        the request `answers`."""
         record = self.open_sessions.get(connection)
         if record is not None:
             if sent:
@@ -174,15 +175,14 @@ class SessionLog:
     def session_events(self, name: str) -> Iterator[LogEntry]:
         """Yield the events of a session that the log still keeps, in their order and without secrets."""
         for block in (*(block.fields for block in self._full_blocks), tuple(self._newest_events)):
-            # A block is flat: six items for each event.
-            items = iter(block)
-            for at_ns, lane, connection, content, sent, answers in zip(*[items] * 6, strict=True):
+            # A block is flat: six fields for each event.
+            fields = iter(block)
+            for at_ns, lane, connection, content, sent, answers in zip(*[fields] * 6, strict=True):
                 if connection != name:
                     continue
-                shown = (
-                    content if not isinstance(content, bytes) else self._without_secrets(connection, content)
-                )
-                yield LogEntry(at_ns, lane, connection, shown, sent, answers)
+                if isinstance(content, bytes):
+                    content = self._without_secrets(connection, content)
+                yield LogEntry(at_ns, lane, connection, content, sent, answers)
 
     def is_whole(self, name: str) -> bool:
         """Return whether the log still keeps all events of this session, from its opening on."""
@@ -218,11 +218,16 @@ class SessionLog:
             self._begin_block()
 
     def _begin_block(self) -> None:
-        """Begin a new block of events, and forget the oldest blocks while the log holds more than it may."""
+        """Put the newest events into a full block, and begin a new block. Then forget the oldest blocks,
+        while the log holds more than `most_bytes` of frames or more than `most_events`."""
         blocks = self._full_blocks
         blocks.append(_Block(self._newest_bytes, self._newest_events))
         self._newest_events, self._newest_bytes = [], 0
-        size, items = sum(block.size for block in blocks), sum(len(block.fields) for block in blocks)
-        while size > self.most_bytes or items > self.most_events * len(LogEntry._fields):
+        held_bytes = sum(block.size for block in blocks)
+        held_fields = sum(
+            len(block.fields) for block in blocks
+        )  # A block is flat: six fields for each event.
+        while held_bytes > self.most_bytes or held_fields > self.most_events * len(LogEntry._fields):
             oldest = blocks.popleft()
-            size, items = size - oldest.size, items - len(oldest.fields)
+            held_bytes -= oldest.size
+            held_fields -= len(oldest.fields)

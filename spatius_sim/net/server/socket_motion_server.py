@@ -318,8 +318,9 @@ class SocketMotionServer(OnePort):
     async def _apply_scenario(
         self, request: web.Request, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> HttpAnswer | None:
-        """Treat an HTTP request to this Motion Server as the scenario says: record its faults, wait, and then
-        refuse the request, give no answer, or reset its connection.
+        """Apply the faults of the scenario to an HTTP request at this Motion Server: record them, wait, and
+        then refuse the request, give no answer, or reset its connection. `admission` says what the scenario
+        does to this request.
 
         Returns an answer without a body if the request passes, and None if it gets no answer. Raises
         RequestRefusedError if the scenario refuses the request."""

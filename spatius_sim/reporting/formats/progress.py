@@ -30,17 +30,17 @@ class ProgressLines:
         self._write_line = write_line
         self._began = time.monotonic()
         self._last_line = -QUIET_SECONDS
-        self._place = ""
-        self._scenarios: Mapping[str, int] = {}
+        self._rule_of_rules = ""
+        self._scenarios_by_rule: Mapping[str, int] = {}
         self._done, self._done_at = 0, self._began
         self._rule = ""
         self._reported: set[str] = set()
-        self._live: Live | None = None
+        self._live_display: Live | None = None
 
     def expect(self, scenarios: Mapping[str, int]) -> None:
         """Take for the estimate of the time that is left how many scenarios each rule adds to this run, by
         rule id, in the order in which the rules are judged."""
-        self._scenarios = scenarios
+        self._scenarios_by_rule = scenarios
 
     def start_live(self, screen: TextIO) -> None:
         """Keep one line of progress on this terminal up to date until `stop` is called. With NO_COLOR in
@@ -50,31 +50,31 @@ class ProgressLines:
         from rich.console import Console
         from rich.live import Live
 
-        self._live = Live(
-            get_renderable=self._progress_line,
+        self._live_display = Live(
+            get_renderable=self._describe_progress,
             console=Console(file=screen, force_terminal=True, highlight=False),
             transient=True,
             refresh_per_second=_REFRESH_PER_SECOND,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._live.start()
+        self._live_display.start()
 
     def stop(self) -> None:
         """Remove the live line."""
-        if self._live is not None:
-            self._live.stop()
+        if self._live_display is not None:
+            self._live_display.stop()
 
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:
         """Show as progress that a rule is being judged: `number` (from 1) of `total`, which is 0 if it is
         not known. A plain line is left out if the last one is less than QUIET_SECONDS old."""
         self._rule = rule_id
-        self._done = sum(list(self._scenarios.values())[: number - 1])
+        self._done = sum(list(self._scenarios_by_rule.values())[: number - 1])
         self._done_at = time.monotonic()
-        self._place = f"{min(number, total)} of {total}, " if total else ""
-        if self._live is None and self._seconds_elapsed - self._last_line >= QUIET_SECONDS:
+        self._rule_of_rules = f"{min(number, total)} of {total}, " if total else ""
+        if self._live_display is None and self._seconds_elapsed - self._last_line >= QUIET_SECONDS:
             self._last_line = self._seconds_elapsed
-            self._write_line(self._progress_line())
+            self._write_line(self._describe_progress())
 
     def show_suspects(self, suspects: Mapping[str, str]) -> None:
         """Print at once a line of progress for each rule that a scenario has broken although it is not judged
@@ -110,27 +110,30 @@ class ProgressLines:
     def _print_progress(self, text: str) -> None:
         """Write a line of progress that stays on the screen, with the seconds since the run began."""
         line = f"{text} ({self._seconds_elapsed:.0f} s)"
-        if self._live is None:
+        if self._live_display is None:
             self._write_line(line)
         else:
             from rich.text import Text
 
-            self._live.console.print(Text(line, style="bold red"))
+            self._live_display.console.print(Text(line, style="bold red"))
 
     @property
     def _seconds_elapsed(self) -> float:
         return time.monotonic() - self._began
 
-    def _progress_line(self) -> str:
-        """Return the line of progress that says which rule is being judged; "" for a live line in the first
-        seconds."""
-        if self._live is not None and self._seconds_elapsed < QUIET_SECONDS:
+    def _describe_progress(self) -> str:
+        """Return the text of the progress display, in one line: the rule that is being judged, its number
+        among all, and the seconds that have passed and may be left. In the first seconds, the text of a live
+        display (one line on a terminal that is drawn again and again) is ""."""
+        if self._live_display is not None and self._seconds_elapsed < QUIET_SECONDS:
             return ""
         elapsed = self._seconds_elapsed
-        total = sum(self._scenarios.values())
+        total = sum(self._scenarios_by_rule.values())
         left = seconds_left(self._done, total, self._done_at - self._began, elapsed)
         rest = f", some {left:.0f} s left" if left else ""
-        return f"judging {self._rule} ({self._place}{elapsed:.0f} s{rest})" if self._rule else "judging"
+        return (
+            f"judging {self._rule} ({self._rule_of_rules}{elapsed:.0f} s{rest})" if self._rule else "judging"
+        )
 
 
 def seconds_left(done: int, total: int, seconds: float, elapsed: float) -> float:

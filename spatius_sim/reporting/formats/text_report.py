@@ -65,13 +65,14 @@ def explain_overturned_verdict(failed_outcome: RuleOutcome, judged_outcome: Rule
 
 
 def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> None:
-    """Print the text report of a run: each subject with its rules and what the run claims of it, then what
-    to do next. `doctor` is the command that finds out why nothing comes."""
+    """Print the text report of a run: each subject with its rules and what the run claims of the subject,
+    then what the user can do next. `code` is the run's exit code. `doctor` is the command that finds out why
+    a relay sends nothing."""
     for summary in summaries:
         print_summary(console, summary)
-    step = next_step(summaries, code, doctor)
-    if step:
-        console.print(Text(step), soft_wrap=True)  # A command that is wrapped cannot be copied.
+    next_action = next_step(summaries, code, doctor)
+    if next_action:
+        console.print(Text(next_action), soft_wrap=True)  # A command that is wrapped cannot be copied.
 
 
 def print_summary(console: Console, summary: Summary) -> None:
@@ -161,20 +162,20 @@ _AFTER_BREAKING_OFF = {
 
 
 def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
-    """Return the one-line advice that the text report prints after the verdict; "" if all is well. `doctor`
-    is the command that finds out why nothing comes; "" if there is none."""
+    """Return the line that ends the text report: the exit code, and what the user can do next; "" if there is
+    nothing to do. `doctor` is the command that finds out why a relay sends nothing; "" if there is none."""
     stopped_early = any(summary.stopped_early for summary in summaries)
     failed_by_then = any(summary.new_failures for summary in summaries)
     if stopped_early and code is ExitCode.INTERRUPTED and failed_by_then:
-        step = _advise_mending(summaries)
+        advice = _advise_mending(summaries)
     else:
-        step = _AFTER_BREAKING_OFF[code] if stopped_early else _step_for(summaries, code, doctor)
-    return f"Exit code {int(code)}. Next: {step}" if step else ""
+        advice = _AFTER_BREAKING_OFF[code] if stopped_early else _advise_next_step(summaries, code, doctor)
+    return f"Exit code {int(code)}. Next: {advice}" if advice else ""
 
 
-def _step_for(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
-    """Return the advice that ends the text report after a run that was not broken off; "" if there is nothing
-    to do."""
+def _advise_next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
+    """Return what the user can do next, as the last line of the text report of a run that was not stopped
+    early; "" if there is nothing to do. `doctor` is the command that finds out why a relay sends nothing."""
     match code:
         case ExitCode.RULE_FAILED:
             return _advise_mending(summaries)

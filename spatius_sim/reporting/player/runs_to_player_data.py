@@ -215,7 +215,7 @@ class _Run:
             self._latest_turn = self._turns[event.connection] = f"{self._name}, turn {event.content.turn + 1}"
         value = getattr(event.content, "value", None)
         if self._of_client:
-            self._add_call(event, value, at_ns)
+            self._add_testee_message(event, value, at_ns)
             return
         row = self._row_of(event, at_ns)
         match event.lane, value:
@@ -283,14 +283,16 @@ class _Run:
                 PageRow(row.at, name, "", kind, f"the client's decoder: {word}", name, row.turn, payload)
             )
 
-    def _add_call(self, event: Event, value: object, at_ns: int) -> None:
-        """Add a call to a client under test, or the client's answer, to the player page. Our own decoder gets
-        the same calls, so that the page can show a face."""
+    def _add_testee_message(self, event: Event, value: object, at_ns: int) -> None:
+        """Add a message between the kit and a testee (the program that connects a client under test to the
+        kit) to the player page: a request, or an answer. Our own decoder gets the same calls as the client
+        under test, so that the page can show a face."""
         if not isinstance(value, TesteeRequest | TesteeAnswer):
             return
-        words = words_for_call(value)
+        described = words_for_call(value)
         source, target = ("kit", "client") if isinstance(value, TesteeRequest) else ("client", "kit")
-        row = PageRow(at_ns / _MS_NS, source, target, words.kind, _short(words.words), "client", self._name)
+        text = _short(described.words)
+        row = PageRow(at_ns / _MS_NS, source, target, described.kind, text, "client", self._name)
         row.seq = event.seq
         self._fill_frame(row, event)
         self._page.rows.append(row)
@@ -356,14 +358,14 @@ def _short(words: str) -> str:
 
 
 def _describe_player_event(event: Event) -> str:
-    """Return words for an event on a player page, for the kinds of events to which a time-line gives no
-    words; else the name of the kind."""
-    named = {
+    """Describe an event in words for its row on the player page: a few kinds of decoder events have words of
+    their own; for any other, return the name of the kind."""
+    words_by_kind = {
         "ConversationStarted": "a conversation begins",
         "MotionTaken": f"takes {getattr(event.content, 'keyframes', 0)} keyframes",
         "StallChanged": "the audio stalls"
         if getattr(event.content, "stalled", False)
         else "the audio goes on",
     }
-    name = type(event.content).__name__
-    return named.get(name, name)
+    kind = type(event.content).__name__
+    return words_by_kind.get(kind, kind)

@@ -91,12 +91,14 @@ def _find_ghosts(
 
 
 def _draw_owed(trace: Trace, owed: Owed, lanes: Sequence[str]) -> Mark:
-    """Return the ghost of a message that a rule says was owed after an event, and never came."""
-    at = (trace.events[owed.after].at_ns - scenario_start_ns(trace)) / 1e9
+    """Return the mark of a message that never came (a ghost) for a time-line: a rule says that the message
+    was owed after an event. `lanes` are the names of the vertical lines, such as clients, relay and
+    server."""
+    at_seconds = (trace.events[owed.after].at_ns - scenario_start_ns(trace)) / 1e9
     sender = RELAY if RELAY in lanes else lanes[-1]
     target = owed.client if owed.client in lanes else SERVER
     words = f"owed, and never came: {owed.what}"
-    return Mark(round(at, 6), owed.after, sender, target, MarkKind.GHOST, words)
+    return Mark(round(at_seconds, 6), owed.after, sender, target, MarkKind.GHOST, words)
 
 
 def _make_ghost(step: _Step, source: str, target: str, words: str) -> Mark:

@@ -69,8 +69,8 @@ def interrupt(rooms: list[RoomSession]) -> Iterator[Outcome]:
 
 
 def _judge_playback_reports(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
-    """Judge the events that the agent got about the playback of one complete request: one when it began,
-    one after its last sound, with the right position."""
+    """Judge what the agent of a room was told about the playback of one complete request: once that the
+    playback began, and once, after the last sound, that it is over, with the right position."""
     reports = room.playback_reports_of(speech)
     faults = [report for report in reports if report.fault]
     started = [report for report in reports if report.position is None]
@@ -98,20 +98,24 @@ def _judge_playback_reports(room: RoomSession, speech: RoomSpeech) -> Kept | Bro
 
 
 def _judge_after_interrupt(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
-    """Judge what the room and the agent got after one interrupt: no more keyframes and sound in the room, and
-    an event that tells the agent where the playback ended."""
+    """Judge what came after the interrupt of one request in a room: no more keyframes and no sound in the
+    room, and an event that tells the agent where the playback ended."""
     assert speech.interrupted is not None
     seq = speech.interrupted.seq
     until_ns = speech.interrupted.at_ns + int(INTERRUPT_SECONDS * 1e9)
-    shown = [seen.seq for seen in room.conversation_of(speech) if seen.at_ns > until_ns]
-    heard = [
-        heard_seq
-        for heard_seq, at_ns, sound in room.sounds_of(speech)
+    late_packets = [seen.seq for seen in room.conversation_of(speech) if seen.at_ns > until_ns]
+    late_sounds = [
+        sound_seq
+        for sound_seq, at_ns, sound in room.sounds_of(speech)
         if at_ns > until_ns and any(loud_windows(sound.pcm, sound.sample_rate))
     ]
-    if shown or heard:
-        actual = f"{len(shown)} keyframes and {len(heard)} pieces of sound"
-        return Broken("nothing later than 200 ms after the interrupt", actual, (seq, *shown[:1], *heard[:1]))
+    if late_packets or late_sounds:
+        actual = f"{len(late_packets)} keyframes and {len(late_sounds)} pieces of sound"
+        return Broken(
+            "nothing later than 200 ms after the interrupt",
+            actual,
+            (seq, *late_packets[:1], *late_sounds[:1]),
+        )
     if any(report.on_socket for report in room.playback_reports):
         return Kept()  # An agent that is told on the socket has forgotten the request by now.
     finished = [report for report in room.playback_reports_of(speech) if report.position is not None]

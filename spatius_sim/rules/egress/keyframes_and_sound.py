@@ -73,17 +73,18 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
         "send one video frame with one packet for each keyframe, 25 a second",
     ),
 )
-def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each complete request: the picture in the room shows as many different keyframes as belong to
-    the speech of the request."""
+def packet_for_each_keyframe(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Judge each complete request: the room shows packets with as many different keyframes as belong to the
+    speech of the request."""
     for room, speech in _complete_requests(rooms):
         packets = room.conversation_of(speech)
-        actual = len({seen.packet.frame_seq for seen in packets if seen.packet is not None})
-        if actual == speech.keyframes:
+        shown_keyframes = len({seen.packet.frame_seq for seen in packets if seen.packet is not None})
+        if shown_keyframes == speech.keyframes:
             yield Kept()
         else:
             events = (speech.first_seq, *(seen.seq for seen in packets[:1]))
-            yield unless_lost(room, speech, Broken(f"{speech.keyframes} keyframes", f"{actual}", events))
+            broken = Broken(f"{speech.keyframes} keyframes", f"{shown_keyframes}", events)
+            yield unless_lost(room, speech, broken)
 
 
 @rule(

@@ -1,4 +1,5 @@
-"""Tells the end of a turn from the end of the turn before it, which was cut off or failed."""
+"""Detects in the recorded events the end of a turn, also if an earlier turn, which was cut off or failed, has
+not ended yet."""
 
 from collections.abc import Sequence
 
@@ -14,20 +15,22 @@ _TAIL_BYTES = 640
 def turn_is_surely_over(
     events: Sequence[Event], first: int, client: str, speech: bytes, *, audio: bool
 ) -> bool:
-    """Return whether the turn of `client` that began with event number `first` is over, and nothing of an
-    earlier turn can come any more: this turn's motion has ended, its audio has ended (`audio`: the relay
-    sends audio), and Motion Server owes no more motion for an earlier request.
+    """Return whether the turn of `client` that began with event number `first` is over, and no motion of an
+    earlier turn can come any more: the motion of the turn has ended, its audio has ended (if the relay sends
+    `audio`), and Motion Server has answered all earlier requests.
 
-    Return False if this turn cannot be told from the turn before: speech that ends in silence or comes back
-    changed, a req_id that was used before, or an upstream side that is not seen."""
+    Return False if this turn cannot be told from an earlier one: the `speech` ends in silence or comes back
+    changed, a req_id was used before, or the upstream side is not seen."""
     new_ids, ids_owed = _requests_since(events, first)
-    heard = [
+    received = [
         event.content.value
         for event in events[first:]
         if event.connection == client and isinstance(event.content, Received)
     ]
     return (
-        not ids_owed and _has_ended_motion(heard, new_ids) and (not audio or _has_ended_audio(heard, speech))
+        not ids_owed
+        and _has_ended_motion(received, new_ids)
+        and (not audio or _has_ended_audio(received, speech))
     )
 
 
@@ -87,21 +90,25 @@ def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[
     return new_ids - old_ids, {request for request in owed if began[request] < first}
 
 
-def _has_ended_motion(heard: Sequence[object], req_ids: set[str]) -> bool:
-    """Return whether the motion of a turn has ended for its client: whether the client has heard the last
+def _has_ended_motion(received: Sequence[object], req_ids: set[str]) -> bool:
+    """Return whether the motion of a turn has ended for its client: whether the client has received the last
     motion of one of the turn's requests."""
-    payloads = (payload for message in heard if isinstance(message, Motion) for payload in message.payloads)
+    payloads = (
+        payload for message in received if isinstance(message, Motion) for payload in message.payloads
+    )
     responses = (value for value in map(read_upstream, payloads) if isinstance(value, MotionResponse))
     return any(response.end and response.req_id in req_ids for response in responses)
 
 
-def _has_ended_audio(heard: Sequence[object], speech: bytes) -> bool:
-    """Return whether the audio of a turn has ended for its client: whether the client has heard the end of
-    this speech, and right after that an end mark of audio."""
-    tail, last = speech[-_TAIL_BYTES:], b""
-    for message in heard:
+def _has_ended_audio(received: Sequence[object], speech: bytes) -> bool:
+    """Return whether the audio of a turn has ended for its client: among the messages that the client
+    received is a last audio message, and the audio up to it ends as the turn's speech does."""
+    end_of_speech, newest_audio = speech[-_TAIL_BYTES:], b""
+    if not any(end_of_speech):
+        return False  # All speech may end in silence.
+    for message in received:
         if isinstance(message, Audio):
-            last = (last + message.pcm)[-_TAIL_BYTES:]
-            if message.last and any(tail) and last.endswith(tail):
+            newest_audio = (newest_audio + message.pcm)[-_TAIL_BYTES:]
+            if message.last and newest_audio.endswith(end_of_speech):
                 return True
     return False

@@ -88,8 +88,8 @@ def _list_attempts(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
 async def _listen_on(
     address: RelayAddress, wire: Wire, pcm: bytes, open_seconds: float, secrets: KnownSecrets
 ) -> list[Frame]:
-    """Try whether the relay speaks this wire: connect, speak `pcm` if it is not empty, and return the frames
-    that the relay sends until motion comes or time is up."""
+    """Try whether the relay at `address` speaks this wire: connect, speak the audio `pcm` if it is not empty,
+    and return the frames that the relay sends until motion comes or the time is up."""
     frames: list[Frame] = []
 
     def collect_frame(event: Event) -> None:

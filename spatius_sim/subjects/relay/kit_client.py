@@ -73,7 +73,7 @@ class RelayClient:
         data_packets: bool = False,
     ) -> None:
         """Prepare the kit's client of a relay under test; `async with` connects it to the relay. The
-        docstring of the class describes the parameters."""
+        docstring of the class explains the parameters."""
         self._data_packets = data_packets
         self._address, self._wire, self._recorder = address, wire, recorder
         self.name = name
@@ -130,9 +130,10 @@ class RelayClient:
         await self._connect()
 
     async def start(self, sample_rate: int, seconds: float) -> RelayEvent | None:
-        """Send the relay the wire's start message, and return the first event of the relay that the wire
-        understands. If no such event comes within `seconds`, or the relay hangs up, return the first event
-        that the wire does not understand, or None. Takes the events from `relay_events`."""
+        """Send the start message of the client's wire to the relay, wait at most `seconds` for an answer, and
+        return the first event of the relay that can be read on this wire. If none comes or the relay hangs
+        up, return the first event that cannot be read; None if nothing came. The events are taken out of
+        `relay_events`."""
         await self.do(Start(sample_rate))
         not_understood: NotUnderstood | None = None
         closing = asyncio.create_task(self.closed.wait())

@@ -70,7 +70,8 @@ class RelayOverSockets:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> RelaySocket:
-        """Give a client access to the relay over sockets: open a WebSocket within `seconds` seconds. Raises
+        """Connect a client to the relay over sockets: open a WebSocket at `address` within `seconds` seconds.
+        `on_frame` is called with each frame of the relay, `on_end` with the close code. Raises
         UnreachableError if that fails."""
         return await dial_websocket(address, seconds, on_frame, on_end)
 

@@ -55,8 +55,9 @@ class RelayInRoom:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> ClientConnection:
-        """Join the relay's LiveKit room as a client of the kit, and wait until the relay is there, for
-        `seconds` at most. Raises UnreachableError if the relay does not come in time."""
+        """Join the relay's LiveKit room as a client of the kit, and wait until the relay is in the room, for
+        `seconds` at most. Call `on_frame` with each message of the relay, and `on_end` when the relay has
+        left. Raises UnreachableError if the relay does not come in time."""
         livekit = self._livekit
         return await self._dial(
             livekit.url,

@@ -87,8 +87,9 @@ class StartByHook:
     hook: Hook
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Start a turn: call the hook of the relay's team in a thread. Raises UnreachableError if the call
-        takes too long, UsageError if the hook raises an exception."""
+        """Start a turn of the client by calling the hook `pytest_spatius_start_turn`, which the relay's team
+        wrote, in a thread. The client itself sends nothing. Raises UnreachableError if the call takes too
+        long, and UsageError if the hook raises an exception."""
         try:
             await asyncio.wait_for(asyncio.to_thread(self.hook, turn), _HOOK_SECONDS)
         except TimeoutError:

@@ -61,8 +61,8 @@ class TurnWatch:
         lacks: Container[str] = (),
         closed: Callable[[], bool] = bool,
     ) -> None:
-        """Begin to watch one turn: which messages of the relay reach `client`, from the next recorded event
-        on. The parameters are those of the class TurnWatch."""
+        """Begin to watch one turn of `client`: the messages of the relay that reach the client, from the next
+        recorded event on. The docstring of the class explains the parameters."""
         self._recorder, self._client, self._first_fault_event = recorder, client, since
         self._first_event = len(recorder.events)
         self._speech = b"" if PCM in lacks or CLIENT_AUDIO in lacks else speech

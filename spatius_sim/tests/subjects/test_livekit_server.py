@@ -41,9 +41,9 @@ def test_what_is_missing_is_told(url: str, variables: dict[str, str], told: str)
 
 def test_each_run_has_a_room_of_its_own_and_one_that_nobody_signed() -> None:
     place = LiveKitAccess("ws://room", "key", "a-secret-of-many-letters")
-    room, refusing = place.make_rooms()
+    room, refusing = place.configure_new_room()
     assert room.api_token != refusing.api_token
-    assert room.room_name == refusing.room_name != place.make_rooms()[0].room_name
+    assert room.room_name == refusing.room_name != place.configure_new_room()[0].room_name
 
 
 def test_a_room_makes_another_subject_of_a_server_and_is_none_alone() -> None:

@@ -20,7 +20,7 @@ def subject_in_room(
     """Return the server as a subject, what records it, and the room in which its next run plays."""
     from spatius_sim.net.room.room_watcher import LiveRoomWatch
 
-    rooms = LiveKitAccess(livekit.url, KEY, SECRET).make_rooms()
+    rooms = LiveKitAccess(livekit.url, KEY, SECRET).configure_new_room()
     recorder = RealTimeRecorder()
     subject = RoomSubject(
         "",

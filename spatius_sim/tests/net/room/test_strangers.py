@@ -85,7 +85,7 @@ async def test_a_room_that_vanishes_ends_its_session(livekit: LiveKitServer) -> 
 
     place = LiveKitAccess(livekit.url, KEY, SECRET)
     lost = asyncio.Event()
-    egress, _ = place.make_rooms()
+    egress, _ = place.configure_new_room()
     publisher = LiveKitPublisher(egress, 16_000, lost.set, on_trouble=lambda text: None)
     assert await publisher.join() is None
     # The same identity again: the server puts the first one out, as it does when it closes a room.

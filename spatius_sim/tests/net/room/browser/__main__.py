@@ -112,7 +112,7 @@ async def watch(livekit: LiveKitServer, node_modules: Path) -> dict[str, object]
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    egress, _ = LiveKitAccess(livekit.url, KEY, SECRET).make_rooms()
+    egress, _ = LiveKitAccess(livekit.url, KEY, SECRET).configure_new_room()
     # Without an agent the end is told on the socket.
     egress = type(egress)(egress.url, "", "", egress.api_token, egress.room_name, egress.publisher_id)
     asked = ConfigureSession(RATE, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
