@@ -21,9 +21,9 @@ def _decode_by_objects(raw: bytes) -> Keyframes:
     motion = wire.Motion()
     motion.ParseFromString(envelope.server_response_animation.animation)
     rows = np.empty((len(motion.keyframes), WIDTH), np.float32)
-    for row, flame in zip(rows, motion.keyframes, strict=True):
+    for row, keyframe in zip(rows, motion.keyframes, strict=True):
         for name, columns in FIELDS.items():
-            row[columns] = getattr(flame, name)
+            row[columns] = getattr(keyframe, name)
     return rows
 
 
@@ -32,9 +32,9 @@ def _encode_by_objects(response: MotionResponse) -> bytes:
     benchmark compares our encoder with this."""
     motion = wire.Motion()
     for row in response.keyframes:
-        flame = motion.keyframes.add()
+        keyframe = motion.keyframes.add()
         for name, columns in FIELDS.items():
-            getattr(flame, name).extend(row[columns].tolist())
+            getattr(keyframe, name).extend(row[columns].tolist())
     envelope = wire.Message(type=wire.SERVER_RESPONSE_ANIMATION)
     answer = envelope.server_response_animation
     answer.connection_id, answer.req_id = response.connection_id, response.req_id

@@ -147,10 +147,10 @@ class _UpstreamPort:
 async def _start_proxy(
     script: RecordedRun, proxy: ProxyCommand | None, cpu: _CpuSeconds
 ) -> AsyncIterator[_UpstreamPort]:
-    """Start a replay server and, if `proxy` is given, a proxy before it, and yield the port for the
-    benchmark's clients.
+    """Start a replay server of this taped run and, if a command for a `proxy` is given, the proxy before it.
+    Yield the port to which the benchmark's clients connect.
 
-    Afterwards end both, and store the proxy's CPU seconds in `cpu`."""
+    Afterwards end both, and store the CPU seconds that the proxy took in `cpu`."""
     async with ReplayServer(script, Playing(speed=0)) as server:
         if proxy is None:
             yield _UpstreamPort(server.port)

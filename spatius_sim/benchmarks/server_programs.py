@@ -141,8 +141,8 @@ async def _report_figures(port: int, discard_records: Callable[[], object] = lam
 
 
 async def serve_ours(*, traced: bool) -> None:
-    """Serve our Motion Server to be measured by the benchmark: it makes motion from audio and, if `traced`,
-    also records a trace."""
+    """Serve our Motion Server in this process, so that the benchmark can measure it: it makes motion from
+    audio and, if `traced`, also records a trace."""
     if not traced:
         async with SocketMotionServer(seed=1) as server:
             await _report_figures(server.port)

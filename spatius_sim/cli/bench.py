@@ -17,7 +17,7 @@ from spatius_sim.reporting.exit_code import ExitCode
     help="Where mitmproxy's mitmdump is, to measure beside it; default: on the path.",
 )
 def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
-    """How fast the simulator is, beside the least that could do its job.
+    """Measure how fast the simulator is, beside the least that could do its job.
 
     Takes four minutes. Ends with 1 if a promised figure is missed on this machine.
     """

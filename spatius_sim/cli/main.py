@@ -112,7 +112,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("subject", type=click.Choice(["relay", "server", "client", "room"]), required=False)
 def rules(subject: str | None) -> None:
-    """The catalogue: every rule with its sentence and its source."""
+    """Print the catalogue: every rule with its sentence and its source."""
     from spatius_sim.reporting.formats.output_console import OutputConsole
     from spatius_sim.reporting.formats.text_report import print_catalogue
     from spatius_sim.rules.catalogue import RULES, rules_for

@@ -18,7 +18,7 @@ def report() -> None:
 @click.argument("source", metavar="REPORT", type=_file)
 @click.argument("out", type=_file)
 def html(source: Path, out: Path) -> None:
-    """Draw the page of REPORT again."""
+    """Write the HTML page of REPORT, a JSON report, to OUT."""
     from spatius_sim.reporting.formats.json_report import read_report
     from spatius_sim.reporting.formats.write_report_files import make_folders_for, write_reports
 

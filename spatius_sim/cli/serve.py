@@ -131,7 +131,7 @@ def serve(
 
 @click.command()
 def scenarios() -> None:
-    """What can go wrong, by name, and the ids that mean something."""
+    """List the scenarios (what can go wrong) by name, and the ids that make something happen."""
     from spatius_sim.files.scenario_file import shipped_scenarios
     from spatius_sim.model.scenario.faults_by_id import list_fault_ids
 

@@ -26,8 +26,8 @@ def tape() -> None:
 )
 @click.option("--grep", default="", help="Only the lines in which this regular expression is found.")
 def show(tape_path: Path, connection: tuple[str, ...], turn: int | None, grep: str) -> None:
-    """The tape as a readable dialogue, in the words of a report: a line for each event, with its number and
-    its seconds since the scenario began."""
+    """Print the tape as a readable dialogue, in the words of a report: a line for each event, with its number
+    and its seconds since the scenario began."""
     from spatius_sim.cli.show_tape import TapeFilter, show_tape
 
     for line in show_tape(tape_path, TapeFilter(frozenset(connection), turn or 0, grep)):
@@ -38,7 +38,7 @@ def show(tape_path: Path, connection: tuple[str, ...], turn: int | None, grep: s
 @tape_argument
 @click.option("--json", "as_json", is_flag=True, help="As one machine-readable line.")
 def stats(tape_path: Path, as_json: bool) -> None:
-    """What is on the tape, in numbers."""
+    """Print what is on the tape, in numbers."""
     from spatius_sim.tape.tape_statistics import statistics
 
     numbers = statistics(tape_path)
@@ -84,7 +84,7 @@ def cut(
     run: int,
     connection: tuple[str, ...],
 ) -> None:
-    """Write a piece of TAPE to OUT; handshakes come along."""
+    """Write a piece of TAPE to OUT; the beginnings of its sessions come along."""
     from spatius_sim.tape import cut_and_merge
 
     until = None if until_seconds is None else int(until_seconds * 1e9)
@@ -107,7 +107,7 @@ def merge(first: Path, second: Path, out: Path) -> None:
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 def diff(first: Path, second: Path) -> int:
-    """How two tapes differ in meaning: ids, names, times and the cutting of audio aside.
+    """Print how two tapes differ in meaning: ids, names, times and the cutting of audio aside.
 
     Prints nothing and exits 0 if they do not differ, 1 if they do.
     """

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def wire() -> None:
-    """What travels between a relay and its client."""
+    """Work on wires: a wire is what travels between a relay and its client."""
 
 
 @wire.command("list")
 def list_wires() -> None:
-    """The wires that are known by name."""
+    """List the names of the published wires."""
     from spatius_sim.files.wire_file import shipped_wire, wire_names
 
     for name in wire_names():
@@ -35,7 +35,7 @@ def list_wires() -> None:
 @wire.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """The wire of this name as a file, to begin a declaration with."""
+    """Print a published wire as a file, with which the declaration of another wire can begin."""
     from spatius_sim.files.wire_file import shipped_wire
 
     sys.stdout.write(shipped_wire(name).declaration)

@@ -42,8 +42,8 @@ class Profile:
         return find_rule(rule_id).level in self.promises and not self.why_left_out(rule_id)
 
     def why_left_out(self, rule_id: str) -> str:
-        """Return in words why this profile judges the rule not at all, such as "needs a long wait"; "" if the
-        profile judges the rule."""
+        """Return in words why a run with this profile does not judge the rule, such as "the fast profile
+        leaves it out"; "" if it judges the rule."""
         wait_reason = find_rule(rule_id).waits
         if self.patience or not wait_reason:
             return ""

@@ -152,8 +152,8 @@ class RunRequest:
         return as_typed(values, owned_by_others)
 
     def doctor_command(self) -> str:
-        """Return the `spatius-sim doctor` command that finds out why the named relay sends nothing; "" if
-        the subject is no relay."""
+        """Return the `spatius-sim doctor` command with which the user can find out why the relay of this run
+        sends nothing; "" if the subject is no relay."""
         if self.kind != "relay":
             return ""
         needed = {option.name for option in ASKED_OF_A_RELAY} - self.filled.keys()

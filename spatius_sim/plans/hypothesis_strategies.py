@@ -104,8 +104,8 @@ def undecodable_payloads() -> st.SearchStrategy[bytes]:
 
 
 def waits(least_ms: int = 1, most_ms: int = 1500) -> st.SearchStrategy[Wait]:
-    """Return a Hypothesis strategy that draws steps of a client's clock, in ms: near the length of a keyframe
-    (40 ms), or of any length."""
+    """Return a Hypothesis strategy that draws a wait in a client plan: by how many milliseconds the client's
+    clock goes on. Lengths near that of a keyframe (40 ms) are drawn often."""
     common = [ms for ms in (1, 39, 40, 41, 80, 200, 400, 1000) if least_ms <= ms <= most_ms]
     any_length = st.integers(least_ms, most_ms)
     return st.builds(Wait, st.sampled_from(common) | any_length if common else any_length)

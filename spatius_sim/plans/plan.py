@@ -245,9 +245,9 @@ SCARCELY_A_WORD = Plan(
 
 
 def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
-    """Return the speech that a plan gives a turn, as PCM: noise in syllables, the same for the same label and
-    different for every other label. Sound.PAUSES makes three fifths in the middle silent, Sound.SILENCE all,
-    and Sound.CLIPPED makes most samples the largest or smallest possible."""
+    """Return the speech of a turn in a plan, as PCM: noise in syllables. The same `label` always gives the
+    same speech, and another label gives another. `sound` can make a part of the speech silent (PAUSES), all
+    of it (SILENCE), or so loud that it is clipped (CLIPPED)."""
     if sound is Sound.SILENCE:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
@@ -256,10 +256,10 @@ def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
     noise *= _VOICE_PEAK if sound is not Sound.CLIPPED else _CLIPPED_PEAK
     if sound is Sound.CLIPPED:
         np.clip(noise, *_LIMITS, out=noise)
-    spoken = noise.astype("<i2")
+    pcm_samples = noise.astype("<i2")
     if sound is Sound.PAUSES:
-        spoken[samples // 5 : samples * 4 // 5] = 0
-    return spoken.tobytes()
+        pcm_samples[samples // 5 : samples * 4 // 5] = 0
+    return pcm_samples.tobytes()
 
 
 @cache

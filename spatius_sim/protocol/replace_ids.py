@@ -6,8 +6,9 @@ from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 
 
 def replace_ids(raw: bytes, connection_id: str, req_id: str) -> bytes:
-    """Replace the ids in an encoded response or error of Motion Server by these two, and return its bytes.
-    Any other message, and bytes that cannot be decoded, are returned as they are."""
+    """Replace the ids in an encoded response or error of Motion Server by this connection id and this req_id,
+    and return the bytes of the message. Any other message, and bytes that cannot be decoded, are returned as
+    they are."""
     envelope = wire.Message()
     try:
         envelope.ParseFromString(raw)
@@ -25,7 +26,8 @@ def replace_ids(raw: bytes, connection_id: str, req_id: str) -> bytes:
 def _replace_ids(
     message: wire.ServerResponseAnimation | wire.ServerError, connection_id: str, req_id: str
 ) -> None:
-    """Replace, in the message itself, the ids that it carries by these two. An empty id stays empty."""
+    """Write this connection id and this req_id into a protobuf message, in place of those that it has. An id
+    that is empty stays empty."""
     if message.connection_id:
         message.connection_id = connection_id
     if message.req_id:

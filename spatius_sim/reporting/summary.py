@@ -195,9 +195,9 @@ class Summary:
 
     @property
     def undecided(self) -> list[RuleOutcome]:
-        """The rules whose verdict is INCONCLUSIVE, as far as they count for the exit code of the run.
-        Failures that a baseline tolerates do not count; and if any rule was decided, only required rules and
-        rules that were broken once do."""
+        """The INCONCLUSIVE outcomes that make the run end as unreachable. Failures that a baseline tolerates
+        are left out. If another rule was decided, only required rules and rules that were broken once are
+        left."""
         inconclusive = [
             outcome
             for outcome in self.with_verdict(Verdict.INCONCLUSIVE)

@@ -220,21 +220,21 @@ def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery])
     bytes that was sent earlier. Prefer a payload that this client has not got yet, then a payload of the
     client's own turn, then the earliest. If there is none, `sent` of the delivery stays None."""
     by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
-    sent = (payload for request in requests for payload in request.payloads)
-    for payload in sorted(sent, key=lambda payload: payload.seq):
+    sent_payloads = (payload for request in requests for payload in request.payloads)
+    for payload in sorted(sent_payloads, key=lambda payload: payload.seq):
         by_bytes[payload.raw].append(payload)
-    had: set[tuple[str, int]] = set()
+    delivered_before: set[tuple[str, int]] = set()
     for delivery in deliveries:
         client = delivery.client
-        alike = [payload for payload in by_bytes[delivery.raw] if payload.seq < delivery.seq]
-        if not alike:
+        same_bytes = [payload for payload in by_bytes[delivery.raw] if payload.seq < delivery.seq]
+        if not same_bytes:
             continue
-        fresh = [payload for payload in alike if (client, id(payload)) not in had]
-        candidates = fresh or reversed(alike)
+        not_delivered = [payload for payload in same_bytes if (client, id(payload)) not in delivered_before]
+        candidates = not_delivered or reversed(same_bytes)
         delivery.sent = min(candidates, key=partial(_mismatch_rank, delivery))
-        delivery.doubled = not fresh
+        delivery.doubled = not not_delivered
         delivery.sent.deliveries.append(delivery)
-        had.add((client, id(delivery.sent)))
+        delivered_before.add((client, id(delivery.sent)))
 
 
 def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
@@ -296,20 +296,25 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn], ind
 
 
 def _last_of_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech: bool) -> Turn | None:
-    """Return the last of those turns to which this request (`audio`) is joined, if a relay lawfully sent the
-    speech of several turns as one request, and mark all of them as merged. None if the request holds the
-    speech of at most one turn."""
-    first, last = index.find_first(audio), index.find_last(audio)
-    if first is None or last is None or first.client != last.client or first.number >= last.number:
+    """Find out whether a relay sent the speech of several turns of one client as one request (`audio`), which
+    it may do if these turns were left open. Return the last of these turns, and mark all as merged. None if
+    the request holds the speech of at most one turn."""
+    first_turn, last_turn = index.find_first(audio), index.find_last(audio)
+    if (
+        first_turn is None
+        or last_turn is None
+        or first_turn.client != last_turn.client
+        or first_turn.number >= last_turn.number
+    ):
         return None
-    merged = [last]
-    while merged[-1] is not first and merged[-1].before is not None:
+    merged = [last_turn]
+    while merged[-1] is not first_turn and merged[-1].before is not None:
         merged.append(merged[-1].before)
     if not all(turn.left_open or silence_ends_speech for turn in merged[1:]):
         return None
     for turn in merged:
         turn.merged = True
-    return last
+    return last_turn
 
 
 def _turn_by_messages(request: UpstreamRequest, index: SpeechIndex) -> Turn | None:

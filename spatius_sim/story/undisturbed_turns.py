@@ -110,8 +110,9 @@ def withdraw_mistaken_waits(turns: list[Turn]) -> None:
 
 
 def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
-    """Return whether this turn is not clean, because audio of the unfinished turn before may be taken for its
-    audio: the relay changed the audio, so the bytes do not tell the two turns apart."""
+    """Return whether audio of this turn may be mixed up with audio of the unfinished turn before it: the
+    relay changes the audio, so that its bytes do not show to which turn it belongs. Such a turn does not
+    count as clean."""
     if turn.before is None or not turn.before.unfinished:
         return False
     resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate

@@ -28,10 +28,10 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.simulate_turn import (
-    Draw,
     PlainFlow,
     SimulatedTurn,
-    draw_of,
+    TurnNetwork,
+    choose_turn_network,
     flow_to_client,
     simulate_turn,
 )
@@ -89,13 +89,13 @@ def judge_turn(
     the link was given up. Client rules judge our client, which gets each message when it arrived in the
     simulation."""
     loop = VirtualLoop()
-    draw = draw_of(pipeline, network, seed, number)
-    down = _LinkToClient(flow_to_client(pipeline, network, draw))
+    turn_network = choose_turn_network(pipeline, network, seed, number)
+    down = _LinkToClient(flow_to_client(pipeline, network, turn_network))
     turn = simulate_turn(pipeline, network, seed, number)
     broken = []
     try:
         if turn.audio[-1][0] <= LONGEST_WAIT:
-            trace = loop.run(_converse(loop, pipeline, draw, down, seed, relay), None)
+            trace = loop.run(_converse(loop, pipeline, turn_network, down, seed, relay), None)
             broken = [] if down.given_up else _find_broken_rules(trace)
         return broken + _find_broken_rules(loop.run(_play_client(turn, pipeline, seed), None))
     finally:
@@ -127,11 +127,16 @@ def _find_broken_rules(trace: Trace) -> list[BrokenRule]:
 
 
 async def _converse(
-    loop: VirtualLoop, pipeline: Pipeline, draw: Draw, down: _LinkToClient, seed: int, relay: type[PlainRelay]
+    loop: VirtualLoop,
+    pipeline: Pipeline,
+    turn_network: TurnNetwork,
+    down: _LinkToClient,
+    seed: int,
+    relay: type[PlainRelay],
 ) -> Trace:
     """Let a client speak the turn that is judged to our relay, in virtual time and over the links that the
     study drew, and return the trace. `down` is the link from the relay to the client."""
-    half_trip, region_trip = draw.round_trip / 2, draw.region_trips[pipeline.region]
+    half_trip, region_trip = turn_network.round_trip / 2, turn_network.region_trips[pipeline.region]
     wire = find_wire(_WIRES[pipeline.wire])
     recorder = RealTimeRecorder(clock_ns=loop.time_ns, wire=wire)
     server = VirtualMotionServer(loop, seed, recorder, link=Link(delay=region_trip / 2), pace=pipeline.pace)
@@ -143,7 +148,7 @@ async def _converse(
     address = RelayAddress("ws://relay.invalid")
     subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, access=access)
     await subject.attach()
-    interrupted = draw.interrupt_roll < pipeline.interrupted_share
+    interrupted = turn_network.interrupt_roll < pipeline.interrupted_share
     turns = (_interrupted_plan(pipeline), _AFTER_INTERRUPT) if interrupted else (_turn_plan(pipeline),)
     return await subject.run(Plan((turns,)), patient=True)
 

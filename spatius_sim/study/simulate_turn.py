@@ -37,6 +37,8 @@ _LONGEST_SECONDS = 600.0
 _INTERRUPT_BYTES = 100
 _MEGABITS_PER_BYTE = 8e-6
 _LARGE_QUEUE = 1 << 30
+_SECONDS_AFTER_SPEECH = 60
+"""The network of a turn is drawn for twice the speech and for so many seconds more."""
 
 
 class PlainFlow:
@@ -106,9 +108,9 @@ class SimulatedTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """What is random about one turn. It depends on seed, profile and number alone, so that every pipeline
-    meets the same network."""
+class TurnNetwork:
+    """The network of one simulated turn, and all else that is random about the turn. It depends on seed,
+    network profile and turn number alone, so that every pipeline meets the same network."""
 
     down: Capacity
     up: Capacity
@@ -118,13 +120,13 @@ class Draw:
     loss_seed: int
 
     @classmethod
-    def of(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "Draw":
+    def of(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "TurnNetwork":
         """Choose by chance the network of simulated turn `number`, which has `seconds` of speech: the rates
-        of its links, its round trips, and what an interrupt and losses are drawn from. The same seed and
-        number always give the same network."""
+        of its links, its round trips, and numbers that decide about an interrupt and losses. The same seed
+        and number always give the same network."""
         name = int.from_bytes(profile.name.encode().ljust(8, b"\0"))
         rng = np.random.default_rng([seed & (2**63 - 1), name, number])
-        horizon = 2 * seconds + 60
+        horizon = 2 * seconds + _SECONDS_AFTER_SPEECH
         return cls(
             profile.down.draw(rng, horizon),
             profile.up.draw(rng, horizon),
@@ -139,13 +141,13 @@ def simulate_turn(
     pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int, *, detailed: bool = False
 ) -> SimulatedTurn:
     """Simulate turn `number` of a pipeline over a network. `detailed`: keep what a time-line shows."""
-    draw = draw_of(pipeline, profile, seed, number)
+    turn_network = choose_turn_network(pipeline, profile, seed, number)
     speech = _chunks_at_relay(pipeline)
-    payloads = _motion_at_relay(pipeline, draw, speech, seed, number)
-    flow = flow_to_client(pipeline, profile, draw)
+    payloads = _motion_at_relay(pipeline, turn_network, speech, seed, number)
+    flow = flow_to_client(pipeline, profile, turn_network)
     turn = SimulatedTurn(number, Playback(math.inf), [], [], math.inf, math.inf)
     if detailed:
-        turn.capacity = draw.down
+        turn.capacity = turn_network.down
         if isinstance(flow, TcpFlow):
             flow.on_sample = lambda at, queue, window: turn.samples.append((at, queue, window))
     messages = sorted(
@@ -153,21 +155,25 @@ def simulate_turn(
         key=lambda message: message.at,
     )
     if pipeline.clients > 1:
-        messages = _send_through_relay(messages, pipeline, draw.loss_seed)
+        messages = _send_through_relay(messages, pipeline, turn_network.loss_seed)
     turn.messages = messages
     arrivals = [flow.write(message.at, message.size).arrived for message in messages]
     play_arrivals(turn, pipeline, arrivals)
-    if draw.interrupt_roll < pipeline.interrupted_share and turn.playback.first_audio < math.inf:
-        _simulate_interrupt(turn, pipeline, profile, draw, messages)
+    if turn_network.interrupt_roll < pipeline.interrupted_share and turn.playback.first_audio < math.inf:
+        _simulate_interrupt(turn, pipeline, profile, turn_network, messages)
     return turn
 
 
-def draw_of(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int) -> Draw:
-    """Draw the network for simulated turn `number`. If several clients share the link, return only the part
-    of it that is left to one client."""
-    draw = Draw.of(profile, seed, number, pipeline.seconds)
+def choose_turn_network(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int) -> TurnNetwork:
+    """Choose by chance the network of simulated turn `number`, as the network profile says. If several
+    clients of the pipeline share the link, return only the part of it that is left to one client."""
+    turn_network = TurnNetwork.of(profile, seed, number, pipeline.seconds)
     shares = pipeline.clients_on_link
-    return draw if shares == 1 else replace(draw, down=draw.down.share(shares), up=draw.up.share(shares))
+    return (
+        turn_network
+        if shares == 1
+        else replace(turn_network, down=turn_network.down.share(shares), up=turn_network.up.share(shares))
+    )
 
 
 def _chunks_at_relay(pipeline: Pipeline) -> list[tuple[float, float]]:
@@ -202,11 +208,11 @@ def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> 
 
 
 def _motion_at_relay(
-    pipeline: Pipeline, draw: Draw, speech: list[tuple[float, float]], seed: int, number: int
+    pipeline: Pipeline, turn_network: TurnNetwork, speech: list[tuple[float, float]], seed: int, number: int
 ) -> list[tuple[float, int]]:
     """Return when each payload of motion reaches the relay, and how many keyframes have arrived with it:
     the audio of the simulated turn goes up to Motion Server, which answers at its pace."""
-    trip = draw.region_trips[pipeline.region]
+    trip = turn_network.region_trips[pipeline.region]
     opened = HANDSHAKE_TRIPS * trip + TOKEN_SECONDS if pipeline.sessions is Sessions.PER_TURN else 0.0
     path = Path(DATA_CENTRE.draw(_NO_DICE, 600.0), trip / 2, trip / 2, _LARGE_QUEUE, 0.0, _LARGE_QUEUE)
     make: Callable[[Path], TcpFlow | PlainFlow] = TcpFlow if pipeline.tcp else PlainFlow
@@ -271,15 +277,19 @@ def _send_through_relay(messages: list[Message], pipeline: Pipeline, seed: int) 
     return [replace(message, at=float(at)) for message, at in zip(messages, ours, strict=True)]
 
 
-def flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> TcpFlow | PlainFlow:
+def flow_to_client(
+    pipeline: Pipeline, profile: NetworkProfile, turn_network: TurnNetwork
+) -> TcpFlow | PlainFlow:
     """Return the TCP connection on which the relay sends a simulated turn to its client; before the turn it
     was idle. Without TCP in the pipeline, return a connection that only queues and delays."""
-    half = draw.round_trip / 2
+    half = turn_network.round_trip / 2
     reads = 1e6 * pipeline.client_reads or math.inf
-    path = Path(draw.down, half, half, profile.queue, profile.loss, pipeline.send_buffer, reads)
+    path = Path(turn_network.down, half, half, profile.queue, profile.loss, pipeline.send_buffer, reads)
     if not pipeline.tcp:
         return PlainFlow(path)
-    return TcpFlow(path, np.random.default_rng(draw.loss_seed).random if profile.loss else lambda: 1.0)
+    return TcpFlow(
+        path, np.random.default_rng(turn_network.loss_seed).random if profile.loss else lambda: 1.0
+    )
 
 
 def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[float]) -> None:
@@ -301,7 +311,11 @@ def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[fl
 
 
 def _simulate_interrupt(
-    turn: SimulatedTurn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[Message]
+    turn: SimulatedTurn,
+    pipeline: Pipeline,
+    profile: NetworkProfile,
+    turn_network: TurnNetwork,
+    messages: list[Message],
 ) -> None:
     """Simulate the turn a second time, with a user who interrupts it. Store in `turn` how many of these
     messages still reach the client after the interrupt: the relay sent them before it knew, or they lay in
@@ -310,9 +324,10 @@ def _simulate_interrupt(
     if interrupted_at >= turn.playback.end:
         return
     relay_knows_at = (
-        draw.up.finish(interrupted_at, 8 * bytes_on_tcp(_INTERRUPT_BYTES, masked=True)) + draw.round_trip / 2
+        turn_network.up.finish(interrupted_at, 8 * bytes_on_tcp(_INTERRUPT_BYTES, masked=True))
+        + turn_network.round_trip / 2
     )
-    flow = flow_to_client(pipeline, profile, draw)
+    flow = flow_to_client(pipeline, profile, turn_network)
     arrivals: list[tuple[float, int]] = []
     for message in messages:
         if max(message.at, flow.room_at(message.at, message.size)) > relay_knows_at:

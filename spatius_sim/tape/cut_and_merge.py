@@ -31,8 +31,8 @@ class TapeSlice:
     connections: frozenset[str] = frozenset()
 
     def contains(self, run: int, event: TapedEvent) -> bool:
-        """Return whether an event of run `run` belongs to this slice of the tape: to its run (0: every run),
-        its time, and its connections (none named: all)."""
+        """Return whether this slice of the tape contains an event of run number `run`: by its run (0: every
+        run), its time, and its connection (if none is named: every connection)."""
         return (
             (not self.run or run == self.run)
             and self.from_ns <= event.at_ns

@@ -214,8 +214,8 @@ def _plain_speech(event: Event) -> bytes:
 
 
 def _audio_or_motion_of(value: Value) -> tuple[bytes, ...]:
-    """Return the audio or the motion payloads in a decoded frame, which is to be written on a tape; an empty
-    tuple if the frame has neither. The tape stores them apart from the rest of the frame."""
+    """Return the audio or the motion payloads in a frame, decoded as `value`; an empty tuple if the frame has
+    neither. On the tape, their names and speech are hidden apart from the rest of the frame."""
     match value:
         case AudioInput(audio=pcm) | Audio(pcm) | Speak(pcm):
             return (pcm,) if pcm else ()

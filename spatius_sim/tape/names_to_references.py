@@ -159,7 +159,8 @@ class Names:
                 self._learn_from(inner)
 
     def _hide_in_value(self, value: Any) -> Any:
-        """Replace the names in a JSON value by their references; keys, types and binary stay as they are."""
+        """Return a JSON value with references in place of the names of apps and avatars in its texts. The
+        keys, and the values of keys that hold no names, stay as they are."""
         if isinstance(value, dict):
             return {
                 key: inner if key in _PLAIN_KEYS else self._hide_in_value(inner)

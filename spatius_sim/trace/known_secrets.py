@@ -140,8 +140,9 @@ class KnownSecrets:
         return text if clean is raw else clean.decode(errors="surrogatepass")
 
     def _learn_secret(self, secret: str, reference: str, holder: str) -> None:
-        """Remember a known secret and its reference, at least until `let_go(holder)`, and index the secret so
-        that frames can be searched for it. Other secrets may be forgotten instead."""
+        """Remember a known secret and its reference, at least until `let_go(holder)`. Index the secret, in
+        each encoding, so that frames can be searched for it quickly. Forget the secret that was used least,
+        if there are too many."""
         if not secret:
             return
         if secret not in self._references and len(secret) >= SHORTEST:

@@ -21,7 +21,7 @@ _PLAYER = Path("reports") / "demo.html"
 @click.command()
 @seed_option
 def demo(seed: int) -> int:
-    """Two conversations through the whole pipeline.
+    """Show two conversations through the whole pipeline.
 
     Real speech goes through the reference relay (on the published Server SDK) and our Motion Server to our
     client. The rules judge the first conversation; in the second Motion Server dies, and it shows how

@@ -53,8 +53,8 @@ class LiveTape:
                 self._write_waiting_events()
 
     async def flush_now_and_then(self) -> None:
-        """Hand the recorded events to the operating system every second, so that a killed recorder loses
-        only the last second."""
+        """Write the events that the recording proxy has recorded to the tape every second, and hand them to
+        the operating system, so that a killed proxy loses only the last second."""
         while not self.fault:
             await asyncio.sleep(_FLUSH_SECONDS)
             self._write_waiting_events(flush=True)

@@ -203,16 +203,16 @@ class End(asyncio.BufferedProtocol):
         asyncio.get_running_loop().call_later(_CLOSING_SECONDS, self.transport.abort)
 
     async def _take_head(self, may_begin: Callable[[bytes], bool]) -> bytes | None:
-        """Wait for a complete HTTP head on this connection of the proxy, take it out of the buffer, and
+        """Wait for a complete HTTP head on this connection of the proxy, take the head out of the buffer, and
         return it without its empty line.
 
-        Returns None if the connection ends before. Raises RemoteProtocolError for anything else than a
-        head."""
-        searched = 0
+        Returns None if the connection ends before. Raises RemoteProtocolError if the bytes cannot be a head,
+        as `may_begin` finds out from the first of them."""
+        searched_bytes = 0
         overlap = len(END_OF_HEAD) - 1
-        while (end := self._buffer.find(END_OF_HEAD, max(0, searched - overlap))) < 0:
-            searched = len(self._buffer)
-            self._check_head(searched, may_begin)
+        while (end := self._buffer.find(END_OF_HEAD, max(0, searched_bytes - overlap))) < 0:
+            searched_bytes = len(self._buffer)
+            self._check_head(searched_bytes, may_begin)
             if not await self._wait_for_more():
                 return None
         self._check_head(end, may_begin)

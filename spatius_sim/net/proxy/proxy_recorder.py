@@ -39,7 +39,7 @@ _READ_AFTER_SECONDS = 0.1
 _READ_AT_A_TIME_SECONDS = 0.001
 """How long bytes are read before the event loop does something else."""
 _READ_FOR_FACTS_SECONDS = 0.02
-"""How long, between two such readings, bytes may be read at once so that a fact need not wait for them."""
+"""How long, between two such readings, bytes may be read at once so that an event need not wait for them."""
 _MAX_WAITING_BYTES = 1_048_576
 """For each direction: if more bytes than this wait to be read, the peer that sends them is held."""
 
@@ -81,10 +81,11 @@ class _PassedBytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fact:
-    """An event at the proxy that the recorder records when the bytes before it are read.
+class _WaitingEvent:
+    """An event at the proxy that waits to be recorded until the bytes that came before it are read.
 
-    If the event ends a session, `ends` is this session: a close frame in it says better how it was closed."""
+    If the event ends a session, `ends` is this session: a close frame among those bytes says better how it
+    was closed."""
 
     at_ns: int
     lane: Lane
@@ -102,15 +103,15 @@ class ProxyRecorder:
         with each event."""
         self._on_event = on_event
         self._secrets = KnownSecrets(MAX_SECRETS)
-        self._waiting: deque[_PassedBytes | _Fact] = deque()
+        self._waiting: deque[_PassedBytes | _WaitingEvent] = deque()
         self._frame_steps: Iterator[None] | None = None
         self._reader: asyncio.Handle | None = None
-        self._seconds_for_facts = _READ_FOR_FACTS_SECONDS
+        self._seconds_for_events = _READ_FOR_FACTS_SECONDS
         self._event_ns = 0
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Record an event that happens at the proxy now."""
-        self._queue_fact(_Fact(monotonic_ns(), lane, connection, content))
+        self._queue_event(_WaitingEvent(monotonic_ns(), lane, connection, content))
 
     def secret_reference(self, kind: str, secret: str, holder: str = "") -> str:
         """Return the reference of a secret that the proxy has seen, and learn the secret if it is new.
@@ -154,7 +155,7 @@ class ProxyRecorder:
         """Record that a session through the proxy is over. `by_server` is used only if neither side has sent
         a close frame."""
         closed = Closed(by_server, ABNORMAL_CLOSE)
-        self._queue_fact(_Fact(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
+        self._queue_event(_WaitingEvent(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
 
     def catch_up(self, seconds: float = inf) -> None:
         """Record everything that has passed through the proxy and still waits to be recorded.
@@ -185,14 +186,14 @@ class ProxyRecorder:
 
         return Direction(session, WebSocketTap(record_message, note_close, deflate, from_client=up))
 
-    def _queue_fact(self, fact: _Fact) -> None:
-        """Queue a fact for the proxy's recorder, and record it at once if the bytes before it can be read
-        quickly enough."""
-        self._waiting.append(fact)
+    def _queue_event(self, event: _WaitingEvent) -> None:
+        """Queue an event at the proxy until the bytes that came before it are read and recorded; do so at
+        once if that goes quickly enough."""
+        self._waiting.append(event)
         started = perf_counter()
-        self._read_until(started + self._seconds_for_facts)
+        self._read_until(started + self._seconds_for_events)
         if self._waiting:
-            self._seconds_for_facts -= perf_counter() - started
+            self._seconds_for_events -= perf_counter() - started
             self._read_soon()
 
     def _read_soon(self) -> None:
@@ -205,28 +206,28 @@ class ProxyRecorder:
         """For a short time, read bytes that passed through the recording proxy and wait in the recorder's
         queue. If some still wait afterwards, plan the next reading."""
         self._reader = None
-        self._seconds_for_facts = _READ_FOR_FACTS_SECONDS
+        self._seconds_for_events = _READ_FOR_FACTS_SECONDS
         self._read_until(perf_counter() + _READ_AT_A_TIME_SECONDS)
         if self._waiting:
             self._read_soon()
 
     def _read_until(self, deadline: float) -> None:
-        """Read bytes that passed through the proxy, and record facts, in order. Stop when none wait, or at
-        the time `deadline` (of `perf_counter`)."""
+        """Read bytes that passed through the proxy, and record the waiting events, in order. Stop when none
+        wait, or at the time `deadline` (of `perf_counter`)."""
         while self._waiting and perf_counter() < deadline:
             self._read_first(deadline)
 
     def _read_first(self, deadline: float) -> None:
-        """Record what stands first in the recording proxy's queue. A fact (a request, an opening or a
-        closing) is recorded at once. Of bytes that passed in one direction, read at least one frame, and more
-        until the time `deadline`.
+        """Record what stands first in the recording proxy's queue. A waiting event (a request, an opening or
+        a closing) is recorded at once. Of bytes that passed in one direction, read at least one frame, and
+        more until the time `deadline`.
 
         Bytes that are read completely leave the queue, and more bytes may pass in their direction."""
         first = self._waiting[0]
         self._event_ns = first.at_ns
-        if isinstance(first, _Fact):
+        if isinstance(first, _WaitingEvent):
             self._waiting.popleft()
-            self._record_fact(first)
+            self._record_waiting_event(first)
         elif not first.line.follows or self._read_frames(first, deadline):
             self._waiting.popleft()
             self._frame_steps = None
@@ -257,15 +258,15 @@ class ProxyRecorder:
             lost_track = Injected("proxy-lost-track", Excuse.FAILURE, detail=reason)
             self._emit_event(self._event_ns, Lane.KIT, line.session.name, lost_track)
 
-    def _record_fact(self, fact: _Fact) -> None:
-        """Record a fact that waited in the proxy's recorder. If it ends a session, forget the secrets of this
-        session."""
-        content = fact.content
-        if fact.ends is not None:
-            content = fact.ends.closed or content
-        self._emit_event(fact.at_ns, fact.lane, fact.connection, content)
-        if fact.ends is not None:
-            self._secrets.let_go(fact.ends.name)
+    def _record_waiting_event(self, event: _WaitingEvent) -> None:
+        """Record an event that has waited in the proxy's recorder. If the event ends a session, forget the
+        secrets of this session."""
+        content = event.content
+        if event.ends is not None:
+            content = event.ends.closed or content
+        self._emit_event(event.at_ns, event.lane, event.connection, content)
+        if event.ends is not None:
+            self._secrets.let_go(event.ends.name)
 
     def _record_frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
         """Record a frame that has passed through the proxy in the session `name`, with stars in place of its

@@ -104,8 +104,8 @@ class SessionLog:
         self.keep_frame(monotonic_ns(), lane, connection, frame, answers, sent=True)
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Keep in the session log, and count, a frame that Motion Server received from a relay, and give the
-        frame to the next sink."""
+        """Keep in the session log a frame that Motion Server received from a relay, count the frame for its
+        session, and give it to the next sink."""
         self.next_sink.record_received(lane, connection, raw)
         # As keep_frame, but in one call: nearly all frames are audio that was received.
         record = self.open_sessions.get(connection)

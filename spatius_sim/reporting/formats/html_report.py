@@ -67,17 +67,18 @@ def group_by_family(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[Ju
 
 
 def count_verdicts(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
-    """Return the parts of the coloured bar on the HTML report, one for each verdict that occurs: the verdict,
-    how often it occurs, and where its part begins and how wide it is, if the bar is 100 wide."""
-    counts = [(verdict, sum(judged.verdict is verdict for judged in rules)) for verdict in VERDICTS]
-    tallied: list[tuple[Verdict, int, float, float]] = []
+    """Count the verdicts of these rules for the coloured bar on the HTML report, which is 100 wide. Return
+    for each verdict that occurs: the verdict, how often it occurs, where its part of the bar begins, and how
+    wide this part is."""
+    counts = [(verdict, sum(rule.verdict is verdict for rule in rules)) for verdict in VERDICTS]
+    bar_parts: list[tuple[Verdict, int, float, float]] = []
     start = 0.0
     for verdict, count in counts:
         if count:
             width = 100 * count / len(rules)
-            tallied.append((verdict, count, round(start, 2), round(width, 2)))
+            bar_parts.append((verdict, count, round(start, 2), round(width, 2)))
             start += width
-    return tallied
+    return bar_parts
 
 
 def split_at_keywords(sentence: str) -> list[tuple[str, bool]]:

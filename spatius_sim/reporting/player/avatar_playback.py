@@ -191,23 +191,24 @@ class ClientTrack:
         self._write_row()
 
     def _take_events(self, frames: tuple[bytes, ...] = ()) -> list[str]:
-        """Read what the decoder of the avatar's playback did since the last call, and note it for the player
-        page. Return in words what the decoder did with these payloads."""
+        """Take the events of the avatar's decoder since the last call, and note them for the player page.
+        Return in words what the decoder did with the motion payloads `frames`, which it was given since
+        then."""
         words: list[str] = []
-        place = 0
+        frame_number = 0
         for event in self._decoder.take_events():
             match event:
                 case ConversationStarted(conversation_id):
                     self._begin_conversation(conversation_id)
                 case MotionTaken(conversation_id, keyframes):
-                    self._keep_payload(self._by_id[conversation_id], frames[place], keyframes)
+                    self._keep_payload(self._by_id[conversation_id], frames[frame_number], keyframes)
                     words.append(f"taken: {keyframes} keyframes")
-                    place += 1
+                    frame_number += 1
                 case MotionDiscarded(reason=reason):
                     self.discards[str(reason)] += 1
                     self.blame(f"the client discarded motion: {reason}")
                     words.append(f"discarded: {reason}")
-                    place += 1
+                    frame_number += 1
                 case AudioOnlyEntered():
                     words.append("audio-only from here on")
         return words

@@ -42,9 +42,9 @@ class EventLine:
 
 
 def event_lines(trace: Trace) -> Iterator[EventLine]:
-    """Yield a line for each event of a trace: who sent what to whom, and at which second. Events that only
-    say for which secrets the kit searches have no line. For a client under test, the seconds are those of the
-    virtual clock that the kit sets by its calls."""
+    """Yield a line for each event of a trace: who sent what to whom, and at which second. For a client under
+    test, the seconds are those of the virtual clock that the kit sets by its calls. Events that only name the
+    secrets that the kit searches for have no line."""
     lanes = list_lanes(trace)
     client_of_server = KIT if KIT in lanes else RELAY
     start_ns, clock_ms = scenario_start_ns(trace), 0
@@ -53,20 +53,20 @@ def event_lines(trace: Trace) -> Iterator[EventLine]:
             continue
         call = getattr(event.content, "value", None)
         if event.lane is Lane.CLIENT and isinstance(call, TesteeRequest | TesteeAnswer):
-            at = clock_ms / 1000
+            at_seconds = clock_ms / 1000
             clock_ms += call.ms if isinstance(call, TesteeRequest) and call.do == "advance" else 0
             source, target = (KIT, CLIENT) if isinstance(call, TesteeRequest) else (CLIENT, KIT)
             words = words_for_call(call).words
             # An answer without a value says nothing.
             if words:
-                yield EventLine(at, event, source, target, words)
+                yield EventLine(at_seconds, event, source, target, words)
             continue
         words_of_event = words_for(event) or _plain_words(event)
         nearer, farther = lanes_of(event, lanes, client_of_server)
         source, target = (farther, nearer) if words_of_event.upward is False else (nearer, farther)
         target = "" if words_of_event.upward is None else target
-        at = (event.at_ns - start_ns) / 1e9
-        yield EventLine(at, event, source or SERVER, target, words_of_event.words)
+        at_seconds = (event.at_ns - start_ns) / 1e9
+        yield EventLine(at_seconds, event, source or SERVER, target, words_of_event.words)
 
 
 def _plain_words(event: Event) -> EventWords:

@@ -124,11 +124,11 @@ def _cut_off_before(story: Story, turn: Turn) -> Iterator[Turn]:
 
 
 def _seq_of_new_turn(story: Story, turn: Turn) -> int | None:
-    """Return the event at which a turn has begun: after this event, nothing of an interrupted older turn may
-    come without a turn id. None if there is no such event.
+    """Return the number of the event at which a turn has begun for its client; after this event, nothing of
+    an older turn that was interrupted may come without a turn id. None if there is no such event.
 
-    The event is the turn's first audio at its client. If a client plays the audio that it sent, or if the
-    relay chooses the speech, so that the audio does not show its turn, it is the turn's first audio at Motion
+    The event is the turn's first audio at its client. If audio at the client does not show the beginning (the
+    client plays its own audio, or the relay chooses the speech), it is the turn's first audio at Motion
     Server."""
     if CLIENT_AUDIO in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests), default=None)

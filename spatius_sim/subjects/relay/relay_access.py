@@ -115,9 +115,9 @@ class RelayInMemory:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> "MemoryConnection":
-        """Give a client access to the relay in virtual time: connect both in memory, at once; this relay
-        refuses nobody. If the wire uses `data_packets` of a room, frames too large for one packet are
-        lost."""
+        """Connect a client to the relay in virtual time, both in memory and at once: this relay refuses
+        nobody. Call `on_frame` with each frame of the relay, and `on_end` with the close code. If the wire
+        uses the `data_packets` of a room, frames that are too large for one packet are lost."""
         token = dict(address.headers).get("X-Session-Key", "")
         end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
 

@@ -145,9 +145,9 @@ class Speaker:
         return self.settling if is_owed_motion else self.settling_of_nothing
 
     async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch) -> None:
-        """Speak a turn to the relay: as many chunks as the turn's cue says, or the whole turn and the end of
-        speech. If the relay chooses the speech, make it start the turn instead, unless the cue has no chunks.
-        From the last chunk on, the watch expects the turn's end."""
+        """Speak the audio `pcm` of a turn to the relay: all of it and an end of speech or, if the client is
+        to do something before (at the turn's cue), the chunks until then. If the relay chooses the speech,
+        make it start the turn instead. From the last chunk on, `watch` expects the end of the turn."""
         if self.starts is not None:
             if turn.cue.chunks == 0:
                 return

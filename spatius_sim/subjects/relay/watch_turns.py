@@ -130,7 +130,7 @@ class TurnWatch:
                 return True
             if not (shortened and self._all_audio_has_come()):
                 return False
-            if not self._motion_ended() and self._has_end_gone_up():
+            if not self._motion_ended() and self._has_relay_ended_speech():
                 return False
             only_mark_since = loop_time() if only_mark_since is None else only_mark_since
             return loop_time() - only_mark_since >= _MARK_SECONDS
@@ -193,9 +193,9 @@ class TurnWatch:
     def _all_audio_has_come(self) -> bool:
         return self._relay_sends_no_audio or self._count_audio_bytes() >= len(self._speech)
 
-    def _has_end_gone_up(self) -> bool:
-        """Return whether the relay has marked an end of speech at Motion Server since the watch was made, or
-        Motion Server is not seen."""
+    def _has_relay_ended_speech(self) -> bool:
+        """Return whether the relay has sent Motion Server an end of speech since this watch began; also True
+        if the kit sees nothing of what the relay sends to Motion Server."""
         upstream = [
             event.content.value
             for event in self._recorder.events[self._first_event :]

@@ -19,7 +19,7 @@ from spatius_sim.files.network_file import shipped_networks
 from spatius_sim.model.network.message_overhead import WireKind
 from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions, changes_of
-from spatius_sim.study.simulate_turn import Draw, SimulatedTurn, play_arrivals, simulate_turn
+from spatius_sim.study.simulate_turn import SimulatedTurn, TurnNetwork, play_arrivals, simulate_turn
 from spatius_sim.tests.study.real_link import Link, real_link
 
 NETWORKS = (
@@ -74,9 +74,9 @@ class Pair:
 def play_pair(link: Link, pipeline: Pipeline, network: NetworkProfile, seed: int, number: int) -> Pair:
     """Play a turn by the model and over the link, with the same capacity."""
     model = simulate_turn(pipeline, network, seed, number)
-    draw = Draw.of(network, seed, number, pipeline.seconds)
+    turn_network = TurnNetwork.of(network, seed, number, pipeline.seconds)
     messages = [(message.at, message.size) for message in model.messages]
-    arrivals = link.play(messages, draw.down, draw.round_trip, network.queue, MAX_SECONDS)
+    arrivals = link.play(messages, turn_network.down, turn_network.round_trip, network.queue, MAX_SECONDS)
     real = simulate_turn(pipeline, network, seed, number)
     play_arrivals(real, pipeline, arrivals)
     # The model knows no end after 40 s: what comes later counts as never in both.
