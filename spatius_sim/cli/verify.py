@@ -100,9 +100,9 @@ def _make_run_request(values: dict[str, Any], target: str | None) -> "RunRequest
 
 
 def _check_early(values: Mapping[str, Any]) -> None:
-    """Raise UsageError, before anything heavy is imported, if the URL of the relay to verify is wrong, or
-    if there is no such rule, level or profile. The settings check everything again. `values` are options,
-    by name."""
+    """Check the URL of the relay to verify, and the names of rules, level and profile, before anything heavy
+    is imported. `values` are the options by name; the settings check them again. Raises UsageError if one of
+    them is wrong."""
     schemes = _SOCKETS + (_DOCUMENTS if values.get("wire") else ())
     target = (values.get("target") or "").replace(_PLACEHOLDER, _ANY_PORT)
     if not target.startswith(_ROOMS):

@@ -94,8 +94,8 @@ class RunRequest:
         return error if self.file is None else self.file.with_place(error)
 
     def check_rules(self, kind: str = "") -> None:
-        """Raise UsageError if this request for a run names a rule that does not exist or does not judge this
-        `kind` of subject ("" is any kind), or if the plan that it names is wrong."""
+        """Check the rules and the plan that this request for a run names. Raises UsageError if a rule does
+        not exist or does not judge this `kind` of subject ("" is any kind), or if the plan is wrong."""
         if self.plan_token:
             if len(self.named_rules) != 1:
                 raise UsageError("--plan goes with one --rule, as the report of a failure names both")

@@ -90,8 +90,8 @@ def bad_upgrades() -> st.SearchStrategy[Plan]:
 
 
 def bad_handshakes() -> st.SearchStrategy[Plan]:
-    """Draw plans that probe a Motion Server by a first message that is not a configuration, or that
-    configures a sample rate which the server does not support."""
+    """Draw plans that probe a Motion Server with a wrong first message: one that is not a configuration, or
+    one with a sample rate that the server does not support."""
     provocations = (
         Provocation.WRONG_MESSAGE,
         Provocation.TEXT,

@@ -87,9 +87,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) -> None:
-    """Judge one rule on the tape that `--tape` names, as a pytest item: the item fails if the rule was
-    broken, is an expected failure if the baseline knows that, and is skipped if the tape did not exercise the
-    rule."""
+    """Judge one rule on the tape that `--tape` names, as a pytest item. The item fails if the rule was
+    broken. It is an expected failure if the baseline knows the breach, and is skipped if the tape did not
+    exercise the rule."""
     from spatius_sim.reporting.formats.text_report import failure_text
     from spatius_sim.rules.findings import Verdict
 

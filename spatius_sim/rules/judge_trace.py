@@ -130,9 +130,9 @@ def _features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
 
 
 def _why_unseen(rule: Rule, story: Story) -> str:
-    """Return in words why this trace cannot be judged by the rule; "" if it can. The tape may hold only the
-    half (before or after the relay) that the rule does not look at, or the speech may have been taken out of
-    the tape."""
+    """Return in words why this trace does not show whether the rule was kept; "" if it does. A tape may hold
+    only one half of the traffic (before or after the relay), and not the half that the rule is about; or
+    speech was taken out of the tape."""
     header = story.trace.header
     if header.halves not in (Half.BOTH, rule.seen_in):
         return f"the tape holds the {header.halves} half alone"

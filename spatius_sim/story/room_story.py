@@ -333,9 +333,9 @@ def _note_end_of_wait(session: RoomSession, event: Event, wait: WaitEnded) -> No
 
 
 def _read_playback_report(event: Event, method: str, payload: str) -> Iterator[PlaybackReport]:
-    """Read the RPC by which Motion Server tells the agent that a playback in the room has begun or finished,
-    and yield it as a report for the story; yield nothing for another RPC. If the payload cannot be read, the
-    report says why in `fault`."""
+    """Read an RPC in which Motion Server tells the agent that a playback in the room has begun or is over,
+    and yield it as a report for the story. Yield nothing for any other RPC. If the payload cannot be read,
+    `fault` of the report says why."""
     if method == _STARTED:
         yield PlaybackReport(event.seq, event.at_ns)
     elif method == _FINISHED:

@@ -134,8 +134,8 @@ def _show_motion(playback: Playback, motion: Sequence[tuple[float, int]]) -> Non
 def start_delay_needed(
     audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], *, with_motion: bool
 ) -> float:
-    """Return how many seconds after its first audio a client must start the playback so that it never stalls
-    and, if `with_motion`, no keyframe is late. Infinity if no delay is long enough."""
+    """Return how long a client must wait after its first audio, in seconds, before a playback that never
+    stalls. With `with_motion`, no keyframe may be late either. Infinity if no delay is long enough."""
     first = audio[0][0]
     needed = max(at - (audio[number - 1][1] if number else 0.0) for number, (at, _) in enumerate(audio))
     if with_motion:

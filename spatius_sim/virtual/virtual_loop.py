@@ -128,8 +128,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _pass_time(self, timeout: float | None) -> None:
         """Jump to the next timer of the virtual loop, `timeout` seconds from now (None: no timer is set).
-
-        Raises VirtualTimeError if every task waits and no timer is set, if tasks run on and on while virtual
+        Raises VirtualTimeError if all tasks wait but no timer is set, if tasks run on and on while virtual
         time stands still, or if a host failed."""
         if self._failure is not None:
             raise self._failure

@@ -161,9 +161,9 @@ def _fails_by_itself(rule_id: str, tallies: Mapping[str, _Tally], consequences: 
 
 
 def _outcome_of_tally(rule_id: str, tally: _Tally, failed_rules: Set[str]) -> RuleOutcome:
-    """Return the outcome of one rule over all runs on the checked tape. A rule whose breaches all follow from
-    other failed rules is UNEXERCISED, and so is a rule that could not be judged in a run because another rule
-    failed there."""
+    """Return the outcome of one rule over all runs on the checked tape. A rule is UNEXERCISED if all its
+    breaches follow from other failed rules, or if another rule failed and it could therefore not be
+    judged."""
     for causes, failure in tally.failures.items():
         if not causes & failed_rules:
             return RuleOutcome(rule_id, Verdict.FAILED, tally.exercised, tally.runs, failure=failure)

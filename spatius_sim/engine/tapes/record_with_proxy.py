@@ -84,8 +84,8 @@ class LiveTape:
 
 
 def log_event(journal: SessionLog, event: Event) -> None:
-    """Add an event that was recorded with the proxy to the session log (`journal`), so that the inspector
-    shows the event while the tape is recorded."""
+    """Add an event that the recording proxy has recorded to the session log (`journal`), so that the
+    inspector shows the event while the tape is recorded."""
     content = event.content
     if type(content) is Received:  # Nearly all events are frames.
         journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=False)

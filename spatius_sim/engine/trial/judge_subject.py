@@ -183,8 +183,9 @@ class Trial(ScenarioRepeater[P]):
         return newly_broken + self._take_back_blocked() + self._judge_after_life()
 
     def _judge_after_life(self) -> list[RuleOutcome]:
-        """Return a new outcome for each rule whose scenarios came before the first turn that the subject of
-        this trial completed, once it has completed one: what those scenarios showed counts after all."""
+        """Return new outcomes for the rules whose scenarios were run before the subject of this trial
+        completed its first turn. They could not be judged then; once the subject has completed a turn, what
+        their scenarios showed counts after all."""
         if not self._clean_turn_completed:
             return []
         waiting, self._plans_before_life = self._plans_before_life, {}

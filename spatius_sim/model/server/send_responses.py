@@ -144,8 +144,8 @@ class SessionSender:
         return commands + self._send_held_back(request, now)
 
     def _send_held_back(self, request: OpenRequest, now: float) -> list[ServerCommand]:
-        """Return the commands that send, as responses, the motion payloads of a request that a fault has held
-        back (to change the order of the responses). The request keeps none of them."""
+        """Return the commands that send the motion payloads of a request which a fault had held back, to
+        change the order of the responses. No payload is held back any more after that."""
         commands: list[ServerCommand] = []
         for payload in request.held:
             commands += self._put(self._wrap_motion(payload, request.req_id), now)

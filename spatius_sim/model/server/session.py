@@ -340,8 +340,8 @@ class ServerSession(SessionSender):
 
     def _pause_or_resume(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
         """Pause or resume the playback of a request in the session's room, and return the session's commands.
-        A session without a room only answers that it knows no such playback, or nothing if it has not
-        declared that it reports the state of playbacks."""
+        A session without a room plays nothing: it only answers that it knows no such playback, if it reports
+        the state of playbacks at all."""
         if self._egress_playback is not None:
             return self._put_room_commands(self._egress_playback.pause_or_resume(message, now), now)
         if PLAYBACK_STATE not in self.capabilities:

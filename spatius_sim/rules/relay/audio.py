@@ -222,8 +222,8 @@ def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Brok
 
 
 def _equally_long_audio(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
-    """Return whether the relay's audio for the client (`down`) is as long as the audio that the relay sent to
-    Motion Server (`up`), to 40 ms (one keyframe). The two sample rates may differ. Integers keep the
+    """Return whether the relay's audio for the client (`down`) is as long as its audio for Motion Server
+    (`up`), with a tolerance of 40 ms (one keyframe). The two sample rates may differ. Whole numbers keep the
     comparison exact."""
     up_samples, down_samples = len(up) // BYTES_PER_SAMPLE, len(down) // BYTES_PER_SAMPLE
     difference = abs(up_samples * down_rate - down_samples * up_rate)

@@ -215,8 +215,8 @@ def _left_over_events(story: Story, turn: Turn) -> set[int]:
 
 
 def _failed_motion_may_end_ns(story: Story, turn: Turn) -> int:
-    """Return the time (ns) until which an empty list of motion without a turn id may belong to the client's
-    turn before, because that turn's motion failed: the rule does not blame this turn for the empty list.
+    """Return until when (ns) an empty list of motion without a turn id may belong to the client's turn
+    before: that turn's motion failed, so the list may report its failure, and this turn is not blamed for it.
     Return -1 if the turn before had no failure, or was complete."""
     before = turn.before
     if before is None or not before.failures or before.complete:

@@ -195,9 +195,9 @@ def _under_wrong_id(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) ->
 
 
 def _find_left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:
-    """Yield a breach if the relay still sent audio or motion of an old turn after the client had cut that
-    turn off by a new turn, which began at event `begun_at`. Only messages without a turn id count: the client
-    would take them for the new turn's."""
+    """Find what the relay still sent of an old turn after the client's new turn had cut the old turn off, and
+    yield a breach if there is audio or motion. `begun_at` is the event at which the new turn began. Messages
+    with a turn id do not count: a client can tell from the id that they are old."""
     tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
     audio = (
         [] if tells_no_turn else [seq for seq in _audio_events(story, old, labelled=False) if seq > begun_at]

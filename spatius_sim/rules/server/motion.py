@@ -243,9 +243,9 @@ def motion_moves(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _answered_under_another_id(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each request of a session that got no motion, although the kit waited for it, if
-    motion came then for an earlier request of the connection that was over: the server seems to have answered
-    under the wrong id."""
+    """Yield Broken for each request of a session that got no motion in the whole wait for it, if motion came
+    then for an earlier request of the connection, which was over: the server seems to have answered under the
+    wrong id."""
     for request in story.requests:
         if request.payloads or not request.ends or request.turn is None or request.turn.waited_seq is None:
             continue

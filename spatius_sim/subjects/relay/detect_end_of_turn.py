@@ -50,9 +50,9 @@ def is_motion_of_before(message: Motion, events: Sequence[Event], first: int) ->
 
 
 def is_answered(events: Sequence[Event], first: int, speech: bytes) -> bool:
-    """Return whether Motion Server has sent the last response to a request that began with event number
-    `first` or later, and whose audio begins as this speech does. If no request does, or the speech is unknown
-    (b""), any request since then counts."""
+    """Return whether Motion Server has answered a turn completely: it has sent the last response to a request
+    that began with event number `first` or later, and whose audio begins as this `speech` does. If no request
+    has such audio, or the speech is unknown (b""), any request since then counts."""
     beginnings: dict[tuple[str, str], bytes] = {}
     answered: set[tuple[str, str]] = set()
     for event in events[first:]:
@@ -67,9 +67,9 @@ def is_answered(events: Sequence[Event], first: int, speech: bytes) -> bool:
 
 
 def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[tuple[str, str]]]:
-    """Tell new requests from old ones: return the req_ids of the requests that began with event number
-    `first` or later, and the earlier requests, as connection and req_id, for which Motion Server may still
-    send motion."""
+    """Divide the requests at Motion Server into new and old ones. Return the req_ids of those that began with
+    event number `first` or later. Return also the older requests, as connection and req_id, for which Motion
+    Server may still send motion."""
     began: dict[tuple[str, str], int] = {}
     owed: set[tuple[str, str]] = set()
     for number, event in enumerate(events):

@@ -89,8 +89,8 @@ def _meanings_in(
 
 
 def _find_value(document: Any, place: Path) -> Any:
-    """Return the value that stands at this place (a list of keys) in a frame of a declared wire, which was
-    read as a JSON document. Return _MISSING if there is no value, or if the value is null."""
+    """Return the value at this place (a list of keys) in a frame of a declared wire, which was read as a JSON
+    document. Return _MISSING if there is no value, or if the value is null."""
     for key in place:
         if not isinstance(document, dict) or key not in document:
             return _MISSING
