@@ -137,8 +137,8 @@ def _draw_early_motion(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to the client under test: begin a conversation, interrupt it, perhaps give late motion for
-    it, and begin another conversation."""
+    """Draw the calls of one conversation with the client under test that is interrupted: begin it, interrupt
+    it, perhaps give late motion for it, and begin another conversation."""
     late_motion = [draw(_motions())] if draw(st.booleans()) else []
     steps = [
         *_draw_shown_conversation(draw, draw(_LONG_MS)),

@@ -34,9 +34,9 @@ def understand_short_names(config: pytest.Config, parser: pytest.Parser, argumen
 
 
 def owned_by_others(config: pytest.Config, names: Iterable[str]) -> frozenset[str]:
-    """Return the names among `names` that mean another plugin's option if they are typed short, such as
-    `--target` without `spatius-`. If pytest has not parsed its command line in this run, return all of
-    them."""
+    """Return those of these option names that another plugin owns: `--target`, for example, typed without
+    `spatius-`, then means that plugin's option. If pytest has not parsed its command line in this run, return
+    all names."""
     if _PARSED not in config.stash:
         return frozenset(names)
     parser, arguments = config.stash[_PARSED]

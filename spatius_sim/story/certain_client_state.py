@@ -43,7 +43,7 @@ class CertainClientState:
     None if it was never seen to play this conversation."""
 
     def __init__(self, story: ClientStory) -> None:
-        """Begin the ledger of a client under test before the first call to the client, without a
+        """Begin with what is certain about a client under test before the first call: it has no
         conversation."""
         self.story = story
         self.conversation: ClientConversation | None = None
@@ -221,9 +221,9 @@ class CertainClientState:
         return current is not None and current.was_active and idle and returned not in (current.id, None, "")
 
     def begin_conversation(self, seq: int, returned: str | None) -> None:
-        """Begin a conversation in the ledger, with the id `returned`, which the client returned from its call
-        with audio. Set the positions and times of honest clients back to 0. Forget the rules whose situation
-        could only harm the conversation before."""
+        """Note that a conversation of the client begins, with the id `returned`, which the client returned
+        from its call with audio. Set the positions and times of honest clients back to 0. Forget the rules
+        whose situation could only harm the conversation before."""
         self.conversation = self.conversations[returned] = ClientConversation(returned, seq)
         self.audio_undefined = self.moved = self.pinned = self.open_until_resume = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
@@ -237,7 +237,7 @@ class CertainClientState:
             self.audio.note("C-STARVE")
 
     def note_motion_call(self, exchange: Exchange) -> None:
-        """Note in the ledger that motion was given to the client, and which kind of call this was. If the
+        """Note that motion was given to the client, and which kind of call this was. If the
         motion belongs to the current conversation, add its keyframes there."""
         frames = exchange.request.frames or ()
         payloads = [read_given_payload(raw) for raw in frames]
@@ -261,13 +261,13 @@ class CertainClientState:
         self.note_situation(kind)
 
     def note_overdue_payload(self, current: ClientConversation) -> None:
-        """Note in the ledger if the latest payload may have come too late for the fastest honest client: when
+        """Note if the latest payload may have come too late for the fastest honest client: when
         the time of all its keyframes was over."""
         if self.story.keyframe_at(self.fastest_position // 1000) >= len(current.values):
             current.overdue_from = min(current.overdue_from, current.payload_starts[-1])
 
     def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
-        """Add a keyframe, with its value, to the current conversation in the ledger of a client under test.
+        """Add a keyframe, with its value, to the current conversation of the client under test.
         Note if the keyframe came too late for the fastest honest client, and if it came with unknown
         fields."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
@@ -314,7 +314,7 @@ class CertainClientState:
         return Kind.MATCH
 
     def note_situation(self, kind: Kind) -> None:
-        """Note in the ledger which rules a call with motion of this kind puts to the test, and what is
+        """Note which rules a call with motion of this kind puts to the test, and what is
         uncertain about the client after the call."""
         current = self.conversation
         match kind:
@@ -339,7 +339,7 @@ class CertainClientState:
                 self.motion.note("C-MISMATCH")
 
     def note_interrupt(self) -> None:
-        """Note in the ledger that the client was called to interrupt: the current conversation and any pause
+        """Note that `interrupt` of the client was called: the current conversation and any pause
         end, and after that it is certain again what the client plays."""
         if self.conversation is not None:
             self.conversation.interrupted = True
@@ -351,7 +351,7 @@ class CertainClientState:
         self.quiet_ms = 0
 
     def note_pause(self) -> None:
-        """Note in the ledger that the client's pause was called. If it is not certain that audio was playing,
+        """Note that `pause` of the client was called. If it is not certain that audio was playing,
         it is undefined what the pause does. A second pause changes nothing."""
         if self.paused and not self.pause_undefined:
             return
@@ -363,7 +363,7 @@ class CertainClientState:
             self.audio.note("C-PAUSE")
 
     def note_resume(self) -> None:
-        """Note in the ledger that the client's resume was called; from now on the slowest honest client may
+        """Note that `resume` of the client was called; from now on the slowest honest client may
         again start late. Audio that came in the pause for the conversation that was playing is played from
         now on, if it was not played in the pause."""
         self.paused = False

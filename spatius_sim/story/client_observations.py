@@ -37,16 +37,16 @@ def _whole_samples(told: Any) -> int | None:
 
 
 def join_client(trace: Trace) -> ClientStory:
-    """Join the calls to a client under test and its observations into a story, with what is certain about
-    each observation, and return the story."""
+    """Join the calls to a client under test and its observations into a story, and return the story: each
+    observation with what was certain about the client at that time."""
     story = ClientStory(trace)
-    ledger = _ClientObserver(story)
+    observer = _ClientObserver(story)
     for exchange in exchanges(trace):
         if exchange.answer.unimplemented:
             story.lacks.add(exchange.request.do)
         elif exchange.request.do in ("hello", "reset") or story.sample_rate:
             # Until the client was reset to a sample rate, nothing can be said of its clock.
-            ledger.add_exchange(exchange)
+            observer.add_exchange(exchange)
     return story
 
 

@@ -75,9 +75,9 @@ def answer(outcome: Outcome) -> str:
     if not verdicts:
         return text
     failed = verdicts.count(BudgetVerdict.FAILED)
-    open_ = verdicts.count(BudgetVerdict.INCONCLUSIVE)
+    undecided = verdicts.count(BudgetVerdict.INCONCLUSIVE)
     if failed:
         return f"{failed} of {len(verdicts)} budgets are exceeded. {text}"
-    if open_:
-        return f"{open_} of {len(verdicts)} budgets are not decided by so few turns. {text}"
+    if undecided:
+        return f"{undecided} of {len(verdicts)} budgets are not decided by so few turns. {text}"
     return f"All {len(verdicts)} budgets are kept. {text}"

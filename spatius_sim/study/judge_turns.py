@@ -166,8 +166,8 @@ def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
 
 
 def _turn_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the plan of the turn that is played and judged for the study: its client speaks for as long, in
-    chunks as long, and at the same pace as in the study."""
+    """Return the plan of the turn that is played and judged for the study. As in the simulation, its client
+    speaks for `pipeline.seconds`, in chunks of the same length and at the same pace."""
     pace = _pace_of_speech(pipeline)
     # Whole samples: an even number of bytes.
     chunk_bytes = round(pipeline.speech_chunk * _BYTES_PER_SECOND) // 2 * 2

@@ -390,8 +390,8 @@ class ServerSubject:
 
     @asynccontextmanager
     async def _record_session(self, name: str, session: OpenSession) -> AsyncIterator[None]:
-        """Record what a session with the Motion Server under test receives while the context is open, and its
-        opening and closing."""
+        """Record, while the context is open, all frames that a session with the Motion Server under test
+        receives, and the opening and closing of the session."""
         self._recorder.emit(Lane.UPSTREAM, name, Opened("", self._address.app_id, self._address.avatar_id))
         listening = asyncio.create_task(_listen(self._recorder, name, session))
         try:

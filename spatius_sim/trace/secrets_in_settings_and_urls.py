@@ -126,8 +126,8 @@ def text_without_logins(text: str) -> str:
 
 
 def _word_without_login(word: str, *, quoted: bool) -> str:
-    """Return a word of a text without the login in its URL; HIDDEN if it is `quoted` and looks random, and is
-    not the name of a file."""
+    """Return a word of a text so that people may see it: a URL without its login, and HIDDEN in place of a
+    word in quotes (`quoted`) that looks like a random key and is not the name of a file."""
     if "://" in word or "@" in word:
         return url_without_logins(word)
     is_key = quoted and _looks_random(word.rstrip("…")) and not _FILE_NAME.fullmatch(word)

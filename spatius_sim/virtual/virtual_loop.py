@@ -150,7 +150,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._activity.most_common(1)[0][0] if self._activity else "a host"
 
     def _keep_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Keep the first exception that a host raised in the virtual loop; the run ends with it."""
+        """Keep the first exception that a host (a program in virtual time) raised; the run ends with it.
+        asyncio calls this with the exception in `context`."""
         error = context.get("exception")
         self._failure = self._failure or (
             error if isinstance(error, VirtualTimeError) else VirtualTimeError(f"a host raised {error!r}")

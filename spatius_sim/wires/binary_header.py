@@ -156,8 +156,9 @@ def _relay_event(kind: int, last: bool, payload: bytes) -> RelayEvent:
 
 
 def _read_payloads(body: bytes) -> tuple[bytes, ...]:
-    """Return the motion payloads in the body of a binary-header frame: first their count, then each payload
-    after its length. Raises NotUnderstoodError if count or lengths do not fit the body."""
+    """Return the motion payloads in the body of a binary-header frame. In the body, first comes the number of
+    payloads, then each payload after its length. Raises NotUnderstoodError if the number or a length does not
+    fit the body."""
     end = _U32.size
     count = _read_number(body, 0)
     payloads: list[bytes] = []

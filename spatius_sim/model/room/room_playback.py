@@ -151,8 +151,8 @@ class RoomPlayback:
         conversation.audio_ended |= end
 
     def add_motion(self, req_id: str, keyframes: Keyframes, *, end: bool) -> None:
-        """Take the next keyframes of a request, shape (n, 120), which the room will play; `end` if these are
-        the last."""
+        """Take the next keyframes of a request, shape (n, 120), which the room will play. `end`: they are the
+        last of the request."""
         conversation = self._conversation(req_id)
         if RoomFault.NO_MOTION not in self.faults:
             conversation.keyframes.extend(keyframes[row : row + 1] for row in range(len(keyframes)))

@@ -259,15 +259,15 @@ class ProxiedConnection:
                 other_side.transport.abort()
             self.recorder.record_loss(up.session, by_server=by_server)
 
-    def _pass_on_to(self, destination: End, line: Direction) -> Callable[[bytes], None]:
+    def _pass_on_to(self, destination: End, direction: Direction) -> Callable[[bytes], None]:
         """Return a function that passes the bytes of one side through the proxy to `destination`, and then
-        gives them to the recorder, as bytes of the direction `line`."""
+        gives them to the recorder, which reads them as a part of this direction."""
         write, record = destination.transport.write, self.recorder.add_bytes
 
         def pass_on(data: bytes) -> None:
             """Pass bytes on through the proxy, and record them."""
             write(data)
-            record(line, data)
+            record(direction, data)
 
         return pass_on
 

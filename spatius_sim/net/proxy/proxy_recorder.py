@@ -76,7 +76,7 @@ class _PassedBytes:
     """Bytes that have passed through the proxy in a direction, and wait for the recorder to read them."""
 
     at_ns: int
-    line: Direction
+    direction: Direction
     data: bytes
 
 
@@ -139,14 +139,14 @@ class ProxyRecorder:
         session = ProxySession(name)
         return self._new_direction(session, deflate, up=True), self._new_direction(session, deflate, up=False)
 
-    def add_bytes(self, line: Direction, data: bytes) -> None:
+    def add_bytes(self, direction: Direction, data: bytes) -> None:
         """Queue bytes that have passed through the proxy in a direction, for the recorder to read soon.
 
         If too many bytes wait, hold the direction until enough of them are read."""
-        self._waiting.append(_PassedBytes(monotonic_ns(), line, data))
-        line.waiting_bytes += len(data)
-        if line.waiting_bytes > _MAX_WAITING_BYTES and line.follows:
-            line.hold()
+        self._waiting.append(_PassedBytes(monotonic_ns(), direction, data))
+        direction.waiting_bytes += len(data)
+        if direction.waiting_bytes > _MAX_WAITING_BYTES and direction.follows:
+            direction.hold()
             self._read_soon()
         elif self._reader is None:
             self._reader = asyncio.get_running_loop().call_later(_READ_AFTER_SECONDS, self._read_some)
@@ -167,7 +167,7 @@ class ProxyRecorder:
             passed = self._waiting[0]
             if isinstance(passed, _PassedBytes):
                 self._event_ns = passed.at_ns
-                self._stop_following(passed.line, "there was too much to read when it ended")
+                self._stop_following(passed.direction, "there was too much to read when it ended")
             self._read_first(0.0)
 
     def _new_direction(self, session: ProxySession, deflate: str, *, up: bool) -> Direction:
@@ -228,12 +228,12 @@ class ProxyRecorder:
         if isinstance(first, _WaitingEvent):
             self._waiting.popleft()
             self._record_waiting_event(first)
-        elif not first.line.follows or self._read_frames(first, deadline):
+        elif not first.direction.follows or self._read_frames(first, deadline):
             self._waiting.popleft()
             self._frame_steps = None
-            first.line.waiting_bytes -= len(first.data)
-            if first.line.waiting_bytes <= _MAX_WAITING_BYTES // 2:
-                first.line.release()
+            first.direction.waiting_bytes -= len(first.data)
+            if first.direction.waiting_bytes <= _MAX_WAITING_BYTES // 2:
+                first.direction.release()
 
     def _read_frames(self, passed: _PassedBytes, deadline: float) -> bool:
         """Record the frames in bytes that passed through the proxy, until the time `deadline` (of
@@ -242,21 +242,21 @@ class ProxyRecorder:
         If the bytes cannot be understood, finish them, and record no more of what passes in their
         direction."""
         if self._frame_steps is None:
-            self._frame_steps = passed.line.tap.read(passed.data)
+            self._frame_steps = passed.direction.tap.read(passed.data)
         try:
             for _ in self._frame_steps:
                 if perf_counter() >= deadline:
                     return False
         except RemoteProtocolError as error:
-            self._stop_following(passed.line, str(error))
+            self._stop_following(passed.direction, str(error))
         return True
 
-    def _stop_following(self, line: Direction, reason: str) -> None:
+    def _stop_following(self, direction: Direction, reason: str) -> None:
         """Record no more frames of this direction through the proxy, and record the reason once."""
-        if line.follows:
-            line.follows = False
+        if direction.follows:
+            direction.follows = False
             lost_track = Injected("proxy-lost-track", Excuse.FAILURE, detail=reason)
-            self._emit_event(self._event_ns, Lane.KIT, line.session.name, lost_track)
+            self._emit_event(self._event_ns, Lane.KIT, direction.session.name, lost_track)
 
     def _record_waiting_event(self, event: _WaitingEvent) -> None:
         """Record an event that has waited in the proxy's recorder. If the event ends a session, forget the

@@ -318,8 +318,8 @@ class _Run:
 
     def _row_of(self, event: Event, at_ns: int) -> PageRow:
         """Build the row of the player page for an event: its words, the lane from which its arrow starts
-        (`source`), and the lane at which the arrow ends (`target`). `near` is the lane nearer to the relay's
-        client."""
+        (`source`), and the lane at which the arrow ends (`target`). The lanes are the clients, the relay and
+        Motion Server."""
         words = words_for(event) or EventWords(MarkKind.KIT, _describe_player_event(event))
         near, far = lanes_of(event, self._lanes, self._lanes_known)
         source, target = (far, near) if words.upward is False else (near, far)

@@ -284,7 +284,7 @@ async def test_somebody_else_is_served_while_a_session_floods_the_proxy() -> Non
         for _ in range(10):
             assert await serves(proxy)
         waiting = max(
-            one.line.waiting_bytes for one in proxy._recorder._waiting if isinstance(one, _PassedBytes)
+            one.direction.waiting_bytes for one in proxy._recorder._waiting if isinstance(one, _PassedBytes)
         )
         writer.close()
     assert 0 < waiting < 2 * 1_048_576
