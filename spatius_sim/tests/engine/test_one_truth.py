@@ -2,9 +2,7 @@
 
 import json
 import os
-import resource
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +11,7 @@ import pytest
 
 from spatius_sim.files import find_resources
 from spatius_sim.tests.command_line import pytest_in_process, run_in_process
+from spatius_sim.tests.forked import run_forked
 
 TIMEOUT = 120
 CLIENT = "from spatius_sim.subjects import decoder_as_client as c, client_shim as s; s.serve_stdio(c.{})"
@@ -81,16 +80,7 @@ def run(
     }
     command = [sys.executable, "-m", *fronts[front], subject, "--profile=smoke", *arguments]
     environment = os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "200"}
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT,
-        env=environment,
-        preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))) if room else None,
-    )
+    done = run_forked(command, folder, environment, timeout=TIMEOUT, errors_apart=False, most_bytes=room)
     return done.returncode, done.stdout
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.option_table import JUDGE_OPTIONS
+from spatius_sim.tests.forked import run_forked
 
 TIMEOUT = 60
 SHORT = [option.name for option in JUDGE_OPTIONS] + ["tape"]
@@ -57,13 +58,11 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     plain = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SPATIUS_"))
     }
-    return subprocess.run(
+    return run_forked(
         [sys.executable, "-c", LAUNCH, "-p", "no:cacheprovider", "-s", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
+        folder,
+        plain | {"COLUMNS": "200", "PYTHONPATH": "early"} | environment,
         timeout=TIMEOUT,
-        env=plain | {"COLUMNS": "200", "PYTHONPATH": "early"} | environment,
     )
 
 

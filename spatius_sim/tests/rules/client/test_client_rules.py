@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -30,6 +31,27 @@ MINIATURES = [(rule_id, brain) for rule_id, brains in CLIENT_MINIATURES.items() 
 PLANS = 25
 
 
+@cache
+def drawn_plans(rule_id: str) -> tuple[ClientPlan, ...]:
+    """The same plans for every client, drawn once."""
+    plans: dict[ClientPlan, None] = {}
+
+    @seed(1)
+    @settings(
+        max_examples=PLANS,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(client_plans_exercising(rule_id))
+    def keep(plan: ClientPlan) -> None:
+        plans[plan] = None
+
+    keep()
+    return tuple(plans)
+
+
 def verdicts(
     rule_id: str, brain: type[ClientDecoder], make: Callable[[type[ClientDecoder]], Factory] = own_client
 ) -> set[tuple[str, Verdict]]:
@@ -48,21 +70,8 @@ def verdicts(
             if not judgement.broken or not all(rule_id in b.follows_from for b in judgement.broken)
         )
 
-    @seed(1)
-    @settings(
-        max_examples=PLANS,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(client_plans_exercising(rule_id))
-    def run(plan: ClientPlan) -> None:
+    for plan in (*edge_cases_of(rule_id), *drawn_plans(rule_id)):
         note(plan)
-
-    for plan in edge_cases_of(rule_id):
-        note(plan)
-    run()
     loop.close()
     return said
 
