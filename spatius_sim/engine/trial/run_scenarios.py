@@ -87,6 +87,8 @@ class ScenarioRunner(Generic[P]):
     """The scenarios in which the kit waited for a turn that was never complete."""
     _outcomes_of_losses: dict[str, RuleOutcome] = field(default_factory=dict)
     """The outcomes of the rules that say how a relay was lost, by rule id."""
+    _last_run: tuple[P, Trace] | None = None
+    """The scenario that was run last, and its trace; None if the subject was lost since, or shown to live."""
     _losses: int = 0
     """How often the subject was lost after its first clean turn."""
     _unreachable: str = ""
@@ -182,7 +184,8 @@ class ScenarioRunner(Generic[P]):
             self._lifeless_count += 1
             if self._lifeless_count >= _LIFELESS_SCENARIOS:
                 self._unreachable = f"{self.subject.target} completed no turn: {explain_missing_turns(trace)}"
-        if self._clean_turn_completed and may_be_dead(trace):
+        doubtful = self._clean_turn_completed and may_be_dead(trace)
+        if doubtful:
             try:
                 self._check_life()
             except OutOfTimeError:
@@ -190,6 +193,7 @@ class ScenarioRunner(Generic[P]):
             except UnreachableError as error:
                 self._note_loss(plan, trace, str(error))
                 raise
+        self._last_run = None if doubtful else (plan, trace)
         return trace
 
     def _count_unread_messages(self, trace: Trace) -> None:
@@ -236,7 +240,9 @@ class ScenarioRunner(Generic[P]):
 
     def _note_loss(self, plan: P, trace: Trace | None, reason: str) -> None:
         """Note that the subject was lost in this scenario, unless it had completed no turn before. What the
-        trace of a dying relay breaks follows from its death: only the rule that reports the death counts."""
+        trace of a dying relay breaks follows from its death: only the rule that reports the death counts. If
+        a relay left a turn of the scenario before unanswered, and gave no sign of life in this one, it died
+        in the scenario before."""
         if trace is not None and shows_life(trace):
             self._clean_turn_completed = True
         if not self._clean_turn_completed:
@@ -252,10 +258,17 @@ class ScenarioRunner(Generic[P]):
                 _ALIVE, RuleOutcome(_ALIVE, Verdict.FAILED, 1, 1, failure=failure)
             )
             return
+        kept: dict[str, Judgement] = {}
+        if self._last_run is not None and self._last_run[0] in self._silent_plans and not shows_life(trace):
+            plan, trace = self._last_run
+            judged_before = self._seen.judgements[plan].items()
+            kept = {name: judgement for name, judgement in judged_before if not judgement.broken}
+        self._last_run = None
         lost_trace = mark_subject_dead(trace)
         self._seen.forget_first_sightings(plan)
         judgements = judge(lost_trace)
-        self._keep_judgements(plan, lost_trace, judgements)
+        by_death = {name: judgements[name] for name in (_RECOVER, _ALIVE)}
+        self._keep_judgements(plan, lost_trace, {**judgements, **kept, **by_death})
         self._seen.plans_with_cut_waits.discard(plan)
         for rule_id in (_RECOVER, _ALIVE):
             if rule_id in self._outcomes_of_losses:

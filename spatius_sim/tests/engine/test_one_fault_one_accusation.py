@@ -35,6 +35,7 @@ from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.tests.suspects import Hearing, Suspect
+from spatius_sim.tests.time_to_verdict import RELAYS
 from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.trace.events import Trace
 from spatius_sim.virtual.virtual_loop import VirtualLoop
@@ -124,6 +125,17 @@ def test_a_relay_that_does_nothing_any_more_is_told_as_dead_once(tmp_path: Path)
     for rule_id in rules[2:-1]:
         assert outcomes[rule_id].verdict is Verdict.INCONCLUSIVE
         assert "does nothing any more" in outcomes[rule_id].reason
+
+
+def test_what_a_relay_left_unanswered_when_it_died_is_told_as_its_death(tmp_path: Path) -> None:
+    """Another client's motion comes after the last turn has begun: so the first scenario shows no death."""
+    rules = ("R-TOKENLESS", "U-TOKEN", "U-AUDIO-END", "R-END-AUDIO", "R-ALIVE")
+    outcomes = judged(RELAYS["dead after a turn"], rules, tmp_path)
+    assert failed(outcomes) == ["R-ALIVE"]
+    assert outcomes["R-TOKENLESS"].verdict is Verdict.PASSED
+    dead = outcomes["R-ALIVE"].failure
+    assert dead is not None
+    assert "the last client sends Spatius credentials" in dead.scenario
 
 
 def test_a_relay_that_never_works_again_after_a_failure_breaks_that_rule(tmp_path: Path) -> None:

@@ -58,6 +58,17 @@ def test_the_end_of_stale_motion_ends_no_motion_of_the_new_turn(before: bool) ->
     assert said.failed == ["R-STALE"]
 
 
+def test_a_mark_alone_after_stale_motion_marks_that_motion() -> None:
+    said = cut_off()
+    late = late_motion(said)
+    said.echoes("ann", 1, said.speaks("ann", 1))
+    said.motion_down("ann", late)
+    said.motion_down("ann", last=True)
+    said.motion_down("ann", *said.answers("ann", 1))
+    said.ends("ann", 1)
+    assert said.failed == ["R-STALE"]
+
+
 def test_the_end_of_stale_motion_marks_no_end_of_the_new_turn() -> None:
     said = cut_off()
     late = said.motion(up_of("ann", 0), req_of("ann", 0), end=True)
