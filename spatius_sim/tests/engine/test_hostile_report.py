@@ -3,13 +3,13 @@
 import json
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from spatius_sim.reporting.formats.write_report_files import WRITERS
+from spatius_sim.tests.forked import run_forked
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.reporting.formats.test_hostile_text import OBEYED, Page
 
@@ -24,7 +24,7 @@ def test_a_hostile_relay_reaches_neither_the_log_nor_a_report(tmp_path: Path) ->
     command = [sys.executable, "-m", "spatius_sim", "verify", TARGET]
     command += ["--target-cmd", shlex.join([sys.executable, str(RELAY), "{port}"]), "--profile", "smoke"]
     command += ["--rule", RULE, "--settle", "1", "--report-dir", "all"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
+    ran = run_forked(command, tmp_path, timeout=TIMEOUT)
     log = ran.stdout + ran.stderr
     assert ran.returncode == 1, log
     assert len(log) < 20_000
@@ -55,7 +55,7 @@ def test_where_the_kit_crashes_over_what_was_said_that_is_harmless(front: str, t
     command = [sys.executable, *fronts[front]]
     command += ["--target-cmd", shlex.join([sys.executable, str(MINIATURE), "{port}"]), "--profile", "smoke"]
     command += ["--rule", RULE, "--report-json", "report.json"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
+    ran = run_forked(command, tmp_path, timeout=TIMEOUT)
     log = ran.stdout + ran.stderr
     assert ran.returncode == 3, log[-3000:]
     assert f"ERRORED {RULE}: RuntimeError(" in log
@@ -64,13 +64,8 @@ def test_where_the_kit_crashes_over_what_was_said_that_is_harmless(front: str, t
     assert len(log) < 60_000
     assert not OBEYED.search(log)
     assert not re.search(r"^\s*::|##\[|##vso", log, re.MULTILINE)
-    marked = subprocess.run(
-        [sys.executable, "-m", "spatius_sim", "report", "annotations", "report.json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    ).stdout
+    annotations = [sys.executable, "-m", "spatius_sim", "report", "annotations", "report.json"]
+    marked = run_forked(annotations, tmp_path, timeout=TIMEOUT).stdout
     assert marked.startswith(f"::error title={RULE}::the kit failed: RuntimeError(")
     assert (len(marked.splitlines()), len(marked) < 1000) == (1, True)
     assert not OBEYED.search(marked)

@@ -1,6 +1,5 @@
 """A rule that passed fails after all where a scenario of another rule breaks it."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.plans.turn_behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.tests.forked import run_forked
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.running_miniature import SEED, Talkative, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
@@ -158,7 +158,7 @@ def test_the_reader_sees_which_rule_failed_though_another_item_tells_it(tmp_path
     command = [sys.executable, "-m", "spatius_sim", "verify", "ws://127.0.0.1:{port}", "--settle=0.4"]
     command += [f"--target-cmd={sys.executable} {LOSING} {{port}}", "--wire=json-envelope"]
     command += ["--profile=smoke", "--rule=R-MOTION-COMPLETE", "--rule=R-STALE"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    ran = run_forked(command, tmp_path, timeout=120)
     assert ran.returncode == 1, ran.stdout
     progress, _, explained = ran.stdout.partition(" FAILURES ")
     assert "\nFAILED R-MOTION-COMPLETE: payload 2 of 2 never arrived (" in progress

@@ -18,6 +18,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
+from spatius_sim.tests.forked import run_forked
 from spatius_sim.trace.events import Trace, TraceHeader
 
 TIMEOUT = 120
@@ -30,7 +31,7 @@ REUSES_IDS = (
 
 def saved(folder: Path, tape: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *arguments, f"--save-tape={tape}", f"--report-dir={folder}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, cwd=folder)
+    return run_forked(command, folder, timeout=TIMEOUT)
 
 
 def pytest_of(subject: str) -> tuple[str, ...]:
