@@ -16,11 +16,11 @@ def combined_faults() -> st.SearchStrategy[Plan]:
     One or two clients interrupt, speak over their own turns or say nothing between ordinary turns. At most
     two more clients leave in mid-turn, read nothing or send malformed input. Motion Server is late, fails,
     refuses, goes silent or sends nonsense, at most five times."""
-    return with_faults(_draw_unruly_clients(), st.lists(any_fault(), max_size=_MAX_FAULTS))
+    return with_faults(_draw_clients(), st.lists(any_fault(), max_size=_MAX_FAULTS))
 
 
 @st.composite
-def _draw_unruly_clients(draw: st.DrawFn) -> Plan:
+def _draw_clients(draw: st.DrawFn) -> Plan:
     """Draw the clients of a plan with combined faults: one or two clients that stay to their last turn and,
     in most plans, others that leave, read nothing or send malformed input."""
     alone = draw(st.booleans())

@@ -76,24 +76,24 @@ def fit_pace(path: Path) -> FittedPace:
 
 
 def _read_requests(trace: Trace) -> Iterable[_Request]:
-    """Return what shows Motion Server's pace in a trace: the requests with audio, each with how long its
-    responses took."""
+    """Return the requests in a trace by which the pace of Motion Server can be fitted: those with audio, each
+    with the times at which its responses came."""
     rates: dict[str, int] = {}
     requests: dict[tuple[str, str], _Request] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         if not isinstance(event.content, Sent | Received):
             continue
-        at = event.at_ns / 1e9
+        at_seconds = event.at_ns / 1e9
         match event.content.value:
             case ConfigureSession(sample_rate=rate):
                 rates[event.connection] = rate
             case AudioInput(req_id, audio) if rates.get(event.connection):
-                request = requests.setdefault((event.connection, req_id), _Request(at))
+                request = requests.setdefault((event.connection, req_id), _Request(at_seconds))
                 before = request.heard[-1][1] if request.heard else 0.0
                 seconds = len(audio) / BYTES_PER_SAMPLE / rates[event.connection]
-                request.heard.append((at, before + seconds))
+                request.heard.append((at_seconds, before + seconds))
             case MotionResponse(req_id=req_id, keyframes=keyframes):
                 answered = (event.content.answers if isinstance(event.content, Sent) else "") or req_id
                 if (event.connection, answered) in requests:
-                    requests[event.connection, answered].add_response(at, len(keyframes))
+                    requests[event.connection, answered].add_response(at_seconds, len(keyframes))
     return requests.values()

@@ -41,6 +41,8 @@ _UPSTREAM = Lane.UPSTREAM
 
 _MAX_FRAMING = 256
 """The most bytes of a frame that are neither speech nor motion. More bytes could be unrecognised speech."""
+_MAX_TEXT_FRAMING = 4 * _MAX_FRAMING
+"""The same for a text that was understood."""
 
 
 class Cleaner:
@@ -171,12 +173,14 @@ class Cleaner:
     def _limit_framing(
         self, raw: bytes, text: bool, parts: list[ContentPart], value: Value
     ) -> dict[str, Any]:
-        """Return the cleaned parts of a frame as fields of an event on a tape. If too many bytes of the frame
-        are neither speech nor motion, return a speech mark for the whole frame instead, with the reason."""
+        """Return a frame for the tape, from its cleaned `parts`, as fields of an event. The framing is what
+        is left of the frame beside speech and motion. If there is too much of it, it might hold hidden
+        speech: return a speech mark for the whole frame instead, with the reason."""
         framing_bytes = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
         understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
         may_be_kept = text or understood
-        if framing_bytes <= (4 * _MAX_FRAMING if understood and text else _MAX_FRAMING) and may_be_kept:
+        most_bytes = _MAX_TEXT_FRAMING if understood and text else _MAX_FRAMING
+        if framing_bytes <= most_bytes and may_be_kept:
             return {"raw": Content(text, tuple(parts))}
         return self._take_out(raw, value)
 

@@ -26,11 +26,12 @@ class ProgressLines:
     place of the plain lines, unless NO_COLOR is set in the environment."""
 
     def __init__(self, write_line: Callable[[str], object]) -> None:
-        """Begin to show progress before the first rule of a run, without a live line."""
+        """Begin to show progress before the first rule of a run; `write_line` is called with each plain line.
+        There is no live line yet."""
         self._write_line = write_line
         self._began = time.monotonic()
         self._last_line = -QUIET_SECONDS
-        self._rule_of_rules = ""
+        self._number_of_total = ""
         self._scenarios_by_rule: Mapping[str, int] = {}
         self._done, self._done_at = 0, self._began
         self._rule = ""
@@ -71,7 +72,7 @@ class ProgressLines:
         self._rule = rule_id
         self._done = sum(list(self._scenarios_by_rule.values())[: number - 1])
         self._done_at = time.monotonic()
-        self._rule_of_rules = f"{min(number, total)} of {total}, " if total else ""
+        self._number_of_total = f"{min(number, total)} of {total}, " if total else ""
         if self._live_display is None and self._seconds_elapsed - self._last_line >= QUIET_SECONDS:
             self._last_line = self._seconds_elapsed
             self._write_line(self._describe_progress())
@@ -132,7 +133,9 @@ class ProgressLines:
         left = seconds_left(self._done, total, self._done_at - self._began, elapsed)
         rest = f", some {left:.0f} s left" if left else ""
         return (
-            f"judging {self._rule} ({self._rule_of_rules}{elapsed:.0f} s{rest})" if self._rule else "judging"
+            f"judging {self._rule} ({self._number_of_total}{elapsed:.0f} s{rest})"
+            if self._rule
+            else "judging"
         )
 
 

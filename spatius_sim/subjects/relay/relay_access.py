@@ -157,8 +157,8 @@ class MemoryConnection:
         self._end.send(frame)
 
     async def close(self) -> None:
-        """Close this way of access to a relay in virtual time: the connection of a client in memory. Do the
-        closing handshake, and wait until the relay knows of the close."""
+        """Close the client's connection in memory to the relay: do the closing handshake, and wait until the
+        relay knows of the close."""
         self._end.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), _CLOSE_SECONDS)
