@@ -13,6 +13,8 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionRe
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
 
+_FAST_AND_SLOW = (0.05, 0.95)
+"""The quantiles of the first waits between which the pace varies."""
 _MIN_REQUESTS = 3
 _ROUNDING = 1e-6
 _TOLERANCE = 0.05
@@ -62,16 +64,16 @@ def fit_pace(path: Path) -> FittedPace:
             f"{path}: {len(requests)} requests were answered; {_MIN_REQUESTS} are needed to fit a pace: "
             "record more turns"
         )
-    firsts = [request.waits[0][0] for request in requests]
-    latency = float(np.quantile(firsts, 0.05))
-    jitter = float(np.quantile(firsts, 0.95)) - latency
-    kept_back = [
+    first_waits = [request.waits[0][0] for request in requests]
+    latency, slowest = (float(share) for share in np.quantile(first_waits, _FAST_AND_SLOW))
+    jitter = slowest - latency
+    leads = [
         early - wait
         for request in requests
         for wait, early in request.waits[1:]
         if wait > latency + jitter + _TOLERANCE
     ]
-    lead = max(0.0, median(kept_back)) if kept_back else -1.0
+    lead = max(0.0, median(leads)) if leads else -1.0
     return FittedPace(round(latency, 3), round(jitter, 3), round(lead, 3), len(requests))
 
 

@@ -35,8 +35,8 @@ class MessageWatch:
         self._found = False
 
     def has_arrived(self) -> bool:
-        """Return whether the message that is waited for is among the recorded events by now. Only events that
-        are new since the last call are looked at."""
+        """Return whether the message for which this watch waits is among the recorded events. Each call looks
+        only at the events that are new since the last call."""
         events = self._recorder.events
         while self._next < len(events) and not self._found:
             event = events[self._next]
@@ -81,8 +81,8 @@ class AdaptiveTimeout:
         self.now = self.seconds
 
     def begin_run(self, *, patient: bool) -> None:
-        """Set how long the kit waits for events of the subject in the run that begins now. If nothing came in
-        several earlier waits, the waits are shorter, but never in a `patient` run."""
+        """Set how many seconds the kit waits for events of the subject (`now`) in the run that begins. If
+        nothing came in several earlier waits, the waits are shorter, but never in a `patient` run."""
         self.cut_short = False
         self.now = self.seconds
         if not patient and self.in_vain >= self.patient_waits:

@@ -81,10 +81,11 @@ class Capacity:
         if rate * (self._edges[index + 1] - offset) >= bits > 0:
             return start + bits / rate
         target = self._carried[index] + rate * (offset - self._edges[index]) + bits
-        periods_more, rest = divmod(target, self._carried[-1])
-        index = max(0, bisect_right(self._carried, rest) - 1)
-        # A rest of 0 bits ends with the last step that carried something, not after the pause that follows.
-        end = self._edges[index] + (rest - self._carried[index]) / (self._rates[index] or 1.0)
+        periods_more, bits_left = divmod(target, self._carried[-1])
+        index = max(0, bisect_right(self._carried, bits_left) - 1)
+        # If no bits are left, the link ends with the last step that carried something, not after the pause
+        # that follows.
+        end = self._edges[index] + (bits_left - self._carried[index]) / (self._rates[index] or 1.0)
         finished = (periods_before + periods_more) * self._period + end
         return finished if finished - start <= LONGEST_WAIT else math.inf
 

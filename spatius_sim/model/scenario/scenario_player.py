@@ -48,7 +48,7 @@ class ConnectionFaults:
     number: int = 0
     faults: Sequence[Fault] = ()
     requests: Iterator[int] = field(default_factory=lambda: count(1))
-    _rolls: dict[int, int] = field(default_factory=dict)
+    _decisions: dict[int, int] = field(default_factory=dict)
     """How often chance has decided about each fault, by the fault's index."""
     _past_faults: set[int] = field(default_factory=set)
     """The indexes of the faults after audio whose moment has come; this moment comes only once."""
@@ -121,11 +121,12 @@ class ConnectionFaults:
         return any(fault.when.at is moment for fault in self.faults)
 
     def _chance_allows(self, index: int, fault: Fault) -> bool:
-        """Decide by chance whether this fault of the scenario happens now, and return the decision. Each call
-        draws a new random number and compares it with the probability of the fault."""
-        rolls = self._rolls[index] = self._rolls.get(index, 0) + 1
+        """Decide by chance whether this fault of the scenario happens now: each decision has a random number
+        of its own, made from the seed, which is compared with the probability of the fault. `index` is the
+        number of the fault in the scenario."""
+        decision_number = self._decisions[index] = self._decisions.get(index, 0) + 1
         probability = fault.when.probability
-        return probability >= 1 or roll(self.seed, "fault", self.number, index, rolls) < probability
+        return probability >= 1 or roll(self.seed, "fault", self.number, index, decision_number) < probability
 
 
 @dataclass(slots=True)

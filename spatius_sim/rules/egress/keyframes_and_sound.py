@@ -101,15 +101,15 @@ def packet_for_each_keyframe(rooms: list[RoomSession]) -> Iterator[Outcome]:
     ),
 )
 def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at the picture of each complete request in the room: its keyframes came in order, and are numbered
-    from 0. Unsure if some are missing."""
+    """Look at each complete request: the packets in its room have the frame numbers 0, 1, 2 and so on, in
+    this order. Unsure if keyframes are missing."""
     for room, speech in _complete_requests(rooms):
         if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
         packets = room.conversation_of(speech)
         numbers = _frame_numbers(packets)
-        wrong = next((place for place, number in enumerate(numbers) if place != number), None)
+        wrong = next((index for index, number in enumerate(numbers) if index != number), None)
         if wrong is None:
             yield Kept()
         else:
