@@ -220,14 +220,14 @@ async def _measure_cpu(sessions: int, proxy: ProxyCommand | None) -> _CpuSeconds
     script.turns *= max(1, sessions)
     async with _start_proxy(script, proxy, cpu) as upstream:
         started = time.process_time()
-        await asyncio.gather(*(_speak(upstream, pcm) for _ in range(sessions)))
+        await asyncio.gather(*(_speak_turn(upstream, pcm) for _ in range(sessions)))
         cpu.own = time.process_time() - started
         if sessions and upstream.folder is not None:
             await _wait_until_written(upstream.folder)
     return cpu
 
 
-async def _speak(upstream: _UpstreamPort, pcm: bytes) -> None:
+async def _speak_turn(upstream: _UpstreamPort, pcm: bytes) -> None:
     """Speak one turn of the benchmark as fast as possible, through the proxy if there is one, and wait for
     the end of its motion."""
     async with asyncio.timeout(_LONGEST_SECONDS), upstream.client() as client:

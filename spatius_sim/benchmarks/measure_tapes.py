@@ -64,7 +64,7 @@ def measure_replaying(sessions: int) -> list[Row]:
         path = Path(folder) / "a.tape"
         write_traces(path, TapeHeader("bench", redactions=("secrets",)), [make_session_trace(0)] * sessions)
         script = read_script(path)
-    seconds = asyncio.run(_replay(script, sessions))
+    seconds = asyncio.run(_replay_run(script, sessions))
     return [("replaying at once", sessions * SECONDS_OF_SPEECH / seconds, "x real time", "")]
 
 
@@ -121,18 +121,18 @@ def _time_call(function: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-async def _replay(script: RecordedRun, sessions: int) -> float:
+async def _replay_run(script: RecordedRun, sessions: int) -> float:
     """Let a replay server replay a tape's run to `sessions` relays, ten at a time, and return how many
     seconds that takes."""
     pcm = bytes(script.turns[0].audio)
     async with ReplayServer(script, Playing(speed=0)) as server:
         started = time.perf_counter()
         for first in range(0, sessions, 10):
-            await asyncio.gather(*(_speak(server, pcm) for _ in range(first, min(first + 10, sessions))))
+            await asyncio.gather(*(_speak_turn(server, pcm) for _ in range(first, min(first + 10, sessions))))
         return time.perf_counter() - started
 
 
-async def _speak(server: ReplayServer, pcm: bytes) -> None:
+async def _speak_turn(server: ReplayServer, pcm: bytes) -> None:
     """Speak one turn, as fast as possible, to the replay server that replays the benchmark's tape, and wait
     for the end of the turn's motion."""
     async with asyncio.timeout(_LONGEST_SECONDS), _make_replay_client(server) as client:

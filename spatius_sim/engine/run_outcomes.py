@@ -67,9 +67,9 @@ class RunOutcomes:
         """Return a summary for each subject that was judged or named."""
         subjects = {**dict.fromkeys([*request.subject, *self._by_subject], ""), **request.subject}
         subjects |= {kind: target for kind, target in self._targets.items() if target}
-        return [self._summary(request, kind, target) for kind, target in subjects.items()]
+        return [self._make_summary(request, kind, target) for kind, target in subjects.items()]
 
-    def _summary(self, request: RunRequest, kind: str, target: str) -> Summary:
+    def _make_summary(self, request: RunRequest, kind: str, target: str) -> Summary:
         """Return the summary of this run's outcomes for one kind of subject. If the request names a subject,
         the summary also has the rules that were to be judged and were never run."""
         outcomes = self._by_subject.get(kind, {})

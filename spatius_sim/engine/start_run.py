@@ -165,7 +165,7 @@ class Run:
             if self.shows_pictures:
                 trial.longer = Plan.longer if kind in _KINDS_OF_TURNS else _nothing_longer
             trial.secrets = self.secrets
-            trial.on_trace = self._record if self._taping is not None else None
+            trial.on_trace = self._record_trace if self._taping is not None else None
             self._trials[kind] = trial
         return self._trials[kind]
 
@@ -181,7 +181,7 @@ class Run:
             except UsageError as error:
                 self.unwritten.append(str(error))
 
-    def _record(self, trace: Trace) -> None:
+    def _record_trace(self, trace: Trace) -> None:
         """Write a trace of the run onto the run's tape, if the user asked for a tape. After the first error,
         note the error in `unwritten` and write nothing more."""
         if self._taping is None or self._writer is None:

@@ -58,7 +58,7 @@ class SessionPages:
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add all routes of the session pages under PREFIX, each with a guard against other machines."""
         for method, path, handler in self.routes():
-            guarded = _guard(handler, self._token)
+            guarded = _guard_handler(handler, self._token)
             router.add_route(method, PREFIX + path, guarded, expect_handler=refuse_expectation)
 
     async def _answer_inspector(self, request: web.Request) -> web.StreamResponse:
@@ -200,7 +200,7 @@ def _searched_text(record: SessionRecord, journal: SessionLog) -> str:
     return f"{clean.name} {clean.connection_id} {clean.app_id} {clean.avatar_id} {state}".lower()
 
 
-def _guard(handler: Handler, token: str) -> Handler:
+def _guard_handler(handler: Handler, token: str) -> Handler:
     """Return a handler for the session pages that answers only requests from this machine, and not from web
     pages of other machines. With the `token`, other machines are answered too; if it is "", nobody has the
     token."""

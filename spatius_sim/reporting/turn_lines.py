@@ -111,17 +111,17 @@ class TurnSink(NullSink):
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Follow the close of a connection, which ends its turns; ignore all other events."""
         if isinstance(content, Closed):
-            self._follow(lane, connection, content)
+            self._follow_message(lane, connection, content)
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Follow a message that our Motion Server sends."""
-        self._follow(lane, connection, read_upstream(raw))
+        self._follow_message(lane, connection, read_upstream(raw))
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Follow a message that our Motion Server receives."""
-        self._follow(lane, connection, read_upstream(raw))
+        self._follow_message(lane, connection, read_upstream(raw))
 
-    def _follow(self, lane: Lane, connection: str, message: object) -> None:
+    def _follow_message(self, lane: Lane, connection: str, message: object) -> None:
         """Follow a message on a connection to our Motion Server, or its close, and call `say` with the line
         of each turn that ends by this. Messages of other lanes, such as those to a room, end no turn."""
         if lane is Lane.UPSTREAM:

@@ -95,7 +95,7 @@ def judge_turn(
     broken = []
     try:
         if turn.audio[-1][0] <= LONGEST_WAIT:
-            trace = loop.run(_converse(loop, pipeline, turn_network, down, seed, relay), None)
+            trace = loop.run(_speak_judged_turn(loop, pipeline, turn_network, down, seed, relay), None)
             broken = [] if down.given_up else _find_broken_rules(trace)
         return broken + _find_broken_rules(loop.run(_play_client(turn, pipeline, seed), None))
     finally:
@@ -126,7 +126,7 @@ def _find_broken_rules(trace: Trace) -> list[BrokenRule]:
     ]
 
 
-async def _converse(
+async def _speak_judged_turn(
     loop: VirtualLoop,
     pipeline: Pipeline,
     turn_network: TurnNetwork,

@@ -117,7 +117,7 @@ class _StudyReader(YamlFile):
         pipeline = base
         for key, value in self.mapping(node, node_name, _FIELDS).items():
             changed = self._read_value(key, value)
-            pipeline = self.build(value, partial(_change, pipeline, key, changed), key)
+            pipeline = self.build(value, partial(_change_pipeline, pipeline, key, changed), key)
         return pipeline
 
     def _read_value(self, key: str, node: Node) -> object:
@@ -149,7 +149,7 @@ class _StudyReader(YamlFile):
             sweep[key] = tuple(self._read_value(key, item) for item in listed)
             for item, swept in zip(listed, sweep[key], strict=True):
                 for pipeline in policies.values():
-                    self.build(item, partial(_change, pipeline, key, swept), key)
+                    self.build(item, partial(_change_pipeline, pipeline, key, swept), key)
         return sweep
 
     def _read_budgets(self, node: Node) -> tuple[Budget, ...]:
@@ -169,7 +169,7 @@ class _StudyReader(YamlFile):
         return Budget(key, float(found[1]) / (100 if unit == "%" else 1))
 
 
-def _change(pipeline: Pipeline, key: str, value: object) -> Pipeline:
+def _change_pipeline(pipeline: Pipeline, key: str, value: object) -> Pipeline:
     """Return the pipeline with one value of the study file changed. Raises UsageError if the value is wrong;
     the caller adds the place in the file."""
     try:

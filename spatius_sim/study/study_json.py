@@ -27,7 +27,7 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
         "seed": outcome.seed,
         "complete": outcome.complete,
         "turns": outcome.study.turns,
-        "cells": [_cell(cell) for cell in outcome.cells],
+        "cells": [_cell_to_json(cell) for cell in outcome.cells],
         "what_would_help": [
             {
                 "network": network,
@@ -56,7 +56,7 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _cell(cell: SimulatedCell) -> dict[str, Any]:
+def _cell_to_json(cell: SimulatedCell) -> dict[str, Any]:
     """Return what study.json says of one cell of the study (a network, a policy and a point), as values for
     JSON."""
     return {

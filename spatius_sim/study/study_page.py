@@ -27,10 +27,12 @@ def make_study_page(outcome: Outcome) -> str:
         lstrip_blocks=True,
     )
     environment.globals |= {"amount": format_amount, "interval": format_interval}
-    return environment.get_template("study.html.j2").render(**_values(outcome), **_read_style_sheet())
+    return environment.get_template("study.html.j2").render(
+        **_values_for_template(outcome), **_read_style_sheet()
+    )
 
 
-def _values(outcome: Outcome) -> dict[str, Any]:
+def _values_for_template(outcome: Outcome) -> dict[str, Any]:
     """Return the values that the template of a study's HTML page shows, by name."""
     by_network: dict[str, list[SimulatedCell]] = {}
     for cell in outcome.cells[: _MAX_PICTURES * 10]:

@@ -92,10 +92,10 @@ class Shim:
                     time.sleep(request.ms / 1000)
                 return {}
             case "observe":
-                return self._observe(client)
+                return self._observe_client(client)
         return None
 
-    def _observe(self, client: Any) -> dict[str, Any]:
+    def _observe_client(self, client: Any) -> dict[str, Any]:
         """Return the answer to `observe`: the values of the Python client by their names in the testee
         protocol. This takes the rendered keyframes from the client."""
         values = {

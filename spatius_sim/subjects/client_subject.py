@@ -96,7 +96,7 @@ class ClientSubject:
         await self._testee.open(self._start_seconds)
         self._events = []
         try:
-            answer = await self._ask(TesteeRequest(self._next_request_id(), "hello"))
+            answer = await self._ask_testee(TesteeRequest(self._next_request_id(), "hello"))
         except TesteeError as error:
             await self._testee.close()
             raise UnreachableError(f"{self.target} did not say hello: {error}".replace("\n", " | ")) from None
@@ -129,7 +129,7 @@ class ClientSubject:
         script = RequestWriter(replace(plan, sample_rate=rate))
         steps = mark_end_after_motion(plan.steps) if IDS in self._lacking_commands else plan.steps
         try:
-            await self._reset(rate, mode)
+            await self._reset_client(rate, mode)
             await self._ask_unless_lacking(TesteeRequest(self._next_request_id(), "observe"))
             for step in steps:
                 answer = await self._ask_unless_lacking(script.request(self._next_request_id(), step))
@@ -145,11 +145,11 @@ class ClientSubject:
         """End the testee."""
         await self._testee.close()
 
-    async def _reset(self, sample_rate: int, mode: str) -> None:
+    async def _reset_client(self, sample_rate: int, mode: str) -> None:
         """Ask the testee for a fresh client under test, with this sample rate in Hz and this mode. Raises
         TesteeError if the testee makes none: without a client no rule can be judged."""
         request = TesteeRequest(self._next_request_id(), "reset", sample_rate=sample_rate, mode=mode)
-        answer = await self._ask(request)
+        answer = await self._ask_testee(request)
         if answer.error is not None or answer.unimplemented:
             why = (answer.error or "unimplemented").splitlines()[0]  # A stack may follow.
             raise TesteeError(f"asked reset: it made no fresh client: {why}")
@@ -161,12 +161,12 @@ class ClientSubject:
         the answer `unimplemented`."""
         if request.do in self._lacking_commands:
             return TesteeAnswer(request.id, unimplemented=True)
-        answer = await self._ask(request)
+        answer = await self._ask_testee(request)
         if answer.unimplemented:
             self._lacking_commands.add(request.do)
         return answer
 
-    async def _ask(self, request: TesteeRequest) -> TesteeAnswer:
+    async def _ask_testee(self, request: TesteeRequest) -> TesteeAnswer:
         """Send a request to the testee of the client under test, record the request and its answer, and
         return the answer. Raises TesteeError if no answer to this request comes; the error shows the testee's
         last output."""

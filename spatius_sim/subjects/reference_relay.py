@@ -63,7 +63,7 @@ class ReferenceTurn:
         self._audio: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
         self._motion_ended = asyncio.Event()
         self._payload_count = 0
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._run_turn())
 
     def speak(self, pcm: bytes, *, end: bool = False) -> None:
         """Send audio of this turn to the relay's client at once, and queue the same audio for Motion Server.
@@ -78,7 +78,7 @@ class ReferenceTurn:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
 
-    async def _run(self) -> None:
+    async def _run_turn(self) -> None:
         """Open an upstream session, send the turn's audio to Motion Server, and wait until the motion ends.
         Tell the client of the relay if Motion Server fails."""
         settings = self._relay.settings
@@ -162,7 +162,7 @@ class ReferenceClient:
         its turn."""
         sending = asyncio.create_task(self._send_outbox())
         try:
-            self._greet()
+            self._greet_client()
             async for frame in self._socket:
                 await self._handle_frame(frame)
         except ConnectionClosed:
@@ -185,7 +185,7 @@ class ReferenceClient:
             while True:
                 await self._socket.send(await self._outbox.get())
 
-    def _greet(self) -> None:
+    def _greet_client(self) -> None:
         """Send a `ready` message to the client of the reference relay: the id of its session, the avatar and
         the sample rates."""
         avatar = {

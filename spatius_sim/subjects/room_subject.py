@@ -180,8 +180,8 @@ class RoomSubject:
                 await self._speak_in_room(_SESSION, room, plan)
                 if plan.refuses:
                     self._recorder.emit(Lane.KIT, _REFUSED, Provoked(Provocation.ROOM_REFUSES))
-                    async with self._session(_REFUSED) as session:
-                        await self._configure(_REFUSED, session, refusing, plan.sample_rate)
+                    async with self._open_session(_REFUSED) as session:
+                        await self._configure_session(_REFUSED, session, refusing, plan.sample_rate)
         finally:
             trace = self._recorder.finish()
         return trace
@@ -190,8 +190,8 @@ class RoomSubject:
         """Open a session with this room, speak every turn of the plan there, and leave. Before the second
         turn, a late viewer joins."""
         async with self._watch.watching(name, egress):
-            async with self._session(name) as session:
-                if not await self._configure(name, session, egress, plan.sample_rate):
+            async with self._open_session(name) as session:
+                if not await self._configure_session(name, session, egress, plan.sample_rate):
                     return
                 joined = await self._wait_until(lambda: self._progress_of(name).joined, JOIN_SECONDS)
                 self._wait_ended(name, Awaited.ROOM, joined)
@@ -239,7 +239,7 @@ class RoomSubject:
             await self._send(name, session, encode(AudioInput(req_id, pcm[start : start + _CHUNK_BYTES])))
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
 
-    async def _configure(
+    async def _configure_session(
         self, name: str, session: OpenSession, egress: LiveKitEgress, sample_rate: int
     ) -> bool:
         """Configure a session with the room of this egress, and return whether Motion Server confirmed it."""
@@ -250,7 +250,7 @@ class RoomSubject:
         return isinstance(self._progress_of(name).answer, ConfirmSession)
 
     @asynccontextmanager
-    async def _session(self, name: str) -> AsyncIterator[OpenSession]:
+    async def _open_session(self, name: str) -> AsyncIterator[OpenSession]:
         """Open a session with the Motion Server whose rooms are judged, and yield the session. Record it
         under this name, and close it at the end. Raises UnreachableError if the session cannot be opened."""
         async with self._access.open_session(await self._fetch_token(), *self._ids) as session:

@@ -183,7 +183,7 @@ class ServerSubject:
             async with record_kit_stalls(self._recorder):
                 for probe in plan.probes:
                     self._probe_count += 1
-                    await self._probe(f"probe-{self._probe_count}", probe)
+                    await self._run_probe(f"probe-{self._probe_count}", probe)
                 sessions = (
                     self._speak_turns(f"session-{number}", turns, plan.sample_rate)
                     for number, turns in enumerate(plan.clients, 1)
@@ -198,7 +198,7 @@ class ServerSubject:
 
     # Probes.
 
-    async def _probe(self, name: str, probe: Probe) -> None:
+    async def _run_probe(self, name: str, probe: Probe) -> None:
         """Run one probe against the Motion Server under test, and record everything under this name."""
         match probe:
             case TokenProbe(life, intent):
@@ -210,7 +210,7 @@ class ServerSubject:
             case EgressProbe(egress, samples):
                 async with self._open_configured(name, _EGRESSES[egress]) as session:
                     if session is not None:
-                        await self._speak(name, session, 0, _make_turn(samples))
+                        await self._speak_turn(name, session, 0, _make_turn(samples))
             case ExpiryProbe(samples):
                 await self._outlive_token(name, samples)
             case InterruptProbe(samples, late=True):
@@ -312,11 +312,11 @@ class ServerSubject:
             self._access.open_session(session_token, address.app_id, address.avatar_id) as session,
             self._record_session(name, session),
         ):
-            if not await self._configure(name, session, ConfigureSession(PLAN_SAMPLE_RATE)):
+            if not await self._configure_session(name, session, ConfigureSession(PLAN_SAMPLE_RATE)):
                 return
             await asyncio.sleep(expired_at - loop_time())
             self._recorder.emit(Lane.KIT, name, Provoked(Provocation.OUTLIVED_TOKEN))
-            await self._speak(name, session, 0, _make_turn(samples))
+            await self._speak_turn(name, session, 0, _make_turn(samples))
         await self._try_upgrade(f"{name}-late", address, unused_token, Provocation.EXPIRED_TOKEN)
 
     async def _interrupt_request(self, name: str, samples: int) -> None:
@@ -332,7 +332,7 @@ class ServerSubject:
             await self._send(name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(_LATE_SECONDS)
             self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.SILENCE, complete=True))
-            await self._speak(name, session, 0, turn)
+            await self._speak_turn(name, session, 0, turn)
 
     async def _interrupt_late(self, name: str, samples: int) -> None:
         """Probe the Motion Server under test with an interrupt that comes too late: speak two turns, and
@@ -340,8 +340,8 @@ class ServerSubject:
         async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is not None:
                 turn = _make_turn(samples)
-                ended_req_id = await self._speak(name, session, 0, turn)
-                await self._speak(name, session, 1, turn, in_between=encode(Interrupt(ended_req_id)))
+                ended_req_id = await self._speak_turn(name, session, 0, turn)
+                await self._speak_turn(name, session, 1, turn, in_between=encode(Interrupt(ended_req_id)))
 
     async def _accepts_egress(self) -> bool:
         """Return whether the Motion Server under test accepts a session that asks for an egress (motion into
@@ -354,7 +354,7 @@ class ServerSubject:
             recorder.start(TraceHeader("server", "", self._seed, "", __version__))
             any_answer = MessageWatch(recorder, "", lambda message: True)
             confirmation = MessageWatch(recorder, "", lambda message: isinstance(message, ConfirmSession))
-            listening = asyncio.create_task(_listen(recorder, "", session))
+            listening = asyncio.create_task(_record_frames(recorder, "", session))
             try:
                 await wait_until(recorder, any_answer.has_arrived, self._settling)
                 return confirmation.has_arrived()
@@ -393,7 +393,7 @@ class ServerSubject:
         """Record, while the context is open, all frames that a session with the Motion Server under test
         receives, and the opening and closing of the session."""
         self._recorder.emit(Lane.UPSTREAM, name, Opened("", self._address.app_id, self._address.avatar_id))
-        listening = asyncio.create_task(_listen(self._recorder, name, session))
+        listening = asyncio.create_task(_record_frames(self._recorder, name, session))
         try:
             yield
             if not listening.done():
@@ -408,10 +408,12 @@ class ServerSubject:
         """Open and configure a session with the Motion Server under test, and yield the session; yield None
         if the server did not confirm it."""
         async with self._open_session() as session, self._record_session(name, session):
-            confirmed = await self._configure(name, session, configuration)
+            confirmed = await self._configure_session(name, session, configuration)
             yield session if confirmed else None
 
-    async def _configure(self, name: str, session: OpenSession, configuration: ConfigureSession) -> bool:
+    async def _configure_session(
+        self, name: str, session: OpenSession, configuration: ConfigureSession
+    ) -> bool:
         """Send the configuration of a session to the Motion Server under test, and return whether the server
         confirmed it."""
         confirmation = MessageWatch(self._recorder, name, lambda message: isinstance(message, ConfirmSession))
@@ -432,9 +434,9 @@ class ServerSubject:
         async with self._open_configured(name, ConfigureSession(sample_rate)) as session:
             if session is not None:
                 for number, turn in enumerate(turns):
-                    await self._speak(name, session, number, turn, sample_rate)
+                    await self._speak_turn(name, session, number, turn, sample_rate)
 
-    async def _speak(
+    async def _speak_turn(
         self,
         name: str,
         session: OpenSession,
@@ -487,7 +489,7 @@ class ServerSubject:
         )
 
 
-async def _listen(recorder: RealTimeRecorder, name: str, session: OpenSession) -> None:
+async def _record_frames(recorder: RealTimeRecorder, name: str, session: OpenSession) -> None:
     """Record everything that comes in a session with the Motion Server under test: each frame of the server,
     and at last that the server has closed the session."""
     async for raw in session.frames():

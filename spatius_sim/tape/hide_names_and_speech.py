@@ -120,13 +120,13 @@ class Cleaner:
             blobs = _audio_or_motion_of(value)
             return {
                 "raw": Content(
-                    text=False, parts=tuple(_split(raw, [(blob, TapedPiece(blob)) for blob in blobs]))
+                    text=False, parts=tuple(_split_frame(raw, [(blob, TapedPiece(blob)) for blob in blobs]))
                 )
             }
         if lane is Lane.UPSTREAM and not isinstance(value, Undecodable):
             return {"raw": self._clean_message(raw, value)}
         pieces = [(blob, self._clean_blob(blob, value)) for blob in _audio_or_motion_of(value)]
-        return self._limit_framing(raw, text=False, parts=_split(raw, pieces), value=value)
+        return self._limit_framing(raw, text=False, parts=_split_frame(raw, pieces), value=value)
 
     def _clean_message(self, raw: bytes, value: Value) -> Content:
         """Return a binary message of Motion Server's protocol (not motion) as a tape may hold it: without its
@@ -153,7 +153,7 @@ class Cleaner:
         base64 becomes a speech mark, and transcripts lose their words."""
         if self._keep_speech:
             pieces = [(b64encode(blob), TapedPiece(blob, base64=True)) for blob in _decode_base64_in(raw)]
-            return {"raw": Content(text=True, parts=tuple(_split(raw.encode(), pieces, text=True)))}
+            return {"raw": Content(text=True, parts=tuple(_split_frame(raw.encode(), pieces, text=True)))}
         if isinstance(value, Note | Say) and self._wire is not None:
             # Transcripts hold what people said, too.
             wordless_event: Note | Say = value if isinstance(value, Note) else Say("")
@@ -167,7 +167,7 @@ class Cleaner:
         for blob in short_blobs:
             pieces.append((b'"' + b64encode(blob) + b'"', self._clean_blob(blob, value, base64=True)))
         return self._limit_framing(
-            raw.encode(), text=True, parts=_split(raw.encode(), pieces, text=True), value=value
+            raw.encode(), text=True, parts=_split_frame(raw.encode(), pieces, text=True), value=value
         )
 
     def _limit_framing(
@@ -243,7 +243,9 @@ def _decode_base64_in(raw: str) -> list[bytes]:
     return blobs
 
 
-def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = False) -> list[ContentPart]:
+def _split_frame(
+    raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = False
+) -> list[ContentPart]:
     """Split a frame into the parts of a cleaned event on a tape: the given pieces and the bytes around them,
     in their order in the frame. Pieces that do not occur, or that are too many, are left out."""
     parts: list[ContentPart] = []

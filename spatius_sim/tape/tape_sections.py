@@ -97,7 +97,7 @@ class SectionReader:
         no section is there."""
         offset = self._end
         self.place = SectionPlace(offset, self._checksum_before)
-        head = self._read(HEAD_BYTES)
+        head = self._read_bytes(HEAD_BYTES)
         if not head and offset:
             raise self.incomplete_error("the tape ends here, without its footer")
         if not head.startswith(_ARRAY_OF_THREE[: len(head)]) or (offset == 0 and not head):
@@ -141,10 +141,10 @@ class SectionReader:
 
     def finish(self) -> None:
         """Raise TapeError if anything follows the footer, the last section of the tape."""
-        if self._read(1):
+        if self._read_bytes(1):
             raise TapeError(self._name, self._end, "something follows the footer")
 
-    def _read(self, size: int) -> bytes:
+    def _read_bytes(self, size: int) -> bytes:
         """Read up to `size` bytes of the tape. Raises TapeError if the operating system cannot."""
         try:
             return self._file.read(size)

@@ -213,9 +213,9 @@ class _Session:
         self._close_reason = ""
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._room: VirtualRoom | None = None
-        end.on_frame, end.on_end = self._receive, self._end_session
+        end.on_frame, end.on_end = self._receive_frame, self._end_session
 
-    def _receive(self, raw: Frame) -> None:
+    def _receive_frame(self, raw: Frame) -> None:
         """Record a frame that came to the virtual Motion Server, give it to the session's brain, and carry
         out the brain's commands."""
         self._loop.note_activity("Motion Server")
@@ -231,7 +231,7 @@ class _Session:
         for command in commands:
             match command:
                 case Send(raw, answers):
-                    if not self._send(raw, answers):
+                    if not self._send_frame(raw, answers):
                         return
                 case SendText(text):
                     self._sink.record_sent(Lane.UPSTREAM, self._name, text)
@@ -253,7 +253,7 @@ class _Session:
                     value = read_upstream(raw)
                     self._sink.emit(Lane.EGRESS, self._name, Published(room, raw, value))
                 case Close(code, reason):
-                    self._close(code, reason)
+                    self._close_session(code, reason)
                 case ResetConnection():
                     self._closed_by_us = True
                     self._end.reset()
@@ -261,7 +261,7 @@ class _Session:
                     self._closed_by_us = True
                     self._end.break_off()
 
-    def _send(self, raw: bytes, answers: str) -> bool:
+    def _send_frame(self, raw: bytes, answers: str) -> bool:
         """Send a frame of the virtual Motion Server, and return True; False if the session is over, because
         the peer left too much unread or is gone."""
         if not self._end.open:
@@ -275,10 +275,10 @@ class _Session:
         self._sink.record_sent(Lane.UPSTREAM, self._name, error)
         self._end.send(error)
         self.brain.closed()
-        self._close(POLICY_VIOLATION, reason)
+        self._close_session(POLICY_VIOLATION, reason)
         return False
 
-    def _close(self, code: int, reason: str) -> None:
+    def _close_session(self, code: int, reason: str) -> None:
         """Close the session's connection with this code and reason, and note that the virtual Motion Server
         closed it."""
         if self._end.open:

@@ -47,7 +47,7 @@ class VirtualRelay:
         name = f"c{next(self._numbers)}"
         client = self._clients[name] = _Client(name, relay_end)
         client.session_key = session_key
-        relay_end.on_frame = lambda frame: self._receive(client, frame)
+        relay_end.on_frame = lambda frame: self._receive_action(client, frame)
         relay_end.on_end = lambda code, reason: self._lose_client(name)
         relay_end.on_writable = self._send_waiting
         if not self._waits_for_start:
@@ -60,7 +60,7 @@ class VirtualRelay:
         client.started = True
         self._carry_out(self._brain.client_came(client.name, client.session_key, sample_rate))
 
-    def _receive(self, client: "_Client", frame: Frame) -> None:
+    def _receive_action(self, client: "_Client", frame: Frame) -> None:
         """Give a client's action to the relay's brain. If the wire demands Start first, the client must send
         it first; if it sends anything else, its connection is closed."""
         self._loop.note_activity("the relay")

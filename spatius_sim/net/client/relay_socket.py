@@ -79,7 +79,7 @@ class RelaySocket:
         self._on_frame, self._on_end = on_frame, on_end
         self._reading = asyncio.Event()
         self._reading.set()
-        self._listening = asyncio.create_task(self._listen())
+        self._listening = asyncio.create_task(self._receive_frames())
 
     @property
     def answer_headers(self) -> str:
@@ -128,7 +128,7 @@ class RelaySocket:
         with contextlib.suppress(asyncio.CancelledError):
             await self._listening
 
-    async def _listen(self) -> None:
+    async def _receive_frames(self) -> None:
         """Give each frame of the relay to `on_frame` until the WebSocket is closed, and then its close code
         to `on_end`."""
         with contextlib.suppress(ConnectionClosed):

@@ -76,7 +76,7 @@ class StdioTestee:
             raise UnreachableError(
                 f"{command_without_logins(self._command)!r} cannot be started: {error}"
             ) from error
-        self._listening = asyncio.create_task(self._listen(self._guarded.process))
+        self._listening = asyncio.create_task(self._keep_errors(self._guarded.process))
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
         """Write a line to the testee's command and return the line that it answers.
@@ -143,7 +143,7 @@ class StdioTestee:
         await self._listening
         await asyncio.sleep(0)
 
-    async def _listen(self, process: Process) -> None:
+    async def _keep_errors(self, process: Process) -> None:
         """Keep the last lines that the testee writes to its stderr, until the stderr is closed."""
         assert process.stderr is not None
         with suppress(ValueError):

@@ -89,7 +89,7 @@ class RecordingProxy:
         """Let the proxy listen on its port. Raises UsageError if the port cannot be used."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._accept, self.host, self.port)
+            self._server = await loop.create_server(self._make_end, self.host, self.port)
         except OSError as error:
             raise explain_port_error(error, self.port, self.host) from error
         self.port = self._server.sockets[0].getsockname()[1]
@@ -111,7 +111,7 @@ class RecordingProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._recorder.catch_up(_CATCHING_UP_SECONDS)
 
-    def _accept(self) -> End:
+    def _make_end(self) -> End:
         """Return the end for a new connection to the proxy. When the connection is open, a task serves it."""
         end = End()
 

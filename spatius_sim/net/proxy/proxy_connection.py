@@ -98,7 +98,7 @@ class ProxiedConnection:
             while await self._pass_request_on():
                 pass
         except _RefusedError as refusal:
-            await self._refuse(refusal.status, refusal.reason)
+            await self._refuse_exchange(refusal.status, refusal.reason)
 
     async def _pass_request_on(self) -> bool:
         """Pass one request and its answer through the proxy, record both, and return whether another request
@@ -142,14 +142,14 @@ class ProxiedConnection:
                 raise RemoteProtocolError("it switches to a protocol that was not asked for")
         if answer.status == 101:
             await self.client.send(answer.as_bytes())
-            opened = Opened(*self._credentials(request, self.name))
+            opened = Opened(*self._read_credentials(request, self.name))
             up, down = self.recorder.record_opening(
                 self.name, opened, answer.header("sec-websocket-extensions")
             )
             await self._pass_both_ways(upstream, up, down)
             return False
         if upgrade:
-            token, app_id, avatar_id = self._credentials(request)
+            token, app_id, avatar_id = self._read_credentials(request)
             reason = answer_body.decode(errors="replace").strip()
             accepted_token = token if answer.status != 400 else ""
             refused = Refused(answer.status, reason, accepted_token, app_id, avatar_id)
@@ -187,7 +187,7 @@ class ProxiedConnection:
             raise _RefusedError(502, describe_unreachable(target, error)) from error
         return self.upstream
 
-    async def _refuse(self, status: int, reason: str) -> None:
+    async def _refuse_exchange(self, status: int, reason: str) -> None:
         """Refuse, as the recording proxy, what the relay or the upstream sent: answer the relay with this
         HTTP status and end both connections; record the refusal if it concerns a session. If a part of an
         answer has passed already, only abort the relay's connection."""
@@ -216,7 +216,7 @@ class ProxiedConnection:
             expire_at = None
         self.recorder.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
 
-    def _credentials(self, request: Head, holder: str = "") -> tuple[str, str, str]:
+    def _read_credentials(self, request: Head, holder: str = "") -> tuple[str, str, str]:
         """Read the credentials in an upgrade request that passes through the proxy. Return the reference of
         its session token, its app id and its avatar id.
 

@@ -94,7 +94,7 @@ class RoomConnection:
         self._arrived: asyncio.Queue[Frame | Any] = asyncio.Queue()
         room.on("data_received", self._queue_packet)
         room.on("participant_disconnected", self._on_participant_left)
-        room.on("disconnected", lambda *_: self._finish(ABNORMAL_CLOSE))
+        room.on("disconnected", lambda *_: self._report_end(ABNORMAL_CLOSE))
         room.register_byte_stream_handler(TOPIC, self._queue_stream)
         self._handing_over = asyncio.create_task(self._hand_over())
 
@@ -173,9 +173,9 @@ class RoomConnection:
     def _on_participant_left(self, participant: Any) -> None:
         """End the data connection if the last relay has left the room."""
         if not participant.identity.startswith(CLIENTS) and not self.relays:
-            self._finish(NORMAL_CLOSE)
+            self._report_end(NORMAL_CLOSE)
 
-    def _finish(self, code: int) -> None:
+    def _report_end(self, code: int) -> None:
         """Call `on_end` once with the close code, because the data connection is over; not if the kit itself
         left the room."""
         if not self._over:

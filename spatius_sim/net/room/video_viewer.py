@@ -98,7 +98,12 @@ class VideoViewer:
         try:
             async with asyncio.timeout(JOIN_SECONDS):
                 self._socket = await self._http.ws_connect(f"{url.rstrip('/')}/rtc?{query}")
-                coroutines = (self._listen(), self._negotiate(), self._ping(), self._watch_losses())
+                coroutines = (
+                    self._follow_server(),
+                    self._answer_offers(),
+                    self._send_pings(),
+                    self._watch_losses(),
+                )
                 self._tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
                 await self._joined.wait()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -154,7 +159,7 @@ class VideoViewer:
                 tap = _FrameTap(self._on_frame, partial(self._is_of_watched, track.id))
                 setattr(transceiver.receiver, _DECODER_QUEUE, tap)
 
-    async def _listen(self) -> None:
+    async def _follow_server(self) -> None:
         """Carry out the messages of the room's server, until the viewer's socket is closed. A message that
         cannot be read is skipped."""
         assert self._socket is not None
@@ -181,7 +186,7 @@ class VideoViewer:
                 if self._peer.remoteDescription is not None:
                     await self._add_candidates()
 
-    async def _negotiate(self) -> None:
+    async def _answer_offers(self) -> None:
         """Answer the SDP offers of the room's server, one after the other. aiortc never receives video tracks
         that are offered while a connection is being made, so each answer waits until the previous connection
         is made."""
@@ -225,7 +230,7 @@ class VideoViewer:
             )
             await self._peer.addIceCandidate(candidate)
 
-    async def _ping(self) -> None:
+    async def _send_pings(self) -> None:
         """Tell the room's server every 5 seconds that the viewer of the video is still there."""
         while True:
             await asyncio.sleep(_PING_SECONDS)

@@ -89,12 +89,12 @@ class UpstreamConnection:
                     self.closed_by_us |= self._closed_with[0] != 0
                 elif len(frame.data) > MAX_AUDIO_MESSAGE_BYTES:
                     await self.close(TOO_BIG, too_big_reason())
-                elif commands := self._receive(frame.data):
+                elif commands := self._receive_frame(frame.data):
                     await self._carry_out(commands)
         except ConnectionResetError:
             pass  # The peer left while we were sending: `close_event` reports an abnormal close.
         finally:
-            self._stop()
+            self._stop_session()
             if self._publisher is not None:
                 await self._publisher.leave()
 
@@ -120,7 +120,7 @@ class UpstreamConnection:
         except TimeoutError:
             self.cut()
 
-    def _receive(self, raw: str | bytes) -> list[ServerCommand]:
+    def _receive_frame(self, raw: str | bytes) -> list[ServerCommand]:
         """Record a frame that a relay sent on its connection to our Motion Server, and return the commands
         with which the session answers."""
         value = read_upstream(raw, self._read)
@@ -133,7 +133,7 @@ class UpstreamConnection:
         for command in commands:
             match command:
                 case Send(raw, answers):
-                    if await self._send(raw, answers):
+                    if await self._send_frame(raw, answers):
                         return
                 case SendText(text):
                     self.sink.record_sent(_UPSTREAM, self.name, text)
@@ -198,7 +198,7 @@ class UpstreamConnection:
         """Start a task that carries out what the session decides now that its room is gone."""
         self._start_task(self._carry_out_safely(self.session.room_lost(monotonic())))
 
-    async def _send(self, raw: bytes, answers: str) -> bool:
+    async def _send_frame(self, raw: bytes, answers: str) -> bool:
         """Send a frame of the session on this connection, and return whether the session is over.
 
         It is over if the connection is closed already, or if the peer has left too many bytes unread: then an
@@ -259,7 +259,7 @@ class UpstreamConnection:
         except ConnectionResetError:
             self.cut()
 
-    def _stop(self) -> None:
+    def _stop_session(self) -> None:
         """End the session of this connection to our Motion Server: cancel the session's timers, and let its
         publisher leave its simulated room."""
         for timer in self._timers.values():

@@ -49,7 +49,7 @@ class Payloads:
         self._numbers[raw] = len(self.starts)
         self.starts.append(self.total)
         self.counts.append(len(keyframes))
-        self._rows.append(_squeeze(keyframes))
+        self._rows.append(_make_curves(keyframes))
         self.total += len(keyframes)
         return len(self.starts) - 1
 
@@ -64,7 +64,7 @@ class Payloads:
         return np.ascontiguousarray(np.concatenate(self._rows).T).tobytes()
 
 
-def _squeeze(keyframes: Keyframes) -> NDArray[np.uint8]:
+def _make_curves(keyframes: Keyframes) -> NDArray[np.uint8]:
     """Squeeze keyframes into the curves that a player page needs of a face: one byte for each channel of each
     keyframe, shape (n, 8). A value that is not a number becomes zero."""
     clean = np.nan_to_num(keyframes, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float64)

@@ -187,7 +187,7 @@ class _Run:
                 page.add_end_notice(at_ns)
                 break
             page.end_ns = max(page.end_ns, at_ns)
-            self._add(event, at_ns)
+            self._add_event(event, at_ns)
         for name in self._clients:
             page.end_ns = max(page.end_ns, page.tracks[name].play_out())
 
@@ -198,7 +198,7 @@ class _Run:
             return self._start_ns + self._elapsed_ms * _MS_NS
         return self._start_ns + event.at_ns - self._first_ns
 
-    def _track(self, name: str, at_ns: int) -> ClientTrack:
+    def _find_track(self, name: str, at_ns: int) -> ClientTrack:
         """Return the track of a client on the player page (what its avatar plays and when), advanced to
         `at_ns`. The first call for a client in a run begins the track with a new decoder."""
         track = self._page.tracks.setdefault(name, ClientTrack(self._page.payloads))
@@ -208,7 +208,7 @@ class _Run:
             track.reset(self._rates.get(name) or max(self._rates.values(), default=0))
         return track
 
-    def _add(self, event: Event, at_ns: int) -> None:
+    def _add_event(self, event: Event, at_ns: int) -> None:
         """Add one event to the page, and let the faces do what follows from it."""
         learn_rate(event, self._rates)
         if isinstance(event.content, TurnStarted):
@@ -249,9 +249,9 @@ class _Run:
         match value:
             case Ready(output_sample_rate=rate) if rate:
                 self._rates[name] = rate
-                self._track(name, at_ns).reset(rate)
+                self._find_track(name, at_ns).reset(rate)
             case Audio(pcm, last, turn_id):
-                self._ids[name, turn_id] = self._track(name, at_ns).feed_audio(pcm, last)
+                self._ids[name, turn_id] = self._find_track(name, at_ns).feed_audio(pcm, last)
             case Motion((), last=True):
                 pass  # An empty list with the end mark only ends the motion (ASSUMED).
             case Motion(payloads, _, turn_id):
@@ -261,14 +261,14 @@ class _Run:
                         row.payload = self._page.payloads.add(raw, decoded.keyframes)
                 conversation_id = self._ids.get((name, turn_id), "")
                 self._add_decoder_rows(
-                    row, name, self._track(name, at_ns).feed_motion(payloads, conversation_id)
+                    row, name, self._find_track(name, at_ns).feed_motion(payloads, conversation_id)
                 )
             case Failed(message):
                 self._add_decoder_rows(
-                    row, name, self._track(name, at_ns).enter_audio_only(f"the relay said: {message}")
+                    row, name, self._find_track(name, at_ns).enter_audio_only(f"the relay said: {message}")
                 )
             case Interrupted():
-                self._track(name, at_ns).control("interrupt")
+                self._find_track(name, at_ns).control("interrupt")
 
     def _add_decoder_rows(self, row: PageRow, name: str, words: list[str]) -> None:
         """Add a row to the player page for each thing that the client's decoder did with a message (`words`);
@@ -298,7 +298,7 @@ class _Run:
         self._page.rows.append(row)
         if not isinstance(value, TesteeRequest):
             return
-        track = self._track("client", at_ns)
+        track = self._find_track("client", at_ns)
         match value.do:
             case "reset":
                 track.reset(value.sample_rate, value.mode)

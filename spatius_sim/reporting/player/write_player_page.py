@@ -55,7 +55,7 @@ def _make_environment() -> Environment:
 def inspector_page() -> tuple[str, str]:
     """Return the page that shows the sessions of a server while they happen, and its content security policy:
     it may ask its own server, and nobody else."""
-    parts = _bundle("inspector.js")
+    parts = _bundle_modules("inspector.js")
     style = colours() + player_css() + _read("player", "web", "inspector.css")
     page = _make_environment().get_template("inspector.html.j2").render(css=Markup(style), **parts)
     allowed = f"script-src '{parts['script_hash']}'; style-src '{hash_of(style)}'; connect-src 'self'"
@@ -65,11 +65,11 @@ def inspector_page() -> tuple[str, str]:
 
 def player_script() -> dict[str, Markup | str]:
     """Return the script of all players of a page, and its hash, by the names that templates use."""
-    return _bundle("start.js")
+    return _bundle_modules("start.js")
 
 
 @cache
-def _bundle(last: str) -> dict[str, Markup | str]:
+def _bundle_modules(last: str) -> dict[str, Markup | str]:
     """Return the JavaScript modules of a player page, with the module `last` at the end, as one script, and
     its hash."""
     modules = [_read("player", "web", name) for name in (*_PLAYER, last)]

@@ -33,14 +33,14 @@ class AvatarClient:
         self._conversation_ids: dict[str, str] = {}
         self._new_id = new_id
         self.decoder = ClientDecoder(sample_rate, new_id, loop_time_ns())
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._play_in_real_time())
 
     async def stop(self) -> None:
         """Stop listening and playing."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def _play_in_real_time(self) -> None:
         """Play the avatar in real time until it is cancelled: advance the decoder, give it each event that
         comes from the relay, and record the decoder's own events."""
         while True:

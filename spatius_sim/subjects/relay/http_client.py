@@ -70,7 +70,7 @@ class DocumentClient(RelayClient):
         await self._cancel_posting()
         self.closed.clear()
         self._recorder.record_sent(Lane.DOWNSTREAM, self.name, frame)
-        self._posting = asyncio.create_task(self._post(frame))
+        self._posting = asyncio.create_task(self._post_frame(frame))
 
     async def hang_up(self) -> None:
         """Leave the HTTP backend, and cancel the request if its answer has not come."""
@@ -101,7 +101,7 @@ class DocumentClient(RelayClient):
             self._posting.cancel()
             await asyncio.gather(self._posting, return_exceptions=True)
 
-    async def _post(self, frame: Frame) -> None:
+    async def _post_frame(self, frame: Frame) -> None:
         """Post a frame to the HTTP backend, search the answer for secrets, record the answer, and queue its
         events. If the request fails, record that the connection has closed."""
         content_type = "application/json" if isinstance(frame, str) else "application/octet-stream"
