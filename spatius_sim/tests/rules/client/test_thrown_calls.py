@@ -62,7 +62,7 @@ def test_a_call_that_must_work_throws(
 @pytest.mark.parametrize(
     "steps",
     [
-        (INTERRUPT, PAUSE, RESUME, Wait(300)),
+        (INTERRUPT, PAUSE, RESUME, GiveAudio(0, True), Wait(300)),
         (*PLAYING, RESUME, PAUSE, PAUSE, Wait(300), RESUME, RESUME, INTERRUPT, INTERRUPT, Wait(300)),
         (GiveAudio(400, True), motion(10), Wait(390), PAUSE, Wait(300), RESUME, INTERRUPT, Wait(300)),
     ],
