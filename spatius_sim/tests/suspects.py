@@ -262,12 +262,16 @@ class Hearing:
         DRAWN_IN_THIS_PROCESS[_NO_PLANS, 0, self._trial.seed] = ()
         return self._trial.judge(rule_id, _NO_PLANS, exercise.sure, 0)
 
+    def newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
+        """Outcomes of rules that were judged before, and that scenarios of this `outcome` have changed."""
+        return self._trial.find_newly_broken(outcome)
+
     def of_all_rules(self) -> dict[str, RuleOutcome]:
         """A whole run. A scenario of one rule may break another that was judged before, as in users' runs."""
         outcomes: dict[str, RuleOutcome] = {}
         for rule in rules_for(self._suspect.kind):
             outcome = outcomes[rule.id] = self.of(rule.id)
-            outcomes |= {broken.rule_id: broken for broken in self._trial.find_newly_broken(outcome)}
+            outcomes |= {broken.rule_id: broken for broken in self.newly_broken(outcome)}
         return outcomes
 
     @property

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +21,7 @@ from spatius_sim.model.server.motion_answers import AnswerFactory
 from spatius_sim.model.server.response_pace import PACES, Pace
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.server_access import ServerInMemory
@@ -121,8 +121,9 @@ def hear_rule_by_rule(hearing: Hearing, kind: str, only: Sequence[str] = ()) -> 
     ci = profile_named("ci")
     to_judge = list(only) or [rule.id for rule in rules_for(kind)]
     for rule_id in to_judge:
-        if hearing.of(rule_id, drawn_too=False).verdict is Verdict.FAILED:
-            return Judged(Fate.KILLED, rule_id)
+        outcome = hearing.of(rule_id, drawn_too=False)
+        if failed := _find_failed(hearing, outcome):
+            return Judged(Fate.KILLED, failed)
         if hearing.accusations.intersection(to_judge):
             break
     left_open = []
@@ -130,21 +131,32 @@ def hear_rule_by_rule(hearing: Hearing, kind: str, only: Sequence[str] = ()) -> 
         accused = hearing.accusations
         rule_id = next((rule_id for rule_id in to_judge if rule_id in accused), to_judge[0])
         to_judge.remove(rule_id)
-        verdict = hearing.of(rule_id).verdict
-        if verdict is Verdict.FAILED:
-            return Judged(Fate.KILLED, rule_id)
-        if ci.requires(rule_id) and verdict not in (Verdict.PASSED, Verdict.NOT_APPLICABLE):
+        outcome = hearing.of(rule_id)
+        if failed := _find_failed(hearing, outcome):
+            return Judged(Fate.KILLED, failed)
+        if ci.requires(rule_id) and outcome.verdict not in (Verdict.PASSED, Verdict.NOT_APPLICABLE):
             left_open.append(rule_id)
     return Judged(Fate.LEFT_OPEN, left_open[0]) if left_open else Judged(Fate.SURVIVED)
+
+
+def _find_failed(hearing: Hearing, outcome: RuleOutcome) -> str:
+    """Return the rule of this outcome if it FAILED, or a rule judged before that its scenarios broke, as in a
+    user's run; "" if there is none."""
+    outcomes = (outcome, *hearing.newly_broken(outcome))
+    return next((found.rule_id for found in outcomes if found.verdict is Verdict.FAILED), "")
 
 
 def _install(mutant: Mutant) -> type[Any]:
     """Load the mutated code, and return the class of the brain that has it."""
     if mutant.cell is not None:
+        # The judge has tables of its own, which stay as they are: the player of its report uses them.
+        decoder = _load("decoder_with_another_table", MODULES["decoder"].path.read_text())
         number, value = mutant.cell
-        table = getattr(import_module(MODULES[mutant.module].name), mutant.where)
+        table = dict(vars(decoder)[mutant.where])
         table[list(table)[number]] = value
-        return ClientDecoder
+        vars(decoder)[mutant.where] = table
+        with_another_table: type[Any] = decoder.ClientDecoder
+        return with_another_table
     module = _load(f"{MODULES[mutant.module].name}_mutated", mutant.source)
     if mutant.module == "send_responses":
         sys.modules[MODULES[mutant.module].name] = module

@@ -143,7 +143,8 @@ def write_result(
         fates[fate] += 1
     killed = fates["killed"]
     could_be = killed + fates["to be judged"]
-    columns = ("killed", "to be judged", "equivalent", "open in the documents", "left open", "timed out")
+    alive = "to be judged", "equivalent", "open in the documents", f"judged with {REAL}"
+    columns = ("killed", *alive, "left open", "timed out")
     page = [
         "# Mutation score of the judge: the JavaScript client",
         "",

@@ -29,7 +29,7 @@ ACTIVE = "__STRYKER_ACTIVE_MUTANT__"
 FATES = "SPATIUS_SIM_MUTANT_FATES"
 TESTEE = "node reference_testee.js"
 REAL = "--real"
-OF_THE_CLOCK = ("C-STATES",)
+OF_THE_CLOCK = ("C-STARVE", "C-STATES")
 """What is judged of a client with a clock of its own: every plan takes as long as it says."""
 SEED = 1
 

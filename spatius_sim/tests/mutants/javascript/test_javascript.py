@@ -30,7 +30,7 @@ def test_a_survivor_that_is_not_listed_counts_against_the_judge_and_is_named() -
     ]
     listed = {("return a;", "{}", 1): ("equivalent", "nobody reads it")}
     page, unlisted = write_result(SOURCE, mutants, listed)
-    assert "| avatar_client.js | 5 | 1 | 1 | 1 | 0 | 1 | 1 | 50 % |" in page
+    assert "| avatar_client.js | 5 | 1 | 1 | 1 | 0 | 0 | 1 | 1 | 50 % |" in page
     assert "- line 3, `return a;` becomes `{}`: equivalent; nobody reads it" in page
     assert unlisted == ["3: return a; -> a()"]
 
