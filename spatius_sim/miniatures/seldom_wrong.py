@@ -6,10 +6,10 @@ from collections.abc import Callable
 from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverMarksAudioEnd, SwapsPayloads
 from spatius_sim.miniatures.wrong_with_faults import CutsLargePayloads, GivesUp
-from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
+from spatius_sim.model.relay.commands import RelayCommand, SendUp, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
-from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.protocol.messages import Interrupt, MotionResponse
 from spatius_sim.wires.events import ClientAction, InterruptTurn, Note, Speak, SpeakEnd
 
 
@@ -203,6 +203,37 @@ class EndsTurnInAPause(PlainRelay):
         return super().upstream_silent(upstream)
 
 
+class WaitsTooShortlyForMotion(PlainRelay):
+    """Closes the session with Motion Server if, after the end of the speech, no motion has come for a tenth
+    of a second. Tells nobody."""
+
+    patience = 0.1
+
+    def watch_for_silence(self, turn: RelayTurn) -> list[RelayCommand]:
+        if turn.is_over or self._speaking.get(turn.client) is turn:
+            return super().watch_for_silence(turn)
+        return [WatchSilence(turn.session.name, self.patience)]
+
+    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+        session = self.sessions.get(upstream)
+        if session is None or session.turn is None or session.client in self._speaking:
+            return super().upstream_silent(upstream)
+        return self.give_up(session.turn)
+
+    def give_up(self, turn: RelayTurn) -> list[RelayCommand]:
+        """Return the commands that end the turn at Motion Server."""
+        return self._end(turn)
+
+
+class InterruptsSlowMotion(WaitsTooShortlyForMotion):
+    """Interrupts the turn at Motion Server if, after the end of the speech, no motion has come for a tenth of
+    a second. Tells nobody."""
+
+    def give_up(self, turn: RelayTurn) -> list[RelayCommand]:
+        interrupt = SendUp(turn.session.name, Interrupt(turn.req_id))
+        return [*([interrupt] if turn.session.confirmed else []), *self._end(turn)]
+
+
 class TellsNoLateClose(PlainRelay):
     """Says nothing when Motion Server closes the session after two payloads of a turn or more."""
 
@@ -230,6 +261,8 @@ MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         LosesBehindAnInterrupt,
         DoublesSinglePayload,
         PingCostsMotion,
+        WaitsTooShortlyForMotion,
+        InterruptsSlowMotion,
     ),
     "R-MOTION-VERBATIM": (CutsPayloadsAbove32kB,),
     "R-MOTION-ORDER": (SwapsInCompany,),

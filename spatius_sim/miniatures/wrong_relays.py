@@ -222,7 +222,6 @@ class SendsInDataPackets(PlainRelay):
 RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "E-LIMIT": (SendsInDataPackets,),
     "R-MOTION-VERBATIM": (RewritesReqId,),
-    "R-MOTION-COMPLETE": (LosesLastPayload,),
     "R-MOTION-ORDER": (SwapsPayloads,),
     "R-AUDIO-COMPLETE": (LosesAudio,),
     "R-AUDIO-FIRST": (SendsMotionFirst,),
@@ -235,6 +234,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-RATE": (ConfiguresHalfTheRate, HearsOneRate),
     **FAULT_MINIATURES,
     **BEHAVIOUR_MINIATURES,
+    "R-MOTION-COMPLETE": (LosesLastPayload, *BEHAVIOUR_MINIATURES["R-MOTION-COMPLETE"]),
     "R-ISOLATION": (BroadcastsMotion, SendsMotionToNewestClient, *BEHAVIOUR_MINIATURES["R-ISOLATION"]),
     "R-CONVERSATION": (
         SendsEmptyFrames,

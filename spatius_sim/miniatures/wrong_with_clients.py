@@ -8,7 +8,16 @@ from spatius_sim.miniatures.honest_relays import NAMES_NO_TURNS, PLAIN
 from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn, turn_name
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.wires.events import Audio, ClientAction, Failed, Motion, Speak, SpeakEnd, Unclear
+from spatius_sim.wires.events import (
+    Audio,
+    ClientAction,
+    Failed,
+    InterruptTurn,
+    Motion,
+    Speak,
+    SpeakEnd,
+    Unclear,
+)
 
 _TWENTY_MS = 640
 
@@ -126,6 +135,14 @@ class LeavesSessionsOpen(PlainRelay):
         return []
 
 
+class InterruptsTheNewestClientToo(PlainRelay):
+    """If a client interrupts, also drops the turn of the client that connected last."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        commands = super().client_did(client, action)
+        return [*self._drop(self.clients[-1]), *commands] if isinstance(action, InterruptTurn) else commands
+
+
 class GivesMotionToNextClient(PlainRelay):
     """Gives the motion that a client left behind to the client that connects next."""
 
@@ -217,6 +234,7 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-TURN-ID": (SpeaksBehindTheEnd,),
     "U-AUDIO-ALIGNED": (EndsInMidSample,),
     "U-AUDIO-COMPLETE": (CutsSpeech,),
+    "R-MOTION-COMPLETE": (InterruptsTheNewestClientToo,),
     "R-END-MOTION": (NeverMarksMotionEnd, MarksMotionEarly),
     "R-STALE": (
         PassesStaleMotionOn,

@@ -20,6 +20,7 @@ _SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK = 3200, 6400, 32_000
 _CHUNK_BYTES = (_SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK)
 _PAUSES_MS = (0, 50, 300)
 _LISTENS_ON_MS = 2500
+_SPOKEN_SLOWLY_MS = 600
 _SHORT_TURN = TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK)
 _LONG_TURN = TurnPlan(50 * PLAN_SAMPLE_RATE, _LARGE_CHUNK)
 """A turn with more audio than the kernel holds for a client that does not read."""
@@ -155,6 +156,21 @@ def next_client_after_hang_up() -> Plan:
     )
 
 
+def cut_off_beside_others() -> tuple[Plan, ...]:
+    """Return plans for three clients of a relay that speak at the same time. One of them interrupts, or hangs
+    up, while most of the motion of all three is still to come: the turns of the other two go on."""
+    whole_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
+    listener = (_SHORT_TURN, whole_turn)
+    cuts_off = (
+        replace(whole_turn, cue=Cue(None, TurnProgress.MOTION), act=act)
+        for act in (Behaviour.INTERRUPT, Behaviour.HANG_UP)
+    )
+    return tuple(
+        Plan((listener, (_SHORT_TURN, turn), listener), step=True, motion_server=_LATE_MOTION)
+        for turn in cuts_off
+    )
+
+
 @st.composite
 def leaving_turns(draw: st.DrawFn) -> TurnPlan:
     """Draw a turn in which a relay's client hangs up while audio and motion are still to come."""
@@ -197,12 +213,21 @@ def unread_turns() -> st.SearchStrategy[TurnPlan]:
     return st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
 
 
+def _spoken_slowly(turn: TurnPlan) -> TurnPlan:
+    """Return a copy of this turn whose chunks take more than half a second. By then the buffers of a client
+    that reads nothing are full."""
+    chunks = turn.samples * BYTES_PER_SAMPLE // turn.chunk_bytes
+    return replace(turn, chunk_pause_ms=_SPOKEN_SLOWLY_MS // chunks)
+
+
 def slow_client() -> Plan:
     """Return a plan for three clients of a relay: one reads nothing in its last turn, while two others speak
-    on, one in short turns and one in longer turns."""
+    on, one in short turns and one in longer turns. Their last turns go on when the buffers of the slow client
+    are full."""
     reads_nothing = TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False)
     longer_turn = TurnPlan(6 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    return Plan(((_SHORT_TURN, _LONG_TURN, reads_nothing), (_SHORT_TURN,) * 3, (longer_turn,) * 3), step=True)
+    others = ((turn, turn, _spoken_slowly(turn)) for turn in (_SHORT_TURN, longer_turn))
+    return Plan(((_SHORT_TURN, _LONG_TURN, reads_nothing), *others), step=True)
 
 
 def bad_turns() -> st.SearchStrategy[TurnPlan]:

@@ -64,6 +64,9 @@ _RARE_SPEECH = (
 _BEFORE_A_CLEAN_TURN = fault_plans.FAILURES[:1]
 """What is left of a failed turn may harm the next one. R-RECOVER runs the same plan, so it costs nothing."""
 
+_CUT_OFF_BESIDE_OTHERS = behaviour_plans.cut_off_beside_others()
+"""What one client does must not end the turns of another client."""
+
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
     "R-RECOVER": Exercise(fault_plans.server_failures(), fault_plans.FAILURES, most=10),
@@ -131,6 +134,8 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
         exercise = _ordinary_exercise(thorough=thorough)
         if rule_id == "R-CONVERSATION":
             exercise = exercise._replace(sure=(*exercise.sure, *_BEFORE_A_CLEAN_TURN))
+        if rule_id == "R-MOTION-COMPLETE":
+            exercise = exercise._replace(sure=(*exercise.sure, *_CUT_OFF_BESIDE_OTHERS))
     if exercise is None:
         exercise = _AUDIBLE_CONVERSATIONS
     return exercise if isinstance(exercise, Exercise) else Exercise(exercise)

@@ -46,13 +46,18 @@ def join_requests(trace: Trace) -> list[UpstreamRequest]:
                     owner.payloads.append(SentPayload(event.seq, _bytes_of(event), message, owner))
             case Interrupt(req_id) if (event.connection, req_id) in requests:
                 interrupted = requests[event.connection, req_id]
+                if interrupted.ends and not interrupted.answered and not interrupted.stopped_early:
+                    interrupted.given_up_seq = event.seq
                 interrupted.stopped_early, interrupted.interrupted_seq = True, event.seq
             case ServerError(req_id=req_id):
                 for request in _unanswered_requests(requests, event.connection):
                     request.stopped_early = request.stopped_early or req_id in ("", request.req_id)
-        if isinstance(event.content, Closed) and event.content.by_kit:
+        if isinstance(event.content, Closed):
             for request in _unanswered_requests(requests, event.connection):
-                request.stopped_early = request.stopped_early or not request.ends
+                if event.content.by_kit:
+                    request.stopped_early = request.stopped_early or not request.ends
+                elif request.ends and not request.stopped_early:
+                    request.given_up_seq = event.seq
     return found
 
 

@@ -54,10 +54,7 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -
     is clean if, besides, Motion Server did not fail and sent no payload above ORDINARY_BYTES."""
     misbehaved_seq = find_first_misbehaviour(trace)
     for turn in turns:
-        disturbances = [
-            *_find_interrupts_and_hang_ups(trace, turn.client),
-            *(request.interrupted_seq for request in turn.requests if request.interrupted_seq is not None),
-        ]
+        disturbances = _find_interrupts_and_hang_ups(trace, turn.client)
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
         turn.calm = (
             turn.has_keyframe

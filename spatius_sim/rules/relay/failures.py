@@ -175,7 +175,10 @@ def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
         notice_seq = _first_failure_notice(story, turn)
         if notice_seq is None:
             news = Owed("the news that motion failed", turn.client, turn.failures[0].seq)
-            broken = Broken(expected, "nothing told it", _proving_events(turn), owed=(news,))
+            # A relay that gives motion up too early in ordinary turns does not notice a failure either.
+            gave_up = any(request.given_up_seq is not None for request in turn.requests)
+            follows_from = ("R-MOTION-COMPLETE",) if gave_up else ()
+            broken = Broken(expected, "nothing told it", _proving_events(turn), follows_from, (news,))
             yield from _blame_for_absence(story, turn, broken)
         else:
             broken = Broken(expected, "it was told later", (*_proving_events(turn), notice_seq))

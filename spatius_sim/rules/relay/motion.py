@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from spatius_sim.rules.findings import Broken, Kept, Owed
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
+from spatius_sim.protocol.messages import AudioFormat
+from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
-from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn
+from spatius_sim.rules.subtract_kit_stalls import lag_seconds
+from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
 from spatius_sim.wires.optional_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
 
 
@@ -63,11 +66,23 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
         "pass each payload on once; wait when a queue is full, and wait for end=true before you end the turn",
     ),
 )
-def motion_complete(story: Story) -> Iterator[Kept | Broken]:
+def motion_complete(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each motion payload that Motion Server sent for a clean turn: the payload arrived at the client
-    exactly once."""
+    exactly once. The rule is also broken if the relay had ended a turn's audio and closed the session before
+    Motion Server had sent all motion of the turn, unless the relay asked for the same motion again and got
+    it."""
     for turn in story.clean_turns:
         payloads = turn.payloads
+        for request in turn.requests:
+            if request.given_up_seq is not None and _is_due(request) and not _asked_again(request, turn):
+                broken = Broken(
+                    f"all motion of {turn.name}, until Motion Server says end=true",
+                    f"the relay closed the session after {len(request.payloads)} payloads",
+                    (request.ends[0], request.given_up_seq),
+                    owed=(Owed(f"the rest of the motion of {turn.name}", turn.client, request.given_up_seq),),
+                )
+                stalled = lag_seconds(story.trace, request.ends[0], request.given_up_seq)
+                yield Late(stalled) if stalled else broken
         for number, payload in enumerate(payloads, 1):
             arrived = [delivery for delivery in payload.deliveries if delivery.client == turn.client]
             if len(arrived) == 1:
@@ -84,6 +99,26 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
                 ("E-LIMIT", "R-MOTION-ORDER", "R-STALE", *(("R-ISOLATION",) if elsewhere else ())),
                 () if arrived else (Owed(f"payload {number} of {turn.name}", turn.client, payload.seq),),
             )
+
+
+def _is_due(request: UpstreamRequest) -> bool:
+    """Return whether Motion Server owes motion for the audio of this request. It owes none for silence, and
+    none for less than a keyframe of PCM (ASSUMED)."""
+    if request.configured.audio_format != AudioFormat.PCM_S16LE:
+        return bool(request.audio)
+    samples = len(request.audio) // BYTES_PER_SAMPLE
+    long_enough = request.sample_rate > 0 and keyframe_count(samples, request.sample_rate) > 0
+    return long_enough and any(request.audio)
+
+
+def _asked_again(given_up: UpstreamRequest, turn: Turn) -> bool:
+    """Return whether a later request of this turn, which Motion Server answered to its end, holds the audio
+    of a request that the relay had given up."""
+    return any(
+        request.answered and given_up.audio in request.audio
+        for request in turn.requests
+        if request.first_seq > given_up.first_seq
+    )
 
 
 @rule(

@@ -22,16 +22,24 @@ def turn_is_surely_over(
     Return False if this turn cannot be told from an earlier one: the `speech` ends in silence or comes back
     changed, a req_id was used before, or the upstream side is not seen."""
     new_ids, ids_owed = _requests_since(events, first)
-    received = [
-        event.content.value
-        for event in events[first:]
-        if event.connection == client and isinstance(event.content, Received)
-    ]
+    received = _messages_for(client, events, first)
     return (
         not ids_owed
         and _has_ended_motion(received, new_ids)
         and (not audio or _has_ended_audio(received, speech))
     )
+
+
+def own_turn_has_ended(
+    events: Sequence[Event], first: int, client: str, speech: bytes, *, audio: bool
+) -> bool:
+    """Return whether the client has heard the end of its own speech (`audio`: the relay sends audio), and the
+    last motion of a request whose audio begins as this speech does. Only events from number `first` on count.
+    Clients that all hear the same also hear the ends of turns of others."""
+    beginnings = _find_beginnings(events, first)
+    own_ids = {req_id for (_, req_id), begins in beginnings.items() if begins and speech.startswith(begins)}
+    heard = _messages_for(client, events, first)
+    return _has_ended_motion(heard, own_ids) and (not audio or _has_ended_audio(heard, speech))
 
 
 def is_motion_of_before(message: Motion, events: Sequence[Event], first: int) -> bool:
@@ -53,17 +61,37 @@ def is_answered(events: Sequence[Event], first: int, speech: bytes) -> bool:
     """Return whether Motion Server has answered a turn completely: it has sent the last response to a request
     that began with event number `first` or later, and whose audio begins as this `speech` does. If no request
     has such audio, or the speech is unknown (b""), any request since then counts."""
+    beginnings = _find_beginnings(events, first)
+    answered = {
+        (event.connection, event.content.answers or event.content.value.req_id)
+        for event in events[first:]
+        if isinstance(event.content, Sent)
+        and isinstance(event.content.value, MotionResponse)
+        and event.content.value.end
+    }
+    own = {request for request, audio in beginnings.items() if audio and speech.startswith(audio)}
+    return bool((own or set(beginnings)) & answered)
+
+
+def _find_beginnings(events: Sequence[Event], first: int) -> dict[tuple[str, str], bytes]:
+    """Return how the audio of each request begins, of which audio went up as event number `first` or later.
+    The keys are connection and req_id."""
     beginnings: dict[tuple[str, str], bytes] = {}
-    answered: set[tuple[str, str]] = set()
     for event in events[first:]:
         match event.content:
             case Received(value=AudioInput(req_id, audio)) if event.lane is Lane.UPSTREAM:
                 request = event.connection, req_id
                 beginnings[request] = beginnings.get(request) or audio[:_TAIL_BYTES]
-            case Sent(value=MotionResponse(req_id=req_id, end=True), answers=answers):
-                answered.add((event.connection, answers or req_id))
-    own = {request for request, audio in beginnings.items() if audio and speech.startswith(audio)}
-    return bool((own or set(beginnings)) & answered)
+    return beginnings
+
+
+def _messages_for(client: str, events: Sequence[Event], first: int) -> list[object]:
+    """Return what the relay has said to this client since event number `first`."""
+    return [
+        event.content.value
+        for event in events[first:]
+        if event.connection == client and isinstance(event.content, Received)
+    ]
 
 
 def _requests_since(events: Sequence[Event], first: int) -> tuple[set[str], set[tuple[str, str]]]:

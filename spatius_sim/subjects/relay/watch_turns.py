@@ -12,13 +12,22 @@ from spatius_sim.story.undisturbed_turns import failures_among
 from spatius_sim.subjects.relay.detect_end_of_turn import (
     is_answered,
     is_motion_of_before,
+    own_turn_has_ended,
     turn_is_surely_over,
 )
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import Injected, Lane, Received
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Motion
-from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM, UPSTREAM
+from spatius_sim.wires.optional_features import (
+    AUDIO,
+    CLIENT_AUDIO,
+    END_MARKS,
+    ERRORS,
+    OWN_STREAM,
+    PCM,
+    UPSTREAM,
+)
 
 _LATE_SECONDS = 0.2
 """How much later than it happens an event may be recorded."""
@@ -69,6 +78,7 @@ class TurnWatch:
         self._relay_sends_no_audio = AUDIO in lacks
         self._reports_no_errors = ERRORS in lacks
         self._upstream_is_unseen = UPSTREAM in lacks
+        self._all_hear_the_same = OWN_STREAM in lacks and bool(self._speech)
         self._connection_over = closed if END_MARKS in lacks else bool
         self._watches = {
             TurnProgress.AUDIO: MessageWatch(recorder, client, _is_audio),
@@ -89,6 +99,8 @@ class TurnWatch:
         """Return whether the end of the turn's audio and the end of its motion have arrived, or the
         connection has ended instead."""
         audio_ended, motion_ended = self._audio_ended(), self._motion_ended()
+        if audio_ended and motion_ended and self._all_hear_the_same:
+            audio_ended = self._has_own_turn_ended()
         return (audio_ended and motion_ended) or self._connection_over()
 
     def check_for(self, progress: TurnProgress) -> Callable[[], bool]:
@@ -222,6 +234,17 @@ class TurnWatch:
         """Return whether the watched turn is certainly over: the end marks that the client got belong to this
         turn, and nothing of an earlier turn can still come."""
         return turn_is_surely_over(
+            self._recorder.events,
+            self._first_event,
+            self._client,
+            self._speech,
+            audio=not self._relay_sends_no_audio,
+        )
+
+    def _has_own_turn_ended(self) -> bool:
+        """Return whether the ends that the client got are those of its own turn, if all clients of the relay
+        hear the same."""
+        return own_turn_has_ended(
             self._recorder.events,
             self._first_event,
             self._client,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 
@@ -165,6 +166,101 @@ def test_one_of_two_equal_payloads_can_be_lost() -> None:
     said.motion_down("ann", silence)
     said.ends("ann", 0, complete=False)
     assert said.guilty("R-MOTION-COMPLETE") == [(second,)]
+
+
+def given_up_turn(said: Dialogue, *, ends: bool = True) -> int:
+    """A turn of which one of two payloads was sent, and the rest is still to come. Returns the event by which
+    the relay ended the audio at Motion Server."""
+    up, req, pcm = up_of("ann", 0), req_of("ann", 0), said.speaks()
+    said.audio_up(up, req, pcm)
+    ended = said.audio_up(up, req, end=True) if ends else said.last
+    said.audio_down("ann", pcm, last=True)
+    said.motion_down("ann", said.motion(up, req, 3))
+    return ended
+
+
+def test_motion_that_the_relay_did_not_wait_for_is_lost() -> None:
+    said = Dialogue()
+    ended = given_up_turn(said)
+    closed = said.closed(up_of("ann", 0), by_kit=False)
+    said.ends("ann", 0, complete=False)
+    assert said.guilty("R-MOTION-COMPLETE") == [(ended, closed)]
+    assert said.failed == ["R-MOTION-COMPLETE"]
+    [broken] = said.judged("R-MOTION-COMPLETE").broken
+    assert broken.actual == "the relay closed the session after 1 payloads"
+    assert broken.owed[0].what == "the rest of the motion of turn 1 of ann"
+
+
+def test_motion_that_the_relay_stopped_by_an_interrupt_is_lost() -> None:
+    said = Dialogue()
+    ended = given_up_turn(said)
+    interrupted = said.interrupt_up(up_of("ann", 0), req_of("ann", 0))
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.ends("ann", 0, complete=False)
+    assert said.guilty("R-MOTION-COMPLETE") == [(ended, interrupted)]
+
+
+def test_a_relay_may_close_or_interrupt_what_is_answered() -> None:
+    said = Dialogue()
+    said.motion_down("ann", *answered_turn(said))
+    said.interrupt_up(up_of("ann", 0), req_of("ann", 0))
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.ends("ann", 0)
+    assert said.failed == []
+
+
+def test_a_session_that_motion_server_closed_was_not_given_up() -> None:
+    said = Dialogue()
+    given_up_turn(said)
+    said.closed(up_of("ann", 0), by_kit=True)
+    said.ends("ann", 0, complete=False)
+    assert said.verdict("R-MOTION-COMPLETE") is Verdict.PASSED
+
+
+def test_motion_that_the_relay_asked_for_again_is_not_lost() -> None:
+    said = Dialogue()
+    up, pcm = up_of("ann", 0), said.speaks()
+    said.audio_up(up, "first", pcm, end=True)
+    said.closed(up, by_kit=False)
+    said.audio_up("again", "second", pcm, end=True)
+    said.audio_down("ann", pcm, last=True)
+    said.motion_down("ann", said.motion("again", "second", 5, end=True))
+    said.ends("ann", 0)
+    assert said.verdict("R-MOTION-COMPLETE") is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("audio", "rate", "audio_format", "lost"),
+    [
+        (bytes(6400), 16_000, AudioFormat.PCM_S16LE, False),
+        (b"\x01" * 1000, 16_000, AudioFormat.PCM_S16LE, False),
+        (b"\x01" * 6400, 0, AudioFormat.PCM_S16LE, False),
+        (b"\x01" * 6400, 16_000, AudioFormat.PCM_S16LE, True),
+        (b"\x01" * 100, 16_000, AudioFormat.OGG_OPUS, True),
+        (b"", 16_000, AudioFormat.OGG_OPUS, False),
+    ],
+)
+def test_motion_server_owes_none_for_silence_and_less_than_a_keyframe(
+    audio: bytes, rate: int, audio_format: int, lost: bool
+) -> None:
+    said = Dialogue()
+    said.turn("bob")
+    said.speaks()
+    said.configures("more", rate, audio_format)
+    ended = said.audio_up("more", "padding", audio, end=True)
+    closed = said.closed("more", by_kit=False)
+    said.ends("ann", 0)
+    assert said.guilty("R-MOTION-COMPLETE") == ([(ended, closed)] if lost else [])
+
+
+def test_a_relay_that_gave_up_while_the_kit_was_late_is_not_accused() -> None:
+    said = Dialogue()
+    given_up_turn(said)
+    said.passes(2.0)
+    said.lags(1.5)
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.ends("ann", 0, complete=False)
+    assert said.guilty("R-MOTION-COMPLETE") == []
 
 
 # R-END-MOTION.

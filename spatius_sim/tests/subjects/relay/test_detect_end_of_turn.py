@@ -12,6 +12,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.detect_end_of_turn import (
     is_answered,
     is_motion_of_before,
+    own_turn_has_ended,
     turn_is_surely_over,
 )
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
@@ -161,3 +162,20 @@ def test_the_last_response_to_another_client_answers_nobody_else() -> None:
 
 def test_nothing_is_answered_before_anything_was_asked() -> None:
     assert not is_answered(Dialogue().trace.events, 0, b"")
+
+
+def test_if_all_clients_hear_the_same_a_turn_of_another_client_ends_nobody_elses() -> None:
+    said = Dialogue()
+    began, anns, bobs = said.last + 1, said.speaks("ann", 0), said.speaks("bob", 0)
+
+    def is_over(*, audio: bool = True) -> bool:
+        return own_turn_has_ended(said.trace.events, began, "ann", anns, audio=audio)
+
+    for speaker, speech in (("bob", bobs), ("ann", anns)):
+        assert not is_over()
+        said.audio_up(up_of(speaker, 0), req_of(speaker, 0), speech, end=True)
+        said.audio_down("ann", speech, last=True)
+        assert not is_over(audio=False)
+        said.motion_down("ann", said.motion(up_of(speaker, 0), req_of(speaker, 0), 5, end=True))
+    assert is_over()
+    assert is_over(audio=False)
