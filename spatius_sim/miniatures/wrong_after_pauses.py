@@ -4,6 +4,7 @@ end."""
 from collections.abc import Sequence
 
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import MotionResponse
@@ -150,11 +151,82 @@ class KeepsMotionForNext(ClientDecoder):
         return conversation
 
 
+class FaceForgetsFirstPause(ClientDecoder):
+    """Its face counts only the latest pause of a conversation: from the second pause on, the face runs ahead
+    of the voice by the earlier pauses."""
+
+    _ahead_ns = 0
+    _pauses_ns = 0
+    _paused_at_ns = 0
+
+    def pause(self) -> None:
+        if self.state is PlaybackState.PLAYING:
+            self._paused_at_ns = self._now_ns
+        super().pause()
+
+    def resume(self) -> None:
+        if self.state is PlaybackState.PAUSED:
+            self._ahead_ns = self._pauses_ns
+            self._pauses_ns += self._now_ns - self._paused_at_ns
+        super().resume()
+
+    def _start_conversation(self) -> DecodedConversation:
+        self._ahead_ns = self._pauses_ns = 0
+        return super()._start_conversation()
+
+    def _keyframe_due(self, conversation: DecodedConversation) -> int:
+        position = conversation.played + self._ahead_ns * self._sample_rate
+        return position * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
+
+
+class TakesAnyMotionInPause(ClientDecoder):
+    """Takes motion that comes in a pause when it is resumed, whatever its id."""
+
+    _parked: tuple[bytes, ...] = ()
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        if self.state is PlaybackState.PAUSED and frames and not self.audio_only:
+            self._parked += tuple(frames)
+        else:
+            super().yield_frames_data(frames, conversation_id)
+
+    def resume(self) -> None:
+        super().resume()
+        current = self._conversation
+        if current is not None:
+            for payload in self._parked:
+                self._accept_payload(current, payload)
+        self._parked = ()
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self._parked = ()
+
+
+class IgnoresEmptyWhileMotionIsLeft(ClientDecoder):
+    """Does not go audio-only while it still has motion to show."""
+
+    def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
+        if conversation.keyframe(self._keyframe_due(conversation) + 1) is None:
+            super()._switch_to_audio_only(conversation)
+
+
+class TakesAnyEmptyInPause(ClientDecoder):
+    """Goes audio-only if an empty list comes in a pause, whatever its id."""
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        current = self._conversation
+        taken = current is not None and not frames and self.state is PlaybackState.PAUSED
+        super().yield_frames_data(frames, current.conversation_id if current and taken else conversation_id)
+
+
 PAUSE_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-STARVE": (ForgetsStrictSync, ResumeEndsStall),
-    "C-PAUSE": (LosesPayloadAfterPause, LosesAudioInPause),
+    "C-PAUSE": (LosesPayloadAfterPause, LosesAudioInPause, FaceForgetsFirstPause),
     "C-STATES": (LosesEndMarkInPause, ReplaysAtEmptyEnd, ReplaysAfterTheEnd),
     "C-MATCH": (StopsAfterLastPayload, KeepsToOneConnection),
-    "C-MISMATCH": (KeepsMotionForNext,),
+    "C-MISMATCH": (KeepsMotionForNext, TakesAnyMotionInPause),
+    "C-EMPTY-MISMATCH": (TakesAnyEmptyInPause,),
+    "C-EMPTY-STICKY": (IgnoresEmptyWhileMotionIsLeft,),
 }
 """Wrong clients by the rule that must name them."""

@@ -115,10 +115,12 @@ def _draw_current_id(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to the client under test that give it motion for ids other than the current id. The current
-    conversation may have motion of its own."""
+    """Draw calls to the client under test that give it motion for ids other than the current id, perhaps in
+    a pause. The current conversation may have motion of its own."""
     earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
-    foreign_motion = draw(_FOREIGN_MOTION)
+    foreign_motion: list[Step] = [*draw(_FOREIGN_MOTION)]
+    if draw(st.booleans()):
+        foreign_motion = [Wait(300), Do("pause"), Wait(300), *foreign_motion, Do("resume")]
     if draw(st.booleans()):
         return [*earlier_conversation, *_draw_speech(draw, 2000, end=False), *foreign_motion, *_WATCH]
     # Less good motion than audio, so that _WATCH reaches the time of the foreign motion.
@@ -153,11 +155,12 @@ def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
 
 def _draw_pause(draw: st.DrawFn) -> list[Step]:
     """Draw the calls of a conversation with the client under test that is paused for a while and then
-    resumed."""
+    resumed, once or twice."""
     ms = draw(_LONG_MS)
     steps = [*_draw_conversation(draw, ms), *_draw_shown_conversation(draw, ms, end=True)]
-    steps += [Do("pause"), Wait(700)]
-    return [*steps, draw(_waits(200, 4000)), Do("resume"), Wait(240), Wait(280), *_draw_playback(draw, ms)]
+    for _ in range(draw(st.integers(1, 2))):
+        steps += [Do("pause"), Wait(700), draw(_waits(200, 4000)), Do("resume"), Wait(240), Wait(280)]
+    return [*steps, *_draw_playback(draw, ms)]
 
 
 def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
@@ -174,10 +177,11 @@ def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
 
 def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
     """Draw the calls of a conversation in which the client under test gets an empty list of motion, and later
-    motion again. At the end the clock moves, to show whether the client renders this later motion."""
-    conversation = (
-        _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, end=False)
-    )
+    motion again. At the end the clock moves, to show whether the client renders this later motion: what came
+    before the list is over by then."""
+    conversation = _draw_speech(draw, 2000, end=False)
+    if draw(st.booleans()):
+        conversation += [*_draw_motion(draw, 600), Wait(240)]
     return [
         *conversation,
         _draw_empty_motion(draw),

@@ -22,6 +22,7 @@ from spatius_sim.trace.decoder_events import StarvationMode
 
 _WATCH = (Wait(240), Wait(280), Wait(320))
 _SETTLE = (Wait(300), Wait(300))
+_BEFORE_END_MS = 200
 _INTERRUPT, _PAUSE, _RESUME = Do("interrupt"), Do("pause"), Do("resume")
 _NO_MOTION, _NO_LIST = Move(()), Move(None)
 _NOBODY = Ref(0, "made up")
@@ -39,8 +40,12 @@ def _all_motion(ms: int) -> Move:
 
 
 def _whole(ms: int) -> tuple[Step, ...]:
-    """Return a conversation of `ms` milliseconds with all its motion, and play it."""
-    return GiveAudio(ms, end=True), _all_motion(ms), *_WATCH, Wait(ms), *_SETTLE
+    """Return a conversation of `ms` milliseconds with all its motion, and play it. If it is long, the client
+    is observed once more just before the end: a later harm can be blamed on what is special there only as far
+    as motion was seen at its place here."""
+    rest_ms = ms - sum(step.ms for step in _WATCH) - _BEFORE_END_MS
+    until_end = (Wait(rest_ms),) if rest_ms > _BEFORE_END_MS else ()
+    return GiveAudio(ms, end=True), _all_motion(ms), *_WATCH, *until_end, Wait(ms), *_SETTLE
 
 
 def _shown(ms: int = 3000) -> tuple[Step, ...]:
@@ -125,6 +130,17 @@ _MISMATCH = _make_plans(
     (*_shown(), _motion(10, ref=_NOBODY, form="junk"), _motion(10, ref=_BEFORE, form="cut"), *_WATCH),
     (GiveAudio(3000), _motion(20), *_WATCH[:2], _motion(20, ref=_NOBODY), _motion(55), *_WATCH),
     (*_whole(600), _motion(20), GiveAudio(2000), *_WATCH),
+    *(
+        (
+            *(*_whole(600), GiveAudio(3000), _motion(14), *_WATCH[:2], _PAUSE, Wait(300), *foreign),
+            *(Wait(300), _RESUME, *_WATCH),
+        )
+        for foreign in (
+            (_motion(20, ref=_NOBODY),),
+            (_motion(20, ref=_BEFORE),),
+            tuple(_motion(20, ref=Ref(0, twist)) for twist in TWISTS),
+        )
+    ),
 )
 
 _EARLY = _make_plans(
@@ -219,7 +235,16 @@ _AFTER_EMPTY: tuple[tuple[Step, ...], ...] = (
     (Wait(1200),),
 )
 _EMPTY_STICKY = _make_plans(
-    *((GiveAudio(3000), Wait(240), _NO_MOTION, *event, _motion(75), *_WATCH) for event in _AFTER_EMPTY)
+    *((GiveAudio(3000), Wait(240), _NO_MOTION, *event, _motion(75), *_WATCH) for event in _AFTER_EMPTY),
+    # Motion still lies ahead when the list comes, and is over before the last step.
+    *(
+        (GiveAudio(3000), _motion(15), Wait(240), empty, Wait(200), _motion(30), *_WATCH, Wait(400))
+        for empty in (_NO_MOTION, _NO_LIST)
+    ),
+    (
+        *(GiveAudio(3000), _motion(15), Wait(240), _PAUSE, Wait(300), _NO_MOTION, _motion(30), _RESUME),
+        *(*_WATCH, Wait(400)),
+    ),
 )
 
 _EMPTY_SCOPE = _make_plans(
@@ -243,6 +268,10 @@ _EMPTY_MISMATCH = _make_plans(
     (*_whole(600), Move((), _NOBODY), Move(None, Ref(0, "blank")), *_shown(), *_WATCH),
     (*_interrupted(), *_shown(), _INTERRUPT, _NO_MOTION, Move((), _NOBODY), *_shown(), *_WATCH),
     (*_interrupted(), *_shown(), _INTERRUPT, *_shown(), Move((), _BEFORE), Move(None, _BEFORE), *_WATCH),
+    (
+        *(*_whole(2000), *_shown(), _PAUSE, Wait(300), _RESUME, *_WATCH[:1], _PAUSE, Wait(300)),
+        *(Move((), _NOBODY), Move(None, _BEFORE), Move((), Ref(0, "blank")), _RESUME, *_WATCH),
+    ),
 )
 
 _SILENT_MOTION = (GiveAudio(2000, True), Wait(1000), Wait(1000), *_SETTLE)

@@ -13,6 +13,9 @@ is left out of `observe`:
     advance(ms): sets a virtual clock forward   take_rendered() -> [translation[0], ...]
     get_current_conversation_id() -> str | None
 
+`samples_played` counts the current conversation's audio that has been played, and after its end still that
+of the last one, until the next begins (after an interrupt: any number).
+
 An object without `advance` runs in real time. Its class may list its modes in `modes`, its sample rates in
 `sample_rates`, and in `lacks` what it lacks otherwise, such as "ids" or "stableIds" (testee-protocol.md)."""
 

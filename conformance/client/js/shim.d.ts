@@ -21,7 +21,8 @@ export interface Client {
 /** What can be seen of a client. Leave out what it cannot tell, and name it in `lacks`. */
 export interface Observed {
   state?: State;
-  /** Samples of the current conversation's audio that have been played. */
+  /** Samples of the current conversation's audio that have been played; after its end still those of the last
+   * one, until the next begins (after an interrupt: any number). */
   samplesPlayed?: number;
   /** `translation[0]` of each keyframe that came onto the face since the last call. */
   keyframesRendered?: number[];
