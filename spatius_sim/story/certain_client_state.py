@@ -69,7 +69,6 @@ class CertainClientState:
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
         self.silent_before = True
-        self.last_ns = 0
 
     def note_hello(self, result: dict[str, Any]) -> None:
         """Note from the answer of the client to `hello` its clock, its modes, and what it lacks."""
@@ -131,24 +130,29 @@ class CertainClientState:
             case _:
                 return True
 
-    def pass_time(self, ms: int) -> None:
-        """Let `ms` milliseconds pass for the slowest and for the fastest honest client: move their
-        positions, and count for how long the slowest client was idle or without motion."""
-        rate, limit = self.story.sample_rate, self.playable_end
+    def pass_time_for_fastest(self, ms: int) -> None:
+        """Let `ms` milliseconds pass for the fastest honest client: move its position."""
         self.moved = self.moved or ms > 0
+        if self.conversation is None:
+            return
+        if self.paused and not self.pause_undefined:
+            # It may still play for a while after the pause.
+            ms = min(ms, self.overshoot_ms)
+            self.overshoot_ms -= ms
+        self.fastest_position = min(self.playable_end, self.fastest_position + ms * self.story.sample_rate)
+
+    def pass_time_for_slowest(self, ms: int) -> None:
+        """Let `ms` milliseconds pass for the slowest honest client: move its position, and count for how long
+        it was idle or without motion."""
+        rate, limit = self.story.sample_rate, self.playable_end
         self.quiet_ms += ms
         self.catch_up_ms = max(0, self.catch_up_ms - ms)
         if self.conversation is None:
             return
-        if self.paused and not self.pause_undefined:
-            # The fastest client may still play for a while after the pause; the slowest stands still.
-            self.paused_ms += ms
-            overshot_ms = min(ms, self.overshoot_ms)
-            self.overshoot_ms -= overshot_ms
-            self.fastest_position = min(limit, self.fastest_position + overshot_ms * rate)
-            return
-        self.fastest_position = min(limit, self.fastest_position + ms * rate)
         if self.pause_undefined:
+            return
+        if self.paused:
+            self.paused_ms += ms
             return
         # The slowest client waits first, then plays up to the limit, then is idle.
         waited_ms = min(self.slowest_wait_ms, ms)

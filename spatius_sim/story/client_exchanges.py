@@ -14,10 +14,11 @@ from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request of the kit to a testee, as event `seq`, and the answer, as event `answered` at the time
-    `at_ns`."""
+    """A request of the kit to a testee, as event `seq` at the time `asked_ns`, and the answer, as event
+    `answered` at the time `at_ns`."""
 
     seq: int
+    asked_ns: int
     request: TesteeRequest
     answered: int
     answer: TesteeAnswer
@@ -27,10 +28,10 @@ class Exchange:
 def exchanges(trace: Trace) -> Iterator[Exchange]:
     """Yield each exchange with the client under test, in order: a request and its answer. A request that
     was never answered is left out."""
-    unanswered_request: tuple[int, TesteeRequest] | None = None
+    unanswered_request: tuple[int, int, TesteeRequest] | None = None
     for event in trace.on_lane(Lane.CLIENT):
         if isinstance(event.content, Sent) and isinstance(event.content.value, TesteeRequest):
-            unanswered_request = event.seq, event.content.value
+            unanswered_request = event.seq, event.at_ns, event.content.value
         elif (
             unanswered_request
             and isinstance(event.content, Received)

@@ -9,7 +9,6 @@ from math import isfinite
 from typing import Any
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, keyframe_count
-from spatius_sim.story.certain_client_state import CertainClientState
 from spatius_sim.story.client_exchanges import Exchange, exchanges
 from spatius_sim.story.client_story import (
     AUDIO_TOLERANCE_MS,
@@ -20,10 +19,10 @@ from spatius_sim.story.client_story import (
     Observation,
     ThrownCall,
 )
+from spatius_sim.story.real_client_time import RealClientTime
 from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
 from spatius_sim.trace.events import Trace
 
-_NS_PER_MS = 1_000_000
 _SHOWN_BY_STATE = {"C-ABNORMAL", "C-EMPTY", "C-PAUSE", "C-STARVE"}
 """The situations, each named by its rule, whose harm the playback state alone shows."""
 
@@ -50,7 +49,7 @@ def join_client(trace: Trace) -> ClientStory:
     return story
 
 
-class _ClientObserver(CertainClientState):
+class _ClientObserver(RealClientTime):
     """Takes the exchanges with the client in order, and adds to the story what the client reported at each
     observation, beside what an honest client may report."""
 
@@ -58,12 +57,12 @@ class _ClientObserver(CertainClientState):
         """Join the next call to the client under test, with its answer, to the story: first let the time pass
         that went by since the call before, then note what was called and what the client answered."""
         request, answer = exchange.request, exchange.answer
+        before = self.conversation
         if self.story.real_clock:
-            ms = (exchange.at_ns - self.last_ns) // _NS_PER_MS
-            self.pass_time(ms)
-            self.last_ns += ms * _NS_PER_MS
+            self.pass_time_until_answer(exchange)
         elif request.do == "advance" and answer.error is None:
-            self.pass_time(request.ms)
+            self.pass_time_for_fastest(request.ms)
+            self.pass_time_for_slowest(request.ms)
         elif request.do == "advance":
             # Nobody knows how much time has passed for this client.
             self.audio_undefined, self.nothing_to_play = True, False
@@ -88,6 +87,8 @@ class _ClientObserver(CertainClientState):
                 self.note_resume()
             case "observe":
                 self.note_observation(exchange)
+        if self.story.real_clock:
+            self.note_time_of_call(exchange, before)
         if request.do not in ("advance", "observe"):
             self.clean_step = False
 
@@ -112,6 +113,8 @@ class _ClientObserver(CertainClientState):
             next_payload = current.payload_of(own_keyframes[-1]) > current.payload_of(due_keyframe)
             # Whoever drops motion whose time is over shows the next payload in its place: C-SYNC.
             may_have_dropped = due_keyframe >= current.overdue_from
+            # After a pause, a jump shows that the face ran ahead: C-PAUSE.
+            may_have_dropped = may_have_dropped or "C-PAUSE" in self.motion.open
             in_order = in_order and not (jumped and next_payload and not may_have_dropped)
         expected = self.expected_state()
         may_show_nothing = (
@@ -197,7 +200,7 @@ class _ClientObserver(CertainClientState):
         if current is not None and state not in (None, PlaybackState.IDLE):
             current.was_active = True
         self.last, self.clean_step, self.expected_before = observation, True, expected
-        self.silent_before = self.silent
+        self.silent_before, self.cut_off = self.silent, None
 
     @property
     def silent(self) -> bool:
@@ -387,7 +390,7 @@ class _ClientObserver(CertainClientState):
                 later = [number for number in own_numbers if number > last_shown]
                 last_shown = (later or own_numbers)[0]
                 own_keyframes.append(last_shown)
-            elif not self.may_be_shown(origins[-1][0]):
+            elif not (self.may_be_shown(origins[-1][0]) or self.may_be_of_cut_off(origins)):
                 foreign_keyframes.append((value, origins[-1][0]))
         return tuple(own_keyframes), tuple(foreign_keyframes)
 

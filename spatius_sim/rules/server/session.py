@@ -229,7 +229,8 @@ def egress_silent(story: Story) -> Iterator[Kept | Broken]:
 )
 def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each request that the kit interrupted in a session: nothing comes for the request after the
-    second for which the kit waited."""
+    second for which the kit waited. The kit sends no more audio for it: an SDK drops the id at the interrupt,
+    and no document says what a server does with audio that still comes under it."""
     for request in story.requests:
         if request.interrupted_seq is None:
             continue

@@ -47,16 +47,24 @@ class Said:
         self.says(TesteeRequest(0, "reset", sample_rate=16000, mode="audioIndependent"))
 
     def says(
-        self, request: TesteeRequest, result: dict[str, Any] | None = None, error: str | None = None
+        self,
+        request: TesteeRequest,
+        result: dict[str, Any] | None = None,
+        error: str | None = None,
+        took_ms: int = 0,
     ) -> None:
-        """One exchange; without a result it is answered with an empty one."""
+        """One exchange, whose answer took so long; without a result it is answered with an empty one."""
         self.now_ms += request.ms
         self._note(Sent("", request))
+        self.now_ms += took_ms
         self._note(Received("", TesteeAnswer(request.id, result or {}, error=error)))
 
-    def audio(self, samples: int, end: bool, returned: Any, error: str | None = None) -> None:
+    def audio(
+        self, samples: int, end: bool, returned: Any, error: str | None = None, took_ms: int = 0
+    ) -> None:
         result = {"conversationId": returned}
-        self.says(TesteeRequest(0, "yieldAudioData", audio=bytes(2 * samples), end=end), result, error)
+        request = TesteeRequest(0, "yieldAudioData", audio=bytes(2 * samples), end=end)
+        self.says(request, result, error, took_ms)
 
     def motion(self, first_value: int, keyframes: int, conversation_id: str) -> None:
         """Motion in one payload; its keyframe k has the translation[0] `first_value` + k."""
@@ -66,14 +74,14 @@ class Said:
     def passes(self, ms: int) -> None:
         self.says(TesteeRequest(0, "advance", ms=ms))
 
-    def seen(self, **members: Any) -> None:
+    def seen(self, took_ms: int = 0, **members: Any) -> None:
         everything: dict[str, Any] = {
             "state": "idle",
             "conversationId": None,
             "samplesPlayed": 0,
             "keyframesRendered": [],
         }
-        self.says(TesteeRequest(0, "observe"), everything | members)
+        self.says(TesteeRequest(0, "observe"), everything | members, took_ms=took_ms)
 
     def lacks(self, request: TesteeRequest) -> None:
         self.asks(request)
