@@ -17,6 +17,7 @@ from spatius_sim.trace.events import (
     Trace,
 )
 from spatius_sim.wires.events import InterruptTurn
+from spatius_sim.wires.optional_features import CLIENT_AUDIO
 
 LONGEST_BORNE_DELAY = 4.0
 """Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
@@ -67,7 +68,7 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -
             turn.calm
             and not turn.failures
             and turn.largest <= ORDINARY_BYTES
-            and not _may_be_mixed(turn, rates)
+            and not _may_be_mixed(turn, rates, relay_chooses=CLIENT_AUDIO in trace.header.lacks)
         )
 
 
@@ -106,14 +107,20 @@ def withdraw_mistaken_waits(turns: list[Turn]) -> None:
                 turn.waited_seq, turn.complete = None, False
 
 
-def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
+def _may_be_mixed(turn: Turn, rates: dict[str, int], *, relay_chooses: bool) -> bool:
     """Return whether audio of this turn may be mixed up with audio of the unfinished turn before it: the
-    relay changes the audio, so that its bytes do not show to which turn it belongs. Such a turn does not
-    count as clean."""
+    relay changes the audio, or it chooses the speech (`relay_chooses`) and names no turns, so that nothing
+    shows to which turn the audio belongs. Such a turn does not count as clean."""
     if turn.before is None or not turn.before.unfinished:
         return False
     resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
-    return resampled or not all(request.found_by_audio for request in turn.requests)
+    unlabelled = (conversation for conversation in turn.conversations if not conversation.labelled)
+    pieces = (piece for conversation in unlabelled for piece in conversation.pieces)
+    return (
+        resampled
+        or not all(request.found_by_audio for request in turn.requests)
+        or (relay_chooses and any(piece.turn is None for piece in pieces))
+    )
 
 
 def _find_interrupts_and_hang_ups(trace: Trace, client: str) -> list[int]:

@@ -86,7 +86,8 @@ def _find_beginnings(events: Sequence[Event], first: int) -> dict[tuple[str, str
 
 
 def _messages_for(client: str, events: Sequence[Event], first: int) -> list[object]:
-    """Return what the relay has said to this client since event number `first`."""
+    """Return the messages that a client has received from the relay in its present turn, which began with
+    event number `first`."""
     return [
         event.content.value
         for event in events[first:]

@@ -242,8 +242,8 @@ class TurnWatch:
         )
 
     def _has_own_turn_ended(self) -> bool:
-        """Return whether the ends that the client got are those of its own turn, if all clients of the relay
-        hear the same."""
+        """Return whether the audio and the motion of the watched turn have ended for its client. Is asked if
+        the relay sends every client the same, so that the client also gets the ends of other turns."""
         return own_turn_has_ended(
             self._recorder.events,
             self._first_event,

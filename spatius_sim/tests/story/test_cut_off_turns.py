@@ -6,6 +6,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.story.join_turns import Story, join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Interrupted
+from spatius_sim.wires.optional_features import CLIENT_AUDIO
 
 
 def cut_off(how: str = "interrupted", turn_id: str = "") -> Dialogue:
@@ -131,3 +132,23 @@ def test_motion_in_a_turn_that_was_cut_off_is_no_matter_of_clean_turns() -> None
     said.motion_down("ann", *said.answers("ann", 1), last=True, turn_id="t0")
     said.ends("ann", 1)
     assert said.verdict("R-TURNS") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize(
+    ("lacks", "turn_id", "clean"),
+    [((CLIENT_AUDIO,), "", False), ((CLIENT_AUDIO,), "turn 1", True), ((), "", True)],
+    ids=["chosen by the relay", "under a turn id", "spoken by the client"],
+)
+def test_late_audio_of_a_cut_off_turn_makes_the_next_one_unclean_if_nothing_tells_them_apart(
+    lacks: tuple[str, ...], turn_id: str, clean: bool
+) -> None:
+    said = Dialogue(lacks=lacks)
+    said.speaks("ann", 0)
+    said.client_interrupts("ann")
+    pcm = said.speaks("ann", 1)
+    said.audio_down("ann", voice("late audio of the cut-off turn"), turn_id=turn_id)
+    said.audio_up(up_of("ann", 1), req_of("ann", 1), pcm, end=True)
+    said.audio_down("ann", pcm, last=True, turn_id=turn_id)
+    said.motion_down("ann", *said.answers("ann", 1), last=True, turn_id=turn_id)
+    said.ends("ann", 1)
+    assert join(said.trace).turns[1].clean is clean
