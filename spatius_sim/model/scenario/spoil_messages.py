@@ -9,6 +9,7 @@ from spatius_sim.model.scenario.seeded_numbers import noise
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import ConfirmSession, MotionResponse, UnknownMessage
+from spatius_sim.protocol.unknown_fields import add_field_inside_and_out
 from spatius_sim.trace.read_frames import read_upstream
 
 _WIRE_TYPE_SEVEN = b"\x07"
@@ -18,14 +19,8 @@ _PADDING_TAG = b"\xfa\x7f"
 """Field 2047 of the envelope, length-delimited: no document names it."""
 
 _LENGTH_BYTES = 5
-_CONFIRM_FIELD, _MOTION_FIELD = 3, 6
-"""The numbers of the envelope's fields that hold a confirmation and a response."""
-
 _UNNAMED_TYPE = 6
 """The protocol names the types 1 to 5 and 7 of messages, and not this one."""
-
-_LENGTH_DELIMITED = 2
-"""The wire type of a protobuf field that holds a message or bytes."""
 
 
 def make_garbage(count: int, seed: int, *draw_name: str | int) -> bytes:
@@ -78,9 +73,4 @@ def grow_message(raw: bytes, size: int) -> bytes:
 def add_unknown_fields(raw: bytes) -> bytes:
     """Spoil a message of Motion Server by protobuf fields that no document names: return the message with one
     in the envelope, and one in the response or confirmation inside the envelope."""
-    unknown = _PADDING_TAG + b"\x03new"
-    message = read_upstream(raw)
-    field = _MOTION_FIELD if isinstance(message, MotionResponse) else _CONFIRM_FIELD
-    # A second part of the same field is merged into the first by every parser.
-    unknown_inside = bytes([field << 3 | _LENGTH_DELIMITED, len(unknown)]) + unknown
-    return raw + unknown_inside + unknown
+    return add_field_inside_and_out(raw, _PADDING_TAG + b"\x03new")

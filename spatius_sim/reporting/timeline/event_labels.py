@@ -136,15 +136,17 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
             return EventWords(MarkKind.END, "the audio to be spoken is complete", upward=True)
         case Audio(pcm, last, turn_id):
             words = f"{len(pcm):,} bytes of audio{_under_turn_id(turn_id)}{', marked as the last' * last}"
-            words = words if pcm else f"the end mark of the audio{_under_turn_id(turn_id)}"
-            kind = MarkKind.AUDIO if pcm else MarkKind.END
+            if not pcm:
+                words = ("the end mark of the audio" if last else "no audio") + _under_turn_id(turn_id)
+            kind = MarkKind.END if last and not pcm else MarkKind.AUDIO
             return EventWords(kind, words, upward=False, minor=not last)
         case Motion(payloads, last, turn_id):
             return _words_for_motion(payloads, last, turn_id)
         case AudioInput(req_id, audio, end):
             words = f"{len(audio):,} bytes of audio of {req_id}{', the end' * end}"
-            words = words if audio else f"the end mark of {req_id}"
-            kind = MarkKind.AUDIO if audio else MarkKind.END
+            if not audio:
+                words = f"{'the end mark' if end else 'no audio'} of {req_id}"
+            kind = MarkKind.END if end and not audio else MarkKind.AUDIO
             return EventWords(kind, words, upward=True, minor=not end)
         case MotionResponse(req_id=req_id):
             words = f"motion of {req_id}: {_count_keyframes(value)}{', the end' * value.end}"
