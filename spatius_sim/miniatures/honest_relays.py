@@ -34,6 +34,8 @@ ENDS_BY_SILENCE = RelayPolicy(ends_speech_after=0.5)
 """Finds out by silence when a client has said all. Its wire must declare that."""
 PADS_SPEECH = RelayPolicy(pads_speech_to=640)
 """Sends up whole packets of 20 ms."""
+TRIES_AGAIN = RelayPolicy(attempts=3)
+"""Opens a session that was refused twice more, and keeps meanwhile what the client says."""
 
 HONEST_RELAYS: dict[str, RelayPolicy] = {
     "PlainRelay": PLAIN,
@@ -50,6 +52,7 @@ HONEST_RELAYS: dict[str, RelayPolicy] = {
     "PlaysClipsWithoutTurnIds": PLAYS_CLIPS_WITHOUT_TURN_IDS,
     "GathersSpeech": GATHERS_SPEECH,
     "PadsSpeech": PADS_SPEECH,
+    "TriesAgain": TRIES_AGAIN,
 }
 """The plain relay, and those that differ from it, by the names that tables print."""
 

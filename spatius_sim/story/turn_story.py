@@ -289,5 +289,6 @@ class Story:
     @property
     def clean_turns(self) -> list[Turn]:
         """The turns that are judged in full. They have at least a keyframe of audio, and were waited for to
-        their end. No failure, hang-up, interrupt, misbehaving client or large payload fell in them."""
+        their end. No hang-up, interrupt, misbehaving client or large payload fell in them, and no failure but
+        one that the relay made good before it sent audio up."""
         return [turn for turn in self.turns if turn.clean]

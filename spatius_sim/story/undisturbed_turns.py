@@ -1,6 +1,7 @@
 """Says which turns of a story are calm and clean, and which faults of Motion Server excuse a relay."""
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
+from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.turn_story import (
     ORDINARY_BYTES,
     Turn,
@@ -16,7 +17,7 @@ from spatius_sim.trace.events import (
     Sent,
     Trace,
 )
-from spatius_sim.wires.events import InterruptTurn
+from spatius_sim.wires.events import Failed, InterruptTurn, Motion
 from spatius_sim.wires.optional_features import CLIENT_AUDIO
 
 LONGEST_BORNE_DELAY = 4.0
@@ -52,7 +53,8 @@ def failures_among(faults: list[Event]) -> list[Event]:
 def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
     """Set `calm` and `clean` of each turn. A turn is calm if nothing disturbed it: its client did not
     interrupt or hang up, no client misbehaved before, and the kit waited for the end of the turn. A calm turn
-    is clean if, besides, Motion Server did not fail and sent no payload above ORDINARY_BYTES."""
+    is clean if, besides, Motion Server sent no payload above ORDINARY_BYTES, and did not fail, or the relay
+    made the failure good before it sent any audio up."""
     misbehaved_seq = find_first_misbehaviour(trace)
     for turn in turns:
         disturbances = _find_interrupts_and_hang_ups(trace, turn.client)
@@ -66,7 +68,7 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -
         )
         turn.clean = (
             turn.calm
-            and not turn.failures
+            and (not turn.failures or _was_made_good(trace, turn))
             and turn.largest <= ORDINARY_BYTES
             and not _may_be_mixed(turn, rates, relay_chooses=CLIENT_AUDIO in trace.header.lacks)
         )
@@ -105,6 +107,28 @@ def withdraw_mistaken_waits(turns: list[Turn]) -> None:
             ]
             if max(came, default=0) > turn.waited_seq:
                 turn.waited_seq, turn.complete = None, False
+
+
+def _was_made_good(trace: Trace, turn: Turn) -> bool:
+    """Return whether the relay made the failures of Motion Server in this turn good: it sent audio up only
+    after the last failure, Motion Server answered all of it, the turn came to its end, and the client heard
+    of no failure. Nobody notices such a failure, so the turn must be as whole as any other."""
+    last_failure = turn.failures[-1].seq
+    heard = client_hears(trace, turn.started_seq, turn.until_seq)
+    return (
+        turn.complete
+        and bool(turn.requests)
+        and all(request.answered and request.first_seq > last_failure for request in turn.requests)
+        and not any(
+            event.connection == turn.client and _tells_failure(relay_event) for event, relay_event in heard
+        )
+    )
+
+
+def _tells_failure(relay_event: object) -> bool:
+    """Return whether what a relay says tells its client that motion has failed: an error, or an empty list of
+    motion."""
+    return isinstance(relay_event, Failed) or (isinstance(relay_event, Motion) and not relay_event.payloads)
 
 
 def _may_be_mixed(turn: Turn, rates: dict[str, int], *, relay_chooses: bool) -> bool:
