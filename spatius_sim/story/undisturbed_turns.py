@@ -11,6 +11,7 @@ from spatius_sim.trace.events import (
     Event,
     Excuse,
     Injected,
+    KitStalled,
     Lane,
     Provocation,
     Provoked,
@@ -23,6 +24,8 @@ from spatius_sim.wires.optional_features import CLIENT_AUDIO
 LONGEST_BORNE_DELAY = 4.0
 """Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
 pace, its segments lie that far apart (the recording)."""
+
+_LONGEST_STALL_SECONDS = 1.0
 
 _MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
@@ -54,7 +57,8 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -
     """Set `calm` and `clean` of each turn. A turn is calm if nothing disturbed it: its client did not
     interrupt or hang up, no client misbehaved before, and the kit waited for the end of the turn. A calm turn
     is clean if, besides, Motion Server sent no payload above ORDINARY_BYTES, and did not fail, or the relay
-    made the failure good before it sent any audio up."""
+    made the failure good before it sent any audio up. A turn that did not come to its end is not clean if the
+    kit itself was stalled in it."""
     misbehaved_seq = find_first_misbehaviour(trace)
     for turn in turns:
         disturbances = _find_interrupts_and_hang_ups(trace, turn.client)
@@ -70,6 +74,7 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -
             turn.calm
             and (not turn.failures or _was_made_good(trace, turn))
             and turn.largest <= ORDINARY_BYTES
+            and (turn.complete or not _did_kit_stall(trace, turn.started_seq, end))
             and not _may_be_mixed(turn, rates, relay_chooses=CLIENT_AUDIO in trace.header.lacks)
         )
 
@@ -107,6 +112,16 @@ def withdraw_mistaken_waits(turns: list[Turn]) -> None:
             ]
             if max(came, default=0) > turn.waited_seq:
                 turn.waited_seq, turn.complete = None, False
+
+
+def _did_kit_stall(trace: Trace, since: int, until: int) -> bool:
+    """Return whether the kit itself, and its Motion Server with it, was stalled for long between these two
+    events: so long that a relay may have given up waiting."""
+    return any(
+        isinstance(event.content, KitStalled) and event.content.seconds > _LONGEST_STALL_SECONDS
+        for event in trace.on_lane(Lane.KIT)
+        if since < event.seq < until
+    )
 
 
 def _was_made_good(trace: Trace, turn: Turn) -> bool:

@@ -1,4 +1,4 @@
-"""A failure that the relay makes good before it sends audio up excuses nothing."""
+"""A failure that the relay makes good before it sends audio up excuses nothing; a stall of the kit does."""
 
 import pytest
 
@@ -50,3 +50,16 @@ def test_a_turn_without_audio_upstream_was_not_made_good() -> None:
     said.fault()
     said.ends("ann", 0)
     assert not join(said.trace).turns[0].clean
+
+
+@pytest.mark.parametrize(
+    ("stall", "complete", "clean"), [(6.4, False, False), (6.4, True, True), (0.9, False, True)]
+)
+def test_a_turn_in_which_the_kit_itself_stalled_counts_if_it_came_to_its_end(
+    stall: float, complete: bool, clean: bool
+) -> None:
+    said = Dialogue()
+    said.speaks()
+    said.lags(stall)
+    said.ends("ann", 0, complete=complete)
+    assert join(said.trace).turns[0].clean is clean
