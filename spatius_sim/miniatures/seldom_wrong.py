@@ -3,7 +3,7 @@ way of speaking."""
 
 from collections.abc import Callable
 
-from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION, TRIES_AGAIN
+from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverMarksAudioEnd, SwapsPayloads
 from spatius_sim.miniatures.wrong_with_faults import CutsLargePayloads, GivesUp
 from spatius_sim.model.relay.commands import RelayCommand, SendUp, Tell, WatchSilence
@@ -234,17 +234,6 @@ class InterruptsSlowMotion(WaitsTooShortlyForMotion):
         return [*([interrupt] if turn.session.confirmed else []), *self._end(turn)]
 
 
-class LosesMotionAfterARetry(PlainRelay):
-    """Drops the first payload of a turn whose session was refused at first, and then opened."""
-
-    policy = TRIES_AGAIN
-
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        if turn.session.attempt and not turn.payloads:
-            return []
-        return super().motion_down(turn, raw, message)
-
-
 class TellsNoLateClose(PlainRelay):
     """Says nothing when Motion Server closes the session after two payloads of a turn or more."""
 
@@ -274,7 +263,6 @@ MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         PingCostsMotion,
         WaitsTooShortlyForMotion,
         InterruptsSlowMotion,
-        LosesMotionAfterARetry,
     ),
     "R-MOTION-VERBATIM": (CutsPayloadsAbove32kB,),
     "R-MOTION-ORDER": (SwapsInCompany,),

@@ -26,7 +26,7 @@ def test_whatever_the_form_the_client_gets_the_same(policy: RelayPolicy) -> None
 
 
 def test_no_two_honest_relays_have_the_same_policy() -> None:
-    assert len(set(HONEST_RELAYS.values())) == len(HONEST_RELAYS) == 14
+    assert len(set(HONEST_RELAYS.values())) == len(HONEST_RELAYS) == 15
 
 
 def test_the_turn_after_a_failure_may_have_the_failed_turns_id() -> None:
