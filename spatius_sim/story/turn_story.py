@@ -39,8 +39,8 @@ class UpstreamRequest:
     stopped_early: bool = False
     interrupted_seq: int | None = None
     given_up_seq: int | None = None
-    """The event by which the relay closed the connection before Motion Server had sent all motion of a
-    request whose audio had ended; None if it did not."""
+    """The event by which the relay closed the connection or interrupted, before Motion Server had sent all
+    motion of a request whose audio had ended; None if it did not."""
     reuses: "UpstreamRequest | None" = None
     """The earlier request of the same req_id, after whose end or interrupt this request began."""
     turn: "Turn | None" = None

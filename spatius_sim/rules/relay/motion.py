@@ -68,16 +68,16 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
 )
 def motion_complete(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each motion payload that Motion Server sent for a clean turn: the payload arrived at the client
-    exactly once. The rule is also broken if the relay had ended a turn's audio and closed the session before
-    Motion Server had sent all motion of the turn, unless the relay asked for the same motion again and got
-    it."""
+    exactly once. The rule is also broken if the relay had ended a turn's audio, and then interrupted the turn
+    or closed the session before Motion Server had sent all motion of the turn, unless the relay asked for the
+    same motion again and got it."""
     for turn in story.clean_turns:
         payloads = turn.payloads
         for request in turn.requests:
             if request.given_up_seq is not None and _is_due(request) and not _asked_again(request, turn):
                 broken = Broken(
                     f"all motion of {turn.name}, until Motion Server says end=true",
-                    f"the relay closed the session after {len(request.payloads)} payloads",
+                    f"the relay gave the motion up: payloads that had come by then: {len(request.payloads)}",
                     (request.ends[0], request.given_up_seq),
                     owed=(Owed(f"the rest of the motion of {turn.name}", turn.client, request.given_up_seq),),
                 )

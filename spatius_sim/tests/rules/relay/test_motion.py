@@ -187,7 +187,7 @@ def test_motion_that_the_relay_did_not_wait_for_is_lost() -> None:
     assert said.guilty("R-MOTION-COMPLETE") == [(ended, closed)]
     assert said.failed == ["R-MOTION-COMPLETE"]
     [broken] = said.judged("R-MOTION-COMPLETE").broken
-    assert broken.actual == "the relay closed the session after 1 payloads"
+    assert broken.actual == "the relay gave the motion up: payloads that had come by then: 1"
     assert broken.owed[0].what == "the rest of the motion of turn 1 of ann"
 
 
