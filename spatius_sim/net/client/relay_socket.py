@@ -107,15 +107,20 @@ class RelaySocket:
         self._connection.transport.write(_BROKEN_FRAME)
 
     def pause(self) -> None:
-        """Leave the relay's frames unread from now on."""
+        """Read nothing from the relay from now on, so that its frames fill the kernel's buffers. The library
+        would else read some frames ahead, of any size."""
         self._reading.clear()
+        self._connection.transport.pause_reading()
 
     def resume(self) -> None:
         """Read the relay's frames again, first those that arrived during the pause."""
+        self._connection.transport.resume_reading()
         self._reading.set()
 
     async def close(self) -> None:
-        """Close the WebSocket by the closing handshake, or by force if the relay does not answer in time."""
+        """Close the WebSocket by the closing handshake, or by force if the relay does not answer in time. A
+        pause ends, because nobody would read the answer."""
+        self.resume()
         await self._connection.close()
 
     def abort(self) -> None:
