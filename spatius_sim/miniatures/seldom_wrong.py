@@ -194,7 +194,12 @@ class EndsTurnInAPause(PlainRelay):
         turn = self._speaking.get(client)
         if turn is None or not isinstance(action, Speak):
             return commands
-        return [*commands, WatchSilence(turn.session.name, 1.0)]
+        return [*commands, *self.watch_for_silence(turn)]
+
+    def watch_for_silence(self, turn: RelayTurn) -> list[RelayCommand]:
+        if self._speaking.get(turn.client) is not turn:
+            return super().watch_for_silence(turn)
+        return [WatchSilence(turn.session.name, 1.0)]
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)

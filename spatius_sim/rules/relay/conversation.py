@@ -52,8 +52,8 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
 
     What is left of a turn before that failed or was cut off accuses nobody here: its own audio, motion and
     end marks, under its own id or without one. Without turn ids that is also one empty list without an id, if
-    the failed turn's motion was never ended and the list comes within the fallback wait: no document says how
-    a client tells it from the turn that follows."""
+    the failed turn had none and its motion was never ended, and the list comes within the fallback wait: no
+    document says how a client tells it from the turn that follows."""
     any_served = any(turn.payloads for turn in story.turns)
     for turn in story.clean_turns:
         if story.upstream_unseen and turn.before is not None and turn.before.abandoned:
@@ -217,9 +217,12 @@ def _left_over_events(story: Story, turn: Turn) -> set[int]:
 def _failed_motion_may_end_ns(story: Story, turn: Turn) -> int:
     """Return until when (ns) an empty list of motion without a turn id may belong to the client's turn
     before: that turn's motion failed, so the list may report its failure, and this turn is not blamed for it.
-    Return -1 if the turn before had no failure, or was complete."""
+    Return -1 if the turn before had no failure, was complete, or had such a list already."""
     before = turn.before
     if before is None or not before.failures or before.complete:
+        return -1
+    heard = client_hears(story.trace, before.failures[0].seq, turn.started_seq)
+    if any(event.connection == turn.client and said == Motion(()) for event, said in heard):
         return -1
     return before.failures[-1].at_ns + int(story.trace.header.fallback_wait * _NS_PER_SECOND)
 

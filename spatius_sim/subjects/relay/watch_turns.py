@@ -35,6 +35,8 @@ _LATE_SECONDS = 0.2
 _QUIET_SECONDS = 0.2
 _MARK_SECONDS = 0.1
 """In a shortened wait, the end mark of audio is waited for so long once all else has come."""
+_NOTICE_SECONDS = 0.1
+"""So long a relay whose wire has no errors may take to tell a failure by an empty list."""
 _NS_PER_SECOND = 1e9
 
 
@@ -175,7 +177,7 @@ class TurnWatch:
         was_told = False
         while not (self.has_all_arrived() or gone()):
             now = loop_time()
-            if self._has_fallen_back():
+            if self._has_fallen_back(now - since):
                 fallback.note_response_time(now - since)
                 return
             if not was_told and self._lacks_only_the_mark():
@@ -187,14 +189,20 @@ class TurnWatch:
             if seconds_left <= NO_TIME:
                 fallback.ended_in_vain()
                 return
+            notice_ends_in = since + _NOTICE_SECONDS - now
+            if notice_ends_in > NO_TIME:
+                seconds_left = min(seconds_left, notice_ends_in)
             changed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), seconds_left)
 
-    def _has_fallen_back(self) -> bool:
+    def _has_fallen_back(self, seconds_since: float) -> bool:
         """Return whether the client has received all audio of the turn, its end mark, and the message that no
-        motion will come."""
-        failure_reported = self._reports_no_errors or self._error_message.has_arrived()
+        motion will come. A relay that reports no errors may send an empty list instead, but need not: it gets
+        a moment for that. `seconds_since`: how long ago Motion Server failed."""
+        failure_reported = self._error_message.has_arrived() or (
+            self._reports_no_errors and _NOTICE_SECONDS - seconds_since <= NO_TIME
+        )
         return self._audio_ended() and failure_reported and self._all_audio_has_come()
 
     def _lacks_only_the_mark(self) -> bool:

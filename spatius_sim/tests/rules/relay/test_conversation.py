@@ -134,6 +134,16 @@ def test_without_turn_ids_one_late_end_of_a_failed_turns_motion_harms_no_later_t
     assert said.verdict("R-CONVERSATION") is verdict
 
 
+def test_without_turn_ids_a_failed_turn_that_had_its_empty_list_is_owed_no_other() -> None:
+    said, _ = after_a_failed_turn()
+    said.motion_down("ann")
+    motion = answered_turn(said, 1)
+    again = said.motion_down("ann")
+    said.motion_down("ann", *motion)
+    said.ends("ann", 1)
+    assert said.guilty("R-CONVERSATION") == [(again,)]
+
+
 def test_an_empty_list_under_the_next_turns_id_is_no_end_of_the_failed_turn() -> None:
     said, _ = after_a_failed_turn("turn-1")
     motion = answered_turn(said, 1, "turn-2")
