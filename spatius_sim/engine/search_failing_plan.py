@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -55,9 +55,6 @@ def shortest_failing(
 DrawnPlans = dict[tuple[SearchStrategy[P], int, int], tuple[P, ...]]
 """The plans that were drawn from a strategy, by the strategy, the number of examples and the seed."""
 
-DRAWN_IN_THIS_PROCESS: DrawnPlans[Any] = {}
-"""What any search has drawn: the trials of one seed draw the same plans, which costs a third of a client's
-run."""
 _MAX_SOURCES = 256
 """So many are kept at once: more than the rules of all suites have."""
 

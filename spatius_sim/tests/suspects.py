@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis.strategies import SearchStrategy, nothing
 
 from spatius_sim.engine.run_profiles import profile_named
-from spatius_sim.engine.search_failing_plan import DRAWN_IN_THIS_PROCESS
+from spatius_sim.engine.search_failing_plan import DrawnPlans
 from spatius_sim.engine.trial.judge_subject import Trial, cut_down_relay_plans
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
@@ -66,6 +66,9 @@ _OPENING_SECONDS = 10.0
 _SHRINK_SECONDS = 60.0
 """Far more than the attempts take in virtual time."""
 _NO_PLANS: SearchStrategy[Any] = nothing()
+_DRAWN_PLANS: DrawnPlans[Any] = {}
+"""The plans that any hearing in this process has drawn. The trials of one seed draw the same plans, which
+costs a third of a client's run."""
 _WIRE = "json-envelope"
 """The wire of a relay that names none."""
 NOWHERE = "http://127.0.0.1:9"
@@ -237,7 +240,9 @@ class Hearing:
         profile = profile_named("ci")
         plans = profile.client_plans if suspect.kind == "client" else profile.plans
         subject = self._loop.run(self._attached.__aenter__(), _OPENING_SECONDS)
-        self._trial: Trial[Any] = Trial(subject, self._loop, seed, folder, plans, shrink_seconds=0.0)
+        self._trial: Trial[Any] = Trial(
+            subject, self._loop, seed, folder, plans, shrink_seconds=0.0, drawn_plans=_DRAWN_PLANS
+        )
         self._trial.on_suspects = lambda suspects: self.on_suspects()
         self.on_suspects: Callable[[], None] = lambda: None
         """Is called as soon as a scenario breaks a rule that none has broken before."""
@@ -259,7 +264,7 @@ class Hearing:
         exercise = exercise_of(rule_id)
         if drawn_too:
             return self._trial.judge(rule_id, *exercise)
-        DRAWN_IN_THIS_PROCESS[_NO_PLANS, 0, self._trial.seed] = ()
+        _DRAWN_PLANS[_NO_PLANS, 0, self._trial.seed] = ()
         return self._trial.judge(rule_id, _NO_PLANS, exercise.sure, 0)
 
     def newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:

@@ -7,7 +7,6 @@ from dataclasses import KW_ONLY, dataclass, field
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim.engine.search_failing_plan import (
-    DRAWN_IN_THIS_PROCESS,
     SHRINK_SECONDS,
     DrawnPlans,
     P,
@@ -52,7 +51,8 @@ class Trial(ScenarioRepeater[P]):
     shorter: Callable[[P], Iterable[P]] = _no_shorter_plans
     shrink_attempts: float = math.inf
     """How many such plans are tried at most for one failure: each may be waited for."""
-    _drawn_plans: DrawnPlans[P] = field(default_factory=lambda: DRAWN_IN_THIS_PROCESS)
+    drawn_plans: DrawnPlans[P] = field(default_factory=dict)
+    """The plans that the searches of this trial have drawn, and earlier trials if they share it."""
     _unbroken_rules: dict[str, None] = field(default_factory=dict)
     """The rules that were judged, and that a scenario of another rule may still break."""
     _plans_of_passed: dict[str, tuple[P, ...]] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Trial(ScenarioRepeater[P]):
                 examples=examples,
                 from_seed=self.seed,
                 shrink_seconds=self.shrink_seconds,
-                drawn=self._drawn_plans,
+                drawn=self.drawn_plans,
             )
             if plan is None:
                 return None
