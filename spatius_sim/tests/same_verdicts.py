@@ -1,5 +1,6 @@
-"""`python -m spatius_sim.tests.same_verdicts [--processes N]`: judges every miniature by the plans of its own
-rule, over sockets and in virtual time, and prints a table of both verdicts. Ends with 1 if two differ."""
+"""`python -m spatius_sim.tests.same_verdicts [--processes N] [NAME ...]`: judges every miniature by the
+plans of its own rule, and every honest subject by a whole run of the ci profile, over sockets and in virtual
+time, and prints a table of both verdicts. Ends with 1 if two differ. With names, it judges these alone."""
 
 import argparse
 import sys
@@ -9,14 +10,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from spatius_sim.tests.suspects import WRONG, Hearing
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.tests.kill_matrix import commit
+from spatius_sim.tests.suspects import HONEST, WRONG, Hearing
 
-OVER_BOTH = [suspect for suspect in WRONG if suspect.kind != "room"]
-"""The miniatures that there are over sockets, too; wrong rooms are virtual ones."""
+OVER_BOTH = [suspect for suspect in (*WRONG, *HONEST) if suspect.kind != "room"]
+"""The subjects that there are over sockets, too; rooms are virtual ones."""
 
 
 class Verdicts(NamedTuple):
-    """What became of one suspect: the verdict of its own rule, and all rules that any scenario broke."""
+    """What became of one suspect: the verdict of its own rule, or of a whole run, and all rules that any
+    scenario broke."""
 
     verdict: str
     accusations: tuple[str, ...]
@@ -26,14 +30,18 @@ class Verdicts(NamedTuple):
 
 
 def judge_by(number: int, *, over_sockets: bool) -> Verdicts:
-    """Judge a suspect by the plans of its own rule, from seed 1."""
+    """Judge a suspect from seed 1: by the plans of its own rule, or by those of all rules if it is honest."""
     suspect = OVER_BOTH[number]
     with (
         tempfile.TemporaryDirectory() as folder,
         Hearing(suspect, 1, Path(folder), over_sockets=over_sockets) as hearing,
     ):
-        outcome = hearing.of(suspect.rule_id)
-        return Verdicts(outcome.verdict, tuple(sorted(hearing.accusations)))
+        if suspect.rule_id:
+            verdict = hearing.of(suspect.rule_id).verdict
+        else:
+            found = {outcome.verdict for outcome in hearing.of_all_rules().values()}
+            verdict = Verdict.FAILED if Verdict.FAILED in found else Verdict.PASSED
+        return Verdicts(verdict, tuple(sorted(hearing.accusations)))
 
 
 def judge_twice(number: int) -> tuple[Verdicts, Verdicts]:
@@ -42,20 +50,23 @@ def judge_twice(number: int) -> tuple[Verdicts, Verdicts]:
 
 
 def main() -> int:
-    """Print a row for each miniature as soon as it is judged."""
+    """Print a row for each subject as soon as it is judged."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=4)
-    processes = parser.parse_args().processes
-    sys.stdout.write("| miniature | over sockets | in virtual time | |\n|---|---|---|---|\n")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    given = parser.parse_args()
+    chosen = [n for n, suspect in enumerate(OVER_BOTH) if not given.names or suspect.name in given.names]
+    sys.stdout.write(f"{commit()}, seed 1.\n\n")
+    sys.stdout.write("| subject | over sockets | in virtual time | |\n|---|---|---|---|\n")
     differ = 0
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for suspect, pair in zip(OVER_BOTH, pool.map(judge_twice, range(len(OVER_BOTH))), strict=True):
+    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
+        for number, pair in zip(chosen, pool.map(judge_twice, chosen), strict=True):
             same = pair[0] == pair[1]
             differ += not same
-            row = f"| {suspect.name} | {pair[0]} | {pair[1]} | {'same' if same else 'DIFFERENT'} |\n"
-            sys.stdout.write(row)
+            name = OVER_BOTH[number].name
+            sys.stdout.write(f"| {name} | {pair[0]} | {pair[1]} | {'same' if same else 'DIFFERENT'} |\n")
             sys.stdout.flush()
-    sys.stdout.write(f"\n{len(OVER_BOTH)} miniatures, {differ} of them with different verdicts.\n")
+    sys.stdout.write(f"\n{len(chosen)} subjects, {differ} of them with different verdicts.\n")
     return 1 if differ else 0
 
 
