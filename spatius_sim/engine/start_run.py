@@ -40,7 +40,7 @@ from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject_base import Subject, WorkLoop, canary_key, relay_environment
-from spatius_sim.subjects.virtual_rooms import room_in_virtual_time
+from spatius_sim.subjects.virtual_rooms import make_virtual_room_subject
 from spatius_sim.tape.traces_on_tapes import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
@@ -307,7 +307,7 @@ class Run:
         if not (settings.server or settings.agent_cmd):
             loop = VirtualLoop()
             self._stack.callback(loop.stop)
-            return room_in_virtual_time(loop, OUR_ROOM, settings.seed, secrets=self.secrets), loop
+            return make_virtual_room_subject(loop, OUR_ROOM, settings.seed, secrets=self.secrets), loop
         place = settings.livekit_place()
         recorder = RealTimeRecorder(secrets=self.secrets, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
         if settings.agent_cmd:

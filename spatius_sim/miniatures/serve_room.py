@@ -7,7 +7,7 @@ from spatius_sim.miniatures.wrong_rooms import AnswersRefusals
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Fault, Moment, Scenario, When
 from spatius_sim.protocol.messages import LiveKitEgress
 from spatius_sim.subjects.room_subject import RoomSubject
-from spatius_sim.subjects.virtual_rooms import REFUSING_ROOM, VIRTUAL_ROOM, room_in_virtual_time
+from spatius_sim.subjects.virtual_rooms import REFUSING_ROOM, VIRTUAL_ROOM, make_virtual_room_subject
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_room import VirtualRoom
 
@@ -26,4 +26,4 @@ def serve_room(loop: VirtualLoop, room: type[VirtualRoom], scenario: str = "", s
             when = When(Moment.CONFIGURE, connection=_REFUSED_CONNECTION)
             playing = Scenario("refusal", "", (Fault(when, room.on_refusal),))
     egress: LiveKitEgress = getattr(room, "egress", VIRTUAL_ROOM)
-    return room_in_virtual_time(loop, "", seed, room, playing, (egress, refusing))
+    return make_virtual_room_subject(loop, "", seed, room, playing, (egress, refusing))

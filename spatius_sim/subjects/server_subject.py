@@ -464,7 +464,7 @@ class ServerSubject:
         await self._send(name, session, encode(AudioInput(req_id, last, end=True)))
         speech_seconds = turn.samples / sample_rate
         # A server that answers in real time has shown that in its first waits: shortened ones need no grace.
-        shortened = self._settling.now < self._settling.seconds
+        shortened = self._settling.current_seconds < self._settling.full_seconds
         grace = 0.0 if shortened else min(_LONGEST_SEGMENT_SECONDS, speech_seconds)
         complete = await wait_until(self._recorder, end_of_request.has_arrived, self._settling, grace=grace)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.TURN, complete, number))

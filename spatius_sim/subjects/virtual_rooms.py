@@ -27,13 +27,13 @@ class RoomWindow(NullSink):
         """Begin to pass events of virtual rooms on to this recorder, as soon as the session has a name."""
         super().__init__()
         self._recorder = recorder
-        self.name = ""
+        self.session_name = ""
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Pass an event of a virtual room on to the recorder, under the name of the session; drop all other
         events."""
-        if lane is Lane.EGRESS and self.name:
-            self._recorder.emit(lane, self.name, content)
+        if lane is Lane.EGRESS and self.session_name:
+            self._recorder.emit(lane, self.session_name, content)
 
 
 class VirtualRoomWatch:
@@ -43,12 +43,12 @@ class VirtualRoomWatch:
         self._window, self._server = window, server
 
     @asynccontextmanager
-    async def watching(self, name: str, egress: LiveKitEgress) -> AsyncIterator[None]:
-        """Watch the rooms of the virtual Motion Server while the context is open: pass what happens there on
-        to the recorder, under this name of the session."""
-        self._window.name = name
+    async def watching(self, session_name: str, egress: LiveKitEgress) -> AsyncIterator[None]:
+        """While the context is open, record what happens in all rooms of the virtual Motion Server, as events
+        of the session `session_name`. `egress` is not needed for this and is ignored."""
+        self._window.session_name = session_name
         yield
-        self._window.name = ""
+        self._window.session_name = ""
 
     async def join_late(self) -> None:
         """Let another viewer join now."""
@@ -69,7 +69,7 @@ VIRTUAL_ROOM = LiveKitEgress(
 REFUSING_ROOM = replace(VIRTUAL_ROOM, room_name=f"{UNAUTHORIZED_ROOM}-1")
 
 
-def room_in_virtual_time(
+def make_virtual_room_subject(
     loop: VirtualLoop,
     target: str,
     seed: int,
@@ -78,9 +78,10 @@ def room_in_virtual_time(
     rooms: tuple[LiveKitEgress, LiveKitEgress] = (VIRTUAL_ROOM, REFUSING_ROOM),
     secrets: KnownSecrets | None = None,
 ) -> RoomSubject:
-    """Return a subject for the rules about rooms: our own Motion Server in virtual time, whose sessions speak
-    in virtual rooms of the class `new_room`. The server plays the scenario from its beginning in each run.
-    `rooms` are the room to speak in, and a room that refuses its publisher."""
+    """Make a subject for the rules about rooms: our own Motion Server in virtual time, whose sessions speak
+    in virtual rooms of the class `new_room`. `target` is the subject's name in reports, and `seed` makes its
+    runs repeatable. The server plays `scenario` (its faults) from the beginning in each run. `rooms` are the
+    room to speak in, and a room that refuses its publisher. `secrets` are hidden in the recorded events."""
     recorder = RealTimeRecorder(clock_ns=loop.time_ns, secrets=secrets or KnownSecrets())
     window = RoomWindow(recorder)
     server = VirtualMotionServer(loop, seed, window, new_room=new_room)
@@ -88,7 +89,7 @@ def room_in_virtual_time(
     access = ServerInMemory(loop, server)
 
     def begin_run() -> tuple[LiveKitEgress, LiveKitEgress]:
-        """Begin the scenario, and return the virtual rooms of the next run."""
+        """Begin the scenario, and return the virtual rooms of the run that begins."""
         server.play(scenario)
         return rooms
 

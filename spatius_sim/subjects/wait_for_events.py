@@ -24,26 +24,27 @@ def loop_time_ns() -> int:
 
 
 class MessageWatch:
-    """Waits for the first message that is `wanted`, among the messages that a connection receives from now
-    on."""
+    """Waits for one message, among those that a connection receives from now on."""
 
-    def __init__(self, recorder: RealTimeRecorder, connection: str, wanted: Callable[[object], bool]) -> None:
-        """Begin to wait for a message: look among the events that are recorded from now on for messages that
-        `connection` receives. `wanted` says whether a message is the one that is waited for."""
-        self._recorder, self._connection, self._wanted = recorder, connection, wanted
-        self._next = len(recorder.events)
-        self._found = False
+    def __init__(
+        self, recorder: RealTimeRecorder, connection: str, is_wanted: Callable[[object], bool]
+    ) -> None:
+        """Begin to wait for a message that the connection named `connection` receives. Only events that are
+        recorded from now on count. `is_wanted` returns whether a message is the awaited one."""
+        self._recorder, self._connection, self._is_wanted = recorder, connection, is_wanted
+        self._next_index = len(recorder.events)
+        self._has_arrived = False
 
     def has_arrived(self) -> bool:
-        """Return whether the message for which this watch waits is among the recorded events. Each call looks
-        only at the events that are new since the last call."""
+        """Return whether the awaited message has been recorded. Each call looks only at the events that are
+        new since the last call."""
         events = self._recorder.events
-        while self._next < len(events) and not self._found:
-            event = events[self._next]
-            self._next += 1
+        while self._next_index < len(events) and not self._has_arrived:
+            event = events[self._next_index]
+            self._next_index += 1
             if event.connection == self._connection and isinstance(event.content, Received):
-                self._found = self._wanted(event.content.value)
-        return self._found
+                self._has_arrived = self._is_wanted(event.content.value)
+        return self._has_arrived
 
 
 LONGEST_TURN_SECONDS = 60.0
@@ -58,45 +59,49 @@ _TIMES_THE_LONGEST_RESPONSE = 3.0
 class AdaptiveTimeout:
     """How long the kit waits for a subject, in seconds, before what has not come counts as missing.
 
-    A wait takes `seconds` at first. After `patient_waits` waits in which nothing came, later runs wait for a
-    shorter time: three times the longest response time so far, but at least `least` seconds. All waits of one
-    run have the same length. A fault seen after a shortened wait must be confirmed by a patient run."""
+    A wait takes `full_seconds` at first. After `patient_waits` waits in vain, later runs wait for a shorter
+    time: three times the longest response time so far, but at least `least_seconds`. All waits of one run
+    have the same length. A fault seen after a shortened wait must be confirmed by a patient run."""
 
-    seconds: float
-    least: float = 1.0
+    full_seconds: float
+    least_seconds: float = 1.0
     patient_waits: int = 3
-    whole: float = LONGEST_TURN_SECONDS
-    """How long a whole wait may take, even if messages still come."""
-    longest: float = 0.0
-    in_vain: int = 0
+    longest_wait: float = LONGEST_TURN_SECONDS
+    """How long a whole wait may take, in seconds, even if messages still come."""
+    longest_response: float = 0.0
+    """The longest response time so far, in seconds."""
+    waits_in_vain: int = 0
+    """How many waits ended without success."""
     fulfilled: bool = False
     """Whether any wait has brought all that it was for."""
-    now: float = field(init=False)
+    current_seconds: float = field(init=False)
     """The length of a wait in this run."""
     cut_short: bool = field(init=False, default=False)
-    """Whether a wait of this run was shorter than `seconds` and ended without success."""
+    """Whether a wait of this run was shorter than `full_seconds` and ended without success."""
 
     def __post_init__(self) -> None:
         """Begin with the whole length of a wait."""
-        self.now = self.seconds
+        self.current_seconds = self.full_seconds
 
     def begin_run(self, *, patient: bool) -> None:
-        """Set how many seconds the kit waits for events of the subject (`now`) in the run that begins. If
-        nothing came in several earlier waits, the waits are shorter, but never in a `patient` run."""
+        """Set how long the kit waits for the subject in the run that begins (`current_seconds`): the full
+        time in a `patient` run. In any other run the waits are shorter, if enough earlier waits were in vain:
+        three times the longest response time, but at least `least_seconds`."""
         self.cut_short = False
-        self.now = self.seconds
-        if not patient and self.in_vain >= self.patient_waits:
-            self.now = min(self.seconds, max(self.least, _TIMES_THE_LONGEST_RESPONSE * self.longest))
+        self.current_seconds = self.full_seconds
+        if not patient and self.waits_in_vain >= self.patient_waits:
+            shorter_seconds = max(self.least_seconds, _TIMES_THE_LONGEST_RESPONSE * self.longest_response)
+            self.current_seconds = min(self.full_seconds, shorter_seconds)
 
-    def ended_in_vain(self, *, cut_short: bool = False) -> None:
-        """Count a wait that ended without success, and note whether it was a shortened wait, or was cut short
-        for a reason of its own."""
-        self.in_vain += 1
-        self.cut_short = self.cut_short or cut_short or self.now < self.seconds
+    def note_wait_in_vain(self, *, cut_short: bool = False) -> None:
+        """Count a wait that ended without success. Note also whether the wait was shortened: by this timeout,
+        or by its caller (`cut_short`)."""
+        self.waits_in_vain += 1
+        self.cut_short = self.cut_short or cut_short or self.current_seconds < self.full_seconds
 
     def note_response_time(self, seconds: float) -> None:
         """Remember a response time, in seconds, if it is the longest so far."""
-        self.longest = max(self.longest, seconds)
+        self.longest_response = max(self.longest_response, seconds)
 
 
 def _is_never_gone() -> bool:
@@ -132,11 +137,11 @@ async def wait_until(
         next_event = len(recorder.events)
         step_started = loop_time()
         seconds_left = min(
-            silence_limit.now + grace + slowed_by - silent_seconds,
-            started + silence_limit.whole + spoken - step_started,
+            silence_limit.current_seconds + grace + slowed_by - silent_seconds,
+            started + silence_limit.longest_wait + spoken - step_started,
         )
         if gone() or recorder.flooded or seconds_left <= NO_TIME:
-            silence_limit.ended_in_vain()
+            silence_limit.note_wait_in_vain()
             return is_over()
         recorder.changed.clear()
         with contextlib.suppress(TimeoutError):
@@ -153,9 +158,9 @@ def silence_within(seconds: float) -> float:
 
 
 def _is_sign_of_life(event: Event) -> bool:
-    """Return whether an event shows that the subject still works, so that the kit goes on waiting: the
-    subject sent audio or motion, or did something upstream. Status messages and messages about a failure do
-    not show this."""
+    """Return whether an event shows that the subject still works, so that the kit goes on waiting. True for
+    any event between the subject and Motion Server, or in a room. Also true for a message that the subject
+    sent to its client, except status messages, reports of a failure, and messages that are not understood."""
     if event.lane is Lane.DOWNSTREAM and isinstance(event.content, Received):
         return not isinstance(event.content.value, Note | NotUnderstood | Failed)
     return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)

@@ -99,12 +99,14 @@ class RelaySubject:
         self._motion_server = motion_server
         self._patience = patience
         self._settling = AdaptiveTimeout(
-            patience.settle, least=_MIN_SILENCE_SECONDS, patient_waits=2, whole=patience.turn
+            patience.settle, least_seconds=_MIN_SILENCE_SECONDS, patient_waits=2, longest_wait=patience.turn
         )
         self._settling_of_nothing = AdaptiveTimeout(
-            patience.settle, least=_MIN_SILENCE_SECONDS, patient_waits=0
+            patience.settle, least_seconds=_MIN_SILENCE_SECONDS, patient_waits=0
         )
-        self._recovering = AdaptiveTimeout(patience.fallback, least=_MIN_SILENCE_SECONDS, patient_waits=1)
+        self._recovering = AdaptiveTimeout(
+            patience.fallback, least_seconds=_MIN_SILENCE_SECONDS, patient_waits=1
+        )
         self._fallback = fallback_timeout(patience.fallback)
         self._runs = 0
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
@@ -156,8 +158,8 @@ class RelaySubject:
         if self._access.data_packets:
             plan = with_chunks_of(plan, _MAX_CHUNK_BYTES)
         # What other turns took tells how long the answer to a turn without speech may take, if one comes.
-        self._settling_of_nothing.note_response_time(self._settling.longest)
-        self._fallback.least = least_fallback(plan.motion_server)
+        self._settling_of_nothing.note_response_time(self._settling.longest_response)
+        self._fallback.least_seconds = least_fallback(plan.motion_server)
         # A relay that completes no ordinary turn completes none after a failure.
         self._recovering.patient_waits = int(self._settling.fulfilled)
         for timeout in self._all_timeouts:
@@ -171,7 +173,7 @@ class RelaySubject:
             self._lacks,
             "downstream" if self._motion_server is None else "both",
             # The same value decides how long the kit waits, and what the rules count as absent.
-            fallback_wait=self._fallback.now,
+            fallback_wait=self._fallback.current_seconds,
             declaration=self._wire.declaration,
             plan_token=token_of(plan),
         )

@@ -125,7 +125,7 @@ class Speaker:
                 slowed_by=self.slowed_by,
                 spoken=speech_seconds,
                 after_unfinished=self._after_unfinished,
-                lacked_ends=self.settling.now < self.settling.seconds,
+                lacked_ends=self.settling.current_seconds < self.settling.full_seconds,
             )
             self._record_kit_event(WaitEnded(Awaited.TURN, complete, number))
         elif turn.cue.heard is not TurnProgress.NOTHING:

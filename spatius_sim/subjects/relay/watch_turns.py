@@ -132,7 +132,7 @@ class TurnWatch:
         with the whole patience."""
         wait_started = loop_time()
 
-        shortened = settling.now < settling.seconds or lacked_ends
+        shortened = settling.current_seconds < settling.full_seconds or lacked_ends
         only_mark_since: float | None = None
 
         def turn_is_over() -> bool:
@@ -152,7 +152,7 @@ class TurnWatch:
         await wait_until(self._recorder, turn_is_over, settling, gone, slowed_by=slowed_by, spoken=spoken)
         failed_at = self._failed_at()
         if only_mark_since is not None and not self.has_all_arrived():
-            settling.ended_in_vain(cut_short=True)
+            settling.note_wait_in_vain(cut_short=True)
         if failed_at is None and after_unfinished and self.has_all_arrived() and not self._is_surely_over():
             await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
         elif failed_at is not None:
@@ -173,7 +173,7 @@ class TurnWatch:
         most for the relay's fallback time, which counts from `since`. Note in `fallback` how long the relay
         took, or that the wait was in vain."""
         changed = self._recorder.changed
-        deadline = since + fallback.now + _LATE_SECONDS
+        deadline = since + fallback.current_seconds + _LATE_SECONDS
         was_told = False
         while not (self.has_all_arrived() or gone()):
             now = loop_time()
@@ -183,11 +183,11 @@ class TurnWatch:
             if not was_told and self._lacks_only_the_mark():
                 was_told = True
                 fallback.note_response_time(now - since)
-                if fallback.now < fallback.seconds:
+                if fallback.current_seconds < fallback.full_seconds:
                     deadline = min(deadline, now + _MARK_SECONDS)
             seconds_left = deadline - now
             if seconds_left <= NO_TIME:
-                fallback.ended_in_vain()
+                fallback.note_wait_in_vain()
                 return
             notice_ends_in = since + _NOTICE_SECONDS - now
             if notice_ends_in > NO_TIME:

@@ -34,7 +34,10 @@ async def test_who_plays_speech_at_its_own_pace_is_given_as_long(spoken: float, 
             await asyncio.sleep(0.03)
 
     playing = asyncio.create_task(plays())
-    assert await wait_until(recorder, playing.done, AdaptiveTimeout(1.0, whole=0.1), spoken=spoken) is comes
+    assert (
+        await wait_until(recorder, playing.done, AdaptiveTimeout(1.0, longest_wait=0.1), spoken=spoken)
+        is comes
+    )
     await playing
 
 
@@ -57,7 +60,7 @@ async def _silence_seen(said: RelayEvent) -> float:
     saying = asyncio.create_task(says())
     assert not await wait_until(recorder, bool, settling)
     await saying
-    return settling.longest
+    return settling.longest_response
 
 
 @pytest.mark.parametrize("said", [Note("speaking"), Failed("Motion Server went silent")])
@@ -78,38 +81,38 @@ def test_the_later_the_kit_itself_looks_the_less_it_knows_of_silence() -> None:
 
 
 def test_who_never_comes_is_not_waited_for_as_long_each_time() -> None:
-    wait = AdaptiveTimeout(15.0, least=2.0, patient_waits=2)
-    wait.ended_in_vain()
-    wait.ended_in_vain()
-    assert wait.now == 15.0, "the waits of one run are of one length"
+    wait = AdaptiveTimeout(15.0, least_seconds=2.0, patient_waits=2)
+    wait.note_wait_in_vain()
+    wait.note_wait_in_vain()
+    assert wait.current_seconds == 15.0, "the waits of one run are of one length"
     assert not wait.cut_short
     wait.begin_run(patient=False)
-    assert wait.now == 2.0
+    assert wait.current_seconds == 2.0
     wait.note_response_time(4.0)
     wait.begin_run(patient=False)
-    assert wait.now == 12.0
+    assert wait.current_seconds == 12.0
     wait.note_response_time(9.0)
     wait.begin_run(patient=False)
-    assert wait.now == 15.0
+    assert wait.current_seconds == 15.0
 
 
 def test_a_wait_is_cut_short_only_if_nothing_came_and_more_time_was_allowed() -> None:
     wait = AdaptiveTimeout(15.0, patient_waits=1)
-    wait.ended_in_vain()
+    wait.note_wait_in_vain()
     wait.begin_run(patient=False)
     assert not wait.cut_short
-    wait.ended_in_vain()
+    wait.note_wait_in_vain()
     assert wait.cut_short
     wait.begin_run(patient=True)
-    wait.ended_in_vain()
-    assert wait.now == 15.0
+    wait.note_wait_in_vain()
+    assert wait.current_seconds == 15.0
     assert not wait.cut_short
 
 
 def test_a_wait_that_ends_early_for_a_reason_of_its_own_is_cut_short() -> None:
     wait = AdaptiveTimeout(15.0)
-    wait.ended_in_vain(cut_short=True)
-    assert wait.now == 15.0
+    wait.note_wait_in_vain(cut_short=True)
+    assert wait.current_seconds == 15.0
     assert wait.cut_short
 
 
