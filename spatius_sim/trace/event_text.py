@@ -21,13 +21,13 @@ from spatius_sim.wires.events import Audio, Motion, Speak
 _LONGEST_TEXT = 160
 
 
-FAULTS = {
+WORDS_BY_FAULT = {
     "server-dies": "Motion Server dies",
     "proxy-lost-track": "the proxy could not read along",
 }
 """The words for those kinds of faults whose id alone says too little."""
 
-PROVOCATIONS = {
+WORDS_BY_PROVOCATION = {
     Provocation.WRONG_KEY: "a token request with a wrong API key",
     Provocation.MISSING_KEY: "a token request without an API key",
     Provocation.INVENTED_TOKEN: "an upgrade with an invented session token",
@@ -46,7 +46,7 @@ PROVOCATIONS = {
 }
 """The words for each provocation."""
 
-WAITS = {
+WORDS_BY_WAIT = {
     Awaited.HANDSHAKE: "the answer to the first message",
     Awaited.SILENCE: "the second in which motion of an interrupted request may still come",
     Awaited.CLOSE: "the close after a refused handshake",
@@ -59,26 +59,26 @@ WAITS = {
 
 def describe_fault(fault: Injected) -> str:
     """Return an injected fault in words, with the numbers in its `detail`."""
-    words = FAULTS.get(fault.kind, fault.kind)
+    words = WORDS_BY_FAULT.get(fault.kind, fault.kind)
     return f"{words}: {fault.detail}" if fault.detail else words
 
 
 def describe_provocation(provocation: Provocation) -> str:
     """Return in words what the kit does on purpose to provoke the subject."""
-    return PROVOCATIONS[provocation]
+    return WORDS_BY_PROVOCATION[provocation]
 
 
 def describe_wait(wait: WaitEnded) -> str:
-    """Return in words what the kit waited for, and how the wait ended, for the text of the event."""
+    """Return in words what the kit waited for, and whether it came before the time was up."""
     if wait.what_for is Awaited.TURN:
         outcome = "its audio and its motion have come" if wait.complete else "nothing more came"
         return f"the wait for turn {wait.turn + 1} ends: {outcome}"
-    return f"the wait for {WAITS[wait.what_for]} {'is over' if wait.complete else 'ended without it'}"
+    return f"the wait for {WORDS_BY_WAIT[wait.what_for]} {'is over' if wait.complete else 'ended without it'}"
 
 
 def describe_event(event: Event) -> str:
-    """Return a text that describes an event of a trace in words: what happened, but neither when nor on which
-    connection."""
+    """Return in words what happened in an event of a trace; its time and its connection are left out. `<-`
+    stands before a frame that the kit sent, and `->` before a frame that it received."""
     match event.content:
         case Sent(raw, value):
             return f"<- {_describe_frame(raw, value)}"
@@ -92,35 +92,35 @@ def describe_event(event: Event) -> str:
             return f"the kit does on purpose: {describe_provocation(intent)}"
         case WaitEnded() as wait:
             return describe_wait(wait)
-        case other_event:
+        case content:
             named_values = ", ".join(
-                f"{field.name}={_abbreviate(repr(getattr(other_event, field.name)))}"
-                for field in fields(other_event)
+                f"{field.name}={_abbreviate(repr(getattr(content, field.name)))}" for field in fields(content)
             )
-            return f"{type(other_event).__name__}({named_values})"
+            return f"{type(content).__name__}({named_values})"
 
 
 def _describe_frame(raw: str | bytes, value: object) -> str:
-    """Return in words what a frame says, for the text of its event; `value` is the frame as it was
-    decoded."""
+    """Return in words what a frame says; `value` is the frame as it was decoded. Known messages get a short
+    sentence; any other value is printed, cut off if it is long."""
     match value:
         case AudioInput(req_id, audio, end):
-            return f"audio of {req_id}: {len(audio)} bytes{', end' * end}"
+            return f"audio of {req_id}: {len(audio)} bytes{', end' if end else ''}"
         case MotionResponse():
+            end_mark = ", end" if value.end else ""
             fault = f", {value.shape_fault}" if value.shape_fault else ""
-            return f"motion of {value.req_id}: {len(value.keyframes)} keyframes{', end' * value.end}{fault}"
+            return f"motion of {value.req_id}: {len(value.keyframes)} keyframes{end_mark}{fault}"
         case Audio(pcm, last, turn_id):
-            return f"audio{_of_turn(turn_id)}: {len(pcm)} bytes{', last' * last}"
+            return f"audio{_name_turn(turn_id)}: {len(pcm)} bytes{', last' if last else ''}"
         case Motion(payloads, last, turn_id):
             contents = ", ".join(_describe_frame(payload, read_upstream(payload)) for payload in payloads)
-            return f"motion{_of_turn(turn_id)} [{contents}]{', last' * last}"
+            return f"motion{_name_turn(turn_id)} [{contents}]{', last' if last else ''}"
         case Speak(pcm):
             return f"speaks: {len(pcm)} bytes"
-        case other_value:
-            return f"{_abbreviate(repr(other_value))} ({len(raw)} bytes)"
+        case _:
+            return f"{_abbreviate(repr(value))} ({len(raw)} bytes)"
 
 
-def _of_turn(turn_id: str) -> str:
+def _name_turn(turn_id: str) -> str:
     """Return the words that name a turn in the text of an event; "" if the turn has no id."""
     return f" of {turn_id}" if turn_id else ""
 

@@ -217,8 +217,8 @@ class Excuse(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Injected:
     """A fault that the kit caused on purpose. `kind` is a stable id: the fault's name in a scenario file, or
-    a key of FAULTS in event_text.py. `delay` is the longest delay in seconds. `detail` is a text for people;
-    no program decides anything by it. `describe_fault` in event_text.py makes the sentence."""
+    a key of WORDS_BY_FAULT in event_text.py. `delay` is the longest delay in seconds. `detail` is a text for
+    people; no program decides anything by it. `describe_fault` in event_text.py makes the sentence."""
 
     kind: str
     excuses: Excuse

@@ -3,8 +3,8 @@ so.
 
 A secret is found plain, in upper or lower case, in base64 (of either alphabet, padded or not, wherever it
 begins), in hex, and under URL, JSON and Python escapes, also if it is escaped twice. A secret of fewer than
-SHORTEST characters is not searched for, because it could stand in any text by chance. It is taken out if its
-place shows that it is a secret (secrets_in_messages.py).
+SHORTEST_SECRET characters is not searched for, because it could stand in any text by chance. It is taken out
+if its place shows that it is a secret (secrets_in_messages.py).
 """
 
 import json
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from spatius_sim.trace.quick_secret_search import MarkedWords
 
-SHORTEST = 8
+SHORTEST_SECRET = 8
 """The fewest characters of a secret that is searched for."""
 
 MAX_SECRETS = 1000
@@ -58,35 +58,35 @@ class _Span:
 
 @dataclass(slots=True)
 class KnownSecrets:
-    """Remembers the `most` secrets that were used last (None: all), and all secrets that a holder still
-    needs, such as an open connection.
+    """Remembers the `max_secrets` secrets that were used last (None: all). It also remembers all secrets that
+    a holder still needs, such as an open connection.
 
     Some secrets have a reference (`key#1`, `token#2`), by which a trace names them. Other secrets have none
-    and are only hidden.
-    """
+    and are only hidden."""
 
-    most: int | None = None
+    max_secrets: int | None = None
     _references: OrderedDict[str, str] = field(default_factory=OrderedDict)
     """The reference of each secret, the most recently used secret last; "" for a secret that is only
     hidden."""
-    _by_start: dict[bytes, dict[tuple[str, bytes], str]] = field(default_factory=dict)
+    _encodings_by_start: dict[bytes, dict[tuple[str, bytes], str]] = field(default_factory=dict)
     """An index for the search. By the first bytes of an encoded secret: the name of the encoding, by secret
     and encoded secret. Session tokens begin alike, and a run knows hundreds of them."""
     _short_starts: set[bytes] = field(default_factory=set)
     """The keys of the index that have fewer than _INDEX_BYTES bytes."""
-    _marked: "MarkedWords | None" = field(default=None, compare=False, repr=False)
+    _marked_words: "MarkedWords | None" = field(default=None, compare=False, repr=False)
     """The words of all other keys, so that most frames need not be searched; None if there is no key."""
-    _kinds: dict[str, int] = field(default_factory=dict)
+    _count_by_kind: dict[str, int] = field(default_factory=dict)
     """How many references of each kind have been given."""
-    _held: dict[str, set[str]] = field(default_factory=dict)
+    _secrets_by_holder: dict[str, set[str]] = field(default_factory=dict)
     """The secrets of each holder."""
 
     def reference_for(self, kind: str, secret: str, holder: str = "") -> str:
-        """Return the reference of a secret, such as `token#1`; "" if `secret` is empty. A new secret joins
-        the known secrets, and is remembered at least until `let_go(holder)`."""
+        """Return the reference by which a trace names a secret, such as `token#1`; its part before `#` is
+        `kind`. Return "" for an empty secret. A new secret is learnt, and remembered at least until
+        `release_holder(holder)`."""
         reference = self._references.get(secret, "")
         if secret and not reference:
-            number = self._kinds[kind] = self._kinds.get(kind, 0) + 1
+            number = self._count_by_kind[kind] = self._count_by_kind.get(kind, 0) + 1
             reference = f"{kind}#{number}"
         self._learn_secret(secret, reference, holder)
         return reference
@@ -94,12 +94,12 @@ class KnownSecrets:
     def hide(self, secret: str, holder: str = "") -> None:
         """Learn a secret without a reference: from now on the known secrets include it, so that it is
         replaced by stars. A secret that is too short to be searched for is ignored."""
-        if len(secret) >= SHORTEST:
+        if len(secret) >= SHORTEST_SECRET:
             self._learn_secret(secret, self._references.get(secret, ""), holder)
 
-    def let_go(self, holder: str) -> None:
-        """Allow the secrets that this holder needed to be forgotten, the oldest first."""
-        self._held.pop(holder, None)
+    def release_holder(self, holder: str) -> None:
+        """Note that this holder needs its secrets no longer: they may be forgotten, the oldest first."""
+        self._secrets_by_holder.pop(holder, None)
         self._forget_oldest()
 
     def known_reference(self, secret: str) -> str:
@@ -117,21 +117,22 @@ class KnownSecrets:
         return next(len(secret) for secret, named in reversed(self._references.items()) if named == reference)
 
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
-        """Put stars in place of the known secrets in these bytes, and return the new bytes, which have the
-        same length. Also return which secrets were found: pairs of the secret's reference and the name of its
-        encoding. Secrets without a reference are not among them."""
-        if len(raw) < SHORTEST:  # An encoding of a secret is never shorter than the secret.
+        """Return the bytes with stars in place of each known secret; their length stays the same. Also return
+        the secrets that were found, as pairs: the secret's reference, and the name of its encoding. Secrets
+        without a reference are replaced, but not returned. Bytes with too many secrets or escapes become
+        stars as a whole."""
+        if len(raw) < SHORTEST_SECRET:  # An encoding of a secret is never shorter than the secret.
             return raw, []
-        spans = sorted(islice(self._spans_of_secrets(raw, _MAX_ESCAPE_LAYERS), _MAX_PLACES + 1))
+        spans = sorted(islice(self._find_spans(raw, _MAX_ESCAPE_LAYERS), _MAX_PLACES + 1))
         if not spans:
             return raw, []
         if len(spans) > _MAX_PLACES:
             spans.append(_whole_frame(raw))
-        clean = bytearray(raw)
+        redacted = bytearray(raw)
         for span in spans:
-            clean[span.start : span.end] = b"*" * (span.end - span.start)
+            redacted[span.start : span.end] = b"*" * (span.end - span.start)
         sightings = dict.fromkeys((self._references.get(span.secret, ""), span.encoding) for span in spans)
-        return bytes(clean), [(reference, encoding) for reference, encoding in sightings if reference]
+        return bytes(redacted), [(reference, encoding) for reference, encoding in sightings if reference]
 
     def redact_text(self, text: str) -> str:
         """Return a text with stars in place of the known secrets."""
@@ -140,74 +141,79 @@ class KnownSecrets:
         return text if clean is raw else clean.decode(errors="surrogatepass")
 
     def _learn_secret(self, secret: str, reference: str, holder: str) -> None:
-        """Remember a known secret and its reference, at least until `let_go(holder)`. Index the secret, in
-        each encoding, so that frames can be searched for it quickly. Forget the secret that was used least,
-        if there are too many."""
+        """Remember a secret and its reference ("" for none), at least until `release_holder(holder)`. The
+        index gets each encoding of a new secret, so that frames can be searched for it quickly. Then forget
+        the secrets that were used longest ago, if there are too many."""
         if not secret:
             return
-        if secret not in self._references and len(secret) >= SHORTEST:
-            for encoded, encoding in _encodings_to_search(secret):
+        if secret not in self._references and len(secret) >= SHORTEST_SECRET:
+            for encoded, encoding_name in _encode_in_all_ways(secret):
                 start = encoded[:_INDEX_BYTES]
-                if start not in self._by_start:
+                if start not in self._encodings_by_start:
                     self._add_start(start)
-                self._by_start.setdefault(start, {})[secret, encoded] = encoding
+                self._encodings_by_start.setdefault(start, {})[secret, encoded] = encoding_name
         self._references[secret] = reference
         self._references.move_to_end(secret)
         if holder:
-            self._held.setdefault(holder, set()).add(secret)
+            self._secrets_by_holder.setdefault(holder, set()).add(secret)
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        """Forget the known secrets that were used longest ago, until at most `most` are left. Secrets that a
-        holder still needs are kept and not counted."""
-        if self.most is None or len(self._references) <= self.most:
+        """If there are too many secrets, forget those that were used longest ago, until at most `max_secrets`
+        are left. Secrets that a holder (such as an open connection) still needs are kept, and not counted. If
+        `max_secrets` is None, forget none."""
+        if self.max_secrets is None or len(self._references) <= self.max_secrets:
             return
-        held = set().union(*self._held.values())
-        surplus = len(self._references) - len(held) - self.most
-        for secret in [secret for secret in self._references if secret not in held][: max(0, surplus)]:
+        needed = set().union(*self._secrets_by_holder.values())
+        surplus = len(self._references) - len(needed) - self.max_secrets
+        oldest_first = [secret for secret in self._references if secret not in needed]
+        for secret in oldest_first[: max(0, surplus)]:
             del self._references[secret]
-            for encoded, _ in _encodings_to_search(secret):
-                names_of_encodings = self._by_start.get(encoded[:_INDEX_BYTES], {})
+            for encoded, _ in _encode_in_all_ways(secret):
+                start = encoded[:_INDEX_BYTES]
+                names_of_encodings = self._encodings_by_start.get(start, {})
                 names_of_encodings.pop((secret, encoded), None)
                 if not names_of_encodings:
-                    self._by_start.pop(encoded[:_INDEX_BYTES], None)
-                    self._short_starts.discard(encoded[:_INDEX_BYTES])
+                    self._encodings_by_start.pop(start, None)
+                    self._short_starts.discard(start)
 
     def _add_start(self, start: bytes) -> None:
-        """Add the first bytes of an encoded secret to those for which each frame is searched: to the short
-        starts if there are fewer than _INDEX_BYTES of them, and otherwise to the marked words."""
+        """Add the first bytes of an encoded secret to the two quick filters that say which frames must be
+        searched. Fewer than _INDEX_BYTES bytes are kept as a short start. Longer ones go to the marked words,
+        which are all looked up at once."""
         if len(start) < _INDEX_BYTES:
             self._short_starts.add(start)
             return
-        if self._marked is None:
+        if self._marked_words is None:
             # NumPy is not loaded for those who know no secret.
             from spatius_sim.trace.quick_secret_search import MarkedWords
 
-            self._marked = MarkedWords()
-        self._marked.mark(start)
+            self._marked_words = MarkedWords()
+        self._marked_words.mark(start)
 
     def _starts_to_search(self, raw: bytes) -> Collection[bytes]:
         """Return the keys of the index that may stand in a frame."""
-        if self._marked is not None and self._marked.may_be_in(raw):
-            return self._by_start
+        if self._marked_words is not None and self._marked_words.may_be_in(raw):
+            return self._encodings_by_start
         return self._short_starts
 
-    def _spans_of_secrets(self, raw: bytes, depth: int) -> Iterator[_Span]:
-        r"""Yield each place in the bytes `raw` at which a known secret stands. Find also secrets that are
-        escaped (as `%2F` or `\u002f`), up to `depth` times over."""
+    def _find_spans(self, raw: bytes, escape_layers: int) -> Iterator[_Span]:
+        r"""Yield each place in the bytes at which a known secret stands. Also find secrets that are escaped
+        (such as `%2F` or `\u002f`), up to `escape_layers` times, one escape within another. If there are too
+        many escapes, yield the whole frame."""
         for start in self._starts_to_search(raw):
             if start in raw:
-                for (secret, encoded), encoding in self._by_start[start].items():
+                for (secret, encoded), encoding in self._encodings_by_start[start].items():
                     yield from (
                         _Span(index, index + len(encoded), secret, encoding)
-                        for index in _find_secret(encoded, raw)
+                        for index in _find_all(encoded, raw)
                     )
-        if depth and self._by_start and (b"%" in raw or b"\\" in raw):
+        if escape_layers and self._encodings_by_start and (b"%" in raw or b"\\" in raw):
             unescaped = _UnescapedText(raw)
-            if unescaped.escapes > _MAX_ESCAPES:
+            if unescaped.escape_count > _MAX_ESCAPES:
                 yield _whole_frame(raw)
-            elif unescaped.escapes:
-                for span in self._spans_of_secrets(unescaped.text, depth - 1):
+            elif unescaped.escape_count:
+                for span in self._find_spans(unescaped.text, escape_layers - 1):
                     yield unescaped.place_in_raw(span)
 
 
@@ -216,26 +222,27 @@ class _UnescapedText:
     tells the place in the frame for each place in `text`."""
 
     def __init__(self, raw: bytes) -> None:
-        r"""Decode the escapes (as `%2F` or `\u002f`) in the frame `raw` once, so that secrets can be found
-        behind them. Keep the place of each escape, to find the secrets' places in the frame."""
+        r"""Decode one layer of escapes (such as `%2F` or `\u002f`) in the frame `raw`, so that secrets behind
+        them can be found. Remember where each escape stands, to translate places in the decoded text to
+        places in the frame."""
         self._raw = raw
         self._starts: list[tuple[int, int]] = [(0, 0)]
         """Pairs (index in `text`, index in the frame): of each escape, and of the bytes after each escape."""
         text = bytearray()
-        end = 0
+        decoded_until = 0
         for escape in islice(_ESCAPE.finditer(raw), _MAX_ESCAPES + 1):
-            text += raw[end : escape.start()]
+            text += raw[decoded_until : escape.start()]
             self._starts.append((len(text), escape.start()))
             text += _unescape(escape[0])
-            end = escape.end()
-            self._starts.append((len(text), end))
-        self.text = bytes(text + raw[end:])
-        self.escapes = len(self._starts) // 2
+            decoded_until = escape.end()
+            self._starts.append((len(text), decoded_until))
+        self.text = bytes(text + raw[decoded_until:])
+        self.escape_count = len(self._starts) // 2
 
     def place_in_raw(self, span: _Span) -> _Span:
-        """Return where in the frame a known secret stands that was found in the unescaped text of the frame
-        (`text`). The encoding "plain" becomes "URL-encoded" or "escaped" if there are escapes in this
-        place."""
+        """Translate the place of a secret in the unescaped `text` to its place in the frame. If the secret is
+        escaped there, its encoding "plain" becomes "URL-encoded" or "escaped"; any other encoding keeps its
+        name."""
         start, end = self._index_in_raw(span.start), self._index_in_raw(span.end)
         escapes = _ESCAPE.findall(self._raw, start, end)
         encoding = span.encoding
@@ -255,8 +262,8 @@ def _whole_frame(raw: bytes) -> _Span:
 
 
 def _unescape(escape: bytes) -> bytes:
-    r"""Return the bytes that one escape stands for, to find secrets behind escapes: `%41` in a URL, `\x41` in
-    Python, `\u0041` or `\n` in JSON."""
+    r"""Return the bytes that one escape stands for: `%41` in a URL, `\x41` in Python, `\u0041` or `\n` in
+    JSON. So secrets behind escapes are found."""
     if escape[:1] == b"%":
         return bytes.fromhex(escape[1:].decode())
     if escape[:2] == b"\\x":
@@ -264,24 +271,24 @@ def _unescape(escape: bytes) -> bytes:
     return str(json.loads(b'"' + escape + b'"')).encode(errors="surrogatepass")
 
 
-def _find_secret(encoded: bytes, raw: bytes) -> Iterator[int]:
-    """Yield each index in a frame at which this encoded form of a known secret begins."""
-    index = raw.find(encoded)
+def _find_all(encoded_secret: bytes, raw: bytes) -> Iterator[int]:
+    """Yield each index in the bytes of a frame at which this encoded secret begins; places may overlap."""
+    index = raw.find(encoded_secret)
     while index >= 0:
         yield index
-        index = raw.find(encoded, index + 1)
+        index = raw.find(encoded_secret, index + 1)
 
 
-def _encodings_to_search(secret: str) -> list[tuple[bytes, str]]:
-    """Return the byte strings by which a known secret is found in frames: the secret in each encoding, such
-    as base64, with the name of the encoding."""
+def _encode_in_all_ways(secret: str) -> list[tuple[bytes, str]]:
+    """Return each form in which a secret may stand in a frame, with the name of the encoding, such as
+    "base64" or "hex". The base64 of a secret depends on the bytes beside it, so it has several forms."""
     raw = secret.encode(errors="surrogatepass")
-    encodings = {raw: "plain"}
-    for case_name, in_case in (("upper case", secret.upper()), ("lower case", secret.lower())):
-        encodings.setdefault(in_case.encode(errors="surrogatepass"), case_name)
-    encodings.setdefault(raw.replace(b" ", b"+"), "URL-encoded")
-    encodings.setdefault(raw.hex().encode(), "hex")
-    encodings.setdefault(raw.hex().upper().encode(), "hex")
+    name_by_encoded = {raw: "plain"}
+    for case_name, secret_in_case in (("upper case", secret.upper()), ("lower case", secret.lower())):
+        name_by_encoded.setdefault(secret_in_case.encode(errors="surrogatepass"), case_name)
+    name_by_encoded.setdefault(raw.replace(b" ", b"+"), "URL-encoded")
+    name_by_encoded.setdefault(raw.hex().encode(), "hex")
+    name_by_encoded.setdefault(raw.hex().upper().encode(), "hex")
     # Base64 writes 3 bytes as 4 characters, so it depends on how many bytes (0, 1 or 2) of a group of 3 stand
     # before the secret.
     for bytes_before in range(3):
@@ -289,6 +296,6 @@ def _encodings_to_search(secret: str) -> list[tuple[bytes, str]]:
         # The characters at both ends depend on what stands beside the secret.
         start = -(-bytes_before * 8 // 6)
         fixed_part = base64[start : (bytes_before + len(raw)) * 8 // 6]
-        encodings.setdefault(fixed_part, "base64")
-        encodings.setdefault(fixed_part.translate(bytes.maketrans(b"+/", b"-_")), "base64")
-    return list(encodings.items())
+        name_by_encoded.setdefault(fixed_part, "base64")
+        name_by_encoded.setdefault(fixed_part.translate(bytes.maketrans(b"+/", b"-_")), "base64")
+    return list(name_by_encoded.items())

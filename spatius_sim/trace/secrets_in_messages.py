@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
-from spatius_sim.trace.known_secrets import SHORTEST, KnownSecrets
+from spatius_sim.trace.known_secrets import SHORTEST_SECRET, KnownSecrets
 from spatius_sim.trace.secrets_in_settings_and_urls import (
     is_plain,
     names_a_secret,
@@ -47,7 +47,7 @@ def texts_without_secrets(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
     for name in _field_names(type(event)):  # type: ignore[arg-type]
         text = getattr(event, name)
         # Most texts of events are too short for a secret in any encoding.
-        if type(text) is str and len(text) >= SHORTEST:
+        if type(text) is str and len(text) >= SHORTEST_SECRET:
             clean_text = secrets.redact_text(text)
             if clean_text is not text:
                 changed_texts[name] = clean_text

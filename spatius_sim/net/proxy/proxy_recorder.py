@@ -266,7 +266,7 @@ class ProxyRecorder:
             content = event.ends.closed or content
         self._emit_event(event.at_ns, event.lane, event.connection, content)
         if event.ends is not None:
-            self._secrets.let_go(event.ends.name)
+            self._secrets.release_holder(event.ends.name)
 
     def _record_frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
         """Record a frame that has passed through the proxy in the session `name`, with stars in place of its

@@ -162,7 +162,7 @@ class SessionLog:
         record.close_code, record.closed_by_us = close_event.code, close_event.by_kit
         self.past_sessions.append(record)
         self.emit(Lane.UPSTREAM, name, close_event)
-        self.secrets.let_go(name)
+        self.secrets.release_holder(name)
 
     def find_session(self, key: str) -> SessionRecord | None:
         """Return the newest session in the session log whose name or connection id is `key`; None if there is

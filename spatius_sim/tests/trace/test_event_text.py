@@ -8,8 +8,8 @@ import pytest
 
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.trace.event_text import (
-    PROVOCATIONS,
-    WAITS,
+    WORDS_BY_PROVOCATION,
+    WORDS_BY_WAIT,
     describe_event,
     describe_fault,
     describe_provocation,
@@ -41,8 +41,8 @@ def test_an_id_is_short_and_no_sentence(ids: type[StrEnum]) -> None:
 
 
 def test_each_id_has_words() -> None:
-    assert set(PROVOCATIONS) == set(Provocation)
-    assert {*WAITS, Awaited.TURN} == set(Awaited)
+    assert set(WORDS_BY_PROVOCATION) == set(Provocation)
+    assert {*WORDS_BY_WAIT, Awaited.TURN} == set(Awaited)
     assert describe_provocation(Provocation.MISSING_KEY) == "a token request without an API key"
 
 

@@ -117,18 +117,18 @@ def test_what_is_short_or_nothing_is_looked_for_nowhere() -> None:
 
 
 def test_the_eldest_are_forgotten_and_those_that_are_held_are_not() -> None:
-    known = KnownSecrets(most=2)
+    known = KnownSecrets(max_secrets=2)
     known.hide("the-secret-of-a-call", "call")
     for number in range(5):
         known.reference_for("token", f"session-token-{number}")
     text = "the-secret-of-a-call session-token-2 session-token-3 session-token-4"
     assert known.redact_text(text) == "*" * 20 + " session-token-2 " + "*" * 15 + " " + "*" * 15
     known.reference_for("token", "session-token-3")
-    known.let_go("call")
+    known.release_holder("call")
     assert known.redact_text(text) == "the-secret-of-a-call session-token-2 " + "*" * 15 + " " + "*" * 15
     assert known.reference_for("token", "session-token-5") == "token#6"
     assert known.redact_text("session-token-3 session-token-4") == "*" * 15 + " session-token-4"
-    assert sum(map(len, known._by_start.values())) <= 2 * 12
+    assert sum(map(len, known._encodings_by_start.values())) <= 2 * 12
 
 
 @pytest.mark.parametrize("length", [8, 15, 16, 23, 40])
@@ -145,7 +145,7 @@ def test_a_secret_is_found_wherever_it_begins_and_beside_its_end(length: int, be
 
 
 def test_a_short_secret_is_forgotten_too() -> None:
-    known = KnownSecrets(most=1)
+    known = KnownSecrets(max_secrets=1)
     known.hide("short-one")
     known.hide("a-secret-that-is-long-enough")
     assert known.redact_text("short-one a-secret-that-is-long-enough") == "short-one " + "*" * 28

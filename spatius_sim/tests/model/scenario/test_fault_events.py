@@ -19,7 +19,7 @@ from spatius_sim.model.scenario.scenario import (
     UnknownFields,
     When,
 )
-from spatius_sim.trace.event_text import FAULTS, describe_fault
+from spatius_sim.trace.event_text import WORDS_BY_FAULT, describe_fault
 from spatius_sim.trace.events import Excuse, Injected
 
 
@@ -55,7 +55,7 @@ def test_the_kind_is_what_a_scenario_file_says() -> None:
     assert make_fault_event(Delay(1.5, 0.25)) == Injected(
         "delay", Excuse.LATENESS, 1.75, "seconds 1.5, jitter 0.25"
     )
-    assert not FAULTS.keys() & NAMES.keys()
+    assert not WORDS_BY_FAULT.keys() & NAMES.keys()
 
 
 def test_the_longest_delay_of_a_scenario() -> None:
