@@ -19,7 +19,7 @@ from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession
-from spatius_sim.tape.reader import TapeReader, open_tape, records_of
+from spatius_sim.tape.reader import TapeReader, open_tape, read_records
 from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.trace.events import Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
@@ -96,13 +96,13 @@ def make_session_trace(number: int) -> Trace:
 def _read_tape(path: Path) -> None:
     """Read all records of the benchmark's tape."""
     with open_tape(path) as file:
-        for _ in TapeReader(file, str(path)).stored_records():
+        for _ in TapeReader(file, str(path)).read_packed_records():
             pass
 
 
 def _read_events(path: Path) -> None:
     """Read all records of the benchmark's tape as events, and check each."""
-    for _ in records_of(path):
+    for _ in read_records(path):
         pass
 
 

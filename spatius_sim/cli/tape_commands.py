@@ -39,9 +39,9 @@ def show(tape_path: Path, connection: tuple[str, ...], turn: int | None, grep: s
 @click.option("--json", "as_json", is_flag=True, help="As one machine-readable line.")
 def stats(tape_path: Path, as_json: bool) -> None:
     """Print what is on the tape, in numbers."""
-    from spatius_sim.tape.tape_statistics import statistics
+    from spatius_sim.tape.tape_statistics import count_tape_contents
 
-    numbers = statistics(tape_path)
+    numbers = count_tape_contents(tape_path)
     header = numbers.header
     figures = {
         "recorded by": header.what,
@@ -111,10 +111,10 @@ def diff(first: Path, second: Path) -> int:
 
     Prints nothing and exits 0 if they do not differ, 1 if they do.
     """
-    from spatius_sim.tape.compare_tapes import differences
+    from spatius_sim.tape.compare_tapes import compare_tapes
 
     differing = False
-    for line in differences(first, second):
+    for line in compare_tapes(first, second):
         differing = True
         print_lines(line)
     return ExitCode.RULE_FAILED if differing else 0
@@ -183,10 +183,10 @@ def view(tape_path: Path, out: Path | None) -> None:
     from spatius_sim.reporting.player.runs_to_player_data import MOST_READ, build_player
     from spatius_sim.reporting.player.write_player_page import player_page
     from spatius_sim.tape.cut_and_merge import require_other_file
-    from spatius_sim.tape.traces_on_tapes import read_whole_parts
+    from spatius_sim.tape.traces_on_tapes import read_damaged_traces
 
     page = out or tape_path.with_suffix(".html")
-    traces, damage, goes_on = read_whole_parts(tape_path, MOST_READ)
+    traces, damage, goes_on = read_damaged_traces(tape_path, MOST_READ)
     require_other_file(page, tape_path)
     notices = [f"The tape is damaged, and what is whole is shown: {line}" for line in damage[:3]]
     audible = any(trace.header.speech for trace in traces)

@@ -28,7 +28,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import find_rule, rules_for
 from spatius_sim.rules.rule import Rule
 from spatius_sim.subjects.relay.start_turns import Hook
-from spatius_sim.tape.traces_on_tapes import plan_token_on
+from spatius_sim.tape.traces_on_tapes import read_plan_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def request_of(
     except UsageError as error:
         raise (error if file is None else file.with_place(error)) from error
     plan = str(all_values.get("plan", ""))
-    token = plan_token_on(Path(plan)) if plan.endswith(".tape") else plan
+    token = read_plan_token(Path(plan)) if plan.endswith(".tape") else plan
     return RunRequest(all_values, settings, file, filled, token)
 
 

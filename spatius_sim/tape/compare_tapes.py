@@ -22,7 +22,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
     UnknownMessage,
 )
-from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.reader import read_header
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.event_text import describe_fault
 from spatius_sim.trace.events import (
@@ -48,9 +48,9 @@ class ComparedTurn:
     events in words."""
 
     audio: bytearray = field(default_factory=bytearray)
-    ends: int = 0
+    end_marks: int = 0
     payloads: list[MotionResponse] = field(default_factory=list)
-    other: list[str] = field(default_factory=list)
+    other_events: list[str] = field(default_factory=list)
 
 
 TurnsByConnection = dict[str, dict[str, ComparedTurn]]
@@ -58,100 +58,104 @@ TurnsByConnection = dict[str, dict[str, ComparedTurn]]
 the order on the tape, so that the same names occur on both tapes."""
 
 
-def differences(first: Path, second: Path) -> Iterator[str]:
-    """Compare two tapes, and yield a line for each difference in meaning. Raises UsageError if a file cannot
-    be read as a tape."""
-    with_speech = header_of(first).has_speech and header_of(second).has_speech
-    runs = zip_longest(read_traces(first), read_traces(second))
-    for number, (first_trace, second_trace) in enumerate(runs, 1):
+def compare_tapes(first: Path, second: Path) -> Iterator[str]:
+    """Compare two tapes run by run. Yield a line of text for each difference in meaning, and for each run
+    that only one tape has. Speech is compared only if both tapes hold it. Raises UsageError if a file is no
+    readable tape."""
+    compare_speech = read_header(first).has_speech and read_header(second).has_speech
+    pairs_of_runs = zip_longest(read_traces(first), read_traces(second))
+    for run_number, (first_trace, second_trace) in enumerate(pairs_of_runs, 1):
         if first_trace is None or second_trace is None:
-            yield f"run {number}: only in {first if second_trace is None else second}"
+            yield f"run {run_number}: only in {first if second_trace is None else second}"
             continue
-        for line in _compare_connections(
-            turns_by_connection(first_trace), turns_by_connection(second_trace), with_speech=with_speech
+        for difference in _compare_connections(
+            _collect_turns(first_trace), _collect_turns(second_trace), compare_speech=compare_speech
         ):
-            yield f"run {number}, {line}"
+            yield f"run {run_number}, {difference}"
 
 
-def turns_by_connection(trace: Trace) -> TurnsByConnection:
-    """Return what each connection of a trace carried, turn by turn, so that two tapes can be compared. The
-    connections of each lane are numbered in order."""
-    compared: TurnsByConnection = {}
-    names: dict[tuple[Lane, str], str] = {}
+def _collect_turns(trace: Trace) -> TurnsByConnection:
+    """Collect what each connection of a trace carried, turn by turn, so that two tapes can be compared, and
+    return it. The connections of each lane (upstream, downstream, ...) are numbered in the order in which
+    they appear. Of the kit's own events only the faults that it caused are compared. Events of a client's
+    decoder are left out."""
+    turns_by_connection: TurnsByConnection = {}
+    name_by_connection: dict[tuple[Lane, str], str] = {}
     turn_numbers: dict[tuple[str, str], int] = {}
-    callers: dict[str, _Calls] = {}
+    reader_by_connection: dict[str, _CallReader] = {}
     for event in trace.events:
         if event.lane in (Lane.KIT, Lane.DECODER):
             if isinstance(event.content, Injected):
-                _add_other(compared, "kit", f"fault: {describe_fault(event.content)}")
+                _add_other(turns_by_connection, "kit", f"fault: {describe_fault(event.content)}")
             continue
         key = (event.lane, event.connection)
-        if key not in names:
-            count = sum(lane is event.lane for lane, _ in names) + 1
-            names[key] = f"{event.lane} {count}"
-        connection = names[key]
+        if key not in name_by_connection:
+            number = sum(lane is event.lane for lane, _ in name_by_connection) + 1
+            name_by_connection[key] = f"{event.lane} {number}"
+        connection_name = name_by_connection[key]
         if event.lane is Lane.CLIENT and isinstance(event.content, Sent | Received):
-            callers.setdefault(connection, _Calls()).add_call(
-                compared.setdefault(connection, {}), event.content
+            reader_by_connection.setdefault(connection_name, _CallReader()).add_call_or_answer(
+                turns_by_connection.setdefault(connection_name, {}), event.content
             )
         else:
-            _add_event(compared, connection, event, turn_numbers)
-    return compared
+            _add_event(turns_by_connection, connection_name, event, turn_numbers)
+    return turns_by_connection
 
 
-class _Calls:
+class _CallReader:
     """Reads the calls of a client under test and their answers, to compare them. The conversation ids that
     the client gave become numbers, in their order."""
 
     def __init__(self) -> None:
-        self._conversations: dict[str, str] = {}
-        self._call = ComparedTurn()
+        self._conversation_names: dict[str, str] = {}
+        self._latest_call = ComparedTurn()
 
-    def add_call(self, turns: dict[str, ComparedTurn], frame: Sent | Received) -> None:
-        """Add a call to the client under test, which stands on a tape, to the turns that are compared: each
-        call is a turn of its own. Add an answer of the client to the turn of its call."""
+    def add_call_or_answer(self, turns: dict[str, ComparedTurn], frame: Sent | Received) -> None:
+        """Add a frame from the tape of a client test to `turns`, which are compared with another tape. A call
+        of the kit to its client begins a turn of its own. The client's answer is added to the turn of the
+        latest call, and so is an answer that cannot be read."""
         match frame.value:
             case TesteeRequest() as request:
-                call = self._describe_request(request)
-                self._call = turns[f"call {len(turns) + 1}"] = call
+                self._latest_call = self._make_turn(request)
+                turns[f"call {len(turns) + 1}"] = self._latest_call
             case TesteeAnswer(_, result, unimplemented, error):
                 failure = "is not implemented" if unimplemented else f"throws {error!r}" if error else ""
-                self._call.other.append(failure or f"answers {self._describe_result(result)}")
+                self._latest_call.other_events.append(failure or f"answers {self._describe_result(result)}")
             case Undecodable(text):
-                self._call.other.append(f"not understood: {text}")
+                self._latest_call.other_events.append(f"not understood: {text}")
 
-    def _describe_request(self, request: TesteeRequest) -> ComparedTurn:
-        """Return a call to the client under test as a turn that can be compared: its audio, its motion, and
-        the call in words. At a reset, forget the conversation ids that the client returned before."""
-        detail = ""
+    def _make_turn(self, request: TesteeRequest) -> ComparedTurn:
+        """Make a turn for comparison from one call to a client under test: the call in words, and its audio
+        and motion. A reset makes the client new: forget the conversation ids that it has returned."""
+        details = ""
         match request.do:
             case "reset":
-                self._conversations.clear()
-                detail = f" {request.sample_rate} Hz {request.mode}"
+                self._conversation_names.clear()
+                details = f" {request.sample_rate} Hz {request.mode}"
             case "advance":
-                detail = f" {request.ms} ms"
+                details = f" {request.ms} ms"
             case "yieldFramesData":
-                count = "no list" if request.frames is None else f"{len(request.frames)} payloads"
-                detail = (
-                    f" {count} for {self._conversations.get(request.conversation_id, 'an id it never gave')}"
-                )
-        call = ComparedTurn(bytearray(request.audio), int(request.end), other=[request.do + detail])
+                payloads = "no list" if request.frames is None else f"{len(request.frames)} payloads"
+                conversation = self._conversation_names.get(request.conversation_id, "an id it never gave")
+                details = f" {payloads} for {conversation}"
+        call = ComparedTurn(bytearray(request.audio), int(request.end), other_events=[request.do + details])
         for payload in request.frames or ():
             message = read_upstream(payload)
             if isinstance(message, MotionResponse):
                 call.payloads.append(message)
             else:
-                call.other.append(f"{len(payload)} bytes that are no motion ({_hash(payload)})")
+                call.other_events.append(f"{len(payload)} bytes that are no motion ({_hash(payload)})")
         return call
 
     def _describe_result(self, result: dict[str, Any]) -> str:
-        """Return the result of a call to the client under test as JSON text that can be compared: numbers
-        stand in place of conversation ids."""
+        """Return the result of a call to a client under test as JSON text that can be compared. An id of a
+        conversation becomes `conversation 1`, `conversation 2`, ..., because each client chooses its own ids.
+        The client's name is left out."""
         conversation_id = result.get("conversationId")
         values = {key: value for key, value in result.items() if key not in ("conversationId", "name")}
         if isinstance(conversation_id, str) and conversation_id:
-            values["conversation"] = self._conversations.setdefault(
-                conversation_id, f"conversation {len(self._conversations) + 1}"
+            values["conversation"] = self._conversation_names.setdefault(
+                conversation_id, f"conversation {len(self._conversation_names) + 1}"
             )
         elif "conversationId" in result:
             values["conversation"] = conversation_id
@@ -159,25 +163,31 @@ class _Calls:
 
 
 def _add_event(
-    compared: TurnsByConnection, connection: str, event: Event, turn_numbers: dict[tuple[str, str], int]
+    turns_by_connection: TurnsByConnection,
+    connection: str,
+    event: Event,
+    turn_numbers: dict[tuple[str, str], int],
 ) -> None:
-    """Add an event of one tape to the turns that are compared: a frame, the refusal of a connection or a
-    token, or the end of an upstream connection. Other events are not compared."""
+    """Add an event of a trace to the turns that are compared. It may be a frame, the refusal of a connection
+    or of a token, or the end of an upstream connection; other events are ignored. `turn_numbers` maps a
+    connection and a turn id to the number of the turn."""
     match event.content:
         case Refused(status, reason):
-            _add_other(compared, connection, f"refused with {status} {reason}")
+            _add_other(turns_by_connection, connection, f"refused with {status} {reason}")
         case TokenRequested(status=status) if status != 200:
-            _add_other(compared, connection, f"token refused with {status}")
+            _add_other(turns_by_connection, connection, f"token refused with {status}")
         case Closed(by_kit, code) if event.lane is Lane.UPSTREAM:
             _add_other(
-                compared, connection, f"closed by {'the server' if by_kit else 'the client'} with {code}"
+                turns_by_connection,
+                connection,
+                f"closed by {'the server' if by_kit else 'the client'} with {code}",
             )
         case Sent() | Received():
-            _add_frame(compared, connection, event.content, turn_numbers)
+            _add_frame(turns_by_connection, connection, event.content, turn_numbers)
 
 
 def _add_frame(
-    compared: TurnsByConnection,
+    turns_by_connection: TurnsByConnection,
     connection: str,
     frame: Sent | Received,
     turn_numbers: dict[tuple[str, str], int],
@@ -185,10 +195,14 @@ def _add_frame(
     """Add a frame of a tape to the compared turn that it belongs to, or in words to its connection."""
     match frame.value:
         case ConfigureSession(sample_rate=rate, audio_format=audio_format, egress_type=egress):
-            _add_other(compared, connection, f"configures {rate} Hz, format {audio_format}, egress {egress}")
+            _add_other(
+                turns_by_connection,
+                connection,
+                f"configures {rate} Hz, format {audio_format}, egress {egress}",
+            )
         case AudioInput(req_id, audio, end):
-            _turn_of(compared, connection, req_id, turn_numbers).audio += audio
-            _turn_of(compared, connection, req_id, turn_numbers).ends += end
+            _find_or_add_turn(turns_by_connection, connection, req_id, turn_numbers).audio += audio
+            _find_or_add_turn(turns_by_connection, connection, req_id, turn_numbers).end_marks += end
         case MotionResponse(req_id=req_id) as motion:
             answered = (frame.answers if isinstance(frame, Sent) else "") or req_id
             if (connection, answered) not in turn_numbers:
@@ -201,92 +215,112 @@ def _add_frame(
                     ),
                     answered,
                 )
-            _turn_of(compared, connection, answered, turn_numbers).payloads.append(motion)
+            _find_or_add_turn(turns_by_connection, connection, answered, turn_numbers).payloads.append(motion)
         case Interrupt(req_id):
-            _turn_of(compared, connection, req_id, turn_numbers).other.append("interrupted")
+            _find_or_add_turn(turns_by_connection, connection, req_id, turn_numbers).other_events.append(
+                "interrupted"
+            )
         case Pause(req_id) | Resume(req_id):
-            _turn_of(compared, connection, req_id, turn_numbers).other.append(type(frame.value).__name__)
+            _find_or_add_turn(turns_by_connection, connection, req_id, turn_numbers).other_events.append(
+                type(frame.value).__name__
+            )
         case PlaybackNews(req_id=req_id, phase=phase):
-            _turn_of(compared, connection, req_id, turn_numbers).other.append(f"playback: phase {phase}")
+            _find_or_add_turn(turns_by_connection, connection, req_id, turn_numbers).other_events.append(
+                f"playback: phase {phase}"
+            )
         case ServerError(req_id=req_id, code=code, message=message) if req_id:
-            _turn_of(compared, connection, req_id, turn_numbers).other.append(f"error {code} {message!r}")
+            _find_or_add_turn(turns_by_connection, connection, req_id, turn_numbers).other_events.append(
+                f"error {code} {message!r}"
+            )
         case ServerError(code=code, message=message):
-            _add_other(compared, connection, f"error {code} {message!r}")
+            _add_other(turns_by_connection, connection, f"error {code} {message!r}")
         case Speak(pcm):
-            _turn_of(compared, f"{connection}, spoken", "", turn_numbers).audio += pcm
+            _find_or_add_turn(turns_by_connection, f"{connection}, spoken", "", turn_numbers).audio += pcm
         case Audio(pcm, last, turn_id):
-            _turn_of(compared, connection, turn_id, turn_numbers).audio += pcm
-            _turn_of(compared, connection, turn_id, turn_numbers).ends += last
+            _find_or_add_turn(turns_by_connection, connection, turn_id, turn_numbers).audio += pcm
+            _find_or_add_turn(turns_by_connection, connection, turn_id, turn_numbers).end_marks += last
         case Motion(payloads, _, turn_id):
             messages = (read_upstream(payload) for payload in payloads)
             motions = [motion for motion in messages if isinstance(motion, MotionResponse)]
-            _turn_of(compared, connection, turn_id, turn_numbers).payloads += motions
+            _find_or_add_turn(turns_by_connection, connection, turn_id, turn_numbers).payloads += motions
         case Failed(text) | Interrupted(text):
-            _add_other(compared, connection, f"{type(frame.value).__name__} {text!r}")
+            _add_other(turns_by_connection, connection, f"{type(frame.value).__name__} {text!r}")
         case NotUnderstood(text) | Undecodable(text):
-            _add_other(compared, connection, f"not understood: {text}")
+            _add_other(turns_by_connection, connection, f"not understood: {text}")
         case UnknownMessage(number):
-            _add_other(compared, connection, f"a message of type {number}")
+            _add_other(turns_by_connection, connection, f"a message of type {number}")
 
 
-def _turn_of(
-    compared: TurnsByConnection, connection: str, name: str, turn_numbers: dict[tuple[str, str], int]
+def _find_or_add_turn(
+    turns_by_connection: TurnsByConnection,
+    connection: str,
+    turn_id: str,
+    turn_numbers: dict[tuple[str, str], int],
 ) -> ComparedTurn:
-    """Return the compared turn on this connection that has the request id or turn id `name`. If the id is
-    new, the turn gets the next number on its connection, by which it is found on the other tape."""
-    own_turns = compared.setdefault(connection, {})
-    if (connection, name) not in turn_numbers:
-        turn_numbers[connection, name] = (
+    """Return the compared turn of this connection that has the request id or turn id `turn_id`. A new id adds
+    a turn, with the next number on its connection: by this number, turns of two tapes are paired."""
+    turns = turns_by_connection.setdefault(connection, {})
+    if (connection, turn_id) not in turn_numbers:
+        turn_numbers[connection, turn_id] = (
             sum(other_connection == connection for other_connection, _ in turn_numbers) + 1
         )
-    return own_turns.setdefault(f"utterance {turn_numbers[connection, name]}", ComparedTurn())
+    return turns.setdefault(f"utterance {turn_numbers[connection, turn_id]}", ComparedTurn())
 
 
-def _add_other(compared: TurnsByConnection, connection: str, text: str) -> None:
+def _add_other(turns_by_connection: TurnsByConnection, connection: str, text: str) -> None:
     """Add, in words, an event that belongs to no turn to what is compared of this connection."""
-    compared.setdefault(connection, {}).setdefault("around", ComparedTurn()).other.append(text)
+    turns_by_connection.setdefault(connection, {}).setdefault("around", ComparedTurn()).other_events.append(
+        text
+    )
 
 
 def _compare_connections(
-    first: TurnsByConnection, second: TurnsByConnection, *, with_speech: bool
+    first_tape: TurnsByConnection, second_tape: TurnsByConnection, *, compare_speech: bool
 ) -> Iterator[str]:
-    """Compare the turns of two tapes, connection by connection, and yield each difference as a line of text.
-    `with_speech`: both tapes hold speech, so that it can be compared."""
-    for connection in sorted({*first, *second}):
-        first_turns, second_turns = first.get(connection, {}), second.get(connection, {})
-        for name in sorted({*first_turns, *second_turns}):
-            first_turn, second_turn = first_turns.get(name), second_turns.get(name)
+    """Compare one run of two tapes, connection by connection and turn by turn. Yield each difference as a
+    line of text, also for a turn that only one tape has. `compare_speech`: both tapes hold speech."""
+    for connection in sorted({*first_tape, *second_tape}):
+        first_turns, second_turns = first_tape.get(connection, {}), second_tape.get(connection, {})
+        for turn_name in sorted({*first_turns, *second_turns}):
+            first_turn, second_turn = first_turns.get(turn_name), second_turns.get(turn_name)
             if first_turn is None or second_turn is None:
-                yield f"{connection}, {name}: only in the {'second' if first_turn is None else 'first'}"
+                yield f"{connection}, {turn_name}: only in the {'second' if first_turn is None else 'first'}"
                 continue
-            for line in _compare_turns(first_turn, second_turn, with_speech=with_speech):
-                yield f"{connection}, {name}: {line}"
+            for difference in _compare_turns(first_turn, second_turn, compare_speech=compare_speech):
+                yield f"{connection}, {turn_name}: {difference}"
 
 
-def _compare_turns(first: ComparedTurn, second: ComparedTurn, *, with_speech: bool) -> Iterator[str]:
-    """Compare one turn on two tapes, and yield each difference as a line. The bytes of the audio are compared
-    only if `with_speech` is true."""
+def _compare_turns(first: ComparedTurn, second: ComparedTurn, *, compare_speech: bool) -> Iterator[str]:
+    """Compare one turn of two tapes, and yield each difference as a line of text. Compared are its audio, its
+    end marks (messages that end the audio), its motion payloads and its other events. The bytes of the audio
+    are compared only if `compare_speech` is true; its length always is."""
     if len(first.audio) != len(second.audio):
         yield f"{len(first.audio)} bytes of audio against {len(second.audio)}"
-    elif with_speech and first.audio != second.audio:
-        start = next(
+    elif compare_speech and first.audio != second.audio:
+        first_index = next(
             index
-            for index, pair in enumerate(zip(first.audio, second.audio, strict=True))
-            if pair[0] != pair[1]
+            for index, (first_byte, second_byte) in enumerate(zip(first.audio, second.audio, strict=True))
+            if first_byte != second_byte
         )
-        yield f"the audio differs from byte {start} on ({_hash(first.audio)} against {_hash(second.audio)})"
-    if first.ends != second.ends:
-        yield f"{first.ends} end marks against {second.ends}"
-    for number, (first_payload, second_payload) in enumerate(zip_longest(first.payloads, second.payloads), 1):
-        yield from (f"payload {number}: {line}" for line in _compare_payloads(first_payload, second_payload))
-    for first_text, second_text in zip_longest(first.other, second.other):
+        hashes = f"{_hash(first.audio)} against {_hash(second.audio)}"
+        yield f"the audio differs from byte {first_index} on ({hashes})"
+    if first.end_marks != second.end_marks:
+        yield f"{first.end_marks} end marks against {second.end_marks}"
+    for payload_number, (first_payload, second_payload) in enumerate(
+        zip_longest(first.payloads, second.payloads), 1
+    ):
+        yield from (
+            f"payload {payload_number}: {difference}"
+            for difference in _compare_payloads(first_payload, second_payload)
+        )
+    for first_text, second_text in zip_longest(first.other_events, second.other_events):
         if first_text != second_text:
             yield f"{first_text or 'nothing'} against {second_text or 'nothing'}"
 
 
 def _compare_payloads(first: MotionResponse | None, second: MotionResponse | None) -> Iterator[str]:
-    """Compare a payload on two tapes, and yield the differences as lines; None stands for a missing
-    payload."""
+    """Compare a payload of two tapes, and yield each difference as a line of text: in its end mark, or in its
+    keyframes. None stands for a payload that one tape lacks."""
     if first is None or second is None:
         yield f"only in the {'second' if first is None else 'first'}"
         return
@@ -295,19 +329,20 @@ def _compare_payloads(first: MotionResponse | None, second: MotionResponse | Non
     if len(first.keyframes) != len(second.keyframes):
         yield f"{len(first.keyframes)} keyframes against {len(second.keyframes)}"
     elif not np.array_equal(first.keyframes, second.keyframes, equal_nan=True):
-        yield _compare_keyframes(first.keyframes, second.keyframes)
+        yield _describe_keyframe_difference(first.keyframes, second.keyframes)
 
 
-def _compare_keyframes(first: Keyframes, second: Keyframes) -> str:
-    """Compare the keyframes of a payload on two tapes, and return in words how many keyframes differ, and by
-    how much."""
+def _describe_keyframe_difference(first: Keyframes, second: Keyframes) -> str:
+    """Describe the difference between the keyframes of a payload on two tapes: how many keyframes differ, by
+    how much, and where the greatest difference is. Both have the same number of keyframes."""
     distances = np.nan_to_num(np.abs(first.astype(np.float64) - second), nan=np.inf)
-    row, column = np.unravel_index(int(distances.argmax()), distances.shape)
-    name = next(name for name, columns in FIELDS.items() if columns.start <= column < columns.stop)
+    keyframe_index, column = np.unravel_index(int(distances.argmax()), distances.shape)
+    field_name = next(name for name, columns in FIELDS.items() if columns.start <= column < columns.stop)
     differing_keyframes = int((distances > 0).any(axis=1).sum())
+    index_in_field = column - FIELDS[field_name].start
     return (
         f"{differing_keyframes} of {len(first)} keyframes differ, by {distances.mean():.3g} on average and "
-        f"{distances.max():.3g} at most (keyframe {row}, {name}[{column - FIELDS[name].start}])"
+        f"{distances.max():.3g} at most (keyframe {keyframe_index}, {field_name}[{index_in_field}])"
     )
 
 

@@ -24,7 +24,7 @@ from spatius_sim.trace.events import (
 
 _SERVER = "motion-server.invalid"
 _RELAY = "relay.invalid"
-_SWITCHING = 101
+_SWITCHING_PROTOCOLS = 101
 _TEXT, _BINARY = 1, 2
 _STATUS_TEXTS = {101: "Switching Protocols", 200: "OK"}
 _Sockets = dict[tuple[Lane, str], tuple[int, dict[str, Any]]]
@@ -35,9 +35,11 @@ _UNKNOWN = -1
 """HAR's number for a size or a time that is not known."""
 
 
-def har_of(traces: Iterable[Trace], start_unix_ms: int, kit_version: str) -> dict[str, Any]:
-    """Return the traces of a tape, one for each of its runs, as HAR 1.2, as values for JSON. `start_unix_ms`
-    is the time (Unix, in ms) at which the clock of the traces begins."""
+def make_har(traces: Iterable[Trace], start_unix_ms: int, kit_version: str) -> dict[str, Any]:
+    """Make an HTTP archive (HAR 1.2) from the traces of a tape, one for each run, and return it as values for
+    JSON. `start_unix_ms` is the time (Unix, in ms) at which the clock of the traces begins. `kit_version` is
+    the version of this program, named as the archive's creator. The entries stand in the order of their
+    times."""
     writer = _HarWriter(start_unix_ms)
     for trace in traces:
         writer.add_run(trace)
@@ -55,42 +57,46 @@ class _HarWriter:
         self.entries: list[dict[str, Any]] = []
 
     def add_run(self, trace: Trace) -> None:
-        """Add HAR entries for the token requests and WebSockets of one run of a tape."""
-        sockets: _Sockets = {}
+        """Add the HAR entries of one run of a tape: one for each token request, each refused upgrade to a
+        WebSocket, and each WebSocket."""
+        open_sockets: _Sockets = {}
         for event in trace.events:
             match event.content:
                 case TokenRequested(status=status):
                     url = f"http://{_SERVER}/v1/console/session-tokens"
                     self.entries.append(self._make_entry(event.at_ns, "POST", url, status))
                 case Refused(status):
-                    self.entries.append(self._make_entry(event.at_ns, "GET", _url_of(event), status))
+                    self.entries.append(self._make_entry(event.at_ns, "GET", _make_url(event), status))
                 case Opened() | Closed() | Sent() | Received():
-                    self._add_to_socket(event, sockets)
+                    self._add_socket_event(event, open_sockets)
 
-    def _add_to_socket(self, event: Event, sockets: _Sockets) -> None:
-        """Add an event to the entry of its WebSocket in the HAR file. If the opening of the WebSocket is not
-        on the tape, its entry begins with its first frame; the close of an unknown WebSocket is left out."""
+    def _add_socket_event(self, event: Event, open_sockets: _Sockets) -> None:
+        """Add an event of a WebSocket to the socket's HAR entry. An unknown socket gets an entry first, also
+        if its opening is not on the tape; but the close of an unknown socket is ignored. A frame becomes a
+        message of the entry. The entry lasts until its latest event."""
         socket_key = event.lane, event.connection
-        if socket_key not in sockets and not isinstance(event.content, Closed):
-            entry = self._make_entry(event.at_ns, "GET", _url_of(event), _SWITCHING)
+        if socket_key not in open_sockets and not isinstance(event.content, Closed):
+            entry = self._make_entry(event.at_ns, "GET", _make_url(event), _SWITCHING_PROTOCOLS)
             entry |= {"_resourceType": "websocket", "_webSocketMessages": []}
-            sockets[socket_key] = event.at_ns, entry
+            open_sockets[socket_key] = event.at_ns, entry
             self.entries.append(entry)
-        if socket_key not in sockets:
+        if socket_key not in open_sockets:
             return
-        began_ns, entry = sockets[socket_key]
-        entry["time"] = max(entry["time"], (event.at_ns - began_ns) / 1e6)
+        opened_at_ns, entry = open_sockets[socket_key]
+        entry["time"] = max(entry["time"], (event.at_ns - opened_at_ns) / 1e6)
         entry["timings"]["receive"] = entry["time"]
         if isinstance(event.content, Closed):
-            del sockets[socket_key]
+            del open_sockets[socket_key]
         elif isinstance(event.content, Sent) or (
+            # A frame with several parts is one message, but has an event for each part.
             isinstance(event.content, Received) and event.content.part == 0
         ):
             entry["_webSocketMessages"].append(self._make_websocket_message(event, event.content.raw))
 
     def _make_websocket_message(self, event: Event, raw: str | bytes) -> dict[str, Any]:
-        """Return a frame as a WebSocket message of HAR, in Chrome's form; the type `send` means that the
-        client of the WebSocket sent the frame."""
+        """Return a frame as a WebSocket message of HAR, in Chrome's form. Its type is `send` if the
+        WebSocket's client sent the frame, else `receive`. The kit is the client downstream (towards a relay),
+        and the server elsewhere."""
         sent_by_client = isinstance(event.content, Sent) == (event.lane is Lane.DOWNSTREAM)
         is_text = isinstance(raw, str)
         return {
@@ -101,22 +107,29 @@ class _HarWriter:
         }
 
     def _make_entry(self, at_ns: int, method: str, url: str, status: int) -> dict[str, Any]:
-        """Return an entry of the HAR file for one HTTP exchange, with every member that HAR requires. What a
-        tape does not hold is empty or -1. `at_ns` is the time of the exchange on the trace's clock."""
+        """Return an entry of the HAR file for one HTTP exchange, with every member that HAR requires. Members
+        of which a tape says nothing are empty, 0 or -1. `at_ns` is the time of the exchange on the trace's
+        clock."""
         unix_ms = min(_LAST_MS, max(0, self._start_ms + at_ns // 1_000_000))
-        started = datetime.fromtimestamp(unix_ms / 1000, UTC)
-        nothing = {"cookies": [], "headers": [], "headersSize": _UNKNOWN, "bodySize": _UNKNOWN}
-        request = {"method": method, "url": url, "httpVersion": "HTTP/1.1", "queryString": [], **nothing}
+        started_at = datetime.fromtimestamp(unix_ms / 1000, UTC)
+        not_known = {"cookies": [], "headers": [], "headersSize": _UNKNOWN, "bodySize": _UNKNOWN}
+        request = {
+            "method": method,
+            "url": url,
+            "httpVersion": "HTTP/1.1",
+            "queryString": [],
+            **not_known,
+        }
         response = {
             "status": status,
             "statusText": _STATUS_TEXTS.get(status, ""),
             "httpVersion": "HTTP/1.1",
             "content": {"size": 0, "mimeType": "x-unknown"},
             "redirectURL": "",
-            **nothing,
+            **not_known,
         }
         return {
-            "startedDateTime": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "startedDateTime": started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "time": 0,
             "request": request,
             "response": response,
@@ -125,10 +138,10 @@ class _HarWriter:
         }
 
 
-def _url_of(event: Event) -> str:
-    """Return a URL for the HAR entry of an event's WebSocket; tapes hold no addresses, so its host is
-    invented."""
+def _make_url(event: Event) -> str:
+    """Make a URL for the HAR entry of an event's WebSocket: a connection to Motion Server or to the relay.
+    Tapes hold no addresses, so its host is invented."""
     if event.lane is Lane.UPSTREAM:
-        avatar = quote(getattr(event.content, "avatar_id", ""), safe="")
-        return f"ws://{_SERVER}/v2/driveningress/websocket?id={avatar}#{quote(event.connection, safe='')}"
+        avatar_id = quote(getattr(event.content, "avatar_id", ""), safe="")
+        return f"ws://{_SERVER}/v2/driveningress/websocket?id={avatar_id}#{quote(event.connection, safe='')}"
     return f"ws://{_RELAY}/{quote(event.connection, safe='')}"

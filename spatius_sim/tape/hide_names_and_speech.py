@@ -12,7 +12,7 @@ from typing import Any
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, UnknownMessage
-from spatius_sim.tape.names_to_references import Names
+from spatius_sim.tape.names_to_references import NameReferences
 from spatius_sim.tape.pack_records import MAX_PARTS
 from spatius_sim.tape.recent_blobs import SMALLEST_BLOB
 from spatius_sim.tape.tape_values import Content, ContentPart, TapedEvent, TapedPiece
@@ -34,7 +34,7 @@ from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Sp
 from spatius_sim.wires.wire import Wire
 
 _LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
-LARGEST_UNKNOWN = 64 * 1024
+LARGEST_UNKNOWN_FRAME = 64 * 1024
 """A frame that is not understood is kept up to this size if speech is kept. More would fill the disk for
 nothing: no rule looks into such a frame, and its beginning shows what it is."""
 _UPSTREAM = Lane.UPSTREAM
@@ -45,56 +45,60 @@ _MAX_TEXT_FRAMING = 4 * _MAX_FRAMING
 """The same for a text that was understood."""
 
 
-class Cleaner:
+class EventCleaner:
     """Cleans the events of one run for a tape; `wire` is the wire of the run."""
 
-    def __init__(self, wire: Wire | None, names: Names | None, *, keep_speech: bool) -> None:
+    def __init__(self, wire: Wire | None, names: NameReferences | None, *, keep_speech: bool) -> None:
         """Begin to clean events for a tape. `names` replaces names by references; None keeps them.
         `keep_speech`: whether the tape may hold speech."""
         self._wire, self._names, self._keep_speech = wire, names, keep_speech
 
-    def plain_speech(self, events: Sequence[Event]) -> list[bytes]:
-        """Return, for each event, the speech at the end of its frame if a tape must hold a mark in place of
-        this speech and can hold all else as it is; b"" for any other event, which `clean` is for."""
-        return [b""] * len(events) if self._keep_speech else [_plain_speech(event) for event in events]
+    def find_trailing_speech(self, events: Sequence[Event]) -> list[bytes]:
+        """Return, for each event, the speech at the end of its frame; b"" if there is none, or if the tape
+        keeps speech. An event with such speech needs no `clean`, which is slower: only its speech must be
+        replaced by a mark."""
+        return (
+            [b""] * len(events) if self._keep_speech else [_find_trailing_speech(event) for event in events]
+        )
 
     def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
-        """Return an event as a tape may hold it: cleaned of names and speech, and with its time counted from
-        `start_ns`."""
+        """Return an event as a tape may hold it: without names of apps and avatars, and without speech,
+        unless the tape keeps them. Its time on the tape is counted from `start_ns`, and never below 0."""
         content = event.content
         if isinstance(content, Sent | Received):
-            fields = self._clean_frame(event.lane, content.raw, content.value)
+            taped_fields = self._clean_frame(event.lane, content.raw, content.value)
             if isinstance(content, Sent) and content.answers:
-                fields["answers"] = self._hide_names(content.answers)
+                taped_fields["answers"] = self._hide_names(content.answers)
             elif isinstance(content, Received) and content.part:
-                fields["part"] = content.part
+                taped_fields["part"] = content.part
         else:
-            fields = self._clean_fields(content)
+            taped_fields = self._clean_fields(content)
         return TapedEvent(
-            max(0, event.at_ns - start_ns), event.lane, event.connection, type(content).__name__, fields
+            max(0, event.at_ns - start_ns), event.lane, event.connection, type(content).__name__, taped_fields
         )
 
     def _clean_fields(self, content: EventKind) -> dict[str, Any]:
-        """Return the fields of an event that is not a frame, cleaned for a tape. The names of app and avatar
-        in an opening or a refusal are learnt first."""
+        """Return the cleaned fields of an event that is not a frame. Texts get references in place of names.
+        Bytes count as speech, except motion in a room (PacketSeen). The decoded `value` is left out. If the
+        event names an app or an avatar, give these names references first."""
         if isinstance(content, Opened | Refused) and self._names is not None:
             self._names.learn("app", content.app_id)
             self._names.learn("avatar", content.avatar_id)
-        values = {field.name: getattr(content, field.name) for field in fields(content)}
+        value_by_name = {field.name: getattr(content, field.name) for field in fields(content)}
         if isinstance(content, PacketSeen):
-            # Motion of a room is not speech.
-            return values | {"raw": Content(text=False, parts=(TapedPiece(content.raw),))}
+            # Motion in a room is not speech.
+            return value_by_name | {"raw": Content(text=False, parts=(TapedPiece(content.raw),))}
         return {
             name: Content(text=False, parts=(self._speech_piece(value),))
             if isinstance(value, bytes)
             else self._hide_names(value)
-            for name, value in values.items()
+            for name, value in value_by_name.items()
             if name != "value"
         }
 
     def _hide_names(self, value: Any) -> Any:
-        """Return a text of an event with references in place of names of apps and avatars; return any other
-        value as it is."""
+        """Return a field of an event for the tape. A text gets references in place of the names of apps and
+        avatars, if the tape hides names. An enum becomes a plain text; any other value stays as it is."""
         if isinstance(value, StrEnum):
             return str(value)
         if value and isinstance(value, str) and self._names is not None:
@@ -107,39 +111,38 @@ class Cleaner:
         return TapedPiece(audio if self._keep_speech else speech_mark(audio), base64)
 
     def _clean_frame(self, lane: Lane, raw: str | bytes, value: Value) -> dict[str, Any]:
-        """Return a frame, cleaned, as the fields that a tape may hold: its `raw` content, and a `reason` if
-        the whole frame was taken out."""
-        if len(raw) > LARGEST_UNKNOWN and isinstance(value, NotUnderstood | Unclear | Undecodable):
-            return self._take_out(raw.encode() if isinstance(raw, str) else raw, value)
+        """Return a frame, decoded as `value`, as the fields that a tape may hold: its `raw` content without
+        names and speech. A large frame that is not understood is taken out as a whole, and a `reason` says
+        so. Motion is kept as it is."""
+        if len(raw) > LARGEST_UNKNOWN_FRAME and isinstance(value, NotUnderstood | Unclear | Undecodable):
+            return self._replace_by_mark(raw.encode() if isinstance(raw, str) else raw, value)
         if isinstance(raw, str):
             raw = self._names.hide_in_json(raw) if self._names is not None else raw
             return self._clean_text(raw, value)
         if isinstance(value, MotionResponse):
             return {"raw": Content(text=False, parts=(TapedPiece(raw),))}
         if self._keep_speech:
-            blobs = _audio_or_motion_of(value)
-            return {
-                "raw": Content(
-                    text=False, parts=tuple(_split_frame(raw, [(blob, TapedPiece(blob)) for blob in blobs]))
-                )
-            }
+            kept_pieces = [(blob, TapedPiece(blob)) for blob in _audio_or_motion_in(value)]
+            return {"raw": Content(text=False, parts=tuple(_split_frame(raw, kept_pieces)))}
         if lane is Lane.UPSTREAM and not isinstance(value, Undecodable):
             return {"raw": self._clean_message(raw, value)}
-        pieces = [(blob, self._clean_blob(blob, value)) for blob in _audio_or_motion_of(value)]
-        return self._limit_framing(raw, text=False, parts=_split_frame(raw, pieces), value=value)
+        taped_pieces = [(blob, self._clean_blob(blob, value)) for blob in _audio_or_motion_in(value)]
+        parts = _split_frame(raw, taped_pieces)
+        return self._keep_or_take_out(raw, is_text=False, parts=parts, value=value)
 
     def _clean_message(self, raw: bytes, value: Value) -> Content:
-        """Return a binary message of Motion Server's protocol (not motion) as a tape may hold it: without its
-        speech, and without the bytes of unknown fields."""
+        """Return a binary message to or from Motion Server (not motion) as a tape may hold it. Its speech
+        becomes noise if it is short, else a mark. A long message keeps the few bytes beside its speech. Any
+        other message is encoded anew from the decoded `value`, without the bytes of unknown fields."""
         match value:
             case AudioInput(audio=audio) if len(audio) < SMALLEST_BLOB:
                 noise = make_noise(speech_mark(audio))
                 return Content(text=False, parts=(encode(replace(value, audio=noise)),))
             case AudioInput(audio=audio):
-                plain_frame = raw if len(raw) - len(audio) <= _MAX_FRAMING else encode(value)
-                if plain_frame.endswith(audio):
-                    return Content(text=False, parts=(plain_frame[: -len(audio)], self._speech_piece(audio)))
-                bytes_before, _, bytes_after = plain_frame.partition(audio)
+                frame = raw if len(raw) - len(audio) <= _MAX_FRAMING else encode(value)
+                if frame.endswith(audio):
+                    return Content(text=False, parts=(frame[: -len(audio)], self._speech_piece(audio)))
+                bytes_before, _, bytes_after = frame.partition(audio)
                 return Content(text=False, parts=(bytes_before, self._speech_piece(audio), bytes_after))
             case UnknownMessage():
                 return Content(text=False, parts=(encode(value),))
@@ -149,44 +152,50 @@ class Cleaner:
         )
 
     def _clean_text(self, raw: str, value: Value) -> dict[str, Any]:
-        """Clean a text frame for the tape, and return it as the fields that a tape may hold: speech in its
-        base64 becomes a speech mark, and transcripts lose their words."""
+        """Return a text frame, decoded as `value`, as the fields that a tape may hold. If speech is kept,
+        only split the frame at its base64. If not, a transcript is written anew without its words, and in any
+        other frame speech in base64 becomes a mark."""
         if self._keep_speech:
-            pieces = [(b64encode(blob), TapedPiece(blob, base64=True)) for blob in _decode_base64_in(raw)]
-            return {"raw": Content(text=True, parts=tuple(_split_frame(raw.encode(), pieces, text=True)))}
+            kept_pieces = [
+                (b64encode(blob), TapedPiece(blob, base64=True)) for blob in _decode_long_base64(raw)
+            ]
+            return {
+                "raw": Content(text=True, parts=tuple(_split_frame(raw.encode(), kept_pieces, is_text=True)))
+            }
         if isinstance(value, Note | Say) and self._wire is not None:
             # Transcripts hold what people said, too.
             wordless_event: Note | Say = value if isinstance(value, Note) else Say("")
             frames = self._wire.write_relay(wordless_event) if isinstance(wordless_event, Note) else ()
             wordless_frame = "".join(map(str, frames or self._wire.write_client(wordless_event)))
             return {"raw": Content(text=True, parts=(wordless_frame,))}
-        pieces = [
-            (b64encode(blob), self._clean_blob(blob, value, base64=True)) for blob in _decode_base64_in(raw)
+        taped_pieces = [
+            (b64encode(blob), self._clean_blob(blob, value, base64=True)) for blob in _decode_long_base64(raw)
         ]
-        short_blobs = [blob for blob in _audio_or_motion_of(value) if 0 < len(blob) < SMALLEST_BLOB]
+        short_blobs = [blob for blob in _audio_or_motion_in(value) if 0 < len(blob) < SMALLEST_BLOB]
         for blob in short_blobs:
-            pieces.append((b'"' + b64encode(blob) + b'"', self._clean_blob(blob, value, base64=True)))
-        return self._limit_framing(
-            raw.encode(), text=True, parts=_split_frame(raw.encode(), pieces, text=True), value=value
-        )
+            # Searched with its quotes: short base64 could stand anywhere by chance.
+            taped_pieces.append((b'"' + b64encode(blob) + b'"', self._clean_blob(blob, value, base64=True)))
+        parts = _split_frame(raw.encode(), taped_pieces, is_text=True)
+        return self._keep_or_take_out(raw.encode(), is_text=True, parts=parts, value=value)
 
-    def _limit_framing(
-        self, raw: bytes, text: bool, parts: list[ContentPart], value: Value
+    def _keep_or_take_out(
+        self, raw: bytes, is_text: bool, parts: list[ContentPart], value: Value
     ) -> dict[str, Any]:
-        """Return a frame for the tape, from its cleaned `parts`, as fields of an event. The framing is what
-        is left of the frame beside speech and motion. If there is too much of it, it might hold hidden
-        speech: return a speech mark for the whole frame instead, with the reason."""
+        """Return the fields of a taped event for a frame that was cleaned into `parts` and decoded as
+        `value`. Its framing (the parts that are neither speech nor motion) might hide speech that was not
+        recognised. The whole frame is taken out if its framing is too large, or if it is binary and was not
+        understood."""
         framing_bytes = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
         understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
-        may_be_kept = text or understood
-        most_bytes = _MAX_TEXT_FRAMING if understood and text else _MAX_FRAMING
-        if framing_bytes <= most_bytes and may_be_kept:
-            return {"raw": Content(text, tuple(parts))}
-        return self._take_out(raw, value)
+        may_be_kept = is_text or understood
+        max_framing_bytes = _MAX_TEXT_FRAMING if understood and is_text else _MAX_FRAMING
+        if framing_bytes <= max_framing_bytes and may_be_kept:
+            return {"raw": Content(is_text, tuple(parts))}
+        return self._replace_by_mark(raw, value)
 
-    def _take_out(self, raw: bytes, value: Value) -> dict[str, Any]:
-        """Return the fields of a tape that stand for a frame which is taken out as a whole: its speech mark,
-        and the reason."""
+    def _replace_by_mark(self, raw: bytes, value: Value) -> dict[str, Any]:
+        """Return the fields of a taped event whose frame is taken out: a speech mark in place of the whole
+        frame, and the reason. `value` is the decoded frame, or says why it was not understood."""
         reason = value.reason if isinstance(value, NotUnderstood | Unclear | Undecodable) else "taken out"
         return {
             "raw": Content(text=False, parts=(TapedPiece(speech_mark(raw)),)),
@@ -194,32 +203,35 @@ class Cleaner:
         }
 
     def _clean_blob(self, blob: bytes, value: Value, *, base64: bool = False) -> TapedPiece:
-        """Return audio or a payload of a frame as the piece that a cleaned event on a tape may hold. Motion
-        stays as it is; everything else is treated as speech, because it may be a person's voice. `base64`:
-        the frame holds the blob in base64."""
+        """Return the audio or motion in a frame as the piece that a tape may hold. Motion is kept if it can
+        be decoded. Everything else is treated as speech, because it may be a person's voice. `base64`: the
+        frame holds the bytes in base64."""
         is_motion = isinstance(value, Motion) and blob in value.payloads
         if is_motion and isinstance(read_upstream(blob), MotionResponse):
             return TapedPiece(blob, base64)
         return self._speech_piece(blob, base64=base64)
 
 
-def _plain_speech(event: Event) -> bytes:
-    """Return the speech in an event that a tape without speech must not hold, if it is the usual message to
-    Motion Server: its bytes end with its audio. Return b"" for any other event, which is cleaned more
-    slowly."""
+def _find_trailing_speech(event: Event) -> bytes:
+    """Return the speech at the end of an event's frame, if the event is the usual message to Motion Server: a
+    few bytes, then audio. Return b"" for any other event, which must be cleaned in a slower way."""
     content = event.content
     if type(content) is Received and event.lane is _UPSTREAM and not content.part:
         raw, value = content.raw, content.value
         if type(value) is AudioInput and type(raw) is bytes:
-            audio, size = value.audio, len(value.audio)
-            if size >= SMALLEST_BLOB and len(raw) - size <= _MAX_FRAMING and raw.endswith(audio):
+            audio, audio_length = value.audio, len(value.audio)
+            if (
+                audio_length >= SMALLEST_BLOB
+                and len(raw) - audio_length <= _MAX_FRAMING
+                and raw.endswith(audio)
+            ):
                 return audio
     return b""
 
 
-def _audio_or_motion_of(value: Value) -> tuple[bytes, ...]:
-    """Return the audio or the motion payloads in a frame, decoded as `value`; an empty tuple if the frame has
-    neither. On the tape, their names and speech are hidden apart from the rest of the frame."""
+def _audio_or_motion_in(value: Value) -> tuple[bytes, ...]:
+    """Return the audio or the motion payloads in a frame that was decoded as `value`; an empty tuple if it
+    has neither. For a tape, these bytes are cleaned apart from the rest of the frame."""
     match value:
         case AudioInput(audio=pcm) | Audio(pcm) | Speak(pcm):
             return (pcm,) if pcm else ()
@@ -228,36 +240,37 @@ def _audio_or_motion_of(value: Value) -> tuple[bytes, ...]:
     return ()
 
 
-def _decode_base64_in(raw: str) -> list[bytes]:
-    """Find speech in a text frame whose names and speech are hidden for a tape: return the bytes of each long
-    piece of base64. Base64 that is not canonical is left out, because the tape could not give it back
-    exactly."""
+def _decode_long_base64(raw: str) -> list[bytes]:
+    """Return the bytes behind each long piece of base64 (86 characters or more) in a text frame; they may be
+    speech. A piece is left out if encoding its bytes would give other text: a tape could not restore the
+    frame exactly."""
     blobs = []
-    for run in _LONG_BASE64.findall(raw.encode()):
+    for encoded in _LONG_BASE64.findall(raw.encode()):
         try:
-            blob = b64decode(run, validate=True)
+            blob = b64decode(encoded, validate=True)
         except ValueError:
             continue
-        if b64encode(blob) == run:
+        if b64encode(blob) == encoded:
             blobs.append(blob)
     return blobs
 
 
 def _split_frame(
-    raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = False
+    raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, is_text: bool = False
 ) -> list[ContentPart]:
-    """Split a frame into the parts of a cleaned event on a tape: the given pieces and the bytes around them,
-    in their order in the frame. Pieces that do not occur, or that are too many, are left out."""
+    """Split a frame into parts for a tape: the pieces, and the bytes around them, in the order of the frame.
+    Each of `pieces` comes with the bytes that stand for it in the frame. A piece that does not occur is
+    ignored. After MAX_PARTS parts, the rest of the frame stays in one."""
     parts: list[ContentPart] = []
     occurring = [(piece_bytes, piece) for piece_bytes, piece in pieces if piece_bytes and piece_bytes in raw]
     for piece_bytes, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):
-        bytes_before, separator, bytes_after = raw.partition(piece_bytes)
-        if not separator or len(parts) + 4 > MAX_PARTS:
+        bytes_before, found_bytes, bytes_after = raw.partition(piece_bytes)
+        if not found_bytes or len(parts) + 4 > MAX_PARTS:
             continue
-        quoted = text and piece_bytes[:1] == b'"'
-        parts += [_restore_literal(bytes_before + b'"' * quoted, text), piece]
-        raw = b'"' * quoted + bytes_after
-    parts.append(_restore_literal(raw, text))
+        quote = b'"' if is_text and piece_bytes[:1] == b'"' else b""
+        parts += [_restore_literal(bytes_before + quote, is_text), piece]
+        raw = quote + bytes_after
+    parts.append(_restore_literal(raw, is_text))
     return [part for part in parts if part]
 
 

@@ -18,9 +18,9 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import FIELDS
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
-from spatius_sim.tape.export_har import har_of
-from spatius_sim.tape.export_perfetto import perfetto_of
-from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.export_har import make_har
+from spatius_sim.tape.export_perfetto import make_perfetto_trace
+from spatius_sim.tape.reader import read_header
 from spatius_sim.tape.sdk_recording import Recording, read_recording
 from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
@@ -44,19 +44,19 @@ class TapedRequest:
 
 
 def import_recordings(paths: list[Path], out: Path, kit_version: str, *, keep_audio: bool) -> None:
-    """Import recordings that the Server SDK's example program wrote: write them to the new tape `out`, with
-    one run for each recording. Without `keep_audio`, the speech stays off the tape. Raises UsageError if a
-    file has another shape."""
+    """Import recordings that the Server SDK's example program wrote: write them to the new tape `out`, as one
+    run for each. `kit_version` (of this program) stands in its header. Without `keep_audio`, the tape holds
+    no speech. Raises UsageError if a file is not such a recording."""
     recordings = [read_recording(path) for path in paths]
     rates = tuple(sorted({recording.sample_rate for recording in recordings}))
     redactions = ("secrets", "names") if keep_audio else ("secrets", "names", "speech")
-    header = TapeHeader("import", 0, kit_version, 0, rates, redactions)
-    write_traces(out, header, [_trace_of(recording, kit_version) for recording in recordings])
+    header = TapeHeader("import", kit_version=kit_version, rates=rates, redactions=redactions)
+    write_traces(out, header, [_make_trace(recording, kit_version) for recording in recordings])
 
 
-def _trace_of(recording: Recording, kit_version: str) -> Trace:
-    """Return the trace for an imported recording, as a proxy would have recorded it: all audio at once, in
-    messages of at most `_MESSAGE_BYTES`, and each payload when its last keyframe is due."""
+def _make_trace(recording: Recording, kit_version: str) -> Trace:
+    """Make a trace from an imported recording, as a proxy would have recorded it. All audio is sent at once,
+    in messages of at most `_MESSAGE_BYTES`. Each motion payload comes when its last keyframe is due."""
     configuration = encode(ConfigureSession(recording.sample_rate))
     confirmation = encode(ConfirmSession(recording.connection_id))
     events: list[tuple[int, EventKind]] = [
@@ -68,63 +68,66 @@ def _trace_of(recording: Recording, kit_version: str) -> Trace:
         end = start + _MESSAGE_BYTES
         message = encode(AudioInput(recording.req_id, audio[start:end], end >= len(audio)))
         events.append((0, Received(message, read_upstream(message))))
-    at_ns = 0
+    due_ns = 0
     for payload in recording.payloads:
         motion = read_upstream(payload)
-        at_ns += len(motion.keyframes) * _KEYFRAME_NS if isinstance(motion, MotionResponse) else 0
-        events.append((at_ns, Sent(payload, motion, recording.req_id)))
-    events.append((at_ns, Closed(by_kit=False, code=1000)))
-    header = TraceHeader("server", "", 0, recording.name, kit_version, halves="upstream")
-    taped = (
-        Event(number, time_ns, Lane.UPSTREAM, "upstream-1", content)
-        for number, (time_ns, content) in enumerate(events)
+        due_ns += len(motion.keyframes) * _KEYFRAME_NS if isinstance(motion, MotionResponse) else 0
+        events.append((due_ns, Sent(payload, motion, recording.req_id)))
+    events.append((due_ns, Closed(by_kit=False, code=1000)))
+    header = TraceHeader(
+        "server", wire="", seed=0, plan=recording.name, kit_version=kit_version, halves="upstream"
     )
-    return Trace(header, tuple(taped))
+    numbered_events = (
+        Event(number, event_at_ns, Lane.UPSTREAM, "upstream-1", content)
+        for number, (event_at_ns, content) in enumerate(events)
+    )
+    return Trace(header, tuple(numbered_events))
 
 
-def requests_of(path: Path) -> Iterator[TapedRequest]:
+def read_requests(path: Path) -> Iterator[TapedRequest]:
     """Yield the requests of a tape, to export them, in the order in which they began."""
     for trace in read_traces(path):
-        yield from requests_in(trace)
+        yield from _collect_requests(trace)
 
 
-def requests_in(trace: Trace) -> list[TapedRequest]:
-    """Return the requests to export in one run of a tape, in the order in which they began. Each has its
-    audio, and the payloads that answered it."""
-    rates: dict[str, int] = {}
-    confirmed: dict[str, str] = {}
+def _collect_requests(trace: Trace) -> list[TapedRequest]:
+    """Return the requests in one run of a tape, in the order in which they began, so that they can be
+    exported. Each has its audio, and the motion payloads that answered it. A payload that answers no known
+    request belongs to the latest request of its connection."""
+    rate_by_connection: dict[str, int] = {}
+    id_by_connection: dict[str, str] = {}
     requests: dict[tuple[str, str], TapedRequest] = {}
-    latest: dict[str, TapedRequest] = {}
+    latest_by_connection: dict[str, TapedRequest] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         content, connection = event.content, event.connection
         if not isinstance(content, Sent | Received):
             continue
         match content.value:
             case ConfigureSession(sample_rate=rate):
-                rates[connection] = rate
+                rate_by_connection[connection] = rate
             case ConfirmSession(connection_id):
-                confirmed[connection] = connection_id
+                id_by_connection[connection] = connection_id
             case AudioInput(req_id, audio):
-                new_request = TapedRequest("", req_id, rates.get(connection, 0))
-                latest[connection] = requests.setdefault((connection, req_id), new_request)
-                latest[connection].audio += audio
+                new_request = TapedRequest("", req_id, rate_by_connection.get(connection, 0))
+                latest_by_connection[connection] = requests.setdefault((connection, req_id), new_request)
+                latest_by_connection[connection].audio += audio
             case MotionResponse(req_id=req_id):
-                answered = (content.answers if isinstance(content, Sent) else "") or req_id
+                answered_id = (content.answers if isinstance(content, Sent) else "") or req_id
                 # A replay with original ids answers with ids that its relay never chose.
-                request = requests.get((connection, answered)) or latest.get(connection)
+                request = requests.get((connection, answered_id)) or latest_by_connection.get(connection)
                 if request is not None and isinstance(content.raw, bytes):
                     request.payloads.append(content.raw)
     for (connection, _), request in requests.items():
-        request.connection_id = confirmed.get(connection, "")
+        request.connection_id = id_by_connection.get(connection, "")
     return list(requests.values())
 
 
 def export_recordings(path: Path, folder: Path) -> list[Path]:
-    """Export each request of a tape as a JSON file, as the example program of the Server SDK writes it, and
-    return the paths. Raises UsageError if the tape has no speech."""
+    """Export each request of a tape as a JSON file in `folder`, in the format of the Server SDK's example
+    program. Return the paths of the files. Raises UsageError if the tape has no speech."""
     _require_speech(path, "the SDK example's shape holds audio")
     paths = []
-    for number, request in enumerate(requests_of(path), 1):
+    for number, request in enumerate(read_requests(path), 1):
         recording = {
             "sample_rate": request.sample_rate,
             "audio_format": "pcm_s16le_mono",
@@ -138,52 +141,56 @@ def export_recordings(path: Path, folder: Path) -> list[Path]:
 
 
 def export_speech(path: Path, folder: Path) -> list[Path]:
-    """Export the speech of each request of a tape as a WAV file in `folder`, and return the paths. Raises
-    UsageError if the tape has no speech."""
+    """Export the speech of each request of a tape as a WAV file in `folder`, and return the paths. A request
+    without a sample rate is left out. Raises UsageError if the tape has no speech."""
     _require_speech(path, "there is nothing to hear")
     paths = []
-    for number, request in enumerate(requests_of(path), 1):
+    for number, request in enumerate(read_requests(path), 1):
         if request.sample_rate:
-            memory = BytesIO()
-            with wave.open(memory, "wb") as file:
-                file.setnchannels(1)
-                file.setsampwidth(BYTES_PER_SAMPLE)
-                file.setframerate(request.sample_rate)
-                file.writeframes(
-                    bytes(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE])
-                )
-            paths.append(_write_file(folder, number, "wav", memory.getbuffer()))
+            wav_file = BytesIO()
+            with wave.open(wav_file, "wb") as writer:
+                writer.setnchannels(1)
+                writer.setsampwidth(BYTES_PER_SAMPLE)
+                writer.setframerate(request.sample_rate)
+                whole_samples = len(request.audio) // BYTES_PER_SAMPLE
+                writer.writeframes(bytes(request.audio[: whole_samples * BYTES_PER_SAMPLE]))
+            paths.append(_write_file(folder, number, "wav", wav_file.getbuffer()))
     return paths
 
 
 def export_motion(path: Path, folder: Path) -> list[Path]:
-    """Export the motion of each request of a tape as .npz, and return the paths. Each file holds a float32
-    array (keyframes, values) for each field, and `segments`, the number of keyframes in each payload."""
+    """Export the motion of each request of a tape as a .npz file of NumPy arrays in `folder`, and return the
+    paths. A file holds an array (keyframes, values) for each field of a keyframe, and `segments`, the number
+    of keyframes in each payload. A request without motion is left out."""
     paths = []
-    for number, request in enumerate(requests_of(path), 1):
+    for number, request in enumerate(read_requests(path), 1):
         messages = (read_upstream(payload) for payload in request.payloads)
-        segments = [message.keyframes for message in messages if isinstance(message, MotionResponse)]
-        if segments:
-            keyframes = np.concatenate(segments)
+        keyframes_of_payloads = [
+            message.keyframes for message in messages if isinstance(message, MotionResponse)
+        ]
+        if keyframes_of_payloads:
+            keyframes = np.concatenate(keyframes_of_payloads)
             arrays: dict[str, NDArray[Any]] = {
                 name: keyframes[:, columns] for name, columns in FIELDS.items()
             }
-            arrays["segments"] = np.array([len(segment) for segment in segments])
-            memory = BytesIO()
-            np.savez(memory, allow_pickle=False, **arrays)
-            paths.append(_write_file(folder, number, "npz", memory.getbuffer()))
+            arrays["segments"] = np.array(
+                [len(payload_keyframes) for payload_keyframes in keyframes_of_payloads]
+            )
+            npz_file = BytesIO()
+            np.savez(npz_file, allow_pickle=False, **arrays)
+            paths.append(_write_file(folder, number, "npz", npz_file.getbuffer()))
     return paths
 
 
 def export_perfetto(path: Path, folder: Path) -> list[Path]:
     """Export a tape as one trace for Perfetto, and return its path."""
-    return [_write_json(folder, "trace.perfetto.json", perfetto_of(read_traces(path)))]
+    return [_write_json(folder, "trace.perfetto.json", make_perfetto_trace(read_traces(path)))]
 
 
 def export_har(path: Path, folder: Path) -> list[Path]:
     """Export a tape as one HAR file, and return its path."""
-    header = header_of(path)
-    har = har_of(read_traces(path), header.recorded_unix_ms, header.kit_version)
+    header = read_header(path)
+    har = make_har(read_traces(path), header.recorded_unix_ms, header.kit_version)
     return [_write_json(folder, "tape.har", har)]
 
 
@@ -195,7 +202,7 @@ def _write_json(folder: Path, name: str, values: dict[str, Any]) -> Path:
 
 def _require_speech(path: Path, why: str) -> None:
     """Raise UsageError, which says `why` speech is needed, if the speech on a tape was not kept."""
-    if not header_of(path).has_speech:
+    if not read_header(path).has_speech:
         raise UsageError(f"{path}: its speech was not kept, and {why}: record with --keep-audio")
 
 
@@ -205,10 +212,10 @@ def _write_file(folder: Path, number: int, kind: str, content: bytes | memoryvie
     return _write_bytes(folder, f"request-{number:04}.{kind}", content)
 
 
-def _write_bytes(folder: Path, name: str, content: bytes | memoryview) -> Path:
-    """Write the content of an exported file to `name` in `folder`, and return the path of the file. The
-    folder is created if it is missing. Raises UsageError if the file cannot be written."""
-    file = _make_folder(folder) / name
+def _write_bytes(folder: Path, file_name: str, content: bytes | memoryview) -> Path:
+    """Write an exported file, and return its path. `folder` is created if it is missing. Raises UsageError if
+    the file cannot be written."""
+    file = _make_folder(folder) / file_name
     try:
         write_whole(file, content)
     except OSError as error:

@@ -14,32 +14,34 @@ MAX_CHARACTERS = 500_000
 """The most characters of names that are remembered; the names used last are kept: more than ten thousand ids
 of the usual length."""
 
-_NAME_KEYS = {"appId": "app", "app_id": "app", "avatarId": "avatar", "avatar_id": "avatar"}
-_PLAIN_KEYS = frozenset({"type", "audio", "frames", "data"})
-_SHORTEST = 3
+_KIND_BY_KEY = {"appId": "app", "app_id": "app", "avatarId": "avatar", "avatar_id": "avatar"}
+_KEYS_WITHOUT_NAMES = frozenset({"type", "audio", "frames", "data"})
+_SHORTEST_SEARCHED = 3
 _MAX_PARTS = 100
 """A name with more words and signs is not an id: it is hidden only if it is a whole text."""
-_PART = re.compile(r"[\w-]+|[^\w-]")
-_IN_WORD = re.compile(r"[\w-]")
-_WHOLE = ""
+_WORD_OR_SIGN = re.compile(r"[\w-]+|[^\w-]")
+_WORD_CHARACTER = re.compile(r"[\w-]")
+_END_OF_NAME = ""
 """The key in the tree that marks the end of a name."""
 
 _Tree = dict[str, Any]
-"""Maps the first part of each name to the tree of its further parts, and _WHOLE to the name itself."""
+"""Maps the first part of each name to the tree of its further parts, and _END_OF_NAME to the name itself."""
 
 
-class Names:
+class NameReferences:
     """Gives every name of an app or avatar a reference (`app#1`, `avatar#2`), in the order in which the names
     were first seen. The time that a name or a text takes does not depend on how many names are known."""
 
     def __init__(self) -> None:
         """Begin without names of apps and avatars, and so without references."""
         self._references: OrderedDict[str, str] = OrderedDict()
-        self._counts: Counter[str] = Counter()
+        self._count_by_kind: Counter[str] = Counter()
         self._character_count = 0
+        """How many characters all names have together."""
         self._tree: _Tree = {}
-        self._pins: dict[Hashable, tuple[str, ...]] = {}
+        self._names_by_holder: dict[Hashable, tuple[str, ...]] = {}
         self._pin_counts: Counter[str] = Counter()
+        """How many holders have pinned each name."""
 
     def learn(self, kind: str, name: str) -> None:
         """Give the name of an app or avatar a reference, if it has none; `kind` is `app` or `avatar`."""
@@ -47,23 +49,24 @@ class Names:
         self._add_name(kind, name)
 
     def pin(self, holder: Hashable, *names: str) -> None:
-        """Keep the references of these names of apps and avatars until `unpin(holder)`: the holder, such as
-        an open connection, may use the names at any time."""
+        """Remember these names of apps and avatars, with their references, at least until `unpin(holder)`.
+        The holder, such as an open connection, may use the names at any time. Names that it pinned before are
+        unpinned."""
         self.unpin(holder)
-        self._pins[holder] = names
+        self._names_by_holder[holder] = names
         self._pin_counts.update(names)
 
     def unpin(self, holder: Hashable) -> None:
         """Allow the references of the names that this holder pinned to be forgotten."""
-        self._pin_counts -= Counter(self._pins.pop(holder, ()))
+        self._pin_counts -= Counter(self._names_by_holder.pop(holder, ()))
 
     def hide(self, text: str) -> str:
-        """Replace the names of apps and avatars in a text by their references. A name inside a longer word is
-        left as it is."""
+        """Return the text with references (`app#1`) in place of the names of apps and avatars; the longest
+        name counts. A name inside a longer word stays as it is."""
         if text in self._references:
             return self._reference_for(text)
         parts, copied_until = [], 0
-        for part in _PART.finditer(text) if self._tree else ():
+        for part in _WORD_OR_SIGN.finditer(text) if self._tree else ():
             begin = part.start()
             if (
                 begin >= copied_until
@@ -75,9 +78,9 @@ class Names:
         return "".join([*parts, text[copied_until:]])
 
     def hide_in_json(self, frame: str) -> str:
-        """Replace the names of apps and avatars in a JSON text by their references; its keys, types and
-        binary stay as they are. If no name is replaced, the text is returned unchanged. Text that is not JSON
-        is treated as plain text."""
+        """Return a JSON text with references in place of the names of apps and avatars. First learn the names
+        in it: the texts of keys such as `appId`. Keys, and values such as audio, stay as they are. A text
+        without names is returned unchanged. Text that is not JSON is treated as plain text."""
         try:
             value = json.loads(frame)
             self._learn_from(value)
@@ -97,34 +100,34 @@ class Names:
         return message
 
     def _add_name(self, kind: str, name: str) -> None:
-        """Give a new name of an app or avatar its reference, and put the words of the name into the tree of
-        names. A known name becomes the newest, so that it is forgotten last. A name that looks like a
-        reference is ignored."""
+        """Give a new name its reference, such as `app#1`, and put its parts into the tree by which texts are
+        searched. `kind` is `app` or `avatar`. A known name counts as used now, so that it is forgotten later.
+        An empty name is ignored, and so is a name that looks like a reference."""
         if not name or name.startswith(f"{kind}#"):
             return
         if name in self._references:
             self._references.move_to_end(name)
             return
-        self._counts[kind] += 1
-        self._references[name] = f"{kind}#{self._counts[kind]}"
+        self._count_by_kind[kind] += 1
+        self._references[name] = f"{kind}#{self._count_by_kind[kind]}"
         self._character_count += len(name)
         if parts := _split_name(name):
-            tree = self._tree
+            branch = self._tree
             for part in parts:
-                tree = tree.setdefault(part, {})
-            tree[_WHOLE] = name
+                branch = branch.setdefault(part, {})
+            branch[_END_OF_NAME] = name
 
     def _longest_name_at(self, text: str, begin: int) -> str:
-        """Return the longest known name of an app or avatar that begins at position `begin` of a text; "" if
-        none begins there."""
-        if begin and _IN_WORD.match(text[begin - 1]):
+        """Return the longest known name of an app or avatar that begins at the index `begin` of a text; "" if
+        none does. A name must not begin or end within a word."""
+        if begin and _WORD_CHARACTER.match(text[begin - 1]):
             return ""
-        tree, position, longest = self._tree, begin, ""
-        while (part := _PART.match(text, position)) and (subtree := tree.get(part[0])) is not None:
-            tree, position = subtree, part.end()
-            if _WHOLE in tree and not _IN_WORD.match(text, position):
-                longest = tree[_WHOLE]
-        return longest
+        branch, position, longest_name = self._tree, begin, ""
+        while (part := _WORD_OR_SIGN.match(text, position)) and (subtree := branch.get(part[0])) is not None:
+            branch, position = subtree, part.end()
+            if _END_OF_NAME in branch and not _WORD_CHARACTER.match(text, position):
+                longest_name = branch[_END_OF_NAME]
+        return longest_name
 
     def _reference_for(self, name: str) -> str:
         """Return the reference of a known name, and note that this name was used last."""
@@ -132,64 +135,64 @@ class Names:
         return self._references[name]
 
     def _forget_old_names(self) -> None:
-        """Forget the oldest names of apps and avatars, with their references, until all names together have
-        at most MAX_CHARACTERS. A pinned name, which an open connection still uses, is never forgotten. So
-        memory stays limited while a proxy runs for months."""
-        pinned_seen = 0
-        while self._character_count > MAX_CHARACTERS and pinned_seen < len(self._references):
+        """Forget the names of apps and avatars that were used longest ago, until all names together have at
+        most MAX_CHARACTERS. Names that are pinned, for example by an open connection, are kept. So memory
+        stays limited while a proxy runs for months."""
+        pinned_count = 0
+        while self._character_count > MAX_CHARACTERS and pinned_count < len(self._references):
             oldest = next(iter(self._references))
             if self._pin_counts[oldest]:
                 self._references.move_to_end(oldest)
-                pinned_seen += 1
+                pinned_count += 1
                 continue
             del self._references[oldest]
             self._character_count -= len(oldest)
             _remove_from_tree(self._tree, oldest)
 
     def _learn_from(self, value: Any) -> None:
-        """Give references to the names of apps and avatars in a JSON value: the values of the keys `appId`,
-        `avatarId` and so on."""
+        """Give references to the names of apps and avatars in a JSON value, at any depth. They are the texts
+        of the keys `appId`, `avatarId`, `app_id` and `avatar_id`."""
         if isinstance(value, dict):
-            for key, inner in value.items():
-                if key in _NAME_KEYS and isinstance(inner, str):
-                    self._add_name(_NAME_KEYS[key], inner)
-                self._learn_from(inner)
+            for key, inner_value in value.items():
+                if key in _KIND_BY_KEY and isinstance(inner_value, str):
+                    self._add_name(_KIND_BY_KEY[key], inner_value)
+                self._learn_from(inner_value)
         elif isinstance(value, list):
-            for inner in value:
-                self._learn_from(inner)
+            for inner_value in value:
+                self._learn_from(inner_value)
 
     def _hide_in_value(self, value: Any) -> Any:
-        """Return a JSON value with references in place of the names of apps and avatars in its texts. The
-        keys, and the values of keys that hold no names, stay as they are."""
+        """Return a JSON value with references in place of the names of apps and avatars in its texts, at any
+        depth. Keys stay as they are, and so do the values of keys that hold no names, such as `audio`."""
         if isinstance(value, dict):
             return {
-                key: inner if key in _PLAIN_KEYS else self._hide_in_value(inner)
-                for key, inner in value.items()
+                key: inner_value if key in _KEYS_WITHOUT_NAMES else self._hide_in_value(inner_value)
+                for key, inner_value in value.items()
             }
         if isinstance(value, list):
-            return [self._hide_in_value(inner) for inner in value]
+            return [self._hide_in_value(inner_value) for inner_value in value]
         return self.hide(value) if isinstance(value, str) else value
 
 
 def _split_name(name: str) -> list[str]:
-    """Split the name of an app or avatar into words and signs, by which a text is searched for this name.
-    Return an empty list for a very short or very long name: it is replaced by its reference only if it is the
-    whole text."""
-    if len(name) < _SHORTEST:
+    """Split the name of an app or avatar into words and signs. By these parts, longer texts are searched for
+    the name. Return an empty list if the name has too few characters or too many parts. Longer texts are not
+    searched for such a name."""
+    if len(name) < _SHORTEST_SEARCHED:
         return []
-    parts = list(islice((part[0] for part in _PART.finditer(name)), _MAX_PARTS + 1))
+    parts = list(islice((part[0] for part in _WORD_OR_SIGN.finditer(name)), _MAX_PARTS + 1))
     return parts if len(parts) <= _MAX_PARTS else []
 
 
 def _remove_from_tree(tree: _Tree, name: str) -> None:
-    """Remove the name of an app or avatar, which is forgotten, from the tree of names, and every branch that
-    held only this name."""
-    branches: list[tuple[_Tree, str]] = []
+    """Remove a forgotten name of an app or avatar from the tree of names (a trie whose keys are parts of
+    names). Also remove each branch that held only this name."""
+    path: list[tuple[_Tree, str]] = []
     for part in _split_name(name):
-        branches.append((tree, part))
+        path.append((tree, part))
         tree = tree[part]
-    tree.pop(_WHOLE, None)
-    for parent, part in reversed(branches):
-        if parent[part]:
+    tree.pop(_END_OF_NAME, None)
+    for parent, part in reversed(path):
+        if parent[part]:  # Another name needs this branch.
             break
         del parent[part]

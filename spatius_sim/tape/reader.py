@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.pack_records import read_header, read_record, unpack_body
+from spatius_sim.tape.pack_records import unpack_body, unpack_header, unpack_record
 from spatius_sim.tape.recent_blobs import BlobWindow, MalformedError
 from spatius_sim.tape.tape_sections import (
     BLOB,
@@ -22,7 +22,7 @@ from spatius_sim.tape.tape_sections import (
 )
 from spatius_sim.tape.tape_values import VERSION, Record, TapedRun, TapeHeader
 
-READABLE = (VERSION,)
+READABLE_VERSIONS = (VERSION,)
 """Every format version that a release has written."""
 
 
@@ -48,7 +48,7 @@ class TapeReader:
         TapeError if the file is not a tape."""
         self._name = name
         self._sections = SectionReader(file, name)
-        self._blobs = BlobWindow(self._read_blobs_again)
+        self._blobs = BlobWindow(self._reload_blobs)
         self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
         self._last_ns = 0
         self.footer: Footer | None = None
@@ -56,37 +56,38 @@ class TapeReader:
         try:
             if kind != HEADER:
                 raise MalformedError("the first section is not a header")
-            self.header: TapeHeader = read_header(body, READABLE)
+            self.header: TapeHeader = unpack_header(body, READABLE_VERSIONS)
         except MalformedError as error:
             raise self._error_here(str(error)) from error
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records of the tape. Raises TapeError if the tape is damaged."""
-        for values in self.stored_records():
+        for values in self.read_packed_records():
             yield self._read_record(values)
 
-    def stored_records(self) -> Iterator[Any]:
-        """Read the sections of the tape and yield its records as MessagePack values; only their checksums are
-        checked. Blobs are kept for the records that refer to them, and the footer is read at the end."""
+    def read_packed_records(self) -> Iterator[Any]:
+        """Read the tape section by section, and yield each record as unpacked MessagePack values, not yet
+        checked. Blobs (long bytes) are kept for the records that refer to them. The footer is read at the
+        end. Raises TapeError if a section is damaged."""
         while True:
-            kind, body = self._sections.read_section()
-            if kind in (BLOB, RECORDS):
-                first, blobs, records = self._split_section(kind, body)
-                self._store_blobs(first, blobs)
+            section_kind, body = self._sections.read_section()
+            if section_kind in (BLOB, RECORDS):
+                first_number, blobs, records = self._split_section(section_kind, body)
+                self._store_blobs(first_number, blobs)
                 yield from records
-            elif kind == FOOTER:
+            elif section_kind == FOOTER:
                 self._read_footer(body)
                 return
             else:
                 raise self._error_here("a second header")
 
-    def whole_records(self) -> Iterator[Record | TapeError]:
-        """Read a damaged tape, and yield what can be read, in its order: whole records, and an error for each
-        damaged record. If the next section cannot be found, the last value is that error."""
+    def read_undamaged_records(self) -> Iterator[Record | TapeError]:
+        """Read a damaged tape, and yield in order each record that can still be read, and an error for each
+        piece of damage. Stop after an error if the next section cannot be found."""
         while True:
             try:
-                for values in self.stored_records():
-                    yield self._read_or_fail(values)
+                for values in self.read_packed_records():
+                    yield self._read_record_or_error(values)
                 return
             except BodyError as error:
                 yield error
@@ -94,17 +95,18 @@ class TapeReader:
                 yield error
                 return
 
-    def _read_or_fail(self, values: Any) -> Record | TapeError:
-        """Read one record of the tape. Return the record, or the TapeError that says why the record is
-        malformed."""
+    def _read_record_or_error(self, values: Any) -> Record | TapeError:
+        """Read one record of the tape from its unpacked values, and return it. If the record is malformed,
+        return the TapeError that says why; nothing is raised."""
         try:
             return self._read_record(values)
         except TapeError as error:
             return error
 
     def _split_section(self, kind: bytes, body: memoryview) -> tuple[int, list[bytes], list[Any]]:
-        """Split a section that was read from the tape into the number of its first blob, its blobs and its
-        records. Raises TapeError if the section is malformed."""
+        """Split a section of the tape into three things: the number of its first blob, its blobs, and its
+        unpacked records. A section that holds a single blob has no records. Raises TapeError if the section
+        is malformed."""
         if kind == BLOB:
             number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
             return number, [bytes(body[BLOB_NUMBER_BYTES:])], []
@@ -117,25 +119,26 @@ class TapeReader:
                 return first_number, blobs, records
         raise self._error_here("a section of records is not an array of a number, blobs and records")
 
-    def _read_blobs_again(self, place: SectionPlace) -> list[bytes]:
+    def _reload_blobs(self, place: SectionPlace) -> list[bytes]:
         """Return the blobs of a section of the tape that was read before."""
         return self._split_section(*self._sections.read_again(place))[1]
 
-    def _store_blobs(self, first: int, blobs: list[bytes]) -> None:
-        """Keep the blobs (long texts and bytes) of a section that was just read from the tape, and count
-        them. Raises TapeError if they are malformed."""
+    def _store_blobs(self, first_number: int, blobs: list[bytes]) -> None:
+        """Keep the blobs (long bytes) of a section of the tape, numbered from `first_number` on, for the
+        records that refer to them. Count the blobs and their bytes. Raises TapeError if they are
+        malformed."""
         try:
-            size = self._blobs.add(first, blobs, self._sections.place)
+            blob_bytes = self._blobs.add(first_number, blobs, self._sections.place)
         except MalformedError as error:
             raise self._error_here(str(error)) from error
         self._counts["blobs"] += len(blobs)
-        self._counts["blob_bytes"] += size
+        self._counts["blob_bytes"] += blob_bytes
 
     def _read_record(self, values: Any) -> Record:
-        """Read one record of the tape, count it, and return it. Raises TapeError if the record is malformed
-        or refers to a missing blob."""
+        """Make a record of the tape from its unpacked values, count it, and return it. Raises TapeError if
+        the values are malformed, or if they refer to a blob (long bytes, stored apart) that is missing."""
         try:
-            record = read_record(values, self._blobs)
+            record = unpack_record(values, self._blobs)
         except MalformedError as error:
             raise self._error_here(str(error)) from error
         except KeyError as error:
@@ -148,8 +151,8 @@ class TapeReader:
         return record
 
     def _read_footer(self, body: memoryview) -> None:
-        """Read the footer of the tape into `footer`. Raises TapeError if it is malformed, or if anything
-        follows it."""
+        """Read the footer of the tape, with its counts, into `self.footer`. Raises TapeError if the footer is
+        malformed, or if anything follows it."""
         try:
             values = unpack_body(body)
             if not isinstance(values, dict) or not all(isinstance(value, int) for value in values.values()):
@@ -171,8 +174,8 @@ class TapeReader:
 
 
 def open_tape(path: Path) -> FileIO:
-    """Open the file of a tape, so that a TapeReader can read it, and return the file. Raises UsageError if
-    there is no such file, or if it cannot be opened."""
+    """Open the file of a tape for reading, and return it. Raises UsageError if there is no such file, or if
+    it cannot be opened."""
     try:
         if not path.is_file():
             raise UsageError(f"{path}: there is no such file")
@@ -181,16 +184,16 @@ def open_tape(path: Path) -> FileIO:
         raise UsageError(f"{path}: {error.strerror}") from error
 
 
-def records_of(path: Path) -> Iterator[Record]:
-    """Open a tape, read it to its end, and yield its records one by one; then check that the footer counts as
-    many. Raises UsageError if the file is not a tape, or if it is damaged."""
+def read_records(path: Path) -> Iterator[Record]:
+    """Read a tape to its end, and yield its records one by one. Then check that its footer has counted as
+    many. Raises UsageError if the file is no tape, or if the tape is damaged or has other counts."""
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
         yield from reader
         reader.check_counts()
 
 
-def header_of(path: Path) -> TapeHeader:
+def read_header(path: Path) -> TapeHeader:
     """Read the header of a tape, and return it; the records are not read. Raises UsageError if the file is
     not a tape."""
     with open_tape(path) as file:

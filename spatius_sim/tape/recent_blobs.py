@@ -44,61 +44,64 @@ class BlobWindow:
     `read_again` reads another section from the tape and returns its blobs."""
 
     def __init__(self, read_again: Callable[[SectionPlace], list[bytes]]) -> None:
-        """Begin without blobs. `read_again` reads a section of the tape again and returns its blobs."""
+        """Begin without blobs. `read_again` takes the place of a section on the tape, reads this section
+        again, and returns its blobs."""
         self._read_again = read_again
         self._first_numbers: list[int] = []
         self._sections: list[_BlobSection] = []
         """The section of each number in `_first_numbers`, which is the number of its first blob."""
-        self._bytes = 0
+        self._counted_bytes = 0
         self._next_number = 0
-        self._in_memory: OrderedDict[int, _LoadedSection] = OrderedDict()
+        self._loaded_sections: OrderedDict[int, _LoadedSection] = OrderedDict()
         """The sections in memory, by the number of their first blob."""
         self._bytes_in_memory = 0
 
-    def add(self, first: int, blobs: list[bytes], place: SectionPlace) -> int:
-        """Add the blobs of a section of the tape, numbered from `first` on, forget blobs that are too old,
-        and return how many bytes the new blobs have.
+    def add(self, first_number: int, blobs: list[bytes], place: SectionPlace) -> int:
+        """Add the blobs (long bytes) of one section of the tape, and return how many bytes they have.
+        `first_number` is the number of the first blob, and `place` is where the section is on the tape. If
+        all blobs together exceed WINDOW_BYTES, forget the oldest sections.
 
         Raises MalformedError if the numbers do not rise, or if a blob is not binary."""
         if not blobs:
             return 0
         if not set(map(type, blobs)) <= {bytes}:
             raise MalformedError("a blob is not binary")
-        if first < self._next_number:
-            raise MalformedError(f"blob {first} comes after blob {self._next_number - 1}")
+        if first_number < self._next_number:
+            raise MalformedError(f"blob {first_number} comes after blob {self._next_number - 1}")
         blob_bytes = sum(map(len, blobs))
         counted_bytes = blob_bytes + SMALLEST_BLOB * len(blobs)
-        self._next_number = first + len(blobs)
-        self._first_numbers.append(first)
+        self._next_number = first_number + len(blobs)
+        self._first_numbers.append(first_number)
         self._sections.append(_BlobSection(len(blobs), counted_bytes, place))
-        self._bytes += counted_bytes
-        too_old = 0
-        while self._bytes - self._sections[too_old].counted_bytes > WINDOW_BYTES:
-            self._bytes -= self._sections[too_old].counted_bytes
-            too_old += 1
-        del self._first_numbers[:too_old], self._sections[:too_old]
-        self._keep_in_memory(first, blobs, blob_bytes)
+        self._counted_bytes += counted_bytes
+        old_section_count = 0
+        while self._counted_bytes - self._sections[old_section_count].counted_bytes > WINDOW_BYTES:
+            self._counted_bytes -= self._sections[old_section_count].counted_bytes
+            old_section_count += 1
+        del self._first_numbers[:old_section_count], self._sections[:old_section_count]
+        self._keep_in_memory(first_number, blobs, blob_bytes)
         return blob_bytes
 
     def __getitem__(self, number: int) -> bytes:
-        """Return the blob of this number; read its section of the tape again if the blob is no longer in
-        memory. Raises KeyError if the blob is unknown or too old."""
+        """Return the blob with this number. If it is no longer in memory, read its section of the tape again.
+        Raises KeyError if no blob has this number, or if the blob was so old that it was forgotten."""
         index = bisect_right(self._first_numbers, number) - 1
         if index < 0 or number - self._first_numbers[index] >= self._sections[index].blob_count:
             raise KeyError(number)
-        first = self._first_numbers[index]
-        loaded = self._in_memory.get(first)
+        first_number = self._first_numbers[index]
+        loaded = self._loaded_sections.get(first_number)
         if loaded is not None:
-            return loaded.blobs[number - first]
+            return loaded.blobs[number - first_number]
         blobs = self._read_again(self._sections[index].place)
-        self._keep_in_memory(first, blobs, sum(map(len, blobs)))
-        return blobs[number - first]
+        self._keep_in_memory(first_number, blobs, sum(map(len, blobs)))
+        return blobs[number - first_number]
 
-    def _keep_in_memory(self, first: int, blobs: list[bytes], blob_bytes: int) -> None:
-        """Keep the blobs of a section in memory; drop the blobs of the oldest sections if all together take
-        too much memory."""
-        self._in_memory[first] = _LoadedSection(blobs, blob_bytes)
+    def _keep_in_memory(self, first_number: int, blobs: list[bytes], blob_bytes: int) -> None:
+        """Keep the blobs of a section of the tape in memory; `first_number` is the number of the first blob.
+        If all together take too much memory, drop the sections that were loaded longest ago, but never the
+        newest."""
+        self._loaded_sections[first_number] = _LoadedSection(blobs, blob_bytes)
         self._bytes_in_memory += blob_bytes
-        while self._bytes_in_memory > _MEMORY_BYTES and len(self._in_memory) > 1:
-            _, oldest = self._in_memory.popitem(last=False)
+        while self._bytes_in_memory > _MEMORY_BYTES and len(self._loaded_sections) > 1:
+            _, oldest = self._loaded_sections.popitem(last=False)
             self._bytes_in_memory -= oldest.blob_bytes

@@ -20,17 +20,18 @@ class Repaired:
 
 
 def repair(path: Path, out: Path) -> Repaired:
-    """Read a damaged tape, and write all records that can still be read onto the new tape `out`. Return how
-    many events were saved, and each piece of damage. Raises UsageError if the tape has no header."""
-    events, damage = 0, []
+    """Copy all records of a damaged tape that can still be read to the new tape `out`. Return how many events
+    were saved, and a line of text for each piece of damage. Raises UsageError if the file has no header of a
+    tape, or if `out` cannot be written."""
+    event_count, damage = 0, []
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
         header = replace(reader.header, note="repaired: something is missing")
         with TapeWriter(out, header) as writer:
-            for record in reader.whole_records():
+            for record in reader.read_undamaged_records():
                 if isinstance(record, TapeError):
                     damage.append(str(record))
                 else:
-                    events += isinstance(record, TapedEvent)
+                    event_count += isinstance(record, TapedEvent)
                     writer.write(record)
-    return Repaired(events, tuple(damage))
+    return Repaired(event_count, tuple(damage))

@@ -15,7 +15,7 @@ MAX_BYTES = 1_000_000_000
 """The largest file that is read: some five hours of speech and its motion, in base64."""
 
 _HIGHEST_RATE = 192_000
-_FORMAT = "pcm_s16le_mono"
+_AUDIO_FORMAT = "pcm_s16le_mono"
 _LONGEST_SHOWN = 50
 _TYPE_WORDS: dict[type[Any], str] = {int: "a whole number", str: "a text", list: "a list"}
 
@@ -34,13 +34,14 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Return the SDK recording in a file. Raises UsageError, with the file's name and the wrong member, if
-    the file has another shape or more than MAX_BYTES bytes."""
+    """Read a file in the format of the Server SDK's example program. Return the recording in it: one request,
+    its audio and its motion payloads. Raises UsageError, with the file's name and what is wrong, if the file
+    has another format or more than MAX_BYTES bytes."""
     document = _read_document(path)
     try:
-        if (audio_format := _read_member(document, "audio_format", str)) != _FORMAT:
+        if (audio_format := _read_member(document, "audio_format", str)) != _AUDIO_FORMAT:
             raise ValueError(
-                f"audio_format: {audio_format[:_LONGEST_SHOWN]!r} is not supported, only {_FORMAT}"
+                f"audio_format: {audio_format[:_LONGEST_SHOWN]!r} is not supported, only {_AUDIO_FORMAT}"
             )
         rate = _read_member(document, "sample_rate", int)
         if not 1 <= rate <= _HIGHEST_RATE:
@@ -66,7 +67,7 @@ def read_recording(path: Path) -> Recording:
 
 def _read_document(path: Path) -> Mapping[str, Any]:
     """Return the JSON object in the file of an SDK recording. Raises UsageError if the file cannot be read,
-    is too large, or holds no JSON object."""
+    is larger than MAX_BYTES, or holds no JSON object."""
     try:
         if path.is_char_device():
             raise UsageError(f"{path}: a device is no recording")
@@ -87,8 +88,8 @@ def _read_document(path: Path) -> Mapping[str, Any]:
 
 
 def _read_member(document: Mapping[str, Any], name: str, expected_type: type[Any]) -> Any:
-    """Return the value of a member in the JSON object of an SDK recording. Raises ValueError, which names the
-    member, if it is missing or has another type than `expected_type`."""
+    """Return the value of the member `name` in the JSON object of an SDK recording. Raises ValueError, whose
+    text names the member, if it is missing or has another type than `expected_type`."""
     if name not in document:
         raise ValueError(f"{name}: is missing")
     value = document[name]
@@ -100,8 +101,8 @@ def _read_member(document: Mapping[str, Any], name: str, expected_type: type[Any
 
 
 def _read_id(document: Mapping[str, Any], name: str) -> str:
-    """Read an id, the member `name`, from a recording of the SDK. Raises ValueError if the id is missing, is
-    no text, or cannot be sent as UTF-8."""
+    """Return an id from the JSON object of an SDK recording: its member `name`. Raises ValueError if the
+    member is missing, is no text, or cannot be encoded as UTF-8."""
     value = str(_read_member(document, name, str))
     try:
         value.encode()
@@ -111,8 +112,8 @@ def _read_id(document: Mapping[str, Any], name: str) -> str:
 
 
 def _read_base64(name: str, text: Any) -> bytes:
-    """Return the bytes of a base64 text in a recording. Raises ValueError, with the name of the member, if
-    the text is not base64."""
+    """Return the bytes of a base64 text in an SDK recording. Raises ValueError if `text` is no text or no
+    base64; `name` names the member in the error."""
     if not isinstance(text, str):
         raise ValueError(f"{name}: a base64 text is needed, not a {type(text).__name__}")
     try:

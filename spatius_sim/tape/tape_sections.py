@@ -49,8 +49,8 @@ class BodyError(TapeError):
 
 
 def checksum(kind: bytes, body: bytes | memoryview, checksum_before: int) -> int:
-    """Return the checksum of a tape's section: XXH3 (64 bits) of its name, length and body, seeded with the
-    checksum of the section before."""
+    """Return the checksum of a tape's section: XXH3 (64 bits) of its name (`kind`), length and body. The seed
+    is the checksum of the section before, so that a missing or moved section is noticed."""
     digest = xxhash.xxh3_64(kind + len(body).to_bytes(4, "big"), checksum_before)
     digest.update(body)
     return digest.intdigest()
@@ -71,12 +71,14 @@ class SectionWriter:
         self._file, self._checksum_before = file, 0
 
     def write(self, kind: bytes, body: bytes) -> None:
-        """Write one section of the tape, and hand it to the operating system without delay."""
+        """Write one section of the tape: its head, with its name (`kind`) and checksum, and its body. The
+        bytes are handed to the operating system at once."""
         self._checksum_before = checksum(kind, body, self._checksum_before)
         head = _HEAD.pack(_ARRAY_OF_THREE, kind, _UINT64, self._checksum_before, _BIN32, len(body))
         unwritten = memoryview(head + body)
         while unwritten:
-            unwritten = unwritten[self._file.write(unwritten) or 0 :]
+            written_count = self._file.write(unwritten) or 0
+            unwritten = unwritten[written_count:]
 
 
 class SectionReader:
@@ -86,7 +88,7 @@ class SectionReader:
         """Begin to read the sections of the tape in `file`; `name` names the tape in errors."""
         self._file, self._name = file, name
         self._buffer = bytearray()
-        self._checksum_before = self._end = 0
+        self._checksum_before = self._next_offset = 0
         self.place = SectionPlace(0, 0)
         """The place of the section that was read last."""
 
@@ -95,15 +97,15 @@ class SectionReader:
 
         Raises BodyError if the section is damaged, IncompleteError at the end of the file, and TapeError if
         no section is there."""
-        offset = self._end
+        offset = self._next_offset
         self.place = SectionPlace(offset, self._checksum_before)
         head = self._read_bytes(HEAD_BYTES)
         if not head and offset:
-            raise self.incomplete_error("the tape ends here, without its footer")
+            raise self._incomplete_error("the tape ends here, without its footer")
         if not head.startswith(_ARRAY_OF_THREE[: len(head)]) or (offset == 0 and not head):
             raise TapeError(self._name, offset, "this is not a tape" if not offset else "no section")
         if len(head) < HEAD_BYTES:
-            raise self.incomplete_error("the tape ends within the head of a section")
+            raise self._incomplete_error("the tape ends within the head of a section")
         _, kind, uint64, stored_checksum, bin32, length = _HEAD.unpack(head)
         if (uint64, bin32) != (_UINT64, _BIN32) or kind not in (HEADER, RECORDS, BLOB, FOOTER):
             raise TapeError(self._name, offset, "this is not a tape" if not offset else "no section")
@@ -117,8 +119,8 @@ class SectionReader:
         except OSError as error:
             raise self._unreadable_error(error) from error
         if count < length:
-            raise self.incomplete_error(f"the tape ends after {count} of the {length} bytes of a section")
-        self._end = offset + HEAD_BYTES + length
+            raise self._incomplete_error(f"the tape ends after {count} of the {length} bytes of a section")
+        self._next_offset = offset + HEAD_BYTES + length
         expected_checksum, self._checksum_before = (
             checksum(kind, body, self._checksum_before),
             stored_checksum,
@@ -128,24 +130,25 @@ class SectionReader:
         return kind, body
 
     def read_again(self, place: SectionPlace) -> tuple[bytes, memoryview]:
-        """Return the name and the body of a section of the tape that was read before. The next call of
-        `read_section` goes on as if this call had not been made."""
-        current = self.place, self._end, self._checksum_before
-        self._end, self._checksum_before = place
-        self._file.seek(self._end)
+        """Return the name and the body of a section of the tape that was read before, and that begins at
+        `place`. The next call of `read_section` goes on as if this call had not been made."""
+        saved_position = self.place, self._next_offset, self._checksum_before
+        self._next_offset, self._checksum_before = place
+        self._file.seek(self._next_offset)
         try:
             return self.read_section()
         finally:
-            self.place, self._end, self._checksum_before = current
-            self._file.seek(self._end)
+            self.place, self._next_offset, self._checksum_before = saved_position
+            self._file.seek(self._next_offset)
 
     def finish(self) -> None:
         """Raise TapeError if anything follows the footer, the last section of the tape."""
         if self._read_bytes(1):
-            raise TapeError(self._name, self._end, "something follows the footer")
+            raise TapeError(self._name, self._next_offset, "something follows the footer")
 
     def _read_bytes(self, size: int) -> bytes:
-        """Read up to `size` bytes of the tape. Raises TapeError if the operating system cannot."""
+        """Read up to `size` bytes of the tape; fewer only if the file ends. Raises TapeError if the operating
+        system reports an error."""
         try:
             return self._file.read(size)
         except OSError as error:
@@ -153,11 +156,11 @@ class SectionReader:
 
     def _unreadable_error(self, error: OSError) -> TapeError:
         """Return the error that says that the operating system cannot read on in the tape."""
-        return TapeError(self._name, self._end, f"it cannot be read on: {error.strerror}")
+        return TapeError(self._name, self._next_offset, f"it cannot be read on: {error.strerror}")
 
-    def incomplete_error(self, reason: str) -> IncompleteError:
-        """Return the error that says that the tape ends too early: within the current section or right after
-        it."""
+    def _incomplete_error(self, reason: str) -> IncompleteError:
+        """Return the error for a tape that ends too early, before its footer. It names the offset of the
+        section that was read last."""
         return IncompleteError(
             self._name,
             self.place.offset,

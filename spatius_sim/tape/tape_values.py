@@ -76,19 +76,12 @@ class Content(NamedTuple):
     parts: tuple[ContentPart, ...]
 
     def join_parts(self) -> str | bytes:
-        """Return a taped frame, or taped audio, as one value, joined from its parts: a str if the frame is a
-        text, else bytes. Speech that was removed from the tape becomes noise of the same length and
-        loudness."""
+        """Join the parts of a frame or of audio on a tape. Return the whole: a str if the frame is a text,
+        else bytes. Speech that was removed from the tape becomes noise of the same length and loudness."""
         if not self.text and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
-        whole = b"".join(
-            part.as_bytes()
-            if isinstance(part, TapedPiece)
-            else part.encode()
-            if isinstance(part, str)
-            else part
-            for part in self.parts
-        )
+        parts = (part.as_bytes() if isinstance(part, TapedPiece) else part for part in self.parts)
+        whole = b"".join(part.encode() if isinstance(part, str) else part for part in parts)
         return whole.decode(errors="replace") if self.text else whole
 
 

@@ -31,7 +31,7 @@ from spatius_sim.trace.speech_fingerprint import SpeechMark
 _REMEMBERED_BYTES = WINDOW_BYTES // 2
 """A blob among the newest blobs, up to this size in sum, is not written twice. Half of the window: so no
 record refers to a blob that the reader has forgotten."""
-_FULL_BYTES = 256 * 1024
+_FULL_SECTION_BYTES = 256 * 1024
 """The size at which a section is written. Far below LARGEST_BODY, so that the heads of the arrays and of
 their binaries need not be counted."""
 _OWN_SECTION_BYTES = 128 * 1024
@@ -46,7 +46,8 @@ class TapeWriter:
     exception ends the block. Raises UsageError if the file cannot be written."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
-        """Create the file of the tape and write its header."""
+        """Create the file of the tape, and write its header. Raises UsageError if the file cannot be
+        written."""
         self.path = path
         self._file = self._open_file()
         self._sections = SectionWriter(self._file)
@@ -54,7 +55,7 @@ class TapeWriter:
         self._digest_key = os.urandom(_DIGEST_KEY_BYTES)
         self._records: list[bytes] = []
         self._blobs: list[bytes] = []
-        self._pending_bytes = 0
+        self._waiting_bytes = 0
         self._blob_numbers: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
         self._remembered_bytes = 0
         self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
@@ -71,13 +72,14 @@ class TapeWriter:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the footer of the tape and close the file, or delete it if an exception ended the block."""
+        """Finish the tape: write its footer, and close the file. If an exception ended the block, or if the
+        footer cannot be written, delete the file instead."""
         try:
-            if kind is None:
+            if error_type is None:
                 self.close()
                 return
         except UsageError:
@@ -86,10 +88,10 @@ class TapeWriter:
         self._delete()
 
     def write(self, record: Record) -> None:
-        """Write a record onto the tape. The record waits in memory, and reaches the file together with later
-        records, or by `flush`."""
-        packed = self._pack_value(pack_record(record, self._number_of))
-        self._count_pending(len(packed))
+        """Add a record to the tape. It waits in memory until enough records wait, or until `flush`; then they
+        are written to the file together."""
+        packed = self._pack_value(pack_record(record, self._store_blob))
+        self._make_room_for(len(packed))
         self._records.append(packed)
         # Only now: the footer counts what is on the tape.
         if isinstance(record, TapedRun):
@@ -99,26 +101,26 @@ class TapeWriter:
             self._last_ns = max(self._last_ns, record.at_ns)
 
     def write_speech(self, at_ns: int, lane: Lane, connection: str, framing: bytes, mark: SpeechMark) -> None:
-        """Write a received frame with speech as an event on the tape, as `write` does, but faster. The frame
-        is `framing`, at most 256 bytes, and then speech, which the tape does not keep: it keeps the `mark` of
-        the speech."""
+        """Add a received frame that ends with speech to the tape, as `write` would do, but faster. `framing`
+        are the bytes before the speech, at most 256. The tape does not hold the speech, but its `mark`:
+        length, hash and loudness."""
         packed = self._pack_value(pack_speech(at_ns, lane, connection, framing, mark))
-        self._count_pending(len(packed))
+        self._make_room_for(len(packed))
         self._records.append(packed)
         self._counts["events"] += 1
         self._last_ns = max(self._last_ns, at_ns)
 
     def flush(self) -> None:
-        """Write all records and blobs that wait onto the tape, as one section, and hand them to the operating
-        system."""
+        """Write all records and blobs that wait in memory to the file of the tape, as one section. If none
+        wait, do nothing."""
         if self._records or self._blobs:
-            array = msgpack.Packer().pack_array_header
-            first = self._pack_value(self._counts["blobs"])
-            blobs = [array(len(self._blobs)), *self._blobs]
-            records = [array(len(self._records)), *self._records]
-            self._write_section(RECORDS, b"".join([array(3), first, *blobs, *records]))
+            pack_array_head = msgpack.Packer().pack_array_header
+            first_blob_number = self._pack_value(self._counts["blobs"])
+            blobs = [pack_array_head(len(self._blobs)), *self._blobs]
+            records = [pack_array_head(len(self._records)), *self._records]
+            self._write_section(RECORDS, b"".join([pack_array_head(3), first_blob_number, *blobs, *records]))
             self._counts["blobs"] += len(self._blobs)
-            self._records, self._blobs, self._pending_bytes = [], [], 0
+            self._records, self._blobs, self._waiting_bytes = [], [], 0
 
     def close(self) -> None:
         """Write the footer of the tape, and close the file."""
@@ -137,8 +139,9 @@ class TapeWriter:
             self.path.unlink(missing_ok=True)
 
     def _open_file(self) -> FileIO:
-        """Create the file of the tape, readable by its owner alone, and lock it until it is closed. Raises
-        UsageError if that fails, and if another process writes the same tape."""
+        """Create or empty the file of the tape, readable by its owner alone, and lock it until it is closed.
+        A device is neither emptied nor locked. Raises UsageError if the file cannot be opened, or if another
+        process writes it."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = FileIO(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _OWNERS_ALONE), "wb")
@@ -152,16 +155,17 @@ class TapeWriter:
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
 
-    def _count_pending(self, size: int) -> None:
-        """Count `size` bytes that wait to be written onto the tape. Before that, flush the bytes that wait
-        already if both together would make the next section too large."""
-        if self._pending_bytes and self._pending_bytes + size > _FULL_BYTES:
+    def _make_room_for(self, byte_count: int) -> None:
+        """Count `byte_count` bytes that will be added to the section that waits in memory. If they would make
+        it too large, first write the section to the tape, and begin another."""
+        if self._waiting_bytes and self._waiting_bytes + byte_count > _FULL_SECTION_BYTES:
             self.flush()
-        self._pending_bytes += size
+        self._waiting_bytes += byte_count
 
-    def _number_of(self, blob: bytes) -> int:
-        """Return the number of a blob on the tape that is written; if the blob is new, write or queue the
-        blob first. Raises UsageError if the blob is too large."""
+    def _store_blob(self, blob: bytes) -> int:
+        """Store a blob (long bytes) on the tape, and return its number. A blob that was stored lately is not
+        stored again. A large one is written at once, any other waits for the next `flush`. Raises UsageError
+        if the blob is too large for a tape."""
         if len(blob) > LARGEST_BLOB:
             raise UsageError(f"{self.path}: a frame of {len(blob)} bytes is too large for a tape")
         # Keyed, so that no peer can make two blobs that are taken for one.
@@ -169,18 +173,18 @@ class TapeWriter:
         number_and_size = self._blob_numbers.get(digest)
         if number_and_size is not None:
             return number_and_size[0]
-        own_section = len(blob) >= _OWN_SECTION_BYTES
-        if own_section:
+        has_own_section = len(blob) >= _OWN_SECTION_BYTES
+        if has_own_section:
             self.flush()
         else:
-            self._count_pending(len(blob))
+            self._make_room_for(len(blob))
         number = self._counts["blobs"] + len(self._blobs)
         self._blob_numbers[digest] = (number, len(blob))
         self._remembered_bytes += len(blob)
         while self._remembered_bytes > _REMEMBERED_BYTES:
             _, (_, forgotten_bytes) = self._blob_numbers.popitem(last=False)
             self._remembered_bytes -= forgotten_bytes
-        if own_section:
+        if has_own_section:
             self._write_section(BLOB, number.to_bytes(BLOB_NUMBER_BYTES, "big") + blob)
             self._counts["blobs"] += 1
         else:
@@ -189,7 +193,8 @@ class TapeWriter:
         return number
 
     def _write_section(self, kind: bytes, body: bytes) -> None:
-        """Write a section of the tape. If that fails, close the file and raise UsageError."""
+        """Write a section to the file of the tape; `kind` is its name. If that fails, close the file and
+        raise UsageError."""
         try:
             self._sections.write(kind, body)
         except OSError as error:

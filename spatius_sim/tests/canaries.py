@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from spatius_sim.cli.show_tape import TapeFilter, show_tape
-from spatius_sim.tape.reader import header_of, records_of
+from spatius_sim.tape.reader import read_header, read_records
 from spatius_sim.tape.tape_values import Content, TapedPiece, TapedRun
 
 API_KEY = "canary-key/0123456789+A?"
@@ -76,14 +76,14 @@ def artefacts_of(path: Path) -> dict[str, bytes]:
     """A tape as it lies there, unpacked, and as it is shown."""
     return {
         "the file": path.read_bytes(),
-        "the header": repr(header_of(path)).encode(),
+        "the header": repr(read_header(path)).encode(),
         "the records": b"\n".join(_unpacked(path)),
         "tape show": "\n".join(show_tape(path, TapeFilter())).encode(),
     }
 
 
 def _unpacked(path: Path) -> Iterable[bytes]:
-    for record in records_of(path):
+    for record in read_records(path):
         if isinstance(record, TapedRun):
             yield repr(record).encode()
             continue

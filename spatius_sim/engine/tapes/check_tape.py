@@ -19,7 +19,7 @@ from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.unplanned_turns import with_turns
-from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.reader import read_header
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Trace
 
@@ -69,7 +69,7 @@ def check_tape(path: Path, settings: TapeSettings | None = None) -> tuple[Summar
         if tallies and judged_kind not in tallies:
             about = " and a ".join(tallies)
             raise UsageError(f"{rule_id} is a rule for a {judged_kind}, and {path} is about a {about}")
-    seed = header_of(path).seed
+    seed = read_header(path).seed
     return tuple(
         _make_summary(path, subject, seed, wires[subject], tallies, settings.for_subject(subject))
         for subject in tallies

@@ -15,7 +15,7 @@ from spatius_sim.plans.plan_token import plan_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.reader import read_header
 from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.forked import run_forked
@@ -50,7 +50,7 @@ def test_a_good_subject_is_good_on_its_tape(subject: str, rule_id: str, tmp_path
     verdicts = {outcome.rule_id: outcome.verdict for outcome in summary.outcomes}
     assert verdicts[rule_id] is Verdict.PASSED
     assert exit_code((summary,)) is ExitCode.PASSED
-    assert header_of(tape).what == "suite"
+    assert read_header(tape).what == "suite"
 
 
 def test_a_bad_client_is_bad_on_the_tape_that_verify_saved(tmp_path: Path) -> None:

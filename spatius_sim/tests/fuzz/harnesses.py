@@ -36,7 +36,7 @@ from spatius_sim.protocol.video_container import Container, take_packets
 from spatius_sim.reporting.formats.json_report import read_report
 from spatius_sim.story.room_story import join_rooms
 from spatius_sim.study.study_file import read_study
-from spatius_sim.tape.reader import records_of
+from spatius_sim.tape.reader import read_records
 from spatius_sim.tape.repair_tape import repair
 from spatius_sim.tape.sdk_recording import read_recording
 from spatius_sim.trace.events import Event, Lane, Received, Trace, TraceHeader
@@ -123,7 +123,7 @@ def _of_a_file(*reads: Callable[[Path], object]) -> Callable[[bytes], None]:
 
 
 def _exhaust(path: Path) -> None:
-    for _ in records_of(path):
+    for _ in read_records(path):
         pass
 
 

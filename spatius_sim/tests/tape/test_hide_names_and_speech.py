@@ -14,7 +14,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ServerError, UnknownMessage
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.tape.hide_names_and_speech import LARGEST_UNKNOWN, Cleaner
+from spatius_sim.tape.hide_names_and_speech import LARGEST_UNKNOWN_FRAME, EventCleaner
 from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice
@@ -217,18 +217,18 @@ def test_a_tape_is_the_same_if_each_event_is_cleaned_alone(
     write_traces(tmp_path / "short.tape", header, [trace])
     plain_pieces: list[bytes] = []
 
-    def take_the_long_way(cleaner: Cleaner, events: Sequence[Event]) -> list[bytes]:
-        plain_pieces.extend(plain_speech(cleaner, events))
+    def take_the_long_way(cleaner: EventCleaner, events: Sequence[Event]) -> list[bytes]:
+        plain_pieces.extend(find_trailing_speech(cleaner, events))
         return [b""] * len(events)
 
-    plain_speech = Cleaner.plain_speech
-    monkeypatch.setattr(Cleaner, "plain_speech", take_the_long_way)
+    find_trailing_speech = EventCleaner.find_trailing_speech
+    monkeypatch.setattr(EventCleaner, "find_trailing_speech", take_the_long_way)
     write_traces(tmp_path / "long.tape", header, [trace])
     assert any(plain_pieces) is (header is CLEANED)
     assert (tmp_path / "short.tape").read_bytes() == (tmp_path / "long.tape").read_bytes()
 
 
-@pytest.mark.parametrize("size", [LARGEST_UNKNOWN, LARGEST_UNKNOWN + 1])
+@pytest.mark.parametrize("size", [LARGEST_UNKNOWN_FRAME, LARGEST_UNKNOWN_FRAME + 1])
 @pytest.mark.parametrize("text", [False, True], ids=["binary", "text"])
 def test_what_is_not_understood_is_kept_with_the_speech_up_to_a_bound(
     size: int, text: bool, tmp_path: Path
@@ -239,7 +239,7 @@ def test_what_is_not_understood_is_kept_with_the_speech_up_to_a_bound(
     write_traces(path, KEPT, [trace_of([(UP, Received(raw, unknown[0])), (DOWN, Received(raw, unknown[1]))])])
     (back,) = read_traces(path)
     frames = [event.content for event in back.events if isinstance(event.content, Received)]
-    is_kept = size <= LARGEST_UNKNOWN
+    is_kept = size <= LARGEST_UNKNOWN_FRAME
     assert [frame.raw == raw for frame in frames] == [is_kept] * 2
     assert is_kept or (path.stat().st_size < 4096 and [frame.value for frame in frames] == list(unknown))
 

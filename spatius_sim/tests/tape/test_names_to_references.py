@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import ServerError
-from spatius_sim.tape.names_to_references import MAX_CHARACTERS, Names
+from spatius_sim.tape.names_to_references import MAX_CHARACTERS, NameReferences
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.net.work import times_the_work
 from spatius_sim.tests.tape.samples import CLEANED, sent, trace_of
 from spatius_sim.trace.events import Closed, Event, Lane, Opened, Sent, Trace
 
 
-def known(number: int) -> Names:
-    names = Names()
+def known(number: int) -> NameReferences:
+    names = NameReferences()
     for one in range(number):
         names.learn("avatar", f"avatar-of-user-{one}")
     return names
@@ -29,7 +29,7 @@ def test_many_names_are_learnt_in_time_by_their_number() -> None:
     assert times_the_work(lambda number: lambda: known(number), 60) < 24
 
 
-def looking(look: Callable[[Names], object]) -> Callable[[int], Callable[[], object]]:
+def looking(look: Callable[[NameReferences], object]) -> Callable[[int], Callable[[], object]]:
     """A look at a text, fifty times, by so many known names."""
 
     def prepare(number: int) -> Callable[[], object]:
@@ -53,7 +53,7 @@ NAMELESS = json.dumps({"type": "error", "message": "nothing" * 100})
         pytest.param(lambda names: names.hide_in_json(NAMELESS), id="a frame without names"),
     ],
 )
-def test_a_text_costs_the_same_however_many_names_are_known(look: Callable[[Names], object]) -> None:
+def test_a_text_costs_the_same_however_many_names_are_known(look: Callable[[NameReferences], object]) -> None:
     assert times_the_work(looking(look), 100) < 3
 
 
@@ -81,14 +81,14 @@ words = pieces.map("".join)
 
 @given(st.lists(words, max_size=8), st.lists(words, max_size=4).map("".join))
 def test_names_are_found_as_one_expression_of_all_would_find_them(given_names: list[str], text: str) -> None:
-    names = Names()
+    names = NameReferences()
     for name in given_names:
         names.learn("app", name)
     assert names.hide(text) == Reference(given_names).hide(text)
 
 
 def test_old_names_are_forgotten_but_none_of_an_open_session() -> None:
-    names = Names()
+    names = NameReferences()
     names.learn("avatar", "the avatar of a long call")
     names.pin("upstream-1", "the avatar of a long call")
     size = len("avatar-of-user-00000")
@@ -106,7 +106,7 @@ def test_old_names_are_forgotten_but_none_of_an_open_session() -> None:
 
 
 def test_names_that_begin_alike_are_forgotten_one_by_one() -> None:
-    names = Names()
+    names = NameReferences()
     long = "x" * (MAX_CHARACTERS // 2)
     for name in ("our app", "our app 2", f"our {long}", "our app 2", f"{long} 2", "another"):
         names.learn("app", name)
@@ -116,14 +116,14 @@ def test_names_that_begin_alike_are_forgotten_one_by_one() -> None:
 def test_all_names_of_a_frame_are_hidden_however_many_it_holds() -> None:
     ids = [f"{number:020}" for number in range(2 * MAX_CHARACTERS // 20)]
     frame = json.dumps([{"avatarId": one} for one in ids])
-    names = Names()
+    names = NameReferences()
     hidden = json.loads(names.hide_in_json(frame))
     assert hidden == [{"avatarId": f"avatar#{number + 1}"} for number in range(len(ids))]
     assert sum(map(len, names._references)) <= MAX_CHARACTERS
 
 
 def test_a_name_of_countless_parts_is_hidden_where_it_is_all_there_is() -> None:
-    names = Names()
+    names = NameReferences()
     spaces = " " * 30_000
     names.learn("avatar", spaces)
     assert names.hide(spaces) == "avatar#1"
@@ -133,14 +133,14 @@ def test_a_name_of_countless_parts_is_hidden_where_it_is_all_there_is() -> None:
 
 @pytest.mark.parametrize("depth", [300, 900, 100_000])
 def test_a_nested_frame_is_hidden_as_a_text_or_as_json(depth: int) -> None:
-    names = Names()
+    names = NameReferences()
     names.learn("avatar", "our-avatar")
     frame = "[" * depth + '"our-avatar"' + "]" * depth
     assert names.hide_in_json(frame) == frame.replace("our-avatar", "avatar#1")
 
 
 def test_a_name_with_escapes_is_hidden_in_json() -> None:
-    names = Names()
+    names = NameReferences()
     names.learn("app", "Müller")
     assert json.loads(names.hide_in_json(json.dumps({"message": "Müller is away"}))) == {
         "message": "app#1 is away"

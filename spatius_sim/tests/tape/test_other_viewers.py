@@ -19,8 +19,8 @@ from referencing.jsonschema import DRAFT6
 
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.tape.export_har import har_of
-from spatius_sim.tape.export_perfetto import perfetto_of
+from spatius_sim.tape.export_har import make_har
+from spatius_sim.tape.export_perfetto import make_perfetto_trace
 from spatius_sim.tape.import_export import export_har, export_perfetto
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.tape.samples import WHATS, trace_of
@@ -86,7 +86,7 @@ def break_no_law_of_perfetto(document: dict[str, Any]) -> None:
 
 @given(runs)
 def test_any_run_keeps_the_laws_of_perfetto(given_runs: list[Trace]) -> None:
-    document = perfetto_of(given_runs)
+    document = make_perfetto_trace(given_runs)
     json.dumps(document)
     break_no_law_of_perfetto(document)
     told = [event["args"] for event in document["traceEvents"] if "seq" in event.get("args", {})]
@@ -96,7 +96,7 @@ def test_any_run_keeps_the_laws_of_perfetto(given_runs: list[Trace]) -> None:
 @pytest.mark.parametrize("path", TAPES, ids=lambda path: path.stem)
 def test_perfetto_holds_every_payload_and_an_arrow_to_each_that_was_passed_on(path: Path) -> None:
     given_runs = list(read_traces(path))
-    document = perfetto_of(given_runs)
+    document = make_perfetto_trace(given_runs)
     break_no_law_of_perfetto(document)
     sent = [
         event
@@ -137,7 +137,7 @@ def keeps_the_schema_of_har(har: dict[str, Any], published: Validator) -> None:
 
 
 def test_the_schema_of_har_refuses_what_lacks_a_member(har_schemas: Validator) -> None:
-    har = har_of(read_traces(TAPES[-1]), 0, "0")
+    har = make_har(read_traces(TAPES[-1]), 0, "0")
     del har["log"]["entries"][0]["request"]["headersSize"]
     with pytest.raises(jsonschema.ValidationError, match="'headersSize' is a required property"):
         har_schemas.validate(har)
@@ -147,7 +147,7 @@ def test_the_schema_of_har_refuses_what_lacks_a_member(har_schemas: Validator) -
 def test_any_run_passes_the_schema_of_har(
     given_runs: list[Trace], start_ms: int, har_schemas: Validator
 ) -> None:
-    har = har_of(given_runs, start_ms, "0")
+    har = make_har(given_runs, start_ms, "0")
     json.dumps(har)
     keeps_the_schema_of_har(har, har_schemas)
     started = [entry["startedDateTime"] for entry in har["log"]["entries"]]
@@ -158,7 +158,7 @@ def test_any_run_passes_the_schema_of_har(
 @pytest.mark.parametrize("path", TAPES, ids=lambda path: path.stem)
 def test_har_holds_every_frame_of_a_websocket(path: Path, har_schemas: Validator) -> None:
     given_runs = list(read_traces(path))
-    har = har_of(given_runs, 0, "0")
+    har = make_har(given_runs, 0, "0")
     keeps_the_schema_of_har(har, har_schemas)
     frames = [
         event.content.raw

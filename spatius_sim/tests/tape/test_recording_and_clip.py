@@ -10,7 +10,7 @@ import pytest
 from spatius_sim.files.clip_file import read_clip
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.import_export import import_recordings, requests_of
+from spatius_sim.tape.import_export import import_recordings, read_requests
 from spatius_sim.tape.sdk_recording import read_recording
 
 STORED = {
@@ -87,7 +87,7 @@ def test_speech_of_a_minute_is_imported_whole(tmp_path: Path) -> None:
     path = tmp_path / "long.json"
     path.write_text(json.dumps(STORED | {"audio_base64": b64encode(speech).decode()}))
     import_recordings([path], tmp_path / "long.tape", "", keep_audio=True)
-    (request,) = requests_of(tmp_path / "long.tape")
+    (request,) = read_requests(tmp_path / "long.tape")
     assert bytes(request.audio) == speech
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput
-from spatius_sim.tape.hide_names_and_speech import Cleaner
-from spatius_sim.tape.traces_on_tapes import event_of
+from spatius_sim.tape.hide_names_and_speech import EventCleaner
+from spatius_sim.tape.traces_on_tapes import make_event_content
 from spatius_sim.trace.events import Event, EventKind, Joined, Lane, Published
 from spatius_sim.trace.room_events import (
     DataSeen,
@@ -39,8 +39,8 @@ WITH_SPEECH: list[EventKind] = [
 
 
 def taped(what: EventKind, *, keep_speech: bool) -> EventKind:
-    cleaner = Cleaner(None, None, keep_speech=keep_speech)
-    return event_of(cleaner.clean(Event(0, 0, Lane.EGRESS, "session", what)), None)[0]
+    cleaner = EventCleaner(None, None, keep_speech=keep_speech)
+    return make_event_content(cleaner.clean(Event(0, 0, Lane.EGRESS, "session", what)), None)[0]
 
 
 @pytest.mark.parametrize("what", EVENTS, ids=lambda what: type(what).__name__)

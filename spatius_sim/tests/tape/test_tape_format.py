@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.reader import TapeReader, open_tape, records_of
+from spatius_sim.tape.reader import TapeReader, open_tape, read_records
 from spatius_sim.tape.recent_blobs import WINDOW_BYTES
 from spatius_sim.tape.repair_tape import repair
 from spatius_sim.tape.tape_sections import (
@@ -109,7 +109,7 @@ def test_any_record_is_read_back_and_the_tiny_reader_agrees(stored: list[Record]
                 writer.write(record)
         header, back = all_of(path)
         tiny_header, tiny_records, footer = tiny_reader.read(path)
-        assert list(records_of(path)) == back
+        assert list(read_records(path)) == back
     assert (header, back) == (KEPT, stored)
     assert tiny_header["seed"] == KEPT.seed
     assert [as_plain(record) for record in stored] == tiny_records
@@ -179,7 +179,7 @@ def test_hours_are_written_and_read_in_constant_memory(tmp_path: Path) -> None:
                 writer.write(TapedEvent(number, Lane.UPSTREAM, "c", "Received", {"raw": content}))
 
     def read() -> None:
-        assert sum(1 for _ in records_of(path)) == 6001
+        assert sum(1 for _ in read_records(path)) == 6001
 
     assert peak(write) < 8_000_000
     assert peak(read) < 8_000_000
@@ -200,7 +200,7 @@ def test_what_was_stored_long_ago_is_read_again_and_stored_again_after_the_windo
         for record in stored:
             writer.write(record)
     assert 2 <= path.read_bytes().count(repeated) <= 5
-    assert all(read == wrote for read, wrote in zip(records_of(path), stored, strict=True))
+    assert all(read == wrote for read, wrote in zip(read_records(path), stored, strict=True))
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ from spatius_sim.protocol.messages import MotionResponse, PlaybackNews, Playback
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.decoder_as_client import own_client
-from spatius_sim.tape.compare_tapes import differences
+from spatius_sim.tape.compare_tapes import compare_tapes
 from spatius_sim.tape.cut_and_merge import TapeSlice, cut, merge
 from spatius_sim.tape.import_export import export_motion, export_recordings, export_speech, import_recordings
-from spatius_sim.tape.tape_statistics import statistics
+from spatius_sim.tape.tape_statistics import count_tape_contents
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.corpus.scenes import Scene
 from spatius_sim.tests.rules.client.client_traces import motion, played
@@ -66,7 +66,7 @@ def taped(folder: Path, name: str, *traces: Trace) -> Path:
 
 
 def test_the_figures_of_a_tape(tmp_path: Path) -> None:
-    found = statistics(taped(tmp_path, "a", conversation(), conversation()))
+    found = count_tape_contents(taped(tmp_path, "a", conversation(), conversation()))
     assert (found.runs, found.payloads, found.keyframes, found.connections) == (2, 4, 10, 2)
     assert found.speech_seconds == {16000: pytest.approx(0.4)}
     assert found.kinds["Sent"] == 6
@@ -84,7 +84,7 @@ def test_tapes_that_mean_the_same_do_not_differ(tmp_path: Path) -> None:
     said.server_says_raw("elsewhere", encode(MotionResponse("other", "another", False, rows)))
     said.motion("elsewhere", "another", 3, end=True, shade=1)
     said.closed("elsewhere", by_kit=False)
-    assert list(differences(taped(tmp_path, "a", one), taped(tmp_path, "b", said.trace))) == []
+    assert list(compare_tapes(taped(tmp_path, "a", one), taped(tmp_path, "b", said.trace))) == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_tapes_that_mean_the_same_do_not_differ(tmp_path: Path) -> None:
     ],
 )
 def test_a_difference_is_told_in_words_and_numbers(tmp_path: Path, other: Trace, line: str) -> None:
-    lines = list(differences(taped(tmp_path, "a", conversation()), taped(tmp_path, "b", other)))
+    lines = list(compare_tapes(taped(tmp_path, "a", conversation()), taped(tmp_path, "b", other)))
     assert len(lines) == 1
     assert line in lines[0]
     assert lines[0].startswith("run 1, upstream 1, utterance 1: ")
@@ -110,12 +110,12 @@ def test_a_difference_is_told_in_words_and_numbers(tmp_path: Path, other: Trace,
 
 def test_missing_runs_connections_and_payloads_are_told(tmp_path: Path) -> None:
     a = taped(tmp_path, "a", conversation())
-    assert "run 2: only in" in next(differences(a, taped(tmp_path, "b", conversation(), conversation())))
+    assert "run 2: only in" in next(compare_tapes(a, taped(tmp_path, "b", conversation(), conversation())))
     said = Dialogue()
     said.turn()
-    lines = list(differences(a, taped(tmp_path, "c", said.trace)))
+    lines = list(compare_tapes(a, taped(tmp_path, "c", said.trace)))
     assert any("downstream 1" in line and "only in the second" in line for line in lines)
-    assert list(differences(taped(tmp_path, "d", trace_of(WHATS)), tmp_path / "d.tape")) == []
+    assert list(compare_tapes(taped(tmp_path, "d", trace_of(WHATS)), tmp_path / "d.tape")) == []
 
 
 def test_a_piece_is_cut_out_with_its_handshake(tmp_path: Path) -> None:
@@ -135,10 +135,13 @@ def test_a_piece_is_cut_out_with_its_handshake(tmp_path: Path) -> None:
     assert {event.lane for event in early} <= {Lane.UPSTREAM, Lane.CONSOLE, Lane.KIT}
     assert early
     with pytest.raises(UsageError, match="nothing of it"):
-        cut(path, out, TapeSlice(run=2))
+        cut(path, out, TapeSlice(run_number=2))
     with pytest.raises(UsageError, match="cannot be written at once"):
         cut(path, path, TapeSlice())
-    assert cut(taped(tmp_path, "c", said.trace, said.trace), out, TapeSlice(run=2, until_ns=3 * TICK_NS)) > 0
+    assert (
+        cut(taped(tmp_path, "c", said.trace, said.trace), out, TapeSlice(run_number=2, until_ns=3 * TICK_NS))
+        > 0
+    )
 
 
 def test_without_a_common_payload_the_wall_clocks_are_believed(tmp_path: Path) -> None:
@@ -248,17 +251,17 @@ ROUND: tuple[Step, ...] = (
 
 def test_diff_of_clients_compares_calls_and_answers_and_leaves_ids_aside(tmp_path: Path) -> None:
     ours = played(*ROUND, client=own_client(ClientDecoder))
-    assert list(differences(taped(tmp_path, "a", ours), taped(tmp_path, "b", played(*ROUND)))) == []
+    assert list(compare_tapes(taped(tmp_path, "a", ours), taped(tmp_path, "b", played(*ROUND)))) == []
     others_ids = taped(tmp_path, "c", played(*ROUND, client=own_client(OddIds)))
-    assert list(differences(tmp_path / "a.tape", others_ids)) == []
+    assert list(compare_tapes(tmp_path / "a.tape", others_ids)) == []
     silent = taped(tmp_path, "d", played(*ROUND, client=own_client(LagsBehind)))
-    assert any('"keyframesRendered"' in line for line in differences(tmp_path / "a.tape", silent))
+    assert any('"keyframesRendered"' in line for line in compare_tapes(tmp_path / "a.tape", silent))
     shorter = taped(tmp_path, "e", played(GiveAudio(640, True), motion(16), *ROUND[2:]))
-    lines = list(differences(tmp_path / "a.tape", shorter))
+    lines = list(compare_tapes(tmp_path / "a.tape", shorter))
     assert any("19200 bytes of audio against 20480" in line for line in lines)
     assert any("15 keyframes against 16" in line for line in lines)
     assert "run 1, client 1, call 13: only in the first" in list(
-        differences(tmp_path / "a.tape", taped(tmp_path, "f", played(*ROUND[:-1])))
+        compare_tapes(tmp_path / "a.tape", taped(tmp_path, "f", played(*ROUND[:-1])))
     )
 
 

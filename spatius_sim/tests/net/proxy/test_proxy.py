@@ -27,7 +27,7 @@ from spatius_sim.protocol.messages import AgoraEgress, AudioInput, ConfigureSess
 from spatius_sim.reporting.formats.json_report import json_report
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import exit_code
-from spatius_sim.tape.compare_tapes import differences
+from spatius_sim.tape.compare_tapes import compare_tapes
 from spatius_sim.tape.repair_tape import repair
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.rules.traces import voice
@@ -145,7 +145,7 @@ async def test_one_without_speech_is_judged_alike(tmp_path: Path) -> None:
         await speak(proxy)
     async with proxied(tmp_path / "b.tape", keep_audio=True) as (_, proxy):
         await speak(proxy)
-    assert list(differences(tmp_path / "a.tape", tmp_path / "b.tape")) == []
+    assert list(compare_tapes(tmp_path / "a.tape", tmp_path / "b.tape")) == []
     first, second = check_tape(tmp_path / "a.tape"), check_tape(tmp_path / "b.tape")
     verdicts = {outcome.rule_id: outcome.verdict for outcome in first[0].outcomes}
     assert verdicts["S-MOTION-COUNT"] == "PASSED"

@@ -21,7 +21,7 @@ from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession
 from spatius_sim.reporting.summary import ExitCode, exit_code
-from spatius_sim.tape.compare_tapes import differences
+from spatius_sim.tape.compare_tapes import compare_tapes
 from spatius_sim.tape.import_export import export_motion, export_recordings, export_speech, import_recordings
 from spatius_sim.tape.sdk_recording import Recording, read_recording
 from spatius_sim.tests.net.server.running_sdk import live
@@ -74,7 +74,7 @@ async def test_imported_served_recorded_and_exported_it_is_unchanged(tmp_path: P
     ):
         await speak(proxy, recording)
     assert server.mismatches == []
-    assert list(differences(imported, again)) == []
+    assert list(compare_tapes(imported, again)) == []
     (exported,) = export_recordings(again, tmp_path / "out")
     assert stored(exported) == stored(path)
     assert read_recording(exported).payloads == recording.payloads
@@ -93,7 +93,7 @@ async def test_through_the_sdk_its_payloads_are_the_same_bytes(tmp_path: Path, p
     ):
         life = await live(proxy, [recording.audio], sample_rate=recording.sample_rate)  # type: ignore[arg-type]
     assert life.payloads == list(recording.payloads)
-    assert list(differences(imported, again)) == []
+    assert list(compare_tapes(imported, again)) == []
     (exported,) = export_recordings(again, tmp_path / "out")
     assert read_recording(exported).payloads == recording.payloads
 

@@ -12,7 +12,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES
 from spatius_sim.reporting.player.runs_to_player_data import build_player
 from spatius_sim.reporting.player.write_player_page import player_page
-from spatius_sim.tape.traces_on_tapes import read_traces, read_whole_parts
+from spatius_sim.tape.traces_on_tapes import read_damaged_traces, read_traces
 from spatius_sim.tests.reporting.browser import Heard, faults, fits, in_every_look, text, until
 from spatius_sim.tests.reporting.hostile import ATTACKS
 from spatius_sim.trace.events import (
@@ -92,7 +92,7 @@ def cut_off(folder: Path) -> dict[str, Any]:
     """The page of a tape whose end is missing, as `tape view` makes it."""
     path = folder / "cut-off.tape"
     path.write_bytes((TAPES / "wire-json-envelope.tape").read_bytes()[:-40])
-    traces, damage, _ = read_whole_parts(path, 1000)
+    traces, damage, _ = read_damaged_traces(path, 1000)
     return build_player(traces, path.name, [f"The tape is damaged: {line}" for line in damage])
 
 

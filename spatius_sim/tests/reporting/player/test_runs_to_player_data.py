@@ -19,7 +19,7 @@ from spatius_sim.reporting.player.player_json import MAX_WORDS
 from spatius_sim.reporting.player.runs_to_player_data import build_failure, build_player
 from spatius_sim.reporting.timeline.build_timeline import timeline_of
 from spatius_sim.reporting.timeline.timeline import MarkKind
-from spatius_sim.tape.traces_on_tapes import read_traces, read_whole_parts
+from spatius_sim.tape.traces_on_tapes import read_damaged_traces, read_traces
 from spatius_sim.tests.corpus import SMALLEST
 from spatius_sim.tests.corpus.scenes import Scene
 from spatius_sim.tests.reporting.hostile import ATTACKS
@@ -139,15 +139,15 @@ def test_a_tape_that_broke_off_is_read_as_far_as_it_is_whole(tmp_path: Path) -> 
     whole = (TAPES / "wire-json-envelope.tape").read_bytes()
     path = tmp_path / "cut.tape"
     path.write_bytes(whole[: len(whole) - 40])
-    traces, damage, _ = read_whole_parts(path, 1000)
+    traces, damage, _ = read_damaged_traces(path, 1000)
     assert damage
     assert traces
     whole_tape = TAPES / "wire-json-envelope.tape"
-    assert read_whole_parts(whole_tape, 1000) == (traces_of("wire-json-envelope"), [], False)
+    assert read_damaged_traces(whole_tape, 1000) == (traces_of("wire-json-envelope"), [], False)
 
 
 def test_of_a_long_tape_only_the_beginning_is_read_and_the_page_says_so() -> None:
-    traces, _, goes_on = read_whole_parts(TAPES / "wire-json-envelope.tape", 20)
+    traces, _, goes_on = read_damaged_traces(TAPES / "wire-json-envelope.tape", 20)
     (whole,) = traces_of("wire-json-envelope")
     assert [trace.events for trace in traces] == [whole.events[:20]]
     for more in (True, False):
