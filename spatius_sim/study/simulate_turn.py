@@ -232,7 +232,7 @@ def _motion_at_relay(
             done = min(total, segment_end(segment))
             segment += 1
             early = began + done / KEYFRAMES_PER_SECOND - heard
-            leaves = heard + pipeline.pace.delay(seed, number, 1, segment, early)
+            leaves = heard + pipeline.pace.delay_seconds(seed, number, 1, segment, early)
             keyframes = done - (payloads[-1][1] if payloads else 0)
             raw = bytes_on_tcp(PAYLOAD_BYTES + keyframes * KEYFRAME_BYTES)
             # Responses leave in order: a late one keeps back what follows.

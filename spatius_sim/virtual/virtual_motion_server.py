@@ -111,7 +111,7 @@ class VirtualMotionServer:
         token, answer = "", None
         try:
             if await self._apply_scenario(admission, Moment.TOKEN, ""):
-                token = self._access.issue(api_key, body, now, self._new_id())
+                token = self._access.issue_session_token(api_key, body, now, self._new_id())
                 answer = token_answer(SESSION_TOKENS_PATH, token)
         except RequestRefusedError as refused:
             answer = refused.answer
@@ -134,7 +134,7 @@ class VirtualMotionServer:
         try:
             is_answered = await self._apply_scenario(faults.admission(), Moment.UPGRADE, name, avatar_id)
             if is_answered:
-                self._access.admit(app_id, session_key, avatar_id, self.loop.unix_time())
+                self._access.check_upgrade(app_id, session_key, avatar_id, self.loop.unix_time())
         except RequestRefusedError as refused:
             self._record_refusal(name, refused.answer, session_key)
             raise
@@ -274,7 +274,7 @@ class _Session:
         error = encode(ServerError(self.brain.connection_id, "", RESOURCE_EXHAUSTED, reason))
         self._sink.record_sent(Lane.UPSTREAM, self._name, error)
         self._end.send(error)
-        self.brain.closed()
+        self.brain.handle_close()
         self._close_session(POLICY_VIOLATION, reason)
         return False
 
@@ -295,7 +295,7 @@ class _Session:
         """Tell the session's brain that its timer has run out, and carry out the brain's commands."""
         self._loop.note_activity("Motion Server")
         del self._timers[name]
-        self._carry_out(self.brain.timer(name, self._loop.time()))
+        self._carry_out(self.brain.handle_timer(name, self._loop.time()))
 
     def _end_session(self, code: int, reason: str) -> None:
         """End the session of the virtual Motion Server, because its connection is over: cancel its timers,
@@ -305,7 +305,7 @@ class _Session:
         self._timers.clear()
         if self._room is not None:
             self._room.leave()
-        self.brain.closed()
+        self.brain.handle_close()
         self._forget_session(self._name)
         kit_reason = self._close_reason if self._closed_by_us else ""
         self._sink.emit(Lane.UPSTREAM, self._name, Closed(self._closed_by_us, code, kit_reason))

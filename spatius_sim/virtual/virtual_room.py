@@ -70,7 +70,7 @@ class VirtualRoom:
                 case LeaveRoom():
                     self.leave()
             rpc = rpc_for_agent(output)
-            if rpc is not None and self._brain.room is not None and self._brain.room.agent:
+            if rpc is not None and self._brain.room is not None and self._brain.room.agent_id:
                 self._emit(PlaybackTold(self._publisher, *rpc))
 
     def leave(self) -> None:

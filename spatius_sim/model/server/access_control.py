@@ -24,24 +24,27 @@ class AccessControl:
     api_keys: frozenset[str] = frozenset()
     app_ids: frozenset[str] = frozenset()
 
-    def issue(self, api_key: str, body: bytes, now: float, nonce: str, ahead: float = 0.0) -> str:
-        """Issue a session token for a token request with this API key and body, and return the token. `nonce`
-        makes the token unlike all others.
+    def issue_session_token(
+        self, api_key: str, body: bytes, unix_now: float, nonce: str, clock_ahead_seconds: float = 0.0
+    ) -> str:
+        """Return a new session token in answer to a token request with this API key and body. `nonce` makes
+        the token unlike all others.
 
-        `now` is in unix seconds, by the clock of the relay that asks. That clock is `ahead` seconds ahead of
-        the clock by which `admit` checks whether the token has expired. Raises RequestRefusedError if the key
-        or the body is bad, or if the token would expire too early or too late."""
-        unknown = bool(self.api_keys) and api_key not in self.api_keys
-        if not api_key or unknown or first_word(api_key) == REVOKED_KEY:
+        `unix_now` is the time in unix seconds, by the clock of the relay that asks. That clock is
+        `clock_ahead_seconds` ahead of the clock that later decides whether the token has expired. Raises
+        RequestRefusedError if the key or the body is bad, or if the token would expire too early or too
+        late."""
+        is_unknown = bool(self.api_keys) and api_key not in self.api_keys
+        if not api_key or is_unknown or first_word(api_key) == REVOKED_KEY:
             raise console_refusal(401, "UNAUTHENTICATED", "the API key is missing or unknown")
         request = read_token_request(body)
-        check_expiry(request, now)
-        return issue_token(SessionToken(request.expire_at - ahead, request.app_id), nonce)
+        check_expiry(request, unix_now)
+        return issue_token(SessionToken(request.expire_at - clock_ahead_seconds, request.app_id), nonce)
 
-    def admit(self, app_id: str, session_key: str, avatar_id: str, now: float) -> None:
-        """Admit the upgrade of a session with Motion Server: check the app id, the avatar id, and the session
-        token `session_key` at the time `now`. Raise RequestRefusedError, with the HTTP answer, if the upgrade
-        is refused.
+    def check_upgrade(self, app_id: str, session_key: str, avatar_id: str, unix_now: float) -> None:
+        """Check whether Motion Server may open a session for a WebSocket upgrade with this app id, avatar id,
+        and session token (`session_key`). `unix_now` is the time in unix seconds. Raises RequestRefusedError,
+        with the HTTP answer to send, if it may not.
 
         An avatar with `missing` in its id does not exist. A session token that begins with `expired-` counts
         as expired."""
@@ -50,7 +53,7 @@ class AccessControl:
         token = read_token(session_key)
         if token is None:
             raise upgrade_refusal(400, "Invalid session token")
-        if token.expire_at <= now:
+        if token.expire_at <= unix_now:
             raise upgrade_refusal(401, "session token expired")
         if not app_id or (self.app_ids and app_id not in self.app_ids):
             raise upgrade_refusal(404, "app id unrecognized")
@@ -60,11 +63,15 @@ class AccessControl:
             raise upgrade_refusal(404, f"Avatar not found: {avatar_id}")
 
 
-def make_refusal(refuse: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
-    """Return the error with which Motion Server refuses access to a token request or to an upgrade, if a
-    scenario asks for that. The caller raises it; its HTTP answer has the form that belongs to the request."""
-    if refuse.body or not refuse.message:
-        return RequestRefusedError(HttpAnswer(refuse.status, refuse.body))
+def make_refusal(refusal: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
+    """Return the error for a request that a scenario wants Motion Server to refuse. The caller raises it. The
+    error carries the HTTP answer, with the status of `refusal`.
+
+    If `refusal` has a body, or no message, its body is sent unchanged. Otherwise the message is sent in JSON:
+    for a token request (Moment.TOKEN) in the form of the Console API, for an upgrade in that of Motion
+    Server. `{avatar}` in the message of an upgrade stands for `avatar_id`."""
+    if refusal.body or not refusal.message:
+        return RequestRefusedError(HttpAnswer(refusal.status, refusal.body))
     if moment is Moment.TOKEN:
-        return console_refusal(refuse.status, "REFUSED", refuse.message)
-    return upgrade_refusal(refuse.status, refuse.message.replace("{avatar}", avatar_id))
+        return console_refusal(refusal.status, "REFUSED", refusal.message)
+    return upgrade_refusal(refusal.status, refusal.message.replace("{avatar}", avatar_id))

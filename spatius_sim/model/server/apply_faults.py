@@ -60,20 +60,20 @@ class FaultedMessage:
 
 
 def apply_faults(
-    raw: bytes, steps: Iterable[FaultAction], faults: ConnectionFaults, *moment: str | int
+    raw: bytes, actions: Iterable[FaultAction], faults: ConnectionFaults, *moment: str | int
 ) -> FaultedMessage:
-    """Apply the faults `steps` of a scenario to the message `raw`, and return what is sent instead. `raw` is
+    """Apply the fault actions of a scenario to the message `raw`, and return what is sent instead. `raw` is
     empty if no message was due. `moment` names the message: with the seed it decides the random numbers."""
     result = FaultedMessage()
     messages = [raw] if raw else []
     outputs_after_messages: list[Output | SendError] = []
-    for index, step in enumerate(steps):
-        result.injected.append(make_fault_event(step))
+    for index, action in enumerate(actions):
+        result.injected.append(make_fault_event(action))
         draw_name = (faults.number, *moment, index)
-        match step:
+        match action:
             case SendError():
-                messages, result.error = [], step
-                outputs_after_messages.append(step)
+                messages, result.error = [], action
+                outputs_after_messages.append(action)
             case CloseWith(code, reason):
                 messages = []
                 outputs_after_messages.append(Close(code, reason))
@@ -87,7 +87,7 @@ def apply_faults(
             case Stall():
                 messages, result.stalled = [], True
             case Delay():
-                result.delay += draw_delay_seconds(step, faults.seed, *draw_name)
+                result.delay += draw_delay_seconds(action, faults.seed, *draw_name)
             case Drop():
                 messages = []
             case Reorder():
@@ -102,24 +102,25 @@ def apply_faults(
             case Duplicate():
                 messages *= 2
             case _:
-                messages = [_change_message(message, step) for message in messages]
+                messages = [_change_message(message, action) for message in messages]
     result.outputs = [*(Send(message) for message in messages), *outputs_after_messages]
     return result
 
 
-def _change_message(raw: bytes, step: FaultAction) -> bytes:
-    """Apply one fault of the scenario to a message of Motion Server, by which the contents of the message
-    change, and return the changed message."""
-    match step:
+def _change_message(message: bytes, action: FaultAction) -> bytes:
+    """Return this message of Motion Server with other contents, as a scenario's fault action says: without
+    keyframes, with another id, grown to a size, or with unknown fields. Raises AssertionError for an action
+    that changes no contents."""
+    match action:
         case EmptyMotion():
-            return remove_keyframes(raw)
+            return remove_keyframes(message)
         case OtherReqId(req_id):
-            return replace_req_id(raw, req_id)
+            return replace_req_id(message, req_id)
         case OtherConnectionId(connection_id):
-            return replace_connection_id(raw, connection_id)
+            return replace_connection_id(message, connection_id)
         case GrowTo(size):
-            return grow_message(raw, size)
+            return grow_message(message, size)
         case UnknownFields():
-            return add_unknown_fields(raw)
+            return add_unknown_fields(message)
         case _:
-            raise AssertionError(f"{step} spoils no message: the table ALLOWED refuses it")
+            raise AssertionError(f"{action} changes no message: the table ALLOWED refuses it")

@@ -69,7 +69,7 @@ class PlayInRoom:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Call `timer(name)` in `seconds`; this replaces a timer of the same name."""
+    """Call `handle_timer(name)` in `seconds`; this replaces a timer of the same name."""
 
     name: str
     seconds: float

@@ -20,7 +20,7 @@ OpusCodec = Callable[[OpusHead], PacketDecoder]
 """A function that makes a decoder from the header of the stream."""
 
 
-class AudioIn(Protocol):
+class AudioDecoder(Protocol):
     """Turns the audio of one request into PCM, piece by piece."""
 
     def feed(self, piece: bytes) -> bytes:
@@ -31,7 +31,7 @@ class AudioIn(Protocol):
         """Return the PCM that is left at the end."""
 
 
-class PcmIn:
+class PcmDecoder:
     """Passes on audio that is PCM already."""
 
     def feed(self, piece: bytes) -> bytes:
@@ -43,64 +43,66 @@ class PcmIn:
         return b""
 
 
-class OggOpusIn:
+class OggOpusDecoder:
     """Decodes one Ogg Opus stream to mono s16le at 48 kHz.
 
     The pre-skip is left out, and the padding of the last packet if the last page marks it. So the audio has
     as many keyframes as the PCM that was encoded (RFC 7845 section 4)."""
 
-    def __init__(self, codec: OpusCodec) -> None:
-        """Begin to decode the audio of one request to Motion Server that comes as Ogg Opus; `codec` makes the
-        decoder of the packets in it."""
-        self._codec = codec
+    def __init__(self, make_packet_decoder: OpusCodec) -> None:
+        """Begin to decode the audio of one request, an Ogg Opus stream. `make_packet_decoder` makes the
+        decoder for its packets from the header of the stream."""
+        self._make_packet_decoder = make_packet_decoder
         self._reader = OggOpusReader()
-        self._decoder: PacketDecoder | None = None
-        self._skip = 0
-        self._samples = 0
-        self._tail = b""
+        self._packet_decoder: PacketDecoder | None = None
+        self._bytes_to_skip = 0
+        self._returned_samples = 0
+        self._newest_pcm = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """Turn the next piece of a request's audio, which is Ogg Opus, into PCM, and return the PCM of all
-        packets that are complete now but the newest: that may end in padding. Raises RemoteProtocolError if
-        the audio is damaged."""
+        """Decode the next bytes of a request's audio, an Ogg Opus stream, and return PCM: that of all
+        complete packets except the newest. The PCM of the newest packet waits for the next call, because it
+        may end in padding. The pre-skip at the beginning of the stream is left out.
+
+        Raises RemoteProtocolError if the audio is damaged."""
         pcm_before_newest = b""
         for packet in self._reader.feed(piece):
-            if self._decoder is None:
+            if self._packet_decoder is None:
                 head = self._reader.head
                 assert head is not None, "the reader gives packets after the header only"
-                self._decoder = self._codec(head)
-                self._skip = head.pre_skip * BYTES_PER_SAMPLE
-            pcm_before_newest += self._tail
-            pcm = self._decoder.decode(packet)
-            skipped = min(self._skip, len(pcm))
-            self._skip -= skipped
-            self._tail = pcm[skipped:]
-        self._samples += len(pcm_before_newest) // BYTES_PER_SAMPLE
+                self._packet_decoder = self._make_packet_decoder(head)
+                self._bytes_to_skip = head.pre_skip * BYTES_PER_SAMPLE
+            pcm_before_newest += self._newest_pcm
+            pcm = self._packet_decoder.decode(packet)
+            skipped = min(self._bytes_to_skip, len(pcm))
+            self._bytes_to_skip -= skipped
+            self._newest_pcm = pcm[skipped:]
+        self._returned_samples += len(pcm_before_newest) // BYTES_PER_SAMPLE
         return pcm_before_newest
 
     def finish(self) -> bytes:
-        """Return the rest of the PCM when the audio that came as Ogg Opus is over: that of the newest packet,
-        without its padding."""
-        head, tail = self._reader.head, self._tail
-        self._tail = b""
+        """Return the PCM of the newest packet, now that the Ogg Opus audio of a request is complete. If the
+        stream's last page has come, the padding after the audio is left out."""
+        head, newest_pcm = self._reader.head, self._newest_pcm
+        self._newest_pcm = b""
         if head is not None and self._reader.ended:
-            samples_left = self._reader.granule - head.pre_skip - self._samples
-            return tail[: max(samples_left, 0) * BYTES_PER_SAMPLE]
-        return tail
+            samples_left = self._reader.granule - head.pre_skip - self._returned_samples
+            return newest_pcm[: max(samples_left, 0) * BYTES_PER_SAMPLE]
+        return newest_pcm
 
 
 def find_audio_fault(configuration: ConfigureSession, *, has_opus: bool) -> str:
-    """Return the text of the error if Motion Server does not accept audio in the format or with the sample
-    rate that this session configures; "" if it accepts both. `has_opus`: whether an Opus codec is
-    installed."""
+    """Return the text of the error with which Motion Server refuses the audio format or the sample rate that
+    a session configures; "" if it accepts both. Ogg Opus is accepted only if an Opus codec is installed
+    (`has_opus`)."""
     match configuration.audio_format:
         case AudioFormat.PCM_S16LE:
             rates: tuple[int, ...] = PCM_SAMPLE_RATES
         case AudioFormat.OGG_OPUS if has_opus:
             rates = OPUS_SAMPLE_RATES
         case AudioFormat.OGG_OPUS:
-            text = "Ogg Opus is not available here: pip install 'av>=14,<19'"
-            return f"unsupported audio format: {text}"
+            reason = "Ogg Opus is not available here: pip install 'av>=14,<19'"
+            return f"unsupported audio format: {reason}"
         case unknown:
             return f"unsupported audio format: {unknown}"
     return (

@@ -12,9 +12,9 @@ _AT_ONCE = 0.001
 
 
 class _WaitingPayload(NamedTuple):
-    """A payload of `request` that is made at `due`, in monotonic seconds."""
+    """A payload of `request` that is made at `due_at`, in monotonic seconds."""
 
-    due: float
+    due_at: float
     request: OpenRequest
     payload: bytes
 
@@ -27,34 +27,36 @@ class DelayedMotion:
     held_bytes: int = 0
     _waiting: deque[_WaitingPayload] = field(default_factory=deque)
 
-    def put(self, request: OpenRequest, payload: bytes, due: float) -> None:
-        """Add a motion payload that Motion Server makes at `due`, but not before the payloads that were added
-        earlier."""
+    def put(self, request: OpenRequest, payload: bytes, due_at: float) -> None:
+        """Keep a motion payload of this request until Motion Server would have made it, at `due_at`
+        (monotonic seconds). If an earlier payload is due later than this, wait for that time: the payloads
+        keep their order."""
         if self._waiting:
-            due = max(due, self._waiting[-1].due)
-        self._waiting.append(_WaitingPayload(due, request, payload))
+            due_at = max(due_at, self._waiting[-1].due_at)
+        self._waiting.append(_WaitingPayload(due_at, request, payload))
         self.held_bytes += len(payload)
-        request.unmade += 1
+        request.unmade_count += 1
 
-    def take_made(self, now: float) -> Iterator[tuple[OpenRequest, bytes]]:
-        """Remove the delayed motion payloads that are due now, and yield each with its request."""
-        while self._waiting and self._waiting[0].due <= now + _AT_ONCE:
+    def take_due(self, now: float) -> Iterator[tuple[OpenRequest, bytes]]:
+        """Remove the delayed motion payloads that are due at `now` (monotonic seconds), and yield each
+        payload with its request, in order."""
+        while self._waiting and self._waiting[0].due_at <= now + _AT_ONCE:
             _, request, payload = self._waiting.popleft()
             self.held_bytes -= len(payload)
-            request.unmade -= 1
+            request.unmade_count -= 1
             yield request, payload
 
     @property
-    def next_due(self) -> float | None:
+    def next_due_at(self) -> float | None:
         """The time at which the next delayed motion payload is due, in monotonic seconds; None if no payload
         waits."""
-        return self._waiting[0].due if self._waiting else None
+        return self._waiting[0].due_at if self._waiting else None
 
     def forget(self, request: OpenRequest) -> None:
         """Drop the delayed motion payloads of this request."""
         self._waiting = deque(waiting for waiting in self._waiting if waiting.request is not request)
         self.held_bytes = sum(len(waiting.payload) for waiting in self._waiting)
-        request.unmade = 0
+        request.unmade_count = 0
 
     def clear(self) -> None:
         """Drop all pending payloads."""

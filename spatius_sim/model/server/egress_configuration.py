@@ -40,9 +40,9 @@ class Room:
     """The configuration of a LiveKit room, with its credentials."""
 
     @property
-    def agent(self) -> str:
-        """The participant of the room to whom Motion Server reports the playback by RPC, as the egress
-        configuration names it; "" if the configuration names no participant."""
+    def agent_id(self) -> str:
+        """The identity of the agent: the participant of the room to whom Motion Server reports the playback
+        by RPC. "" if the egress configuration names no agent."""
         attributes = self.livekit.extra_attributes if self.livekit is not None else ()
         return dict(attributes).get(AGENT_ATTRIBUTE, "")
 
@@ -55,12 +55,15 @@ class EgressFault:
     message: str
 
 
-def read_egress(
+def read_egress_room(
     configuration: ConfigureSession, unix_time: float = 0.0, agora_certificate: str = ""
 ) -> Room | EgressFault | None:
-    """Return the room that a session's egress configuration names, or why Motion Server refuses this
-    configuration; None if no egress is asked for. A token that expires by `unix_time` is refused. If
-    `agora_certificate` is given, each Agora egress needs a token that it has signed."""
+    """Return the room in which Motion Server shall publish audio and motion (the egress), as a session's
+    configuration names it; None if the configuration asks for no egress. If Motion Server refuses the
+    configuration, return the reason.
+
+    A token that has expired at `unix_time` (unix seconds) is refused. If `agora_certificate` is given, it
+    must have signed the token of an Agora egress."""
     livekit, agora = configuration.livekit_egress, configuration.agora_egress
     if livekit is not None and agora is not None:
         return _refuse_invalid("livekit_egress and agora_egress exclude each other")
@@ -72,18 +75,19 @@ def read_egress(
         case EgressType.LIVEKIT:
             if livekit is None:
                 return _refuse_invalid("livekit_egress is required")
-            return _read_livekit(livekit, unix_time)
+            return _read_livekit_room(livekit, unix_time)
         case EgressType.AGORA:
             if agora is None:
                 return _refuse_invalid("agora_egress is required")
-            return _read_agora(agora, unix_time, agora_certificate)
+            return _read_agora_room(agora, unix_time, agora_certificate)
         case unknown:
             return _refuse_invalid(f"unsupported egress_type {unknown}")
 
 
-def _read_livekit(livekit: LiveKitEgress, unix_time: float) -> Room | EgressFault:
-    """Return the room that the egress configuration of a session names at LiveKit, or the reason why Motion
-    Server refuses this configuration."""
+def _read_livekit_room(livekit: LiveKitEgress, unix_time: float) -> Room | EgressFault:
+    """Return the LiveKit room in which Motion Server shall publish, as a session's egress configuration names
+    it. If Motion Server refuses the configuration, return the reason. `unix_time` is the time in unix seconds
+    at which the token must still be valid."""
     if not livekit.url.startswith(("ws://", "wss://", "http://", "https://")):
         return _refuse_invalid("livekit_egress.url must be a ws, wss, http or https URL")
     if not livekit.room_name:
@@ -98,12 +102,15 @@ def _read_livekit(livekit: LiveKitEgress, unix_time: float) -> Room | EgressFaul
         fault = _find_livekit_token_fault(livekit, unix_time)
         if fault:
             return EgressFault(UNAUTHENTICATED, f"{_NOT_LET_IN}: {fault}")
-    return _check_access(Room(livekit.room_name, livekit.publisher_id, livekit.idle_timeout, livekit=livekit))
+    return _check_room_name(
+        Room(livekit.room_name, livekit.publisher_id, livekit.idle_timeout, livekit=livekit)
+    )
 
 
-def _read_agora(agora: AgoraEgress, unix_time: float, certificate: str) -> Room | EgressFault:
-    """Return the room of an Agora egress configuration, or why Motion Server refuses this configuration. If
-    the `certificate` is given, the token must be signed by it."""
+def _read_agora_room(agora: AgoraEgress, unix_time: float, certificate: str) -> Room | EgressFault:
+    """Return the Agora channel, as a room, in which Motion Server shall publish, as a session's egress
+    configuration names it. If Motion Server refuses the configuration, return the reason. The token must be
+    valid at `unix_time` (unix seconds); if the `certificate` is given, it must have signed the token."""
     if not agora.channel_name:
         return _refuse_invalid("agora_egress.channel_name is required")
     if not 0 <= agora.uid <= _MAX_UID:
@@ -120,12 +127,12 @@ def _read_agora(agora: AgoraEgress, unix_time: float, certificate: str) -> Room 
             return EgressFault(UNAUTHENTICATED, f"unauthorized: {fault}")
         expires_at = token.usable_until
     publisher = agora.publisher_id or str(agora.uid)
-    return _check_access(Room(agora.channel_name, publisher, expires_at=expires_at))
+    return _check_room_name(Room(agora.channel_name, publisher, expires_at=expires_at))
 
 
-def _check_access(room: Room) -> Room | EgressFault:
-    """Return the room of a session's egress configuration, or the fault with which Motion Server refuses to
-    enter it: the first word of the room's name can ask for such a fault."""
+def _check_room_name(room: Room) -> Room | EgressFault:
+    """Return this room of an egress, unless its name asks for a simulated failure. If the first word of the
+    name is UNAUTHORIZED_ROOM or UNAVAILABLE_ROOM, return the reason why Motion Server cannot enter."""
     word = first_word(room.name)
     if word == UNAUTHORIZED_ROOM:
         return EgressFault(UNAUTHENTICATED, _NOT_LET_IN)
@@ -135,8 +142,9 @@ def _check_access(room: Room) -> Room | EgressFault:
 
 
 def _find_livekit_token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
-    """Return what is wrong with the token of a LiveKit egress, as far as it can be read without the secret:
-    its form, its expiry, and whether it lets its bearer join this room; "" if nothing is wrong."""
+    """Return in words what is wrong with the token of a LiveKit egress configuration; "" if nothing is wrong.
+    The token must be a JWT, be valid at `unix_time` (unix seconds), and let its bearer join the room. Its
+    signature is not checked, because Motion Server does not know the secret."""
     claims = _read_token_claims(livekit.api_token)
     if claims is None:
         return "it is not a JWT"
@@ -151,16 +159,16 @@ def _find_livekit_token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
 
 
 def _read_token_claims(token: str) -> dict[str, object] | None:
-    """Return the claims of the LiveKit token in an egress configuration, or None if the token is not a JWT:
-    header and claims, both JSON objects in base64url, and a signature. The signature is not checked."""
+    """Return the claims of a LiveKit token, or None if the token is not a JWT. A JWT has three parts: header
+    and claims, both JSON objects in base64url, and a signature. The signature is not checked."""
     parts = token.split(".")
     if len(parts) != 3 or not parts[2]:
         return None
     try:
-        documents = [json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]]
+        header, claims = (json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
     except (binascii.Error, ValueError, RecursionError):
         return None
-    return documents[1] if all(isinstance(document, dict) for document in documents) else None
+    return claims if isinstance(header, dict) and isinstance(claims, dict) else None
 
 
 def _refuse_invalid(message: str) -> EgressFault:

@@ -114,64 +114,69 @@ class Matcher:
     """Finds the turn of a tape that answers a new request; each turn answers only one request."""
 
     def __init__(self, turns: list[TapedTurn]) -> None:
-        """Begin to match new requests with the turns of a tape: no turn has answered a request yet."""
+        """Keep the turns of a tape (a recording of Motion Server's answers), to match new requests with them.
+        No turn is used yet."""
         self._turns = turns
-        self._unused = list(range(len(turns)))
-        """The numbers of the turns that have answered no request yet."""
+        self._unused_indexes = list(range(len(turns)))
+        """The indexes of the turns that have answered no request yet."""
         self._request_count = 0
 
-    def next_turn(self, sample_rate: int) -> TapedTurn | Mismatch:
-        """Return the next unused turn of the tape, and mark it as used. Return a Mismatch if no turn is left,
-        or if the turn has another sample rate than the new request."""
+    def take_next_turn(self, sample_rate: int) -> TapedTurn | Mismatch:
+        """Return the first unused turn of the tape for a new request, and mark the turn as used. Return a
+        Mismatch if no turn is left, or if the turn has another sample rate than the request."""
         self._request_count += 1
-        if not self._unused:
+        if not self._unused_indexes:
             return Mismatch(f"request {self._request_count}: the tape holds {len(self._turns)} requests")
-        number = self._unused.pop(0)
-        return self._check_rate(number, sample_rate)
+        index = self._unused_indexes.pop(0)
+        return self._check_sample_rate(index, sample_rate)
 
-    def turn_with_audio(self, audio: bytes, sample_rate: int) -> TapedTurn | Mismatch:
-        """Return the first unused turn of the tape with the audio of a new request, and mark it as used. If
-        there is no such turn, return a Mismatch that says how the audio of the most similar turn differs."""
+    def take_turn_with_audio(self, audio: bytes, sample_rate: int) -> TapedTurn | Mismatch:
+        """Return the first unused turn of the tape that has the audio of a new request, and mark the turn as
+        used. Return a Mismatch if no unused turn has this audio, or if the turn has another sample rate. The
+        Mismatch says how the audio of the most similar turn differs."""
         self._request_count += 1
         request = f"request {self._request_count}"
-        for number in self._unused:
-            if self._turns[number].audio == audio:
-                self._unused.remove(number)
-                return self._check_rate(number, sample_rate)
-        if not self._unused:
+        for index in self._unused_indexes:
+            if self._turns[index].audio == audio:
+                self._unused_indexes.remove(index)
+                return self._check_sample_rate(index, sample_rate)
+        if not self._unused_indexes:
             return Mismatch(f"{request}: all {len(self._turns)} requests of the tape are played")
-        nearest = max(self._unused, key=lambda number: _count_common_bytes(self._turns[number].audio, audio))
+        nearest = max(
+            self._unused_indexes,
+            key=lambda index: _count_common_bytes(self._turns[index].audio, audio),
+        )
         return Mismatch(f"{request}: {self._describe_difference(nearest, audio, sample_rate)}")
 
-    def _check_rate(self, number: int, sample_rate: int) -> TapedTurn | Mismatch:
-        """Return turn `number` of the tape, which matches a new request; a Mismatch if it has another sample
-        rate than the request."""
-        turn = self._turns[number]
+    def _check_sample_rate(self, index: int, sample_rate: int) -> TapedTurn | Mismatch:
+        """Return the turn of the tape with this index, which was chosen for a new request; a Mismatch if the
+        turn has another sample rate than the request."""
+        turn = self._turns[index]
         if turn.sample_rate == sample_rate:
             return turn
         return Mismatch(f"request {self._request_count}: {sample_rate} Hz; on the tape {turn.sample_rate} Hz")
 
-    def _describe_difference(self, number: int, audio: bytes, sample_rate: int) -> str:
-        """Return in words why turn `number` of the tape does not match a new request: at which byte the audio
-        of the two begins to differ."""
-        taped = self._turns[number].audio
-        common = _count_common_bytes(taped, audio)
-        seconds = common / BYTES_PER_SAMPLE / max(sample_rate, 1)
-        nearest = (
-            f"the nearest, request {number + 1} of the tape, is alike up to byte {common} ({seconds:.2f} s)"
-        )
-        if common == min(len(taped), len(audio)):
-            return f"{nearest}, and {len(taped)} bytes long, not {len(audio)}"
-        return f"{nearest}, where {taped[common]:#04x} was said and not {audio[common]:#04x}"
+    def _describe_difference(self, index: int, audio: bytes, sample_rate: int) -> str:
+        """Return words that say how the audio of a new request differs from that of a turn on the tape: at
+        which byte the difference begins, or which lengths the two have. `index` is the turn's index."""
+        taped = self._turns[index].audio
+        common_bytes = _count_common_bytes(taped, audio)
+        seconds = common_bytes / BYTES_PER_SAMPLE / max(sample_rate, 1)
+        nearest = f"the nearest, request {index + 1} of the tape, is alike"
+        common_part = f"{nearest} up to byte {common_bytes} ({seconds:.2f} s)"
+        if common_bytes == min(len(taped), len(audio)):
+            return f"{common_part}, and {len(taped)} bytes long, not {len(audio)}"
+        return f"{common_part}, where {taped[common_bytes]:#04x} was said and not {audio[common_bytes]:#04x}"
 
 
-def _count_common_bytes(first: bytes | bytearray, second: bytes) -> int:
-    """Return how many bytes the audio of a taped turn and of a new request have in common from their
-    beginning, by binary search."""
-    low, high = 0, min(len(first), len(second))
+def _count_common_bytes(taped: bytes | bytearray, new: bytes) -> int:
+    """Return how many bytes the audio of a taped turn and the audio of a new request have in common at their
+    beginning."""
+    # Binary search: Python compares whole slices faster than single bytes.
+    low, high = 0, min(len(taped), len(new))
     while low < high:
         middle = (low + high + 1) // 2
-        if first[:middle] == second[:middle]:
+        if taped[:middle] == new[:middle]:
             low = middle
         else:
             high = middle - 1

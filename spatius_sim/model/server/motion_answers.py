@@ -54,29 +54,34 @@ class RecordedAnswer:
     """Returns recorded payloads, unchanged and with their original ids, each when its audio has arrived."""
 
     def __init__(self, payloads: Sequence[bytes], sample_rate: int) -> None:
-        """Begin to answer one request of Motion Server with motion payloads from a recording. `sample_rate`
-        is that of the request's audio in Hz: it says which payload is due after how much audio."""
+        """Begin to answer one request with the motion payloads of a recording, in place of new ones.
+        `sample_rate` is that of the request's audio in Hz; it decides after how much audio each payload is
+        due."""
         self._sample_rate = sample_rate
-        self._audio_bytes = 0
-        self._due: list[tuple[int, bytes]] = []
-        """Each payload, after the number of keyframes up to its end."""
-        keyframes = 0
+        self._received_bytes = 0
+        self._waiting: list[tuple[int, bytes]] = []
+        """Each payload that was not returned yet, after the number of keyframes up to its end."""
+        keyframe_count = 0
         for payload in payloads:
             message = read_upstream(payload)
-            keyframes += len(message.keyframes) if isinstance(message, MotionResponse) else 0
-            self._due.append((keyframes, payload))
+            keyframe_count += len(message.keyframes) if isinstance(message, MotionResponse) else 0
+            self._waiting.append((keyframe_count, payload))
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """Take the next audio of the request, and return the payloads of the recorded motion answer that are
-        due now. A payload is due when a sample after its last keyframe has arrived."""
-        self._audio_bytes += len(audio)
-        # Both sides count samples * keyframes per second, so that nothing is rounded.
-        position = self._audio_bytes // BYTES_PER_SAMPLE * KEYFRAMES_PER_SECOND
-        ready = [payload for end, payload in self._due if position > end * self._sample_rate]
-        self._due = self._due[len(ready) :]
-        return ready
+        """Take the next audio (PCM) of a request, and return the recorded motion payloads that are due now. A
+        payload is due when audio after its last keyframe has arrived."""
+        self._received_bytes += len(audio)
+        samples = self._received_bytes // BYTES_PER_SAMPLE
+        # This compares samples / sample rate with keyframes / keyframes per second, but rounds nothing.
+        due_payloads = [
+            payload
+            for keyframe_count, payload in self._waiting
+            if samples * KEYFRAMES_PER_SECOND > keyframe_count * self._sample_rate
+        ]
+        self._waiting = self._waiting[len(due_payloads) :]
+        return due_payloads
 
     def finish(self) -> Sequence[bytes]:
         """Return the recorded payloads of the answer that are left."""
-        rest, self._due = self._due, []
+        rest, self._waiting = self._waiting, []
         return [payload for _, payload in rest]

@@ -17,7 +17,7 @@ from spatius_sim.model.server.commands import (
 
 SEND_TIMER = "send"
 
-_ENDS = (Close, ResetConnection, SendTruncated)
+_ENDING_OUTPUTS = (Close, ResetConnection, SendTruncated)
 """The outputs that end the connection."""
 
 _AT_ONCE = 0.001
@@ -25,9 +25,9 @@ _AT_ONCE = 0.001
 
 
 class _HeldOutput(NamedTuple):
-    """An output that leaves at `due`, in monotonic seconds."""
+    """An output that leaves at `due_at`, in monotonic seconds."""
 
-    due: float
+    due_at: float
     output: Output
 
 
@@ -39,37 +39,40 @@ class Outbox:
     stalled: bool = False
     held_bytes: int = 0
     _held: deque[_HeldOutput] = field(default_factory=deque)
-    _not_before: float = 0.0
-    _ended: bool = False
+    _earliest_at: float = 0.0
+    _has_ended: bool = False
 
     def put(self, output: Output, now: float) -> list[ServerCommand]:
-        """Add an output to the outbox, after all outputs that it holds. Return the commands for now: the
-        output itself, a timer for it, or an empty list."""
-        if self.stalled or self._ended:
+        """Add an output to the outbox, behind all outputs in it. If the output is due at `now` (monotonic
+        seconds) and no other waits, return it, to be sent at once. If it is the only one that waits, return a
+        timer for it; otherwise an empty list.
+
+        Drop the output if the outbox is stalled, or if the connection has ended."""
+        if self.stalled or self._has_ended:
             return []
-        self._ended = isinstance(output, _ENDS)
-        due = self._not_before = max(now, self._not_before)
-        if not self._held and due <= now + _AT_ONCE:
+        self._has_ended = isinstance(output, _ENDING_OUTPUTS)
+        due_at = self._earliest_at = max(now, self._earliest_at)
+        if not self._held and due_at <= now + _AT_ONCE:
             return [output]
-        self._held.append(_HeldOutput(due, output))
-        self.held_bytes += _size_of(output)
-        return [SetTimer(SEND_TIMER, due - now)] if len(self._held) == 1 else []
+        self._held.append(_HeldOutput(due_at, output))
+        self.held_bytes += _frame_bytes(output)
+        return [SetTimer(SEND_TIMER, due_at - now)] if len(self._held) == 1 else []
 
     def hold_until(self, until: float) -> None:
         """Delay the outputs that are added to the outbox from now on: they leave at `until` at the
         earliest."""
-        self._not_before = max(until, self._not_before)
+        self._earliest_at = max(until, self._earliest_at)
 
     def take_due(self, now: float) -> list[ServerCommand]:
-        """Remove the outputs from the outbox that are due now and return them, with a timer for the next
-        output."""
+        """Remove the outputs that are due at `now` (monotonic seconds) from the outbox, and return them in
+        order. If other outputs still wait, add a timer for the first of them."""
         commands: list[ServerCommand] = []
-        while self._held and self._held[0].due <= now + _AT_ONCE:
+        while self._held and self._held[0].due_at <= now + _AT_ONCE:
             output = self._held.popleft().output
-            self.held_bytes -= _size_of(output)
+            self.held_bytes -= _frame_bytes(output)
             commands.append(output)
         if self._held:
-            commands.append(SetTimer(SEND_TIMER, self._held[0].due - now))
+            commands.append(SetTimer(SEND_TIMER, self._held[0].due_at - now))
         return commands
 
     def stall(self) -> None:
@@ -81,23 +84,23 @@ class Outbox:
         """Forget all outputs in the outbox and their delay."""
         self._held.clear()
         self.held_bytes = 0
-        self._not_before = 0.0
+        self._earliest_at = 0.0
 
     def forget(self, req_id: str) -> None:
         """Remove the outputs of this request from the outbox."""
-        others = [held for held in self._held if _req_id_of(held.output) != req_id]
+        others = [held for held in self._held if _find_req_id(held.output) != req_id]
         self._held = deque(others)
-        self.held_bytes = sum(_size_of(held.output) for held in others)
+        self.held_bytes = sum(_frame_bytes(held.output) for held in others)
 
 
-def _size_of(output: Output) -> int:
+def _frame_bytes(output: Output) -> int:
     """Return the bytes of an output's binary frame; 0 if the output is not a frame."""
     return len(output.raw) if isinstance(output, Send | Publish) else 0
 
 
-def _req_id_of(output: Output) -> str | None:
-    """Return the req_id of the request to which an output of the outbox belongs; None if it belongs to no
-    request."""
+def _find_req_id(output: Output) -> str | None:
+    """Return the req_id of the request that an output answers, or whose audio or motion it publishes. Return
+    "" or None if the output belongs to no request."""
     match output:
         case Send(_, answers):
             return answers

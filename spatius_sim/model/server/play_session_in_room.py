@@ -46,68 +46,72 @@ class EgressPlayback:
     playback: RoomPlayback
     always_ticks: bool = False
     capabilities: tuple[str, ...] = ()
-    _next_tick: float | None = None
-    _rested: bool = False
+    _next_tick_at: float | None = None
+    _was_idle: bool = False
 
-    def follow(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
-        """Give the motion that these commands publish to the playback in the session's room. Return the
-        commands, and after them the timer of the playback's next tick."""
+    def play_published_motion(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
+        """Play in the room the motion that these commands of a session publish there. Return the commands,
+        and after them the timer of the playback's next tick if the ticks must be started."""
         for command in commands:
             if isinstance(command, Publish):
                 value = read_upstream(command.raw)
                 if isinstance(value, MotionResponse):
                     self.playback.add_motion(command.req_id, value.keyframes, end=value.end)
-        return [*commands, *self.wake(now)]
+        return [*commands, *self.start_ticks(now)]
 
-    def wake(self, now: float) -> list[ServerCommand]:
-        """Start the ticks of the egress's playback, if the room has something to play: return the timer of
-        the next tick. Return an empty list if this timer runs already, or if nothing is to play."""
-        if self._next_tick is not None or (self._rested and not self.playback.playing):
+    def start_ticks(self, now: float) -> list[ServerCommand]:
+        """Start the ticks of the playback in the egress's room, and return the timer of the first tick.
+        Return an empty list if the timer of a tick runs already, or if the ticks have stopped and nothing is
+        to be played. `now` is in monotonic seconds."""
+        if self._next_tick_at is not None or (self._was_idle and not self.playback.playing):
             return []
-        self._next_tick = now + TICK_SECONDS
+        self._next_tick_at = now + TICK_SECONDS
         return [SetTimer(ROOM_TIMER, TICK_SECONDS)]
 
-    def tick(self, now: float) -> list[ServerCommand]:
-        """Return what the egress plays in its room in the next 40 ms, and the timer of the tick after it."""
-        commands = self.carry_out(self.playback.tick())
-        due = (self._next_tick or now) + TICK_SECONDS
-        self._next_tick = None
-        resting = not self.playback.playing
-        if not (resting and self._rested) or self.always_ticks:
-            self._next_tick = due if now - due < _MAX_LAG_SECONDS else now
-            commands.append(SetTimer(ROOM_TIMER, max(0.0, self._next_tick - now)))
-        self._rested = resting
+    def play_tick(self, now: float) -> list[ServerCommand]:
+        """Return the commands that play one tick (40 ms) of the egress in its room, and the timer of the next
+        tick. If nothing was playing in this tick and the last, the ticks stop: there is no timer, unless
+        `always_ticks` is set. If the ticks are a second late or more, go on from now."""
+        commands = self._make_commands(self.playback.tick())
+        next_tick_at = (self._next_tick_at or now) + TICK_SECONDS
+        self._next_tick_at = None
+        is_idle = not self.playback.playing
+        if not (is_idle and self._was_idle) or self.always_ticks:
+            is_late = now - next_tick_at >= _MAX_LAG_SECONDS
+            self._next_tick_at = now if is_late else next_tick_at
+            commands.append(SetTimer(ROOM_TIMER, max(0.0, self._next_tick_at - now)))
+        self._was_idle = is_idle
         return commands
 
     def interrupt(self, req_id: str) -> list[ServerCommand]:
         """Cut a request off in the room."""
-        return self.carry_out(self.playback.interrupt(req_id))
+        return self._make_commands(self.playback.interrupt(req_id))
 
     def pause_or_resume(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
         """Pause or resume the playback of a request in the egress's room, if the session has confirmed that
-        it can do so. Return the command that sends a message about the state of the playback, and the timer
-        of the next tick."""
+        it can. Return the command that reports the new state to the relay; UNKNOWN if nothing was paused or
+        resumed. If the ticks have stopped, a timer that starts them follows."""
         paused = isinstance(message, Pause)
         req_id, phase = message.req_id, PlaybackPhase.UNKNOWN
         if PLAYBACK_CONTROL in self.capabilities and self.playback.pause(req_id, paused=paused):
             phase = PlaybackPhase.PAUSED if paused else PlaybackPhase.PLAYING
-        return [*self._playback_news(req_id, phase, self.playback.position(req_id)), *self.wake(now)]
+        return [*self._report_playback(req_id, phase, self.playback.position(req_id)), *self.start_ticks(now)]
 
-    def carry_out(self, outputs: list[RoomOutput]) -> list[ServerCommand]:
-        """Return the commands that carry out these outputs of the egress's playback in the room. If the agent
-        takes no RPC, each report goes on the socket, as a response without keyframes; there is none for the
-        end of an interrupted request."""
+    def _make_commands(self, outputs: list[RoomOutput]) -> list[ServerCommand]:
+        """Return the commands that play these outputs of the egress in its room, and report to the relay when
+        a request's playback begins and is over. If the egress configuration names no agent, responses without
+        keyframes report this, too; they do not report the end of an interrupted request."""
         if not outputs:
             return []
         commands: list[ServerCommand] = [PlayInRoom(self.room.name, tuple(outputs))]
         for output in outputs:
             match output:
                 case TellStarted(req_id):
-                    commands += self._playback_news(req_id, PlaybackPhase.PLAYING, 0.0)
+                    commands += self._report_playback(req_id, PlaybackPhase.PLAYING, 0.0)
                 case TellFinished(req_id, position, interrupted, reason):
                     phase = PlaybackPhase.INTERRUPTED if interrupted else PlaybackPhase.ENDED
-                    commands += self._playback_news(req_id, phase, position, reason)
-        if not self.room.agent:
+                    commands += self._report_playback(req_id, phase, position, reason)
+        if not self.room.agent_id:
             for output in outputs:
                 match output:
                     case TellStarted(req_id):
@@ -116,25 +120,27 @@ class EgressPlayback:
                         commands.append(self._empty_response(req_id, end=True))
         return commands
 
-    def _playback_news(
+    def _report_playback(
         self, req_id: str, phase: PlaybackPhase, position: float, reason: str = ""
     ) -> list[ServerCommand]:
-        """Return the commands that tell the relay how far the playback of a request in the room is:
-        `position` in seconds. Return none if the session did not confirm that it tells this."""
+        """Return the command that tells the relay the state of a request's playback in the room; `position`
+        says how many seconds were played. Return an empty list if the session has not confirmed that it
+        reports this."""
         if PLAYBACK_STATE not in self.capabilities:
             return []
         news = PlaybackNews(self.connection_id, req_id, phase, round(position * 1000), reason)
         return [Send(encode(news), req_id)]
 
     def _empty_response(self, req_id: str, *, end: bool) -> Send:
-        """Return a response without keyframes, which reports the egress's playback of a request to an
-        agent."""
+        """Return a response without keyframes: it reports that the playback of a request in the egress's room
+        has begun or, with `end`, is over."""
         return Send(encode(MotionResponse(self.connection_id, req_id, end, _NO_KEYFRAMES)), req_id)
 
 
 def rpc_for_agent(output: RoomOutput) -> tuple[str, str] | None:
-    """Return the RPC (method and payload) that tells the agent of an egress this news of the playback in the
-    room: that it started or finished (plugin). None if the agent is not told of this output."""
+    """Return method and JSON payload of the RPC that reports this output of an egress to the agent, a
+    participant of the room: the playback has started or finished (plugin). Return None for any other
+    output."""
     match output:
         case TellStarted():
             return PLAYBACK_STARTED, "{}"
@@ -144,10 +150,9 @@ def rpc_for_agent(output: RoomOutput) -> tuple[str, str] | None:
     return None
 
 
-def choose_room_faults(steps: Iterable[FaultAction]) -> tuple[frozenset[RoomFault], list[ServerCommand]]:
-    """Return those faults of a scenario that disturb the egress's playback in its room, and the commands that
-    record these faults in the trace."""
-    troubles = [step for step in steps if isinstance(step, RoomTrouble)]
-    return frozenset(RoomFault(step.fault) for step in troubles), [
-        Inject(make_fault_event(step)) for step in troubles
-    ]
+def select_room_faults(actions: Iterable[FaultAction]) -> tuple[frozenset[RoomFault], list[ServerCommand]]:
+    """Select, from the fault actions of a scenario, those that disturb the playback in an egress's room.
+    Return their faults, and the commands that record them in the trace."""
+    room_actions = [action for action in actions if isinstance(action, RoomTrouble)]
+    room_faults = frozenset(RoomFault(action.fault) for action in room_actions)
+    return room_faults, [Inject(make_fault_event(action)) for action in room_actions]

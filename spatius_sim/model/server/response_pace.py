@@ -33,20 +33,32 @@ class Pace:
     lead: float | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError if a time in this pace of responses is not from 0 to 3600 seconds."""
-        for name in ("latency", "jitter", "lead"):
-            seconds = getattr(self, name)
+        """Check the times of this pace of responses: latency, jitter and lead. Raise UsageError if one is not
+        from 0 to 3600 seconds; the lead may also be None."""
+        for field_name in ("latency", "jitter", "lead"):
+            seconds = getattr(self, field_name)
             if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= _LONGEST_SECONDS):
-                raise UsageError(f"{name} must lie between 0 and {_LONGEST_SECONDS} seconds")
+                raise UsageError(f"{field_name} must lie between 0 and {_LONGEST_SECONDS} seconds")
 
-    def delay(self, seed: int, connection: int, request: int, response: int, early: float) -> float:
+    def delay_seconds(
+        self,
+        seed: int,
+        connection_number: int,
+        request_number: int,
+        response_number: int,
+        early_seconds: float,
+    ) -> float:
         """Return how many seconds Motion Server waits, at this pace, before it sends a response, after the
-        audio for it has come. Connections, requests and responses are numbered from 1. `early`: how many
-        seconds earlier the audio came than it would in real time."""
-        wait = self.jitter and self.jitter * roll(seed, "jitter", connection, request, response)
-        if response == 1:
-            wait += self.latency
-        return wait if self.lead is None else wait + max(0.0, early - self.lead)
+        audio for the response has come. `early_seconds` is how much earlier this audio came than it would in
+        real time.
+
+        The numbers count from 1; together with the seed they decide the random part of the wait."""
+        delay = 0.0
+        if self.jitter:
+            delay = self.jitter * roll(seed, "jitter", connection_number, request_number, response_number)
+        if response_number == 1:
+            delay += self.latency
+        return delay if self.lead is None else delay + max(0.0, early_seconds - self.lead)
 
 
 FAST = Pace()

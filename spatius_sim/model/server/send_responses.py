@@ -87,69 +87,75 @@ class SessionSender:
     _has_response_faults: bool = False
     _timed_faults_play: bool = False
 
-    def _count_audio(self, request: OpenRequest, samples: int, now: float) -> list[ServerCommand]:
-        """Count an audio message with this many samples, for the faults that the session sends after a
-        certain amount of audio. Return the commands of the faults that are due now."""
+    def _count_audio(self, request: OpenRequest, sample_count: int, now: float) -> list[ServerCommand]:
+        """Count one more audio message of this request, with `sample_count` samples. Return the commands of
+        the scenario's faults that are due after this much audio, of the session or of the request."""
         self._audio_messages += 1
-        self._audio_samples += samples
-        request.messages += 1
-        request.samples += samples
+        self._audio_samples += sample_count
+        request.message_count += 1
+        request.sample_count += sample_count
         actions = self.faults.actions_after_audio(
             Spoken(self._audio_samples / self.audio_rate, self._audio_messages),
             request.ordinal,
-            Spoken(request.samples / self.audio_rate, request.messages),
+            Spoken(request.sample_count / self.audio_rate, request.message_count),
         )
         return self._play_faults(actions, now, request) if actions else []
 
-    def _schedule(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Return the commands that send this motion payload as a response now, if the pace of the responses
-        allows that. Otherwise keep the payload until it is due, and return the timer for it, unless an
-        earlier payload has a timer already. `early`: how far, in seconds, the motion is ahead of the
-        speech."""
-        request.payloads += 1
-        request.keyframes += len(payload) // KEYFRAME_BYTES
-        early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
-        wait = self.pace.delay(self.faults.seed, self.faults.number, request.number, request.payloads, early)
-        none_pending = self._delayed_motion.next_due is None
-        if none_pending and not wait:
-            return self._respond(request, payload, now)
-        self._delayed_motion.put(request, payload, now + wait)
-        return [SetTimer(MOTION_DUE, wait)] if none_pending else []
+    def _schedule_motion(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
+        """Return the commands that send this motion payload as a response now, if the pace of responses
+        allows that and no earlier payload waits. Otherwise keep the payload until it is due, and return the
+        timer for it; an empty list if the timer of an earlier payload runs."""
+        request.payload_count += 1
+        request.keyframe_count += len(payload) // KEYFRAME_BYTES
+        # In real time, the audio for this payload would end so much later.
+        early_seconds = request.began_at + request.keyframe_count / KEYFRAMES_PER_SECOND - now
+        wait_seconds = self.pace.delay_seconds(
+            self.faults.seed, self.faults.number, request.number, request.payload_count, early_seconds
+        )
+        none_waits = self._delayed_motion.next_due_at is None
+        if none_waits and not wait_seconds:
+            return self._send_response(request, payload, now)
+        self._delayed_motion.put(request, payload, now + wait_seconds)
+        return [SetTimer(MOTION_DUE, wait_seconds)] if none_waits else []
 
     def _send_due_motion(self, now: float) -> list[ServerCommand]:
-        """Return the commands that send, as responses, the delayed motion payloads that are due now, and the
-        timer for the next payload that waits."""
+        """Return the commands that send, as responses, the motion payloads whose delay is over, and the timer
+        for the next payload that waits. If no more motion of a request is to come, payloads that a fault has
+        held back follow."""
         commands: list[ServerCommand] = []
-        for request, payload in self._delayed_motion.take_made(now):
-            commands += self._respond(request, payload, now)
-            if request.ended and not request.unmade:
-                commands += self._send_held_back(request, now)
-        due = self._delayed_motion.next_due
-        return commands if due is None else [*commands, SetTimer(MOTION_DUE, due - now)]
+        for request, payload in self._delayed_motion.take_due(now):
+            commands += self._send_response(request, payload, now)
+            if request.ended and not request.unmade_count:
+                commands += self._send_held_payloads(request, now)
+        due_at = self._delayed_motion.next_due_at
+        return commands if due_at is None else [*commands, SetTimer(MOTION_DUE, due_at - now)]
 
-    def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Return the commands that send this motion payload now, as the next response to a request. The
-        scenario's faults of this response are applied. Return no commands if the request has failed."""
-        request.responses += 1
+    def _send_response(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
+        """Return the commands that send this motion payload as the next response to a request, after the
+        scenario's faults for this response are applied. If a fault changes the order, hold the payload back;
+        it follows after the next response. Return an empty list if the request has failed."""
+        request.response_count += 1
         if request.failed:
             return []
         if not self._has_response_faults:
             return self._put(self._wrap_motion(payload, request.req_id), now)
-        steps = self.faults.actions_at_response(request.responses, request.ordinal)
-        response = apply_faults(payload, steps, self.faults, "response", request.number, request.responses)
-        commands = self._send_faulted(response, request, now)
+        actions = self.faults.actions_at_response(request.response_count, request.ordinal)
+        response = apply_faults(
+            payload, actions, self.faults, "response", request.number, request.response_count
+        )
+        commands = self._send_faulted_message(response, request, now)
         if response.reordered:
-            request.held.append(payload)
+            request.held_payloads.append(payload)
             return commands
-        return commands + self._send_held_back(request, now)
+        return commands + self._send_held_payloads(request, now)
 
-    def _send_held_back(self, request: OpenRequest, now: float) -> list[ServerCommand]:
-        """Return the commands that send the motion payloads of a request which a fault had held back, to
-        change the order of the responses. No payload is held back any more after that."""
+    def _send_held_payloads(self, request: OpenRequest, now: float) -> list[ServerCommand]:
+        """Return the commands that send those motion payloads of a request that a fault has held back, to
+        change the order of the responses. After that none is held back."""
         commands: list[ServerCommand] = []
-        for payload in request.held:
+        for payload in request.held_payloads:
             commands += self._put(self._wrap_motion(payload, request.req_id), now)
-        request.held.clear()
+        request.held_payloads.clear()
         return commands
 
     def _wrap_motion(self, raw: bytes, req_id: str) -> Output:
@@ -157,23 +163,23 @@ class SessionSender:
         return Send(raw, req_id) if self.room is None else Publish(self.room.name, raw, req_id)
 
     def _play_faults(
-        self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None
+        self, actions: Iterable[FaultAction], now: float, request: OpenRequest | None = None
     ) -> list[ServerCommand]:
-        """Return the commands of faults that happen in a session at a moment at which it sends no message.
-        The faults concern this request; if it is None, they concern the newest request, if that is still
-        open."""
+        """Return the commands of a scenario's fault actions that happen between messages: the session has no
+        message to send now that they could change. They concern this request or, if it is None, the session's
+        newest request if that is still open."""
         newest = self._requests.newest
         if request is None and newest is not None and not newest.ended:
             request = newest
-        message = apply_faults(b"", steps, self.faults, "moment", self._audio_messages)
-        return self._send_faulted(message, request, now)
+        message = apply_faults(b"", actions, self.faults, "moment", self._audio_messages)
+        return self._send_faulted_message(message, request, now)
 
-    def _send_faulted(
+    def _send_faulted_message(
         self, message: FaultedMessage, request: OpenRequest | None, now: float
     ) -> list[ServerCommand]:
-        """Return the commands that send a response, or another message, to which faults were applied: what
-        they have left of the message, and what they added. Faults that delay messages, fail a request or
-        stall the session take effect here."""
+        """Return the commands that send a message to which a scenario's faults were applied: what is left of
+        the message, and what the faults added. `request` is the request that the message answers, or None. A
+        fault that delays messages, fails the request or stalls the session takes effect here."""
         commands: list[ServerCommand] = [Inject(fault) for fault in message.injected]
         if message.delay:
             self._outbox.hold_until(now + message.delay)
@@ -191,8 +197,9 @@ class SessionSender:
     def _fail_request(
         self, request: OpenRequest | None, code: int, message: str, now: float
     ) -> list[ServerCommand]:
-        """Let a request fail, and return the commands that send the error as its response. If the request is
-        None, send an error about the whole session."""
+        """Let a request fail: end it, and drop its motion that waits. Return the commands that send this
+        error as an answer to the request. If the request is None, only send the error, about the whole
+        session."""
         if request is None:
             return self._send_error(code, message, now)
         request.fail()
@@ -203,8 +210,8 @@ class SessionSender:
         return self._send_error(code, message, now, request.req_id)
 
     def _close_on_overflow(self, now: float) -> list[ServerCommand]:
-        """Give up sending, because more bytes wait in this session than it may hold: drop all motion that
-        waits. Return the commands that send an error and close the session."""
+        """Give this session up, because more bytes wait to be sent than its limits allow: drop all of them.
+        Return the commands that send an error and close the connection."""
         self._delayed_motion.clear()
         self._outbox.clear()
         self._egress_playback = None
@@ -219,9 +226,9 @@ class SessionSender:
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
 
     def _put_room_commands(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
-        """Put the messages that the session's room sends to the client through the session's outbox, so that
-        they keep their order among the other messages. Return the commands to carry out now: messages that
-        are due, and all other commands of the room."""
+        """Return the commands of the session's room that are to be carried out now. Messages to the client
+        (Send) go through the outbox first, so that they keep their order among the session's other
+        messages."""
         return [
             due
             for command in commands

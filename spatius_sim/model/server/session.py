@@ -21,18 +21,23 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.decode_audio_input import AudioIn, OggOpusIn, PcmIn, find_audio_fault
+from spatius_sim.model.server.decode_audio_input import (
+    AudioDecoder,
+    OggOpusDecoder,
+    PcmDecoder,
+    find_audio_fault,
+)
 from spatius_sim.model.server.egress_configuration import (
     INVALID_ARGUMENT,
     UNAUTHENTICATED,
     UNAVAILABLE,
     EgressFault,
     Room,
-    read_egress,
+    read_egress_room,
 )
 from spatius_sim.model.server.open_requests import LONGEST_REQ_ID
 from spatius_sim.model.server.outbox import SEND_TIMER
-from spatius_sim.model.server.play_session_in_room import ROOM_TIMER, EgressPlayback, choose_room_faults
+from spatius_sim.model.server.play_session_in_room import ROOM_TIMER, EgressPlayback, select_room_faults
 from spatius_sim.model.server.send_responses import (
     MOTION_DUE,
     POLICY_VIOLATION,
@@ -90,47 +95,49 @@ class ServerSession(SessionSender):
     """One connection to Motion Server, as a state machine. The methods send nothing themselves: they return
     the commands for the server. `opus` makes a decoder of Ogg Opus; None if no codec is installed.
     `unix_time` is when the connection was opened: tokens of a room may have expired by then. `real_rooms`: a
-    LiveKit room is a real one, and the session waits for `room_answered` before it confirms. `capabilities`
-    are confirmed, and kept in sessions with a room; without them, pause and resume are ignored. Agora tokens
-    must be signed by `agora_certificate`, if it is given."""
+    LiveKit room is a real one, and the session waits for `handle_room_answer` before it confirms.
+    `capabilities` are confirmed, and kept in sessions with a room; without them, pause and resume are
+    ignored. Agora tokens must be signed by `agora_certificate`, if it is given."""
 
-    def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[ServerCommand]:
-        """Take a decoded frame from the peer of this session, and return Motion Server's commands that
-        follow."""
-        # Nearly all frames are audio.
-        if type(value) is AudioInput and self.state is _IN_SESSION:
-            commands = self._take_audio(value, now)
+    def receive(self, message: Message | Undecodable, now: float = 0.0) -> list[ServerCommand]:
+        """Take a decoded message from the peer of this session, and return the commands by which Motion
+        Server answers. If the session publishes in a room, they include those of the room."""
+        # Nearly all frames are audio, so this case comes first.
+        if type(message) is AudioInput and self.state is _IN_SESSION:
+            commands = self._take_audio(message, now)
         else:
-            commands = self._receive_other(value, now)
-        return commands if self._egress_playback is None else self._egress_playback.follow(commands, now)
+            commands = self._receive_non_audio(message, now)
+        playback = self._egress_playback
+        return commands if playback is None else playback.play_published_motion(commands, now)
 
-    def _receive_other(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
-        """Take any message of the peer but audio in an open session, and return the commands with which the
-        session answers. The commands that the room of an egress adds are not among them."""
+    def _receive_non_audio(self, message: Message | Undecodable, now: float) -> list[ServerCommand]:
+        """Take a message of the peer, unless it is audio in an open session, and return the commands by which
+        the session answers. A session that waits for its configuration takes nothing else. One that is
+        refused or closed answers nothing."""
         if self.state is _IN_SESSION:
-            match value:
+            match message:
                 case Interrupt(req_id):
                     return self._interrupt(req_id, now)
                 case Undecodable(reason):
                     return self._send_error(INVALID_ARGUMENT, reason, now)
                 case Pause() | Resume():
-                    return self._pause_or_resume(value, now)
+                    return self._pause_or_resume(message, now)
                 case UnknownMessage(number) if number == _DRIVEN_CONFIG:
                     return []
                 case _:
                     return self._send_error(INVALID_ARGUMENT, "unexpected message type", now)
         if self.state is SessionState.AWAITING_CONFIGURE:
-            return self._configure(value, now)
+            return self._configure(message, now)
         return []
 
-    def opened(self) -> list[ServerCommand]:
+    def handle_open(self) -> list[ServerCommand]:
         """Return the command that starts the timer for the first message. ASSUMED: how long the service
         waits for it, no document says; sdk-py waits 10 s for the answer."""
         return [SetTimer(_CONFIGURE, CONFIGURE_SECONDS)]
 
-    def timer(self, name: str, now: float) -> list[ServerCommand]:
-        """Return the commands of the session after its timer `name` has run out at `now` (seconds); an empty
-        list if the session no longer needs this timer."""
+    def handle_timer(self, name: str, now: float) -> list[ServerCommand]:
+        """Return the commands of the session now that its timer `name` has run out; an empty list if the
+        session no longer needs this timer. `now` is in monotonic seconds."""
         if name == _CONFIGURE:
             if self.state is not SessionState.AWAITING_CONFIGURE:
                 return []
@@ -141,24 +148,23 @@ class ServerSession(SessionSender):
             if self.state is not SessionState.OPEN:
                 return []
             return self._leave_room(UNAUTHENTICATED, "unauthorized: the Agora token has expired", now)
-        side = self._egress_playback
+        playback = self._egress_playback
         if name == ROOM_TIMER:
-            return [] if side is None else self._put_room_commands(side.tick(now), now)
+            return [] if playback is None else self._put_room_commands(playback.play_tick(now), now)
         commands = self._run_timer(name, now)
-        return commands if side is None else side.follow(commands, now)
+        return commands if playback is None else playback.play_published_motion(commands, now)
 
-    def room_answered(self, fault: EgressFault | None, now: float) -> list[ServerCommand]:
-        """Take the answer from the real room that the session with this egress asked to join. `fault` says
-        why the egress cannot join; None if it has joined. Return the commands that confirm the session or
-        refuse it."""
+    def handle_room_answer(self, fault: EgressFault | None, now: float) -> list[ServerCommand]:
+        """Take the answer of the real room that the session's egress asked to join: `fault` says why it
+        cannot join, or is None if it has joined. Return the commands that refuse or confirm the session."""
         if fault is not None:
             self.room = self._egress_playback = None
             return self._refuse(fault.code, fault.message, now)
         return self._confirm(now)
 
-    def room_lost(self, now: float) -> list[ServerCommand]:
-        """End the session with an egress, because its room is gone: return the commands for this; an empty
-        list if the session is not open. ASSUMED: no document says what the service does then."""
+    def handle_room_loss(self, now: float) -> list[ServerCommand]:
+        """End a session that publishes in a room, because the room is gone. Return the commands for this; an
+        empty list if the session is not open. ASSUMED: no document says what the service does then."""
         if self.state is not SessionState.OPEN:
             return []
         return self._leave_room(UNAVAILABLE, "the egress has lost its room", now)
@@ -170,9 +176,9 @@ class ServerSession(SessionSender):
         return [*self._send_error(code, text, now), *self._put(Close(ROOM_LOST, text), now)]
 
     def _run_timer(self, name: str, now: float) -> list[ServerCommand]:
-        """Let the timer `name` of the session run out (of the outbox, of motion, of idle time or of a fault),
-        and return the commands that follow. The commands that the room of an egress adds are not among
-        them."""
+        """Return the commands of the session now that this timer has run out: a timer of the outbox, of
+        delayed motion, of idle time or of a fault. If the session is not open, only the outbox needs its
+        timer. Commands that the room of an egress adds are not among them."""
         if name == SEND_TIMER:
             return self._outbox.take_due(now)
         if self.state is not SessionState.OPEN:
@@ -188,15 +194,15 @@ class ServerSession(SessionSender):
         return self._check_silence(int(name.removeprefix(_SILENCE)), now)
 
     def replace_faults(self, faults: ConnectionFaults) -> None:
-        """Play other faults of a scenario in this session from now on. Faults that wait for a time (since the
-        opening, or of silence) are left out, because they concern only sessions that open later."""
+        """Play other faults of a scenario in this session from now on. Faults that wait for a time after the
+        opening or after silence are not played: they concern only sessions that open later."""
         self.faults = faults
         self._timed_faults_play = False
         self._has_audio_faults = faults.may_act_at(Moment.AUDIO)
         self._has_response_faults = faults.may_act_at(Moment.RESPONSE)
         self._requests.forget_ordinals()
 
-    def closed(self) -> None:
+    def handle_close(self) -> None:
         """Note that the connection of this session is closed: forget all requests, and all motion and
         messages that the session still had to send."""
         self.state = SessionState.CLOSED
@@ -205,33 +211,35 @@ class ServerSession(SessionSender):
         self._delayed_motion.clear()
         self._outbox.clear()
 
-    def _configure(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
-        """Take the first message of the peer, which must configure the session. Return the commands that
-        confirm the session or refuse it."""
-        match value:
+    def _configure(self, message: Message | Undecodable, now: float) -> list[ServerCommand]:
+        """Take the first message of the peer, which must configure the session. If the session can accept it,
+        return the commands that confirm the session, or that let it enter its room first. Otherwise return
+        the commands that refuse the session."""
+        match message:
             case Undecodable(reason):
                 return self._refuse(0, f"failed to unmarshal initial message: {reason}", now)
             case ConfigureSession():
                 self._step(SessionEvent.CONFIGURE)
             case _:
                 return self._refuse(0, "expected ClientConfigureSession message", now)
-        audio_fault = find_audio_fault(value, has_opus=self.opus is not None)
+        audio_fault = find_audio_fault(message, has_opus=self.opus is not None)
         if audio_fault:
             code = INVALID_ARGUMENT if "format" in audio_fault else 0
             return self._refuse(code, audio_fault, now)
-        room = read_egress(value, self.unix_time, self.agora_certificate)
+        room = read_egress_room(message, self.unix_time, self.agora_certificate)
         if isinstance(room, EgressFault):
             return self._refuse(room.code, room.message, now)
-        self._opus_session = value.audio_format == AudioFormat.OGG_OPUS
-        self.audio_rate = OPUS_HZ if self._opus_session else value.sample_rate
+        self._opus_session = message.audio_format == AudioFormat.OGG_OPUS
+        self.audio_rate = OPUS_HZ if self._opus_session else message.sample_rate
         self.room = room
         return self._confirm(now) if room is None else self._enter_room(room, now)
 
     def _enter_room(self, room: Room, now: float) -> list[ServerCommand]:
-        """Let the session enter this room: begin the playback there, and return the commands that confirm the
-        session. If the room is real, return instead the commands that ask whether the session can join the
+        """Let the session enter the room in which it shall publish, and begin the playback there. Return the
+        commands that join the room and confirm the session. For a real room return no confirmation yet: the
+        answer of the room is awaited. A fault of the scenario (NEVER_JOINS) confirms the session without the
         room."""
-        faults, commands = choose_room_faults(self.faults.actions_at(Moment.ROOM))
+        faults, commands = select_room_faults(self.faults.actions_at(Moment.ROOM))
         is_real = self.real_rooms and room.livekit is not None
         if RoomFault.NEVER_JOINS in faults:
             return commands + self._confirm(now)
@@ -250,10 +258,10 @@ class ServerSession(SessionSender):
         of the scenario may change the confirmation, or refuse the session instead."""
         raw = encode(ConfirmSession(self.connection_id, self.capabilities))
         confirmation = apply_faults(raw, self.faults.actions_at(Moment.CONFIGURE), self.faults, "configure")
-        commands = self._send_faulted(confirmation, None, now)
+        commands = self._send_faulted_message(confirmation, None, now)
         if confirmation.error is not None:
             error = confirmation.error
-            return commands + self._close_refused(error.message, now, error.code)
+            return commands + self._close_refused_session(error.message, now, error.code)
         # Whatever the peer does with a spoiled confirmation: for us the session is open.
         self._step(SessionEvent.CONFIRM)
         self._last_audio = now
@@ -279,7 +287,7 @@ class ServerSession(SessionSender):
                 return self._send_error(RESOURCE_EXHAUSTED, reason, now, audio.req_id[:LONGEST_REQ_ID])
             answer = self.new_answer(self.connection_id, audio.req_id, self.audio_rate)
             ordinal = next(self.faults.requests)
-            request = self._requests.add(audio.req_id, answer, self._make_audio_input(), ordinal, now)
+            request = self._requests.add(audio.req_id, answer, self._make_audio_decoder(), ordinal, now)
         elif request.failed:
             return []
         # While audio goes up, the table leaves the state as it is; the look-up would cost more than the rest.
@@ -295,9 +303,9 @@ class ServerSession(SessionSender):
         if self.room is not None:
             commands += self._put(Publish(self.room.name, encode(audio), audio.req_id), now)
         try:
-            pcm = request.audio.feed(audio.audio)
+            pcm = request.audio_decoder.feed(audio.audio)
             if audio.end:
-                pcm += request.audio.finish()
+                pcm += request.audio_decoder.finish()
         except RemoteProtocolError as damaged:
             return commands + self._fail_request(request, INVALID_ARGUMENT, str(damaged), now)
         if self._egress_playback is not None:
@@ -306,42 +314,43 @@ class ServerSession(SessionSender):
         if not (payloads or audio.end or self.room is not None or self._has_audio_faults):
             return commands  # As nearly always: nothing is due, and no more is held than before.
         for payload in payloads:
-            commands += self._schedule(request, payload, now)
+            commands += self._schedule_motion(request, payload, now)
         if self._has_audio_faults:
             commands += self._count_audio(request, len(pcm) // BYTES_PER_SAMPLE, now)
         if audio.end and not request.failed:
             for payload in request.answer.finish():
-                commands += self._schedule(request, payload, now)
+                commands += self._schedule_motion(request, payload, now)
             self._requests.end(request, TurnState.ANSWERED)
-            if not request.unmade:
-                commands += self._send_held_back(request, now)
+            if not request.unmade_count:
+                commands += self._send_held_payloads(request, now)
         in_room = 0 if self._egress_playback is None else self._egress_playback.playback.held_bytes
         if self._delayed_motion.held_bytes + self._outbox.held_bytes + in_room > self.limits.held_bytes:
             commands += self._close_on_overflow(now)
         return commands
 
-    def _make_audio_input(self) -> AudioIn:
-        """Return a new input for the audio format of this session."""
-        return OggOpusIn(self.opus) if self._opus_session and self.opus is not None else PcmIn()
+    def _make_audio_decoder(self) -> AudioDecoder:
+        """Return a new decoder for the audio format of this session."""
+        return OggOpusDecoder(self.opus) if self._opus_session and self.opus is not None else PcmDecoder()
 
     def _interrupt(self, req_id: str, now: float) -> list[ServerCommand]:
-        """End a request of the session, and drop its motion that is not sent yet. Return the commands of the
-        room, and of the faults at an interrupt."""
+        """End the request with this req_id, if there is one, and drop its motion that is not sent yet. Return
+        the commands that stop its playback in the room, and those of the scenario's faults at an
+        interrupt."""
         request = self._requests.get(req_id)
         if request is not None:
             self._requests.end(request, TurnState.INTERRUPTED)
-            request.held.clear()
+            request.held_payloads.clear()
             self._delayed_motion.forget(request)
             self._outbox.forget(req_id)
-        cut_off = [] if self._egress_playback is None else self._egress_playback.interrupt(req_id)
-        return self._put_room_commands(cut_off, now) + self._play_faults(
+        room_commands = [] if self._egress_playback is None else self._egress_playback.interrupt(req_id)
+        return self._put_room_commands(room_commands, now) + self._play_faults(
             self.faults.actions_at(Moment.INTERRUPT), now
         )
 
     def _pause_or_resume(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
-        """Pause or resume the playback of a request in the session's room, and return the session's commands.
-        A session without a room plays nothing: it only answers that it knows no such playback, if it reports
-        the state of playbacks at all."""
+        """Pause or resume the playback of a request in the session's room, and return the session's commands
+        for this. Without a room nothing plays: the answer is then that the playback is unknown, or nothing if
+        the session does not report playbacks."""
         if self._egress_playback is not None:
             return self._put_room_commands(self._egress_playback.pause_or_resume(message, now), now)
         if PLAYBACK_STATE not in self.capabilities:
@@ -350,9 +359,8 @@ class ServerSession(SessionSender):
         return self._put(Send(encode(news)), now)
 
     def _check_idle(self, now: float) -> list[ServerCommand]:
-        """Check whether a session that speaks in a room has been without audio for the room's idle time-out.
-        If so, return the commands that close the session; otherwise the command for a timer that ends with
-        the time-out."""
+        """Check whether a session that publishes in a room has had no audio for the room's idle time-out. If
+        so, return the commands that close the session; otherwise a timer for the rest of the time-out."""
         assert self.room is not None
         seconds_left = self._last_audio + self.room.idle_timeout - now
         if seconds_left > 0:
@@ -361,9 +369,8 @@ class ServerSession(SessionSender):
         return [*self._send_error(0, text, now), *self._put(Close(IDLE_CLOSE, text), now)]
 
     def _check_silence(self, index: int, now: float) -> list[ServerCommand]:
-        """Check for how long the session of Motion Server has had no audio. Return the commands of fault
-        `index` of the scenario if the time after which this fault comes is over; otherwise a timer for the
-        rest of the time."""
+        """Check whether the session has had no audio for the time after which fault `index` of the scenario
+        happens. If so, return the commands of this fault; otherwise a timer for the rest of the time."""
         seconds_left = self._last_audio + self.faults.seconds_until_faults(Moment.SILENCE)[index] - now
         if seconds_left > 0:
             return [SetTimer(f"{_SILENCE}{index}", seconds_left)]
@@ -371,11 +378,12 @@ class ServerSession(SessionSender):
 
     def _refuse(self, code: int, message: str, now: float) -> list[ServerCommand]:
         """Return the commands that refuse the session: an error, and a close."""
-        return [*self._send_error(code, message, now), *self._close_refused(message, now)]
+        return [*self._send_error(code, message, now), *self._close_refused_session(message, now)]
 
-    def _close_refused(self, message: str, now: float, error_code: int = 0) -> list[ServerCommand]:
-        """Refuse the session: mark it as refused, and return the commands that close its connection at `now`
-        (seconds). The close code is `error_code` if this is from 4000 to 4999, otherwise POLICY_VIOLATION."""
+    def _close_refused_session(self, message: str, now: float, error_code: int = 0) -> list[ServerCommand]:
+        """Mark the session as refused, and return the commands that close its connection. `error_code` is the
+        close code if it is from 4000 to 4999; otherwise POLICY_VIOLATION is. `message` is the close reason,
+        shortened if it is too long."""
         self._step(SessionEvent.ERROR)
         code = error_code if error_code in _OWN_CLOSE_CODES else POLICY_VIOLATION
         reason = message.encode()[:_LONGEST_CLOSE_REASON].decode(errors="ignore")

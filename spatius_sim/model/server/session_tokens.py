@@ -27,8 +27,8 @@ def issue_token(token: SessionToken, nonce: str) -> str:
 
 
 def read_token(text: str) -> SessionToken | None:
-    """Return the content of a session token; None if its signature or its content shows that the simulator
-    did not issue this token."""
+    """Return the content of a session token; None if the simulator did not issue the token. This shows in its
+    signature, or in a content that cannot be read."""
     body, _, signature = text.partition(".")
     if signature != _sign(body):
         return None
@@ -36,7 +36,7 @@ def read_token(text: str) -> SessionToken | None:
         claims = json.loads(urlsafe_b64decode(body))
         return SessionToken(int(claims["exp"]), str(claims["app"]))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        return None  # The key of the signature is public.
+        return None  # The key is public, so anybody can sign such a content.
 
 
 def _sign(body: str) -> str:

@@ -44,43 +44,45 @@ class SimulatedRooms:
 
     by_name: dict[str, RoomState] = field(default_factory=dict)
 
-    def join(self, room: str, publisher: str) -> None:
-        """Add a publisher to a simulated room. If there is no room of this name, make it, and forget the
-        oldest room if there are too many."""
-        if room not in self.by_name:
+    def join(self, room_name: str, publisher_id: str) -> None:
+        """Add a publisher to the simulated room of this name. If there is no such room, make it first; if
+        there are too many rooms then, forget the oldest."""
+        if room_name not in self.by_name:
             _forget_oldest(self.by_name, MAX_ROOMS)
-            self.by_name[room] = RoomState()
-        self.by_name[room].publishers.append(publisher)
+            self.by_name[room_name] = RoomState()
+        self.by_name[room_name].publishers.append(publisher_id)
 
-    def leave(self, room: str, publisher: str) -> None:
+    def leave(self, room_name: str, publisher_id: str) -> None:
         """Remove a publisher from a simulated room; do nothing if the room or the publisher is unknown."""
-        state = self.by_name.get(room)
-        if state is not None and publisher in state.publishers:
-            state.publishers.remove(publisher)
+        room = self.by_name.get(room_name)
+        if room is not None and publisher_id in room.publishers:
+            room.publishers.remove(publisher_id)
 
-    def publish(self, room: str, req_id: str, value: Message | Undecodable) -> None:
-        """Count audio or motion of a request that a simulated room received. Any other message was spoiled on
-        purpose and adds nothing; nor does a room that is unknown."""
-        state = self.by_name.get(room)
-        if state is None:
+    def count_message(self, room_name: str, req_id: str, message: Message | Undecodable) -> None:
+        """Count the audio or motion in a message that Motion Server published for a request in a simulated
+        room. Do nothing if the room is unknown. Any other message counts nothing: a fault has spoiled it on
+        purpose."""
+        room = self.by_name.get(room_name)
+        if room is None:
             return
-        if req_id not in state.requests:
-            _forget_oldest(state.requests, MAX_REQUESTS)
-            state.requests[req_id] = RoomRequest()
-        request = state.requests[req_id]
-        match value:
+        if req_id not in room.requests:
+            _forget_oldest(room.requests, MAX_REQUESTS)
+            room.requests[req_id] = RoomRequest()
+        request = room.requests[req_id]
+        match message:
             case AudioInput():
-                request.audio_bytes += len(value.audio)
-                request.audio_ended = request.audio_ended or value.end
+                request.audio_bytes += len(message.audio)
+                request.audio_ended = request.audio_ended or message.end
             case MotionResponse():
-                request.keyframes += len(value.keyframes)
-                request.motion_ended = request.motion_ended or value.end
+                request.keyframes += len(message.keyframes)
+                request.motion_ended = request.motion_ended or message.end
             case _:
                 pass
 
-    def play(self, room: str, outputs: Iterable[RoomOutput]) -> None:
-        """Note in a simulated room which of its requests begin to play, are finished or are interrupted."""
-        requests = self.by_name[room].requests if room in self.by_name else {}
+    def note_playback(self, room_name: str, outputs: Iterable[RoomOutput]) -> None:
+        """Note for the requests of a simulated room that their playback has started, was finished or was
+        interrupted, if one of these outputs says so. Do nothing if the room is unknown."""
+        requests = self.by_name[room_name].requests if room_name in self.by_name else {}
         for output in outputs:
             match output:
                 case TellStarted(req_id) if req_id in requests:
@@ -95,6 +97,6 @@ class SimulatedRooms:
 
 
 def _forget_oldest(entries: dict[str, T], most: int) -> None:
-    """Remove the oldest room or request if there are `most` entries or more."""
+    """If there are `most` rooms or requests, or more, remove the oldest."""
     if len(entries) >= most:
         del entries[next(iter(entries))]

@@ -32,7 +32,7 @@ from spatius_sim.protocol.keyframes import (
 # The drivers: columns of a segment's drive, and rows of the mixing matrix.
 _WAVES = slice(0, 12)
 _REST, _JUMP, _LOUDNESS, _HISS = range(12, 16)
-_DRIVERS = 16
+_DRIVER_COUNT = 16
 
 _MOVING = slice(EXPRESSION.start, EXPRESSION.start + 50)
 """The expression coefficients that move, 0..49; the others are zero (recording)."""
@@ -61,10 +61,10 @@ from keyframe to keyframe are as large as the recorded steps."""
 _RADIANS_PER_KEYFRAME = 2 * np.pi * np.geomspace(0.5, 2.6, 12) / KEYFRAMES_PER_SECOND
 """The waves, 0.5 to 2.6 Hz: in steps of an irrational factor, so that the sway never repeats."""
 
-_TURNS = np.outer(np.arange(SEGMENT_KEYFRAMES), _RADIANS_PER_KEYFRAME).astype(np.float32)
+_PHASE_STEPS = np.outer(np.arange(SEGMENT_KEYFRAMES), _RADIANS_PER_KEYFRAME).astype(np.float32)
 """Radians that each wave has advanced by each keyframe of a segment: shape (100, 12)."""
 
-_FADING = np.exp(np.arange(SEGMENT_KEYFRAMES) / -12).astype(np.float32)
+_JUMP_LEFT = np.exp(np.arange(SEGMENT_KEYFRAMES) / -12).astype(np.float32)
 """How much of a segment's jump is left at each keyframe: shape (100,), about half a second."""
 
 _SMOOTHING = np.array([0.5, 0.35, 0.15], np.float32)
@@ -91,13 +91,13 @@ _NUMBERS_PER_DIGEST = 16
 
 @lru_cache(maxsize=512)
 def _draw_numbers(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
-    """Return `count` random numbers in [-1, 1) for the synthesis of motion, always the same for this seed and
-    purpose. The array is read-only."""
-    digests = -(-count // _NUMBERS_PER_DIGEST)
-    noise = b"".join(blake2b(f"{seed} {purpose} {index}".encode()).digest() for index in range(digests))
-    draws = np.frombuffer(noise, "<u4", count) / 2.0**31 - 1.0
-    draws.flags.writeable = False
-    return draws
+    """Return `count` random numbers in [-1, 1) for the synthesis of motion. The same seed and `purpose` (any
+    text) always give the same numbers. The array is read-only, because callers share it."""
+    digest_count = -(-count // _NUMBERS_PER_DIGEST)  # Rounded up.
+    noise = b"".join(blake2b(f"{seed} {purpose} {index}".encode()).digest() for index in range(digest_count))
+    numbers = np.frombuffer(noise, "<u4", count) / 2.0**31 - 1.0
+    numbers.flags.writeable = False
+    return numbers
 
 
 @lru_cache(maxsize=16)
@@ -108,25 +108,30 @@ def _draw_deviations(seed: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=16)
 def _draw_mixing_matrix(seed: int) -> NDArray[np.float32]:
-    """Return how far each driver of the motion moves each column of a keyframe, drawn from the seed: shape
-    (16, 120). The row of the jump is still zero."""
+    """Return how far each driver of the motion (a wave, loudness, hiss, ...) moves each coefficient of a
+    keyframe, drawn from the seed: shape (16 drivers, 120 coefficients). The row of the jump is zero here,
+    because each segment has its own."""
     deviations = _draw_deviations(seed)
-    mix = np.zeros((_DRIVERS, WIDTH))
+    matrix = np.zeros((_DRIVER_COUNT, WIDTH))
     for columns, pose in _REST_POSE:
-        mix[_REST, columns] = pose
-    mix[_LOUDNESS, JAW_POSE.start] = _JAW_OPENING
+        matrix[_REST, columns] = pose
+    matrix[_LOUDNESS, JAW_POSE.start] = _JAW_OPENING
     for axis, waves in _NECK_WAVES.items():
         for wave, radians in waves:
-            mix[wave, NECK_POSE.start + axis] = radians
-    moving = len(deviations)
-    shares = _draw_numbers(seed, "waves", moving * _WAVES.stop).reshape(_WAVES.stop, moving)
+            matrix[wave, NECK_POSE.start + axis] = radians
+    count = len(deviations)
+    wave_shares = _draw_numbers(seed, "waves", count * _WAVES.stop).reshape(_WAVES.stop, count)
     # A sine of amplitude 1 has the variance 1/2.
-    mix[_WAVES, _MOVING] = _WAVE_SHARE * deviations * shares / np.sqrt((shares**2).sum(axis=0) / 2)
-    mix[_LOUDNESS, _MOVING] = _LOUDNESS_SHARE * deviations * _draw_numbers(seed, "loudness", moving)
-    mix[_HISS, _MOVING] = _HISS_SHARE * deviations * _draw_numbers(seed, "hiss", moving)
+    matrix[_WAVES, _MOVING] = (
+        _WAVE_SHARE * deviations * wave_shares / np.sqrt((wave_shares**2).sum(axis=0) / 2)
+    )
+    matrix[_LOUDNESS, _MOVING] = _LOUDNESS_SHARE * deviations * _draw_numbers(seed, "loudness", count)
+    matrix[_HISS, _MOVING] = _HISS_SHARE * deviations * _draw_numbers(seed, "hiss", count)
     # The offsets are those of speech; during speech the jaw is a good half open.
-    mix[_REST, _MOVING] = _draw_numbers(seed, "offsets", moving) - _SPEECH_LOUDNESS * mix[_LOUDNESS, _MOVING]
-    return mix.astype(np.float32)
+    matrix[_REST, _MOVING] = (
+        _draw_numbers(seed, "offsets", count) - _SPEECH_LOUDNESS * matrix[_LOUDNESS, _MOVING]
+    )
+    return matrix.astype(np.float32)
 
 
 class MotionSynthesizer:
@@ -136,99 +141,102 @@ class MotionSynthesizer:
     always analysed in the same blocks, so even the rounding is the same."""
 
     def __init__(self, sample_rate: int, seed: int) -> None:
-        """Begin to make the motion of one request, whose PCM has this sample rate in Hz."""
+        """Begin to make the motion of one request. Its PCM has this sample rate in Hz; the seed decides all
+        that is random in the motion."""
         self._sample_rate = sample_rate
         self._seed = seed
-        self._window = sample_rate // KEYFRAMES_PER_SECOND
-        self._block_bytes = _BLOCK_KEYFRAMES * self._window * BYTES_PER_SAMPLE
-        self._pieces: list[bytes] = []
-        self._pending = 0
-        self._segment = 0
-        self._windows_done = 0
-        self._keyframes_done = 0
-        # For each window since the last segment: its energy, and its correlation with itself one lag before.
-        self._sums = np.empty((2, SEGMENT_KEYFRAMES), np.float32)
+        self._samples_per_keyframe = sample_rate // KEYFRAMES_PER_SECOND
+        self._block_bytes = _BLOCK_KEYFRAMES * self._samples_per_keyframe * BYTES_PER_SAMPLE
+        self._pending_pieces: list[bytes] = []
+        self._pending_bytes = 0
+        self._segment_number = 0
+        self._analysed_keyframes = 0
+        self._finished_keyframes = 0
+        # Of the sound of each keyframe since the last segment: the correlation is with itself, one lag ago.
+        self._energy_and_correlation = np.empty((2, SEGMENT_KEYFRAMES), np.float32)
         # Loudness and hiss of the two keyframes before, for the smoothing; at first these are silence.
-        self._before = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
+        self._previous_sound = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
         self._phases = np.pi * _draw_numbers(seed, "phases", _WAVES.stop)
         self._deviations = _draw_deviations(seed)
-        self._mix = _draw_mixing_matrix(seed).copy()
+        self._mixing_matrix = _draw_mixing_matrix(seed).copy()
 
     def feed(self, pcm: bytes) -> list[Keyframes]:
-        """Take the next bytes of PCM, any number of them; return the segments of motion that are complete
-        now, each of shape (n, 120).
+        """Take the next bytes of a request's PCM, any number of them. Return the segments of motion that are
+        complete now, each of shape (n, 120).
 
         A segment is complete when a sample beyond its end has arrived. So if the audio ends exactly with a
         segment, `finish` returns that segment, and the last response has motion in it."""
-        self._pieces.append(pcm)
-        self._pending += len(pcm)
-        needed = self._block_bytes + BYTES_PER_SAMPLE
-        if self._pending < needed:
+        self._pending_pieces.append(pcm)
+        self._pending_bytes += len(pcm)
+        needed_bytes = self._block_bytes + BYTES_PER_SAMPLE
+        if self._pending_bytes < needed_bytes:
             return []
-        complete: list[Keyframes] = []
-        pending = b"".join(self._pieces)
-        start = 0
-        while len(pending) - start >= needed:
-            self._analyse(pending, start, _BLOCK_KEYFRAMES)
-            start += self._block_bytes
-            if self._windows_done == segment_end(self._segment):
-                complete.append(self._synthesize())
-        self._pieces = [pending[start:]]
-        self._pending -= start
-        return complete
+        complete_segments: list[Keyframes] = []
+        pending = b"".join(self._pending_pieces)
+        start_byte = 0
+        while len(pending) - start_byte >= needed_bytes:
+            self._analyse_pcm(pending, start_byte, _BLOCK_KEYFRAMES)
+            start_byte += self._block_bytes
+            if self._analysed_keyframes == segment_end(self._segment_number):
+                complete_segments.append(self._make_segment())
+        self._pending_pieces = [pending[start_byte:]]
+        self._pending_bytes -= start_byte
+        return complete_segments
 
     def finish(self) -> Keyframes:
-        """Return the last segment of the motion that is synthesized for a request, shape (n, 120), where n
-        may be 0. All segments together have floor(duration * 25) keyframes (recording).
+        """Return the last segment of a request's motion, made from the PCM that is left: shape (n, 120),
+        where n may be 0. Call this once, after the last audio.
 
-        Call this once, after the last audio. Samples that fill no whole keyframe are dropped."""
-        keyframes = keyframe_count(self._pending // BYTES_PER_SAMPLE, self._sample_rate)
-        if keyframes:
-            self._analyse(b"".join(self._pieces), 0, keyframes)
-        return self._synthesize()
+        Samples that fill no whole keyframe are dropped, so that all segments together have floor(duration *
+        25) keyframes (recording)."""
+        count = keyframe_count(self._pending_bytes // BYTES_PER_SAMPLE, self._sample_rate)
+        if count:
+            self._analyse_pcm(b"".join(self._pending_pieces), 0, count)
+        return self._make_segment()
 
-    def _synthesize(self) -> Keyframes:
-        """Make the motion for the PCM that was analysed since the last segment, shape (n, 120), float32, and
-        return it as the next segment."""
-        keyframes = self._windows_done - self._keyframes_done
-        if not keyframes:
+    def _make_segment(self) -> Keyframes:
+        """Make the next segment of motion from the PCM that was analysed since the last segment, and return
+        it: shape (n, 120), float32. It is empty if nothing was analysed."""
+        count = self._analysed_keyframes - self._finished_keyframes
+        if not count:
             return np.empty((0, WIDTH), np.float32)
-        drive = np.empty((keyframes, _DRIVERS), np.float32)
-        phases = (self._phases + self._keyframes_done * _RADIANS_PER_KEYFRAME) % (2 * np.pi)
-        np.sin(_TURNS[:keyframes] + phases.astype(np.float32), out=drive[:, _WAVES])
+        drive = np.empty((count, _DRIVER_COUNT), np.float32)
+        phases = (self._phases + self._finished_keyframes * _RADIANS_PER_KEYFRAME) % (2 * np.pi)
+        np.sin(_PHASE_STEPS[:count] + phases.astype(np.float32), out=drive[:, _WAVES])
         drive[:, _REST] = 1
-        drive[:, _JUMP] = _FADING[:keyframes]
-        for column, sound in zip((_LOUDNESS, _HISS), self._measure_sound(keyframes), strict=True):
+        drive[:, _JUMP] = _JUMP_LEFT[:count]
+        for column, sound in zip((_LOUDNESS, _HISS), self._measure_sound(count), strict=True):
             drive[:, column] = np.convolve(sound, _SMOOTHING, "valid")
-        jumps = _draw_numbers(self._seed, f"jump {self._segment}", len(self._deviations))
-        self._mix[_JUMP, _MOVING] = _JUMP_SHARE * self._deviations * jumps
-        self._segment += 1
-        self._keyframes_done = self._windows_done
-        return drive @ self._mix
+        jumps = _draw_numbers(self._seed, f"jump {self._segment_number}", len(self._deviations))
+        self._mixing_matrix[_JUMP, _MOVING] = _JUMP_SHARE * self._deviations * jumps
+        self._segment_number += 1
+        self._finished_keyframes = self._analysed_keyframes
+        return drive @ self._mixing_matrix
 
-    def _analyse(self, pcm: bytes, start: int, keyframes: int) -> None:
-        """Measure energy and correlation of the PCM of `keyframes` keyframes, from byte `start` on, and keep
-        both for the motion of this segment."""
-        samples = np.frombuffer(pcm, "<i2", keyframes * self._window, start).astype(np.float32)
-        windows = samples.reshape(keyframes, self._window)
+    def _analyse_pcm(self, pcm: bytes, start_byte: int, count: int) -> None:
+        """Measure the PCM of the next `count` keyframes, from byte `start_byte` on: the energy of the sound,
+        and its correlation with itself a moment earlier. Both are kept for the motion of this segment."""
+        samples = np.frombuffer(pcm, "<i2", count * self._samples_per_keyframe, start_byte).astype(np.float32)
+        windows = samples.reshape(count, self._samples_per_keyframe)
         lag = round(self._sample_rate / _HISS_LAG_HZ)
-        energy, correlation = self._sums[:, self._windows_done - self._keyframes_done :][:, :keyframes]
+        first = self._analysed_keyframes - self._finished_keyframes
+        energy, correlation = self._energy_and_correlation[:, first : first + count]
         np.einsum("ij,ij->i", windows, windows, out=energy)
         np.einsum("ij,ij->i", windows[:, lag:], windows[:, :-lag], out=correlation)
-        self._windows_done += keyframes
+        self._analysed_keyframes += count
 
-    def _measure_sound(self, keyframes: int) -> NDArray[np.float32]:
-        """Measure how the PCM sounds from which motion is synthesised, and return two rows: loudness (0..1)
-        and hiss (0..2). The columns are the two keyframes before this segment and all keyframes in it.
+    def _measure_sound(self, count: int) -> NDArray[np.float32]:
+        """Return how loud (0..1, first row) and how hissing (0..2, second row) the PCM of this segment's
+        `count` keyframes sounds. Before their columns stand those of the two previous keyframes.
 
         The last two columns are kept for the next segment."""
-        energy, correlation = self._sums[:, :keyframes]
-        past = self._before.shape[1]
-        sound_levels = np.empty((2, past + keyframes), np.float32)
-        sound_levels[:, :past] = self._before
-        rms = np.sqrt(energy / self._window)
-        loudness = np.divide(rms, rms + _HALF_OPEN_RMS, out=sound_levels[0, past:])
+        energy, correlation = self._energy_and_correlation[:, :count]
+        previous_count = self._previous_sound.shape[1]
+        sound_levels = np.empty((2, previous_count + count), np.float32)
+        sound_levels[:, :previous_count] = self._previous_sound
+        rms = np.sqrt(energy / self._samples_per_keyframe)
+        loudness = np.divide(rms, rms + _HALF_OPEN_RMS, out=sound_levels[0, previous_count:])
         # Silence has no energy to divide by; one unit of it is beyond hearing.
-        np.multiply(loudness, 1 - correlation / (energy + 1), out=sound_levels[1, past:])
-        self._before = sound_levels[:, -past:]
+        np.multiply(loudness, 1 - correlation / (energy + 1), out=sound_levels[1, previous_count:])
+        self._previous_sound = sound_levels[:, -previous_count:]
         return sound_levels

@@ -122,7 +122,9 @@ class ReplayServer(OnePort):
         token, expire_at = "", None
         try:
             expire_at = read_token_request(body).expire_at
-            token = self._access.issue(key, body, now, self._new_id(), self._clock.machine_ahead())
+            token = self._access.issue_session_token(
+                key, body, now, self._new_id(), self._clock.machine_ahead()
+            )
             answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
@@ -149,7 +151,9 @@ class ReplayServer(OnePort):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
         else:
             try:
-                self._access.admit(app_id, session_key, request.query.get("id", ""), self._clock.now())
+                self._access.check_upgrade(
+                    app_id, session_key, request.query.get("id", ""), self._clock.now()
+                )
             except RequestRefusedError as refused:
                 answer = refused.answer
         if answer is not None:
@@ -259,7 +263,7 @@ class _ReplaySession:
         if audio_request is None:
             audio_request = self._audio_requests[audio.req_id] = _AudioRequest(time.monotonic())
             playing = self._context.playing
-            turn = self._context.matcher.next_turn(self._rate) if playing.match is Match.ORDER else None
+            turn = self._context.matcher.take_next_turn(self._rate) if playing.match is Match.ORDER else None
             task = asyncio.create_task(self._send_answer(audio.req_id, audio_request, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -278,7 +282,7 @@ class _ReplaySession:
         playing = self._context.playing
         if turn is None:
             await audio_request.ended.wait()
-            turn = self._context.matcher.turn_with_audio(bytes(audio_request.audio), self._rate)
+            turn = self._context.matcher.take_turn_with_audio(bytes(audio_request.audio), self._rate)
         if isinstance(turn, Mismatch):
             self._context.on_mismatch(turn)
             error = ServerError(self._connection_id, req_id, 0, f"the tape does not hold this: {turn.reason}")

@@ -80,7 +80,7 @@ class UpstreamConnection:
         # Below this mark no send waits until the peer reads: a slow peer delays nobody.
         transport.set_write_buffer_limits(high=2 * self.most_unread)
         try:
-            await self._carry_out(self.session.opened())
+            await self._carry_out(self.session.handle_open())
             receive = self.socket.receive
             # `async for` would double the cost of receiving.
             while (kind := (frame := await receive()).type) is _BINARY or kind not in _ENDS:
@@ -148,7 +148,7 @@ class UpstreamConnection:
                     self._play_in_room(room, outputs)
                 case Publish(room, raw, req_id):
                     value = read_upstream(raw)
-                    self.rooms.publish(room, req_id, value)
+                    self.rooms.count_message(room, req_id, value)
                     self.sink.emit(Lane.EGRESS, self.name, Published(room, raw, value))
                 case Close(0, _):
                     self._close_without_code()
@@ -172,7 +172,7 @@ class UpstreamConnection:
         fault = await self._publisher.join()
         if fault is None:
             self._note_joined(room, publisher)
-        await self._carry_out(self.session.room_answered(fault, monotonic()))
+        await self._carry_out(self.session.handle_room_answer(fault, monotonic()))
 
     def _note_joined(self, room: str, publisher: str) -> None:
         """Record that the egress of this session has joined its room."""
@@ -182,9 +182,9 @@ class UpstreamConnection:
     def _play_in_room(self, room: str, outputs: Sequence[RoomOutput]) -> None:
         """Play these outputs in the session's room, simulated or real, and record RPCs to the agent and that
         the egress leaves."""
-        self.rooms.play(room, outputs)
+        self.rooms.note_playback(room, outputs)
         publisher = self.session.room.publisher if self.session.room is not None else ""
-        has_agent = self.session.room is not None and self.session.room.agent
+        has_agent = self.session.room is not None and self.session.room.agent_id
         for rpc in map(rpc_for_agent, outputs):
             if rpc is not None and has_agent:
                 self.sink.emit(Lane.EGRESS, self.name, PlaybackTold(publisher, *rpc))
@@ -196,7 +196,7 @@ class UpstreamConnection:
 
     def _lose_room(self) -> None:
         """Start a task that carries out what the session decides now that its room is gone."""
-        self._start_task(self._carry_out_safely(self.session.room_lost(monotonic())))
+        self._start_task(self._carry_out_safely(self.session.handle_room_loss(monotonic())))
 
     async def _send_frame(self, raw: bytes, answers: str) -> bool:
         """Send a frame of the session on this connection, and return whether the session is over.
@@ -214,7 +214,7 @@ class UpstreamConnection:
         error = ServerError(self.session.connection_id, "", RESOURCE_EXHAUSTED, reason)
         self.sink.record_sent(_UPSTREAM, self.name, encode(error))
         await self.socket.send_bytes(encode(error))
-        self.session.closed()
+        self.session.handle_close()
         await self.close(POLICY_VIOLATION, reason)
         return True
 
@@ -244,7 +244,7 @@ class UpstreamConnection:
     def _timer_ran_out(self, name: str) -> None:
         """Start a task that carries out what the session decides now that its timer has run out."""
         del self._timers[name]
-        self._start_task(self._carry_out_safely(self.session.timer(name, monotonic())))
+        self._start_task(self._carry_out_safely(self.session.handle_timer(name, monotonic())))
 
     def _start_task(self, coroutine: Coroutine[None, None, None]) -> None:
         """Start a task of the session's connection, and keep it until it is done."""
@@ -265,6 +265,6 @@ class UpstreamConnection:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self.session.closed()
+        self.session.handle_close()
         if self.session.room is not None:
             self.rooms.leave(self.session.room.name, self.session.room.publisher)

@@ -215,7 +215,9 @@ class SocketMotionServer(OnePort):
         try:
             answer = await self._apply_scenario(request, admission, Moment.TOKEN, "")
             if answer is not None:
-                token = self._access.issue(key, body, now, self._new_id(), self._clock.machine_ahead())
+                token = self._access.issue_session_token(
+                    key, body, now, self._new_id(), self._clock.machine_ahead()
+                )
                 answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
@@ -241,12 +243,12 @@ class SocketMotionServer(OnePort):
         asked_for = faults_of(app_id, avatar_id)
         if self.plan is not UNLIMITED:
             sessions = sum(record.app_id == app_id for record in self.journal.open_sessions.values())
-            asked_for = [*asked_for, *self.plan.faults(sessions)]
+            asked_for = [*asked_for, *self.plan.make_faults(sessions)]
         faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, asked_for)
         try:
             answer = await self._apply_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)
             if answer is not None:
-                self._access.admit(app_id, session_key, avatar_id, self._clock.now())
+                self._access.check_upgrade(app_id, session_key, avatar_id, self._clock.now())
         except RequestRefusedError as refused:
             answer = refused.answer
             self._record_refusal(name, answer, session_key)

@@ -18,7 +18,7 @@ from spatius_sim.files.scenario_file import parse_scenario
 from spatius_sim.files.wire_file import parse_wire
 from spatius_sim.model.server import session_tokens
 from spatius_sim.model.server.commands import Close
-from spatius_sim.model.server.egress_configuration import read_egress
+from spatius_sim.model.server.egress_configuration import read_egress_room
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_tokens import read_token
@@ -64,16 +64,16 @@ def pieces(data: bytes) -> Iterator[bytes]:
 def ingress(data: bytes) -> None:
     """Frames of a client to one session of Motion Server; the last timer runs out in the end."""
     session = ServerSession("c", lambda connection, req, rate: SynthesizedAnswer(connection, req, rate, 1))
-    session.opened()
+    session.handle_open()
     configured = data[:1] != b"\0"
     frames = [encode(ConfigureSession(16000))] if configured else []
     for number, raw in enumerate([*frames, *pieces(data[1:])]):
         commands = session.receive(read_upstream(raw), number / 10)
         if any(isinstance(command, Close) for command in commands):
-            session.closed()
+            session.handle_close()
     for name in ("made", "idle", "send", "configure"):
         with suppress(AssertionError):  # The idle timer is set for rooms alone.
-            session.timer(name, 1_000.0)
+            session.handle_timer(name, 1_000.0)
 
 
 def client_frames(data: bytes) -> None:
@@ -172,9 +172,9 @@ def egress(data: bytes) -> None:
     """A token of a LiveKit room or an Agora channel, in the configuration of a session."""
     text = data.decode(errors="replace")
     livekit = LiveKitEgress("wss://l", api_token=text, room_name="r", publisher_id="p")
-    read_egress(ConfigureSession(16000, egress_type=EgressType.LIVEKIT, livekit_egress=livekit), 1.0)
+    read_egress_room(ConfigureSession(16000, egress_type=EgressType.LIVEKIT, livekit_egress=livekit), 1.0)
     agora = AgoraEgress("c", text, 7, "p")
-    read_egress(ConfigureSession(16000, egress_type=EgressType.AGORA, agora_egress=agora), 1.0)
+    read_egress_room(ConfigureSession(16000, egress_type=EgressType.AGORA, agora_egress=agora), 1.0)
 
 
 def session_token(data: bytes) -> None:

@@ -43,13 +43,13 @@ KEYFRAME = 1280
 
 
 def issue(access: AccessControl, body: object, api_key: str = "key") -> str:
-    return access.issue(api_key, json.dumps(body).encode(), NOW, "nonce")
+    return access.issue_session_token(api_key, json.dumps(body).encode(), NOW, "nonce")
 
 
 def refusal_of_token(access: AccessControl, body: bytes, api_key: str = "key") -> tuple[int, str]:
     """The status and the detail of a refused token request."""
     with pytest.raises(RequestRefusedError) as refused:
-        access.issue(api_key, body, NOW, "nonce")
+        access.issue_session_token(api_key, body, NOW, "nonce")
     (error,) = json.loads(refused.value.answer.body)["errors"]
     assert error["status"] == refused.value.answer.status
     return refused.value.answer.status, error["detail"]
@@ -64,10 +64,10 @@ def test_a_token_is_issued_for_an_expiry_in_the_window(life: int) -> None:
 @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
 def test_a_token_lives_as_long_as_was_asked_by_a_clock_that_differs(ahead: int) -> None:
     body = json.dumps({"expireAt": int(NOW) + 60}).encode()
-    token = AccessControl().issue("key", body, NOW, "nonce", ahead)
-    AccessControl().admit("app", token, "ava", NOW - ahead + 59)
+    token = AccessControl().issue_session_token("key", body, NOW, "nonce", ahead)
+    AccessControl().check_upgrade("app", token, "ava", NOW - ahead + 59)
     with pytest.raises(RequestRefusedError):
-        AccessControl().admit("app", token, "ava", NOW - ahead + 60)
+        AccessControl().check_upgrade("app", token, "ava", NOW - ahead + 60)
 
 
 def test_the_app_id_may_be_omitted() -> None:
@@ -118,7 +118,7 @@ ACCESS = AccessControl(app_ids=frozenset({"app", "other"}))
 
 def refused_entry(app_id: str, token: str, avatar_id: str, access: AccessControl = ACCESS) -> HttpAnswer:
     with pytest.raises(RequestRefusedError) as refused:
-        access.admit(app_id, token, avatar_id, NOW)
+        access.check_upgrade(app_id, token, avatar_id, NOW)
     return refused.value.answer
 
 
@@ -161,7 +161,7 @@ def test_no_refusal_of_an_expired_token_says_unauthorized() -> None:
 @pytest.mark.parametrize("token", [VALID, UNBOUND])
 @pytest.mark.parametrize("access", [ACCESS, AccessControl()], ids=["known apps", "any app"])
 def test_a_valid_upgrade_passes(access: AccessControl, token: str) -> None:
-    access.admit("app", token, "ava", NOW)
+    access.check_upgrade("app", token, "ava", NOW)
 
 
 # The handshake.
@@ -239,7 +239,7 @@ def test_a_refused_session_answers_nothing_more() -> None:
 
 def test_a_closed_session_answers_nothing_more() -> None:
     session = open_session()
-    session.closed()
+    session.handle_close()
     assert session.receive(AudioInput("req", b"12", end=True)) == []
     assert session.state is SessionState.CLOSED
 
@@ -373,7 +373,7 @@ def test_an_answer_is_made_for_the_rate_that_was_configured() -> None:
 def test_keys_and_tokens_may_mean_something() -> None:
     assert refusal_of_token(AccessControl(), b'{"expireAt": 1}', "revoked-key")[0] == 401
     with pytest.raises(RequestRefusedError) as refused:
-        AccessControl().admit("app", "expired-1", "avatar", NOW)
+        AccessControl().check_upgrade("app", "expired-1", "avatar", NOW)
     assert refused.value.answer.status == 401
 
 

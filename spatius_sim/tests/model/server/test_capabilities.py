@@ -56,7 +56,7 @@ def speaking(*capabilities: str, egress: bool = True) -> ServerSession:
 def ticks(made: ServerSession, begin: float = 0.0, most: int = 1000) -> list[ServerCommand]:
     commands: list[ServerCommand] = []
     for number in count(1):
-        due = made.timer(ROOM_TIMER, begin + number * TICK_SECONDS)
+        due = made.handle_timer(ROOM_TIMER, begin + number * TICK_SECONDS)
         commands += due
         if number == most or not any(isinstance(command, SetTimer) for command in due):
             return commands

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spatius_sim.model.server.decode_audio_input import OggOpusIn, PcmIn
+from spatius_sim.model.server.decode_audio_input import OggOpusDecoder, PcmDecoder
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.ogg import OggOpusReader, OpusHead
 
@@ -33,7 +33,7 @@ class Codec:
 
 
 def decoded(stream: bytes, cut: int) -> bytes:
-    audio = OggOpusIn(Codec)
+    audio = OggOpusDecoder(Codec)
     pcm = b"".join(audio.feed(stream[start : start + cut]) for start in range(0, len(stream), cut))
     return pcm + audio.finish()
 
@@ -53,7 +53,7 @@ def test_without_a_last_page_nothing_is_cut_off() -> None:
 
 def test_a_stream_that_ends_before_its_pre_skip_is_empty() -> None:
     assert decoded(page(HEAD) + page(TAGS) + page(b"a", granule=1, last=True), 50) == b""
-    assert OggOpusIn(Codec).finish() == b""
+    assert OggOpusDecoder(Codec).finish() == b""
 
 
 def test_a_packet_may_go_on_in_the_next_page() -> None:
@@ -89,4 +89,4 @@ def test_no_bytes_do_harm(junk: bytes) -> None:
 
 
 def test_pcm_passes() -> None:
-    assert PcmIn().feed(b"12") + PcmIn().finish() == b"12"
+    assert PcmDecoder().feed(b"12") + PcmDecoder().finish() == b"12"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spatius_sim.model.server.commands import Close, Send, SetTimer
-from spatius_sim.model.server.egress_configuration import EgressFault, Room, read_egress
+from spatius_sim.model.server.egress_configuration import EgressFault, Room, read_egress_room
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.simulated_rooms import MAX_REQUESTS, MAX_ROOMS, RoomRequest, SimulatedRooms
@@ -62,7 +62,7 @@ def agora(**changes: object) -> ConfigureSession:
     ],
 )
 def test_a_valid_configuration_names_its_room(asked: ConfigureSession, room: Room | None) -> None:
-    assert read_egress(asked) == room
+    assert read_egress_room(asked) == room
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_a_valid_configuration_names_its_room(asked: ConfigureSession, room: Roo
     ],
 )
 def test_an_invalid_one_is_refused_with_its_code(asked: ConfigureSession, code: int, text: str) -> None:
-    fault = read_egress(asked, unix_time=50.0)
+    fault = read_egress_room(asked, unix_time=50.0)
     assert isinstance(fault, EgressFault)
     assert fault.code == code
     assert text in fault.message
 
 
 def test_the_text_of_16_is_that_of_the_service() -> None:
-    fault = read_egress(livekit(api_token="no-jwt"))
+    fault = read_egress_room(livekit(api_token="no-jwt"))
     assert isinstance(fault, EgressFault)
     told = "failed to create connection: failed to connect to room: unauthorized: invalid token"
     assert fault.message.startswith(told)
@@ -115,12 +115,12 @@ def test_a_room_counts_what_comes() -> None:
     rooms = SimulatedRooms()
     rooms.join("a", "p")
     rooms.join("a", "q")
-    rooms.publish("a", "r", AudioInput("r", b"12"))
-    rooms.publish("a", "r", AudioInput("r", b"", True))
-    rooms.publish("a", "r", MotionResponse("c", "r", False, np.ones((3, WIDTH), np.float32)))
-    rooms.publish("a", "r", MotionResponse("c", "r", True, np.ones((1, WIDTH), np.float32)))
-    rooms.publish("a", "r", UnknownMessage(6))
-    rooms.publish("nowhere", "r", AudioInput("r"))
+    rooms.count_message("a", "r", AudioInput("r", b"12"))
+    rooms.count_message("a", "r", AudioInput("r", b"", True))
+    rooms.count_message("a", "r", MotionResponse("c", "r", False, np.ones((3, WIDTH), np.float32)))
+    rooms.count_message("a", "r", MotionResponse("c", "r", True, np.ones((1, WIDTH), np.float32)))
+    rooms.count_message("a", "r", UnknownMessage(6))
+    rooms.count_message("nowhere", "r", AudioInput("r"))
     assert rooms.by_name["a"].requests == {"r": RoomRequest(2, True, 4, True)}
     rooms.leave("a", "p")
     rooms.leave("a", "p")
@@ -135,7 +135,7 @@ def test_rooms_and_requests_are_bounded() -> None:
     for number in range(MAX_ROOMS + 5):
         rooms.join(f"room-{number}", "p")
     for number in range(MAX_REQUESTS + 5):
-        rooms.publish(f"room-{MAX_ROOMS}", f"r-{number}", AudioInput("r"))
+        rooms.count_message(f"room-{MAX_ROOMS}", f"r-{number}", AudioInput("r"))
     assert len(rooms.by_name) == MAX_ROOMS
     assert len(rooms.by_name[f"room-{MAX_ROOMS}"].requests) == MAX_REQUESTS
 
@@ -162,7 +162,7 @@ def test_rooms_and_requests_are_bounded() -> None:
 def test_an_agora_token_is_good_for_its_channel_its_uid_and_its_time(
     token: str, now: int, certificate: str, told: str
 ) -> None:
-    found = read_egress(agora(token=token), now, certificate)
+    found = read_egress_room(agora(token=token), now, certificate)
     if not told:
         assert isinstance(found, Room)
         assert found.expires_at == NOW + HOUR
@@ -175,14 +175,14 @@ def test_an_agora_token_is_good_for_its_channel_its_uid_and_its_time(
 
 
 def test_the_first_right_that_ends_ends_the_room() -> None:
-    found = read_egress(agora(token=token_007(ALL | {2: 60})), NOW)
+    found = read_egress_room(agora(token=token_007(ALL | {2: 60})), NOW)
     assert isinstance(found, Room)
     assert found.expires_at == NOW + 60
 
 
 @pytest.mark.parametrize("uid", [-1, 2**32])
 def test_a_uid_is_a_number_of_32_bits(uid: int) -> None:
-    found = read_egress(agora(uid=uid))
+    found = read_egress_room(agora(uid=uid))
     assert isinstance(found, EgressFault)
     assert found.code == 3
 
@@ -192,7 +192,7 @@ def test_a_session_ends_when_its_agora_token_does() -> None:
     commands = session.receive(agora(token=token_006(ALL | {3: 90})))
     assert SetTimer("room-token", 90.0) in commands
     assert any(isinstance(one, Send) for one in commands)
-    ended = session.timer("room-token", 90.0)
+    ended = session.handle_timer("room-token", 90.0)
     errors = [decode(one.raw) for one in ended if isinstance(one, Send)]
     assert ServerError("c", "", 16, "unauthorized: the Agora token has expired") in errors
     assert any(isinstance(one, Close) for one in ended)
@@ -200,4 +200,4 @@ def test_a_session_ends_when_its_agora_token_does() -> None:
 
 def test_a_session_that_is_not_open_has_no_room_to_leave() -> None:
     session = ServerSession("c", lambda *_: SynthesizedAnswer("c", "r", 16000, 1), unix_time=NOW)
-    assert session.timer("room-token", 90.0) == []
+    assert session.handle_timer("room-token", 90.0) == []

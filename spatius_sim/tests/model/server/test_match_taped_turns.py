@@ -42,22 +42,24 @@ def test_a_trace_becomes_turns_and_connections() -> None:
 
 def test_turns_are_found_in_order() -> None:
     matcher = Matcher(read_recorded_run(taped().trace).turns[1:])
-    first = matcher.next_turn(16000)
+    first = matcher.take_next_turn(16000)
     assert not isinstance(first, Mismatch) and bytes(first.audio) == ONE
-    assert matcher.next_turn(48000) == Mismatch("request 2: 48000 Hz; on the tape 16000 Hz")
-    assert matcher.next_turn(16000) == Mismatch("request 3: the tape holds 2 requests")
+    assert matcher.take_next_turn(48000) == Mismatch("request 2: 48000 Hz; on the tape 16000 Hz")
+    assert matcher.take_next_turn(16000) == Mismatch("request 3: the tape holds 2 requests")
 
 
 def test_turns_are_found_by_what_is_said() -> None:
     matcher = Matcher(read_recorded_run(taped().trace).turns[1:])
     other = TWO[:3200] + bytes([TWO[3200] ^ 1]) + TWO[3201:]
-    told = matcher.turn_with_audio(other, 16000)
+    told = matcher.take_turn_with_audio(other, 16000)
     assert isinstance(told, Mismatch)
     assert "request 1: the nearest, request 2 of the tape, is alike up to byte 3200 (0.10 s)" in told.reason
     assert f"{TWO[3200]:#04x} was said and not" in told.reason
-    second = matcher.turn_with_audio(TWO, 16000)
+    second = matcher.take_turn_with_audio(TWO, 16000)
     assert not isinstance(second, Mismatch) and bytes(second.audio) == TWO
-    told = matcher.turn_with_audio(ONE[:-2], 16000)
+    told = matcher.take_turn_with_audio(ONE[:-2], 16000)
     assert isinstance(told, Mismatch) and f"{len(ONE)} bytes long, not {len(ONE) - 2}" in told.reason
-    assert not isinstance(matcher.turn_with_audio(ONE, 16000), Mismatch)
-    assert matcher.turn_with_audio(ONE, 16000) == Mismatch("request 5: all 2 requests of the tape are played")
+    assert not isinstance(matcher.take_turn_with_audio(ONE, 16000), Mismatch)
+    assert matcher.take_turn_with_audio(ONE, 16000) == Mismatch(
+        "request 5: all 2 requests of the tape are played"
+    )

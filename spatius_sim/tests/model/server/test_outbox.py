@@ -62,23 +62,29 @@ def test_stalled_means_silent() -> None:
 
 
 def test_a_pace_is_drawn_from_the_seed() -> None:
-    assert FAST.delay(1, 1, 1, 1, 9.0) == 0
+    assert FAST.delay_seconds(1, 1, 1, 1, 9.0) == 0
     assert (
-        REALTIME.delay(1, 1, 1, 1, 0.0) == REALTIME.delay(1, 1, 1, 1, 0.0) != REALTIME.delay(2, 1, 1, 1, 0.0)
+        REALTIME.delay_seconds(1, 1, 1, 1, 0.0)
+        == REALTIME.delay_seconds(1, 1, 1, 1, 0.0)
+        != REALTIME.delay_seconds(2, 1, 1, 1, 0.0)
     )
 
 
 def test_in_real_time_the_first_motion_comes_after_0_7_to_1_2_seconds() -> None:
     """docs:faq."""
-    firsts = [REALTIME.delay(seed, 1, 1, 1, 0.0) for seed in range(200)]
+    firsts = [REALTIME.delay_seconds(seed, 1, 1, 1, 0.0) for seed in range(200)]
     assert 0.7 <= min(firsts) < 0.75 and 1.15 < max(firsts) <= 1.2
-    others = [REALTIME.delay(seed, 1, 1, 2, 0.0) for seed in range(200)]
+    others = [REALTIME.delay_seconds(seed, 1, 1, 2, 0.0) for seed in range(200)]
     assert 0 <= min(others) < 0.05 and 0.45 < max(others) <= 0.5
 
 
 @pytest.mark.parametrize(("early", "delay"), [(-3.0, 0.0), (1.0, 0.0), (2.5, 1.5), (6.0, 5.0)])
 def test_audio_is_taken_only_so_far_ahead_of_real_time(early: float, delay: float) -> None:
-    assert Pace(lead=1.0).delay(1, 1, 1, 1, early) == Pace(lead=1.0).delay(1, 1, 1, 2, early) == delay
+    assert (
+        Pace(lead=1.0).delay_seconds(1, 1, 1, 1, early)
+        == Pace(lead=1.0).delay_seconds(1, 1, 1, 2, early)
+        == delay
+    )
 
 
 @pytest.mark.parametrize("wrong", [{"latency": -1}, {"jitter": float("nan")}, {"lead": 3601}])

@@ -26,7 +26,7 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.egress_configuration import AGENT_ATTRIBUTE, EgressFault, read_egress
+from spatius_sim.model.server.egress_configuration import AGENT_ATTRIBUTE, EgressFault, read_egress_room
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.play_session_in_room import ROOM_TIMER, rpc_for_agent
 from spatius_sim.model.server.send_responses import Limits
@@ -68,7 +68,7 @@ def session(*faults: RoomFault, real: bool = False, limits: Limits | None = None
 
 
 def tick(made: ServerSession, now: float = 0.0) -> list[ServerCommand]:
-    return made.timer(ROOM_TIMER, now)
+    return made.handle_timer(ROOM_TIMER, now)
 
 
 def play(made: ServerSession) -> list[ServerCommand]:
@@ -142,7 +142,7 @@ def test_an_interrupt_cuts_off_what_is_played() -> None:
 def test_ticks_make_up_for_lateness_but_not_for_a_sleep() -> None:
     made = session(real=True)
     made.receive(EGRESS, 0.0)
-    made.room_answered(None, 0.0)
+    made.handle_room_answer(None, 0.0)
     [late] = [c.seconds for c in tick(made, 0.05) if isinstance(c, SetTimer)]
     assert late == pytest.approx(0.03)
     [overdue] = [c.seconds for c in tick(made, 0.5) if isinstance(c, SetTimer)]
@@ -155,7 +155,7 @@ def test_ticks_make_up_for_lateness_but_not_for_a_sleep() -> None:
 def test_a_real_room_is_asked_before_the_session_is_confirmed() -> None:
     made = session(real=True)
     assert made.receive(EGRESS, 0.0)[0] == Join("room", "p")
-    [confirmation] = [c for c in made.room_answered(None, 0.1) if isinstance(c, Send)]
+    [confirmation] = [c for c in made.handle_room_answer(None, 0.1) if isinstance(c, Send)]
     assert isinstance(decode(confirmation.raw), ConfirmSession)
     assert session(real=True).receive(AGORA, 0.0)[1] == Join("c", "7")
 
@@ -163,17 +163,17 @@ def test_a_real_room_is_asked_before_the_session_is_confirmed() -> None:
 def test_a_real_room_that_refuses_ends_the_handshake() -> None:
     made = session(real=True)
     made.receive(EGRESS, 0.0)
-    refused = made.room_answered(EgressFault(16, "unauthorized"), 0.1)
+    refused = made.handle_room_answer(EgressFault(16, "unauthorized"), 0.1)
     assert errors(refused) == [(16, "unauthorized")]
     assert refused[-1] == Close(1008, "unauthorized")
-    assert made.room_lost(0.2) == tick(made) == []
+    assert made.handle_room_loss(0.2) == tick(made) == []
 
 
 def test_a_lost_room_ends_the_session() -> None:
     made = session(real=True)
     made.receive(EGRESS, 0.0)
-    made.room_answered(None, 0.1)
-    lost = made.room_lost(0.2)
+    made.handle_room_answer(None, 0.1)
+    lost = made.handle_room_loss(0.2)
     assert errors(lost) == [(14, "the egress has lost its room")]
     assert lost[-1] == Close(1011, "the egress has lost its room")
     assert tick(made) == []
@@ -221,15 +221,15 @@ def test_empty_requests_do_not_fill_the_memory() -> None:
 def test_a_room_notes_how_the_playback_went() -> None:
     rooms = SimulatedRooms()
     rooms.join("room", "p")
-    rooms.publish("room", "a", AudioInput("a"))
-    rooms.play("room", [TellStarted("a"), TellStarted("unknown")])
+    rooms.count_message("room", "a", AudioInput("a"))
+    rooms.note_playback("room", [TellStarted("a"), TellStarted("unknown")])
     assert rooms.by_name["room"].requests["a"].playback == "playing"
-    rooms.play("room", [TellFinished("a", 0.4, True), LeaveRoom()])
+    rooms.note_playback("room", [TellFinished("a", 0.4, True), LeaveRoom()])
     noted = rooms.by_name["room"].requests["a"]
     assert (noted.playback, noted.position) == ("interrupted", 0.4)
-    rooms.play("room", [TellFinished("a", 1.0, False)])
+    rooms.note_playback("room", [TellFinished("a", 1.0, False)])
     assert noted.playback == "finished"
-    rooms.play("nowhere", [TellStarted("a")])
+    rooms.note_playback("nowhere", [TellStarted("a")])
 
 
 def test_the_words_to_the_agent_are_those_of_the_plugin() -> None:
@@ -241,6 +241,6 @@ def test_the_words_to_the_agent_are_those_of_the_plugin() -> None:
 
 
 def test_credentials_stand_in_no_room() -> None:
-    room = read_egress(EGRESS)
+    room = read_egress_room(EGRESS)
     assert "agent" not in repr(room)
     assert "'s'" not in repr(room)

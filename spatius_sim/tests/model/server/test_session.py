@@ -44,7 +44,7 @@ from spatius_sim.model.server.commands import (
     SetTimer,
 )
 from spatius_sim.model.server.motion_answers import RecordedAnswer, RequestMotion
-from spatius_sim.model.server.open_requests import ENDED_KEPT, LONGEST_REQ_ID
+from spatius_sim.model.server.open_requests import LONGEST_REQ_ID, MAX_ENDED_REQUESTS
 from spatius_sim.model.server.price_plan_limits import SessionPlan
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.model.server.send_responses import RESOURCE_EXHAUSTED, Limits
@@ -190,13 +190,13 @@ def test_a_delay_holds_back_all_that_follows() -> None:
     commands = speak(made, now=100.0)
     assert numbers(commands) == []
     assert SetTimer("send", 2.0) in commands
-    assert numbers(made.timer("send", 102.0)) == [1, 2, 3]
+    assert numbers(made.handle_timer("send", 102.0)) == [1, 2, 3]
 
 
 def test_a_pace_holds_the_first_response_back() -> None:
     made = session(pace=Pace(latency=0.5))
     assert SetTimer("made", 0.5) in speak(made)
-    assert numbers(made.timer("made", 100.5)) == [1, 2, 3]
+    assert numbers(made.handle_timer("made", 100.5)) == [1, 2, 3]
 
 
 def made_by_timers(made: ServerSession, commands: list[ServerCommand]) -> dict[float, list[int]]:
@@ -213,7 +213,7 @@ def made_by_timers(made: ServerSession, commands: list[ServerCommand]) -> dict[f
             return left
         name = min(timers, key=timers.__getitem__)
         now = timers.pop(name)
-        commands = made.timer(name, now)
+        commands = made.handle_timer(name, now)
 
 
 def test_audio_that_comes_all_at_once_is_answered_in_real_time() -> None:
@@ -226,7 +226,7 @@ def test_audio_in_real_time_is_answered_when_it_has_come() -> None:
     left: dict[float, list[int]] = {}
     for tick in range(1, 13):
         now = 100.0 + tick / 2
-        commands = made.timer("made", now)
+        commands = made.handle_timer("made", now)
         commands += made.receive(AudioInput("r", SECOND[: len(SECOND) // 2], tick == 12), now)
         left |= {now: numbers(commands)} if numbers(commands) else {}
     assert left == {103.0: [1], 104.5: [2], 106.0: [3]}
@@ -261,7 +261,7 @@ def test_an_interrupt_forgets_what_is_held() -> None:
     made = session((When(Moment.INTERRUPT), (Text("stop"),)), pace=Pace(latency=0.5))
     speak(made)
     assert made.receive(Interrupt("r"), 101.0) == [Inject(make_fault_event(Text("stop"))), SendText("stop")]
-    assert made.timer("made", 101.0) == []
+    assert made.handle_timer("made", 101.0) == []
     assert made.receive(Interrupt("nobody"), 102.0)[-1] == SendText("stop")
 
 
@@ -280,12 +280,12 @@ def test_times_run_from_the_confirmation() -> None:
     made = ServerSession("c", recorded, faults)
     commands = made.receive(ConfigureSession(16000), 100.0)
     assert commands[1:] == [SetTimer("open-0", 3), SetTimer("silence-1", 2)]
-    assert made.timer("open-0", 103.0)[-1] == SendText("now")
+    assert made.handle_timer("open-0", 103.0)[-1] == SendText("now")
     made.receive(AudioInput("a"), 101.0)
-    assert made.timer("silence-1", 102.0) == [SetTimer("silence-1", 1.0)]
-    assert made.timer("silence-1", 103.0)[-1] == Close(1000, "idle")
-    made.closed()
-    assert made.timer("open-0", 104.0) == made.timer("send", 104.0) == []
+    assert made.handle_timer("silence-1", 102.0) == [SetTimer("silence-1", 1.0)]
+    assert made.handle_timer("silence-1", 103.0)[-1] == Close(1000, "idle")
+    made.handle_close()
+    assert made.handle_timer("open-0", 104.0) == made.handle_timer("send", 104.0) == []
 
 
 def test_new_faults_take_the_place_of_the_old_ones() -> None:
@@ -296,7 +296,7 @@ def test_new_faults_take_the_place_of_the_old_ones() -> None:
     )
     made.receive(AudioInput("under way", SECOND), 100.0)
     made.replace_faults(ConnectionFaults(0, 0, [Fault(When(Moment.RESPONSE, request=1), (Drop(),))]))
-    assert made.timer("open-0", 103.0) == []
+    assert made.handle_timer("open-0", 103.0) == []
     assert numbers(speak(made, "under way")) == [1, 2, 3]
     assert numbers(speak(made, "the first")) == []
     assert numbers(speak(made, "the second")) == [1, 2, 3]
@@ -321,7 +321,7 @@ def test_a_handshake_may_be_refused_late() -> None:
     steps = (Delay(1), SendError(14, "egress is down"))
     made = ServerSession("c", recorded, ConnectionFaults(0, 1, [Fault(When(Moment.CONFIGURE), steps)]))
     assert made.receive(ConfigureSession(16000), 0.0)[-1] == SetTimer("send", 1.0)
-    late = made.timer("send", 1.0)
+    late = made.handle_timer("send", 1.0)
     assert errors(late) == [(14, "egress is down", "")]
     assert late[-1] == Close(1008, "egress is down")
     assert made.state is SessionState.REFUSED
@@ -336,7 +336,7 @@ def test_held_motion_is_bounded() -> None:
 
 def test_requests_are_bounded() -> None:
     made = session(limits=Limits(open_requests=2))
-    for number in range(2 * ENDED_KEPT):
+    for number in range(2 * MAX_ENDED_REQUESTS):
         assert not errors(made.receive(AudioInput(f"r{number}", b"", True), 100.0))
     made.receive(AudioInput("a"), 100.0)
     made.receive(AudioInput("b"), 100.0)
@@ -345,7 +345,7 @@ def test_requests_are_bounded() -> None:
     assert made.receive(AudioInput("c"), 100.0) == []
     assert errors(made.receive(AudioInput("x" * (LONGEST_REQ_ID + 1)), 100.0))[0][0] == RESOURCE_EXHAUSTED
     # The first ended request is forgotten by now, the last one is not.
-    assert errors(made.receive(AudioInput(f"r{2 * ENDED_KEPT - 1}"), 100.0))[0][0] == 3
+    assert errors(made.receive(AudioInput(f"r{2 * MAX_ENDED_REQUESTS - 1}"), 100.0))[0][0] == 3
 
 
 def test_an_egress_session_publishes_and_is_silent() -> None:
@@ -367,8 +367,8 @@ def test_an_egress_session_without_a_time_out_waits_for_ever() -> None:
 def test_an_egress_session_may_be_idle_for_so_long_only() -> None:
     made = session(configure=EGRESS)
     made.receive(AudioInput("a"), 103.0)
-    assert made.timer("idle", 105.0) == [SetTimer("idle", 3.0)]
-    commands = made.timer("idle", 108.0)
+    assert made.handle_timer("idle", 105.0) == [SetTimer("idle", 3.0)]
+    commands = made.handle_timer("idle", 108.0)
     assert errors(commands) == [(0, "no audio input for 5 seconds", "")]
     assert commands[-1] == Close(1000, "no audio input for 5 seconds")
 
@@ -431,18 +431,18 @@ def test_an_id_that_ends_a_session_closes_with_the_code_of_its_error(word: str) 
 
 
 def test_a_plan_limits_how_many_sessions_there_are_and_how_long() -> None:
-    plan = SessionPlan(sessions=2, seconds=600)
-    [length] = plan.faults(1)
+    plan = SessionPlan(max_sessions=2, max_seconds=600)
+    [length] = plan.make_faults(1)
     assert length == Fault(When(Moment.OPEN, seconds=600), session_ends(4002, TIME_LIMIT_REACHED))
-    assert plan.faults(2) == [Fault(When(Moment.CONFIGURE), (SendError(4003, TOO_MANY_SESSIONS),))]
-    assert SessionPlan().faults(99) == []
+    assert plan.make_faults(2) == [Fault(When(Moment.CONFIGURE), (SendError(4003, TOO_MANY_SESSIONS),))]
+    assert SessionPlan().make_faults(99) == []
 
 
 def test_a_connection_without_a_configuration_is_closed_after_a_while() -> None:
     made = ServerSession("c", recorded)
-    assert made.opened() == [SetTimer("configure", CONFIGURE_SECONDS)]
-    commands = made.timer("configure", CONFIGURE_SECONDS)
+    assert made.handle_open() == [SetTimer("configure", CONFIGURE_SECONDS)]
+    commands = made.handle_timer("configure", CONFIGURE_SECONDS)
     assert errors(commands) == [(0, "no ClientConfigureSession message within 15 s", "")]
     assert isinstance(commands[-1], Close)
     assert made.state is SessionState.REFUSED
-    assert session().timer("configure", CONFIGURE_SECONDS) == []
+    assert session().handle_timer("configure", CONFIGURE_SECONDS) == []

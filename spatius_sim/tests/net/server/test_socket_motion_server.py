@@ -356,7 +356,7 @@ async def test_letters_outside_ascii_in_a_handshake_are_refused_without_a_traceb
 
 async def test_sessions_are_counted_and_one_too_many_is_closed_with_4003() -> None:
     asked = ConfigureSession(16000)
-    server = SocketMotionServer(plan=SessionPlan(sessions=1))
+    server = SocketMotionServer(plan=SessionPlan(max_sessions=1))
     async with server, talk(server), talk(server, asked) as second:
         told = await second.hear()
         assert isinstance(told, ServerError)
