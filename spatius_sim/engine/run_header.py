@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.mock_server.session_pages import PREFIX
-from spatius_sim.net.ports_and_hosts import describe_exposure, is_this_machine, name_in_urls
+from spatius_sim.net.ports_and_hosts import describe_exposure, host_for_urls, is_loopback_address
 from spatius_sim.net.server.one_port_server import OnePort
 from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
@@ -48,6 +48,6 @@ def inspector_to_come(settings: Settings) -> str:
     """Return the URL of the inspector page that a worker of pytest-xdist will serve later, for the header of
     the run. Return "" if the port is not fixed yet, or if other machines can reach it: then the page needs a
     token that only the worker knows."""
-    if not (settings.listens_at and is_this_machine(settings.motion_host)):
+    if not (settings.listens_at and is_loopback_address(settings.motion_host)):
         return ""
-    return f"http://{name_in_urls(settings.motion_host)}:{settings.listens_at}{PREFIX}/"
+    return f"http://{host_for_urls(settings.motion_host)}:{settings.listens_at}{PREFIX}/"

@@ -16,7 +16,7 @@ from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.response_pace import PACES, Pace
 from spatius_sim.net.egress_publisher import NewPublisher
-from spatius_sim.net.ports_and_hosts import LOOPBACK, is_this_machine, name_in_urls
+from spatius_sim.net.ports_and_hosts import LOOPBACK, host_for_urls, is_loopback_address
 from spatius_sim.net.server import socket_motion_server
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.environment_variables import credential_variables, endpoint_variables
@@ -53,7 +53,7 @@ class MotionServer(socket_motion_server.SocketMotionServer):
         if isinstance(pace, str) and pace not in PACES:
             raise UsageError(f"no pace is named {pace!r}: {suggest_names(pace, PACES)}")
         self._judges = judges
-        open_to_others = not is_this_machine(others.get("host", LOOPBACK))
+        open_to_others = not is_loopback_address(others.get("host", LOOPBACK))
         self._token = secrets.token_urlsafe(16) if open_to_others else ""
         super().__init__(
             scenario=_find_scenario(scenario),
@@ -65,7 +65,7 @@ class MotionServer(socket_motion_server.SocketMotionServer):
     @property
     def control_endpoint(self) -> str:
         """The URL of the mock server's control interface."""
-        return f"http://{name_in_urls(self.host)}:{self.port}{PREFIX}"
+        return f"http://{host_for_urls(self.host)}:{self.port}{PREFIX}"
 
     @property
     def inspector_url(self) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from aiohttp import web
 
-from spatius_sim.net.ports_and_hosts import is_this_machine
+from spatius_sim.net.ports_and_hosts import is_loopback_address
 from spatius_sim.net.server.one_port_server import OnePort, refuse_expectation
 from spatius_sim.net.server.session_log import LogEntry, SessionLog, SessionRecord
 from spatius_sim.trace.events import Lane
@@ -215,7 +215,7 @@ def _guard_handler(handler: Handler, token: str) -> Handler:
             if origin is None or f"//{origin.partition('//')[2]}" == host:
                 return await handler(request)
             return answer_json({"error": "no other web page may ask"}, 403)
-        if not is_this_machine(request.remote or ""):
+        if not is_loopback_address(request.remote or ""):
             return answer_json({"error": "only this machine may ask"}, 403)
         if not all(map(_is_loopback, [host] if origin is None else [host, origin])):
             return answer_json({"error": "only this machine may ask: Host or Origin is another's"}, 403)

@@ -17,17 +17,17 @@ class BackgroundLoop:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def run(self, coroutine: Coroutine[Any, Any, T], seconds: float | None) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout_seconds: float | None) -> T:
         """Run a coroutine in the event loop of the background thread, wait for it, and return its result.
 
-        Raises TimeoutError after `seconds`; None sets no limit. If the wait is interrupted, the coroutine is
-        cancelled."""
-        limited_coroutine = asyncio.wait_for(coroutine, seconds)
-        running = asyncio.run_coroutine_threadsafe(limited_coroutine, self._loop)
+        Raises TimeoutError if the coroutine needs more than `timeout_seconds`; None sets no limit. If the
+        wait is interrupted, for example by Ctrl-C, the coroutine is cancelled."""
+        limited_coroutine = asyncio.wait_for(coroutine, timeout_seconds)
+        future = asyncio.run_coroutine_threadsafe(limited_coroutine, self._loop)
         try:
-            return running.result()
+            return future.result()
         except BaseException:
-            running.cancel()
+            future.cancel()
             raise
 
     def stop(self) -> None:

@@ -10,27 +10,29 @@ LOOPBACK = "127.0.0.1"
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
 
-def is_this_machine(address: str) -> bool:
-    """Return whether a port that is open at this IP address, or at the name localhost, can be reached from
-    this machine alone. False for every other name."""
+def is_loopback_address(address: str) -> bool:
+    """Return whether this is an IP address that only this machine itself can reach, such as 127.0.0.1 or ::1,
+    or the name `localhost`. Return False for any other name."""
+    without_zone, _, _ = address.partition("%")
     try:
-        return address == "localhost" or ipaddress.ip_address(address.partition("%")[0]).is_loopback
+        return address == "localhost" or ipaddress.ip_address(without_zone).is_loopback
     except ValueError:
         return False
 
 
-def name_in_urls(host: str) -> str:
-    """Return the host name to write before a port in URLs for clients on this machine, if the port was opened
-    at the address `host`. An IPv6 address gets brackets."""
+def host_for_urls(host: str) -> str:
+    """Return the host to write in URLs at which clients on this machine reach a server. The server listens at
+    the address `host`. If that means all addresses, the result is 127.0.0.1; an IPv6 address gets
+    brackets."""
     if host in _EVERY_ADDRESS:
         return LOOPBACK
     return f"[{host}]" if ":" in host else host
 
 
 def describe_exposure(host: str, port: int) -> list[str]:
-    """Return what the user must know of a server whose port other machines can reach at `host`, as lines; no
-    lines if only this machine can reach the port."""
-    if is_this_machine(host):
+    """Return the lines of a warning to the user if other machines can reach the port of a server that listens
+    at `host`. Return an empty list if only this machine can reach it."""
+    if is_loopback_address(host):
         return []
     return [
         f"WARNING: whoever reaches {host}, port {port}, can use this server, and it proves itself to nobody. "
@@ -41,8 +43,8 @@ def describe_exposure(host: str, port: int) -> list[str]:
 
 
 def explain_port_error(error: OSError, port: int, host: str = LOOPBACK) -> UsageError:
-    """Return a UsageError that says why a server cannot listen on this port, and what the user can do, such
-    as choose a free port. `error` is the error of the operating system."""
+    """Return a UsageError that says why a server cannot listen at this host and port, and what the user can
+    do about it. `error` is the error of the operating system. The caller raises the UsageError."""
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return UsageError(f"{host} is not an address of this machine: 0.0.0.0 are all that it has")
     if error.errno == errno.EADDRINUSE:

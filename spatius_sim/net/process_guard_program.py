@@ -40,16 +40,16 @@ class _GuardedCommand:
     def __init__(self, command: list[str]) -> None:
         """Start the guarded command in a process session of its own."""
         self._process = subprocess.Popen(command, start_new_session=True)
-        self.code: int | None = None
+        self.exit_code: int | None = None
 
     def collect_exit_codes(self) -> None:
-        """Collect the exit codes of all children of the guard that have ended, adopted orphans too. Store the
-        guarded command's exit code in `code`."""
+        """Collect the exit codes of all children of the guard that have ended, adopted orphans too, so that
+        no zombies stay. Keep the exit code of the guarded command in `exit_code`."""
         with suppress(ChildProcessError):
             while (ended_child := os.waitpid(-1, os.WNOHANG)) != (0, 0):
                 pid, status = ended_child
                 if pid == self._process.pid:
-                    self.code = self._process.returncode = os.waitstatus_to_exitcode(status)
+                    self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
 
     def ask_to_end(self) -> None:
         """Ask the process group of the guarded command to end (SIGTERM)."""
@@ -57,8 +57,8 @@ class _GuardedCommand:
             os.killpg(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the guarded command and all its descendants, again and again until no process is left, for at
-        most 2 seconds."""
+        """Kill the guarded command and all processes that descend from the guard. Repeat this until no
+        process is left, but for at most 2 seconds."""
         deadline = time.monotonic() + _KILL_SECONDS
         while True:
             with suppress(ProcessLookupError, PermissionError):
@@ -68,80 +68,83 @@ class _GuardedCommand:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             self.collect_exit_codes()
-            if (self.code is not None and not descendants) or time.monotonic() > deadline:
+            if (self.exit_code is not None and not descendants) or time.monotonic() > deadline:
                 return
             time.sleep(_KILL_AGAIN_SECONDS)
 
 
-def main(socket_number: str, grace: str, *command: str) -> int:
-    """Guard a command: start it and wait until it ends, or until the program that started the guard closes
-    the socket to the guard (number `socket_number`). Then ask the command to end, wait `grace` seconds for
-    that, and kill all processes that the command has left.
+def main(socket_number: str, grace_seconds: str, *command: str) -> int:
+    """Guard a command: start it and wait until it ends. If the guard receives SIGTERM before, or its starter
+    closes the socket between them (descriptor `socket_number`), ask the command to end and wait
+    `grace_seconds`. At last kill all processes that the command has left.
 
-    Returns the command's exit code, -N if the signal N ended the command, or 1 if the command cannot be
-    started."""
-    starter = socket.socket(fileno=int(socket_number))
+    Return the exit code of the command; -N if signal N ended it, 1 if it cannot be started."""
+    starter_socket = socket.socket(fileno=int(socket_number))
     _adopt_orphans()
-    signals_in, signals_out = socket.socketpair()
-    for wakeup_socket in (signals_in, signals_out):
-        wakeup_socket.setblocking(False)
-    signal.set_wakeup_fd(signals_out.fileno())
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+    signal_receiver, signal_sender = socket.socketpair()
+    for signal_socket in (signal_receiver, signal_sender):
+        signal_socket.setblocking(False)
+    signal.set_wakeup_fd(signal_sender.fileno())
+    for signal_number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(signal_number, lambda *_: None)
     try:
         guarded = _GuardedCommand(list(command))
     except (OSError, ValueError) as error:
-        starter.send(str(error).encode()[:_MAX_BYTES])
+        starter_socket.send(str(error).encode()[:_MAX_BYTES])
         return 1
     with suppress(OSError):
-        starter.send(STARTED)
+        starter_socket.send(STARTED)
     _replace_streams_by_dev_null()
-    _wait_for_end(guarded, starter, signals_in, None)
-    if guarded.code is None and float(grace):
+    _wait_for_end(guarded, starter_socket, signal_receiver, None)
+    if guarded.exit_code is None and float(grace_seconds):
         guarded.ask_to_end()
-        _wait_for_end(guarded, None, signals_in, float(grace))
+        _wait_for_end(guarded, None, signal_receiver, float(grace_seconds))
     guarded.kill()
-    return guarded.code or 0
+    return guarded.exit_code or 0
 
 
 def _wait_for_end(
-    guarded: _GuardedCommand, starter: socket.socket | None, signals_in: socket.socket, seconds: float | None
+    guarded: _GuardedCommand,
+    starter_socket: socket.socket | None,
+    signal_receiver: socket.socket,
+    timeout_seconds: float | None,
 ) -> None:
-    """Let the process guard wait until the guarded command has ended, or until `seconds` have passed (None:
-    no limit).
+    """Wait until the guarded command has ended, but for at most `timeout_seconds` (None: no limit).
+    `signal_receiver` is the socket that becomes readable when the guard receives a signal.
 
-    `starter` is the socket to the program that started the guard. If it is given, the wait also ends when
-    that program closes the socket, or when the guard receives SIGTERM."""
-    deadline = None if seconds is None else time.monotonic() + seconds
-    while guarded.code is None:
+    `starter_socket` leads to the program that started the guard. If it is given, the wait also ends when that
+    program closes the socket, or when the guard receives SIGTERM."""
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    while guarded.exit_code is None:
         seconds_left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        sockets = [signals_in] if starter is None else [signals_in, starter]
+        sockets = [signal_receiver] if starter_socket is None else [signal_receiver, starter_socket]
         ready, _, _ = select.select(sockets, [], [], seconds_left)
-        signals = signals_in.recv(_MAX_BYTES) if signals_in in ready else b""
+        signals = signal_receiver.recv(_MAX_BYTES) if signal_receiver in ready else b""
         guarded.collect_exit_codes()
-        if not ready or starter in ready or (starter is not None and signal.SIGTERM in signals):
+        if not ready or starter_socket in ready or (starter_socket is not None and signal.SIGTERM in signals):
             return
 
 
-def _list_descendants(ancestor: int) -> Iterator[int]:
-    """Yield the ids of all processes that descend from `ancestor` and still run, so that the guard can end
-    them; children come first. Yields nothing on systems without /proc."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+def _list_descendants(ancestor_pid: int) -> Iterator[int]:
+    """Yield the process ids of all running descendants of this process, so that the guard can end them: its
+    children first, then their children, and so on. Yield nothing on systems without /proc."""
+    children_by_parent: dict[int, list[int]] = {}
+    for stat_file in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
             # PID (COMMAND) STATE PARENT ...: the command may hold brackets itself.
-            _, _, after_command = stat.read_text(errors="replace").rpartition(")")
+            _, _, after_command = stat_file.read_text(errors="replace").rpartition(")")
             state, parent = after_command.split()[:2]
             if state not in _ENDED_STATES:
-                children.setdefault(int(parent), []).append(int(stat.parent.name))
-    found = [ancestor]
-    for pid in found:
-        found += children.get(pid, [])
-    yield from found[1:]
+                children_by_parent.setdefault(int(parent), []).append(int(stat_file.parent.name))
+    pids = [ancestor_pid]
+    for pid in pids:
+        pids += children_by_parent.get(pid, [])
+    yield from pids[1:]
 
 
 def _adopt_orphans() -> None:
-    """Let the guard become the parent of orphaned descendants, if the system can do so (on Linux only)."""
+    """Let the guard become the parent of its descendants whose own parent ends, so that it still finds them.
+    Only Linux can do this; elsewhere do nothing."""
     if sys.platform == "linux":
         import ctypes
 
@@ -150,24 +153,23 @@ def _adopt_orphans() -> None:
 
 
 def _replace_streams_by_dev_null() -> None:
-    """Replace the guard's own stdin, stdout and stderr by /dev/null, because the guard shares them with the
-    guarded command. Otherwise they would stay open after the command has closed them, and whoever reads the
-    command's output would wait for ever."""
+    """Replace the guard's own stdin, stdout and stderr by /dev/null. The guard shares them with the guarded
+    command, and would keep them open after the command has closed them. Then a reader of the command's output
+    would wait for ever."""
     dev_null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(dev_null, stream)
+    for descriptor in (0, 1, 2):
+        os.dup2(dev_null, descriptor)
 
 
-def _end_like_command(code: int) -> None:
-    """End the guard with the exit code of the guarded command, or by the signal that ended the command.
-
-    No second core file is written."""
-    if code < 0:
+def _end_like_command(exit_code: int) -> None:
+    """End the guard as the guarded command has ended: with its exit code or, if that is negative, by the
+    signal -`exit_code`. The signal writes no second core file."""
+    if exit_code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(OSError):
-            signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
-    sys.exit(code)
+            signal.signal(-exit_code, signal.SIG_DFL)
+        os.kill(os.getpid(), -exit_code)
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ _TIMEOUT_SECONDS = 10.0
 
 
 async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> HttpAnswer:
-    """Ask the Console API for a session token, as a Server SDK does, and return the answer. The token shall
-    expire at `expire_at` (unix seconds).
+    """Ask the Console API for a session token that expires at `expire_at` (unix seconds), as a Server SDK
+    does. Return the HTTP answer, whatever its status.
 
     If `api_key` is "", no X-Api-Key is sent. Raises UnreachableError if no answer comes."""
     headers = {"X-Api-Key": api_key} if api_key else {}
@@ -57,9 +57,10 @@ class UpstreamClient:
         token: str | None = None,
         token_in_query: bool = False,
     ) -> None:
-        """Prepare a session of this small Server SDK: keep the addresses of a Motion Server and the
-        credentials; `async with` connects. If no `token` is given, a token that is valid until `expire_at`
-        (unix seconds) is requested first. `token_in_query`: send the token in the URL, not in a header."""
+        """Prepare a session with a Motion Server, for a small Server SDK; `async with` connects. The
+        endpoints are the URLs of its Console API and of its WebSocket ingress. If `token` is None, a session
+        token that expires at `expire_at` (unix seconds) is requested first. With `token_in_query`, the
+        credentials are sent in the URL, not in headers."""
         self._console = console_endpoint.rstrip("/")
         self._ingress = ingress_endpoint.rstrip("/")
         self._api_key, self._app_id, self._avatar_id = api_key, app_id, avatar_id
@@ -68,13 +69,13 @@ class UpstreamClient:
         self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> Self:
-        """Ask for a session token, if none was given, and open a WebSocket to Motion Server with it, as the
-        Server SDK does. Raises UpgradeRefusedError if Motion Server refuses the upgrade, and UnreachableError
-        if nobody answers."""
+        """Connect to Motion Server by WebSocket, as the Server SDK does; ask for a session token before, if
+        none was given. Raises UpgradeRefusedError if Motion Server refuses the upgrade, and UnreachableError
+        if the token is refused or no answer comes."""
         token = await self._fetch_token() if self._session_token is None else self._session_token
         headers = {"X-App-ID": self._app_id, "X-Session-Key": token}
-        credentials = {"appId": self._app_id, "sessionKey": token}
-        query = urlencode({"id": self._avatar_id} | (credentials if self._token_in_query else {}))
+        query_credentials = {"appId": self._app_id, "sessionKey": token}
+        query = urlencode({"id": self._avatar_id} | (query_credentials if self._token_in_query else {}))
         try:
             self._socket = await connect_directly(
                 f"{self._ingress}/websocket?{query}",
@@ -93,19 +94,18 @@ class UpstreamClient:
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the WebSocket that this Server SDK holds with Motion Server."""
+        """Close the WebSocket to Motion Server at the end of `async with`, with or without an error."""
         await self.close()
 
-    async def send(self, raw: str | bytes) -> None:
-        """Send one message to Motion Server in this session of our small Server SDK. If the connection is
-        closed, do nothing."""
+    async def send(self, frame: str | bytes) -> None:
+        """Send one WebSocket frame to Motion Server. Do nothing if the connection is not open."""
         if self._socket is not None:
             try:
-                await self._socket.send(raw)
+                await self._socket.send(frame)
             except ConnectionClosed:
                 return
 
@@ -115,8 +115,8 @@ class UpstreamClient:
             await self._socket.close()
 
     async def frames(self) -> AsyncIterator[str | bytes]:
-        """Yield the frames that Motion Server sends to this small Server SDK, until either side closes the
-        connection."""
+        """Yield the WebSocket frames that Motion Server sends, until either side closes the connection. Yield
+        nothing if the connection was never opened."""
         if self._socket is not None:
             try:
                 async for frame in self._socket:
@@ -130,8 +130,8 @@ class UpstreamClient:
         return (self._socket.close_code if self._socket else None) or ABNORMAL_CLOSE
 
     async def _fetch_token(self) -> str:
-        """Ask the Console API for the session token with which our small Server SDK opens its session, and
-        return the token. Raises UnreachableError if the Console API issues no token."""
+        """Ask the Console API for a session token, to open a session with Motion Server, and return the
+        token. Raises UnreachableError if no answer comes, or if the answer has no token."""
         answer = await ask_for_token(self._console, self._api_key, self._expire_at)
         if answer.status != 200:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")

@@ -15,8 +15,8 @@ class connect_directly(connect):  # noqa: N801
 
 
 def redirect_target(error: BaseException) -> str:
-    """Return the address to which a server wants to redirect our WebSocket upgrade, without secrets, for the
-    text of an error: we connect directly and follow no redirect. Return "" if the error is not a redirect."""
+    """Return the address to which a server wants to redirect our WebSocket upgrade, for an error message; ""
+    if `error` is not a redirect. We follow no redirect. Logins in the address are left out."""
     if not isinstance(error, InvalidStatus) or error.response.status_code // 100 != 3:
         return ""
     return url_without_logins(error.response.headers.get("Location", ""))

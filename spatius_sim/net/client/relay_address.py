@@ -29,9 +29,10 @@ class RelayAddress:
         return url_without_logins(self.url)
 
 
-def with_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
-    """Return the relay's address with Spatius credentials for its WebSocket: app id and session token are
-    added to the headers and to the query, the two places in which a Motion Server looks for them."""
+def add_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
+    """Return a copy of the relay's address, to which the Spatius credentials of a client are added: app id
+    and session token. They stand in the headers and in the query of the URL, the two places where a Motion
+    Server looks for them."""
     headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
     separator = "&" if "?" in address.url else "?"
     url = f"{address.url}{separator}{urlencode({'appId': app_id, 'sessionKey': token})}"

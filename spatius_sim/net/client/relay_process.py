@@ -23,17 +23,17 @@ class RelayProcess:
     All output is read, so that the relay never blocks while it writes. The last lines are kept."""
 
     def __init__(self, command: str, environment: Mapping[str, str]) -> None:
-        """Prepare to run the process of a relay with this command line and these environment variables;
-        `start` starts it."""
+        """Keep the command line and the environment variables with which `start` starts the process of a
+        relay."""
         self.command, self._environment = command, dict(environment)
         self._guarded: GuardedProcess | None = None
         self._reading: asyncio.Task[None] | None = None
         self._last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
-        self.read_bytes = 0
+        self.output_bytes = 0
 
     async def start(self) -> None:
-        """Start the relay's process, unless it runs already. Raises UsageError if the system cannot start
-        it."""
+        """Start the relay's process, unless it runs already. Raises UsageError if the operating system cannot
+        start it."""
         if self._guarded is not None and self._guarded.process.returncode is None:
             return
         await self.stop()
@@ -52,15 +52,14 @@ class RelayProcess:
             ) from error
         self._reading = asyncio.create_task(self._read_output(self._guarded.process))
 
-    async def describe_death(self, grace: float = 0.0) -> str:
-        """Return how the relay's process ended, with its last output; "" if the relay still runs after
-        `grace` seconds.
+    async def describe_death(self, grace_seconds: float = 0.0) -> str:
+        """Return in words how the relay's process ended, with its last output. Return "" if the process was
+        not started, or still runs after `grace_seconds`.
 
-        A caller may notice a closed port before the system reports that the relay has ended: then the caller
-        passes `grace`."""
+        The grace is for callers that see a closed port before the system reports the end of the process."""
         if self._guarded is None:
             return ""
-        await self._guarded.wait(grace)
+        await self._guarded.wait(grace_seconds)
         code = self._guarded.process.returncode
         if code is None:
             return ""
@@ -77,8 +76,8 @@ class RelayProcess:
         return " | ".join(lines[-_LINES_SHOWN:])
 
     async def stop(self) -> None:
-        """Ask the relay's process to end, and kill it and its children if it does not. Do nothing if no relay
-        runs."""
+        """Ask the relay's process to end, and kill it if it does not; its children end with it. Do nothing if
+        no process was started."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return
@@ -88,11 +87,12 @@ class RelayProcess:
             self._reading.cancel()
 
     async def _read_output(self, process: Process) -> None:
-        """Read the output of the relay's process to its end, count its bytes, and keep its last lines."""
+        """Read the output of the relay's process until it ends, so that the process never blocks. Count the
+        bytes, and keep the last lines; long lines are cut."""
         assert process.stdout is not None
         unfinished_line = ""
         while piece := await process.stdout.read(_READ_BYTES):
-            self.read_bytes += len(piece)
+            self.output_bytes += len(piece)
             *lines, unfinished_line = (unfinished_line + piece.decode(errors="replace")).split("\n")
             self._last_lines.extend(line[:_LONGEST_LINE].rstrip() for line in lines if line.strip())
             unfinished_line = unfinished_line[:_LONGEST_LINE]

@@ -31,17 +31,18 @@ SEND_SECONDS = 20.0
 reads nothing while its client reads nothing, and later goes on."""
 
 
-async def dial_websocket(
+async def open_relay_websocket(
     address: RelayAddress,
-    seconds: float,
+    timeout_seconds: float,
     on_frame: Callable[[Frame], None],
     on_end: Callable[[int], None],
 ) -> "RelaySocket":
-    """Connect a client to a relay by WebSocket. `on_frame` is called with each frame that the relay sends,
-    and `on_end` once with the close code. A `narrow` address gets a socket with small buffers.
+    """Open a WebSocket from a client to a relay, and return it. `on_frame` is called with each frame that the
+    relay sends, and `on_end` once with the close code. If the address is `narrow`, the socket has small
+    buffers.
 
-    Raises UnreachableError if the relay does not accept the connection within `seconds`, or redirects the
-    client."""
+    Raises UnreachableError if the relay does not accept the connection within `timeout_seconds`, or redirects
+    the client."""
     try:
         connection = await connect_directly(
             address.url,
@@ -50,7 +51,7 @@ async def dial_websocket(
             subprotocols=[Subprotocol(name) for name in address.subprotocols] or None,
             ssl=address.tls or (True if address.url.startswith("wss:") else None),
             max_size=LARGEST_FRAME,
-            open_timeout=seconds,
+            open_timeout=timeout_seconds,
             close_timeout=_CLOSE_SECONDS,
             compression=None,
             proxy=None,
@@ -73,24 +74,25 @@ class RelaySocket:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> None:
-        """Begin to receive the relay's frames on this WebSocket. `on_frame` is called with each frame, and
-        `on_end` once with the close code."""
+        """Begin to receive the frames that a relay sends on this WebSocket. `on_frame` is called with each
+        frame, and `on_end` once with the close code."""
         self._connection, self._address = connection, address
         self._on_frame, self._on_end = on_frame, on_end
-        self._reading = asyncio.Event()
-        self._reading.set()
-        self._listening = asyncio.create_task(self._receive_frames())
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        self._receive_task = asyncio.create_task(self._receive_frames())
 
     @property
     def answer_headers(self) -> str:
-        """The headers of the relay's answer to the WebSocket upgrade, one in each line."""
+        """The HTTP headers of the relay's answer to the WebSocket upgrade, one in each line; "" if there was
+        no answer."""
         response = self._connection.response
-        pairs = response.headers.raw_items() if response is not None else ()
-        return "\n".join(f"{name}: {value}" for name, value in pairs)
+        headers = response.headers.raw_items() if response is not None else ()
+        return "\n".join(f"{name}: {value}" for name, value in headers)
 
     async def send(self, frame: Frame) -> None:
-        """Send a frame to the relay; do nothing if the connection is closed. Raises UnreachableError if the
-        relay reads nothing for SEND_SECONDS."""
+        """Send a frame to the relay; do nothing if the connection is closed. If the relay reads nothing for
+        SEND_SECONDS, cut the connection and raise UnreachableError."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._connection.send(frame)
@@ -109,13 +111,13 @@ class RelaySocket:
     def pause(self) -> None:
         """Read nothing from the relay from now on, so that its frames fill the kernel's buffers. The library
         would else read some frames ahead, of any size."""
-        self._reading.clear()
+        self._may_read.clear()
         self._connection.transport.pause_reading()
 
     def resume(self) -> None:
         """Read the relay's frames again, first those that arrived during the pause."""
         self._connection.transport.resume_reading()
-        self._reading.set()
+        self._may_read.set()
 
     async def close(self) -> None:
         """Close the WebSocket by the closing handshake, or by force if the relay does not answer in time. A
@@ -129,30 +131,30 @@ class RelaySocket:
 
     async def stop(self) -> None:
         """Stop listening to the relay."""
-        self._listening.cancel()
+        self._receive_task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await self._listening
+            await self._receive_task
 
     async def _receive_frames(self) -> None:
-        """Give each frame of the relay to `on_frame` until the WebSocket is closed, and then its close code
-        to `on_end`."""
+        """Call `on_frame` with each frame of the relay until the WebSocket is closed, then `on_end` with the
+        close code. While reading is paused, wait. The code is 1006 if there was no closing frame."""
         with contextlib.suppress(ConnectionClosed):
             async for frame in self._connection:
-                await self._reading.wait()
+                await self._may_read.wait()
                 self._on_frame(frame)
         self._on_end(self._connection.close_code or ABNORMAL_CLOSE)
 
 
 async def _connect_with_small_buffers(url: str) -> socket.socket:
-    """Connect a TCP socket to the relay's host, for a WebSocket whose client reads slowly, and return the
-    socket. Its buffers are small, so that the relay soon notices."""
+    """Open a TCP connection to the host and port of the relay's URL, with small buffers, and return the
+    socket. So the relay notices soon when its client does not read."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     loop = asyncio.get_running_loop()
-    family, kind, protocol_number, _, address = (
+    family, socket_type, protocol_number, _, address = (
         await loop.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     )[0]
-    tcp_socket = socket.socket(family, kind, protocol_number)
+    tcp_socket = socket.socket(family, socket_type, protocol_number)
     try:
         tcp_socket.setblocking(False)
         tcp_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _NARROW_SEGMENT)

@@ -32,13 +32,13 @@ class TesteeError(SpatiusSimError):
 class Testee(Protocol):
     """A connection to a testee, which answers each line of ours with one line."""
 
-    async def open(self, seconds: float) -> None:
+    async def open(self, timeout_seconds: float) -> None:
         """Start the testee, or wait until it connects. Raises UnreachableError if this fails within
-        `seconds`."""
+        `timeout_seconds`."""
 
-    async def ask(self, line: str, seconds: float) -> str | bytes:
+    async def ask(self, line: str, timeout_seconds: float) -> str | bytes:
         """Send a line to the testee and return its answer. Raises TesteeError if no answer comes within
-        `seconds`."""
+        `timeout_seconds`."""
 
     def last_output(self) -> str:
         """Return the testee's last output, for people to read."""
@@ -55,16 +55,17 @@ class StdioTestee:
     output."""
 
     def __init__(self, command: str) -> None:
-        """Keep the testee's command; `open` starts it."""
+        """Keep the command of the testee, the program that connects a client under test to this kit. `open`
+        starts it."""
         self._command = command
         self._guarded: GuardedProcess | None = None
         self._last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
-        self._last_errors: deque[str] = deque(maxlen=_LINES_KEPT)
-        self._listening: asyncio.Task[None] | None = None
+        self._last_stderr_lines: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._stderr_task: asyncio.Task[None] | None = None
 
-    async def open(self, seconds: float) -> None:
-        """Start the command of the client under test, to talk with it over stdin and stdout. Raises
-        UnreachableError if the command is empty or cannot be started."""
+    async def open(self, timeout_seconds: float) -> None:
+        """Start the testee's command, to talk with it over its stdin and stdout. `timeout_seconds` is not
+        used. Raises UnreachableError if the command is empty or cannot be started."""
         try:
             words = shlex.split(self._command)
             if not words:
@@ -76,24 +77,24 @@ class StdioTestee:
             raise UnreachableError(
                 f"{command_without_logins(self._command)!r} cannot be started: {error}"
             ) from error
-        self._listening = asyncio.create_task(self._keep_errors(self._guarded.process))
+        self._stderr_task = asyncio.create_task(self._keep_stderr(self._guarded.process))
 
-    async def ask(self, line: str, seconds: float) -> str | bytes:
+    async def ask(self, line: str, timeout_seconds: float) -> str | bytes:
         """Write a line to the testee's command and return the line that it answers.
 
-        Raises TesteeError if the command ends, answers nothing within `seconds`, or writes more than 16 MiB
-        without an end of line."""
+        Raises TesteeError if the command ends, answers nothing within `timeout_seconds`, or writes more than
+        16 MiB without an end of line."""
         assert self._guarded is not None
         process = self._guarded.process
         assert process.stdin is not None
         assert process.stdout is not None
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + timeout_seconds
         try:
             process.stdin.write(line.encode() + b"\n")
             answer = None
             while answer is None:
                 try:
-                    async with asyncio.timeout(min(_CHECK_SECONDS, seconds)):
+                    async with asyncio.timeout(min(_CHECK_SECONDS, timeout_seconds)):
                         await process.stdin.drain()
                         answer = await process.stdout.readline()
                 except TimeoutError:
@@ -101,7 +102,7 @@ class StdioTestee:
                     if process.returncode is not None:
                         answer = b""
                     elif time.monotonic() >= deadline:
-                        raise TesteeError(f"it did not answer for {seconds:g} s") from None
+                        raise TesteeError(f"it did not answer for {timeout_seconds:g} s") from None
         except ValueError:
             raise TesteeError(f"it wrote more than {_LARGEST_LINE} bytes without an end of line") from None
         except ConnectionError:
@@ -118,11 +119,11 @@ class StdioTestee:
 
     def last_errors(self) -> str:
         """Return the last lines that the testee wrote to its stderr."""
-        return "\n".join(self._last_errors)
+        return "\n".join(self._last_stderr_lines)
 
     async def close(self) -> None:
-        """Close the stdin of the testee's command. Wait a second for the command to end, then kill it and all
-        its children. Do nothing if no command runs."""
+        """End the testee's command: close its stdin, wait a second for its end, and then kill it with all its
+        children. Do nothing if no command was started."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return
@@ -135,39 +136,41 @@ class StdioTestee:
                 await self._read_rest_of_output(guarded.process)
 
     async def _read_rest_of_output(self, process: Process) -> None:
-        """Read what is left of the testee's stdout and stderr after its process has ended, so that both pipes
-        are closed."""
+        """Read what is left in the stdout and stderr of the testee's process after its end, so that both
+        pipes are closed."""
         assert process.stdout is not None
-        assert self._listening is not None
+        assert self._stderr_task is not None
         await process.stdout.read()
-        await self._listening
-        await asyncio.sleep(0)
+        await self._stderr_task
+        await asyncio.sleep(0)  # Let the event loop close the pipes.
 
-    async def _keep_errors(self, process: Process) -> None:
-        """Keep the last lines that the testee writes to its stderr, until the stderr is closed."""
+    async def _keep_stderr(self, process: Process) -> None:
+        """Read the stderr of the testee's process until it is closed, and keep the last lines. Stop early if
+        a line is too long."""
         assert process.stderr is not None
         with suppress(ValueError):
             async for line in process.stderr:
                 self._last_lines.append(line.decode(errors="replace").rstrip())
-                self._last_errors.append(self._last_lines[-1])
+                self._last_stderr_lines.append(self._last_lines[-1])
 
 
 class SocketTestee:
     """Listens on a WebSocket address for testees that connect, and talks to one testee at a time."""
 
     def __init__(self, url: str) -> None:
-        """Prepare to listen at the WebSocket address `url` for testees that connect. The method `listen`
-        begins to listen."""
+        """Keep the WebSocket address `url` at which testees shall connect; without a port it is port 80.
+        `listen` begins to listen there. A testee is a program that connects a client under test to this
+        kit."""
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", 80 if parts.port is None else parts.port
         self._server: Server | None = None
-        self._connected: asyncio.Queue[ServerConnection] = asyncio.Queue()
+        self._new_connections: asyncio.Queue[ServerConnection] = asyncio.Queue()
         self._socket: ServerConnection | None = None
         self._last_message = ""
 
     async def listen(self) -> int:
-        """Listen on the WebSocket address to which testees connect, unless the kit listens already. Return
-        the port.
+        """Listen at the WebSocket address where testees connect, unless the kit listens already. Return the
+        port number.
 
         Raises UsageError if the kit cannot listen there."""
         if self._server is None:
@@ -178,25 +181,25 @@ class SocketTestee:
                 raise UsageError(f"the kit cannot listen at {place}: {error.strerror}") from error
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
-    async def open(self, seconds: float) -> None:
-        """Listen for clients under test, and wait until one connects. Raises UnreachableError if none
-        connects within `seconds`."""
+    async def open(self, timeout_seconds: float) -> None:
+        """Listen at the WebSocket address, and wait until a testee connects. Raises UnreachableError if none
+        connects within `timeout_seconds`."""
         port = await self.listen()
         try:
-            self._socket = await asyncio.wait_for(self._connected.get(), seconds)
+            self._socket = await asyncio.wait_for(self._new_connections.get(), timeout_seconds)
         except TimeoutError:
             place = f"ws://{self._host}:{port}"
-            raise UnreachableError(f"no client connected to {place} within {seconds:g} s") from None
+            raise UnreachableError(f"no client connected to {place} within {timeout_seconds:g} s") from None
 
-    async def ask(self, line: str, seconds: float) -> str | bytes:
+    async def ask(self, line: str, timeout_seconds: float) -> str | bytes:
         """Send a line to the testee by WebSocket and return its answer. Raises TesteeError if no answer comes
-        within `seconds`, or if the connection is closed."""
+        within `timeout_seconds`, or if the connection is closed."""
         assert self._socket is not None
         try:
             await self._socket.send(line)
-            answer = await asyncio.wait_for(self._socket.recv(), seconds)
+            answer = await asyncio.wait_for(self._socket.recv(), timeout_seconds)
         except TimeoutError:
-            raise TesteeError(f"it did not answer for {seconds:g} s") from None
+            raise TesteeError(f"it did not answer for {timeout_seconds:g} s") from None
         except ConnectionClosed as error:
             raise TesteeError(f"its connection was closed: {error}") from None
         self._last_message = answer if isinstance(answer, str) else answer.decode(errors="replace")
@@ -217,7 +220,8 @@ class SocketTestee:
             await socket.close()
 
     async def stop(self) -> None:
-        """Stop listening for connections of testees, and free the address."""
+        """Stop listening for testees, so that the address is free again. Do nothing if the kit does not
+        listen."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -225,5 +229,5 @@ class SocketTestee:
 
     async def _accept(self, socket: ServerConnection) -> None:
         """Hand the WebSocket of a new testee to `open`, and keep the WebSocket until it is closed."""
-        await self._connected.put(socket)
+        await self._new_connections.put(socket)
         await socket.wait_closed()

@@ -31,7 +31,7 @@ _CLOSING_SECONDS = 5.0
 """How long a peer may take to read the rest when we close its connection."""
 
 
-class End(asyncio.BufferedProtocol):
+class ConnectionEnd(asyncio.BufferedProtocol):
     """One end of a proxied exchange: the connection of the relay to the proxy, or the connection of the proxy
     to the upstream.
 
@@ -39,12 +39,12 @@ class End(asyncio.BufferedProtocol):
     whether anything was sent on it since the proxy last set it to False."""
 
     def __init__(self) -> None:
-        """Make one end of a proxied exchange: a connection of the proxy that is not connected yet. Asyncio
-        calls `connection_made` with its transport."""
+        """Make a connection of the proxy that is not connected yet: one end of a proxied exchange. Asyncio
+        calls `connection_made` when it is connected."""
         self.transport: asyncio.Transport = asyncio.Transport()
         self.on_connected: Callable[[], None] | None = None
         self.on_lost: Callable[[], None] | None = None
-        self.other: End | None = None
+        self.other: ConnectionEnd | None = None
         self.lost = asyncio.Event()
         self.reset = False
         self.has_sent = False
@@ -53,7 +53,7 @@ class End(asyncio.BufferedProtocol):
         self._changed = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
-        self._hold_reasons: set[str] = set()
+        self._pause_reasons: set[str] = set()
 
     @property
     def unread_bytes(self) -> int:
@@ -61,8 +61,8 @@ class End(asyncio.BufferedProtocol):
         return len(self._buffer)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport of this connection of the proxy, and call `on_connected`. The transport calls
-        this."""
+        """Keep the transport of this connection of the proxy, and call `on_connected` if it is set. Asyncio
+        calls this when the connection is open."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         if self.on_connected is not None:
@@ -73,10 +73,9 @@ class End(asyncio.BufferedProtocol):
         return _SHARED_BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take the bytes that came on this connection of the proxy: pass them on, or buffer them. The
-        transport calls this.
-
-        If too many bytes are buffered, stop reading."""
+        """Take the `nbytes` bytes that came on this connection of the proxy: hand them to a callback if one
+        is set, otherwise buffer them. If too many bytes are buffered, pause reading. The transport calls
+        this."""
         data = bytes(_SHARED_BUFFER[:nbytes])
         if self._on_data is not None:
             self._on_data(data)
@@ -84,11 +83,11 @@ class End(asyncio.BufferedProtocol):
         self._buffer += data
         self._changed.set()
         if len(self._buffer) > _MAX_BUFFERED:
-            self.hold("buffer")
+            self.pause_reading_for("buffer")
 
     def connection_lost(self, error: Exception | None) -> None:
         """Note that this connection of the proxy has ended: wake all tasks that wait for it, and call
-        `on_lost`. The transport calls this method."""
+        `on_lost` if it is set. `error` is None if the connection was closed in order. Asyncio calls this."""
         self.reset = error is not None
         self.lost.set()
         self._changed.set()
@@ -97,63 +96,66 @@ class End(asyncio.BufferedProtocol):
             self.on_lost()
 
     def pause_writing(self) -> None:
-        """Stop reading from the other connection of the proxied exchange, because the peer of this connection
-        does not read. The transport calls this."""
+        """Stop writing to this connection of the proxy, because its peer reads too slowly: tasks that send
+        here wait, and nothing is read from the other connection of the exchange. The transport calls this."""
         self._writable.clear()
         if self.other is not None:
-            self.other.hold("peer")
+            self.other.pause_reading_for("peer")
 
     def resume_writing(self) -> None:
-        """Read again from the other connection of the proxied exchange, because the peer of this connection
-        reads again. The transport calls this."""
+        """Write to this connection of the proxy again, because its peer reads again: tasks that wait to send
+        here go on. The other connection of the exchange is read again, if nothing else prevents it. The
+        transport calls this."""
         self._writable.set()
         if self.other is not None:
-            self.other.release("peer")
+            self.other.resume_reading_for("peer")
 
-    def hold(self, reason: str) -> None:
-        """Stop reading from this connection of the proxy, and remember the reason until it is released."""
-        self._hold_reasons.add(reason)
+    def pause_reading_for(self, reason: str) -> None:
+        """Pause reading from this connection of the proxy, for this reason, until `resume_reading_for` is
+        called with the same reason."""
+        self._pause_reasons.add(reason)
         self.transport.pause_reading()
 
-    def release(self, reason: str) -> None:
-        """Drop this reason for not reading from the connection of the proxy. If no other reason is left, and
-        the connection is not lost, read from the connection again."""
-        self._hold_reasons.discard(reason)
-        if not self._hold_reasons and not self.lost.is_set():
+    def resume_reading_for(self, reason: str) -> None:
+        """Forget this reason for which reading from the connection of the proxy was paused. If no other
+        reason is left, and the connection is not lost, read from it again."""
+        self._pause_reasons.discard(reason)
+        if not self._pause_reasons and not self.lost.is_set():
             self.transport.resume_reading()
 
     async def read_request_head(self) -> Head | None:
-        """Wait on this connection of the proxy for the head of a request, and return it; None if the
-        connection ends before.
+        """Wait until the head of an HTTP request (its first line and headers) has come on this connection of
+        the proxy, and return it; None if the connection ends before.
 
         Raises RemoteProtocolError as soon as the bytes cannot be a request."""
         raw = await self._take_head(may_begin_request)
         return None if raw is None else read_request(raw)
 
     async def read_response_head(self) -> Head | None:
-        """Wait on this connection of the proxy for the head of an HTTP response (its status line and
-        headers), and return it; None if the connection ends before.
+        """Wait until the head of an HTTP response (its status line and headers) has come on this connection
+        of the proxy, and return it; None if the connection ends before.
 
         Raises RemoteProtocolError as soon as the bytes cannot be a response."""
         raw = await self._take_head(may_begin_answer)
         return None if raw is None else read_answer(raw)
 
     async def send(self, data: bytes) -> None:
-        """Write bytes to this connection of the proxy, let other connections have their turn, and wait until
-        the peer reads enough. If the connection is lost, write nothing."""
+        """Write bytes to this connection of the proxy, unless it is lost. Then let other tasks run, and wait
+        while the peer reads too slowly."""
         if not self.lost.is_set():
             self.transport.write(data)
         self.has_sent = True
         await asyncio.sleep(0)
         await self._writable.wait()
 
-    async def pass_body_on(self, framing: BodyFraming, to: "End", head: bytes = b"") -> bytes:
-        """Pass the body of an HTTP message on to the end `to` of the proxied exchange while it comes, and
-        return the beginning that is recorded.
+    async def pass_on_body(
+        self, framing: BodyFraming, destination: "ConnectionEnd", head: bytes = b""
+    ) -> bytes:
+        """Pass the body of an HTTP message on to another connection while it comes, and return its beginning,
+        as much as is recorded. `framing` finds where the body ends.
 
-        If there is a `head`, the head and the body are held back until the body is complete, large or slow:
-        until then the proxy can still refuse it. Raises RemoteProtocolError for a body that breaks the
-        protocol."""
+        If `head` is given, head and body are held back until the body is complete, large or slow: until then
+        the proxy can still refuse the message. Raises RemoteProtocolError for a body that breaks HTTP."""
         recorded, held_back = bytearray(), bytearray(head)
         held_until = asyncio.get_running_loop().time() + _HOLDING_SECONDS
         while not framing.ended:
@@ -170,27 +172,29 @@ class End(asyncio.BufferedProtocol):
             held_back += piece
             is_large = len(held_back) > _LARGEST_HELD
             if not head or is_large or asyncio.get_running_loop().time() >= held_until:
-                await to.send(bytes(held_back))
+                await destination.send(bytes(held_back))
                 held_back.clear()
                 head = b""
         if held_back and (framing.ended or framing.until_close):
-            await to.send(bytes(held_back))
+            await destination.send(bytes(held_back))
         return bytes(recorded)
 
-    def call_for_bytes(self, on_data: Callable[[bytes], None]) -> None:
-        """From now on, hand all bytes that come on this connection of the proxy to `on_data`, first those
-        that are buffered. The connection is read on, if only the full buffer had held it back."""
+    def call_with_bytes(self, on_data: Callable[[bytes], None]) -> None:
+        """Call `on_data` from now on with all bytes that come on this connection of the proxy, first with
+        those that are buffered. If reading was paused because the buffer was full, read again."""
         self._on_data = on_data
         if self._buffer:
             buffered, self._buffer = bytes(self._buffer), bytearray()
             on_data(buffered)
-        self.release("buffer")
+        self.resume_reading_for("buffer")
 
     def finish_sending(self) -> None:
         """Close the sending side of this connection of the proxy, and throw away all bytes that still come.
+        If the transport cannot close one side alone, close both.
 
-        If the whole connection were closed while a request still comes, the peer could lose the answer."""
-        self.call_for_bytes(lambda data: None)
+        The peer may still be sending a request: if the whole connection were closed then, the peer could lose
+        the answer."""
+        self.call_with_bytes(lambda data: None)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
@@ -203,61 +207,63 @@ class End(asyncio.BufferedProtocol):
         asyncio.get_running_loop().call_later(_CLOSING_SECONDS, self.transport.abort)
 
     async def _take_head(self, may_begin: Callable[[bytes], bool]) -> bytes | None:
-        """Wait for a complete HTTP head on this connection of the proxy, take the head out of the buffer, and
-        return it without its empty line.
+        """Wait for a complete HTTP head on this connection of the proxy, and take it out of the buffer.
+        Return it without the empty line at its end; None if the connection ends before.
 
-        Returns None if the connection ends before. Raises RemoteProtocolError if the bytes cannot be a head,
-        as `may_begin` finds out from the first of them."""
+        `may_begin` says whether these first bytes can begin such a head. Raises RemoteProtocolError if they
+        cannot, or if the head is too large."""
         searched_bytes = 0
         overlap = len(END_OF_HEAD) - 1
-        while (end := self._buffer.find(END_OF_HEAD, max(0, searched_bytes - overlap))) < 0:
+        while (head_bytes := self._buffer.find(END_OF_HEAD, max(0, searched_bytes - overlap))) < 0:
             searched_bytes = len(self._buffer)
             self._check_head(searched_bytes, may_begin)
             if not await self._wait_for_more():
                 return None
-        self._check_head(end, may_begin)
-        raw = bytes(self._buffer[:end])
-        del self._buffer[: end + len(END_OF_HEAD)]
-        return raw
+        self._check_head(head_bytes, may_begin)
+        head = bytes(self._buffer[:head_bytes])
+        del self._buffer[: head_bytes + len(END_OF_HEAD)]
+        return head
 
-    def _check_head(self, size: int, may_begin: Callable[[bytes], bool]) -> None:
-        """Raise RemoteProtocolError if the bytes on this connection of the proxy cannot begin an HTTP head
-        (`may_begin` says so), or if the head is larger than allowed."""
+    def _check_head(self, head_bytes: int, may_begin: Callable[[bytes], bool]) -> None:
+        """Check the HTTP head, complete or not, that has come on this connection of the proxy. Raise
+        RemoteProtocolError if its first bytes cannot begin a head (`may_begin` decides), or if its
+        `head_bytes` are more than allowed."""
         if not may_begin(bytes(self._buffer[:_BYTES_TO_CHECK])):
             raise RemoteProtocolError("this is not HTTP/1.1")
-        if size > LARGEST_HEAD:
+        if head_bytes > LARGEST_HEAD:
             raise RemoteProtocolError("an HTTP head without an end")
 
     async def _wait_for_more(self) -> bool:
-        """Wait until more bytes come on this connection of the proxy, or until the connection ends. Return
-        whether bytes came or may still come."""
+        """Wait until more bytes come on this connection of the proxy, or until it ends. Return False if it
+        has ended before the call, or ends with an empty buffer; otherwise True."""
         if self.lost.is_set():
             return False
         self._changed.clear()
-        self.release("buffer")
+        self.resume_reading_for("buffer")
         await self._changed.wait()
         return bool(self._buffer) or not self.lost.is_set()
 
 
-async def wait_until_gone(ends: Iterable[End], seconds: float) -> None:
-    """Wait until these connections of the proxy are gone, but at most so many seconds."""
-    waits = [asyncio.ensure_future(end.lost.wait()) for end in ends]
+async def wait_until_gone(connections: Iterable[ConnectionEnd], timeout_seconds: float) -> None:
+    """Wait until all these connections of the proxy have ended, but at most `timeout_seconds`. Nothing is
+    raised if some are still open then."""
+    waits = [asyncio.ensure_future(connection.lost.wait()) for connection in connections]
     try:
         if waits:
-            await asyncio.wait(waits, timeout=seconds)
+            await asyncio.wait(waits, timeout=timeout_seconds)
     finally:
         for wait in waits:
             wait.cancel()
 
 
-async def close_all(ends: list[End], seconds: float) -> None:
-    """Close these connections of the proxy. Abort those whose peers have not read everything after
-    `seconds`."""
-    for end in ends:
-        end.transport.close()
+async def close_all(connections: list[ConnectionEnd], timeout_seconds: float) -> None:
+    """Close these connections of the proxy when everything is written, and wait until they have ended. Abort
+    those that are still open after `timeout_seconds`, because their peers do not read."""
+    for connection in connections:
+        connection.transport.close()
     try:
-        await wait_until_gone(ends, seconds)
+        await wait_until_gone(connections, timeout_seconds)
     finally:
-        for end in ends:
-            if not end.lost.is_set():
-                end.transport.abort()
+        for connection in connections:
+            if not connection.lost.is_set():
+                connection.transport.abort()

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from spatius_sim.net.ports_and_hosts import LOOPBACK, explain_port_error, name_in_urls
-from spatius_sim.net.proxy.connection_end import End
+from spatius_sim.net.ports_and_hosts import LOOPBACK, explain_port_error, host_for_urls
+from spatius_sim.net.proxy.connection_end import ConnectionEnd
 from spatius_sim.net.proxy.name_lookup import NameLookup
 from spatius_sim.net.proxy.proxy_connection import ProxiedConnection
 from spatius_sim.net.proxy.proxy_recorder import ProxyRecorder
@@ -78,12 +78,12 @@ class RecordingProxy:
     @property
     def console_endpoint(self) -> str:
         """The URL of the proxy that a Server SDK takes as its console endpoint."""
-        return f"http://{name_in_urls(self.host)}:{self.port}{CONSOLE_ROOT}"
+        return f"http://{host_for_urls(self.host)}:{self.port}{CONSOLE_ROOT}"
 
     @property
     def ingress_endpoint(self) -> str:
         """The URL of the proxy that a Server SDK takes as its ingress endpoint."""
-        return f"ws://{name_in_urls(self.host)}:{self.port}{INGRESS_ROOT}"
+        return f"ws://{host_for_urls(self.host)}:{self.port}{INGRESS_ROOT}"
 
     async def __aenter__(self) -> Self:
         """Let the proxy listen on its port. Raises UsageError if the port cannot be used."""
@@ -111,9 +111,9 @@ class RecordingProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._recorder.catch_up(_CATCHING_UP_SECONDS)
 
-    def _make_end(self) -> End:
+    def _make_end(self) -> ConnectionEnd:
         """Return the end for a new connection to the proxy. When the connection is open, a task serves it."""
-        end = End()
+        end = ConnectionEnd()
 
         def start_serving() -> None:
             """Start the task that serves the new connection to the proxy."""

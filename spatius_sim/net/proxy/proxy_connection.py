@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-from spatius_sim.net.proxy.connection_end import End, close_all, wait_until_gone
+from spatius_sim.net.proxy.connection_end import ConnectionEnd, close_all, wait_until_gone
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import Head
 from spatius_sim.net.proxy.name_lookup import NameLookup
@@ -70,10 +70,10 @@ class ProxiedConnection:
 
     targets: tuple[ProxyTarget, ...]
     recorder: ProxyRecorder
-    client: End
+    client: ConnectionEnd
     lookup: NameLookup
     next_name: Callable[[], str]
-    upstream: End | None = None
+    upstream: ConnectionEnd | None = None
     connected_to: ProxyTarget | None = None
     name: str = ""
     """The name of the session that the request wants to open; "" if it wants none."""
@@ -128,14 +128,14 @@ class ProxiedConnection:
         key = self.recorder.secret_reference("key", request.header("x-api-key"))
         self.recorder.learn_logins(request.target, request.headers)
         with _refuse_with(400, "this request"):
-            request_body = await self.client.pass_body_on(framing, upstream)
+            request_body = await self.client.pass_on_body(framing, upstream)
         if not framing.ended:
             return False
         with _refuse_with(502, f"the answer of {target.host_header}"):
             answer = await self._final_answer(upstream)
             if answer.status != 101:
                 framing = BodyFraming(answer, request.method)
-                answer_body = await upstream.pass_body_on(framing, self.client, answer.as_bytes())
+                answer_body = await upstream.pass_on_body(framing, self.client, answer.as_bytes())
                 if not framing.ended and not framing.until_close:
                     raise RemoteProtocolError("it breaks off")
             elif not upgrade:
@@ -158,7 +158,7 @@ class ProxiedConnection:
             self._record_token_request(key, request_body, answer.status, answer_body)
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
 
-    async def _final_answer(self, upstream: End) -> Head:
+    async def _final_answer(self, upstream: ConnectionEnd) -> Head:
         """Wait until Motion Server sends the head of its final answer to the request in the proxy, and return
         the head. Interim answers (status 1xx) are passed on to the relay before it.
 
@@ -170,7 +170,7 @@ class ProxiedConnection:
             await self.client.send(answer.as_bytes())
         raise RemoteProtocolError("it hung up before it answered")
 
-    async def _connection_to(self, target: ProxyTarget) -> End:
+    async def _connection_to(self, target: ProxyTarget) -> ConnectionEnd:
         """Return the proxy's connection to this target, for the next request of the relay: the open upstream
         connection if it leads to the target, or a new one. Raises _RefusedError if the target cannot be
         reached."""
@@ -233,7 +233,7 @@ class ProxiedConnection:
         )
         return token, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
 
-    async def _pass_both_ways(self, upstream: End, up: Direction, down: Direction) -> None:
+    async def _pass_both_ways(self, upstream: ConnectionEnd, up: Direction, down: Direction) -> None:
         """Pass the bytes of a WebSocket between the relay and Motion Server through the recording proxy, in
         both directions, until one side leaves. Note for the recorder which side left.
 
@@ -243,10 +243,10 @@ class ProxiedConnection:
         client.other, upstream.other = upstream, client
         for source, destination, direction in ((client, upstream, up), (upstream, client, down)):
             direction.hold, direction.release = (
-                partial(source.hold, "recorder"),
-                partial(source.release, "recorder"),
+                partial(source.pause_reading_for, "recorder"),
+                partial(source.resume_reading_for, "recorder"),
             )
-            source.call_for_bytes(self._pass_on_to(destination, direction))
+            source.call_with_bytes(self._pass_on_to(destination, direction))
         waits = [asyncio.ensure_future(end.lost.wait()) for end in (client, upstream)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -259,7 +259,7 @@ class ProxiedConnection:
                 other_side.transport.abort()
             self.recorder.record_loss(up.session, by_server=by_server)
 
-    def _pass_on_to(self, destination: End, direction: Direction) -> Callable[[bytes], None]:
+    def _pass_on_to(self, destination: ConnectionEnd, direction: Direction) -> Callable[[bytes], None]:
         """Return a function that passes the bytes of one side through the proxy to `destination`, and then
         gives them to the recorder, which reads them as a part of this direction."""
         write, record = destination.transport.write, self.recorder.add_bytes

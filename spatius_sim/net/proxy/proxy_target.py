@@ -5,7 +5,7 @@ import ssl
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from spatius_sim.net.proxy.connection_end import End
+from spatius_sim.net.proxy.connection_end import ConnectionEnd
 from spatius_sim.net.proxy.name_lookup import NameLookup
 from spatius_sim.protocol.console_api import (
     AUTH_ROOT,
@@ -80,7 +80,7 @@ def describe_unreachable(target: ProxyTarget, error: Exception) -> str:
     return f"{target.host_header} cannot be reached: {str(error) or 'it does not answer'}"
 
 
-async def connect_to_target(target: ProxyTarget, lookup: NameLookup) -> End:
+async def connect_to_target(target: ProxyTarget, lookup: NameLookup) -> ConnectionEnd:
     """Connect the proxy to its target (Motion Server): to the first of the target's addresses that answers.
     Return the proxy's end of the connection. Raises OSError if no address answers."""
     context = ssl.create_default_context() if target.tls else None
@@ -90,7 +90,7 @@ async def connect_to_target(target: ProxyTarget, lookup: NameLookup) -> End:
     for address in await lookup.addresses(target.host):
         try:
             _, upstream = await loop.create_connection(
-                End, address, target.port, ssl=context, server_hostname=name
+                ConnectionEnd, address, target.port, ssl=context, server_hostname=name
             )
             return upstream
         except OSError as error:

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from spatius_sim.net.ports_and_hosts import LOOPBACK, explain_port_error, name_in_urls
+from spatius_sim.net.ports_and_hosts import LOOPBACK, explain_port_error, host_for_urls
 from spatius_sim.net.server.slow_headers import BODY_SECONDS, HEADER_SECONDS, SlowHeaders
 from spatius_sim.protocol.console_api import (
     CONSOLE_ROOT,
@@ -65,12 +65,12 @@ class OnePort:
     @property
     def console_endpoint(self) -> str:
         """The URL that a Server SDK takes as its console endpoint."""
-        return f"http://{name_in_urls(self.host)}:{self.port}{CONSOLE_ROOT}"
+        return f"http://{host_for_urls(self.host)}:{self.port}{CONSOLE_ROOT}"
 
     @property
     def ingress_endpoint(self) -> str:
         """The URL that a Server SDK takes as its ingress endpoint."""
-        return f"ws://{name_in_urls(self.host)}:{self.port}{INGRESS_ROOT}"
+        return f"ws://{host_for_urls(self.host)}:{self.port}{INGRESS_ROOT}"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes that this server answers on its one port. Each server defines its own."""

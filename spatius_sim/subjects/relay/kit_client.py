@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.client.relay_socket import dial_websocket
+from spatius_sim.net.client.relay_socket import open_relay_websocket
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.trace.events import Closed, Lane, Opened
@@ -68,7 +68,7 @@ class RelayClient:
         recorder: RealTimeRecorder,
         name: str,
         open_seconds: float = 10.0,
-        dial: Dial = dial_websocket,
+        dial: Dial = open_relay_websocket,
         *,
         data_packets: bool = False,
     ) -> None:

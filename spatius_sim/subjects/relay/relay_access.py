@@ -8,7 +8,7 @@ from typing import Protocol
 
 from spatius_sim.net.client.find_leaked_secrets import search_answer
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.client.relay_socket import RelaySocket, dial_websocket
+from spatius_sim.net.client.relay_socket import RelaySocket, open_relay_websocket
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.egress.data_packet_size import LARGEST_DATA_BYTES
 from spatius_sim.subjects.relay.kit_client import ClientConnection
@@ -73,7 +73,7 @@ class RelayOverSockets:
         """Connect a client to the relay over sockets: open a WebSocket at `address` within `seconds` seconds.
         `on_frame` is called with each frame of the relay, `on_end` with the close code. Raises
         UnreachableError if that fails."""
-        return await dial_websocket(address, seconds, on_frame, on_end)
+        return await open_relay_websocket(address, seconds, on_frame, on_end)
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str

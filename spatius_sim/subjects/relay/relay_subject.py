@@ -11,7 +11,7 @@ from spatius_sim.model.scenario.fault_events import longest_delay
 from spatius_sim.model.scenario.faults_by_id import APP_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
-from spatius_sim.net.client.relay_address import RelayAddress, with_credentials
+from spatius_sim.net.client.relay_address import RelayAddress, add_credentials
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
@@ -338,7 +338,7 @@ class RelaySubject:
         address = self._address
         if bears_credentials:
             expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
-            address = with_credentials(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
+            address = add_credentials(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
         address = replace(address, narrow=narrow)
         if self.target.startswith("http"):
             return DocumentClient(address, self._wire, self._recorder, name, open_seconds, self._access.dial)

@@ -163,7 +163,7 @@ class EndsSoon:
     async def stop(self) -> None:
         """No-op: it holds nothing."""
 
-    async def describe_death(self, grace: float = 0.0) -> str:
+    async def describe_death(self, grace_seconds: float = 0.0) -> str:
         self._scenarios += 1
         return "'relay' ended with code 2; its last output: panic: no more memory" * (self._scenarios > 3)
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from spatius_sim.mock_server.mock_motion_server import MotionServer
-from spatius_sim.net.ports_and_hosts import describe_exposure, is_this_machine, name_in_urls
+from spatius_sim.net.ports_and_hosts import describe_exposure, host_for_urls, is_loopback_address
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.net.report_out_of_descriptors import ExhaustionHandler
 from spatius_sim.protocol.errors import UsageError
@@ -29,12 +29,12 @@ from spatius_sim.protocol.errors import UsageError
     ],
 )
 def test_which_addresses_reach_this_machine_alone(address: str, here: bool) -> None:
-    assert is_this_machine(address) is here
+    assert is_loopback_address(address) is here
     assert bool(describe_exposure(address, 8700)) is not here
 
 
 def test_the_name_in_urls() -> None:
-    names = {host: name_in_urls(host) for host in ("127.0.0.1", "0.0.0.0", "::", "::1", "10.0.0.7")}
+    names = {host: host_for_urls(host) for host in ("127.0.0.1", "0.0.0.0", "::", "::1", "10.0.0.7")}
     assert names == {
         "127.0.0.1": "127.0.0.1",
         "0.0.0.0": "127.0.0.1",

@@ -5,7 +5,7 @@ import asyncio
 from websockets.asyncio.server import ServerConnection, serve
 
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.client.relay_socket import dial_websocket
+from spatius_sim.net.client.relay_socket import open_relay_websocket
 from spatius_sim.wires.events import Frame
 
 FRAMES = 8
@@ -34,7 +34,7 @@ async def test_a_client_that_pauses_keeps_large_frames_waiting_and_gets_them_all
     async with serve(send_large_frames, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         address = RelayAddress(f"ws://127.0.0.1:{port}", narrow=True)
-        client = await dial_websocket(address, 5.0, keep, lambda code: None)
+        client = await open_relay_websocket(address, 5.0, keep, lambda code: None)
         client.pause()
         await client.send("go on")
         await some_sent.wait()
@@ -60,7 +60,7 @@ async def test_a_client_that_reads_nothing_can_still_close() -> None:
     async with serve(greet, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         address = RelayAddress(f"ws://127.0.0.1:{port}", narrow=True)
-        client = await dial_websocket(address, 5.0, lambda frame: None, lambda code: closed.set())
+        client = await open_relay_websocket(address, 5.0, lambda frame: None, lambda code: closed.set())
         client.pause()
         await client.close()
         await closed.wait()

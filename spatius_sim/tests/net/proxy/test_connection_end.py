@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from spatius_sim.net.proxy.connection_end import End
+from spatius_sim.net.proxy.connection_end import ConnectionEnd
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import read_request
 from spatius_sim.protocol.errors import RemoteProtocolError
@@ -29,13 +29,13 @@ class Wire(asyncio.Transport):
         pass
 
 
-def end_on(wire: Wire) -> End:
-    end = End()
+def end_on(wire: Wire) -> ConnectionEnd:
+    end = ConnectionEnd()
     end.connection_made(wire)
     return end
 
 
-async def comes(end: End, raw: bytes, step: int) -> None:
+async def comes(end: ConnectionEnd, raw: bytes, step: int) -> None:
     for place in range(0, len(raw), step):
         piece = raw[place : place + step]
         end.get_buffer(-1)[: len(piece)] = piece
@@ -45,7 +45,7 @@ async def comes(end: End, raw: bytes, step: int) -> None:
 
 
 def reading(
-    raw: Callable[[int], bytes], step: int, read: Callable[[End], Awaitable[object]]
+    raw: Callable[[int], bytes], step: int, read: Callable[[ConnectionEnd], Awaitable[object]]
 ) -> Callable[[int], Callable[[], object]]:
     """The work of reading what comes in pieces of `step` bytes."""
 
@@ -61,20 +61,20 @@ def reading(
     return prepare
 
 
-async def one_head(end: End) -> None:
+async def one_head(end: ConnectionEnd) -> None:
     assert await end.read_request_head() is not None
 
 
-async def all_requests(end: End) -> None:
+async def all_requests(end: ConnectionEnd) -> None:
     other = end_on(Wire())
     while (request := await end.read_request_head()) is not None:
-        await end.pass_body_on(BodyFraming(request), other)
+        await end.pass_on_body(BodyFraming(request), other)
 
 
-async def one_body(end: End) -> None:
+async def one_body(end: ConnectionEnd) -> None:
     to = end_on(Wire())
     framing = BodyFraming(read_request(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked"))
-    await end.pass_body_on(framing, to)
+    await end.pass_on_body(framing, to)
     assert framing.ended
 
 
@@ -94,7 +94,7 @@ BEGIN = b"POST /v1/console/x HTTP/1.1\r\n"
     ],
 )
 def test_what_comes_costs_time_by_its_size(
-    raw: Callable[[int], bytes], read: Callable[[End], Awaitable[object]], size: int, step: int
+    raw: Callable[[int], bytes], read: Callable[[ConnectionEnd], Awaitable[object]], size: int, step: int
 ) -> None:
     assert times_the_work(reading(raw, step, read), size) < 24
 
@@ -137,9 +137,9 @@ async def test_it_reads_on_once_all_reasons_not_to_are_gone() -> None:
 
     wire = Counting()
     end = end_on(wire)
-    end.hold("peer")
-    end.hold("book")
-    end.release("peer")
+    end.pause_reading_for("peer")
+    end.pause_reading_for("book")
+    end.resume_reading_for("peer")
     assert not wire.reads
-    end.release("book")
+    end.resume_reading_for("book")
     assert wire.reads

@@ -134,7 +134,7 @@ def test_a_relay_that_talks_without_an_end_is_bounded() -> None:
         process = RelayProcess(command, os.environ)
         await process.start()
         async with asyncio.timeout(SECONDS):
-            while process.read_bytes < 10_000_000:  # noqa: ASYNC110
+            while process.output_bytes < 10_000_000:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await process.stop()
         return len(process.last_output())
