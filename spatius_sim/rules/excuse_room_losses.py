@@ -45,7 +45,7 @@ def unless_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Broken
     missing = missing_keyframes(room, speech)
     # Half of them cannot be lost in every conversation without a trace of it.
     is_part = 0 < 2 * len(missing) < speech.keyframes
-    others = [another for another in room.complete if another is not speech and another.keyframes]
+    others = [another for another in room.complete_speeches if another is not speech and another.keyframes]
     if not is_part or any(_miss_the_same(room, speech, other) for other in others):
         return unless_disturbed(room, speech.first_seq, broken)
     numbers = ", ".join(map(str, sorted(missing)[:5])) + (", ..." if len(missing) > 5 else "")

@@ -21,7 +21,7 @@ def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
             continue
         came_up = rule_id in observation.motion_situations
         blamed = observation.motion_rule == rule_id
-        if observation.in_place(tolerance):
+        if observation.shows_motion_in_place(tolerance):
             if came_up:
                 yield Kept()
         elif blamed and came_up and observation.own and observation.controlled:

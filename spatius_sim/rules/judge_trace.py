@@ -7,7 +7,7 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Unsure, Verdict
 from spatius_sim.rules.relay.failures import alive, recover
 from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech, tell_lacking
-from spatius_sim.story.client_observations import join_client
+from spatius_sim.story.client_observations import build_client_story
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_turns import Story, join
 from spatius_sim.story.room_story import join_rooms
@@ -21,7 +21,7 @@ def judge(trace: Trace) -> dict[str, Judgement]:
     is judged."""
     judgements: dict[str, Judgement] = {}
     if trace.header.subject == "client":
-        client_story = join_client(trace)
+        client_story = build_client_story(trace)
         for rule in rules_for("client"):
             outcomes = rule.check(client_story)
             reason = tell_lacking(_features_client_lacks(rule, client_story))

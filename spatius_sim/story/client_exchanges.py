@@ -15,19 +15,19 @@ from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A request of the kit to a testee, as event `seq` at the time `asked_ns`, and the answer, as event
-    `answered` at the time `at_ns`."""
+    `answered` at the time `answered_ns`."""
 
     seq: int
     asked_ns: int
     request: TesteeRequest
     answered: int
     answer: TesteeAnswer
-    at_ns: int
+    answered_ns: int
 
 
-def exchanges(trace: Trace) -> Iterator[Exchange]:
-    """Yield each exchange with the client under test, in order: a request and its answer. A request that
-    was never answered is left out."""
+def pair_requests_with_answers(trace: Trace) -> Iterator[Exchange]:
+    """Yield each request that the kit sent to the client under test, together with its answer, in order. A
+    request that was never answered is left out."""
     unanswered_request: tuple[int, int, TesteeRequest] | None = None
     for event in trace.on_lane(Lane.CLIENT):
         if isinstance(event.content, Sent) and isinstance(event.content.value, TesteeRequest):
@@ -51,11 +51,11 @@ class GivenPayload:
 
 
 def read_given_payload(raw: bytes) -> GivenPayload | None:
-    """Read a payload of motion in a request to the client under test, and return what it holds; None if the
-    bytes are no motion. Of each keyframe only translation[0] is kept.
+    """Read a payload of motion that the kit gave to the client under test. Return None if the bytes are no
+    message with motion.
 
-    The kit puts another value there in each keyframe, which shows later which keyframe the client
-    rendered."""
+    Of each keyframe only the value translation[0] is kept. The kit puts a different value there in each
+    keyframe, so that this value later shows which keyframe the client rendered."""
     try:
         message = decode(raw)
     except RemoteProtocolError:
@@ -63,4 +63,6 @@ def read_given_payload(raw: bytes) -> GivenPayload | None:
     if not isinstance(message, MotionResponse):
         return None
     values = tuple(float(value) for value in message.keyframes[:, 0])
-    return GivenPayload(values, encode(message) != raw)
+    # Fields that the protocol lacks are lost when the message is encoded again.
+    has_unknown_fields = encode(message) != raw
+    return GivenPayload(values, has_unknown_fields)

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, keyframe_count
-from spatius_sim.story.client_exchanges import Exchange, exchanges
+from spatius_sim.story.client_exchanges import Exchange, pair_requests_with_answers
 from spatius_sim.story.client_story import (
     AUDIO_TOLERANCE_MS,
     ClientConversation,
@@ -27,20 +27,23 @@ _SHOWN_BY_STATE = {"C-ABNORMAL", "C-EMPTY", "C-PAUSE", "C-STARVE"}
 """The situations, each named by its rule, whose harm the playback state alone shows."""
 
 
-def _whole_samples(told: Any) -> int | None:
-    """Return how many samples a client says it has played, in whole samples: a client that counts by a clock
-    may tell parts of one. None: it told no number."""
-    if isinstance(told, float) and isfinite(told):
-        return int(told)
-    return told if isinstance(told, int) else None
+def _read_samples_played(reported: Any) -> int | None:
+    """Return how many samples a client says it has played. Cut off a fraction: a client that counts by a
+    clock may report one. Return None if the client reported no finite number."""
+    if isinstance(reported, float) and isfinite(reported):
+        return int(reported)
+    return reported if isinstance(reported, int) else None
 
 
-def join_client(trace: Trace) -> ClientStory:
-    """Join the calls to a client under test and its observations into a story, and return the story: each
-    observation with what was certain about the client at that time."""
+def build_client_story(trace: Trace) -> ClientStory:
+    """Build the story of a client under test from the requests of the kit and the client's answers: each
+    observation with what was certain about the client at that time.
+
+    Requests that the client does not implement are only listed in `lacks`. Before the first reset, only
+    `hello` counts."""
     story = ClientStory(trace)
     observer = _ClientObserver(story)
-    for exchange in exchanges(trace):
+    for exchange in pair_requests_with_answers(trace):
         if exchange.answer.unimplemented:
             story.lacks.add(exchange.request.do)
         elif exchange.request.do in ("hello", "reset") or story.sample_rate:
@@ -88,7 +91,7 @@ class _ClientObserver(RealClientTime):
             case "observe":
                 self.note_observation(exchange)
         if self.story.real_clock:
-            self.note_time_of_call(exchange, before)
+            self.note_progress_during_call(exchange, before)
         if request.do not in ("advance", "observe"):
             self.clean_step = False
 
@@ -98,15 +101,15 @@ class _ClientObserver(RealClientTime):
         for member in ("state", "conversationId", "samplesPlayed", "keyframesRendered"):
             if exchange.answer.error is None and member not in result:
                 story.lacks.add(f"observe.{member}")
-        played = _whole_samples(result.get("samplesPlayed"))
-        own_keyframes, foreign_keyframes = self.sort_rendered(result.get("keyframesRendered"))
+        played = _read_samples_played(result.get("samplesPlayed"))
+        own_keyframes, foreign_keyframes = self.sort_rendered_keyframes(result.get("keyframesRendered"))
         in_order = all(
             earlier < later
             for earlier, later in zip(
                 (current.last_shown if current else -1, *own_keyframes), own_keyframes, strict=False
             )
         )
-        first_keyframe, due_keyframe = self.keyframes_due(played)
+        first_keyframe, due_keyframe = self.find_due_keyframes(played)
         slack_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
         if current and own_keyframes and due_keyframe is not None:
             jumped = own_keyframes[-1] > due_keyframe + slack_keyframes
@@ -114,7 +117,7 @@ class _ClientObserver(RealClientTime):
             # Whoever drops motion whose time is over shows the next payload in its place: C-SYNC.
             may_have_dropped = due_keyframe >= current.overdue_from
             # After a pause, a jump shows that the face ran ahead: C-PAUSE.
-            may_have_dropped = may_have_dropped or "C-PAUSE" in self.motion.open
+            may_have_dropped = may_have_dropped or "C-PAUSE" in self.motion.suspects
             in_order = in_order and not (jumped and next_payload and not may_have_dropped)
         expected = self.expected_state()
         may_show_nothing = (
@@ -133,9 +136,9 @@ class _ClientObserver(RealClientTime):
         if held and played is not None:
             self.pinned, self.overshoot_ms = True, 0
             self.fastest_position = min(self.fastest_position, played * 1000)
-        checked = played is not None and (self.time_is_certain or self.starving)
+        checked = played is not None and (self.time_is_certain or self.can_show_wait_for_motion)
         harm = self.find_audio_harm(played, state) if played is not None and checked else None
-        situations, missing_ms = frozenset(self.audio.open), self.motion_missing_ms
+        situations, missing_ms = frozenset(self.audio.suspects), self.motion_missing_ms
         if played is None:
             harm = self.find_harm_by_state(state, expected)
             checked = state == expected is PlaybackState.IDLE and self.heard_after is not None
@@ -143,10 +146,10 @@ class _ClientObserver(RealClientTime):
                 self.heard_after = situations
             situations, missing_ms = self.heard_after or frozenset(), missing_ms - self.idle_after_end_ms
         if harm and self.rule_of_first_harm is None:
-            rule_id = self.audio.rule_id if self.audio_is_controlled else ""
+            rule_id = self.audio.rule_id if self.has_played_this_much_well else ""
             self.rule_of_first_harm = rule_id if played is None else self.rule_of_audio_harm(played, state)
         self.disordered = self.disordered or bool(foreign_keyframes) or not in_order
-        can_be_blamed = self.shown or self.motion.open <= {"C-SYNC"}
+        can_be_blamed = self.shown or self.motion.suspects <= {"C-SYNC"}
         harmed = self.disordered or self.rule_of_first_harm is not None
         motion_rule = self.motion.rule_id if can_be_blamed and not harmed else ""
         observation = Observation(
@@ -161,8 +164,8 @@ class _ClientObserver(RealClientTime):
             low=self.slowest_position // 1000,
             high=self.fastest_position // 1000,
             expected_state=expected if self.state_has_settled(expected) else None,
-            silent=self.clean_step and self.silent and self.silent_before,
-            id_fixed=self.id_fixed(state),
+            silent=self.clean_step and self.must_be_silent and self.silent_before,
+            id_fixed=self.id_is_certain(state),
             current_id=current.id if current else None,
             is_over=self.time_is_certain and self.idle_after_end_ms >= story.slack_ms,
             dry_ms=self.idle_before_end_ms
@@ -171,8 +174,8 @@ class _ClientObserver(RealClientTime):
             held=held,
             motion_end=len(current.values) * story.sample_rate // KEYFRAMES_PER_SECOND if current else 0,
             strict=self.strict,
-            stalls=self.starving and self.stalled_ms >= story.slack_ms,
-            runs=self.starving
+            stalls=self.can_show_wait_for_motion and self.stalled_ms >= story.slack_ms,
+            runs=self.can_show_wait_for_motion
             and self.slowest_wait_ms == 0
             and self.fastest_position + self.slack_samples < self.playable_end,
             due=due_keyframe,
@@ -182,9 +185,9 @@ class _ClientObserver(RealClientTime):
             foreign=foreign_keyframes,
             moved=self.moved,
             catching_up=self.catch_up_ms > 0,
-            motion_situations=frozenset(self.motion.open),
+            motion_situations=frozenset(self.motion.suspects),
             motion_rule=motion_rule,
-            controlled=current is not None and self.is_controlled(current, due_keyframe),
+            controlled=current is not None and self.has_rendered_this_much_well(current, due_keyframe),
             audio_situations=situations,
             audio_rule=self.rule_of_first_harm or "",
             audio_checked=checked and self.time_is_certain,
@@ -192,7 +195,7 @@ class _ClientObserver(RealClientTime):
             audio_harm=harm,
         )
         story.observations.append(observation)
-        if observation.in_place(slack_keyframes):
+        if observation.shows_motion_in_place(slack_keyframes):
             self.note_good_motion(observation)
         self.note_good_audio(observation)
         if current and own_keyframes:
@@ -200,28 +203,35 @@ class _ClientObserver(RealClientTime):
         if current is not None and state not in (None, PlaybackState.IDLE):
             current.was_active = True
         self.last, self.clean_step, self.expected_before = observation, True, expected
-        self.silent_before, self.cut_off = self.silent, None
+        self.silent_before, self.cut_off = self.must_be_silent, None
 
     @property
-    def silent(self) -> bool:
-        """Return whether no honest client has anything left to play now, whatever pauses and resumes did
-        since the last call, so that an observation of the client may show only silence."""
+    def must_be_silent(self) -> bool:
+        """Whether every honest client must be silent by now, whatever pauses and resumes did since the last
+        call.
+
+        Nothing may be left to play. The time that a client may take to react (`slack_ms`) must have passed
+        since the last audio ended. After a call with an undefined outcome, this is certain only if nothing
+        was left to play."""
         if self.audio_undefined:
             return self.nothing_to_play and self.quiet_ms >= self.story.slack_ms
         if self.conversation is None:
             return not self.conversations or self.quiet_ms >= self.story.slack_ms
-        return self.audio_runs and self.idle_after_end_ms >= self.story.slack_ms
+        return self.plays_without_waiting and self.idle_after_end_ms >= self.story.slack_ms
 
     @property
     def time_is_certain(self) -> bool:
         """Whether it is certain how far an honest client has played the current conversation by the time of
         this observation."""
-        return self.audio_runs and not (self.audio_undefined or self.pause_undefined)
+        return self.plays_without_waiting and not (self.audio_undefined or self.pause_undefined)
 
     @property
-    def audio_runs(self) -> bool:
-        """Whether an honest client would surely play the audio of the current conversation on, without
-        waiting for motion."""
+    def plays_without_waiting(self) -> bool:
+        """Whether an honest client surely plays the current conversation's audio on, without waiting for
+        motion; False without a conversation.
+
+        Audio never waits outside strictSync, if its conversation has no motion, or if some motion could not
+        be decoded. In strictSync, it does not wait if the motion of all audio so far has come."""
         current = self.conversation
         return current is not None and (
             not self.strict
@@ -230,20 +240,23 @@ class _ClientObserver(RealClientTime):
             or (self.may_wait_for_motion and self.playable_end >= self.end)
         )
 
-    def is_controlled(self, current: ClientConversation, due: int | None) -> bool:
-        """Return whether this client was seen before to render so much motion, in so many payloads, at its
-        place in a plain conversation: up to the keyframe `due` of the conversation `current`."""
-        return (due or 0) <= self.shown_keyframe and current.payload_of(due) <= self.shown_payloads
+    def has_rendered_this_much_well(self, conversation: ClientConversation, due_keyframe: int | None) -> bool:
+        """Return whether the client was seen before to render this much motion well in a plain conversation
+        (one without special calls): up to keyframe `due_keyframe`, in the number of payloads that hold these
+        keyframes in `conversation`."""
+        payloads = conversation.payload_of(due_keyframe)
+        return (due_keyframe or 0) <= self.shown_keyframe and payloads <= self.shown_payloads
 
     def note_good_motion(self, observation: Observation) -> None:
-        """Note at an observation of the client under test that it rendered the right motion. If the
-        observation is in a plain conversation, also note how far the client came, in payloads and
-        keyframes."""
-        due, in_place = observation.due, observation.in_place(self.story.keyframe_tolerance)
-        if not self.motion.open and self.conversation is not None and in_place:
+        """Note that the client rendered the right motion at this observation: no call before it has harmed
+        the motion. In a plain conversation (one without special calls), also keep the highest keyframe and
+        the number of payloads that were rendered well."""
+        due_keyframe = observation.due
+        in_place = observation.shows_motion_in_place(self.story.keyframe_tolerance)
+        if not self.motion.suspects and self.conversation is not None and in_place:
             self.shown = True
-            self.shown_payloads = max(self.shown_payloads, self.conversation.payload_of(due))
-            self.shown_keyframe = max(self.shown_keyframe, due or 0)
+            self.shown_payloads = max(self.shown_payloads, self.conversation.payload_of(due_keyframe))
+            self.shown_keyframe = max(self.shown_keyframe, due_keyframe or 0)
         self.motion.clear()
 
     def find_audio_harm(self, played: int, state: object) -> tuple[str, str] | None:
@@ -254,7 +267,7 @@ class _ClientObserver(RealClientTime):
         If a client in strictSync may wait for motion, only audio that runs ahead is harmed for certain."""
         story, current, last = self.story, self.conversation, self.last
         assert current is not None
-        plain = not self.audio.open or (self.pinned and self.audio.open == {"C-PAUSE"})
+        plain = not self.audio.suspects or (self.pinned and self.audio.suspects == {"C-PAUSE"})
         ahead = story.samples(story.slack_ms if story.real_clock or not plain else AUDIO_TOLERANCE_MS)
         behind = story.samples(AUDIO_TOLERANCE_MS)
         seen = f"{played} samples"
@@ -263,7 +276,7 @@ class _ClientObserver(RealClientTime):
             return f"the audio played to its end, {current.samples} samples", seen
         if played > self.fastest_position // 1000 + ahead:
             return f"at most {self.fastest_position // 1000} samples played by now", seen
-        if self.starving and not self.time_is_certain:
+        if self.can_show_wait_for_motion and not self.time_is_certain:
             return None
         if (
             state == PlaybackState.IDLE
@@ -283,75 +296,88 @@ class _ClientObserver(RealClientTime):
             return f"no sample played twice: {last.played} samples were played before", seen
         return None
 
-    def find_harm_by_state(self, state: object, expected: PlaybackState | None) -> tuple[str, str] | None:
-        """Find out whether the audio of a client was harmed that reports only its state when it is observed.
-        Return what was expected and what was observed; None if no harm shows.
+    def find_harm_by_state(
+        self, reported_state: object, expected_state: PlaybackState | None
+    ) -> tuple[str, str] | None:
+        """Return what was expected and what was observed, if the playback state shows harm to the client's
+        audio; otherwise None. This is for clients that do not report how many samples they have played.
 
-        Only situations that show in the state are looked at; any other wrong state is judged by C-STATES (the
-        states change as documented)."""
+        Harm is: idle although audio is left, or playing although the audio is over. It counts only after
+        special calls whose harm the state alone shows; rule C-STATES judges any other wrong state."""
         current = self.conversation
-        shown = _SHOWN_BY_STATE if self.story.modes else _SHOWN_BY_STATE - {"C-STARVE"}
-        blames = self.audio.open and self.audio.open <= shown
-        if current is None or not (blames and current.was_active and self.state_has_settled(expected)):
+        visible_situations = _SHOWN_BY_STATE if self.story.modes else _SHOWN_BY_STATE - {"C-STARVE"}
+        all_are_visible = self.audio.suspects and self.audio.suspects <= visible_situations
+        if current is None or not (
+            all_are_visible and current.was_active and self.state_has_settled(expected_state)
+        ):
             return None
-        if expected is PlaybackState.PLAYING and state == PlaybackState.IDLE:
+        if expected_state is PlaybackState.PLAYING and reported_state == PlaybackState.IDLE:
             return f"playing: {current.samples} samples were given", "idle before their end"
-        if expected is PlaybackState.IDLE and state == PlaybackState.PLAYING:
+        if expected_state is PlaybackState.IDLE and reported_state == PlaybackState.PLAYING:
             return f"idle: {current.samples} samples are over", "playing"
         return None
 
-    def rule_of_audio_harm(self, played: int, state: object) -> str:
-        """Return the id of the rule that the client's harmed audio, as it was observed, breaks; "" if that is
-        not certain. A rule is named if this client was seen to play so much audio well in a plain
-        conversation.
+    def rule_of_audio_harm(self, samples_played: int, reported_state: object) -> str:
+        """Return the id of the rule that the client's harmed audio breaks; "" if that is not certain.
 
-        A rule may also be named without that if audio stops because its motion is missing, or if audio runs
-        ahead after an interrupt."""
+        Audio that goes on although strictSync must wait for motion breaks C-STARVE. Otherwise the rule is
+        certain if nothing special happened, or if the client once played audio of this length well. Without
+        this proof, it is certain only if audio stops because its motion is missing, or runs ahead after an
+        interrupt."""
         current, rule_id = self.conversation, self.audio.rule_id
         assert current is not None
-        ahead = played > self.fastest_position // 1000
-        if self.starving and played * 1000 > self.playable_end:
+        is_ahead = samples_played > self.fastest_position // 1000
+        if self.can_show_wait_for_motion and samples_played * 1000 > self.playable_end:
             return "C-STARVE"
-        if self.audio_is_controlled or not self.audio.open:
+        if self.has_played_this_much_well or not self.audio.suspects:
             return rule_id
         if rule_id == "C-STARVE":
             if not self.strict:  # Audio is neither ahead nor idle because its motion is missing.
-                return "C-STATES" if ahead or state == PlaybackState.IDLE else rule_id
-            return rule_id if state != PlaybackState.IDLE and current.last_shown >= 0 else ""
-        return rule_id if rule_id == "C-INTERRUPT" and ahead else ""
+                return "C-STATES" if is_ahead or reported_state == PlaybackState.IDLE else rule_id
+            return rule_id if reported_state != PlaybackState.IDLE and current.last_shown >= 0 else ""
+        return rule_id if rule_id == "C-INTERRUPT" and is_ahead else ""
 
     @property
-    def audio_is_controlled(self) -> bool:
-        """Whether this client was seen before to play so much audio well in a plain conversation. Only then
-        an observation of harmed audio can be blamed on what was special in the current conversation."""
-        samples, chunk = self.well_played_lengths
+    def has_played_this_much_well(self) -> bool:
+        """Whether the client was seen before to play a plain conversation (one without special calls) well,
+        with audio and chunks no shorter than these. Only then can harm to the current audio be blamed on what
+        was special about this conversation."""
+        most_samples, largest_chunk = self.well_played_lengths
         return (
             self.conversation is not None
-            and self.conversation.samples <= samples
-            and self.largest_chunk <= chunk
+            and self.conversation.samples <= most_samples
+            and self.largest_chunk <= largest_chunk
         )
 
     def note_good_audio(self, observation: Observation) -> None:
-        """Take note if, at this observation, the client under test has played its audio well: to the end, or
-        further on after the motion had run out. For lengths up to this one, an earlier doubt about its audio
-        is no excuse any more."""
+        """Note if this observation shows that the client played its audio well; nothing is noted if the audio
+        was harmed or could not be checked.
+
+        If the audio was played to its end, no call before has harmed it. Keep its length, too, if nothing
+        special happened. If audio went on without motion outside strictSync, missing motion (C-STARVE) did no
+        harm."""
         current = self.conversation
         if current is None or not observation.audio_checked or self.rule_of_first_harm is not None:
             return
         if observation.is_over:
-            samples, chunk = self.well_played_lengths
-            if self.audio.open <= {"C-STARVE"}:
-                self.well_played_lengths = max(samples, current.samples), max(chunk, self.largest_chunk)
+            most_samples, largest_chunk = self.well_played_lengths
+            if self.audio.suspects <= {"C-STARVE"}:
+                self.well_played_lengths = (
+                    max(most_samples, current.samples),
+                    max(largest_chunk, self.largest_chunk),
+                )
             self.audio.clear()
-        elif self.audio.open == {"C-STARVE"} and observation.starved and not self.strict:
+        elif self.audio.suspects == {"C-STARVE"} and observation.starved and not self.strict:
             self.audio.once_harmless.add("C-STARVE")
 
-    def id_fixed(self, state: object) -> bool:
-        """Return whether it is certain which conversation id the client must report. Whether a client is idle
-        too early is judged by C-STATES (the states change as documented)."""
+    def id_is_certain(self, reported_state: object) -> bool:
+        """Return whether it is certain which conversation id the client must report. It is not certain after
+        a call with an undefined outcome, or if the conversation may be over. During a conversation, it is not
+        certain in strictSync or if the client reports idle; rule C-STATES judges a client that is idle too
+        early."""
         if self.audio_undefined or self.maybe_over:
             return False
-        return self.conversation is None or not (self.strict or state == PlaybackState.IDLE)
+        return self.conversation is None or not (self.strict or reported_state == PlaybackState.IDLE)
 
     @property
     def slack_samples(self) -> int:
@@ -359,27 +385,33 @@ class _ClientObserver(RealClientTime):
         return self.story.slack_ms * self.story.sample_rate
 
     @property
-    def starving(self) -> bool:
-        """Return whether an observation of the client can show if strictSync waits for missing motion: the
-        current conversation may wait, the client is not paused, and no call in the conversation had an
-        undefined outcome."""
+    def can_show_wait_for_motion(self) -> bool:
+        """Whether an observation of the client now can show if its audio waits for missing motion, as
+        strictSync demands. It can if the current conversation may wait for motion, the client is not paused,
+        and no call in the conversation had an undefined outcome."""
         current = self.conversation
         if current is None or not self.may_wait_for_motion:
             return False
         return not (self.audio_undefined or self.pause_undefined or self.paused)
 
-    def sort_rendered(self, reported: Any) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
-        """Find for each keyframe that the client reports as rendered the call that gave it to the client.
-        Return the numbers of those keyframes that belong to the current conversation, and the values of all
-        others, each with its call. Values that no call gave are left out."""
+    def sort_rendered_keyframes(
+        self, reported_values: Any
+    ) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
+        """Divide the keyframes that the client reports as rendered into those of the current conversation and
+        foreign ones. Return the numbers of the first, and the values of the others, each with the latest call
+        that gave it.
+
+        A keyframe is reported as its value (translation[0]). Values that no call gave are left out, and so is
+        motion of other calls that the client may show."""
         own_keyframes: list[int] = []
         foreign_keyframes: list[tuple[float, MotionCall]] = []
         last_shown = self.conversation.last_shown if self.conversation else -1
-        values = reported if isinstance(reported, list) else []
+        values = reported_values if isinstance(reported_values, list) else []
         for value in (value for value in values if isinstance(value, int | float)):
             if value not in self.origins:
                 continue
             origins = self.origins[value]
+            latest_call, _ = origins[-1]
             own_numbers = [
                 number
                 for call, number in origins
@@ -390,22 +422,25 @@ class _ClientObserver(RealClientTime):
                 later = [number for number in own_numbers if number > last_shown]
                 last_shown = (later or own_numbers)[0]
                 own_keyframes.append(last_shown)
-            elif not (self.may_be_shown(origins[-1][0]) or self.may_be_of_cut_off(origins)):
-                foreign_keyframes.append((value, origins[-1][0]))
+            elif not (self.may_show_motion_of(latest_call) or self.may_be_from_cut_off_conversation(origins)):
+                foreign_keyframes.append((value, latest_call))
         return tuple(own_keyframes), tuple(foreign_keyframes)
 
-    def may_be_shown(self, call: MotionCall) -> bool:
-        """Return whether an observation may show the motion of this call, although the client need not render
-        it: the documents leave open what becomes of this motion, or it came when its conversation may have
-        been over already, and this conversation is still the current one."""
+    def may_show_motion_of(self, call: MotionCall) -> bool:
+        """Return whether the client may, but need not, show the motion of this call. It may if the documents
+        leave open what becomes of the motion. It also may if the motion came when its conversation was
+        perhaps over, and that conversation is still the current one."""
         if call.kind is Kind.OVER:
             return call.conversation is self.conversation
         return call.kind is Kind.OPEN
 
-    def keyframes_due(self, played: int | None) -> tuple[int, int | None]:
-        """Return the first and the last keyframe that an honest client must have rendered between its last
-        two observations. The second is None if no new keyframe was due; the result is (0, None) if this is
-        not certain."""
+    def find_due_keyframes(self, samples_played: int | None) -> tuple[int, int | None]:
+        """Return the numbers of the first and the last keyframe that an honest client must have rendered
+        since its last observation. `samples_played` is what the client reports now; None: it reports no
+        number, so the slowest honest client counts.
+
+        The last keyframe is None if no new keyframe was due. Return (0, None) if it is not certain what was
+        due."""
         current, last = self.conversation, self.last
         if (
             not (current and last and self.clean_step and self.time_is_certain)
@@ -415,12 +450,14 @@ class _ClientObserver(RealClientTime):
         if current.audio_only or current.open_motion or self.paused:
             return 0, None
         position_before = last.high if last.played is None else last.played
-        position = self.slowest_position // 1000 if played is None else played
-        count = keyframe_count(current.samples, self.story.sample_rate)
-        first_keyframe, target = self.story.keyframe_at(position_before), self.story.keyframe_at(position)
-        if target >= count:
+        position = self.slowest_position // 1000 if samples_played is None else samples_played
+        total_keyframes = keyframe_count(current.samples, self.story.sample_rate)
+        first_keyframe = self.story.keyframe_at(position_before)
+        last_keyframe = self.story.keyframe_at(position)
+        if last_keyframe >= total_keyframes:
             return first_keyframe, None  # The rest of the audio fills no keyframe.
-        return first_keyframe, target if first_keyframe < target < len(current.values) else None
+        is_new = first_keyframe < last_keyframe < len(current.values)
+        return first_keyframe, last_keyframe if is_new else None
 
     def at_end(self, played: int | None) -> bool:
         """Return whether, at this observation, the audio of the current conversation may be over, so that the
@@ -434,8 +471,9 @@ class _ClientObserver(RealClientTime):
         return not self.conversations or (self.clean_step and expected is self.expected_before)
 
     def expected_state(self) -> PlaybackState | None:
-        """Return the playback state that an observation of every honest client would show now; None if honest
-        clients may differ."""
+        """Return the playback state that every honest client must report now: idle, paused or playing. Return
+        None if honest clients may differ: after a call with an undefined outcome, or while a client may still
+        react."""
         slack = self.story.slack_ms
         if self.audio_undefined or self.pause_undefined:
             return None

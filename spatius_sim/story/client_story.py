@@ -179,12 +179,15 @@ class Observation:
     starved: bool
     audio_harm: tuple[str, str] | None
 
-    def in_place(self, tolerance: int) -> bool:
-        """Return whether this observation of the client saw a keyframe in its place: the newest keyframe that
-        the client rendered lies no farther than `tolerance` keyframes from the keyframe that was due."""
+    def shows_motion_in_place(self, tolerance_keyframes: int) -> bool:
+        """Return whether the client rendered the motion that was due: its newest keyframe is at most
+        `tolerance_keyframes` away from the keyframe that was due. Return False if none was due or rendered.
+
+        Any keyframe is in place if the client does not report its position, or may still catch up after late
+        motion."""
         if self.due is None or not self.own:
             return False
-        return self.played is None or self.catching_up or abs(self.own[-1] - self.due) <= tolerance
+        return self.played is None or self.catching_up or abs(self.own[-1] - self.due) <= tolerance_keyframes
 
 
 @dataclass(slots=True)

@@ -50,10 +50,10 @@ def join_requests(trace: Trace) -> list[UpstreamRequest]:
                     interrupted.given_up_seq = event.seq
                 interrupted.stopped_early, interrupted.interrupted_seq = True, event.seq
             case ServerError(req_id=req_id):
-                for request in _unanswered_requests(requests, event.connection):
+                for request in _incomplete_requests(requests, event.connection):
                     request.stopped_early = request.stopped_early or req_id in ("", request.req_id)
         if isinstance(event.content, Closed):
-            for request in _unanswered_requests(requests, event.connection):
+            for request in _incomplete_requests(requests, event.connection):
                 if event.content.by_kit:
                     request.stopped_early = request.stopped_early or not request.ends
                 elif request.ends and not request.stopped_early:
@@ -61,16 +61,15 @@ def join_requests(trace: Trace) -> list[UpstreamRequest]:
     return found
 
 
-def _unanswered_requests(
+def _incomplete_requests(
     requests: dict[tuple[str, str], UpstreamRequest], connection: str
 ) -> list[UpstreamRequest]:
-    """Return the requests of one upstream connection, of those joined so far, for which Motion Server has not
-    sent all motion."""
+    """Return the incomplete requests of one connection to Motion Server: their audio was not marked as ended,
+    or Motion Server has not sent all their motion. `requests` holds the requests by connection and req_id."""
     return [
         request
-        for (name, _), request in requests.items()
-        if name == connection
-        and not (request.ends and any(payload.response.end for payload in request.payloads))
+        for request in requests.values()
+        if request.connection == connection and not (request.ends and request.answered)
     ]
 
 

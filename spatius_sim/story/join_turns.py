@@ -27,7 +27,7 @@ from collections import Counter, defaultdict
 from functools import partial
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
-from spatius_sim.story.decoder_input import client_hears
+from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.join_requests import join_requests
 from spatius_sim.story.speech_index import SpeechIndex, audible_piece
 from spatius_sim.story.turn_story import (
@@ -40,7 +40,11 @@ from spatius_sim.story.turn_story import (
     Turn,
     UpstreamRequest,
 )
-from spatius_sim.story.undisturbed_turns import set_calm_and_clean, set_failures, withdraw_mistaken_waits
+from spatius_sim.story.undisturbed_turns import (
+    correct_mistaken_waits,
+    set_calm_and_clean,
+    set_faults_and_failures,
+)
 from spatius_sim.trace.events import (
     Awaited,
     Event,
@@ -68,59 +72,60 @@ __all__ = [
 
 
 def join(trace: Trace) -> Story:
-    """Join the events of a relay's or a server's trace into a story, and return the story: turns, each with
-    its requests, conversations and deliveries."""
+    """Build the story of a relay's or a server's trace: its turns, each with the requests to Motion Server,
+    the conversations at its client, and the deliveries of motion that belong to it."""
     turns = _find_planned_turns(trace)
-    index = SpeechIndex(turns)
-    set_failures(trace, turns)
+    speech_index = SpeechIndex(turns)
+    set_faults_and_failures(trace, turns)
     requests = join_requests(trace)
-    conversations, deliveries, rates = _join_conversations(trace, turns, index)
+    conversations, deliveries, output_rates = _join_conversations(trace, turns, speech_index)
     silence_ends_speech = SPEECH_END in trace.header.lacks
     for request in requests:
         audio = bytes(request.audio)
         request.turn = (
-            _last_of_merged_turns(audio, index, silence_ends_speech)
-            or index.find(audio)
-            or _turn_by_messages(request, index)
+            _mark_merged_turns(audio, speech_index, silence_ends_speech)
+            or speech_index.find(audio)
+            or _turn_by_messages(request, speech_index)
         )
         request.found_by_audio = request.turn is not None
-    _tie_conversations(conversations, turns, index)
-    _tie_deliveries(requests, deliveries)
-    _join_requests_to_turns(requests, turns, guess=CLIENT_AUDIO not in trace.header.lacks)
-    withdraw_mistaken_waits(turns)
-    set_calm_and_clean(trace, turns, rates)
-    return Story(trace, turns, requests, conversations, deliveries, rates)
+    _join_conversations_to_turns(conversations, turns, speech_index)
+    _join_deliveries_to_payloads(requests, deliveries)
+    _join_requests_to_turns(requests, turns, may_guess=CLIENT_AUDIO not in trace.header.lacks)
+    correct_mistaken_waits(turns)
+    set_calm_and_clean(trace, turns, output_rates)
+    return Story(trace, turns, requests, conversations, deliveries, output_rates)
 
 
 def _find_planned_turns(trace: Trace) -> list[Turn]:
-    """Find the turns that the kit started in this trace, to join them with their requests later. Each turn
-    has what its client did, and the event that ended the kit's wait for the turn."""
-    turns: dict[tuple[str, int], Turn] = {}
-    latest: dict[str, Turn] = {}
-    end = len(trace.events)
+    """Return the turns that the kit started in this trace, in their order. Each has its speech, what its
+    client did in it, and the events between which it lies. If the kit waited for the end of the turn, note
+    which event ended the wait, and whether the turn was complete then."""
+    turns_by_number: dict[tuple[str, int], Turn] = {}
+    latest_by_client: dict[str, Turn] = {}
+    end_seq = len(trace.events)
     for event in trace.events:
         match event.content:
             case TurnStarted(number, pcm, rate):
-                previous_turn = latest.get(event.connection)
+                previous_turn = latest_by_client.get(event.connection)
                 since_seq = -1
                 if previous_turn is not None:
                     previous_turn.until_seq = event.seq
                     since_seq = previous_turn.waited_seq or previous_turn.started_seq
                 turn = Turn(
-                    event.connection, number, since_seq, event.seq, end, pcm, rate, before=previous_turn
+                    event.connection, number, since_seq, event.seq, end_seq, pcm, rate, before=previous_turn
                 )
-                latest[event.connection] = turns[event.connection, number] = turn
-            case WaitEnded(Awaited.TURN, complete, number) if (event.connection, number) in turns:
-                waited = turns[event.connection, number]
-                waited.waited_seq, waited.complete = event.seq, complete
-            case Sent(value=action) if event.lane is Lane.DOWNSTREAM and event.connection in latest:
-                _note_action(latest[event.connection], action, event.seq)
-    return list(turns.values())
+                latest_by_client[event.connection] = turns_by_number[event.connection, number] = turn
+            case WaitEnded(Awaited.TURN, complete, number) if (event.connection, number) in turns_by_number:
+                turn = turns_by_number[event.connection, number]
+                turn.waited_seq, turn.complete = event.seq, complete
+            case Sent(value=action) if event.lane is Lane.DOWNSTREAM and event.connection in latest_by_client:
+                _note_client_action(latest_by_client[event.connection], action, event.seq)
+    return list(turns_by_number.values())
 
 
-def _note_action(turn: Turn, action: object, seq: int) -> None:
-    """Note in a turn what its client did as event number `seq`: it spoke, ended its speech, or interrupted
-    the turn."""
+def _note_client_action(turn: Turn, action: object, seq: int) -> None:
+    """Note in a turn what its client did at event number `seq`: it spoke, ended its speech, or interrupted
+    the turn. Only the first interrupt counts; any other action changes nothing."""
     match action:
         case Speak(pcm, last):
             turn.speech_begun = True
@@ -147,7 +152,7 @@ def _join_conversations(
     for event in trace.on_lane(Lane.DOWNSTREAM):
         if isinstance(event.content, Opened):
             opened[event.connection].append(event.seq)
-    for event, said in client_hears(trace):
+    for event, said in yield_decoder_input(trace):
         client = event.connection
         # No conversation goes on after the same client connects anew.
         place = (client, bisect(opened[client], event.seq))
@@ -162,7 +167,7 @@ def _join_conversations(
                 piece = AudioPiece(event.seq, pcm, index.find(pcm))
                 if (
                     conversation is None
-                    or (pcm and _conversation_is_over(conversation, piece, turns))
+                    or (pcm and _begins_new_conversation(piece, conversation, turns))
                     or (not pcm and conversation.marks and _is_in_turn_without_keyframe(event, turns))
                 ):
                     conversation = Conversation(client, event.seq, bool(turn_id))
@@ -186,25 +191,29 @@ def _join_conversations(
     return conversations, deliveries, rates
 
 
-def _conversation_is_over(conversation: Conversation, piece: AudioPiece, turns: list[Turn]) -> bool:
-    """Return whether this piece of audio begins a new conversation, because the present one is over. Without
-    turn ids, a conversation ends with its end mark, or before audio of a later turn.
+def _begins_new_conversation(piece: AudioPiece, conversation: Conversation, turns: list[Turn]) -> bool:
+    """Return whether this piece of audio begins a new conversation, because `conversation`, the current one
+    of its client, is over. Without turn ids (`labelled`), a conversation is over after its end mark, or
+    before audio of a later turn. With turn ids, it is over before audio of a later turn if an end mark or an
+    interrupt came.
 
-    With turn ids, a conversation ends before audio of a later turn only if an end mark or an interrupt came.
-    If the bytes do not show to which turn the piece belongs, the time decides: the turn of the last piece was
-    waited for, and another turn has begun."""
+    If the bytes do not show to which turn the audio belongs, the time decides. The turn of the last piece
+    must have been waited for, and another turn must have begun."""
     if conversation.marks and not conversation.labelled:
         return True
     if not conversation.pieces:
         return False
-    last = conversation.pieces[-1]
-    interrupted = last.turn is not None and last.turn.interrupted_seq is not None
+    last_piece = conversation.pieces[-1]
+    interrupted = last_piece.turn is not None and last_piece.turn.interrupted_seq is not None
     if conversation.labelled and not (conversation.marks or interrupted):
         return False
-    if last.turn is not None and piece.turn is not None:
-        return piece.turn.client == last.turn.client and piece.turn.started_seq > last.turn.started_seq
+    if last_piece.turn is not None and piece.turn is not None:
+        return (
+            piece.turn.client == last_piece.turn.client
+            and piece.turn.started_seq > last_piece.turn.started_seq
+        )
     own_turns = [turn for turn in turns if turn.client == conversation.client]
-    last_turn, turn_now = _latest_turn(last.seq, own_turns), _latest_turn(piece.seq, own_turns)
+    last_turn, turn_now = _latest_turn(last_piece.seq, own_turns), _latest_turn(piece.seq, own_turns)
     return last_turn is not turn_now and last_turn is not None and last_turn.waited_seq is not None
 
 
@@ -215,69 +224,84 @@ def _is_in_turn_without_keyframe(event: Event, turns: list[Turn]) -> bool:
     return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
 
 
-def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery]) -> None:
-    """Find for each delivery at a client the payload of a request that was delivered: a payload with the same
-    bytes that was sent earlier. Prefer a payload that this client has not got yet, then a payload of the
-    client's own turn, then the earliest. If there is none, `sent` of the delivery stays None."""
-    by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
+def _join_deliveries_to_payloads(requests: list[UpstreamRequest], deliveries: list[Delivery]) -> None:
+    """Set `sent` of each delivery at a client to the payload of Motion Server that was delivered: a payload
+    with the same bytes that was sent earlier. If there is none, leave `sent` None.
+
+    If several payloads fit, prefer those that this client has not got yet, then the one that `_mismatch_rank`
+    says fits best, then the earliest. If the client already had all of them, mark the delivery as `doubled`,
+    and prefer the latest."""
+    payloads_by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
     sent_payloads = (payload for request in requests for payload in request.payloads)
     for payload in sorted(sent_payloads, key=lambda payload: payload.seq):
-        by_bytes[payload.raw].append(payload)
+        payloads_by_bytes[payload.raw].append(payload)
     delivered_before: set[tuple[str, int]] = set()
     for delivery in deliveries:
         client = delivery.client
-        same_bytes = [payload for payload in by_bytes[delivery.raw] if payload.seq < delivery.seq]
+        same_bytes = [payload for payload in payloads_by_bytes[delivery.raw] if payload.seq < delivery.seq]
         if not same_bytes:
             continue
-        not_delivered = [payload for payload in same_bytes if (client, id(payload)) not in delivered_before]
-        candidates = not_delivered or reversed(same_bytes)
+        new_payloads = [payload for payload in same_bytes if (client, id(payload)) not in delivered_before]
+        candidates = new_payloads or reversed(same_bytes)
         delivery.sent = min(candidates, key=partial(_mismatch_rank, delivery))
-        delivery.doubled = not not_delivered
+        delivery.doubled = not new_payloads
         delivery.sent.deliveries.append(delivery)
         delivered_before.add((client, id(delivery.sent)))
 
 
 def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
-    """Return how badly a payload of Motion Server fits this delivery, which is to be joined with a turn:
-    whether the payload is of another client, and whether it is of another turn than the delivery's
-    conversation. The smallest rank fits best."""
-    turn = payload.request.turn
-    joined = delivery.conversation.turn if delivery.conversation else None
-    return turn is None or turn.client != delivery.client, turn is None or turn is not joined
+    """Return how badly a payload of Motion Server fits this delivery at a client; the smallest rank fits
+    best. The first value says whether the payload belongs to another client. The second says whether it
+    belongs to another turn than the delivery's conversation. Both are True for a payload without a turn."""
+    payload_turn = payload.request.turn
+    delivery_turn = delivery.conversation.turn if delivery.conversation else None
+    return (
+        payload_turn is None or payload_turn.client != delivery.client,
+        payload_turn is None or payload_turn is not delivery_turn,
+    )
 
 
-def _join_requests_to_turns(requests: list[UpstreamRequest], turns: list[Turn], *, guess: bool) -> None:
-    """Join each turn with its requests. If the audio did not show the turn of a request, take the latest turn
-    before the request: a turn of its own client, or of the client that first got its motion; a turn of any
-    client if there is only one client, or if the joiner may `guess`. A request without such a turn belongs to
-    none."""
-    guess = guess or len({turn.client for turn in turns}) == 1
+def _join_requests_to_turns(requests: list[UpstreamRequest], turns: list[Turn], *, may_guess: bool) -> None:
+    """Join each request to Motion Server with the turn to which it belongs. If the audio did not show the
+    turn, take the latest turn that began before the request: a turn of the client that sent it, otherwise of
+    the client that first got its motion.
+
+    If there is no such turn, take the latest turn of any client, but only if there is one client, or if
+    `may_guess`. Otherwise the request belongs to no turn."""
+    may_guess = may_guess or len({turn.client for turn in turns}) == 1
     for request in requests:
         if request.turn is None:
             deliveries = [delivery for payload in request.payloads for delivery in payload.deliveries]
-            first = min(deliveries, key=lambda delivery: delivery.seq, default=None)
-            of_receiver = [turn for turn in turns if first is not None and turn.client == first.client]
-            own = [turn for turn in turns if turn.client == request.connection]
-            seq = request.first_seq
+            first_delivery = min(deliveries, key=lambda delivery: delivery.seq, default=None)
+            turns_of_receiver = [
+                turn for turn in turns if first_delivery is not None and turn.client == first_delivery.client
+            ]
+            turns_of_sender = [turn for turn in turns if turn.client == request.connection]
+            request_seq = request.first_seq
             request.turn = (
-                _latest_turn(seq, own)
-                or _latest_turn(seq, of_receiver)
-                or (_latest_turn(seq, turns) if guess else None)
+                _latest_turn(request_seq, turns_of_sender)
+                or _latest_turn(request_seq, turns_of_receiver)
+                or (_latest_turn(request_seq, turns) if may_guess else None)
             )
         if request.turn is not None:
             request.turn.requests.append(request)
 
 
-def _tie_conversations(conversations: list[Conversation], turns: list[Turn], index: SpeechIndex) -> None:
-    """Join each conversation with the turn that it answers: by its audio, otherwise by the time. Then note
-    for each turn without a conversation in which other conversation its audio was played."""
+def _join_conversations_to_turns(
+    conversations: list[Conversation], turns: list[Turn], index: SpeechIndex
+) -> None:
+    """Set `turn` of each conversation to the turn that it answers: the turn that its audio shows, otherwise
+    the latest turn of its client. If both have the same client, add the conversation to the turn.
+
+    Then look at each turn without a conversation whose audio is unlike that of other turns. Set its
+    `swallowed_by` to the client's conversation in which this audio was played; None if there is none."""
     for conversation in conversations:
-        own = [turn for turn in turns if turn.client == conversation.client]
+        own_turns = [turn for turn in turns if turn.client == conversation.client]
         audio = bytes(conversation.audio)
         turn = (
             _turn_of_most_audio(conversation) or index.find(audio, conversation.client) or index.find(audio)
         )
-        turn = turn or _latest_turn(conversation.first_seq, own)
+        turn = turn or _latest_turn(conversation.first_seq, own_turns)
         if turn is not None:
             conversation.turn = turn
             if turn.client == conversation.client:
@@ -295,10 +319,13 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn], ind
             )
 
 
-def _last_of_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech: bool) -> Turn | None:
-    """Find out whether a relay sent the speech of several turns of one client as one request (`audio`), which
-    it may do if these turns were left open. Return the last of these turns, and mark all as merged. None if
-    the request holds the speech of at most one turn."""
+def _mark_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech: bool) -> Turn | None:
+    """Return the last of several turns of one client whose speech a relay sent as one request, and mark all
+    these turns as merged. `audio` is the audio of that request. Return None if it holds the speech of at most
+    one turn.
+
+    A relay may merge turns if each turn but the last was left open (interrupted before its speech had ended),
+    or if silence ends speech. Return None for other turns."""
     first_turn, last_turn = index.find_first(audio), index.find_last(audio)
     if (
         first_turn is None
@@ -325,13 +352,15 @@ def _turn_by_messages(request: UpstreamRequest, index: SpeechIndex) -> Turn | No
 
 
 def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
-    """Return the turn with which a conversation is joined: the turn in which most of the conversation's audio
-    was spoken. None if no piece of the audio shows its turn."""
-    turns = [(piece.turn, len(piece.pcm)) for piece in conversation.pieces if piece.turn is not None]
-    spoken: Counter[int] = Counter()
-    for turn, size in turns:
-        spoken[id(turn)] += size
-    return max((turn for turn, _ in turns), key=lambda turn: spoken[id(turn)], default=None)
+    """Return the turn in which most of the conversation's audio was spoken; None if no piece of the audio
+    shows its turn."""
+    turns_and_sizes = [
+        (piece.turn, len(piece.pcm)) for piece in conversation.pieces if piece.turn is not None
+    ]
+    bytes_by_turn: Counter[int] = Counter()
+    for turn, size in turns_and_sizes:
+        bytes_by_turn[id(turn)] += size
+    return max((turn for turn, _ in turns_and_sizes), key=lambda turn: bytes_by_turn[id(turn)], default=None)
 
 
 def _holds_piece(conversation: Conversation, audio: bytes) -> bool:

@@ -23,7 +23,8 @@ class RealClientTime(CertainClientState):
     `cut_off_keyframe` before it took the call, so that the next observation may show it."""
 
     def __init__(self, story: ClientStory) -> None:
-        """Begin with what is certain before the first call: no time has passed."""
+        """Begin before the first call to the client: no time has passed for the slowest and the fastest
+        honest client, nothing is played, and no call has cut off a conversation."""
         super().__init__(story)
         self.slowest_ns = self.fastest_ns = 0
         self.position_when_asked = self.position_when_answered = 0
@@ -31,45 +32,58 @@ class RealClientTime(CertainClientState):
         self.cut_off_keyframe = -1
 
     def pass_time_until_answer(self, exchange: Exchange) -> None:
-        """Let the time pass from the call before to this one, until the client has surely taken this one."""
+        """Let the time pass for the fastest and the slowest honest client, from the call before to this call.
+        The fastest client plays on until the answer. The slowest does so, too, but at `observe` and `pause`
+        only until the request: it may have taken the call at once."""
         self._pass_for_fastest_until(exchange.asked_ns)
         self.position_when_asked = self.fastest_position
-        self._pass_for_fastest_until(exchange.at_ns)
+        self._pass_for_fastest_until(exchange.answered_ns)
         self.position_when_answered = self.fastest_position
-        do = exchange.request.do
-        self._pass_for_slowest_until(exchange.asked_ns if do in ("observe", "pause") else exchange.at_ns)
-        if do == "pause":
-            self.slowest_ns = exchange.at_ns  # It may stand still since the request, surely since the answer.
+        call_name = exchange.request.do
+        slowest_until_ns = exchange.asked_ns if call_name in ("observe", "pause") else exchange.answered_ns
+        self._pass_for_slowest_until(slowest_until_ns)
+        if call_name == "pause":
+            # It may stand still since the request, surely since the answer.
+            self.slowest_ns = exchange.answered_ns
 
-    def note_time_of_call(self, exchange: Exchange, before: ClientConversation | None) -> None:
-        """Note what the client may have done between a call and its answer, once the call itself is noted:
-        it may have shown more of `before`, the conversation before the call, or have played new audio."""
+    def note_progress_during_call(
+        self, exchange: Exchange, conversation_before: ClientConversation | None
+    ) -> None:
+        """Note how far the client may have played between a call and its answer. The call itself is noted
+        already.
+
+        If the call ended the conversation before (`conversation_before`), note up to which keyframe the
+        client may have shown that conversation. If the call may have started the audio, or let it go on, the
+        fastest honest client has played since the request."""
         current = self.conversation
-        if before is not None and before is not current:
-            due = self.story.keyframe_at(self.position_when_answered // 1000)
-            self.cut_off, self.cut_off_keyframe = before, due + self.story.keyframe_tolerance
+        if conversation_before is not None and conversation_before is not current:
+            keyframe_when_answered = self.story.keyframe_at(self.position_when_answered // 1000)
+            self.cut_off = conversation_before
+            self.cut_off_keyframe = keyframe_when_answered + self.story.keyframe_tolerance
         stands_still = self.paused and not self.pause_undefined
         if current is None or stands_still or exchange.request.do not in _MAY_START:
             return
-        begun_at = self.position_when_asked if current is before else 0
-        took_ms = -((exchange.asked_ns - exchange.at_ns) // _NS_PER_MS)
-        may_be_at = min(self.playable_end, begun_at + took_ms * self.story.sample_rate)
-        self.fastest_position = max(self.fastest_position, may_be_at)
+        start_position = self.position_when_asked if current is conversation_before else 0
+        # Rounded up.
+        took_ms = -((exchange.asked_ns - exchange.answered_ns) // _NS_PER_MS)
+        furthest_position = min(self.playable_end, start_position + took_ms * self.story.sample_rate)
+        self.fastest_position = max(self.fastest_position, furthest_position)
 
-    def may_be_of_cut_off(self, origins: list[tuple[MotionCall, int]]) -> bool:
-        """Return whether a keyframe that came at these `origins` (calls, each with the number of the keyframe
-        in its conversation) may have been rendered before a call ended its conversation."""
+    def may_be_from_cut_off_conversation(self, origins: list[tuple[MotionCall, int]]) -> bool:
+        """Return whether a rendered keyframe may come from the conversation that a call has just cut off: the
+        client may have rendered it before it took that call. `origins` are the calls that gave this keyframe,
+        each with the number of the keyframe in the call's conversation."""
         return any(
             call.kind is Kind.MATCH and call.conversation is self.cut_off and number <= self.cut_off_keyframe
             for call, number in origins
         )
 
-    def _pass_for_fastest_until(self, ns: int) -> None:
-        ms = (ns - self.fastest_ns) // _NS_PER_MS
+    def _pass_for_fastest_until(self, until_ns: int) -> None:
+        ms = (until_ns - self.fastest_ns) // _NS_PER_MS
         self.pass_time_for_fastest(ms)
         self.fastest_ns += ms * _NS_PER_MS
 
-    def _pass_for_slowest_until(self, ns: int) -> None:
-        ms = (ns - self.slowest_ns) // _NS_PER_MS
+    def _pass_for_slowest_until(self, until_ns: int) -> None:
+        ms = (until_ns - self.slowest_ns) // _NS_PER_MS
         self.pass_time_for_slowest(ms)
         self.slowest_ns += ms * _NS_PER_MS

@@ -18,7 +18,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet
-from spatius_sim.story.frames_to_motion_server import kind_of_frames_to_server
+from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -149,19 +149,22 @@ class RoomSession:
         return self.answer is not None and isinstance(_value_of(self.answer), ConfirmSession)
 
     @property
-    def complete(self) -> list[RoomSpeech]:
-        """Return the requests in the room that were spoken to their end, and whose playback was waited
-        for."""
+    def complete_speeches(self) -> list[RoomSpeech]:
+        """The requests of speech in this session that the agent did not interrupt, and for which the kit
+        waited until their playback was over."""
         return [
             speech for speech in self.speeches if speech.interrupted is None and speech.waited_seq is not None
         ]
 
-    def conversations(self) -> list[list[SeenPacket]]:
-        """Divide the keyframe packets that came through the room in this session into conversations, and
-        return one list of packets for each. A conversation begins with START, with frameSeq 0 after a higher
-        number, or with a lower frameSeq after idle time (its START may be lost)."""
-        found: list[list[SeenPacket]] = []
-        highest = -1
+    def split_into_conversations(self) -> list[list[SeenPacket]]:
+        """Divide the packets with keyframes that were seen in this session into conversations, and return one
+        list of packets for each. Packets that could not be read are left out.
+
+        A conversation begins with the flag START or with frameSeq 0, unless this repeats the latest frameSeq.
+        It also begins after idle time (a packet without frameSeq) if frameSeq does not rise: the START may be
+        lost."""
+        conversations: list[list[SeenPacket]] = []
+        highest_number = -1
         was_idle = False
         for seen in self.packets:
             if seen.packet is None:
@@ -170,45 +173,50 @@ class RoomSession:
             if number is None:
                 was_idle = True
                 continue
-            begins = number == 0 or bool(seen.packet.flags & PacketFlag.START)
-            if not found or (begins and number != highest) or (was_idle and number <= highest):
-                found.append([])
-                highest = -1
-            found[-1].append(seen)
-            highest = max(highest, number)
+            is_start = number == 0 or bool(seen.packet.flags & PacketFlag.START)
+            if (
+                not conversations
+                or (is_start and number != highest_number)
+                or (was_idle and number <= highest_number)
+            ):
+                conversations.append([])
+                highest_number = -1
+            conversations[-1].append(seen)
+            highest_number = max(highest_number, number)
             was_idle = False
-        return found
+        return conversations
 
     def conversation_of(self, speech: RoomSpeech) -> list[SeenPacket]:
-        """Find the conversation in the room that shows this speech, and return its keyframe packets: it began
-        after the first audio of the speech, and before the first audio of the next. Return an empty list if
-        there is none."""
+        """Return the packets with keyframes of the conversation that shows this speech: it began after the
+        first audio of the speech, and before the first audio of the next speech. Return [] if there is
+        none."""
         later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
-        end = min(later_starts, default=None)
-        for packets in self.conversations():
-            if packets[0].seq > speech.first_seq and (end is None or packets[0].seq < end):
+        next_seq = min(later_starts, default=None)
+        for packets in self.split_into_conversations():
+            if packets[0].seq > speech.first_seq and (next_seq is None or packets[0].seq < next_seq):
                 return packets
         return []
 
     def playback_reports_of(self, speech: RoomSpeech) -> list[PlaybackReport]:
-        """Return what the agent in the room was told about the playback of one request of speech: the reports
-        between the first audio of this request and the first audio of the next request."""
+        """Return what the agent was told about the playback of this speech: the reports between the first
+        audio of the speech and the first audio of the next speech."""
         later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
-        end = min(later_starts, default=_NO_END)
-        return [report for report in self.playback_reports if speech.first_seq < report.seq < end]
+        next_seq = min(later_starts, default=_NO_END)
+        return [report for report in self.playback_reports if speech.first_seq < report.seq < next_seq]
 
     def sounds_of(self, speech: RoomSpeech) -> list[tuple[int, int, SoundHeard]]:
-        """Return the sounds that were heard in the room while the egress played this request of speech: from
-        the first audio of the request to the first audio of the next request."""
+        """Return the sounds that were heard in the room for this speech: those between the first audio of the
+        speech and the first audio of the next speech. Each has its event number, and its time in
+        nanoseconds."""
         later_starts = [other.first_seq for other in self.speeches if other.first_seq > speech.first_seq]
-        end = min(later_starts, default=_NO_END)
-        return [heard for heard in self.sounds if speech.first_seq < heard[0] < end]
+        next_seq = min(later_starts, default=_NO_END)
+        return [(seq, at_ns, sound) for seq, at_ns, sound in self.sounds if speech.first_seq < seq < next_seq]
 
 
 def join_rooms(trace: Trace) -> list[RoomSession]:
     """Return the sessions with an egress to a room that a trace holds, in the order of their
     configurations."""
-    kind_of_upward_event = kind_of_frames_to_server(trace)
+    class_of_frames_up = class_of_frames_to_server(trace)
     sessions: dict[str, RoomSession] = {}
     refusing = {
         event.connection
@@ -217,14 +225,14 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
     }
     for event in trace.events:
         value = _value_of(event)
-        if isinstance(event.content, kind_of_upward_event) and isinstance(value, ConfigureSession):
+        if isinstance(event.content, class_of_frames_up) and isinstance(value, ConfigureSession):
             if value.egress_type != EgressType.UNSPECIFIED:
                 refuses = event.connection in refusing
                 sessions.setdefault(event.connection, RoomSession(event.connection, value, event, refuses))
             continue
         session = sessions.get(event.connection)
         if session is not None and event.lane is Lane.UPSTREAM:
-            _note_message(session, event, value, to_server=isinstance(event.content, kind_of_upward_event))
+            _note_message(session, event, value, is_from_agent=isinstance(event.content, class_of_frames_up))
         elif session is not None and event.lane is Lane.EGRESS:
             _note_room(session, event)
         elif session is not None and isinstance(event.content, WaitEnded):
@@ -238,45 +246,47 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
     return list(sessions.values())
 
 
-def loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
-    """Return for each whole window of 40 ms of a sound in the room whether the sound is loud in it. `pcm` is
-    mono s16le."""
-    samples = int(sample_rate * WINDOW_SECONDS)
+def find_loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
+    """Return for each whole window of 40 ms of a sound whether the sound is loud in it, by its RMS. `pcm` is
+    mono s16le. What is left over at the end is not looked at."""
+    samples_per_window = int(sample_rate * WINDOW_SECONDS)
     levels = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float64)
-    windows = levels[: len(levels) // samples * samples].reshape(-1, samples)
-    return [bool(window.dot(window) / samples >= LOUD**2) for window in windows]
+    windows = levels[: len(levels) // samples_per_window * samples_per_window].reshape(-1, samples_per_window)
+    return [bool(window.dot(window) / samples_per_window >= LOUD**2) for window in windows]
 
 
-def count_marks(loud: list[bool]) -> int:
-    """Count the marks in what was spoken or heard in a room: bursts of sound, each one or more loud windows.
-    A gap of one window does not end a burst."""
-    marks, quiet = 0, 2
-    for window in loud:
-        if window and quiet >= 2:
-            marks += 1
-        quiet = 0 if window else quiet + 1
-    return marks
+def count_bursts(is_window_loud: list[bool]) -> int:
+    """Count the bursts of sound. A burst is one or more loud windows; a gap of one quiet window does not end
+    it. `is_window_loud` says for each window, in order, whether the sound is loud in it."""
+    bursts, quiet_windows = 0, 2
+    for is_loud in is_window_loud:
+        if is_loud and quiet_windows >= 2:
+            bursts += 1
+        quiet_windows = 0 if is_loud else quiet_windows + 1
+    return bursts
 
 
-def _note_message(session: RoomSession, event: Event, value: object, *, to_server: bool) -> None:
-    """Add to the story of a room's session what this event tells: a message `value` between the agent and
-    Motion Server, or the close of their connection. `to_server` says whether the agent sent the message.
-    Motion Server reports on the socket how far it has played by motion without keyframes."""
-    match value:
-        case AudioInput(req_id, audio) if to_server:
+def _note_message(session: RoomSession, event: Event, message: object, *, is_from_agent: bool) -> None:
+    """Add to a room's session what this event tells: a message between the agent and Motion Server, or the
+    close of their connection. `is_from_agent` says who sent the message.
+
+    The agent sends speech and interrupts. Motion Server answers the configuration, and tells by motion
+    without keyframes that the playback began or, with `end`, is over."""
+    match message:
+        case AudioInput(req_id, audio) if is_from_agent:
             speech = _find_speech(session, req_id)
             if speech is None:
                 speech = RoomSpeech(req_id, event.seq, session.configured.sample_rate)
                 session.speeches.append(speech)
             speech.pcm += audio
-        case Interrupt(req_id) if to_server:
+        case Interrupt(req_id) if is_from_agent:
             speech = _find_speech(session, req_id)
             if speech is not None and speech.interrupted is None:
                 speech.interrupted = event
-        case ConfirmSession() | ServerError() if not to_server and session.answer is None:
+        case ConfirmSession() | ServerError() if not is_from_agent and session.answer is None:
             session.answer = event
-        case MotionResponse(end=end, keyframes=keyframes) if not to_server and not len(keyframes):
-            speech = _find_speech(session, value.req_id)
+        case MotionResponse(end=end, keyframes=keyframes) if not is_from_agent and not len(keyframes):
+            speech = _find_speech(session, message.req_id)
             position = speech.seconds if end and speech is not None else None
             session.playback_reports.append(PlaybackReport(event.seq, event.at_ns, position, on_socket=True))
     if isinstance(event.content, Closed):
@@ -319,8 +329,9 @@ def _note_room(session: RoomSession, event: Event) -> None:
 
 
 def _note_end_of_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
-    """Add to the story of a room's session that the kit stopped waiting: for the join, for the agent's
-    leaving, for the end of a turn, or for silence after an interrupt."""
+    """Note in a room's session that the kit stopped waiting: for the join, for the agent's leaving, or for
+    the end of the latest speech (the end of its turn, or silence after an interrupt). Other waits change
+    nothing."""
     match wait.what_for:
         case Awaited.ROOM:
             session.join_waited = True
@@ -333,9 +344,10 @@ def _note_end_of_wait(session: RoomSession, event: Event, wait: WaitEnded) -> No
 
 
 def _read_playback_report(event: Event, method: str, payload: str) -> Iterator[PlaybackReport]:
-    """Read an RPC in which Motion Server tells the agent that a playback in the room has begun or is over,
-    and yield it as a report for the story. Yield nothing for any other RPC. If the payload cannot be read,
-    `fault` of the report says why."""
+    """Read a remote call (RPC) in which Motion Server tells the agent that a playback has begun or is over.
+    Yield it as a report; yield nothing for any other `method`.
+
+    If the report of the end cannot be read, its `fault` says why."""
     if method == _STARTED:
         yield PlaybackReport(event.seq, event.at_ns)
     elif method == _FINISHED:

@@ -36,8 +36,8 @@ class SpeechIndex:
         return self.find(audio.rstrip(b"\0")[-_FINGERPRINT_BYTES:])
 
     def _find_turns(self, piece: bytes, client: str | None) -> list[Turn]:
-        """Return all turns of the index in whose speech this piece of audio was spoken; with `client`, only
-        turns of this client. Return an empty list if the piece is too short to be told apart."""
+        """Return all turns in whose speech this piece of audio was spoken; if `client` is given, only turns
+        of this client. Return [] if the piece is too short to tell turns apart."""
         if len(piece) < _TOO_SHORT_TO_TELL:
             return []
         offsets = _offsets_by_key(piece)
@@ -49,8 +49,8 @@ class SpeechIndex:
 
 
 def audible_piece(audio: bytes) -> bytes:
-    """Return a piece of the audio by which the audio can be looked up in the speech index: from its middle
-    or, if the middle is silent, from the first sound on."""
+    """Return a piece of the audio by which its turn can be looked up: from the middle or, if the middle is
+    silent, from the first sound on. Return b"" if all is silent."""
     middle = len(audio) // 2 // 2 * 2
     piece = audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
     return piece if any(piece) else audio.lstrip(b"\0")[:_FINGERPRINT_BYTES]
@@ -63,9 +63,11 @@ def _positions_by_key(pcm: bytes) -> dict[int, int]:
 
 
 def _offsets_by_key(piece: bytes) -> dict[int, int]:
-    """Return 32 neighbouring offsets in a piece of speech, to be looked up in the index: each by its key, the
-    eight bytes that begin at the offset. The 32 offsets begin where no key is silent (eight zero bytes).
-    Return {} if the piece is silent or too short."""
+    """Return 32 neighbouring offsets in a piece of speech, each by its key: the eight bytes that begin there,
+    as a number. Speech in the index has a key at every 32nd byte, so one of the 32 offsets can meet a key
+    there.
+
+    Take the first offsets where no key is silent (eight zero bytes). Return {} if there are none."""
     for start in range(0, len(piece) - _TOO_SHORT_TO_TELL + 1, _STRIDE):
         offsets = range(start, start + _STRIDE)
         keys = {int.from_bytes(piece[offset : offset + _KEY_BYTES], "little"): offset for offset in offsets}
@@ -74,15 +76,20 @@ def _offsets_by_key(piece: bytes) -> dict[int, int]:
     return {}
 
 
-def _contains_piece(pcm: bytes, positions: dict[int, int], piece: bytes, offsets: dict[int, int]) -> bool:
-    """Return whether the speech `pcm` contains this piece of audio. Eight bytes that occur in both (a key)
-    show where the piece may begin in the speech; if it begins at none of these positions, search the whole
-    speech."""
-    if offsets and positions.keys().isdisjoint(offsets):
+def _contains_piece(
+    pcm: bytes, speech_positions: dict[int, int], piece: bytes, piece_offsets: dict[int, int]
+) -> bool:
+    """Return whether the speech `pcm` contains this piece of audio. A key (eight bytes) that occurs in both
+    shows where in the speech the piece may begin. `speech_positions` and `piece_offsets` say where each key
+    stands.
+
+    If the keys of the piece do not occur in the speech, the answer is no. If the piece begins at none of the
+    places that the keys show, search the whole speech."""
+    if piece_offsets and speech_positions.keys().isdisjoint(piece_offsets):
         return False
-    shared_keys: Sequence[int] = list(offsets.keys() & positions.keys())
+    shared_keys: Sequence[int] = list(piece_offsets.keys() & speech_positions.keys())
     return any(
-        pcm.startswith(piece, positions[key] - offsets[key])
+        pcm.startswith(piece, speech_positions[key] - piece_offsets[key])
         for key in shared_keys
-        if positions[key] >= offsets[key]
+        if speech_positions[key] >= piece_offsets[key]
     ) or (piece in pcm)

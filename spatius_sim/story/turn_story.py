@@ -168,22 +168,26 @@ class Turn:
         return self.sample_rate > 0 and keyframe_count(samples, self.sample_rate) > 0
 
     @property
-    def after_half_sample(self) -> bool:
-        """Whether the audio of this turn comes after half a sample: the client stopped speaking within a
-        sample, in this turn or in an earlier turn."""
+    def may_be_off_by_half_sample(self) -> bool:
+        """Whether the audio of this turn may be off by half a sample: in this turn or in an earlier one, the
+        client stopped speaking within a sample."""
         turn: Turn | None = self
         while turn is not None and not turn.half_sample:
             turn = turn.before
         return turn is not None
 
-    def is_same_speech(self, one: bytes, other: bytes, sample_rate: int) -> bool:
+    def is_same_speech(self, first: bytes, second: bytes, sample_rate: int) -> bool:
         """Return whether two pieces of audio (PCM) of this turn hold the same speech, apart from silence that
-        fills up a packet. If the turn's audio ends in half a sample, a relay may leave this half out or make
-        a whole sample of it, because no document forbids that."""
-        if is_same_speech(one, other, sample_rate) or not self.half_sample:
-            return is_same_speech(one, other, sample_rate)
-        whole = len(self.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
-        return one[:whole] == other[:whole] and abs(len(one) - len(other)) <= BYTES_PER_SAMPLE
+        fills up a packet.
+
+        If the turn's audio ends in half a sample, both may differ there: no document forbids a relay to leave
+        this half out, or to make a whole sample of it."""
+        if is_same_speech(first, second, sample_rate) or not self.half_sample:
+            return is_same_speech(first, second, sample_rate)
+        whole_bytes = len(self.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+        return (
+            first[:whole_bytes] == second[:whole_bytes] and abs(len(first) - len(second)) <= BYTES_PER_SAMPLE
+        )
 
     @property
     def abandoned(self) -> bool:
@@ -203,17 +207,17 @@ class Turn:
         return self.abandoned or bool(self.failures)
 
     @property
-    def lost_motion(self) -> bool:
-        """Whether this turn lost motion: a failure kept Motion Server from sending all of it. A failure does
-        not count if the relay asked for the motion again and got it."""
+    def has_lost_motion(self) -> bool:
+        """Whether a failure kept Motion Server from sending all motion of this turn. False if the relay asked
+        again after the first failure and got the motion. False, too, if all requests of the turn were
+        answered."""
         if not self.failures:
             return False
         answered_later = any(
             request.answered and request.first_seq > self.failures[0].seq for request in self.requests
         )
-        return not answered_later and not (
-            self.requests and all(request.answered for request in self.requests)
-        )
+        all_answered = bool(self.requests) and all(request.answered for request in self.requests)
+        return not answered_later and not all_answered
 
     @property
     def largest(self) -> int:
@@ -255,20 +259,25 @@ class Story:
         """Whether the trace holds only the downstream half."""
         return self.trace.header.halves == "downstream"
 
-    def stale_marks(self, turn: Turn) -> list[int]:
+    def find_stale_motion_marks(self, turn: Turn) -> list[int]:
         """Return the events that marked motion as ended in this turn, but can only mean the motion of the
-        turn before: that turn was cut off after its motion had begun, and its end was never marked. Only
-        marks before any motion of this turn count, in conversations without a turn id."""
-        before = turn.before
+        turn before. The turn before must have been cut off after its motion had begun, and its end was never
+        marked.
+
+        Only marks before any motion of this turn count, and only in conversations without a turn id."""
+        previous_turn = turn.before
         if (
-            before is None
-            or not before.abandoned
-            or any(conversation.motion_marks for conversation in before.conversations)
+            previous_turn is None
+            or not previous_turn.abandoned
+            or any(conversation.motion_marks for conversation in previous_turn.conversations)
         ):
             return []
-        if not any(
-            delivery.client == before.client for payload in before.payloads for delivery in payload.deliveries
-        ):
+        motion_had_begun = any(
+            delivery.client == previous_turn.client
+            for payload in previous_turn.payloads
+            for delivery in payload.deliveries
+        )
+        if not motion_had_begun:
             return []
         return [
             mark
@@ -277,9 +286,9 @@ class Story:
             for mark in conversation.void_marks
         ]
 
-    def arrived_during(self, turn: Turn) -> list[Delivery]:
-        """Return the deliveries of motion that this turn's client got between the start of the turn and the
-        start of the client's next turn."""
+    def deliveries_during(self, turn: Turn) -> list[Delivery]:
+        """Return the deliveries of motion to this turn's client between the start of this turn and the start
+        of the client's next turn."""
         return [
             delivery
             for delivery in self.deliveries

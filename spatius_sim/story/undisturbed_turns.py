@@ -1,7 +1,7 @@
 """Says which turns of a story are calm and clean, and which faults of Motion Server excuse a relay."""
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
-from spatius_sim.story.decoder_input import client_hears
+from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.turn_story import (
     ORDINARY_BYTES,
     Turn,
@@ -30,73 +30,78 @@ _LONGEST_STALL_SECONDS = 1.0
 _MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
 
-def set_failures(trace: Trace, turns: list[Turn]) -> None:
-    """Set in each turn which faults the kit injected, and which of them are failures. A failure excuses the
-    relay, so a turn with a failure is not clean."""
+def set_faults_and_failures(trace: Trace, turns: list[Turn]) -> None:
+    """Set `faults` and `failures` of each turn. Faults are what the kit injected since the turn before was
+    over, and before the wait for this turn ended. Failures are those faults that excuse a relay."""
     injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.content, Injected)]
     for turn in turns:
-        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
-        turn.faults = [event for event in injected if turn.since_seq < event.seq < end]
-        turn.failures = failures_among(turn.faults)
+        end_seq = turn.until_seq if turn.waited_seq is None else turn.waited_seq
+        turn.faults = [event for event in injected if turn.since_seq < event.seq < end_seq]
+        turn.failures = select_failures(turn.faults)
 
 
-def failures_among(faults: list[Event]) -> list[Event]:
-    """Return those faults among `faults`, which the kit injected into a turn, that excuse a relay for not
-    having a clean turn: failures, and delays if they are too long together."""
+def select_failures(faults: list[Event]) -> list[Event]:
+    """Return those of a turn's injected faults that excuse a relay for an incomplete turn: the failures.
+    Delays are returned, too, if together they last longer than LONGEST_BORNE_DELAY."""
     injected = [(event, event.content) for event in faults if isinstance(event.content, Injected)]
-    too_slow = sum(content.delay for _, content in injected) > LONGEST_BORNE_DELAY
+    delayed_too_long = sum(content.delay for _, content in injected) > LONGEST_BORNE_DELAY
     return [
         event
         for event, content in injected
         if content.excuses is Excuse.FAILURE
-        or (too_slow and content.excuses is Excuse.LATENESS and content.delay)
+        or (delayed_too_long and content.excuses is Excuse.LATENESS and content.delay)
     ]
 
 
-def set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
-    """Set `calm` and `clean` of each turn. A turn is calm if nothing disturbed it: its client did not
-    interrupt or hang up, no client misbehaved before, and the kit waited for the end of the turn. A calm turn
-    is clean if, besides, Motion Server sent no payload above ORDINARY_BYTES, and did not fail, or the relay
-    made the failure good before it sent any audio up. A turn that did not come to its end is not clean if the
-    kit itself was stalled in it."""
-    misbehaved_seq = find_first_misbehaviour(trace)
+def set_calm_and_clean(trace: Trace, turns: list[Turn], output_rates: dict[str, int]) -> None:
+    """Set `calm` and `clean` of each turn. `output_rates` are the sample rates (Hz) of the audio that clients
+    get.
+
+    A turn is calm if it is neither too short nor merged, the kit waited for its end before any client
+    misbehaved, and its client did not interrupt or hang up. Clean turns are judged in full. They are calm,
+    with payloads of ordinary size, and with no failure that the relay did not make good. Their audio cannot
+    be mixed up with another turn's. If the kit stalled, they must be complete."""
+    misbehaved_seq = find_first_misbehaviour_seq(trace)
     for turn in turns:
-        disturbances = _find_interrupts_and_hang_ups(trace, turn.client)
-        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
+        disturbance_seqs = _find_interrupts_and_hang_ups(trace, turn.client)
+        end_seq = turn.until_seq if turn.waited_seq is None else turn.waited_seq
         turn.calm = (
             turn.has_keyframe
             and not turn.merged
             and turn.waited_seq is not None
             and turn.waited_seq < misbehaved_seq
-            and not any(turn.started_seq < seq < end for seq in disturbances)
+            and not any(turn.started_seq < seq < end_seq for seq in disturbance_seqs)
         )
         turn.clean = (
             turn.calm
-            and (not turn.failures or _was_made_good(trace, turn))
+            and (not turn.failures or _relay_made_good(trace, turn))
             and turn.largest <= ORDINARY_BYTES
-            and (turn.complete or not _did_kit_stall(trace, turn.started_seq, end))
-            and not _may_be_mixed(turn, rates, relay_chooses=CLIENT_AUDIO in trace.header.lacks)
+            and (turn.complete or not _did_kit_stall(trace, turn.started_seq, end_seq))
+            and not _may_be_mixed_up_with_turn_before(
+                turn, output_rates, relay_chooses_speech=CLIENT_AUDIO in trace.header.lacks
+            )
         )
 
 
-def find_first_misbehaviour(trace: Trace) -> int:
-    """Find the first event at which the kit misbehaved on purpose as a relay's client: it sent rubbish, read
-    nothing, or cut the connection. No turn after it counts as clean, because R-BADINPUT and R-SLOWCLIENT (bad
-    input and slow clients harm no other client) judge these turns. Return the event's number, or the number
-    of events if there is none."""
-    misbehaved = (
+def find_first_misbehaviour_seq(trace: Trace) -> int:
+    """Return the number of the first event at which the kit, as a relay's client, misbehaved on purpose: it
+    sent rubbish, read nothing, or cut the connection. Return the number of all events if there is none.
+
+    No turn after this event counts as clean. Other rules judge such turns: R-BADINPUT and R-SLOWCLIENT (bad
+    input and slow clients harm no other client)."""
+    misbehaviour_seqs = (
         event.seq
         for event in trace.events
         if event.content in _MISBEHAVIOUR
         or (event.lane is Lane.DOWNSTREAM and event.content == Closed(by_kit=True, code=ABNORMAL_CLOSE))
     )
-    return next(misbehaved, len(trace.events))
+    return next(misbehaviour_seqs, len(trace.events))
 
 
-def withdraw_mistaken_waits(turns: list[Turn]) -> None:
-    """Correct the turns for which the kit did not wait long enough. The kit mistook the last motion of an
-    earlier, unfinished turn for the end of this turn, and more motion of this turn came later. Such a turn
-    counts as not waited for, and not complete."""
+def correct_mistaken_waits(turns: list[Turn]) -> None:
+    """Mark a turn as not waited for, and not complete, if the kit stopped waiting too early: more motion of
+    the turn came later. The kit had mistaken the last motion of the unfinished turn before for the end of
+    this turn."""
     for turn in turns:
         if (
             turn.before is not None
@@ -104,38 +109,39 @@ def withdraw_mistaken_waits(turns: list[Turn]) -> None:
             and turn.complete
             and turn.waited_seq is not None
         ):
-            came = [
+            arrival_seqs = [
                 delivery.seq
                 for payload in turn.payloads
                 for delivery in payload.deliveries
                 if delivery.client == turn.client
             ]
-            if max(came, default=0) > turn.waited_seq:
+            if max(arrival_seqs, default=0) > turn.waited_seq:
                 turn.waited_seq, turn.complete = None, False
 
 
-def _did_kit_stall(trace: Trace, since: int, until: int) -> bool:
-    """Return whether the kit itself, and its Motion Server with it, was stalled for long between these two
-    events: so long that a relay may have given up waiting."""
+def _did_kit_stall(trace: Trace, first_seq: int, end_seq: int) -> bool:
+    """Return whether the kit stalled for more than a second between these two events (by number). Its Motion
+    Server stalls then, too, so a relay may have given up waiting."""
     return any(
         isinstance(event.content, KitStalled) and event.content.seconds > _LONGEST_STALL_SECONDS
         for event in trace.on_lane(Lane.KIT)
-        if since < event.seq < until
+        if first_seq < event.seq < end_seq
     )
 
 
-def _was_made_good(trace: Trace, turn: Turn) -> bool:
-    """Return whether the relay made the failures of Motion Server in this turn good: it sent audio up only
-    after the last failure, Motion Server answered all of it, the turn came to its end, and the client heard
-    of no failure. Nobody notices such a failure, so the turn must be as whole as any other."""
+def _relay_made_good(trace: Trace, turn: Turn) -> bool:
+    """Return whether the relay made all failures of Motion Server in this turn good, so that its client
+    noticed nothing. The turn is complete, and the client was not told of a failure. All audio went up after
+    the last failure, and Motion Server answered all of it."""
     last_failure = turn.failures[-1].seq
-    heard = client_hears(trace, turn.started_seq, turn.until_seq)
+    decoder_input = yield_decoder_input(trace, turn.started_seq, turn.until_seq)
     return (
         turn.complete
         and bool(turn.requests)
         and all(request.answered and request.first_seq > last_failure for request in turn.requests)
         and not any(
-            event.connection == turn.client and _tells_failure(relay_event) for event, relay_event in heard
+            event.connection == turn.client and _tells_failure(relay_event)
+            for event, relay_event in decoder_input
         )
     )
 
@@ -146,25 +152,30 @@ def _tells_failure(relay_event: object) -> bool:
     return isinstance(relay_event, Failed) or (isinstance(relay_event, Motion) and not relay_event.payloads)
 
 
-def _may_be_mixed(turn: Turn, rates: dict[str, int], *, relay_chooses: bool) -> bool:
-    """Return whether audio of this turn may be mixed up with audio of the unfinished turn before it: the
-    relay changes the audio, or it chooses the speech (`relay_chooses`) and names no turns, so that nothing
-    shows to which turn the audio belongs. Such a turn does not count as clean."""
+def _may_be_mixed_up_with_turn_before(
+    turn: Turn, output_rates: dict[str, int], *, relay_chooses_speech: bool
+) -> bool:
+    """Return whether audio of this turn may be mixed up with audio of the turn before. It may if that turn
+    was left unfinished, and nothing shows to which of the two turns the audio belongs.
+
+    This is the case if the relay changes the audio or its sample rate. It is also the case if the relay
+    chooses the speech, and some audio without a turn id fits no turn. `output_rates` are the clients' sample
+    rates (Hz)."""
     if turn.before is None or not turn.before.unfinished:
         return False
-    resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
+    resampled = output_rates.get(turn.client, turn.sample_rate) != turn.sample_rate
     unlabelled = (conversation for conversation in turn.conversations if not conversation.labelled)
     pieces = (piece for conversation in unlabelled for piece in conversation.pieces)
     return (
         resampled
         or not all(request.found_by_audio for request in turn.requests)
-        or (relay_chooses and any(piece.turn is None for piece in pieces))
+        or (relay_chooses_speech and any(piece.turn is None for piece in pieces))
     )
 
 
 def _find_interrupts_and_hang_ups(trace: Trace, client: str) -> list[int]:
-    """Find the events by which the kit, as this client of a relay, disturbed its own turns: it interrupted a
-    turn, or closed the connection. Return their numbers. A turn with such an event is not clean."""
+    """Return the numbers of the events at which the kit, as this client of a relay, interrupted a turn or
+    closed the connection. A turn with one of these events is not calm."""
     return [
         event.seq
         for event in trace.on_lane(Lane.DOWNSTREAM)

@@ -47,19 +47,19 @@ class _OpenRequest:
     last_sign_ns: int = 0
 
 
-def with_turns(trace: Trace) -> Trace:
-    """Return the trace with a turn for each request that was observed in it. A trace in which the kit itself
-    began turns stays as it is.
+def add_observed_turns(trace: Trace) -> Trace:
+    """Return the trace with events added for the start and the end of each turn: one turn for each request
+    that was observed. A trace in which the kit itself began turns is returned as it is.
 
-    A turn begins at the first audio of its request. The wait for the turn ends with its last motion, or
-    WAIT_NS after its latest event while its connection is open. If only a client was seen, `utterances` finds
-    the turns."""
+    A turn begins at the first audio of its request. The wait for it ends with its last motion, or WAIT_NS
+    after its latest event while its connection is open. If only the client's side was seen, turns are found
+    from its audio."""
     if any(isinstance(event.content, TurnStarted) for event in trace.events):
         return trace
-    events_with_turns = (
-        utterances(trace) if trace.header.halves == "downstream" else _with_request_turns(trace)
+    events_and_turns = (
+        _add_utterances(trace) if trace.header.halves == "downstream" else _add_request_turns(trace)
     )
-    events = tuple(replace(event, seq=seq) for seq, event in enumerate(events_with_turns))
+    events = tuple(replace(event, seq=seq) for seq, event in enumerate(events_and_turns))
     return replace(trace, events=events)
 
 
@@ -73,11 +73,11 @@ def with_speech(trace: Trace) -> Trace:
         if isinstance(event.content, TurnStarted):
             started.setdefault(event.connection, []).append(event)
     speech, rates = _speech_of_requests(trace), _find_configured_rates(trace)
-    first_seqs = _first_audio_seqs(trace)
+    first_seqs = _find_first_audio_seqs(trace)
     owners = (
         {key: next(iter(started)) for key in first_seqs}
         if len(started) == 1
-        else _clients_that_got_motion(trace)
+        else _find_first_receivers(trace)
     )
     turns_with_speech: dict[int, TurnStarted] = {}
     for client, starts in started.items():
@@ -105,8 +105,8 @@ def with_speech(trace: Trace) -> Trace:
 
 
 def _latest_turn_is_over(trace: Trace, client: str, seq: int) -> bool:
-    """Return whether the latest turn observed at this client was over before event number `seq`: the wait for
-    the turn's end had ended, or the client had interrupted the turn."""
+    """Return whether this client's latest turn was over before event number `seq`: the kit no longer waited
+    for its end, or the client had interrupted it. False if the client had no turn."""
     for event in reversed(trace.events[:seq]):
         if event.connection == client:
             match event.content:
@@ -117,35 +117,36 @@ def _latest_turn_is_over(trace: Trace, client: str, seq: int) -> bool:
     return False
 
 
-def _clients_that_got_motion(trace: Trace) -> dict[tuple[str, str], str]:
-    """Return, for each request (connection, req_id) of a trace without planned turns, the client that first
-    got motion of this request. The turn of the request belongs to this client."""
-    senders: dict[bytes, tuple[str, str]] = {}
-    receivers: dict[tuple[str, str], str] = {}
+def _find_first_receivers(trace: Trace) -> dict[tuple[str, str], str]:
+    """Return for each request (connection, req_id) the client that first got motion of this request, as the
+    bytes of the payloads show. Requests whose motion no client got are left out."""
+    request_by_payload: dict[bytes, tuple[str, str]] = {}
+    client_by_request: dict[tuple[str, str], str] = {}
     for event in trace.events:
         match event.content:
             case Sent(raw=bytes(raw), value=MotionResponse(req_id=req_id)) if event.lane is Lane.UPSTREAM:
-                senders[raw] = event.connection, req_id
+                request_by_payload[raw] = event.connection, req_id
             case Received(value=Motion(payloads)) if event.lane is Lane.DOWNSTREAM:
-                for key in {senders[payload] for payload in payloads if payload in senders}:
-                    receivers.setdefault(key, event.connection)
-    return receivers
+                known_payloads = (payload for payload in payloads if payload in request_by_payload)
+                for request_key in {request_by_payload[payload] for payload in known_payloads}:
+                    client_by_request.setdefault(request_key, event.connection)
+    return client_by_request
 
 
 def _find_configured_rates(trace: Trace) -> dict[str, int]:
-    """Return the sample rate (Hz) of the speech in the observed turns: for each upstream connection of the
-    trace, the rate that the relay configured there."""
-    configured = ((event.connection, event.content) for event in trace.on_lane(Lane.UPSTREAM))
+    """Return the sample rate of speech (Hz) that a relay configured, for each of its connections to Motion
+    Server."""
+    contents = ((event.connection, event.content) for event in trace.on_lane(Lane.UPSTREAM))
     return {
         connection: content.value.sample_rate
-        for connection, content in configured
+        for connection, content in contents
         if isinstance(content, Received) and isinstance(content.value, ConfigureSession)
     }
 
 
-def _first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
-    """Return for each observed request (connection, req_id) the number of the event that brought its first
-    audio."""
+def _find_first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
+    """Return the number of the event that brought the first audio, for each observed request (connection,
+    req_id)."""
     first_seqs: dict[tuple[str, str], int] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         if isinstance(event.content, Received) and isinstance(event.content.value, AudioInput):
@@ -153,7 +154,7 @@ def _first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
     return first_seqs
 
 
-def _with_request_turns(trace: Trace) -> Iterator[Event]:
+def _add_request_turns(trace: Trace) -> Iterator[Event]:
     """Yield the events of the trace, with the start and the end of a turn around each request. The added
     events have the sequence number 0."""
     speech = _speech_of_requests(trace)
@@ -199,8 +200,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
 
 
 def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
-    """Return the audio of each observed request, all that was sent to Motion Server for it, by connection and
-    req_id."""
+    """Return all audio that was sent to Motion Server for each observed request (connection, req_id)."""
     speech: dict[tuple[str, str], bytearray] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         message = event.content.value if isinstance(event.content, Sent | Received) else None
@@ -210,8 +210,8 @@ def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
 
 
 def _turn_event(at_ns: int, request: _OpenRequest, content: TurnStarted | WaitEnded) -> Event:
-    """Return an event of the kit that starts or ends the observed turn of a request; `with_turns` numbers
-    it later."""
+    """Return an event of the kit that starts or ends the observed turn of a request. `add_observed_turns`
+    numbers it later."""
     return Event(0, at_ns, Lane.KIT, request.connection, content)
 
 
@@ -234,24 +234,26 @@ class _Utterance:
     last_sign_ns: int = 0
 
 
-def utterances(trace: Trace) -> Iterator[Event]:
-    """Yield the events of the trace, with the starts and ends of the utterances of its clients added as
-    turns. A turn begins when a client speaks after the turn before, or when audio comes to a client that
-    has said nothing. The turn ends when its audio and motion were marked as ended, or WAIT_NS after its
-    latest event."""
+def _add_utterances(trace: Trace) -> Iterator[Event]:
+    """Yield the events of the trace, and a start and an end of a turn for each utterance of its clients. A
+    turn begins when a client speaks after its turn before, or when audio comes to a client that has said
+    nothing.
+
+    The turn ends when its audio and motion were marked as ended, or WAIT_NS after its latest event."""
     lacks = trace.header.lacks
     finder = _UtteranceFinder(plays_own_audio=AUDIO in lacks, close_ends_audio=END_MARKS in lacks)
     for event in trace.events:
         finder.add_event(event)
-    yield from finder.events()
+    yield from finder.events_and_turns()
 
 
 class _UtteranceFinder:
-    """Takes the events of a trace in order; `events` returns them with the turns that were found."""
+    """Takes the events of a trace in order; `events_and_turns` returns them with the turns found in them."""
 
     def __init__(self, *, plays_own_audio: bool, close_ends_audio: bool) -> None:
-        """Begin without utterances. `plays_own_audio`: the client plays the audio that it sends.
-        `close_ends_audio`: a close by the relay marks the audio as ended."""
+        """Begin without events and without utterances (the turns to be found). `plays_own_audio`: the client
+        plays the audio that it sends. `close_ends_audio`: audio counts as ended when the relay closes the
+        connection."""
         self._plays_own_audio, self._close_ends_audio = plays_own_audio, close_ends_audio
         self._events: list[Event] = []
         self._turns: list[_Utterance] = []
@@ -259,15 +261,18 @@ class _UtteranceFinder:
         self._rates: dict[str, int] = {}
 
     def add_event(self, event: Event) -> None:
-        """Take the next event of the trace; the event may begin or end an utterance, that is, a turn of a
-        client. First end the utterances that have waited for too long."""
+        """Take the next event of the trace, and let it begin or end an utterance (a turn of a client). First
+        end each turn whose client has sent all its speech, and whose latest event is more than WAIT_NS ago.
+
+        A turn is complete when all its audio and motion have ended. A turn whose connection closes gets no
+        end."""
         for open_turn in list(self._open_turns.values()):
             if open_turn.sent_all and event.at_ns > open_turn.last_sign_ns + WAIT_NS:
                 self._end_wait(open_turn, open_turn.last_sign_ns + WAIT_NS, complete=False)
         if event.lane is not Lane.DOWNSTREAM:
             self._events.append(event)
             return
-        self._take_downstream(event, event.connection)
+        self._note_downstream_event(event, event.connection)
         self._events.append(event)
         turn = self._open_turns.get(event.connection)
         if turn is None:
@@ -279,10 +284,10 @@ class _UtteranceFinder:
         elif isinstance(event.content, Closed):
             del self._open_turns[event.connection]
 
-    def _take_downstream(self, event: Event, client: str) -> None:
-        """Add what a client sent or received in this event to the utterance (the turn) that was found for it,
-        and note which end marks came. The client's speech begins an utterance, and so does audio from the
-        relay."""
+    def _note_downstream_event(self, event: Event, client: str) -> None:
+        """Note in the client's turn what this event brought: audio that the client sent or received, and end
+        marks. The client's speech begins a turn if none is open. So does audio from the relay if the client
+        does not play its own."""
         turn = self._open_turns.get(client)
         if isinstance(event.content, Closed) and turn is not None:
             turn.audio_ended |= self._close_ends_audio and not event.content.by_kit
@@ -304,10 +309,9 @@ class _UtteranceFinder:
                 ends = any(isinstance(message, MotionResponse) and message.end for message in messages)
                 turn.motion_ended |= last or ends
 
-    def events(self) -> list[Event]:
-        """Return all events of the trace, with the start of a turn before each utterance that was found. The
-        speech of such a turn is the audio that the client sent or, if it sent none, the audio that it
-        received."""
+    def events_and_turns(self) -> list[Event]:
+        """Return all events of the trace, with the start and the end of each turn that was found. The speech
+        of a turn is the audio that the client sent or, if it sent none, the audio that it received."""
         for turn in self._turns:
             pcm = bytes(turn.sent or turn.received)
             started = TurnStarted(turn.number, pcm, turn.rate)
@@ -321,15 +325,15 @@ class _UtteranceFinder:
         return self._begin_turn(event) if turn is None or turn.sent_all else turn
 
     def _begin_turn(self, event: Event, *, sent_all: bool = False) -> _Utterance:
-        """Begin a turn in which a client that is not the kit's speaks, and return it. `event` is its first
-        event. Add one entry to the list of events: `events` replaces it by the start of the turn."""
+        """Begin a turn of the event's client, and return it. `sent_all`: the client has no speech to send in
+        this turn. Add a placeholder to the list of events, for the start of the turn."""
         client = event.connection
         number = sum(turn.client == client for turn in self._turns)
         rate = self._rates.get(client, _USUAL_RATE)
         turn = _Utterance(client, number, len(self._events), event.at_ns, rate, sent_all=sent_all)
         self._turns.append(turn)
         self._open_turns[client] = turn
-        # A placeholder: `events` puts the start of the turn here, once all of its speech is known.
+        # `events_and_turns` puts the start of the turn here, once all of its speech is known.
         self._events.append(event)
         return turn
 

@@ -18,7 +18,7 @@ from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.unplanned_turns import with_turns
+from spatius_sim.story.unplanned_turns import add_observed_turns
 from spatius_sim.tape.reader import read_header
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Trace
@@ -60,7 +60,9 @@ def check_tape(path: Path, settings: TapeSettings | None = None) -> tuple[Summar
         for subject in _subjects_on(trace):
             wires[subject] = trace.header.wire
             lacks = tuple(sorted({*trace.header.lacks, *settings.for_subject(subject).get("lacks", ())}))
-            judged = with_turns(replace(trace, header=replace(trace.header, subject=subject, lacks=lacks)))
+            judged = add_observed_turns(
+                replace(trace, header=replace(trace.header, subject=subject, lacks=lacks))
+            )
             for rule_id, judgement in judge(judged).items():
                 tally = tallies.setdefault(subject, {}).setdefault(rule_id, _Tally())
                 _add_judgement(tally, judgement, path, judged, number)

@@ -87,7 +87,7 @@ def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
         if observation.due is None or not (overdue or observation.motion_rule == "C-MATCH"):
             continue
         expected = f"keyframe {observation.due} at {observation.played} samples"
-        if observation.in_place(story.keyframe_tolerance):
+        if observation.shows_motion_in_place(story.keyframe_tolerance):
             yield Kept()
         elif observation.own:
             yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,), ("C-MATCH",))

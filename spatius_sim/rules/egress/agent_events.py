@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from spatius_sim.rules.excuse_room_losses import unless_late
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
-from spatius_sim.story.room_story import RoomSession, RoomSpeech, loud_windows
+from spatius_sim.story.room_story import RoomSession, RoomSpeech, find_loud_windows
 from spatius_sim.wires.optional_features import INTERRUPTS
 
 POSITION_SECONDS = 0.25
@@ -37,7 +37,7 @@ def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
     for room in rooms:
         if room.joined is None:
             continue
-        for speech in room.complete:
+        for speech in room.complete_speeches:
             judged = _judge_playback_reports(room, speech)
             yield unless_late(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
 
@@ -84,7 +84,7 @@ def _judge_playback_reports(room: RoomSession, speech: RoomSpeech) -> Kept | Bro
     loud = [
         (at_ns, seq)
         for seq, at_ns, heard in room.sounds_of(speech)
-        if any(loud_windows(heard.pcm, heard.sample_rate))
+        if any(find_loud_windows(heard.pcm, heard.sample_rate))
     ]
     last_ns, last_sound = loud[-1] if loud else (0, speech.first_seq)
     position = finished[0].position or 0.0
@@ -107,7 +107,7 @@ def _judge_after_interrupt(room: RoomSession, speech: RoomSpeech) -> Kept | Brok
     late_sounds = [
         sound_seq
         for sound_seq, at_ns, sound in room.sounds_of(speech)
-        if at_ns > until_ns and any(loud_windows(sound.pcm, sound.sample_rate))
+        if at_ns > until_ns and any(find_loud_windows(sound.pcm, sound.sample_rate))
     ]
     if late_packets or late_sounds:
         actual = f"{len(late_packets)} keyframes and {len(late_sounds)} pieces of sound"

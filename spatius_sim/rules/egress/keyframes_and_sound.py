@@ -18,8 +18,8 @@ from spatius_sim.story.room_story import (
     RoomSession,
     RoomSpeech,
     SeenPacket,
-    count_marks,
-    loud_windows,
+    count_bursts,
+    find_loud_windows,
 )
 from spatius_sim.trace.room_events import SoundHeard
 from spatius_sim.wires.optional_features import UPSTREAM
@@ -46,15 +46,15 @@ _SOUND_SHARE = 0.8
 def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: its bursts of sound are heard, as many and about as long."""
     for room, speech in _complete_requests(rooms):
-        wanted = loud_windows(bytes(speech.pcm), speech.sample_rate)
+        wanted = find_loud_windows(bytes(speech.pcm), speech.sample_rate)
         if not any(wanted):
             continue
         heard = _heard_windows(room.sounds_of(speech))
-        marks, loud = count_marks(heard), sum(heard)
-        if marks == count_marks(wanted) and loud >= _SOUND_SHARE * sum(wanted):
+        bursts, loud = count_bursts(heard), sum(heard)
+        if bursts == count_bursts(wanted) and loud >= _SOUND_SHARE * sum(wanted):
             yield Kept()
         else:
-            expected = f"{count_marks(wanted)} bursts of sound, {sum(wanted) * WINDOW_SECONDS:.1f} s of it"
+            expected = f"{count_bursts(wanted)} bursts of sound, {sum(wanted) * WINDOW_SECONDS:.1f} s of it"
             actual = f"{marks} bursts, {loud * WINDOW_SECONDS:.1f} s"
             # On a busy machine, less of an honest egress was heard than was sent (tried at load 15).
             yield unless_late(room, speech.first_seq, Broken(expected, actual, (speech.first_seq,)))
@@ -205,7 +205,7 @@ def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Compare the picture of each complete request with its sound: the median keyframe was shown within the
     allowed time of its sound."""
     for room, speech in _complete_requests(rooms):
-        wanted = loud_windows(bytes(speech.pcm), speech.sample_rate)
+        wanted = find_loud_windows(bytes(speech.pcm), speech.sample_rate)
         heard_ns = _first_loud_ns(room.sounds_of(speech))
         packets = room.conversation_of(speech)
         if not any(wanted) or heard_ns is None or not packets:
@@ -232,7 +232,7 @@ def _complete_requests(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, 
     the session is in its room."""
     for room in rooms:
         if room.joined is not None:
-            yield from ((room, speech) for speech in room.complete)
+            yield from ((room, speech) for speech in room.complete_speeches)
 
 
 def _frame_numbers(packets: list[SeenPacket]) -> list[int]:
@@ -242,12 +242,12 @@ def _frame_numbers(packets: list[SeenPacket]) -> list[int]:
 
 def _heard_windows(sounds: list[tuple[int, int, SoundHeard]]) -> list[bool]:
     """Return for each window of the sound in the room whether it is loud."""
-    return [loud for _, _, heard in sounds for loud in loud_windows(heard.pcm, heard.sample_rate)]
+    return [loud for _, _, heard in sounds for loud in find_loud_windows(heard.pcm, heard.sample_rate)]
 
 
 def _first_loud_ns(sounds: list[tuple[int, int, SoundHeard]]) -> int | None:
     """Return when the first loud sound was heard in the room; None if none was."""
-    loud = (at_ns for _, at_ns, heard in sounds if any(loud_windows(heard.pcm, heard.sample_rate)))
+    loud = (at_ns for _, at_ns, heard in sounds if any(find_loud_windows(heard.pcm, heard.sample_rate)))
     return next(loud, None)
 
 

@@ -9,7 +9,7 @@ from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import lag_seconds
 from spatius_sim.story.join_turns import Conversation, Story, Turn
-from spatius_sim.story.undisturbed_turns import find_first_misbehaviour
+from spatius_sim.story.undisturbed_turns import find_first_misbehaviour_seq
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
 from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS
@@ -97,7 +97,7 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
             if delivery.client == turn.client
         ]
         if story.upstream_unseen and turn.number == 0:
-            arrived = [delivery.seq for delivery in story.arrived_during(turn)]
+            arrived = [delivery.seq for delivery in story.deliveries_during(turn)]
         first_audio = [
             conversation.first_audio_seq
             for conversation in turn.conversations
@@ -139,7 +139,7 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
     next audio "cuts off what is still playing" (docs:audio-io): without turn ids, which would let a client
     put one after the other, the next must not begin before the audio of the one before can be over. Marks
     after a client misbehaved are left out if there are earlier marks: R-BADINPUT judges what follows."""
-    until = find_first_misbehaviour(story.trace)
+    until = find_first_misbehaviour_seq(story.trace)
     named = TURN_IDS not in story.trace.header.lacks
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:

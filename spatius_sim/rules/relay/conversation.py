@@ -7,7 +7,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.turn_losses import NEVER_ENDED
-from spatius_sim.story.decoder_input import client_hears
+from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion
@@ -58,7 +58,7 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.clean_turns:
         if story.upstream_unseen and turn.before is not None and turn.before.abandoned:
             continue  # What is in flight of a turn that was cut off cannot be told from this turn's motion.
-        expected_motion = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
+        expected_motion = story.deliveries_during(turn) if story.upstream_unseen else turn.payloads
         if turn.conversations and expected_motion:
             yield _play_turn(story, turn)
         elif any_served and not turn.requests and any(turn.pcm):
@@ -157,7 +157,7 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
     left_over = _left_over_events(story, turn)
     void_marks = {mark for conversation in turn.conversations for mark in conversation.void_marks}
     failed_motion_may_end_ns = _failed_motion_may_end_ns(story, turn)
-    for event, relay_event in client_hears(story.trace, turn.started_seq, turn.until_seq):
+    for event, relay_event in yield_decoder_input(story.trace, turn.started_seq, turn.until_seq):
         if event.connection != turn.client:
             continue
         match relay_event:
@@ -211,7 +211,7 @@ def _left_over_events(story: Story, turn: Turn) -> set[int]:
         for seq, owner in (*pieces, *sent, *marks)
         if owner is not None and owner is not turn and owner.unfinished
     )
-    return {*left_over, *story.stale_marks(turn)}
+    return {*left_over, *story.find_stale_motion_marks(turn)}
 
 
 def _failed_motion_may_end_ns(story: Story, turn: Turn) -> int:

@@ -8,7 +8,7 @@ from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import in_time
 from spatius_sim.rules.turn_losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
-from spatius_sim.story.decoder_input import client_hears
+from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.event_text import describe_fault
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent
@@ -37,7 +37,7 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
     some of its motion came to the client. Other rules judge the rest. A relay that had lost audio or motion
     already before the failure is not judged."""
     for failed_turn, turn in _pairs_of_turns(story):
-        if not failed_turn.lost_motion or turn.failures or not turn.calm:
+        if not failed_turn.has_lost_motion or turn.failures or not turn.calm:
             continue
         lost: dict[str, tuple[str, ...]] = {}
         if not turn.audio_down:
@@ -202,7 +202,7 @@ def _had_lost_before(story: Story, failed_turn: Turn) -> bool:
 
 def _turns_without_motion(story: Story) -> Iterator[Turn]:
     """Return the calm turns (their client let them finish) that lost their motion by a failure."""
-    return (turn for turn in story.turns if turn.calm and turn.lost_motion)
+    return (turn for turn in story.turns if turn.calm and turn.has_lost_motion)
 
 
 def _find_due_audio(story: Story, turn: Turn) -> tuple[bytes, int]:
@@ -237,7 +237,7 @@ def _first_failure_notice(story: Story, turn: Turn) -> int | None:
     end_marks = {mark for conversation in turn.conversations for mark in conversation.motion_marks}
     notices = [
         event.seq
-        for event, relay_event in client_hears(story.trace, since, until)
+        for event, relay_event in yield_decoder_input(story.trace, since, until)
         if event.connection == turn.client
         and event.seq not in end_marks
         and (

@@ -56,7 +56,7 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
                     *_find_left_over(story, old, turn, begun_at),
                     *(
                         _break_by_late_end_mark(old, turn, mark)
-                        for mark in story.stale_marks(turn)
+                        for mark in story.find_stale_motion_marks(turn)
                         if old is turn.before
                     ),
                 ]

@@ -43,7 +43,7 @@ def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
     for request in story.requests:
         if not _is_pcm(request) or not request.ends or request.stopped_early or not request.audio:
             continue
-        if request.turn is not None and request.turn.after_half_sample:
+        if request.turn is not None and request.turn.may_be_off_by_half_sample:
             continue
         if len(request.audio) % BYTES_PER_SAMPLE == 0:
             yield Kept()

@@ -13,7 +13,7 @@ from spatius_sim.protocol.audio import (
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse, ServerError
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.frames_to_motion_server import kind_of_frames_to_server
+from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.optional_features import IDS
@@ -50,7 +50,7 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
     """Look at each response with motion: it carries the id of its connection, and a req_id that was sent on
     this connection. No request is answered under the id of an earlier request that is over."""
     yield from _answered_under_another_id(story)
-    up = kind_of_frames_to_server(story.trace)
+    up = class_of_frames_to_server(story.trace)
     connection_ids: dict[str, str] = {}
     sent_req_ids: dict[str, set[str]] = {}
     for event in story.trace.on_lane(Lane.UPSTREAM):

@@ -15,7 +15,7 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import in_time, lag_seconds
-from spatius_sim.story.frames_to_motion_server import kind_of_frames_to_server
+from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
@@ -259,7 +259,7 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
 def _sessions_of(story: Story) -> list[_Session]:
     """Return the sessions with the server, which these rules judge: each connection on which a client sent a
     message, with the server's answers. The client is the kit, or a relay if a proxy recorded the trace."""
-    kind_of_upward_event = kind_of_frames_to_server(story.trace)
+    class_of_frames_up = class_of_frames_to_server(story.trace)
     intents = {
         event.connection: event.content.intent
         for event in story.trace.on_lane(Lane.KIT)
@@ -270,9 +270,9 @@ def _sessions_of(story: Story) -> list[_Session]:
         session = sessions.get(event.connection)
         match event.content:
             case Sent() | Received() if event.lane is Lane.UPSTREAM:
-                if session is None and isinstance(event.content, kind_of_upward_event):
+                if session is None and isinstance(event.content, class_of_frames_up):
                     sessions[event.connection] = _Session(event, intents.get(event.connection))
-                elif session is not None and not isinstance(event.content, kind_of_upward_event):
+                elif session is not None and not isinstance(event.content, class_of_frames_up):
                     session.answers.append(event)
             case WaitEnded(Awaited.HANDSHAKE) | Closed() if session is not None:
                 session.waited = True

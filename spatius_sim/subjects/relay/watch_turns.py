@@ -8,7 +8,7 @@ from spatius_sim.model.scenario.scenario import CloseWith, Refuse, Reset, Scenar
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.story.undisturbed_turns import failures_among
+from spatius_sim.story.undisturbed_turns import select_failures
 from spatius_sim.subjects.relay.detect_end_of_turn import (
     is_answered,
     is_motion_of_before,
@@ -281,7 +281,7 @@ class TurnWatch:
         clock; None if it has not failed."""
         events = self._recorder.events[self._first_fault_event :]
         faults = [event for event in events if isinstance(event.content, Injected)]
-        return min((event.at_ns / _NS_PER_SECOND for event in failures_among(faults)), default=None)
+        return min((event.at_ns / _NS_PER_SECOND for event in select_failures(faults)), default=None)
 
 
 def _is_audio(message: object) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.decoder_input import client_hears
+from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.join_turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.wires.events import Audio, Motion, Speak, SpeakEnd
@@ -84,14 +84,14 @@ def test_closing_is_no_mark_where_there_are_others() -> None:
     said = Dialogue()
     said.audio_down("ann", b"12")
     said.relay_hangs_up("ann")
-    assert [event for _, event in client_hears(said.trace)] == [Audio(b"12")]
+    assert [event for _, event in yield_decoder_input(said.trace)] == [Audio(b"12")]
 
 
 def test_closing_before_any_audio_says_nothing() -> None:
     said = Dialogue(lacks=(END_MARKS,))
     said.motion_down("ann", b"motion")
     said.relay_hangs_up("ann")
-    assert [event for _, event in client_hears(said.trace)] == [Motion((b"motion",))]
+    assert [event for _, event in yield_decoder_input(said.trace)] == [Motion((b"motion",))]
 
 
 def test_a_document_has_no_first() -> None:

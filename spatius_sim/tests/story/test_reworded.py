@@ -14,7 +14,7 @@ from spatius_sim.model.scenario import scenario_text
 from spatius_sim.model.scenario.scenario import CloseWith, Delay, FaultAction, GrowTo, UnknownFields
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.apply_faults import apply_faults
-from spatius_sim.story.undisturbed_turns import failures_among
+from spatius_sim.story.undisturbed_turns import select_failures
 from spatius_sim.trace import event_text
 from spatius_sim.trace.events import Event, Lane
 
@@ -46,7 +46,7 @@ def excuses(*steps: FaultAction) -> list[int]:
     """Which of these faults, all in one turn, excuse its relay."""
     faults = apply_faults(b"", steps, ConnectionFaults()).injected
     events = [Event(seq, seq, Lane.KIT, "", fault) for seq, fault in enumerate(faults)]
-    return [event.seq for event in failures_among(events)]
+    return [event.seq for event in select_failures(events)]
 
 
 @pytest.fixture

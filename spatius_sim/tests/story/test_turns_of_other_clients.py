@@ -6,7 +6,7 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.unplanned_turns import WAIT_NS, with_turns
+from spatius_sim.story.unplanned_turns import WAIT_NS, add_observed_turns
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, voice
 from spatius_sim.trace.events import (
     Awaited,
@@ -47,7 +47,7 @@ class Client(Dialogue):
 
     def seen(self, *lacks: str) -> Trace:
         header = replace(self.trace.header, halves="downstream", lacks=lacks)
-        return with_turns(replace(self.trace, header=header))
+        return add_observed_turns(replace(self.trace, header=header))
 
 
 def turns(trace: Trace) -> list[TurnStarted | WaitEnded]:

@@ -6,7 +6,7 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.unplanned_turns import WAIT_NS, with_speech, with_turns
+from spatius_sim.story.unplanned_turns import WAIT_NS, add_observed_turns, with_speech
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, up_of, voice
 from spatius_sim.trace.events import (
     Awaited,
@@ -23,7 +23,7 @@ ONE = voice("one", 3 * KEYFRAME)
 
 def proxied(said: Dialogue, subject: str, *, speech: bool = True) -> dict[str, Verdict]:
     header = replace(said.trace.header, subject=subject, halves="upstream", speech=speech)
-    trace = with_turns(replace(said.trace, header=header))
+    trace = add_observed_turns(replace(said.trace, header=header))
     return {name: judgement.verdict for name, judgement in judge(trace).items()}
 
 
@@ -88,7 +88,7 @@ def test_what_nobody_waited_for_is_not_judged() -> None:
 def test_audio_behind_the_answer_begins_no_second_turn() -> None:
     said = answered()
     said.audio_up("up", "req", end=True)
-    trace = with_turns(said.trace)
+    trace = add_observed_turns(said.trace)
     assert [e.content for e in trace.on_lane(Lane.KIT) if isinstance(e.content, WaitEnded)] == [
         WaitEnded(Awaited.TURN, True, 0)
     ]
@@ -102,7 +102,7 @@ def test_the_same_words_on_two_connections_are_two_turns() -> None:
         said.audio_up(up, "req", ONE, end=True)
     for up in ("up-2", "up-1"):
         said.motion(up, "req", 3, end=True)
-    trace = with_turns(said.trace)
+    trace = add_observed_turns(said.trace)
     assert [e.connection for e in trace.events if isinstance(e.content, TurnStarted)] == ["up-1", "up-2"]
     verdicts = proxied(said, "server")
     assert {verdicts[name] for name in OF_MOTION} == {Verdict.PASSED}
@@ -113,7 +113,7 @@ def test_planned_turns_stay_as_they_are() -> None:
     said = Dialogue()
     said.turn()
     planned = said.trace
-    assert with_turns(planned) is planned
+    assert add_observed_turns(planned) is planned
 
 
 def test_a_client_half_alone_is_judged_by_what_it_shows() -> None:

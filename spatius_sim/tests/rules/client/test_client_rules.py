@@ -19,7 +19,7 @@ from spatius_sim.protocol.messages import Interrupt
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.client_exchanges import exchanges, read_given_payload
+from spatius_sim.story.client_exchanges import pair_requests_with_answers, read_given_payload
 from spatius_sim.subjects.client_shim import Factory
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.decoder_as_client import own_client
@@ -174,7 +174,7 @@ def test_a_request_that_was_never_answered_is_left_out() -> None:
     said.asks(TesteeRequest(0, "pause"))
     said.answers()
     said.answers()
-    assert [one.request.do for one in exchanges(said.trace)] == ["hello", "reset", "pause"]
+    assert [one.request.do for one in pair_requests_with_answers(said.trace)] == ["hello", "reset", "pause"]
 
 
 def test_a_stall_without_motion_is_not_taken_for_abnormal_motion() -> None:
@@ -454,7 +454,9 @@ def test_until_a_client_was_reset_to_a_sample_rate_nothing_is_judged() -> None:
     said.seen(state="idle", samplesPlayed=7)
     assert [name for name, one in said.judged().items() if one.verdict is Verdict.FAILED]
     whole = said.trace
-    at = next(exchange.seq for exchange in exchanges(whole) if exchange.request.do == "reset")
+    at = next(
+        exchange.seq for exchange in pair_requests_with_answers(whole) if exchange.request.do == "reset"
+    )
     never_reset = replace(whole, events=whole.events[:at] + whole.events[at + 2 :])
     assert {one.verdict for one in judge(never_reset).values()} <= {
         Verdict.UNEXERCISED,

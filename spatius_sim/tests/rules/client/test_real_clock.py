@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.client_observations import join_client
+from spatius_sim.story.client_observations import build_client_story
 from spatius_sim.tests.rules.client.client_traces import Said
 from spatius_sim.wires.testee_messages import TesteeRequest
 
@@ -91,7 +91,7 @@ def high_after_resume(took_ms: int) -> int:
     said.seen(state="paused", conversationId="one", samplesPlayed=20 * KEYFRAME)
     call(said, "resume", took_ms)
     said.seen(state="playing", conversationId="one", samplesPlayed=20 * KEYFRAME)
-    return join_client(said.trace).observations[-1].high
+    return build_client_story(said.trace).observations[-1].high
 
 
 @pytest.mark.parametrize(("took_ms", "named"), [(0, ["C-STARVE"]), (700, [])])
@@ -109,7 +109,7 @@ def test_time_in_which_a_client_looked_at_itself_counts_afterwards() -> None:
     said.seen(1000, state="playing", conversationId="one")
     said.passes(1000)
     said.seen(state="playing", conversationId="one", samplesPlayed=30 * KEYFRAME)
-    assert join_client(said.trace).observations[0].low == 0
+    assert build_client_story(said.trace).observations[0].low == 0
     assert failed(said) == ["C-STARVE"]
 
 
@@ -121,4 +121,4 @@ def test_a_client_may_pause_long_before_it_answers(took_ms: int, low: int) -> No
     call(said, "pause", took_ms)
     said.passes(700)
     said.seen(state="paused", conversationId="one", samplesPlayed=20 * KEYFRAME)
-    assert join_client(said.trace).observations[0].low == low
+    assert build_client_story(said.trace).observations[0].low == low

@@ -91,7 +91,7 @@ def test_damaged_packets_are_no_keyframes() -> None:
     dialogue.room(PacketSeen("avatar", b"\x01"))
     room = join_rooms(dialogue.trace())[0]
     assert room.packets[0].fault == "a packet has 5 bytes at least, this has 1"
-    assert room.conversations() == []
+    assert room.split_into_conversations() == []
 
 
 @pytest.mark.parametrize("message", [b"\xff", encode(ServerError())])

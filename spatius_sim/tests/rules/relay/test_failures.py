@@ -150,7 +150,7 @@ def test_motion_that_was_sent_to_its_end_is_not_lost() -> None:
     said.motion_down("ann", *said.answers(), last=True)
     said.ends("ann", 0)
     turn = join(said.trace).turns[0]
-    assert (turn.clean, turn.lost_motion) == (False, False)
+    assert (turn.clean, turn.has_lost_motion) == (False, False)
     assert said.verdict("R-ERROR-TOLD") is Verdict.UNEXERCISED
 
 
@@ -162,7 +162,7 @@ def test_motion_that_was_asked_for_again_is_not_lost() -> None:
     said.audio_down("ann", pcm, last=True)
     said.motion_down("ann", said.motion("second try", "again", 5, end=True))
     said.ends("ann", 0)
-    assert not join(said.trace).turns[0].lost_motion
+    assert not join(said.trace).turns[0].has_lost_motion
     assert said.failed == []
 
 
@@ -171,7 +171,7 @@ def test_a_refused_session_loses_the_motion() -> None:
     said.starts("ann", 0, voice("ann 0"))
     said.fault(Refuse(401))
     said.ends("ann", 0, complete=False)
-    assert join(said.trace).turns[0].lost_motion
+    assert join(said.trace).turns[0].has_lost_motion
 
 
 # Audio without motion.
