@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from spatius_sim.files.network_file import shipped_networks
-from spatius_sim.study.judge_turns import ONE_IN, judge_turn
+from spatius_sim.study.judge_turns import TURNS_PER_JUDGED_TURN, judge_turn
 from spatius_sim.study.pipeline_choices import Pipeline
 from spatius_sim.study.simulate_turn import simulate_turn
 from spatius_sim.study.turn_tally import Tally
@@ -28,7 +28,7 @@ def measure_study(turns: int) -> Iterator[tuple[str, float, str, str]]:
     yield "study, with TCP", spoken_seconds / with_tcp, unit, "at least 500"
     yield "study, without TCP", spoken_seconds / without_tcp, unit, ""
     judging = _time_judging()
-    cpu_seconds = _TURNS_PROMISED * (with_tcp / turns + judging / ONE_IN)
+    cpu_seconds = _TURNS_PROMISED * (with_tcp / turns + judging / TURNS_PER_JUDGED_TURN)
     name = "1,000 turns of 20 s on every network, two cores"
     yield name, cpu_seconds / _CORES_PROMISED / 60, "min", "at most 10"
 

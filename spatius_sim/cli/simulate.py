@@ -136,11 +136,16 @@ def _print_tables(outcome: "Outcome") -> None:
     from rich.table import Table
 
     from spatius_sim.reporting.formats.output_console import OutputConsole
-    from spatius_sim.study.answer_in_words import SHOWN, answer, budget_lines, format_amount
+    from spatius_sim.study.answer_in_words import (
+        SHOWN,
+        describe_budgets_not_kept,
+        format_amount,
+        summarize_outcome,
+    )
     from spatius_sim.study.study_figures import FIGURES
 
     console = OutputConsole(highlight=False, width=None if sys.stdout.isatty() else 160)
-    print_lines(answer(outcome), "")
+    print_lines(summarize_outcome(outcome), "")
     table = Table(box=None, pad_edge=False)
     table.add_column("network", no_wrap=True)
     table.add_column("policy", no_wrap=True)
@@ -155,7 +160,7 @@ def _print_tables(outcome: "Outcome") -> None:
         print_lines("", f"What would help {first} on {network}, by the seconds of trouble saved in a turn:")
         for help_ in helps:
             print_lines(f"  {help_.saved.value:+6.2f} s  {help_.change}")
-    print_lines(*(line for line in ("", *budget_lines(outcome))))
+    print_lines(*(line for line in ("", *describe_budgets_not_kept(outcome))))
     if outcome.judged:
         turns = sum(len(judged.turns) for judged in outcome.judged)
         broken = [line for judged in outcome.judged for line in judged.broken]

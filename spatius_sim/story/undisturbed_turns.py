@@ -57,10 +57,10 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], output_rates: dict[str, 
     """Set `calm` and `clean` of each turn. `output_rates` are the sample rates (Hz) of the audio that clients
     get.
 
-    A turn is calm if it is neither too short nor merged, the kit waited for its end before any client
-    misbehaved, and its client did not interrupt or hang up. Clean turns are judged in full. They are calm,
-    with payloads of ordinary size, and with no failure that the relay did not make good. Their audio cannot
-    be mixed up with another turn's. If the kit stalled, they must be complete."""
+    A turn is calm if it is neither too short nor merged, and its client did not interrupt or hang up. The kit
+    must also have waited for its end, before any client misbehaved. Clean turns are judged in full. They are
+    calm, with payloads of ordinary size, and with no failure that the relay did not make good. Their audio
+    cannot be mixed up with another turn's. If the kit stalled, they must be complete."""
     misbehaved_seq = find_first_misbehaviour_seq(trace)
     for turn in turns:
         disturbance_seqs = _find_interrupts_and_hang_ups(trace, turn.client)

@@ -20,8 +20,8 @@ SHOWN = (
 
 
 def format_amount(value: float, unit: str) -> str:
-    """Return a figure in words: a number with its unit. `%` turns a share (0 to 1) into per cent. An
-    infinite time is "never"."""
+    """Return a number with its unit as text. If the unit is `%`, the value is a share from 0 to 1, and is
+    shown in per cent. Infinity, the time of what does not happen, is "never"."""
     if value == math.inf:
         return "never"
     if unit == "%":
@@ -36,28 +36,31 @@ def format_interval(estimate: Estimate, unit: str) -> str:
     return f"{format_amount(estimate.low, unit)} to {high}"
 
 
-def budget_lines(outcome: Outcome) -> list[str]:
-    """Return in words which budgets of a study are not kept: for each a sentence with the figure, its
-    interval and the budget."""
+def describe_budgets_not_kept(outcome: Outcome) -> list[str]:
+    """Return a line of text for each budget that is exceeded, or that too few turns leave undecided. A budget
+    is the most that a figure of the study may be. The line names the figure, its interval of confidence, and
+    the budget."""
     lines = []
-    for simulated in outcome.cells:
-        for key, verdict in simulated.verdicts.items():
+    for simulated_cell in outcome.cells:
+        for key, verdict in simulated_cell.verdicts.items():
             if verdict is BudgetVerdict.KEPT:
                 continue
             figure = FIGURES[key]
-            estimate = simulated.figures[key]
-            most = next(budget.most for budget in outcome.study.budgets if budget.figure == key)
+            estimate = simulated_cell.figures[key]
+            limit = next(budget.most for budget in outcome.study.budgets if budget.figure == key)
             lines.append(
-                f"{verdict.value}: {simulated.cell.network.name}, {simulated.cell.name}: {figure.title} "
+                f"{verdict.value}: {simulated_cell.cell.network.name}, {simulated_cell.cell.name}: "
+                f"{figure.title} "
                 f"{format_amount(estimate.value, figure.unit)} ({format_interval(estimate, figure.unit)}), "
-                f"budget {format_amount(most, figure.unit)}"
+                f"budget {format_amount(limit, figure.unit)}"
             )
     return lines
 
 
-def answer(outcome: Outcome) -> str:
-    """Say the answer of a study in words: when the face first moves on the network with the least trouble and
-    on the one with the most, and how many budgets are kept."""
+def summarize_outcome(outcome: Outcome) -> str:
+    """Return what a study found as a few sentences: how many budgets are kept, and when the face first moves
+    in the cell with the least trouble and in the cell with the most. A cell is one network with one
+    pipeline."""
     if not outcome.cells:
         return "No turn was simulated."
     verdicts = outcome.verdicts

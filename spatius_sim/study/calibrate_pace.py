@@ -35,29 +35,35 @@ class FittedPace:
 class _Request:
     """What a tape says of one request: when its audio came, and how long its responses took."""
 
-    began: float
-    heard: list[tuple[float, float]] = field(default_factory=list)
+    began_at: float
+    audio_arrivals: list[tuple[float, float]] = field(default_factory=list)
     """When audio came, and how many seconds had come by then."""
     keyframes: int = 0
     waits: list[tuple[float, float]] = field(default_factory=list)
     """For each response: seconds after its audio had come, and how early that audio came."""
 
-    def add_response(self, at: float, keyframes: int) -> None:
-        """Take a response that Motion Server sent at this time, in seconds: add its keyframes to those of the
-        request, and note how long after the audio for these keyframes the response came."""
-        self.keyframes += keyframes
-        end = self.keyframes / KEYFRAMES_PER_SECOND
+    def add_response(self, at_seconds: float, keyframe_count: int) -> None:
+        """Add a response that Motion Server sent at this time, with this number of keyframes. Note how long
+        it came after the audio for its keyframes, and how early that audio came. Note nothing if the response
+        holds no keyframes, or if their audio was not complete."""
+        self.keyframes += keyframe_count
+        audio_end = self.keyframes / KEYFRAMES_PER_SECOND
         # A segment is whole when a sample beyond its end has arrived, or the end mark.
-        arrivals_beyond_end = (heard for heard, seconds in self.heard if seconds > end + _ROUNDING)
-        complete_at = next(arrivals_beyond_end, self.heard[-1][0] if self.heard[-1][1] >= end else None)
-        if complete_at is not None and keyframes:
-            self.waits.append((max(0.0, at - complete_at), self.began + end - complete_at))
+        arrivals_beyond_end = (
+            arrived_at for arrived_at, seconds in self.audio_arrivals if seconds > audio_end + _ROUNDING
+        )
+        last_arrived_at, all_seconds = self.audio_arrivals[-1]
+        complete_at = next(arrivals_beyond_end, last_arrived_at if all_seconds >= audio_end else None)
+        if complete_at is not None and keyframe_count:
+            self.waits.append((max(0.0, at_seconds - complete_at), self.began_at + audio_end - complete_at))
 
 
 def fit_pace(path: Path) -> FittedPace:
-    """Fit a pace to the answers of Motion Server on a tape, and return it: how late the first motion of a
-    request comes, how much this varies, and how early later motion comes. Raises UsageError if the file is
-    not a tape, or if fewer than three requests on it were answered."""
+    """Return the pace at which Motion Server answered on a tape (a recording of its messages), in seconds.
+    `latency` is how late a request's first motion comes, and `jitter` how much this varies. `lead` is how
+    early later motion comes before it is due; -1 if no motion was held back.
+
+    Raises UsageError if the file is not a tape, or if fewer than three requests on it were answered."""
     requests = [request for trace in read_traces(path) for request in _read_requests(trace) if request.waits]
     if len(requests) < _MIN_REQUESTS:
         raise UsageError(
@@ -65,12 +71,12 @@ def fit_pace(path: Path) -> FittedPace:
             "record more turns"
         )
     first_waits = [request.waits[0][0] for request in requests]
-    latency, slowest = (float(share) for share in np.quantile(first_waits, _FAST_AND_SLOW))
+    latency, slowest = (float(seconds) for seconds in np.quantile(first_waits, _FAST_AND_SLOW))
     jitter = slowest - latency
     leads = [
-        early - wait
+        early_seconds - wait
         for request in requests
-        for wait, early in request.waits[1:]
+        for wait, early_seconds in request.waits[1:]
         if wait > latency + jitter + _TOLERANCE
     ]
     lead = max(0.0, median(leads)) if leads else -1.0
@@ -78,9 +84,9 @@ def fit_pace(path: Path) -> FittedPace:
 
 
 def _read_requests(trace: Trace) -> Iterable[_Request]:
-    """Return the requests in a trace by which the pace of Motion Server can be fitted: those with audio, each
-    with the times at which its responses came."""
-    rates: dict[str, int] = {}
+    """Return the requests with audio that a trace holds, to fit the pace of Motion Server. Each has the times
+    at which its audio came, and how long its responses took."""
+    sample_rates: dict[str, int] = {}
     requests: dict[tuple[str, str], _Request] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         if not isinstance(event.content, Sent | Received):
@@ -88,14 +94,14 @@ def _read_requests(trace: Trace) -> Iterable[_Request]:
         at_seconds = event.at_ns / 1e9
         match event.content.value:
             case ConfigureSession(sample_rate=rate):
-                rates[event.connection] = rate
-            case AudioInput(req_id, audio) if rates.get(event.connection):
+                sample_rates[event.connection] = rate
+            case AudioInput(req_id, audio) if sample_rates.get(event.connection):
                 request = requests.setdefault((event.connection, req_id), _Request(at_seconds))
-                before = request.heard[-1][1] if request.heard else 0.0
-                seconds = len(audio) / BYTES_PER_SAMPLE / rates[event.connection]
-                request.heard.append((at_seconds, before + seconds))
+                seconds_before = request.audio_arrivals[-1][1] if request.audio_arrivals else 0.0
+                seconds = len(audio) / BYTES_PER_SAMPLE / sample_rates[event.connection]
+                request.audio_arrivals.append((at_seconds, seconds_before + seconds))
             case MotionResponse(req_id=req_id, keyframes=keyframes):
-                answered = (event.content.answers if isinstance(event.content, Sent) else "") or req_id
-                if (event.connection, answered) in requests:
-                    requests[event.connection, answered].add_response(at_seconds, len(keyframes))
+                answered_id = (event.content.answers if isinstance(event.content, Sent) else "") or req_id
+                if (event.connection, answered_id) in requests:
+                    requests[event.connection, answered_id].add_response(at_seconds, len(keyframes))
     return requests.values()

@@ -28,119 +28,133 @@ class Playback:
     offsets: Counter[int] = field(default_factory=Counter)
     end: float = math.inf
 
-    def position(self, at: float) -> float:
-        """Return how many seconds of speech the client has played at the time `at`, stalls subtracted; 0
-        before the playback starts."""
-        if at <= self.first_audio:
+    def seconds_played_at(self, moment: float) -> float:
+        """Return how many seconds of speech the client has played at this moment of the turn (in seconds),
+        without its stalls. Return 0 before the playback starts."""
+        if moment <= self.first_audio:
             return 0.0
         stalled_seconds = 0.0
-        for begin, length in self.stalls:
-            if at <= begin:
+        for stall_begin, stall_length in self.stalls:
+            if moment <= stall_begin:
                 break
-            stalled_seconds += min(length, at - begin)
-        return at - self.first_audio - stalled_seconds
+            stalled_seconds += min(stall_length, moment - stall_begin)
+        return moment - self.first_audio - stalled_seconds
 
 
 def play_turn(
     audio: Sequence[tuple[float, float]],
     motion: Sequence[tuple[float, int]],
-    keyframes: int,
+    keyframe_total: int,
     *,
     start_buffer: float,
     strict: bool,
 ) -> Playback:
-    """Return how a client plays a simulated turn.
+    """Return how a client plays a simulated turn with `keyframe_total` keyframes. For each message of audio,
+    `audio` holds when it arrived, and how many seconds of speech had arrived by then. `motion` holds the same
+    for motion, counted in keyframes.
 
-    `audio` has, for each message of audio, when it arrived and how many seconds of speech had arrived by
-    then; `motion` has the same for motion, counted in keyframes. The client starts when `start_buffer`
-    seconds of audio have arrived, or all audio. If `strict`, audio waits for its motion (strictSync)."""
-    total = audio[-1][1]
-    wanted = min(start_buffer, total)
-    start = next((at for at, end in audio if end >= wanted - _EPSILON), math.inf)
-    playback = Playback(start, keyframes=keyframes)
-    if start == math.inf:
-        playback.late = keyframes
+    The client starts when `start_buffer` seconds of audio, or all audio, have arrived; if that never happens,
+    it plays nothing. If `strict`, audio waits for its motion (the mode strictSync)."""
+    total_seconds = audio[-1][1]
+    seconds_to_start = min(start_buffer, total_seconds)
+    starts_at = next((at for at, end in audio if end >= seconds_to_start - _EPSILON), math.inf)
+    playback = Playback(starts_at, keyframes=keyframe_total)
+    if starts_at == math.inf:
+        playback.late = keyframe_total
         return playback
-    _find_stalls(playback, _find_needs(audio, motion, keyframes if strict else 0), total)
-    _show_motion(playback, motion)
+    possible_waits = _find_possible_waits(audio, motion, keyframe_total if strict else 0)
+    _note_stalls(playback, possible_waits, total_seconds)
+    _note_shown_motion(playback, motion)
     return playback
 
 
-def _find_needs(
-    audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], keyframes: int
+def _find_possible_waits(
+    audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], keyframe_total: int
 ) -> list[tuple[float, float]]:
-    """Return the positions in the speech (seconds), in order, at which the client of a simulated turn may
-    have to wait, each with the time from which the client can play on. It waits for audio that comes late,
-    and for the motion of the first `keyframes` keyframes."""
-    needs = [(0.0 if number == 0 else audio[number - 1][1], at) for number, (at, _) in enumerate(audio)]
-    if keyframes:
-        shown = 0
-        for at, end in motion:
-            if end > shown:
-                needs.append((shown / KEYFRAMES_PER_SECOND, at))
-                shown = end
-        if shown < keyframes:
-            needs.append((shown / KEYFRAMES_PER_SECOND, math.inf))
-        needs.sort()
-    return needs
+    """Return where in the speech (seconds) a client may have to wait, each with the time at which what it
+    waits for arrives. It waits for every message of audio, and for the motion of the first `keyframe_total`
+    keyframes. If some of that motion never comes, the time is infinity."""
+    possible_waits = [
+        (0.0 if number == 0 else audio[number - 1][1], at) for number, (at, _) in enumerate(audio)
+    ]
+    if keyframe_total:
+        covered_keyframes = 0
+        for at, end_keyframe in motion:
+            if end_keyframe > covered_keyframes:
+                possible_waits.append((covered_keyframes / KEYFRAMES_PER_SECOND, at))
+                covered_keyframes = end_keyframe
+        if covered_keyframes < keyframe_total:
+            possible_waits.append((covered_keyframes / KEYFRAMES_PER_SECOND, math.inf))
+        possible_waits.sort()
+    return possible_waits
 
 
-def _find_stalls(playback: Playback, needs: list[tuple[float, float]], total: float) -> None:
-    """Play the speech of a simulated turn on the client, and note in `playback` when the client had to wait,
-    and for how long (a stall). `needs` says which moment of the speech can be played when, both in seconds;
-    `total` is the length of the speech. If a part of the speech never arrives, the playback has no end."""
-    clock = playback.first_audio
-    for position, arrived in needs:
-        due = clock + position
+def _note_stalls(playback: Playback, possible_waits: list[tuple[float, float]], total_seconds: float) -> None:
+    """Play the speech of a simulated turn, and note in `playback` when the client had to wait, and for how
+    long (a stall). Note the end, too; if some part of the speech never arrives, there is no end.
+
+    `possible_waits` holds positions in the speech, each with the time from which it can be played, in
+    seconds. `total_seconds` is the length of the speech."""
+    start_at = playback.first_audio
+    for position, arrived in possible_waits:
+        due = start_at + position
+        stall_seconds = arrived - due
         if arrived > due + _EPSILON:
-            playback.stalls.append((due, arrived - due))
-            clock += arrived - due
+            playback.stalls.append((due, stall_seconds))
+            start_at += stall_seconds
             if arrived == math.inf:
                 return
-    playback.end = clock + total
+    playback.end = start_at + total_seconds
 
 
-def _show_motion(playback: Playback, motion: Sequence[tuple[float, int]]) -> None:
-    """Note in the client's playback when the face first moves, which keyframes are late, and how far the face
-    is behind the audio.
+def _note_shown_motion(playback: Playback, motion: Sequence[tuple[float, int]]) -> None:
+    """Note in the client's playback when the face first moves, how many keyframes are late, and how far the
+    face is behind the audio. A keyframe is late, and never shown, if its motion has not arrived before the
+    next is due.
 
-    A keyframe is shown if its motion has arrived before the next keyframe is due.
-    """
+    For each message of motion, `motion` holds when it arrived, and how many keyframes had arrived by then."""
     keyframes_done = 0
     last_shown = -1
     keyframe_count = playback.keyframes
-    for at, end in motion:
-        end = min(end, keyframe_count)
-        if end <= keyframes_done:
+    for at, end_keyframe in motion:
+        end_keyframe = min(end_keyframe, keyframe_count)
+        if end_keyframe <= keyframes_done:
             continue
-        head = playback.position(at) if at < math.inf else math.inf
-        due = keyframe_count if head == math.inf else math.floor(head * KEYFRAMES_PER_SECOND + _EPSILON)
-        late = min(max(due - keyframes_done, 0), end - keyframes_done)
+        position = playback.seconds_played_at(at) if at < math.inf else math.inf
+        due_keyframe = keyframe_count
+        if position < math.inf:
+            due_keyframe = math.floor(position * KEYFRAMES_PER_SECOND + _EPSILON)
+        late_count = min(max(due_keyframe - keyframes_done, 0), end_keyframe - keyframes_done)
         if last_shown >= 0:
-            playback.offsets.update(range(keyframes_done - last_shown, keyframes_done - last_shown + late))
-        playback.late += late
-        if late < end - keyframes_done:
+            playback.offsets.update(
+                range(keyframes_done - last_shown, keyframes_done - last_shown + late_count)
+            )
+        playback.late += late_count
+        if late_count < end_keyframe - keyframes_done:
             if last_shown < 0:
                 playback.first_motion = max(at, playback.first_audio)
-            playback.offsets[0] += end - keyframes_done - late
-            last_shown = end - 1
-        keyframes_done = end
+            playback.offsets[0] += end_keyframe - keyframes_done - late_count
+            last_shown = end_keyframe - 1
+        keyframes_done = end_keyframe
     missing = keyframe_count - keyframes_done
     playback.late += missing
     if last_shown >= 0:
         playback.offsets.update(range(keyframes_done - last_shown, keyframes_done - last_shown + missing))
 
 
-def start_delay_needed(
+def find_needed_start_delay(
     audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], *, with_motion: bool
 ) -> float:
-    """Return how long a client must wait after its first audio, in seconds, before a playback that never
-    stalls. With `with_motion`, no keyframe may be late either. Infinity if no delay is long enough."""
-    first = audio[0][0]
+    """Return how many seconds a client must wait after its first audio, so that its playback then never
+    stalls. If `with_motion`, no keyframe may be late either. Return infinity if no delay is long enough.
+
+    `audio` and `motion` hold when each message arrived, and how many seconds or keyframes had arrived by
+    then."""
+    first_arrival = audio[0][0]
     needed = max(at - (audio[number - 1][1] if number else 0.0) for number, (at, _) in enumerate(audio))
     if with_motion:
-        done = 0
-        for at, end in motion:
-            needed = max(needed, at - done / KEYFRAMES_PER_SECOND)
-            done = end
-    return max(0.0, needed - first)
+        keyframes_before = 0
+        for at, end_keyframe in motion:
+            needed = max(needed, at - keyframes_before / KEYFRAMES_PER_SECOND)
+            keyframes_before = end_keyframe
+    return max(0.0, needed - first_arrival)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from spatius_sim.study.run_study import Help
+from spatius_sim.study.run_study import ChangeSaving
 from spatius_sim.study.simulate_turn import SimulatedTurn
 from spatius_sim.study.study_figures import Estimate
 from spatius_sim.study.turn_tally import Spread
@@ -26,12 +26,12 @@ class Line(NamedTuple):
     points: Sequence[tuple[float, float]]
 
 
-def draw_distribution(spreads: dict[str, Spread], label: str) -> Markup:
-    """Draw the chart of a cumulative distribution for the study's page: for each number of seconds, how many
-    per cent of the turns took no longer. Each spread gives one line of the chart; `label` is the label of the
-    horizontal axis."""
+def draw_distribution(spread_by_name: dict[str, Spread], x_label: str) -> Markup:
+    """Draw the chart of a cumulative distribution: for each number of seconds, how many per cent of the turns
+    took no longer. Each spread (how often each value was counted) gives one line with its name. `x_label` is
+    the label of the horizontal axis."""
     lines = []
-    for name, spread in spreads.items():
+    for name, spread in spread_by_name.items():
         points, turns_so_far = [(0.0, 0.0)], 0
         for value, count in spread.steps():
             if value < math.inf:
@@ -40,55 +40,66 @@ def draw_distribution(spreads: dict[str, Spread], label: str) -> Markup:
                 points.append((value, 100 * turns_so_far / spread.total))
         lines.append(Line(name, points))
     # Beyond the slowest 2 % of the slowest line nothing can be told apart.
-    widest = max((spread.at_rank(math.ceil(0.98 * spread.total)) for spread in spreads.values()), default=1.0)
+    slowest = max(
+        (spread.at_rank(math.ceil(0.98 * spread.total)) for spread in spread_by_name.values()), default=1.0
+    )
     finite = [point[0] for line in lines for point in line.points]
-    right = min(widest, max(finite)) if finite else 1.0
-    return draw_line_chart(lines, label, "% of turns", right=max(right, 0.1), top=100.0)
+    longest = min(slowest, max(finite)) if finite else 1.0
+    return draw_line_chart(lines, x_label, "% of turns", x_max=max(longest, 0.1), y_max=100.0)
 
 
-def draw_line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, right: float, top: float) -> Markup:
-    """Draw a chart for a study's page: all lines in one picture, whose axes go from 0 to `right` and from 0
-    to `top` and have these labels. The names of the lines stand below the chart."""
+def draw_line_chart(
+    lines: Sequence[Line], x_label: str, y_label: str, *, x_max: float, y_max: float
+) -> Markup:
+    """Draw all lines in one chart, and return the chart as HTML. Its axes go from 0 to `x_max` and from 0 to
+    `y_max`; points beyond `x_max` are left out. Of a line with many points, only some are drawn. The names of
+    the lines stand below the chart."""
     height, bottom = 220, 190
-    pixels_across, pixels_up = (WIDTH - _LEFT - _RIGHT) / right, (bottom - 12) / top
-    parts = [_draw_axes(right, top, x_label, y_label, bottom)]
+    pixels_per_x, pixels_per_y = (WIDTH - _LEFT - _RIGHT) / x_max, (bottom - 12) / y_max
+    elements = [_draw_axes(x_max, y_max, x_label, y_label, bottom)]
     for number, line in enumerate(lines):
-        points = [(x, y) for x, y in line.points if x <= right]
+        points = [(x, y) for x, y in line.points if x <= x_max]
         step = max(1, len(points) // _MAX_POINTS)
         drawn_points = [*points[::step], *points[-1:]]
         path = " ".join(
-            f"{_LEFT + x * pixels_across:.1f},{bottom - y * pixels_up:.1f}" for x, y in drawn_points
+            f"{_LEFT + x * pixels_per_x:.1f},{bottom - y * pixels_per_y:.1f}" for x, y in drawn_points
         )
-        parts.append(f'<polyline class="line l{number % _LINES}" points="{path}"/>')
+        elements.append(f'<polyline class="line l{number % _LINES}" points="{path}"/>')
     names = "".join(
         f'<span class="key l{number % _LINES}">{escape(line.name)}</span>'
         for number, line in enumerate(lines)
     )
-    return Markup(f"<figure>{_wrap_svg(height, parts, x_label)}<figcaption>{names}</figcaption></figure>")
+    return Markup(f"<figure>{_wrap_svg(height, elements, x_label)}<figcaption>{names}</figcaption></figure>")
 
 
-def draw_ranking(helps: Sequence[Help]) -> Markup:
-    """Draw a bar chart with one bar for each change to the pipeline: the seconds of trouble in a turn that
-    the change saves, with their interval of confidence. `helps` are the changes with these figures."""
-    row, left = 26, 270
-    most = max([0.05, *(abs(end) for help_ in helps for end in help_.saved)])
-    least = min(0.0, *(help_.saved.low for help_ in helps))
-    scale = (WIDTH - left - 70) / (most - least)
-    zero = left - least * scale
-    parts = [f'<line class="axis" x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{row * len(helps)}"/>']
-    for number, help_ in enumerate(helps):
-        y = number * row + 6
-        value, low, high = help_.saved
+def draw_ranking(savings: Sequence[ChangeSaving]) -> Markup:
+    """Draw a bar chart with one bar for each change to the pipeline: how many seconds of trouble the change
+    saves in a turn. A bar to the left means that the change costs seconds. A thin line over the bar shows the
+    interval of confidence."""
+    row_height, left = 26, 270
+    highest = max([0.05, *(abs(end) for saving in savings for end in saving.saved)])
+    lowest = min(0.0, *(saving.saved.low for saving in savings))
+    scale = (WIDTH - left - 70) / (highest - lowest)
+    zero = left - lowest * scale
+    elements = [
+        f'<line class="axis" x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{row_height * len(savings)}"/>'
+    ]
+    for number, saving in enumerate(savings):
+        y = number * row_height + 6
+        value, low, high = saving.saved
         start, end = sorted((zero, zero + value * scale))
-        kind = "good" if low > 0 else "bad" if high < 0 else "none"
-        parts.append(
-            f'<text x="0" y="{y + 12}">{escape(help_.change)}</text>'
-            f'<rect class="{kind}" x="{start:.1f}" y="{y}" width="{max(1.0, end - start):.1f}" height="14"/>'
+        style_class = "good" if low > 0 else "bad" if high < 0 else "none"
+        elements.append(
+            f'<text x="0" y="{y + 12}">{escape(saving.change)}</text>'
+            f'<rect class="{style_class}" x="{start:.1f}" y="{y}" '
+            f'width="{max(1.0, end - start):.1f}" height="14"/>'
             f'<line class="whisker" x1="{zero + low * scale:.1f}" x2="{zero + high * scale:.1f}" '
             f'y1="{y + 7}" y2="{y + 7}"/>'
             f'<text x="{max(end, zero + high * scale) + 6:.1f}" y="{y + 12}">{value:+.2f} s</text>'
         )
-    return Markup(f"<figure>{_wrap_svg(row * len(helps) + 6, parts, 'what each change saves')}</figure>")
+    return Markup(
+        f"<figure>{_wrap_svg(row_height * len(savings) + 6, elements, 'what each change saves')}</figure>"
+    )
 
 
 def draw_time_line(turn: SimulatedTurn, seconds: float) -> Markup:
@@ -109,10 +120,13 @@ def draw_time_line(turn: SimulatedTurn, seconds: float) -> Markup:
     if turn.capacity is not None:
         capacity = [(at, turn.capacity.rate(at) / 1e6) for at in ticks]
         parts.append(_draw_area(capacity, across, 8, 70, "link, Mbit/s", "link"))
-    parts.append(_draw_area(_thin_out(turn.samples), across, 94, 70, "queue, kB", "queue"))
+    parts.append(_draw_area(_thin_out_queue(turn.samples), across, 94, 70, "queue, kB", "queue"))
     arrived = sorted(at for at, _ in turn.audio if at < math.inf)
     hand = (
-        [(at, max(0.0, _arrived_seconds(turn, at) - min(seconds, play.position(at)))) for at in ticks]
+        [
+            (at, max(0.0, _arrived_seconds(turn, at) - min(seconds, play.seconds_played_at(at))))
+            for at in ticks
+        ]
         if arrived
         else []
     )
@@ -138,9 +152,10 @@ def _arrived_seconds(turn: SimulatedTurn, at: float) -> float:
     return max((end for arrived, end in turn.audio if arrived <= at), default=0.0)
 
 
-def _thin_out(samples: Sequence[tuple[float, int, float]]) -> list[tuple[float, float]]:
-    """Return at most some 400 points of a queue over time for a chart: seconds, and the longest queue of each
-    stretch in kB."""
+def _thin_out_queue(samples: Sequence[tuple[float, int, float]]) -> list[tuple[float, float]]:
+    """Return fewer points of a queue over time, to draw them in a chart. Each point stands for one stretch of
+    time: its first second, and its longest queue in kB. `samples` holds seconds, bytes in the queue, and a
+    value that is not used here."""
     step = max(1, len(samples) // _MAX_POINTS)
     stretches = [samples[begin : begin + step] for begin in range(0, len(samples), step)]
     return [(stretch[0][0], max(queue for _, queue, _ in stretch) / 1000) for stretch in stretches]
@@ -148,91 +163,106 @@ def _thin_out(samples: Sequence[tuple[float, int, float]]) -> list[tuple[float, 
 
 def _draw_area(
     points: Sequence[tuple[float, float]],
-    pixels_a_second: float,
+    pixels_per_second: float,
     top: float,
     height: float,
     label: str,
-    kind: str,
+    style_class: str,
 ) -> str:
-    """Draw values over time as a filled area of a chart, and return the SVG. `points` are pairs of seconds
-    and value; `label` says what the values are. The area lies `height` pixels high below the pixel row `top`,
-    in the style class `kind`. The highest value stands at the left."""
-    most = max((value for _, value in points), default=0.0) or 1.0
+    """Draw values over time as a filled area of a chart, and return it as SVG. `points` are pairs of seconds
+    and value, and `label` says what the values are. The highest value stands at the left as a number.
+
+    The area is `height` pixels high, begins at the pixel row `top`, and has the CSS class `style_class`."""
+    highest = max((value for _, value in points), default=0.0) or 1.0
     drawn_points = [
-        f"{_LEFT + at * pixels_a_second:.1f},{top + height - value / most * (height - 14):.1f}"
+        f"{_LEFT + at * pixels_per_second:.1f},{top + height - value / highest * (height - 14):.1f}"
         for at, value in points
-        if _LEFT + at * pixels_a_second <= WIDTH - _RIGHT + 1
+        if _LEFT + at * pixels_per_second <= WIDTH - _RIGHT + 1
     ]
     area = ""
     if drawn_points:
         first, last = drawn_points[0].partition(",")[0], drawn_points[-1].partition(",")[0]
         outline = f"{first},{top + height} {' '.join(drawn_points)} {last},{top + height}"
-        area = f'<polygon class="{kind}" points="{outline}"/>'
+        area = f'<polygon class="{style_class}" points="{outline}"/>'
     return (
         f'{area}<text x="{_LEFT + 4}" y="{top + 10}">{label}</text>'
-        f'<text class="tick" x="{_LEFT - 6}" y="{top + 18}" text-anchor="end">{most:.3g}</text>'
+        f'<text class="tick" x="{_LEFT - 6}" y="{top + 18}" text-anchor="end">{highest:.3g}</text>'
         f'<line class="axis" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{top + height}" y2="{top + height}"/>'
     )
 
 
-def _draw_axes(right: float, top: float, x_label: str, y_label: str, bottom: float) -> str:
-    """Draw the axes of a chart, each with six marks, and their labels. The horizontal axis goes from 0 to
-    `right`, the vertical from 0 to `top`; `bottom` is the pixel row of the horizontal axis."""
-    parts = []
-    steps = 5
-    for index in range(steps + 1):
-        x = _LEFT + index * (WIDTH - _LEFT - _RIGHT) / steps
-        y = bottom - index * (bottom - 12) / steps
-        parts.append(
+def _draw_axes(x_max: float, y_max: float, x_label: str, y_label: str, bottom_row: float) -> str:
+    """Draw the axes of a chart, each with six marks and a label, and return them as SVG. The horizontal axis
+    goes from 0 to `x_max`, and lies in the pixel row `bottom_row`. The vertical axis goes from 0 to
+    `y_max`."""
+    elements = []
+    step_count = 5
+    for index in range(step_count + 1):
+        x = _LEFT + index * (WIDTH - _LEFT - _RIGHT) / step_count
+        y = bottom_row - index * (bottom_row - 12) / step_count
+        elements.append(
             f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">'
-            f"{right * index / steps:.3g}</text>"
+            f'<text class="tick" x="{x:.1f}" y="{bottom_row + 14}" text-anchor="middle">'
+            f"{x_max * index / step_count:.3g}</text>"
             f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{top * index / steps:.3g}</text>"
+            f"{y_max * index / step_count:.3g}</text>"
         )
-    parts.append(
-        f'<text x="{WIDTH - _RIGHT}" y="{bottom + 28}" text-anchor="end">{escape(x_label)}</text>'
+    elements.append(
+        f'<text x="{WIDTH - _RIGHT}" y="{bottom_row + 28}" text-anchor="end">{escape(x_label)}</text>'
         f'<text x="{_LEFT + 4}" y="10">{escape(y_label)}</text>'
     )
-    return "".join(parts)
+    return "".join(elements)
 
 
-def _wrap_svg(height: float, parts: Sequence[str], label: str) -> str:
-    """Return a chart of the study's page as SVG in an HTML box, which can be scrolled on a small screen.
-    `parts` are the drawn elements, and `label` describes the chart in words."""
-    name = f'aria-label="{escape(label)}"'
+def _wrap_svg(height: float, elements: Sequence[str], description: str) -> str:
+    """Return a chart as SVG inside an HTML box that can be scrolled on a small screen. `elements` are the
+    drawn parts as SVG, and `description` says in words what the chart shows."""
+    aria_label = f'aria-label="{escape(description)}"'
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
-    svg = f'<svg role="img" {name} {size}>{"".join(parts)}</svg>'
-    return f'<div class="scroll" role="group" {name} tabindex="0">{svg}</div>'
+    svg = f'<svg role="img" {aria_label} {size}>{"".join(elements)}</svg>'
+    return f'<div class="scroll" role="group" {aria_label} tabindex="0">{svg}</div>'
 
 
-def draw_sweep(points: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], label: str) -> Markup:
-    """Draw a chart of one figure of the study over the points of its sweep, with one line for each policy:
-    `estimates` holds the figure's values by policy. If the sweep changes one number only, the horizontal axis
-    shows that number; otherwise the points are numbered."""
-    values = _swept_numbers(points)
-    finite = [estimate.value for row in estimates.values() for estimate in row if estimate.value < math.inf]
+def draw_sweep(
+    points: Sequence[str], estimates_by_policy: Mapping[str, Sequence[Estimate]], figure_label: str
+) -> Markup:
+    """Draw a chart of one figure of the study over the points of a sweep (the values that were tried). Each
+    policy has one line; infinite values are left out.
+
+    If the sweep changes one number only, the horizontal axis shows this number. Otherwise the points are
+    numbered from 0."""
+    x_values = _find_x_values(points)
+    finite = [
+        estimate.value
+        for row in estimates_by_policy.values()
+        for estimate in row
+        if estimate.value < math.inf
+    ]
     lines = [
         Line(
             name,
             sorted(
-                (at, figure.value) for at, figure in zip(values, row, strict=True) if figure.value < math.inf
+                (x, estimate.value)
+                for x, estimate in zip(x_values, row, strict=True)
+                if estimate.value < math.inf
             ),
         )
-        for name, row in estimates.items()
+        for name, row in estimates_by_policy.items()
     ]
     names = {point.rpartition(" ")[0] for point in points}
     x_label = names.pop() if len(names) == 1 else " · ".join(points)
-    return draw_line_chart(lines, x_label, label, right=max(*values, 0.01), top=max([*finite, 0.01]))
+    return draw_line_chart(
+        lines, x_label, figure_label, x_max=max(*x_values, 0.01), y_max=max([*finite, 0.01])
+    )
 
 
-def _swept_numbers(points: Sequence[str]) -> list[float]:
-    """Return where each point of a sweep lies on the axis of its chart, such as 0.5 for the point
-    "start_buffer 0.5". If the points are not numbers of one key, number them from 0."""
-    words = [point.split(" ") for point in points]
+def _find_x_values(points: Sequence[str]) -> list[float]:
+    """Return where each point of a sweep lies on the horizontal axis: the point "start_buffer 0.5" lies at
+    0.5. If the points are not numbers of one key, number them from 0."""
+    pairs = [point.split(" ") for point in points]
     try:
-        if all(len(pair) == 2 and pair[0] == words[0][0] for pair in words):
-            return [float(number) for _, number in words]
+        if all(len(pair) == 2 and pair[0] == pairs[0][0] for pair in pairs):
+            return [float(number) for _, number in pairs]
     except ValueError:
         pass
-    return [float(place) for place in range(len(points))]
+    return [float(index) for index in range(len(points))]

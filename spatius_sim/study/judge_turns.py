@@ -31,8 +31,8 @@ from spatius_sim.study.simulate_turn import (
     PlainFlow,
     SimulatedTurn,
     TurnNetwork,
-    choose_turn_network,
-    flow_to_client,
+    draw_turn_network,
+    make_flow_to_client,
     simulate_turn,
 )
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
@@ -45,7 +45,7 @@ from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 from spatius_sim.virtual.virtual_relay import VirtualRelay
 
-ONE_IN = 20
+TURNS_PER_JUDGED_TURN = 20
 """Of so many turns, one is drawn and judged."""
 
 _PATIENCE = Patience(attach=900.0, settle=900.0, fallback=900.0, turn=900.0)
@@ -73,31 +73,38 @@ class BrokenRule:
 
 def turns_to_judge(turns: int, seed: int) -> list[int]:
     """Return the numbers of the turns of a study that are judged: one of each twenty, drawn by the seed."""
-    rng = np.random.default_rng([seed & (2**63 - 1), ONE_IN])
-    return [begin + int(rng.integers(min(ONE_IN, turns - begin))) for begin in range(0, turns, ONE_IN)]
+    rng = np.random.default_rng([seed & (2**63 - 1), TURNS_PER_JUDGED_TURN])
+    return [
+        begin + int(rng.integers(min(TURNS_PER_JUDGED_TURN, turns - begin)))
+        for begin in range(0, turns, TURNS_PER_JUDGED_TURN)
+    ]
 
 
 def judge_turn(
     pipeline: Pipeline,
     network: NetworkProfile,
     seed: int,
-    number: int,
-    relay: type[PlainRelay] = PlainRelay,
+    turn_number: int,
+    relay_class: type[PlainRelay] = PlainRelay,
 ) -> list[BrokenRule]:
-    """Simulate turn number `number` of the study again, this time with the bytes of all messages, and return
-    the rules that it broke. Relay rules judge the conversation of `relay` over the simulated network, unless
-    the link was given up. Client rules judge our client, which gets each message when it arrived in the
-    simulation."""
+    """Simulate this turn of the study again, now with the bytes of all messages, and return the rules that it
+    broke.
+
+    The rules for relays judge a relay of `relay_class` over the simulated network, unless a message takes so
+    long that nobody would wait for it. The rules for clients judge our own client. Each message is given to
+    it at the time when the message arrived in the simulation."""
     loop = VirtualLoop()
-    turn_network = choose_turn_network(pipeline, network, seed, number)
-    down = _LinkToClient(flow_to_client(pipeline, network, turn_network))
-    turn = simulate_turn(pipeline, network, seed, number)
+    turn_network = draw_turn_network(pipeline, network, seed, turn_number)
+    link_to_client = _LinkToClient(make_flow_to_client(pipeline, network, turn_network))
+    turn = simulate_turn(pipeline, network, seed, turn_number)
     broken = []
     try:
         if turn.audio[-1][0] <= LONGEST_WAIT:
-            trace = loop.run(_speak_judged_turn(loop, pipeline, turn_network, down, seed, relay), None)
-            broken = [] if down.given_up else _find_broken_rules(trace)
-        return broken + _find_broken_rules(loop.run(_play_client(turn, pipeline, seed), None))
+            trace = loop.run(
+                _speak_judged_turn(loop, pipeline, turn_network, link_to_client, seed, relay_class), None
+            )
+            broken = [] if link_to_client.given_up else _find_broken_rules(trace)
+        return broken + _find_broken_rules(loop.run(_play_turn_on_client(turn, pipeline, seed), None))
     finally:
         loop.stop()
 
@@ -118,7 +125,8 @@ class _LinkToClient:
 
 
 def _find_broken_rules(trace: Trace) -> list[BrokenRule]:
-    """Return the rules that the trace of a judged turn breaks, each with what was seen."""
+    """Return the rules that fail on the trace. Each comes with the first wrong thing that was seen or, if
+    none is listed, with the reason for the verdict."""
     return [
         BrokenRule(rule, judgement.broken[0].actual if judgement.broken else judgement.reason)
         for rule, judgement in judge(trace).items()
@@ -130,21 +138,24 @@ async def _speak_judged_turn(
     loop: VirtualLoop,
     pipeline: Pipeline,
     turn_network: TurnNetwork,
-    down: _LinkToClient,
+    link_to_client: _LinkToClient,
     seed: int,
-    relay: type[PlainRelay],
+    relay_class: type[PlainRelay],
 ) -> Trace:
-    """Let a client speak the turn that is judged to our relay, in virtual time and over the links that the
-    study drew, and return the trace. `down` is the link from the relay to the client."""
+    """Let a client speak a turn to our relay, in virtual time and over the network that was drawn for the
+    turn. Return the trace, by which the rules judge the relay. Frames from the relay reach the client over
+    `link_to_client`.
+
+    If chance says so (`interrupt_roll`), the client interrupts the turn and then speaks another."""
     half_trip, region_trip = turn_network.round_trip / 2, turn_network.region_trips[pipeline.region]
     wire = find_wire(_WIRES[pipeline.wire])
     recorder = RealTimeRecorder(clock_ns=loop.time_ns, wire=wire)
     server = VirtualMotionServer(loop, seed, recorder, link=Link(delay=region_trip / 2), pace=pipeline.pace)
     numbers = count(1)
-    brain = relay(canary_key(seed), lambda: f"request-{next(numbers)}")
-    brain.policy = _relay_policy(pipeline)
-    to_client = Link(capacity=pipeline.send_buffer, arrival=down.arrival)
-    access = RelayInMemory(loop, VirtualRelay(loop, brain, wire, server), to_client, Link(delay=half_trip))
+    relay = relay_class(canary_key(seed), lambda: f"request-{next(numbers)}")
+    relay.policy = _relay_policy(pipeline)
+    to_client = Link(capacity=pipeline.send_buffer, arrival=link_to_client.arrival)
+    access = RelayInMemory(loop, VirtualRelay(loop, relay, wire, server), to_client, Link(delay=half_trip))
     address = RelayAddress("ws://relay.invalid")
     subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, access=access)
     await subject.attach()
@@ -154,8 +165,9 @@ async def _speak_judged_turn(
 
 
 def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
-    """Return the policy of our relay for a simulated turn that the rules judge: the relay makes the choices
-    of the study's pipeline."""
+    """Return the policy of our relay for a judged turn, as the study's pipeline chooses it. It says how long
+    messages of audio are, and how many payloads a message of motion holds. It also says whether a session
+    with Motion Server is kept after the turn."""
     keeps_sessions = pipeline.sessions is Sessions.KEPT
     return RelayPolicy(
         audio_chunk_bytes=max(BYTES_PER_SAMPLE, round(pipeline.audio_chunk * _BYTES_PER_SECOND) // 2 * 2),
@@ -166,8 +178,8 @@ def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
 
 
 def _turn_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the plan of the turn that is played and judged for the study. As in the simulation, its client
-    speaks for `pipeline.seconds`, in chunks of the same length and at the same pace."""
+    """Return the plan for the turn that is judged. As in the simulation, the client speaks for
+    `pipeline.seconds`, in chunks of the same length and at the same pace."""
     pace = _pace_of_speech(pipeline)
     # Whole samples: an even number of bytes.
     chunk_bytes = round(pipeline.speech_chunk * _BYTES_PER_SECOND) // 2 * 2
@@ -179,12 +191,12 @@ def _turn_plan(pipeline: Pipeline) -> TurnPlan:
 
 
 def _interrupted_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the plan of the simulated turn that is judged if the client interrupts it: the client interrupts
-    when the first audio has arrived, and has by then spoken as many chunks as fit into the pipeline's
-    `interrupt_after` seconds."""
-    spoken_chunks = math.ceil(pipeline.interrupt_after * _pace_of_speech(pipeline) / pipeline.speech_chunk)
+    """Return the plan for a judged turn that the client interrupts. It interrupts when the first audio has
+    arrived and it has spoken the chunks of the pipeline's first `interrupt_after` seconds, but at least one
+    chunk."""
+    chunk_count = math.ceil(pipeline.interrupt_after * _pace_of_speech(pipeline) / pipeline.speech_chunk)
     return replace(
-        _turn_plan(pipeline), cue=Cue(max(1, spoken_chunks), TurnProgress.AUDIO), act=Behaviour.INTERRUPT
+        _turn_plan(pipeline), cue=Cue(max(1, chunk_count), TurnProgress.AUDIO), act=Behaviour.INTERRUPT
     )
 
 
@@ -193,9 +205,9 @@ def _pace_of_speech(pipeline: Pipeline) -> float:
     return 1.0 if pipeline.audio is AudioPacing.PACED else pipeline.speech_pace
 
 
-async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Trace:
-    """Give our own client decoder the messages of a simulated turn, each when it arrived, and return the
-    trace by which the decoder is judged."""
+async def _play_turn_on_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Trace:
+    """Give the messages of a simulated turn to our own client decoder, each at the time when it arrived.
+    Return the trace, by which the rules judge the decoder."""
     subject = ClientSubject(InProcessTestee(), "our own decoder", seed)
     await subject.attach()
     try:
@@ -205,17 +217,19 @@ async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Tr
 
 
 def _client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
-    """Return the calls to the client decoder that play a simulated turn again: audio and motion in the order
-    of their arrival, an interrupt, and waits between them. After the interrupt, no audio is given any more,
-    but motion still is."""
+    """Return the calls that play a simulated turn on the client decoder again: audio and motion as they
+    arrived, an interrupt if there was one, and waits between them.
+
+    Audio after the interrupt is left out, but motion is not. Left out, too, is everything that arrived after
+    `_LONGEST_TURN` seconds."""
     last_audio_end = turn.audio[-1][1]
     arrivals: list[tuple[float, Step]] = []
     given_ms = 0
-    for at, end in turn.audio:
-        ms = round(1000 * end) - given_ms
+    for at, end_seconds in turn.audio:
+        ms = round(1000 * end_seconds) - given_ms
         given_ms += ms
         if at < turn.interrupted_at:
-            arrivals.append((at, GiveAudio(ms, end == last_audio_end)))
+            arrivals.append((at, GiveAudio(ms, end_seconds == last_audio_end)))
     if turn.interrupted_at < math.inf:
         arrivals.append((turn.interrupted_at, Do("interrupt")))
     given_keyframes = 0
@@ -224,8 +238,8 @@ def _client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
         given_keyframes = end_keyframe
     steps: list[Step] = []
     now_ms = 0
-    in_time = (arrival for arrival in arrivals if arrival[0] <= _LONGEST_TURN)
-    for at, step in sorted(in_time, key=lambda arrival: arrival[0]):
+    played_arrivals = (arrival for arrival in arrivals if arrival[0] <= _LONGEST_TURN)
+    for at, step in sorted(played_arrivals, key=lambda arrival: arrival[0]):
         if round(1000 * at) > now_ms:
             steps.append(Wait(round(1000 * at) - now_ms))
             now_ms = round(1000 * at)

@@ -77,14 +77,15 @@ class Pipeline:
     """Whether the links behave as TCP does; otherwise nothing but capacity and delay count."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError if a value of the pipeline is out of range, or if it would make a turn endless."""
+        """Raise UsageError if a value of the pipeline is out of range, or if a pace is so slow that a turn
+        would hardly end. Raise it, too, if the sample rate or the region is unknown."""
         for name, (least, most) in _BOUNDS.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and least <= value <= most):
                 raise UsageError(f"{name} must lie between {least:g} and {most:g}")
-        for name, slowest in _SLOWEST.items():
-            if 0 < getattr(self, name) < slowest:
-                raise UsageError(f"{name} must be 0 (as fast as can be), or at least {slowest:g}")
+        for name, least in _SLOWEST.items():
+            if 0 < getattr(self, name) < least:
+                raise UsageError(f"{name} must be 0 (as fast as can be), or at least {least:g}")
         if self.sample_rate not in PCM_SAMPLE_RATES:
             raise UsageError(f"sample_rate must be one of {', '.join(map(str, PCM_SAMPLE_RATES))}")
         if self.region not in REGIONS:
@@ -123,11 +124,11 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 most."""
 
 
-def changes_of(pipeline: Pipeline) -> dict[str, Pipeline]:
-    """Return the pipelines that a study tries in place of `pipeline`, to find which change helps: for each
-    documented choice that the pipeline has not made, by a name of the change, the pipeline with this one
-    change."""
-    changed = {
+def pipelines_with_one_change(pipeline: Pipeline) -> dict[str, Pipeline]:
+    """Return the pipelines that differ from `pipeline` in one documented choice, each by the name of its
+    change. A study tries them to find which change helps. Changes that `pipeline` has made already are left
+    out."""
+    pipeline_by_change = {
         "binary wire instead of base64": replace(pipeline, wire=WireKind.BINARY),
         "audio as it comes, not paced": replace(pipeline, audio=AudioPacing.AT_ONCE),
         "audio paced, 1 s ahead": replace(pipeline, audio=AudioPacing.PACED, audio_lead=1.0),
@@ -139,4 +140,4 @@ def changes_of(pipeline: Pipeline) -> dict[str, Pipeline]:
         "sessions with Motion Server kept": replace(pipeline, sessions=Sessions.KEPT),
         "speech at five times its pace": replace(pipeline, speech_pace=5.0),
     }
-    return {name: change for name, change in changed.items() if change != pipeline}
+    return {change: changed for change, changed in pipeline_by_change.items() if changed != pipeline}

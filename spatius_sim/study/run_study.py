@@ -6,11 +6,11 @@ from typing import TypeVar
 
 from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.study.judge_turns import ONE_IN, judge_turn, turns_to_judge
-from spatius_sim.study.pipeline_choices import Pipeline, changes_of
+from spatius_sim.study.judge_turns import TURNS_PER_JUDGED_TURN, judge_turn, turns_to_judge
+from spatius_sim.study.pipeline_choices import Pipeline, pipelines_with_one_change
 from spatius_sim.study.simulate_turn import SimulatedTurn, simulate_turn
 from spatius_sim.study.study_definition import Budget, BudgetVerdict, Cell, Study
-from spatius_sim.study.study_figures import Estimate, estimates, paired_saving
+from spatius_sim.study.study_figures import Estimate, estimate_saving, estimates
 from spatius_sim.study.turn_tally import Tally
 
 BLOCK = 50
@@ -39,7 +39,7 @@ class SimulatedCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Help:
+class ChangeSaving:
     """What one change of the first policy saves on a network: seconds of trouble a turn, and the two figures
     that people know."""
 
@@ -68,7 +68,7 @@ class Outcome:
     study: Study
     seed: int
     cells: list[SimulatedCell] = field(default_factory=list)
-    helps: dict[str, list[Help]] = field(default_factory=dict)
+    helps: dict[str, list[ChangeSaving]] = field(default_factory=dict)
     """For each network by name: the changes, the one that saves most first."""
     judged: list[JudgedTurns] = field(default_factory=list)
     complete: bool = True
@@ -80,7 +80,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judging:
+class _JudgedBlock:
     """A piece of work: turns of a cell that are played whole and judged."""
 
     cell: int
@@ -103,23 +103,24 @@ class _Block:
 
 
 def simulate_block(block: _Block) -> tuple[int, Tally]:
-    """Simulate a block of turns, a piece of work of a running study. Return the number of the task to which
-    the block belongs, and the tally of its turns."""
+    """Simulate a block of turns: the piece of work that one process does at a time. Return the number of the
+    block's task (one pipeline on one network), and the tally that adds its turns up."""
     tally = Tally()
     for number in range(block.begin, block.end):
         tally.add(simulate_turn(block.pipeline, block.network, block.seed, number), block.pipeline.seconds)
     return block.task, tally
 
 
-def judge_block(block: _Judging) -> tuple[int, list[int], list[str]]:
-    """Judge a block of turns by the rules, a piece of work of a running study. Return the number of the cell
-    to which the block belongs, the numbers of the turns, and a text for each rule that a turn broke."""
-    broken = [
+def judge_block(block: _JudgedBlock) -> tuple[int, list[int], list[str]]:
+    """Judge a block of turns by the rules: the piece of work that one process does at a time. Return the
+    number of the block's cell (one pipeline on one network) and the numbers of its turns. Return also a text
+    for each rule that a turn broke."""
+    broken_texts = [
         f"turn {number}: {broken_rule.rule}: {broken_rule.actual}"
         for number in block.numbers
         for broken_rule in judge_turn(block.pipeline, block.network, block.seed, number)
     ]
-    return block.cell, list(block.numbers), broken
+    return block.cell, list(block.numbers), broken_texts
 
 
 def run_study(
@@ -136,7 +137,10 @@ def run_study(
     cells = study.cells()
     tasks: dict[tuple[str, Pipeline], int] = {}
     work: list[tuple[NetworkProfile, Pipeline]] = []
-    for network, pipeline in [*((cell.network, cell.pipeline) for cell in cells), *_changes_to_try(study)]:
+    for network, pipeline in [
+        *((cell.network, cell.pipeline) for cell in cells),
+        *_pipelines_to_compare(study),
+    ]:
         key = (network.name, pipeline)
         if key not in tasks:
             tasks[key] = len(work)
@@ -156,12 +160,12 @@ def run_study(
     for cell in cells:
         tally = tallies[tasks[cell.network.name, cell.pipeline]]
         if tally.turns:
-            outcome.cells.append(_judge_cell(cell, tally, study.budgets))
+            outcome.cells.append(_evaluate_cell(cell, tally, study.budgets))
     if study.what_would_help and outcome.complete:
         for network in study.networks:
             outcome.helps[network.name] = _rank_changes(study, network, tallies, tasks)
     if outcome.complete:
-        _judge_some(outcome, chosen, jobs, lambda judged: on_progress(min(total, done + judged), total))
+        _judge_some_turns(outcome, chosen, jobs, lambda judged: on_progress(min(total, done + judged), total))
     return outcome
 
 
@@ -172,30 +176,35 @@ def _cells_to_judge(cells: list[Cell]) -> list[Cell]:
     return list(reversed(first.values()))
 
 
-def _judge_some(
+def _judge_some_turns(
     outcome: Outcome, cells: list[Cell], jobs: int | None, on_progress: Callable[[int], None]
 ) -> None:
-    """Judge one turn in twenty of these cells of a study by the rules, in `jobs` processes, and add the
-    broken rules to the outcome of the study. `on_progress` is called with twenty times the number of turns
-    that were judged."""
-    numbers = turns_to_judge(outcome.study.turns, outcome.seed)
+    """Judge one of each TURNS_PER_JUDGED_TURN turns of these cells by the rules, in `jobs` processes. Add the
+    broken rules to `outcome.judged`. A KeyboardInterrupt stops the judging, and the outcome is then not
+    complete.
+
+    `on_progress` is called with the number of turns for which the judged ones stand."""
+    turn_numbers = turns_to_judge(outcome.study.turns, outcome.seed)
     work = (
-        _Judging(number, cell.pipeline, cell.network, outcome.seed, tuple(piece))
-        for number, cell in enumerate(cells)
+        _JudgedBlock(cell_number, cell.pipeline, cell.network, outcome.seed, tuple(piece))
+        for cell_number, cell in enumerate(cells)
         for piece in (
-            numbers[begin : begin + _JUDGED_BLOCK] for begin in range(0, len(numbers), _JUDGED_BLOCK)
+            turn_numbers[begin : begin + _JUDGED_BLOCK]
+            for begin in range(0, len(turn_numbers), _JUDGED_BLOCK)
         )
     )
-    found: dict[int, tuple[list[int], list[str]]] = {number: ([], []) for number in range(len(cells))}
+    results_by_cell: dict[int, tuple[list[int], list[str]]] = {
+        cell_number: ([], []) for cell_number in range(len(cells))
+    }
     try:
-        for number, turns, broken in _run_blocks(judge_block, work, jobs):
-            found[number][0].extend(turns)
-            found[number][1].extend(broken)
-            on_progress(ONE_IN * sum(len(judged) for judged, _ in found.values()))
+        for cell_number, turns, broken in _run_blocks(judge_block, work, jobs):
+            results_by_cell[cell_number][0].extend(turns)
+            results_by_cell[cell_number][1].extend(broken)
+            on_progress(TURNS_PER_JUDGED_TURN * sum(len(judged) for judged, _ in results_by_cell.values()))
     except KeyboardInterrupt:
         outcome.complete = False
-    for number, (turns, broken) in found.items():
-        cell = cells[number]
+    for cell_number, (turns, broken) in results_by_cell.items():
+        cell = cells[cell_number]
         outcome.judged.append(JudgedTurns(cell.network.name, cell.name, sorted(turns), sorted(broken)))
 
 
@@ -206,23 +215,24 @@ def _blocks(work: list[tuple[NetworkProfile, Pipeline]], turns: int, seed: int) 
             yield _Block(task, pipeline, network, seed, begin, min(turns, begin + BLOCK))
 
 
-def _run_blocks(work: Callable[[_B], _R], blocks: Iterable[_B], jobs: int | None) -> Iterator[_R]:
-    """Yield what `work` returns for each block of the study, in any order; `jobs` processes share the
-    blocks. Raises UsageError if joblib is needed and missing."""
+def _run_blocks(do_block: Callable[[_B], _R], blocks: Iterable[_B], jobs: int | None) -> Iterator[_R]:
+    """Yield what `do_block` returns for each block of the study, in any order. `jobs` processes share the
+    blocks; 1: this process does all, None: joblib decides. Raises UsageError if joblib is needed and
+    missing."""
     if jobs == 1:
-        yield from map(work, blocks)
+        yield from map(do_block, blocks)
         return
     try:
         import joblib
     except ImportError:
         raise UsageError("--jobs needs joblib: pip install 'spatius-sim[simulate]'") from None
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    yield from parallel(joblib.delayed(work)(block) for block in blocks)
+    yield from parallel(joblib.delayed(do_block)(block) for block in blocks)
 
 
-def _judge_cell(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> SimulatedCell:
-    """Return a simulated cell of the study (one network with one policy): its figures, and for each budget
-    whether the cell keeps the budget."""
+def _evaluate_cell(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> SimulatedCell:
+    """Return the cell (one pipeline on one network) with the figures of its turns, and with a verdict on each
+    budget: whether the figure is low enough."""
     figures = estimates(tally)
     return SimulatedCell(
         cell, tally, figures, {budget.figure: budget.judge(figures[budget.figure]) for budget in budgets}
@@ -234,36 +244,38 @@ def _first_policy(study: Study) -> Pipeline:
     return next(iter(study.policies.values()))
 
 
-def _changes_to_try(study: Study) -> list[tuple[NetworkProfile, Pipeline]]:
-    """Return what the study simulates for `what-would-help`: the first policy and its changes, on every
-    network; [] if the study does not ask for that."""
+def _pipelines_to_compare(study: Study) -> list[tuple[NetworkProfile, Pipeline]]:
+    """Return what the study simulates to find out what would help: on each network, the first policy, and
+    this policy with one change each. Return [] if the study does not ask for that."""
     if not study.what_would_help:
         return []
     base = _first_policy(study)
-    return [(network, change) for network in study.networks for change in (base, *changes_of(base).values())]
+    pipelines = (base, *pipelines_with_one_change(base).values())
+    return [(network, pipeline) for network in study.networks for pipeline in pipelines]
 
 
 def _rank_changes(
-    study: Study, network: NetworkProfile, tallies: list[Tally], tasks: dict[tuple[str, Pipeline], int]
-) -> list[Help]:
-    """Return what each change of the study's first policy would save on this network, by the tallies of the
-    simulated turns. The change that saves most trouble comes first."""
+    study: Study, network: NetworkProfile, tallies: list[Tally], task_numbers: dict[tuple[str, Pipeline], int]
+) -> list[ChangeSaving]:
+    """Return how much trouble each change of the study's first policy saves on this network; the change that
+    saves most comes first. `tallies` are the results by task number, and `task_numbers` are by network name
+    and pipeline."""
     base = _first_policy(study)
-    before = tallies[tasks[network.name, base]]
-    helps = []
-    for name, change in changes_of(base).items():
-        tally = tallies[tasks[network.name, change]]
+    tally_before = tallies[task_numbers[network.name, base]]
+    savings = []
+    for change, changed in pipelines_with_one_change(base).items():
+        tally = tallies[task_numbers[network.name, changed]]
         figures = estimates(tally)
-        helps.append(
-            Help(
-                name,
-                paired_saving(before, tally),
+        savings.append(
+            ChangeSaving(
+                change,
+                estimate_saving(tally_before, tally),
                 figures["first_motion_p95"].value,
                 figures["stalls_per_minute"].value,
                 figures["keyframes_late"].value,
             )
         )
-    return sorted(helps, key=lambda help_: -help_.saved.value)
+    return sorted(savings, key=lambda saving: -saving.saved.value)
 
 
 def worst_turn(simulated: SimulatedCell, seed: int) -> SimulatedTurn:

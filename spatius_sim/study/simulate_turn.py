@@ -21,7 +21,7 @@ from spatius_sim.model.network.message_overhead import (
 from spatius_sim.model.network.network_profile import DATA_CENTRE, REGIONS, NetworkProfile
 from spatius_sim.model.network.tcp import MessageDelivery, Path, TcpFlow
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
-from spatius_sim.study.client_playback import Playback, play_turn, start_delay_needed
+from spatius_sim.study.client_playback import Playback, find_needed_start_delay, play_turn
 from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions, Sync
 
 HANDSHAKE_TRIPS = 7
@@ -95,16 +95,17 @@ class SimulatedTurn:
 
     @property
     def trouble(self) -> float:
-        """How many seconds of the simulated turn passed in which the avatar's face did not move in step with
-        the audio: the wait for the first motion, then all stalls and all late keyframes. At most 600."""
+        """For how many seconds of the turn the face did not move in step with the audio: the wait for the
+        first motion, then all stalls and late keyframes. If the face never moves, it is the wait for audio
+        and the whole speech. At most 600."""
         play = self.playback
         if play.first_motion == math.inf:
-            length = play.keyframes / KEYFRAMES_PER_SECOND
-            silence = play.first_audio if play.first_audio < math.inf else _LONGEST_SECONDS
-            return min(_LONGEST_SECONDS, silence + length)
-        frozen = sum(count for offset, count in play.offsets.items() if offset) / KEYFRAMES_PER_SECOND
-        stalled = sum(length for begin, length in play.stalls if begin >= play.first_motion)
-        return min(_LONGEST_SECONDS, play.first_motion + stalled + frozen)
+            speech_seconds = play.keyframes / KEYFRAMES_PER_SECOND
+            wait_seconds = play.first_audio if play.first_audio < math.inf else _LONGEST_SECONDS
+            return min(_LONGEST_SECONDS, wait_seconds + speech_seconds)
+        late_seconds = sum(count for offset, count in play.offsets.items() if offset) / KEYFRAMES_PER_SECOND
+        stalled_seconds = sum(length for begin, length in play.stalls if begin >= play.first_motion)
+        return min(_LONGEST_SECONDS, play.first_motion + stalled_seconds + late_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +121,16 @@ class TurnNetwork:
     loss_seed: int
 
     @classmethod
-    def of(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "TurnNetwork":
-        """Choose by chance the network of simulated turn `number`, which has `seconds` of speech: the rates
-        of its links, its round trips, and numbers that decide about an interrupt and losses. The same seed
-        and number always give the same network."""
-        name = int.from_bytes(profile.name.encode().ljust(8, b"\0"))
-        rng = np.random.default_rng([seed & (2**63 - 1), name, number])
-        horizon = 2 * seconds + _SECONDS_AFTER_SPEECH
+    def draw(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "TurnNetwork":
+        """Draw at random the network of simulated turn `number`, which has `seconds` of speech: the rates of
+        its links, its round trips, and the numbers that decide about an interrupt and about losses. The same
+        profile, seed and number always give the same network."""
+        profile_number = int.from_bytes(profile.name.encode().ljust(8, b"\0"))
+        rng = np.random.default_rng([seed & (2**63 - 1), profile_number, number])
+        horizon_seconds = 2 * seconds + _SECONDS_AFTER_SPEECH
         return cls(
-            profile.down.draw(rng, horizon),
-            profile.up.draw(rng, horizon),
+            profile.down.draw(rng, horizon_seconds),
+            profile.up.draw(rng, horizon_seconds),
             profile.round_trip.draw(rng),
             {region: trip.draw(rng) for region, trip in REGIONS.items()},
             float(rng.random()),
@@ -140,18 +141,20 @@ class TurnNetwork:
 def simulate_turn(
     pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int, *, detailed: bool = False
 ) -> SimulatedTurn:
-    """Simulate turn `number` of a pipeline over a network. `detailed`: keep what a time-line shows."""
-    turn_network = choose_turn_network(pipeline, profile, seed, number)
-    speech = _chunks_at_relay(pipeline)
-    payloads = _motion_at_relay(pipeline, turn_network, speech, seed, number)
-    flow = flow_to_client(pipeline, profile, turn_network)
+    """Simulate turn `number` of a pipeline over a network: what arrives at the client when, how the client
+    plays it, and what still comes after an interrupt, if chance says that the user interrupts. `seed` and
+    `number` decide everything that is random. `detailed`: also keep what a time-line shows."""
+    turn_network = draw_turn_network(pipeline, profile, seed, number)
+    speech = _find_speech_arrivals(pipeline)
+    payloads = _find_motion_arrivals(pipeline, turn_network, speech, seed, number)
+    flow = make_flow_to_client(pipeline, profile, turn_network)
     turn = SimulatedTurn(number, Playback(math.inf), [], [], math.inf, math.inf)
     if detailed:
         turn.capacity = turn_network.down
         if isinstance(flow, TcpFlow):
             flow.on_sample = lambda at, queue, window: turn.samples.append((at, queue, window))
     messages = sorted(
-        [*_audio_for_client(pipeline, speech), *_motion_for_client(pipeline, payloads)],
+        [*_make_audio_messages(pipeline, speech), *_make_motion_messages(pipeline, payloads)],
         key=lambda message: message.at,
     )
     if pipeline.clients > 1:
@@ -164,10 +167,10 @@ def simulate_turn(
     return turn
 
 
-def choose_turn_network(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int) -> TurnNetwork:
-    """Choose by chance the network of simulated turn `number`, as the network profile says. If several
-    clients of the pipeline share the link, return only the part of it that is left to one client."""
-    turn_network = TurnNetwork.of(profile, seed, number, pipeline.seconds)
+def draw_turn_network(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int) -> TurnNetwork:
+    """Draw at random the network of simulated turn `number`, as the network profile says. The same seed and
+    number give the same network. If several clients share the link, return the share that one client gets."""
+    turn_network = TurnNetwork.draw(profile, seed, number, pipeline.seconds)
     shares = pipeline.clients_on_link
     return (
         turn_network
@@ -176,38 +179,43 @@ def choose_turn_network(pipeline: Pipeline, profile: NetworkProfile, seed: int, 
     )
 
 
-def _chunks_at_relay(pipeline: Pipeline) -> list[tuple[float, float]]:
-    """Simulate how the speech of a turn reaches the relay in chunks. Return for each chunk the time in
-    seconds at which it arrives, and how many seconds of speech have arrived with it."""
-    count = math.ceil(pipeline.seconds / pipeline.speech_chunk - 1e-9)
-    spacing = pipeline.speech_chunk / pipeline.speech_pace if pipeline.speech_pace else 0.0
+def _find_speech_arrivals(pipeline: Pipeline) -> list[tuple[float, float]]:
+    """Return when each chunk of a turn's speech arrives at the relay, in seconds, and how many seconds of
+    speech have arrived by then. If `speech_pace` is 0, all chunks arrive at once."""
+    chunk_count = math.ceil(pipeline.seconds / pipeline.speech_chunk - 1e-9)
+    seconds_between = pipeline.speech_chunk / pipeline.speech_pace if pipeline.speech_pace else 0.0
     return [
-        (number * spacing, min(pipeline.seconds, (number + 1) * pipeline.speech_chunk))
-        for number in range(count)
+        (index * seconds_between, min(pipeline.seconds, (index + 1) * pipeline.speech_chunk))
+        for index in range(chunk_count)
     ]
 
 
-def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> list[Message]:
-    """Return the messages of audio that the relay sends to its client in the simulated turn. `speech` says
-    until when which second of the speech has come to the relay; the pipeline says how long each message is,
-    and how early it is sent."""
-    per_second = pipeline.sample_rate * BYTES_PER_SAMPLE
+def _make_audio_messages(pipeline: Pipeline, speech_arrivals: list[tuple[float, float]]) -> list[Message]:
+    """Return the messages of audio that the relay sends to its client in a turn. Each holds `audio_chunk`
+    seconds; the last may hold less. A message leaves when its speech has arrived; paced audio leaves at most
+    `audio_lead` seconds ahead of the pace of speech.
+
+    `speech_arrivals` holds when each chunk arrived at the relay, and how many seconds of speech had arrived
+    by then."""
+    bytes_per_second = pipeline.sample_rate * BYTES_PER_SAMPLE
     messages: list[Message] = []
-    sent = 0.0
-    for number, (at, end) in enumerate(speech):
-        is_last = number == len(speech) - 1
-        while end - sent >= pipeline.audio_chunk - 1e-9 or (is_last and end > sent + 1e-9):
-            chunk_end = min(end, sent + pipeline.audio_chunk)
-            leaves = at
+    sent_seconds = 0.0
+    for index, (at, arrived_seconds) in enumerate(speech_arrivals):
+        is_last = index == len(speech_arrivals) - 1
+        while arrived_seconds - sent_seconds >= pipeline.audio_chunk - 1e-9 or (
+            is_last and arrived_seconds > sent_seconds + 1e-9
+        ):
+            chunk_end = min(arrived_seconds, sent_seconds + pipeline.audio_chunk)
+            leaves_at = at
             if pipeline.audio is AudioPacing.PACED:
-                leaves = max(at, sent - pipeline.audio_lead)
-            size = round((chunk_end - sent) * per_second)
-            messages.append(Message(leaves, bytes_on_tcp(audio_message(pipeline.wire, size)), chunk_end))
-            sent = chunk_end
+                leaves_at = max(at, sent_seconds - pipeline.audio_lead)
+            size = round((chunk_end - sent_seconds) * bytes_per_second)
+            messages.append(Message(leaves_at, bytes_on_tcp(audio_message(pipeline.wire, size)), chunk_end))
+            sent_seconds = chunk_end
     return messages
 
 
-def _motion_at_relay(
+def _find_motion_arrivals(
     pipeline: Pipeline, turn_network: TurnNetwork, speech: list[tuple[float, float]], seed: int, number: int
 ) -> list[tuple[float, int]]:
     """Return when each payload of motion reaches the relay, and how many keyframes have arrived with it:
@@ -215,8 +223,8 @@ def _motion_at_relay(
     trip = turn_network.region_trips[pipeline.region]
     opened = HANDSHAKE_TRIPS * trip + TOKEN_SECONDS if pipeline.sessions is Sessions.PER_TURN else 0.0
     path = Path(DATA_CENTRE.draw(_NO_DICE, 600.0), trip / 2, trip / 2, _LARGE_QUEUE, 0.0, _LARGE_QUEUE)
-    make: Callable[[Path], TcpFlow | PlainFlow] = TcpFlow if pipeline.tcp else PlainFlow
-    up, down = make(path), make(path)
+    make_flow: Callable[[Path], TcpFlow | PlainFlow] = TcpFlow if pipeline.tcp else PlainFlow
+    up, down = make_flow(path), make_flow(path)
     per_second = pipeline.sample_rate * BYTES_PER_SAMPLE
     total = math.floor(pipeline.seconds * KEYFRAMES_PER_SECOND + 1e-9)
     payloads: list[tuple[float, int]] = []
@@ -241,50 +249,64 @@ def _motion_at_relay(
     return payloads
 
 
-def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) -> list[Message]:
-    """Return the messages of motion that the relay sends to its client in the simulated turn; the pipeline
-    says how many payloads each message holds."""
+def _make_motion_messages(pipeline: Pipeline, payload_arrivals: list[tuple[float, int]]) -> list[Message]:
+    """Return the messages of motion that the relay sends to its client in a turn. A message leaves as soon as
+    it holds `payloads_per_message` payloads; the last one may hold fewer. `payload_arrivals` holds when each
+    payload arrived at the relay, and how many keyframes had arrived by then."""
     messages: list[Message] = []
     sizes: list[int] = []
-    before = 0
-    for number, (at, done) in enumerate(payloads):
-        sizes.append(PAYLOAD_BYTES + (done - before) * KEYFRAME_BYTES)
-        before = done
-        if len(sizes) >= pipeline.payloads_per_message or number == len(payloads) - 1:
-            messages.append(Message(at, bytes_on_tcp(motion_message(pipeline.wire, sizes)), keyframes=done))
+    keyframes_before = 0
+    for index, (at, keyframe_count) in enumerate(payload_arrivals):
+        sizes.append(PAYLOAD_BYTES + (keyframe_count - keyframes_before) * KEYFRAME_BYTES)
+        keyframes_before = keyframe_count
+        if len(sizes) >= pipeline.payloads_per_message or index == len(payload_arrivals) - 1:
+            messages.append(
+                Message(at, bytes_on_tcp(motion_message(pipeline.wire, sizes)), keyframes=keyframe_count)
+            )
             sizes = []
     return messages
 
 
 def _send_through_relay(messages: list[Message], pipeline: Pipeline, seed: int) -> list[Message]:
-    """Simulate how the messages of one client's turn leave the relay, which sends the messages of all its
-    clients one after another. Return the messages with the times at which they left the relay. The other
-    clients hear the same turn, but each begins at a random moment, at most the length of a turn earlier or
-    later."""
-    begins = np.random.default_rng(seed).uniform(-1, 1, pipeline.clients - 1) * pipeline.seconds
-    times = np.array([message.at for message in messages])
-    sizes = np.tile(
+    """Return the messages of one client's turn with the times at which they have left the relay. The relay
+    sends the messages of all its clients one after another.
+
+    The other clients hear the same turn. Each begins at a random moment, at most the length of the turn
+    earlier or later."""
+    start_offsets = np.random.default_rng(seed).uniform(-1, 1, pipeline.clients - 1) * pipeline.seconds
+    ready_at = np.array([message.at for message in messages])
+    seconds_to_send = np.tile(
         [message.size * _MEGABITS_PER_BYTE / pipeline.relay_rate for message in messages], pipeline.clients
     )
-    all_times = np.concatenate([times, *(times + begin for begin in begins)])
-    order = np.argsort(all_times, kind="stable")
-    cumulated_sizes = np.cumsum(sizes[order])
-    sent_at = np.empty_like(all_times)
+    all_ready_at = np.concatenate([ready_at, *(ready_at + offset for offset in start_offsets)])
+    order = np.argsort(all_ready_at, kind="stable")
+    cumulated_seconds = np.cumsum(seconds_to_send[order])
+    # A message is sent when it is ready, and all messages before it are sent.
+    sent_at = np.empty_like(all_ready_at)
     sent_at[order] = (
-        np.maximum.accumulate(all_times[order] - cumulated_sizes + sizes[order]) + cumulated_sizes
+        np.maximum.accumulate(all_ready_at[order] - cumulated_seconds + seconds_to_send[order])
+        + cumulated_seconds
     )
-    ours = np.maximum(times, sent_at[: len(messages)])
-    return [replace(message, at=float(at)) for message, at in zip(messages, ours, strict=True)]
+    own_sent_at = np.maximum(ready_at, sent_at[: len(messages)])
+    return [replace(message, at=float(at)) for message, at in zip(messages, own_sent_at, strict=True)]
 
 
-def flow_to_client(
+def make_flow_to_client(
     pipeline: Pipeline, profile: NetworkProfile, turn_network: TurnNetwork
 ) -> TcpFlow | PlainFlow:
-    """Return the TCP connection on which the relay sends a simulated turn to its client; before the turn it
-    was idle. Without TCP in the pipeline, return a connection that only queues and delays."""
-    half = turn_network.round_trip / 2
-    reads = 1e6 * pipeline.client_reads or math.inf
-    path = Path(turn_network.down, half, half, profile.queue, profile.loss, pipeline.send_buffer, reads)
+    """Return a new connection from the relay to its client, over the network that was drawn for the turn. It
+    behaves as TCP that was idle before. If `pipeline.tcp` is False, it only queues and delays."""
+    half_trip = turn_network.round_trip / 2
+    bits_read_per_second = 1e6 * pipeline.client_reads or math.inf
+    path = Path(
+        turn_network.down,
+        half_trip,
+        half_trip,
+        profile.queue,
+        profile.loss,
+        pipeline.send_buffer,
+        bits_read_per_second,
+    )
     if not pipeline.tcp:
         return PlainFlow(path)
     return TcpFlow(
@@ -292,11 +314,11 @@ def flow_to_client(
     )
 
 
-def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[float]) -> None:
-    """Play a simulated turn at its client. `arrivals` are the times in seconds at which the turn's messages
-    came to the client (infinity if never). Store in the turn how the playback went, and how long the client
-    would have to wait before a smooth playback."""
-    pairs = list(zip(turn.messages, arrivals, strict=True))
+def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrival_times: Sequence[float]) -> None:
+    """Play a simulated turn at its client, and store in the turn how the playback went. Store also how long
+    the client would have to wait for a playback that is smooth. `arrival_times` says in seconds when each
+    message of the turn came; infinity if it never came."""
+    pairs = list(zip(turn.messages, arrival_times, strict=True))
     turn.audio = [(at, message.audio_end) for message, at in pairs if message.audio_end]
     turn.motion = [(at, message.keyframes) for message, at in pairs if not message.audio_end]
     turn.playback = play_turn(
@@ -306,8 +328,8 @@ def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[fl
         start_buffer=pipeline.start_buffer,
         strict=pipeline.sync is Sync.STRICT_SYNC,
     )
-    turn.wait_for_audio = start_delay_needed(turn.audio, turn.motion, with_motion=False)
-    turn.wait_for_all = start_delay_needed(turn.audio, turn.motion, with_motion=True)
+    turn.wait_for_audio = find_needed_start_delay(turn.audio, turn.motion, with_motion=False)
+    turn.wait_for_all = find_needed_start_delay(turn.audio, turn.motion, with_motion=True)
 
 
 def _simulate_interrupt(
@@ -317,9 +339,12 @@ def _simulate_interrupt(
     turn_network: TurnNetwork,
     messages: list[Message],
 ) -> None:
-    """Simulate the turn a second time, with a user who interrupts it. Store in `turn` how many of these
-    messages still reach the client after the interrupt: the relay sent them before it knew, or they lay in
-    its socket. All other figures of the turn stay as they are without an interrupt."""
+    """Simulate the sending of these messages again, now with a user who interrupts the turn. Store in `turn`
+    when the user interrupted, and how many bytes still reached the client, and for how long. The relay had
+    sent them before it knew.
+
+    If the turn would be over before the interrupt, store nothing. All other figures of the turn stay as they
+    are."""
     interrupted_at = turn.playback.first_audio + pipeline.interrupt_after
     if interrupted_at >= turn.playback.end:
         return
@@ -327,16 +352,18 @@ def _simulate_interrupt(
         turn_network.up.finish(interrupted_at, 8 * bytes_on_tcp(_INTERRUPT_BYTES, masked=True))
         + turn_network.round_trip / 2
     )
-    flow = flow_to_client(pipeline, profile, turn_network)
+    flow = make_flow_to_client(pipeline, profile, turn_network)
     arrivals: list[tuple[float, int]] = []
     for message in messages:
         if max(message.at, flow.room_at(message.at, message.size)) > relay_knows_at:
             break
         arrivals.append((flow.write(message.at, message.size).arrived, message.size))
-    late = [(at, size) for at, size in arrivals if at > interrupted_at]
+    arrivals_after = [(at, size) for at, size in arrivals if at > interrupted_at]
     turn.interrupted_at = interrupted_at
-    turn.bytes_after = sum(size for _, size in late)
-    turn.seconds_after = min(_LONGEST_SECONDS, late[-1][0] - interrupted_at) if late else 0.0
+    turn.bytes_after = sum(size for _, size in arrivals_after)
+    turn.seconds_after = (
+        min(_LONGEST_SECONDS, arrivals_after[-1][0] - interrupted_at) if arrivals_after else 0.0
+    )
 
 
 _NO_DICE = np.random.default_rng(0)

@@ -34,8 +34,8 @@ class Budget:
     most: float
 
     def judge(self, estimate: Estimate) -> BudgetVerdict:
-        """Return whether an estimate of the figure keeps this budget of the study; INCONCLUSIVE if the budget
-        lies within the interval of confidence."""
+        """Return whether a figure keeps this budget. The verdict is KEPT or FAILED if the whole interval of
+        confidence of the estimate lies below or above the budget, otherwise INCONCLUSIVE."""
         if estimate.high <= self.most:
             return BudgetVerdict.KEPT
         return BudgetVerdict.FAILED if estimate.low > self.most else BudgetVerdict.INCONCLUSIVE
@@ -71,24 +71,26 @@ class Study:
     what_would_help: bool = False
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the study is empty, or too large to be simulated to its end."""
+        """Raise UsageError if the study lacks a network or a policy, or if its number of turns is out of
+        range. Raise it, too, if the study is too large to be simulated: too many combinations, or too much
+        speech."""
         if not self.networks or not self.policies:
             raise UsageError("a study needs a network and a policy at least")
         if not 1 <= self.turns <= MAX_TURNS:
             raise UsageError(f"turns must lie between 1 and {MAX_TURNS}")
-        count = len(self.networks) * len(self.policies)
+        cell_count = len(self.networks) * len(self.policies)
         for values in self.sweep.values():
-            count *= len(values)
-        if count > MAX_CELLS:
+            cell_count *= len(values)
+        if cell_count > MAX_CELLS:
             raise UsageError(
-                f"the study has {count} combinations of network, policy and sweep; at most {MAX_CELLS} are "
-                "allowed: sweep fewer values, or name fewer networks"
+                f"the study has {cell_count} combinations of network, policy and sweep; at most {MAX_CELLS} "
+                "are allowed: sweep fewer values, or name fewer networks"
             )
-        tried = len(self.networks) * (1 + MAX_CHANGES) if self.what_would_help else 0
-        speech = (count + tried) * self.turns * self._longest_turn()
-        if speech > MAX_SPEECH_SECONDS:
+        extra_count = len(self.networks) * (1 + MAX_CHANGES) if self.what_would_help else 0
+        speech_seconds = (cell_count + extra_count) * self.turns * self._longest_turn()
+        if speech_seconds > MAX_SPEECH_SECONDS:
             raise UsageError(
-                f"the study has {speech:.0f} s of speech; at most {MAX_SPEECH_SECONDS} are allowed: "
+                f"the study has {speech_seconds:.0f} s of speech; at most {MAX_SPEECH_SECONDS} are allowed: "
                 "name fewer turns"
             )
 
@@ -98,9 +100,9 @@ class Study:
         return max([*swept, *(pipeline.seconds for pipeline in self.policies.values())])
 
     def cells(self) -> list[Cell]:
-        """Return all cells of the study. A cell is one combination that is simulated: a network, a policy (a
-        pipeline with a name), and a point, which has one value for each parameter that the study varies (its
-        sweep). Raises UsageError if a pipeline cannot take such a value."""
+        """Return all cells of the study. A cell is one combination to simulate: a network, a policy (a named
+        pipeline), and one value for each field of the pipeline that the study varies (its sweep). Raises
+        UsageError if a pipeline cannot take one of these values."""
         points = [dict(zip(self.sweep, values, strict=True)) for values in product(*self.sweep.values())]
         return [
             Cell(network, name, describe_point(point), replace(pipeline, **point))  # type: ignore[arg-type]
@@ -112,12 +114,12 @@ class Study:
 
 def describe_point(point: dict[str, object]) -> str:
     """Return the values of a point in words."""
-    return ", ".join(f"{key} {value_as_written(value)}" for key, value in point.items())
+    return ", ".join(f"{key} {format_value_for_file(value)}" for key, value in point.items())
 
 
-def value_as_written(value: object) -> str:
-    """Return a value from the definition of a study (of a choice in its pipeline) as the text that stands for
-    it in a study file."""
+def format_value_for_file(value: object) -> str:
+    """Return a value of a pipeline as the text that stands for it in a study file: an enum as its value, a
+    bool as "true" or "false", a number in its short form."""
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, bool):

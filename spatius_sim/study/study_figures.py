@@ -37,29 +37,33 @@ class FigureKind:
     estimate: Callable[[Tally], Estimate]
 
 
-def wilson(events: float, total: float) -> Estimate:
-    """Return the share `events` / `total` that a study has counted, such as stalled turns of all turns, with
-    its 95 % confidence interval by the method of Wilson. If `total` is 0, return 0 with the interval from 0
-    to 1."""
+def estimate_share(events: float, total: float) -> Estimate:
+    """Estimate a share that was counted, such as stalled turns of all turns: `events` / `total`. Its interval
+    of confidence (95 %) comes by the method of Wilson. If `total` is 0, return 0 with the interval from 0 to
+    1."""
     if total <= 0:
         return Estimate(0.0, 0.0, 1.0)
     share = events / total
     centre = (share + _Z**2 / (2 * total)) / (1 + _Z**2 / total)
-    half = _Z / (1 + _Z**2 / total) * math.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2))
-    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+    half_width = _Z / (1 + _Z**2 / total) * math.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2))
+    return Estimate(
+        share, max(0.0, min(share, centre - half_width)), min(1.0, max(share, centre + half_width))
+    )
 
 
-def quantile(spread: Spread, share: float) -> Estimate:
-    """Return the figure of a study for a quantile of the turns, such as the median. The interval of
-    confidence lies between the values whose ranks bound the Wilson interval of `share`, so no distribution is
-    assumed."""
+def estimate_quantile(spread: Spread, share: float) -> Estimate:
+    """Estimate a quantile of the values that a spread has counted, such as the median (`share` 0.5). No
+    distribution is assumed: the interval of confidence lies between the values whose ranks bound the Wilson
+    interval of `share`.
+
+    With few values, the upper end is infinity. Without any, return 0 with the interval from 0 to infinity."""
     total = spread.total
     if not total:
         return Estimate(0.0, 0.0, math.inf)
-    bounds = wilson(share * total, total)
-    low = spread.at_rank(max(1, math.floor(bounds.low * total)))
+    rank_bounds = estimate_share(share * total, total)
+    low = spread.at_rank(max(1, math.floor(rank_bounds.low * total)))
     # With few turns the highest value seen bounds nothing.
-    high_rank = math.ceil(bounds.high * total) + (1 if share**total > 0.025 else 0)
+    high_rank = math.ceil(rank_bounds.high * total) + (1 if share**total > 0.025 else 0)
     high = spread.at_rank(high_rank) if high_rank <= total else math.inf
     return Estimate(spread.at_rank(max(1, math.ceil(share * total))), low, high)
 
@@ -71,54 +75,62 @@ def _resample(groups: int) -> NDArray[np.int64]:
     return rng.multinomial(groups, [1 / groups] * groups, size=_RESAMPLES)
 
 
-def estimate_ratio(tally: Tally, top: Callable[[Sums], float], bottom: Callable[[Sums], float]) -> Estimate:
-    """Estimate a figure of the study that is a ratio over all turns: the sum of `top` divided by the sum of
-    `bottom`. The interval of confidence is found by drawing groups of turns again and again (bootstrap)."""
+def estimate_ratio(
+    tally: Tally, get_numerator: Callable[[Sums], float], get_denominator: Callable[[Sums], float]
+) -> Estimate:
+    """Estimate a ratio over all turns of a tally: the sum of one value, divided by the sum of another. Both
+    are read from the sums of each group of turns. The interval of confidence comes from a bootstrap: groups
+    are drawn again and again.
+
+    If the denominator is 0, return 0 with the interval from 0 to infinity. If only the numerator is 0, the
+    upper end is that of a Poisson count. With a single group, it is infinity."""
     groups = [group for group in tally.groups if group.turns]
-    tops, bottoms = np.array([top(group) for group in groups]), np.array([bottom(group) for group in groups])
-    bottom_sum = float(bottoms.sum()) if groups else 0.0
-    if not bottom_sum:
+    numerators = np.array([get_numerator(group) for group in groups])
+    denominators = np.array([get_denominator(group) for group in groups])
+    denominator_sum = float(denominators.sum()) if groups else 0.0
+    if not denominator_sum:
         return Estimate(0.0, 0.0, math.inf)
-    value = float(tops.sum()) / bottom_sum
+    value = float(numerators.sum()) / denominator_sum
     if not value:
-        return Estimate(0.0, 0.0, _NO_EVENT / bottom_sum)
+        return Estimate(0.0, 0.0, _NO_EVENT / denominator_sum)
     if len(groups) < 2:
         return Estimate(value, 0.0, math.inf)
     draws = _resample(len(groups))
-    ratios = (draws @ tops) / np.maximum(draws @ bottoms, 1e-12)
+    ratios = (draws @ numerators) / np.maximum(draws @ denominators, 1e-12)
     low, high = np.quantile(ratios, (0.025, 0.975))
     return Estimate(value, float(low), float(high))
 
 
-def paired_saving(base: Tally, changed: Tally) -> Estimate:
-    """Return the figure of how many seconds of trouble a change to the pipeline saves in a turn. `base` and
-    `changed` are the tallies without and with the change. They hold the same turns on the same network, so
-    they are compared turn by turn. The interval of confidence comes from a bootstrap over groups of turns."""
+def estimate_saving(tally_before: Tally, tally_after: Tally) -> Estimate:
+    """Estimate how many seconds of trouble a change to the pipeline saves in a turn, from the tallies without
+    and with the change. Both hold the same turns on the same network, so they are compared group by group.
+    The interval of confidence comes from a bootstrap over the groups."""
     pairs = [
-        (base_sums.trouble_us - changed_sums.trouble_us, base_sums.turns)
-        for base_sums, changed_sums in zip(base.groups, changed.groups, strict=True)
-        if base_sums.turns and base_sums.turns == changed_sums.turns
+        (sums_before.trouble_us - sums_after.trouble_us, sums_before.turns)
+        for sums_before, sums_after in zip(tally_before.groups, tally_after.groups, strict=True)
+        if sums_before.turns and sums_before.turns == sums_after.turns
     ]
-    saved, turns = (np.array(column) for column in zip(*pairs, strict=True))
-    value = float(saved.sum()) / float(turns.sum()) / 1e6
+    saved_us, turns = (np.array(column) for column in zip(*pairs, strict=True))
+    value = float(saved_us.sum()) / float(turns.sum()) / 1e6
     draws = _resample(len(pairs))
-    low, high = np.quantile((draws @ saved) / (draws @ turns) / 1e6, (0.025, 0.975))
+    low, high = np.quantile((draws @ saved_us) / (draws @ turns) / 1e6, (0.025, 0.975))
     return Estimate(value, float(low), float(high))
 
 
-def _offset_estimate(tally: Tally, share: float) -> Estimate:
-    """Return the study's figure for a quantile (`share` from 0 to 1) of the lip-sync offset in seconds. Its
-    interval of confidence comes from a bootstrap over groups of turns."""
+def _estimate_offset_quantile(tally: Tally, share: float) -> Estimate:
+    """Estimate a quantile (`share` from 0 to 1) of the lip-sync offset: by how many seconds the audio is
+    ahead of the face. The interval of confidence comes from a bootstrap over groups of turns. Without any
+    offset, return 0 with the interval from 0 to infinity."""
     groups = [group.offsets for group in tally.groups if group.offsets]
     if not groups:
         return Estimate(0.0, 0.0, math.inf)
-    width = max(max(offsets) for offsets in groups) + 1
-    table = np.zeros((len(groups), width), np.int64)
-    for row, offsets in zip(table, groups, strict=True):
+    offset_count = max(max(offsets) for offsets in groups) + 1
+    counts_by_group = np.zeros((len(groups), offset_count), np.int64)
+    for row, offsets in zip(counts_by_group, groups, strict=True):
         for offset, count in offsets.items():
             row[offset] = count
-    value = _quantile_of_counts(table.sum(axis=0), share)
-    resampled = [_quantile_of_counts(draw @ table, share) for draw in _resample(len(groups))]
+    value = _quantile_of_counts(counts_by_group.sum(axis=0), share)
+    resampled = [_quantile_of_counts(draw @ counts_by_group, share) for draw in _resample(len(groups))]
     low, high = np.quantile(resampled, (0.025, 0.975))
     return Estimate(value, float(low), float(high))
 
@@ -130,11 +142,11 @@ def _quantile_of_counts(counts: NDArray[np.int64], share: float) -> float:
     return float(np.searchsorted(sums, share * sums[-1])) / KEYFRAMES_PER_SECOND
 
 
-def _ahead_figure(key: str, title: str, definition: str, seconds: float) -> FigureKind:
-    """Return the figure of a study that says during how many per cent of the time the audio is more than
-    `seconds` ahead of the face."""
+def _make_time_ahead_figure(key: str, title: str, definition: str, seconds: float) -> FigureKind:
+    """Make the figure that says during which share of the time the audio is more than `seconds` ahead of the
+    face."""
 
-    def ahead(sums: Sums) -> int:
+    def count_moments_ahead(sums: Sums) -> int:
         return sum(count for offset, count in sums.offsets.items() if offset > seconds * KEYFRAMES_PER_SECOND)
 
     return FigureKind(
@@ -142,46 +154,49 @@ def _ahead_figure(key: str, title: str, definition: str, seconds: float) -> Figu
         title,
         "%",
         definition,
-        lambda tally: estimate_ratio(tally, ahead, lambda sums: sums.offsets.total()),
+        lambda tally: estimate_ratio(tally, count_moments_ahead, lambda sums: sums.offsets.total()),
     )
 
 
-def _quantile_figures(
-    name: str, title: str, unit: str, definition: str, shares: Sequence[int]
+def _make_quantile_figures(
+    name: str, title: str, unit: str, definition: str, percentiles: Sequence[int]
 ) -> list[FigureKind]:
-    """Return the figures of a study for one kind of measured value, such as a delay: one figure for each of
-    these percentiles (`shares`, in per cent). The tally keeps the values under the key `name`."""
+    """Make the figures for one kind of measured value, such as a delay: one figure for each of these
+    percentiles. A tally keeps the values in its spread `name`."""
 
-    def estimate_quantile(share: int) -> Callable[[Tally], Estimate]:
-        return lambda tally: quantile(tally.spreads[name], share / 100)
+    def make_estimator(percentile: int) -> Callable[[Tally], Estimate]:
+        return lambda tally: estimate_quantile(tally.spreads[name], percentile / 100)
 
     return [
-        FigureKind(f"{name}_p{share}", f"{title} p{share}", unit, definition, estimate_quantile(share))
-        for share in shares
+        FigureKind(
+            f"{name}_p{percentile}", f"{title} p{percentile}", unit, definition, make_estimator(percentile)
+        )
+        for percentile in percentiles
     ]
 
 
-def _offset_figure(share: int) -> FigureKind:
-    """Return the figure of a study for one quantile (`share` in per cent) of the lip-sync offset."""
+def _make_offset_figure(percentile: int) -> FigureKind:
+    """Make the figure for one percentile of the lip-sync offset: by how many seconds the audio is ahead of
+    the face."""
     definition = (
         "How far the audio is ahead of the keyframe that the face shows, at each moment at which a keyframe "
         "is due, from the first motion on."
     )
     return FigureKind(
-        f"offset_p{share}",
-        f"lip-sync offset p{share}",
+        f"offset_p{percentile}",
+        f"lip-sync offset p{percentile}",
         "s",
         definition,
-        lambda tally: _offset_estimate(tally, share / 100),
+        lambda tally: _estimate_offset_quantile(tally, percentile / 100),
     )
 
 
-def _share_of_turns_figure(key: str, title: str, definition: str, counted_as: str) -> FigureKind:
-    """Return the figure of a study that says which share of all turns had some trouble. A tally counts these
-    turns in its sum `counted_as`, such as "stalled_turns"."""
+def _make_share_of_turns_figure(key: str, title: str, definition: str, sum_name: str) -> FigureKind:
+    """Make the figure that says which share of all turns had some trouble. `sum_name` is the name of the sum
+    in which a tally counts these turns, such as "stalled_turns"."""
 
     def estimate(tally: Tally) -> Estimate:
-        return wilson(sum(getattr(group, counted_as) for group in tally.groups), tally.turns)
+        return estimate_share(sum(getattr(group, sum_name) for group in tally.groups), tally.turns)
 
     return FigureKind(key, title, "%", definition, estimate)
 
@@ -189,14 +204,14 @@ def _share_of_turns_figure(key: str, title: str, definition: str, counted_as: st
 FIGURES: dict[str, FigureKind] = {
     figure.key: figure
     for figure in (
-        *_quantile_figures(
+        *_make_quantile_figures(
             "first_audio",
             "first audio",
             "s",
             "From the first chunk of speech at the relay to the first sound at the client.",
             (50, 95, 99),
         ),
-        *_quantile_figures(
+        *_make_quantile_figures(
             "first_motion",
             "first motion",
             "s",
@@ -210,10 +225,10 @@ FIGURES: dict[str, FigureKind] = {
             "How often the sound stops in a minute of speech, for lack of audio or (strictSync) of motion.",
             lambda tally: estimate_ratio(tally, lambda sums: sums.stalls, lambda sums: sums.speech_us / 60e6),
         ),
-        _share_of_turns_figure(
+        _make_share_of_turns_figure(
             "turns_with_stall", "turns with a stall", "Turns in which the sound stops.", "stalled_turns"
         ),
-        *_quantile_figures("stall_length", "stall", "s", "How long the sound stops.", (50, 95)),
+        *_make_quantile_figures("stall_length", "stall", "s", "How long the sound stops.", (50, 95)),
         FigureKind(
             "keyframes_late",
             "keyframes late",
@@ -221,33 +236,33 @@ FIGURES: dict[str, FigureKind] = {
             "Keyframes that are never shown, because their moment has passed when their motion comes.",
             lambda tally: estimate_ratio(tally, lambda sums: sums.late, lambda sums: sums.keyframes),
         ),
-        *(_offset_figure(share) for share in (50, 95, 99)),
-        _ahead_figure(
+        *(_make_offset_figure(share) for share in (50, 95, 99)),
+        _make_time_ahead_figure(
             "offset_seen",
             "seen out of step",
             "Moments with the audio more than 45 ms ahead of the face: people see it, by ITU-R BT.1359.",
             DETECTABLE_EARLY,
         ),
-        _ahead_figure(
+        _make_time_ahead_figure(
             "offset_outside",
             "out of step",
             "Moments with the audio more than 90 ms ahead of the face: not acceptable by ITU-R BT.1359.",
             ACCEPTABLE_EARLY,
         ),
-        _share_of_turns_figure(
+        _make_share_of_turns_figure(
             "audio_only", "audio-only turns", "Turns in which the face never moves.", "audio_only"
         ),
-        _share_of_turns_figure(
+        _make_share_of_turns_figure(
             "unfinished", "unfinished turns", "Turns whose audio never arrives whole.", "unfinished"
         ),
-        *_quantile_figures(
+        *_make_quantile_figures(
             "wait_for_audio",
             "wait for smooth sound",
             "s",
             "How long after its first audio a client had to start, so that the sound never stops.",
             (99,),
         ),
-        *_quantile_figures(
+        *_make_quantile_figures(
             "wait_for_all",
             "wait for a smooth turn",
             "s",
@@ -255,7 +270,7 @@ FIGURES: dict[str, FigureKind] = {
             "keyframe is late.",
             (99,),
         ),
-        *_quantile_figures(
+        *_make_quantile_figures(
             "after_kilobytes",
             "comes after an interrupt",
             "kB",
@@ -263,7 +278,7 @@ FIGURES: dict[str, FigureKind] = {
             "lies in its socket.",
             (50, 95),
         ),
-        *_quantile_figures(
+        *_make_quantile_figures(
             "after_seconds",
             "after an interrupt, for",
             "s",

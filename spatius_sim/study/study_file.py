@@ -48,33 +48,39 @@ class _StudyReader(YamlFile):
         self._folder = folder
 
     def read(self, raw: bytes) -> Study:
-        """Return the study that the YAML of a study file describes. Raises UsageError if a key is missing or
-        a value is wrong."""
+        """Return the study that the YAML of a study file describes; keys that are left out have defaults.
+        Raises UsageError if the networks are missing, or if a key or a value is wrong."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: networks is needed")
         top = self.mapping(root, "the study", _KEYS)
         if "networks" not in top:
             raise self.error(root, "networks is missing: a list of names, or all")
-        base = (
+        base_pipeline = (
             self._read_pipeline(top["pipeline"], Pipeline(), "pipeline") if "pipeline" in top else Pipeline()
         )
-        policies = self._read_policies(top["policies"], base) if "policies" in top else {"pipeline": base}
-        known = dict(shipped_networks())
+        policies = (
+            self._read_policies(top["policies"], base_pipeline)
+            if "policies" in top
+            else {"pipeline": base_pipeline}
+        )
+        known_networks = dict(shipped_networks())
         if "network-file" in top:
-            known |= self._read_network_file(top["network-file"])
+            known_networks |= self._read_network_file(top["network-file"])
         sweep = self._read_sweep(top["sweep"], policies) if "sweep" in top else {}
         budgets = self._read_budgets(top["budgets"]) if "budgets" in top else ()
-        networks = self._read_networks_of_study(top["networks"], known)
+        networks = self._read_networks_of_study(top["networks"], known_networks)
         turns = self.integer(top["turns"], "turns") if "turns" in top else 200
-        helps = (
+        what_would_help = (
             self.true_or_false(top["what-would-help"], "what-would-help")
             if "what-would-help" in top
             else False
         )
         about = self.text(top["about"], "about")[:500] if "about" in top else ""
         return self.build(
-            root, lambda: Study(about, networks, policies, turns, sweep, budgets, helps), "the study"
+            root,
+            lambda: Study(about, networks, policies, turns, sweep, budgets, what_would_help),
+            "the study",
         )
 
     def _read_network_file(self, node: Node) -> dict[str, NetworkProfile]:
@@ -83,23 +89,28 @@ class _StudyReader(YamlFile):
         return self.build(node, lambda: read_networks(self._folder / name), "network-file")
 
     def _read_networks_of_study(
-        self, node: Node, known: dict[str, NetworkProfile]
+        self, node: Node, known_networks: dict[str, NetworkProfile]
     ) -> tuple[NetworkProfile, ...]:
-        """Return the networks that the file of the study lists; every known network for `all`."""
+        """Return the networks that the study file lists; for the word `all`, every known network. Raises
+        UsageError if a name is unknown, or if the list is empty."""
         if isinstance(node, ScalarNode) and node.value == "all":
-            return tuple(known.values())
-        found: dict[str, NetworkProfile] = {}
+            return tuple(known_networks.values())
+        chosen: dict[str, NetworkProfile] = {}
         for item in self.sequence(node, "networks"):
             name = self.text(item, "networks")
-            if name not in known:
-                raise self.error(item, f"networks: {quote_short(name)} is unknown: {', '.join(known)}")
-            found[name] = known[name]
-        if not found:
+            if name not in known_networks:
+                raise self.error(
+                    item, f"networks: {quote_short(name)} is unknown: {', '.join(known_networks)}"
+                )
+            chosen[name] = known_networks[name]
+        if not chosen:
             raise self.error(node, "networks: no name stands here")
-        return tuple(found.values())
+        return tuple(chosen.values())
 
-    def _read_policies(self, node: Node, base: Pipeline) -> dict[str, Pipeline]:
-        """Return the policies of the study by name: each is the pipeline with changes of its own."""
+    def _read_policies(self, node: Node, base_pipeline: Pipeline) -> dict[str, Pipeline]:
+        """Return the policies of the study (pipelines with a name), by name: each is the base pipeline with
+        the changes that the file lists. Raises UsageError if there are too few or too many, or if a name or a
+        value is wrong."""
         items = self.items(node, "policies")
         if not 0 < len(items) <= MAX_CELLS:
             raise self.error(node, f"policies: 1 to {MAX_CELLS} are needed")
@@ -107,49 +118,53 @@ class _StudyReader(YamlFile):
         for name, (key, value) in items.items():
             if not 0 < len(name) <= 40 or not name.isprintable():
                 raise self.error(key, "policies: a name has 1 to 40 letters")
-            empty = isinstance(value, ScalarNode) and not value.value
-            policies[name] = base if empty else self._read_pipeline(value, base, name)
+            has_no_changes = isinstance(value, ScalarNode) and not value.value
+            policies[name] = (
+                base_pipeline if has_no_changes else self._read_pipeline(value, base_pipeline, name)
+            )
         return policies
 
-    def _read_pipeline(self, node: Node, base: Pipeline, node_name: str) -> Pipeline:
-        """Return the pipeline of a policy in the study file: the pipeline `base` with the changes that the
-        mapping `node` lists. `node_name` is the name of the mapping in errors."""
-        pipeline = base
+    def _read_pipeline(self, node: Node, base_pipeline: Pipeline, node_name: str) -> Pipeline:
+        """Return the base pipeline with the changes that the mapping `node` lists, field by field.
+        `node_name` names the mapping in errors. Raises UsageError if a field or a value is wrong."""
+        pipeline = base_pipeline
         for key, value in self.mapping(node, node_name, _FIELDS).items():
             changed = self._read_value(key, value)
             pipeline = self.build(value, partial(_change_pipeline, pipeline, key, changed), key)
         return pipeline
 
     def _read_value(self, key: str, node: Node) -> object:
-        """Return the value of one field of a pipeline from a node in the file of the study."""
-        kind = _FIELDS[key]
-        if issubclass(kind, Enum):
+        """Read the value of the pipeline's field `key` from a node of the study file, and return it with the
+        type of the field. Raises UsageError if the node holds no value of this type."""
+        value_type = _FIELDS[key]
+        if issubclass(value_type, Enum):
             text = self.text(node, key)
-            known = {str(member.value): member for member in kind}
-            if text not in known:
-                raise self.error(node, f"{key}: {quote_short(text)} is none of {', '.join(known)}")
-            return known[text]
+            member_by_text = {str(member.value): member for member in value_type}
+            if text not in member_by_text:
+                raise self.error(node, f"{key}: {quote_short(text)} is none of {', '.join(member_by_text)}")
+            return member_by_text[text]
         readers: dict[type, Callable[[Node, str], object]] = {
             bool: self.true_or_false,
             int: self.integer,
             float: self.number,
             str: self.text,
         }
-        return readers[kind](node, key)
+        return readers[value_type](node, key)
 
     def _read_sweep(self, node: Node, policies: dict[str, Pipeline]) -> dict[str, tuple[object, ...]]:
-        """Return the values of each field that the study sweeps, each tried on every policy."""
+        """Return the values that the study tries for each swept field of the pipelines. Raises UsageError if
+        a policy cannot take one of the values, or if there are too many combinations, or none."""
         sweep: dict[str, tuple[object, ...]] = {}
-        count = 1
+        point_count = 1
         for key, value in self.mapping(node, "sweep", _FIELDS).items():
-            listed = self.sequence(value, key)
-            count *= len(listed)
-            if not 0 < count <= MAX_CELLS:
-                raise self.error(value, f"sweep: {count} points with {key}; 1 to {MAX_CELLS} are taken")
-            sweep[key] = tuple(self._read_value(key, item) for item in listed)
-            for item, swept in zip(listed, sweep[key], strict=True):
+            value_nodes = self.sequence(value, key)
+            point_count *= len(value_nodes)
+            if not 0 < point_count <= MAX_CELLS:
+                raise self.error(value, f"sweep: {point_count} points with {key}; 1 to {MAX_CELLS} are taken")
+            sweep[key] = tuple(self._read_value(key, item) for item in value_nodes)
+            for item, swept_value in zip(value_nodes, sweep[key], strict=True):
                 for pipeline in policies.values():
-                    self.build(item, partial(_change_pipeline, pipeline, key, swept), key)
+                    self.build(item, partial(_change_pipeline, pipeline, key, swept_value), key)
         return sweep
 
     def _read_budgets(self, node: Node) -> tuple[Budget, ...]:
@@ -159,19 +174,20 @@ class _StudyReader(YamlFile):
         )
 
     def _read_budget(self, key: str, node: Node) -> Budget:
-        """Return one budget from the file of the study, such as `1.5 s`, `2 %` or `0.5`."""
+        """Read the budget for the figure `key` from the study file, such as `1.5 s`, `2 %` or `0.5`. Per cent
+        become a share from 0 to 1. Raises UsageError if the number or its unit is wrong."""
         text = self.text(node, key)
-        found = _BUDGET.fullmatch(text.strip())
+        match = _BUDGET.fullmatch(text.strip())
         unit = FIGURES[key].unit
-        if found is None or (found[2] or unit) != unit:
+        if match is None or (match[2] or unit) != unit:
             wanted = f"a number with the unit {unit}" if unit else "a number without a unit"
             raise self.error(node, f"{key}: {quote_short(text)} is not {wanted}")
-        return Budget(key, float(found[1]) / (100 if unit == "%" else 1))
+        return Budget(key, float(match[1]) / (100 if unit == "%" else 1))
 
 
 def _change_pipeline(pipeline: Pipeline, key: str, value: object) -> Pipeline:
-    """Return the pipeline with one value of the study file changed. Raises UsageError if the value is wrong;
-    the caller adds the place in the file."""
+    """Return the pipeline with its field `key` set to `value`. Raises UsageError if the value is wrong. Its
+    message does not name the field, because the caller adds field, file and line."""
     try:
         return replace(pipeline, **{key: value})  # type: ignore[arg-type]
     except UsageError as error:

@@ -56,17 +56,17 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _cell_to_json(cell: SimulatedCell) -> dict[str, Any]:
-    """Return what study.json says of one cell of the study (a network, a policy and a point), as values for
-    JSON."""
+def _cell_to_json(simulated_cell: SimulatedCell) -> dict[str, Any]:
+    """Return one cell of the study (a network, a policy and a point of the sweep) with its figures, as values
+    for JSON."""
     return {
-        "network": cell.cell.network.name,
-        "policy": cell.cell.policy,
-        "point": cell.cell.point,
-        "turns": cell.tally.turns,
-        "worst_turn": cell.worst,
-        "figures": {key: _estimate(estimate) for key, estimate in cell.figures.items()},
-        "budgets": {key: verdict.value for key, verdict in cell.verdicts.items()},
+        "network": simulated_cell.cell.network.name,
+        "policy": simulated_cell.cell.policy,
+        "point": simulated_cell.cell.point,
+        "turns": simulated_cell.tally.turns,
+        "worst_turn": simulated_cell.worst,
+        "figures": {key: _estimate(estimate) for key, estimate in simulated_cell.figures.items()},
+        "budgets": {key: verdict.value for key, verdict in simulated_cell.verdicts.items()},
     }
 
 
@@ -145,8 +145,7 @@ def study_schema() -> dict[str, Any]:
 
 
 def _schema_of_object(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON Schema of an object in a study's JSON: it has all of these properties, and no
-    others."""
+    """Return the JSON Schema of an object that has all of these properties, and no others."""
     return {
         "type": "object",
         "properties": properties,

@@ -8,7 +8,13 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from spatius_sim.study.answer_in_words import SHOWN, answer, budget_lines, format_amount, format_interval
+from spatius_sim.study.answer_in_words import (
+    SHOWN,
+    describe_budgets_not_kept,
+    format_amount,
+    format_interval,
+    summarize_outcome,
+)
 from spatius_sim.study.draw_charts import draw_distribution, draw_ranking, draw_sweep, draw_time_line
 from spatius_sim.study.run_study import Outcome, SimulatedCell, worst_turn
 from spatius_sim.study.study_definition import BudgetVerdict
@@ -18,7 +24,7 @@ _MAX_PICTURES = 40
 
 
 def make_study_page(outcome: Outcome) -> str:
-    """Return what a study found as an HTML page, which needs no other file."""
+    """Return what a study found as an HTML page that needs no other file."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader("spatius_sim.study"), PackageLoader("spatius_sim.reporting")]),
         autoescape=True,
@@ -33,45 +39,47 @@ def make_study_page(outcome: Outcome) -> str:
 
 
 def _values_for_template(outcome: Outcome) -> dict[str, Any]:
-    """Return the values that the template of a study's HTML page shows, by name."""
-    by_network: dict[str, list[SimulatedCell]] = {}
+    """Return the values that the template of a study's page shows, by name. The page shows the worst turn of
+    each network, and charts of the sweep or, without a sweep, of the distributions."""
+    cells_by_network: dict[str, list[SimulatedCell]] = {}
     for cell in outcome.cells[: _MAX_PICTURES * 10]:
-        by_network.setdefault(cell.cell.network.name, []).append(cell)
+        cells_by_network.setdefault(cell.cell.network.name, []).append(cell)
     worst_cells = [
-        max(cells, key=lambda simulated: simulated.tally.worst or (0, 0)) for cells in by_network.values()
+        max(cells, key=lambda simulated: simulated.tally.worst or (0, 0))
+        for cells in cells_by_network.values()
     ]
     turns = [(cell, worst_turn(cell, outcome.seed)) for cell in worst_cells[:_MAX_PICTURES]]
     swept = bool(outcome.study.sweep)
     return {
         "outcome": outcome,
-        "sentence": answer(outcome),
+        "sentence": summarize_outcome(outcome),
         "mood": _mood(outcome),
-        "budgets": budget_lines(outcome),
+        "budgets": describe_budgets_not_kept(outcome),
         "shown": SHOWN,
         "kinds": FIGURES,
         "first_policy": next(iter(outcome.study.policies)),
-        "distributions": [] if swept else _draw_distributions(by_network),
-        "sweeps": _draw_sweeps(by_network) if swept else [],
+        "distributions": [] if swept else _draw_distributions(cells_by_network),
+        "sweeps": _draw_sweeps(cells_by_network) if swept else [],
         "helps": [(network, draw_ranking(helps)) for network, helps in outcome.helps.items() if helps],
         "worst": [(cell, turn, draw_time_line(turn, cell.cell.pipeline.seconds)) for cell, turn in turns],
     }
 
 
-def _draw_distributions(by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
-    """Draw a chart of the time to the first motion for each network on the study's page. Return each
-    network's name with its chart."""
+def _draw_distributions(cells_by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
+    """Draw for each network, up to `_MAX_PICTURES`, a chart of the time to the first motion. Return the names
+    of the networks with their charts."""
     pictures = []
-    for network, cells in list(by_network.items())[:_MAX_PICTURES]:
+    for network, cells in list(cells_by_network.items())[:_MAX_PICTURES]:
         spreads = {cell.cell.name: cell.tally.spreads["first_motion"] for cell in cells}
         pictures.append((network, draw_distribution(spreads, "seconds to the first motion")))
     return pictures
 
 
-def _draw_sweeps(by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
-    """Draw one chart of a sweep for each network on the study's page: the seconds of trouble a turn, at each
-    point of the sweep, for each policy. Return each network's name with its chart."""
+def _draw_sweeps(cells_by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
+    """Draw for each network, up to `_MAX_PICTURES`, a chart of the seconds of trouble a turn, for each policy
+    and each point of the sweep. Return the names of the networks with their charts."""
     pictures = []
-    for network, cells in list(by_network.items())[:_MAX_PICTURES]:
+    for network, cells in list(cells_by_network.items())[:_MAX_PICTURES]:
         points = list(dict.fromkeys(cell.cell.point for cell in cells))
         rows = {
             policy: [cell.figures["trouble"] for cell in cells if cell.cell.policy == policy]
@@ -89,8 +97,8 @@ def _mood(outcome: Outcome) -> str:
 
 
 def _read_style_sheet() -> dict[str, str]:
-    """Return the style sheet of a study's HTML page and its hash: the page allows only this style, and
-    nothing else."""
+    """Return the style sheet of a study's page (`css`) and its hash (`css_hash`). By the hash, the page tells
+    the browser to allow this style and nothing else."""
     css = "".join(
         files(room).joinpath("templates", name).read_text(encoding="utf-8")
         for room, name in (("spatius_sim.reporting", "report.css"), ("spatius_sim.study", "study.css"))

@@ -12,7 +12,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH, Keyframes
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.study.client_playback import play_turn, start_delay_needed
+from spatius_sim.study.client_playback import find_needed_start_delay, play_turn
 from spatius_sim.trace.decoder_events import StarvationMode
 
 RATE = 8000
@@ -91,7 +91,7 @@ def test_keyframes_and_stalls_are_those_of_the_decoder(
         return
     assert played.keyframes - played.late == shown
     for tenth, at in enumerate(reached, 1):
-        assert played.position(at) == pytest.approx(tenth / 10, abs=0.006)
+        assert played.seconds_played_at(at) == pytest.approx(tenth / 10, abs=0.006)
 
 
 @settings(deadline=None)
@@ -102,13 +102,13 @@ def test_a_client_that_waits_as_long_as_told_never_stalls_and_misses_nothing(
     audio, motion, keyframes = drawn
     if not motion or motion[-1][1] < keyframes:
         motion = [*motion, (audio[-1][0] + 5.0004, keyframes)]
-    wait = start_delay_needed(audio, motion, with_motion=True)
+    wait = find_needed_start_delay(audio, motion, with_motion=True)
     late = audio[0][0] + wait + 1e-6
     waited = [(max(at, late), end) for at, end in audio]
     played = play_turn(waited, motion, keyframes, start_buffer=0, strict=False)
     assert not played.stalls
     assert played.late == 0
-    assert start_delay_needed(audio, motion, with_motion=False) <= wait
+    assert find_needed_start_delay(audio, motion, with_motion=False) <= wait
 
 
 @settings(deadline=None)

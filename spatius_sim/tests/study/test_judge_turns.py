@@ -10,7 +10,7 @@ from spatius_sim.miniatures.seldom_wrong import LosesBehindAnInterrupt
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, SendsMotionFirst
 from spatius_sim.model.network.message_overhead import WireKind
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.study.judge_turns import ONE_IN, judge_turn, turns_to_judge
+from spatius_sim.study.judge_turns import TURNS_PER_JUDGED_TURN, judge_turn, turns_to_judge
 from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions, Sync
 from spatius_sim.study.run_study import run_study
 from spatius_sim.study.study_definition import Study
@@ -42,14 +42,14 @@ def test_of_each_twenty_turns_one_is_drawn_by_the_seed() -> None:
     drawn = Counter(number for seed in range(200) for number in turns_to_judge(41, seed))
     assert set(drawn) == set(range(41))
     assert turns_to_judge(60, 7) == turns_to_judge(60, 7) != turns_to_judge(60, 8)
-    assert [number // ONE_IN for number in turns_to_judge(1000, -1)] == list(range(50))
+    assert [number // TURNS_PER_JUDGED_TURN for number in turns_to_judge(1000, -1)] == list(range(50))
 
 
 def test_one_turn_in_twenty_is_judged_and_told() -> None:
-    study = Study("", (NETWORKS["cable"],), {"plain": Pipeline(seconds=2.0)}, turns=2 * ONE_IN)
+    study = Study("", (NETWORKS["cable"],), {"plain": Pipeline(seconds=2.0)}, turns=2 * TURNS_PER_JUDGED_TURN)
     (judged,) = run_study(study, 1).judged
     assert (judged.network, judged.policy) == ("cable", "plain")
-    assert (judged.turns, judged.broken) == (turns_to_judge(2 * ONE_IN, 1), [])
+    assert (judged.turns, judged.broken) == (turns_to_judge(2 * TURNS_PER_JUDGED_TURN, 1), [])
 
 
 @pytest.mark.parametrize(

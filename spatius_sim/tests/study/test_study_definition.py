@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from spatius_sim.cli.main import cli
 from spatius_sim.files.network_file import read_networks, shipped_networks
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sync, changes_of
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sync, pipelines_with_one_change
 from spatius_sim.study.run_study import Outcome, run_study
 from spatius_sim.study.simulate_turn import simulate_turn
 from spatius_sim.study.study_definition import MAX_CHANGES, Budget, BudgetVerdict, Study
-from spatius_sim.study.study_figures import FIGURES, Estimate, quantile, wilson
+from spatius_sim.study.study_figures import FIGURES, Estimate, estimate_quantile, estimate_share
 from spatius_sim.study.study_file import EXAMPLE, read_study
 from spatius_sim.study.study_json import outcome_values, study_schema
 from spatius_sim.study.turn_tally import Spread
@@ -313,12 +313,12 @@ def test_intervals_of_shares_and_quantiles_hold_the_truth_as_often_as_they_say()
     held_share = held_quantile = 0
     for _ in range(300):
         sample = rng.exponential(1.0, 200)
-        share = wilson(int((sample > 1).sum()), 200)
+        share = estimate_share(int((sample > 1).sum()), 200)
         held_share += share.low <= math.exp(-1) <= share.high
         spread = Spread()
         for value in sample:
             spread.add(float(value))
-        p90 = quantile(spread, 0.9)
+        p90 = estimate_quantile(spread, 0.9)
         held_quantile += p90.low * 0.99 <= -math.log(0.1) <= p90.high * 1.01
     assert held_share > 275
     assert held_quantile > 275
@@ -333,7 +333,7 @@ def test_a_few_turns_bound_no_high_quantile() -> None:
     spread = Spread()
     for _ in range(10):
         spread.add(1.0)
-    assert quantile(spread, 0.95).high == math.inf
+    assert estimate_quantile(spread, 0.95).high == math.inf
 
 
 def test_the_command_prints_writes_and_tells_the_budgets(tmp_path: Path) -> None:
@@ -396,7 +396,7 @@ def test_a_sweep_of_one_number_is_drawn_over_its_values() -> None:
 
 def test_what_would_help_tries_as_many_changes_as_a_study_counts() -> None:
     unlike_all = Pipeline(region="us-east-1", audio=AudioPacing.PACED)
-    assert len(changes_of(unlike_all)) == MAX_CHANGES
+    assert len(pipelines_with_one_change(unlike_all)) == MAX_CHANGES
 
 
 def test_every_figure_has_a_definition() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from spatius_sim.files.network_file import shipped_networks
 from spatius_sim.model.network.message_overhead import WireKind
 from spatius_sim.model.network.network_profile import NetworkProfile
-from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions, changes_of
+from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions, pipelines_with_one_change
 from spatius_sim.study.simulate_turn import SimulatedTurn, TurnNetwork, play_arrivals, simulate_turn
 from spatius_sim.tests.study.real_link import Link, real_link
 
@@ -74,7 +74,7 @@ class Pair:
 def play_pair(link: Link, pipeline: Pipeline, network: NetworkProfile, seed: int, number: int) -> Pair:
     """Play a turn by the model and over the link, with the same capacity."""
     model = simulate_turn(pipeline, network, seed, number)
-    turn_network = TurnNetwork.of(network, seed, number, pipeline.seconds)
+    turn_network = TurnNetwork.draw(network, seed, number, pipeline.seconds)
     messages = [(message.at, message.size) for message in model.messages]
     arrivals = link.play(messages, turn_network.down, turn_network.round_trip, network.queue, MAX_SECONDS)
     real = simulate_turn(pipeline, network, seed, number)
@@ -110,7 +110,7 @@ def play_pairs(task: tuple[int, str, str, int]) -> tuple[str, str, list[Pair]]:
     number, network, policy, turns = task
     with real_link(number) as link:
         profile = shipped_networks()[network]
-        pipeline = POLICIES.get(policy) or changes_of(_BASE)[policy]
+        pipeline = POLICIES.get(policy) or pipelines_with_one_change(_BASE)[policy]
         return network, policy, [play_pair(link, pipeline, profile, 1, turn) for turn in range(turns)]
 
 
@@ -159,7 +159,7 @@ def main(turns: int, at_once: int) -> None:
 def rank(turns: int, at_once: int) -> None:
     """Print what each change saves in a turn on two networks, by the model and by real TCP."""
     first = next(iter(POLICIES))
-    names = [first, *changes_of(_BASE)]
+    names = [first, *pipelines_with_one_change(_BASE)]
     tasks = [
         (50 + number, network, name, turns)
         for number, (network, name) in enumerate((n, p) for n in RANKED for p in names)
