@@ -9,7 +9,7 @@ from spatius_sim.rules.relay.failures import alive, recover
 from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech, tell_lacking
 from spatius_sim.story.client_observations import build_client_story
 from spatius_sim.story.client_story import ClientStory
-from spatius_sim.story.join_turns import Story, join
+from spatius_sim.story.join_turns import Story, build_story
 from spatius_sim.story.room_story import join_rooms
 from spatius_sim.trace.events import Trace
 from spatius_sim.wires.optional_features import UPSTREAM
@@ -33,7 +33,7 @@ def judge(trace: Trace) -> dict[str, Judgement]:
             reason = rule.why_not_applicable(trace.header.lacks)
             judgements[rule.id] = judge_rule(rule, reason, "", rule.check(room_sessions), judgements)
         return judgements
-    story = join(trace)
+    story = build_story(trace)
     death_rule = _rule_broken_by_death(story)
     for rule in rules_for(trace.header.subject):
         if death_rule not in ("", rule.id):

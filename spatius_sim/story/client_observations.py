@@ -36,10 +36,11 @@ def _read_samples_played(reported: Any) -> int | None:
 
 
 def build_client_story(trace: Trace) -> ClientStory:
-    """Build the story of a client under test from the requests of the kit and the client's answers: each
-    observation with what was certain about the client at that time.
+    """Build the story of a client under test: its conversations, the calls with audio and motion, and each
+    observation with what was certain about the client at that time. It is made from the kit's requests and
+    the client's answers.
 
-    Requests that the client does not implement are only listed in `lacks`. Before the first reset, only
+    A request that the client does not implement is only listed in `lacks`. Before the first reset, only
     `hello` counts."""
     story = ClientStory(trace)
     observer = _ClientObserver(story)
@@ -207,12 +208,11 @@ class _ClientObserver(RealClientTime):
 
     @property
     def must_be_silent(self) -> bool:
-        """Whether every honest client must be silent by now, whatever pauses and resumes did since the last
-        call.
+        """Whether every honest client must be silent by now: nothing is left to play, and the client had the
+        time `slack_ms` to stop. Pauses and resumes since the last call make no difference.
 
-        Nothing may be left to play. The time that a client may take to react (`slack_ms`) must have passed
-        since the last audio ended. After a call with an undefined outcome, this is certain only if nothing
-        was left to play."""
+        After a call with an undefined outcome, this is certain only if everything had been played before that
+        call."""
         if self.audio_undefined:
             return self.nothing_to_play and self.quiet_ms >= self.story.slack_ms
         if self.conversation is None:

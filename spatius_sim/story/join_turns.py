@@ -67,11 +67,11 @@ __all__ = [
     "Story",
     "Turn",
     "UpstreamRequest",
-    "join",
+    "build_story",
 ]
 
 
-def join(trace: Trace) -> Story:
+def build_story(trace: Trace) -> Story:
     """Build the story of a relay's or a server's trace: its turns, each with the requests to Motion Server,
     the conversations at its client, and the deliveries of motion that belong to it."""
     turns = _find_planned_turns(trace)
@@ -193,8 +193,8 @@ def _join_conversations(
 
 def _begins_new_conversation(piece: AudioPiece, conversation: Conversation, turns: list[Turn]) -> bool:
     """Return whether this piece of audio begins a new conversation, because `conversation`, the current one
-    of its client, is over. Without turn ids (`labelled`), a conversation is over after its end mark, or
-    before audio of a later turn. With turn ids, it is over before audio of a later turn if an end mark or an
+    of its client, is over. Without turn ids, a conversation is over after its end mark, or before audio of a
+    later turn. With turn ids (`labelled`), it is over before audio of a later turn if an end mark or an
     interrupt came.
 
     If the bytes do not show to which turn the audio belongs, the time decides. The turn of the last piece
@@ -320,12 +320,12 @@ def _join_conversations_to_turns(
 
 
 def _mark_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech: bool) -> Turn | None:
-    """Return the last of several turns of one client whose speech a relay sent as one request, and mark all
-    these turns as merged. `audio` is the audio of that request. Return None if it holds the speech of at most
-    one turn.
+    """If a relay sent the speech of several turns of one client as one request, mark these turns as merged.
+    Return the last of them. `audio` is the audio of the request. Return None if it holds the speech of one
+    turn at most.
 
     A relay may merge turns if each turn but the last was left open (interrupted before its speech had ended),
-    or if silence ends speech. Return None for other turns."""
+    or if silence ends speech. If it may not, return None."""
     first_turn, last_turn = index.find_first(audio), index.find_last(audio)
     if (
         first_turn is None

@@ -260,9 +260,9 @@ class Story:
         return self.trace.header.halves == "downstream"
 
     def find_stale_motion_marks(self, turn: Turn) -> list[int]:
-        """Return the events that marked motion as ended in this turn, but can only mean the motion of the
-        turn before. The turn before must have been cut off after its motion had begun, and its end was never
-        marked.
+        """Return the numbers of the events that marked motion as ended in this turn, but can only mean the
+        motion of the turn before. The turn before must have been cut off after its motion had begun, and its
+        end was never marked.
 
         Only marks before any motion of this turn count, and only in conversations without a turn id."""
         previous_turn = turn.before

@@ -99,8 +99,8 @@ def find_first_misbehaviour_seq(trace: Trace) -> int:
 
 
 def correct_mistaken_waits(turns: list[Turn]) -> None:
-    """Mark a turn as not waited for, and not complete, if the kit stopped waiting too early: more motion of
-    the turn came later. The kit had mistaken the last motion of the unfinished turn before for the end of
+    """Mark a turn as not waited for, and not complete, if more of its motion came after the kit had stopped
+    waiting. This happens after an unfinished turn: the kit took the last motion of that turn for the end of
     this turn."""
     for turn in turns:
         if (

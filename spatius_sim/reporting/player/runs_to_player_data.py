@@ -14,7 +14,7 @@ from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, 
 from spatius_sim.reporting.timeline.client_dialogue import words_for_call
 from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind
-from spatius_sim.story.join_turns import join
+from spatius_sim.story.join_turns import build_story
 from spatius_sim.trace.events import (
     Event,
     Injected,
@@ -103,7 +103,7 @@ def _find_owners(trace: Trace) -> dict[tuple[str, str], str]:
     clients = {event.connection for event in trace.on_lane(Lane.DOWNSTREAM)}
     if trace.header.subject != "relay" or len(clients) < 2:
         return {}
-    requests = join(trace).requests
+    requests = build_story(trace).requests
     return {(one.connection, one.req_id): one.turn.client for one in requests if one.turn is not None}
 
 

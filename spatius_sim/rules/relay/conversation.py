@@ -221,7 +221,7 @@ def _failed_motion_may_end_ns(story: Story, turn: Turn) -> int:
     before = turn.before
     if before is None or not before.failures or before.complete:
         return -1
-    heard = client_hears(story.trace, before.failures[0].seq, turn.started_seq)
+    heard = yield_decoder_input(story.trace, before.failures[0].seq, turn.started_seq)
     if any(event.connection == turn.client and said == Motion(()) for event, said in heard):
         return -1
     return before.failures[-1].at_ns + int(story.trace.header.fallback_wait * _NS_PER_SECOND)

@@ -5,7 +5,7 @@ import contextlib
 
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.relay.turns_cut_off import HANG_UP_SECONDS, sessions_to_close
-from spatius_sim.story.join_turns import join
+from spatius_sim.story.join_turns import build_story
 from spatius_sim.subjects.wait_for_events import NO_TIME, loop_time
 from spatius_sim.trace.events import (
     Awaited,
@@ -74,7 +74,7 @@ def _find_open_clients(recorder: RealTimeRecorder, header: TraceHeader, clients:
     still be connecting, return all clients that hung up."""
     if _may_be_connecting(recorder):
         return set(clients)
-    story = join(Trace(header, tuple(recorder.events)))
+    story = build_story(Trace(header, tuple(recorder.events)))
     closed = {
         event.connection for event in story.trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Closed)
     }

@@ -25,7 +25,7 @@ from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.join_turns import join
+from spatius_sim.story.join_turns import build_story
 from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.subject_base import Patience
@@ -66,7 +66,7 @@ async def test_it_hits_the_turn_that_it_is_meant_for(when: When, what: FaultActi
     async with reference_relay() as (subject, server):
         trace = await subject.run(plan)
         assert server.scenario is NO_FAULTS
-    story = join(trace)
+    story = build_story(trace)
     assert [turn.clean for turn in story.turns] == [True, False, True]
     assert [len(turn.failures) for turn in story.turns] == [0, 1, 0]
     assert trace.header.fallback_wait == 5.0
@@ -76,7 +76,7 @@ async def test_a_delay_longer_than_the_wait_for_a_sign_of_life_is_waited_out() -
     slow = Scenario("drawn", "", (Fault(When(Moment.RESPONSE), (Delay(0.5),)),))
     async with reference_relay() as (subject, _):
         subject._settling.full_seconds = 0.2
-        story = join(await subject.run(Plan(((TURN,),), motion_server=slow)))
+        story = build_story(await subject.run(Plan(((TURN,),), motion_server=slow)))
     assert [turn.clean for turn in story.turns] == [True]
     assert len(story.deliveries) == 1
 

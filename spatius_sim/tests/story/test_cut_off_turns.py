@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.join_turns import Story, join
+from spatius_sim.story.join_turns import Story, build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Interrupted
 from spatius_sim.wires.optional_features import CLIENT_AUDIO
@@ -23,7 +23,7 @@ def cut_off(how: str = "interrupted", turn_id: str = "") -> Dialogue:
 
 
 def joined(said: Dialogue) -> Story:
-    return join(said.trace)
+    return build_story(said.trace)
 
 
 @pytest.mark.parametrize("how", ["interrupted", "interrupted, and told so", "spoken over"])
@@ -151,4 +151,4 @@ def test_late_audio_of_a_cut_off_turn_makes_the_next_one_unclean_if_nothing_tell
     said.audio_down("ann", pcm, last=True, turn_id=turn_id)
     said.motion_down("ann", *said.answers("ann", 1), last=True, turn_id=turn_id)
     said.ends("ann", 1)
-    assert join(said.trace).turns[1].clean is clean
+    assert build_story(said.trace).turns[1].clean is clean

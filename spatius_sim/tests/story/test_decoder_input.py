@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.story.decoder_input import yield_decoder_input
-from spatius_sim.story.join_turns import join
+from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.wires.events import Audio, Motion, Speak, SpeakEnd
 from spatius_sim.wires.optional_features import AUDIO, END_MARKS, SEVERAL_TURNS, STREAMING
@@ -25,7 +25,7 @@ def plays_its_own(lose: bool = False) -> Dialogue:
 
 
 def test_a_client_that_brings_the_audio_opens_the_conversation_with_it() -> None:
-    story = join(plays_its_own().trace)
+    story = build_story(plays_its_own().trace)
     assert [bytes(c.audio) for c in story.conversations] == [turn.pcm for turn in story.turns]
     assert [len(c.marks) for c in story.conversations] == [1, 1]
     assert all(delivery.conversation for delivery in story.deliveries)
@@ -54,7 +54,7 @@ def test_audio_that_comes_back_unasked_is_not_played_twice() -> None:
     said.echoes("ann", 0, pcm)
     said.motion_down("ann", *said.answers())
     said.ends("ann", 0)
-    assert [bytes(c.audio) for c in join(said.trace).conversations] == [pcm]
+    assert [bytes(c.audio) for c in build_story(said.trace).conversations] == [pcm]
     assert said.failed == []
 
 

@@ -4,14 +4,14 @@ import pytest
 
 from spatius_sim.model.scenario.scenario import CloseWith, Delay, FaultAction, GrowTo, Stall, UnknownFields
 from spatius_sim.protocol.messages import ConfirmSession, Interrupt, ServerError
-from spatius_sim.story.join_turns import Story, Turn, join
+from spatius_sim.story.join_turns import Story, Turn, build_story
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 from spatius_sim.wires.events import Failed, NotUnderstood
 
 
 def joined(said: Dialogue) -> Story:
-    return join(said.trace)
+    return build_story(said.trace)
 
 
 def turn_of(story: Story, client: str, number: int) -> Turn:

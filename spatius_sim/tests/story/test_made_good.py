@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.join_turns import join
+from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.wires.events import Failed, Motion, RelayEvent
 
@@ -40,7 +40,7 @@ def test_a_turn_that_was_made_good_is_judged_as_any_other() -> None:
     ids=["the client was told", "audio-only", "audio had gone up"],
 )
 def test_any_other_turn_with_a_failure_is_not_clean(said: Dialogue) -> None:
-    assert not join(said.trace).turns[0].clean
+    assert not build_story(said.trace).turns[0].clean
     assert "R-MOTION-COMPLETE" not in said.failed
 
 
@@ -49,7 +49,7 @@ def test_a_turn_without_audio_upstream_was_not_made_good() -> None:
     said.audio_down("ann", said.speaks(), last=True)
     said.fault()
     said.ends("ann", 0)
-    assert not join(said.trace).turns[0].clean
+    assert not build_story(said.trace).turns[0].clean
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_a_turn_in_which_the_kit_itself_stalled_counts_if_it_came_to_its_end(
     said.speaks()
     said.lags(stall)
     said.ends("ann", 0, complete=complete)
-    assert join(said.trace).turns[0].clean is clean
+    assert build_story(said.trace).turns[0].clean is clean

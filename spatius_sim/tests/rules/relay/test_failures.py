@@ -13,7 +13,7 @@ from spatius_sim.model.scenario.scenario import (
 )
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.join_turns import join
+from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Awaited, Closed, Lane, Opened, WaitEnded
 from spatius_sim.wires.events import Failed, Speak
@@ -87,7 +87,7 @@ def test_a_turn_after_a_failure_may_be_on_a_new_connection() -> None:
     said.ends("ann", 1, complete=False)
     said.happens(Lane.DOWNSTREAM, "ann", Opened())
     said.turn("ann", 2)
-    story = join(said.trace)
+    story = build_story(said.trace)
     assert story.turns[2].audio_down == voice("ann 2")
     assert said.verdict("R-RECOVER") is Verdict.PASSED
     assert said.failed == ["R-FALLBACK"]
@@ -149,7 +149,7 @@ def test_motion_that_was_sent_to_its_end_is_not_lost() -> None:
     said.fault(Duplicate())
     said.motion_down("ann", *said.answers(), last=True)
     said.ends("ann", 0)
-    turn = join(said.trace).turns[0]
+    turn = build_story(said.trace).turns[0]
     assert (turn.clean, turn.has_lost_motion) == (False, False)
     assert said.verdict("R-ERROR-TOLD") is Verdict.UNEXERCISED
 
@@ -162,7 +162,7 @@ def test_motion_that_was_asked_for_again_is_not_lost() -> None:
     said.audio_down("ann", pcm, last=True)
     said.motion_down("ann", said.motion("second try", "again", 5, end=True))
     said.ends("ann", 0)
-    assert not join(said.trace).turns[0].has_lost_motion
+    assert not build_story(said.trace).turns[0].has_lost_motion
     assert said.failed == []
 
 
@@ -171,7 +171,7 @@ def test_a_refused_session_loses_the_motion() -> None:
     said.starts("ann", 0, voice("ann 0"))
     said.fault(Refuse(401))
     said.ends("ann", 0, complete=False)
-    assert join(said.trace).turns[0].has_lost_motion
+    assert build_story(said.trace).turns[0].has_lost_motion
 
 
 # Audio without motion.

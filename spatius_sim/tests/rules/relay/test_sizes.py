@@ -5,7 +5,7 @@ import pytest
 from spatius_sim.model.scenario.scenario import Reset
 from spatius_sim.model.scenario.spoil_messages import grow_message
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.join_turns import join
+from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 
 
@@ -42,7 +42,7 @@ def test_each_size_has_its_rule(size: int, large: Verdict, huge: Verdict) -> Non
     said = passed(size)
     assert (said.verdict("R-LARGE"), said.verdict("R-HUGE")) == (large, huge)
     assert said.failed == []
-    assert [turn.clean for turn in join(said.trace).turns] == [True, size == 51_200]
+    assert [turn.clean for turn in build_story(said.trace).turns] == [True, size == 51_200]
 
 
 @pytest.mark.parametrize(("size", "rule"), [(65_536, "R-LARGE"), (1_048_576, "R-HUGE")])

@@ -10,7 +10,7 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.relay.turns_cut_off import HANG_UP_SECONDS
-from spatius_sim.story.join_turns import join
+from spatius_sim.story.join_turns import build_story
 from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.tests.rules.traces import Dialogue, up_of
@@ -52,7 +52,7 @@ def joins(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
     def counted(trace: Trace) -> object:
         joined.append(len(trace.events))
-        return join(trace)
+        return build_story(trace)
 
     monkeypatch.setattr(hang_ups, "join", counted)
     return lambda: len(joined)
