@@ -26,7 +26,7 @@ __all__ = [
     "strategies",
 ]
 
-_MODULES_OF_NAMES = {
+_MODULE_BY_NAME = {
     "MotionServer": "spatius_sim.mock_server.mock_motion_server",
     "RunningMotionServer": "spatius_sim.mock_server.run_in_thread",
     "SpatiusSimError": "spatius_sim.protocol.errors",
@@ -36,16 +36,17 @@ _MODULES_OF_NAMES = {
     "serve_websocket": "spatius_sim.subjects.client_shim",
     "strategies": "spatius_sim.plans.hypothesis_strategies",
 }
-"""The module in which each name is at home."""
+"""The module that defines each exported name."""
 
 
 def __getattr__(name: str) -> Any:
-    """Return the public name `name` of the package, such as `MotionServer`, and import its module only now,
-    so that `import spatius_sim` stays fast. Raises AttributeError if the package has no such public name."""
-    if name not in _MODULES_OF_NAMES:
+    """Return what the package exports under this name, such as the class `MotionServer`. Its module is
+    imported only now, so that `import spatius_sim` stays fast. Raises AttributeError if the package exports
+    nothing under this name."""
+    if name not in _MODULE_BY_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(_MODULES_OF_NAMES[name])
-    return module if name == "strategies" else getattr(module, name)  # That module is public as a whole.
+    module = import_module(_MODULE_BY_NAME[name])
+    return module if name == "strategies" else getattr(module, name)  # `strategies` is itself a module.
 
 
 def __dir__() -> list[str]:

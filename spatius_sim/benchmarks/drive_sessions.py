@@ -27,80 +27,79 @@ _TIMEOUT_SECONDS = 60.0
 
 
 def _make_frame(payload: bytes) -> bytes:
-    """Return the WebSocket frame with this payload that a benchmark's session sends (RFC 6455, 5.2). Its mask
-    is zeros, which leaves the payload as it is and costs no CPU time."""
-    final_binary, is_masked = 0x82, 0x80
+    """Return the WebSocket frame in which a client sends this payload, of less than 64 KiB (RFC 6455, 5.2).
+    The frame's mask is all zeros, so the payload stays as it is, and masking it costs no CPU time."""
+    final_binary_bits, mask_bit = 0x82, 0x80
     if len(payload) < _LENGTH_IN_2_BYTES:
-        return struct.pack("!BB4x", final_binary, is_masked | len(payload)) + payload
-    return struct.pack("!BBH4x", final_binary, is_masked | _LENGTH_IN_2_BYTES, len(payload)) + payload
+        return struct.pack("!BB4x", final_binary_bits, mask_bit | len(payload)) + payload
+    return struct.pack("!BBH4x", final_binary_bits, mask_bit | _LENGTH_IN_2_BYTES, len(payload)) + payload
 
 
-CONFIGURE = _make_frame(encode(ConfigureSession(PLAN_SAMPLE_RATE)))
-END = _make_frame(encode(AudioInput("request", end=True)))
+CONFIGURE_FRAME = _make_frame(encode(ConfigureSession(PLAN_SAMPLE_RATE)))
+END_FRAME = _make_frame(encode(AudioInput("request", end=True)))
 
 
 def median_ratio(costs: list[float], other_costs: list[float]) -> float:
-    """Return the median ratio of costs that a benchmark measured in pairs, one soon after the other. Whatever
-    else the machine does burdens both of a pair; the least of each could compare a quiet moment of one with a
-    busy moment of the other."""
-    return median(cost / other for cost, other in zip(costs, other_costs, strict=True))
+    """Divide each cost by the other cost of its pair, and return the median of these ratios. A benchmark
+    measures both costs of a pair soon after each other, so that other work on the machine slows down both."""
+    return median(cost / other_cost for cost, other_cost in zip(costs, other_costs, strict=True))
 
 
-def speech_frames(seconds: float) -> list[bytes]:
-    """Return so many seconds of speech as WebSocket frames of 100 ms each, ready for a benchmark's session to
-    send."""
-    pcm = speech("benchmark", int(seconds * PLAN_SAMPLE_RATE))
+def make_speech_frames(speech_seconds: float) -> list[bytes]:
+    """Return speech of this length as WebSocket frames that a session of the benchmark can send. Each frame
+    holds 100 ms of speech."""
+    pcm = speech("benchmark", int(speech_seconds * PLAN_SAMPLE_RATE))
     starts = range(0, len(pcm), _CHUNK_BYTES)
     return [_make_frame(encode(AudioInput("request", pcm[start : start + _CHUNK_BYTES]))) for start in starts]
 
 
 @dataclass(slots=True)
 class BenchSession(asyncio.Protocol):
-    """A benchmark's session with a server: one connection of a client. `arrivals` says when each frame came
-    (monotonic seconds)."""
+    """A benchmark's session with a server: one connection of a client. `upgrade_request` is the HTTP request
+    that opens it. `arrival_times` says when each frame came (monotonic seconds)."""
 
-    upgrade: bytes
-    arrivals: list[float] = field(default_factory=list)
+    upgrade_request: bytes
+    arrival_times: list[float] = field(default_factory=list)
     _buffer: bytearray = field(default_factory=bytearray)
-    _upgraded: bool = False
+    _is_upgraded: bool = False
     _transport: asyncio.Transport | None = None
-    _frames_awaited: int = 0
+    _awaited_frame_count: int = 0
     _wait_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the upgrade request of the benchmark's session."""
+        """Send the HTTP request that asks the server for a WebSocket: the session of the benchmark begins."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.write(self.upgrade)
+        transport.write(self.upgrade_request)
 
     def data_received(self, data: bytes) -> None:
-        """Note when each complete frame of the benchmark's session came, and end the wait if enough frames
-        have arrived.
+        """Read these bytes of the server: note the time of each complete WebSocket frame. If enough frames
+        have come, end the wait for them.
 
-        Until the server has answered the upgrade, look only for the end of that answer; then send
+        The server's first bytes are its answer to the upgrade request; when that answer is complete, send
         ConfigureSession. Raises RuntimeError if the server refuses the upgrade."""
         self._buffer += data
-        if not self._upgraded:
+        if not self._is_upgraded:
             head, head_end, _ = self._buffer.partition(b"\r\n\r\n")
             if not head_end:
                 return
             if not head.startswith(b"HTTP/1.1 101"):
                 raise RuntimeError(f"the upgrade was refused: {head[:60]!r}")
             del self._buffer[: len(head) + len(head_end)]
-            self._upgraded = True
-            self.send(CONFIGURE)
+            self._is_upgraded = True
+            self.send(CONFIGURE_FRAME)
         while len(self._buffer) >= 2:
-            length, payload_start = self._buffer[1] & _LENGTH_BITS, 2
-            if length >= _LENGTH_IN_2_BYTES:
-                payload_start = 4 if length == _LENGTH_IN_2_BYTES else 10
+            payload_length, payload_start = self._buffer[1] & _LENGTH_BITS, 2
+            if payload_length >= _LENGTH_IN_2_BYTES:
+                payload_start = 4 if payload_length == _LENGTH_IN_2_BYTES else 10
                 if len(self._buffer) < payload_start:
                     break
-                length = int.from_bytes(self._buffer[2:payload_start])
-            if len(self._buffer) < payload_start + length:
+                payload_length = int.from_bytes(self._buffer[2:payload_start])
+            if len(self._buffer) < payload_start + payload_length:
                 break
-            del self._buffer[: payload_start + length]
-            self.arrivals.append(time.monotonic())
-        if len(self.arrivals) >= self._frames_awaited:
+            del self._buffer[: payload_start + payload_length]
+            self.arrival_times.append(time.monotonic())
+        if len(self.arrival_times) >= self._awaited_frame_count:
             self._wait_over.set()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -112,16 +111,16 @@ class BenchSession(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(frames)
 
-    async def wait_for_frames(self, count: int) -> None:
-        """Wait until the server has sent `count` frames since the benchmark opened this session.
+    async def wait_for_frames(self, frame_count: int) -> None:
+        """Wait until the server has sent `frame_count` frames in all since the benchmark opened this session.
 
-        Raises RuntimeError if the server closes the connection before, and TimeoutError if the frames do not
-        come in time."""
-        self._frames_awaited = count
-        if len(self.arrivals) < count:
+        Raises RuntimeError if the server closes the connection before that, and TimeoutError if the frames
+        have not come after _TIMEOUT_SECONDS."""
+        self._awaited_frame_count = frame_count
+        if len(self.arrival_times) < frame_count:
             self._wait_over.clear()
             await asyncio.wait_for(self._wait_over.wait(), _TIMEOUT_SECONDS)
-        if len(self.arrivals) < count:
+        if len(self.arrival_times) < frame_count:
             raise RuntimeError("the server closed the connection")
 
     def close(self) -> None:
@@ -132,20 +131,21 @@ class BenchSession(asyncio.Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Driver:
+class SessionDriver:
     """Opens a benchmark's sessions at a server that listens on `port`."""
 
     port: int
-    upgrade: bytes
+    upgrade_request: bytes
 
     @classmethod
-    async def at(cls, port: int) -> "Driver":
-        """Return a driver, which opens the sessions of a benchmark, for the server on this port. Ask the
-        server for the session token, which lives for an hour."""
+    async def make_for_port(cls, port: int) -> "SessionDriver":
+        """Return a driver for the measured server on this port: it opens sessions of the benchmark there.
+
+        First fetch the session token for all of them from the server; it is valid for an hour."""
         token_answer = await ask_for_token(
             f"http://{LOOPBACK}:{port}{CONSOLE_ROOT}", "key", int(time.time()) + 3600
         )
-        lines = [
+        request_lines = [
             f"GET {WEBSOCKET_PATH}?id=avatar HTTP/1.1",
             f"Host: {LOOPBACK}:{port}",
             "Connection: Upgrade",
@@ -155,40 +155,44 @@ class Driver:
             "X-App-ID: app",
             f"X-Session-Key: {session_token_in(token_answer)}",
         ]
-        return cls(port, "\r\n".join([*lines, "", ""]).encode())
+        return cls(port, "\r\n".join([*request_lines, "", ""]).encode())
 
-    async def open(self) -> BenchSession:
-        """Open a benchmark's session with the measured server, and wait until the server has confirmed it."""
+    async def open_session(self) -> BenchSession:
+        """Open a session with the measured server, and return it as soon as the server has confirmed it."""
         loop = asyncio.get_running_loop()
-        _, session = await loop.create_connection(lambda: BenchSession(self.upgrade), LOOPBACK, self.port)
-        await session.wait_for_frames(1)
+        _, session = await loop.create_connection(
+            lambda: BenchSession(self.upgrade_request), LOOPBACK, self.port
+        )
+        await session.wait_for_frames(1)  # The first frame is the confirmation.
         return session
 
-    async def speak(self, frames: list[bytes], responses: int) -> None:
-        """Drive one session of the benchmark: send the frames as fast as the server takes them, wait for as
-        many responses as `responses` says, and close the session."""
-        session = await self.open()
-        for frame in frames:
+    async def speak_unpaced(self, speech_frames: list[bytes], response_count: int) -> None:
+        """Run one session of the benchmark: send all speech as fast as the server takes it, wait until
+        `response_count` responses have come, and close the session."""
+        session = await self.open_session()
+        for frame in speech_frames:
             session.send(frame)
             await asyncio.sleep(0)  # A Server SDK awaits every send, too.
-        session.send(END)
-        await session.wait_for_frames(1 + responses)
+        session.send(END_FRAME)
+        await session.wait_for_frames(1 + response_count)
         session.close()
 
-    async def speak_paced(self, frames: list[bytes], start: float, borders: list[int]) -> list[float]:
-        """Run one session of the benchmark in real time, and return how many seconds each response takes.
+    async def speak_paced(
+        self, speech_frames: list[bytes], delay_seconds: float, border_frame_numbers: list[int]
+    ) -> list[float]:
+        """Run one session of the benchmark in real time: after `delay_seconds`, send one frame every 100 ms.
 
-        `borders` are the numbers of the frames that make a response due: its time counts from there. The
-        first frame is sent in `start` seconds, and then one every 100 ms."""
-        session = await self.open()
+        Each frame in `border_frame_numbers` makes one response due. Return for each response how many seconds
+        after that frame it came."""
+        session = await self.open_session()
         due_times: list[float] = []
-        first_at = time.monotonic() + start
-        for number, frame in enumerate(frames):
-            await asyncio.sleep(first_at + number * CHUNK_SECONDS - time.monotonic())
+        first_sent_at = time.monotonic() + delay_seconds
+        for frame_number, frame in enumerate(speech_frames):
+            await asyncio.sleep(first_sent_at + frame_number * CHUNK_SECONDS - time.monotonic())
             session.send(frame)
-            if number in borders:
+            if frame_number in border_frame_numbers:
                 due_times.append(time.monotonic())
-        await session.wait_for_frames(1 + len(borders))
+        await session.wait_for_frames(1 + len(border_frame_numbers))
         session.close()
-        arrivals = session.arrivals[1 : 1 + len(borders)]
-        return [arrival - due for arrival, due in zip(arrivals, due_times, strict=True)]
+        arrival_times = session.arrival_times[1 : 1 + len(border_frame_numbers)]
+        return [came_at - due_at for came_at, due_at in zip(arrival_times, due_times, strict=True)]

@@ -5,19 +5,19 @@ from typing import NamedTuple
 
 
 class Figure(NamedTuple):
-    """One line of the benchmark's table. `mark` is the promise (`at least 20`, `at most 1.1`), or "" if
-    nothing is promised."""
+    """One line of the benchmark's table. `promise` is what the value must keep to (`at least 20`, `at most
+    1.1`), or "" if nothing is promised."""
 
     name: str
     value: float
     unit: str
-    mark: str = ""
+    promise: str = ""
 
     @property
     def keeps_promise(self) -> bool:
-        """Whether this figure of the benchmark keeps the promise in `mark`, such as "at least 20" or "at most
-        1.1". True if `mark` is empty: then nothing is promised."""
-        comparison, _, bound = self.mark.rpartition(" ")
+        """Whether the value of this benchmark figure keeps its promise, such as "at least 20" or "at most
+        1.1". True if the promise is empty: then nothing is promised."""
+        comparison, _, bound = self.promise.rpartition(" ")
         if not comparison:
             return True
         return self.value >= float(bound) if comparison == "at least" else self.value <= float(bound)
@@ -25,25 +25,26 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BenchSize:
-    """How much is measured. Each measurement is repeated in `rounds`, and the least value counts. Two things
-    that are compared have their turns in each round, and the median of the ratios counts.
+    """How much is measured. Each measurement is repeated `round_count` times, and the least value counts. Two
+    things that are compared have their turns in each round, and the median of the ratios counts.
 
-    `spoken` and `paced_seconds` are seconds of speech; all others are numbers of things."""
+    `spoken_seconds` and `paced_seconds` are seconds of speech in a session; all others are numbers of things.
+    """
 
-    payloads: int = 100
-    rounds: int = 5
-    sessions: int = 40
-    spoken: int = 60
-    paced: int = 1000
+    call_count: int = 100
+    round_count: int = 5
+    session_count: int = 40
+    spoken_seconds: int = 60
+    paced_session_count: int = 1000
     paced_seconds: float = 10.0
-    idle: int = 1000
-    lives: int = 10_000
-    starts: int = 7
-    plans: int = 1000
-    simulated: int = 20
-    taped: int = 40
-    proxied: int = 100
-    studied: int = 20
+    idle_session_count: int = 1000
+    growth_session_count: int = 10_000
+    start_count: int = 7
+    plan_count: int = 1000
+    virtual_turn_count: int = 20
+    taped_session_count: int = 40
+    proxied_session_count: int = 100
+    study_turn_count: int = 20
 
 
 FULL = BenchSize()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import count
 from typing import NamedTuple
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -19,38 +20,37 @@ from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 
 _SEED = 1
 _REPEATS = 1500
-_OPERATIONS_A_REPEAT = 15
+_OPERATIONS_PER_REPEAT = 15
 _SAMPLE_RATE = 16000
-_CHUNK = bytes(2 * _SAMPLE_RATE // 10)
+_SILENT_CHUNK = bytes(2 * _SAMPLE_RATE // 10)
 _TICK_NS = 100_000_000
-_LEAST_OPERATIONS = 20_000.0
-"""The decoder should do at least so many operations in a second."""
+_LEAST_OPERATIONS_PER_SECOND = 20_000.0
 
 
 class ClientFigure(NamedTuple):
-    """One measured figure of the client benchmark. `mark` is the value that it should reach at least."""
+    """One measured figure of the client benchmark. `least_value` is the value that it should reach."""
 
     name: str
     value: float
     unit: str
-    mark: float
+    least_value: float
 
 
 def measure_decoder() -> ClientFigure:
-    """Benchmark the client decoder: measure how many operations it does in a second.
+    """Measure how many operations the client decoder does in a second.
 
-    An operation is one call: it gives the decoder audio or motion payloads, moves the decoder's clock, asks
-    for the id of the conversation, interrupts the decoder, or takes its events."""
-    numbers = iter(range(10**9))
+    Each operation is one call of the decoder: give it audio or motion, move its clock, ask for its
+    conversation id, interrupt it, or take its events."""
+    numbers = count()
     decoder = ClientDecoder(_SAMPLE_RATE, lambda: f"c{next(numbers)}")
-    motion = MotionSynthesizer(_SAMPLE_RATE, _SEED)
-    motion.feed(bytes(4 * _SAMPLE_RATE))
-    payload = encode(MotionResponse("connection", "request", end=True, keyframes=motion.finish()))
+    synthesizer = MotionSynthesizer(_SAMPLE_RATE, _SEED)
+    synthesizer.feed(bytes(4 * _SAMPLE_RATE))
+    payload = encode(MotionResponse("connection", "request", end=True, keyframes=synthesizer.finish()))
     now_ns = 0
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     for _ in range(_REPEATS):
         for _ in range(5):
-            conversation_id = decoder.yield_audio_data(_CHUNK)
+            conversation_id = decoder.yield_audio_data(_SILENT_CHUNK)
         decoder.yield_frames_data([payload], conversation_id)
         decoder.yield_frames_data([payload], "id of another conversation")
         for _ in range(5):
@@ -59,64 +59,62 @@ def measure_decoder() -> ClientFigure:
         decoder.get_current_conversation_id()
         decoder.interrupt()
         decoder.take_events()
-    seconds = time.perf_counter() - started
-    return ClientFigure(
-        "client decoder", _REPEATS * _OPERATIONS_A_REPEAT / seconds, "operations/s", _LEAST_OPERATIONS
-    )
+    operations_per_second = _REPEATS * _OPERATIONS_PER_REPEAT / (time.perf_counter() - started_at)
+    return ClientFigure("client decoder", operations_per_second, "operations/s", _LEAST_OPERATIONS_PER_SECOND)
 
 
-def measure_plans_in_process(plans: int = 1000) -> ClientFigure:
-    """Benchmark the client suite with our Python decoder in this process: measure how many plans are drawn,
-    run and judged in a second."""
-    value = asyncio.run(_measure_plans(InProcessTestee(), plans))
-    return ClientFigure("C suite, Python in process", value, "plans/s", 1000 / 30)
+def measure_plans_in_process(plan_count: int = 1000) -> ClientFigure:
+    """Measure how many plans (test scenarios for a client) the client suite draws, runs and judges in a
+    second. The client under test is our Python decoder, in this process."""
+    plans_per_second = asyncio.run(_measure_plans_per_second(InProcessTestee(), plan_count))
+    return ClientFigure("C suite, Python in process", plans_per_second, "plans/s", 1000 / 30)
 
 
-def measure_plans_over_stdio(command: str, plans: int = 1000) -> ClientFigure:
-    """Benchmark the client suite with a testee command over stdio: measure how many plans are drawn, run and
-    judged in a second.
+def measure_plans_over_stdio(command: str, plan_count: int = 1000) -> ClientFigure:
+    """Measure how many plans (test scenarios for a client) the client suite draws, runs and judges in a
+    second. The client under test is the program that `command` starts; it talks to the suite over stdio.
 
-    Raises UnreachableError if the command does not answer."""
-    value = asyncio.run(_measure_plans(StdioTestee(command), plans))
-    return ClientFigure(f"C suite, {command}", value, "plans/s", 1000 / 60)
+    Raises UnreachableError if the program does not answer."""
+    plans_per_second = asyncio.run(_measure_plans_per_second(StdioTestee(command), plan_count))
+    return ClientFigure(f"C suite, {command}", plans_per_second, "plans/s", 1000 / 60)
 
 
-async def _measure_plans(testee: Testee, plans: int) -> float:
-    """Draw, run and judge so many plans against the client under test behind this testee, and return how many
-    plans this was in a second."""
+async def _measure_plans_per_second(testee: Testee, plan_count: int) -> float:
+    """Draw `plan_count` plans, a nearly equal share for each rule for clients. Run each plan with the client
+    behind this connection (`testee`), and judge the run. Return how many plans per second this was."""
     subject = ClientSubject(testee, "measured", _SEED)
     await subject.attach()
-    ids = [rule.id for rule in rules_for("client")]
-    started = time.perf_counter()
-    runs = 0
+    rule_ids = [rule.id for rule in rules_for("client")]
+    started_at = time.perf_counter()
+    run_count = 0
     try:
-        for number, rule_id in enumerate(ids):
-            plans_of_rule = plans // len(ids) + (number < plans % len(ids))
-            for plan in _draw_plans(rule_id, plans_of_rule):
+        for rule_number, rule_id in enumerate(rule_ids):
+            plan_count_of_rule = plan_count // len(rule_ids) + (rule_number < plan_count % len(rule_ids))
+            for plan in _draw_plans(rule_id, plan_count_of_rule):
                 judge(await subject.run(plan))
-                runs += 1
+                run_count += 1
     finally:
         await subject.detach()
-    return runs / (time.perf_counter() - started)
+    return run_count / (time.perf_counter() - started_at)
 
 
-def _draw_plans(rule_id: str, examples: int) -> list[ClientPlan]:
-    """Return `examples` client plans that exercise the rule, for the benchmark of the client suite; they are
-    drawn as the suite draws them."""
+def _draw_plans(rule_id: str, plan_count: int) -> list[ClientPlan]:
+    """Return `plan_count` plans (test scenarios for a client) that exercise this rule. Hypothesis draws them
+    at random, always the same ones."""
     plans: list[ClientPlan] = []
 
     @seed(_SEED)
     @settings(
-        max_examples=examples,
+        max_examples=plan_count,
         database=None,
         deadline=None,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
     @given(client_plans_exercising(rule_id))
-    def draw(plan: ClientPlan) -> None:
-        """Add a plan that Hypothesis has drawn to the plans that the benchmark of the client suite runs."""
+    def keep_plan(plan: ClientPlan) -> None:
+        """Keep a plan that Hypothesis has drawn."""
         plans.append(plan)
 
-    draw()
+    keep_plan()  # Hypothesis calls it once for each plan.
     return plans

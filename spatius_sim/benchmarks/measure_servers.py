@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import quantiles
 from typing import NamedTuple
 
-from spatius_sim.benchmarks.drive_sessions import Driver, median_ratio, speech_frames
+from spatius_sim.benchmarks.drive_sessions import SessionDriver, make_speech_frames, median_ratio
 from spatius_sim.benchmarks.figure import BenchSize, Figure
 
 _READY_SECONDS = 30.0
@@ -18,10 +18,10 @@ _MEGABYTE = 1_048_576
 
 
 class _Usage(NamedTuple):
-    """CPU seconds and resident bytes of a server's process."""
+    """CPU seconds that a server's process has taken, and bytes of memory that it holds."""
 
-    cpu: float
-    resident: float
+    cpu_seconds: float
+    resident_bytes: float
 
 
 class _Server:
@@ -32,70 +32,72 @@ class _Server:
         """Keep the process of a server that is measured."""
         self._process = process
 
-    async def read_line(self) -> dict[str, float]:
-        """Wait for the next line that the server under measurement prints on its stdout, and return its
-        figures by name, such as the CPU seconds."""
+    async def read_figures(self) -> dict[str, float]:
+        """Read the next line that the measured server prints on its stdout: a JSON object. Return its figures
+        by name, such as the CPU seconds. Raises TimeoutError if no line comes."""
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), _READY_SECONDS)
-        usage: dict[str, float] = json.loads(line)
-        return usage
+        figures: dict[str, float] = json.loads(line)
+        return figures
 
     async def measure(self) -> _Usage:
         """Ask the measured server for its CPU seconds and memory so far, and return them."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
-        return _Usage(**await self.read_line())
+        return _Usage(**await self.read_figures())
 
 
 @asynccontextmanager
-async def start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
-    """Start a server of this kind to be measured (see benchmarks/server_programs.py), yield the server and a
-    driver of its sessions, and end the server afterwards."""
+async def start_server(server_kind: str) -> AsyncIterator[tuple[_Server, SessionDriver]]:
+    """Start a server of this kind in its own process, to measure it, and end it afterwards. Yield the server
+    and a driver that opens sessions with it. The kinds stand in benchmarks/server_programs.py."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "spatius_sim.benchmarks.server_programs", kind),
+        *("-m", "spatius_sim.benchmarks.server_programs", server_kind),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
         server = _Server(process)
-        yield server, await Driver.at(int((await server.read_line())["port"]))
+        port = int((await server.read_figures())["port"])
+        yield server, await SessionDriver.make_for_port(port)
     finally:
         process.terminate()
         await process.wait()
 
 
 async def measure_unpaced(size: BenchSize) -> list[Figure]:
-    """Return the benchmark's figures of unpaced sessions: the CPU time of our Motion Server for each second
-    of speech, while sessions send as fast as they can, and its ratio to that of simpler servers (see
+    """Return the figures of unpaced sessions, which send speech as fast as they can: the CPU time of a bare
+    server for each second of speech, and the ratios between ours and simpler servers (see
     benchmarks/server_programs.py)."""
-    frames = speech_frames(size.spoken)
-    responses = len(segment_borders(size.spoken)) + 1
+    frames = make_speech_frames(size.spoken_seconds)
+    response_count = len(list_border_frame_numbers(size.spoken_seconds)) + 1
     cpu: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
         kinds = ("traced", "ours", "keeping", "synthesizing", "bare")
         servers = {kind: await stack.enter_async_context(start_server(kind)) for kind in kinds}
-        for round_number in range(2 * size.rounds):
+        for round_number in range(2 * size.round_count):
             # Back and forth: a machine that becomes slower or faster favours nobody.
             for kind, (server, driver) in sorted(servers.items(), reverse=round_number % 2 == 1):
                 before = await server.measure()
-                await asyncio.gather(*(driver.speak(frames, responses) for _ in range(size.sessions)))
-                cpu.setdefault(kind, []).append((await server.measure()).cpu - before.cpu)
-    bare_cpu = min(cpu["bare"]) / (size.sessions * size.spoken)
+                sessions = (driver.speak_unpaced(frames, response_count) for _ in range(size.session_count))
+                await asyncio.gather(*sessions)
+                cpu.setdefault(kind, []).append((await server.measure()).cpu_seconds - before.cpu_seconds)
+    bare_cpu = min(cpu["bare"]) / (size.session_count * size.spoken_seconds)
 
-    def ratio(kind: str, to: str = "bare") -> float:
-        """Return how many times the CPU time of one server the other needs in the benchmark."""
-        return median_ratio(cpu[kind], cpu[to])
+    def cpu_ratio(kind: str, other_kind: str = "bare") -> float:
+        """Return the CPU time of one kind of server divided by that of another kind."""
+        return median_ratio(cpu[kind], cpu[other_kind])
 
     return [
         Figure("a bare handler's CPU for a second", bare_cpu * 1e6, "µs"),
-        Figure("server: ours to bare, trace on", ratio("traced"), "x"),
-        Figure("server: ours to bare, as `serve` runs", ratio("ours"), "x"),
-        Figure("server: a bare handler that keeps all frames to bare", ratio("keeping"), "x"),
-        Figure("server: one that synthesises its motion, too", ratio("synthesizing"), "x"),
+        Figure("server: ours to bare, trace on", cpu_ratio("traced"), "x"),
+        Figure("server: ours to bare, as `serve` runs", cpu_ratio("ours"), "x"),
+        Figure("server: a bare handler that keeps all frames to bare", cpu_ratio("keeping"), "x"),
+        Figure("server: one that synthesises its motion, too", cpu_ratio("synthesizing"), "x"),
         Figure(
             "server: ours, trace on, to one that keeps frames and synthesises",
-            ratio("traced", "synthesizing"),
+            cpu_ratio("traced", "synthesizing"),
             "x",
             "at most 1.1",
         ),
@@ -103,67 +105,68 @@ async def measure_unpaced(size: BenchSize) -> list[Figure]:
 
 
 async def measure_paced(size: BenchSize) -> list[Figure]:
-    """Return the benchmark's figures of paced sessions: how late responses come, and the CPU share of the
-    server, while many sessions speak in real time."""
-    figures_so_far = []
-    shares: dict[str, float] = {}
-    frames = speech_frames(size.paced_seconds)
-    borders = segment_borders(size.paced_seconds)
-    for name in ("ours", "bare"):
-        async with start_server(name) as (server, driver):
-            before = await server.measure()
-            started = time.monotonic()
-            sessions = (
-                driver.speak_paced(frames, (number % 100) / 100, borders) for number in range(size.paced)
-            )
+    """Measure our server and a bare one while many sessions speak in real time. Return for each server how
+    late its responses come, and which share of a CPU core it takes."""
+    figures = []
+    cpu_shares: dict[str, float] = {}
+    count, frames = size.paced_session_count, make_speech_frames(size.paced_seconds)
+    borders = list_border_frame_numbers(size.paced_seconds)
+    for server_kind in ("ours", "bare"):
+        async with start_server(server_kind) as (server, driver):
+            before, started_at = await server.measure(), time.monotonic()
+            sessions = (driver.speak_paced(frames, (number % 100) / 100, borders) for number in range(count))
             lateness = [seconds for session in await asyncio.gather(*sessions) for seconds in session]
-            shares[name] = ((await server.measure()).cpu - before.cpu) / (time.monotonic() - started)
+            cpu_seconds = (await server.measure()).cpu_seconds - before.cpu_seconds
+            cpu_shares[server_kind] = cpu_seconds / (time.monotonic() - started_at)
         percentiles = [0.0, *quantiles(lateness, n=100, method="inclusive")]
-        label = f"{size.paced} paced sessions, {name}"
-        figures_so_far += [
+        label = f"{count} paced sessions, {server_kind}"
+        figures += [
             Figure(f"{label}: lateness p50", percentiles[50] * 1e3, "ms"),
             Figure(f"{label}: lateness p99", percentiles[99] * 1e3, "ms"),
-            Figure(f"{label}: CPU share", shares[name] * 100, "%"),
+            Figure(f"{label}: CPU share", cpu_shares[server_kind] * 100, "%"),
         ]
-    ratio = shares["ours"] / shares["bare"]
-    return [*figures_so_far, Figure(f"{size.paced} paced sessions, CPU share: ours to bare", ratio, "x")]
+    ratio = cpu_shares["ours"] / cpu_shares["bare"]
+    return [*figures, Figure(f"{count} paced sessions, CPU share: ours to bare", ratio, "x")]
 
 
-def segment_borders(seconds: float) -> list[int]:
-    """Return the numbers of the speech frames that pass the border of a motion segment: at 2 s, 6 s, 10 s,
-    and so on. A frame holds 100 ms of speech."""
-    return list(range(20, int(seconds * 10), 40))
+def list_border_frame_numbers(speech_seconds: float) -> list[int]:
+    """Return the numbers of the speech frames after which a server of the benchmark owes motion: those that
+    pass 2 s, 6 s, 10 s of speech, and so on. A frame holds 100 ms of speech."""
+    return list(range(20, int(speech_seconds * 10), 40))
 
 
 async def measure_idle(size: BenchSize) -> list[Figure]:
-    """Return the benchmark's figures of idle sessions: how much memory the server holds for each session that
-    does nothing."""
-    bytes_held: dict[str, float] = {}
-    for name in ("ours", "bare"):
-        async with start_server(name) as (server, driver):
-            (await driver.open()).close()
+    """Return the figures of idle sessions: how much memory our server, and a bare one, holds for each open
+    session that does nothing."""
+    bytes_per_session: dict[str, float] = {}
+    for server_kind in ("ours", "bare"):
+        async with start_server(server_kind) as (server, driver):
+            (await driver.open_session()).close()
             before = await server.measure()
-            sessions = [await driver.open() for _ in range(size.idle)]
-            bytes_held[name] = max(1.0, (await server.measure()).resident - before.resident) / size.idle
+            sessions = [await driver.open_session() for _ in range(size.idle_session_count)]
+            growth_bytes = (await server.measure()).resident_bytes - before.resident_bytes
+            bytes_per_session[server_kind] = max(1.0, growth_bytes) / size.idle_session_count
             for session in sessions:
                 session.close()
+    ratio = bytes_per_session["ours"] / bytes_per_session["bare"]
     return [
-        Figure("memory of an idle session", bytes_held["ours"] / 1024, "KiB"),
-        Figure("a bare handler's memory for it", bytes_held["bare"] / 1024, "KiB"),
-        Figure("idle session: ours to bare", bytes_held["ours"] / bytes_held["bare"], "x", "at most 2"),
+        Figure("memory of an idle session", bytes_per_session["ours"] / 1024, "KiB"),
+        Figure("a bare handler's memory for it", bytes_per_session["bare"] / 1024, "KiB"),
+        Figure("idle session: ours to bare", ratio, "x", "at most 2"),
     ]
 
 
 async def measure_growth(size: BenchSize) -> list[Figure]:
-    """Return the benchmark's figure of growth: by how much the server's memory grows over many sessions, one
+    """Return one figure: by how much the memory of our server grows while many sessions come and go, one
     after the other."""
-    frames = speech_frames(0.2)
+    frames = make_speech_frames(0.2)
     async with start_server("ours") as (server, driver):
         # The server keeps a bounded log of past events, which is full after some 8,000 such sessions.
-        for _ in range(size.lives * 4 // 5):
-            await driver.speak(frames, 1)
+        for _ in range(size.growth_session_count * 4 // 5):
+            await driver.speak_unpaced(frames, 1)
         before = await server.measure()
-        for _ in range(size.lives):
-            await driver.speak(frames, 1)
-        growth = (await server.measure()).resident - before.resident
-    return [Figure(f"growth over {size.lives} sessions, one by one", growth / _MEGABYTE, "MiB", "at most 4")]
+        for _ in range(size.growth_session_count):
+            await driver.speak_unpaced(frames, 1)
+        growth_bytes = (await server.measure()).resident_bytes - before.resident_bytes
+    name = f"growth over {size.growth_session_count} sessions, one by one"
+    return [Figure(name, growth_bytes / _MEGABYTE, "MiB", "at most 4")]

@@ -15,39 +15,39 @@ _TURNS_PROMISED = 1000
 _CORES_PROMISED = 2
 
 
-def measure_study(turns: int) -> Iterator[tuple[str, float, str, str]]:
-    """Measure how fast a study simulates: simulate `turns` turns on each network, and yield name, value, unit
-    and promise of each figure.
+def measure_study(turn_count: int) -> Iterator[tuple[str, float, str, str]]:
+    """Measure how fast a study simulates `turn_count` turns on each network. Yield name, value, unit and
+    promise of each figure.
 
-    The minutes for 1,000 turns on each network are reckoned from these turns, and from one judged turn on
-    each network."""
+    How long 1,000 turns on each network take is not measured, but estimated from these turns and from one
+    judged turn on each network."""
     unit = "session-s/CPU-s"
-    with_tcp = _time_simulation(Pipeline(), turns)
-    without_tcp = _time_simulation(replace(Pipeline(), tcp=False), turns)
-    spoken_seconds = turns * len(shipped_networks()) * Pipeline().seconds
-    yield "study, with TCP", spoken_seconds / with_tcp, unit, "at least 500"
-    yield "study, without TCP", spoken_seconds / without_tcp, unit, ""
-    judging = _time_judging()
-    cpu_seconds = _TURNS_PROMISED * (with_tcp / turns + judging / TURNS_PER_JUDGED_TURN)
+    cpu_with_tcp = _time_simulation(Pipeline(), turn_count)
+    cpu_without_tcp = _time_simulation(replace(Pipeline(), tcp=False), turn_count)
+    spoken_seconds = turn_count * len(shipped_networks()) * Pipeline().seconds
+    yield "study, with TCP", spoken_seconds / cpu_with_tcp, unit, "at least 500"
+    yield "study, without TCP", spoken_seconds / cpu_without_tcp, unit, ""
+    cpu_per_turn = cpu_with_tcp / turn_count + _time_judging() / TURNS_PER_JUDGED_TURN
+    cpu_seconds = _TURNS_PROMISED * cpu_per_turn
     name = "1,000 turns of 20 s on every network, two cores"
     yield name, cpu_seconds / _CORES_PROMISED / 60, "min", "at most 10"
 
 
-def _time_simulation(pipeline: Pipeline, turns: int) -> float:
-    """Benchmark the simulation: simulate so many turns of a study on each network, and return how many
-    seconds of CPU that takes."""
-    started = time.process_time()
+def _time_simulation(pipeline: Pipeline, turn_count: int) -> float:
+    """Simulate `turn_count` turns on each network, and return how many seconds of CPU that takes in all.
+    `pipeline` says how server, relay and client are set up."""
+    started_at = time.process_time()
     for network in shipped_networks().values():
         tally = Tally()
-        for number in range(turns):
-            tally.add(simulate_turn(pipeline, network, _SEED, number), pipeline.seconds)
-    return time.process_time() - started
+        for turn_number in range(turn_count):
+            tally.add(simulate_turn(pipeline, network, _SEED, turn_number), pipeline.seconds)
+    return time.process_time() - started_at
 
 
 def _time_judging() -> float:
-    """Benchmark the judging: judge one turn of a study on each network, and return how many seconds of CPU
-    that takes."""
-    started = time.process_time()
+    """Judge one simulated turn on each network by the rules, and return how many seconds of CPU that takes in
+    all."""
+    started_at = time.process_time()
     for network in shipped_networks().values():
         judge_turn(Pipeline(), network, _SEED, 0)
-    return time.process_time() - started
+    return time.process_time() - started_at

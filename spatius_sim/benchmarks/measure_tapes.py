@@ -1,6 +1,6 @@
-"""Measures how fast tapes are read and replayed. The rows are (name, value, unit, mark).
+"""Measures how fast tapes are read and replayed. The rows are (name, value, unit, promise).
 
-The mark is the promise, or "" if there is none.
+The promise is "" if there is none.
 """
 
 import asyncio
@@ -30,84 +30,88 @@ Row = tuple[str, float, str, str]
 SAMPLE_RATE = 16000
 CHUNK_BYTES = 3200
 SECONDS_OF_SPEECH = 20
-_LONGEST_SECONDS = 120.0
+_TIMEOUT_SECONDS = 120.0
 
-END_MARK, END_MARK_WITHIN = b"\x18\x01", 64
-"""The end mark of a motion response: field 3 is true. It stands after the two ids, in the first bytes."""
+LAST_MOTION_MARK, LAST_MOTION_MARK_WITHIN = b"\x18\x01", 64
+"""The mark of the last motion response of a request: its field 3 is true. It stands after the two ids, in the
+first 64 bytes."""
 
 
-def measure_reading(sessions: int, rounds: int) -> list[Row]:
-    """Benchmark the reading of tapes: return how fast a tape of so many sessions is read, compared with plain
-    msgpack on the same bytes."""
+def measure_reading(session_count: int, round_count: int) -> list[Row]:
+    """Measure how fast our reader reads a tape of `session_count` sessions, compared with plain msgpack on
+    the same bytes. The least time of `round_count` rounds counts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"
         write_traces(
             path,
             TapeHeader("bench", redactions=("secrets",)),
-            [make_session_trace(number) for number in range(sessions)],
+            [make_session_trace(number) for number in range(session_count)],
         )
-        ours = min(_time_call(lambda: _read_tape(path)) for _ in range(rounds))
-        plain_msgpack = min(_time_call(lambda: _read_with_msgpack_alone(path)) for _ in range(rounds))
-        events = min(_time_call(lambda: _read_events(path)) for _ in range(rounds))
+        our_seconds = min(_time_call(lambda: _read_tape(path)) for _ in range(round_count))
+        msgpack_seconds = min(_time_call(lambda: _read_with_msgpack_alone(path)) for _ in range(round_count))
+        event_seconds = min(_time_call(lambda: _read_events(path)) for _ in range(round_count))
+        event_ratio = event_seconds / msgpack_seconds
         megabytes = path.stat().st_size / 1e6
     return [
-        ("reading a tape, beside plain msgpack", ours / plain_msgpack, "x", "at most 1.5"),
-        ("reading it as events, each checked, beside plain msgpack", events / plain_msgpack, "x", ""),
-        ("reading a tape", megabytes / ours, "MB/s", ""),
+        ("reading a tape, beside plain msgpack", our_seconds / msgpack_seconds, "x", "at most 1.5"),
+        ("reading it as events, each checked, beside plain msgpack", event_ratio, "x", ""),
+        ("reading a tape", megabytes / our_seconds, "MB/s", ""),
     ]
 
 
-def measure_replaying(sessions: int) -> list[Row]:
-    """Benchmark the replay of tapes: replay `sessions` sessions, ten at a time, and return how many times
-    faster than real time that is."""
+def measure_replaying(session_count: int) -> list[Row]:
+    """Replay a tape of `session_count` sessions, ten at a time. Return one figure: how many times faster than
+    real time that is."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"
-        write_traces(path, TapeHeader("bench", redactions=("secrets",)), [make_session_trace(0)] * sessions)
-        script = read_script(path)
-    seconds = asyncio.run(_replay_run(script, sessions))
-    return [("replaying at once", sessions * SECONDS_OF_SPEECH / seconds, "x real time", "")]
+        header = TapeHeader("bench", redactions=("secrets",))
+        write_traces(path, header, [make_session_trace(0)] * session_count)
+        taped_run = read_script(path)
+    seconds = asyncio.run(_time_replay(taped_run, session_count))
+    return [("replaying at once", session_count * SECONDS_OF_SPEECH / seconds, "x real time", "")]
 
 
-def make_session_trace(number: int) -> Trace:
-    """Return the trace of one session for the benchmark's tape, as a proxy records it: speech in chunks of
-    100 ms, and its motion."""
-    pcm = speech(f"bench {number}", SECONDS_OF_SPEECH * SAMPLE_RATE)
-    answer = SynthesizedAnswer("connection", "request", SAMPLE_RATE, number)
+def make_session_trace(session_number: int) -> Trace:
+    """Return the trace of one session for the tape of the benchmark, as a proxy records it: all messages
+    between relay and Motion Server. The speech comes in chunks of 100 ms, and motion answers it."""
+    pcm = speech(f"bench {session_number}", SECONDS_OF_SPEECH * SAMPLE_RATE)
+    answer = SynthesizedAnswer("connection", "request", SAMPLE_RATE, session_number)
     events: list[Event] = []
 
-    def add_frame(raw: bytes, *, sent: bool) -> None:
-        """Add a frame that the server sent or received to the trace."""
-        content: EventKind = Sent(raw, read_upstream(raw)) if sent else Received(raw, read_upstream(raw))
+    def add_frame(raw: bytes, *, by_server: bool) -> None:
+        """Add a frame to the trace, as one that the server sent or received."""
+        content: EventKind = Sent(raw, read_upstream(raw)) if by_server else Received(raw, read_upstream(raw))
         events.append(Event(len(events), len(events), Lane.UPSTREAM, "upstream-1", content))
 
-    add_frame(encode(ConfigureSession(SAMPLE_RATE)), sent=False)
-    add_frame(encode(ConfirmSession("connection")), sent=True)
+    add_frame(encode(ConfigureSession(SAMPLE_RATE)), by_server=False)
+    add_frame(encode(ConfirmSession("connection")), by_server=True)
     for start in range(0, len(pcm), CHUNK_BYTES):
         chunk = pcm[start : start + CHUNK_BYTES]
-        add_frame(encode(AudioInput("request", chunk)), sent=False)
+        add_frame(encode(AudioInput("request", chunk)), by_server=False)
         for payload in answer.feed(chunk):
-            add_frame(payload, sent=True)
-    add_frame(encode(AudioInput("request", end=True)), sent=False)
+            add_frame(payload, by_server=True)
+    add_frame(encode(AudioInput("request", end=True)), by_server=False)
     for payload in answer.finish():
-        add_frame(payload, sent=True)
-    return Trace(TraceHeader("relay", "", number, "", "", halves="upstream"), tuple(events))
+        add_frame(payload, by_server=True)
+    return Trace(TraceHeader("relay", "", session_number, "", "", halves="upstream"), tuple(events))
 
 
 def _read_tape(path: Path) -> None:
-    """Read all records of the benchmark's tape."""
+    """Read all records of the tape at this path with our reader."""
     with open_tape(path) as file:
         for _ in TapeReader(file, str(path)).read_packed_records():
             pass
 
 
 def _read_events(path: Path) -> None:
-    """Read all records of the benchmark's tape as events, and check each."""
+    """Read all records of the tape at this path as events, and check each."""
     for _ in read_records(path):
         pass
 
 
 def _read_with_msgpack_alone(path: Path) -> None:
-    """Read the bytes of the benchmark's tape with msgpack alone, to compare our reader with it."""
+    """Read the tape at this path with the library msgpack alone, to compare our reader with it. Large bodies
+    (BLOB) are not unpacked."""
     with path.open("rb") as file:
         for name, _, body in msgpack.Unpacker(file):
             if name != "BLOB":
@@ -115,39 +119,39 @@ def _read_with_msgpack_alone(path: Path) -> None:
 
 
 def _time_call(function: Callable[[], None]) -> float:
-    """Return how many seconds a call of this function takes."""
-    started = time.perf_counter()
+    """Call this function once, and return how many seconds that takes."""
+    started_at = time.perf_counter()
     function()
-    return time.perf_counter() - started
+    return time.perf_counter() - started_at
 
 
-async def _replay_run(script: RecordedRun, sessions: int) -> float:
-    """Let a replay server replay a tape's run to `sessions` relays, ten at a time, and return how many
-    seconds that takes."""
-    pcm = bytes(script.turns[0].audio)
-    async with ReplayServer(script, Playing(speed=0)) as server:
-        started = time.perf_counter()
-        for first in range(0, sessions, 10):
-            await asyncio.gather(*(_speak_turn(server, pcm) for _ in range(first, min(first + 10, sessions))))
-        return time.perf_counter() - started
+async def _time_replay(taped_run: RecordedRun, session_count: int) -> float:
+    """Replay a taped run to `session_count` sessions, ten at a time, and return how many seconds that
+    takes."""
+    pcm = bytes(taped_run.turns[0].audio)
+    async with ReplayServer(taped_run, Playing(speed=0)) as server:
+        started_at = time.perf_counter()
+        for first in range(0, session_count, 10):
+            count_at_once = min(10, session_count - first)
+            await asyncio.gather(*(_speak_turn(server, pcm) for _ in range(count_at_once)))
+        return time.perf_counter() - started_at
 
 
 async def _speak_turn(server: ReplayServer, pcm: bytes) -> None:
-    """Speak one turn, as fast as possible, to the replay server that replays the benchmark's tape, and wait
-    for the end of the turn's motion."""
-    async with asyncio.timeout(_LONGEST_SECONDS), _make_replay_client(server) as client:
+    """Open a session with the server that replays the benchmark's tape. Send the audio of one turn (`pcm`) as
+    fast as possible, and wait for the last motion that answers it. Raises TimeoutError after two minutes."""
+    async with asyncio.timeout(_TIMEOUT_SECONDS), _make_replay_client(server) as client:
         await client.send(encode(ConfigureSession(SAMPLE_RATE)))
         for start in range(0, len(pcm), CHUNK_BYTES):
             await client.send(encode(AudioInput("request", pcm[start : start + CHUNK_BYTES])))
         await client.send(encode(AudioInput("request", end=True)))
         async for frame in client.frames():
-            if isinstance(frame, bytes) and END_MARK in frame[:END_MARK_WITHIN]:
+            if isinstance(frame, bytes) and LAST_MOTION_MARK in frame[:LAST_MOTION_MARK_WITHIN]:
                 break
 
 
 def _make_replay_client(server: ReplayServer) -> UpstreamClient:
-    """Return a client, not yet connected, for the benchmark that measures how fast a tape is replayed by this
-    server."""
+    """Return a new client, not yet connected, of the server that replays the tape of the benchmark."""
     return UpstreamClient(
         server.console_endpoint,
         server.ingress_endpoint,

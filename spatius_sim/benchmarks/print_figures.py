@@ -11,16 +11,17 @@ Row = tuple[str, float, str, str, bool]
 
 
 def print_figures(console: Console, rows: Iterable[Row]) -> None:
-    """Print the results of the benchmark as a table with one line for each figure (a measured value). A
-    figure that does not keep its promise is red."""
+    """Print the figures of the benchmark as a table, one line for each. A promise is green if it is kept, and
+    red if it is not."""
     table = Table(title="spatius-sim bench", box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("unit")
     table.add_column("promise")
-    for name, value, unit, mark, is_kept in rows:
+    for name, value, unit, promise, is_kept in rows:
         verdict = Text(
-            f"{mark}: {'kept' if is_kept else 'NOT KEPT'}", style="green" if is_kept else "bold red"
+            f"{promise}: {'kept' if is_kept else 'NOT KEPT'}", style="green" if is_kept else "bold red"
         )
-        table.add_row(name, f"{value:.2f}" if value < 100 else f"{value:,.0f}", unit, verdict if mark else "")
+        shown_value = f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+        table.add_row(name, shown_value, unit, verdict if promise else "")
     console.print(table)

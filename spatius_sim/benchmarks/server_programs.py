@@ -37,14 +37,13 @@ from spatius_sim.protocol.messages import ConfirmSession, MotionResponse
 from spatius_sim.trace.events import TraceHeader
 
 _RATE = 16000
-_CONFIRM = encode(ConfirmSession("constant"))
+_CONFIRMATION = encode(ConfirmSession("constant"))
 _MEMORY_FILE = Path("/proc/self/statm")
 
 
-def _encode_motion(keyframes: int, *, end: bool) -> bytes:
-    """Return an encoded motion response of so many keyframes, all zeros, for the bare server of the
-    benchmark."""
-    return encode(MotionResponse("constant", "constant", end, np.zeros((keyframes, WIDTH), np.float32)))
+def _encode_motion(keyframe_count: int, *, end: bool) -> bytes:
+    """Return an encoded motion response with `keyframe_count` keyframes, all zeros, for the bare server."""
+    return encode(MotionResponse("constant", "constant", end, np.zeros((keyframe_count, WIDTH), np.float32)))
 
 
 _FIRST_MOTION, _NEXT_MOTION, _LAST_MOTION = (
@@ -54,7 +53,7 @@ _FIRST_MOTION, _NEXT_MOTION, _LAST_MOTION = (
 )
 
 
-_STORED_FRAMES = web.AppKey("kept", list[bytes])
+_FRAME_STORE = web.AppKey("kept", list[bytes])
 _SYNTHESIZES = web.AppKey("synthesizes", bool)
 
 
@@ -63,7 +62,7 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
     bytes. If the application says so, also store all frames, and make the motion from the audio."""
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
-    stored_frames = request.app.get(_STORED_FRAMES)
+    stored_frames = request.app.get(_FRAME_STORE)
     answer = _new_answer() if request.app[_SYNTHESIZES] else None
     segment_number, audio_bytes = 0, 0
     async for frame in socket:
@@ -74,7 +73,7 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
         message = wire.Message()
         message.ParseFromString(frame.data)
         if message.type == wire.CLIENT_CONFIGURE_SESSION:
-            await socket.send_bytes(_CONFIRM)
+            await socket.send_bytes(_CONFIRMATION)
             continue
         if answer is not None and stored_frames is not None:
             payloads = [*answer.feed(message.client_audio_input.audio)]
@@ -101,48 +100,48 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
 
 
 def _new_answer() -> SynthesizedAnswer:
-    """Return an answer that makes its motion from audio, as our server does."""
+    """Return a new answer to a request: it makes motion from audio, as our server does."""
     return SynthesizedAnswer("constant", "constant", _RATE, 1)
 
 
 async def _answer_token_request(request: web.Request) -> web.Response:
-    """Answer every token request to the bare server with the same token."""
+    """Answer a token request to the bare server of the benchmark, always with the same token."""
     await request.read()
     return web.Response(text='{"sessionToken":"constant"}', content_type="application/json")
 
 
 def _read_figures() -> dict[str, float]:
-    """Return what is measured of this server program: the CPU seconds that its process has spent, and how
-    many bytes of memory the process has resident."""
+    """Return the CPU seconds that this process has spent, and the bytes of memory that it holds. Where the
+    present memory cannot be read (not on Linux), its highest amount so far is returned."""
     if _MEMORY_FILE.exists():
         _, resident_pages, *_ = _MEMORY_FILE.read_text().split()
         resident_bytes = int(resident_pages) * os.sysconf("SC_PAGE_SIZE")
     else:
         resident_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"cpu": time.process_time(), "resident": resident_bytes}
+    return {"cpu_seconds": time.process_time(), "resident_bytes": resident_bytes}
 
 
 async def _report_figures(port: int, discard_records: Callable[[], object] = lambda: None) -> None:
-    """Print the port of the server that the benchmark measures. Then, for each line on standard input, print
-    the figures of this server process, until the input ends.
+    """Print the port of this server. Then, for each line that the benchmark writes to standard input, print
+    the server's figures, such as its CPU time. Return when the input ends.
 
-    `discard_records` is called after each line, for example to throw away what the server has recorded."""
-    lines = asyncio.StreamReader()
+    After each line call `discard_records`, to throw away what the server has recorded so far."""
+    input_lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(input_lines), sys.stdin)
     figures: dict[str, float] = {"port": port}
     while True:
         sys.stdout.write(json.dumps(figures) + "\n")
         sys.stdout.flush()
-        if not await lines.readline():
+        if not await input_lines.readline():
             return
         figures = _read_figures()
         discard_records()
 
 
 async def serve_ours(*, traced: bool) -> None:
-    """Serve our Motion Server in this process, so that the benchmark can measure it: it makes motion from
-    audio and, if `traced`, also records a trace."""
+    """Run our Motion Server, and report its figures to the benchmark until standard input ends. The server
+    makes motion from audio and, if `traced`, also records all messages in a trace."""
     if not traced:
         async with SocketMotionServer(seed=1) as server:
             await _report_figures(server.port)
@@ -155,20 +154,21 @@ async def serve_ours(*, traced: bool) -> None:
 
 
 async def serve_inspected() -> None:
-    """Serve our Motion Server with its control interface, as the command `serve` does, to be measured by the
-    benchmark."""
+    """Run our Motion Server with its control interface, as the command `serve` does. Report its figures to
+    the benchmark until standard input ends."""
     async with MotionServer(seed=1) as server:
         await _report_figures(server.port)
 
 
 async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
-    """Serve the bare server, with which the benchmark compares ours: it answers with constant bytes. If
-    `keeping`, it also stores all frames; if `synthesizing`, it also makes its motion from the audio."""
+    """Run a bare server, with which the benchmark compares ours, and report its figures until standard input
+    ends. It answers with constant bytes. If `keeping`, it also stores all frames; with `synthesizing`, too,
+    it makes its motion from the audio."""
     app = web.Application()
     app[_SYNTHESIZES] = synthesizing
     stored_frames: list[bytes] = []
     if keeping:
-        app[_STORED_FRAMES] = stored_frames
+        app[_FRAME_STORE] = stored_frames
     app.router.add_post(SESSION_TOKENS_PATH, _answer_token_request)
     app.router.add_get(WEBSOCKET_PATH, _answer_bare)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

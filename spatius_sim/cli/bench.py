@@ -7,6 +7,8 @@ import click
 
 from spatius_sim.reporting.exit_code import ExitCode
 
+_JSON_KEYS = ("name", "value", "unit", "mark", "kept")
+
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Every figure in a few seconds, none of them worth reading.")
@@ -29,14 +31,14 @@ def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
     from spatius_sim.reporting.formats.output_console import OutputConsole
 
     console = Console(stderr=True)
-    measured = []
+    figures = []
     with console.status("measuring") as status:
         for figure in measure_figures(QUICK if quick else FULL, mitmdump):
             status.update(f"measured: {figure.name}")
-            measured.append(figure)
+            figures.append(figure)
     if as_json:
-        lines = [figure._asdict() | {"kept": figure.keeps_promise} for figure in measured]
-        sys.stdout.write(json.dumps(lines, indent=2) + "\n")
+        entries = [dict(zip(_JSON_KEYS, (*figure, figure.keeps_promise), strict=True)) for figure in figures]
+        sys.stdout.write(json.dumps(entries, indent=2) + "\n")
     else:
-        print_figures(OutputConsole(), [(*figure, figure.keeps_promise) for figure in measured])
-    return 0 if quick or all(figure.keeps_promise for figure in measured) else ExitCode.RULE_FAILED
+        print_figures(OutputConsole(), [(*figure, figure.keeps_promise) for figure in figures])
+    return 0 if quick or all(figure.keeps_promise for figure in figures) else ExitCode.RULE_FAILED
