@@ -5,20 +5,20 @@ from typing import Any
 
 import click
 
-from spatius_sim.cli.common import TAPE_OPTIONS, as_click, tape_argument
+from spatius_sim.cli.common import TAPE_OPTIONS, make_click_option, tape_argument
 from spatius_sim.cli.print_output import print_lines, print_verdicts
 
 
-def check_options(command: click.Command) -> click.Command:
-    """Give a command every option that concerns tapes, and return it."""
-    command.params.extend(as_click(option) for option in TAPE_OPTIONS)
+def add_tape_options(command: click.Command) -> click.Command:
+    """Add to a command every option of the commands that judge a tape, and return the command."""
+    command.params.extend(make_click_option(option) for option in TAPE_OPTIONS)
     return command
 
 
-@check_options
+@add_tape_options
 @click.command()
 @tape_argument
-def check(tape_path: Path, **given: Any) -> int:
+def check(tape_path: Path, **option_values: Any) -> int:
     """Judge what is on TAPE by every rule that it can exercise.
 
     What is not said here stands in conformance.yaml, in the working directory. A tape is not a whole run: an
@@ -40,21 +40,22 @@ def check(tape_path: Path, **given: Any) -> int:
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
 
-    settings = settings_of_tapes({option.name: given[option.field] for option in TAPE_OPTIONS}, Path.cwd())
+    values = {option.name: option_values[option.field] for option in TAPE_OPTIONS}
+    settings = settings_of_tapes(values, Path.cwd())
     paths = report_paths(settings.reports)
     make_folders_for(paths)
     summaries = check_tape(tape_path, settings)
     code = exit_code(summaries)
-    unwritten = write_reports(paths, report_of(summaries, code))
+    write_errors = write_reports(paths, report_of(summaries, code))
 
     def print_all() -> None:
-        """Print what the command `check` found on the tape: the failures, the verdicts, and which reports
+        """Print what the judgement of the tape found: each failure, then the verdicts, then the reports that
         could not be written."""
         for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
             if outcome.failure is not None:
                 print_lines(failure_text(outcome, outcome.failure))
         print_run(OutputConsole(), summaries, code)
-        print_lines(*unwritten.values())
+        print_lines(*write_errors.values())
 
     print_verdicts(print_all)
     return int(code)

@@ -48,9 +48,12 @@ host_option = click.option(
     help="The address to listen at; 0.0.0.0: every address, for containers and phones.",
 )
 
-_OF_A_TAPE = ("conformance", "baseline", "level", "rule", "lacks")
+_NAMES_OF_TAPE_OPTIONS = ("conformance", "baseline", "level", "rule", "lacks")
 
-TAPE_OPTIONS = (*REPORT_OPTIONS, *(option for option in JUDGE_OPTIONS if option.name in _OF_A_TAPE))
+TAPE_OPTIONS = (
+    *REPORT_OPTIONS,
+    *(option for option in JUDGE_OPTIONS if option.name in _NAMES_OF_TAPE_OPTIONS),
+)
 """The options of the commands that judge a tape."""
 
 tape_argument = click.argument("tape_path", metavar="TAPE", type=click.Path(path_type=Path))
@@ -62,15 +65,15 @@ keep_audio_option = click.option(
 )
 
 
-def relay_options(command: click.Command) -> click.Command:
-    """Give a command every option that concerns a relay, and return it."""
-    command.params.extend(map(as_click, ASKED_OF_A_RELAY))
+def add_relay_options(command: click.Command) -> click.Command:
+    """Add to a command every option about a relay, and return the command."""
+    command.params.extend(map(make_click_option, ASKED_OF_A_RELAY))
     return command
 
 
-def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options about a relay that the user typed for a command, each value by the name of its
-    option. `parameters` are all parameters of the command, as click has read them."""
+def select_given_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of each option about a relay that the user gave to a command, by the option's name.
+    `parameters` are all parameters of the command, as click has read them."""
     return {
         option.name: parameters[option.field]
         for option in ASKED_OF_A_RELAY
@@ -78,26 +81,28 @@ def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def checked_settings(values: Mapping[str, Any]) -> "Settings":
-    """Return the settings of a run that the shared options of a command make. Raises UsageError if no run
-    could use them. These commands start no run, so the seed is always 1."""
+def make_checked_settings(option_values: Mapping[str, Any]) -> "Settings":
+    """Make the settings of a run from these options (value by name) and the environment variables, check the
+    settings, and return them. Raises UsageError if an option is wrong. The seed is always 1."""
     from spatius_sim.engine.run_settings import settings_of
 
-    settings = settings_of(values, os.environ, 1)
+    settings = settings_of(option_values, os.environ, 1)
     settings.check()
     return settings
 
 
-def with_document_wire(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options with the wire of HTTP backends, if the relay has an http:// URL and the user names
-    no wire: it is the only shipped wire of such relays."""
-    is_http = str(values.get("target") or "").startswith(("http://", "https://"))
-    return {**values, "wire": "http-document"} if is_http and not values.get("wire") else dict(values)
+def fill_in_document_wire(option_values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the options (value by name). If the relay's URL begins with http and no wire (message
+    format) is named, the copy names `http-document`, our only wire for HTTP relays."""
+    is_http = str(option_values.get("target") or "").startswith(("http://", "https://"))
+    if is_http and not option_values.get("wire"):
+        return {**option_values, "wire": "http-document"}
+    return dict(option_values)
 
 
-def as_click(option: JudgeOption) -> click.Option:
-    """Return an option for click, made from this option of the judge. Several commands of `spatius-sim` have
-    the options of the judge."""
+def make_click_option(option: JudgeOption) -> click.Option:
+    """Make an option for click, the library of our command line, from this entry of our table of options. So
+    the commands of `spatius-sim` take the same options as pytest."""
     return click.Option(
         [f"--{option.name}", option.field],
         type=click.Choice(option.choices) if option.choices else option.parse,

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.common import checked_settings, relay_options, values_given, with_document_wire
+from spatius_sim.cli.common import (
+    add_relay_options,
+    fill_in_document_wire,
+    make_checked_settings,
+    select_given_options,
+)
 from spatius_sim.cli.print_output import change_texts, print_short_lines, write_page
 from spatius_sim.cli.target_argument import subject_argument
 from spatius_sim.engine.option_table import CONFORMANCE_FILE
@@ -18,11 +23,11 @@ if TYPE_CHECKING:
     from spatius_sim.cli.doctor.diagnose_relay import RelayDiagnosis
 
 
-@relay_options
+@add_relay_options
 @click.command()
 @subject_argument(required=True, metavar="URL")
 @click.option("--force", is_flag=True, help="Write over a conformance.yaml that is there.")
-def init(target: str, force: bool, **given: Any) -> int:
+def init(target: str, force: bool, **option_values: Any) -> int:
     """Ask the relay at URL a few questions, and write conformance.yaml.
 
     The relay runs with its endpoints pointed at port 8700 of this machine, or --target-cmd starts it. Exits
@@ -34,43 +39,44 @@ def init(target: str, force: bool, **given: Any) -> int:
     path = Path(CONFORMANCE_FILE)
     if path.exists() and not force:
         raise UsageError(f"{CONFORMANCE_FILE} is there already: --force writes over it")
-    values = with_document_wire({"target": target} | values_given(given))
-    settings = checked_settings(values)
+    values = fill_in_document_wire({"target": target} | select_given_options(option_values))
+    settings = make_checked_settings(values)
     diagnosis = diagnose(settings)
     print_short_lines(
         *(
-            f"{'ok ' if finding.well else 'NO '} {finding.observation}"
+            f"{'ok ' if finding.is_ok else 'NO '} {finding.observation}"
             for finding in relay_findings(diagnosis, settings)
         )
     )
-    if diagnosis.unreachable or not diagnosis.understood:
+    if diagnosis.unreachable or not diagnosis.understood_count:
         print_short_lines("nothing was written; `spatius-sim doctor` with the same arguments says what to do")
         return ExitCode.UNREACHABLE
-    text, variables = _conformance_yaml(values, diagnosis)
+    text, variables = _make_conformance_yaml(values, diagnosis)
     write_page(path, text)
     if variables:
         exports = " ".join(f"{name}=..." for name in variables)
         print_short_lines(f"what may be a login stands in no file: export {exports}")
-    print_short_lines(
-        f"{CONFORMANCE_FILE} is written. Now: spatius-sim {'verify' if diagnosis.whole_turn else 'doctor'}"
-    )
+    next_command = "verify" if diagnosis.has_whole_turn else "doctor"
+    print_short_lines(f"{CONFORMANCE_FILE} is written. Now: spatius-sim {next_command}")
     return 0
 
 
-def _conformance_yaml(values: Mapping[str, Any], diagnosis: "RelayDiagnosis") -> tuple[str, list[str]]:
-    """Return the text of the conformance.yaml that the command `init` writes, and the names of the
-    environment variables that the file needs. The file holds the options `values` of the user and what the
-    diagnosis of the relay found out. Each secret in them becomes a variable."""
+def _make_conformance_yaml(
+    option_values: Mapping[str, Any], diagnosis: "RelayDiagnosis"
+) -> tuple[str, list[str]]:
+    """Return the text of a conformance.yaml for this relay, and the names of the environment variables that
+    it needs. The text holds the options of the user (value by name), with a variable for each secret, and
+    what the diagnosis found out."""
     from spatius_sim.engine.conformance_file import as_conformance_text
     from spatius_sim.engine.hide_option_secrets import Variables, without_secrets
 
     variables = Variables()
-    escaped = {name: change_texts(as_conformance_text, value) for name, value in values.items()}
+    escaped_values = {name: change_texts(as_conformance_text, value) for name, value in option_values.items()}
     # A wire that was found out is a name; one that the user named may be a file.
-    found_out = {} if values.get("wire") else {"wire": diagnosis.wire}
-    if diagnosis.turn:
-        found_out["turn"] = as_conformance_text(diagnosis.turn)
-    entries = {**without_secrets(escaped, variables), **found_out, "level": "should"}
+    found_out = {} if option_values.get("wire") else {"wire": diagnosis.wire}
+    if diagnosis.turn_option:
+        found_out["turn"] = as_conformance_text(diagnosis.turn_option)
+    entries = {**without_secrets(escaped_values, variables), **found_out, "level": "should"}
     lines = [
         "# What spatius-sim knows of this relay: `spatius-sim verify` judges it, and needs no arguments."
     ]
@@ -80,7 +86,7 @@ def _conformance_yaml(values: Mapping[str, Any], diagnosis: "RelayDiagnosis") ->
         lines.append(f"# Set these variables: {', '.join(variables.names)}")
     for name, value in entries.items():
         lines.append(f"{name}: {json.dumps(list(value) if isinstance(value, tuple) else value)}")
-    if diagnosis.whole_turn and not diagnosis.interrupts:
+    if diagnosis.has_whole_turn and not diagnosis.interrupts:
         lines.append("# Nothing answered an interrupt. If it has none: lacks: [interrupts]")
     lines.append("# Failures that are known: take in this line, then spatius-sim verify --update-baseline")
     lines.append("# baseline: known-failures.yaml")

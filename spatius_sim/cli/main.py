@@ -13,7 +13,7 @@ from spatius_sim.cli.common import OUTPUT_LOST
 from spatius_sim.cli.demo.demo import demo
 from spatius_sim.cli.doctor.doctor import doctor
 from spatius_sim.cli.init import init
-from spatius_sim.cli.print_output import leave_output
+from spatius_sim.cli.print_output import discard_output
 from spatius_sim.cli.report import report
 from spatius_sim.cli.schema import examples, schema
 from spatius_sim.cli.serve import scenarios, serve
@@ -27,8 +27,8 @@ from spatius_sim.reporting.exit_code import ExitCode
 
 
 def main() -> None:
-    """Run the command line `spatius-sim`, and exit with the code of the command. An error that we expect is
-    printed in one line, without a traceback."""
+    """Run the command line `spatius-sim`, and exit with the exit code of its command. An error that we expect
+    is printed without a traceback; any other error is a failure of the kit, and is printed with one."""
     INTERRUPTION.listen()
     _open_missing_output()
     try:
@@ -54,25 +54,26 @@ def main() -> None:
 
 
 def _open_missing_output() -> None:
-    """Open standard output and standard error of the command line on the null device if the caller has closed
-    them, as a service without a terminal may do."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it is open as long as the process.
+    """Replace standard output and standard error by the null device if the caller has closed them, as a
+    service without a terminal may do. Otherwise every print would fail."""
+    for stream_name in ("stdout", "stderr"):
+        if getattr(sys, stream_name) is None:
+            null_device = open(os.devnull, "w")  # noqa: SIM115 - it is open as long as the process.
+            setattr(sys, stream_name, null_device)
 
 
 def _give_up_printing(reason: str | None) -> None:
-    """Say in a line on stderr why the command can print nothing more, and exit."""
-    leave_output()
+    """Print on stderr why the command can print nothing more on stdout, and exit with KIT_FAILED."""
+    discard_output()
     _exit_with_error(f"what was to be printed cannot be written: {reason}", ExitCode.KIT_FAILED)
 
 
 def _exit_with_error(message: str, code: ExitCode) -> None:
-    """Print the error that ended the command on stderr, and exit with this code."""
+    """Print this error message on stderr, without the logins in its URLs, and exit with this code."""
     from spatius_sim.reporting.make_text_harmless import some_lines
     from spatius_sim.trace.secrets_in_settings_and_urls import text_without_logins
 
-    # An error may quote what was typed, a traceback what a library was given: URLs with logins, too.
+    # An error quotes what the user typed, and a traceback what a library was given: also URLs with logins.
     sys.stderr.write(f"spatius-sim: {some_lines(text_without_logins(message))}\n")
     sys.exit(code)
 
@@ -82,19 +83,20 @@ class _ReaderLeftError(Exception):
 
 
 class _Commands(click.Group):
-    """All commands. click would end one whose reader has left with 1, which means a broken rule here."""
+    """All commands. If the output is a closed pipe, click would exit with 1, which means a broken rule
+    here."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """Read the command line of `spatius-sim`; the texts of `--help` and `--version` are printed here.
-        Raises _ReaderLeftError if the output is a closed pipe."""
+        """Parse the command line of `spatius-sim`, as click does. This prints the texts of `--help` and
+        `--version`. Raises _ReaderLeftError if the output is a pipe that its reader has closed."""
         try:
             return super().make_context(*arguments, **options)
         except BrokenPipeError as error:
             raise _ReaderLeftError(error.strerror) from error
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that the user named on the command line. Raises _ReaderLeftError if the program
-        that read the command's output has left."""
+        """Run the command that the user named, as click does, and return its exit code. Raises
+        _ReaderLeftError if the output is a pipe that its reader has closed."""
         try:
             exit_code = super().invoke(ctx)
             sys.stdout.flush()
@@ -117,8 +119,8 @@ def rules(subject: str | None) -> None:
     from spatius_sim.reporting.formats.text_report import print_catalogue
     from spatius_sim.rules.catalogue import RULES, rules_for
 
-    shown = list(rules_for(subject) if subject else RULES.values())
-    print_catalogue(OutputConsole(), shown, len(RULES))
+    shown_rules = list(rules_for(subject) if subject else RULES.values())
+    print_catalogue(OutputConsole(), shown_rules, len(RULES))
 
 
 for _command in (

@@ -57,14 +57,15 @@ def record(
 
     if out.is_file() and not overwrite:
         raise UsageError(f"{out} exists already: name another file, or --overwrite it")
-    lines, journal = TurnLines(), SessionLog(NullSink())
+    turn_lines, session_log = TurnLines(), SessionLog(NullSink())
 
     def print_turns(event: Event) -> None:
-        """Print a line for each turn that ends with this recorded event, and keep the event for the
-        inspector."""
-        log_event(journal, event)
-        value = event.content if isinstance(event.content, Closed) else getattr(event.content, "value", None)
-        for line in lines.lines_of_ended_turns(event.at_ns, event.connection, value):
+        """Print a line for each turn that this recorded event ends. Keep the event also for the inspector,
+        the web page that shows the sessions."""
+        log_event(session_log, event)
+        content = event.content
+        message = content if isinstance(content, Closed) else getattr(content, "value", None)
+        for line in turn_lines.lines_of_ended_turns(event.at_ns, event.connection, message):
             print_while_serving(line)
 
     recording = recording_proxy(
@@ -76,13 +77,13 @@ def record(
         keep_names=keep_names,
         on_event=print_turns,
     )
-    return asyncio.run(_record_until_ended(recording, out, journal))
+    return asyncio.run(_record_until_ended(recording, out, session_log))
 
 
 async def _record_until_ended(
     recording: "AbstractAsyncContextManager[tuple[RecordingProxy, LiveTape]]",
     out: Path,
-    journal: "SessionLog",
+    session_log: "SessionLog",
 ) -> int:
     """Run the recording proxy until the user ends it, and return 0. If the tape cannot be written any more,
     say so and go on: the sessions that pass through the proxy must not suffer."""
@@ -94,26 +95,26 @@ async def _record_until_ended(
     ended = end_requested()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(print_lines))
     collect_seldom()
-    pages = PagesAlone(journal)
+    pages = PagesAlone(session_log)
     async with recording as (proxy, tape), pages:
         print_lines(
             f"Recording onto {out}; look inside at {pages.url} now. Ctrl-C ends it. Point a relay here:",
             *endpoint_lines(proxy.console_endpoint, proxy.ingress_endpoint),
             *describe_exposure(proxy.host, proxy.port),
         )
-        looking = asyncio.create_task(_print_unreachable_targets(proxy))
+        reachability_check = asyncio.create_task(_print_unreachable_targets(proxy))
         failed = asyncio.ensure_future(tape.failed.wait())
         await asyncio.wait((ended, failed), return_when=asyncio.FIRST_COMPLETED)
         if failed.done():
             print_lines(f"{tape.fault}. The tape ends here; what passes goes on. Ctrl-C ends it.")
             await ended
         failed.cancel()
-        looking.cancel()
+        reachability_check.cancel()
     return 0
 
 
 async def _print_unreachable_targets(proxy: "RecordingProxy") -> None:
-    """Print at the start of the recording which targets of the proxy take no connection: otherwise the
-    first client would notice."""
+    """Print which servers behind the proxy take no connection. So the user learns it at the start of the
+    recording, and not from the first client."""
     for fault in await proxy.unreachable_targets():
         print_lines(f"Motion Server does not answer now: {fault}")

@@ -57,35 +57,39 @@ def replay(
 async def _replay_as_server(
     tape_path: Path, port: int, match: str, speed: float, *, original_ids: bool
 ) -> int:
-    """Replay a tape as the Motion Server of a relay until the user ends it, and return the exit code. `match`
-    is the name of the way in which requests are found on the tape. `speed` 2 answers twice as fast as the
-    tape; `original_ids`: send the ids of the tape."""
+    """Act as a Motion Server that answers a relay with what is on the tape, until the user ends it. Return
+    the exit code: 1 if a request came that the tape does not hold, otherwise 0.
+
+    `match`: how a request finds its answer, by `order` or by `audio`. `speed`: 2 is twice as fast as the
+    tape, 0 at once. `original_ids`: send the ids of the tape, not new ones."""
     from spatius_sim.engine.tapes.replay_tape import read_script
     from spatius_sim.model.server.match_taped_turns import Match
     from spatius_sim.net.server.replay_server import Playing, ReplayServer
 
-    script = read_script(tape_path)
+    taped_run = read_script(tape_path)
     playing = Playing(Match(match), speed, original_ids)
     ended = end_requested()
-    async with ReplayServer(script, playing, port=port, on_mismatch=print_lines) as server:
+    async with ReplayServer(taped_run, playing, port=port, on_mismatch=print_lines) as server:
         print_lines(
-            f"{len(script.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
+            f"{len(taped_run.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
             *endpoint_lines(server.console_endpoint, server.ingress_endpoint),
         )
         await ended
     return ExitCode.RULE_FAILED if server.mismatches else 0
 
 
-async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: float) -> int:
-    """Replay the clients of a tape against a relay, print what each client received, and return the exit
-    code."""
+async def _replay_clients(tape_path: Path, relay_url: str, speed: float, settle_seconds: float) -> int:
+    """Send to a relay what the clients on the tape sent, and print how much each client received. Return the
+    exit code: 1 if a client received something else than on the tape, otherwise 0.
+
+    `speed`: 2 is twice as fast as the tape, 0 at once. `settle_seconds`: end after this much silence."""
     from spatius_sim.engine.tapes.replay_tape import replay_clients
 
-    replayed_clients = await replay_clients(tape_path, relay, speed=speed, settle=settle)
-    for client in replayed_clients:
+    client_results = await replay_clients(tape_path, relay_url, speed=speed, settle=settle_seconds)
+    for result in client_results:
         print_lines(
-            f"{client.client}: {client.sent} frames sent, "
-            f"{client.frames_now} heard ({client.frames_then} on the tape), "
-            f"{client.payloads_now} payloads ({client.payloads_then})"
+            f"{result.client}: {result.sent} frames sent, "
+            f"{result.frames_now} heard ({result.frames_then} on the tape), "
+            f"{result.payloads_now} payloads ({result.payloads_then})"
         )
-    return ExitCode.RULE_FAILED if any(client.difference for client in replayed_clients) else 0
+    return ExitCode.RULE_FAILED if any(result.difference for result in client_results) else 0

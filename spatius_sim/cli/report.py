@@ -22,10 +22,10 @@ def html(source: Path, out: Path) -> None:
     from spatius_sim.reporting.formats.json_report import read_report
     from spatius_sim.reporting.formats.write_report_files import make_folders_for, write_reports
 
-    paths = {"html": out}
+    path_by_format = {"html": out}
     run_report = read_report(source)
-    make_folders_for(paths)
-    for error in write_reports(paths, run_report).values():
+    make_folders_for(path_by_format)
+    for error in write_reports(path_by_format, run_report).values():
         raise UsageError(error)
 
 
@@ -60,17 +60,18 @@ def matrix(
     from spatius_sim.reporting.formats.write_report_files import make_folders_for
     from spatius_sim.reporting.report_matrix import matrix_of
 
-    names = labels or tuple(map(str, sources))
-    if len(names) != len(sources):
+    column_names = labels or tuple(map(str, sources))
+    if len(column_names) != len(sources):
         raise UsageError(
-            f"{len(sources)} reports have {len(names)} labels: give --label once for each, or never"
+            f"{len(sources)} reports have {len(column_names)} labels: give --label once for each, or never"
         )
-    comparison = matrix_of([(name, read_report(source)) for name, source in zip(names, sources, strict=True)])
-    makers = {"html": html_matrix, "markdown": markdown_matrix}
-    out_paths = {"html": html_out, "markdown": markdown_out}
-    paths = {name: path for name, path in out_paths.items() if path is not None}
-    make_folders_for(paths)
-    for name, out in paths.items():
-        write_page(out, makers[name](comparison))
-    if not paths:
+    columns = zip(column_names, sources, strict=True)
+    comparison = matrix_of([(name, read_report(source)) for name, source in columns])
+    make_page_by_format = {"html": html_matrix, "markdown": markdown_matrix}
+    options = {"html": html_out, "markdown": markdown_out}
+    path_by_format = {page_format: path for page_format, path in options.items() if path is not None}
+    make_folders_for(path_by_format)
+    for page_format, path in path_by_format.items():
+        write_page(path, make_page_by_format[page_format](comparison))
+    if not path_by_format:
         print_matrix(OutputConsole(), comparison)

@@ -17,8 +17,10 @@ def schema(name: str) -> None:
     from spatius_sim.reporting.formats.json_report import report_schema
     from spatius_sim.study.study_json import study_schema
 
-    ours = {"conformance": conformance_schema, "baseline": baseline_schema, "study": study_schema}
-    sys.stdout.write(json.dumps(ours[name](), indent=2) + "\n" if name in ours else report_schema())
+    # `report_schema` returns text; the other functions return values.
+    make_schema = {"conformance": conformance_schema, "baseline": baseline_schema, "study": study_schema}
+    is_made = name in make_schema
+    sys.stdout.write(json.dumps(make_schema[name](), indent=2) + "\n" if is_made else report_schema())
 
 
 @click.command()

@@ -137,22 +137,24 @@ def scenarios() -> None:
 
     lines = [f"{scenario.name:24}{scenario.about}" for scenario in shipped_scenarios()]
     lines += ["", "Ids with a meaning, by how they begin, need no scenario:"]
-    lines += [f"{begins:24}{means}" for begins, means in list_fault_ids()]
+    lines += [f"{id_pattern:24}{meaning}" for id_pattern, meaning in list_fault_ids()]
     sys.stdout.write("\n".join(lines) + "\n")
 
 
 async def _serve_until_ended(
     server: "MotionServer", api_key: str, *, as_json: bool, has_certificate: bool
 ) -> None:
-    """Start the mock Motion Server, print how to point a relay at it, and serve until the user ends the
-    command."""
+    """Start the mock Motion Server, print how to point a relay at it, and serve until the user ends it.
+
+    `api_key` is the key that the printed lines tell the relay to use. `as_json`: print one line of JSON.
+    `has_certificate`: say that Agora tokens must be signed."""
     from spatius_sim.net.ports_and_hosts import describe_exposure
     from spatius_sim.net.report_out_of_descriptors import ExhaustionHandler
 
     ended = end_requested()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(_print_warning))
-    server.on_unknown_path = lambda asked: _print_warning(
-        f"asked {asked}, which no Motion Server has: answered 404"
+    server.on_unknown_path = lambda path: _print_warning(
+        f"asked {path}, which no Motion Server has: answered 404"
     )
     async with server:
         environment = server.relay_environment(api_key)
@@ -181,8 +183,8 @@ async def _serve_until_ended(
 
 
 def _print_warning(line: str) -> None:
-    """Print a warning of `spatius-sim serve` on stderr. The line is made harmless first, because a peer of
-    the mock Motion Server may have written a part of it."""
+    """Print this warning on stderr. Make it harmless first: a client of the mock Motion Server may have
+    written a part of it, with control characters."""
     from spatius_sim.reporting.make_text_harmless import one_line
 
     sys.stderr.write(f"{one_line(line)}\n")

@@ -5,15 +5,16 @@ from collections.abc import Iterable
 import click
 
 
-def complete_value(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-    """Return the names that an option of this name takes, and that begin with `begun`."""
-    return [name for name in _names_for(parameter.name or "") if name.lower().startswith(begun.lower())]
+def complete_value(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the values of this option that begin with what the user has typed so far."""
+    values = _values_of_option(parameter.name or "")
+    return [value for value in values if value.lower().startswith(typed.lower())]
 
 
-def _names_for(option: str) -> Iterable[str]:
-    """Return the names that the shell completes as the value of this option; none if its values are not
-    fixed. Only the module that knows the names is imported."""
-    match option.removeprefix("spatius_"):
+def _values_of_option(option_name: str) -> Iterable[str]:
+    """Return all values of this option, so that the shell can complete a value; none if any text is a value.
+    Each case imports only the module that it needs, because a user waits for the completion."""
+    match option_name.removeprefix("spatius_"):
         case "rule":
             from spatius_sim.rules.catalogue import RULES
 

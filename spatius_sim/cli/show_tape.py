@@ -23,63 +23,65 @@ class TapeFilter:
     grep: str = ""
 
 
-def show_tape(path: Path, chosen: TapeFilter) -> Iterator[str]:
-    """Show a tape, or what `chosen` leaves of it, as lines of text: for each run on the tape what was run and
-    how to repeat it, and then its events. Yield the lines.
+def show_tape(path: Path, tape_filter: TapeFilter) -> Iterator[str]:
+    """Yield a tape as lines of text: for each run on it, what was run and how to repeat it, and then a line
+    for each event that passes the filter.
 
-    Raises UsageError if the file is no tape, if the regular expression is wrong, or if no event is left."""
+    Raises UsageError if the file is no tape, if the regular expression of the filter is wrong, or if no event
+    passes the filter."""
     try:
-        pattern = re.compile(chosen.grep, re.IGNORECASE)
+        pattern = re.compile(tape_filter.grep, re.IGNORECASE)
     except re.error as error:
-        raise UsageError(f"--grep {chosen.grep!r}: no regular expression: {error}") from error
+        raise UsageError(f"--grep {tape_filter.grep!r}: no regular expression: {error}") from error
     is_empty = True
-    connections_seen: set[str] = set()
-    for number, trace in enumerate(read_traces(path), 1):
-        yield from _describe_run(path, number, trace)
-        connections_seen |= {event.connection for event in trace.events if event.connection}
-        in_turn = _events_in_turn(trace, chosen) if chosen.turn else None
+    connections: set[str] = set()
+    for run_number, trace in enumerate(read_traces(path), 1):
+        yield from _describe_run(path, run_number, trace)
+        connections |= {event.connection for event in trace.events if event.connection}
+        numbers_in_turn = _event_numbers_in_turn(trace, tape_filter) if tape_filter.turn else None
         for line in event_lines(trace):
             event = line.event
-            if chosen.connections and event.connection not in chosen.connections:
+            if tape_filter.connections and event.connection not in tape_filter.connections:
                 continue
-            if (in_turn is None or event.seq in in_turn) and pattern.search(str(line)):
+            is_in_turn = numbers_in_turn is None or event.seq in numbers_in_turn
+            if is_in_turn and pattern.search(str(line)):
                 is_empty = False
                 yield f"{event.seq:6}  {line}"
-    if is_empty and chosen != TapeFilter():
-        raise UsageError(
-            f"{path}: nothing fits; its connections are {', '.join(sorted(connections_seen)) or 'none'}"
-        )
+    if is_empty and tape_filter != TapeFilter():
+        names = ", ".join(sorted(connections)) or "none"
+        raise UsageError(f"{path}: nothing fits; its connections are {names}")
 
 
-def _describe_run(path: Path, number: int, trace: Trace) -> Iterator[str]:
-    """Yield the lines that say what a run on the tape was, and by which command it is run again."""
+def _describe_run(path: Path, run_number: int, trace: Trace) -> Iterator[str]:
+    """Yield a line that says what was run. If the tape knows the plan of the run, yield also the arguments by
+    which `spatius-sim verify` runs it again. `path` is the path of the tape."""
     header = trace.header
     wire = f" over {header.wire}" if header.wire else ""
-    yield f"run {number}: {header.subject}{wire}, seed {header.seed}: {header.plan or 'no plan'}"
+    yield f"run {run_number}: {header.subject}{wire}, seed {header.seed}: {header.plan or 'no plan'}"
     if header.plan_token:
-        plan = str(path) if number == 1 else header.plan_token
-        again = shlex.join([f"--seed={header.seed}", "--rule=RULE", f"--plan={plan}"])
-        yield f"run {number} is run again by spatius-sim verify with {again}"
+        plan = str(path) if run_number == 1 else header.plan_token
+        arguments = shlex.join([f"--seed={header.seed}", "--rule=RULE", f"--plan={plan}"])
+        yield f"run {run_number} is run again by spatius-sim verify with {arguments}"
 
 
-def _events_in_turn(trace: Trace, chosen: TapeFilter) -> set[int]:
-    """Return the numbers of the events that `spatius-sim tape show` prints of a run: those in the turn that
-    the user has chosen, of the clients that the user has chosen (of all clients if the user named none)."""
-    turns: dict[str, int] = {}
-    takes_turns = {event.connection for event in trace.events if isinstance(event.content, TurnStarted)}
-    clients = takes_turns & chosen.connections or takes_turns
-    found: set[int] = set()
+def _event_numbers_in_turn(trace: Trace, tape_filter: TapeFilter) -> set[int]:
+    """Return the numbers of the events of a run that lie in the turn that the filter names. Only the clients
+    that the filter names count; if it names no client, all clients count."""
+    turn_by_client: dict[str, int] = {}
+    all_clients = {event.connection for event in trace.events if isinstance(event.content, TurnStarted)}
+    counted_clients = all_clients & tape_filter.connections or all_clients
+    event_numbers: set[int] = set()
     for event in trace.events:
         if isinstance(event.content, TurnStarted):
-            turns[event.connection] = event.content.turn + 1
-        if _is_in_turn(event, turns, clients, chosen.turn):
-            found.add(event.seq)
-    return found
+            turn_by_client[event.connection] = event.content.turn + 1
+        if _is_in_turn(event, turn_by_client, counted_clients, tape_filter.turn):
+            event_numbers.add(event.seq)
+    return event_numbers
 
 
-def _is_in_turn(event: Event, turns: dict[str, int], clients: set[str], turn: int) -> bool:
-    """Return whether `spatius-sim tape show` counts this event as part of turn number `turn`. `turns` holds
-    the present turn of each client. An event of no client belongs to the turn of each client in `clients`."""
-    if event.lane in (Lane.DOWNSTREAM, Lane.KIT) and event.connection in turns:
-        return turns[event.connection] == turn
-    return any(turns.get(client) == turn for client in clients)
+def _is_in_turn(event: Event, turn_by_client: dict[str, int], counted_clients: set[str], turn: int) -> bool:
+    """Return whether this event lies in turn number `turn`. An event of a client does if this is the client's
+    present turn (`turn_by_client`). Any other event does if this is the present turn of a counted client."""
+    if event.lane in (Lane.DOWNSTREAM, Lane.KIT) and event.connection in turn_by_client:
+        return turn_by_client[event.connection] == turn
+    return any(turn_by_client.get(client) == turn for client in counted_clients)

@@ -70,21 +70,21 @@ def simulate(
             report_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--report-dir {str(report_dir)!r} cannot be made: {error.strerror}") from error
-    outcome = run_study(study, seed, jobs, _progress_printer())
+    outcome = run_study(study, seed, jobs, _make_progress_printer())
     _print_tables(outcome)
     if report_dir is not None:
         print_lines("", *write_study_files(outcome, report_dir))
     return exit_code(outcome)
 
 
-def _use_pace_of_tape(study: "Study", tape: Path) -> "Study":
-    """Print the pace of the Motion Server on a tape, and return the study with this pace in all its
-    policies."""
+def _use_pace_of_tape(study: "Study", tape_path: Path) -> "Study":
+    """Read from a tape how fast its Motion Server answered, and print this pace. Return the study with this
+    pace in all its policies (the ways to set up an avatar that it compares)."""
     from dataclasses import replace
 
     from spatius_sim.study.calibrate_pace import fit_pace
 
-    pace = fit_pace(tape)
+    pace = fit_pace(tape_path)
     lead_in_words = f"{pace.lead:g} s ahead at most" if pace.lead >= 0 else "never kept back"
     print_lines(
         f"Motion Server on the tape: first response after {pace.latency:g} s, up to {pace.jitter:g} s more, "
@@ -98,8 +98,9 @@ def _use_pace_of_tape(study: "Study", tape: Path) -> "Study":
 
 
 def exit_code(outcome: "Outcome") -> ExitCode:
-    """Return the exit code of `spatius-sim simulate` for the outcome of a study: whether the study was
-    interrupted, a budget was not kept or a rule was broken, or a budget could not be decided."""
+    """Return the exit code of `spatius-sim simulate` for this outcome of a study: INTERRUPTED before its end;
+    RULE_FAILED if a budget (a limit) was exceeded or a rule broken; UNREACHABLE if the turns do not decide
+    whether a budget was kept; otherwise PASSED."""
     from spatius_sim.study.study_definition import BudgetVerdict
 
     if not outcome.complete:
@@ -111,28 +112,29 @@ def exit_code(outcome: "Outcome") -> ExitCode:
     return ExitCode.PASSED
 
 
-def _progress_printer() -> Callable[[int, int], None]:
-    """Return the function by which `spatius-sim simulate` shows on a terminal how many turns are simulated,
-    with the estimated seconds that are left. If stderr is no terminal, the function does nothing."""
+def _make_progress_printer() -> Callable[[int, int], None]:
+    """Return a function that prints the progress of the simulation on stderr; it takes the number of
+    simulated turns and the number of all turns. If stderr is no terminal, the function does nothing."""
     if not sys.stderr.isatty():
-        return lambda done, total: None
-    began = time.monotonic()
+        return lambda done_count, total_count: None
+    started_at = time.monotonic()
 
-    def show(done: int, total: int) -> None:
-        """Show how far `spatius-sim simulate` is: write over the line of progress how many turns are done.
-        Clear the line after the last turn."""
-        elapsed = time.monotonic() - began
-        seconds_left = elapsed / done * (total - done)
-        line = f"{done} of {total} turns, {seconds_left:.0f} s to go" if done < total else ""
-        sys.stderr.write(f"\r{line:60}\r")
+    def print_progress(done_count: int, total_count: int) -> None:
+        """Overwrite the line of progress: how many turns are simulated, and how many seconds the others will
+        take. After the last turn, clear the line."""
+        seconds_per_turn = (time.monotonic() - started_at) / done_count
+        seconds_left = seconds_per_turn * (total_count - done_count)
+        line = f"{done_count} of {total_count} turns, {seconds_left:.0f} s to go"
+        shown_line = line if done_count < total_count else ""
+        sys.stderr.write(f"\r{shown_line:60}\r")
         sys.stderr.flush()
 
-    return show
+    return print_progress
 
 
 def _print_tables(outcome: "Outcome") -> None:
-    """Print what the simulation found: the answer, the figures, what would help, the budgets that are not
-    kept, and the rules that turns broke."""
+    """Print what the simulation found: first the answer in words, then a table of the figures. After it print
+    what would help, the budgets that are not kept, and the rules that turns broke."""
     from rich.table import Table
 
     from spatius_sim.reporting.formats.output_console import OutputConsole
@@ -155,15 +157,16 @@ def _print_tables(outcome: "Outcome") -> None:
         figures = (format_amount(simulated.figures[key].value, FIGURES[key].unit) for key in SHOWN)
         table.add_row(simulated.cell.network.name, simulated.cell.name, *figures)
     console.print(table)
-    first = next(iter(outcome.study.policies))
+    first_policy = next(iter(outcome.study.policies))
     for network, helps in outcome.helps.items():
-        print_lines("", f"What would help {first} on {network}, by the seconds of trouble saved in a turn:")
+        heading = f"What would help {first_policy} on {network}, by the seconds of trouble saved in a turn:"
+        print_lines("", heading)
         for help_ in helps:
             print_lines(f"  {help_.saved.value:+6.2f} s  {help_.change}")
     print_lines(*(line for line in ("", *describe_budgets_not_kept(outcome))))
     if outcome.judged:
-        turns = sum(len(judged.turns) for judged in outcome.judged)
+        turn_count = sum(len(judged.turns) for judged in outcome.judged)
         broken = [line for judged in outcome.judged for line in judged.broken]
-        print_lines(f"{turns} turns were also judged whole; rules broken: {len(broken)}", *broken[:20])
+        print_lines(f"{turn_count} turns were also judged whole; rules broken: {len(broken)}", *broken[:20])
     if not outcome.complete:
         print_lines("Interrupted: the figures are those of the turns that were simulated by then.")

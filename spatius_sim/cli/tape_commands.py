@@ -30,7 +30,8 @@ def show(tape_path: Path, connection: tuple[str, ...], turn: int | None, grep: s
     and its seconds since the scenario began."""
     from spatius_sim.cli.show_tape import TapeFilter, show_tape
 
-    for line in show_tape(tape_path, TapeFilter(frozenset(connection), turn or 0, grep)):
+    tape_filter = TapeFilter(frozenset(connection), turn or 0, grep)
+    for line in show_tape(tape_path, tape_filter):
         print_lines(line)
 
 
@@ -41,28 +42,29 @@ def stats(tape_path: Path, as_json: bool) -> None:
     """Print what is on the tape, in numbers."""
     from spatius_sim.tape.tape_statistics import count_tape_contents
 
-    numbers = count_tape_contents(tape_path)
-    header = numbers.header
+    tape_statistics = count_tape_contents(tape_path)
+    header = tape_statistics.header
+    speech_seconds = sorted(tape_statistics.speech_seconds.items())
     figures = {
         "recorded by": header.what,
         "taken out": ", ".join(header.redactions),
         "note": header.note,
-        "runs": numbers.runs,
-        "connections": numbers.connections,
-        "seconds": round(numbers.seconds, 3),
-        "events": dict(sorted(numbers.kinds.items())),
-        "seconds of speech by rate": {str(r): round(s, 3) for r, s in sorted(numbers.speech_seconds.items())},
-        "payloads": numbers.payloads,
-        "keyframes": numbers.keyframes,
-        "bytes of frames": numbers.frame_bytes,
-        "bytes of the file": numbers.file_bytes,
+        "runs": tape_statistics.runs,
+        "connections": tape_statistics.connections,
+        "seconds": round(tape_statistics.seconds, 3),
+        "events": dict(sorted(tape_statistics.kinds.items())),
+        "seconds of speech by rate": {str(rate): round(seconds, 3) for rate, seconds in speech_seconds},
+        "payloads": tape_statistics.payloads,
+        "keyframes": tape_statistics.keyframes,
+        "bytes of frames": tape_statistics.frame_bytes,
+        "bytes of the file": tape_statistics.file_bytes,
     }
     if as_json:
         print_lines(json.dumps(figures))
         return
     for name, figure in figures.items():
         text = (
-            ", ".join(f"{part} {count}" for part, count in figure.items())
+            ", ".join(f"{key} {amount}" for key, amount in figure.items())
             if isinstance(figure, dict)
             else str(figure)
         )
@@ -87,9 +89,11 @@ def cut(
     """Write a piece of TAPE to OUT; the beginnings of its sessions come along."""
     from spatius_sim.tape import cut_and_merge
 
-    until = None if until_seconds is None else int(until_seconds * 1e9)
-    piece = cut_and_merge.TapeSlice(int(from_seconds * 1e9), until, run, frozenset(connection))
-    print_lines(f"{cut_and_merge.cut(tape_path, out, piece)} events")
+    from_ns = int(from_seconds * 1e9)
+    until_ns = None if until_seconds is None else int(until_seconds * 1e9)
+    tape_slice = cut_and_merge.TapeSlice(from_ns, until_ns, run, frozenset(connection))
+    event_count = cut_and_merge.cut(tape_path, out, tape_slice)
+    print_lines(f"{event_count} events")
 
 
 @tape.command()
@@ -113,11 +117,11 @@ def diff(first: Path, second: Path) -> int:
     """
     from spatius_sim.tape.compare_tapes import compare_tapes
 
-    differing = False
+    has_differences = False
     for line in compare_tapes(first, second):
-        differing = True
+        has_differences = True
         print_lines(line)
-    return ExitCode.RULE_FAILED if differing else 0
+    return ExitCode.RULE_FAILED if has_differences else 0
 
 
 @tape.command()
@@ -126,10 +130,10 @@ def diff(first: Path, second: Path) -> int:
 def repair(tape_path: Path, out: Path) -> int:
     """Write what is whole of TAPE to OUT; exits 1 if something was missing."""
     from spatius_sim.tape.cut_and_merge import require_other_file
-    from spatius_sim.tape.repair_tape import repair as save
+    from spatius_sim.tape.repair_tape import repair as repair_tape
 
     require_other_file(out, tape_path)
-    repaired = save(tape_path, out)
+    repaired = repair_tape(tape_path, out)
     print_lines(*repaired.damage, f"{repaired.events} events saved")
     return ExitCode.RULE_FAILED if repaired.damage else 0
 
@@ -153,25 +157,26 @@ def import_(recordings: tuple[Path, ...], out: Path, keep_audio: bool) -> None:
 @click.option(
     "--format",
     "--as",
-    "shape",
+    "file_format",
     type=click.Choice(["json", "wav", "npz", "perfetto", "har"]),
     default="json",
     show_default=True,
     help="json: the SDK example's shape; wav: the speech; npz: the motion as arrays; perfetto: one trace for "
     "ui.perfetto.dev; har: one file for the developer tools of a browser.",
 )
-def export(tape_path: Path, folder: Path, shape: str) -> None:
+def export(tape_path: Path, folder: Path, file_format: str) -> None:
     """Write each request of TAPE to a file of its own in FOLDER, or all of it to one file (perfetto, har)."""
     from spatius_sim.tape import import_export
 
-    writers = {
+    export_by_format = {
         "json": import_export.export_recordings,
         "wav": import_export.export_speech,
         "npz": import_export.export_motion,
         "perfetto": import_export.export_perfetto,
         "har": import_export.export_har,
     }
-    print_lines(*map(str, writers[shape](tape_path, folder)))
+    written_paths = export_by_format[file_format](tape_path, folder)
+    print_lines(*map(str, written_paths))
 
 
 @tape.command()
@@ -185,16 +190,16 @@ def view(tape_path: Path, out: Path | None) -> None:
     from spatius_sim.tape.cut_and_merge import require_other_file
     from spatius_sim.tape.traces_on_tapes import read_damaged_traces
 
-    page = out or tape_path.with_suffix(".html")
-    traces, damage, goes_on = read_damaged_traces(tape_path, MOST_READ)
-    require_other_file(page, tape_path)
+    page_path = out or tape_path.with_suffix(".html")
+    traces, damage, has_more = read_damaged_traces(tape_path, MOST_READ)
+    require_other_file(page_path, tape_path)
     notices = [f"The tape is damaged, and what is whole is shown: {line}" for line in damage[:3]]
-    audible = any(trace.header.speech for trace in traces)
-    if traces and not audible:
+    keeps_speech = any(trace.header.speech for trace in traces)
+    if traces and not keeps_speech:
         notices.append("The tape keeps no speech: its loudness can be seen, and nothing can be heard.")
-    values = build_player(traces, tape_path.name, notices, sound=audible, goes_on=goes_on)
-    write_page(page, player_page(values))
-    print_lines(f"open {page} in a browser")
+    player_data = build_player(traces, tape_path.name, notices, sound=keeps_speech, goes_on=has_more)
+    write_page(page_path, player_page(player_data))
+    print_lines(f"open {page_path} in a browser")
 
 
 TAPE_COMMANDS: list[click.Command] = [tape, check, record, replay]

@@ -8,49 +8,54 @@ import click
 from spatius_sim.engine.option_table import refuse_empty
 from spatius_sim.protocol.errors import UsageError
 
-_TARGET = "spatius_sim.target"
+_TARGET_OPTION_KEY = "spatius_sim.target"
+"""Where click keeps the value of the option `--target` while it reads the command line."""
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
 
 def subject_argument(*, required: bool, metavar: str | None = None) -> Callable[[_C], _C]:
-    """Return the decorator that adds the argument `target`, the URL of a relay, to a command. The user may
-    also write the URL as `--target URL`, as for pytest."""
+    """Return a decorator for a command. It adds the argument `target`, the URL of a relay; the user may type
+    `--target URL` instead, as for pytest. If `required`, one of the two must be there."""
 
-    def take_either(context: click.Context, argument: click.Parameter, value: Any) -> Any:
-        """Return the URL that the argument or the option `--target` names; the option is read first. Raises
-        UsageError if both name one, and MissingParameter if neither does and the command needs one."""
-        by_option = context.meta.get(_TARGET)
-        if value is not None and by_option is not None:
-            raise UsageError(f"two relays are named, {value} and --target {by_option}: name one")
-        if value is None and by_option is None and required:
+    def choose_url(context: click.Context, argument: click.Parameter, argument_value: Any) -> Any:
+        """Return the relay's URL, from the argument or from the option `--target`, which click reads first.
+        None if the user gave neither. Raises UsageError if the user gave both, or an empty URL, and
+        MissingParameter if the command needs a URL and has none."""
+        option_value = context.meta.get(_TARGET_OPTION_KEY)
+        if argument_value is not None and option_value is not None:
+            raise UsageError(f"two relays are named, {argument_value} and --target {option_value}: name one")
+        if argument_value is None and option_value is None and required:
             raise click.MissingParameter(ctx=context, param=argument)
-        return by_option if value is None else require_value(context, argument, value)
+        return option_value if argument_value is None else require_value(context, argument, argument_value)
 
-    def decorate(command: _C) -> _C:
-        """Add the argument `target`, and the option `--target` that may replace it, to a command."""
-        argument = click.argument("target", required=False, metavar=metavar, callback=take_either)
+    def add_argument_and_option(command: _C) -> _C:
+        """Add to a command the argument `target`, and the option `--target` that may replace it. Return the
+        command."""
+        argument = click.argument("target", required=False, metavar=metavar, callback=choose_url)
         option = click.option(
             "--target",
             "target_option",
             metavar="URL",
             is_eager=True,
             expose_value=False,
-            callback=_keep_target,
+            callback=_keep_option_value,
             help="The same URL, as pytest takes it.",
         )
         return option(argument(command))
 
-    return decorate
+    return add_argument_and_option
 
 
-def _keep_target(context: click.Context, option: click.Parameter, value: Any) -> None:
-    """Keep the value of the option `--target` for the argument. Raises UsageError if it is empty."""
-    context.meta[_TARGET] = require_value(context, option, value)
+def _keep_option_value(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Keep the value of the option `--target` until the argument is read. Raises UsageError if it is
+    empty."""
+    context.meta[_TARGET_OPTION_KEY] = require_value(context, option, value)
 
 
 def require_value(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """Return the value of an option or argument of a command. Raises UsageError if it is empty."""
     is_option = isinstance(parameter, click.Option)
-    refuse_empty({parameter.opts[0] if is_option else parameter.human_readable_name.strip("[]"): value})
+    shown_name = parameter.opts[0] if is_option else parameter.human_readable_name.strip("[]")
+    refuse_empty({shown_name: value})
     return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.common import NAMED_BY_ARGUMENT, as_click
+from spatius_sim.cli.common import NAMED_BY_ARGUMENT, make_click_option
 from spatius_sim.cli.print_output import print_verdicts
 from spatius_sim.cli.target_argument import subject_argument
 from spatius_sim.engine.option_table import (
@@ -20,29 +20,29 @@ from spatius_sim.engine.option_table import (
 )
 from spatius_sim.protocol.errors import UsageError
 
-_SOCKETS, _DOCUMENTS = ("ws", "wss"), ("http", "https")
-_PLACEHOLDER, _ANY_PORT = "{port}", "1"
-_ROOMS = ("packets:", "streams:")
+_SOCKET_SCHEMES, _HTTP_SCHEMES = ("ws", "wss"), ("http", "https")
+_PORT_PLACEHOLDER, _ANY_PORT = "{port}", "1"
+_ROOM_PREFIXES = ("packets:", "streams:")
 _DOCUMENT_HINT = " (an HTTP backend: name its wire, --wire http-document)"
 
 if TYPE_CHECKING:
     from spatius_sim.engine.run_request import RunRequest
 
 
-def _judge_options(command: click.Command) -> click.Command:
-    """Add to the command `verify` all options of the judge but its target, which is an argument, and return
-    the command."""
+def _add_judge_options(command: click.Command) -> click.Command:
+    """Add to the command `verify` all options that say what is judged and how, and return the command. The
+    option `target` is left out: it is an argument of the command."""
     for option in JUDGE_OPTIONS:
         if option.name != NAMED_BY_ARGUMENT:
-            command.params.append(as_click(option))
+            command.params.append(make_click_option(option))
     return command
 
 
-@_judge_options
+@_add_judge_options
 @click.command()
 @subject_argument(required=False)
 @click.option("-x", "--exitfirst", is_flag=True, help="End with the first rule that fails.")
-def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
+def verify(target: str | None, exitfirst: bool, **option_values: Any) -> int:
     """Judge the relay at TARGET (ws://...), rule by rule; or --server, --client or --agent-cmd.
 
     What is not said here stands in conformance.yaml, in the working directory, or has a default. A relay's
@@ -59,7 +59,8 @@ def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
       5  a required rule was not exercised
       6  the relay was not reached, or completed no turn
     """
-    request = _make_run_request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
+    values = {option.name: option_values.get(option.field) for option in JUDGE_OPTIONS}
+    request = _make_run_request(values, target)
     from spatius_sim.cli.verify_output import VerifyView
     from spatius_sim.engine.judge_run import judge_run
 
@@ -72,22 +73,23 @@ def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
     return int(ending.code)
 
 
-def _make_run_request(values: dict[str, Any], target: str | None) -> "RunRequest":
-    """Return what `verify` judges and how: the request for a run, from the command line, the environment
-    variables and conformance.yaml.
+def _make_run_request(option_values: dict[str, Any], target: str | None) -> "RunRequest":
+    """Return the request for a run: what `verify` judges, and how. It is made from the options (value by
+    name), the argument `target`, the environment variables, and conformance.yaml.
 
-    Raises UsageError if they name no subject, or if the run needs a conftest.py, which pytest alone reads."""
+    Raises UsageError if nothing names a subject to judge, if a value is wrong, or if `--turn hook` is chosen,
+    which only pytest can do."""
     from spatius_sim.engine.conformance_file import find_conformance_file
 
-    values[NAMED_BY_ARGUMENT] = target
-    if not subject_named(values):
-        values[NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
-        refuse_empty({TARGET_VARIABLE: values[NAMED_BY_ARGUMENT]})
-    _check_early(values)
+    option_values[NAMED_BY_ARGUMENT] = target
+    if not subject_named(option_values):
+        option_values[NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
+        refuse_empty({TARGET_VARIABLE: option_values[NAMED_BY_ARGUMENT]})
+    _check_options_early(option_values)
     from spatius_sim.engine.run_request import request_of
 
-    file = find_conformance_file(values["conformance"], Path.cwd())
-    request = request_of(values, os.environ, file)
+    file = find_conformance_file(option_values["conformance"], Path.cwd())
+    request = request_of(option_values, os.environ, file)
     if not request.kind:
         raise UsageError(
             "nothing to judge: name a relay's URL, --server, --client or --agent-cmd, here or in "
@@ -99,24 +101,25 @@ def _make_run_request(values: dict[str, Any], target: str | None) -> "RunRequest
     return request
 
 
-def _check_early(values: Mapping[str, Any]) -> None:
-    """Check the URL of the relay to verify, and the names of rules, level and profile, before anything heavy
-    is imported. `values` are the options by name; the settings check them again. Raises UsageError if one of
-    them is wrong."""
-    schemes = _SOCKETS + (_DOCUMENTS if values.get("wire") else ())
-    target = (values.get("target") or "").replace(_PLACEHOLDER, _ANY_PORT)
-    if not target.startswith(_ROOMS):
-        is_document = target.startswith(("http://", "https://"))
-        check_url("--target", target, schemes, _DOCUMENT_HINT if is_document else "")
-    if not (values.get("rule") or values.get("level") or values.get("profile")):
+def _check_options_early(option_values: Mapping[str, Any]) -> None:
+    """Check some options (value by name) before any heavy module is imported, so that the user learns of an
+    error at once: the URL of the relay, and the names of rules, level and profile. Raises UsageError if one
+    of them is wrong."""
+    schemes = _SOCKET_SCHEMES + (_HTTP_SCHEMES if option_values.get("wire") else ())
+    target = (option_values.get("target") or "").replace(_PORT_PLACEHOLDER, _ANY_PORT)
+    if not target.startswith(_ROOM_PREFIXES):
+        is_http = target.startswith(("http://", "https://"))
+        check_url("--target", target, schemes, _DOCUMENT_HINT if is_http else "")
+    if not (option_values.get("rule") or option_values.get("level") or option_values.get("profile")):
         return
     from spatius_sim.engine.run_profiles import profile_named
     from spatius_sim.engine.select_rules import levels_judged_at
     from spatius_sim.rules.catalogue import find_rule
 
-    for rule_id in values.get("rule") or ():
+    # Each of these functions raises UsageError if it does not know the name.
+    for rule_id in option_values.get("rule") or ():
         find_rule(rule_id)
-    if values.get("level"):
-        levels_judged_at(values["level"])
-    if values.get("profile"):
-        profile_named(values["profile"])
+    if option_values.get("level"):
+        levels_judged_at(option_values["level"])
+    if option_values.get("profile"):
+        profile_named(option_values["profile"])

@@ -19,15 +19,18 @@ class VerifyView:
     """Prints what happens while `verify` judges a subject, and how the run ended."""
 
     def __init__(self, request: RunRequest) -> None:
-        """Prepare to print what `verify` shows of this run."""
+        """Prepare to print the run of `spatius-sim verify` that this request asks for. Nothing is printed
+        yet."""
         self._request = request
         self._console = OutputConsole()
         self._progress = ProgressLines(self._print)
-        self._complaints: dict[str, tuple[str, ...]] = {}
-        self._output_lost: OSError | None = None
+        self._failure_texts: dict[str, tuple[str, ...]] = {}
+        self._output_error: OSError | None = None
 
     def run_begins(self, environment: Mapping[str, str], inspector: str) -> None:
-        """Print the header of the run, and start the live line of progress if this is a terminal."""
+        """Print the header of the run, and on a terminal start a live line that shows the progress.
+        `environment`: the variables that the relay needs. `inspector`: the URL of the page with the
+        sessions."""
         self._progress.expect(self._request.scenario_counts(self._request.rules))
         self._print(*header_lines(self._request, environment, inspector))
         if self._console.is_terminal:
@@ -42,35 +45,35 @@ class VerifyView:
         self._progress.show_suspects(suspects)
 
     def rule_ends(self, result: RuleResult) -> None:
-        """Print the outcome of a rule in the progress of `verify`, and keep the text of its failure until the
-        end of the run."""
-        complaint = "\n".join(result.complaints)
-        self._progress.rule_ends(result.outcomes, result.suspects, complaint)
-        if complaint:
-            self._complaints[result.outcomes[0].rule_id] = result.complaints
+        """Print how a rule was judged, in the progress of `verify`. If it failed, keep the text of the
+        failure for the end of the run."""
+        failure_text = "\n".join(result.complaints)
+        self._progress.rule_ends(result.outcomes, result.suspects, failure_text)
+        if failure_text:
+            self._failure_texts[result.outcomes[0].rule_id] = result.complaints
 
     def stop(self) -> None:
         """Remove the live line of progress that `verify` prints."""
         self._progress.stop()
 
     def print_ending(self, ending: Ending) -> None:
-        """Print at the end of `verify` the failures, the verdicts, what the run claims, what to do next,
-        and the files. Raises OSError if they cannot be printed."""
-        if self._output_lost is not None:
-            raise self._output_lost
-        if self._complaints:
+        """Print how the run of `verify` ended: the text of each failure, the verdicts and what follows from
+        them, and which files were written. Raises OSError if the output cannot be written, now or before."""
+        if self._output_error is not None:
+            raise self._output_error
+        if self._failure_texts:
             self._console.rule("FAILURES", characters="=", style="")
-        for rule_id, complaints in self._complaints.items():
+        for rule_id, texts in self._failure_texts.items():
             self._console.rule(Text(rule_id, style="bold red"), characters="_", style="red")
-            self._print(*complaints)
+            self._print(*texts)
         self._console.rule("spatius-sim", characters="=", style="")
         print_run(self._console, ending.summaries, ending.code, self._request.doctor_command())
         self._print(*(f"spatius-sim: {line}" for line in ending.files))
 
     def _print(self, *lines: str) -> None:
-        """Print these lines of `verify` at once, and change nothing in them. If nobody can read the output
-        any more, print nothing more, and remember the error for `print_ending`."""
-        if self._output_lost is not None:
+        """Print these lines at once, without changes. If the output cannot be written any more, keep the
+        error for `print_ending`, and print nothing from then on. Raises any other OSError."""
+        if self._output_error is not None:
             return
         try:
             for line in lines:
@@ -79,4 +82,4 @@ class VerifyView:
         except OSError as error:
             if error.errno not in OUTPUT_LOST:
                 raise
-            self._output_lost = error
+            self._output_error = error

@@ -66,21 +66,26 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
         raise UsageError(
             f"{url_without_logins(url)}: a URL that begins with ws://, wss://, http:// or https:// is needed"
         )
-    wire, samples = find_wire(file), int(max(0.0, speak) * PLAN_SAMPLE_RATE)
-    starts = read_turn_start(turn, None) if turn else None
-    check_sayable(starts, wire)
-    tried = asyncio.run(_try_wire(wire, url, silence, samples, motion_port, starts))
-    print_short_lines(tried.in_words())
-    return 0 if tried.fits else ExitCode.RULE_FAILED
+    wire, sample_count = find_wire(file), int(max(0.0, speak) * PLAN_SAMPLE_RATE)
+    turn_start = read_turn_start(turn, None) if turn else None
+    check_sayable(turn_start, wire)
+    wire_fit = asyncio.run(_try_wire(wire, url, silence, sample_count, motion_port, turn_start))
+    print_short_lines(wire_fit.describe())
+    return 0 if wire_fit.fits else ExitCode.RULE_FAILED
 
 
 async def _try_wire(
-    wire: "Wire", url: str, silence: float, samples: int, motion_port: int, starts: "TurnStart | None"
+    wire: "Wire",
+    url: str,
+    silence_seconds: float,
+    sample_count: int,
+    motion_port: int,
+    turn_start: "TurnStart | None",
 ) -> "WireFit":
-    """Start Motion Server if its port is free, speak `samples` samples to the relay on this wire, and return
-    how well the wire fits. Stop when the relay has been silent for `silence` seconds.
+    """Try a wire (message format) on the relay at this URL, and return how well the wire fits: see
+    `trying_wire.try_wire`. Start our Motion Server first, unless something else listens on its port.
 
-    Prints the environment that the relay needs, and what each frame means."""
+    Print the environment variables that the relay needs, and what each frame means."""
     from spatius_sim.cli import try_wire as trying_wire
     from spatius_sim.net.client.relay_address import RelayAddress
     from spatius_sim.net.server.socket_motion_server import SocketMotionServer
@@ -98,8 +103,8 @@ async def _try_wire(
         return await trying_wire.try_wire(
             wire,
             RelayAddress(url),
-            seconds=silence,
-            samples=samples,
-            starts=starts,
-            say=lambda line: print_short_lines(*line.split("\n")),
+            silence_seconds=silence_seconds,
+            sample_count=sample_count,
+            turn_start=turn_start,
+            print_line=lambda line: print_short_lines(*line.split("\n")),
         )

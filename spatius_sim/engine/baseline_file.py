@@ -19,26 +19,26 @@ from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules import catalogue
 from spatius_sim.rules.findings import Verdict
 
-FAILURES, FLAKY = "known-failures", "known-flaky"
+FAILURES_KEY, FLAKY_KEY = "known-failures", "known-flaky"
 LIFE_OF_A_NEW_ENTRY = timedelta(days=90)
 """How long an entry is tolerated that an update wrote."""
-_KEYS = {
+_MEANING_BY_KEY = {
     "reason": "why this is known and not mended yet",
     "fails-with": "the report's Actual, or a list of several; numbers are alike, and * is anything",
     "issue": "where it is tracked",
     "expires": "the last day on which it is tolerated, YYYY-MM-DD",
 }
-"""The keys of an entry, and what each means."""
+"""What each key of an entry means."""
 _REQUIRED_KEYS = ["reason", "fails-with"]
 _NEW_FILE = f"""\
 # Failures that we know of. A new one fails the run, and so does an entry that passes, fails otherwise or has
-# expired. What fails only sometimes stands under {FLAKY}.
+# expired. What fails only sometimes stands under {FLAKY_KEY}.
 """
 
 
 def read_baseline(path: Path, *subjects: str) -> Baseline:
-    """Return the known failures in a baseline file, whose rules must judge subjects of these kinds. Raises
-    UsageError if the file is wrong."""
+    """Read a baseline, the file in which a team lists its known failures, and return it. Raises UsageError if
+    the file is wrong, or lists a rule that judges none of these kinds of subject, such as `relay`."""
     return _BaselineReader(str(path)).parse_baseline(read_bytes(path), *subjects)
 
 
@@ -52,17 +52,17 @@ class Update:
     changed: list[str]
 
     def __str__(self) -> str:
-        """Return the changes of the baseline in one line."""
-        parts = {"added": self.added, "removed": self.removed, "changed": self.changed}
-        changes = [f"{change} {', '.join(rules)}" for change, rules in parts.items() if rules]
-        return "; ".join(changes) or "nothing changed"
+        """Return in one line what the update changed in the baseline."""
+        ids_by_change = {"added": self.added, "removed": self.removed, "changed": self.changed}
+        texts = [f"{change} {', '.join(rule_ids)}" for change, rule_ids in ids_by_change.items() if rule_ids]
+        return "; ".join(texts) or "nothing changed"
 
 
 def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, today: date) -> Update:
-    """Bring the entries of a baseline file for this subject up to date with the outcomes of a whole run, and
-    return what was changed. If the file is missing, make it. Keep expired and flaky entries: people decide
-    about them. Raises UsageError if the file is wrong, and OSError, with the file as it was before, if it
-    cannot be written."""
+    """Change a baseline, the list of known failures, to fit the outcomes of a run: add new failures, remove
+    rules that pass now, change what fails otherwise. Keep flaky entries. Return what was changed.
+
+    If the file is missing, make it. Raises UsageError if it is wrong, and OSError if it cannot be written."""
     text = path.read_text(encoding="utf-8") if path.exists() else _NEW_FILE
     reader = _BaselineReader(str(path))
     known = reader.parse_baseline(text.encode(), subject).known
@@ -90,37 +90,40 @@ def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, t
 
 
 def baseline_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a baseline file. An editor that knows it helps people to edit the file."""
-    text = {"type": "string"}
-    properties: dict[str, Any] = {key: text | {"description": meaning} for key, meaning in _KEYS.items()}
+    """Return the JSON Schema of a baseline, the file with the known failures. An editor that knows the schema
+    helps people to edit the file."""
+    text_schema = {"type": "string"}
+    properties: dict[str, Any] = {
+        key: text_schema | {"description": meaning} for key, meaning in _MEANING_BY_KEY.items()
+    }
     properties["fails-with"] = {
-        "description": _KEYS["fails-with"],
-        "oneOf": [text, {"type": "array", "items": text, "minItems": 1}],
+        "description": _MEANING_BY_KEY["fails-with"],
+        "oneOf": [text_schema, {"type": "array", "items": text_schema, "minItems": 1}],
     }
     properties["expires"]["format"] = "date"
-    entry = {
+    entry_schema = {
         "type": "object",
         "properties": properties,
         "required": _REQUIRED_KEYS,
         "additionalProperties": False,
     }
-    entries = {
+    section_schema = {
         "type": ["object", "null"],
         "propertyNames": {"enum": list(catalogue.RULES)},
-        "additionalProperties": entry,
+        "additionalProperties": entry_schema,
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "baseline of spatius-sim",
         "type": "object",
-        "properties": {FAILURES: entries, FLAKY: entries},
+        "properties": {FAILURES_KEY: section_schema, FLAKY_KEY: section_schema},
         "additionalProperties": False,
     }
 
 
 def _new_entry_lines(rule_id: str, actual: str, today: date) -> list[str]:
-    """Return the YAML lines for a failure that is new in the baseline file, with `actual` as its
-    `fails-with`."""
+    """Return the YAML lines of a new entry in the baseline: this rule fails with `actual`, what was seen in
+    the run. The entry expires 90 days after today."""
     return [
         f"{rule_id}:",
         f"  reason: not explained yet; first seen on {today}",
@@ -148,27 +151,29 @@ class _BaselineReader(YamlFile):
         self.fails_with_nodes: dict[str, Node] = {}
 
     def parse_baseline(self, raw: bytes, *subjects: str) -> Baseline:
-        """Return the baseline in these bytes of a file, and remember where its entries stand. Raises
-        UsageError if the YAML is wrong, or has an entry for a rule that judges none of these kinds of
-        subject."""
+        """Parse the YAML of a baseline file, and return all its known failures. Remember for a later edit
+        where they stand in the file. Raises UsageError if the YAML is wrong, or lists a rule that judges none
+        of these kinds of subject, such as `relay`."""
         root = self.root(raw)
         known: dict[str, KnownFailure] = {}
-        sections = {} if root is None else self.items(root, "the file", (FAILURES, FLAKY))
-        for section, (key, node) in sections.items():
-            entries = {} if isinstance(node, ScalarNode) and not node.value else self.items(node, section)
-            if section == FAILURES:
-                self.failures_section = (key, node)
+        sections = {} if root is None else self.items(root, "the file", (FAILURES_KEY, FLAKY_KEY))
+        for section, (section_key, node) in sections.items():
+            is_empty = isinstance(node, ScalarNode) and not node.value
+            entries = {} if is_empty else self.items(node, section)
+            if section == FAILURES_KEY:
+                self.failures_section = (section_key, node)
             for rule_id, (rule_key, entry) in entries.items():
                 self._check_rule(rule_key, rule_id, subjects)
                 if rule_id in known:
-                    raise self.error(rule_key, f"{rule_id} stands in both {FAILURES} and {FLAKY}")
-                known[rule_id] = self._read_known_failure(rule_id, rule_key, entry, flaky=section == FLAKY)
+                    raise self.error(rule_key, f"{rule_id} stands in both {FAILURES_KEY} and {FLAKY_KEY}")
+                is_flaky = section == FLAKY_KEY
+                known[rule_id] = self._read_known_failure(rule_id, rule_key, entry, is_flaky=is_flaky)
                 self.indent = " " * rule_key.start_mark.column
         return Baseline(self.place, known)
 
     def _check_rule(self, rule_key: Node, rule_id: str, subjects: Sequence[str]) -> None:
-        """Check the rule that an entry of the baseline file names. Raises UsageError if there is no such
-        rule, or if it judges none of these kinds of subject."""
+        """Check the rule that an entry of the baseline names. Raises UsageError if no rule has this id, or if
+        it judges none of these kinds of subject. The error names the place of `rule_key` in the file."""
         if rule_id not in catalogue.RULES:
             raise self.error(rule_key, f"no rule has the id {rule_id!r}")
         judged_kind = catalogue.find_rule(rule_id).subject
@@ -177,27 +182,28 @@ class _BaselineReader(YamlFile):
                 rule_key, f"{rule_id} is a rule for a {judged_kind}, not for a {' or a '.join(subjects)}"
             )
 
-    def _read_known_failure(self, rule_id: str, rule_key: Node, entry: Node, *, flaky: bool) -> KnownFailure:
-        """Read the entry of one rule in the baseline file, and return the known failure with its line
-        numbers, which are needed to edit the file. Raises UsageError if a key is missing or a value is
-        wrong."""
-        parts = self.items(entry, rule_id, _KEYS)
+    def _read_known_failure(
+        self, rule_id: str, rule_key: Node, entry: Node, *, is_flaky: bool
+    ) -> KnownFailure:
+        """Read the entry of one rule in the baseline, and return it as a known failure. Its line numbers
+        serve to edit the file later. Raises UsageError if a key is missing or a value is wrong."""
+        nodes_by_key = self.items(entry, rule_id, _MEANING_BY_KEY)
         for key in _REQUIRED_KEYS:
-            if key not in parts:
-                raise self.error(rule_key, f"{rule_id}: {key} is missing: {_KEYS[key]}")
-        fails_with_key, fails_with = parts["fails-with"]
+            if key not in nodes_by_key:
+                raise self.error(rule_key, f"{rule_id}: {key} is missing: {_MEANING_BY_KEY[key]}")
+        fails_with_key, fails_with = nodes_by_key["fails-with"]
         patterns = fails_with.value if isinstance(fails_with, SequenceNode) else [fails_with]
         self.fails_with_nodes[rule_id] = fails_with
-        expires_key, expires = parts.get("expires", (rule_key, None))
-        _, reason = parts["reason"]
-        _, issue = parts.get("issue", (rule_key, None))
+        expires_key, expires = nodes_by_key.get("expires", (rule_key, None))
+        _, reason = nodes_by_key["reason"]
+        _, issue = nodes_by_key.get("issue", (rule_key, None))
         return KnownFailure(
             rule_id,
             self._non_empty_text(reason, "reason"),
             tuple(self._non_empty_text(pattern, "fails-with") for pattern in patterns),
             "" if issue is None else self.text(issue, "issue"),
             None if expires is None else self._read_date(expires),
-            flaky,
+            is_flaky,
             rule_key.start_mark.line + 1,
             _last_line(entry),
             fails_with_key.start_mark.line + 1,
@@ -205,16 +211,16 @@ class _BaselineReader(YamlFile):
         )
 
     def _non_empty_text(self, node: Node, key: str) -> str:
-        """Return the text that stands at this key of an entry in the baseline file, such as its reason.
-        Raises UsageError, with the place in the file, if the text is blank."""
+        """Return the text in this node, the value of `key` in an entry of the baseline. Raises UsageError,
+        with the place in the file, if it is no text or blank."""
         text = self.text(node, key)
         if not text.strip():
-            raise self.error(node, f"{key} says nothing: {_KEYS[key]}")
+            raise self.error(node, f"{key} says nothing: {_MEANING_BY_KEY[key]}")
         return text
 
     def _read_date(self, node: Node) -> date:
-        """Return the day on which an entry of the baseline file expires. Raises UsageError if the text there
-        is not a day."""
+        """Return the date in this node, the last day on which an entry of the baseline is valid. Raises
+        UsageError if the node is no date."""
         text = self.text(node, "expires")
         try:
             return date.fromisoformat(text)
@@ -227,7 +233,8 @@ class _TextEdits:
     them all at once."""
 
     def __init__(self, place: str, text: str) -> None:
-        """Begin without edits of this text; `place` names the baseline file in errors."""
+        """Start to collect edits of this text of a baseline file; `place` is the file's name in errors. Note
+        at which offset in the text each line begins."""
         self._place = place
         self._text = text if text.endswith("\n") or not text else f"{text}\n"
         self._line_starts = [0]
@@ -235,21 +242,21 @@ class _TextEdits:
             self._line_starts.append(self._line_starts[-1] + len(line))
         self._edits: list[tuple[int, int, str]] = []
 
-    def remove_lines(self, first: int, last: int) -> None:
-        """Remove the lines of the file from `first` to `last`, counted from 1."""
-        self._edits.append((self._line_starts[first - 1], self._line_starts[last], ""))
+    def remove_lines(self, first_line: int, last_line: int) -> None:
+        """Plan to remove the lines of the file from `first_line` to `last_line`, counted from 1."""
+        self._edits.append((self._line_starts[first_line - 1], self._line_starts[last_line], ""))
 
-    def replace(self, node: Node, new: str) -> None:
-        """Put a new text in the place of a YAML node."""
-        self._edits.append((node.start_mark.index, _last_leaf(node).end_mark.index, new))
+    def replace(self, node: Node, new_text: str) -> None:
+        """Plan to put a new text in the place of this YAML node."""
+        self._edits.append((node.start_mark.index, _last_leaf(node).end_mark.index, new_text))
 
     def append(self, section: tuple[Node, Node] | None, lines: Sequence[str]) -> None:
-        """Add lines at the end of the section of known failures of a baseline file. If there is no section,
-        write it at the end of the file. Raises UsageError if its entries stand in braces, not line by line.
-        """
+        """Plan to add these lines at the end of the section of known failures (its key and value). If the
+        baseline file has no section (None), plan to add it at the end of the file. Raises UsageError if
+        the section's entries stand in braces, not line by line."""
         block = "".join(f"{line}\n" for line in lines)
         if section is None:
-            self._edits.append((len(self._text), len(self._text), f"{FAILURES}:\n{block}"))
+            self._edits.append((len(self._text), len(self._text), f"{FAILURES_KEY}:\n{block}"))
             return
         key, node = section
         if isinstance(node, MappingNode) and node.flow_style:
@@ -263,24 +270,25 @@ class _TextEdits:
         self._edits.append((end, end, block))
 
     def apply(self) -> str:
-        """Return the text of the baseline file with all edits. The edit nearest to the end is made first,
-        so that the offsets of the others stay valid."""
+        """Make all planned edits, and return the new text of the baseline file. The last place in the text is
+        edited first, so that the offsets of the other edits stay right."""
         text = self._text
-        for start, end, new in sorted(self._edits, reverse=True):
-            text = text[:start] + new + text[end:]
+        for start, end, new_text in sorted(self._edits, reverse=True):
+            text = text[:start] + new_text + text[end:]
         return text
 
 
 def _last_leaf(node: Node) -> Node:
-    """Return the last value inside a YAML block of a baseline file, however deep. Its end mark is exact;
-    the end mark of the block itself comes only after the blank lines that follow."""
+    """Return the last value inside this YAML block, however deep it lies; a node that is no block is returned
+    itself. Where a block ends must be read from this value: the end mark of the block comes too late, after
+    the blank lines that follow."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        return _last_leaf(last[1] if isinstance(node, MappingNode) else last)
+        last_item = node.value[-1]
+        return _last_leaf(last_item[1] if isinstance(node, MappingNode) else last_item)
     return node
 
 
 def _last_line(node: Node) -> int:
-    """Return the number of the last line of a YAML node in a baseline file, counted from 1."""
+    """Return the number of the last line of this YAML node, counted from 1."""
     end = _last_leaf(node).end_mark
     return int(end.line) if end.column == 0 else int(end.line) + 1

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spatius_sim.cli.demo.demo_conversations import DemoResult, Stage
     from spatius_sim.trace.events import Trace
 
-_PLAYER = Path("reports") / "demo.html"
+_PLAYER_PAGE = Path("reports") / "demo.html"
 
 
 @click.command()
@@ -28,59 +28,61 @@ def demo(seed: int) -> int:
     audio-only looks. Both can be looked at afterwards: reports/demo.html is a page on which a face speaks.
     """
 
-    from spatius_sim.cli.demo.demo_conversations import clean_conversation, dying_motion_server
+    from spatius_sim.cli.demo.demo_conversations import play_clean_conversation, play_dying_motion_server
     from spatius_sim.files.clip_file import read_clip
     from spatius_sim.files.find_resources import resource
+    from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
     from spatius_sim.reporting.formats.output_console import OutputConsole
 
     console = OutputConsole()
     clip = read_clip(resource("fixtures") / "speech" / "hello.wav")
     console.rule("act one: a clean conversation")
-    with _Watch(console, len(clip.pcm) // 2) as watch:
-        first_act = asyncio.run(clean_conversation(clip, seed, watch))
-    clean = _show_clean_turn(console, first_act, seed)
+    sample_count = len(clip.pcm) // BYTES_PER_SAMPLE
+    with _Watch(console, sample_count) as watch:
+        first_act = asyncio.run(play_clean_conversation(clip, seed, watch))
+    is_clean = _show_clean_turn(console, first_act, seed)
     console.rule("act two: Motion Server dies in mid-turn")
-    with _Watch(console, len(clip.pcm) // 2) as watch:
-        act = asyncio.run(dying_motion_server(clip, seed, watch))
-    survived = _show_survival(console, act)
-    _write_player(console, [first_act.trace, act.trace])
-    return 0 if clean and survived else ExitCode.RULE_FAILED
+    with _Watch(console, sample_count) as watch:
+        second_act = asyncio.run(play_dying_motion_server(clip, seed, watch))
+    has_survived = _show_survival(console, second_act)
+    _write_player_page(console, [first_act.trace, second_act.trace])
+    return 0 if is_clean and has_survived else ExitCode.RULE_FAILED
 
 
-def _write_player(console: "Console", traces: "list[Trace]") -> None:
-    """Write both conversations of the demo as a player page, and print the path of the page. If the page
-    cannot be written, print the reason, and let the demo go on."""
+def _write_player_page(console: "Console", traces: "list[Trace]") -> None:
+    """Write a web page that plays the recorded conversations of the demo, and print its path. If the page
+    cannot be written, print the reason instead."""
     from spatius_sim.cli.print_output import write_page
     from spatius_sim.protocol.errors import UsageError
     from spatius_sim.reporting.player.runs_to_player_data import build_player
     from spatius_sim.reporting.player.write_player_page import player_page
 
     try:
-        write_page(_PLAYER, player_page(build_player(traces, "demo")))
+        write_page(_PLAYER_PAGE, player_page(build_player(traces, "demo")))
     except UsageError as error:
         console.print(f"no page to look at: {error}", highlight=False)
     else:
-        console.print(f"see it: open {_PLAYER} in a browser", highlight=False, soft_wrap=True)
+        console.print(f"see it: open {_PLAYER_PAGE} in a browser", highlight=False, soft_wrap=True)
 
 
 class _Watch:
     """Shows a conversation of the demo while it happens: a live picture on a terminal, or else a line every
     two seconds."""
 
-    _CALLS_FOR_A_PICTURE = 4
-    _CALLS_FOR_A_LINE = 80
+    _CALLS_PER_PICTURE = 4
+    _CALLS_PER_LINE = 80
 
     def __init__(self, console: "Console", total_samples: int) -> None:
-        """Begin to show one conversation of the demo, before it starts. `total_samples` is the length of its
-        speech in samples."""
+        """Prepare to show one conversation of the demo: as a picture if the console is a terminal, otherwise
+        as lines. `total_samples` is the length of its speech in samples."""
         from rich.live import Live
 
         from spatius_sim.cli.demo.draw_conversation import ConversationView
 
-        self._console, self._total = console, total_samples
+        self._console, self._total_samples = console, total_samples
         self._view = ConversationView()
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._calls = 0
+        self._call_count = 0
 
     def __enter__(self) -> "_Watch":
         """Start the live picture."""
@@ -93,24 +95,24 @@ class _Watch:
         if self._live is not None:
             self._live.stop()
 
-    def __call__(self, stage: "Stage", spoken: int) -> None:
-        """Show how far the demo's conversation is, as a picture or a line, after `spoken` samples of its
-        speech. It is called very often, and most calls show nothing."""
+    def __call__(self, stage: "Stage", spoken_samples: int) -> None:
+        """Show how far the demo's conversation is, as a picture or a line: `spoken_samples` samples of its
+        speech are spoken by now. This is called often, and most calls show nothing."""
         from spatius_sim.cli.demo.demo_conversations import figures_now
 
-        now = figures_now(stage, spoken, self._total)
-        if self._live is not None and self._calls % self._CALLS_FOR_A_PICTURE == 0:
+        now = figures_now(stage, spoken_samples, self._total_samples)
+        if self._live is not None and self._call_count % self._CALLS_PER_PICTURE == 0:
             self._live.update(self._view.draw(now), refresh=True)
-        elif self._live is None and self._calls % self._CALLS_FOR_A_LINE == 0:
+        elif self._live is None and self._call_count % self._CALLS_PER_LINE == 0:
             self._console.print(
-                f"{now.spoken:4.1f} s spoken, {now.payloads_taken} payloads taken, avatar {now.state}"
+                f"{now.spoken_seconds:4.1f} s spoken, {now.payloads_taken} payloads taken, avatar {now.state}"
             )
-        self._calls += 1
+        self._call_count += 1
 
 
 def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
-    """Judge the demo's first conversation, in which nothing is wrong, and print the verdicts. Return whether
-    a run would pass with them."""
+    """Judge the demo's first conversation, in which nothing goes wrong, and print the verdicts. Return
+    whether a test run with these verdicts would pass."""
     from spatius_sim.cli.demo.demo_conversations import judge_conversation
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import exit_code
@@ -121,13 +123,13 @@ def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
 
 
 def _show_survival(console: "Console", act: "DemoResult") -> bool:
-    """Print what the client did in the second act of the demo, after Motion Server died, and return whether
-    everything was right."""
-    steps = {
+    """Print what must happen in the demo's second conversation, after Motion Server died: for each thing,
+    whether it happened. Return whether all of it happened."""
+    happened_by_text = {
         f"the relay told its client: {act.failure_message or 'nothing'}": bool(act.failure_message),
         "the client called yieldFramesData with an empty list: audio-only": act.audio_only,
         "the audio played out, and the avatar came back to idle": act.played_out,
     }
-    for text, happened in steps.items():
+    for text, happened in happened_by_text.items():
         console.print(f"{'yes' if happened else 'NO ':3}  {text}", highlight=False)
-    return all(steps.values())
+    return all(happened_by_text.values())

@@ -95,33 +95,33 @@ DemoWatcher = Callable[[Stage, int], None]
 """A function that is called 40 times a second, with the stage and the number of samples spoken so far."""
 
 
-async def clean_conversation(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
-    """Play the demo's first act: speak a clip through a relay while nothing goes wrong, and return what
+async def play_clean_conversation(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
+    """Play the demo's first conversation: speak a clip through a relay while nothing goes wrong. Return what
     happened."""
     async with _start_stage(seed, "one clean turn of real speech") as stage:
-        return await _speak_clip(stage, clip, watch, dies=False)
+        return await _speak_clip(stage, clip, watch, server_dies=False)
 
 
-async def dying_motion_server(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
-    """Play the demo's second act: speak a clip, let Motion Server die after the first motion, and return
-    what happened."""
+async def play_dying_motion_server(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
+    """Play the demo's second conversation: speak a clip, and let Motion Server die after the first motion.
+    Return what happened."""
     async with _start_stage(seed, "Motion Server dies in mid-turn") as stage:
-        return await _speak_clip(stage, clip, watch, dies=True)
+        return await _speak_clip(stage, clip, watch, server_dies=True)
 
 
 @asynccontextmanager
-async def _start_stage(seed: int, plan: str) -> AsyncIterator[Stage]:
+async def _start_stage(seed: int, title: str) -> AsyncIterator[Stage]:
     """Start what a conversation of the demo needs: Motion Server, the reference relay, and one client with
-    its avatar. Stop them all when the conversation is over."""
+    its avatar. Stop them all when the conversation is over. The recording of it gets the title."""
     wire = published_wire(_WIRE)
     recorder = RealTimeRecorder(wire=wire)
-    ids = (f"conversation-{number}" for number in count(1))
+    conversation_ids = (f"conversation-{number}" for number in count(1))
     async with SocketMotionServer(seed=seed, sink=recorder) as server:
         relay = await start_reference_relay(server, canary_key(seed))
         try:
-            recorder.start(TraceHeader("relay", _WIRE, seed, plan, __version__))
+            recorder.start(TraceHeader("relay", _WIRE, seed, title, __version__))
             async with RelayClient(RelayAddress(relay_url(relay)), wire, recorder, CLIENT) as client:
-                avatar = AvatarClient(client, recorder, CLIENT, lambda: next(ids))
+                avatar = AvatarClient(client, recorder, CLIENT, lambda: next(conversation_ids))
                 try:
                     yield Stage(server, client, avatar, recorder)
                 finally:
@@ -131,11 +131,11 @@ async def _start_stage(seed: int, plan: str) -> AsyncIterator[Stage]:
             await relay.wait_closed()
 
 
-async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) -> DemoResult:
+async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, server_dies: bool) -> DemoResult:
     """Speak a clip through the relay in a conversation of the demo, wait until it has played to its end, and
     return what happened.
 
-    If `dies`, Motion Server dies after the first motion."""
+    If `server_dies`, Motion Server dies after the first motion."""
     recorder = stage.recorder
     recorder.emit(Lane.KIT, CLIENT, TurnStarted(0, clip.pcm, clip.sample_rate))
     chunk_bytes = int(clip.sample_rate * _CHUNK_SECONDS) * BYTES_PER_SAMPLE
@@ -143,9 +143,9 @@ async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: boo
         await stage.relay.do(Speak(clip.pcm[start : start + chunk_bytes]))
         watch(stage, min(start + chunk_bytes, len(clip.pcm)) // BYTES_PER_SAMPLE)
         await asyncio.sleep(_TICK_SECONDS)
-        if dies and has_happened(recorder, lambda content: isinstance(content, MotionTaken)):
+        if server_dies and has_happened(recorder, lambda content: isinstance(content, MotionTaken)):
             stage.server.die()
-            dies = False
+            server_dies = False
     await stage.relay.do(SpeakEnd())
     for _ in range(int(_LONGEST_WAIT_SECONDS / _TICK_SECONDS)):
         if has_happened(recorder, _playback_ended):
@@ -179,28 +179,28 @@ def _playback_ended(content: EventKind) -> bool:
 
 
 def figures_now(stage: Stage, spoken_samples: int, total_samples: int) -> ConversationFigures:
-    """Return the figures that the demo shows at this moment of its conversation. The two parameters count
-    samples of speech: those spoken so far, and all; the figures give both in seconds."""
+    """Return the figures that the demo shows at this moment of its conversation: how much was spoken and
+    played, how many motion payloads came, and what the avatar does."""
     decoder = stage.avatar.decoder
     contents = [event.content for event in stage.recorder.events]
     keyframe = decoder.keyframe_row
     return ConversationFigures(
-        spoken=spoken_samples / SPEECH_RATE,
-        total=total_samples / SPEECH_RATE,
+        spoken_seconds=spoken_samples / SPEECH_RATE,
+        total_seconds=total_samples / SPEECH_RATE,
         payloads_sent=sum(_is_motion_sent(content) for content in contents),
         payloads_taken=sum(isinstance(content, MotionTaken) for content in contents),
         payloads_discarded=sum(isinstance(content, MotionDiscarded) for content in contents),
         state=str(decoder.state),
-        conversation=decoder.get_current_conversation_id() or "no conversation",
-        played=decoder.played_seconds,
+        conversation_id=decoder.get_current_conversation_id() or "no conversation",
+        played_seconds=decoder.played_seconds,
         audio_only=decoder.audio_only,
-        jaw=None if keyframe is None else float(keyframe[JAW_POSE][0]),
+        jaw_radians=None if keyframe is None else float(keyframe[JAW_POSE][0]),
     )
 
 
 def judge_conversation(trace: Trace, seed: int) -> Summary:
-    """Judge the trace of a conversation of the demo, and return a summary with the verdicts of those rules
-    that one clean turn can exercise."""
+    """Judge the recorded conversation of the demo by the rules, and return a summary of the verdicts. It has
+    only those rules that one turn without faults can exercise."""
     outcomes = tuple(
         RuleOutcome(judgement.rule_id, judgement.verdict, judgement.exercised, 1, judgement.reason, None)
         for judgement in judge(trace).values()

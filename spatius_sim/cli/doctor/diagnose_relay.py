@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from spatius_sim.cli.doctor.find_turn_offers import list_offers
+from spatius_sim.cli.doctor.find_turn_offers import list_turn_offers
 from spatius_sim.engine.failure_evidence import describe_first_trouble
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.engine.start_run import Run
@@ -23,60 +23,65 @@ _PLAN_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RelayDiagnosis:
-    """What a relay did in a short turn on one wire.
+    """What a relay did in a short turn on one wire. "Up" is to our Motion Server, "down" to the client.
 
-    `unreachable`: why no turn was possible, or "". `understood` and `garbage`: how many messages this wire
-    understands, and how many not. `closed`: the code with which the relay hung up. `seen`: what was refused,
-    or what the relay itself said of trouble. `last_output`: the last lines of its process, if the kit started
-    it. `token_life`: for how many seconds, by our clock, its token was to be valid. `unknown_path`: the first
-    method and path that was asked of our Motion Server and does not exist. `turn`: how the turn was started,
-    as `--turn` says it, if the client's audio started none; "" else."""
+    `unreachable`: why no turn was possible, or "". `understood_count` and `garbage_count`: how many messages
+    this wire understands, and how many not. `close_code`: the code with which the relay hung up, or 0.
+    `token_life_seconds`: how long, by our clock, its token was to be valid. `refusal`: how our Motion Server
+    refused its session, or "". `first_trouble`: what was refused, or what the relay itself said of trouble.
+    `last_output`: the last lines of its process, if the kit started it. `unknown_path`: the first method and
+    path that was asked of our Motion Server and does not exist. `turn_option`: how the turn was started, as
+    `--turn` says it, if the client's audio started none; "" else."""
 
     wire: str
     unreachable: str = ""
     greets: bool = False
-    understood: int = 0
-    garbage: int = 0
+    understood_count: int = 0
+    garbage_count: int = 0
     first_garbage: str = ""
-    closed: int = 0
+    close_code: int = 0
     asked_for_token: bool = False
     token_status: int = 0
-    token_life: float | None = None
-    refused: str = ""
-    reached_us: bool = False
-    spoke_up: bool = False
-    audio_down: bool = False
-    motion_down: bool = False
+    token_life_seconds: float | None = None
+    refusal: str = ""
+    opened_session: bool = False
+    sent_audio_up: bool = False
+    sent_audio_down: bool = False
+    sent_motion_down: bool = False
     interrupts: bool = False
-    seen: str = ""
+    first_trouble: str = ""
     last_output: str = ""
     unknown_path: str = ""
-    turn: str = ""
+    turn_option: str = ""
 
     @property
-    def whole_turn(self) -> bool:
-        """Whether audio went up and motion came down."""
-        return self.spoke_up and self.motion_down
+    def has_whole_turn(self) -> bool:
+        """Whether the relay sent the client's audio up to Motion Server, and motion down to the client."""
+        return self.sent_audio_up and self.sent_motion_down
 
 
 def diagnose(settings: Settings) -> RelayDiagnosis:
-    """Start or reach the relay of these settings, speak a turn, and return the diagnosis: what the relay did.
+    """Speak a turn to the relay of these settings, and return what the relay did. The client's audio starts
+    the turn, unless the settings say otherwise.
 
-    If the settings name no wire, find out the wire. If the settings do not say how a turn is started, and no
-    turn starts by the client's audio, try the ways that the relay itself offers. Raises UsageError if the
-    relay cannot be started, or if an option is wrong."""
-    diagnosis, offers = _diagnose_once(settings)
-    if settings.turn == CLIENT_AUDIO_START and not diagnosis.whole_turn:
-        for turn in offers:
-            offered, _ = _diagnose_once(replace(settings, wire=settings.wire or diagnosis.wire, turn=turn))
-            if offered.whole_turn:
-                return replace(offered, turn=turn)
+    If the settings name no wire (message format), find it out. If the client's audio leads to no whole turn,
+    try the ways to start one that the relay itself offers.
+
+    Raises UsageError if the relay cannot be started, or if an option is wrong."""
+    diagnosis, turn_offers = _diagnose_once(settings)
+    if settings.turn == CLIENT_AUDIO_START and not diagnosis.has_whole_turn:
+        for turn_option in turn_offers:
+            new_settings = replace(settings, wire=settings.wire or diagnosis.wire, turn=turn_option)
+            new_diagnosis, _ = _diagnose_once(new_settings)
+            if new_diagnosis.has_whole_turn:
+                return replace(new_diagnosis, turn_option=turn_option)
     return diagnosis
 
 
 def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
-    """Diagnose the relay of these settings by speaking to it, and return the diagnosis. Also return the
-    values of `--turn` by which the relay offers to start a turn itself; none if the relay was not reached."""
+    """Start a run with these settings, speak a turn to the relay, and return the diagnosis: what the relay
+    did. Return also the ways to start a turn that the relay offers, as values of `--turn`; none if it was not
+    reached."""
     run = Run(settings)
     try:
         run.open()
@@ -84,76 +89,78 @@ def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
         subject = trial.subject
         diagnosis = ask_subject(subject, trial.loop, settings)
         last_output = subject.last_output if isinstance(subject, RelaySubject) else ""
-        offers = [] if diagnosis.unreachable else list_offers(subject.target, subject.wire, settings.wire)
+        turn_offers = (
+            [] if diagnosis.unreachable else list_turn_offers(subject.target, subject.wire, settings.wire)
+        )
         diagnosis = replace(diagnosis, last_output=last_output, unknown_path=run.unknown_path)
-        return texts_without_secrets(diagnosis, run.secrets), offers
+        return texts_without_secrets(diagnosis, run.secrets), turn_offers
     finally:
         run.close()
 
 
 def ask_subject(subject: Subject[Plan], loop: WorkLoop, settings: Settings) -> RelayDiagnosis:
-    """Diagnose a relay (`subject`) by speaking a turn to it. If all motion of the turn comes, interrupt a
-    second turn. Return the diagnosis; if the relay is not reached, or is lost, the diagnosis says why."""
+    """Speak a turn to the relay `subject`, and return what the relay did. After a whole turn, speak a second
+    one, and interrupt it. If the relay cannot be reached, or is lost, the diagnosis says why."""
     wire = settings.wire
     try:
         loop.run(subject.attach(), None)
         wire = subject.wire
         diagnosis = _diagnosis_from(loop.run(subject.run(_one_turn_plan()), _PLAN_SECONDS))
-        if diagnosis.whole_turn:
-            interrupted_turn = _one_turn_plan(Cue(2, TurnProgress.NOTHING), Behaviour.INTERRUPT)
-            received = _received_values(loop.run(subject.run(interrupted_turn), _PLAN_SECONDS))
+        if diagnosis.has_whole_turn:
+            interrupting_plan = _one_turn_plan(Cue(2, TurnProgress.NOTHING), Behaviour.INTERRUPT)
+            received = _received_values(loop.run(subject.run(interrupting_plan), _PLAN_SECONDS))
             return replace(diagnosis, interrupts=any(isinstance(value, Interrupted) for value in received))
         return diagnosis
     except (UnreachableError, TimeoutError) as error:
         return RelayDiagnosis(wire, unreachable=str(error) or "it kept us waiting too long")
 
 
-def _one_turn_plan(cue: Cue | None = None, act: Behaviour = Behaviour.GO_ON) -> Plan:
-    """Return a plan for the diagnosis: one client with one short turn, which does `act` at this cue."""
-    return Plan(((TurnPlan(_SAMPLES, _CHUNK_BYTES, cue or Cue(), act),),))
+def _one_turn_plan(cue: Cue | None = None, behaviour: Behaviour = Behaviour.GO_ON) -> Plan:
+    """Return a plan for the diagnosis: one client speaks one short turn, and behaves so at this cue."""
+    return Plan(((TurnPlan(_SAMPLES, _CHUNK_BYTES, cue or Cue(), behaviour),),))
 
 
 def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
-    """Return the diagnosis of a relay: what it did in the turn of this trace."""
+    """Return what the relay did in the one turn of this trace."""
     received = _received_values(trace)
     garbage = [value.reason for value in received if isinstance(value, NotUnderstood)]
     tokens = [
         event.content for event in trace.on_lane(Lane.CONSOLE) if isinstance(event.content, TokenRequested)
     ]
     refusals = [event.content for event in trace.events if isinstance(event.content, Refused)]
-    closes = [
+    close_codes = [
         event.content.code
         for event in trace.on_lane(Lane.DOWNSTREAM)
         if isinstance(event.content, Closed) and not event.content.by_kit
     ]
     upstream = [event.content for event in trace.on_lane(Lane.UPSTREAM)]
-    spoke_up = any(
+    sent_audio_up = any(
         isinstance(content, Received) and isinstance(content.value, AudioInput) for content in upstream
     )
-    motion_down = any(isinstance(value, Motion) and value.payloads for value in received)
+    sent_motion_down = any(isinstance(value, Motion) and value.payloads for value in received)
     return RelayDiagnosis(
         trace.header.wire,
         greets=any(isinstance(value, Ready) for value in received),
-        understood=sum(isinstance(value, Ready | Audio | Motion) for value in received),
-        garbage=len(garbage),
+        understood_count=sum(isinstance(value, Ready | Audio | Motion) for value in received),
+        garbage_count=len(garbage),
         first_garbage=garbage[0] if garbage else "",
-        closed=closes[0] if closes else 0,
+        close_code=close_codes[0] if close_codes else 0,
         asked_for_token=bool(tokens),
         token_status=tokens[0].status if tokens else 0,
-        token_life=_token_life_of(tokens[0]) if tokens else None,
-        refused=f"HTTP {refusals[0].status} {refusals[0].reason}" if refusals else "",
-        reached_us=any(isinstance(content, Opened) for content in upstream),
-        spoke_up=spoke_up,
-        audio_down=any(isinstance(value, Audio) and value.pcm for value in received),
-        motion_down=motion_down,
-        seen=describe_first_trouble(trace),
+        token_life_seconds=_token_life_seconds(tokens[0]) if tokens else None,
+        refusal=f"HTTP {refusals[0].status} {refusals[0].reason}" if refusals else "",
+        opened_session=any(isinstance(content, Opened) for content in upstream),
+        sent_audio_up=sent_audio_up,
+        sent_audio_down=any(isinstance(value, Audio) and value.pcm for value in received),
+        sent_motion_down=sent_motion_down,
+        first_trouble=describe_first_trouble(trace),
     )
 
 
-def _token_life_of(asked: TokenRequested) -> float | None:
-    """Return for how many seconds the session token of the relay was to be valid; None if its request does
+def _token_life_seconds(request: TokenRequested) -> float | None:
+    """Return for how many seconds the session token of this request was to be valid; None if the request does
     not say."""
-    return None if asked.expire_at is None else asked.expire_at - asked.now
+    return None if request.expire_at is None else request.expire_at - request.now
 
 
 def _received_values(trace: Trace) -> list[object]:

@@ -10,26 +10,27 @@ from spatius_sim.protocol.audio import PCM_SAMPLE_RATES
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.relay.start_turns import check_sayable, read_turn_start
 
-CLIP_LIST = "/api/config"
+CLIP_LIST_PATH = "/api/config"
 """Where the vendor's demo lists its clips: `clips[{name, clip}]` (demos)."""
 
 _DOCUMENT_WIRE = "http-document"
-_LARGEST_LIST = 65_536
-_SECONDS = 2.0
-_MAX_CLIPS = 2
-_LONGEST_NAME = 200
-_WORDS = "text:Hello, how are you?"
-_directly = build_opener(ProxyHandler({}))
+_LARGEST_LIST_BYTES = 65_536
+_TIMEOUT_SECONDS = 2.0
+_MAX_CLIP_COUNT = 2
+_LONGEST_CLIP_NAME = 200
+_WORDS_OFFER = "text:Hello, how are you?"
+_opener_without_proxy = build_opener(ProxyHandler({}))
 
 
-def list_offers(target: str, wire_name: str, wire_file: str = "") -> list[str]:
-    """Return the values of `--turn` by which this relay offers to start a turn, the likeliest first.
-    `wire_file` is the wire as the user named it, "" if it was found out."""
+def list_turn_offers(target: str, wire_name: str, wire_file: str = "") -> list[str]:
+    """Return the ways to start a turn that are worth trying with this relay, the likeliest first. Each is a
+    value of the option `--turn`, such as `clip:hello.wav`. Only what the wire (message format) can carry is
+    returned. `wire_file` is the wire as the user named it; if it is "", `wire_name` counts."""
     wire = find_wire(wire_file or wire_name)
-    clips = [f"clip:{clip}" for clip in list_clips(target)]
+    clips = [f"clip:{clip_name}" for clip_name in list_clips(target)]
     rates = [f"clip:{rate}" for rate in PCM_SAMPLE_RATES[1:2]] if wire.name == _DOCUMENT_WIRE else []
     offers = []
-    for offer in (*clips, *rates, _WORDS):
+    for offer in (*clips, *rates, _WORDS_OFFER):
         try:
             check_sayable(read_turn_start(offer, None), wire)
         except UsageError:
@@ -39,15 +40,19 @@ def list_offers(target: str, wire_name: str, wire_file: str = "") -> list[str]:
 
 
 def list_clips(target: str) -> list[str]:
-    """Return the names of clips by which the relay at this URL offers to start a turn, at most the first few
-    of its list (the vendor's demo serves such a list); [] if the relay has no list."""
-    parts = urlsplit(target)
-    secure = "s" if parts.scheme in ("wss", "https") else ""
+    """Ask the relay at this URL for its list of speech clips, and return the names of the first few. Return
+    [] if the relay has no list; the vendor's demo has one."""
+    target_url = urlsplit(target)
+    http_scheme = "https" if target_url.scheme in ("wss", "https") else "http"
     try:
-        with _directly.open(f"http{secure}://{parts.netloc}{CLIP_LIST}", timeout=_SECONDS) as answer:
-            listed = json.loads(answer.read(_LARGEST_LIST)).get("clips")
-        names = [entry["clip"] for entry in listed]
+        with _opener_without_proxy.open(
+            f"{http_scheme}://{target_url.netloc}{CLIP_LIST_PATH}", timeout=_TIMEOUT_SECONDS
+        ) as answer:
+            clip_entries = json.loads(answer.read(_LARGEST_LIST_BYTES)).get("clips")
+        clip_names = [entry["clip"] for entry in clip_entries]
     except (URLError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return []
-    usable_names = [name for name in names if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME]
-    return usable_names[:_MAX_CLIPS]
+    usable_names = [
+        name for name in clip_names if isinstance(name, str) and 0 < len(name) <= _LONGEST_CLIP_NAME
+    ]
+    return usable_names[:_MAX_CLIP_COUNT]

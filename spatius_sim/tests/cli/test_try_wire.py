@@ -37,14 +37,16 @@ async def relay_on(wire: str, policy: RelayPolicy = PLAIN) -> AsyncIterator[Rela
 async def tried(wire: str, declared: str, samples: int = 8000) -> tuple[WireFit, list[str]]:
     lines: list[str] = []
     async with relay_on(wire) as address:
-        result = await try_wire(find_wire(declared), address, seconds=0.3, samples=samples, say=lines.append)
+        result = await try_wire(
+            find_wire(declared), address, silence_seconds=0.3, sample_count=samples, print_line=lines.append
+        )
     return result, lines
 
 
 async def test_every_frame_is_told_in_words() -> None:
     result, lines = await tried("json-envelope", "json-envelope")
     assert result.fits
-    assert result.in_words().endswith("motion among them: the wire fits")
+    assert result.describe().endswith("motion among them: the wire fits")
     told = [line.split("  ")[-1] for line in lines]
     assert told[0] == "connected"
     assert told[1] == "ready: session c1, audio at 16000 Hz, takes 16000 Hz"
@@ -57,20 +59,21 @@ async def test_every_frame_is_told_in_words() -> None:
 
 
 async def test_a_relay_that_chooses_the_speech_is_asked_for_it() -> None:
-    wire, starts = find_wire("typed-json-voice"), read_turn_start("clip:alto", None)
+    wire, start = find_wire("typed-json-voice"), read_turn_start("clip:alto", None)
     lines: list[str] = []
     async with relay_on(wire.name, PLAYS_CLIPS) as address:
-        said = lines.append
-        result = await try_wire(wire, address, seconds=0.5, samples=8000, say=said, starts=starts)
+        result = await try_wire(
+            wire, address, silence_seconds=0.5, sample_count=8000, print_line=lines.append, turn_start=start
+        )
     assert result.fits, lines
     assert any("PlayClip" in line for line in lines) and not any("speech:" in line for line in lines)
 
 
 async def test_what_is_not_understood_is_shown() -> None:
     result, lines = await tried("json-envelope", "typed-json")
-    assert (result.fits, result.understood) == (False, 0)
+    assert (result.fits, result.understood_count) == (False, 0)
     assert any("NOT UNDERSTOOD: type 'ready' is not one of a typed-json relay's" in line for line in lines)
-    assert "need a message in the file" in result.in_words()
+    assert "need a message in the file" in result.describe()
 
 
 async def test_a_wire_that_hangs_up_and_payloads_that_are_none() -> None:
@@ -84,11 +87,11 @@ async def test_a_wire_that_hangs_up_and_payloads_that_are_none() -> None:
 async def test_listening_alone_brings_no_motion() -> None:
     result, _ = await tried("json-envelope", "json-envelope", samples=0)
     assert (
-        result.in_words()
+        result.describe()
         == "1 of 1 messages were understood, but no motion came: does the relay reach a Motion Server?"
     )
     result, _ = await tried("typed-json", "typed-json", samples=0)
-    assert result.in_words().startswith("the relay said nothing")
+    assert result.describe().startswith("the relay said nothing")
 
 
 def invoke(*arguments: str) -> str:

@@ -33,16 +33,21 @@ AT = "ws://127.0.0.1:{port}"
 WELL = RelayDiagnosis(
     "json-envelope",
     greets=True,
-    understood=5,
+    understood_count=5,
     asked_for_token=True,
     token_status=200,
-    reached_us=True,
-    spoke_up=True,
-    audio_down=True,
-    motion_down=True,
+    opened_session=True,
+    sent_audio_up=True,
+    sent_audio_down=True,
+    sent_motion_down=True,
 )
 NOWHERE = replace(
-    WELL, asked_for_token=False, token_status=0, reached_us=False, spoke_up=False, motion_down=False
+    WELL,
+    asked_for_token=False,
+    token_status=0,
+    opened_session=False,
+    sent_audio_up=False,
+    sent_motion_down=False,
 )
 
 
@@ -71,11 +76,11 @@ NOWHERE = replace(
         ),
         (replace(WELL, unreachable="the wire of r was not found out"), "wire", "wire try"),
         (
-            replace(NOWHERE, understood=0, garbage=2, first_garbage="no JSON"),
+            replace(NOWHERE, understood_count=0, garbage_count=2, first_garbage="no JSON"),
             "another wire than json-envelope: no JSON",
             "YAML",
         ),
-        (replace(WELL, garbage=1, first_garbage="type x"), "1 of its messages", "YAML"),
+        (replace(WELL, garbage_count=1, first_garbage="type x"), "1 of its messages", "YAML"),
         (
             NOWHERE,
             "never came to our Motion Server",
@@ -83,28 +88,32 @@ NOWHERE = replace(
         ),
         (replace(NOWHERE, asked_for_token=True, token_status=401), "HTTP 401", "SPATIUS_API_KEY"),
         (
-            replace(NOWHERE, asked_for_token=True, token_status=400, token_life=-3300.2),
+            replace(NOWHERE, asked_for_token=True, token_status=400, token_life_seconds=-3300.2),
             "its expireAt lies 3300 s in the past",
             "clock of the relay's machine",
         ),
-        (replace(NOWHERE, asked_for_token=True, token_status=400, token_life=9e4), "25 h ahead", "clock"),
-        (replace(NOWHERE, asked_for_token=True, token_status=200), "opened no session", "ingress endpoint"),
-        (replace(NOWHERE, refused="HTTP 400 app id mismatch"), "app id mismatch", "SPATIUS_APP_ID"),
-        (replace(NOWHERE, asked_for_token=True, reached_us=True), "no audio went up", "client's audio"),
         (
-            replace(WELL, motion_down=False, seen="it said: no"),
+            replace(NOWHERE, asked_for_token=True, token_status=400, token_life_seconds=9e4),
+            "25 h ahead",
+            "clock",
+        ),
+        (replace(NOWHERE, asked_for_token=True, token_status=200), "opened no session", "ingress endpoint"),
+        (replace(NOWHERE, refusal="HTTP 400 app id mismatch"), "app id mismatch", "SPATIUS_APP_ID"),
+        (replace(NOWHERE, asked_for_token=True, opened_session=True), "no audio went up", "client's audio"),
+        (
+            replace(WELL, sent_motion_down=False, first_trouble="it said: no"),
             "no motion came down to the client: it said",
             "callback",
         ),
         (replace(NOWHERE, unknown_path="GET /v1/x"), "was asked GET /v1/x", "another path than ours"),
-        (replace(NOWHERE, closed=1006), "it hung up with code 1006, and never came", "its own output"),
+        (replace(NOWHERE, close_code=1006), "it hung up with code 1006, and never came", "its own output"),
     ],
 )
 def test_what_stands_in_the_way_is_found_with_what_to_do(
     answers: RelayDiagnosis, what: str, advice: str
 ) -> None:
     findings = list(relay_findings(answers, Settings(target="ws://r")))
-    [wrong] = [finding for finding in findings if not finding.well]
+    [wrong] = [finding for finding in findings if not finding.is_ok]
     assert what in wrong.observation
     assert advice in wrong.advice
 
@@ -133,7 +142,7 @@ def test_the_wire_of_a_relay_that_dies_is_remembered() -> None:
 
 
 def test_where_all_is_well_nothing_is_wrong() -> None:
-    assert all(finding.well for finding in relay_findings(WELL, Settings(target="ws://r")))
+    assert all(finding.is_ok for finding in relay_findings(WELL, Settings(target="ws://r")))
 
 
 def test_a_relay_that_we_start_is_pointed_here_by_its_own_variables() -> None:
@@ -144,7 +153,7 @@ def test_a_relay_that_we_start_is_pointed_here_by_its_own_variables() -> None:
 def test_a_proxy_in_the_environment_is_named_where_a_relay_never_came() -> None:
     proxy = {"HTTP_PROXY": "http://proxy.example:3128"}
     settings = Settings(target="ws://r", environment=proxy)
-    [advice] = [finding.advice for finding in relay_findings(NOWHERE, settings) if not finding.well]
+    [advice] = [finding.advice for finding in relay_findings(NOWHERE, settings) if not finding.is_ok]
     assert "HTTP_PROXY" in advice
     assert "NO_PROXY=127.0.0.1" in advice
     ours = replace(settings, target=AT, relay_start=RelayStart(command=START))
@@ -174,7 +183,7 @@ def test_telemetry_of_the_sdk_is_noticed(source: str, well: bool | None, tmp_pat
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "other.py").write_text("import spatius")
     finding = telemetry_finding(tmp_path)
-    assert (finding.well if finding else None) is well
+    assert (finding.is_ok if finding else None) is well
 
 
 def ran(folder: Path, *arguments: str) -> Ended:

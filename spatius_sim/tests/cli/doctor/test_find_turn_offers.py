@@ -7,10 +7,10 @@ from threading import Thread
 
 import pytest
 
-from spatius_sim.cli.common import with_document_wire
+from spatius_sim.cli.common import fill_in_document_wire
 from spatius_sim.cli.doctor.doctor_findings import relay_findings
-from spatius_sim.cli.doctor.find_turn_offers import CLIP_LIST, list_clips, list_offers
-from spatius_sim.cli.verify import _check_early
+from spatius_sim.cli.doctor.find_turn_offers import CLIP_LIST_PATH, list_clips, list_turn_offers
+from spatius_sim.cli.verify import _check_options_early
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.cli.doctor.test_doctor import NOWHERE
@@ -22,7 +22,7 @@ def listing(body: bytes) -> Iterator[str]:
 
     class Lists(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == CLIP_LIST else 404)
+            self.send_response(200 if self.path == CLIP_LIST_PATH else 404)
             self.end_headers()
             self.wfile.write(body)
 
@@ -39,7 +39,11 @@ def listing(body: bytes) -> Iterator[str]:
 def test_the_clips_of_the_vendor_s_demo_are_offered_first() -> None:
     with listing(b'{"clips": [{"name": "Hi", "clip": "hi.pcm"}, {"clip": "b"}, {"clip": "c"}]}') as relay:
         assert list_clips(relay) == ["hi.pcm", "b"]
-        assert list_offers(relay, "json-envelope") == ["clip:hi.pcm", "clip:b", "text:Hello, how are you?"]
+        assert list_turn_offers(relay, "json-envelope") == [
+            "clip:hi.pcm",
+            "clip:b",
+            "text:Hello, how are you?",
+        ]
 
 
 @pytest.mark.parametrize(
@@ -57,16 +61,16 @@ def test_a_wire_without_a_client_s_speech_wants_to_know_how_a_turn_is_started() 
 
 
 def test_only_what_the_wire_can_say_is_offered() -> None:
-    assert list_offers("ws://127.0.0.1:9", "typed-json") == []
-    assert list_offers("http://127.0.0.1:9", "http-document") == ["clip:16000"]
+    assert list_turn_offers("ws://127.0.0.1:9", "typed-json") == []
+    assert list_turn_offers("http://127.0.0.1:9", "http-document") == ["clip:16000"]
 
 
 def test_an_http_backend_needs_no_wire_to_be_looked_at_and_is_told_its_name_else() -> None:
-    assert with_document_wire({"target": "http://a/turn"})["wire"] == "http-document"
-    assert with_document_wire({"target": "http://a/turn", "wire": "ours.yaml"})["wire"] == "ours.yaml"
-    assert "wire" not in with_document_wire({"target": "ws://a"})
+    assert fill_in_document_wire({"target": "http://a/turn"})["wire"] == "http-document"
+    assert fill_in_document_wire({"target": "http://a/turn", "wire": "ours.yaml"})["wire"] == "ours.yaml"
+    assert "wire" not in fill_in_document_wire({"target": "ws://a"})
     with pytest.raises(UsageError, match="--wire http-document"):
-        _check_early({"target": "http://a/turn"})
+        _check_options_early({"target": "http://a/turn"})
     with pytest.raises(UsageError, match="--wire http-document"):
         Settings(target="http://a/turn").check()
 
@@ -74,7 +78,7 @@ def test_an_http_backend_needs_no_wire_to_be_looked_at_and_is_told_its_name_else
 def test_an_endpoint_in_this_environment_that_is_not_ours_is_named() -> None:
     def advice(ingress: str) -> str:
         settings = Settings(target="ws://r", environment={"SPATIUS_INGRESS_ENDPOINT": ingress})
-        return next(finding.advice for finding in relay_findings(NOWHERE, settings) if not finding.well)
+        return next(finding.advice for finding in relay_findings(NOWHERE, settings) if not finding.is_ok)
 
     assert advice("wss://elsewhere/v2/driveningress").startswith(
         "this environment sets SPATIUS_INGRESS_ENDPOINT"

@@ -183,9 +183,9 @@ def test_doctor_finds_out_how_the_sdk_s_http_example_is_asked(
     patience = Patience(settle=0.5)
     settings = Settings(target=url, wire=wire.name, motion_port=port, seed=SEED, patience=patience)
     diagnosis = diagnose(settings)
-    assert (diagnosis.turn, diagnosis.whole_turn) == ("clip:16000", True)
+    assert (diagnosis.turn_option, diagnosis.has_whole_turn) == ("clip:16000", True)
     findings = list(relay_findings(diagnosis, settings))
-    assert all(finding.well for finding in findings)
+    assert all(finding.is_ok for finding in findings)
     assert "a turn is started by --turn clip:16000" in [finding.observation for finding in findings]
 
 
