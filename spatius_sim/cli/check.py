@@ -35,15 +35,15 @@ def check(tape_path: Path, **option_values: Any) -> int:
     from spatius_sim.engine.tapes.tape_settings import settings_of_tapes
     from spatius_sim.engine.write_run_reports import report_paths
     from spatius_sim.reporting.formats.output_console import OutputConsole
-    from spatius_sim.reporting.formats.text_report import failure_text, print_run
-    from spatius_sim.reporting.formats.write_report_files import make_folders_for, write_reports
+    from spatius_sim.reporting.formats.text_report import describe_failure, print_run
+    from spatius_sim.reporting.formats.write_report_files import prepare_report_files, write_reports
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
 
     values = {option.name: option_values[option.field] for option in TAPE_OPTIONS}
     settings = settings_of_tapes(values, Path.cwd())
     paths = report_paths(settings.reports)
-    make_folders_for(paths)
+    prepare_report_files(paths)
     summaries = check_tape(tape_path, settings)
     code = exit_code(summaries)
     write_errors = write_reports(paths, report_of(summaries, code))
@@ -53,7 +53,7 @@ def check(tape_path: Path, **option_values: Any) -> int:
         could not be written."""
         for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
             if outcome.failure is not None:
-                print_lines(failure_text(outcome, outcome.failure))
+                print_lines(describe_failure(outcome, outcome.failure))
         print_run(OutputConsole(), summaries, code)
         print_lines(*write_errors.values())
 

@@ -70,11 +70,11 @@ def _give_up_printing(reason: str | None) -> None:
 
 def _exit_with_error(message: str, code: ExitCode) -> None:
     """Print this error message on stderr, without the logins in its URLs, and exit with this code."""
-    from spatius_sim.reporting.make_text_harmless import some_lines
+    from spatius_sim.reporting.make_text_harmless import harmless_lines
     from spatius_sim.trace.secrets_in_settings_and_urls import text_without_logins
 
     # An error quotes what the user typed, and a traceback what a library was given: also URLs with logins.
-    sys.stderr.write(f"spatius-sim: {some_lines(text_without_logins(message))}\n")
+    sys.stderr.write(f"spatius-sim: {harmless_lines(text_without_logins(message))}\n")
     sys.exit(code)
 
 

@@ -30,9 +30,9 @@ def endpoint_lines(console_url: str, ingress_url: str) -> list[str]:
 def print_short_lines(*lines: str) -> None:
     """Print these lines on stdout, each cut to one short line. Make them harmless first: text from outside
     may be in them, with control characters."""
-    from spatius_sim.reporting.make_text_harmless import one_line
+    from spatius_sim.reporting.make_text_harmless import harmless_line
 
-    sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
+    sys.stdout.write("".join(f"{harmless_line(line)}\n" for line in lines))
     sys.stdout.flush()
 
 

@@ -20,11 +20,11 @@ def report() -> None:
 def html(source: Path, out: Path) -> None:
     """Write the HTML page of REPORT, a JSON report, to OUT."""
     from spatius_sim.reporting.formats.json_report import read_report
-    from spatius_sim.reporting.formats.write_report_files import make_folders_for, write_reports
+    from spatius_sim.reporting.formats.write_report_files import prepare_report_files, write_reports
 
     path_by_format = {"html": out}
     run_report = read_report(source)
-    make_folders_for(path_by_format)
+    prepare_report_files(path_by_format)
     for error in write_reports(path_by_format, run_report).values():
         raise UsageError(error)
 
@@ -57,7 +57,7 @@ def matrix(
     from spatius_sim.reporting.formats.markdown_report import markdown_matrix
     from spatius_sim.reporting.formats.matrix_table import print_matrix
     from spatius_sim.reporting.formats.output_console import OutputConsole
-    from spatius_sim.reporting.formats.write_report_files import make_folders_for
+    from spatius_sim.reporting.formats.write_report_files import prepare_report_files
     from spatius_sim.reporting.report_matrix import matrix_of
 
     column_names = labels or tuple(map(str, sources))
@@ -70,7 +70,7 @@ def matrix(
     make_page_by_format = {"html": html_matrix, "markdown": markdown_matrix}
     options = {"html": html_out, "markdown": markdown_out}
     path_by_format = {page_format: path for page_format, path in options.items() if path is not None}
-    make_folders_for(path_by_format)
+    prepare_report_files(path_by_format)
     for page_format, path in path_by_format.items():
         write_page(path, make_page_by_format[page_format](comparison))
     if not path_by_format:

@@ -185,7 +185,7 @@ async def _serve_until_ended(
 def _print_warning(line: str) -> None:
     """Print this warning on stderr. Make it harmless first: a client of the mock Motion Server may have
     written a part of it, with control characters."""
-    from spatius_sim.reporting.make_text_harmless import one_line
+    from spatius_sim.reporting.make_text_harmless import harmless_line
 
-    sys.stderr.write(f"{one_line(line)}\n")
+    sys.stderr.write(f"{harmless_line(line)}\n")
     sys.stderr.flush()

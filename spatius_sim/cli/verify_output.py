@@ -31,24 +31,24 @@ class VerifyView:
         """Print the header of the run, and on a terminal start a live line that shows the progress.
         `environment`: the variables that the relay needs. `inspector`: the URL of the page with the
         sessions."""
-        self._progress.expect(self._request.scenario_counts(self._request.rules))
+        self._progress.set_scenario_counts(self._request.scenario_counts(self._request.rules))
         self._print(*header_lines(self._request, environment, inspector))
         if self._console.is_terminal:
             self._progress.start_live(sys.stdout)
 
-    def rule_begins(self, rule_id: str, number: int, total: int) -> None:
+    def show_rule_start(self, rule_id: str, number: int, total: int) -> None:
         """Print in the progress of `verify` which rule is judged next."""
-        self._progress.rule_begins(rule_id, number, total)
+        self._progress.show_rule_start(rule_id, number, total)
 
     def suspects_grow(self, suspects: Mapping[str, str]) -> None:
         """Print at once, in the progress of `verify`, which rules a scenario has broken."""
         self._progress.show_suspects(suspects)
 
-    def rule_ends(self, result: RuleResult) -> None:
+    def show_rule_end(self, result: RuleResult) -> None:
         """Print how a rule was judged, in the progress of `verify`. If it failed, keep the text of the
         failure for the end of the run."""
         failure_text = "\n".join(result.complaints)
-        self._progress.rule_ends(result.outcomes, result.suspects, failure_text)
+        self._progress.show_rule_end(result.outcomes, result.suspects, failure_text)
         if failure_text:
             self._failure_texts[result.outcomes[0].rule_id] = result.complaints
 

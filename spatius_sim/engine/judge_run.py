@@ -21,9 +21,9 @@ from spatius_sim.engine.trial.judge_subject import Trial
 from spatius_sim.engine.write_run_reports import occasion_of, report_paths
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.formats.text_report import explain_overturned_verdict, failure_text
-from spatius_sim.reporting.formats.write_report_files import make_folders_for
-from spatius_sim.reporting.make_text_harmless import one_line, some_lines
+from spatius_sim.reporting.formats.text_report import describe_failure, explain_failure_by_other_scenario
+from spatius_sim.reporting.formats.write_report_files import prepare_report_files
+from spatius_sim.reporting.make_text_harmless import harmless_line, harmless_lines
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Rule
@@ -115,13 +115,13 @@ class Judging:
         complaints: list[str] = []
         tolerated: list[str] = []
         for judged in outcomes:
-            head = "" if judged is outcomes[0] else explain_overturned_verdict(judged, outcomes[0])
+            head = "" if judged is outcomes[0] else explain_failure_by_other_scenario(judged, outcomes[0])
             remark = self._baseline.remark_on(judged) if self._baseline is not None else None
             if remark is not None and remark.tolerated:
                 tolerated.append(remark.tolerated)
                 continue
             if judged.failure is not None:
-                complaints.append(head + failure_text(judged, judged.failure))
+                complaints.append(head + describe_failure(judged, judged.failure))
             if remark is not None and remark.complaint:
                 complaints.append(remark.complaint)
         return RuleResult(
@@ -138,7 +138,7 @@ class Judging:
         """Return the suspects of this run as a report may show them. A suspect is a rule of the run that some
         scenario has already broken, with what happened instead; here in one line, without secrets."""
         return {
-            rule_id: one_line(self.run.secrets.redact_text(actual))
+            rule_id: harmless_line(self.run.secrets.redact_text(actual))
             for rule_id, actual in suspects.items()
             if rule_id in self.request.judged_rules
         }
@@ -181,14 +181,14 @@ class RunWatcher(Protocol):
         """Called before the first rule. `environment` points a relay at our Motion Server, and `inspector` is
         the URL of the page that shows its sessions; both are empty if it does not listen."""
 
-    def rule_begins(self, rule_id: str, number: int, total: int) -> None:
+    def show_rule_start(self, rule_id: str, number: int, total: int) -> None:
         """Called before a rule is judged: `number` (from 1) of `total`."""
 
     def suspects_grow(self, suspects: Mapping[str, str]) -> None:
         """Called while a rule is judged, as soon as a scenario breaks a rule that none has broken before:
         what happened instead, by rule. None of it is confirmed."""
 
-    def rule_ends(self, result: RuleResult) -> None:
+    def show_rule_end(self, result: RuleResult) -> None:
         """Called after a rule was judged, or after the kit failed to judge it."""
 
 
@@ -200,7 +200,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
     ending says that the run was interrupted, that the kit failed, or that a UsageError came.
     """
     paths = report_paths(request.values)
-    make_folders_for(paths)
+    prepare_report_files(paths)
     request.check()
     baseline = RunBaseline(request)
     outcomes = RunOutcomes()
@@ -238,7 +238,7 @@ def _judge_rules(
         opened = True
         watcher.run_begins(environment, judging.run.inspector_url)
         for number, rule in enumerate(request.rules, 1):
-            watcher.rule_begins(rule.id, number, len(request.rules))
+            watcher.show_rule_start(rule.id, number, len(request.rules))
             try:
                 result = judging.judge(rule)
             except UsageError:
@@ -246,11 +246,11 @@ def _judge_rules(
             except Exception as error:
                 INTERRUPTION.check()
                 hide = judging.run.secrets.redact_text
-                traceback = some_lines(hide(format_exc()))  # What the subject said may fill it.
+                traceback = harmless_lines(hide(format_exc()))  # What the subject said may fill it.
                 result = replace(errored_result(rule, hide(repr(error))), complaints=(traceback,))
             for outcome in result.outcomes:
                 outcomes.add_outcome(result.subject, outcome, result.target, result.wire)
-            watcher.rule_ends(_without_secrets(result, judging))
+            watcher.show_rule_end(_without_secrets(result, judging))
             failed = any(outcome.verdict is Verdict.FAILED for outcome in result.outcomes)
             if exit_first and failed and result.complaints:  # A baseline tolerates what has none.
                 break
@@ -268,7 +268,7 @@ def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
     """Return the result of judging a rule with complaints that may be shown: cut to a length, and without
     secrets that the subject may have repeated."""
     texts = (judging.run.secrets.redact_text(text) for text in result.complaints)
-    return replace(result, complaints=tuple(some_lines(text, LONGEST_COMPLAINT) for text in texts))
+    return replace(result, complaints=tuple(harmless_lines(text, LONGEST_COMPLAINT) for text in texts))
 
 
 @contextmanager

@@ -9,7 +9,12 @@ from spatius_sim.engine.baseline_file import read_baseline, update_baseline
 from spatius_sim.engine.run_outcomes import NEVER_RUN
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.compare_with_baseline import Baseline, BaselineCheck, check_outcome, review
+from spatius_sim.reporting.compare_with_baseline import (
+    Baseline,
+    BaselineCheck,
+    check_outcome,
+    compare_with_baseline,
+)
 from spatius_sim.reporting.summary import RuleOutcome, Summary
 from spatius_sim.rules.findings import Verdict
 
@@ -92,5 +97,5 @@ class RunBaseline:
         summary as it is."""
         if self._baseline is None:
             return summary
-        remarks = review(self._baseline, summary.outcomes, date.today())
+        remarks = compare_with_baseline(self._baseline, summary.outcomes, date.today())
         return replace(summary, known=remarks.tolerated, complaints=remarks.complaints)

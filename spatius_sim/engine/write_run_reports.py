@@ -20,7 +20,9 @@ def report_paths(values: Mapping[str, Any]) -> dict[str, Path]:
     """Return the file of each report, by format, that these options, by name, ask for."""
     paths = {option.name.removeprefix(_PREFIX): values.get(option.name) for option in REPORT_OPTIONS}
     folder = paths.pop(_FOLDER) or ""
-    return write_report_files.paths_of({name: path for name, path in paths.items() if path}, folder)
+    return write_report_files.choose_report_paths(
+        {name: path for name, path in paths.items() if path}, folder
+    )
 
 
 def occasion_of(clock: SteadyClock, front: str, typed: str) -> Occasion:

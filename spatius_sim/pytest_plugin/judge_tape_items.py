@@ -9,7 +9,7 @@ import pytest
 from spatius_sim.engine.option_table import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.pytest_plugin.collect_outcomes import is_worker
-from spatius_sim.pytest_plugin.report_options import check_reports, end_with_verdicts
+from spatius_sim.pytest_plugin.report_options import prepare_reports, turn_off_failure_list
 from spatius_sim.pytest_plugin.session_options import CHECKED
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CHECKED] = _judge_tape(config, Path(path))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
-    end_with_verdicts(config)
+    turn_off_failure_list(config)
     from spatius_sim.files.find_resources import resource
 
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
@@ -61,7 +61,7 @@ def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
         if option.name in settings.reports:
             setattr(config.option, option.field, settings.reports[option.name])
     if not is_worker(config):
-        check_reports(config)
+        prepare_reports(config)
     return check_tape(path, settings)
 
 
@@ -90,7 +90,7 @@ def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) 
     """Judge one rule on the tape that `--tape` names, as a pytest item. The item fails if the rule was
     broken. It is an expected failure if the baseline knows the breach, and is skipped if the tape did not
     exercise the rule."""
-    from spatius_sim.reporting.formats.text_report import failure_text
+    from spatius_sim.reporting.formats.text_report import describe_failure
     from spatius_sim.rules.findings import Verdict
 
     summaries = request.config.stash[CHECKED]
@@ -103,6 +103,6 @@ def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) 
     if spatius_taped_rule in summary.known:
         pytest.xfail(f"known: {summary.known[spatius_taped_rule]}")
     if outcome.failure is not None:
-        pytest.fail(failure_text(outcome, outcome.failure), pytrace=False)
+        pytest.fail(describe_failure(outcome, outcome.failure), pytrace=False)
     if outcome.verdict is not Verdict.PASSED:
         pytest.skip(f"{outcome.verdict}: {outcome.reason}")

@@ -21,22 +21,22 @@ from spatius_sim.pytest_plugin.collect_outcomes import (
     note_result,
     note_usage_error,
 )
-from spatius_sim.pytest_plugin.report_options import check_reports, end_with_verdicts, reports_asked
+from spatius_sim.pytest_plugin.report_options import get_report_paths, prepare_reports, turn_off_failure_list
 from spatius_sim.pytest_plugin.session_options import (
     CHECKED,
     ENVIRONMENT,
     JUDGING,
-    baseline_in,
-    given_options,
-    judging_in,
-    names_subject,
+    convert_usage_errors,
+    get_judge_options,
+    get_judging,
+    get_run_baseline,
+    get_run_request,
+    is_subject_named,
     options_as_typed,
+    redact_secrets,
     refuse_empty_options,
-    request_in,
-    usage_errors,
-    without_secrets,
 )
-from spatius_sim.pytest_plugin.short_option_names import understand_short_names
+from spatius_sim.pytest_plugin.short_option_names import replace_short_names
 
 if TYPE_CHECKING:
     from spatius_sim.engine.end_run import Ending
@@ -54,28 +54,29 @@ _OUTCOMES: "pytest.StashKey[SessionOutcomes]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """A hook of pytest: register every option of the judge as `--spatius-NAME`, a name that no other plugin
-    has."""
+    """Register each option of the judge with pytest, as `--spatius-NAME`: no other plugin has an option of
+    this name. (A hook of pytest.)"""
     group = parser.getgroup(*OPTION_GROUP)
     for option in JUDGE_OPTIONS:
-        argument: dict[str, Any] = {"dest": option.field, "help": option.help, "action": "store_true"}
+        settings: dict[str, Any] = {"dest": option.field, "help": option.help, "action": "store_true"}
         if option.parse is not bool:
-            argument |= {
+            settings |= {
                 "type": option.parse,
                 "metavar": option.metavar,
                 "choices": option.choices or None,
                 "action": "append" if option.repeatable else "store",
             }
-        group.addoption(f"--spatius-{option.name}", **argument)
+        group.addoption(f"--spatius-{option.name}", **settings)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> None:
-    """Let the pytest plugin read `--NAME` as `--spatius-NAME` if no other plugin and no conftest.py has an
-    option `--NAME`: at this moment all of them are loaded."""
-    understand_short_names(early_config, parser, args)
+    """Replace `--NAME` by `--spatius-NAME` in pytest's command line `args`, if no other plugin and no
+    conftest.py has an option `--NAME`. All of them are loaded by now: pytest calls this implementation of the
+    hook last."""
+    replace_short_names(early_config, parser, args)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -87,25 +88,26 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check our options as pytest starts. If they name a subject, check the whole request for the run, and
-    let pytest collect only the suite of rules for this subject, unless the user names tests."""
-    config.stash[_OUTCOMES] = collected = SessionOutcomes()
-    config.pluginmanager.register(collected)
-    with usage_errors():
+    """Check our options as pytest starts. If they name a subject, check the whole request for the run; unless
+    the user names tests, let pytest then collect only the suite of rules for this subject. Raises
+    pytest.UsageError if an option is wrong. (A hook of pytest.)"""
+    config.stash[_OUTCOMES] = session_outcomes = SessionOutcomes()
+    config.pluginmanager.register(session_outcomes)
+    with convert_usage_errors():
         refuse_empty_options(config)
-        subject_is_named = names_subject(config)
+        subject_is_named = is_subject_named(config)
         if not is_worker(config):
-            check_reports(config)
+            prepare_reports(config)
         if not subject_is_named:
             if config.getoption("spatius_save_tape") and is_distributed(config):
                 raise UsageError("--save-tape: several workers cannot write one tape: leave out -n")
             return
-        request = request_in(config)
+        request = get_run_request(config)
         request.check()
         if not is_worker(config):
             config.add_cleanup(INTERRUPTION.listen(signal.SIGINT))
-        end_with_verdicts(config)
-        baseline_in(config)
+        turn_off_failure_list(config)
+        get_run_baseline(config)  # Raises UsageError if the baseline is wrong.
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.files.find_resources import resource
 
@@ -115,16 +117,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give the seed of the run to a worker of pytest-xdist, so that the worker draws none of its own."""
-    if given_options(node.config):
-        node.workerinput[WORKERS_SEED] = request_in(node.config).settings.seed
+    """Give the seed of the run to a worker process of pytest-xdist (`node`), so that all processes use the
+    same seed. (A hook of pytest-xdist.)"""
+    if get_judge_options(node.config):
+        node.workerinput[WORKERS_SEED] = get_run_request(node.config).settings.seed
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Return a scheduler that lets one worker of pytest-xdist judge all rules; None if no subject is
-    named."""
-    if not names_subject(config):
+    """Return a scheduler that lets one worker of pytest-xdist judge all rules. If no subject is named, return
+    None: pytest-xdist then uses a scheduler of its own. (A hook of pytest-xdist.)"""
+    if not is_subject_named(config):
         return None
     from spatius_sim.pytest_plugin.xdist import OneWorkerForTheSubject
 
@@ -132,28 +135,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Start to show progress in pytest, and start our Motion Server: a relay may connect there at any time
-    from now on."""
+    """If a subject is named, begin to show progress, and start our Motion Server, so that a relay can
+    connect. Nothing happens in a worker of pytest-xdist. If there are workers, the server is not started
+    here. (A hook of pytest.)"""
     config = session.config
-    if not names_subject(config) or is_worker(config):
+    if not is_subject_named(config) or is_worker(config):
         return
     from spatius_sim.pytest_plugin.pytest_progress import show_progress
 
     show_progress(config)
     if not is_distributed(config):
-        with usage_errors():
-            judging_in(config)
+        with convert_usage_errors():
+            get_judging(config)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Return the lines that our plugin adds to the top of pytest's output: the subject, the seed, and the
-    environment variables that point a relay at our Motion Server. Return no lines if no subject is named."""
-    if not names_subject(config):
+    environment variables that point a relay at our Motion Server. Return no lines if no subject is named. (A
+    hook of pytest.)"""
+    if not is_subject_named(config):
         return []
     from spatius_sim.engine.run_header import environment_to_come, header_lines, inspector_to_come
 
-    request = request_in(config)
-    if is_distributed(config):
+    request = get_run_request(config)
+    if is_distributed(config):  # A worker will start the server later.
         settings = request.settings
         return header_lines(
             request, environment_to_come(settings), inspector_to_come(settings), "will listen"
@@ -164,20 +169,20 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A hook of pytest: protect and sort the items that judge a rule, then deselect the items that `--rule`
-    and `--level` leave out; with `--rule` also the tests that a team wrote. If no item judges a rule, do
-    nothing."""
-    judging_items = [item for item in items if _judges_rule(item)]
+    """Protect and sort the items that judge a rule, then deselect those that `--rule` and `--level` leave
+    out. With `--rule`, also deselect the tests that the team wrote itself. If no item judges a rule, do
+    nothing. (A hook of pytest.)"""
+    judging_items = [item for item in items if _is_judging_item(item)]
     if not judging_items:
         return
-    from spatius_sim.pytest_plugin.protect_items import keep_in_order, protect_items
+    from spatius_sim.pytest_plugin.protect_items import protect_items, restore_catalogue_order
 
     protect_items(config, judging_items)
-    keep_in_order(items, judging_items)
-    if not (names_subject(config) or given_options(config)):
+    restore_catalogue_order(items, judging_items)
+    if not (is_subject_named(config) or get_judge_options(config)):
         return
-    with usage_errors():
-        request = request_in(config)
+    with convert_usage_errors():
+        request = get_run_request(config)
         request.check_rules()
     named_rules = request.named_rules
     if not (named_rules or request.values.get("level")):
@@ -191,8 +196,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def spatius_rule(request: pytest.FixtureRequest) -> "Rule":
-    """The rule that a test item of our suites judges. (A fixture of the pytest plugin; the plugin gives each
-    item the id of its rule as a parameter.)"""
+    """Return the rule that a test item of our suites judges. pytest calls this with the id of the rule as
+    `request.param`. (A fixture of the pytest plugin.)"""
     from spatius_sim.rules import catalogue
 
     return catalogue.find_rule(request.param)
@@ -200,19 +205,19 @@ def spatius_rule(request: pytest.FixtureRequest) -> "Rule":
 
 @pytest.fixture
 def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Callable[[], None]:
-    """Return a function that judges the rule of a pytest item over the plans that exercise the rule. (A
+    """Return a function that judges the rule of this pytest item over all plans that exercise the rule. (A
     fixture of the pytest plugin.)"""
     config, item = request.config, request.node
 
     def judge_rule() -> None:
-        """Judge the rule of this pytest item for the plugin: attach the result to the item's report, and let
-        the item pass, fail or be skipped. A UsageError ends the whole run; in a worker of pytest-xdist it
-        fails the item."""
+        """Judge the rule of this pytest item: attach the result to the item's report, and let the item pass,
+        fail or be skipped. A UsageError ends the whole run, but in a worker of pytest-xdist only fails the
+        item."""
         from spatius_sim.pytest_plugin.protect_items import refuse_replaced_functions
 
         try:
             refuse_replaced_functions()
-            result = judging_in(config).judge(spatius_rule)
+            result = get_judging(config).judge(spatius_rule)
         except UsageError as error:
             if not is_worker(config):
                 config.stash[_OUTCOMES].outcomes.usage_error = str(error)
@@ -222,17 +227,17 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
         except Exception as error:
             from spatius_sim.engine.judge_run import errored_result
 
-            note_result(item, errored_result(spatius_rule, without_secrets(config, repr(error))))
+            note_result(item, errored_result(spatius_rule, redact_secrets(config, repr(error))))
             raise
         note_result(item, result)
-        _end_item(result)
+        _pass_fail_or_skip_item(result)
 
     return judge_rule
 
 
-def _end_item(result: "RuleResult") -> None:
-    """End the pytest item that judged a rule, as the result of the rule demands: return normally if the item
-    passes; otherwise raise the exception by which pytest lets it fail, xfail or be skipped."""
+def _pass_fail_or_skip_item(result: "RuleResult") -> None:
+    """Let the pytest item that judged a rule pass, fail, xfail or be skipped, as the result of the rule
+    demands. To let it pass, return. Otherwise raise the exception by which pytest does the same."""
     from spatius_sim.rules.findings import Verdict
 
     outcome = result.outcomes[0]
@@ -246,7 +251,8 @@ def _end_item(result: "RuleResult") -> None:
 
 @pytest.fixture
 def motion_server() -> "Iterator[RunningMotionServer]":
-    """Runs a mock Motion Server on a free port of 127.0.0.1, for a team's own tests, synchronous or not."""
+    """Start a mock Motion Server on a free port of 127.0.0.1, yield it, and stop it after the test. It is for
+    a team's own tests, synchronous or not. (A fixture of the pytest plugin.)"""
     from spatius_sim.mock_server.run_in_thread import running_motion_server
 
     with running_motion_server() as server:
@@ -256,21 +262,22 @@ def motion_server() -> "Iterator[RunningMotionServer]":
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remove secrets and control characters from pytest's report of an item that judged a rule, because a
-    traceback or a log may quote the subject. (A hook of the pytest plugin.)
+    traceback or a log may quote the subject. (A hook of pytest.)
 
-    Raises KeyboardInterrupt if a signal came before the report: then the result says nothing."""
+    Raises KeyboardInterrupt if a signal such as Ctrl-C came before the report: then the result says
+    nothing."""
     INTERRUPTION.check()
     report = yield
-    if _judges_rule(item):
+    if _is_judging_item(item):
         from spatius_sim.engine.judge_run import LONGEST_COMPLAINT
-        from spatius_sim.reporting.make_text_harmless import some_lines
+        from spatius_sim.reporting.make_text_harmless import harmless_lines
 
         if report.failed:
             is_complaint = isinstance(report.longrepr, str)
-            text = without_secrets(item.config, report.longreprtext)
-            report.longrepr = some_lines(text, *([LONGEST_COMPLAINT] if is_complaint else []))
-        sections = [(title, without_secrets(item.config, text)) for title, text in report.sections]
-        report.sections = [(title, some_lines(text)) for title, text in sections]
+            text = redact_secrets(item.config, report.longreprtext)
+            report.longrepr = harmless_lines(text, *([LONGEST_COMPLAINT] if is_complaint else []))
+        sections = [(title, redact_secrets(item.config, text)) for title, text in report.sections]
+        report.sections = [(title, harmless_lines(text)) for title, text in sections]
     return report
 
 
@@ -279,30 +286,31 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """End a run in which rules were judged: stop what was started, write the reports, set the exit status of
     the session, and print the verdicts if pytest will not ask for them."""
     config = session.config
-    collected = config.stash[_OUTCOMES]
+    session_outcomes = config.stash[_OUTCOMES]
+    outcomes = session_outcomes.outcomes
     if JUDGING in config.stash:
-        interrupted = config.stash[JUDGING].close(collected.outcomes)
+        interrupted = config.stash[JUDGING].close(outcomes)
         if interrupted:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
     if is_worker(config):
-        collected.note_end(config)
+        session_outcomes.note_end(config)
         return
-    if not _judges_a_subject(config):
+    if not _has_judged_rules(config):
         return
     from spatius_sim.engine.end_run import end_run
     from spatius_sim.engine.write_run_reports import occasion_of
-    from spatius_sim.pytest_plugin.print_ending import is_summary_asked_for, print_ending, stopped_early
-    from spatius_sim.pytest_plugin.protect_items import why_never_run
+    from spatius_sim.pytest_plugin.print_ending import find_early_stop, is_summary_asked_for, print_ending
+    from spatius_sim.pytest_plugin.protect_items import explain_never_run
 
     status = session.exitstatus
-    collected.outcomes.never_run = why_never_run(config)
+    outcomes.never_run = explain_never_run(config)
     config.stash[_ENDING] = ending = end_run(
-        [*collected.outcomes.summaries(request_in(config)), *config.stash.get(CHECKED, ())],
-        partial(stopped_early, collected, status),
-        baseline_in(config),
-        reports_asked(config),
-        collected.outcomes.unwritten,
-        lambda: occasion_of(collected.clock, "pytest", options_as_typed(config)),
+        [*outcomes.summaries(get_run_request(config)), *config.stash.get(CHECKED, ())],
+        partial(find_early_stop, session_outcomes, status),
+        get_run_baseline(config),
+        get_report_paths(config),
+        outcomes.unwritten,
+        lambda: occasion_of(session_outcomes.clock, "pytest", options_as_typed(config)),
     )
     session.exitstatus = int(ending.code)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -311,7 +319,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
-    """A hook of pytest: print the verdicts at the end of pytest's own output, if rules were judged."""
+    """Print the verdicts at the end of pytest's own output, if rules were judged. (A hook of pytest.)"""
     ending = terminalreporter.config.stash.get(_ENDING, None)
     if ending is not None:
         from spatius_sim.pytest_plugin.print_ending import print_ending
@@ -319,14 +327,14 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
         print_ending(terminalreporter, ending)
 
 
-def _judges_a_subject(config: pytest.Config) -> bool:
+def _has_judged_rules(config: pytest.Config) -> bool:
     """Return whether rules are judged in this pytest run."""
     any_judged = config.stash[_OUTCOMES].any_rule_judged or JUDGING in config.stash or CHECKED in config.stash
-    return any_judged or names_subject(config)
+    return any_judged or is_subject_named(config)
 
 
-def _judges_rule(item: pytest.Item) -> bool:
-    """Return whether the pytest item judges a rule by a fixture of ours."""
+def _is_judging_item(item: pytest.Item) -> bool:
+    """Return whether a pytest item judges a rule: whether it uses a fixture of ours, and has a rule."""
     return not _OUR_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and bool(_rule_of(item))
 
 

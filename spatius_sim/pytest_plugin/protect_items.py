@@ -18,7 +18,7 @@ _OUR_PREFIX = "spatius_"
 _FIXTURE_OF_PYTEST = "request"
 """The fixture of pytest itself that our items use."""
 
-_MARKS: dict[str, dict[str, object]] = {
+_PROTECTING_MARKS: dict[str, dict[str, object]] = {
     "timeout": {"timeout": 0},  # pytest-timeout: 0 seconds mean no limit.
     "enable_socket": {},  # pytest-socket
     "flaky": {"reruns": 0},  # pytest-rerunfailures
@@ -26,7 +26,7 @@ _MARKS: dict[str, dict[str, object]] = {
 """The marks that keep plugins away from an item, with their arguments. A mark is used if a plugin has
 registered it."""
 
-_NEEDED: dict[str, Callable[[], object]] = {
+_NEEDED_FUNCTIONS: dict[str, Callable[[], object]] = {
     "time.time": lambda: time.time,
     "time.monotonic": lambda: time.monotonic,
     "time.perf_counter": lambda: time.perf_counter,
@@ -36,22 +36,22 @@ _NEEDED: dict[str, Callable[[], object]] = {
 """What the judge needs as Python made it, by its name; each function looks it up anew."""
 
 
-def keep_in_order(items: list[pytest.Item], judging_items: Sequence[pytest.Item]) -> None:
-    """Restore the order of those pytest items that judge rules (`judging_items`), if another plugin has
-    shuffled them: put them into the order of the catalogue, at the places that they hold among all items.
-    Which rule is blamed depends on this order."""
+def restore_catalogue_order(items: list[pytest.Item], judging_items: Sequence[pytest.Item]) -> None:
+    """Put those pytest items that judge rules (`judging_items`) back into the order of the catalogue, if
+    another plugin has shuffled them. All other items keep their places in `items`. The order matters because
+    it decides which rule is blamed."""
     places = [place for place, item in enumerate(items) if item in judging_items]
-    catalogue_order = {rule_id: number for number, rule_id in enumerate(RULES)}
-    in_order = sorted(
-        judging_items, key=lambda item: (str(item.path), catalogue_order.get(rule_in(item.nodeid), 0))
+    number_by_rule_id = {rule_id: number for number, rule_id in enumerate(RULES)}
+    sorted_items = sorted(
+        judging_items, key=lambda item: (str(item.path), number_by_rule_id.get(rule_in(item.nodeid), 0))
     )
-    for place, item in zip(places, in_order, strict=True):
+    for place, item in zip(places, sorted_items, strict=True):
         items[place] = item
 
 
-def why_never_run(config: pytest.Config) -> str:
-    """Return why pytest ran none of the items that judge rules, as far as pytest's settings show: they may
-    select other tests."""
+def explain_never_run(config: pytest.Config) -> str:
+    """Return a text that says why pytest ran none of the items that judge rules. The reason is only known if
+    pytest's settings select other tests; otherwise the text says only that none was run."""
     if config.option.keyword or config.option.markexpr:
         reason = "-k or -m selects other tests"
     elif config.args_source is pytest.Config.ArgsSource.ARGS:
@@ -62,25 +62,31 @@ def why_never_run(config: pytest.Config) -> str:
 
 
 def protect_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Protect each item of our own suites: remove the fixtures that a team adds by themselves, and add
-    marks, so that plugins do not end the item or run it again. An item in a suite that the team wrote keeps
-    the fixtures of the team, and gets no marks."""
-    registered = {line.split(":")[0].split("(")[0].strip() for line in config.getini("markers")}
-    marks = [getattr(pytest.mark, name)(**_MARKS[name]) for name in _MARKS if name in registered]
-    suites = resource("conformance")
+    """Protect each item of our own suites: remove the fixtures that a team lets every test use (autouse), and
+    add marks, so that no plugin ends the item or runs it again. Leave an item as it is if the team wrote its
+    suite."""
+    registered_marks = {line.split(":")[0].split("(")[0].strip() for line in config.getini("markers")}
+    marks = [
+        getattr(pytest.mark, name)(**_PROTECTING_MARKS[name])
+        for name in _PROTECTING_MARKS
+        if name in registered_marks
+    ]
+    suites_folder = resource("conformance")
     for item in items:
-        if not item.path.is_relative_to(suites):
+        if not item.path.is_relative_to(suites_folder):
             continue
-        names: list[str] = getattr(item, "fixturenames", [])
-        names[:] = [name for name in names if name.startswith(_OUR_PREFIX) or name == _FIXTURE_OF_PYTEST]
+        fixture_names: list[str] = getattr(item, "fixturenames", [])
+        fixture_names[:] = [
+            name for name in fixture_names if name.startswith(_OUR_PREFIX) or name == _FIXTURE_OF_PYTEST
+        ]
         for mark in marks:
             item.add_marker(mark)
 
 
 def refuse_replaced_functions() -> None:
-    """Raise UsageError if something in this process has replaced the clock or the sockets of Python: a
-    frozen clock would let the items that judge rules wait for ever, and blame the subject for it."""
-    replaced = list(_replaced_functions())
+    """Raise UsageError if something in this process has replaced the clock or the sockets of Python. With a
+    frozen clock, for example, an item that judges a rule might wait for ever, and blame the subject."""
+    replaced = list(_find_replaced_functions())
     if replaced:
         raise UsageError(
             f"{', '.join(replaced)}: the judge needs the clock and the sockets of Python. Undo that in "
@@ -88,13 +94,13 @@ def refuse_replaced_functions() -> None:
         )
 
 
-def _replaced_functions() -> Iterator[str]:
-    """Yield a text for each function of Python, such as the clock, that something has replaced although the
-    items that judge rules need the original: the name of the function, and the module that replaced it."""
-    for name, look_up in _NEEDED.items():
-        function = look_up()
+def _find_replaced_functions() -> Iterator[str]:
+    """Yield a text for each function of Python that the judge needs, such as the clock, and that something
+    has replaced: the name of the function, and the module that replaced it."""
+    for name, look_up_function in _NEEDED_FUNCTIONS.items():
+        function = look_up_function()
         module = getattr(function, "__module__", None) or type(function).__module__
         # In the module `time` all is built in; the class of sockets is written in Python.
-        genuine = module == "socket" if inspect.isclass(function) else inspect.isbuiltin(function)
-        if not genuine:
+        is_original = module == "socket" if inspect.isclass(function) else inspect.isbuiltin(function)
+        if not is_original:
             yield f"{name} was replaced by {module}"

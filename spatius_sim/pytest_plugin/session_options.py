@@ -22,7 +22,7 @@ from spatius_sim.engine.option_table import (
 )
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.pytest_plugin.collect_outcomes import WORKERS_SEED, is_worker
-from spatius_sim.pytest_plugin.short_option_names import owned_by_others
+from spatius_sim.pytest_plugin.short_option_names import find_names_owned_by_others
 from spatius_sim.trace.known_secrets import KnownSecrets
 
 if TYPE_CHECKING:
@@ -41,88 +41,88 @@ _REQUEST: "pytest.StashKey[RunRequest]" = pytest.StashKey()
 _BASELINE: "pytest.StashKey[RunBaseline]" = pytest.StashKey()
 
 
-def given_options(config: pytest.Config) -> dict[str, Any]:
-    """Return by name the options that this pytest session was given and that say what to judge. If they name
-    no subject, no tape and no tests, `target` comes from the environment."""
+def get_judge_options(config: pytest.Config) -> dict[str, Any]:
+    """Return the options of this pytest session that say what to judge, by name, without those that have no
+    value. If they name no subject, no tape and no tests, `target` is taken from the environment."""
     options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
-    if not (subject_named(options) or _names_tests(config) or config.getoption("spatius_tape")):
+    if not (subject_named(options) or _are_tests_named(config) or config.getoption("spatius_tape")):
         options["target"] = os.environ.get(TARGET_VARIABLE)
     return values_given(options)
 
 
 def refuse_empty_options(config: pytest.Config) -> None:
-    """Raise UsageError if an option of this pytest session has an empty value. If options are given but no
-    subject, an empty target in the environment is refused too: otherwise only the team's tests would run, and
-    nothing would be judged."""
+    """Raise UsageError if an option of this pytest session has an empty value. Also refuse an empty target in
+    the environment, if other options are given but nothing says what to judge: otherwise no rule would be
+    judged."""
     refuse_empty({f"--{option.name}": config.getoption(option.field) for option in JUDGE_OPTIONS})
-    options = given_options(config)
+    options = get_judge_options(config)
     says_what_to_judge = (
         subject_named(options) or options.get("conformance") or config.getoption("spatius_tape")
     )
-    if options and not (says_what_to_judge or _names_tests(config)):
+    if options and not (says_what_to_judge or _are_tests_named(config)):
         refuse_empty({TARGET_VARIABLE: os.environ.get(TARGET_VARIABLE)})
 
 
-def names_subject(config: pytest.Config) -> bool:
-    """Return whether the pytest session names a subject to judge: on the command line, in the environment, or
-    in the conformance file."""
+def is_subject_named(config: pytest.Config) -> bool:
+    """Return whether the user names a subject for this pytest session: on the command line, in the
+    environment, or in the conformance file."""
     if _REQUEST in config.stash:
         return bool(config.stash[_REQUEST].kind)
-    options = given_options(config)
+    options = get_judge_options(config)
     if config.getoption("spatius_tape"):
         return bool(subject_named(options))
     may_name_subject = bool(subject_named(options) or options.get("conformance"))
-    return may_name_subject and bool(request_in(config).kind)
+    return may_name_subject and bool(get_run_request(config).kind)
 
 
-def request_in(config: pytest.Config) -> "RunRequest":
-    """Return the request of this pytest session. A conformance file in the working directory is read only
-    if a subject is named, because a team with such a file also runs its own tests there. Raises UsageError
-    if an option is wrong."""
+def get_run_request(config: pytest.Config) -> "RunRequest":
+    """Return the request for a run that the options of this pytest session make; it is built only once. A
+    conformance file in the working directory is read only if a subject is named: a team with this file also
+    runs tests of its own there. Raises UsageError if an option is wrong."""
     if _REQUEST not in config.stash:
         from spatius_sim.engine.conformance_file import find_conformance_file
         from spatius_sim.engine.run_request import request_of
 
-        options = given_options(config)
-        file = None
+        options = get_judge_options(config)
+        conformance_file = None
         if (options.get("conformance") or subject_named(options)) and not config.getoption("spatius_tape"):
-            file = find_conformance_file(options.get("conformance"), config.invocation_params.dir)
+            conformance_file = find_conformance_file(options.get("conformance"), config.invocation_params.dir)
         seed = config.workerinput.get(WORKERS_SEED) if is_worker(config) else None  # type: ignore[attr-defined]
         config.stash[_REQUEST] = request_of(
-            options, os.environ, file, seed=seed, turn_hook=_turn_hook(config)
+            options, os.environ, conformance_file, seed=seed, turn_hook=_find_turn_hook(config)
         )
     return config.stash[_REQUEST]
 
 
-def values_in(config: pytest.Config) -> Mapping[str, Any]:
+def get_option_values(config: pytest.Config) -> Mapping[str, Any]:
     """Return the options of this pytest session that have a value, by name. The options of the conformance
-    file are among them once `request_in` has read it."""
-    return config.stash[_REQUEST].values if _REQUEST in config.stash else given_options(config)
+    file are among them only after `get_run_request` has read it."""
+    return config.stash[_REQUEST].values if _REQUEST in config.stash else get_judge_options(config)
 
 
-def baseline_in(config: pytest.Config) -> "RunBaseline | None":
-    """Return the baseline of this pytest session; None if no subject is named. Raises UsageError if the
-    baseline is wrong."""
-    if not names_subject(config):
+def get_run_baseline(config: pytest.Config) -> "RunBaseline | None":
+    """Return the baseline of this pytest session (the list of known failures); None if no subject is named.
+    Raises UsageError if the baseline is wrong."""
+    if not is_subject_named(config):
         return None
     if _BASELINE not in config.stash:
         from spatius_sim.engine.run_baseline import RunBaseline
 
-        config.stash[_BASELINE] = RunBaseline(request_in(config))
+        config.stash[_BASELINE] = RunBaseline(get_run_request(config))
     return config.stash[_BASELINE]
 
 
-def judging_in(config: pytest.Config) -> "Judging":
-    """Return the `Judging` of this pytest session, which judges the rules for all test items. The first call
-    makes it, and starts our Motion Server if the session needs one; raises UsageError if that fails."""
+def get_judging(config: pytest.Config) -> "Judging":
+    """Return the object that judges the rules for all test items of this pytest session. The first call makes
+    it, and starts our Motion Server if the session needs the server. Raises UsageError if that fails."""
     if JUDGING not in config.stash:
         from spatius_sim.engine.judge_run import Judging
 
         judging = Judging(
-            request_in(config),
-            baseline_in(config),
+            get_run_request(config),
+            get_run_baseline(config),
             "pytest",
-            lambda options: as_typed(options, owned_by_others(config, options)),
+            lambda options: as_typed(options, find_names_owned_by_others(config, options)),
         )
         config.stash[ENVIRONMENT] = judging.open()
         config.stash[JUDGING] = judging
@@ -130,42 +130,43 @@ def judging_in(config: pytest.Config) -> "Judging":
 
 
 def options_as_typed(config: pytest.Config) -> str:
-    """Return our options in this pytest session as the user would type them again on the command line,
-    without secrets."""
-    request = request_in(config)
+    """Return the options of this pytest session in one text, as the user would type them again on the command
+    line, without secrets."""
+    request = get_run_request(config)
     tape = config.getoption("spatius_tape")
-    typed = request.type_options(owned_by_others(config, request.values))
-    return f"--tape={shlex.quote(tape)} {typed}".strip() if tape else typed
+    typed_options = request.type_options(find_names_owned_by_others(config, request.values))
+    return f"--tape={shlex.quote(tape)} {typed_options}".strip() if tape else typed_options
 
 
-def without_secrets(config: pytest.Config, text: str) -> str:
+def redact_secrets(config: pytest.Config, text: str) -> str:
     """Return the text with stars in place of the secrets that this pytest session knows."""
     if JUDGING in config.stash:
         return config.stash[JUDGING].run.secrets.redact_text(text)
-    known = KnownSecrets()
-    for secret in secrets_in(values_in(config), os.environ):
-        known.hide(secret)
-    return known.redact_text(text)
+    known_secrets = KnownSecrets()
+    for secret in secrets_in(get_option_values(config), os.environ):
+        known_secrets.hide(secret)
+    return known_secrets.redact_text(text)
 
 
 @contextmanager
-def usage_errors() -> Iterator[None]:
+def convert_usage_errors() -> Iterator[None]:
     """Run a block of code in the pytest session. If it raises a UsageError of ours, raise pytest's own
-    UsageError instead, with a harmless text, so that pytest shows the text and no traceback."""
+    UsageError with the same text instead. pytest then prints the text, in harmless characters, and no
+    traceback."""
     try:
         yield
     except UsageError as error:
-        from spatius_sim.reporting.make_text_harmless import some_lines
+        from spatius_sim.reporting.make_text_harmless import harmless_lines
 
-        raise pytest.UsageError(some_lines(str(error))) from error
+        raise pytest.UsageError(harmless_lines(str(error))) from error
 
 
-def _names_tests(config: pytest.Config) -> bool:
+def _are_tests_named(config: pytest.Config) -> bool:
     """Return whether the user names tests on the command line."""
     return config.args_source is pytest.Config.ArgsSource.ARGS
 
 
-def _turn_hook(config: pytest.Config) -> "Hook | None":
+def _find_turn_hook(config: pytest.Config) -> "Hook | None":
     """Return a function that starts a turn by the hook in a team's conftest.py; None if no conftest.py has
     the hook."""
     caller = config.hook.pytest_spatius_start_turn

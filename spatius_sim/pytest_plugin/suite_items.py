@@ -14,15 +14,17 @@ Judge = Callable[[], None]
 
 
 def every_rule(subject: str) -> Callable[[Test], Test]:
-    """Return a decorator that makes a test item of the suite for each rule of this kind of subject. The
-    name of the item holds the rule's id, as in `test_rule[R-STALE]`. Whatever `python_functions` says in
-    the team's settings, the function is a test."""
-    mark = pytest.mark.parametrize("spatius_rule", [rule.id for rule in rules_for(subject)], indirect=True)
+    """Return a decorator for the test function of a suite: pytest then runs the function once for each rule
+    of this kind of subject. The name of each test item holds the rule's id, as in `test_rule[R-STALE]`. The
+    function is a test whatever `python_functions` in the team's settings says."""
+    mark_with_rules = pytest.mark.parametrize(
+        "spatius_rule", [rule.id for rule in rules_for(subject)], indirect=True
+    )
 
     def decorate(test: Test) -> Test:
         """Mark the function as a test with an item for each rule."""
         test.__test__ = True  # type: ignore[attr-defined]
-        marked: Test = mark(test)
-        return marked
+        marked_test: Test = mark_with_rules(test)
+        return marked_test
 
     return decorate

@@ -15,31 +15,30 @@ _CLAIM_BEGINNINGS = {
 """How the claim of a run that was stopped early begins, by exit code."""
 
 
-def claim(summary: Summary) -> str:
-    """Return a text with what this summary of a run claims of the subject, such as "PASSED: all rules were
-    kept". If messages were not understood, the text also says how many, and why the first was not."""
+def describe_claim(summary: Summary) -> str:
+    """Return a text with what a run claims of its subject, such as "PASSED: all rules were kept". If messages
+    of the subject were not understood, the text also says how many, and why the first was not."""
     worst_outcome = max(summary.outcomes, key=lambda outcome: outcome.not_understood, default=None)
     if worst_outcome is None or not worst_outcome.not_understood:
-        return _claim_by_verdicts(summary)
-    messages = (
-        "1 message was"
-        if worst_outcome.not_understood == 1
-        else f"{worst_outcome.not_understood} messages were"
-    )
+        return _describe_verdicts(summary)
+    count = worst_outcome.not_understood
+    messages = "1 message was" if count == 1 else f"{count} messages were"
     first_reason = worst_outcome.first_not_understood
-    return f"{_claim_by_verdicts(summary)} {messages} not understood, the first: {first_reason}."
+    return f"{_describe_verdicts(summary)} {messages} not understood, the first: {first_reason}."
 
 
-def _claim_by_verdicts(summary: Summary) -> str:
+def _describe_verdicts(summary: Summary) -> str:
     """Return the claim of a run: how many rules passed and which failed, or why the run was stopped early."""
-    passed = len(summary.with_verdict(Verdict.PASSED))
+    passed = len(summary.outcomes_with_verdict(Verdict.PASSED))
     total = len(summary.outcomes)
     if summary.stopped_early is not None:
-        return _claim_of_stopped_run(summary, summary.stopped_early)
+        return _describe_stopped_run(summary, summary.stopped_early)
     match exit_code([summary]):
         case ExitCode.PASSED if not passed:
             known = ", ".join(outcome.rule_id for outcome in summary.known_failures)
-            return f"PASSED: nothing failed but what is known: {known}{_list_rules_behind_known(summary)}."
+            return (
+                f"PASSED: nothing failed but what is known: {known}{_list_rules_blocked_by_known(summary)}."
+            )
         case ExitCode.PASSED:
             if summary.known:
                 kept = f"{passed} of {total} rules were exercised and kept"
@@ -51,31 +50,33 @@ def _claim_by_verdicts(summary: Summary) -> str:
             failed = "; ".join(filter(None, (names, stale)))
             return f"FAILED: {failed}. {passed} of {total} rules passed{_list_known_failures(summary)}."
         case ExitCode.UNREACHABLE:
-            all_reasons = {outcome.reason for outcome in summary.undecided}
+            all_reasons = {outcome.reason for outcome in summary.undecided_outcomes}
             # A reason that begins a longer one is left out.
             reasons = sorted(
                 reason
                 for reason in all_reasons
                 if not any(other.startswith(reason) for other in all_reasons - {reason})
             )
-            judged = f"{passed} of {total} rules passed" if summary.decided else "No rule was judged"
-            return f"INCONCLUSIVE: {'; '.join(reasons)}. {judged}."
+            judged_rules = (
+                f"{passed} of {total} rules passed" if summary.has_decided_rule else "No rule was judged"
+            )
+            return f"INCONCLUSIVE: {'; '.join(reasons)}. {judged_rules}."
         case ExitCode.KIT_FAILED:
-            reasons = sorted({outcome.reason for outcome in summary.with_verdict(Verdict.ERRORED)})
+            reasons = sorted({outcome.reason for outcome in summary.outcomes_with_verdict(Verdict.ERRORED)})
             return f"ERRORED: {'; '.join(reasons)}. This says nothing of the subject."
         case ExitCode.INTERRUPTED:
             names = ", ".join(outcome.rule_id for outcome in summary.new_failures)
             failed = f"{names} failed so far; " if names else ""
             return f"INTERRUPTED: no verdict. {failed}{passed} of {total} rules passed."
         case _:
-            names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
+            names = ", ".join(outcome.rule_id for outcome in summary.unexercised_required_outcomes)
             return f"NOT EXERCISED: {names or 'nothing ran'}; this is not a pass."
 
 
-def _claim_of_stopped_run(summary: Summary, stopped_early: StoppedEarly) -> str:
-    """Return the claim of a run that was stopped early: why it stopped, how many rules had passed by then,
-    which rules had failed, and which failures were known before."""
-    passed = f"{len(summary.with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
+def _describe_stopped_run(summary: Summary, stopped_early: StoppedEarly) -> str:
+    """Return the claim of a run that was stopped early: why the run stopped, how many rules had passed by
+    then, which rules had failed, and which failures were known before."""
+    passed = f"{len(summary.outcomes_with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
     new_failures = ", ".join(outcome.rule_id for outcome in summary.new_failures)
     results = f"{passed}; failed by then: {new_failures}" if new_failures else passed
     beginning = _CLAIM_BEGINNINGS[stopped_early.code]
@@ -86,11 +87,11 @@ def _list_known_failures(summary: Summary) -> str:
     """Return the part of a claim that names the rules that are known to fail, and the rules that were not
     judged because of them; "" if no failure is known."""
     known = f"; known to fail: {', '.join(summary.known)}" if summary.known else ""
-    return known + _list_rules_behind_known(summary)
+    return known + _list_rules_blocked_by_known(summary)
 
 
-def _list_rules_behind_known(summary: Summary) -> str:
+def _list_rules_blocked_by_known(summary: Summary) -> str:
     """Return the part of a claim that names the rules that were not judged because of known failures alone;
     "" if there are none."""
-    behind = ", ".join(outcome.rule_id for outcome in summary.behind_known_failures)
-    return f"; not judged because of them: {behind}" if behind else ""
+    rule_ids = ", ".join(outcome.rule_id for outcome in summary.outcomes_blocked_by_known_failures)
+    return f"; not judged because of them: {rule_ids}" if rule_ids else ""

@@ -62,7 +62,7 @@ class BaselineCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class BaselineComparison:
     """What a baseline says of a run: why each known failure is `tolerated`, by rule id, and the
     `complaints`."""
 
@@ -71,52 +71,59 @@ class Review:
 
 
 def check_outcome(baseline: Baseline, outcome: RuleOutcome, today: date) -> BaselineCheck:
-    """Return what the baseline, the list of known failures, says of one outcome on this day: why the failure
-    is tolerated, or a complaint if its entry is out of date. Both are empty if the rule is not listed."""
+    """Return what the baseline (the list of known failures) says of one outcome on the day `today`. A failure
+    that is listed is tolerated; if its entry is out of date, there is a complaint instead. Both are empty if
+    the rule is not listed, or if there is neither a failure nor a complaint."""
     entry = baseline.known.get(outcome.rule_id)
     if entry is None:
         return BaselineCheck()
     if entry.expires is not None and entry.expires < today:
         complaint = f"expired on {entry.expires}: mend it, or look at it again and write a later day here"
-        return BaselineCheck(complaint=_at_line(baseline, entry.expires_line, entry, complaint))
+        return BaselineCheck(
+            complaint=_add_place_to_complaint(baseline, entry.expires_line, entry, complaint)
+        )
     if outcome.verdict is Verdict.PASSED and not entry.flaky:
         complaint = f"passes now: delete lines {entry.line} to {entry.last_line}"
-        return BaselineCheck(complaint=_at_line(baseline, entry.line, entry, complaint))
+        return BaselineCheck(complaint=_add_place_to_complaint(baseline, entry.line, entry, complaint))
     if outcome.failure is None:
         return BaselineCheck()
     if not entry.covers(outcome.failure.actual):
         complaint = f"fails otherwise than it says here: {outcome.failure.actual}"
-        return BaselineCheck(complaint=_at_line(baseline, entry.fails_with_line, entry, complaint))
+        return BaselineCheck(
+            complaint=_add_place_to_complaint(baseline, entry.fails_with_line, entry, complaint)
+        )
     return BaselineCheck(tolerated=str(entry))
 
 
-def review(baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date) -> Review:
-    """Compare all outcomes of a run with the baseline on this day, and return which failures are known and so
-    tolerated, and what is wrong with the baseline."""
-    checks = {outcome.rule_id: check_outcome(baseline, outcome, today) for outcome in outcomes}
-    return Review(
-        {rule_id: check.tolerated for rule_id, check in checks.items() if check.tolerated},
-        tuple(check.complaint for check in checks.values() if check.complaint),
+def compare_with_baseline(
+    baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date
+) -> BaselineComparison:
+    """Compare all outcomes of a run with the baseline on the day `today`. Return which failures are tolerated
+    because the baseline lists them, and what is wrong with the baseline itself."""
+    check_by_rule_id = {outcome.rule_id: check_outcome(baseline, outcome, today) for outcome in outcomes}
+    return BaselineComparison(
+        {rule_id: check.tolerated for rule_id, check in check_by_rule_id.items() if check.tolerated},
+        tuple(check.complaint for check in check_by_rule_id.values() if check.complaint),
     )
 
 
-def _at_line(baseline: Baseline, line: int, entry: KnownFailure, complaint: str) -> str:
+def _add_place_to_complaint(baseline: Baseline, line: int, entry: KnownFailure, complaint: str) -> str:
     """Return a complaint about an entry of the baseline, with file, line and rule before it."""
     return f"{baseline.place}:{line}: {entry.rule_id} {complaint}"
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Return whether a failure's whole text matches a pattern that the baseline gives for a known failure.
-    Each `*` in the pattern stands for any text. The time is linear in the length of the text."""
-    first, *middle = pattern.split("*")
-    if not middle:
-        return text == first
-    last = middle.pop()
-    if len(first) + len(last) > len(text) or not text.startswith(first) or not text.endswith(last):
+    """Return whether the whole `text` of a failure matches a pattern of the baseline. Each `*` in the pattern
+    stands for any text. The time is linear in the length of the text."""
+    prefix, *middle_parts = pattern.split("*")
+    if not middle_parts:
+        return text == prefix
+    suffix = middle_parts.pop()
+    if len(prefix) + len(suffix) > len(text) or not text.startswith(prefix) or not text.endswith(suffix):
         return False
-    end = len(text) - len(last)
-    searched_to = len(first)
-    for part in middle:
+    end = len(text) - len(suffix)
+    searched_to = len(prefix)
+    for part in middle_parts:
         index = text.find(part, searched_to, end)
         if index < 0:
             return False

@@ -16,8 +16,8 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _CI_COMMAND = re.compile(r":(?=:[A-Za-z])|#(?=#[\[A-Za-z])")
 """Matches what begins a workflow command of a CI system."""
 
-_LONGEST_LINE = 600
-_LONGEST_TEXT = 20_000
+_MAX_CHARACTERS_IN_LINE = 600
+_MAX_CHARACTERS_IN_TEXT = 20_000
 
 
 def make_harmless(text: str) -> str:
@@ -26,29 +26,32 @@ def make_harmless(text: str) -> str:
     return _HARMFUL.sub(_REPLACEMENT, text)
 
 
-def one_line(text: str, most: int = _LONGEST_LINE) -> str:
-    """Return a harmless text in one line of at most `most` characters. A second call changes nothing more."""
+def harmless_line(text: str, max_characters: int = _MAX_CHARACTERS_IN_LINE) -> str:
+    """Return the text in one line of at most `max_characters`, without characters that a terminal or a CI log
+    would obey. A second call changes nothing more."""
 
     def clean(part: str) -> str:
         """Return a part of the text, made harmless and put into one line."""
         joined = part.replace("\r\n", "\n").replace("\n", " \N{RETURN SYMBOL} ").replace("\t", " ")
         return _CI_COMMAND.sub(r"\g<0> ", make_harmless(joined))
 
-    return _cut_middle(text, most, clean)
+    return _cut_middle(text, max_characters, clean)
 
 
-def some_lines(text: str, most: int = _LONGEST_TEXT) -> str:
-    """Return a harmless text of at most `most` characters, with its line breaks."""
-    return _cut_middle(text, most, lambda part: _CI_COMMAND.sub(r"\g<0> ", make_harmless(part)))
+def harmless_lines(text: str, max_characters: int = _MAX_CHARACTERS_IN_TEXT) -> str:
+    """Return the text with at most `max_characters`, without characters that a terminal or a CI log would
+    obey. Its line breaks stay."""
+    return _cut_middle(text, max_characters, lambda part: _CI_COMMAND.sub(r"\g<0> ", make_harmless(part)))
 
 
-def _cut_middle(text: str, most: int, clean: Callable[[str], str]) -> str:
-    """Return the text, which `clean` makes harmless, with at most `most` characters. The middle of a longer
-    text is left out; its end stays, because there a traceback says what happened."""
-    head = clean(text[:most])
-    if len(text) <= most >= len(head):
+def _cut_middle(text: str, max_characters: int, clean: Callable[[str], str]) -> str:
+    """Return the text, made harmless by `clean`, with at most `max_characters`. Of a longer text the middle
+    is left out, and a note says so. The end stays, because there a traceback says what happened."""
+    head = clean(text[:max_characters])
+    if len(text) <= max_characters >= len(head):
         return head
-    tail = clean(text[-most:])
+    tail = clean(text[-max_characters:])
     note = f" … (cut from {len(text):,} characters) … "
-    characters_left = most - len(note)
-    return head[: characters_left - characters_left // 2] + note + tail[len(tail) - characters_left // 2 :]
+    kept_count = max_characters - len(note)
+    tail_count = kept_count // 2
+    return head[: kept_count - tail_count] + note + tail[len(tail) - tail_count :]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from spatius_sim.reporting.claim_of_summary import claim
-from spatius_sim.reporting.make_text_harmless import one_line
+from spatius_sim.reporting.claim_of_summary import describe_claim
+from spatius_sim.reporting.make_text_harmless import harmless_line
 from spatius_sim.reporting.summary import LONGEST_COMMAND, ExitCode, Failure, RuleOutcome, Summary, exit_code
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
@@ -35,11 +35,12 @@ class JudgedSubject:
     complaints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Make each text that the report holds about a subject one line without control characters: the
-        subject itself wrote some of them."""
-        for name in ("subject", "target", "wire", "kit_version", "level", "profile", "claim"):
-            object.__setattr__(self, name, one_line(getattr(self, name)))
-        object.__setattr__(self, "complaints", tuple(map(one_line, self.complaints)))
+        """Turn each text about this subject into one harmless line, because the subject itself wrote some of
+        them."""
+        # `object.__setattr__`, because the dataclass is frozen.
+        for field_name in ("subject", "target", "wire", "kit_version", "level", "profile", "claim"):
+            object.__setattr__(self, field_name, harmless_line(getattr(self, field_name)))
+        object.__setattr__(self, "complaints", tuple(map(harmless_line, self.complaints)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +70,20 @@ class JudgedRule:
     advice: Advice | None = None
 
     def __post_init__(self) -> None:
-        """Make each text that the report holds about a rule one line without control characters: a subject
-        wrote parts of some of them."""
-        for name in ("id", "subject", "sentence", "source", "reason", "unit", "known"):
-            object.__setattr__(self, name, one_line(getattr(self, name)))
-        clean = (
-            Source(one_line(source.tag), one_line(source.title), one_line(source.address))
+        """Turn each text about this rule into one harmless line, because a subject wrote parts of some of
+        them."""
+        # `object.__setattr__`, because the dataclass is frozen.
+        for field_name in ("id", "subject", "sentence", "source", "reason", "unit", "known"):
+            object.__setattr__(self, field_name, harmless_line(getattr(self, field_name)))
+        clean_sources = (
+            Source(harmless_line(source.tag), harmless_line(source.title), harmless_line(source.address))
             for source in self.sources
         )
-        object.__setattr__(self, "sources", tuple(clean))
+        object.__setattr__(self, "sources", tuple(clean_sources))
         if (advice := self.advice) is not None:
-            clean_advice = Advice(one_line(advice.effect), one_line(advice.cause), one_line(advice.mend))
+            clean_advice = Advice(
+                harmless_line(advice.effect), harmless_line(advice.cause), harmless_line(advice.mend)
+            )
             object.__setattr__(self, "advice", clean_advice)
 
 
@@ -95,11 +99,12 @@ class Occasion:
     commit: str = ""
 
     def __post_init__(self) -> None:
-        """Make each text that the report holds about the run's occasion one line without control characters:
-        a user wrote parts of some of them."""
-        object.__setattr__(self, "command", one_line(self.command, LONGEST_COMMAND))
-        for name in ("began", "commit"):
-            object.__setattr__(self, name, one_line(getattr(self, name)))
+        """Turn each text about when and how the run was made into one harmless line, because a user wrote
+        parts of some of them."""
+        # `object.__setattr__`, because the dataclass is frozen.
+        object.__setattr__(self, "command", harmless_line(self.command, LONGEST_COMMAND))
+        for field_name in ("began", "commit"):
+            object.__setattr__(self, field_name, harmless_line(getattr(self, field_name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,19 +125,22 @@ class Report:
 
 def report_of(summaries: Sequence[Summary], code: ExitCode, occasion: Occasion | None = None) -> Report:
     """Return the report of a run, made from the summaries of its subjects. `code` is the run's exit code, and
-    `occasion` says when and how the run was made."""
+    `occasion` says when and how the run was made; None if that is not known."""
     return Report(
         format=FORMAT,
         version=VERSION,
         exit_code=code,
-        subjects=tuple(_report_subject(summary) for summary in summaries),
-        rules=tuple(_report_rule(summary, outcome) for summary in summaries for outcome in summary.outcomes),
+        subjects=tuple(_make_judged_subject(summary) for summary in summaries),
+        rules=tuple(
+            _make_judged_rule(summary, outcome) for summary in summaries for outcome in summary.outcomes
+        ),
         occasion=occasion or Occasion(),
     )
 
 
-def _report_subject(summary: Summary) -> JudgedSubject:
-    """Return what the report says of one subject of the run."""
+def _make_judged_subject(summary: Summary) -> JudgedSubject:
+    """Return what the report says of one subject of a run: the facts of its summary, the exit code that this
+    summary alone means, and what the run claims of the subject."""
     return JudgedSubject(
         subject=summary.subject,
         target=summary.target,
@@ -143,13 +151,14 @@ def _report_subject(summary: Summary) -> JudgedSubject:
         level=summary.level,
         profile=summary.profile,
         exit_code=exit_code([summary]),
-        claim=claim(summary),
+        claim=describe_claim(summary),
         complaints=summary.complaints,
     )
 
 
-def _report_rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
-    """Return what the report says of one rule: the outcome, with the rule's sentence and sources."""
+def _make_judged_rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
+    """Return what the report says of one rule: from the run the outcome of the rule, and from the catalogue
+    the rule's level, sentence, sources and advice."""
     rule = find_rule(outcome.rule_id)
     return JudgedRule(
         id=outcome.rule_id,
@@ -159,7 +168,8 @@ def _report_rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
         sentence=rule.sentence,
         source=rule.source,
         sources=sources(rule.source),
-        required=outcome.rule_id in summary.required and outcome not in summary.behind_known_failures,
+        required=outcome.rule_id in summary.required
+        and outcome not in summary.outcomes_blocked_by_known_failures,
         verdict=outcome.verdict,
         exercised=outcome.exercised,
         scenarios=outcome.scenarios,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from spatius_sim.reporting.make_text_harmless import one_line
+from spatius_sim.reporting.make_text_harmless import harmless_line
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
 from spatius_sim.rules.findings import Verdict
 
@@ -19,7 +19,7 @@ class Column:
 
     def __post_init__(self) -> None:
         """Make the name of the column one harmless line."""
-        object.__setattr__(self, "name", one_line(self.name))
+        object.__setattr__(self, "name", harmless_line(self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +71,29 @@ class Matrix:
 
 
 def matrix_of(reports: Sequence[tuple[str, Report]]) -> Matrix:
-    """Return a matrix of these reports, each with its name: a row for each rule, and a column for each
-    subject of each report, in this order."""
-    judged_columns = [
+    """Return a matrix of these reports, each given with its name. The matrix has a column for each subject of
+    each report, in this order, and a row for each rule that any report judged."""
+    columns_with_rules = [
         (Column(name, subject), report.rules_for(subject))
         for name, report in reports
         for subject in report.subjects
     ]
-    rules_by_id = {judged.id: judged for _, rules in judged_columns for judged in rules}
-    verdicts = [{judged.id: judged.verdict for judged in rules} for _, rules in judged_columns]
+    rule_by_id = {rule.id: rule for _, rules in columns_with_rules for rule in rules}
+    verdict_maps = [{rule.id: rule.verdict for rule in rules} for _, rules in columns_with_rules]
     rows = [
-        Row(judged, tuple(column.get(rule_id) for column in verdicts))
-        for rule_id, judged in rules_by_id.items()
+        Row(rule, tuple(verdict_by_rule_id.get(rule_id) for verdict_by_rule_id in verdict_maps))
+        for rule_id, rule in rule_by_id.items()
     ]
-    return Matrix(tuple(column for column, _ in judged_columns), tuple(rows))
+    return Matrix(tuple(column for column, _ in columns_with_rules), tuple(rows))
 
 
 def _find_changes(row: Row, columns: Sequence[Column]) -> list[Change]:
-    """Find each change of a rule's verdict in the matrix of reports: from one column in which the rule was
-    judged to the next one in which it was judged."""
+    """Return the changes of one rule's verdict in the matrix of reports, from left to right. Each column in
+    which the rule was judged is compared with the next column in which it was judged."""
     cells = zip(columns, row.verdicts, strict=True)
     judged_cells = [(column, verdict) for column, verdict in cells if verdict is not None]
     return [
-        Change(row.rule.id, before.name, was, after.name, now)
-        for (before, was), (after, now) in pairwise(judged_cells)
-        if was is not now
+        Change(row.rule.id, old_column.name, old_verdict, new_column.name, new_verdict)
+        for (old_column, old_verdict), (new_column, new_verdict) in pairwise(judged_cells)
+        if old_verdict is not new_verdict
     ]

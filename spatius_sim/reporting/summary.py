@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spatius_sim.reporting.exit_code import ExitCode as ExitCode
-from spatius_sim.reporting.make_text_harmless import one_line, some_lines
+from spatius_sim.reporting.make_text_harmless import harmless_line, harmless_lines
 from spatius_sim.reporting.timeline.timeline import Timeline
 from spatius_sim.rules.catalogue import RULES
 from spatius_sim.rules.findings import Verdict
@@ -23,7 +23,7 @@ LONGEST_COMMAND = 8_000
 """Characters: more than other texts may have, because a command that is cut cannot be run."""
 
 
-def _only_base64(text: str) -> str:
+def _base64_or_empty(text: str) -> str:
     """Return the packed data of a player, a text of base64, as it is; "" for any other text."""
     return text if _BASE64.fullmatch(text) else ""
 
@@ -37,9 +37,10 @@ class LongerFailure:
     player: str
 
     def __post_init__(self) -> None:
-        """Make every text of the failure harmless and short, before it enters the summary."""
-        object.__setattr__(self, "scenario", one_line(self.scenario))
-        object.__setattr__(self, "player", _only_base64(self.player))
+        """Make every text of this failure harmless and short."""
+        # `object.__setattr__`, because the dataclass is frozen.
+        object.__setattr__(self, "scenario", harmless_line(self.scenario))
+        object.__setattr__(self, "player", _base64_or_empty(self.player))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +66,14 @@ class Failure:
     longer: LongerFailure | None = None
 
     def __post_init__(self) -> None:
-        """Make every text of the failure harmless and short, before it enters the summary: the subject wrote
-        parts of these texts."""
-        object.__setattr__(self, "player", _only_base64(self.player))
-        for name in ("expected", "actual", "scenario", "trace"):
-            object.__setattr__(self, name, one_line(getattr(self, name)))
-        object.__setattr__(self, "repeat", one_line(self.repeat, LONGEST_COMMAND))
-        object.__setattr__(self, "dialogue", some_lines(self.dialogue))
-        object.__setattr__(self, "evidence", tuple(one_line(line) for line in self.evidence))
+        """Make every text of this failure harmless and short, because the subject wrote parts of them."""
+        # `object.__setattr__`, because the dataclass is frozen.
+        object.__setattr__(self, "player", _base64_or_empty(self.player))
+        for field_name in ("expected", "actual", "scenario", "trace"):
+            object.__setattr__(self, field_name, harmless_line(getattr(self, field_name)))
+        object.__setattr__(self, "repeat", harmless_line(self.repeat, LONGEST_COMMAND))
+        object.__setattr__(self, "dialogue", harmless_lines(self.dialogue))
+        object.__setattr__(self, "evidence", tuple(harmless_line(line) for line in self.evidence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,10 @@ class RuleOutcome:
     first_not_understood: str = ""
 
     def __post_init__(self) -> None:
-        """Make the reasons of the outcome harmless and short, before they enter the summary."""
-        for name in ("reason", "first_not_understood"):
-            object.__setattr__(self, name, one_line(getattr(self, name)))
+        """Turn the reasons of this outcome into harmless, short lines."""
+        # `object.__setattr__`, because the dataclass is frozen.
+        for field_name in ("reason", "first_not_understood"):
+            object.__setattr__(self, field_name, harmless_line(getattr(self, field_name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class StoppedEarly:
 
     def __post_init__(self) -> None:
         """Make the reason why the run was stopped harmless and short, before it enters the summary."""
-        object.__setattr__(self, "why", one_line(self.why))
+        object.__setattr__(self, "why", harmless_line(self.why))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,105 +140,118 @@ class Summary:
     stopped_early: StoppedEarly | None = None
 
     def __post_init__(self) -> None:
-        """Change every text of this summary into one line that is harmless on a terminal, because the subject
-        wrote parts of these texts."""
-        object.__setattr__(self, "known", {rule_id: one_line(why) for rule_id, why in self.known.items()})
-        object.__setattr__(self, "complaints", tuple(map(one_line, self.complaints)))
-        for name in ("subject", "target", "kit_version", "wire", "level", "profile"):
-            object.__setattr__(self, name, one_line(getattr(self, name)))
+        """Turn every text of this summary into one harmless line, because the subject wrote parts of them."""
+        # `object.__setattr__`, because the dataclass is frozen.
+        object.__setattr__(
+            self, "known", {rule_id: harmless_line(why) for rule_id, why in self.known.items()}
+        )
+        object.__setattr__(self, "complaints", tuple(map(harmless_line, self.complaints)))
+        for field_name in ("subject", "target", "kit_version", "wire", "level", "profile"):
+            object.__setattr__(self, field_name, harmless_line(getattr(self, field_name)))
 
-    def with_verdict(self, verdict: Verdict) -> list[RuleOutcome]:
+    def outcomes_with_verdict(self, verdict: Verdict) -> list[RuleOutcome]:
         """Return the outcomes with this verdict."""
         return [outcome for outcome in self.outcomes if outcome.verdict is verdict]
 
     @property
-    def required_unexercised(self) -> list[RuleOutcome]:
-        """The rules that the run promised to exercise and that nothing exercised, except those that only
-        known failures block."""
+    def unexercised_required_outcomes(self) -> list[RuleOutcome]:
+        """The outcomes of rules that the run promised to exercise and that nothing exercised. Rules that only
+        known failures block are left out."""
         return [
             outcome
-            for outcome in self.with_verdict(Verdict.UNEXERCISED)
-            if outcome.rule_id in self.required and outcome not in self.behind_known_failures
+            for outcome in self.outcomes_with_verdict(Verdict.UNEXERCISED)
+            if outcome.rule_id in self.required and outcome not in self.outcomes_blocked_by_known_failures
         ]
 
     @property
     def new_failures(self) -> list[RuleOutcome]:
-        """The failed rules that no baseline tolerates."""
-        return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id not in self.known]
+        """The outcomes of failed rules that no baseline tolerates."""
+        return [
+            outcome
+            for outcome in self.outcomes_with_verdict(Verdict.FAILED)
+            if outcome.rule_id not in self.known
+        ]
 
     @property
     def known_failures(self) -> list[RuleOutcome]:
-        """The failed rules that a baseline tolerates."""
-        return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id in self.known]
+        """The outcomes of failed rules that a baseline tolerates."""
+        return [
+            outcome for outcome in self.outcomes_with_verdict(Verdict.FAILED) if outcome.rule_id in self.known
+        ]
 
     def tolerates(self, outcome: RuleOutcome) -> bool:
-        """Return whether this summary counts a broken rule as a known failure of the baseline: the baseline
-        lists the rule, and the verdict is FAILED, or INCONCLUSIVE because the rule was broken once and not
-        again."""
-        seen_broken = outcome.verdict is Verdict.FAILED or (
+        """Return whether this outcome is a known failure: the rule was broken, and the baseline (the list of
+        known failures) lists the rule. A rule was broken if the verdict is FAILED, or if it is INCONCLUSIVE
+        with a failure that was seen only once."""
+        was_broken = outcome.verdict is Verdict.FAILED or (
             outcome.verdict is Verdict.INCONCLUSIVE and outcome.failure is not None
         )
-        return seen_broken and outcome.rule_id in self.known
+        return was_broken and outcome.rule_id in self.known
 
     @property
-    def decided(self) -> bool:
+    def has_decided_rule(self) -> bool:
         """Whether any rule passed, or failed in a way that the baseline tolerates."""
-        return bool(self.with_verdict(Verdict.PASSED) or self.known_failures)
+        return bool(self.outcomes_with_verdict(Verdict.PASSED) or self.known_failures)
 
     @property
-    def behind_known_failures(self) -> list[RuleOutcome]:
-        """The rules that this run could not judge, because failures that are all known block them."""
-        unexercised = self.with_verdict(Verdict.UNEXERCISED)
+    def outcomes_blocked_by_known_failures(self) -> list[RuleOutcome]:
+        """The outcomes of rules that this run could not judge because other rules failed (`blocked_by`), if
+        all of these failures are known."""
+        unexercised_outcomes = self.outcomes_with_verdict(Verdict.UNEXERCISED)
         return [
             outcome
-            for outcome in unexercised
+            for outcome in unexercised_outcomes
             if outcome.blocked_by and self.known.keys() >= set(outcome.blocked_by)
         ]
 
     @property
-    def undecided(self) -> list[RuleOutcome]:
-        """The INCONCLUSIVE outcomes that make the run end as unreachable. Failures that a baseline tolerates
-        are left out. If another rule was decided, only required rules and rules that were broken once are
-        left."""
-        inconclusive = [
+    def undecided_outcomes(self) -> list[RuleOutcome]:
+        """The INCONCLUSIVE outcomes that make the run end with the exit code UNREACHABLE. Failures that a
+        baseline tolerates are left out. If any rule of the run was decided, only the outcomes of required
+        rules and of rules that were broken once are returned."""
+        inconclusive_outcomes = [
             outcome
-            for outcome in self.with_verdict(Verdict.INCONCLUSIVE)
+            for outcome in self.outcomes_with_verdict(Verdict.INCONCLUSIVE)
             if outcome.failure is None or outcome.rule_id not in self.known
         ]
-        if self.decided:
+        if self.has_decided_rule:
             return [
                 outcome
-                for outcome in inconclusive
+                for outcome in inconclusive_outcomes
                 if outcome.rule_id in self.required or outcome.failure is not None
             ]
-        return inconclusive
+        return inconclusive_outcomes
 
     @property
-    def never_judged(self) -> bool:
-        """Whether the summary has no verdict on any rule because the subject did not answer: no scenario
-        could be judged in this run."""
+    def has_no_answer(self) -> bool:
+        """Whether the run has no verdict on any rule because the subject did not answer. Then some outcomes
+        are undecided, none of these saw a scenario, and every outcome of the run is INCONCLUSIVE or
+        UNEXERCISED."""
         no_result = (Verdict.INCONCLUSIVE, Verdict.UNEXERCISED)
-        undecided = self.undecided
-        alive = any(outcome.scenarios for outcome in undecided)  # The kit itself was late.
+        undecided_outcomes = self.undecided_outcomes
+        # If there was a scenario, the subject is alive, and the kit itself was late.
+        is_alive = any(outcome.scenarios for outcome in undecided_outcomes)
         return (
-            bool(undecided) and not alive and all(outcome.verdict in no_result for outcome in self.outcomes)
+            bool(undecided_outcomes)
+            and not is_alive
+            and all(outcome.verdict in no_result for outcome in self.outcomes)
         )
 
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
-    """Return the exit code that the summaries of a run mean. If several codes apply, the first of these
-    counts: that of a run that was stopped early, kit failed, rule failed, unreachable, not exercised."""
+    """Return the exit code of a run with these summaries, one for each subject. If a run was stopped early,
+    the code of this stop counts. Otherwise the first that applies counts: kit failed, rule failed,
+    unreachable, not exercised, passed."""
     for summary in summaries:
         if summary.stopped_early is not None:
             return summary.stopped_early.code
-    if any(summary.with_verdict(Verdict.ERRORED) for summary in summaries):
+    if any(summary.outcomes_with_verdict(Verdict.ERRORED) for summary in summaries):
         return ExitCode.KIT_FAILED
     if any(summary.new_failures or summary.complaints for summary in summaries):
         return ExitCode.RULE_FAILED
-    if any(summary.undecided for summary in summaries):
+    if any(summary.undecided_outcomes for summary in summaries):
         return ExitCode.UNREACHABLE
-    if not any(summary.decided for summary in summaries) or any(
-        summary.required_unexercised for summary in summaries
-    ):
+    nothing_was_decided = not any(summary.has_decided_rule for summary in summaries)
+    if nothing_was_decided or any(summary.unexercised_required_outcomes for summary in summaries):
         return ExitCode.NOT_EXERCISED
     return ExitCode.PASSED

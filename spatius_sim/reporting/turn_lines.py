@@ -6,7 +6,7 @@ from time import monotonic_ns
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
-from spatius_sim.reporting.make_text_harmless import one_line
+from spatius_sim.reporting.make_text_harmless import harmless_line
 from spatius_sim.trace.events import Closed, EventKind, Lane
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import NullSink
@@ -54,7 +54,7 @@ class TurnLines:
             case Interrupt(req_id):
                 return self._end_turn(at_ns, connection, req_id, "interrupted")
             case ServerError(req_id=req_id, code=code, message=message):
-                how = f"error {code}: {one_line(message, _LONGEST_ERROR)}"
+                how = f"error {code}: {harmless_line(message, _LONGEST_ERROR)}"
                 return (
                     self._end_turn(at_ns, connection, req_id, how)
                     if req_id
@@ -92,7 +92,7 @@ class TurnLines:
         audio_seconds = turn.audio_bytes / BYTES_PER_SAMPLE / turn.rate if turn.rate else 0.0
         wait_seconds = (turn.first_motion_ns - turn.began_ns) / 1e9
         motion = f"first motion after {wait_seconds:.2f} s" if turn.first_motion_ns else "no motion"
-        who = f"{one_line(connection, _LONGEST_NAME)} {one_line(req_id, _LONGEST_NAME)}"
+        who = f"{harmless_line(connection, _LONGEST_NAME)} {harmless_line(req_id, _LONGEST_NAME)}"
         motion_length = f"{turn.keyframes / KEYFRAMES_PER_SECOND:.1f} s of motion"
         turn_seconds = (at_ns - turn.began_ns) / 1e9
         end = f"{how} after {turn_seconds:.2f} s"

@@ -13,7 +13,7 @@ from spatius_sim.engine.run_profiles import DEFAULT_LEVEL
 from spatius_sim.engine.select_rules import rules_to_judge
 from spatius_sim.engine.tapes.tape_settings import TapeSettings
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.compare_with_baseline import Baseline, review
+from spatius_sim.reporting.compare_with_baseline import Baseline, compare_with_baseline
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
@@ -110,7 +110,7 @@ def _make_summary(
     if not values.get("baseline"):
         return summary
     baseline = _read_tape_baseline(Path(values["baseline"]), list(tallies))
-    remarks = review(baseline, outcomes, date.today())
+    remarks = compare_with_baseline(baseline, outcomes, date.today())
     return replace(summary, known=remarks.tolerated, complaints=remarks.complaints)
 
 

@@ -3,7 +3,7 @@ shows."""
 
 from collections.abc import Iterator
 
-from spatius_sim.reporting.make_text_harmless import one_line
+from spatius_sim.reporting.make_text_harmless import harmless_line
 from spatius_sim.reporting.report import JudgedRule, Report
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Level
@@ -11,56 +11,59 @@ from spatius_sim.rules.rule import Level
 MAX_COMMANDS = 10
 """GitHub shows at most so many commands of a kind in a step."""
 
-_LONGEST_TEXT = 400
+_MAX_CHARACTERS = 400
 _LEVELS = list(Level)
 
 
 def github_annotations(report: Report) -> list[str]:
-    """Return the annotations of GitHub for a run: a workflow command for each finding, one in a line. No
-    text of a subject can end or begin a command."""
-    complaints = [
+    """Return the annotations of GitHub for a run, the worst finding first: one workflow command, a line of
+    text, for each finding. If there are more than GitHub shows, the last command says how many are left out.
+    No text of a subject can begin or end a command."""
+    complaint_commands = [
         _write_command("error", "baseline", text)
         for subject in report.subjects
         for text in subject.complaints
     ]
-    commands = complaints + [line for _, line in sorted(_rank_commands(report), key=lambda ranked: ranked[0])]
+    ranked_commands = sorted(_yield_ranked_commands(report), key=lambda ranked_command: ranked_command[0])
+    commands = complaint_commands + [command for _, command in ranked_commands]
     if len(commands) <= MAX_COMMANDS:
         return commands
-    left_out = len(commands) - MAX_COMMANDS + 1
+    left_out_count = len(commands) - MAX_COMMANDS + 1
     return [
         *commands[: MAX_COMMANDS - 1],
-        _write_command("warning", "spatius-sim", f"{left_out} more findings are in the report"),
+        _write_command("warning", "spatius-sim", f"{left_out_count} more findings are in the report"),
     ]
 
 
-def _rank_commands(report: Report) -> Iterator[tuple[tuple[int, int], str]]:
-    """Yield an annotation of GitHub for each rule that is not a pass: its rank, and the workflow command.
-    The worst finding has the lowest rank."""
-    for judged in report.rules:
-        level = _LEVELS.index(judged.level)
-        if judged.verdict is Verdict.FAILED and judged.failure is not None and not judged.known:
-            text = f"Expected {judged.failure.expected}. Actual: {judged.failure.actual}"
+def _yield_ranked_commands(report: Report) -> Iterator[tuple[tuple[int, int], str]]:
+    """Yield an annotation of GitHub for each rule that was broken or not judged: its rank, and the workflow
+    command. The worst finding has the lowest rank. Known failures, and rules that need not be exercised, are
+    left out."""
+    for rule in report.rules:
+        level_rank = _LEVELS.index(rule.level)
+        if rule.verdict is Verdict.FAILED and rule.failure is not None and not rule.known:
+            text = f"Expected {rule.failure.expected}. Actual: {rule.failure.actual}"
             yield (
-                (0 if judged.failure.confirmed else 1, level),
-                _write_command("error", _title_of(judged), text),
+                (0 if rule.failure.confirmed else 1, level_rank),
+                _write_command("error", _title_of(rule), text),
             )
-        elif judged.verdict is Verdict.ERRORED:
-            yield (2, level), _write_command("error", judged.id, f"the kit failed: {judged.reason}")
-        elif judged.required and judged.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE):
+        elif rule.verdict is Verdict.ERRORED:
+            yield (2, level_rank), _write_command("error", rule.id, f"the kit failed: {rule.reason}")
+        elif rule.required and rule.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE):
             yield (
-                (3, level),
-                _write_command("warning", judged.id, f"{judged.verdict.lower()}: {judged.reason}"),
+                (3, level_rank),
+                _write_command("warning", rule.id, f"{rule.verdict.lower()}: {rule.reason}"),
             )
 
 
-def _title_of(judged: JudgedRule) -> str:
-    return f"{judged.id} ({judged.level})"
+def _title_of(rule: JudgedRule) -> str:
+    return f"{rule.id} ({rule.level})"
 
 
 def _write_command(kind: str, title: str, text: str) -> str:
     """Return a workflow command of this kind, such as `error`, in one line."""
     escaped_title = _escape(title).replace(":", "%3A").replace(",", "%2C")
-    return f"::{kind} title={escaped_title}::{_escape(one_line(text, _LONGEST_TEXT))}"
+    return f"::{kind} title={escaped_title}::{_escape(harmless_line(text, _MAX_CHARACTERS))}"
 
 
 def _escape(text: str) -> str:

@@ -12,16 +12,17 @@ _COLOURS = {"good": "brightgreen", "bad": "red", "open": "yellow"}
 _LEFT_OPEN = (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE)
 
 
-def badge(report: Report) -> str:
-    """Return the badge of a report: the JSON that shields.io draws
-    (https://shields.io/badges/endpoint-badge)."""
+def badge_json(report: Report) -> str:
+    """Return the badge of a report as JSON that shields.io draws (https://shields.io/badges/endpoint-badge):
+    how many rules passed, for which profiles, and, if the run is not a pass, the verdict. The badge is green
+    only if every rule was decided."""
     tone, _, headline = HEADLINES[report.exit_code]
-    passed = sum(judged.verdict is Verdict.PASSED for judged in report.rules)
-    counts = f"{passed} of {len(report.rules)} rules"
+    passed_count = sum(rule.verdict is Verdict.PASSED for rule in report.rules)
+    counts = f"{passed_count} of {len(report.rules)} rules"
     profiles = dict.fromkeys(subject.profile for subject in report.subjects if subject.profile)
     counts += "".join(f", {profile}" for profile in profiles)
-    if any(judged.verdict in _LEFT_OPEN for judged in report.rules):
-        tone = "open" if tone == "good" else tone  # What was not exercised is not green.
+    if any(rule.verdict in _LEFT_OPEN for rule in report.rules):
+        tone = "open" if tone == "good" else tone  # "open" is drawn yellow, not green.
     message = counts if report.exit_code is ExitCode.PASSED else f"{headline.lower()}, {counts}"
     endpoint = {
         "schemaVersion": 1,

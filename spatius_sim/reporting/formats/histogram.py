@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_BARS = 32
+_BAR_COUNT = 32
 _WIDTH, _HEIGHT = 480.0, 96.0
 
 
@@ -38,27 +38,28 @@ class Histogram:
 
 
 def histogram_of(measurements: Sequence[float], unit: str) -> Histogram | None:
-    """Return the histogram of what a rule measured, such as delays in `unit`, with bars that a page can draw;
-    None if nothing finite was measured."""
+    """Return the histogram of what a rule measured, such as delays in `unit`, with bars in pixels that a page
+    can draw. NaN and infinite values are left out; return None if nothing else was measured."""
     values = np.asarray(measurements, np.float64)
-    values = values[np.isfinite(values)]
-    if not len(values):
+    finite_values = values[np.isfinite(values)]
+    if not len(finite_values):
         return None
-    least, most = float(values.min()), float(values.max())
-    median, p99 = (float(np.percentile(values, share)) for share in (50, 99))
+    least, most = float(finite_values.min()), float(finite_values.max())
+    median, p99 = (float(np.percentile(finite_values, percent)) for percent in (50, 99))
     span = (most - least) or 1.0  # If all are equal, any width will do.
-    counts, _ = np.histogram(values, bins=_BARS, range=(least, least + span))
-    bar_width = _WIDTH / _BARS
-    heights = [float(count) / float(counts.max()) * _HEIGHT for count in counts]
+    counts_of_bars, _ = np.histogram(finite_values, bins=_BAR_COUNT, range=(least, least + span))
+    bar_width = _WIDTH / _BAR_COUNT
+    heights = [float(count) / float(counts_of_bars.max()) * _HEIGHT for count in counts_of_bars]
     bars = tuple(
         Bar(
-            round(number * bar_width, 2),
+            round(index * bar_width, 2),
             round(_HEIGHT - height, 2),
             round(bar_width - 1, 2),
             round(height, 2),
         )
-        for number, height in enumerate(heights)
+        for index, height in enumerate(heights)
         if height
     )
     median_x, p99_x = (round((value - least) / span * _WIDTH, 2) for value in (median, p99))
-    return Histogram(unit, len(values), least, median, p99, most, _WIDTH, _HEIGHT, bars, median_x, p99_x)
+    count = len(finite_values)
+    return Histogram(unit, count, least, median, p99, most, _WIDTH, _HEIGHT, bars, median_x, p99_x)

@@ -40,16 +40,17 @@ class Tape:
 
 
 def html_report(report: Report, folder: Path) -> str:
-    """Return the report as an HTML page. The page will stand in this folder, and links tapes from there."""
+    """Return the report as an HTML page. `folder` is where the page will stand: its links to tapes
+    (recordings of a run) start there."""
 
-    def tape(failure: Failure) -> Tape | None:
+    def find_tape_of(failure: Failure) -> Tape | None:
         """Return the tape of a failure for the page; None if there is none."""
         return _find_tape(failure.trace, folder)
 
-    moving = any(judged.failure and judged.failure.player for judged in report.rules)
-    script = player_script() if moving else {"script": "", "script_hash": ""}
+    has_player = any(rule.failure and rule.failure.player for rule in report.rules)
+    script = player_script() if has_player else {"script": "", "script_hash": ""}
     template = _make_environment().get_template("report.html.j2")
-    return template.render(report=report, tape=tape, **script, **_read_style())
+    return template.render(report=report, tape=find_tape_of, **script, **_read_style())
 
 
 def html_matrix(matrix: Matrix) -> str:
@@ -58,31 +59,34 @@ def html_matrix(matrix: Matrix) -> str:
 
 
 def group_by_family(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[JudgedRule]]]:
-    """Group the judged rules into the families of the HTML report. Return for each family its letter, its
-    title, and its rules."""
-    by_letter: dict[str, list[JudgedRule]] = {}
-    for judged in rules:
-        by_letter.setdefault(judged.id[:1], []).append(judged)
-    return [(letter, FAMILIES.get(letter, letter), family) for letter, family in by_letter.items()]
+    """Group the judged rules into families: the rules of a family have ids that begin with the same letter.
+    Return for each family its letter, its title, and its rules, as the HTML report shows them."""
+    rules_by_letter: dict[str, list[JudgedRule]] = {}
+    for rule in rules:
+        rules_by_letter.setdefault(rule.id[:1], []).append(rule)
+    return [
+        (letter, FAMILIES.get(letter, letter), family_rules)
+        for letter, family_rules in rules_by_letter.items()
+    ]
 
 
 def count_verdicts(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
-    """Count the verdicts of these rules for the coloured bar on the HTML report, which is 100 wide. Return
-    for each verdict that occurs: the verdict, how often it occurs, where its part of the bar begins, and how
-    wide this part is."""
-    counts = [(verdict, sum(rule.verdict is verdict for rule in rules)) for verdict in VERDICTS]
+    """Count the verdicts of these rules for the coloured bar of the HTML report. Return for each verdict that
+    occurs: the verdict, how often it occurs, where its part of the bar begins, and how wide the part is, both
+    in percent of the bar."""
+    count_of_verdicts = [(verdict, sum(rule.verdict is verdict for rule in rules)) for verdict in VERDICTS]
     bar_parts: list[tuple[Verdict, int, float, float]] = []
-    start = 0.0
-    for verdict, count in counts:
+    part_start = 0.0
+    for verdict, count in count_of_verdicts:
         if count:
-            width = 100 * count / len(rules)
-            bar_parts.append((verdict, count, round(start, 2), round(width, 2)))
-            start += width
+            part_width = 100 * count / len(rules)
+            bar_parts.append((verdict, count, round(part_start, 2), round(part_width, 2)))
+            part_start += part_width
     return bar_parts
 
 
 def split_at_keywords(sentence: str) -> list[tuple[str, bool]]:
-    """Split the sentence of a rule, for the report's HTML page, into pieces, each with whether it is the
+    """Split the sentence of a rule into pieces for the HTML report. With each piece, return whether it is the
     word MUST, SHOULD or MAY."""
     return [(piece, bool(_KEYWORD.fullmatch(piece))) for piece in _KEYWORD.split(sentence) if piece]
 
@@ -93,19 +97,20 @@ def web_address(address: str) -> str:
 
 
 def _find_tape(path: str, folder: Path) -> Tape | None:
-    """Return the tape at this path for the HTML page: embedded if it is small, linked if it is large; None
-    if `path` is "".
+    """Return the tape (the recording of a run) at this path for the HTML report: embedded in the page if it
+    is small, linked if it is large. Return None if `path` is "".
 
-    A file that is no tape, is missing, or lies neither in the folder of the page nor in the working
-    directory gets no link: the report may come from somebody else and name any file, which must not be
-    read.
-    """
+    A file is not linked if it is no tape, is missing, or lies neither in `folder`, where the page stands, nor
+    in the working directory. The report may come from somebody else and name any file, and we must not read
+    such a file."""
     if not path:
         return None
     page_folder = folder.resolve()
     # If a folder of reports was moved, its tapes lie beside the page.
-    file = next((file for file in (Path(path), page_folder / Path(path).name) if file.is_file()), Path(path))
-    may_be_read = any(file.resolve().is_relative_to(place) for place in (page_folder, Path.cwd()))
+    possible_files = (Path(path), page_folder / Path(path).name)
+    file = next((file for file in possible_files if file.is_file()), Path(path))
+    allowed_folders = (page_folder, Path.cwd())
+    may_be_read = any(file.resolve().is_relative_to(allowed) for allowed in allowed_folders)
     if file.suffix != ".tape" or not may_be_read or not file.is_file():
         return Tape(file.name, "", embedded=False)
     if file.stat().st_size <= LARGEST_EMBEDDED_TAPE:
@@ -117,7 +122,7 @@ def _find_tape(path: str, folder: Path) -> Tape | None:
 @cache
 def _make_environment() -> Environment:
     """Return Jinja's environment, in which the templates of the HTML report and of the other pages are
-    rendered. It knows our filters, the verdicts and the headlines."""
+    rendered. Templates find our filters, the verdicts, the headlines and the histogram there."""
     environment = Environment(
         loader=PackageLoader("spatius_sim.reporting"),
         autoescape=True,
@@ -141,8 +146,8 @@ def _make_environment() -> Environment:
 
 @cache
 def _read_style() -> dict[str, str]:
-    """Return the style sheet of the report's page and its hash, as the template's values `css` and
-    `css_hash`. The page forbids every style that does not have this hash."""
+    """Return the style sheet of the report's page as `css`, and its hash as `css_hash`: both are values of a
+    template. The page allows only the style that has this hash."""
     css = files("spatius_sim.reporting").joinpath("templates", "report.css").read_text(encoding="utf-8")
     css += player_css()
     return {"css": Markup(css), "css_hash": hash_of(css)}

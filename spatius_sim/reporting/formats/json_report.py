@@ -10,7 +10,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.report import FORMAT, VERSION, Report
 from spatius_sim.reporting.summary import RuleOutcome
 
-_LARGEST_FILE = 64 * 1_048_576
+_MAX_FILE_BYTES = 64 * 1_048_576
 """Bytes. A report in which every rule failed takes some 2 MiB."""
 
 
@@ -37,7 +37,7 @@ def json_report(report: Report) -> str:
 
 
 def report_schema() -> str:
-    """Return the JSON Schema of the report that this version writes as JSON: the text of
+    """Return the JSON Schema of the report that this version of spatius-sim writes as JSON; it is the text of
     `report.schema.json`."""
     schema = msgspec.json.schema(Report) | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     for definition in schema["$defs"].values():
@@ -46,17 +46,17 @@ def report_schema() -> str:
 
 
 def read_report(path: Path) -> Report:
-    """Return the report in this JSON file. Raises UsageError, which names the file, if the file is not a
-    report, or a report of another version."""
+    """Read the report in this JSON file and return it. Raises UsageError, with the path in its text, if the
+    file cannot be read, is too large, is no report, or is a report of another version."""
     try:
         with open_named_file(path) as file:
-            raw = file.read(_LARGEST_FILE + 1)
+            raw_json = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    if len(raw) > _LARGEST_FILE:
-        raise UsageError(f"{path} is larger than {_LARGEST_FILE:,} bytes: no report is")
+    if len(raw_json) > _MAX_FILE_BYTES:
+        raise UsageError(f"{path} is larger than {_MAX_FILE_BYTES:,} bytes: no report is")
     try:
-        head = msgspec.json.decode(raw, type=_Head)
+        head = msgspec.json.decode(raw_json, type=_Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not a report of spatius-sim: {error}") from error
     if head.format != FORMAT:
@@ -66,6 +66,6 @@ def read_report(path: Path) -> Report:
             f"{path} is a report of version {head.version}; this spatius-sim reads version {VERSION}"
         )
     try:
-        return msgspec.json.decode(raw, type=Report)
+        return msgspec.json.decode(raw_json, type=Report)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is a damaged report: {error}") from error

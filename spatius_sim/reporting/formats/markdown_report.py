@@ -10,10 +10,10 @@ from spatius_sim.reporting.verdict_labels import HEADLINES, VERDICTS
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Advice
 
-LARGEST = 65_536
+MAX_BYTES = 65_536
 """Bytes. A step summary of GitHub holds 1 MiB, a comment some 65,000 characters."""
 
-_ROOM_FOR_NOTE = 100
+_BYTES_FOR_NOTE = 100
 """Bytes for the last line of a report that was cut."""
 
 _SIGNS = {"bad": "❌", "open": "⚠️", "good": "✅", "none": "⚪"}
@@ -27,21 +27,24 @@ def escape_markdown(text: str) -> str:
     return _STRUCTURE.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
-def markdown_report(report: Report, largest: int = LARGEST) -> str:
-    """Return the report as Markdown: the verdict, the failures, and every rule. The end is left out if
-    there are more than `largest` bytes."""
+def markdown_report(report: Report, max_bytes: int = MAX_BYTES) -> str:
+    """Return the report as Markdown: the verdict, what the run claims, the failures, and a table of all
+    rules. If it is longer than `max_bytes`, leave out the end."""
     tone, _, headline = HEADLINES[report.exit_code]
     parts = [f"## {_SIGNS[tone]} spatius-sim: {headline}\n"]
-    parts += [_write_claims(subject, report.rules_for(subject)) for subject in report.subjects]
-    parts += _write_occasion(report.occasion)
-    parts += [_write_failure(judged) for judged in report.rules if judged.failure is not None]
-    parts += ["### Every rule\n\n| | rule | level | |\n|---|---|---|---|\n", *map(_write_row, report.rules)]
-    return join_fitting_parts(parts, largest)
+    parts += [_describe_subject(subject, report.rules_for(subject)) for subject in report.subjects]
+    parts += _describe_occasion(report.occasion)
+    parts += [_describe_failure(rule) for rule in report.rules if rule.failure is not None]
+    parts += [
+        "### Every rule\n\n| | rule | level | |\n|---|---|---|---|\n",
+        *map(_make_table_row, report.rules),
+    ]
+    return join_fitting_parts(parts, max_bytes)
 
 
-def _write_occasion(occasion: Occasion) -> list[str]:
-    """Write the line of the Markdown report that says when the run was made, how long it took, from which
-    commit, and by which command. Return no line if this is not known."""
+def _describe_occasion(occasion: Occasion) -> list[str]:
+    """Return the line of the Markdown report that says when the run was made, how long it took, from which
+    commit, and by which command. Return an empty list if the time is not known."""
     if not occasion.began:
         return []
     commit = f", commit {escape_markdown(occasion.commit)}" if occasion.commit else ""
@@ -49,25 +52,27 @@ def _write_occasion(occasion: Occasion) -> list[str]:
     return [f"\n{when}: {_as_code(occasion.command)}\n\n"]
 
 
-def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
-    """Return the matrix of several reports in Markdown, at most `largest` bytes long: first what changed,
-    then every rule with a column for each subject."""
+def markdown_matrix(matrix: Matrix, max_bytes: int = MAX_BYTES) -> str:
+    """Return the matrix of several reports as Markdown: first what changed, then a table with a row for each
+    rule and a column for each subject. If it is longer than `max_bytes`, leave out the end."""
     parts = [f"## spatius-sim: {len(matrix.rows)} rules side by side\n\n"]
-    parts += map(_write_change, matrix.changes)
+    parts += map(_describe_change, matrix.changes)
     parts += [] if matrix.changes else ["Nothing changed.\n"]
-    heads = "".join(f" {_as_code(column.name)} |" for column in matrix.columns)
-    parts.append(f"\n| rule |{heads}\n|---|{'---|' * len(matrix.columns)}\n")
+    column_heads = "".join(f" {_as_code(column.name)} |" for column in matrix.columns)
+    parts.append(f"\n| rule |{column_heads}\n|---|{'---|' * len(matrix.columns)}\n")
     for row in matrix.rows:
-        cells = "".join(f" {_sign(verdict) if verdict else 'not judged'} |" for verdict in row.verdicts)
+        cells = "".join(
+            f" {_sign_and_words(verdict) if verdict else 'not judged'} |" for verdict in row.verdicts
+        )
         parts.append(f"| {escape_markdown(row.rule.id)} |{cells}\n")
-    return join_fitting_parts(parts, largest)
+    return join_fitting_parts(parts, max_bytes)
 
 
-def join_fitting_parts(parts: Sequence[str], largest: int) -> str:
-    """Join as many whole parts of a Markdown report as fit into `largest` bytes, and say at the end how
-    many do not fit."""
+def join_fitting_parts(parts: Sequence[str], max_bytes: int) -> str:
+    """Join the first parts of a Markdown report, as many whole parts as fit into `max_bytes`. If some do not
+    fit, the last line says how many."""
     fitting: list[str] = []
-    bytes_left = largest - _ROOM_FOR_NOTE
+    bytes_left = max_bytes - _BYTES_FOR_NOTE
     for number, part in enumerate(parts):
         bytes_left -= len(part.encode())
         if bytes_left < 0:
@@ -76,16 +81,16 @@ def join_fitting_parts(parts: Sequence[str], largest: int) -> str:
     return "".join(fitting)
 
 
-def _write_claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
-    """Write the part of the Markdown report about one subject: how many rules have which verdict, what the
-    run claims of the subject, and what is wrong with its baseline. Return the text."""
-    verdicts = [judged.verdict for judged in rules]
+def _describe_subject(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
+    """Return the part of the Markdown report about one subject: how many rules have which verdict, the
+    settings of the run, and what is wrong with the subject's baseline."""
+    verdicts = [rule.verdict for rule in rules]
     counts = ", ".join(
-        f"{verdicts.count(verdict)} {words}"
-        for verdict, (_, _, words, _) in VERDICTS.items()
+        f"{verdicts.count(verdict)} {verdict_words}"
+        for verdict, (_, _, verdict_words, _) in VERDICTS.items()
         if verdict in verdicts
     )
-    claims = {
+    settings = {
         "level": subject.level,
         "profile": subject.profile,
         "wire": subject.wire,
@@ -93,17 +98,18 @@ def _write_claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
         "catalogue": f"revision {subject.catalogue_revision}",
         "seed": str(subject.seed),
     }
-    claims_text = ", ".join(f"{name} {_as_code(value)}" for name, value in claims.items() if value)
+    settings_text = ", ".join(f"{name} {_as_code(value)}" for name, value in settings.items() if value)
     complaints = "".join(f"- the baseline: {_as_code(complaint)}\n" for complaint in subject.complaints)
-    return f"\n**{subject.subject}** {_as_code(subject.target)}: {counts}\n\n{claims_text}\n\n{complaints}"
+    return f"\n**{subject.subject}** {_as_code(subject.target)}: {counts}\n\n{settings_text}\n\n{complaints}"
 
 
-def _write_failure(judged: JudgedRule) -> str:
-    """Return the failure of a rule as Markdown. The rule must have one."""
-    failure = judged.failure
+def _describe_failure(rule: JudgedRule) -> str:
+    """Return the part of the Markdown report about the failure of one rule: the rule, and one fact in each
+    line. The rule must have a failure."""
+    failure = rule.failure
     assert failure is not None
-    advice = judged.advice or Advice("", "", "")
-    lines = {
+    advice = rule.advice or Advice("", "", "")
+    text_by_label = {
         "Seen as": advice.effect,
         "Expected": failure.expected,
         "Actual": failure.actual,
@@ -113,31 +119,31 @@ def _write_failure(judged: JudgedRule) -> str:
         "Tape": failure.trace,
         "Repeat": failure.repeat,
     }
-    facts = "".join(f"- {name}: {_as_code(text)}\n" for name, text in lines.items() if text)
-    title = f"{escape_markdown(judged.id)} ({judged.level})"
-    return f"\n### {title}\n\n{escape_markdown(judged.sentence)}\n\n{facts}\n"
+    facts = "".join(f"- {label}: {_as_code(text)}\n" for label, text in text_by_label.items() if text)
+    title = f"{escape_markdown(rule.id)} ({rule.level})"
+    return f"\n### {title}\n\n{escape_markdown(rule.sentence)}\n\n{facts}\n"
 
 
-def _write_change(change: Change) -> str:
+def _describe_change(change: Change) -> str:
     """Return one change of a rule as an item of a Markdown list."""
-    was = f"{_sign(change.was)} in {_as_code(change.before)}"
-    now = f"{_sign(change.now)} in {_as_code(change.after)}"
+    was = f"{_sign_and_words(change.was)} in {_as_code(change.before)}"
+    now = f"{_sign_and_words(change.now)} in {_as_code(change.after)}"
     return f"- **{escape_markdown(change.rule_id)}** {was}, {now}\n"
 
 
-def _write_row(judged: JudgedRule) -> str:
-    """Return one rule as a row of a Markdown table: with its counts if it passed, or else with what
-    happened or why it was not judged."""
-    remark = judged.failure.actual if judged.failure else judged.reason
-    if judged.verdict is Verdict.PASSED:
-        remark = f"exercised {judged.exercised} times over {judged.scenarios} scenarios"
-    if judged.known:
-        remark = f"known: {judged.known}; {remark}"
-    rule = f"{escape_markdown(judged.id)} | {judged.level}"
-    return f"| {_sign(judged.verdict)} | {rule} | {escape_markdown(remark)} |\n"
+def _make_table_row(rule: JudgedRule) -> str:
+    """Return the row of a rule for the table in the Markdown report. Its last cell says how often a passed
+    rule was exercised, what happened if there is a failure, or else why the rule has no verdict."""
+    remark = rule.failure.actual if rule.failure else rule.reason
+    if rule.verdict is Verdict.PASSED:
+        remark = f"exercised {rule.exercised} times over {rule.scenarios} scenarios"
+    if rule.known:
+        remark = f"known: {rule.known}; {remark}"
+    rule_cells = f"{escape_markdown(rule.id)} | {rule.level}"
+    return f"| {_sign_and_words(rule.verdict)} | {rule_cells} | {escape_markdown(remark)} |\n"
 
 
-def _sign(verdict: Verdict) -> str:
+def _sign_and_words(verdict: Verdict) -> str:
     """Return the sign and the words for a verdict."""
     tone, _, words, _ = VERDICTS[verdict]
     return f"{_SIGNS[tone]} {words}"

@@ -12,7 +12,8 @@ _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "none": "dim"}
 
 
 def print_matrix(console: Console, matrix: Matrix) -> None:
-    """Print the matrix as a table with a row for each rule, then what changed."""
+    """Print several reports side by side, for a person at a terminal: a table with a row for each rule and a
+    column for each subject, then what changed."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("rule", no_wrap=True)
     for column in matrix.columns:
@@ -30,8 +31,8 @@ def print_matrix(console: Console, matrix: Matrix) -> None:
 
 
 def _colour_verdict(verdict: Verdict | None) -> Text:
-    """Return the coloured words of a verdict for the table of a matrix; None is a rule that was not
-    judged."""
+    """Return the words for a verdict in its colour, for the table in which reports stand side by side. If
+    `verdict` is None, return "not judged"."""
     if verdict is None:
         return Text("not judged", style="dim")
     tone, _, words, _ = VERDICTS[verdict]

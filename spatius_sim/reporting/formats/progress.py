@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 2.0
 """A run that takes less time shows no progress, and plain lines are at least so far apart."""
 
-_REFRESH_PER_SECOND = 4
-_ENOUGH_WORK = 0.1
+_REFRESHES_PER_SECOND = 4
+_SHARE_TO_ESTIMATE = 0.1
 """After this share of the scenarios the time that is left can be guessed."""
 _BAD_VERDICTS = (Verdict.FAILED, Verdict.ERRORED)
 
@@ -26,26 +26,26 @@ class ProgressLines:
     place of the plain lines, unless NO_COLOR is set in the environment."""
 
     def __init__(self, write_line: Callable[[str], object]) -> None:
-        """Begin to show progress before the first rule of a run; `write_line` is called with each plain line.
-        There is no live line yet."""
+        """Begin to show the progress of a run, before its first rule; `write_line` is called with each plain
+        line. There is no live line yet (a line on the terminal that is drawn again and again)."""
         self._write_line = write_line
-        self._began = time.monotonic()
-        self._last_line = -QUIET_SECONDS
-        self._number_of_total = ""
-        self._scenarios_by_rule: Mapping[str, int] = {}
-        self._done, self._done_at = 0, self._began
-        self._rule = ""
-        self._reported: set[str] = set()
+        self._began_at = time.monotonic()
+        self._last_line_at_seconds = -QUIET_SECONDS
+        self._position_text = ""
+        self._scenario_count_by_rule_id: Mapping[str, int] = {}
+        self._done_count, self._done_at = 0, self._began_at
+        self._rule_id = ""
+        self._reported_rule_ids: set[str] = set()
         self._live_display: Live | None = None
 
-    def expect(self, scenarios: Mapping[str, int]) -> None:
-        """Take for the estimate of the time that is left how many scenarios each rule adds to this run, by
-        rule id, in the order in which the rules are judged."""
-        self._scenarios_by_rule = scenarios
+    def set_scenario_counts(self, scenario_count_by_rule_id: Mapping[str, int]) -> None:
+        """Set how many scenarios each rule adds to this run, by rule id, in the order in which the rules are
+        judged. With these counts the time that is left is estimated."""
+        self._scenario_count_by_rule_id = scenario_count_by_rule_id
 
     def start_live(self, screen: TextIO) -> None:
-        """Keep one line of progress on this terminal up to date until `stop` is called. With NO_COLOR in
-        the environment, do nothing."""
+        """Show progress in one line of this terminal, and draw the line again and again until `stop` is
+        called. With NO_COLOR in the environment, do nothing."""
         if os.environ.get("NO_COLOR"):
             return
         from rich.console import Console
@@ -55,7 +55,7 @@ class ProgressLines:
             get_renderable=self._describe_progress,
             console=Console(file=screen, force_terminal=True, highlight=False),
             transient=True,
-            refresh_per_second=_REFRESH_PER_SECOND,
+            refresh_per_second=_REFRESHES_PER_SECOND,
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -66,36 +66,37 @@ class ProgressLines:
         if self._live_display is not None:
             self._live_display.stop()
 
-    def rule_begins(self, rule_id: str, number: int, total: int) -> None:
-        """Show as progress that a rule is being judged: `number` (from 1) of `total`, which is 0 if it is
-        not known. A plain line is left out if the last one is less than QUIET_SECONDS old."""
-        self._rule = rule_id
-        self._done = sum(list(self._scenarios_by_rule.values())[: number - 1])
+    def show_rule_start(self, rule_id: str, number: int, total: int) -> None:
+        """Show as progress that a rule is being judged: the rule with this `number` (from 1) of `total`
+        rules; `total` is 0 if it is not known. Without a live line, write a plain line, but not within
+        QUIET_SECONDS of the last one."""
+        self._rule_id = rule_id
+        self._done_count = sum(list(self._scenario_count_by_rule_id.values())[: number - 1])
         self._done_at = time.monotonic()
-        self._number_of_total = f"{min(number, total)} of {total}, " if total else ""
-        if self._live_display is None and self._seconds_elapsed - self._last_line >= QUIET_SECONDS:
-            self._last_line = self._seconds_elapsed
+        self._position_text = f"{min(number, total)} of {total}, " if total else ""
+        if self._live_display is None and self._seconds_elapsed - self._last_line_at_seconds >= QUIET_SECONDS:
+            self._last_line_at_seconds = self._seconds_elapsed
             self._write_line(self._describe_progress())
 
     def show_suspects(self, suspects: Mapping[str, str]) -> None:
-        """Print at once a line of progress for each rule that a scenario has broken although it is not judged
-        yet, with what happened. Each rule gets such a line only once in a run."""
+        """Print a line of progress for each rule that a scenario has broken before the rule is judged itself.
+        `suspects` says by rule id what happened. Each rule gets only one such line in a run."""
         for rule_id, actual in suspects.items():
-            if rule_id not in self._reported:
-                self._reported.add(rule_id)
+            if rule_id not in self._reported_rule_ids:
+                self._reported_rule_ids.add(rule_id)
                 self._print_progress(f"broken already, to be judged: {rule_id}: {actual}")
 
-    def rule_ends(
+    def show_rule_end(
         self, outcomes: Iterable[RuleOutcome], suspects: Mapping[str, str], complaint: str = ""
     ) -> None:
-        """Show in the lines of progress which rules failed when one rule was judged. The explanations are
-        printed at the end of the run.
+        """Show in lines of progress which rules failed while one rule was judged. The explanations are
+        printed only at the end of the run.
 
-        `suspects` are rules that were broken while another rule was judged, each with what happened; each is
-        shown only once. `complaint` says why the test item of the judged rule failed; "" if it did not
+        `outcomes` are what the judging brought out. `suspects` says by rule id what other rules were broken,
+        and how. `complaint` is the error text of the test item that judged the rule; "" if the item did not
         fail."""
         outcomes = list(outcomes)
-        self._reported |= {outcome.rule_id for outcome in outcomes}
+        self._reported_rule_ids |= {outcome.rule_id for outcome in outcomes}
         self.show_suspects(suspects)
         if not complaint:
             return
@@ -106,10 +107,10 @@ class ProgressLines:
             why = outcome.reason if outcome.failure is None else outcome.failure.actual
             self._print_progress(f"{outcome.verdict} {outcome.rule_id}: {why}")
         if not bad_outcomes:
-            self._print_progress(f"FAILED {self._rule}: {complaint.splitlines()[-1]}")
+            self._print_progress(f"FAILED {self._rule_id}: {complaint.splitlines()[-1]}")
 
     def _print_progress(self, text: str) -> None:
-        """Write a line of progress that stays on the screen, with the seconds since the run began."""
+        """Print a line of progress that stays on the screen, with the seconds since the run began."""
         line = f"{text} ({self._seconds_elapsed:.0f} s)"
         if self._live_display is None:
             self._write_line(line)
@@ -120,29 +121,32 @@ class ProgressLines:
 
     @property
     def _seconds_elapsed(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self._began_at
 
     def _describe_progress(self) -> str:
-        """Return the text of the progress display, in one line: the rule that is being judged, its number
-        among all, and the seconds that have passed and may be left. In the first seconds, the text of a live
-        display (one line on a terminal that is drawn again and again) is ""."""
+        """Return the line that shows the progress of a run: the rule that is being judged, its number among
+        all, and the seconds that have passed and may be left. For a live line, which is drawn again and
+        again, return "" in the first seconds."""
         if self._live_display is not None and self._seconds_elapsed < QUIET_SECONDS:
             return ""
         elapsed = self._seconds_elapsed
-        total = sum(self._scenarios_by_rule.values())
-        left = seconds_left(self._done, total, self._done_at - self._began, elapsed)
-        rest = f", some {left:.0f} s left" if left else ""
+        total_count = sum(self._scenario_count_by_rule_id.values())
+        done_seconds = self._done_at - self._began_at
+        left = estimate_seconds_left(self._done_count, total_count, done_seconds, elapsed)
+        left_text = f", some {left:.0f} s left" if left else ""
         return (
-            f"judging {self._rule} ({self._number_of_total}{elapsed:.0f} s{rest})"
-            if self._rule
+            f"judging {self._rule_id} ({self._position_text}{elapsed:.0f} s{left_text})"
+            if self._rule_id
             else "judging"
         )
 
 
-def seconds_left(done: int, total: int, seconds: float, elapsed: float) -> float:
-    """Return how many seconds a run may still take, to be shown as progress: the other scenarios may take as
-    long as those that are done. `done` of `total` scenarios took `seconds`; since then the run has gone on,
-    and `elapsed` seconds have passed in all. 0 if too little is done to estimate this."""
-    if done < _ENOUGH_WORK * total or done >= total:
+def estimate_seconds_left(
+    done_count: int, total_count: int, done_seconds: float, elapsed_seconds: float
+) -> float:
+    """Return how many seconds a run may still take, to be shown as progress. `done_count` of `total_count`
+    scenarios took `done_seconds`, and the others are taken to be as slow. `elapsed_seconds` have passed since
+    the run began. Return 0 if too little is done to estimate this, or if all is done."""
+    if done_count < _SHARE_TO_ESTIMATE * total_count or done_count >= total_count:
         return 0.0
-    return max(1.0, seconds / done * total - elapsed)
+    return max(1.0, done_seconds / done_count * total_count - elapsed_seconds)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spatius_sim.reporting.claim_of_summary import claim
+from spatius_sim.reporting.claim_of_summary import describe_claim
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
@@ -25,9 +25,9 @@ _COLOURS = {
 _MAX_EVENTS = 3
 
 
-def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
-    """Return a failure as text of at most fourteen lines for the terminal, and after them its dialogue if
-    it has one."""
+def describe_failure(outcome: RuleOutcome, failure: Failure) -> str:
+    """Return the text that explains a failure at the terminal: at most fourteen lines, one fact in each, and
+    after them the dialogue with the client if the failure has one."""
     rule = find_rule(outcome.rule_id)
     confirmation = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
@@ -39,8 +39,8 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
     if rule.advice is not None:
         lines += [f"  likely    {rule.advice.cause}", f"  mend it   {rule.advice.mend}"]
     if failure.scenario:
-        repetition = f", {confirmation}" if failure.repeat else ""
-        lines.append(f"  scenario  {failure.scenario}{repetition}")
+        repetition_text = f", {confirmation}" if failure.repeat else ""
+        lines.append(f"  scenario  {failure.scenario}{repetition_text}")
     if failure.trace:
         lines.append(f"  trace     {failure.trace}")
     lines += [f"  event     {line}" for line in failure.evidence[:_MAX_EVENTS]]
@@ -52,10 +52,10 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
     return "\n".join(lines)
 
 
-def explain_overturned_verdict(failed_outcome: RuleOutcome, judged_outcome: RuleOutcome) -> str:
-    """Return the first lines of a failure in the text report, if a rule (`failed_outcome`) was not broken by
-    its own scenarios but by one of another rule. They name the rule that was judged last (`judged_outcome`),
-    because the failure is printed under that rule."""
+def explain_failure_by_other_scenario(failed_outcome: RuleOutcome, judged_outcome: RuleOutcome) -> str:
+    """Return the first line of the text for a failed rule (`failed_outcome`) that its own scenarios did not
+    break, but a scenario of another rule. If the failure is printed under another rule, the line also names
+    that rule (`judged_outcome`) and its verdict."""
     explanation = (
         f"{failed_outcome.rule_id} was not broken by its own scenarios, and one of another rule broke it."
     )
@@ -67,17 +67,17 @@ def explain_overturned_verdict(failed_outcome: RuleOutcome, judged_outcome: Rule
 def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> None:
     """Print the text report of a run: each subject with its rules and what the run claims of the subject,
     then what the user can do next. `code` is the run's exit code. `doctor` is the command that finds out why
-    a relay sends nothing."""
+    a relay sends nothing; "" if there is none."""
     for summary in summaries:
         print_summary(console, summary)
-    next_action = next_step(summaries, code, doctor)
+    next_action = describe_next_step(summaries, code, doctor)
     if next_action:
         console.print(Text(next_action), soft_wrap=True)  # A command that is wrapped cannot be copied.
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print the rules of one summary with their verdicts, the complaints of the baseline, and what the run
-    claims. If nothing was judged, leave the rules out."""
+    """Print what a run says of one subject: a table of its rules with their verdicts, the complaints about
+    its baseline, and what the run claims. Leave out the table if nothing was judged."""
     chosen_settings = "".join(
         f", {setting} {name}"
         for setting, name in (("wire", summary.wire), ("profile", summary.profile), ("level", summary.level))
@@ -86,54 +86,55 @@ def print_summary(console: Console, summary: Summary) -> None:
     title = f"{summary.subject} {summary.target}, seed {summary.seed}{chosen_settings}"
     console.print(Text(title, style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    rows = list(_group_rows(summary))
-    for rules, outcome in rows:
+    rows = list(_yield_rows(summary))
+    for rule_words, outcome in rows:
         known = summary.known.get(outcome.rule_id)
         table.add_row(
             Text(str(outcome.verdict), style="yellow" if known else _COLOURS[outcome.verdict]),
-            Text(rules, no_wrap=True),
+            Text(rule_words, no_wrap=True),
             Text(f"known: {known}" if known else _explain_verdict(outcome)),
         )
-    nothing_ran = summary.stopped_early is not None and not any(
+    is_nothing_judged = summary.stopped_early is not None and not any(
         outcome.scenarios for outcome in summary.outcomes
     )
-    if not (summary.never_judged or nothing_ran):
+    if not (summary.has_no_answer or is_nothing_judged):
         console.print(table)  # Otherwise the claim says everything.
     for complaint in summary.complaints:
         console.print(Text(complaint, style="bold red"))
-    console.print(Text(claim(summary), style="bold"))
+    console.print(Text(describe_claim(summary), style="bold"))
 
 
-def _group_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
-    """Yield the outcomes that the text report prints, each with the words for its rule or group of rules.
-    Inconclusive rules with the same reason are one group, of which only the first is shown. So are rules
-    that a broken-off run did not reach."""
+def _yield_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
+    """Yield a row of the text report for each rule or group of rules: its words, and the outcome to print.
+    Inconclusive rules with the same reason are one group, and only the first is named. In a run that was
+    stopped early, so are the rules that were not reached."""
     grouped_verdicts = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.stopped_early else [])]
-    by_reason: dict[str, list[RuleOutcome]] = {}
+    outcomes_by_reason: dict[str, list[RuleOutcome]] = {}
     for outcome in summary.outcomes:
         if outcome.verdict in grouped_verdicts:
-            by_reason.setdefault(outcome.reason, []).append(outcome)
+            outcomes_by_reason.setdefault(outcome.reason, []).append(outcome)
     for outcome in summary.outcomes:
         if outcome.verdict not in grouped_verdicts:
             yield outcome.rule_id, outcome
-        elif outcome is by_reason[outcome.reason][0]:
-            others = len(by_reason[outcome.reason]) - 1
-            yield f"{outcome.rule_id} and {others} more" if others else outcome.rule_id, outcome
+        elif outcome is outcomes_by_reason[outcome.reason][0]:
+            other_count = len(outcomes_by_reason[outcome.reason]) - 1
+            yield f"{outcome.rule_id} and {other_count} more" if other_count else outcome.rule_id, outcome
 
 
 def _explain_verdict(outcome: RuleOutcome) -> str:
-    """Return what the text report prints beside the verdict of a rule: what happened if the rule failed, how
-    often it was exercised if it passed, or else the reason."""
+    """Return the text that stands beside the verdict of a rule in the text report. For a failed rule it says
+    what happened, for a passed rule how often it was exercised, with percentiles if the rule measures.
+    Otherwise it is the reason of the outcome."""
     if outcome.failure is not None and outcome.verdict is Verdict.FAILED:
         return outcome.failure.actual
     if outcome.verdict is Verdict.PASSED:
         exercised = _count_words(outcome.exercised, "time")
         counts = f"{exercised} over {_count_words(outcome.scenarios, 'scenario')}"
-        return f"{counts}: {_percentiles(outcome)}" if outcome.measurements else counts
+        return f"{counts}: {_describe_percentiles(outcome)}" if outcome.measurements else counts
     return outcome.reason
 
 
-def _percentiles(outcome: RuleOutcome) -> str:
+def _describe_percentiles(outcome: RuleOutcome) -> str:
     """Return the 50th and the 99th percentile of the measurements, in words."""
     ordered = sorted(outcome.measurements)
     p50, p99 = (ordered[round(share * (len(ordered) - 1))] for share in (0.5, 0.99))
@@ -144,14 +145,14 @@ def _count_words(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-_HOW_TO_START = {
+_ADVICE_WITHOUT_ANSWER = {
     "server": "start the Motion Server, or mend its URL (--wait gives it longer)",
     "room": "start the Motion Server and the LiveKit server, or mend URL, key and secret",
     "client": "start the client's testee, or mend its address (--wait gives it longer)",
 }
 """What to do about a subject that does not answer, by kind."""
 
-_AFTER_BREAKING_OFF = {
+_ADVICE_AFTER_EARLY_STOP = {
     ExitCode.RULE_FAILED: "mend the test that is named above",
     ExitCode.INTERRUPTED: "run it again",
     ExitCode.KIT_FAILED: "mend what is named above; if that is spatius-sim, report it as a fault",
@@ -161,42 +162,47 @@ _AFTER_BREAKING_OFF = {
 """What to do after a run that was stopped early, by exit code."""
 
 
-def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
-    """Return the line that ends the text report: the exit code, and what the user can do next; "" if there is
+def describe_next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
+    """Return the last line of the text report: the exit code, and what the user can do next; "" if there is
     nothing to do. `doctor` is the command that finds out why a relay sends nothing; "" if there is none."""
-    stopped_early = any(summary.stopped_early for summary in summaries)
-    failed_by_then = any(summary.new_failures for summary in summaries)
-    if stopped_early and code is ExitCode.INTERRUPTED and failed_by_then:
+    was_stopped_early = any(summary.stopped_early for summary in summaries)
+    any_new_failure = any(summary.new_failures for summary in summaries)
+    if was_stopped_early and code is ExitCode.INTERRUPTED and any_new_failure:
         advice = _advise_mending(summaries)
     else:
-        advice = _AFTER_BREAKING_OFF[code] if stopped_early else _advise_next_step(summaries, code, doctor)
+        advice = (
+            _ADVICE_AFTER_EARLY_STOP[code]
+            if was_stopped_early
+            else _advise_after_whole_run(summaries, code, doctor)
+        )
     return f"Exit code {int(code)}. Next: {advice}" if advice else ""
 
 
-def _advise_next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
-    """Return what the user can do next, as the last line of the text report of a run that was not stopped
-    early; "" if there is nothing to do. `doctor` is the command that finds out why a relay sends nothing."""
+def _advise_after_whole_run(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
+    """Return what the user can do next after a run that was not stopped early; "" if there is nothing to do.
+    `doctor` is the command that finds out why a relay sends nothing; "" if there is none."""
     match code:
         case ExitCode.RULE_FAILED:
             return _advise_mending(summaries)
         case ExitCode.UNREACHABLE:
-            without_answer = [summary for summary in summaries if summary.never_judged]
-            broken_once = [
+            summaries_without_answer = [summary for summary in summaries if summary.has_no_answer]
+            rules_broken_once = [
                 outcome.rule_id
                 for summary in summaries
-                for outcome in summary.undecided
+                for outcome in summary.undecided_outcomes
                 if outcome.failure is not None
             ]
-            if broken_once:
+            if rules_broken_once:
+                first_rule_id = rules_broken_once[0]
                 return (
-                    f"repeat the scenario of {broken_once[0]}, which broke it once: its command stands above"
+                    f"repeat the scenario of {first_rule_id}, which broke it once: its command stands above"
                 )
-            if not without_answer:
+            if not summaries_without_answer:
                 return "run it again, on a machine that is less busy"
             return (
                 f"{doctor}  (finds out why)"
                 if doctor
-                else _HOW_TO_START.get(without_answer[0].subject, "start it")
+                else _ADVICE_WITHOUT_ANSWER.get(summaries_without_answer[0].subject, "start it")
             )
         case ExitCode.NOT_EXERCISED:
             return "beside each rule above stands why it was not exercised"
@@ -206,18 +212,21 @@ def _advise_next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str)
 
 
 def _advise_mending(summaries: Sequence[Summary]) -> str:
-    """Return the advice of the text report to mend the first rule that failed, and the baseline if it is
-    out of date."""
-    failed = [outcome.rule_id for summary in summaries for outcome in summary.new_failures]
-    steps = [f"mend {failed[0]}{' first' if failed[1:] else ''}, then run again"] if failed else []
+    """Return the advice to mend the first rule that failed, and the baseline (the list of known failures) if
+    it is out of date; "" if there is neither."""
+    failed_rule_ids = [outcome.rule_id for summary in summaries for outcome in summary.new_failures]
+    steps: list[str] = []
+    if failed_rule_ids:
+        first = " first" if len(failed_rule_ids) > 1 else ""
+        steps.append(f"mend {failed_rule_ids[0]}{first}, then run again")
     if any(summary.complaints for summary in summaries):
         steps.append("mend the lines of the baseline that are named above")
     return "; ".join(steps)
 
 
-def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
-    """Print rules of the catalogue as text, for a person at a terminal: a table with a row for each of
-    `rules`, and then how many of the `count` rules of the whole catalogue these are."""
+def print_catalogue(console: Console, rules: list[Rule], total_count: int) -> None:
+    """Print rules of the catalogue for a person at a terminal: a table with a row for each rule, and then how
+    many of the `total_count` rules of the whole catalogue these are."""
     table = Table(box=None, padding=(0, 2, 1, 0))
     for heading in ("rule", "level", "sentence", "source"):
         table.add_column(heading, no_wrap=heading in ("rule", "level"))
@@ -225,4 +234,4 @@ def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
         source = f"{describe_sources(rule.source)} ({rule.provenance})"
         table.add_row(rule.id, str(rule.level), rule.sentence, source)
     console.print(table)
-    console.print(f"{len(rules)} of {count} rules.")
+    console.print(f"{len(rules)} of {total_count} rules.")

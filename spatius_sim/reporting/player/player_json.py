@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
-from spatius_sim.reporting.make_text_harmless import one_line
+from spatius_sim.reporting.make_text_harmless import harmless_line
 from spatius_sim.reporting.player.avatar_playback import ClientTrack, levels_of
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
 from spatius_sim.reporting.timeline.timeline import MarkKind
@@ -95,7 +95,7 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
         "target": [names.index(row.target) if row.target else -1 for row in rows],
         "kind": [_KINDS.index(row.kind) for row in rows],
         "words": [number(row.words) for row in rows],
-        "connection": [number(one_line(row.connection, MAX_WORDS)) for row in rows],
+        "connection": [number(harmless_line(row.connection, MAX_WORDS)) for row in rows],
         "turn": [number(row.turn) for row in rows],
         "payload": [row.payload for row in rows],
         "size": [row.size for row in rows],
@@ -107,7 +107,7 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
         "title": title,
         "notices": page.notices,
         "end": round(max(page.end_ns / _MS_NS, served)) + 1 if rows else 0,
-        "lanes": [one_line(name, MAX_WORDS) for name in names],
+        "lanes": [harmless_line(name, MAX_WORDS) for name in names],
         "kinds": [str(kind) for kind in _KINDS],
         "zero": page.zero_ms,
         "now": 0,
@@ -211,4 +211,4 @@ def _client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:
 
 def _shorten(words: str) -> str:
     """Return these words in one line of at most MAX_WORDS characters, safe to show."""
-    return one_line(words, MAX_WORDS)
+    return harmless_line(words, MAX_WORDS)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.reporting.make_text_harmless import one_line
+from spatius_sim.reporting.make_text_harmless import harmless_line
 from spatius_sim.reporting.player.avatar_playback import ClientTrack, levels_of
 from spatius_sim.reporting.player.player_json import MAX_WORDS, PageData, PageRow, as_values
 from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes, scenario_start_ns
@@ -59,7 +59,7 @@ def build_player(
     first. `evidence` are the numbers of the events of the first run that the page points at. `sound`:
     whether audio is put into the page, if the runs hold real speech. `goes_on`: whether the tape holds
     more than these runs."""
-    page = PageData(notices=[one_line(notice) for notice in notices])
+    page = PageData(notices=[harmless_line(notice) for notice in notices])
     for number, trace in enumerate(traces, 1):
         if page.full:
             break
@@ -72,7 +72,7 @@ def build_player(
         page.notices.append("This tape holds no motion: the face stays still.")
     if page.rows and not page.spoken and not any(track.conversations for track in page.tracks.values()):
         page.notices.append("This tape holds no speech.")
-    return as_values(page, one_line(title, MAX_WORDS), frozenset(evidence), sound=sound)
+    return as_values(page, harmless_line(title, MAX_WORDS), frozenset(evidence), sound=sound)
 
 
 def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _add_run(page: PageData, trace: Trace, number: int, rates: Mapping[str, int]
             "at": round(start_ns / _MS_NS),
             "begins": round((start_ns + scenario_offset_ns) / _MS_NS, 2),
             "name": f"run {number}",
-            "words": one_line(
+            "words": harmless_line(
                 f"{trace.header.subject}, seed {trace.header.seed}: {trace.header.plan or 'no plan'}"
             ),
         }
@@ -354,7 +354,7 @@ class _Run:
 
 def _short(words: str) -> str:
     """Return these words in one line of at most MAX_WORDS characters, safe to show."""
-    return one_line(words, MAX_WORDS)
+    return harmless_line(words, MAX_WORDS)
 
 
 def _describe_player_event(event: Event) -> str:

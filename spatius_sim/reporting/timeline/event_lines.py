@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spatius_sim.reporting.make_text_harmless import one_line
+from spatius_sim.reporting.make_text_harmless import harmless_line
 from spatius_sim.reporting.timeline.build_timeline import (
     CLIENT,
     KIT,
@@ -38,7 +38,7 @@ class EventLine:
     def __str__(self) -> str:
         """Return the event in one line: when, from where to where, and its words."""
         place = f"{self.source} -> {self.target}" if self.target else self.source
-        return one_line(f"{self.at:.3f} s  {place}: {self.words}", _MAX_CHARACTERS)
+        return harmless_line(f"{self.at:.3f} s  {place}: {self.words}", _MAX_CHARACTERS)
 
 
 def event_lines(trace: Trace) -> Iterator[EventLine]:

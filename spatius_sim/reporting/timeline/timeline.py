@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from spatius_sim.reporting.make_text_harmless import one_line
+from spatius_sim.reporting.make_text_harmless import harmless_line
 
 _LONGEST_WORDS = 200
 _LONGEST_NAME = 60
@@ -43,9 +43,9 @@ class Mark:
     guilty: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", one_line(self.words, _LONGEST_WORDS))
-        object.__setattr__(self, "source", one_line(self.source, _LONGEST_NAME))
-        object.__setattr__(self, "target", one_line(self.target, _LONGEST_NAME))
+        object.__setattr__(self, "words", harmless_line(self.words, _LONGEST_WORDS))
+        object.__setattr__(self, "source", harmless_line(self.source, _LONGEST_NAME))
+        object.__setattr__(self, "target", harmless_line(self.target, _LONGEST_NAME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Timeline:
     clock: str = "since the run began"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lanes", tuple(one_line(lane, _LONGEST_NAME) for lane in self.lanes))
-        object.__setattr__(self, "clock", one_line(self.clock, _LONGEST_NAME))
+        object.__setattr__(self, "lanes", tuple(harmless_line(lane, _LONGEST_NAME) for lane in self.lanes))
+        object.__setattr__(self, "clock", harmless_line(self.clock, _LONGEST_NAME))
 
 
 def choose_marks(marks: Sequence[Mark], limit: int) -> tuple[Mark, ...]:

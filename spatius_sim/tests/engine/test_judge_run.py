@@ -41,7 +41,7 @@ class Diary:
     def run_begins(self, environment: Mapping[str, str], inspector: str) -> None:
         self.lines.append(f"begins with {len(environment)} variables")
 
-    def rule_begins(self, rule_id: str, number: int, total: int) -> None:
+    def show_rule_start(self, rule_id: str, number: int, total: int) -> None:
         self.lines.append(f"{rule_id} is {number} of {total}")
         if rule_id == self._stop_at:
             raise KeyboardInterrupt
@@ -49,7 +49,7 @@ class Diary:
     def suspects_grow(self, suspects: Mapping[str, str]) -> None:
         self.suspects.append(dict(suspects))
 
-    def rule_ends(self, result: RuleResult) -> None:
+    def show_rule_end(self, result: RuleResult) -> None:
         self.results.append(result)
 
 

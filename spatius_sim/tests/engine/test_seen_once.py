@@ -11,7 +11,7 @@ from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.reporting.formats.text_report import failure_text
+from spatius_sim.reporting.formats.text_report import describe_failure
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
@@ -97,6 +97,6 @@ def test_more_patience_is_advised_where_silence_was_the_finding(
     assert outcome.failure.evidence, "the tape is of the run that broke it"
     assert "but it was not seen again when repeated 3 times" in outcome.reason
     assert outcome.failure.silence is silence
-    told = failure_text(outcome, replace(outcome.failure, repeat="pytest"))
+    told = describe_failure(outcome, replace(outcome.failure, repeat="pytest"))
     assert "not seen again when repeated" in told
     assert ("a longer --settle" in told) is silence

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.reporting.claim_of_summary import claim
-from spatius_sim.reporting.compare_with_baseline import Baseline, KnownFailure, Review, review
+from spatius_sim.reporting.claim_of_summary import describe_claim
+from spatius_sim.reporting.compare_with_baseline import (
+    Baseline,
+    BaselineComparison,
+    KnownFailure,
+    compare_with_baseline,
+)
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, exit_code
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.net.work import times_the_work
@@ -38,8 +43,8 @@ def outcome(verdict: Verdict, actual: str = "", rule_id: str = ORDER) -> RuleOut
     return RuleOutcome(rule_id, verdict, 1, 1, failure=failure)
 
 
-def reviewed(known: KnownFailure, *outcomes: RuleOutcome, today: date = TODAY) -> Review:
-    return review(Baseline("known.yaml", {known.rule_id: known}), outcomes, today)
+def reviewed(known: KnownFailure, *outcomes: RuleOutcome, today: date = TODAY) -> BaselineComparison:
+    return compare_with_baseline(Baseline("known.yaml", {known.rule_id: known}), outcomes, today)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ BEHIND = RuleOutcome("R-TURNS", Verdict.UNEXERCISED, blocked_by=(ORDER,))
 def test_how_a_run_with_a_baseline_ends(outcomes: list[RuleOutcome], code: ExitCode, told: str) -> None:
     judged = summary(KNOWN, *outcomes)
     assert exit_code([judged]) is code
-    assert told in claim(judged)
+    assert told in describe_claim(judged)
 
 
 @given(st.lists(st.text("ab", max_size=3), min_size=1, max_size=5), st.text("ab", max_size=12))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from spatius_sim.reporting.claim_of_summary import claim
+from spatius_sim.reporting.claim_of_summary import describe_claim
 from spatius_sim.reporting.formats.json_report import json_report, read_report
-from spatius_sim.reporting.formats.text_report import failure_text, print_summary
+from spatius_sim.reporting.formats.text_report import describe_failure, print_summary
 from spatius_sim.reporting.make_text_harmless import make_harmless
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, exit_code
@@ -80,7 +80,7 @@ def test_no_run_at_all_is_no_pass() -> None:
     ],
 )
 def test_the_claim_says_what_the_run_shows(verdicts: tuple[Verdict, ...], word: str) -> None:
-    assert word in claim(summary_of(*verdicts))
+    assert word in describe_claim(summary_of(*verdicts))
 
 
 @pytest.mark.parametrize("verdict", [PASSED, FAILED, INCONCLUSIVE])
@@ -89,9 +89,9 @@ def test_every_claim_says_what_was_not_understood(verdict: Verdict) -> None:
     first, second = summary.outcomes
     misread = replace(second, not_understood=3, first_not_understood="type 'weather'")
     summary = replace(summary, outcomes=(first, misread))
-    assert claim(summary).endswith(" 3 messages were not understood, the first: type 'weather'.")
+    assert describe_claim(summary).endswith(" 3 messages were not understood, the first: type 'weather'.")
     one = replace(summary, outcomes=(first, replace(misread, not_understood=1)))
-    assert claim(one).endswith(" 1 message was not understood, the first: type 'weather'.")
+    assert describe_claim(one).endswith(" 1 message was not understood, the first: type 'weather'.")
 
 
 def hostile_outcome() -> RuleOutcome:
@@ -106,7 +106,7 @@ def test_what_a_subject_says_cannot_steer_the_terminal() -> None:
     inconclusive = RuleOutcome("U-CONFIGURE", INCONCLUSIVE, reason=HOSTILE)
     summary = Summary("relay", HOSTILE, 1, "0", 1, (outcome, inconclusive))
     print_summary(Console(file=page, width=200), summary)
-    for text in (page.getvalue(), failure_text(outcome, outcome.failure), claim(summary)):
+    for text in (page.getvalue(), describe_failure(outcome, outcome.failure), describe_claim(summary)):
         assert "\x1b" not in text
         assert "\x07" not in text
         assert "\r" not in text
@@ -123,7 +123,7 @@ def test_a_failure_takes_fourteen_lines_at_most() -> None:
         failure=Failure("a", "b", "c", "d", False, evidence=("e",) * 9, repeat="again"),
     )
     assert outcome.failure is not None
-    lines = failure_text(outcome, outcome.failure).splitlines()
+    lines = describe_failure(outcome, outcome.failure).splitlines()
     assert len(lines) <= 14
     assert "seed:" not in "".join(lines)
     assert any("not seen again" in line for line in lines)

@@ -19,14 +19,18 @@ from spatius_sim.engine.option_table import REPORT_FORMATS
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.claim_of_summary import claim
-from spatius_sim.reporting.formats.badge import badge
+from spatius_sim.reporting.claim_of_summary import describe_claim
+from spatius_sim.reporting.formats.badge import badge_json
 from spatius_sim.reporting.formats.html_report import LARGEST_EMBEDDED_TAPE, html_report
 from spatius_sim.reporting.formats.json_report import json_report, read_report, report_schema
 from spatius_sim.reporting.formats.junit_report import junit_report
 from spatius_sim.reporting.formats.markdown_report import markdown_report
-from spatius_sim.reporting.formats.progress import seconds_left
-from spatius_sim.reporting.formats.write_report_files import WRITERS, make_folders_for, paths_of
+from spatius_sim.reporting.formats.progress import estimate_seconds_left
+from spatius_sim.reporting.formats.write_report_files import (
+    WRITERS,
+    choose_report_paths,
+    prepare_report_files,
+)
 from spatius_sim.reporting.report import Occasion, Report, report_of
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, StoppedEarly, Summary, exit_code
 from spatius_sim.rules.findings import Verdict
@@ -115,15 +119,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_told_before_anything_runs() -> None:
     with pytest.raises(UsageError, match="--report-junit"):
-        make_folders_for({"junit": Path("/dev/null/junit.xml")})
+        prepare_report_files({"junit": Path("/dev/null/junit.xml")})
 
 
 def test_what_an_earlier_run_left_is_gone_before_anything_runs(tmp_path: Path) -> None:
-    paths = paths_of({}, str(tmp_path / "new"))
-    make_folders_for(paths)
+    paths = choose_report_paths({}, str(tmp_path / "new"))
+    prepare_report_files(paths)
     for path in paths.values():
         path.write_text("PASSED")
-    make_folders_for(paths)
+    prepare_report_files(paths)
     assert list((tmp_path / "new").iterdir()) == []
 
 
@@ -194,7 +198,7 @@ def test_junit_is_green_where_the_run_passed_and_nowhere_else(
     code = exit_code([summary])
     found = results(report_of([summary], code))
     green = not any({"failure", "error"} & set(tags) for tags in found.values())
-    assert green == (code is ExitCode.PASSED) == claim(summary).startswith("PASSED")
+    assert green == (code is ExitCode.PASSED) == describe_claim(summary).startswith("PASSED")
 
 
 def test_junit_of_nothing_is_an_error() -> None:
@@ -227,13 +231,13 @@ def test_markdown_is_cut_to_size_and_says_so() -> None:
     ],
 )
 def test_a_badge_claims_no_more_than_the_report(report: Report, message: str, color: str) -> None:
-    plain = json.loads(badge(report))
+    plain = json.loads(badge_json(report))
     assert plain == {"schemaVersion": 1, "label": "spatius conformance", "message": message, "color": color}
 
 
 def test_every_format_has_an_option_and_a_name_in_the_folder() -> None:
     assert set(WRITERS) == set(REPORT_FORMATS)
-    assert paths_of({"json": "a.json"}, "folder") | {} == {
+    assert choose_report_paths({"json": "a.json"}, "folder") | {} == {
         "html": Path("folder/report.html"),
         "json": Path("a.json"),
         "junit": Path("folder/junit.xml"),
@@ -300,7 +304,7 @@ def test_a_badge_names_the_profile_and_is_green_only_if_all_was_exercised() -> N
     required = frozenset({"R-TURNS"})
     summary = Summary("relay", "r", 1, "0", 1, outcomes, profile="smoke", required=required)
     report = report_of([summary], exit_code([summary]))
-    said = json.loads(badge(report))
+    said = json.loads(badge_json(report))
     assert (said["message"], said["color"]) == ("1 of 2 rules, smoke", "yellow")
 
 
@@ -318,8 +322,8 @@ def test_a_badge_names_the_profile_and_is_green_only_if_all_was_exercised() -> N
 def test_the_estimate_counts_scenarios_and_falls_while_a_rule_takes_long(
     done: int, seconds: float, elapsed: float, left: float
 ) -> None:
-    assert seconds_left(done, 100, seconds, elapsed) == pytest.approx(left)
+    assert estimate_seconds_left(done, 100, seconds, elapsed) == pytest.approx(left)
 
 
 def test_no_estimate_is_made_if_nobody_says_how_much_there_is_to_do() -> None:
-    assert seconds_left(0, 0, 5.0, 5.0) == 0.0
+    assert estimate_seconds_left(0, 0, 5.0, 5.0) == 0.0

@@ -14,8 +14,8 @@ from spatius_sim.reporting.formats.html_report import html_matrix, html_report
 from spatius_sim.reporting.formats.json_report import json_report, read_report
 from spatius_sim.reporting.formats.junit_report import junit_report
 from spatius_sim.reporting.formats.markdown_report import escape_markdown, markdown_matrix, markdown_report
-from spatius_sim.reporting.formats.write_report_files import WRITERS, paths_of, write_reports
-from spatius_sim.reporting.make_text_harmless import make_harmless, one_line, some_lines
+from spatius_sim.reporting.formats.write_report_files import WRITERS, choose_report_paths, write_reports
+from spatius_sim.reporting.make_text_harmless import harmless_line, harmless_lines, make_harmless
 from spatius_sim.reporting.report_matrix import matrix_of
 from spatius_sim.tests.reporting.hostile import ATTACKS, HUGE, report_saying, texts
 
@@ -53,35 +53,35 @@ class Page(HTMLParser):
 
 @given(texts, st.integers(60, 700))
 def test_a_line_is_one_line_and_no_longer_than_it_may_be(text: str, most: int) -> None:
-    line = one_line(text, most)
+    line = harmless_line(text, most)
     assert len(line) <= most
     assert "\n" not in line
     assert not OBEYED.search(line)
     assert not COMMAND.search(line)
-    assert one_line(line, most) == line
+    assert harmless_line(line, most) == line
 
 
 @given(texts, st.integers(60, 700))
 def test_lines_stay_lines(text: str, most: int) -> None:
-    lines = some_lines(text, most)
+    lines = harmless_lines(text, most)
     assert len(lines) <= most
     assert not OBEYED.search(lines)
     assert not COMMAND.search(lines)
-    assert some_lines(lines, most) == lines
+    assert harmless_lines(lines, most) == lines
 
 
 @given(st.text(st.characters(categories=["L", "N"]) | st.just(" ")))
 def test_plain_words_stay_as_they_are(text: str) -> None:
-    assert one_line(text) == text or len(text) > 600
+    assert harmless_line(text) == text or len(text) > 600
     assert make_harmless(text) == text
 
 
 @given(texts)
 def test_markdown_gives_no_text_a_meaning(text: str) -> None:
-    written = escape_markdown(one_line(text))
+    written = escape_markdown(harmless_line(text))
     assert not set(re.sub(r"&#\d+;", "", written)) & set("<>&|`*_[]()#!@:/\\~$%{}=+\"'.\n")
     read = re.sub(r"&#(\d+);", lambda found: chr(int(found[1])), written)
-    assert read == one_line(text)
+    assert read == harmless_line(text)
 
 
 @pytest.mark.parametrize("attack", [*ATTACKS, HUGE], ids=[*map(str, range(len(ATTACKS))), "huge"])
@@ -129,5 +129,5 @@ class TestEveryFormat:
         assert read_report(tmp_path / "report.json") == report
 
     def test_all_can_be_written(self, attack: str, tmp_path: Path) -> None:
-        write_reports(paths_of({}, str(tmp_path)), report_saying(attack))
+        write_reports(choose_report_paths({}, str(tmp_path)), report_saying(attack))
         assert {path.name for path in tmp_path.iterdir()} == {file for file, _ in WRITERS.values()}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from spatius_sim.reporting.claim_of_summary import claim
-from spatius_sim.reporting.formats.text_report import next_step
+from spatius_sim.reporting.claim_of_summary import describe_claim
+from spatius_sim.reporting.formats.text_report import describe_next_step
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, StoppedEarly, Summary, exit_code
 from spatius_sim.rules.findings import Verdict
 
@@ -14,7 +14,7 @@ PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUS
 def step_after(*verdicts: Verdict, subject: str = "relay", doctor: str = "", complaint: str = "") -> str:
     outcomes = tuple(RuleOutcome(rule_id, verdict) for rule_id, verdict in zip(IDS, verdicts, strict=False))
     summary = Summary(subject, "t", 1, "0", 1, outcomes, complaints=(complaint,) * bool(complaint))
-    return next_step([summary], exit_code([summary]), doctor)
+    return describe_next_step([summary], exit_code([summary]), doctor)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_what_broke_a_run_off_is_the_first_to_be_mended(code: int) -> None:
     stopped_early = StoppedEarly(ExitCode(code), "why")
     summary = Summary("relay", "t", 1, "0", 1, outcomes, stopped_early=stopped_early)
     assert exit_code([summary]) == code
-    assert next_step([summary], exit_code([summary])).startswith(f"Exit code {code}. Next: ")
-    assert claim(summary).endswith(": why. 0 of 1 rules passed; failed by then: U-TOKEN.")
+    assert describe_next_step([summary], exit_code([summary])).startswith(f"Exit code {code}. Next: ")
+    assert describe_claim(summary).endswith(": why. 0 of 1 rules passed; failed by then: U-TOKEN.")
 
 
 def test_an_interrupted_run_in_which_a_rule_failed_says_to_mend_it() -> None:
@@ -58,18 +58,18 @@ def test_an_interrupted_run_in_which_a_rule_failed_says_to_mend_it() -> None:
         summary = Summary(
             "relay", "t", 1, "0", 1, (RuleOutcome("U-TOKEN", verdict),), stopped_early=early_end
         )
-        assert next_step([summary], exit_code([summary])) == f"Exit code 2. Next: {told}"
+        assert describe_next_step([summary], exit_code([summary])) == f"Exit code 2. Next: {told}"
 
 
 def test_where_the_kit_was_late_nobody_is_ill() -> None:
     late = RuleOutcome("R-FALLBACK", INCONCLUSIVE, 0, 2, reason="the kit itself was late by 2.0 s")
     summary = Summary("relay", "t", 1, "0", 1, (late,), required=frozenset({"R-FALLBACK"}))
-    assert "less busy" in next_step([summary], exit_code([summary]), "spatius-sim doctor")
+    assert "less busy" in describe_next_step([summary], exit_code([summary]), "spatius-sim doctor")
 
 
 def test_what_was_broken_once_is_to_be_repeated() -> None:
     failure = Failure("a", "b", "c", "", confirmed=False)
     once = RuleOutcome("U-CONFIGURE", INCONCLUSIVE, 1, 1, failure=failure)
     summary = Summary("relay", "t", 1, "0", 1, (RuleOutcome("U-TOKEN", PASSED, 1, 1), once))
-    step = next_step([summary], exit_code([summary]), "spatius-sim doctor")
+    step = describe_next_step([summary], exit_code([summary]), "spatius-sim doctor")
     assert step.startswith("Exit code 6. Next: repeat the scenario of U-CONFIGURE, which broke it once")
