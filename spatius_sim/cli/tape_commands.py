@@ -197,7 +197,7 @@ def view(tape_path: Path, out: Path | None) -> None:
     keeps_speech = any(trace.header.speech for trace in traces)
     if traces and not keeps_speech:
         notices.append("The tape keeps no speech: its loudness can be seen, and nothing can be heard.")
-    player_data = build_player(traces, tape_path.name, notices, sound=keeps_speech, goes_on=has_more)
+    player_data = build_player(traces, tape_path.name, notices, sound=keeps_speech, has_more_runs=has_more)
     write_page(page_path, player_page(player_data))
     print_lines(f"open {page_path} in a browser")
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from spatius_sim.reporting.player.runs_to_player_data import build_failure
-from spatius_sim.reporting.player.write_player_page import pack
+from spatius_sim.reporting.player.write_player_page import compress_player_data
 from spatius_sim.reporting.summary import Failure
 from spatius_sim.reporting.timeline.build_timeline import timeline_of
 from spatius_sim.reporting.timeline.client_dialogue import write_dialogue
@@ -48,7 +48,7 @@ def pack_player_data(trace: Trace, broken: Broken) -> str:
     if timeline is None:
         return ""
     ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
-    return pack(build_failure(trace, frozenset(broken.events), ghosts))
+    return compress_player_data(build_failure(trace, frozenset(broken.events), ghosts))
 
 
 def explain_missing_turns(trace: Trace) -> str:

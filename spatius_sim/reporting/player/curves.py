@@ -22,63 +22,70 @@ RANGES = (
 recording's jaw reaches 0.063 rad, its neck 0.18 rad, and a coefficient of the expression deviates by 0.12 to
 0.8; the ranges leave room above (ASSUMED)."""
 
-_MOVING = 50
+_MOVING_COEFFICIENT_COUNT = 50
 """The coefficients of the expression that move; the others are zero (recording)."""
-_FULL = 255
+_LARGEST_BYTE = 255
 
 
 class Payloads:
     """All payloads of a page, each stored once. A payload is known by its bytes."""
 
     def __init__(self) -> None:
-        """Begin with no payloads, and so with no curves of keyframes."""
-        self._numbers: dict[bytes, int] = {}
-        self._rows: list[NDArray[np.uint8]] = []
+        """Begin with no payloads of motion, and so with no curves. A curve is what a face on the page needs
+        of the keyframes: one channel, such as the jaw, over time."""
+        self._number_by_bytes: dict[bytes, int] = {}
+        self._curves_of_payloads: list[NDArray[np.uint8]] = []
         self.starts: list[int] = []
         """The number of the first keyframe of each payload, counted over all payloads."""
         self.counts: list[int] = []
         """How many keyframes each payload holds."""
         self.total = 0
 
-    def add(self, raw: bytes, keyframes: Keyframes) -> int:
-        """Store a payload for the page, with the curves that the face needs of its keyframes, and return its
-        number. A payload that is stored already is not stored again."""
-        known = self._numbers.get(raw)
-        if known is not None:
-            return known
-        self._numbers[raw] = len(self.starts)
+    def add(self, raw_payload: bytes, keyframes: Keyframes) -> int:
+        """Store a payload of motion for the page, with the curves that a face needs of its keyframes. Return
+        the number of the payload. A payload that is stored already keeps its number and is not stored
+        again."""
+        known_number = self._number_by_bytes.get(raw_payload)
+        if known_number is not None:
+            return known_number
+        self._number_by_bytes[raw_payload] = len(self.starts)
         self.starts.append(self.total)
         self.counts.append(len(keyframes))
-        self._rows.append(_make_curves(keyframes))
+        self._curves_of_payloads.append(_make_curves(keyframes))
         self.total += len(keyframes)
         return len(self.starts) - 1
 
-    def number_of(self, raw: bytes) -> int:
+    def number_of(self, raw_payload: bytes) -> int:
         """Return the number of a payload on the page; -1 if it was never added."""
-        return self._numbers.get(raw, -1)
+        return self._number_by_bytes.get(raw_payload, -1)
 
     def curves(self) -> bytes:
         """Return the curves: all bytes of the first channel, then of the second, and so on."""
-        if not self._rows:
+        if not self._curves_of_payloads:
             return b""
-        return np.ascontiguousarray(np.concatenate(self._rows).T).tobytes()
+        return np.ascontiguousarray(np.concatenate(self._curves_of_payloads).T).tobytes()
 
 
 def _make_curves(keyframes: Keyframes) -> NDArray[np.uint8]:
-    """Squeeze keyframes into the curves that a player page needs of a face: one byte for each channel of each
-    keyframe, shape (n, 8). A value that is not a number becomes zero."""
-    clean = np.nan_to_num(keyframes, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float64)
-    expression = clean[:, EXPRESSION][:, :_MOVING]
-    values = np.column_stack(
+    """Turn keyframes into the curves that a face on the player page needs: one byte for each channel of each
+    keyframe, shape (n, 8). A value outside the range of its channel is cut, and one that is not a number
+    becomes zero."""
+    finite_keyframes = np.nan_to_num(keyframes, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float64)
+    expression = finite_keyframes[:, EXPRESSION][:, :_MOVING_COEFFICIENT_COUNT]
+    energy = np.zeros(0)
+    if len(finite_keyframes):
+        energy = np.sqrt(np.minimum(expression**2, _LARGEST_BYTE).mean(axis=1))
+    channel_values = np.column_stack(
         [
-            clean[:, JAW_POSE.start],
-            clean[:, EYE_LID],
-            clean[:, EYE_POSE.start + 1],
-            clean[:, EYE_POSE.start],
-            clean[:, NECK_POSE.start],
-            clean[:, NECK_POSE.start + 1],
-            np.sqrt(np.minimum(expression**2, _FULL).mean(axis=1)) if len(clean) else np.zeros(0),
+            finite_keyframes[:, JAW_POSE.start],
+            finite_keyframes[:, EYE_LID],
+            finite_keyframes[:, EYE_POSE.start + 1],
+            finite_keyframes[:, EYE_POSE.start],
+            finite_keyframes[:, NECK_POSE.start],
+            finite_keyframes[:, NECK_POSE.start + 1],
+            energy,
         ]
     )
-    least, most = np.array(RANGES).T
-    return np.asarray(np.round((np.clip(values, least, most) - least) / (most - least) * _FULL), np.uint8)
+    lowest, highest = np.array(RANGES).T
+    shares = (np.clip(channel_values, lowest, highest) - lowest) / (highest - lowest)
+    return np.asarray(np.round(shares * _LARGEST_BYTE), np.uint8)

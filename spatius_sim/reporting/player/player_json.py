@@ -7,7 +7,7 @@ from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.reporting.make_text_harmless import harmless_line
-from spatius_sim.reporting.player.avatar_playback import ClientTrack, levels_of
+from spatius_sim.reporting.player.avatar_playback import ClientTrack, loudness_levels
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
 from spatius_sim.reporting.timeline.timeline import MarkKind
 
@@ -20,10 +20,10 @@ _KINDS = list(MarkKind)
 
 @dataclass(slots=True)
 class PageRow:
-    """One event on the page: `at` in milliseconds; lanes and words as texts; `payload` is -1 if there is
+    """One event on the page, at `at_ms` milliseconds; lanes and words as texts; `payload` is -1 if there is
     none. `seq` is the number of the event in its trace, -1 if it stands in none."""
 
-    at: float
+    at_ms: float
     source: str
     target: str
     kind: MarkKind
@@ -44,13 +44,13 @@ class PageData:
     rows: list[PageRow] = field(default_factory=list)
     tracks: dict[str, ClientTrack] = field(default_factory=dict)
     """What each client shows, in all runs."""
-    sent: list[list[Any]] = field(default_factory=list)
+    sent_payloads: list[list[Any]] = field(default_factory=list)
     """What Motion Server's face shows: milliseconds, payload, client, request."""
-    owners: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    client_by_request: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Whose motion each request asks for, by connection and request id, as far as that is known."""
-    spoken: list[list[Any]] = field(default_factory=list)
+    spoken_audio: list[list[Any]] = field(default_factory=list)
     """The audio that came to Motion Server: milliseconds, levels, request."""
-    late: list[list[float]] = field(default_factory=list)
+    late_periods: list[list[float]] = field(default_factory=list)
     """When the kit itself was late: from and until, in milliseconds."""
     runs: list[dict[str, Any]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -62,15 +62,15 @@ class PageData:
     full: bool = False
 
     def add_end_notice(self, at_ns: int) -> None:
-        """Add a notice to the data of the player page: the tape goes on after `at_ns` of the page's clock,
-        but the page does not show more."""
+        """Add a notice to the player page: it says that the page ends at `at_ns` (nanoseconds on the page's
+        clock), although the tape goes on."""
         self.notices.append(
             f"The tape holds more than a page can show: the page ends at event {len(self.rows):,}, "
             f"{at_ns / 1e9:.0f} s. `spatius-sim tape cut` makes a shorter tape."
         )
 
 
-def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: bool) -> dict[str, Any]:
+def make_page_values(page: PageData, title: str, guilty: Collection[int], *, sound: bool) -> dict[str, Any]:
     """Return all that was collected for the page as values for JSON. `guilty` are the numbers of the events
     that are evidence; `sound`: whether the page may be heard."""
     texts: dict[str, int] = {}
@@ -83,14 +83,14 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
         for lane in (row.source, row.target):
             if lane and lane not in names:
                 names.append(lane)
-    rows = sorted(page.rows, key=lambda row: row.at)
-    server = _time_payloads(page.sent, page.payloads)
+    rows = sorted(page.rows, key=lambda row: row.at_ms)
+    server = _list_payload_times(page.sent_payloads, page.payloads)
     served = max(
         (begin + page.payloads.counts[payload] * _KEYFRAME_MS for begin, payload, *_ in server), default=0
     )
     heads: dict[bytes, int] = {}
     events = {
-        "at": [round(row.at, 2) for row in rows],
+        "at": [round(row.at_ms, 2) for row in rows],
         "source": [names.index(row.source) for row in rows],
         "target": [names.index(row.target) if row.target else -1 for row in rows],
         "kind": [_KINDS.index(row.kind) for row in rows],
@@ -111,8 +111,8 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
         "kinds": [str(kind) for kind in _KINDS],
         "zero": page.zero_ms,
         "now": 0,
-        "turns": _time_turns(page),
-        "late": page.late,
+        "turns": _list_turn_times(page),
+        "late": page.late_periods,
         "runs": page.runs,
         "events": events,
         "heads": [b64encode(head).decode() for head in heads],
@@ -125,53 +125,54 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
             "curves": b64encode(page.payloads.curves()).decode(),
         },
         "server": server,
-        "spoken": _time_audio(page.spoken),
-        "clients": _client_values(page, sound),
+        "spoken": _list_audio_times(page.spoken_audio),
+        "clients": _make_client_values(page, sound),
         "texts": list(texts),
     }
 
 
-def _time_turns(page: PageData) -> list[list[Any]]:
-    """Return a value for the JSON of the player page: for each request its short id, and the milliseconds at
-    which its first audio and its first motion came (-1 if no motion came)."""
-    turns: dict[tuple[str, str], list[Any]] = {}
-    for at, _, connection, req_id in page.spoken:
-        turns.setdefault((connection, req_id), [_shorten(req_id), round(at, 1), -1])
-    for at, _, connection, req_id in page.sent:
-        turn = turns.get((connection, req_id))
-        if turn is not None and turn[2] < 0:
-            turn[2] = round(at, 1)
-    return list(turns.values())
+def _list_turn_times(page: PageData) -> list[list[Any]]:
+    """Return a row for each request that sent audio to Motion Server: its short id, and the milliseconds at
+    which its first audio and its first motion came (-1 if no motion came). The player page gets these rows as
+    JSON."""
+    row_by_request: dict[tuple[str, str], list[Any]] = {}
+    for at_ms, _, connection, req_id in page.spoken_audio:
+        row_by_request.setdefault((connection, req_id), [_shorten(req_id), round(at_ms, 1), -1])
+    for at_ms, _, connection, req_id in page.sent_payloads:
+        row = row_by_request.get((connection, req_id))
+        if row is not None and row[2] < 0:
+            row[2] = round(at_ms, 1)
+    return list(row_by_request.values())
 
 
-def _time_payloads(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
-    """Return when the player page shows each payload: when it was sent, or after the payload before it of the
-    same request, if that is later. A row holds this time in milliseconds, the payload's number, the
-    connection and the request."""
-    ends: dict[tuple[str, str], float] = {}
-    shown = []
-    for at, payload, connection, req_id in sent:
-        begin = max(at, ends.get((connection, req_id), 0.0))
-        ends[connection, req_id] = begin + payloads.counts[payload] * 1000 / KEYFRAMES_PER_SECOND
-        shown.append([round(begin, 1), payload, _shorten(connection), _shorten(req_id)])
-    return sorted(shown, key=lambda row: float(row[0]))
+def _list_payload_times(sent_payloads: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
+    """Return when the player page shows each payload of motion: when it was sent, or when the payload before
+    it of the same request ends, if that is later. A row holds this time in milliseconds, the payload's
+    number, the connection and the request."""
+    end_by_request: dict[tuple[str, str], float] = {}
+    rows = []
+    for at_ms, payload, connection, req_id in sent_payloads:
+        begin_ms = max(at_ms, end_by_request.get((connection, req_id), 0.0))
+        end_by_request[connection, req_id] = begin_ms + payloads.counts[payload] * 1000 / KEYFRAMES_PER_SECOND
+        rows.append([round(begin_ms, 1), payload, _shorten(connection), _shorten(req_id)])
+    return sorted(rows, key=lambda row: float(row[0]))
 
 
-def _time_audio(spoken: list[list[Any]]) -> list[list[Any]]:
-    """Return when each piece of the speech is heard on the player page, as rows [time in milliseconds,
-    loudness]. A piece is heard when it was sent, or after the piece of the same request before it, if that
-    ends later."""
-    ends: dict[tuple[str, str], float] = {}
-    heard = []
-    for at, levels, connection, req_id in spoken:
-        begin = max(at, ends.get((connection, req_id), 0.0))
-        ends[connection, req_id] = begin + len(levels) * 1000 / KEYFRAMES_PER_SECOND
+def _list_audio_times(spoken_audio: list[list[Any]]) -> list[list[Any]]:
+    """Return when each piece of speech is heard on the player page: when it came, or when the piece before it
+    of the same request ends, if that is later. A row holds this time in milliseconds and the loudness in
+    base64."""
+    end_by_request: dict[tuple[str, str], float] = {}
+    rows = []
+    for at_ms, levels, connection, req_id in spoken_audio:
+        begin_ms = max(at_ms, end_by_request.get((connection, req_id), 0.0))
+        end_by_request[connection, req_id] = begin_ms + len(levels) * 1000 / KEYFRAMES_PER_SECOND
         if levels:
-            heard.append([round(begin, 1), b64encode(levels).decode()])
-    return sorted(heard, key=lambda row: float(row[0]))
+            rows.append([round(begin_ms, 1), b64encode(levels).decode()])
+    return sorted(rows, key=lambda row: float(row[0]))
 
 
-def _client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:
+def _make_client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:
     """Return for the page what each client showed and heard. If all sound is too long for a page, leave it
     out, and say so in a notice."""
     total = sum(
@@ -186,23 +187,25 @@ def _client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:
             {
                 "name": _shorten(name),
                 "lane": page.lanes.index(name) if name in page.lanes else 0,
-                "at": track.at,
+                "at": track.at_ms,
                 "keyframe": track.keyframe,
                 "status": track.status,
                 "cause": track.cause,
                 "buffered": track.buffered,
                 "heard": track.heard,
                 "causes": [_shorten(cause) for cause in track.causes],
-                "requests": [_shorten(req_id) for (_, req_id), owner in page.owners.items() if owner == name],
+                "requests": [
+                    _shorten(req_id) for (_, req_id), owner in page.client_by_request.items() if owner == name
+                ],
                 "conversations": [
                     {
-                        "at": one.start_ms,
-                        "rate": one.rate,
-                        "levels": b64encode(levels_of(bytes(one.pcm), one.rate)).decode(),
-                        "seconds": round(len(one.pcm) / BYTES_PER_SAMPLE / one.rate, 3),
-                        "pcm": b64encode(one.pcm).decode() if audible else "",
+                        "at": held.start_ms,
+                        "rate": held.sample_rate,
+                        "levels": b64encode(loudness_levels(bytes(held.pcm), held.sample_rate)).decode(),
+                        "seconds": round(len(held.pcm) / BYTES_PER_SAMPLE / held.sample_rate, 3),
+                        "pcm": b64encode(held.pcm).decode() if audible else "",
                     }
-                    for one in track.conversations
+                    for held in track.conversations
                 ],
             }
         )

@@ -8,8 +8,8 @@ from typing import Any
 
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.make_text_harmless import harmless_line
-from spatius_sim.reporting.player.avatar_playback import ClientTrack, levels_of
-from spatius_sim.reporting.player.player_json import MAX_WORDS, PageData, PageRow, as_values
+from spatius_sim.reporting.player.avatar_playback import ClientTrack, loudness_levels
+from spatius_sim.reporting.player.player_json import MAX_WORDS, PageData, PageRow, make_page_values
 from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes, scenario_start_ns
 from spatius_sim.reporting.timeline.client_dialogue import words_for_call
 from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
@@ -37,8 +37,8 @@ MOST_READ = 2 * MAX_EVENTS
 MAX_EVENTS_OF_A_FAILURE = 2_000
 MAX_SECONDS = 3600
 """A page holds no more than an hour."""
-NO_RATES: Mapping[str, int] = MappingProxyType({})
-HEAD_BYTES = 64
+_NO_RATES: Mapping[str, int] = MappingProxyType({})
+_MAX_HEAD_BYTES = 64
 """How many bytes of each frame a page shows."""
 _GAP_NS = 500_000_000
 """The quiet between two runs on one clock."""
@@ -53,98 +53,104 @@ def build_player(
     evidence: Collection[int] = (),
     *,
     sound: bool = True,
-    goes_on: bool = False,
+    has_more_runs: bool = False,
 ) -> dict[str, Any]:
-    """Return the data of a player page, as values for JSON. `notices` are sentences that the page shows
-    first. `evidence` are the numbers of the events of the first run that the page points at. `sound`:
-    whether audio is put into the page, if the runs hold real speech. `goes_on`: whether the tape holds
-    more than these runs."""
+    """Return the data of a player page that shows these runs, as values for JSON. `notices` are sentences at
+    the top of the page. `evidence` are the numbers of those events of the first run that the page points at.
+    `sound`: whether the page may hold audio. `has_more_runs`: whether the tape goes on after these runs."""
     page = PageData(notices=[harmless_line(notice) for notice in notices])
-    for number, trace in enumerate(traces, 1):
+    for run_number, trace in enumerate(traces, 1):
         if page.full:
             break
-        _add_run(page, trace, number)
-    if goes_on and not page.full:
+        _add_run(page, trace, run_number)
+    if has_more_runs and not page.full:
         page.add_end_notice(page.end_ns)
     if not page.rows:
         page.notices.append("This tape holds no events: there is nothing to play.")
     elif not page.payloads.total:
         page.notices.append("This tape holds no motion: the face stays still.")
-    if page.rows and not page.spoken and not any(track.conversations for track in page.tracks.values()):
+    if page.rows and not page.spoken_audio and not any(track.conversations for track in page.tracks.values()):
         page.notices.append("This tape holds no speech.")
-    return as_values(page, harmless_line(title, MAX_WORDS), frozenset(evidence), sound=sound)
+    return make_page_values(page, harmless_line(title, MAX_WORDS), frozenset(evidence), sound=sound)
 
 
 def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark]) -> dict[str, Any]:
-    """Return the data of a player that shows one failure, as values for JSON: the run from the scenario on,
-    but without sound and without events far from the evidence. `evidence` are the numbers of the guilty
-    events, and `ghosts` the marks of what never came, in seconds since the scenario began."""
+    """Return the data of a player that shows one failure, as values for JSON. It shows the run from the
+    scenario on, without sound, and without events that are far from the evidence. `evidence` are the numbers
+    of the guilty events. `ghosts` are marks of what never came, in seconds since the scenario began."""
     zero_ns = trace.events[0].at_ns if trace.header.subject == "client" else scenario_start_ns(trace)
-    rates: dict[str, int] = {}
+    rate_by_connection: dict[str, int] = {}
     for event in trace.events:
         if event.at_ns < zero_ns:
-            learn_rate(event, rates)
+            learn_rate(event, rate_by_connection)
     # What earlier scenarios left is no part of this one, unless it is evidence.
-    shown = tuple(event for event in trace.events if event.at_ns >= zero_ns or event.seq in evidence)
-    page = PageData(owners=_find_owners(trace))
-    if shown:
-        page.zero_ms = (zero_ns - shown[0].at_ns) / _MS_NS
-        _add_run(page, replace(trace, events=shown), 1, rates)
+    shown_events = tuple(event for event in trace.events if event.at_ns >= zero_ns or event.seq in evidence)
+    page = PageData(client_by_request=_find_client_by_request(trace))
+    if shown_events:
+        page.zero_ms = (zero_ns - shown_events[0].at_ns) / _MS_NS
+        _add_run(page, replace(trace, events=shown_events), 1, rate_by_connection)
     for ghost in ghosts:
-        at = page.zero_ms + ghost.at * 1000
-        page.rows.append(PageRow(at, ghost.source, ghost.target, ghost.kind, ghost.words))
-    page.rows = _near_evidence(sorted(page.rows, key=lambda row: row.at), evidence)
-    return as_values(page, "", evidence, sound=False)
+        at_ms = page.zero_ms + ghost.at * 1000
+        page.rows.append(PageRow(at_ms, ghost.source, ghost.target, ghost.kind, ghost.words))
+    page.rows = _keep_rows_near_evidence(sorted(page.rows, key=lambda row: row.at_ms), evidence)
+    return make_page_values(page, "", evidence, sound=False)
 
 
-def _find_owners(trace: Trace) -> dict[tuple[str, str], str]:
-    """Return whose motion each request to Motion Server asks for, by connection and request id, so that the
-    player says of each client what was sent for it. An empty mapping if no two clients are in the trace."""
-    clients = {event.connection for event in trace.on_lane(Lane.DOWNSTREAM)}
-    if trace.header.subject != "relay" or len(clients) < 2:
+def _find_client_by_request(trace: Trace) -> dict[tuple[str, str], str]:
+    """Return for which client each request to Motion Server asks for motion. The keys are connection and
+    request id. Return an empty mapping if the trace is not of a relay, or has fewer than two clients."""
+    client_connections = {event.connection for event in trace.on_lane(Lane.DOWNSTREAM)}
+    if trace.header.subject != "relay" or len(client_connections) < 2:
         return {}
     requests = build_story(trace).requests
-    return {(one.connection, one.req_id): one.turn.client for one in requests if one.turn is not None}
+    return {
+        (request.connection, request.req_id): request.turn.client
+        for request in requests
+        if request.turn is not None
+    }
 
 
-def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageRow]:
-    """Return the rows that the player of a failure shows, at most MAX_EVENTS_OF_A_FAILURE: first the evidence
-    and the ghosts (what was owed and never came), then the rows that are nearest to the evidence."""
-    places = [place for place, row in enumerate(rows) if row.seq in evidence] or [0]
+def _keep_rows_near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageRow]:
+    """Return the rows that the player of a failure shows, in the same order, at most MAX_EVENTS_OF_A_FAILURE.
+    Ghosts (marks of what was owed and never came) are kept first, then the rows nearest to the evidence."""
+    evidence_places = [place for place, row in enumerate(rows) if row.seq in evidence] or [0]
     if len(rows) <= MAX_EVENTS_OF_A_FAILURE:
         return rows
 
-    def rank(place: int) -> tuple[bool, int]:
-        """Return how far a row is from what must be seen; the least is kept first."""
-        next_place = bisect_left(places, place)
-        distance = min(abs(place - near) for near in places[max(0, next_place - 1) : next_place + 1])
+    def rank_row(place: int) -> tuple[bool, int]:
+        """Return the rank of the row at this place; the rows of least rank are kept."""
+        next_index = bisect_left(evidence_places, place)
+        near_places = evidence_places[max(0, next_index - 1) : next_index + 1]
+        distance = min(abs(place - near_place) for near_place in near_places)
         return rows[place].kind is not MarkKind.GHOST, distance
 
-    kept_places = sorted(range(len(rows)), key=rank)[:MAX_EVENTS_OF_A_FAILURE]
+    kept_places = sorted(range(len(rows)), key=rank_row)[:MAX_EVENTS_OF_A_FAILURE]
     return [rows[place] for place in sorted(kept_places)]
 
 
-def _add_run(page: PageData, trace: Trace, number: int, rates: Mapping[str, int] = NO_RATES) -> None:
-    """Add one run of the tape to the data of the player page, after the runs that the page has already.
-    `rates` are the sample rates in Hz that the tape has shown before this run, by connection."""
+def _add_run(
+    page: PageData, trace: Trace, run_number: int, rate_by_connection: Mapping[str, int] = _NO_RATES
+) -> None:
+    """Add one run of the tape to the player page, after the runs that are there already. `rate_by_connection`
+    holds the sample rates in Hz that were known before this run."""
     if not trace.events:
         return
     first_ns = trace.events[0].at_ns
     page.first_ns = first_ns if not page.rows else page.first_ns
     # Runs may overlap, or have clocks of their own. On the page they follow each other, at most a minute
     # apart.
-    free_from_ns = page.end_ns + _GAP_NS if page.rows else 0
+    earliest_start_ns = page.end_ns + _GAP_NS if page.rows else 0
     start_ns = first_ns - page.first_ns
-    if not free_from_ns <= start_ns <= free_from_ns + _LONGEST_QUIET_NS:
-        start_ns = free_from_ns
-    of_client = trace.header.subject == "client"
-    scenario_offset_ns = 0 if of_client else scenario_start_ns(trace) - first_ns
-    _Run(page, trace, start_ns, f"run {number}", rates).read()
+    if not earliest_start_ns <= start_ns <= earliest_start_ns + _LONGEST_QUIET_NS:
+        start_ns = earliest_start_ns
+    is_client_run = trace.header.subject == "client"
+    scenario_offset_ns = 0 if is_client_run else scenario_start_ns(trace) - first_ns
+    _RunReader(page, trace, start_ns, f"run {run_number}", rate_by_connection).read()
     page.runs.append(
         {
             "at": round(start_ns / _MS_NS),
             "begins": round((start_ns + scenario_offset_ns) / _MS_NS, 2),
-            "name": f"run {number}",
+            "name": f"run {run_number}",
             "words": harmless_line(
                 f"{trace.header.subject}, seed {trace.header.seed}: {trace.header.plan or 'no plan'}"
             ),
@@ -152,106 +158,115 @@ def _add_run(page: PageData, trace: Trace, number: int, rates: Mapping[str, int]
     )
 
 
-class _Run:
+class _RunReader:
     """Reads the events of one run onto a page."""
 
     def __init__(
-        self, page: PageData, trace: Trace, start_ns: int, name: str, rates: Mapping[str, int]
+        self, page: PageData, trace: Trace, start_ns: int, name: str, rate_by_connection: Mapping[str, int]
     ) -> None:
-        """Begin to draw a run onto `page` at `start_ns` of the page's clock; `rates` are the sample rates in
-        Hz that are known already, by connection."""
+        """Begin to draw the run `trace` onto `page`, at `start_ns` nanoseconds of the page's clock. `name` is
+        the name of the run on the page. `rate_by_connection` holds the sample rates in Hz that are known
+        already."""
         self._page, self._trace, self._start_ns, self._name = page, trace, start_ns, name
         self._first_ns = trace.events[0].at_ns
-        self._of_client = trace.header.subject == "client"
-        self._lanes = ["kit", "client"] if self._of_client else list_lanes(trace)
-        self._lanes_known = "kit" if "kit" in self._lanes else "relay"
-        self._rates = dict(rates)
-        self._ids: dict[tuple[str, str], str] = {}
-        self._turns: dict[str, str] = {}
-        self._clients: set[str] = set()
+        self._is_client_run = trace.header.subject == "client"
+        self._lanes = ["kit", "client"] if self._is_client_run else list_lanes(trace)
+        self._client_of_server = "kit" if "kit" in self._lanes else "relay"
+        self._rate_by_connection = dict(rate_by_connection)
+        self._conversation_id_by_turn: dict[tuple[str, str], str] = {}
+        self._turn_by_connection: dict[str, str] = {}
+        self._started_clients: set[str] = set()
         self._latest_turn = ""
         self._elapsed_ms = 0
-        self._taped_decoders = {event.connection for event in trace.on_lane(Lane.DECODER)}
+        self._clients_with_taped_decoder = {event.connection for event in trace.on_lane(Lane.DECODER)}
         for lane in self._lanes:
             if lane not in page.lanes:
                 page.lanes.append(lane)
 
     def read(self) -> None:
-        """Build the player page from every event of this run of the tape, play every client to its end, and
-        note when the run ended. If the page is full, stop, and say so in a notice on the page."""
+        """Add every event of this run to the player page, let every client play the rest of its audio, and
+        note when the run ended. If the page is full, stop, and add a notice to the page that says so."""
         page = self._page
         for event in self._trace.events:
-            at_ns = self._time_of(event)
+            at_ns = self._page_time_ns(event)
             if len(page.rows) >= MAX_EVENTS or at_ns > MAX_SECONDS * 1_000_000_000:
                 page.full = True
                 page.add_end_notice(at_ns)
                 break
             page.end_ns = max(page.end_ns, at_ns)
             self._add_event(event, at_ns)
-        for name in self._clients:
-            page.end_ns = max(page.end_ns, page.tracks[name].play_out())
+        for client in self._started_clients:
+            page.end_ns = max(page.end_ns, page.tracks[client].play_to_end())
 
-    def _time_of(self, event: Event) -> int:
-        """Return when an event of the tape happened, in nanoseconds on the clock of the player page. In a run
-        with a client under test, the time that the kit told the client counts."""
-        if self._of_client:
+    def _page_time_ns(self, event: Event) -> int:
+        """Return when an event happened, in nanoseconds on the clock of the player page. In the run of a
+        client, this is the time that the kit told the client; in any other run, the event's own time."""
+        if self._is_client_run:
             return self._start_ns + self._elapsed_ms * _MS_NS
         return self._start_ns + event.at_ns - self._first_ns
 
-    def _find_track(self, name: str, at_ns: int) -> ClientTrack:
-        """Return the track of a client on the player page (what its avatar plays and when), advanced to
-        `at_ns`. The first call for a client in a run begins the track with a new decoder."""
-        track = self._page.tracks.setdefault(name, ClientTrack(self._page.payloads))
+    def _find_track(self, client: str, at_ns: int) -> ClientTrack:
+        """Return the track of a client on the player page (what its avatar shows and when), played until
+        `at_ns` (nanoseconds). The first call for a client in a run begins the track with a new decoder."""
+        track = self._page.tracks.setdefault(client, ClientTrack(self._page.payloads))
         track.advance(at_ns)
-        if name not in self._clients:
-            self._clients.add(name)
-            track.reset(self._rates.get(name) or max(self._rates.values(), default=0))
+        if client not in self._started_clients:
+            self._started_clients.add(client)
+            track.reset(
+                self._rate_by_connection.get(client) or max(self._rate_by_connection.values(), default=0)
+            )
         return track
 
     def _add_event(self, event: Event, at_ns: int) -> None:
         """Add one event to the page, and let the faces do what follows from it."""
-        learn_rate(event, self._rates)
+        learn_rate(event, self._rate_by_connection)
         if isinstance(event.content, TurnStarted):
-            self._latest_turn = self._turns[event.connection] = f"{self._name}, turn {event.content.turn + 1}"
+            self._latest_turn = self._turn_by_connection[event.connection] = (
+                f"{self._name}, turn {event.content.turn + 1}"
+            )
         value = getattr(event.content, "value", None)
-        if self._of_client:
+        if self._is_client_run:
             self._add_testee_message(event, value, at_ns)
             return
-        row = self._row_of(event, at_ns)
+        row = self._make_row(event, at_ns)
         match event.lane, value:
             case Lane.UPSTREAM | Lane.EGRESS, MotionResponse() as motion if isinstance(
                 raw := getattr(event.content, "raw", b""), bytes
             ):
                 row.payload = self._page.payloads.add(raw, motion.keyframes)
-                self._page.sent.append([row.at, row.payload, event.connection, motion.req_id])
-                owner = self._page.owners.get((event.connection, motion.req_id), "")
+                self._page.sent_payloads.append([row.at_ms, row.payload, event.connection, motion.req_id])
+                owner = self._page.client_by_request.get((event.connection, motion.req_id), "")
                 for name, track in self._page.tracks.items():
-                    track.sent += owner in ("", name)
+                    track.sent_count += owner in ("", name)
             case Lane.UPSTREAM, AudioInput(req_id=req_id, audio=audio):
-                rate = self._rates.get(event.connection, 0)
-                levels = levels_of(audio, rate) if rate else b""  # The samples of Ogg Opus cannot be read.
-                self._page.spoken.append([row.at, levels, event.connection, req_id])
+                rate = self._rate_by_connection.get(event.connection, 0)
+                # The samples of Ogg Opus cannot be read.
+                levels = loudness_levels(audio, rate) if rate else b""
+                self._page.spoken_audio.append([row.at_ms, levels, event.connection, req_id])
         self._page.rows.append(row)
         if event.lane is Lane.DOWNSTREAM and isinstance(event.content, Received | Sent):
             self._play_message(event, value, at_ns, row)
         if isinstance(event.content, KitStalled):
-            self._page.late.append([round(row.at - event.content.seconds * 1000, 2), round(row.at, 2)])
+            self._page.late_periods.append(
+                [round(row.at_ms - event.content.seconds * 1000, 2), round(row.at_ms, 2)]
+            )
         if isinstance(event.content, Injected | KitStalled):
             for track in self._page.tracks.values():
                 track.advance(at_ns)
-                track.blame(row.words)
+                track.note_cause(row.words)
 
     def _play_message(self, event: Event, value: object, at_ns: int, row: PageRow) -> None:
-        """Let the avatar of a relay's client on the player page play a message of the relay: give the audio
-        and the motion in it to our decoder, which stands for the client's. `value` is the message as it was
-        read, and `row` is its row on the page."""
-        name = event.connection
+        """Let the avatar of a relay's client play a message of the relay: give its audio and motion to our
+        decoder, which stands for the client's own. `value` is the message as it was read, and `row` is its
+        row on the page."""
+        client = event.connection
         match value:
-            case Ready(output_sample_rate=rate) if rate:
-                self._rates[name] = rate
-                self._find_track(name, at_ns).reset(rate)
+            case Ready(output_sample_rate=sample_rate) if sample_rate:
+                self._rate_by_connection[client] = sample_rate
+                self._find_track(client, at_ns).reset(sample_rate)
             case Audio(pcm, last, turn_id):
-                self._ids[name, turn_id] = self._find_track(name, at_ns).feed_audio(pcm, last)
+                conversation_id = self._find_track(client, at_ns).feed_audio(pcm, last)
+                self._conversation_id_by_turn[client, turn_id] = conversation_id
             case Motion((), last=True):
                 pass  # An empty list with the end mark only ends the motion (ASSUMED).
             case Motion(payloads, _, turn_id):
@@ -259,42 +274,37 @@ class _Run:
                     decoded = read_upstream(raw)
                     if isinstance(decoded, MotionResponse):
                         row.payload = self._page.payloads.add(raw, decoded.keyframes)
-                conversation_id = self._ids.get((name, turn_id), "")
-                self._add_decoder_rows(
-                    row, name, self._find_track(name, at_ns).feed_motion(payloads, conversation_id)
-                )
+                conversation_id = self._conversation_id_by_turn.get((client, turn_id), "")
+                texts = self._find_track(client, at_ns).feed_motion(payloads, conversation_id)
+                self._add_decoder_rows(row, client, texts)
             case Failed(message):
-                self._add_decoder_rows(
-                    row, name, self._find_track(name, at_ns).enter_audio_only(f"the relay said: {message}")
-                )
+                texts = self._find_track(client, at_ns).enter_audio_only(f"the relay said: {message}")
+                self._add_decoder_rows(row, client, texts)
             case Interrupted():
-                self._find_track(name, at_ns).control("interrupt")
+                self._find_track(client, at_ns).control_playback("interrupt")
 
-    def _add_decoder_rows(self, row: PageRow, name: str, words: list[str]) -> None:
-        """Add a row to the player page for each thing that the client's decoder did with a message (`words`);
-        we play the client with a decoder of our own. Add no row if the tape holds the events of the client's
-        own decoder."""
-        if name in self._taped_decoders:
+    def _add_decoder_rows(self, row: PageRow, client: str, texts: list[str]) -> None:
+        """Add a row to the player page for each of these texts, which say what our decoder did with a
+        message to this client. If the tape holds the events of the client's own decoder, add none."""
+        if client in self._clients_with_taped_decoder:
             return
-        for word in words:
-            kind = MarkKind.MESSAGE if word.startswith("taken") else MarkKind.FAULT
-            payload = row.payload
-            self._page.rows.append(
-                PageRow(row.at, name, "", kind, f"the client's decoder: {word}", name, row.turn, payload)
-            )
+        for text in texts:
+            kind = MarkKind.MESSAGE if text.startswith("taken") else MarkKind.FAULT
+            words = f"the client's decoder: {text}"
+            self._page.rows.append(PageRow(row.at_ms, client, "", kind, words, client, row.turn, row.payload))
 
     def _add_testee_message(self, event: Event, value: object, at_ns: int) -> None:
-        """Add a message between the kit and a testee (the program that connects a client under test to the
-        kit) to the player page: a request, or an answer. Our own decoder gets the same calls as the client
-        under test, so that the page can show a face."""
+        """Add to the player page a message between the kit and a testee (the program that connects a client
+        under test to the kit): a request or an answer. Give a request to our own decoder too, so that the
+        page can show a face."""
         if not isinstance(value, TesteeRequest | TesteeAnswer):
             return
         described = words_for_call(value)
         source, target = ("kit", "client") if isinstance(value, TesteeRequest) else ("client", "kit")
-        text = _short(described.words)
+        text = _shorten(described.words)
         row = PageRow(at_ns / _MS_NS, source, target, described.kind, text, "client", self._name)
         row.seq = event.seq
-        self._fill_frame(row, event)
+        self._fill_in_frame(row, event)
         self._page.rows.append(row)
         if not isinstance(value, TesteeRequest):
             return
@@ -309,57 +319,58 @@ class _Run:
                     decoded = read_upstream(raw)
                     if isinstance(decoded, MotionResponse):
                         row.payload = self._page.payloads.add(raw, decoded.keyframes)
-                        self._page.sent.append([row.at, row.payload, "client", decoded.req_id])
+                        self._page.sent_payloads.append([row.at_ms, row.payload, "client", decoded.req_id])
                 self._add_decoder_rows(row, "client", track.feed_motion(value.frames, value.conversation_id))
             case "interrupt" | "pause" | "resume":
-                track.control(value.do)
+                track.control_playback(value.do)
             case "advance":
                 self._elapsed_ms += max(0, value.ms)
 
-    def _row_of(self, event: Event, at_ns: int) -> PageRow:
-        """Build the row of the player page for an event: its words, the lane from which its arrow starts
-        (`source`), and the lane at which the arrow ends (`target`). The lanes are the clients, the relay and
-        Motion Server."""
-        words = words_for(event) or EventWords(MarkKind.KIT, _describe_player_event(event))
-        near, far = lanes_of(event, self._lanes, self._lanes_known)
-        source, target = (far, near) if words.upward is False else (near, far)
+    def _make_row(self, event: Event, at_ns: int) -> PageRow:
+        """Return the row of the player page for an event: its words, the lane from which its arrow starts,
+        and the lane at which its arrow ends. The lanes are the clients, the relay and Motion Server. An event
+        without a direction has no second lane."""
+        label = words_for(event) or EventWords(MarkKind.KIT, _describe_player_event(event))
+        near_lane, far_lane = lanes_of(event, self._lanes, self._client_of_server)
+        source, target = (far_lane, near_lane) if label.upward is False else (near_lane, far_lane)
         row = PageRow(
             at_ns / _MS_NS,
             source,
-            "" if words.upward is None else target,
-            words.kind,
-            _short(words.words),
+            "" if label.upward is None else target,
+            label.kind,
+            _shorten(label.words),
             event.connection,
-            self._turn_of(event),
+            self._find_turn(event),
             seq=event.seq,
         )
-        self._fill_frame(row, event)
+        self._fill_in_frame(row, event)
         return row
 
-    def _fill_frame(self, row: PageRow, event: Event) -> None:
-        """Write the size and the first bytes of an event's frame into the event's row of the player page."""
-        raw = getattr(event.content, "raw", b"")
-        if isinstance(event.content, SecretKnown) or not raw:
+    def _fill_in_frame(self, row: PageRow, event: Event) -> None:
+        """Write into a row of the player page how large the frame of its event is, and its first bytes. Do
+        nothing if the event has no frame, or may hold a secret."""
+        raw_frame = getattr(event.content, "raw", b"")
+        if isinstance(event.content, SecretKnown) or not raw_frame:
             return
-        row.size = len(raw)
-        head = raw[:HEAD_BYTES]
-        row.head = head.encode(errors="replace")[:HEAD_BYTES] if isinstance(head, str) else bytes(head)
+        row.size = len(raw_frame)
+        head = raw_frame[:_MAX_HEAD_BYTES]
+        row.head = head.encode(errors="replace")[:_MAX_HEAD_BYTES] if isinstance(head, str) else bytes(head)
 
-    def _turn_of(self, event: Event) -> str:
+    def _find_turn(self, event: Event) -> str:
         """Return the turn to which an event on the page belongs; "" if that is not known."""
-        if event.connection in self._turns:
-            return self._turns[event.connection]
-        return self._latest_turn if len(self._turns) < 2 else ""
+        if event.connection in self._turn_by_connection:
+            return self._turn_by_connection[event.connection]
+        return self._latest_turn if len(self._turn_by_connection) < 2 else ""
 
 
-def _short(words: str) -> str:
+def _shorten(words: str) -> str:
     """Return these words in one line of at most MAX_WORDS characters, safe to show."""
     return harmless_line(words, MAX_WORDS)
 
 
 def _describe_player_event(event: Event) -> str:
-    """Describe an event in words for its row on the player page: a few kinds of decoder events have words of
-    their own; for any other, return the name of the kind."""
+    """Return the words for an event in its row on the player page. For a few kinds of decoder events there
+    are words; for any other event, return the name of its kind."""
     words_by_kind = {
         "ConversationStarted": "a conversation begins",
         "MotionTaken": f"takes {getattr(event.content, 'keyframes', 0)} keyframes",

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-_PLAYER = ("data.js", "face.js", "lanes.js", "sound.js", "main.js")
+_PLAYER_MODULES = ("data.js", "face.js", "lanes.js", "sound.js", "main.js")
 """In the order in which they need each other."""
 
 _IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
@@ -20,29 +20,29 @@ _EXPORT = re.compile(r"^export ", re.MULTILINE)
 _END_OF_COLOURS = "*{box-sizing"
 
 
-def player_page(values: dict[str, Any]) -> str:
-    """Return the player page with the data that `build_player` returned. The page allows no script and no
-    style but its own."""
-    template = _make_environment().get_template("player.html.j2")
-    style = colours() + player_css()
+def player_page(player_data: dict[str, Any]) -> str:
+    """Return the HTML page of a player that shows `player_data`, as `build_player` returned it. The page
+    allows no script and no style but its own."""
+    template = _make_template_environment().get_template("player.html.j2")
+    css = colour_css() + player_css()
     return template.render(
-        title=values["title"],
-        notices=values["notices"],
-        packed=pack(values),
-        css=Markup(style),
-        css_hash=hash_of(style),
+        title=player_data["title"],
+        notices=player_data["notices"],
+        packed=compress_player_data(player_data),
+        css=Markup(css),
+        css_hash=hash_of(css),
         **player_script(),
     )
 
 
-def pack(values: dict[str, Any]) -> str:
+def compress_player_data(player_data: dict[str, Any]) -> str:
     """Return the data of a player as the text that its page unpacks: JSON, gzip, base64."""
-    return b64encode(gzip.compress(json.dumps(values).encode(), 6, mtime=0)).decode()
+    return b64encode(gzip.compress(json.dumps(player_data).encode(), 6, mtime=0)).decode()
 
 
 @cache
-def _make_environment() -> Environment:
-    """Return the environment in which the templates of player pages are rendered."""
+def _make_template_environment() -> Environment:
+    """Return Jinja's environment, in which the templates of player pages are rendered."""
     return Environment(
         loader=PackageLoader("spatius_sim.reporting"),
         autoescape=True,
@@ -53,12 +53,14 @@ def _make_environment() -> Environment:
 
 
 def inspector_page() -> tuple[str, str]:
-    """Return the page that shows the sessions of a server while they happen, and its content security policy:
-    it may ask its own server, and nobody else."""
-    parts = _bundle_modules("inspector.js")
-    style = colours() + player_css() + _read("player", "web", "inspector.css")
-    page = _make_environment().get_template("inspector.html.j2").render(css=Markup(style), **parts)
-    allowed = f"script-src '{parts['script_hash']}'; style-src '{hash_of(style)}'; connect-src 'self'"
+    """Return the HTML page that shows the sessions of a server while they happen, and its content security
+    policy. The policy lets the page send requests to its own server only."""
+    script_values = _bundle_modules("inspector.js")
+    css = colour_css() + player_css() + _read("player", "web", "inspector.css")
+    template = _make_template_environment().get_template("inspector.html.j2")
+    page = template.render(css=Markup(css), **script_values)
+    script_hash = script_values["script_hash"]
+    allowed = f"script-src '{script_hash}'; style-src '{hash_of(css)}'; connect-src 'self'"
     policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     return page, policy
 
@@ -69,10 +71,10 @@ def player_script() -> dict[str, Markup | str]:
 
 
 @cache
-def _bundle_modules(last: str) -> dict[str, Markup | str]:
-    """Return the JavaScript modules of a player page, with the module `last` at the end, as one script, and
-    its hash."""
-    modules = [_read("player", "web", name) for name in (*_PLAYER, last)]
+def _bundle_modules(last_module: str) -> dict[str, Markup | str]:
+    """Return the JavaScript modules of a player page as one script, with `last_module` at the end, and the
+    hash of the script. Templates use them as `script` and `script_hash`."""
+    modules = [_read("player", "web", name) for name in (*_PLAYER_MODULES, last_module)]
     script = "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules)
     return {"script": Markup(script), "script_hash": hash_of(script)}
 
@@ -82,7 +84,7 @@ def player_css() -> str:
     return _read("player", "web", "player.css")
 
 
-def colours() -> str:
+def colour_css() -> str:
     """Return the colours of reports, light and dark, as a style."""
     return _read("templates", "report.css").partition(_END_OF_COLOURS)[0]
 

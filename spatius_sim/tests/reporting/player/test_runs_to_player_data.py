@@ -151,7 +151,7 @@ def test_of_a_long_tape_only_the_beginning_is_read_and_the_page_says_so() -> Non
     (whole,) = traces_of("wire-json-envelope")
     assert [trace.events for trace in traces] == [whole.events[:20]]
     for more in (True, False):
-        values = build_player(traces, "a", goes_on=goes_on and more)
+        values = build_player(traces, "a", has_more_runs=goes_on and more)
         assert any("The tape holds more than a page can show" in one for one in values["notices"]) is more
 
 
