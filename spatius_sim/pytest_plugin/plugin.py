@@ -88,9 +88,9 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check our options as pytest starts. If they name a subject, check the whole request for the run; unless
-    the user names tests, let pytest then collect only the suite of rules for this subject. Raises
-    pytest.UsageError if an option is wrong. (A hook of pytest.)"""
+    """Check our options as pytest starts. If they name a subject, check the whole request for the run, and
+    let pytest collect only the suite of rules for this subject. If the user names tests, pytest collects
+    these instead. Raises pytest.UsageError if an option is wrong. (A hook of pytest.)"""
     config.stash[_OUTCOMES] = session_outcomes = SessionOutcomes()
     config.pluginmanager.register(session_outcomes)
     with convert_usage_errors():
@@ -150,8 +150,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Return the lines that our plugin adds to the top of pytest's output: the subject, the seed, and the
-    environment variables that point a relay at our Motion Server. Return no lines if no subject is named. (A
+    """Return the lines that our plugin adds to the top of pytest's output; no lines if no subject is named.
+    They tell the subject, the seed, and the environment variables that point a relay at our Motion Server. (A
     hook of pytest.)"""
     if not is_subject_named(config):
         return []

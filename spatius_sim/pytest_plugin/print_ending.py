@@ -56,8 +56,8 @@ def find_early_stop(
 
 
 def print_ending(reporter: "pytest.TerminalReporter", ending: "Ending") -> None:
-    """Print the end of a pytest session: the verdicts, what the run claims of the subject, what the user can
-    do next, and where the reports are."""
+    """Print the end of a pytest session. It tells the verdicts, what the run claims of the subject, what the
+    user can do next, and where the reports are."""
     from rich.console import Console
 
     from spatius_sim.reporting.formats.text_report import print_run

@@ -62,9 +62,9 @@ def explain_never_run(config: pytest.Config) -> str:
 
 
 def protect_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Protect each item of our own suites: remove the fixtures that a team lets every test use (autouse), and
-    add marks, so that no plugin ends the item or runs it again. Leave an item as it is if the team wrote its
-    suite."""
+    """Protect each item of our own suites from other plugins. Fixtures that a team lets every test use
+    (autouse) are removed. Marks are added, so that no plugin ends the item or runs it again. An item in a
+    suite that the team wrote stays as it is."""
     registered_marks = {line.split(":")[0].split("(")[0].strip() for line in config.getini("markers")}
     marks = [
         getattr(pytest.mark, name)(**_PROTECTING_MARKS[name])
@@ -95,8 +95,8 @@ def refuse_replaced_functions() -> None:
 
 
 def _find_replaced_functions() -> Iterator[str]:
-    """Yield a text for each function of Python that the judge needs, such as the clock, and that something
-    has replaced: the name of the function, and the module that replaced it."""
+    """Yield a text for each function that the judge needs as Python made it, but that something has replaced.
+    The text names the function, such as the clock, and the module that replaced it."""
     for name, look_up_function in _NEEDED_FUNCTIONS.items():
         function = look_up_function()
         module = getattr(function, "__module__", None) or type(function).__module__

@@ -77,8 +77,8 @@ def is_subject_named(config: pytest.Config) -> bool:
 
 def get_run_request(config: pytest.Config) -> "RunRequest":
     """Return the request for a run that the options of this pytest session make; it is built only once. A
-    conformance file in the working directory is read only if a subject is named: a team with this file also
-    runs tests of its own there. Raises UsageError if an option is wrong."""
+    conformance file in the working directory is read only if a subject is named, because a team may run other
+    tests there. Raises UsageError if an option is wrong."""
     if _REQUEST not in config.stash:
         from spatius_sim.engine.conformance_file import find_conformance_file
         from spatius_sim.engine.run_request import request_of

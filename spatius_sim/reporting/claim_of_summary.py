@@ -74,8 +74,8 @@ def _describe_verdicts(summary: Summary) -> str:
 
 
 def _describe_stopped_run(summary: Summary, stopped_early: StoppedEarly) -> str:
-    """Return the claim of a run that was stopped early: why the run stopped, how many rules had passed by
-    then, which rules had failed, and which failures were known before."""
+    """Return the claim of a run that was stopped early. It tells why the run stopped, how many rules had
+    passed by then, which rules had failed, and which failures were known before."""
     passed = f"{len(summary.outcomes_with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
     new_failures = ", ".join(outcome.rule_id for outcome in summary.new_failures)
     results = f"{passed}; failed by then: {new_failures}" if new_failures else passed

@@ -139,8 +139,8 @@ def report_of(summaries: Sequence[Summary], code: ExitCode, occasion: Occasion |
 
 
 def _make_judged_subject(summary: Summary) -> JudgedSubject:
-    """Return what the report says of one subject of a run: the facts of its summary, the exit code that this
-    summary alone means, and what the run claims of the subject."""
+    """Return what the report says of one subject of a run. To the facts of its summary are added the exit
+    code that this summary alone means, and what the run claims of the subject."""
     return JudgedSubject(
         subject=summary.subject,
         target=summary.target,
@@ -157,8 +157,8 @@ def _make_judged_subject(summary: Summary) -> JudgedSubject:
 
 
 def _make_judged_rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
-    """Return what the report says of one rule: from the run the outcome of the rule, and from the catalogue
-    the rule's level, sentence, sources and advice."""
+    """Return what the report says of one rule. The outcome is from the run; the rule's level, sentence,
+    sources and advice are from the catalogue."""
     rule = find_rule(outcome.rule_id)
     return JudgedRule(
         id=outcome.rule_id,

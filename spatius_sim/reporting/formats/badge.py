@@ -13,9 +13,9 @@ _LEFT_OPEN = (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE)
 
 
 def badge_json(report: Report) -> str:
-    """Return the badge of a report as JSON that shields.io draws (https://shields.io/badges/endpoint-badge):
-    how many rules passed, for which profiles, and, if the run is not a pass, the verdict. The badge is green
-    only if every rule was decided."""
+    """Return the badge of a report as JSON that shields.io draws (https://shields.io/badges/endpoint-badge).
+    It tells how many rules passed, for which profiles, and, if the run is not a pass, the verdict. The badge
+    is green only if every rule was decided."""
     tone, _, headline = HEADLINES[report.exit_code]
     passed_count = sum(rule.verdict is Verdict.PASSED for rule in report.rules)
     counts = f"{passed_count} of {len(report.rules)} rules"

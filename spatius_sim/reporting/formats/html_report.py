@@ -71,9 +71,9 @@ def group_by_family(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[Ju
 
 
 def count_verdicts(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
-    """Count the verdicts of these rules for the coloured bar of the HTML report. Return for each verdict that
-    occurs: the verdict, how often it occurs, where its part of the bar begins, and how wide the part is, both
-    in percent of the bar."""
+    """Count the verdicts of these rules for the coloured bar of the HTML report. Return four values for each
+    verdict that occurs: the verdict, its count, and the start and the width of its part of the bar (in
+    percent)."""
     count_of_verdicts = [(verdict, sum(rule.verdict is verdict for rule in rules)) for verdict in VERDICTS]
     bar_parts: list[tuple[Verdict, int, float, float]] = []
     part_start = 0.0
@@ -97,12 +97,12 @@ def web_address(address: str) -> str:
 
 
 def _find_tape(path: str, folder: Path) -> Tape | None:
-    """Return the tape (the recording of a run) at this path for the HTML report: embedded in the page if it
-    is small, linked if it is large. Return None if `path` is "".
+    """Return the tape (the recording of a run) at this path for the HTML report. A small tape is embedded in
+    the page, and a large one is linked. Return None if `path` is "".
 
-    A file is not linked if it is no tape, is missing, or lies neither in `folder`, where the page stands, nor
-    in the working directory. The report may come from somebody else and name any file, and we must not read
-    such a file."""
+    A file gets no link if it is missing, is no tape, or lies outside `folder` (where the page stands) and the
+    working directory. The report may come from somebody else and name any file, and we must not read such a
+    file."""
     if not path:
         return None
     page_folder = folder.resolve()

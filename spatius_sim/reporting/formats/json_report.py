@@ -47,7 +47,7 @@ def report_schema() -> str:
 
 def read_report(path: Path) -> Report:
     """Read the report in this JSON file and return it. Raises UsageError, with the path in its text, if the
-    file cannot be read, is too large, is no report, or is a report of another version."""
+    file cannot be read, is too large, or is no report of this version."""
     try:
         with open_named_file(path) as file:
             raw_json = file.read(_MAX_FILE_BYTES + 1)

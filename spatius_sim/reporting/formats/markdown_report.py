@@ -53,8 +53,8 @@ def _describe_occasion(occasion: Occasion) -> list[str]:
 
 
 def markdown_matrix(matrix: Matrix, max_bytes: int = MAX_BYTES) -> str:
-    """Return the matrix of several reports as Markdown: first what changed, then a table with a row for each
-    rule and a column for each subject. If it is longer than `max_bytes`, leave out the end."""
+    """Return the matrix of several reports as Markdown. What changed comes first, then a table with a row for
+    each rule and a column for each subject. If it is longer than `max_bytes`, leave out the end."""
     parts = [f"## spatius-sim: {len(matrix.rows)} rules side by side\n\n"]
     parts += map(_describe_change, matrix.changes)
     parts += [] if matrix.changes else ["Nothing changed.\n"]
@@ -82,8 +82,8 @@ def join_fitting_parts(parts: Sequence[str], max_bytes: int) -> str:
 
 
 def _describe_subject(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
-    """Return the part of the Markdown report about one subject: how many rules have which verdict, the
-    settings of the run, and what is wrong with the subject's baseline."""
+    """Return the part of the Markdown report about one subject. It tells how many rules have which verdict,
+    the settings of the run, and what is wrong with the subject's baseline."""
     verdicts = [rule.verdict for rule in rules]
     counts = ", ".join(
         f"{verdicts.count(verdict)} {verdict_words}"
@@ -133,7 +133,7 @@ def _describe_change(change: Change) -> str:
 
 def _make_table_row(rule: JudgedRule) -> str:
     """Return the row of a rule for the table in the Markdown report. Its last cell says how often a passed
-    rule was exercised, what happened if there is a failure, or else why the rule has no verdict."""
+    rule was exercised, what happened in a failure, or else why there is no verdict."""
     remark = rule.failure.actual if rule.failure else rule.reason
     if rule.verdict is Verdict.PASSED:
         remark = f"exercised {rule.exercised} times over {rule.scenarios} scenarios"

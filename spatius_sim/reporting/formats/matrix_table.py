@@ -12,8 +12,8 @@ _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "none": "dim"}
 
 
 def print_matrix(console: Console, matrix: Matrix) -> None:
-    """Print several reports side by side, for a person at a terminal: a table with a row for each rule and a
-    column for each subject, then what changed."""
+    """Print several reports side by side, for a person at a terminal. A table with a row for each rule and a
+    column for each subject comes first, then what changed."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("rule", no_wrap=True)
     for column in matrix.columns:

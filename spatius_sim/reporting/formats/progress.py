@@ -67,7 +67,7 @@ class ProgressLines:
             self._live_display.stop()
 
     def show_rule_start(self, rule_id: str, number: int, total: int) -> None:
-        """Show as progress that a rule is being judged: the rule with this `number` (from 1) of `total`
+        """Show as progress that a rule is being judged. It is the rule with this `number` (from 1) of `total`
         rules; `total` is 0 if it is not known. Without a live line, write a plain line, but not within
         QUIET_SECONDS of the last one."""
         self._rule_id = rule_id
@@ -124,9 +124,9 @@ class ProgressLines:
         return time.monotonic() - self._began_at
 
     def _describe_progress(self) -> str:
-        """Return the line that shows the progress of a run: the rule that is being judged, its number among
-        all, and the seconds that have passed and may be left. For a live line, which is drawn again and
-        again, return "" in the first seconds."""
+        """Return the line that shows the progress of a run. It tells the rule that is being judged, its
+        number among all, and the seconds that have passed and may be left. For a live line, which is drawn
+        again and again, return "" in the first seconds."""
         if self._live_display is not None and self._seconds_elapsed < QUIET_SECONDS:
             return ""
         elapsed = self._seconds_elapsed

@@ -26,8 +26,8 @@ _MAX_EVENTS = 3
 
 
 def describe_failure(outcome: RuleOutcome, failure: Failure) -> str:
-    """Return the text that explains a failure at the terminal: at most fourteen lines, one fact in each, and
-    after them the dialogue with the client if the failure has one."""
+    """Return the text that explains a failure at the terminal, in at most fourteen lines, with one fact in
+    each. If the failure has a dialogue with the client, it comes after them."""
     rule = find_rule(outcome.rule_id)
     confirmation = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
@@ -65,9 +65,9 @@ def explain_failure_by_other_scenario(failed_outcome: RuleOutcome, judged_outcom
 
 
 def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> None:
-    """Print the text report of a run: each subject with its rules and what the run claims of the subject,
-    then what the user can do next. `code` is the run's exit code. `doctor` is the command that finds out why
-    a relay sends nothing; "" if there is none."""
+    """Print the text report of a run: each subject with its rules and its claim, then what the user can do
+    next. `code` is the run's exit code. `doctor` is the command that finds out why a relay sends nothing; ""
+    if there is none."""
     for summary in summaries:
         print_summary(console, summary)
     next_action = describe_next_step(summaries, code, doctor)
@@ -76,8 +76,8 @@ def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, do
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print what a run says of one subject: a table of its rules with their verdicts, the complaints about
-    its baseline, and what the run claims. Leave out the table if nothing was judged."""
+    """Print what a run says of one subject. A table of its rules with their verdicts comes first, then the
+    complaints about its baseline, then what the run claims. Leave out the table if nothing was judged."""
     chosen_settings = "".join(
         f", {setting} {name}"
         for setting, name in (("wire", summary.wire), ("profile", summary.profile), ("level", summary.level))
@@ -213,7 +213,7 @@ def _advise_after_whole_run(summaries: Sequence[Summary], code: ExitCode, doctor
 
 def _advise_mending(summaries: Sequence[Summary]) -> str:
     """Return the advice to mend the first rule that failed, and the baseline (the list of known failures) if
-    it is out of date; "" if there is neither."""
+    it is out of date. Return "" if there is nothing to mend."""
     failed_rule_ids = [outcome.rule_id for summary in summaries for outcome in summary.new_failures]
     steps: list[str] = []
     if failed_rule_ids:
@@ -225,8 +225,8 @@ def _advise_mending(summaries: Sequence[Summary]) -> str:
 
 
 def print_catalogue(console: Console, rules: list[Rule], total_count: int) -> None:
-    """Print rules of the catalogue for a person at a terminal: a table with a row for each rule, and then how
-    many of the `total_count` rules of the whole catalogue these are."""
+    """Print rules of the catalogue for a person at a terminal, in a table with a row for each rule. Then
+    print how many of the `total_count` rules of the whole catalogue these are."""
     table = Table(box=None, padding=(0, 2, 1, 0))
     for heading in ("rule", "level", "sentence", "source"):
         table.add_column(heading, no_wrap=heading in ("rule", "level"))

@@ -132,9 +132,9 @@ def make_page_values(page: PageData, title: str, guilty: Collection[int], *, sou
 
 
 def _list_turn_times(page: PageData) -> list[list[Any]]:
-    """Return a row for each request that sent audio to Motion Server: its short id, and the milliseconds at
-    which its first audio and its first motion came (-1 if no motion came). The player page gets these rows as
-    JSON."""
+    """Return a row for each request that sent audio to Motion Server, for the JSON of the player page. A row
+    holds the request's short id, and the milliseconds at which its first audio and its first motion came (-1
+    if no motion came)."""
     row_by_request: dict[tuple[str, str], list[Any]] = {}
     for at_ms, _, connection, req_id in page.spoken_audio:
         row_by_request.setdefault((connection, req_id), [_shorten(req_id), round(at_ms, 1), -1])
@@ -146,8 +146,8 @@ def _list_turn_times(page: PageData) -> list[list[Any]]:
 
 
 def _list_payload_times(sent_payloads: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
-    """Return when the player page shows each payload of motion: when it was sent, or when the payload before
-    it of the same request ends, if that is later. A row holds this time in milliseconds, the payload's
+    """Return when the player page shows each payload of motion. This is when it was sent, or when the payload
+    before it of the same request ends, if that is later. A row holds this time in milliseconds, the payload's
     number, the connection and the request."""
     end_by_request: dict[tuple[str, str], float] = {}
     rows = []
@@ -159,9 +159,9 @@ def _list_payload_times(sent_payloads: list[list[Any]], payloads: Payloads) -> l
 
 
 def _list_audio_times(spoken_audio: list[list[Any]]) -> list[list[Any]]:
-    """Return when each piece of speech is heard on the player page: when it came, or when the piece before it
-    of the same request ends, if that is later. A row holds this time in milliseconds and the loudness in
-    base64."""
+    """Return when each piece of speech is heard on the player page. This is when it came, or when the piece
+    before it of the same request ends, if that is later. A row holds this time in milliseconds and the
+    loudness in base64."""
     end_by_request: dict[tuple[str, str], float] = {}
     rows = []
     for at_ms, levels, connection, req_id in spoken_audio:

@@ -256,7 +256,7 @@ class _RunReader:
                 track.note_cause(row.words)
 
     def _play_message(self, event: Event, value: object, at_ns: int, row: PageRow) -> None:
-        """Let the avatar of a relay's client play a message of the relay: give its audio and motion to our
+        """Let the avatar of a relay's client play a message of the relay. Its audio and motion go to our
         decoder, which stands for the client's own. `value` is the message as it was read, and `row` is its
         row on the page."""
         client = event.connection
@@ -327,9 +327,9 @@ class _RunReader:
                 self._elapsed_ms += max(0, value.ms)
 
     def _make_row(self, event: Event, at_ns: int) -> PageRow:
-        """Return the row of the player page for an event: its words, the lane from which its arrow starts,
-        and the lane at which its arrow ends. The lanes are the clients, the relay and Motion Server. An event
-        without a direction has no second lane."""
+        """Return the row of the player page for an event. It holds the words for the event, and the lanes
+        (such as a client, the relay or Motion Server) between which its arrow is drawn. An event without a
+        direction has no second lane."""
         label = words_for(event) or EventWords(MarkKind.KIT, _describe_player_event(event))
         near_lane, far_lane = lanes_of(event, self._lanes, self._client_of_server)
         source, target = (far_lane, near_lane) if label.upward is False else (near_lane, far_lane)
