@@ -11,7 +11,7 @@ from spatius_sim.model.relay.relay import PlainRelay, RelayTurn, turn_name
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
-from spatius_sim.wires.events import ClientAction, Failed, Speak
+from spatius_sim.wires.events import ClientAction, Failed, InterruptTurn, Speak, SpeakEnd
 
 PLAIN = RelayPolicy()
 BATCHES_PAYLOADS = RelayPolicy(payloads_per_message=2)
@@ -146,6 +146,38 @@ class SendsLater(PlainRelay):
         if upstream.startswith("message "):
             return self._on_the_way.popleft()
         return self._put_on_the_way(super().upstream_silent(upstream))
+
+
+class ServesTurnsInOrder(PlainRelay):
+    """Serves the turns of a client one after the other. What the client says meanwhile waits until the motion
+    of the turn before has come, or the client interrupts."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._waiting: dict[str, list[ClientAction]] = {}
+        """What each client said that waits for its turn."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if isinstance(action, InterruptTurn):
+            self._waiting.pop(client, None)
+        elif isinstance(action, Speak | SpeakEnd) and (client in self._waiting or self._is_served(client)):
+            self._waiting.setdefault(client, []).append(action)
+            return []
+        return super().client_did(client, action)
+
+    def client_left(self, client: str) -> list[RelayCommand]:
+        self._waiting.pop(client, None)
+        return super().client_left(client)
+
+    def _is_served(self, client: str) -> bool:
+        """Return whether the client has ended its speech, and motion of it is still to come."""
+        return client not in self._speaking and any(session.turn for session in self._sessions_of(client))
+
+    def _end(self, turn: RelayTurn) -> list[RelayCommand]:
+        commands = super()._end(turn)
+        for action in self._waiting.pop(turn.client, ()):
+            commands += self.client_did(turn.client, action)
+        return commands
 
 
 class GreetsLate(PlainRelay):

@@ -25,6 +25,7 @@ from spatius_sim.miniatures.honest_relays import (
     MarksAudioLast,
     MarksAudioOfClipsLast,
     SendsLater,
+    ServesTurnsInOrder,
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
 from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout, TakesOneAtATime
@@ -158,6 +159,7 @@ HONEST = [
     Suspect("relay", GreetsLate),
     Suspect("relay", CountsWhatWorked),
     Suspect("relay", SendsLater),
+    Suspect("relay", ServesTurnsInOrder),
     Suspect("relay", MarksAudioLast),
     Suspect("relay", MarksAudioLast, wire=str(DROPS_LATE_MOTION_WIRE)),
     Suspect("relay", MarksAudioOfClipsLast, wire="typed-json-voice"),

@@ -4,7 +4,7 @@ not ended yet."""
 from collections.abc import Sequence
 
 from spatius_sim.protocol.messages import AudioInput, Interrupt, MotionResponse, ServerError
-from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent
+from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent, TurnStarted
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Motion
 
@@ -22,6 +22,7 @@ def turn_is_surely_over(
     Return False if this turn cannot be told from an earlier one: the `speech` ends in silence or comes back
     changed, a req_id was used before, or the upstream side is not seen."""
     new_ids, ids_owed = _requests_since(events, first)
+    new_ids -= _find_ids_of_earlier_turns(events, first, client, speech)
     received = _messages_for(client, events, first)
     return (
         not ids_owed
@@ -42,10 +43,13 @@ def own_turn_has_ended(
     return _has_ended_motion(heard, own_ids) and (not audio or _has_ended_audio(heard, speech))
 
 
-def is_motion_of_before(message: Motion, events: Sequence[Event], first: int) -> bool:
-    """Return whether a message brings motion of an earlier turn alone: all its payloads belong to requests
-    that began before event number `first`, with which the present turn began. Return False if no payload can
-    be read, or if a req_id was used again, for the turns cannot be told apart then."""
+def is_motion_of_earlier_turn(
+    message: Motion, events: Sequence[Event], first: int, client: str, speech: bytes
+) -> bool:
+    """Return whether a message brings motion of earlier turns of `client` alone, and none of its turn with
+    this `speech`, which began with event number `first`. A payload is of an earlier turn if its request began
+    before, or if the request's audio begins as an earlier turn's speech. Return False if no payload can be
+    read, or if the turns cannot be told apart because a req_id was used again."""
     began_before: set[str] = set()
     used_since: set[str] = set()
     for number, event in enumerate(events):
@@ -54,7 +58,8 @@ def is_motion_of_before(message: Motion, events: Sequence[Event], first: int) ->
                 (began_before if number < first else used_since).add(req_id)
     values = [read_upstream(payload) for payload in message.payloads]
     req_ids = {value.req_id for value in values if isinstance(value, MotionResponse)}
-    return bool(req_ids) and req_ids <= began_before - used_since
+    earlier_ids = (began_before - used_since) | _find_ids_of_earlier_turns(events, first, client, speech)
+    return bool(req_ids) and req_ids <= earlier_ids
 
 
 def is_answered(events: Sequence[Event], first: int, speech: bytes) -> bool:
@@ -83,6 +88,32 @@ def _find_beginnings(events: Sequence[Event], first: int) -> dict[tuple[str, str
                 request = event.connection, req_id
                 beginnings[request] = beginnings.get(request) or audio[:_TAIL_BYTES]
     return beginnings
+
+
+def _find_ids_of_earlier_turns(events: Sequence[Event], first: int, client: str, speech: bytes) -> set[str]:
+    """Return the req_ids whose audio begins as the speech of a turn of `client` that began before event
+    number `first`, and not as this `speech`. A relay may begin such a request after that: it had not come
+    further with the earlier turn. Return nothing if the `speech` is unknown (b"")."""
+    if not speech:
+        return set()
+    earlier_speeches = [
+        event.content.pcm
+        for event in events[:first]
+        if isinstance(event.content, TurnStarted) and event.connection == client
+    ]
+    beginnings_by_id: dict[str, list[bytes]] = {}
+    for (_, req_id), begins in _find_beginnings(events, 0).items():
+        beginnings_by_id.setdefault(req_id, []).append(begins)
+    return {
+        req_id
+        for req_id, beginnings in beginnings_by_id.items()
+        if all(
+            begins
+            and not speech.startswith(begins)
+            and any(pcm.startswith(begins) for pcm in earlier_speeches)
+            for begins in beginnings
+        )
+    }
 
 
 def _messages_for(client: str, events: Sequence[Event], first: int) -> list[object]:

@@ -11,7 +11,7 @@ from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.story.undisturbed_turns import select_failures
 from spatius_sim.subjects.relay.detect_end_of_turn import (
     is_answered,
-    is_motion_of_before,
+    is_motion_of_earlier_turn,
     own_turn_has_ended,
     turn_is_surely_over,
 )
@@ -273,7 +273,9 @@ class TurnWatch:
         Motion of an earlier turn may come late, with its own end."""
         return _ends_motion(message) and not (
             isinstance(message, Motion)
-            and is_motion_of_before(message, self._recorder.events, self._first_event)
+            and is_motion_of_earlier_turn(
+                message, self._recorder.events, self._first_event, self._client, self._speech
+            )
         )
 
     def _failed_at(self) -> float | None:

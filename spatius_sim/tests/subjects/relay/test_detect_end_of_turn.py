@@ -11,7 +11,7 @@ from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.detect_end_of_turn import (
     is_answered,
-    is_motion_of_before,
+    is_motion_of_earlier_turn,
     own_turn_has_ended,
     turn_is_surely_over,
 )
@@ -36,6 +36,11 @@ class CutOff:
 
     def is_over(self, *, audio: bool = True) -> bool:
         return turn_is_surely_over(self.said.trace.events, self.began, "ann", self.speech, audio=audio)
+
+    def is_of_earlier_turn(self, message: Motion) -> bool:
+        return is_motion_of_earlier_turn(
+            message, self.said.trace.events, self.began, "ann", self.speech or voice("ann 1")
+        )
 
 
 def next_turn(cut: CutOff) -> None:
@@ -121,7 +126,32 @@ def test_motion_of_the_old_turn_is_known_by_its_request(req_ids: tuple[str, ...]
     cut = CutOff()
     next_turn(cut)
     message = Motion(tuple(cut.said.payload(OLD_UP, req_id, end=True) for req_id in req_ids), last=True)
-    assert is_motion_of_before(message, cut.said.trace.events, cut.began) is of_before
+    assert cut.is_of_earlier_turn(message) is of_before
+
+
+@pytest.mark.parametrize("began_before", [True, False])
+def test_motion_of_a_turn_that_goes_up_late_is_known_by_its_audio(began_before: bool) -> None:
+    """A relay that serves one turn after the other may send a turn up that its client has cut off already."""
+    said = Dialogue()
+    old_speech, speech = said.speaks("ann", 0), voice("ann 1")
+    if began_before:
+        said.audio_up(OLD_UP, OLD_REQ, old_speech[:640])
+    said.starts("ann", 1, speech)
+    began = said.last + 1
+    said.audio_up(OLD_UP, OLD_REQ, old_speech[640 * began_before :], end=True)
+    old_motion = said.motion(OLD_UP, OLD_REQ, end=True)
+    assert is_motion_of_earlier_turn(
+        Motion((old_motion,), last=True), said.trace.events, began, "ann", speech
+    )
+    said.audio_down("ann", old_speech, last=True)
+    said.motion_down("ann", old_motion, last=True)
+    said.audio_down("ann", speech, last=True)
+    assert not turn_is_surely_over(said.trace.events, began, "ann", speech, audio=True)
+    said.audio_up(up_of("ann", 1), req_of("ann", 1), speech, end=True)
+    own_motion = said.payload(up_of("ann", 1), req_of("ann", 1), end=True)
+    assert not is_motion_of_earlier_turn(
+        Motion((own_motion,), last=True), said.trace.events, began, "ann", speech
+    )
 
 
 def test_motion_of_a_req_id_that_was_used_again_is_not_known_to_be_old() -> None:
@@ -129,7 +159,7 @@ def test_motion_of_a_req_id_that_was_used_again_is_not_known_to_be_old() -> None
     cut.began = cut.said.last + 1
     cut.said.audio_up(up_of("ann", 1), OLD_REQ, voice("ann 1"))
     message = Motion((cut.said.payload(OLD_UP, OLD_REQ, end=True), b"no payload"))
-    assert not is_motion_of_before(message, cut.said.trace.events, cut.began)
+    assert not cut.is_of_earlier_turn(message)
 
 
 def test_late_motion_of_a_turn_that_was_cut_off_does_not_end_the_next_turn(tmp_path: Path) -> None:
