@@ -9,6 +9,7 @@ from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import lag_seconds
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
+from spatius_sim.trace.events import Closed, Lane
 from spatius_sim.wires.optional_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
 
 
@@ -69,12 +70,17 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
 def motion_complete(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each motion payload that Motion Server sent for a clean turn: the payload arrived at the client
     exactly once. The rule is also broken if the relay had ended a turn's audio, and then interrupted the turn
-    or closed the session before Motion Server had sent all motion of the turn, unless the relay asked for the
-    same motion again and got it."""
+    or closed the session before Motion Server had sent all motion of the turn, while its client was there and
+    had not gone on to its next turn. A relay that asked for the same motion again and got it is excused."""
     for turn in story.clean_turns:
         payloads = turn.payloads
         for request in turn.requests:
-            if request.given_up_seq is not None and _is_due(request) and not _asked_again(request, turn):
+            if (
+                request.given_up_seq is not None
+                and request.given_up_seq < _find_departure(story, turn)
+                and _is_due(request)
+                and not _asked_again(request, turn)
+            ):
                 broken = Broken(
                     f"all motion of {turn.name}, until Motion Server says end=true",
                     f"the relay gave the motion up: payloads that had come by then: {len(request.payloads)}",
@@ -99,6 +105,20 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken | Late]:
                 ("E-LIMIT", "R-MOTION-ORDER", "R-STALE", *(("R-ISOLATION",) if elsewhere else ())),
                 () if arrived else (Owed(f"payload {number} of {turn.name}", turn.client, payload.seq),),
             )
+
+
+def _find_departure(story: Story, turn: Turn) -> int:
+    """Return the number of the event with which the client of this turn goes on to its next turn or closes
+    the connection."""
+    closes = (
+        event.seq
+        for event in story.trace.on_lane(Lane.DOWNSTREAM)
+        if event.connection == turn.client
+        and event.seq > turn.started_seq
+        and isinstance(event.content, Closed)
+        and event.content.by_kit
+    )
+    return min(turn.until_seq, next(closes, turn.until_seq))
 
 
 def _is_due(request: UpstreamRequest) -> bool:

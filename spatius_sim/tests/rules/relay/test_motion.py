@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 
 RULES = ("R-MOTION-VERBATIM", "R-MOTION-COMPLETE", "R-MOTION-ORDER")
 
@@ -189,6 +189,19 @@ def test_motion_that_the_relay_did_not_wait_for_is_lost() -> None:
     [broken] = said.judged("R-MOTION-COMPLETE").broken
     assert broken.actual == "the relay gave the motion up: payloads that had come by then: 1"
     assert broken.owed[0].what == "the rest of the motion of turn 1 of ann"
+
+
+@pytest.mark.parametrize("goes_on", [True, False], ids=["to its next turn", "away"])
+def test_a_relay_may_give_up_the_motion_of_a_client_that_has_gone_on(goes_on: bool) -> None:
+    said = Dialogue()
+    given_up_turn(said)
+    said.ends("ann", 0)
+    if goes_on:
+        said.starts("ann", 1, voice("ann 1"))
+    else:
+        said.hangs_up("ann")
+    said.closed(up_of("ann", 0), by_kit=False)
+    assert said.guilty("R-MOTION-COMPLETE") == []
 
 
 def test_motion_that_the_relay_stopped_by_an_interrupt_is_lost() -> None:
