@@ -17,13 +17,13 @@ class Clip:
 
 
 def read_clip(path: Path) -> Clip:
-    """Return the speech clip in a WAV file. Raises UsageError if the file cannot be read, or is not a mono
-    16-bit WAV."""
+    """Return the samples and the sample rate of a WAV file with speech. Raises UsageError if the file cannot
+    be read, or is not mono 16-bit WAV."""
     try:
-        with open_named_file(path) as named, wave.open(named, "rb") as file:
-            if file.getnchannels() != 1 or file.getsampwidth() != 2:
+        with open_named_file(path) as raw_file, wave.open(raw_file, "rb") as wav_file:
+            if wav_file.getnchannels() != 1 or wav_file.getsampwidth() != 2:
                 raise UsageError(f"{path}: mono 16-bit WAV is needed")
-            return Clip(file.readframes(file.getnframes()), file.getframerate())
+            return Clip(wav_file.readframes(wav_file.getnframes()), wav_file.getframerate())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except (wave.Error, EOFError) as error:

@@ -9,8 +9,9 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def resource(name: str) -> Path:
-    """Return the folder `conformance` or `fixtures` of this installation or clone. Raises UsageError if the
-    folder is missing."""
+    """Return the path of a folder that comes with the kit: `name` is `conformance` or `fixtures`. The folder
+    lies inside the installed package, or beside the package in a clone. Raises UsageError if it is
+    missing."""
     for folder in (_PACKAGE / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder

@@ -13,9 +13,11 @@ _PIPE_SECONDS = 5.0
 
 
 def open_named_file(path: Path) -> BufferedReader:
-    """Open a file to read it as bytes, and return it. It may be a pipe, such as `<(command)` of a shell.
+    """Open a file to read it as bytes, and return it; the caller closes it. It may be a pipe, such as
+    `<(command)` of a shell.
 
-    Raises UsageError if nothing comes from a pipe for 5 s, and OSError if the file cannot be opened."""
+    Raises UsageError if the file is a pipe from which nothing comes for 5 s, and OSError if it cannot be
+    opened."""
     file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - the caller closes the file.
     try:
         if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
