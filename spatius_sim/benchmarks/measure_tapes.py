@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgpack
 
-from spatius_sim.engine.tapes.replay_tape import read_script
+from spatius_sim.engine.tapes.replay_tape import read_recorded_runs
 from spatius_sim.model.server.match_taped_turns import RecordedRun
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
@@ -66,7 +66,7 @@ def measure_replaying(session_count: int) -> list[Row]:
         path = Path(folder) / "a.tape"
         header = TapeHeader("bench", redactions=("secrets",))
         write_traces(path, header, [make_session_trace(0)] * session_count)
-        taped_run = read_script(path)
+        taped_run = read_recorded_runs(path)
     seconds = asyncio.run(_time_replay(taped_run, session_count))
     return [("replaying at once", session_count * SECONDS_OF_SPEECH / seconds, "x real time", "")]
 

@@ -29,7 +29,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 def main() -> None:
     """Run the command line `spatius-sim`, and exit with the exit code of its command. An error that we expect
     is printed without a traceback; any other error is a failure of the kit, and is printed with one."""
-    INTERRUPTION.listen()
+    INTERRUPTION.install_handlers()
     _open_missing_output()
     try:
         sys.exit(cli(standalone_mode=False))

@@ -9,7 +9,7 @@ import click
 
 from spatius_sim.cli.common import host_option, keep_audio_option, port_option
 from spatius_sim.cli.print_output import endpoint_lines, print_lines, print_while_serving
-from spatius_sim.engine.handle_signals import end_requested
+from spatius_sim.engine.handle_signals import watch_for_end_request
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def record(
     The page that shows the sessions while they are recorded has a port of its own, which this prints: the
     proxy's port has nothing but Motion Server, and what --host opens to others is that port alone.
     """
-    from spatius_sim.engine.tapes.record_with_proxy import log_event, recording_proxy
+    from spatius_sim.engine.tapes.record_with_proxy import add_to_session_log, recording_proxy
     from spatius_sim.net.server.session_log import SessionLog
     from spatius_sim.reporting.turn_lines import TurnLines
     from spatius_sim.trace.events import Closed, Event
@@ -62,7 +62,7 @@ def record(
     def print_turns(event: Event) -> None:
         """Print a line for each turn that this recorded event ends. Keep the event also for the inspector,
         the web page that shows the sessions."""
-        log_event(session_log, event)
+        add_to_session_log(session_log, event)
         content = event.content
         message = content if isinstance(content, Closed) else getattr(content, "value", None)
         for line in turn_lines.lines_of_ended_turns(event.at_ns, event.connection, message):
@@ -92,7 +92,7 @@ async def _record_until_ended(
     from spatius_sim.net.ports_and_hosts import describe_exposure
     from spatius_sim.net.report_out_of_descriptors import ExhaustionHandler
 
-    ended = end_requested()
+    ended = watch_for_end_request()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(print_lines))
     collect_seldom()
     pages = PagesAlone(session_log)

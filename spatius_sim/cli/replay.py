@@ -7,7 +7,7 @@ import click
 
 from spatius_sim.cli.common import port_option, tape_argument
 from spatius_sim.cli.print_output import endpoint_lines, print_lines
-from spatius_sim.engine.handle_signals import end_requested
+from spatius_sim.engine.handle_signals import watch_for_end_request
 from spatius_sim.reporting.exit_code import ExitCode
 
 
@@ -62,13 +62,13 @@ async def _replay_as_server(
 
     `match`: how a request finds its answer, by `order` or by `audio`. `speed`: 2 is twice as fast as the
     tape, 0 at once. `original_ids`: send the ids of the tape, not new ones."""
-    from spatius_sim.engine.tapes.replay_tape import read_script
+    from spatius_sim.engine.tapes.replay_tape import read_recorded_runs
     from spatius_sim.model.server.match_taped_turns import Match
     from spatius_sim.net.server.replay_server import Playing, ReplayServer
 
-    taped_run = read_script(tape_path)
+    taped_run = read_recorded_runs(tape_path)
     playing = Playing(Match(match), speed, original_ids)
-    ended = end_requested()
+    ended = watch_for_end_request()
     async with ReplayServer(taped_run, playing, port=port, on_mismatch=print_lines) as server:
         print_lines(
             f"{len(taped_run.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
@@ -85,7 +85,7 @@ async def _replay_clients(tape_path: Path, relay_url: str, speed: float, settle_
     `speed`: 2 is twice as fast as the tape, 0 at once. `settle_seconds`: end after this much silence."""
     from spatius_sim.engine.tapes.replay_tape import replay_clients
 
-    client_results = await replay_clients(tape_path, relay_url, speed=speed, settle=settle_seconds)
+    client_results = await replay_clients(tape_path, relay_url, speed=speed, silence_seconds=settle_seconds)
     for result in client_results:
         print_lines(
             f"{result.client}: {result.sent} frames sent, "

@@ -10,7 +10,7 @@ import click
 from spatius_sim.cli.common import host_option, port_option, seed_option
 from spatius_sim.cli.print_output import print_while_serving
 from spatius_sim.cli.shell_completion import complete_value
-from spatius_sim.engine.handle_signals import end_requested
+from spatius_sim.engine.handle_signals import watch_for_end_request
 
 if TYPE_CHECKING:
     from spatius_sim.mock_server.mock_motion_server import MotionServer
@@ -151,7 +151,7 @@ async def _serve_until_ended(
     from spatius_sim.net.ports_and_hosts import describe_exposure
     from spatius_sim.net.report_out_of_descriptors import ExhaustionHandler
 
-    ended = end_requested()
+    ended = watch_for_end_request()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(_print_warning))
     server.on_unknown_path = lambda path: _print_warning(
         f"asked {path}, which no Motion Server has: answered 404"

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from spatius_sim.engine.option_table import refuse_empty
+from spatius_sim.engine.option_table import refuse_empty_values
 from spatius_sim.protocol.errors import UsageError
 
 _TARGET_OPTION_KEY = "spatius_sim.target"
@@ -57,5 +57,5 @@ def require_value(context: click.Context, parameter: click.Parameter, value: Any
     """Return the value of an option or argument of a command. Raises UsageError if it is empty."""
     is_option = isinstance(parameter, click.Option)
     shown_name = parameter.opts[0] if is_option else parameter.human_readable_name.strip("[]")
-    refuse_empty({shown_name: value})
+    refuse_empty_values({shown_name: value})
     return value

@@ -15,8 +15,8 @@ from spatius_sim.engine.option_table import (
     JUDGE_OPTIONS,
     TARGET_VARIABLE,
     check_url,
-    refuse_empty,
-    subject_named,
+    find_subject_kind,
+    refuse_empty_values,
 )
 from spatius_sim.protocol.errors import UsageError
 
@@ -82,22 +82,24 @@ def _make_run_request(option_values: dict[str, Any], target: str | None) -> "Run
     from spatius_sim.engine.conformance_file import find_conformance_file
 
     option_values[NAMED_BY_ARGUMENT] = target
-    if not subject_named(option_values):
+    if not find_subject_kind(option_values):
         option_values[NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
-        refuse_empty({TARGET_VARIABLE: option_values[NAMED_BY_ARGUMENT]})
+        refuse_empty_values({TARGET_VARIABLE: option_values[NAMED_BY_ARGUMENT]})
     _check_options_early(option_values)
     from spatius_sim.engine.run_request import request_of
 
     file = find_conformance_file(option_values["conformance"], Path.cwd())
     request = request_of(option_values, os.environ, file)
-    if not request.kind:
+    if not request.subject_kind:
         raise UsageError(
             "nothing to judge: name a relay's URL, --server, --client or --agent-cmd, here or in "
             "conformance.yaml (`spatius-sim init URL` writes it)"
         )
     if request.settings.turn == HOOK_START:
         problem = f"--turn {HOOK_START}: the hook stands in a conftest.py, which pytest alone reads"
-        raise request.with_place(UsageError(f"{problem}: judge by `pytest --target=URL --turn={HOOK_START}`"))
+        raise request.add_file_and_line(
+            UsageError(f"{problem}: judge by `pytest --target=URL --turn={HOOK_START}`")
+        )
     return request
 
 

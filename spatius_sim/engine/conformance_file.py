@@ -15,14 +15,19 @@ from typing import Any
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from spatius_sim.engine import option_table as judge_options
-from spatius_sim.engine.option_table import CONFORMANCE_FILE, SUBJECTS, JudgeOption, subject_named
+from spatius_sim.engine.option_table import (
+    CONFORMANCE_FILE,
+    KIND_BY_SUBJECT_OPTION,
+    JudgeOption,
+    find_subject_kind,
+)
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.protocol.errors import UsageError
 
 _JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number"}
-_PAIR = re.compile("NAME(.+)VALUE")
+_PAIR_METAVAR = re.compile("NAME(.+)VALUE")
 """Matches the metavar of an option that may be a mapping in the file; the group joins name and value."""
-_REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE_REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +39,41 @@ class ConformanceFile:
     lines: Mapping[str, int]
 
     @property
-    def subject(self) -> str:
+    def subject_kind(self) -> str:
         """The kind of subject that conformance.yaml is about; "" if it names none."""
-        return subject_named(self.values)
+        return find_subject_kind(self.values)
 
-    def fill(self, given_values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of conformance.yaml, by name, that the user has given nowhere else. If the user
-        has named a subject, leave the file's own subject out, or return nothing if the file is about another
-        kind of subject."""
-        named_kind = subject_named(given_values)
-        if named_kind and self.subject not in ("", named_kind):
+    def values_to_add(self, given_values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that conformance.yaml adds to a command, by option name: those of options for
+        which the user gave no value.
+
+        If the user has named a subject, the subject of the file is left out. If the file is about another
+        kind of subject, nothing is returned."""
+        named_kind = find_subject_kind(given_values)
+        if named_kind and self.subject_kind not in ("", named_kind):
             return {}
-        left_out = SUBJECTS.keys() if named_kind else ()
+        names_left_out = KIND_BY_SUBJECT_OPTION.keys() if named_kind else ()
         return {
             name: value
             for name, value in self.values.items()
-            if given_values.get(name) is None and name not in left_out
+            if given_values.get(name) is None and name not in names_left_out
         }
 
-    def with_place(self, error: UsageError) -> UsageError:
+    def add_file_and_line(self, error: UsageError) -> UsageError:
         """Return the error with file and line before its text, if the text begins with the name of an option
-        that stands in conformance.yaml; return any other error as it is."""
-        option = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
-        if option not in self.lines:
+        that stands in conformance.yaml. Return any other error as it is."""
+        option_name = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
+        if option_name not in self.lines:
             return error
-        return UsageError(f"{self.path}:{self.lines[option]}: {str(error).removeprefix('--')}")
+        return UsageError(f"{self.path}:{self.lines[option_name]}: {str(error).removeprefix('--')}")
 
 
 def find_conformance_file(chosen_name: str | None, folder: Path) -> ConformanceFile | None:
-    """Read the conformance file of the chosen name or, if none is chosen, the conformance.yaml in this
-    folder; return None if none is there either.
+    """Read the conformance file that the user chose, or else the conformance.yaml in `folder`. Return None if
+    the user chose no file and `folder` has no conformance.yaml. `chosen_name` is a path that starts in
+    `folder`.
 
-    Raises UsageError, which names file, line and key, if the file is wrong, and if the chosen file is
-    missing.
+    Raises UsageError if the chosen file is missing, or if a file is wrong; it names file, line and key.
     """
     if chosen_name:
         return read_conformance_file(folder / chosen_name, chosen_name)
@@ -75,13 +82,13 @@ def find_conformance_file(chosen_name: str | None, folder: Path) -> ConformanceF
 
 
 def read_conformance_file(path: Path, shown_name: str) -> ConformanceFile:
-    """Read the conformance file at this path. Raises UsageError, which names line and key, and the file as
-    `shown_name`, if the file is wrong."""
+    """Read the conformance file at this path. Errors call the file `shown_name`. Raises UsageError, with line
+    and key, if the file is wrong."""
     reader = YamlFile(shown_name)
     root = reader.root(read_bytes(path))
     if root is None:
         raise UsageError(f"{shown_name}:1: the file is empty: it says at least target, server or client")
-    options = _options_of_a_file()
+    options = _options_allowed_in_file()
     nodes = reader.mapping(root, "the file", options.keys())
     values = {name: _read_option(reader, options[name], node, path.parent) for name, node in nodes.items()}
     lines = {name: node.start_mark.line + 1 for name, node in nodes.items()}
@@ -97,7 +104,7 @@ def conformance_schema() -> dict[str, Any]:
     """Return the JSON Schema of conformance.yaml, for editors."""
     properties = {
         name: {"description": option.help} | _schema_of(option)
-        for name, option in _options_of_a_file().items()
+        for name, option in _options_allowed_in_file().items()
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -108,21 +115,23 @@ def conformance_schema() -> dict[str, Any]:
     }
 
 
-def _options_of_a_file() -> dict[str, JudgeOption]:
+def _options_allowed_in_file() -> dict[str, JudgeOption]:
     """Return the options that may stand in conformance.yaml, by name."""
     return {option.name: option for option in judge_options.JUDGE_OPTIONS if not option.of_one_run}
 
 
 def _read_option(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
-    """Return the value of an option from its node in conformance.yaml. The value of a repeatable option is a
-    list; the file may hold one value, a list of values, or a mapping from names to values."""
+    """Return the value of an option from its YAML node in conformance.yaml: a list if the option is
+    repeatable. In the file, a repeatable option is one value or a list. It may also be a mapping if its
+    metavar is such as NAME=VALUE: each pair then becomes a text of this form."""
     if not option.repeatable:
         return _read_value(reader, option, node, folder)
-    pair_metavar = _PAIR.fullmatch(option.metavar)
-    if isinstance(node, MappingNode) and pair_metavar:
+    pair_match = _PAIR_METAVAR.fullmatch(option.metavar)
+    if isinstance(node, MappingNode) and pair_match:
+        separator = pair_match[1]
         values_by_name = reader.mapping(node, option.name)
         return [
-            f"{name}{pair_metavar[1]}{_read_pair_value(reader, option, name, value)}"
+            f"{name}{separator}{_read_pair_value(reader, option, name, value)}"
             for name, value in values_by_name.items()
         ]
     items = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
@@ -130,8 +139,9 @@ def _read_option(reader: YamlFile, option: JudgeOption, node: Node, folder: Path
 
 
 def _read_value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
-    """Read one value in conformance.yaml, of the type that the option says. A path starts in the folder of
-    that file. Raises UsageError if the value is wrong."""
+    """Return one value of an option from its YAML node in conformance.yaml: a bool, an int, a float or a
+    text, as the option says. A path in the file starts in `folder`, and is returned joined to it. Raises
+    UsageError if the value is wrong."""
     if isinstance(node, ScalarNode):
         node = _fill_in_variables(reader, option, node)
     if option.parse is bool:
@@ -158,31 +168,33 @@ def _read_pair_value(reader: YamlFile, option: JudgeOption, name: str, node: Nod
 
 
 def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNode:
-    """Return a value of conformance.yaml with each `${NAME}` in it replaced by the environment variable NAME.
-    Raises UsageError if the variable is not set."""
+    """Return the YAML node of a value in conformance.yaml with each `${NAME}` replaced by the environment
+    variable NAME. Raises UsageError if the variable is not set."""
 
-    def fill_in_variable(reference: re.Match[str]) -> str:
-        """Return the text that takes the place of a reference in the value of an option in conformance.yaml:
-        for `${NAME}` the environment variable NAME, for `$${` the two characters `${`. Raises UsageError if
+    def replace_reference(reference: re.Match[str]) -> str:
+        """Return the text that replaces a reference in a value of conformance.yaml: for `${NAME}` the
+        environment variable NAME, for `$${` (an escaped `${`) the two characters `${`. Raises UsageError if
         the variable is not set."""
-        name = reference[1]
-        if name is None:
+        variable_name = reference[1]
+        if variable_name is None:
             return "${"
-        if name not in os.environ:
-            raise reader.error(node, f"{option.name}: the variable {name} is not set")
-        return os.environ[name]
+        if variable_name not in os.environ:
+            raise reader.error(node, f"{option.name}: the variable {variable_name} is not set")
+        return os.environ[variable_name]
 
-    return ScalarNode(node.tag, _REFERENCE.sub(fill_in_variable, node.value), node.start_mark, node.end_mark)
+    text = _VARIABLE_REFERENCE.sub(replace_reference, node.value)
+    return ScalarNode(node.tag, text, node.start_mark, node.end_mark)
 
 
 def _schema_of(option: JudgeOption) -> dict[str, Any]:
-    """Return the JSON Schema of the value that an option may have in conformance.yaml."""
-    single: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
+    """Return the JSON Schema of an option's value in conformance.yaml. A repeatable option may be one value
+    or a list; if its metavar is such as NAME=VALUE, a mapping too."""
+    one_value: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
     if option.choices:
-        single["enum"] = list(option.choices)
+        one_value["enum"] = list(option.choices)
     if not option.repeatable:
-        return single
-    shapes = [single, {"type": "array", "items": single}]
-    if _PAIR.fullmatch(option.metavar):
-        shapes.append({"type": "object", "additionalProperties": {"type": "string"}})
-    return {"oneOf": shapes}
+        return one_value
+    alternatives = [one_value, {"type": "array", "items": one_value}]
+    if _PAIR_METAVAR.fullmatch(option.metavar):
+        alternatives.append({"type": "object", "additionalProperties": {"type": "string"}})
+    return {"oneOf": alternatives}

@@ -36,19 +36,19 @@ def may_be_dead(trace: Trace) -> bool:
 
 
 def mark_subject_dead(trace: Trace) -> Trace:
-    """Return the trace of a dead subject with one more event at its end: the wait for a sign of life ended
-    without one."""
+    """Return a trace with one more event at its end, which says that the subject is dead: the kit waited for
+    a sign of life, and none came."""
     at_ns = trace.events[-1].at_ns if trace.events else 0
-    no_sign = Event(len(trace.events), at_ns, Lane.KIT, "", WaitEnded(Awaited.LIFE, complete=False))
-    return replace(trace, events=(*trace.events, no_sign))
+    no_life_event = Event(len(trace.events), at_ns, Lane.KIT, "", WaitEnded(Awaited.LIFE, complete=False))
+    return replace(trace, events=(*trace.events, no_life_event))
 
 
 def _shows_life_since(trace: Trace, first_seq: int) -> bool:
-    """Return whether the subject gave a sign of life in event number `first_seq` or later: audio that reached
-    Motion Server, or motion. Audio at a client may be an echo, and what a client with credentials of Spatius
-    receives may not come from the relay, so neither counts.
+    """Return whether the subject gave a sign of life in event number `first_seq` or later. Signs of a relay
+    or server are audio that reached Motion Server, and motion. Audio at a client may be an echo, so it is
+    none. What a client with credentials of Spatius receives is none either: it may not come from the relay.
 
-    A client that answered a whole plan is alive, and so is a room whose session was confirmed.
+    A client under test is always alive here. A room is alive if a session was confirmed at any time.
     """
     if trace.header.subject == "client":
         return True

@@ -24,27 +24,27 @@ class Ending:
 
 def end_run(
     summaries: Sequence[Summary],
-    stopped_early: Callable[[ExitCode], StoppedEarly | None],
+    find_early_end: Callable[[ExitCode], StoppedEarly | None],
     baseline: RunBaseline | None,
-    reports: Mapping[str, Path],
+    path_by_format: Mapping[str, Path],
     unwritten: Sequence[str] = (),
-    occasion: Callable[[], Occasion] = Occasion,
+    make_occasion: Callable[[], Occasion] = Occasion,
 ) -> Ending:
-    """End a run: write its reports, and return its ending. The baseline is updated first, if the user asks
-    for that and the run was not stopped early.
+    """End a run: write its reports to `path_by_format`, and return its ending. First update the baseline (the
+    list of known failures) if the user asks for that and the run was not stopped early.
 
-    `stopped_early` takes the exit code that the verdicts mean, and returns why the run was stopped early, or
-    None. `unwritten` are lines about files that could not be written. `occasion` returns when and how the run
-    was made; it is called only if reports are written."""
-    files = list(dict.fromkeys(unwritten))
+    `find_early_end` takes the exit code that the verdicts mean, and returns why the run was stopped early, or
+    None. `unwritten` are lines about files that could not be written. `make_occasion` returns when and how
+    the run was made; it is called only if reports are written."""
+    lines_about_files = list(dict.fromkeys(unwritten))
     if baseline is not None:
-        if stopped_early(exit_code(summaries)) is None:
-            files.append(baseline.update(summaries[0]))  # What else was judged has no baseline.
+        if find_early_end(exit_code(summaries)) is None:
+            lines_about_files.append(baseline.update(summaries[0]))  # Only the first subject has a baseline.
         summaries = baseline.review(summaries)
-    early_end = stopped_early(exit_code(summaries))
+    early_end = find_early_end(exit_code(summaries))
     if early_end is not None:
         summaries = [replace(summary, stopped_early=early_end) for summary in summaries]
     code = exit_code(summaries) if early_end is None else early_end.code
-    if reports:
-        files += write_run_reports(reports, report_of(summaries, code, occasion()))
-    return Ending(tuple(summaries), code, tuple(filter(None, files)))
+    if path_by_format:
+        lines_about_files += write_run_reports(path_by_format, report_of(summaries, code, make_occasion()))
+    return Ending(tuple(summaries), code, tuple(filter(None, lines_about_files)))

@@ -21,13 +21,13 @@ _HTTP_OK = 200
 
 
 def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confirmed: bool) -> Failure:
-    """Return the failure of a rule that was broken in this trace, with the evidence that every report
-    shows. `tape` is the file where the trace is saved. `confirmed`: whether the rule was broken again when
-    the scenario was repeated."""
+    """Return the failure of a rule that was broken in this trace, with the evidence that every report shows.
+    `scenario` says in words what was done to the subject, and `tape` is the file where the trace is saved.
+    `confirmed`: whether the rule was broken again when the scenario was repeated."""
     evidence_seqs = broken.events
-    in_text, beside = evidence_seqs[:_LINES_IN_TEXT], evidence_seqs[_LINES_IN_TEXT:_MAX_EVENTS]
-    shown_seqs = (*sorted(in_text), *sorted(beside))
-    lines = {line.event.seq: line for line in event_lines(trace)}
+    first_seqs, further_seqs = evidence_seqs[:_LINES_IN_TEXT], evidence_seqs[_LINES_IN_TEXT:_MAX_EVENTS]
+    shown_seqs = (*sorted(first_seqs), *sorted(further_seqs))
+    line_by_seq = {line.event.seq: line for line in event_lines(trace)}
     return Failure(
         broken.expected,
         broken.actual + describe_unread_messages(trace),
@@ -35,25 +35,25 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         str(tape),
         confirmed,
         write_dialogue(trace, evidence_seqs),
-        tuple(str(lines[seq]) for seq in shown_seqs if seq in lines),
+        tuple(str(line_by_seq[seq]) for seq in shown_seqs if seq in line_by_seq),
         timeline_of(trace, evidence_seqs, broken.owed),
         player=pack_player_data(trace, broken),
     )
 
 
 def pack_player_data(trace: Trace, broken: Broken) -> str:
-    """Return a part of a failure's evidence: the data from which a report's player shows how a rule was
-    broken in this trace, packed into one text; "" if there is nothing to show."""
+    """Return the data for the player, the part of the HTML report that plays back how a rule was broken in
+    this trace. The data are packed into one text, which is "" if there is nothing to play."""
     timeline = timeline_of(trace, broken.events, broken.owed)
     if timeline is None:
         return ""
-    ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
-    return compress_player_data(build_failure(trace, frozenset(broken.events), ghosts))
+    marks_of_missing = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
+    return compress_player_data(build_failure(trace, frozenset(broken.events), marks_of_missing))
 
 
 def explain_missing_turns(trace: Trace) -> str:
-    """Return in words, as evidence for a failure, why the subject may have completed no turn: the first
-    trouble in the trace or, if there is none, what the user can do."""
+    """Return in words why the subject may have completed no turn. If the trace shows a trouble, return this
+    trouble; otherwise return that a server gave no motion, or how the user points a relay at our server."""
     if trouble := describe_first_trouble(trace):
         return trouble
     if trace.header.subject == "server":
@@ -63,9 +63,9 @@ def explain_missing_turns(trace: Trace) -> str:
 
 
 def describe_first_trouble(trace: Trace) -> str:
-    """Return in words why the subject may have failed, as evidence from the trace: it was refused a
-    connection or a token, closed its connection, or reported an error. Only the first of these reasons that
-    the trace shows is returned; "" if it shows none."""
+    """Return in words the first reason in the trace why the subject may have failed; "" if there is none.
+    Look first for a connection that Motion Server refused, then for a refused token, then for the first time
+    that the subject closed a client's connection or reported an error."""
     refused = [event.content for event in trace.events if isinstance(event.content, Refused)]
     if refused and not refused[0].status:
         return f"it reached Motion Server, which did not answer the upgrade: {refused[0].reason}"
@@ -85,8 +85,8 @@ def describe_first_trouble(trace: Trace) -> str:
 
 
 def find_unread_reasons(trace: Trace) -> list[str]:
-    """Return, as evidence for a failure, why messages of the relay could not be read on the relay's wire: one
-    reason for each such message, in their order."""
+    """Return why the kit could not read messages of the relay in this trace: one reason for each message that
+    does not follow the message format of the relay, in the order of the messages."""
     return [
         event.content.value.reason
         for event in trace.on_lane(Lane.DOWNSTREAM)

@@ -16,28 +16,28 @@ class Interruption:
     def __init__(self) -> None:
         self._requested = False
 
-    def listen(self, *more_signals: signal.Signals) -> Callable[[], None]:
-        """Let the first SIGTERM or SIGHUP raise KeyboardInterrupt, so that a command ends what it started and
-        exits with 2. Return a function that puts the earlier signal handlers back.
+    def install_handlers(self, *more_signals: signal.Signals) -> Callable[[], None]:
+        """Let SIGTERM, SIGHUP and `more_signals` raise KeyboardInterrupt, so that a command ends what it
+        started and exits with 2. Return a function that puts the earlier signal handlers back.
 
-        Later signals do nothing: `timeout` sends two, and the second must not disturb the end. The signals in
-        `more_signals`, such as SIGINT, are handled in the same way. A signal that other code handles, or that
-        is ignored (as under nohup), stays so. Outside the main thread, no handler is changed."""
+        After the first signal, SIGTERM and SIGHUP do nothing: `timeout` sends two signals, and the second
+        must not disturb the end. A signal that other code handles, or that is ignored (as under nohup), keeps
+        its handler. Outside the main thread, no handler is changed."""
         if threading.current_thread() is not threading.main_thread():
             return lambda: None
         default_handlers = (signal.SIG_DFL, signal.default_int_handler)
-        handlers = {number: signal.getsignal(number) for number in (*_AS_CTRL_C, *more_signals)}
-        replaced = {number: handler for number, handler in handlers.items() if handler in default_handlers}
+        earlier = {number: signal.getsignal(number) for number in (*_AS_CTRL_C, *more_signals)}
+        replaced = {number: handler for number, handler in earlier.items() if handler in default_handlers}
         for number in replaced:
             signal.signal(number, self._interrupt)
 
-        def stop_listening() -> None:
+        def restore_handlers() -> None:
             """Put the earlier handlers of the signals back, and forget that a signal came."""
             for number, handler in replaced.items():
                 signal.signal(number, handler)
             self._requested = False
 
-        return stop_listening
+        return restore_handlers
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has interrupted this process before: other code may have
@@ -46,8 +46,8 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal: raise KeyboardInterrupt, but ignore a SIGTERM or SIGHUP that comes after the
-        first signal."""
+        """Handle a signal by raising KeyboardInterrupt. Ignore a SIGTERM or SIGHUP that comes after the first
+        signal."""
         if self._requested and number in _AS_CTRL_C:
             return
         self._requested = True
@@ -57,12 +57,12 @@ class Interruption:
 INTERRUPTION = Interruption()
 
 
-def end_requested() -> asyncio.Future[bool]:
-    """Return a future that is done when the user interrupts the command by Ctrl-C, SIGTERM or SIGHUP. An
-    ignored SIGHUP stays ignored. This sets signal handlers, so call it before the command says that it is
-    ready."""
-    requested = asyncio.Event()
+def watch_for_end_request() -> asyncio.Future[bool]:
+    """Return a future that is done when the user asks the command to end, by Ctrl-C, SIGTERM or SIGHUP. An
+    ignored SIGHUP stays ignored. The signal handlers are set at once, so call this before the command says
+    that it is ready."""
+    watch_for_end_request = asyncio.Event()
     for number in (signal.SIGINT, *_AS_CTRL_C):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, requested.set)
-    return asyncio.ensure_future(requested.wait())
+            asyncio.get_running_loop().add_signal_handler(number, watch_for_end_request.set)
+    return asyncio.ensure_future(watch_for_end_request.wait())

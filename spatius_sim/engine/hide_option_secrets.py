@@ -40,28 +40,30 @@ class Variables:
     names: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> str:
-        """Return a reference such as `${NAME}`, which is shown in an option in place of a secret. Each secret
-        gets a new environment variable; if the name is taken, a number is added."""
-        name = re.sub(r"\W", "_", name, flags=re.ASCII)
-        candidates = (f"{name}_{number}" if number > 1 else name for number in count(1))
+        """Return a reference to a new environment variable, such as `${NAME}`, to be shown in place of a
+        secret. Each call makes another variable: if `name` is taken, a number is added."""
+        variable_name = re.sub(r"\W", "_", name, flags=re.ASCII)
+        candidates = (f"{variable_name}_{number}" if number > 1 else variable_name for number in count(1))
         self.names.append(next(candidate for candidate in candidates if candidate not in self.names))
         return f"${{{self.names[-1]}}}"
 
 
 def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -> dict[str, Any]:
-    """Return the values of options, by option name, with a stand-in for everything that may be a secret.
-    `stand_in` makes one from a name: that of a variable, or `RELAY_NAME` for a header or a part of a URL."""
+    """Return the values of options, by option name, with everything that may be a secret replaced by a
+    stand-in. `stand_in` returns the text to show for a name: that of a variable, or `RELAY_NAME` for the
+    header or the part of a URL with this name."""
 
     def relay_stand_in(name: str) -> str:
         return stand_in(f"RELAY_{re.sub('[^A-Z0-9]', '_', name.upper())}")
 
     def hide_header_value(text: str) -> str:
-        """Return the option `NAME: VALUE` with a stand-in for its value."""
+        """Return the header `NAME: VALUE` with a stand-in for its value."""
         name, _, _ = text.partition(":")
         return f"{name}: {relay_stand_in(name)}"
 
     def hide_variable_value(text: str) -> str:
-        """Return the option `NAME=VALUE` with a stand-in, unless its value has only placeholders."""
+        """Return the variable `NAME=VALUE` with a stand-in for its value; as it is if the value has nothing
+        but placeholders such as `{port}`."""
         name, equals, value = text.partition("=")
         return f"{name}={stand_in(name)}" if equals and _PLACEHOLDER.sub("", value) else text
 
@@ -71,9 +73,9 @@ def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -
             shown_values[option] = subject_without_secrets(shown_values[option], relay_stand_in)
     if shown_values.get(_COMMAND):
         shown_values[_COMMAND] = command_without_logins(shown_values[_COMMAND], relay_stand_in)
-    for option, show in ((_VARIABLES, hide_variable_value), (_HEADERS, hide_header_value)):
+    for option, hide in ((_VARIABLES, hide_variable_value), (_HEADERS, hide_header_value)):
         if shown_values.get(option):
-            shown_values[option] = [show(text) for text in shown_values[option]]
+            shown_values[option] = [hide(text) for text in shown_values[option]]
     return shown_values
 
 
@@ -84,9 +86,9 @@ def subject_without_secrets(subject: str, stand_in: StandIn = hide_value) -> str
 
 
 def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield every secret in the options of a run and in the environment variables: API keys, the values of
-    headers, the values of variables for the relay, and the logins in URLs. `values` holds the value of each
-    option by its name. A variable that is not set yields an empty text."""
+    """Yield every secret in the options of a run and in the environment variables: the API key, the LiveKit
+    secret, the values of headers, the values of variables for the relay, and the logins in commands and URLs.
+    `values` holds the value of each option by its name. An environment variable that is not set yields ""."""
     yield environment.get(API_KEY_VARIABLE, "")
     yield environment.get(LIVEKIT_SECRET_VARIABLE, "")
     for text in values.get(_HEADERS) or ():
@@ -95,7 +97,9 @@ def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Ite
         yield from secrets_in_setting("", value.strip())
     for text in values.get(_VARIABLES) or ():
         name, _, value = text.partition("=")
-        yield from chain.from_iterable(secrets_in_setting(name, part) for part in _PLACEHOLDER.split(value))
+        yield from chain.from_iterable(
+            secrets_in_setting(name, text_part) for text_part in _PLACEHOLDER.split(value)
+        )
     yield from secrets_in_command(values.get(_COMMAND) or "")
     for option in _SUBJECTS:
         subject = values.get(option) or ""

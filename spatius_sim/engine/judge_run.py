@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from spatius_sim.engine.end_run import Ending, end_run
 from spatius_sim.engine.handle_signals import INTERRUPTION
-from spatius_sim.engine.option_table import as_typed
+from spatius_sim.engine.option_table import options_for_shell
 from spatius_sim.engine.run_baseline import RunBaseline
 from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
 from spatius_sim.engine.run_request import RunRequest
@@ -57,20 +57,21 @@ def errored_result(rule: Rule, reason: str) -> RuleResult:
 
 class Judging:
     """Judges the rules of one run: call `open` before the first rule, and `close` at the end. `baseline` is
-    None if no subject is named. `front` is the command that judges, and `type_out` writes options, by name,
-    as the user would type them after it."""
+    None if no subject is named. `command` is the command that judges, and `write_options` returns options, by
+    name, as the user would type them after it."""
 
     def __init__(
         self,
         request: RunRequest,
         baseline: RunBaseline | None,
-        front: str,
-        type_out: Callable[[Mapping[str, Any]], str] = as_typed,
+        command: str,
+        write_options: Callable[[Mapping[str, Any]], str] = options_for_shell,
     ) -> None:
-        """Prepare to judge the rules of a run, as this request demands, and start nothing yet. `front` names
-        the program that judges, for reports. `type_out` writes options as the user would type them."""
+        """Prepare to judge the rules of a run, as this request demands, and start nothing yet. Reports tell
+        the user how to repeat a failure: by `command`, such as `pytest`, followed by options. `write_options`
+        returns these options as text."""
         self.request = request
-        self._baseline, self._front, self._write_options = baseline, front, type_out
+        self._baseline, self._command, self._write_options = baseline, command, write_options
         self.run = Run(
             request.settings,
             shows_pictures="html" in report_paths(request.values),
@@ -80,9 +81,9 @@ class Judging:
         """Is called with what was broken so far of each rule that is to be judged, as soon as that grows."""
 
     def open(self) -> dict[str, str]:
-        """Prepare to judge the rules of the run: start our Motion Server if the run needs one, and return the
-        environment variables that point a relay to it. Raises UsageError if something cannot be started; what
-        was started before is ended first."""
+        """Start what is needed before the rules of the run can be judged: our Motion Server if the run needs
+        one, and the tape. Return the environment variables that point a relay to this server. If something
+        cannot be started, end what was started before, and raise UsageError."""
         try:
             return self.run.open()
         except UsageError:
@@ -97,10 +98,10 @@ class Judging:
         """
         began = time.monotonic()
         trial = self.run.trial_for(rule.subject)
-        trial.on_suspects = lambda suspects: self.on_suspects(self._show_suspects(suspects))
+        trial.on_suspects = lambda suspects: self.on_suspects(self._suspects_for_report(suspects))
         why_left_out = self.run.profile.why_left_out(rule.id)
         if why_left_out:
-            outcome = trial.left_open(rule.id, why_left_out)
+            outcome = trial.conclude_early(rule.id, why_left_out)
         else:
             outcome = trial.judge(rule.id, *self.request.exercise_for(rule))
         outcome = replace(
@@ -131,22 +132,22 @@ class Judging:
             trial.subject.wire,
             tuple(complaints),
             tuple(tolerated),
-            self._show_suspects(trial.suspects()),
+            self._suspects_for_report(trial.suspects()),
         )
 
-    def _show_suspects(self, suspects: Mapping[str, str]) -> dict[str, str]:
-        """Return the suspects of this run as a report may show them. A suspect is a rule of the run that some
-        scenario has already broken, with what happened instead; here in one line, without secrets."""
+    def _suspects_for_report(self, suspects: Mapping[str, str]) -> dict[str, str]:
+        """Return the suspects as a report may show them. Suspects are the rules that a scenario has broken so
+        far; `suspects` says by rule id what happened instead. Each text is cut to one line without secrets,
+        and rules that this run does not judge are left out."""
         return {
-            rule_id: harmless_line(self.run.secrets.redact_text(actual))
-            for rule_id, actual in suspects.items()
+            rule_id: harmless_line(self.run.secrets.redact_text(what_happened))
+            for rule_id, what_happened in suspects.items()
             if rule_id in self.request.judged_rules
         }
 
     def close(self, outcomes: RunOutcomes) -> bool:
-        """End all that the run of this judging has started, and return whether a signal interrupted that. Add
-        to the outcomes of the run: the interruption, an error of the kit, and the files that could not be
-        written."""
+        """End everything that this run has started, and return whether a signal interrupted this. If a signal
+        or an error came, or if files could not be written, note that in `outcomes`."""
         interrupted = False
         try:
             self.run.close()
@@ -159,19 +160,20 @@ class Judging:
         return interrupted
 
     def _add_repeat_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
-        """Return the outcome of a rule that this run has judged. If the rule failed, the outcome gets the
-        command with which a user runs the smallest scenario that breaks the rule again."""
+        """Return the outcome of a rule; if the rule failed, with the command that runs the smallest failing
+        scenario again. The command names this scenario by the tape of the failure, or by a token if there is
+        no tape; it names none if the smallest scenario is unknown."""
         if outcome.failure is None:
             return outcome
-        smallest = trial.smallest.get(outcome.rule_id)
+        smallest_plan = trial.smallest.get(outcome.rule_id)
         # The tape of the failure holds its plan, and its name is shorter than a token.
-        plan = "" if smallest is None else outcome.failure.trace or token_of(smallest)
-        typed_options = self._write_options(self.request.options_to_repeat(outcome.rule_id, plan))
-        return replace(outcome, failure=replace(outcome.failure, repeat=f"{self._front} {typed_options}"))
+        tape_or_token = "" if smallest_plan is None else outcome.failure.trace or token_of(smallest_plan)
+        typed_options = self._write_options(self.request.options_to_repeat(outcome.rule_id, tape_or_token))
+        return replace(outcome, failure=replace(outcome.failure, repeat=f"{self._command} {typed_options}"))
 
 
-_FRONT = "spatius-sim verify"
-"""The front that leaves everything to the engine."""
+_COMMAND = "spatius-sim verify"
+"""The command for which `judge_run` does everything."""
 
 
 class RunWatcher(Protocol):
@@ -193,31 +195,32 @@ class RunWatcher(Protocol):
 
 
 def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = False) -> Ending:
-    """Judge every rule of the request on the subject that it names, write the reports, and return the ending.
-    With `exit_first`, judge no further rule after the first new failure.
+    """Judge every rule of the request on the subject that it names, write the reports, and return how the run
+    ended. With `exit_first`, judge no further rule after the first new failure. `watcher` is called as the
+    run goes on.
 
-    Raises UsageError for a request that is wrong, before anything is started. Later errors do not raise: the
-    ending says that the run was interrupted, that the kit failed, or that a UsageError came.
+    Raises UsageError if the request is wrong, before anything is started. Later nothing is raised: if a
+    signal or an error stops the run, the ending that is returned says so.
     """
-    paths = report_paths(request.values)
-    prepare_report_files(paths)
+    report_path_by_format = report_paths(request.values)
+    prepare_report_files(report_path_by_format)
     request.check()
     baseline = RunBaseline(request)
     outcomes = RunOutcomes()
-    stop_listening = INTERRUPTION.listen(signal.SIGINT)
+    restore_handlers = INTERRUPTION.install_handlers(signal.SIGINT)
     try:
         with _silence_library_logs():
             _judge_rules(request, baseline, outcomes, watcher, exit_first=exit_first)
         return end_run(
             outcomes.summaries(request),
-            lambda verdicts: outcomes.stopped_early(),
+            lambda verdicts_code: outcomes.why_stopped_early(),
             baseline,
-            paths,
+            report_path_by_format,
             outcomes.unwritten,
-            lambda: occasion_of(outcomes.clock, _FRONT, request.type_options()),
+            lambda: occasion_of(outcomes.clock, _COMMAND, request.options_for_shell()),
         )
     finally:
-        stop_listening()
+        restore_handlers()
 
 
 def _judge_rules(
@@ -230,7 +233,7 @@ def _judge_rules(
 ) -> None:
     """Judge rule by rule, and add each result to the outcomes, until all are judged or the run is stopped
     early. Why it was stopped early is written to the outcomes, too."""
-    judging = Judging(request, baseline, _FRONT)
+    judging = Judging(request, baseline, _COMMAND)
     judging.on_suspects = watcher.suspects_grow
     opened = False
     try:
@@ -273,11 +276,12 @@ def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
 
 @contextmanager
 def _silence_library_logs() -> Iterator[None]:
-    """Keep log messages of libraries off the terminal while a run is judged: they may quote secrets that a
-    relay or a client sent. Python prints warnings on the terminal only if the root logger has no handler."""
-    nowhere = logging.NullHandler()
-    logging.getLogger().addHandler(nowhere)
+    """While the context lasts, keep the log messages of libraries off the terminal: they may quote secrets
+    that a relay or a client sent. To do this, give the root logger a handler that drops every message;
+    without any handler, Python prints warnings on the terminal."""
+    dropping_handler = logging.NullHandler()
+    logging.getLogger().addHandler(dropping_handler)
     try:
         yield
     finally:
-        logging.getLogger().removeHandler(nowhere)
+        logging.getLogger().removeHandler(dropping_handler)

@@ -234,36 +234,36 @@ ASKED_OF_A_RELAY = tuple(
 )
 """The options that say how a relay is reached and spoken to."""
 
-SUBJECTS = {"target": "relay", "server": "server", "client": "client", "agent-cmd": "room"}
-"""The kind of subject, and its suite, for each option that names one. A server in a room is of the kind
-`room`."""
+KIND_BY_SUBJECT_OPTION = {"target": "relay", "server": "server", "client": "client", "agent-cmd": "room"}
+"""The kind of subject, which is also its suite, for each option that names a subject. A server in a room is
+of the kind `room`."""
 
 
-def kind_named_by(option: str, values: Mapping[str, Any]) -> str:
-    """Return the kind of the subject that this option names; the other options decide what kind a server
-    is."""
-    return "room" if option == "server" and values.get("room") else SUBJECTS[option]
+def subject_kind_of_option(option: str, values: Mapping[str, Any]) -> str:
+    """Return the kind of the subject that this option names. A server is of the kind `room` if `values`, the
+    options of the run by name, have a room."""
+    return "room" if option == "server" and values.get("room") else KIND_BY_SUBJECT_OPTION[option]
 
 
-def subject_named(values: Mapping[str, Any]) -> str:
-    """Return the kind of subject (`relay`, `server`, `client`, ...) that the options of a run name; "" if
-    they name none. `values` holds the value of each option by its name.
+def find_subject_kind(values: Mapping[str, Any]) -> str:
+    """Return the kind of the subject (`relay`, `server`, `client` or `room`) that the options of a run name;
+    "" if they name no subject. `values` holds the value of each option by its name.
 
     Raises UsageError if the options name several subjects."""
-    kinds = [kind_named_by(name, values) for name in SUBJECTS if values.get(name)]
+    kinds = [subject_kind_of_option(name, values) for name in KIND_BY_SUBJECT_OPTION if values.get(name)]
     if len(kinds) > 1:
-        named = "--target, --server, --client and --agent-cmd"
-        raise UsageError(f"{named} name several subjects: judge one in a run")
+        subject_options = "--target, --server, --client and --agent-cmd"
+        raise UsageError(f"{subject_options} name several subjects: judge one in a run")
     return kinds[0] if kinds else ""
 
 
-def refuse_empty(values: Mapping[str, Any]) -> None:
-    """Raise UsageError if an option of the judge has an empty text as its value. Nobody means that: the value
-    often comes from a variable that is not set. The keys of `values` are the options as the user types them,
-    such as `--target`."""
+def refuse_empty_values(values: Mapping[str, Any]) -> None:
+    """Raise UsageError if an option has an empty text as its value, or as an item of its list. Nobody means
+    that: the text often comes from a variable that is not set. The keys of `values` are the options as the
+    user types them, such as `--target`."""
     for shown_name, value in values.items():
-        several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
-        if any(isinstance(text, str) and not text.strip() for text in several):
+        items: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(item, str) and not item.strip() for item in items):
             raise UsageError(f"{shown_name} is empty: say a value, or leave it out (is a variable not set?)")
 
 
@@ -272,42 +272,42 @@ def values_given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value or (value == 0 and value is not False)}
 
 
-def as_arguments(values: Mapping[str, Any]) -> list[str]:
-    """Return the options as command-line arguments, `--NAME=VALUE`. An option that is True is typed without
-    a value; False and None are left out."""
+def options_as_arguments(values: Mapping[str, Any]) -> list[str]:
+    """Return options, given by name, as command-line arguments: `--NAME=VALUE`, once for each item of a list.
+    An option that is True becomes `--NAME`; False and None are left out."""
     arguments: list[str] = []
     for name, value in values.items():
-        several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
+        items: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
         if value is True:
             arguments.append(f"--{name}")
         elif value is not False:
-            arguments += [f"--{name}={item}" for item in several if item is not None]
+            arguments += [f"--{name}={item}" for item in items if item is not None]
     return arguments
 
 
-def as_typed(values: Mapping[str, Any], owned_by_others: Collection[str] = ()) -> str:
-    """Return these options of the judge as the user would type them in a shell, with stand-ins for secrets.
-    Options in `owned_by_others` are typed by their long names, because other plugins of pytest have their
-    short names."""
+def options_for_shell(values: Mapping[str, Any], owned_by_others: Collection[str] = ()) -> str:
+    """Return these options, given by name, as text that a user can type in a shell. Secrets are replaced by
+    stand-ins. Other plugins of pytest own the short names `owned_by_others`: these options get their long
+    names, `--spatius-NAME`."""
     shown_values = without_secrets(values)
-    by_typed_name = {
+    value_by_typed_name = {
         f"spatius-{name}" if name in owned_by_others else name: value for name, value in shown_values.items()
     }
-    return " ".join(shlex.quote(argument) for argument in as_arguments(by_typed_name))
+    return " ".join(shlex.quote(argument) for argument in options_as_arguments(value_by_typed_name))
 
 
 def check_url(option: str, url: str, schemes: tuple[str, ...], hint: str = "") -> None:
-    """Raise UsageError if the value of this option of the judge is no URL, or a URL with none of these
-    schemes; "" is allowed. The text of the error ends with `hint`."""
+    """Raise UsageError if `url`, the value of this option, is not a URL with one of these schemes (such as
+    `ws`). "" is allowed. The text of the error ends with `hint`."""
     if not url:
         return
     try:
-        parts = urlsplit(url)
-        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        url_parts = urlsplit(url)
+        is_usable = url_parts.scheme in schemes and bool(url_parts.hostname) and url_parts.port != 0
     except ValueError:
-        usable = False
-    if not usable:
-        begins = " or ".join(f"{scheme}://" for scheme in schemes)
+        is_usable = False
+    if not is_usable:
+        allowed = " or ".join(f"{scheme}://" for scheme in schemes)
         raise UsageError(
-            f"{option} {url_without_logins(url)!r}: a URL that begins with {begins} is needed{hint}"
+            f"{option} {url_without_logins(url)!r}: a URL that begins with {allowed} is needed{hint}"
         )

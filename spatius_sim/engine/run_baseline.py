@@ -30,20 +30,21 @@ class RunBaseline:
     """
 
     def __init__(self, request: RunRequest) -> None:
-        """Read the baseline of known failures that the run's request names, if it names one and the file
-        exists. If the run updates the baseline, the file may be missing."""
+        """Read the baseline, the list of known failures, if the request for the run names one. If the run
+        updates the baseline, the file may be missing; otherwise a missing file raises UsageError."""
         self._path = str(request.values.get("baseline", ""))
         self._updating = bool(request.values.get("update-baseline"))
         self._baseline: Baseline | None = None
         if self._updating:
-            self._check_update(request)
+            self._refuse_wrong_update(request)
         if self._path and not (self._updating and not Path(self._path).exists()):
-            self._baseline = read_baseline(Path(self._path), request.kind)
+            self._baseline = read_baseline(Path(self._path), request.subject_kind)
 
     def remark_on(self, outcome: RuleOutcome) -> BaselineCheck:
-        """Return what the baseline says of the outcome of a rule: why it tolerates the failure, or what it
-        complains of. If this run updates the baseline, every failure is tolerated, because the baseline will
-        list it."""
+        """Return what the baseline, the list of known failures, says of the outcome of a rule: why a failure
+        is tolerated, or a complaint about an entry that is out of date. Both are "" if there is no baseline
+        or no entry. If this run updates the baseline, every failure is tolerated, because the new baseline
+        lists it."""
         check = BaselineCheck()
         if self._baseline is not None:
             check = check_outcome(self._baseline, outcome, date.today())
@@ -57,9 +58,9 @@ class RunBaseline:
         return list(map(self._review_summary, summaries))
 
     def update(self, summary: Summary) -> str:
-        """Update the baseline with the outcomes of the run if the user asked for that. Return a line that
-        says what was changed, or why nothing was; "" if nobody asked. A run that left a rule undecided
-        changes nothing."""
+        """Update the file of known failures with the outcomes of the run, if the user asked for that. Return
+        a line that says what was changed, or why nothing was changed; "" if the user did not ask. A run that
+        left a rule undecided changes nothing."""
         if not self._updating:
             return ""
         undecided_rules = [
@@ -78,13 +79,13 @@ class RunBaseline:
         self._baseline = read_baseline(path, summary.subject)
         return f"{self._path}: {changes}"
 
-    def _check_update(self, request: RunRequest) -> None:
-        """Raise UsageError if the user asks to update a baseline but names none, or if the options make the
-        run only a part of a whole run (`--rule`, `--time-budget`, `--profile smoke`)."""
+    def _refuse_wrong_update(self, request: RunRequest) -> None:
+        """Raise UsageError if the baseline cannot be updated by this run: because no baseline is named, or
+        because `--rule`, `--time-budget` or `--profile smoke` make it only a part of a whole run."""
         if not self._path:
             raise UsageError("--update-baseline: which one? --baseline FILE says it")
         partial_options = [
-            option for name, option in _PARTIAL_RUN_OPTIONS.items() if request.values.get(name)
+            typed_option for name, typed_option in _PARTIAL_RUN_OPTIONS.items() if request.values.get(name)
         ]
         if request.settings.profile == _PARTIAL_RUN_PROFILE:
             partial_options.append(f"--profile {_PARTIAL_RUN_PROFILE}")
@@ -92,9 +93,9 @@ class RunBaseline:
             raise UsageError(f"--update-baseline needs a whole run: leave out {', '.join(partial_options)}")
 
     def _review_summary(self, summary: Summary) -> Summary:
-        """Compare the summary of a run with the baseline, and return the summary with the failures that the
-        baseline tolerates and with the complaints about the baseline's lines. Without a baseline, return the
-        summary as it is."""
+        """Return the summary of a run together with what the baseline, the list of known failures, says of
+        it: which failures are tolerated, and which entries are out of date (the complaints). Without a
+        baseline, return the summary as it is."""
         if self._baseline is None:
             return summary
         remarks = compare_with_baseline(self._baseline, summary.outcomes, date.today())

@@ -11,43 +11,44 @@ from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
 
 def header_lines(
-    request: RunRequest, environment: Mapping[str, str], inspector: str, when: str = "listens"
+    request: RunRequest, environment: Mapping[str, str], inspector_url: str, listen_verb: str = "listens"
 ) -> list[str]:
-    """Return the lines of the header above a run: the subject, the seed, and how a relay reaches our Motion
-    Server. `environment` is what the relay needs; `inspector` is the URL of the page that shows the sessions,
-    or "". `when` says whether Motion Server "listens" already or will listen later."""
+    """Return the lines that are printed before a run: the subject, the seed, and how a relay reaches our
+    Motion Server. `environment` holds the environment variables that the relay needs. `inspector_url` is the
+    page that shows the sessions, or "". `listen_verb` is "will listen" if Motion Server has not started
+    yet."""
     settings = request.settings
-    subject = " and ".join(request.subject.values())
-    lines = [f"spatius-sim: judging {subject}, profile {settings.profile}, from seed {settings.seed}"]
+    named_subjects = " and ".join(request.subject_by_kind.values())
+    lines = [f"spatius-sim: judging {named_subjects}, profile {settings.profile}, from seed {settings.seed}"]
     if request.file is not None:
-        options = ", ".join(request.filled) or "nothing for this run"
-        lines.append(f"spatius-sim: {request.file.path} says {options}")
+        option_names = ", ".join(request.values_from_file) or "nothing for this run"
+        lines.append(f"spatius-sim: {request.file.path} says {option_names}")
     if environment:
         verb = "is given" if settings.relay_start.command else "needs"
-        exposure = describe_exposure(settings.motion_host, settings.listens_at or 0)
+        exposure = describe_exposure(settings.motion_host, settings.motion_server_port or 0)
         lines += [f"spatius-sim: {line}" for line in exposure]
-        lines.append(f"spatius-sim: Motion Server {when}; the relay {verb} this environment:")
+        lines.append(f"spatius-sim: Motion Server {listen_verb}; the relay {verb} this environment:")
     lines += [f"  {name}={value}" for name, value in environment.items()]
-    if inspector:
-        lines.append(f"spatius-sim: its sessions can be looked at: {inspector}")
+    if inspector_url:
+        lines.append(f"spatius-sim: its sessions can be looked at: {inspector_url}")
     return lines
 
 
-def environment_to_come(settings: Settings) -> dict[str, str]:
-    """Return the environment variables that will point a relay at our Motion Server, for the header of a run,
-    before a worker of pytest-xdist has started this server. Return none if the port of the server is not
+def environment_before_start(settings: Settings) -> dict[str, str]:
+    """Return the environment variables that will point a relay at our Motion Server. The server is not
+    started yet: a worker of pytest-xdist will do that. Return no variables if the port of the server is not
     fixed."""
-    if not settings.listens_at:
+    if not settings.motion_server_port:
         return {}
     return relay_environment(
-        OnePort(settings.listens_at, host=settings.motion_host), canary_key(settings.seed)
+        OnePort(settings.motion_server_port, host=settings.motion_host), canary_key(settings.seed)
     )
 
 
-def inspector_to_come(settings: Settings) -> str:
-    """Return the URL of the inspector page that a worker of pytest-xdist will serve later, for the header of
-    the run. Return "" if the port is not fixed yet, or if other machines can reach it: then the page needs a
-    token that only the worker knows."""
-    if not (settings.listens_at and is_loopback_address(settings.motion_host)):
+def inspector_url_before_start(settings: Settings) -> str:
+    """Return the URL of the inspector, the page of sessions that a worker of pytest-xdist will serve later.
+    Return "" if the port is not fixed, or if other machines can reach it: then the page needs a token that
+    only the worker knows."""
+    if not (settings.motion_server_port and is_loopback_address(settings.motion_host)):
         return ""
-    return f"http://{host_for_urls(settings.motion_host)}:{settings.listens_at}{PREFIX}/"
+    return f"http://{host_for_urls(settings.motion_host)}:{settings.motion_server_port}{PREFIX}/"

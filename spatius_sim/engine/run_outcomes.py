@@ -38,23 +38,24 @@ class RunOutcomes:
         """How many rules were judged."""
         return sum(map(len, self._by_subject.values()))
 
-    def add_outcome(self, subject: str, outcome: RuleOutcome, target: str = "", wire: str = "") -> None:
-        """Add the outcome of a rule to the outcomes of the run, for a subject of the kind `subject`. The
-        outcome replaces an earlier outcome of the rule; but only a FAILED outcome replaces an ERRORED one."""
-        self._targets[subject] = self._targets.get(subject) or target
-        self._wires[subject] = wire or self._wires.get(subject, "")
-        known_outcomes = self._by_subject.setdefault(subject, {})
-        earlier_outcome = known_outcomes.get(outcome.rule_id)
+    def add_outcome(self, subject_kind: str, outcome: RuleOutcome, target: str = "", wire: str = "") -> None:
+        """Add the outcome of a rule for this kind of subject. It replaces an earlier outcome of the rule, but
+        an ERRORED outcome is replaced only by a FAILED one. Also remember the first `target` (the address of
+        the subject) and the last `wire` (the name of its message format) that are not ""."""
+        self._targets[subject_kind] = self._targets.get(subject_kind) or target
+        self._wires[subject_kind] = wire or self._wires.get(subject_kind, "")
+        outcome_by_rule = self._by_subject.setdefault(subject_kind, {})
+        earlier_outcome = outcome_by_rule.get(outcome.rule_id)
         if (
             earlier_outcome is None
             or earlier_outcome.verdict is not Verdict.ERRORED
             or outcome.verdict is Verdict.FAILED
         ):
-            known_outcomes[outcome.rule_id] = outcome
+            outcome_by_rule[outcome.rule_id] = outcome
 
-    def stopped_early(self) -> StoppedEarly | None:
-        """Return what broke the run off before all outcomes were there: an internal error, else a usage
-        error, else an interruption; None if the run came to its end."""
+    def why_stopped_early(self) -> StoppedEarly | None:
+        """Return why the run stopped before all rules were judged, with the exit code: an internal error,
+        else a usage error, else an interruption. Return None if the run came to its end."""
         if self.internal_error:
             return StoppedEarly(ExitCode.KIT_FAILED, self.internal_error)
         if self.usage_error:
@@ -65,15 +66,19 @@ class RunOutcomes:
 
     def summaries(self, request: RunRequest) -> list[Summary]:
         """Return a summary for each subject that was judged or named."""
-        subjects = {**dict.fromkeys([*request.subject, *self._by_subject], ""), **request.subject}
-        subjects |= {kind: target for kind, target in self._targets.items() if target}
-        return [self._make_summary(request, kind, target) for kind, target in subjects.items()]
+        target_by_kind = {
+            **dict.fromkeys([*request.subject_by_kind, *self._by_subject], ""),
+            **request.subject_by_kind,
+        }
+        target_by_kind |= {kind: target for kind, target in self._targets.items() if target}
+        return [self._make_summary(request, kind, target) for kind, target in target_by_kind.items()]
 
     def _make_summary(self, request: RunRequest, kind: str, target: str) -> Summary:
-        """Return the summary of this run's outcomes for one kind of subject. If the request names a subject,
-        the summary also has the rules that were to be judged and were never run."""
-        outcomes = self._by_subject.get(kind, {})
-        rules_to_judge = request.judged_rules if request.subject else frozenset()
+        """Return the summary of this run's outcomes for one kind of subject; `target` is its address or
+        command. If the request names a subject, rules that were to be judged and never ran are in it as
+        UNEXERCISED."""
+        outcome_by_rule = self._by_subject.get(kind, {})
+        rules_to_judge = request.judged_rules if request.subject_by_kind else frozenset()
         never_run_outcome = RuleOutcome("", Verdict.UNEXERCISED, reason=self.never_run)
         return Summary(
             kind,
@@ -82,9 +87,9 @@ class RunOutcomes:
             __version__,
             REVISION,
             tuple(
-                outcomes.get(rule.id) or replace(never_run_outcome, rule_id=rule.id)
+                outcome_by_rule.get(rule.id) or replace(never_run_outcome, rule_id=rule.id)
                 for rule in rules_for(kind)
-                if rule.id in outcomes or rule.id in rules_to_judge
+                if rule.id in outcome_by_rule or rule.id in rules_to_judge
             ),
             request.settings.level,
             request.settings.profile,

@@ -42,8 +42,8 @@ class Profile:
         return find_rule(rule_id).level in self.promises and not self.why_left_out(rule_id)
 
     def why_left_out(self, rule_id: str) -> str:
-        """Return in words why a run with this profile does not judge the rule, such as "the fast profile
-        leaves it out"; "" if it judges the rule."""
+        """Return a sentence that says why a run with this profile does not judge the rule; "" if it judges
+        the rule. A profile without patience does not judge a rule that needs a long wait."""
         wait_reason = find_rule(rule_id).waits
         if self.patience or not wait_reason:
             return ""
@@ -76,8 +76,8 @@ PROFILES = {
 
 
 def profile_named(name: str) -> Profile:
-    """Return the profile (how thorough a run is) that `--profile` names. Raises UsageError, which suggests
-    names, if there is no such profile."""
+    """Return the profile with this name, as `--profile NAME` chooses it; a profile says how thorough a run
+    is. Raises UsageError, which suggests similar names, if no profile has this name."""
     try:
         return PROFILES[name]
     except KeyError:

@@ -14,9 +14,9 @@ from spatius_sim.engine.option_table import (
     ASKED_OF_A_RELAY,
     CONFORMANCE_FILE,
     JUDGE_OPTIONS,
-    SUBJECTS,
-    as_typed,
-    kind_named_by,
+    KIND_BY_SUBJECT_OPTION,
+    options_for_shell,
+    subject_kind_of_option,
     values_given,
 )
 from spatius_sim.engine.run_profiles import DEFAULT_PROFILE, profile_named
@@ -33,25 +33,25 @@ from spatius_sim.tape.traces_on_tapes import read_plan_token
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What one run is asked to do. `values` are all options that have a value, by name; `filled` are those
-    among them that come from `file`. `settings` are made from `values`. `plan_token` is the token of the one
-    plan to run; "" for the plans that exercise each rule."""
+    """What one run is asked to do. `values` are all options that have a value, by name; `values_from_file`
+    are those among them that come from `file`. `settings` are made from `values`. `plan_token` is the token
+    of the one plan to run; "" for the plans that exercise each rule."""
 
     values: Mapping[str, Any]
     settings: Settings
     file: ConformanceFile | None = None
-    filled: Mapping[str, Any] = field(default_factory=dict)
+    values_from_file: Mapping[str, Any] = field(default_factory=dict)
     plan_token: str = ""
 
     @property
-    def subject(self) -> dict[str, str]:
+    def subject_by_kind(self) -> dict[str, str]:
         """The subject that the user named, by kind, without secrets; empty if none was named."""
-        return named_subject(self.values)
+        return find_subject_by_kind(self.values)
 
     @property
-    def kind(self) -> str:
+    def subject_kind(self) -> str:
         """The kind of the subject that the user named; "" if none was named."""
-        return next(iter(self.subject), "")
+        return next(iter(self.subject_by_kind), "")
 
     @property
     def named_rules(self) -> tuple[str, ...]:
@@ -66,48 +66,51 @@ class RunRequest:
 
     @property
     def required_rules(self) -> frozenset[str]:
-        """The ids of the rules that this run must exercise to pass: those that the user has named, or those
-        that the profile requires."""
+        """The ids of the rules that this run must exercise to pass: those that the user named. If the user
+        named none: those of the judged rules that the profile (how thorough the run is) requires."""
+        if self.named_rules:
+            return self.judged_rules
         profile = profile_named(self.settings.profile)
-        return (
-            self.judged_rules if self.named_rules else frozenset(filter(profile.requires, self.judged_rules))
-        )
+        return frozenset(filter(profile.requires, self.judged_rules))
 
     @property
     def rules(self) -> list[Rule]:
         """The rules that are to be judged on the subject that the user named, in the catalogue's order."""
-        return [rule for rule in rules_for(self.kind) if rule.id in self.judged_rules]
+        return [rule for rule in rules_for(self.subject_kind) if rule.id in self.judged_rules]
 
     def check(self) -> None:
-        """Check this run request: raise UsageError if an option is wrong, or if a rule that the user named
-        does not judge the subject of the run. The error has file and line if the option stands in
-        conformance.yaml."""
+        """Raise UsageError if this request for a run has a wrong option, or names a rule that does not judge
+        the subject of the run. If the option stands in conformance.yaml, the error has file and line."""
         try:
             self.settings.check()
         except UsageError as error:
-            raise self.with_place(error) from error
-        self.check_rules(self.kind)
+            raise self.add_file_and_line(error) from error
+        self.check_rules(self.subject_kind)
 
-    def with_place(self, error: UsageError) -> UsageError:
+    def add_file_and_line(self, error: UsageError) -> UsageError:
         """Return the same error; if it is about an option that stands in conformance.yaml, with file and
         line."""
-        return error if self.file is None else self.file.with_place(error)
+        return error if self.file is None else self.file.add_file_and_line(error)
 
-    def check_rules(self, kind: str = "") -> None:
-        """Check the rules and the plan that this request for a run names. Raises UsageError if a rule does
-        not exist or does not judge this `kind` of subject ("" is any kind), or if the plan is wrong."""
+    def check_rules(self, subject_kind: str = "") -> None:
+        """Raise UsageError if a rule that the user named does not exist, or does not judge this kind of
+        subject ("" is any kind). Raise UsageError, too, if a plan is named and is wrong, or is not for
+        exactly one rule."""
         if self.plan_token:
             if len(self.named_rules) != 1:
                 raise UsageError("--plan goes with one --rule, as the report of a failure names both")
             plan_of(self.plan_token, find_rule(self.named_rules[0]).subject)
         for rule_id in self.named_rules:
-            judged = find_rule(rule_id).subject
-            if kind and judged != kind:
-                raise UsageError(f"{rule_id} is a rule for a {judged}, and a {kind} is to be judged")
+            judged_kind = find_rule(rule_id).subject
+            if subject_kind and judged_kind != subject_kind:
+                raise UsageError(
+                    f"{rule_id} is a rule for a {judged_kind}, and a {subject_kind} is to be judged"
+                )
 
     def exercise_for(self, rule: Rule) -> Exercise:
-        """Return the plans over which this run request wants a rule judged: the plan that the user named,
-        or else the plans that exercise the rule."""
+        """Return the plans (what is done to the subject) by which a rule is judged: only the plan that the
+        user named, if there is one. Otherwise the one plan by which every agent is judged, if the subject is
+        an agent; else the plans that exercise this rule."""
         if self.plan_token:
             return Exercise(plans=just(plan_of(self.plan_token, rule.subject)))
         if self.settings.agent_cmd:
@@ -115,55 +118,60 @@ class RunRequest:
         return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
 
     def scenario_counts(self, rules: Iterable[Rule]) -> dict[str, int]:
-        """Return how many scenarios each of these rules adds at most to this run if they are judged in this
-        order, by rule id: rules that share scenarios run them once."""
+        """Return how many scenarios each of these rules adds to this run at most, by rule id. The rules are
+        judged in this order, and a scenario that several rules share runs once, for the first of them."""
         if self.plan_token:
             return {rule.id: 1 for rule in rules}
         profile = profile_named(self.settings.profile)
-        counts: dict[str, int] = {}
-        seen: set[object] = set()
+        scenario_count_by_rule: dict[str, int] = {}
+        planned_before: set[object] = set()
         for rule in rules:
             exercise = self.exercise_for(rule)
-            examples = profile.client_plans if rule.subject == "client" else profile.plans
-            drawn = examples if exercise.most is None else min(exercise.most, examples)
-            new_plans = [plan for plan in dict.fromkeys(exercise.sure) if plan not in seen]
-            counts[rule.id] = len(new_plans) + (drawn if exercise.plans not in seen else 0)
-            seen.update((*new_plans, exercise.plans))
-        return counts
+            drawn_count = profile.client_plans if rule.subject == "client" else profile.plans
+            if exercise.most is not None:
+                drawn_count = min(exercise.most, drawn_count)
+            new_fixed_plans = [plan for plan in dict.fromkeys(exercise.sure) if plan not in planned_before]
+            new_drawn_count = 0 if exercise.plans in planned_before else drawn_count
+            scenario_count_by_rule[rule.id] = len(new_fixed_plans) + new_drawn_count
+            planned_before.update((*new_fixed_plans, exercise.plans))
+        return scenario_count_by_rule
 
     def options_to_repeat(self, rule_id: str, plan: str) -> dict[str, Any]:
-        """Return the options of the command line, by name, that request the same run again for one rule only.
-        `plan` is the token of a plan, or the path of a tape that holds a plan; "" means all plans of the
+        """Return the command-line options, by name, that make the same run again for this rule only. `plan`
+        is the token of the plan to run, or the path of a tape that holds a plan; "" means all plans of the
         rule."""
-        needed = {option.name for option in JUDGE_OPTIONS if option.needed_to_repeat} - self.filled.keys()
-        options = {name: value for name, value in self.values.items() if name in needed}
+        needed_names = {option.name for option in JUDGE_OPTIONS if option.needed_to_repeat}
+        typed_names = needed_names - self.values_from_file.keys()
+        options = {name: value for name, value in self.values.items() if name in typed_names}
         if self.file is not None:
             options["conformance"] = str(self.file.path)
         options["seed"] = self.settings.seed
         return options | {"rule": rule_id} | ({"plan": plan} if plan else {})
 
-    def type_options(self, owned_by_others: Collection[str] = ()) -> str:
-        """Return the options of this run request as text, without secrets: a user types this text to make the
-        same run again. Options in `owned_by_others`, whose short names belong to other plugins of pytest,
-        have their long names."""
-        values = {name: value for name, value in self.values.items() if name not in self.filled}
+    def options_for_shell(self, owned_by_others: Collection[str] = ()) -> str:
+        """Return the options of this request as text that a user can type in a shell to make the same run
+        again. Secrets are replaced by stand-ins. Other plugins of pytest own the short names
+        `owned_by_others`: these options get their long names."""
+        values = {name: value for name, value in self.values.items() if name not in self.values_from_file}
         if self.file is not None:
             values["conformance"] = str(self.file.path)
-        return as_typed(values, owned_by_others)
+        return options_for_shell(values, owned_by_others)
 
     def doctor_command(self) -> str:
-        """Return the `spatius-sim doctor` command with which the user can find out why the relay of this run
-        sends nothing; "" if the subject is no relay."""
-        if self.kind != "relay":
+        """Return the `spatius-sim doctor` command that finds out why the relay of this run sends nothing; ""
+        if the subject is not a relay. Options that stand in the conformance file are not typed again."""
+        if self.subject_kind != "relay":
             return ""
-        needed = {option.name for option in ASKED_OF_A_RELAY} - self.filled.keys()
-        options = {name: value for name, value in self.values.items() if name in needed}
+        typed_names = {option.name for option in ASKED_OF_A_RELAY} - self.values_from_file.keys()
+        options = {name: value for name, value in self.values.items() if name in typed_names}
         target = (
-            [] if "target" in self.filled else [shlex.quote(subject_without_secrets(self.values["target"]))]
+            []
+            if "target" in self.values_from_file
+            else [shlex.quote(subject_without_secrets(self.values["target"]))]
         )
         if self.file is not None and str(self.file.path) != CONFORMANCE_FILE:
             options["conformance"] = str(self.file.path)
-        return " ".join(["spatius-sim doctor", *target, as_typed(options)]).rstrip()
+        return " ".join(["spatius-sim doctor", *target, options_for_shell(options)]).rstrip()
 
 
 def request_of(
@@ -174,28 +182,30 @@ def request_of(
     seed: int | None = None,
     turn_hook: Hook | None = None,
 ) -> RunRequest:
-    """Return the request for a run: the options `values`, by name, merged with those that the conformance
-    file adds. `seed` overrides the options; if no seed is named, the profile gives one. Raises UsageError if
-    an option is wrong, or if the tape that the option `plan` names cannot be read."""
+    """Return the request for a run, made from the options `values`, by name, and those that the conformance
+    `file` adds. `seed` overrides the option of this name; without both, the profile gives a seed. `turn_hook`
+    is the user's function that starts each turn. Raises UsageError if an option is wrong, or if the option
+    `plan` names a tape that cannot be read."""
     all_values = values_given(values)
-    filled = {} if file is None else file.fill(all_values)
-    all_values |= filled
+    values_from_file = {} if file is None else file.values_to_add(all_values)
+    all_values |= values_from_file
     try:
         if seed is None:
             profile = profile_named(all_values.get("profile", DEFAULT_PROFILE))
             seed = all_values["seed"] if "seed" in all_values else profile.seed()
         settings = replace(settings_of(all_values, environment, seed), turn_hook=turn_hook)
     except UsageError as error:
-        raise (error if file is None else file.with_place(error)) from error
-    plan = str(all_values.get("plan", ""))
-    token = read_plan_token(Path(plan)) if plan.endswith(".tape") else plan
-    return RunRequest(all_values, settings, file, filled, token)
+        raise (error if file is None else file.add_file_and_line(error)) from error
+    token_or_tape = str(all_values.get("plan", ""))
+    plan_token = read_plan_token(Path(token_or_tape)) if token_or_tape.endswith(".tape") else token_or_tape
+    return RunRequest(all_values, settings, file, values_from_file, plan_token)
 
 
-def named_subject(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the subject that these options name, by kind, without secrets; empty if they name none."""
+def find_subject_by_kind(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the subject that these options name, as it may be shown, by its kind: such as
+    `{"relay": "ws://..."}`. Secrets are left out of it. Return an empty dict if they name no subject."""
     return {
-        kind_named_by(name, values): subject_without_secrets(values[name])
-        for name in SUBJECTS
-        if values.get(name)
+        subject_kind_of_option(option_name, values): subject_without_secrets(values[option_name])
+        for option_name in KIND_BY_SUBJECT_OPTION
+        if values.get(option_name)
     }

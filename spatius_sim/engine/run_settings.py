@@ -76,26 +76,31 @@ class Settings:
     relay_start: RelayStart = field(default_factory=RelayStart)
 
     @property
-    def listens_at(self) -> int | None:
-        """Return the port at which the run's Motion Server waits for the relay under test: 0 for any free
-        port, None if no relay is named or if it does not connect to us."""
+    def motion_server_port(self) -> int | None:
+        """Return the port at which our Motion Server waits for the relay under test; 0 means any free port.
+        Return None if no relay is named, or if the relay does not connect to our server."""
         if not self.target or UPSTREAM in self.lacks:
             return None
-        # A relay that we start is told where we are; another one looks for us at a fixed place.
+        # A relay that we start is told our port; any other relay expects us at a fixed port.
         default_port = 0 if self.relay_start.command else DEFAULT_MOTION_PORT
         return default_port if self.motion_port is None else self.motion_port
 
     def secrets(self) -> Iterator[str]:
-        """Yield every secret in the settings of a run: in its subjects, in the options that start the relay,
+        """Yield every secret in the settings of a run: in the subjects, in the options that start the relay,
         and in the environment variables."""
         relay_start = self.relay_start
-        subjects = {"target": self.target, "server": self.server, "client": self.client, "room": self.room}
-        start = {
+        subject_options = {
+            "target": self.target,
+            "server": self.server,
+            "client": self.client,
+            "room": self.room,
+        }
+        relay_options = {
             "target-env": relay_start.environment,
             "target-header": relay_start.headers,
             "target-cmd": relay_start.command,
         }
-        return secrets_in({**subjects, **start}, self.environment)
+        return secrets_in({**subject_options, **relay_options}, self.environment)
 
     def check(self) -> None:
         """Raise UsageError for the first setting that is wrong: unknown names, numbers out of range, URLs
@@ -145,7 +150,7 @@ class Settings:
         if self.server:
             self.server_address()
         if self.room or self.agent_cmd or self.room_target:
-            self.livekit_place()
+            self.livekit_access()
         if self.client.startswith(SOCKET_SCHEMES):
             check_url("--client", self.client, ("ws",))
         for feature in self.lacks:
@@ -160,10 +165,10 @@ class Settings:
         Raises UsageError if the room has no name."""
         return read_room_target(self.target)
 
-    def livekit_place(self) -> LiveKitAccess:
-        """Return the LiveKit server in whose rooms the subject of the run is judged, as the settings and the
-        environment variables name it. Raises UsageError if its URL is wrong, or if its key or secret is
-        missing."""
+    def livekit_access(self) -> LiveKitAccess:
+        """Return the URL, key and secret of the LiveKit server in whose rooms the subject is judged, from the
+        settings and the environment variables. Raises UsageError if the URL is wrong, if key or secret is
+        missing, or if a room is named for a subject that needs none."""
         if self.room and not (self.server or self.agent_cmd or self.room_target):
             raise UsageError("--room goes with --server, --agent-cmd or --target packets:ROOM")
         return find_livekit_server(self.room, self.environment)

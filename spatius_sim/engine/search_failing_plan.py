@@ -30,22 +30,22 @@ class _PlanFailedError(Exception):
 def shortest_failing(
     plan: P,
     fails: Callable[[P], bool],
-    shorter: Callable[[P], Iterable[P]],
-    seconds: float,
-    attempts: float = math.inf,
+    list_shorter: Callable[[P], Iterable[P]],
+    max_seconds: float,
+    max_attempts: float = math.inf,
 ) -> P:
-    """Search for a shorter plan that still fails: leave parts of the failing plan out, one by one, for at
-    most `seconds` and `attempts`, and return the shortest plan that failed. `shorter` returns the plans that
-    have one part less than a plan."""
-    deadline = time.monotonic() + seconds
-    tried = 0
+    """Leave parts of a failing `plan` out, one by one, as long as the rest still fails, and return the
+    shortest plan that failed. Stop after `max_seconds` or `max_attempts`. `fails` runs a plan; `list_shorter`
+    returns the plans that have one part less than the given plan."""
+    deadline = time.monotonic() + max_seconds
+    attempt_count = 0
     shorter_failing: P | None = plan
     while shorter_failing is not None:
         plan, shorter_failing = shorter_failing, None
-        for candidate in shorter(plan):
-            if tried >= attempts or time.monotonic() >= deadline:
+        for candidate in list_shorter(plan):
+            if attempt_count >= max_attempts or time.monotonic() >= deadline:
                 break
-            tried += 1
+            attempt_count += 1
             if fails(candidate):
                 shorter_failing = candidate
                 break
@@ -104,8 +104,9 @@ def smallest_failing(
     )
     @given(plans)
     def try_plan(plan: P) -> None:
-        """Run a plan that Hypothesis has drawn, and raise _PlanFailedError if the plan fails. Each plan is
-        run once, and none after the deadline, which the first failure sets."""
+        """Run a plan that Hypothesis has drawn, and raise _PlanFailedError if it fails, so that Hypothesis
+        looks for a smaller plan. No plan is run twice. The first failure sets a deadline: a new plan that
+        comes after it is not run, and counts as passed."""
         nonlocal deadline
         tried[plan] = None
         if plan not in verdicts:
@@ -128,8 +129,8 @@ def smallest_failing(
 
 @contextmanager
 def _without_constants_of_modules() -> Iterator[None]:
-    """Keep Hypothesis, while it searches for plans, from mixing the constants of loaded modules into them.
-    With them, the same seed would draw other plans in a run that has imported more modules."""
+    """While the context lasts, keep Hypothesis from using constants of loaded modules in the plans that it
+    draws. With these constants, the same seed would draw other plans as soon as more modules are imported."""
     with ExitStack() as stack:
         if hasattr(providers.HypothesisProvider, "_local_constants"):
             stack.enter_context(patch.object(providers.HypothesisProvider, "_local_constants", _NO_CONSTANTS))

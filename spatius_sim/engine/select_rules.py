@@ -9,12 +9,13 @@ from spatius_sim.rules.rule import Level
 
 
 def levels_judged_at(level: str) -> tuple[Level, ...]:
-    """Return the levels of rules that a run judges if the user types `--level LEVEL`: this level and all that
-    bind more. Raises UsageError, which suggests names, if there is no such level."""
-    names = [known.lower() for known in Level]
-    if level not in names:
-        raise UsageError(f"--level {level}: no level is named {level!r}: {suggest_names(level, names)}")
-    return tuple(Level)[: names.index(level) + 1]
+    """Return the levels of the rules that a run judges after `--level LEVEL`: this level and all stricter
+    ones (`may` is every level, `must` only MUST). Raises UsageError, which suggests names, if there is no
+    such level."""
+    level_names = [known_level.lower() for known_level in Level]
+    if level not in level_names:
+        raise UsageError(f"--level {level}: no level is named {level!r}: {suggest_names(level, level_names)}")
+    return tuple(Level)[: level_names.index(level) + 1]
 
 
 def rules_to_judge(named_rules: Collection[str], level: str) -> frozenset[str]:

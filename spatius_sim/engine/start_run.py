@@ -96,8 +96,9 @@ class Run:
         return self._recorder.secrets
 
     def open(self) -> dict[str, str]:
-        """Start what this run needs: the tape and our Motion Server. Return the environment variables that
-        point a relay at the server; none if our Motion Server does not listen.
+        """Start what this run needs before the first rule: the tape, if the user asked for one, and our
+        Motion Server, if a relay connects to it. Return the environment variables that point a relay at this
+        server; none if it was not started.
 
         Raises UsageError if the port is in use, or if the tape cannot be written."""
         if self.settings.save_tape:
@@ -105,7 +106,7 @@ class Run:
             self._writer = TapeWriter(Path(self.settings.save_tape), header)
             self._taping = TapeRecorder(self._writer, header)
         settings = self.settings
-        port = settings.listens_at
+        port = settings.motion_server_port
         if UPSTREAM in settings.lacks:
             self._recorder.secret_reference("key", settings.environment.get(API_KEY_VARIABLE, ""))
         return {} if port is None else self._wait_for(self._start_motion_server(port))
@@ -117,10 +118,10 @@ class Run:
 
     @property
     def unknown_path(self) -> str:
-        """The first request (method and path) in this run to our Motion Server for a path that the server
-        does not have; "" if there was no such request."""
-        unknown_paths = self._motion_server.unknown_paths if self._motion_server is not None else []
-        return unknown_paths[0] if unknown_paths else ""
+        """Method and path of the first request to our Motion Server for a path that the server does not have;
+        "" if there was none."""
+        unknown_requests = self._motion_server.unknown_paths if self._motion_server is not None else []
+        return unknown_requests[0] if unknown_requests else ""
 
     @property
     def inspector_url(self) -> str:
@@ -159,11 +160,11 @@ class Run:
             if kind == "client":
                 trial.examples = self.profile.client_plans
                 if not self.plan_is_named:
-                    trial.shorter = ClientPlan.shorter_plans
+                    trial.list_shorter = ClientPlan.shorter_plans
             elif kind == "relay" and not self.plan_is_named:
                 cut_down_relay_plans(trial)
             if self.shows_pictures:
-                trial.longer = Plan.longer if kind in _KINDS_OF_TURNS else _nothing_longer
+                trial.make_longer = Plan.longer if kind in _KINDS_OF_TURNS else _nothing_longer
             trial.secrets = self.secrets
             trial.on_trace = self._record_trace if self._taping is not None else None
             self._trials[kind] = trial
@@ -171,8 +172,7 @@ class Run:
 
     def close(self) -> None:
         """End everything that this run has started: its subjects, its Motion Server, its event loop and its
-        tape. If the tape cannot be finished, add the reason to `unwritten`, the reasons why files could not
-        be written."""
+        tape. If the tape cannot be finished, do not raise, but append the reason to `unwritten`."""
         self._wait_for(self._stack.aclose())
         self._loop.stop()
         if self._writer is not None:
@@ -182,8 +182,8 @@ class Run:
                 self.unwritten.append(str(error))
 
     def _record_trace(self, trace: Trace) -> None:
-        """Write a trace of the run onto the run's tape, if the user asked for a tape. After the first error,
-        note the error in `unwritten` and write nothing more."""
+        """Write a trace onto the run's tape, if there is one. If that fails, append the error to `unwritten`
+        and give the tape up: later traces are not written."""
         if self._taping is None or self._writer is None:
             return
         try:
@@ -194,8 +194,8 @@ class Run:
             self._writer = self._taping = None
 
     async def _start_motion_server(self, port: int) -> dict[str, str]:
-        """Start the Motion Server of this run at this port, and return the environment variables that point a
-        relay at the server."""
+        """Start our Motion Server for this run at this port, where 0 is any free port. Return the environment
+        variables that point a relay at the server."""
         server = MotionServer(
             port=port,
             host=self.settings.motion_host,
@@ -237,35 +237,36 @@ class Run:
             settings.lacks,
             process,
             read_turn_start(settings.turn, settings.turn_hook),
-            self._access_to_room(),
+            self._make_room_access(),
         )
 
-    def _access_to_room(self) -> RelayAccess | None:
-        """Return how the clients of this run reach a relay that publishes audio and motion by itself in a
-        LiveKit room. Return None if the settings of the run name a relay that is not in a room."""
+    def _make_room_access(self) -> RelayAccess | None:
+        """Return how clients reach the relay under test if it publishes audio and motion into a LiveKit room.
+        Return None if the relay is not in a room. Raises UsageError if the room
+        has no name, or if the settings for LiveKit are wrong."""
         carrier_and_room = self.settings.room_target
         if carrier_and_room is None:
             return None
         import_room_watcher()
-        return RelayInRoom(self.settings.livekit_place(), *carrier_and_room)
+        return RelayInRoom(self.settings.livekit_access(), *carrier_and_room)
 
     def _make_relay_process(self, port: int) -> RelayProcess:
-        """Return the process of the relay that this run judges, not started yet: the user's command for this
-        port, with the environment variables that point the relay at the run's own Motion Server and at its
-        room, if there are any."""
+        """Return the process of the relay under test, not started yet: the user's command, with `{port}` in
+        it filled in. Its environment variables point the relay at our Motion Server and at its LiveKit room,
+        if the run has these."""
         settings = self.settings
         variables = dict(settings.environment)
         if self._motion_server is not None:
             variables |= relay_environment(self._motion_server, canary_key(settings.seed))
         if settings.room_target is not None:
-            place = settings.livekit_place()
-            variables |= place.variables | {"LIVEKIT_ROOM": settings.room_target[1]}
+            livekit = settings.livekit_access()
+            variables |= livekit.variables | {"LIVEKIT_ROOM": settings.room_target[1]}
         environment = settings.relay_start.process_environment(variables, port)
         return RelayProcess(with_port(settings.relay_start.command, port), environment)
 
     async def _make_client(self) -> Subject[ClientPlan]:
-        """Return the client that this run judges: the testee that the settings name (a command, or a
-        WebSocket address), or our own client. If the testee connects to us by itself, listen for it from now
+        """Return the client under test as a subject: our own client, or the one that the settings name. That
+        is a command to start, or a ws:// address where the client connects to us; we listen there from now
         on."""
         settings = self.settings
         testee: Testee
@@ -282,8 +283,8 @@ class Run:
         return ClientSubject(testee, target, settings.seed, settings.patience.attach)
 
     async def _make_server(self) -> Subject[Plan]:
-        """Return the Motion Server that this run judges, as a subject: the server that the settings name, or
-        our mock, which is started here and stopped at the end of the run."""
+        """Return the Motion Server under test as a subject: the server that the settings name, or our own
+        mock. The mock is started here, and stopped at the end of the run."""
         settings = self.settings
         if settings.server:
             address = settings.server_address()
@@ -308,21 +309,21 @@ class Run:
             loop = VirtualLoop()
             self._stack.callback(loop.stop)
             return make_virtual_room_subject(loop, OUR_ROOM, settings.seed, secrets=self.secrets), loop
-        place = settings.livekit_place()
+        livekit = settings.livekit_access()
         recorder = RealTimeRecorder(secrets=self.secrets, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
         if settings.agent_cmd:
             key = canary_key(settings.seed)
             subject: Subject[RoomPlan] = AgentSubject(
-                settings.agent_cmd, place, recorder, key, seed=settings.seed, lacks=settings.lacks
+                settings.agent_cmd, livekit, recorder, key, seed=settings.seed, lacks=settings.lacks
             )
             return subject, self._loop
         address = settings.server_address()
         subject = RoomSubject(
             url_without_logins(address.ingress),
             ServerOverSockets(address.console, address.ingress),
-            import_room_watcher().LiveRoomWatch(recorder, place.key, place.secret),
+            import_room_watcher().LiveRoomWatch(recorder, livekit.key, livekit.secret),
             recorder,
-            place.configure_new_room,
+            livekit.configure_new_room,
             address.api_key,
             (address.app_id, address.avatar_id),
             lacks=tuple(dict.fromkeys((*settings.lacks, UPSTREAM))),

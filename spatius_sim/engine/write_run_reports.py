@@ -25,31 +25,32 @@ def report_paths(values: Mapping[str, Any]) -> dict[str, Path]:
     )
 
 
-def occasion_of(clock: SteadyClock, front: str, typed: str) -> Occasion:
-    """Return when and how a run was made, for all reports of the run: when the run began (by its clock), how
-    long it took until now, its command, and the git commit. `front` is the command that was called, such as
-    `spatius-sim verify`; `typed` are its options without secrets."""
+def occasion_of(clock: SteadyClock, command: str, typed_options: str) -> Occasion:
+    """Return when and how a run was made, for its reports: when it began, how long it took until now, its
+    command line, and the git commit. The run began when `clock` was started. `command` is such as
+    `spatius-sim verify`; `typed_options` are the options after it, without secrets."""
     return Occasion(
         began=datetime.fromtimestamp(clock.started, UTC).isoformat(timespec="seconds"),
         seconds=round(clock.now() - clock.started, 1),
-        command=f"{front} {typed}".strip(),
+        command=f"{command} {typed_options}".strip(),
         commit=_commit_here(),
     )
 
 
 def _commit_here() -> str:
-    """Return the git commit of the working directory, which the reports name; "-dirty" follows if files
-    differ from the commit. Return "" if there is no commit, or no git."""
+    """Return the hash of the git commit in the working directory, followed by "-dirty" if files differ from
+    this commit. Return "" if there is no commit, or no git."""
     try:
-        head = _ask_git("rev-parse", "HEAD")
-        return head and head + ("-dirty" if _ask_git("status", "--porcelain", "-uno") else "")
+        commit_hash = _ask_git("rev-parse", "HEAD")
+        changed_files = _ask_git("status", "--porcelain", "-uno") if commit_hash else ""
+        return f"{commit_hash}-dirty" if changed_files else commit_hash
     except (OSError, subprocess.SubprocessError):
         return ""
 
 
 def _ask_git(*arguments: str) -> str:
-    """Run git with these arguments, for what the reports say of the commit, and return what git prints; "" if
-    git refuses. Raises OSError or SubprocessError if git cannot be started or takes too long."""
+    """Run git with these arguments, and return what it prints; "" if it ends with an error. Raises OSError if
+    git cannot be started, and SubprocessError if it takes too long."""
     finished = subprocess.run(
         ["git", *arguments],
         capture_output=True,
@@ -61,9 +62,9 @@ def _ask_git(*arguments: str) -> str:
     return finished.stdout.strip() if finished.returncode == 0 else ""
 
 
-def write_run_reports(paths: Mapping[str, Path], report: Report) -> list[str]:
-    """Write the report of a run in each format. Return a line that names the files that were written, and a
-    line for each file that could not be written."""
-    unwritten = write_report_files.write_reports(paths, report)
-    written = ", ".join(str(path) for name, path in paths.items() if name not in unwritten)
-    return [*([f"written: {written}"] if written else []), *unwritten.values()]
+def write_run_reports(path_by_format: Mapping[str, Path], report: Report) -> list[str]:
+    """Write the report of a run to a file in each format. Return a line that names the files that were
+    written, if there are any, and a line for each file that could not be written."""
+    error_by_format = write_report_files.write_reports(path_by_format, report)
+    written = ", ".join(str(path) for name, path in path_by_format.items() if name not in error_by_format)
+    return [*([f"written: {written}"] if written else []), *error_by_format.values()]

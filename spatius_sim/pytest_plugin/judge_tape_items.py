@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spatius_sim.engine.option_table import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
+from spatius_sim.engine.option_table import (
+    JUDGE_OPTIONS,
+    OPTION_GROUP,
+    find_subject_kind,
+    refuse_empty_values,
+)
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.pytest_plugin.collect_outcomes import is_worker
 from spatius_sim.pytest_plugin.report_options import prepare_reports, turn_off_failure_list
@@ -32,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if path is None:
         return
     try:
-        refuse_empty({"--tape": path})
+        refuse_empty_values({"--tape": path})
         config.stash[CHECKED] = _judge_tape(config, Path(path))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
@@ -52,7 +57,7 @@ def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
     from spatius_sim.engine.tapes.tape_settings import settings_of_tapes
 
     options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
-    if subject_named(options):
+    if find_subject_kind(options):
         raise UsageError("--tape names a subject, and another one is named, too: judge one in a run")
     if options["update-baseline"]:
         raise UsageError("--update-baseline needs a whole run, and a tape is none")

@@ -105,13 +105,13 @@ def pytest_configure(config: pytest.Config) -> None:
         request = get_run_request(config)
         request.check()
         if not is_worker(config):
-            config.add_cleanup(INTERRUPTION.listen(signal.SIGINT))
+            config.add_cleanup(INTERRUPTION.install_handlers(signal.SIGINT))
         turn_off_failure_list(config)
         get_run_baseline(config)  # Raises UsageError if the baseline is wrong.
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.files.find_resources import resource
 
-            suite = resource("conformance") / request.kind / f"test_{request.kind}.py"
+            suite = resource("conformance") / request.subject_kind / f"test_{request.subject_kind}.py"
             config.args[:] = [str(suite)]  # A file, so that `python_files` does not hide it.
 
 
@@ -155,13 +155,17 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     hook of pytest.)"""
     if not is_subject_named(config):
         return []
-    from spatius_sim.engine.run_header import environment_to_come, header_lines, inspector_to_come
+    from spatius_sim.engine.run_header import (
+        environment_before_start,
+        header_lines,
+        inspector_url_before_start,
+    )
 
     request = get_run_request(config)
     if is_distributed(config):  # A worker will start the server later.
         settings = request.settings
         return header_lines(
-            request, environment_to_come(settings), inspector_to_come(settings), "will listen"
+            request, environment_before_start(settings), inspector_url_before_start(settings), "will listen"
         )
     judging = config.stash.get(JUDGING, None)
     inspector = judging.run.inspector_url if judging is not None else ""

@@ -45,7 +45,7 @@ def find_early_stop(
         outcomes.interruption = outcomes.interruption or BY_A_SIGNAL
     else:
         outcomes.interruption = ""
-    if (stop := outcomes.stopped_early()) is not None or code_of_verdicts is not ExitCode.PASSED:
+    if (stop := outcomes.why_stopped_early()) is not None or code_of_verdicts is not ExitCode.PASSED:
         return stop
     match exit_status:
         case pytest.ExitCode.TESTS_FAILED:

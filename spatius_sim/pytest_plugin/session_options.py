@@ -15,9 +15,9 @@ from spatius_sim.engine.hide_option_secrets import secrets_in
 from spatius_sim.engine.option_table import (
     JUDGE_OPTIONS,
     TARGET_VARIABLE,
-    as_typed,
-    refuse_empty,
-    subject_named,
+    find_subject_kind,
+    options_for_shell,
+    refuse_empty_values,
     values_given,
 )
 from spatius_sim.protocol.errors import UsageError
@@ -45,7 +45,7 @@ def get_judge_options(config: pytest.Config) -> dict[str, Any]:
     """Return the options of this pytest session that say what to judge, by name, without those that have no
     value. If they name no subject, no tape and no tests, `target` is taken from the environment."""
     options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
-    if not (subject_named(options) or _are_tests_named(config) or config.getoption("spatius_tape")):
+    if not (find_subject_kind(options) or _are_tests_named(config) or config.getoption("spatius_tape")):
         options["target"] = os.environ.get(TARGET_VARIABLE)
     return values_given(options)
 
@@ -54,25 +54,25 @@ def refuse_empty_options(config: pytest.Config) -> None:
     """Raise UsageError if an option of this pytest session has an empty value. Also refuse an empty target in
     the environment, if other options are given but nothing says what to judge: otherwise no rule would be
     judged."""
-    refuse_empty({f"--{option.name}": config.getoption(option.field) for option in JUDGE_OPTIONS})
+    refuse_empty_values({f"--{option.name}": config.getoption(option.field) for option in JUDGE_OPTIONS})
     options = get_judge_options(config)
     says_what_to_judge = (
-        subject_named(options) or options.get("conformance") or config.getoption("spatius_tape")
+        find_subject_kind(options) or options.get("conformance") or config.getoption("spatius_tape")
     )
     if options and not (says_what_to_judge or _are_tests_named(config)):
-        refuse_empty({TARGET_VARIABLE: os.environ.get(TARGET_VARIABLE)})
+        refuse_empty_values({TARGET_VARIABLE: os.environ.get(TARGET_VARIABLE)})
 
 
 def is_subject_named(config: pytest.Config) -> bool:
     """Return whether the user names a subject for this pytest session: on the command line, in the
     environment, or in the conformance file."""
     if _REQUEST in config.stash:
-        return bool(config.stash[_REQUEST].kind)
+        return bool(config.stash[_REQUEST].subject_kind)
     options = get_judge_options(config)
     if config.getoption("spatius_tape"):
-        return bool(subject_named(options))
-    may_name_subject = bool(subject_named(options) or options.get("conformance"))
-    return may_name_subject and bool(get_run_request(config).kind)
+        return bool(find_subject_kind(options))
+    may_name_subject = bool(find_subject_kind(options) or options.get("conformance"))
+    return may_name_subject and bool(get_run_request(config).subject_kind)
 
 
 def get_run_request(config: pytest.Config) -> "RunRequest":
@@ -85,7 +85,9 @@ def get_run_request(config: pytest.Config) -> "RunRequest":
 
         options = get_judge_options(config)
         conformance_file = None
-        if (options.get("conformance") or subject_named(options)) and not config.getoption("spatius_tape"):
+        if (options.get("conformance") or find_subject_kind(options)) and not config.getoption(
+            "spatius_tape"
+        ):
             conformance_file = find_conformance_file(options.get("conformance"), config.invocation_params.dir)
         seed = config.workerinput.get(WORKERS_SEED) if is_worker(config) else None  # type: ignore[attr-defined]
         config.stash[_REQUEST] = request_of(
@@ -122,7 +124,7 @@ def get_judging(config: pytest.Config) -> "Judging":
             get_run_request(config),
             get_run_baseline(config),
             "pytest",
-            lambda options: as_typed(options, find_names_owned_by_others(config, options)),
+            lambda options: options_for_shell(options, find_names_owned_by_others(config, options)),
         )
         config.stash[ENVIRONMENT] = judging.open()
         config.stash[JUDGING] = judging
@@ -134,7 +136,7 @@ def options_as_typed(config: pytest.Config) -> str:
     line, without secrets."""
     request = get_run_request(config)
     tape = config.getoption("spatius_tape")
-    typed_options = request.type_options(find_names_owned_by_others(config, request.values))
+    typed_options = request.options_for_shell(find_names_owned_by_others(config, request.values))
     return f"--tape={shlex.quote(tape)} {typed_options}".strip() if tape else typed_options
 
 

@@ -33,7 +33,7 @@ def doctor(target: str | None, conformance: str | None, **option_values: Any) ->
     values = {"target": target} | select_given_options(option_values)
     file = find_conformance_file(conformance, Path.cwd())
     if file is not None:
-        values = file.fill(values) | {name: value for name, value in values.items() if value}
+        values = file.values_to_add(values) | {name: value for name, value in values.items() if value}
     if not values.get("target"):
         raise UsageError("which relay? spatius-sim doctor ws://..., or a conformance.yaml with a target")
     settings = make_checked_settings(fill_in_document_wire(values))
@@ -41,7 +41,7 @@ def doctor(target: str | None, conformance: str | None, **option_values: Any) ->
     try:
         diagnosis = diagnose(settings)
     except UsageError as error:
-        port = settings.listens_at
+        port = settings.motion_server_port
         if port is None or f"port {port}" not in str(error):
             raise
         findings, last_output = [doctor_findings.port_finding(port, str(error))], ""

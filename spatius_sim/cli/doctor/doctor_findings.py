@@ -218,7 +218,7 @@ def _advice_on_endpoints(settings: Settings) -> str:
             "we set SPATIUS_CONSOLE_ENDPOINT and SPATIUS_INGRESS_ENDPOINT for its process; if it reads other "
             "variables: target-env, such as MOTION_URL={ingress}"
         )
-    our_address = f"127.0.0.1:{settings.listens_at}"
+    our_address = f"127.0.0.1:{settings.motion_server_port}"
     return (
         f"start it with SPATIUS_CONSOLE_ENDPOINT=http://{our_address}{CONSOLE_ROOT} and "
         f"SPATIUS_INGRESS_ENDPOINT=ws://{our_address}{INGRESS_ROOT}, and look whether it reads them (a .env "
@@ -245,7 +245,7 @@ def _advice_on_other_endpoints(settings: Settings) -> str:
     if there are none, or if we start the relay ourselves."""
     if settings.relay_start.command:
         return ""
-    our_port = f":{settings.listens_at}/"
+    our_port = f":{settings.motion_server_port}/"
     variable_names = [
         name
         for name in (CONSOLE_VARIABLE, INGRESS_VARIABLE)

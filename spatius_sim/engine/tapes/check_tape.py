@@ -50,27 +50,28 @@ class _Tally:
 
 
 def check_tape(path: Path, settings: TapeSettings | None = None) -> tuple[Summary, ...]:
-    """Judge every run of a tape, and return a summary for each kind of subject on it. Raises UsageError if
-    the tape is not whole, or if a baseline or a rule that the settings name is about another kind of
-    subject."""
+    """Judge every run that is recorded on a tape, and return a summary for each kind of subject on it. Raises
+    UsageError if the tape is not complete, or if the settings name a rule or a baseline (the list of known
+    failures) for a kind of subject that is not on the tape."""
     settings = settings or TapeSettings()
     tallies: dict[str, dict[str, _Tally]] = {}
     wires: dict[str, str] = {}
-    for number, trace in enumerate(read_traces(path), 1):
+    for run_number, trace in enumerate(read_traces(path), 1):
         for subject in _subjects_on(trace):
             wires[subject] = trace.header.wire
             lacks = tuple(sorted({*trace.header.lacks, *settings.for_subject(subject).get("lacks", ())}))
-            judged = add_observed_turns(
-                replace(trace, header=replace(trace.header, subject=subject, lacks=lacks))
-            )
-            for rule_id, judgement in judge(judged).items():
+            header = replace(trace.header, subject=subject, lacks=lacks)
+            judged_trace = add_observed_turns(replace(trace, header=header))
+            for rule_id, judgement in judge(judged_trace).items():
                 tally = tallies.setdefault(subject, {}).setdefault(rule_id, _Tally())
-                _add_judgement(tally, judgement, path, judged, number)
+                _add_judgement(tally, judgement, path, judged_trace, run_number)
     for rule_id in settings.option_values.get("rule", ()):
         judged_kind = find_rule(rule_id).subject
         if tallies and judged_kind not in tallies:
-            about = " and a ".join(tallies)
-            raise UsageError(f"{rule_id} is a rule for a {judged_kind}, and {path} is about a {about}")
+            kinds_on_tape = " and a ".join(tallies)
+            raise UsageError(
+                f"{rule_id} is a rule for a {judged_kind}, and {path} is about a {kinds_on_tape}"
+            )
     seed = read_header(path).seed
     return tuple(
         _make_summary(path, subject, seed, wires[subject], tallies, settings.for_subject(subject))
@@ -114,28 +115,31 @@ def _make_summary(
     return replace(summary, known=remarks.tolerated, complaints=remarks.complaints)
 
 
-def _read_tape_baseline(path: Path, subjects: Sequence[str]) -> Baseline:
-    """Return the baseline for checking a tape with these subjects. All its entries are marked as flaky,
-    because a subject that keeps a rule in one recording may break the rule in the next."""
-    baseline = read_baseline(path, *subjects)
+def _read_tape_baseline(path: Path, subject_kinds: Sequence[str]) -> Baseline:
+    """Return the baseline (the list of known failures) in the file `path`, for a tape with these kinds of
+    subject. All its entries are marked as flaky: a rule that was broken in one recording may be kept in the
+    next."""
+    baseline = read_baseline(path, *subject_kinds)
     return replace(
         baseline, known={rule_id: replace(known, flaky=True) for rule_id, known in baseline.known.items()}
     )
 
 
 def _subjects_on(trace: Trace) -> tuple[str, ...]:
-    """Return the kinds of subject that can be judged by a trace on the tape: two kinds, server and relay, if
-    the trace was recorded by a proxy between a relay and Motion Server."""
+    """Return the kinds of subject that can be judged by a trace from a tape. A proxy between a relay and
+    Motion Server records both, so such a trace judges a server and a relay. Kinds without any rule are left
+    out."""
     judged_kinds = {rule.subject for rule in RULES.values()}
     header = trace.header
-    sees_both_sides = header.halves == "upstream" and header.subject == "relay"
-    recorded = ("server", "relay") if sees_both_sides else (header.subject,)
-    return tuple(subject for subject in recorded if subject in judged_kinds)
+    is_from_proxy = header.halves == "upstream" and header.subject == "relay"
+    recorded_kinds = ("server", "relay") if is_from_proxy else (header.subject,)
+    return tuple(kind for kind in recorded_kinds if kind in judged_kinds)
 
 
-def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: int) -> None:
-    """Add the judgement of one rule on run number `number` of the checked tape to the tally of the rule. Of
-    several failures with the same causes, only the first is kept."""
+def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, run_number: int) -> None:
+    """Add the judgement of a rule on one run of the tape `path` to the tally, which sums up what all runs say
+    of the rule. `trace` holds the events of the run. Of several failures that follow from the same other
+    rules, keep only the first."""
     tally.runs += 1
     tally.exercised += judgement.exercised
     if not tally.reasons.get(judgement.verdict):
@@ -145,27 +149,29 @@ def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace
         causes = frozenset(broken.follows_from)
         if causes not in tally.failures:
             plan = f": {trace.header.plan}" if trace.header.plan else ""
-            scenario = f"run {number}{plan}"
+            scenario = f"run {run_number}{plan}"
             tally.failures[causes] = failure_of(broken, trace, scenario, path, confirmed=True)
 
 
 def _fails_by_itself(rule_id: str, tallies: Mapping[str, _Tally], consequences: tuple[str, ...] = ()) -> bool:
-    """Return whether some run of the checked tape broke this rule, and not only as a consequence of another
-    rule that failed on the tape. A rule does not follow from its own `consequences`."""
-    looked_at = (*consequences, rule_id)
+    """Return whether some run on the tape broke this rule, and no other rule that failed by itself caused
+    that. `tallies` says by rule id what the runs showed. `consequences` are rules that are being asked about
+    already; they are not looked at as causes, so that a circle of rules ends."""
+    not_causes = {*consequences, rule_id}
     return any(
         not any(
-            _fails_by_itself(cause, tallies, looked_at)
-            for cause in causes.intersection(tallies) - {*looked_at}
+            _fails_by_itself(cause, tallies, (*consequences, rule_id))
+            for cause in causes.intersection(tallies) - not_causes
         )
         for causes in tallies[rule_id].failures
     )
 
 
 def _outcome_of_tally(rule_id: str, tally: _Tally, failed_rules: Set[str]) -> RuleOutcome:
-    """Return the outcome of one rule over all runs on the checked tape. A rule is UNEXERCISED if all its
-    breaches follow from other failed rules, or if another rule failed and it could therefore not be
-    judged."""
+    """Return the outcome of one rule over all runs on the tape. It is FAILED if a failure does not follow
+    from `failed_rules`, the rules that failed by themselves. It is UNEXERCISED if every failure follows from
+    them, or if one of them kept the rule from being judged. Otherwise the first verdict of _FIRST_THAT_COUNTS
+    that any run gave counts."""
     for causes, failure in tally.failures.items():
         if not causes & failed_rules:
             return RuleOutcome(rule_id, Verdict.FAILED, tally.exercised, tally.runs, failure=failure)
@@ -179,5 +185,5 @@ def _outcome_of_tally(rule_id: str, tally: _Tally, failed_rules: Set[str]) -> Ru
     if verdict is Verdict.PASSED and failed_rules & tally.blocked_by.keys():
         verdict = Verdict.UNEXERCISED
     reason = tally.reasons[verdict]
-    named = tuple(tally.blocked_by) if verdict is Verdict.UNEXERCISED else ()
-    return RuleOutcome(rule_id, verdict, tally.exercised, tally.runs, reason, blocked_by=named)
+    blocked_by = tuple(tally.blocked_by) if verdict is Verdict.UNEXERCISED else ()
+    return RuleOutcome(rule_id, verdict, tally.exercised, tally.runs, reason, blocked_by=blocked_by)

@@ -31,7 +31,8 @@ class LiveTape:
     undisturbed."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
-        """Create the tape at `path`, onto which the recording proxy will write."""
+        """Create the tape, a recording file, at `path`. Events wait in memory until some are written
+        together. `fault` says why writing failed, and `failed` is then set; "" if nothing failed."""
         self._writer = TapeWriter(path, header)
         self._tape_recorder = TapeRecorder(self._writer, header)
         self._waiting: list[Event] = []
@@ -44,33 +45,32 @@ class LiveTape:
         self._tape_recorder.begin_run(header)
 
     def record_event(self, event: Event) -> None:
-        """Record an event of the proxy for the live tape. The event waits in memory until many events are
-        written together. Do nothing if writing has failed before."""
+        """Add an event of the proxy to the tape. The event waits in memory until there are many events, or
+        many bytes; then they are written together. Do nothing if writing has failed before."""
         if not self.fault:
             self._waiting.append(event)
             self._waiting_bytes += len(getattr(event.content, "raw", b""))
             if len(self._waiting) >= _MOST_WAITING or self._waiting_bytes >= _MOST_WAITING_BYTES:
                 self._write_waiting_events()
 
-    async def flush_now_and_then(self) -> None:
-        """Write the events that the recording proxy has recorded to the tape every second, and hand them to
-        the operating system, so that a killed proxy loses only the last second."""
+    async def flush_every_second(self) -> None:
+        """Every second, write the events that wait in memory onto the tape, and hand them to the operating
+        system: a killed proxy loses only the last second. Return as soon as writing fails."""
         while not self.fault:
             await asyncio.sleep(_FLUSH_SECONDS)
             self._write_waiting_events(flush=True)
 
     def close(self) -> None:
-        """Finish the tape that the recording proxy writes live: write the last events and the footer. Raises
-        UsageError if the tape could not be written."""
+        """Finish the tape: write the events that still wait in memory, and the footer. Raises UsageError if
+        writing fails now or has failed before: the tape is then incomplete."""
         self._write_waiting_events()
         if self.fault:
             raise UsageError(f"{self.fault}; the tape is incomplete")
         self._writer.close()
 
     def _write_waiting_events(self, *, flush: bool = False) -> None:
-        """Write the proxy's events that still wait in memory onto the live tape; with `flush`, also hand them
-        to the operating system. If writing fails, keep the error's text in `fault`, and write nothing from
-        then on."""
+        """Write the events that wait in memory onto the tape. With `flush`, also hand them to the operating
+        system. If writing fails, keep the text of the error in `fault`, and write nothing from then on."""
         events, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if self.fault:
             return
@@ -83,24 +83,24 @@ class LiveTape:
             self.failed.set()
 
 
-def log_event(journal: SessionLog, event: Event) -> None:
-    """Add an event that the recording proxy has recorded to the session log (`journal`), so that the
-    inspector shows the event while the tape is recorded."""
+def add_to_session_log(session_log: SessionLog, event: Event) -> None:
+    """Add an event of the recording proxy to the session log, from which the inspector page shows sessions
+    while they are recorded. A frame is kept; an opened or closed connection begins or ends a session."""
     content = event.content
     if type(content) is Received:  # Nearly all events are frames.
-        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=False)
+        session_log.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=False)
     elif type(content) is Sent:
-        if isinstance(content.value, ConfirmSession) and event.connection in journal.open_sessions:
-            journal.open_sessions[event.connection].connection_id = content.value.connection_id
-        journal.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=True)
+        if isinstance(content.value, ConfirmSession) and event.connection in session_log.open_sessions:
+            session_log.open_sessions[event.connection].connection_id = content.value.connection_id
+        session_log.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=True)
     elif isinstance(content, Opened):
         record = SessionRecord(event.connection, "", content.app_id, content.avatar_id, time.time())
-        journal.add_session(record)
-        journal.emit(event.lane, event.connection, content)
-    elif isinstance(content, Closed) and event.connection in journal.open_sessions:
-        journal.end_session(event.connection, content)
+        session_log.add_session(record)
+        session_log.emit(event.lane, event.connection, content)
+    elif isinstance(content, Closed) and event.connection in session_log.open_sessions:
+        session_log.end_session(event.connection, content)
     else:
-        journal.emit(event.lane, event.connection, content)
+        session_log.emit(event.lane, event.connection, content)
 
 
 def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:
@@ -136,7 +136,7 @@ async def recording_proxy(
             on_event(event)
 
     async with RecordingProxy(upstream, record_and_show, port=port, host=host) as proxy:
-        flushing = asyncio.create_task(tape.flush_now_and_then())
+        flushing = asyncio.create_task(tape.flush_every_second())
         try:
             yield proxy, tape
         finally:

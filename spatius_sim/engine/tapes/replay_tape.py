@@ -21,18 +21,18 @@ _LARGEST_FRAME = 16 * 1_048_576
 _OPEN_SECONDS = 10.0
 
 
-def read_script(path: Path) -> RecordedRun:
-    """Return what Motion Server did in all runs of a tape, one after another, to be replayed. Raises
-    UsageError if the tape holds no request."""
-    whole = RecordedRun()
+def read_recorded_runs(path: Path) -> RecordedRun:
+    """Return what Motion Server answered in all runs on a tape, joined to one long run that can be replayed.
+    Raises UsageError if no request to Motion Server is on the tape."""
+    joined_run = RecordedRun()
     for trace in read_traces(path):
-        script = read_recorded_run(trace)
-        whole.turns += script.turns
-        whole.connections += script.connections
-        whole.has_speech = script.has_speech
-    if not whole.turns:
+        run = read_recorded_run(trace)
+        joined_run.turns += run.turns
+        joined_run.connections += run.connections
+        joined_run.has_speech = run.has_speech
+    if not joined_run.turns:
         raise UsageError(f"{path}: no request to Motion Server is on this tape")
-    return whole
+    return joined_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +49,42 @@ class ReplayResult:
 
     @property
     def difference(self) -> str:
-        """The difference between the replay and the tape in words: how many payloads of motion came; "" if
-        as many came."""
+        """Says in words how many payloads of motion the client received in the replay, and how many on the
+        tape; "" if both numbers are the same."""
         if self.payloads_now != self.payloads_then:
             return f"{self.client}: {self.payloads_now} payloads of motion; on the tape {self.payloads_then}"
         return ""
 
 
-async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -> list[ReplayResult]:
-    """Replay the clients of a tape: send what they sent to the relay at `url`, run after run, and return
-    what each of them received.
+async def replay_clients(path: Path, url: str, *, speed: float, silence_seconds: float) -> list[ReplayResult]:
+    """Replay the clients on a tape: send to the relay at `url` what they sent, one run after the other.
+    Return for each client how much it received, on the tape and now.
 
-    Each client has a connection of its own, and sends its frames at `speed` times the recorded pace (0: at
-    once). It leaves when nothing has arrived for `settle` seconds. Raises UsageError if no client is on the
-    tape, and UnreachableError if the relay is not there.
+    Each client has its own connection, and sends its frames at `speed` times the recorded pace (0: at once).
+    It leaves when nothing has arrived for `silence_seconds`. Raises UsageError if no client is on the tape,
+    and UnreachableError if the relay cannot be reached.
     """
     results: list[ReplayResult] = []
     for trace in read_traces(path):
-        clients = sorted(
+        client_ids = sorted(
             {event.connection for event in trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Sent)}
         )
-        playing = (_replay_client(trace, client, url, speed, settle) for client in clients)
-        results += await asyncio.gather(*playing)
+        replays = (_replay_client(trace, client_id, url, speed, silence_seconds) for client_id in client_ids)
+        results += await asyncio.gather(*replays)
     if not results:
         raise UsageError(f"{path}: no client of a relay is on this tape")
     return results
 
 
-async def _replay_client(trace: Trace, client: str, url: str, speed: float, settle: float) -> ReplayResult:
-    """Replay one client of the tape: send its recorded frames at their recorded times, wait until nothing
-    has arrived for `settle` seconds, and return what the client received."""
-    client_events = [event for event in trace.on_lane(Lane.DOWNSTREAM) if event.connection == client]
-    start = next((event.at_ns for event in trace.on_lane(Lane.DOWNSTREAM)), 0)
+async def _replay_client(
+    trace: Trace, client_id: str, url: str, speed: float, silence_seconds: float
+) -> ReplayResult:
+    """Replay one client of the tape: send its recorded frames at `speed` times their pace (0: at once), and
+    wait until nothing has arrived for `silence_seconds`. Return how much the client received."""
+    client_events = [event for event in trace.on_lane(Lane.DOWNSTREAM) if event.connection == client_id]
+    start_ns = next((event.at_ns for event in trace.on_lane(Lane.DOWNSTREAM)), 0)
     received: list[str | bytes] = []
-    sign_of_life = asyncio.Event()
+    frame_arrived = asyncio.Event()
     loop = asyncio.get_running_loop()
     try:
         socket = await connect_directly(
@@ -90,21 +92,21 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
         raise UnreachableError(f"{url_without_logins(url)} cannot be reached: {error}") from error
-    listening = asyncio.create_task(_collect_frames(socket, received, sign_of_life))
-    begun, sent = loop.time(), 0
+    listening = asyncio.create_task(_collect_frames(socket, received, frame_arrived))
+    began_at, sent_count = loop.time(), 0
     try:
         for event in client_events:
             if isinstance(event.content, Sent):
                 if speed:
-                    due = begun + (event.at_ns - start) / 1e9 / speed
-                    await asyncio.sleep(max(0.0, due - loop.time()))
+                    due_at = began_at + (event.at_ns - start_ns) / 1e9 / speed
+                    await asyncio.sleep(max(0.0, due_at - loop.time()))
                 with contextlib.suppress(ConnectionClosed):
                     await socket.send(event.content.raw)
-                    sent += 1
+                    sent_count += 1
         while not listening.done():
-            sign_of_life.clear()
+            frame_arrived.clear()
             try:
-                await asyncio.wait_for(sign_of_life.wait(), settle)
+                await asyncio.wait_for(frame_arrived.wait(), silence_seconds)
             except TimeoutError:
                 break
     finally:
@@ -116,24 +118,24 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
         if isinstance(event.content, Received) and not event.content.part
     ]
     payloads_then, payloads_now = _count_payloads(trace, recorded), _count_payloads(trace, received)
-    return ReplayResult(client, sent, len(recorded), len(received), payloads_then, payloads_now)
+    return ReplayResult(client_id, sent_count, len(recorded), len(received), payloads_then, payloads_now)
 
 
 async def _collect_frames(
-    socket: ClientConnection, received: list[str | bytes], sign_of_life: asyncio.Event
+    socket: ClientConnection, received: list[str | bytes], frame_arrived: asyncio.Event
 ) -> None:
-    """While a client from the tape is replayed, append every frame that it receives from the relay to
-    `received`, until the connection closes. Set `sign_of_life` for each frame, and at the end."""
+    """Append every frame that the replayed client receives from the relay to `received`, until the connection
+    closes. Set `frame_arrived` after each frame, and when the connection has closed."""
     with contextlib.suppress(ConnectionClosed):
         async for frame in socket:
             received.append(frame)
-            sign_of_life.set()
-    sign_of_life.set()
+            frame_arrived.set()
+    frame_arrived.set()
 
 
 def _count_payloads(trace: Trace, frames: list[str | bytes]) -> int:
-    """Count the payloads of motion in these frames of a relay. The relay speaks the wire that the trace of
-    the replayed tape names."""
-    spoken_wire = wire_of(trace.header.wire, trace.header.declaration)
-    read = (event for frame in frames for event in spoken_wire.read_relay(frame))
-    return sum(len(event.payloads) for event in read if isinstance(event, Motion))
+    """Count the payloads of motion in these frames that a relay sent to its client. The frames are in the
+    message format (the wire) that the trace names."""
+    wire = wire_of(trace.header.wire, trace.header.declaration)
+    events = (event for frame in frames for event in wire.read_relay(frame))
+    return sum(len(event.payloads) for event in events if isinstance(event, Motion))

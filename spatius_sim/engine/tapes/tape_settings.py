@@ -22,16 +22,13 @@ class TapeSettings:
     option_values: Mapping[str, Any] = field(default_factory=dict)
     file: ConformanceFile | None = None
 
-    def for_subject(self, subject: str) -> Mapping[str, Any]:
-        """Return the settings for judging tapes of this kind of subject, each value by the name of its
-        option. Options of the command line win over conformance.yaml, which counts only for the kind of
-        subject that it names."""
-        file_applies = self.file is not None and self.file.subject in ("", subject)
-        return (
-            {**self.file.values, **self.option_values}
-            if self.file is not None and file_applies
-            else self.option_values
-        )
+    def for_subject(self, subject_kind: str) -> Mapping[str, Any]:
+        """Return the options for judging this kind of subject on a tape, by name: those of the command line,
+        and those of conformance.yaml. The command line wins. The file is left out if it names another kind of
+        subject."""
+        if self.file is not None and self.file.subject_kind in ("", subject_kind):
+            return {**self.file.values, **self.option_values}
+        return self.option_values
 
     @property
     def reports(self) -> dict[str, str]:
@@ -41,9 +38,9 @@ class TapeSettings:
 
 
 def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSettings:
-    """Return the settings with which tapes are checked: options of the command line, and the conformance file
-    in this folder if there is one. Raises UsageError if a level or a feature has no such name, or if the file
-    is wrong."""
+    """Return the settings for checking tapes: the options of the command line that have a value, and the
+    conformance file that they name, or else the conformance.yaml in `folder`, if there is one. Raises
+    UsageError if the file is wrong, or if a level or a feature of that name does not exist."""
     set_values = {name: value for name, value in option_values.items() if value}
     file = find_conformance_file(set_values.get("conformance"), folder)
     _check_level_and_features(set_values)
@@ -51,12 +48,13 @@ def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSet
         try:
             _check_level_and_features(file.values)
         except UsageError as error:
-            raise file.with_place(error) from error
+            raise file.add_file_and_line(error) from error
     return TapeSettings(set_values, file)
 
 
 def _check_level_and_features(values: Mapping[str, Any]) -> None:
-    """Raise UsageError if these options of a tape check name a level or a feature that does not exist."""
+    """Raise UsageError if these options, by name, have a level of rules or a feature (`lacks`) that does not
+    exist."""
     levels_judged_at(values.get("level", DEFAULT_LEVEL))
     for feature in values.get("lacks", ()):
         if feature not in FEATURES:

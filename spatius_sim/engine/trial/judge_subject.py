@@ -42,13 +42,13 @@ class Trial(ScenarioRepeater[P]):
     One fault is one accusation. A breach that follows from another rule (`Broken.follows_from`) does not
     count if that rule failed in this run: the report says that it blocks this rule.
 
-    `examples` is how many plans are drawn for a rule. `shorter` returns the plans that a failing plan may be
-    cut down to."""
+    `examples` is how many plans are drawn for a rule. `list_shorter` returns the plans that a failing plan
+    may be cut down to."""
 
     examples: int
     shrink_seconds: float = SHRINK_SECONDS
     _: KW_ONLY
-    shorter: Callable[[P], Iterable[P]] = _no_shorter_plans
+    list_shorter: Callable[[P], Iterable[P]] = _no_shorter_plans
     shrink_attempts: float = math.inf
     """How many such plans are tried at most for one failure: each may be waited for."""
     drawn_plans: DrawnPlans[P] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Trial(ScenarioRepeater[P]):
     """The rules that were judged, and that a scenario of another rule may still break."""
     _plans_of_passed: dict[str, tuple[P, ...]] = field(default_factory=dict)
     """The scenarios of each rule that passed, and that a rule which fails later may still block."""
-    _plans_before_life: dict[str, tuple[P, ...]] = field(default_factory=dict)
+    _plans_before_first_turn: dict[str, tuple[P, ...]] = field(default_factory=dict)
     """The scenarios of each rule that could not be judged, because the subject had completed no turn yet."""
 
     def judge(
@@ -68,9 +68,9 @@ class Trial(ScenarioRepeater[P]):
         if rule_id in self._outcomes_of_losses:
             return self._outcomes_of_losses[rule_id]
         if self._out_of_time():
-            return self.left_open(rule_id, "out of time: it was not reached")
+            return self.conclude_early(rule_id, "out of time: it was not reached")
         if not self._try_attach():
-            return self._outcome_after_loss(rule_id)
+            return self._outcome_of_rule_after_loss(rule_id)
         real_clock = getattr(self.subject, "real_clock", False)
         examples = _REAL_CLOCK_PLANS if real_clock else self.examples
         sure = sure[:_REAL_CLOCK_PLANS] if real_clock else sure
@@ -80,17 +80,20 @@ class Trial(ScenarioRepeater[P]):
         plans_out_of_time: set[P] = set()
         plans_cut_off: set[P] = set()
 
-        def fails(plan: P) -> bool:
-            """Run this plan on the subject of the trial, and return whether the plan breaks the rule that is
-            judged. Do not run the plan, and return False, if nothing can be learnt from it or no time is
-            left."""
+        def breaks_rule_when_run(plan: P) -> bool:
+            """Run this plan on the subject, unless it was run before, and return whether it breaks the rule
+            that is judged. A breach that follows from another failed rule does not count. Return False
+            without a run after an error, if the rule is not applicable, if failed rules blocked enough plans,
+            or if the time is over. An error of the run is noted, and counts as False."""
             if fatal_errors or any(
                 judgement.verdict is Verdict.NOT_APPLICABLE for judgement in judgements.values()
             ):
                 return False
-            if plan not in self._seen.judgements and self._seen.are_enough_blocked(judgements.values()):
+            if plan not in self._findings.judgements_by_plan and self._findings.are_enough_blocked(
+                judgements.values()
+            ):
                 return False
-            if plan not in self._seen.judgements and self._out_of_time():
+            if plan not in self._findings.judgements_by_plan and self._out_of_time():
                 plans_out_of_time.add(plan)
                 return False
             try:
@@ -102,14 +105,14 @@ class Trial(ScenarioRepeater[P]):
                 fatal_errors.append(error)
                 return False
             judgements[plan] = judgement
-            return self._seen.may_fail(rule_id, plan)
+            return self._findings.may_fail(rule_id, plan)
 
         def find_smallest_failing() -> P | None:
-            """Search among the plans of this trial for one that breaks the rule, cut it down as far as the
-            time goes, and return it; None if no plan breaks the rule."""
+            """Search for a plan that breaks the rule, leave parts of it out as long as the rest still breaks
+            the rule and time is left, and return it. Return None if no plan breaks the rule."""
             plan = smallest_failing(
                 plans,
-                fails,
+                breaks_rule_when_run,
                 sure=sure,
                 examples=examples,
                 from_seed=self.seed,
@@ -118,13 +121,15 @@ class Trial(ScenarioRepeater[P]):
             )
             if plan is None:
                 return None
-            plan = self._seen.smallest_failing(rule_id, plan, self.size)
-            return shortest_failing(plan, fails, self.shorter, self.shrink_seconds, self.shrink_attempts)
+            plan = self._findings.smallest_failing(rule_id, plan, self.measure_size)
+            return shortest_failing(
+                plan, breaks_rule_when_run, self.list_shorter, self.shrink_seconds, self.shrink_attempts
+            )
 
         try:
             while (plan := find_smallest_failing()) is not None and not fatal_errors:
                 self._confirm_causes_first(rule_id, plan)
-                if not self._seen.may_fail(rule_id, plan):
+                if not self._findings.may_fail(rule_id, plan):
                     continue
                 failed_outcome = self._confirm_by_repeating(rule_id, plan, len(judgements))
                 if failed_outcome is not None:
@@ -136,8 +141,10 @@ class Trial(ScenarioRepeater[P]):
             reason = self.secrets.redact_text(str(error))
             return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(judgements), reason=reason)
         except UnreachableError as error:
-            return self._outcome_at_loss(rule_id, self.secrets.redact_text(str(error)), len(judgements))
-        if self._seen.unconfirmed_plans.get(rule_id):
+            return self._outcome_of_rule_during_loss(
+                rule_id, self.secrets.redact_text(str(error)), len(judgements)
+            )
+        if self._findings.unconfirmed_plans.get(rule_id):
             return self._make_unconfirmed_outcome(rule_id, len(judgements))
         blocked_outcome = self._outcome_if_blocked(rule_id, judgements.values())
         if blocked_outcome is not None:
@@ -149,50 +156,53 @@ class Trial(ScenarioRepeater[P]):
             reason = (
                 f"out of time after {len(judgements)} of {len(judgements) + len(plans_out_of_time)} scenarios"
             )
-            return self.left_open(rule_id, reason, len(judgements))
+            return self.conclude_early(rule_id, reason, len(judgements))
         outcome = self._outcome_unbroken(rule_id, list(judgements.values()))
         if outcome.verdict is Verdict.PASSED:
             self._plans_of_passed[rule_id] = tuple(judgements)
         if not self._clean_turn_completed:
-            self._plans_before_life[rule_id] = tuple(judgements)
+            self._plans_before_first_turn[rule_id] = tuple(judgements)
         if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
             return self._confirm_earlier_breaches(rule_id) or outcome
         return outcome
 
-    def left_open(self, rule_id: str, reason: str, scenarios: int = 0) -> RuleOutcome:
-        """Return the outcome of a rule that the trial does not judge any further, for this reason:
-        UNEXERCISED, unless a scenario of another rule broke the rule."""
-        unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, scenarios, reason=reason)
+    def conclude_early(self, rule_id: str, reason: str, plan_count: int = 0) -> RuleOutcome:
+        """Return the outcome of a rule that is not judged any further, for this reason: UNEXERCISED, unless a
+        plan of another rule broke the rule. `plan_count` plans were run for it."""
+        unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, plan_count, reason=reason)
         return self._outcomes_of_losses.get(rule_id) or self._confirm_earlier_breaches(rule_id) or unexercised
 
     def find_newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
-        """Remember that the trial has judged the rule of this `outcome`, and return new outcomes of rules
-        that were judged before: FAILED or INCONCLUSIVE if a scenario of another rule has broken the rule
-        since; UNEXERCISED if a rule that has failed since blocks it; and the outcome of a rule that was
+        """Note that a rule was judged with this `outcome`, and return new outcomes of rules that were judged
+        earlier. These are: FAILED or INCONCLUSIVE, if a plan of another rule has broken the rule since;
+        UNEXERCISED, if a rule that has failed since blocks it; and the first real outcome of a rule that was
         judged before the subject had completed any turn."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_rules[outcome.rule_id] = None
         newly_broken = [
-            broken
+            new_outcome
             for rule_id in self._unbroken_rules
-            if (broken := self._outcomes_of_losses.get(rule_id) or self._confirm_earlier_breaches(rule_id))
+            if (
+                new_outcome := self._outcomes_of_losses.get(rule_id)
+                or self._confirm_earlier_breaches(rule_id)
+            )
         ]
-        for broken in newly_broken:
-            del self._unbroken_rules[broken.rule_id]
-            self._plans_of_passed.pop(broken.rule_id, None)
-        return newly_broken + self._take_back_blocked() + self._judge_after_life()
+        for new_outcome in newly_broken:
+            del self._unbroken_rules[new_outcome.rule_id]
+            self._plans_of_passed.pop(new_outcome.rule_id, None)
+        return newly_broken + self._take_back_blocked_passes() + self._judge_again_after_first_turn()
 
-    def _judge_after_life(self) -> list[RuleOutcome]:
-        """Return new outcomes for the rules whose scenarios were run before the subject of this trial
-        completed its first turn. They could not be judged then; once the subject has completed a turn, what
-        their scenarios showed counts after all."""
+    def _judge_again_after_first_turn(self) -> list[RuleOutcome]:
+        """Return new outcomes for the rules whose plans were run before the subject completed its first turn.
+        At that time they could not be judged; now that a turn is complete, what their plans showed counts.
+        Return no outcomes if no turn is complete yet."""
         if not self._clean_turn_completed:
             return []
-        waiting, self._plans_before_life = self._plans_before_life, {}
+        plans_by_rule, self._plans_before_first_turn = self._plans_before_first_turn, {}
         outcomes = []
-        for rule_id, plans in waiting.items():
+        for rule_id, plans in plans_by_rule.items():
             outcome = self._outcome_unbroken(
-                rule_id, [self._seen.judgements[plan][rule_id] for plan in plans]
+                rule_id, [self._findings.judgements_by_plan[plan][rule_id] for plan in plans]
             )
             if outcome.verdict is Verdict.PASSED:
                 self._plans_of_passed[rule_id] = plans
@@ -200,61 +210,63 @@ class Trial(ScenarioRepeater[P]):
             outcomes.append(outcome)
         return outcomes
 
-    def _take_back_blocked(self) -> list[RuleOutcome]:
-        """Return an outcome UNEXERCISED for each rule that had passed in this trial and that a rule which
-        failed later blocks: so it does not matter which of the two was judged first."""
-        taken_back = []
+    def _take_back_blocked_passes(self) -> list[RuleOutcome]:
+        """Return a new outcome for each rule that has passed, but is blocked by a rule that failed later: it
+        counts as UNEXERCISED now. So it does not matter which of the two rules was judged first."""
+        new_outcomes = []
         for rule_id, plans in list(self._plans_of_passed.items()):
             outcome = self._outcome_unbroken(
-                rule_id, [self._seen.judgements[plan][rule_id] for plan in plans]
+                rule_id, [self._findings.judgements_by_plan[plan][rule_id] for plan in plans]
             )
             if outcome.verdict is not Verdict.PASSED:
-                taken_back.append(outcome)
+                new_outcomes.append(outcome)
                 del self._plans_of_passed[rule_id]
-        return taken_back
+        return new_outcomes
 
-    def _outcome_after_loss(self, rule_id: str) -> RuleOutcome:
-        """Return the outcome of a rule in this trial after the subject was lost: FAILED if a plan had broken
-        the rule before, otherwise INCONCLUSIVE. It is INCONCLUSIVE, too, if a wait in the plan that broke the
-        rule was cut short; the breach is then noted as unconfirmed."""
-        for plan, judgements in self._seen.judgements.items():
-            broken = self._seen.unblocked_breaches(judgements[rule_id])
-            if broken and plan in self._seen.plans_with_cut_waits:
+    def _outcome_of_rule_after_loss(self, rule_id: str) -> RuleOutcome:
+        """Return the outcome of a rule that is judged after the subject was lost: FAILED if a plan had broken
+        the rule before, otherwise INCONCLUSIVE. A plan in which the kit cut a wait short does not make the
+        rule FAILED: its breach is noted as unconfirmed."""
+        for plan, judgements in self._findings.judgements_by_plan.items():
+            broken = self._findings.unblocked_breaches(judgements[rule_id])
+            if broken and plan in self._findings.plans_with_cut_waits:
                 why_not_repeated = "it was lost before it could be waited for with patience"
-                self._seen.note_unconfirmed(rule_id, plan, f"{why_not_repeated}: {self._unreachable}")
+                self._findings.note_unconfirmed(rule_id, plan, f"{why_not_repeated}: {self._unreachable}")
             elif broken:
                 failure = Failure(broken[0].expected, broken[0].actual, str(plan), "", confirmed=False)
                 return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
-        if self._seen.unconfirmed_plans.get(rule_id):
+        if self._findings.unconfirmed_plans.get(rule_id):
             return self._make_unconfirmed_outcome(rule_id, 1)
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
-    def _outcome_at_loss(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
-        """Return the outcome of the rule whose scenario was running when the trial lost its subject.
+    def _outcome_of_rule_during_loss(self, rule_id: str, reason: str, plan_count: int) -> RuleOutcome:
+        """Return the outcome of the rule whose plan was running when the subject was lost, for this `reason`.
+        `plan_count` plans of the rule were run before.
 
-        A subject that has completed no clean turn was never reached, and the outcome says so. If a relay was
-        lost, the rule is INCONCLUSIVE, because R-ALIVE (a relay goes on answering) reports the loss. If a
-        server or a client was lost, the rule is FAILED."""
+        A subject that has completed no turn counts as unreachable from now on. If a relay is lost later, the
+        rule is INCONCLUSIVE, because the rule R-ALIVE (a relay goes on answering) reports the loss. If a
+        server or a client is lost later, the rule is FAILED."""
         if not self._clean_turn_completed:
             self._attached = False
             self._unreachable = self._unreachable or reason
-            return self._outcome_after_loss(rule_id)
+            return self._outcome_of_rule_after_loss(rule_id)
         if self.subject.kind == "relay":
             self.detach()
             self._attached = False
             return self._outcomes_of_losses.get(rule_id) or RuleOutcome(
-                rule_id, Verdict.INCONCLUSIVE, 0, scenarios, reason=f"the relay was lost: {reason}"
+                rule_id, Verdict.INCONCLUSIVE, 0, plan_count, reason=f"the relay was lost: {reason}"
             )
         self._attached = False
         failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)
-        return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
+        return RuleOutcome(rule_id, Verdict.FAILED, 0, plan_count, failure=failure)
 
     def _outcome_if_blocked(self, rule_id: str, judgements: Iterable[Judgement]) -> RuleOutcome | None:
-        """Return the outcome UNEXERCISED of a rule if this trial saw the rule broken, but failed rules block
-        it: its breach follows from them. None if no scenario of the trial broke the rule."""
+        """Return the outcome UNEXERCISED if one of these judgements says that the rule was broken. The caller
+        has made sure that each breach follows from rules that failed, which are named in the reason. Return
+        None if the rule was not broken."""
         for judgement in judgements:
             for broken in judgement.broken:
-                causes = tuple(cause for cause in broken.follows_from if cause in self._seen.failed_rules)
+                causes = tuple(cause for cause in broken.follows_from if cause in self._findings.failed_rules)
                 reason = f"not judged where {', '.join(causes)} failed: {broken.actual}"
                 return RuleOutcome(rule_id, Verdict.UNEXERCISED, reason=reason, blocked_by=causes)
         return None
@@ -271,12 +283,14 @@ class Trial(ScenarioRepeater[P]):
                 return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, reason=judgement.reason)
         exercised = sum(judgement.exercised for judgement in judgements)
         looks_broken = [
-            by_rule[rule_id] for by_rule in self._seen.judgements.values() if by_rule[rule_id].looks_broken
+            by_rule[rule_id]
+            for by_rule in self._findings.judgements_by_plan.values()
+            if by_rule[rule_id].looks_broken
         ]
         blocked = [
             judgement
             for judgement in (*judgements, *looks_broken)
-            if self._seen.failed_rules.intersection(judgement.blocked_by)
+            if self._findings.failed_rules.intersection(judgement.blocked_by)
         ]
         if exercised and not blocked:
             measured = tuple(value for judgement in judgements for value in judgement.measurements)
@@ -300,5 +314,5 @@ class Trial(ScenarioRepeater[P]):
 
 def cut_down_relay_plans(trial: Trial[Plan]) -> None:
     """Let a trial of a relay cut the plans that fail down, by few attempts, because each takes a wait."""
-    trial.shorter, trial.shrink_attempts = Plan.shorter_plans, _RELAY_SHRINK_ATTEMPTS
-    trial.size = lambda plan: plan.size
+    trial.list_shorter, trial.shrink_attempts = Plan.shorter_plans, _RELAY_SHRINK_ATTEMPTS
+    trial.measure_size = lambda plan: plan.size

@@ -28,110 +28,118 @@ class ScenarioRepeater(ScenarioRunner[P]):
     exception: if a wait was cut short, and a full wait shows that the rule is kept, there was no breach."""
 
     _: KW_ONLY
-    size: Callable[[P], tuple[int, ...]] | None = None
+    measure_size: Callable[[P], tuple[int, ...]] | None = None
     """Returns how much happens in a plan. If it is set, a failure is shown in the smallest plan that was run
     and broke its rule, whichever rule it was run for."""
-    longer: Callable[[P], P | None] | None = None
+    make_longer: Callable[[P], P | None] | None = None
     """Returns a plan of ordinary length for a failing one, None if there is none. If it is set, each failure
     is shown at ordinary length too; a user who looks at no picture does not wait for that."""
 
     def _confirm_causes_first(self, rule_id: str, plan: P) -> None:
-        """Before the trial judges `rule_id`, judge the rules from which its breach in this plan may follow:
-        repeat the plans that broke such a rule, unless it has failed already. So the report names a cause
-        before its consequence."""
-        for broken in self._seen.unblocked_breaches(self._seen.judgements[plan][rule_id]):
+        """Look at the breaches of `rule_id` in this plan, and confirm or refute first the other rules from
+        which they may follow: repeat the plans that broke such a rule, unless it has failed already. So the
+        report names a cause before its consequence."""
+        for broken in self._findings.unblocked_breaches(self._findings.judgements_by_plan[plan][rule_id]):
             for cause in broken.follows_from:
-                if cause not in self._seen.failed_rules:
+                if cause not in self._findings.failed_rules:
                     self._confirm_earlier_breaches(cause)
 
     def _confirm_earlier_breaches(self, rule_id: str) -> RuleOutcome | None:
-        """Repeat every plan of this trial that has broken the rule before, and return the rule's outcome:
-        FAILED if the rule breaks again, INCONCLUSIVE if it does not, None if no plan broke it. This runs even
-        after the deadline, because a breach that was seen must be reported."""
-        plans = self._seen.plans_that_may_fail(rule_id)
-        for plan in plans if self.size is None else sorted(plans, key=self.size):
+        """Repeat the plans that have broken the rule so far, and return the outcome of the rule: FAILED as
+        soon as one breaks it again, INCONCLUSIVE if none does. Return None if no plan broke it, or if a full
+        wait showed that it is kept. This runs even after the deadline, because a breach that was seen must be
+        reported."""
+        plans = self._findings.plans_that_may_fail(rule_id)
+        for plan in plans if self.measure_size is None else sorted(plans, key=self.measure_size):
             self._confirm_causes_first(rule_id, plan)
-            if not self._seen.may_fail(rule_id, plan):
+            if not self._findings.may_fail(rule_id, plan):
                 continue
             try:
                 failed_outcome = self._confirm_by_repeating(rule_id, plan, 1)
             except (UnreachableError, TesteeError) as error:
                 why_not_repeated = f"it could not be repeated: {self.secrets.redact_text(str(error))}"
-                self._seen.note_unconfirmed(rule_id, plan, why_not_repeated)
+                self._findings.note_unconfirmed(rule_id, plan, why_not_repeated)
                 break
             if failed_outcome is not None:
                 return failed_outcome
         return (
-            self._make_unconfirmed_outcome(rule_id, 1) if self._seen.unconfirmed_plans.get(rule_id) else None
+            self._make_unconfirmed_outcome(rule_id, 1)
+            if self._findings.unconfirmed_plans.get(rule_id)
+            else None
         )
 
-    def _confirm_by_repeating(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome | None:
-        """Repeat a scenario that broke a rule. Return the failure, with the new trace as evidence, if the
-        rule is broken again; else None. The scenario is then unconfirmed, unless a wait had been cut short in
-        it and the rule is kept now."""
+    def _confirm_by_repeating(self, rule_id: str, plan: P, plan_count: int) -> RuleOutcome | None:
+        """Repeat a plan that broke the rule, up to three times. If the rule is broken again, return the
+        outcome FAILED, with the new trace as evidence. Otherwise return None, and note the breach as
+        unconfirmed.
+
+        But if the kit had cut a wait short, and the rule is kept with the full wait, there was no breach. The
+        new judgements then replace the old ones. `plan_count` plans were run for the rule."""
         self.smallest[rule_id] = plan
         for _ in range(_REPETITIONS):
             try:
                 trace = self._run(plan, patient=True)
             except OutOfTimeError:
-                self._seen.note_unconfirmed(rule_id, plan, "there was no time to repeat it")
+                self._findings.note_unconfirmed(rule_id, plan, "there was no time to repeat it")
                 return None
             judgements = judge(trace)
             repeated_judgement = judgements[rule_id]
-            if self._seen.unblocked_breaches(repeated_judgement):
-                self._seen.failed_rules.add(rule_id)
+            if self._findings.unblocked_breaches(repeated_judgement):
+                self._findings.failed_rules.add(rule_id)
                 failure = self._make_failure(Sighting(plan, repeated_judgement, trace), confirmed=True)
                 failure = replace(failure, longer=self._find_longer_failure(rule_id, plan))
                 return RuleOutcome(
-                    rule_id, Verdict.FAILED, repeated_judgement.exercised, scenarios, failure=failure
+                    rule_id, Verdict.FAILED, repeated_judgement.exercised, plan_count, failure=failure
                 )
-            if repeated_judgement.verdict is Verdict.PASSED and plan in self._seen.plans_with_cut_waits:
-                self._seen.plans_with_cut_waits.discard(plan)
-                self._seen.forget_first_sightings(plan)
+            if repeated_judgement.verdict is Verdict.PASSED and plan in self._findings.plans_with_cut_waits:
+                self._findings.plans_with_cut_waits.discard(plan)
+                self._findings.forget_first_sightings(plan)
                 self._keep_judgements(plan, trace, judgements)
                 return None
         what_happened = f"it was not seen again when repeated {_REPETITIONS} times"
-        self._seen.note_unconfirmed(rule_id, plan, what_happened)
+        self._findings.note_unconfirmed(rule_id, plan, what_happened)
         return None
 
     def _find_longer_failure(self, rule_id: str, plan: P) -> LongerFailure | None:
-        """Return how a longer scenario of this trial, of ordinary length, breaks the rule; run this scenario
-        if the trial has not. None if the rule is not broken there, if no report shows it, or if time is up.
-        The verdict does not depend on this scenario."""
-        if self.longer is None or self._out_of_time():
+        """Return how a longer plan breaks the rule, for a report in which a short one is hard to look at. The
+        longer plan is this plan with turns of ordinary length, which is run now; for a client it may be the
+        plan that first broke the rule. None if there is no such plan, if it keeps the rule, if no report
+        shows it, or if time is up. The verdict does not depend on it."""
+        if self.make_longer is None or self._out_of_time():
             return None
-        longer = self.longer(plan)
-        first_sighting = self._seen.first_sightings.get(rule_id)
-        if longer is not None:
+        longer_plan = self.make_longer(plan)
+        first_sighting = self._findings.first_sightings.get(rule_id)
+        if longer_plan is not None:
             try:
-                trace = self._run_in_time(longer, patient=False)
+                trace = self._run_in_time(longer_plan, patient=False)
             except (UnreachableError, TesteeError):
                 return None  # The next scenario reports that the subject is lost.
         elif self.subject.kind == "client" and first_sighting is not None and first_sighting.plan != plan:
-            longer, trace = first_sighting.plan, first_sighting.trace
+            longer_plan, trace = first_sighting.plan, first_sighting.trace
         else:
             return None
-        broken = self._seen.unblocked_breaches(judge(trace)[rule_id])
-        return LongerFailure(str(longer), pack_player_data(trace, broken[0])) if broken else None
+        breaches = self._findings.unblocked_breaches(judge(trace)[rule_id])
+        return LongerFailure(str(longer_plan), pack_player_data(trace, breaches[0])) if breaches else None
 
-    def _make_unconfirmed_outcome(self, rule_id: str, scenarios: int) -> RuleOutcome:
-        """Return the trial's outcome for a rule that was broken by one scenario, but was kept when the trial
-        ran this scenario again: INCONCLUSIVE, with the failure."""
-        unconfirmed = self._seen.unconfirmed_plans[rule_id]
-        first_sighting = self._seen.first_sightings.get(rule_id)
+    def _make_unconfirmed_outcome(self, rule_id: str, plan_count: int) -> RuleOutcome:
+        """Return the outcome of a rule that a plan broke once, but not again, or that could not be repeated:
+        INCONCLUSIVE, with the breach as a failure that is not confirmed. The first plan that broke the rule
+        is shown, if it is among the unconfirmed ones. `plan_count` plans were run for the rule."""
+        unconfirmed_plans = self._findings.unconfirmed_plans[rule_id]
+        first_sighting = self._findings.first_sightings.get(rule_id)
         plan = (
             first_sighting.plan
-            if first_sighting is not None and first_sighting.plan in unconfirmed
-            else next(iter(unconfirmed))
+            if first_sighting is not None and first_sighting.plan in unconfirmed_plans
+            else next(iter(unconfirmed_plans))
         )
         self.smallest[rule_id] = plan
-        judgement = self._seen.judgements[plan][rule_id]
-        broken = (self._seen.unblocked_breaches(judgement) or judgement.broken)[0]
+        judgement = self._findings.judgements_by_plan[plan][rule_id]
+        broken = (self._findings.unblocked_breaches(judgement) or judgement.broken)[0]
         if first_sighting is not None and first_sighting.plan == plan:
             failure = self._make_failure(first_sighting, confirmed=False)
         else:
             failure = Failure(broken.expected, broken.actual, str(plan), "", confirmed=False)
-        reason = f"broken once ({broken.actual}), but {unconfirmed[plan]}"
+        reason = f"broken once ({broken.actual}), but {unconfirmed_plans[plan]}"
         return RuleOutcome(
-            rule_id, Verdict.INCONCLUSIVE, judgement.exercised, scenarios, reason=reason, failure=failure
+            rule_id, Verdict.INCONCLUSIVE, judgement.exercised, plan_count, reason=reason, failure=failure
         )

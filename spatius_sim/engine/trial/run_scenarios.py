@@ -30,15 +30,15 @@ from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
 
-_PLAN_SECONDS = 400.0
+_MAX_PLAN_SECONDS = 400.0
 """If a scenario takes longer, the subject counts as lost."""
 _OVERTIME_SECONDS = 10.0
 """For so long after the deadline, scenarios that broke a rule may be repeated."""
 _LIFELESS_SCENARIOS = 3
 """A subject that gives no sign of life in its first scenarios counts as unreachable after so many."""
-_SIGN_OF_LIFE = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
+_ORDINARY_TURN = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
 """One ordinary turn, to find out whether a subject still lives."""
-_LIFE_TRIES = (False, True, True)
+_PATIENCE_OF_LIFE_CHECKS = (False, True, True)
 """A subject that leaves these turns unanswered is lost: the first, which may be waited for shortly, and the
 others, which are waited for with patience."""
 _MAX_LOSSES = 5
@@ -82,7 +82,7 @@ class ScenarioRunner(Generic[P]):
     """Why the first of them was not understood."""
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
-    _seen: SeenBreaches[P] = field(default_factory=SeenBreaches)
+    _findings: SeenBreaches[P] = field(default_factory=SeenBreaches)
     _silent_plans: set[P] = field(default_factory=set)
     """The scenarios in which the kit waited for a turn that was never complete."""
     _outcomes_of_losses: dict[str, RuleOutcome] = field(default_factory=dict)
@@ -102,30 +102,30 @@ class ScenarioRunner(Generic[P]):
 
     def judgements(self) -> Collection[dict[str, Judgement]]:
         """Return what each rule said of each scenario, by rule id, in the order of the scenarios."""
-        return self._seen.judgements.values()
+        return self._findings.judgements_by_plan.values()
 
     def suspects(self) -> dict[str, str]:
         """Return what `broken_so_far` returns, but leave out scenarios in which a wait was cut short: what
         is missing there may have come later."""
-        return self._seen.broken_rules(leave_out=self._seen.plans_with_cut_waits)
+        return self._findings.broken_rules(leave_out=self._findings.plans_with_cut_waits)
 
     def broken_so_far(self) -> dict[str, str]:
         """Return the rules that scenarios of this trial have broken so far, each with what happened instead
         the first time. No breach is confirmed yet; what a failed rule blocks is left out."""
-        return self._seen.broken_rules()
+        return self._findings.broken_rules()
 
     def detach(self) -> None:
         """Detach the subject, if it is attached."""
         if self._attached:
-            self.loop.run(self.subject.detach(), _PLAN_SECONDS)
+            self.loop.run(self.subject.detach(), _MAX_PLAN_SECONDS)
 
     def _out_of_time(self) -> bool:
         return time.monotonic() >= self.deadline
 
     def _try_attach(self) -> bool:
-        """Attach the subject of the trial if it is not attached, and return whether it is attached now. A
-        subject that cannot be reached is tried only once. A subject that was lost before must show life
-        again."""
+        """Attach the subject if it is not attached yet: start or connect to it. Return whether it is attached
+        now. After a first failure, do not try again. A subject that was lost before must also answer a turn,
+        as a sign that it lives."""
         if not self._attached and not self._unreachable:
             try:
                 self.loop.run(self.subject.attach(), None)
@@ -139,27 +139,29 @@ class ScenarioRunner(Generic[P]):
         return self._attached
 
     def _run_and_judge(self, rule_id: str, plan: P) -> Judgement:
-        """Return what the rule says of a plan in this trial; the plan is run only if the trial has not run it
-        before. Raises UnreachableError if the subject has shown no sign of life in its first plans."""
-        if plan not in self._seen.judgements:
+        """Return what the rule says of this plan. The plan is run, and judged by all rules, only if it was
+        not run before. Raises UnreachableError if the subject has shown no sign of life in its first
+        plans."""
+        if plan not in self._findings.judgements_by_plan:
             trace = self._run(plan)
             self._keep_judgements(plan, trace, judge(trace))
             if not self._clean_turn_completed and self._lifeless_count >= _LIFELESS_SCENARIOS:
                 self._attached = False
                 raise UnreachableError(self._unreachable)
-        return self._seen.judgements[plan][rule_id]
+        return self._findings.judgements_by_plan[plan][rule_id]
 
     def _keep_judgements(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
-        """Keep in the trial how all rules judged a plan, and for each rule the first trace in which it was
-        broken. If a rule was now broken for the first time, call `on_suspects`."""
-        self._seen.judgements[plan] = judgements
+        """Keep how all rules judged a plan, by rule id, and for each rule the first plan and trace that broke
+        it. Also note whether a turn in the trace was never complete. If a rule is broken for the first time,
+        call `on_suspects` with all rules that are broken so far."""
+        self._findings.judgements_by_plan[plan] = judgements
         if not all(wait.complete for wait in waits_for_turns(trace)):
             self._silent_plans.add(plan)
-        sightings_before = len(self._seen.first_sightings)
+        sightings_before = len(self._findings.first_sightings)
         for rule_id, judgement in judgements.items():
             if judgement.verdict is Verdict.FAILED:
-                self._seen.first_sightings.setdefault(rule_id, Sighting(plan, judgement, trace))
-        if self.on_suspects is not None and len(self._seen.first_sightings) > sightings_before:
+                self._findings.first_sightings.setdefault(rule_id, Sighting(plan, judgement, trace))
+        if self.on_suspects is not None and len(self._findings.first_sightings) > sightings_before:
             self.on_suspects(self.suspects())
 
     def _run(self, plan: P, *, patient: bool = False) -> Trace:
@@ -174,7 +176,7 @@ class ScenarioRunner(Generic[P]):
             self._note_loss(plan, getattr(self.subject, "last_trace", None), str(error))
             raise
         if not patient and self.subject.cut_a_wait_short:
-            self._seen.plans_with_cut_waits.add(plan)
+            self._findings.plans_with_cut_waits.add(plan)
         if self.on_trace is not None:
             self.on_trace(trace)
         self._count_unread_messages(trace)
@@ -197,17 +199,17 @@ class ScenarioRunner(Generic[P]):
         return trace
 
     def _count_unread_messages(self, trace: Trace) -> None:
-        """Count the messages that the kit did not understand in the trace of one of the trial's scenarios.
-        Keep the reason for the first such message of the whole trial."""
+        """Add the number of messages in this trace that the kit did not understand to the number for the
+        whole trial. Keep why the first of them was not understood."""
         reasons = find_unread_reasons(trace)
         self.not_understood += len(reasons)
         if reasons and not self.first_not_understood:
             self.first_not_understood = self.secrets.redact_text(reasons[0])
 
     def _run_in_time(self, plan: P, *, patient: bool) -> Trace:
-        """Run a plan on the subject of the trial, and return the trace. A `patient` run may go on for some
-        seconds after the deadline. Raises OutOfTimeError if the time is over, and UnreachableError if the
-        plan takes far too long."""
+        """Run a plan on the subject, and return the trace. A `patient` run (a repetition) may go on for some
+        seconds after the deadline of the trial. Raises OutOfTimeError if the deadline has passed or cuts the
+        run off, and UnreachableError if the run takes longer than any plan may."""
         seconds_left = self.deadline - time.monotonic()
         if patient and seconds_left > 0:
             seconds_left += _OVERTIME_SECONDS
@@ -216,19 +218,21 @@ class ScenarioRunner(Generic[P]):
             seconds_left = self._overtime_until - time.monotonic()
         if seconds_left <= 0:
             raise OutOfTimeError("out of time")
-        seconds = min(_PLAN_SECONDS, seconds_left)
+        max_seconds = min(_MAX_PLAN_SECONDS, seconds_left)
         try:
-            return self.loop.run(self.subject.run(plan, patient=patient), seconds)
+            return self.loop.run(self.subject.run(plan, patient=patient), max_seconds)
         except TimeoutError as error:
-            if seconds < _PLAN_SECONDS:
-                raise OutOfTimeError(f"out of time: a scenario was cut off after {seconds:.0f} s") from error
-            raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
+            if max_seconds < _MAX_PLAN_SECONDS:
+                message = f"out of time: a scenario was cut off after {max_seconds:.0f} s"
+                raise OutOfTimeError(message) from error
+            raise UnreachableError(f"a scenario took longer than {_MAX_PLAN_SECONDS:.0f} s") from error
 
     def _check_life(self) -> None:
-        """Check whether the subject of the trial still lives: let ordinary turns be spoken to it until it
-        gives a sign of life. Raises UnreachableError if it gives none."""
-        for patient in _LIFE_TRIES:
-            trace = self._run_in_time(cast(P, _SIGN_OF_LIFE), patient=patient)
+        """Check whether the subject still lives: let an ordinary turn be spoken to it, up to three times,
+        until it answers some of the turn. Raises UnreachableError, with the trouble and the last output of
+        the subject, if it never does."""
+        for patient in _PATIENCE_OF_LIFE_CHECKS:
+            trace = self._run_in_time(cast(P, _ORDINARY_TURN), patient=patient)
             if shows_life(trace):
                 return
         trouble = (
@@ -261,15 +265,15 @@ class ScenarioRunner(Generic[P]):
         kept: dict[str, Judgement] = {}
         if self._last_run is not None and self._last_run[0] in self._silent_plans and not shows_life(trace):
             plan, trace = self._last_run
-            judged_before = self._seen.judgements[plan].items()
+            judged_before = self._findings.judgements_by_plan[plan].items()
             kept = {name: judgement for name, judgement in judged_before if not judgement.broken}
         self._last_run = None
         lost_trace = mark_subject_dead(trace)
-        self._seen.forget_first_sightings(plan)
+        self._findings.forget_first_sightings(plan)
         judgements = judge(lost_trace)
         by_death = {name: judgements[name] for name in (_RECOVER, _ALIVE)}
         self._keep_judgements(plan, lost_trace, {**judgements, **kept, **by_death})
-        self._seen.plans_with_cut_waits.discard(plan)
+        self._findings.plans_with_cut_waits.discard(plan)
         for rule_id in (_RECOVER, _ALIVE):
             if rule_id in self._outcomes_of_losses:
                 continue  # The tape of the first loss is the evidence.
@@ -279,7 +283,7 @@ class ScenarioRunner(Generic[P]):
                 actual = reason if rule_id == _ALIVE else f"{failure.actual}; {reason}"
                 failure = replace(failure, actual=self.secrets.redact_text(actual))
                 outcome = RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, 1, failure=failure)
-                self._seen.failed_rules.add(rule_id)
+                self._findings.failed_rules.add(rule_id)
                 self.smallest[rule_id] = plan
                 self._outcomes_of_losses.setdefault(rule_id, outcome)
             elif _RECOVER in judgement.blocked_by:
@@ -292,16 +296,17 @@ class ScenarioRunner(Generic[P]):
                 self._outcomes_of_losses.setdefault(rule_id, outcome)
 
     def _make_failure(self, sighting: Sighting[P], *, confirmed: bool) -> Failure:
-        """Return the failure that a trace shows, in which this trial saw a rule broken, and save the trace as
-        a tape. If the tape cannot be written, the failure names no tape. `confirmed`: the rule was broken
-        again when the scenario was repeated."""
+        """Return the failure for a report from a `sighting`: a rule, the plan that broke it, and the trace.
+        Save the trace as a tape; if that fails, note why, and the failure names no tape. `confirmed`: whether
+        the rule was broken again when the plan was repeated."""
         path = self.traces / f"{sighting.judgement.rule_id}.tape"
-        broken = (self._seen.unblocked_breaches(sighting.judgement) or sighting.judgement.broken)[0]
-        failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
+        breach = (self._findings.unblocked_breaches(sighting.judgement) or sighting.judgement.broken)[0]
+        failure = failure_of(breach, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
         failure = replace(failure, silence=sighting.plan in self._silent_plans)
         if errors := self.secrets.redact_text(getattr(self.subject, "last_errors", "")):
-            stderr = "\n".join(f"     {line}" for line in errors.splitlines())
-            failure = replace(failure, dialogue=f"{failure.dialogue}\nits stderr ends so:\n{stderr}")
+            indented_errors = "\n".join(f"     {line}" for line in errors.splitlines())
+            dialogue = f"{failure.dialogue}\nits stderr ends so:\n{indented_errors}"
+            failure = replace(failure, dialogue=dialogue)
         try:
             write_traces(path, suite_header(self.seed), [sighting.trace])
         except UsageError as error:

@@ -31,7 +31,7 @@ class SeenBreaches(Generic[P]):
     is therefore not judged; or the other rule was broken, and its breach follows from the failed rule
     (`Broken.follows_from`)."""
 
-    judgements: dict[P, dict[str, Judgement]] = field(default_factory=dict)
+    judgements_by_plan: dict[P, dict[str, Judgement]] = field(default_factory=dict)
     """What each rule said of each plan that was run, by rule id."""
     plans_with_cut_waits: set[P] = field(default_factory=set)
     """The plans in which the kit cut a wait short: what is missing there may have arrived later."""
@@ -53,45 +53,54 @@ class SeenBreaches(Generic[P]):
         }
 
     def unblocked_breaches(self, judgement: Judgement) -> tuple[Broken, ...]:
-        """Return the breaches in this judgement of a rule that no failed rule blocks: those that follow from
-        no rule that failed in this trial."""
+        """Return the breaches in this judgement that count: those that do not follow from a rule that has
+        failed in this trial."""
         return tuple(
-            broken for broken in judgement.broken if not self.failed_rules.intersection(broken.follows_from)
+            breach for breach in judgement.broken if not self.failed_rules.intersection(breach.follows_from)
         )
 
     def may_fail(self, rule_id: str, plan: P) -> bool:
         """Return whether this plan broke the rule in a way that no failed rule blocks. A plan that kept the
         rule when it was repeated does not count."""
-        broken = self.unblocked_breaches(self.judgements[plan][rule_id])
+        broken = self.unblocked_breaches(self.judgements_by_plan[plan][rule_id])
         return bool(broken) and plan not in self.unconfirmed_plans.get(rule_id, ())
 
     def plans_that_may_fail(self, rule_id: str) -> list[P]:
-        """Return the plans that broke the rule in a way that counts (`may_fail`), in the order of the
-        runs."""
+        """Return the plans for which the rule may fail: they broke it, no failed rule explains that, and a
+        repetition has not refuted it. They are in the order in which they were run."""
         # A plan is slow to find in a mapping, so those that broke nothing are left out before.
-        broken_plans = [plan for plan, judgements in self.judgements.items() if judgements[rule_id].broken]
+        broken_plans = [
+            plan for plan, judgements in self.judgements_by_plan.items() if judgements[rule_id].broken
+        ]
         return [plan for plan in broken_plans if self.may_fail(rule_id, plan)]
 
-    def smallest_failing(self, rule_id: str, plan: P, size: Callable[[P], tuple[int, ...]] | None) -> P:
-        """Return the smallest of the plans that were run and may fail this rule, as `size` measures them; if
-        `size` is None, return this `plan`, which may fail the rule."""
-        return plan if size is None else min((plan, *self.plans_that_may_fail(rule_id)), key=size)
+    def smallest_failing(
+        self, rule_id: str, plan: P, measure_size: Callable[[P], tuple[int, ...]] | None
+    ) -> P:
+        """Return the smallest of the plans that were run and may fail this rule, as `measure_size`
+        measures them. If `measure_size` is None, return this `plan`, which may fail the rule."""
+        if measure_size is None:
+            return plan
+        return min((plan, *self.plans_that_may_fail(rule_id)), key=measure_size)
 
     def are_enough_blocked(self, judgements: Collection[Judgement]) -> bool:
-        """Return whether a failed rule blocks the rule in all of these judgements of one rule, and these are
-        so many that no further scenario is run for the rule."""
+        """Return whether these judgements of one rule are enough to stop judging it: there are at least
+        three, and in each of them a failed rule blocks the rule. That means that the rule was not judged, or
+        that every breach follows from failed rules."""
         return len(judgements) >= _BLOCKED_SCENARIOS and all(
             judgement.blocked_by or (judgement.broken and not self.unblocked_breaches(judgement))
             for judgement in judgements
         )
 
     def broken_rules(self, leave_out: Collection[P] = ()) -> dict[str, str]:
-        """Return the rules that plans have broken so far, each with what happened instead the first time.
-        Leave out the plans in `leave_out`, and the breaches that a failed rule blocks. No breach is confirmed
-        yet."""
-        broken_rules: dict[str, str] = {}
-        for plan, judgements in self.judgements.items():
-            for rule_id, judgement in () if plan in leave_out else judgements.items():
-                for broken in self.unblocked_breaches(judgement)[:1]:
-                    broken_rules.setdefault(rule_id, broken.actual)
-        return broken_rules
+        """Return the rules that plans have broken so far, by rule id, each with what happened instead the
+        first time. Plans in `leave_out` are ignored, and so are breaches that follow from a failed rule. The
+        breaches need not be confirmed."""
+        what_happened_by_rule: dict[str, str] = {}
+        for plan, judgements in self.judgements_by_plan.items():
+            if plan in leave_out:
+                continue
+            for rule_id, judgement in judgements.items():
+                if breaches := self.unblocked_breaches(judgement):
+                    what_happened_by_rule.setdefault(rule_id, breaches[0].actual)
+        return what_happened_by_rule

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spatius_sim.cli.main import main
-from spatius_sim.engine.option_table import as_typed
+from spatius_sim.engine.option_table import options_for_shell
 from spatius_sim.engine.run_settings import settings_of
 from spatius_sim.net.proxy.proxy_target import proxy_targets
 from spatius_sim.protocol.errors import UsageError
@@ -134,7 +134,9 @@ def test_neither_does_that_of_a_proxy(wrong: str) -> None:
 
 
 def test_the_command_that_repeats_a_failure_shows_placeholders_alone() -> None:
-    typed = as_typed(OPTIONS | {"target-env": ["KEY=x", "AT={port}", "URL={ingress}{port}", "NONE="]})
+    typed = options_for_shell(
+        OPTIONS | {"target-env": ["KEY=x", "AT={port}", "URL={ingress}{port}", "NONE="]}
+    )
     assert "'--target=ws://...@127.0.0.1:{port}/ws?token=...'" in typed
     assert "--target-env=KEY=..." in typed
     for shown in ("AT={port}", "URL={ingress}{port}", "NONE="):
@@ -171,7 +173,7 @@ def test_a_traceback_quotes_no_login(
         raise ValueError(f"no URL: {WRONG_URL}")
 
     monkeypatch.setattr("spatius_sim.cli.main.cli", fail)
-    monkeypatch.setattr("spatius_sim.cli.main.INTERRUPTION.listen", lambda: None)
+    monkeypatch.setattr("spatius_sim.cli.main.INTERRUPTION.install_handlers", lambda: None)
     with pytest.raises(SystemExit) as ended:
         main()
     told = capsys.readouterr().err

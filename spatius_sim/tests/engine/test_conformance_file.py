@@ -11,7 +11,12 @@ from spatius_sim.engine.conformance_file import (
     find_conformance_file,
     read_conformance_file,
 )
-from spatius_sim.engine.option_table import JUDGE_OPTIONS, JudgeOption, as_arguments, as_typed
+from spatius_sim.engine.option_table import (
+    JUDGE_OPTIONS,
+    JudgeOption,
+    options_as_arguments,
+    options_for_shell,
+)
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.command_line import Ended, pytest_in_process, run_in_process
 
@@ -45,8 +50,8 @@ def written(folder: Path, text: str) -> ConformanceFile:
 
 def test_what_a_run_does_not_say_stands_in_the_file(tmp_path: Path) -> None:
     file = written(tmp_path, GOOD)
-    assert file.subject == "relay"
-    filled = file.fill({"seed": 1})
+    assert file.subject_kind == "relay"
+    filled = file.values_to_add({"seed": 1})
     assert filled == {
         "target": "ws://127.0.0.1:8765/ws/agent",
         "lacks": ["keys", "egress"],
@@ -56,7 +61,7 @@ def test_what_a_run_does_not_say_stands_in_the_file(tmp_path: Path) -> None:
 
 
 def test_the_same_relay_elsewhere_keeps_what_the_file_says_of_it(tmp_path: Path) -> None:
-    filled = written(tmp_path, GOOD).fill({"target": "ws://staging/ws/agent"})
+    filled = written(tmp_path, GOOD).values_to_add({"target": "ws://staging/ws/agent"})
     assert "target" not in filled
     assert filled["lacks"] == ["keys", "egress"]
 
@@ -67,7 +72,7 @@ def test_a_wire_of_the_teams_own_lies_beside_the_file(tmp_path: Path) -> None:
 
 
 def test_a_subject_of_another_kind_takes_nothing_from_the_file(tmp_path: Path) -> None:
-    assert written(tmp_path, GOOD).fill({"client": "node shim.js"}) == {}
+    assert written(tmp_path, GOOD).values_to_add({"client": "node shim.js"}) == {}
 
 
 FROM_ENVIRONMENT = """\
@@ -118,9 +123,9 @@ def test_an_error_names_file_line_and_key(text: str, tmp_path: Path) -> None:
 
 def test_an_option_that_cannot_be_is_told_with_its_line(tmp_path: Path) -> None:
     file = written(tmp_path, GOOD)
-    told = file.with_place(UsageError("--settle 1.5: too short"))
+    told = file.add_file_and_line(UsageError("--settle 1.5: too short"))
     assert str(told) == "conformance.yaml:3: settle 1.5: too short"
-    assert str(file.with_place(UsageError("--wire x: nobody"))) == "--wire x: nobody"
+    assert str(file.add_file_and_line(UsageError("--wire x: nobody"))) == "--wire x: nobody"
 
 
 def test_a_named_file_must_be_there_and_an_unnamed_one_may(tmp_path: Path) -> None:
@@ -164,8 +169,8 @@ def test_a_choice_is_one_of_those_that_there_are(tmp_path: Path, monkeypatch: py
 
 def test_values_become_arguments_and_can_be_typed() -> None:
     values = {"target": "ws://a b", "lacks": ["keys", "ids"], "wire": None}
-    assert as_arguments(values) == ["--target=ws://a b", "--lacks=keys", "--lacks=ids"]
-    assert as_typed({"target": "ws://a b"}) == "'--target=ws://a b'"
+    assert options_as_arguments(values) == ["--target=ws://a b", "--lacks=keys", "--lacks=ids"]
+    assert options_for_shell({"target": "ws://a b"}) == "'--target=ws://a b'"
 
 
 def ran(folder: Path, program: str, *arguments: str) -> Ended:

@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from spatius_sim.engine.run_header import header_lines, inspector_to_come
+from spatius_sim.engine.run_header import header_lines, inspector_url_before_start
 from spatius_sim.engine.run_request import request_of
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.engine.start_run import Run
@@ -55,7 +55,8 @@ async def test_the_header_of_a_run_says_where_its_sessions_can_be_looked_at(host
 @pytest.mark.parametrize(("host", "url"), [("127.0.0.1", "http://127.0.0.1:8700/_sim/"), ("0.0.0.0", "")])
 def test_before_a_worker_listens_its_token_is_known_to_nobody(host: str, url: str) -> None:
     assert (
-        inspector_to_come(Settings(motion_port=8700, motion_host=host, target="ws://127.0.0.1:1/ws")) == url
+        inspector_url_before_start(Settings(motion_port=8700, motion_host=host, target="ws://127.0.0.1:1/ws"))
+        == url
     )
 
 

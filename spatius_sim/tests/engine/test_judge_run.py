@@ -109,7 +109,7 @@ def test_a_request_that_cannot_be_starts_nothing(rule_id: str, told: str, tmp_pa
 def test_a_command_says_only_what_the_file_does_not(tmp_path: Path) -> None:
     (tmp_path / "conformance.yaml").write_text("target: ws://127.0.0.1:9\nwait: 3\nseed: 5\n")
     request = request_of({"settle": 1.0}, {}, find_conformance_file(None, tmp_path))
-    assert (request.kind, request.settings.seed) == ("relay", 5)
+    assert (request.subject_kind, request.settings.seed) == ("relay", 5)
     assert request.options_to_repeat("R-TURNS", "word") == {
         "settle": 1.0,
         "conformance": "conformance.yaml",

@@ -26,7 +26,9 @@ def failure_in(plan: Plan, longer: Callable[[Plan], Plan | None] | None, folder:
     loop, stack = VirtualLoop(), AsyncExitStack()
     try:
         subject = loop.run(stack.enter_async_context(miniature_relay(NeverMarksAudioEnd)), 10.0)
-        outcome = Trial(subject, loop, SEED, folder, 1, longer=longer).judge("R-END-AUDIO", st.just(plan))
+        outcome = Trial(subject, loop, SEED, folder, 1, make_longer=longer).judge(
+            "R-END-AUDIO", st.just(plan)
+        )
         assert outcome.failure is not None
         return outcome.failure
     finally:

@@ -252,7 +252,7 @@ def test_no_more_plans_are_tried_than_the_attempts_allow() -> None:
         tried.append(number)
         return number > 90
 
-    assert shortest_failing(100, fails, lambda number: [0, number - 1], 60.0, attempts=6) == 97
+    assert shortest_failing(100, fails, lambda number: [0, number - 1], 60.0, max_attempts=6) == 97
     assert tried == [0, 99, 0, 98, 0, 97]
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from spatius_sim.engine.hide_option_secrets import secrets_in, without_secrets
-from spatius_sim.engine.option_table import subject_named
-from spatius_sim.engine.run_request import named_subject
+from spatius_sim.engine.option_table import find_subject_kind
+from spatius_sim.engine.run_request import find_subject_by_kind
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_server import LiveKitAccess, find_livekit_server
@@ -47,11 +47,11 @@ def test_each_run_has_a_room_of_its_own_and_one_that_nobody_signed() -> None:
 
 
 def test_a_room_makes_another_subject_of_a_server_and_is_none_alone() -> None:
-    assert subject_named({"server": "http://s", "room": "ws://r"}) == "room"
-    assert named_subject({"server": "http://s", "room": "ws://r"}) == {"room": "http://s"}
-    assert subject_named({"agent-cmd": "python agent.py"}) == "room"
-    assert subject_named({"server": "http://s"}) == "server"
-    assert subject_named({"room": "ws://r"}) == ""
+    assert find_subject_kind({"server": "http://s", "room": "ws://r"}) == "room"
+    assert find_subject_by_kind({"server": "http://s", "room": "ws://r"}) == {"room": "http://s"}
+    assert find_subject_kind({"agent-cmd": "python agent.py"}) == "room"
+    assert find_subject_kind({"server": "http://s"}) == "server"
+    assert find_subject_kind({"room": "ws://r"}) == ""
     with pytest.raises(UsageError, match="--room goes with --server, --agent-cmd or --target"):
         Settings(room="ws://r", environment=BOTH).check()
 

@@ -15,7 +15,7 @@ from spatius_sim.cli.doctor.diagnose_relay import RelayDiagnosis, ask_subject
 from spatius_sim.cli.doctor.doctor import doctor
 from spatius_sim.cli.doctor.doctor_findings import Finding, port_finding, relay_findings, telemetry_finding
 from spatius_sim.engine.conformance_file import read_conformance_file
-from spatius_sim.engine.option_table import as_arguments
+from spatius_sim.engine.option_table import options_as_arguments
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.mock_server.run_in_thread import running_motion_server
 from spatius_sim.net.background_loop import BackgroundLoop
@@ -228,7 +228,7 @@ def test_init_writes_references_in_place_of_logins(tmp_path: Path, monkeypatch: 
         "target-env": ["KEY=for the model", "AT={port}"],
         "target-header": ["Authorization: Bearer for-tests", "Cookie: a=b", "cookie: c=d"],
     }
-    url, *options = as_arguments(given)
+    url, *options = options_as_arguments(given)
     made = ran(tmp_path, "init", url.partition("=")[2], *options, "--settle", "0.5")
     assert made.returncode == 0, made.stdout + made.stderr
     written = (tmp_path / "conformance.yaml").read_text()

@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from spatius_sim.engine.option_table import as_typed
+from spatius_sim.engine.option_table import options_for_shell
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.mock_server.run_in_thread import RunningMotionServer
 from spatius_sim.net.client.relay_address import RelayAddress
@@ -206,7 +206,7 @@ def test_a_started_relay_needs_a_place() -> None:
 
 
 def test_a_login_is_not_printed_with_the_command_that_repeats_a_failure() -> None:
-    typed = as_typed({"target-cmd": "relay {port}", "target-header": ["Cookie: id=secret"]})
+    typed = options_for_shell({"target-cmd": "relay {port}", "target-header": ["Cookie: id=secret"]})
     assert typed == "'--target-cmd=relay {port}' '--target-header=Cookie: ...'"
     assert "secret" not in repr(RelayAddress("ws://x", (("Cookie", "id=secret"),)))
 
