@@ -110,9 +110,9 @@ class Judging:
             not_understood=trial.not_understood,
             first_not_understood=trial.first_not_understood,
         )
-        newly_broken = trial.find_newly_broken(outcome)
+        changed_outcomes = trial.find_changed_outcomes(outcome)
         INTERRUPTION.check()
-        outcomes = [self._add_repeat_command(trial, judged) for judged in (outcome, *newly_broken)]
+        outcomes = [self._add_repeat_command(trial, judged) for judged in (outcome, *changed_outcomes)]
         complaints: list[str] = []
         tolerated: list[str] = []
         for judged in outcomes:

@@ -172,7 +172,7 @@ class Trial(ScenarioRepeater[P]):
         unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, plan_count, reason=reason)
         return self._outcomes_of_losses.get(rule_id) or self._confirm_earlier_breaches(rule_id) or unexercised
 
-    def find_newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
+    def find_changed_outcomes(self, outcome: RuleOutcome) -> list[RuleOutcome]:
         """Note that a rule was judged with this `outcome`, and return new outcomes of rules that were judged
         earlier. These are: FAILED or INCONCLUSIVE, if a plan of another rule has broken the rule since;
         UNEXERCISED, if a rule that has failed since blocks it; and the first real outcome of a rule that was
@@ -211,8 +211,8 @@ class Trial(ScenarioRepeater[P]):
         return outcomes
 
     def _take_back_blocked_passes(self) -> list[RuleOutcome]:
-        """Return a new outcome for each rule that has passed, but is blocked by a rule that failed later: it
-        counts as UNEXERCISED now. So it does not matter which of the two rules was judged first."""
+        """Return a new outcome, mostly UNEXERCISED, for each rule that has passed but is blocked by a rule
+        that failed later. So it does not matter which of the two rules was judged first."""
         new_outcomes = []
         for rule_id, plans in list(self._plans_of_passed.items()):
             outcome = self._outcome_unbroken(
@@ -228,12 +228,12 @@ class Trial(ScenarioRepeater[P]):
         the rule before, otherwise INCONCLUSIVE. A plan in which the kit cut a wait short does not make the
         rule FAILED: its breach is noted as unconfirmed."""
         for plan, judgements in self._findings.judgements_by_plan.items():
-            broken = self._findings.unblocked_breaches(judgements[rule_id])
-            if broken and plan in self._findings.plans_with_cut_waits:
+            breaches = self._findings.unblocked_breaches(judgements[rule_id])
+            if breaches and plan in self._findings.plans_with_cut_waits:
                 why_not_repeated = "it was lost before it could be waited for with patience"
                 self._findings.note_unconfirmed(rule_id, plan, f"{why_not_repeated}: {self._unreachable}")
-            elif broken:
-                failure = Failure(broken[0].expected, broken[0].actual, str(plan), "", confirmed=False)
+            elif breaches:
+                failure = Failure(breaches[0].expected, breaches[0].actual, str(plan), "", confirmed=False)
                 return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
         if self._findings.unconfirmed_plans.get(rule_id):
             return self._make_unconfirmed_outcome(rule_id, 1)

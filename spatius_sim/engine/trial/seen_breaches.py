@@ -62,17 +62,17 @@ class SeenBreaches(Generic[P]):
     def may_fail(self, rule_id: str, plan: P) -> bool:
         """Return whether this plan broke the rule in a way that no failed rule blocks. A plan that kept the
         rule when it was repeated does not count."""
-        broken = self.unblocked_breaches(self.judgements_by_plan[plan][rule_id])
-        return bool(broken) and plan not in self.unconfirmed_plans.get(rule_id, ())
+        breaches = self.unblocked_breaches(self.judgements_by_plan[plan][rule_id])
+        return bool(breaches) and plan not in self.unconfirmed_plans.get(rule_id, ())
 
     def plans_that_may_fail(self, rule_id: str) -> list[P]:
         """Return the plans for which the rule may fail: they broke it, no failed rule explains that, and a
         repetition has not refuted it. They are in the order in which they were run."""
         # A plan is slow to find in a mapping, so those that broke nothing are left out before.
-        broken_plans = [
+        breaking_plans = [
             plan for plan, judgements in self.judgements_by_plan.items() if judgements[rule_id].broken
         ]
-        return [plan for plan in broken_plans if self.may_fail(rule_id, plan)]
+        return [plan for plan in breaking_plans if self.may_fail(rule_id, plan)]
 
     def smallest_failing(
         self, rule_id: str, plan: P, measure_size: Callable[[P], tuple[int, ...]] | None
