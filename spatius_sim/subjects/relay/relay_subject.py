@@ -29,7 +29,7 @@ from spatius_sim.subjects.relay.speaker import Speaker
 from spatius_sim.subjects.relay.start_turns import TurnStart, check_sayable
 from spatius_sim.subjects.relay.watch_turns import fallback_timeout, least_fallback
 from spatius_sim.subjects.subject_base import Patience
-from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time
+from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import Failed, NotUnderstood, Ready, Start
@@ -52,8 +52,11 @@ _TOKEN_LIFE_SECONDS = 3600
 _MAX_CHUNK_BYTES = 32_000
 """A client in a room sends no larger chunk: as base64 it fits into a data packet."""
 
-_LEAD_SECONDS = 1.0
-"""Time for the kernel and relay buffers to fill before the other clients start."""
+_LEAD_SECONDS = 0.8
+"""How long the relay must be silent, because the buffers to a client that reads nothing are full, before the
+other clients start."""
+_LONGEST_LEAD_SECONDS = 5.0
+"""They start after this time also if the relay goes on, as one that plays at its own pace does."""
 _LISTENS_SECONDS = 0.5
 """Longer than the motion of the client that left is late."""
 
@@ -392,7 +395,8 @@ class RelaySubject:
 
     async def _speak_in_step(self, number: int, turns_in_step: Sequence[tuple[Speaker, TurnPlan]]) -> None:
         """Let all clients of the relay speak turn `number` of the plan at the same time. A client that does
-        not read starts first, and reads again when all clients that read have finished."""
+        not read starts first. The others start when the relay has fallen silent, on a busy machine later. The
+        client reads again when all clients that read have finished."""
         readers_finished = asyncio.Event()
 
         def speak_all(reads: bool) -> list[Coroutine[None, None, None]]:
@@ -412,7 +416,9 @@ class RelaySubject:
         unread_turns = speak_all(reads=False)
         speaking_unread = asyncio.gather(*unread_turns)
         try:
-            await asyncio.sleep(_LEAD_SECONDS if unread_turns else 0.0)
+            if unread_turns:
+                silence = AdaptiveTimeout(_LEAD_SECONDS, longest_wait=_LONGEST_LEAD_SECONDS)
+                await wait_until(self._recorder, bool, silence)
             await asyncio.gather(*speak_all(reads=True))
         finally:
             readers_finished.set()
