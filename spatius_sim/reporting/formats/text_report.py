@@ -64,13 +64,15 @@ def explain_failure_by_other_scenario(failed_outcome: RuleOutcome, judged_outcom
     return f"{explanation} {judged_outcome.rule_id}, under which this stands, is {judged_outcome.verdict}.\n"
 
 
-def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> None:
+def print_run(
+    console: Console, summaries: Sequence[Summary], code: ExitCode, doctor_command: str = ""
+) -> None:
     """Print the text report of a run: each subject with its rules and its claim, then what the user can do
-    next. `code` is the run's exit code. `doctor` is the command that finds out why a relay sends nothing; ""
-    if there is none."""
+    next. `code` is the run's exit code. `doctor_command` finds out why a relay sends nothing; "" if there is
+    none."""
     for summary in summaries:
         print_summary(console, summary)
-    next_action = describe_next_step(summaries, code, doctor)
+    next_action = describe_next_step(summaries, code, doctor_command)
     if next_action:
         console.print(Text(next_action), soft_wrap=True)  # A command that is wrapped cannot be copied.
 
@@ -162,9 +164,9 @@ _ADVICE_AFTER_EARLY_STOP = {
 """What to do after a run that was stopped early, by exit code."""
 
 
-def describe_next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
-    """Return the last line of the text report: the exit code, and what the user can do next; "" if there is
-    nothing to do. `doctor` is the command that finds out why a relay sends nothing; "" if there is none."""
+def describe_next_step(summaries: Sequence[Summary], code: ExitCode, doctor_command: str = "") -> str:
+    """Return the last line of the text report: the exit code, and what the user can do next. Return "" if
+    there is nothing to do. `doctor_command` finds out why a relay sends nothing; "" if there is none."""
     was_stopped_early = any(summary.stopped_early for summary in summaries)
     any_new_failure = any(summary.new_failures for summary in summaries)
     if was_stopped_early and code is ExitCode.INTERRUPTED and any_new_failure:
@@ -173,14 +175,14 @@ def describe_next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str
         advice = (
             _ADVICE_AFTER_EARLY_STOP[code]
             if was_stopped_early
-            else _advise_after_whole_run(summaries, code, doctor)
+            else _advise_after_whole_run(summaries, code, doctor_command)
         )
     return f"Exit code {int(code)}. Next: {advice}" if advice else ""
 
 
-def _advise_after_whole_run(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
+def _advise_after_whole_run(summaries: Sequence[Summary], code: ExitCode, doctor_command: str) -> str:
     """Return what the user can do next after a run that was not stopped early; "" if there is nothing to do.
-    `doctor` is the command that finds out why a relay sends nothing; "" if there is none."""
+    `doctor_command` finds out why a relay sends nothing; "" if there is none."""
     match code:
         case ExitCode.RULE_FAILED:
             return _advise_mending(summaries)
@@ -200,8 +202,8 @@ def _advise_after_whole_run(summaries: Sequence[Summary], code: ExitCode, doctor
             if not summaries_without_answer:
                 return "run it again, on a machine that is less busy"
             return (
-                f"{doctor}  (finds out why)"
-                if doctor
+                f"{doctor_command}  (finds out why)"
+                if doctor_command
                 else _ADVICE_WITHOUT_ANSWER.get(summaries_without_answer[0].subject, "start it")
             )
         case ExitCode.NOT_EXERCISED:

@@ -60,10 +60,10 @@ class HeldConversation:
 
 
 class ClientTrack:
-    """What one client shows. `at_ms`, `keyframe`, `status`, `cause`, `buffered` and `heard` are columns: from
-    `at_ms` (milliseconds) on the face shows this keyframe (-1: none), with this status, for this cause (an
-    index in `causes`), with so many milliseconds of motion in the buffer, and this window of 40 ms is
-    heard."""
+    """What one client shows. `at_ms`, `keyframe`, `status`, `cause_index`, `buffered_ms` and `heard_window`
+    are columns: from `at_ms` (milliseconds) on the face shows this keyframe (-1: none), with this status, for
+    this cause (an index in `causes`), with so many milliseconds of motion in the buffer, and this window of
+    40 ms is heard."""
 
     def __init__(self, payloads: Payloads) -> None:
         """Begin to play one client's avatar; the face is idle. `payloads` are all payloads of motion on the
@@ -72,9 +72,9 @@ class ClientTrack:
         self.at_ms: list[int] = []
         self.keyframe: list[int] = []
         self.status: list[int] = []
-        self.cause: list[int] = []
-        self.buffered: list[int] = []
-        self.heard: list[int] = []
+        self.cause_index: list[int] = []
+        self.buffered_ms: list[int] = []
+        self.heard_window: list[int] = []
         self.causes: list[str] = [""]
         self.conversations: list[HeldConversation] = []
         self.discards: Counter[str] = Counter()
@@ -258,12 +258,19 @@ class ClientTrack:
         if self.at_ms and row == (
             self.keyframe[-1],
             self.status[-1],
-            self.cause[-1],
-            self.buffered[-1],
-            self.heard[-1],
+            self.cause_index[-1],
+            self.buffered_ms[-1],
+            self.heard_window[-1],
         ):
             return
-        columns = (self.at_ms, self.keyframe, self.status, self.cause, self.buffered, self.heard)
+        columns = (
+            self.at_ms,
+            self.keyframe,
+            self.status,
+            self.cause_index,
+            self.buffered_ms,
+            self.heard_window,
+        )
         for column, value in zip(columns, (now_ms, *row), strict=True):
             column.append(value)
 

@@ -20,8 +20,8 @@ _KINDS = list(MarkKind)
 
 @dataclass(slots=True)
 class PageRow:
-    """One event on the page, at `at_ms` milliseconds; lanes and words as texts; `payload` is -1 if there is
-    none. `seq` is the number of the event in its trace, -1 if it stands in none."""
+    """One event on the page, at `at_ms` milliseconds; lanes and words as texts; `payload_number` is -1 if
+    there is none. `seq` is the number of the event in its trace, -1 if it stands in none."""
 
     at_ms: float
     source: str
@@ -30,7 +30,7 @@ class PageRow:
     words: str
     connection: str = ""
     turn: str = ""
-    payload: int = -1
+    payload_number: int = -1
     size: int = 0
     head: bytes = b""
     seq: int = -1
@@ -59,7 +59,7 @@ class PageData:
     end_ns: int = 0
     zero_ms: float = 0.0
     """The moment that the page calls 0 s."""
-    full: bool = False
+    is_full: bool = False
 
     def add_end_notice(self, at_ns: int) -> None:
         """Add a notice to the player page: it says that the page ends at `at_ns` (nanoseconds on the page's
@@ -97,7 +97,7 @@ def make_page_values(page: PageData, title: str, guilty: Collection[int], *, sou
         "words": [number(row.words) for row in rows],
         "connection": [number(harmless_line(row.connection, MAX_WORDS)) for row in rows],
         "turn": [number(row.turn) for row in rows],
-        "payload": [row.payload for row in rows],
+        "payload": [row.payload_number for row in rows],
         "size": [row.size for row in rows],
         "head": [heads.setdefault(row.head, len(heads)) for row in rows],
         "guilty": [index for index, row in enumerate(rows) if row.seq in guilty],
@@ -151,10 +151,12 @@ def _list_payload_times(sent_payloads: list[list[Any]], payloads: Payloads) -> l
     number, the connection and the request."""
     end_by_request: dict[tuple[str, str], float] = {}
     rows = []
-    for at_ms, payload, connection, req_id in sent_payloads:
+    for at_ms, payload_number, connection, req_id in sent_payloads:
         begin_ms = max(at_ms, end_by_request.get((connection, req_id), 0.0))
-        end_by_request[connection, req_id] = begin_ms + payloads.counts[payload] * 1000 / KEYFRAMES_PER_SECOND
-        rows.append([round(begin_ms, 1), payload, _shorten(connection), _shorten(req_id)])
+        end_by_request[connection, req_id] = (
+            begin_ms + payloads.counts[payload_number] * 1000 / KEYFRAMES_PER_SECOND
+        )
+        rows.append([round(begin_ms, 1), payload_number, _shorten(connection), _shorten(req_id)])
     return sorted(rows, key=lambda row: float(row[0]))
 
 
@@ -190,9 +192,9 @@ def _make_client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:
                 "at": track.at_ms,
                 "keyframe": track.keyframe,
                 "status": track.status,
-                "cause": track.cause,
-                "buffered": track.buffered,
-                "heard": track.heard,
+                "cause": track.cause_index,
+                "buffered": track.buffered_ms,
+                "heard": track.heard_window,
                 "causes": [_shorten(cause) for cause in track.causes],
                 "requests": [
                     _shorten(req_id) for (_, req_id), owner in page.client_by_request.items() if owner == name

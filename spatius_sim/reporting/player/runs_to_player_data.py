@@ -60,10 +60,10 @@ def build_player(
     `sound`: whether the page may hold audio. `has_more_runs`: whether the tape goes on after these runs."""
     page = PageData(notices=[harmless_line(notice) for notice in notices])
     for run_number, trace in enumerate(traces, 1):
-        if page.full:
+        if page.is_full:
             break
         _add_run(page, trace, run_number)
-    if has_more_runs and not page.full:
+    if has_more_runs and not page.is_full:
         page.add_end_notice(page.end_ns)
     if not page.rows:
         page.notices.append("This tape holds no events: there is nothing to play.")
@@ -190,7 +190,7 @@ class _RunReader:
         for event in self._trace.events:
             at_ns = self._page_time_ns(event)
             if len(page.rows) >= MAX_EVENTS or at_ns > MAX_SECONDS * 1_000_000_000:
-                page.full = True
+                page.is_full = True
                 page.add_end_notice(at_ns)
                 break
             page.end_ns = max(page.end_ns, at_ns)
@@ -233,8 +233,10 @@ class _RunReader:
             case Lane.UPSTREAM | Lane.EGRESS, MotionResponse() as motion if isinstance(
                 raw := getattr(event.content, "raw", b""), bytes
             ):
-                row.payload = self._page.payloads.add(raw, motion.keyframes)
-                self._page.sent_payloads.append([row.at_ms, row.payload, event.connection, motion.req_id])
+                row.payload_number = self._page.payloads.add(raw, motion.keyframes)
+                self._page.sent_payloads.append(
+                    [row.at_ms, row.payload_number, event.connection, motion.req_id]
+                )
                 owner = self._page.client_by_request.get((event.connection, motion.req_id), "")
                 for name, track in self._page.tracks.items():
                     track.sent_count += owner in ("", name)
@@ -273,7 +275,7 @@ class _RunReader:
                 for raw in payloads:
                     decoded = read_upstream(raw)
                     if isinstance(decoded, MotionResponse):
-                        row.payload = self._page.payloads.add(raw, decoded.keyframes)
+                        row.payload_number = self._page.payloads.add(raw, decoded.keyframes)
                 conversation_id = self._conversation_id_by_turn.get((client, turn_id), "")
                 texts = self._find_track(client, at_ns).feed_motion(payloads, conversation_id)
                 self._add_decoder_rows(row, client, texts)
@@ -291,7 +293,9 @@ class _RunReader:
         for text in texts:
             kind = MarkKind.MESSAGE if text.startswith("taken") else MarkKind.FAULT
             words = f"the client's decoder: {text}"
-            self._page.rows.append(PageRow(row.at_ms, client, "", kind, words, client, row.turn, row.payload))
+            self._page.rows.append(
+                PageRow(row.at_ms, client, "", kind, words, client, row.turn, row.payload_number)
+            )
 
     def _add_testee_message(self, event: Event, value: object, at_ns: int) -> None:
         """Add to the player page a message between the kit and a testee (the program that connects a client
@@ -318,8 +322,10 @@ class _RunReader:
                 for raw in value.frames or ():
                     decoded = read_upstream(raw)
                     if isinstance(decoded, MotionResponse):
-                        row.payload = self._page.payloads.add(raw, decoded.keyframes)
-                        self._page.sent_payloads.append([row.at_ms, row.payload, "client", decoded.req_id])
+                        row.payload_number = self._page.payloads.add(raw, decoded.keyframes)
+                        self._page.sent_payloads.append(
+                            [row.at_ms, row.payload_number, "client", decoded.req_id]
+                        )
                 self._add_decoder_rows(row, "client", track.feed_motion(value.frames, value.conversation_id))
             case "interrupt" | "pause" | "resume":
                 track.control_playback(value.do)
