@@ -1,6 +1,7 @@
 """Relays that are wrong in one named way, but seldom: only in some turn, some payload, some company, or some
 way of speaking."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION
@@ -260,6 +261,23 @@ class GivesUpAfterFourPayloads(GivesUp):
         return PlainRelay.failure_down(self, turn, why)
 
 
+class GivesUpAfterManyFailures(GivesUp):
+    """Never connects again for a client once motion has failed for the fifth time: it counts all failures of
+    the client, though turns worked between them."""
+
+    most_failures = 5
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._failures: Counter[str] = Counter()
+
+    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        self._failures[turn.client] += 1
+        if self._failures[turn.client] >= self.most_failures:
+            return super().failure_down(turn, why)
+        return PlainRelay.failure_down(self, turn, why)
+
+
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-COMPLETE": (
         LosesInThirdTurn,
@@ -271,7 +289,7 @@ MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     ),
     "R-MOTION-VERBATIM": (CutsPayloadsAbove32kB,),
     "R-MOTION-ORDER": (SwapsInCompany,),
-    "R-RECOVER": (GivesUpWhereRefused, GivesUpAfterFourPayloads),
+    "R-RECOVER": (GivesUpWhereRefused, GivesUpAfterFourPayloads, GivesUpAfterManyFailures),
     "R-ERROR-TOLD": (TellsNoLateClose,),
     "R-END-AUDIO": (ForgetsOneMarkInSeven, EndsAtEmptyChunk, EndsTurnInAPause),
     "R-CONVERSATION": (FallsOverHalfSamples,),

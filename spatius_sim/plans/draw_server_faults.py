@@ -136,6 +136,14 @@ FAILURES = (
 """Failures that a relay notices at once. Motion Server fails in the second turn; if the failure falls on the
 opening of a session, it may be the third turn."""
 
+_LOSSES = 6
+LOST_AGAIN_AND_AGAIN = Plan(
+    ((_ORDINARY_TURN,) * (2 * _LOSSES + 1),),
+    motion_server=_scenario_with(*(_lose_session(2 * loss) for loss in range(1, _LOSSES + 1))),
+)
+"""Motion Server closes the session in every other turn of a long connection. The turn after each works again,
+so no relay has a reason to give up."""
+
 SILENCES = tuple(_fail_at_response(number, Stall()) for number in (1, 2, 4))
 """Failures that a relay notices only after it has waited."""
 

@@ -69,7 +69,9 @@ _CUT_OFF_BESIDE_OTHERS = behaviour_plans.cut_off_beside_others()
 
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
-    "R-RECOVER": Exercise(fault_plans.server_failures(), fault_plans.FAILURES, most=10),
+    "R-RECOVER": Exercise(
+        fault_plans.server_failures(), (*fault_plans.FAILURES, fault_plans.LOST_AGAIN_AND_AGAIN), most=10
+    ),
     "R-FALLBACK": Exercise(
         fault_plans.server_failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10
     ),
