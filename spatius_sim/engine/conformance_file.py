@@ -129,18 +129,18 @@ def _read_option(reader: YamlFile, option: JudgeOption, node: Node, folder: Path
     pair_match = _PAIR_METAVAR.fullmatch(option.metavar)
     if isinstance(node, MappingNode) and pair_match:
         separator = pair_match[1]
-        values_by_name = reader.mapping(node, option.name)
+        node_by_name = reader.mapping(node, option.name)
         return [
-            f"{name}{separator}{_read_pair_value(reader, option, name, value)}"
-            for name, value in values_by_name.items()
+            f"{name}{separator}{_read_pair_value(reader, option, name, value_node)}"
+            for name, value_node in node_by_name.items()
         ]
-    items = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
-    return [_read_value(reader, option, item, folder) for item in items]
+    item_nodes = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
+    return [_read_value(reader, option, item_node, folder) for item_node in item_nodes]
 
 
 def _read_value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
     """Return one value of an option from its YAML node in conformance.yaml: a bool, an int, a float or a
-    text, as the option says. A path in the file starts in `folder`, and is returned joined to it. Raises
+    text, as the option says. A path is returned with `folder`, the folder of the file, before it. Raises
     UsageError if the value is wrong."""
     if isinstance(node, ScalarNode):
         node = _fill_in_variables(reader, option, node)

@@ -45,8 +45,9 @@ def mark_subject_dead(trace: Trace) -> Trace:
 
 def _shows_life_since(trace: Trace, first_seq: int) -> bool:
     """Return whether the subject gave a sign of life in event number `first_seq` or later. Signs of a relay
-    or server are audio that reached Motion Server, and motion. Audio at a client may be an echo, so it is
-    none. What a client with credentials of Spatius receives is none either: it may not come from the relay.
+    or server are audio that reached Motion Server, and motion. Audio at a client may be an echo, so it
+    does not count. What a client with credentials of Spatius receives does not count either: it may not come
+    from the relay.
 
     A client under test is always alive here. A room is alive if a session was confirmed at any time.
     """

@@ -61,8 +61,8 @@ def watch_for_end_request() -> asyncio.Future[bool]:
     """Return a future that is done when the user asks the command to end, by Ctrl-C, SIGTERM or SIGHUP. An
     ignored SIGHUP stays ignored. The signal handlers are set at once, so call this before the command says
     that it is ready."""
-    watch_for_end_request = asyncio.Event()
+    end_request = asyncio.Event()
     for number in (signal.SIGINT, *_AS_CTRL_C):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, watch_for_end_request.set)
-    return asyncio.ensure_future(watch_for_end_request.wait())
+            asyncio.get_running_loop().add_signal_handler(number, end_request.set)
+    return asyncio.ensure_future(end_request.wait())

@@ -24,10 +24,10 @@ def header_lines(
         option_names = ", ".join(request.values_from_file) or "nothing for this run"
         lines.append(f"spatius-sim: {request.file.path} says {option_names}")
     if environment:
-        verb = "is given" if settings.relay_start.command else "needs"
+        gets_or_needs = "is given" if settings.relay_start.command else "needs"
         exposure = describe_exposure(settings.motion_host, settings.motion_server_port or 0)
         lines += [f"spatius-sim: {line}" for line in exposure]
-        lines.append(f"spatius-sim: Motion Server {listen_verb}; the relay {verb} this environment:")
+        lines.append(f"spatius-sim: Motion Server {listen_verb}; the relay {gets_or_needs} this environment:")
     lines += [f"  {name}={value}" for name, value in environment.items()]
     if inspector_url:
         lines.append(f"spatius-sim: its sessions can be looked at: {inspector_url}")

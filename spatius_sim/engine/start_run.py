@@ -242,8 +242,8 @@ class Run:
 
     def _make_room_access(self) -> RelayAccess | None:
         """Return how clients reach the relay under test if it publishes audio and motion into a LiveKit room.
-        Return None if the relay is not in a room. Raises UsageError if the room
-        has no name, or if the settings for LiveKit are wrong."""
+        Return None if the relay is not in a room. Raises UsageError if the room has no name, or if the
+        settings for LiveKit are wrong."""
         carrier_and_room = self.settings.room_target
         if carrier_and_room is None:
             return None

@@ -17,11 +17,12 @@ _FOLDER = "dir"
 
 
 def report_paths(values: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the file of each report, by format, that these options, by name, ask for."""
-    paths = {option.name.removeprefix(_PREFIX): values.get(option.name) for option in REPORT_OPTIONS}
-    folder = paths.pop(_FOLDER) or ""
+    """Return the file to write for each report that the user asked for, by format. `values` are options by
+    name: `report-FORMAT` names a file for one format, and `report-dir` a folder for all formats."""
+    path_by_format = {option.name.removeprefix(_PREFIX): values.get(option.name) for option in REPORT_OPTIONS}
+    folder = path_by_format.pop(_FOLDER) or ""
     return write_report_files.choose_report_paths(
-        {name: path for name, path in paths.items() if path}, folder
+        {name: path for name, path in path_by_format.items() if path}, folder
     )
 
 

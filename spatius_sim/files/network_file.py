@@ -52,10 +52,10 @@ def read_networks(path: Path) -> dict[str, NetworkProfile]:
     root = reader.root(read_bytes(path))
     if root is None:
         raise UsageError(f"{path}:1: the file is empty: networks is needed")
-    top = reader.mapping(root, "the file", {"networks"})
-    if "networks" not in top:
+    node_by_key = reader.mapping(root, "the file", {"networks"})
+    if "networks" not in node_by_key:
         raise reader.error(root, "networks is missing")
-    return reader.read_all(top["networks"])
+    return reader.read_all(node_by_key["networks"])
 
 
 class NetworkReader(YamlFile):
@@ -133,7 +133,7 @@ class NetworkReader(YamlFile):
             return self.build(kind_node, lambda: ConstantRate(rate), f"{key}.rate")
         if kind == "log_mean":
             return self._read_log_normal(node, node_by_key, key)
-        path = self._trace_path(kind_node, f"{key}.{kind}")
+        path = self._read_trace_path(kind_node, f"{key}.{kind}")
         return self.build(kind_node, lambda: read_trace(path, kind), f"{key}.{kind}")
 
     def _read_log_normal(self, node: Node, node_by_key: dict[str, Node], key: str) -> CapacityProcess:
@@ -162,7 +162,7 @@ class NetworkReader(YamlFile):
         numbers = {key: self.number(node_by_key[key], f"outages.{key}") for key in keys}
         return self.build(node, lambda: Outages(**numbers), "outages")
 
-    def _trace_path(self, node: Node, key: str) -> Path:
+    def _read_trace_path(self, node: Node, key: str) -> Path:
         """Return the path of the file with measured rates that a network file names under `key`. Raises
         UsageError if the path lies outside the folder of the network file, or is no path at all."""
         file_name = self.text(node, key)

@@ -36,9 +36,8 @@ class ScenarioRepeater(ScenarioRunner[P]):
     is shown at ordinary length too; a user who looks at no picture does not wait for that."""
 
     def _confirm_causes_first(self, rule_id: str, plan: P) -> None:
-        """Look at the breaches of `rule_id` in this plan, and confirm or refute first the other rules from
-        which they may follow: repeat the plans that broke such a rule, unless it has failed already. So the
-        report names a cause before its consequence."""
+        """Repeat the plans that broke the rules from which the breaches of `rule_id` in this plan may follow,
+        unless such a rule has failed already. So the report names a cause before its consequence."""
         for broken in self._findings.unblocked_breaches(self._findings.judgements_by_plan[plan][rule_id]):
             for cause in broken.follows_from:
                 if cause not in self._findings.failed_rules:
