@@ -9,7 +9,7 @@ from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn, turn_name
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
-from spatius_sim.protocol.messages import Message, MotionResponse
+from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
 from spatius_sim.wires.events import ClientAction, Failed, InterruptTurn, Speak, SpeakEnd
 
@@ -178,6 +178,41 @@ class ServesTurnsInOrder(PlainRelay):
         for action in self._waiting.pop(turn.client, ()):
             commands += self.client_did(turn.client, action)
         return commands
+
+
+class SpeaksAgain(PlainRelay):
+    """If Motion Server closes the session of a turn before any of its motion has come, opens another one, and
+    sends all audio of the turn up again, with a new req_id. It does so once for each turn."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._sent_up: dict[str, list[AudioInput]] = {}
+        """The audio of each turn that is not over."""
+        self._spoke_again: set[str] = set()
+
+    def _send_up(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
+        self._sent_up.setdefault(turn.name, []).append(audio)
+        return super()._send_up(turn, audio)
+
+    def _end(self, turn: RelayTurn) -> list[RelayCommand]:
+        self._sent_up.pop(turn.name, None)
+        return super()._end(turn)
+
+    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+        session = self.sessions.get(upstream)
+        turn = session.turn if session else None
+        if session is None or turn is None or turn.payloads or turn.name in self._spoke_again:
+            return super().upstream_lost(upstream, why)
+        self._spoke_again.add(turn.name)
+        session.confirmed = False
+        turn.req_id = self._new_id()
+        turn.unsent = [replace(audio, req_id=turn.req_id) for audio in self._sent_up.get(turn.name, [])]
+        return [*self.down_again(turn), *self.connect_up(session)]
+
+    def down_again(self, turn: RelayTurn) -> list[RelayCommand]:
+        """Return what the client is sent when the audio of its turn goes up again: nothing, for it has the
+        audio already."""
+        return []
 
 
 class GreetsLate(PlainRelay):

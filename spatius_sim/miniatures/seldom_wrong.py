@@ -4,7 +4,7 @@ way of speaking."""
 from collections import Counter
 from collections.abc import Callable
 
-from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION
+from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION, SpeaksAgain
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverMarksAudioEnd, SwapsPayloads
 from spatius_sim.miniatures.wrong_with_faults import CutsLargePayloads, GivesUp
 from spatius_sim.model.relay.commands import RelayCommand, SendUp, Tell, WatchSilence
@@ -278,6 +278,13 @@ class GivesUpAfterManyFailures(GivesUp):
         return PlainRelay.failure_down(self, turn, why)
 
 
+class SpeaksAgainToTheClientToo(SpeaksAgain):
+    """Sends the client all audio of a turn again, too, when Motion Server must hear it again."""
+
+    def down_again(self, turn: RelayTurn) -> list[RelayCommand]:
+        return [self.tell_audio(turn, audio.audio) for audio in turn.unsent if audio.audio]
+
+
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-COMPLETE": (
         LosesInThirdTurn,
@@ -291,7 +298,7 @@ MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-ORDER": (SwapsInCompany,),
     "R-RECOVER": (GivesUpWhereRefused, GivesUpAfterFourPayloads, GivesUpAfterManyFailures),
     "R-ERROR-TOLD": (TellsNoLateClose,),
-    "R-END-AUDIO": (ForgetsOneMarkInSeven, EndsAtEmptyChunk, EndsTurnInAPause),
+    "R-END-AUDIO": (ForgetsOneMarkInSeven, EndsAtEmptyChunk, EndsTurnInAPause, SpeaksAgainToTheClientToo),
     "R-CONVERSATION": (FallsOverHalfSamples,),
     "U-AUDIO-COMPLETE": (
         LosesHalfSamples,

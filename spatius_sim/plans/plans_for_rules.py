@@ -64,6 +64,9 @@ _RARE_SPEECH = (
 _BEFORE_A_CLEAN_TURN = fault_plans.FAILURES[:1]
 """What is left of a failed turn may harm the next one. R-RECOVER runs the same plan, so it costs nothing."""
 
+_LOST_IN_MID_TURN = fault_plans.FAILURES[2:3]
+"""A relay may speak to Motion Server again what was lost. R-RECOVER runs the same plan."""
+
 _CUT_OFF_BESIDE_OTHERS = behaviour_plans.cut_off_beside_others()
 """What one client does must not end the turns of another client."""
 
@@ -136,6 +139,8 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
         exercise = _ordinary_exercise(thorough=thorough)
         if rule_id == "R-CONVERSATION":
             exercise = exercise._replace(sure=(*exercise.sure, *_BEFORE_A_CLEAN_TURN))
+        if rule_id == "R-END-AUDIO":
+            exercise = exercise._replace(sure=(*exercise.sure, *_LOST_IN_MID_TURN))
         if rule_id == "R-MOTION-COMPLETE":
             exercise = exercise._replace(sure=(*exercise.sure, *_CUT_OFF_BESIDE_OTHERS))
     if exercise is None:

@@ -23,6 +23,7 @@ def join_requests(trace: Trace) -> list[UpstreamRequest]:
     found: list[UpstreamRequest] = []
     requests: dict[tuple[str, str], UpstreamRequest] = {}
     configured: dict[str, ConfigureSession] = {}
+    is_relay_judged = trace.header.subject == "relay"
     for event in trace.on_lane(Lane.UPSTREAM):
         message = event.content.value if isinstance(event.content, Sent | Received) else None
         match message:
@@ -55,7 +56,8 @@ def join_requests(trace: Trace) -> list[UpstreamRequest]:
         if isinstance(event.content, Closed):
             for request in _incomplete_requests(requests, event.connection):
                 if event.content.by_kit:
-                    request.stopped_early = request.stopped_early or not request.ends
+                    # If a relay is judged, this is Motion Server, which owed motion.
+                    request.stopped_early = request.stopped_early or not request.ends or is_relay_judged
                 elif request.ends and not request.stopped_early:
                     request.given_up_seq = event.seq
     return found

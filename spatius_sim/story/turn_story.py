@@ -25,7 +25,7 @@ class SentPayload:
 class UpstreamRequest:
     """One req_id on one upstream connection: the audio that went up and the payloads that came back. `ends`
     are the events with end=true; `stopped_early` says that an interrupt, an error or a close of the kit
-    ended it early."""
+    ended it early, as our Motion Server before it had sent all motion."""
 
     connection: str
     req_id: str

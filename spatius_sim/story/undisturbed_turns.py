@@ -131,14 +131,19 @@ def _did_kit_stall(trace: Trace, first_seq: int, end_seq: int) -> bool:
 
 def _relay_made_good(trace: Trace, turn: Turn) -> bool:
     """Return whether the relay made all failures of Motion Server in this turn good, so that its client
-    noticed nothing. The turn is complete, and the client was not told of a failure. All audio went up after
-    the last failure, and Motion Server answered all of it."""
+    noticed nothing. The turn is complete, and the client was not told of a failure. Motion Server answered
+    all audio that went up after the last failure. What went up before was broken off without any motion."""
     last_failure = turn.failures[-1].seq
     decoder_input = yield_decoder_input(trace, turn.started_seq, turn.until_seq)
     return (
         turn.complete
-        and bool(turn.requests)
-        and all(request.answered and request.first_seq > last_failure for request in turn.requests)
+        and any(request.answered for request in turn.requests)
+        and all(
+            request.answered
+            if request.first_seq > last_failure
+            else request.stopped_early and not request.payloads
+            for request in turn.requests
+        )
         and not any(
             event.connection == turn.client and _tells_failure(relay_event)
             for event, relay_event in decoder_input

@@ -26,6 +26,7 @@ from spatius_sim.miniatures.honest_relays import (
     MarksAudioOfClipsLast,
     SendsLater,
     ServesTurnsInOrder,
+    SpeaksAgain,
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
 from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout, TakesOneAtATime
@@ -160,6 +161,7 @@ HONEST = [
     Suspect("relay", CountsWhatWorked),
     Suspect("relay", SendsLater),
     Suspect("relay", ServesTurnsInOrder),
+    Suspect("relay", SpeaksAgain),
     Suspect("relay", MarksAudioLast),
     Suspect("relay", MarksAudioLast, wire=str(DROPS_LATE_MOTION_WIRE)),
     Suspect("relay", MarksAudioOfClipsLast, wire="typed-json-voice"),
