@@ -55,7 +55,7 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
             yield Kept()
         else:
             expected = f"{count_bursts(wanted)} bursts of sound, {sum(wanted) * WINDOW_SECONDS:.1f} s of it"
-            actual = f"{marks} bursts, {loud * WINDOW_SECONDS:.1f} s"
+            actual = f"{bursts} bursts, {loud * WINDOW_SECONDS:.1f} s"
             # On a busy machine, less of an honest egress was heard than was sent (tried at load 15).
             yield unless_late(room, speech.first_seq, Broken(expected, actual, (speech.first_seq,)))
 

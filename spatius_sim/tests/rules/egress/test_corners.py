@@ -52,6 +52,7 @@ def test_a_conversation_without_any_event_of_a_room_breaks_what_was_waited_for()
     dialogue.kit(WaitEnded(Awaited.TURN, False))
     found = verdicts(dialogue)
     assert found["E-SOUND"] is found["E-COUNT"] is found["E-PLAYBACK"] is Verdict.FAILED
+    assert judge(dialogue.trace())["E-SOUND"].broken[0].actual == "0 bursts, 0.0 s"
 
 
 def test_what_is_published_and_cannot_be_read_is_no_motion() -> None:
