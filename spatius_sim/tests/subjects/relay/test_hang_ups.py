@@ -54,7 +54,7 @@ def joins(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         joined.append(len(trace.events))
         return build_story(trace)
 
-    monkeypatch.setattr(hang_ups, "join", counted)
+    monkeypatch.setattr(hang_ups, "build_story", counted)
     return lambda: len(joined)
 
 
