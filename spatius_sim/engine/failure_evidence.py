@@ -5,7 +5,7 @@ from pathlib import Path
 from spatius_sim.reporting.player.runs_to_player_data import build_failure
 from spatius_sim.reporting.player.write_player_page import compress_player_data
 from spatius_sim.reporting.summary import Failure
-from spatius_sim.reporting.timeline.build_timeline import timeline_of
+from spatius_sim.reporting.timeline.build_timeline import build_timeline
 from spatius_sim.reporting.timeline.client_dialogue import write_dialogue
 from spatius_sim.reporting.timeline.event_lines import event_lines
 from spatius_sim.reporting.timeline.timeline import MarkKind
@@ -36,7 +36,7 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         confirmed,
         write_dialogue(trace, evidence_seqs),
         tuple(str(line_by_seq[seq]) for seq in shown_seqs if seq in line_by_seq),
-        timeline_of(trace, evidence_seqs, broken.owed),
+        build_timeline(trace, evidence_seqs, broken.owed),
         player=pack_player_data(trace, broken),
     )
 
@@ -44,7 +44,7 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
 def pack_player_data(trace: Trace, broken: Broken) -> str:
     """Return the data for the player, the part of the HTML report that plays back how a rule was broken in
     this trace. The data are packed into one text, which is "" if there is nothing to play."""
-    timeline = timeline_of(trace, broken.events, broken.owed)
+    timeline = build_timeline(trace, broken.events, broken.owed)
     if timeline is None:
         return ""
     marks_of_missing = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]

@@ -36,8 +36,8 @@ class TurnLines:
         self._turns: dict[tuple[str, str], _Turn] = {}
 
     def lines_of_ended_turns(self, at_ns: int, connection: str, value: object) -> list[str]:
-        """Take the next message (`value`) on a connection to Motion Server, or its close, and return a line
-        of text for each turn that ends by this. Control characters in the lines are escaped."""
+        """Take the next message (`value`) on a connection to Motion Server, or its close. Return a line of
+        text for each turn that this ends. Control characters in the lines are escaped."""
         if isinstance(value, AudioInput):  # Nearly all messages are audio.
             turn = self._turns.get((connection, value.req_id))
             if turn is None and len(self._turns) < MAX_OPEN_TURNS:
@@ -54,11 +54,11 @@ class TurnLines:
             case Interrupt(req_id):
                 return self._end_turn(at_ns, connection, req_id, "interrupted")
             case ServerError(req_id=req_id, code=code, message=message):
-                how = f"error {code}: {harmless_line(message, _LONGEST_ERROR)}"
+                ending = f"error {code}: {harmless_line(message, _LONGEST_ERROR)}"
                 return (
-                    self._end_turn(at_ns, connection, req_id, how)
+                    self._end_turn(at_ns, connection, req_id, ending)
                     if req_id
-                    else self._end_turns_of(at_ns, connection, how)
+                    else self._end_turns_of(at_ns, connection, ending)
                 )
             case Closed(by_kit, code):
                 self._rates.pop(connection, None)
@@ -69,8 +69,8 @@ class TurnLines:
     def _add_motion(
         self, at_ns: int, connection: str, req_id: str, motion: MotionResponse, *, end: bool
     ) -> list[str]:
-        """Count a message of motion for its turn. If the message ends the turn's motion, end the turn, and
-        return the line that reports it; otherwise return no line."""
+        """Add a message of motion to its turn. If it is the last (`end`), end the turn and return its line in
+        a list. Otherwise, or if the turn is not known, return an empty list."""
         turn = self._turns.get((connection, req_id))
         if turn is None:
             return []
@@ -78,14 +78,15 @@ class TurnLines:
         turn.keyframes += len(motion.keyframes)
         return self._end_turn(at_ns, connection, req_id, "complete") if end else []
 
-    def _end_turns_of(self, at_ns: int, connection: str, how: str) -> list[str]:
-        """End all open turns of a connection, and return their lines; `how` says how they ended."""
-        open_turns = [req_id for name, req_id in self._turns if name == connection]
-        return [line for req_id in open_turns for line in self._end_turn(at_ns, connection, req_id, how)]
+    def _end_turns_of(self, at_ns: int, connection: str, ending: str) -> list[str]:
+        """End all open turns of a connection, and return a line of text for each. `ending` says in words how
+        they ended."""
+        open_req_ids = [req_id for turn_connection, req_id in self._turns if turn_connection == connection]
+        return [line for req_id in open_req_ids for line in self._end_turn(at_ns, connection, req_id, ending)]
 
-    def _end_turn(self, at_ns: int, connection: str, req_id: str, how: str) -> list[str]:
-        """Forget an open turn, which ended at `at_ns`, and return the line that reports it, in a list; an
-        empty list if the turn is not known. `how` says in words how the turn ended."""
+    def _end_turn(self, at_ns: int, connection: str, req_id: str, ending: str) -> list[str]:
+        """End a turn at the time `at_ns`: forget it, and return a list with one line of text about it. Return
+        an empty list if the turn is not known. `ending` says in words how it ended."""
         turn = self._turns.pop((connection, req_id), None)
         if turn is None:
             return []
@@ -95,7 +96,7 @@ class TurnLines:
         who = f"{harmless_line(connection, _LONGEST_NAME)} {harmless_line(req_id, _LONGEST_NAME)}"
         motion_length = f"{turn.keyframes / KEYFRAMES_PER_SECOND:.1f} s of motion"
         turn_seconds = (at_ns - turn.began_ns) / 1e9
-        end = f"{how} after {turn_seconds:.2f} s"
+        end = f"{ending} after {turn_seconds:.2f} s"
         return [f"turn {who}: {audio_seconds:.1f} s of audio, {motion}, {motion_length}, {end}"]
 
 
@@ -122,8 +123,8 @@ class TurnSink(NullSink):
         self._follow_message(lane, connection, read_upstream(raw))
 
     def _follow_message(self, lane: Lane, connection: str, message: object) -> None:
-        """Follow a message on a connection to our Motion Server, or its close, and call `say` with the line
-        of each turn that ends by this. Messages of other lanes, such as those to a room, end no turn."""
+        """Take a message on a connection to our Motion Server, or its close, and call `say` with a line for
+        each turn that this ends. Messages of other lanes, such as those to a room, are ignored."""
         if lane is Lane.UPSTREAM:
             for line in self._lines.lines_of_ended_turns(monotonic_ns(), connection, message):
                 self._say(line)

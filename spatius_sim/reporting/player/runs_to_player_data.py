@@ -10,9 +10,14 @@ from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.make_text_harmless import harmless_line
 from spatius_sim.reporting.player.avatar_playback import ClientTrack, loudness_levels
 from spatius_sim.reporting.player.player_json import MAX_WORDS, PageData, PageRow, make_page_values
-from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes, scenario_start_ns
-from spatius_sim.reporting.timeline.client_dialogue import words_for_call
-from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
+from spatius_sim.reporting.timeline.build_timeline import (
+    find_event_lanes,
+    find_scenario_start_ns,
+    list_lanes,
+    note_sample_rate,
+)
+from spatius_sim.reporting.timeline.client_dialogue import label_call
+from spatius_sim.reporting.timeline.event_labels import EventLabel, label_event
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind
 from spatius_sim.story.join_turns import build_story
 from spatius_sim.trace.events import (
@@ -78,11 +83,11 @@ def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark
     """Return the data of a player that shows one failure, as values for JSON. It shows the run from the
     scenario on, without sound, and without events that are far from the evidence. `evidence` are the numbers
     of the guilty events. `ghosts` are marks of what never came, in seconds since the scenario began."""
-    zero_ns = trace.events[0].at_ns if trace.header.subject == "client" else scenario_start_ns(trace)
+    zero_ns = trace.events[0].at_ns if trace.header.subject == "client" else find_scenario_start_ns(trace)
     rate_by_connection: dict[str, int] = {}
     for event in trace.events:
         if event.at_ns < zero_ns:
-            learn_rate(event, rate_by_connection)
+            note_sample_rate(event, rate_by_connection)
     # What earlier scenarios left is no part of this one, unless it is evidence.
     shown_events = tuple(event for event in trace.events if event.at_ns >= zero_ns or event.seq in evidence)
     page = PageData(client_by_request=_find_client_by_request(trace))
@@ -144,7 +149,7 @@ def _add_run(
     if not earliest_start_ns <= start_ns <= earliest_start_ns + _LONGEST_QUIET_NS:
         start_ns = earliest_start_ns
     is_client_run = trace.header.subject == "client"
-    scenario_offset_ns = 0 if is_client_run else scenario_start_ns(trace) - first_ns
+    scenario_offset_ns = 0 if is_client_run else find_scenario_start_ns(trace) - first_ns
     _RunReader(page, trace, start_ns, f"run {run_number}", rate_by_connection).read()
     page.runs.append(
         {
@@ -219,7 +224,7 @@ class _RunReader:
 
     def _add_event(self, event: Event, at_ns: int) -> None:
         """Add one event to the page, and let the faces do what follows from it."""
-        learn_rate(event, self._rate_by_connection)
+        note_sample_rate(event, self._rate_by_connection)
         if isinstance(event.content, TurnStarted):
             self._latest_turn = self._turn_by_connection[event.connection] = (
                 f"{self._name}, turn {event.content.turn + 1}"
@@ -303,7 +308,7 @@ class _RunReader:
         page can show a face."""
         if not isinstance(value, TesteeRequest | TesteeAnswer):
             return
-        described = words_for_call(value)
+        described = label_call(value)
         source, target = ("kit", "client") if isinstance(value, TesteeRequest) else ("client", "kit")
         text = _shorten(described.words)
         row = PageRow(at_ns / _MS_NS, source, target, described.kind, text, "client", self._name)
@@ -336,8 +341,8 @@ class _RunReader:
         """Return the row of the player page for an event. It holds the words for the event, and the lanes
         (such as a client, the relay or Motion Server) between which its arrow is drawn. An event without a
         direction has no second lane."""
-        label = words_for(event) or EventWords(MarkKind.KIT, _describe_player_event(event))
-        near_lane, far_lane = lanes_of(event, self._lanes, self._client_of_server)
+        label = label_event(event) or EventLabel(MarkKind.KIT, _describe_player_event(event))
+        near_lane, far_lane = find_event_lanes(event, self._lanes, self._client_of_server)
         source, target = (far_lane, near_lane) if label.upward is False else (near_lane, far_lane)
         row = PageRow(
             at_ns / _MS_NS,

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession, MotionResponse
-from spatius_sim.reporting.timeline.client_dialogue import words_for_call
-from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
+from spatius_sim.reporting.timeline.client_dialogue import label_call
+from spatius_sim.reporting.timeline.event_labels import EventLabel, label_event
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind, Timeline, choose_marks
 from spatius_sim.rules.findings import Owed
 from spatius_sim.trace.event_text import describe_wait
@@ -24,18 +24,21 @@ _RATE_OF_OPUS = 0
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One event on the time-line: `at` seconds from the start, from lane `source` to lane `target`."""
+    """One event on the time-line: `at_seconds` from the start, from lane `source` to lane `target`."""
 
-    at: float
+    at_seconds: float
     seq: int
     source: str
     target: str
-    words: EventWords
+    label: EventLabel
 
 
-def timeline_of(trace: Trace, guilty: Collection[int], owed: Collection[Owed] = ()) -> Timeline | None:
-    """Build the time-line of a trace; return None if there is nothing to draw. `guilty` are the sequence
-    numbers of the events that are evidence, and `owed` is what a rule says never came."""
+def build_timeline(
+    trace: Trace, evidence_seqs: Collection[int], owed: Collection[Owed] = ()
+) -> Timeline | None:
+    """Build the time-line of a trace; return None if there is nothing to draw. `evidence_seqs` are the
+    numbers of the events that are evidence. `owed` are the messages that a rule says should have come and
+    never came."""
     if trace.header.subject == "client":
         lanes: list[str] = [KIT, CLIENT]
         steps, clock = list(_make_call_steps(trace)), "of the client's clock"
@@ -43,21 +46,23 @@ def timeline_of(trace: Trace, guilty: Collection[int], owed: Collection[Owed] = 
         lanes = list_lanes(trace)
         steps, clock = list(_make_steps(trace, lanes)), "since the scenario began"
         # A relay under test is not alone with us: what earlier scenarios left is no part of this one.
-        steps = [step for step in steps if step.at >= 0 or step.seq in guilty]
+        steps = [step for step in steps if step.at_seconds >= 0 or step.seq in evidence_seqs]
     if not steps:
         return None
     marks = [
-        _make_mark(step, step.seq in guilty) for step in steps if not step.words.minor or step.seq in guilty
+        _make_mark(step, step.seq in evidence_seqs)
+        for step in steps
+        if not step.label.minor or step.seq in evidence_seqs
     ]
-    ghosts = [_draw_owed(trace, one, lanes) for one in owed]
-    marks += ghosts or _find_ghosts(trace, steps, guilty, lanes)
+    ghosts = [_make_owed_ghost(trace, message, lanes) for message in owed]
+    marks += ghosts or _find_ghosts(trace, steps, evidence_seqs, lanes)
     chosen = choose_marks(marks, MAX_MARKS)
     return Timeline(tuple(lanes), chosen, len(marks) - len(chosen), clock)
 
 
-def scenario_start_ns(trace: Trace) -> int:
-    """Return the time at which the scenario of a run began: second 0 of the time-line. This is the first
-    event at a client, or the first event of the trace if no client is in it. Sessions that an earlier
+def find_scenario_start_ns(trace: Trace) -> int:
+    """Return the time (ns) at which the scenario of a run began: second 0 of the time-line. This is the first
+    event at a client. If the trace has no client, it is the first event of all. Sessions that an earlier
     scenario left open may have earlier events."""
     by_client = [
         event.at_ns
@@ -68,18 +73,18 @@ def scenario_start_ns(trace: Trace) -> int:
 
 
 def _find_ghosts(
-    trace: Trace, steps: Sequence[_Step], guilty: Collection[int], lanes: Sequence[str]
+    trace: Trace, steps: Sequence[_Step], evidence_seqs: Collection[int], lanes: Sequence[str]
 ) -> list[Mark]:
-    """Find the ghosts of a time-line: the messages that should have come and never came. Return a mark for
-    each. A ghost is a payload that the relay gave to no client, or an answer for which our kit waited in
-    vain."""
-    delivered = {raw for event in trace.on_lane(Lane.DOWNSTREAM) for raw in _payloads_in(event)}
+    """Find the ghosts of a time-line: messages that should have come and never came. Return a mark for each.
+    Only evidence is looked at: motion that the relay never passed on to its only client, and answers for
+    which the kit waited in vain."""
+    delivered = {raw for event in trace.on_lane(Lane.DOWNSTREAM) for raw in _list_payloads(event)}
     clients = [lane for lane in lanes if lane not in (RELAY, SERVER, ROOM, KIT, CLIENT)]
     ghosts = []
     for step in steps:
-        content = trace.events[step.seq].content if step.seq in guilty else None
-        kept_back = isinstance(getattr(content, "value", None), MotionResponse) and RELAY in lanes
-        if kept_back and getattr(content, "raw", b"") not in delivered and len(clients) == 1:
+        content = trace.events[step.seq].content if step.seq in evidence_seqs else None
+        is_motion_to_pass_on = isinstance(getattr(content, "value", None), MotionResponse) and RELAY in lanes
+        if is_motion_to_pass_on and getattr(content, "raw", b"") not in delivered and len(clients) == 1:
             words = "owed, and never came: this payload at the client"
             ghosts.append(_make_ghost(step, RELAY, clients[0], words))
         elif isinstance(content, WaitEnded) and not content.complete and content.what_for in _AWAITED_ANSWERS:
@@ -90,57 +95,58 @@ def _find_ghosts(
     return ghosts
 
 
-def _draw_owed(trace: Trace, owed: Owed, lanes: Sequence[str]) -> Mark:
-    """Return the mark of a message that never came (a ghost) for a time-line: a rule says that the message
-    was owed after an event. `lanes` are the names of the vertical lines, such as clients, relay and
-    server."""
-    at_seconds = (trace.events[owed.after].at_ns - scenario_start_ns(trace)) / 1e9
+def _make_owed_ghost(trace: Trace, owed: Owed, lanes: Sequence[str]) -> Mark:
+    """Return the mark of a ghost: a message that a rule says was owed after an event, and that never came.
+    `lanes` are the names of the vertical lines of the time-line, such as clients, relay and server."""
+    at_seconds = (trace.events[owed.after].at_ns - find_scenario_start_ns(trace)) / 1e9
     sender = RELAY if RELAY in lanes else lanes[-1]
     target = owed.client if owed.client in lanes else SERVER
     words = f"owed, and never came: {owed.what}"
     return Mark(round(at_seconds, 6), owed.after, sender, target, MarkKind.GHOST, words)
 
 
-def _make_ghost(step: _Step, source: str, target: str, words: str) -> Mark:
-    """Return the mark of a message that should have come at the time of this step."""
-    return Mark(round(step.at, 6), step.seq, source, target, MarkKind.GHOST, words)
+def _make_ghost(step: _Step, source_lane: str, target_lane: str, words: str) -> Mark:
+    """Return the mark of a message that should have come at the time of this step and never came: an arrow
+    between these lanes of the time-line, with these words."""
+    return Mark(round(step.at_seconds, 6), step.seq, source_lane, target_lane, MarkKind.GHOST, words)
 
 
-def _payloads_in(event: Event) -> tuple[bytes, ...]:
-    """Return the payloads of motion that an event of the time-line brought to a client; an empty tuple if it
-    brought none."""
+def _list_payloads(event: Event) -> tuple[bytes, ...]:
+    """Return the payloads of motion that an event brought to a client; an empty tuple if it brought none."""
     value = getattr(event.content, "value", None)
     return value.payloads if isinstance(value, Motion) else ()
 
 
 def list_lanes(trace: Trace) -> list[str]:
-    """Return the names of the lanes for a time-line of this trace: the clients, the relay (or the kit in its
-    place), Motion Server, and a room if there is one."""
-    client_of_server = KIT if trace.header.subject == "server" else RELAY
-    clients = sorted({event.connection for event in trace.on_lane(Lane.DOWNSTREAM)})
-    room = [ROOM] if any(trace.on_lane(Lane.EGRESS)) else []
-    return [*clients, client_of_server, SERVER, *room]
+    """Return the names of the lanes (vertical lines) for a time-line of this trace, from left to right: the
+    clients, the relay, Motion Server, and the room if there is one. If a server is tested, the kit takes the
+    place of the relay."""
+    server_client_lane = KIT if trace.header.subject == "server" else RELAY
+    client_lanes = sorted({event.connection for event in trace.on_lane(Lane.DOWNSTREAM)})
+    room_lane = [ROOM] if any(trace.on_lane(Lane.EGRESS)) else []
+    return [*client_lanes, server_client_lane, SERVER, *room_lane]
 
 
 def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
-    """Yield a step of the time-line (when, from which lane to which, in which words) for each event of the
-    trace that a time-line shows."""
-    client_of_server = KIT if KIT in lanes else RELAY
-    start_ns = scenario_start_ns(trace)
+    """Yield a step of the time-line for each event of the trace that a time-line shows: its time, the two
+    lanes, and its label. An event that happens at one place has the target ""."""
+    server_client_lane = KIT if KIT in lanes else RELAY
+    start_ns = find_scenario_start_ns(trace)
     for event in trace.events:
-        words = words_for(event)
-        if words is None:
+        label = label_event(event)
+        if label is None:
             continue
-        client_side, server_side = lanes_of(event, lanes, client_of_server)
-        source, target = (server_side, client_side) if words.upward is False else (client_side, server_side)
-        target = "" if words.upward is None else target
-        at = (event.at_ns - start_ns) / 1e9
-        yield _Step(at, event.seq, source, target, words)
+        client_side, server_side = find_event_lanes(event, lanes, server_client_lane)
+        source, target = (server_side, client_side) if label.upward is False else (client_side, server_side)
+        target = "" if label.upward is None else target
+        at_seconds = (event.at_ns - start_ns) / 1e9
+        yield _Step(at_seconds, event.seq, source, target, label)
 
 
-def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple[str, str]:
+def find_event_lanes(event: Event, lanes: Sequence[str], server_client_lane: str) -> tuple[str, str]:
     """Return the two lanes of the time-line between which an event is drawn; the lane nearer to the client
-    comes first. The second is "" if the event is drawn on one lane."""
+    comes first. The second is "" if the event is drawn on one lane. `server_client_lane` is the lane that
+    talks to Motion Server: the relay, or the kit."""
     match event.lane:
         case Lane.DOWNSTREAM:
             return event.connection, RELAY
@@ -149,36 +155,37 @@ def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple
         case Lane.KIT | Lane.DECODER:
             kit_lane = KIT if KIT in lanes else SERVER
             return (event.connection if event.connection in lanes else kit_lane), ""
-    return client_of_server, SERVER
+    return server_client_lane, SERVER
 
 
-def learn_rate(event: Event, rates: dict[str, int]) -> None:
-    """Keep in `rates` the sample rate (Hz) of a connection, if this event names a sample rate. The time-line
-    needs the rate to show how long a piece of audio lasts."""
+def note_sample_rate(event: Event, rate_by_connection: dict[str, int]) -> None:
+    """Store the sample rate (Hz) of a connection in `rate_by_connection`, if this event names one. The
+    time-line needs it to show how long audio lasts. Ogg Opus gets the rate 0, because its samples cannot be
+    counted here."""
     match event.content:
         case TurnStarted(sample_rate=rate) if rate > 0:
-            rates[event.connection] = rate
+            rate_by_connection[event.connection] = rate
         case Sent(_, ConfigureSession() as session) | Received(_, ConfigureSession() as session):
             pcm = session.audio_format == AudioFormat.PCM_S16LE
-            rates[event.connection] = max(0, session.sample_rate) if pcm else _RATE_OF_OPUS
+            rate_by_connection[event.connection] = max(0, session.sample_rate) if pcm else _RATE_OF_OPUS
 
 
 def _make_call_steps(trace: Trace) -> Iterator[_Step]:
-    """Yield a step of the time-line for each call to a client under test and for each answer, at the time of
-    the virtual clock that the kit's calls set."""
+    """Yield a step of the time-line for each call from the kit to a client under test, and for each answer.
+    The time is that of the client's virtual clock: only calls of `advance` move it."""
     elapsed_ms = 0
     for event in trace.on_lane(Lane.CLIENT):
         value = getattr(event.content, "value", None)
-        at = elapsed_ms / 1000
+        at_seconds = elapsed_ms / 1000
         if isinstance(value, TesteeRequest):
             elapsed_ms += value.ms if value.do == "advance" else 0
         if isinstance(value, TesteeRequest | TesteeAnswer):
-            words = words_for_call(value)
+            label = label_call(value)
             source, target = (KIT, CLIENT) if isinstance(value, TesteeRequest) else (CLIENT, KIT)
-            yield _Step(at, event.seq, source, target, words)
+            yield _Step(at_seconds, event.seq, source, target, label)
 
 
-def _make_mark(step: _Step, guilty: bool) -> Mark:
-    """Return the mark of a step. `guilty`: whether the event is evidence."""
-    kind, words = step.words.kind, step.words.words
-    return Mark(round(step.at, 6), step.seq, step.source, step.target, kind, words, guilty)
+def _make_mark(step: _Step, is_evidence: bool) -> Mark:
+    """Return the mark that draws this step. `is_evidence`: whether its event proves a broken rule."""
+    kind, words = step.label.kind, step.label.words
+    return Mark(round(step.at_seconds, 6), step.seq, step.source, step.target, kind, words, is_evidence)

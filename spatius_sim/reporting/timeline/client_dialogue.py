@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
-from spatius_sim.reporting.timeline.event_labels import EventWords
+from spatius_sim.reporting.timeline.event_labels import EventLabel
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
 from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
@@ -15,46 +15,53 @@ _KINDS = {"yieldAudioData": MarkKind.AUDIO, "yieldFramesData": MarkKind.MOTION}
 
 
 def write_dialogue(trace: Trace | None, evidence_seqs: Sequence[int]) -> str:
-    """Return the dialogue with a client: one line for each call and what was observed after it; "" if this
-    is not a trace of a client. `evidence_seqs` are the numbers of the events that are evidence: their lines
-    are marked."""
+    """Return the dialogue between kit and client as text: one line for each call, with its answer and what
+    was observed after it. Lines with an event in `evidence_seqs` are marked. Return "" if the trace is None,
+    or not of a client."""
     if trace is None or trace.header.subject != "client":
         return ""
     lines: list[str] = []
-    call, seqs = "", set[int]()
+    call_text, call_seqs = "", set[int]()
     for event in trace.on_lane(Lane.CLIENT):
         value = getattr(event.content, "value", None)
         if isinstance(event.content, Sent) and isinstance(value, TesteeRequest):
             if value.do not in ("hello", "observe"):
-                lines, call, seqs = _add_line(lines, call, seqs, evidence_seqs), _write_call(value), set()
+                lines, call_text, call_seqs = (
+                    _add_line(lines, call_text, call_seqs, evidence_seqs),
+                    _write_call(value),
+                    set(),
+                )
         elif isinstance(event.content, Received) and isinstance(value, TesteeAnswer):
-            call += _write_answer(value)
-        seqs.add(event.seq)
-    return "\n".join(_add_line(lines, call, seqs, evidence_seqs))
+            call_text += _write_answer(value)
+        call_seqs.add(event.seq)
+    return "\n".join(_add_line(lines, call_text, call_seqs, evidence_seqs))
 
 
-def words_for_call(call: TesteeRequest | TesteeAnswer) -> EventWords:
-    """Return the words on the time-line for one line of the dialogue with a client under test: for a call to
-    the client, or for the client's answer."""
-    if isinstance(call, TesteeAnswer):
-        answer = _write_answer(call).removeprefix(" -> ").strip()
-        kind = MarkKind.FAULT if call.error is not None else MarkKind.MESSAGE
-        return EventWords(kind, answer, minor=call.error is None)
-    kind = _KINDS.get(call.do, MarkKind.MESSAGE)
-    return EventWords(kind, _write_call(call), minor=call.do in ("hello", "observe"))
+def label_call(message: TesteeRequest | TesteeAnswer) -> EventLabel:
+    """Return the label that a time-line shows for a call to a client under test, or for the client's answer.
+    An answer with an error is a fault. Other answers, `hello` and `observe` are minor: drawn only if they are
+    evidence."""
+    if isinstance(message, TesteeAnswer):
+        answer = _write_answer(message).removeprefix(" -> ").strip()
+        kind = MarkKind.FAULT if message.error is not None else MarkKind.MESSAGE
+        return EventLabel(kind, answer, minor=message.error is None)
+    kind = _KINDS.get(message.do, MarkKind.MESSAGE)
+    return EventLabel(kind, _write_call(message), minor=message.do in ("hello", "observe"))
 
 
-def _add_line(lines: list[str], call: str, seqs: set[int], evidence_seqs: Sequence[int]) -> list[str]:
-    """Return the lines of the dialogue with one more for this call, unless it is "". The line is marked if
-    one of its events (`seqs`) is evidence."""
-    if not call:
+def _add_line(
+    lines: list[str], call_text: str, call_seqs: set[int], evidence_seqs: Sequence[int]
+) -> list[str]:
+    """Return the lines of the dialogue and one more line with this text; return them unchanged if the text is
+    "". The line is marked if one of the events of the call (`call_seqs`) is evidence."""
+    if not call_text:
         return lines
-    prefix = _MARKED if seqs & set(evidence_seqs) else _UNMARKED
-    return [*lines, f"{prefix}{call}"]
+    prefix = _MARKED if call_seqs & set(evidence_seqs) else _UNMARKED
+    return [*lines, f"{prefix}{call_text}"]
 
 
 def _write_call(request: TesteeRequest) -> str:
-    """Return a line of the dialogue: a call to the client, with its arguments."""
+    """Return a call to the client as text, with its name and arguments, such as "advance(40 ms)"."""
     match request.do:
         case "yieldAudioData":
             samples = len(request.audio) // BYTES_PER_SAMPLE
@@ -70,8 +77,8 @@ def _write_call(request: TesteeRequest) -> str:
 
 
 def _write_answer(answer: TesteeAnswer) -> str:
-    """Return the client's answer to a call as text for the dialogue, where it follows the call in the same
-    line. For an observation, the text lists the values that were observed."""
+    """Return the client's answer as text to append to the line of its call: an error, the id that was
+    returned, or the observed values. Return "" for an answer without a value."""
     if answer.unimplemented:
         return " -> unimplemented"
     if answer.error is not None:
@@ -84,11 +91,11 @@ def _write_answer(answer: TesteeAnswer) -> str:
 
 
 def _list_observed(result: dict[str, Any]) -> list[str]:
-    """Return the texts that the dialogue shows after a call: what the client under test reported of itself
-    when it was observed, such as its state and how many samples it has played."""
+    """Return as texts what the client under test reported when it was observed: its state, conversation id,
+    samples played, keyframes rendered, and whether it is stalled."""
     keyframes = result.get("keyframesRendered") or []
-    first_last = f"{keyframes[0]}..{keyframes[-1]}" if len(keyframes) > 1 else f"{keyframes}"
-    observed = [str(result.get("state")), f"id {result.get('conversationId')!r}"]
-    observed.append(f"{result.get('samplesPlayed')} samples")
-    observed += [f"rendered {first_last}"] if keyframes else []
-    return [*observed, "stalled"] if result.get("stalled") else observed
+    keyframe_range = f"{keyframes[0]}..{keyframes[-1]}" if len(keyframes) > 1 else f"{keyframes}"
+    texts = [str(result.get("state")), f"id {result.get('conversationId')!r}"]
+    texts.append(f"{result.get('samplesPlayed')} samples")
+    texts += [f"rendered {keyframe_range}"] if keyframes else []
+    return [*texts, "stalled"] if result.get("stalled") else texts

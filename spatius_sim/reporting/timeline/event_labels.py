@@ -61,7 +61,7 @@ _HTTP_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class EventWords:
+class EventLabel:
     """What a time-line shows of one event. `upward`: whether the event went towards Motion Server; None if it
     stayed on one lane. A `minor` event is drawn only if it is evidence."""
 
@@ -71,136 +71,139 @@ class EventWords:
     minor: bool = False
 
 
-def words_for(event: Event) -> EventWords | None:
-    """Return what a time-line shows of an event; None if no time-line shows the event."""
+def label_event(event: Event) -> EventLabel | None:
+    """Return the label that a time-line shows for an event; None if no time-line shows the event."""
     match event.content:
         case Sent(_, value) | Received(_, value):
-            return _words_for_frame(value, event)
+            return _label_frame(value, event)
         case Opened():
-            return EventWords(MarkKind.CONNECTION, "opens a connection", upward=True)
+            return EventLabel(MarkKind.CONNECTION, "opens a connection", upward=True)
         case Refused(0, reason):
-            return EventWords(MarkKind.FAULT, f"does not answer the upgrade: {reason}", upward=False)
+            return EventLabel(MarkKind.FAULT, f"does not answer the upgrade: {reason}", upward=False)
         case Refused(status, reason):
-            return EventWords(MarkKind.FAULT, f"refuses the connection: HTTP {status} {reason}", upward=False)
+            return EventLabel(MarkKind.FAULT, f"refuses the connection: HTTP {status} {reason}", upward=False)
         case Closed(by_kit, code):
             from_above = by_kit == (event.lane is Lane.UPSTREAM)
             closes = "closes the connection" + (" without a code" if code == NO_CODE else f": {code}")
-            return EventWords(MarkKind.CONNECTION, closes, upward=not from_above)
+            return EventLabel(MarkKind.CONNECTION, closes, upward=not from_above)
         case TokenRequested(status=status):
             kind = MarkKind.CONNECTION if status == _HTTP_OK else MarkKind.FAULT
             answer = "and gets it" if status == _HTTP_OK else f"and gets HTTP {status}"
-            return EventWords(kind, f"asks for a session token {answer}", upward=True)
+            return EventLabel(kind, f"asks for a session token {answer}", upward=True)
         case TurnStarted(turn, pcm, rate):
-            return EventWords(
+            return EventLabel(
                 MarkKind.KIT, f"turn {turn + 1} begins: {_length_in_words(pcm, rate)} of speech"
             )
         case WaitEnded() as wait:
-            return EventWords(MarkKind.KIT, describe_wait(wait))
+            return EventLabel(MarkKind.KIT, describe_wait(wait))
         case Provoked(intent):
-            return EventWords(MarkKind.KIT, f"the kit does on purpose: {describe_provocation(intent)}")
+            return EventLabel(MarkKind.KIT, f"the kit does on purpose: {describe_provocation(intent)}")
         case Injected() as fault:
-            return EventWords(MarkKind.FAULT, f"the kit makes it fail: {describe_fault(fault)}")
+            return EventLabel(MarkKind.FAULT, f"the kit makes it fail: {describe_fault(fault)}")
         case KitStalled(seconds):
-            return EventWords(MarkKind.KIT, f"the kit itself was late by {seconds:.2f} s")
+            return EventLabel(MarkKind.KIT, f"the kit itself was late by {seconds:.2f} s")
         case SecretKnown(kind, length):
-            return EventWords(
+            return EventLabel(
                 MarkKind.KIT, f"a secret is looked for: {kind}, {length} characters", minor=True
             )
         case SecretSeen(kind, place):
-            return EventWords(MarkKind.FAULT, f"the {kind} was seen {place}")
+            return EventLabel(MarkKind.FAULT, f"the {kind} was seen {place}")
         case Joined(room):
-            return EventWords(MarkKind.CONNECTION, f"joins the room {room}")
+            return EventLabel(MarkKind.CONNECTION, f"joins the room {room}")
         case Published(room, _, value):
-            frame_words = _words_for_frame(value, event)
+            frame_words = _label_frame(value, event)
             return replace(frame_words, words=f"in the room {room}: {frame_words.words}", upward=True)
         case PlaybackTold(_, method, payload):
-            return EventWords(MarkKind.KIT, f"tells the agent {method} {payload}")
+            return EventLabel(MarkKind.KIT, f"tells the agent {method} {payload}")
         case LeftRoom(room):
-            return EventWords(MarkKind.CONNECTION, f"leaves the room {room}")
+            return EventLabel(MarkKind.CONNECTION, f"leaves the room {room}")
         case MotionDiscarded(reason=reason):
-            return EventWords(MarkKind.FAULT, f"motion is discarded: {reason}")
+            return EventLabel(MarkKind.FAULT, f"motion is discarded: {reason}")
         case AudioOnlyEntered():
-            return EventWords(MarkKind.FAULT, "falls to audio-only")
+            return EventLabel(MarkKind.FAULT, "falls to audio-only")
         case StateChanged(state):
-            return EventWords(MarkKind.KIT, f"is {state}")
+            return EventLabel(MarkKind.KIT, f"is {state}")
     return None
 
 
-def _words_for_frame(value: object, event: Event) -> EventWords:
-    """Return the words for a frame, from the `value` that was read from it."""
+def _label_frame(value: object, event: Event) -> EventLabel:
+    """Return the label for a frame (one message on a connection); `value` is what was read from the frame."""
     match value:
         case Speak(pcm):
             words = f"{len(pcm):,} bytes of audio to be spoken"
-            return EventWords(MarkKind.AUDIO, words, upward=True, minor=True)
+            return EventLabel(MarkKind.AUDIO, words, upward=True, minor=True)
         case SpeakEnd():
-            return EventWords(MarkKind.END, "the audio to be spoken is complete", upward=True)
+            return EventLabel(MarkKind.END, "the audio to be spoken is complete", upward=True)
         case Audio(pcm, last, turn_id):
-            words = f"{len(pcm):,} bytes of audio{_under_turn_id(turn_id)}{', marked as the last' * last}"
+            words = f"{len(pcm):,} bytes of audio{_say_turn_id(turn_id)}{', marked as the last' * last}"
             if not pcm:
-                words = ("the end mark of the audio" if last else "no audio") + _under_turn_id(turn_id)
+                words = ("the end mark of the audio" if last else "no audio") + _say_turn_id(turn_id)
             kind = MarkKind.END if last and not pcm else MarkKind.AUDIO
-            return EventWords(kind, words, upward=False, minor=not last)
+            return EventLabel(kind, words, upward=False, minor=not last)
         case Motion(payloads, last, turn_id):
-            return _words_for_motion(payloads, last, turn_id)
+            return _label_motion(payloads, last, turn_id)
         case AudioInput(req_id, audio, end):
             words = f"{len(audio):,} bytes of audio of {req_id}{', the end' * end}"
             if not audio:
                 words = f"{'the end mark' if end else 'no audio'} of {req_id}"
             kind = MarkKind.END if end and not audio else MarkKind.AUDIO
-            return EventWords(kind, words, upward=True, minor=not end)
+            return EventLabel(kind, words, upward=True, minor=not end)
         case MotionResponse(req_id=req_id):
             words = f"motion of {req_id}: {_count_keyframes(value)}{', the end' * value.end}"
-            return EventWords(MarkKind.MOTION, words, upward=False)
+            return EventLabel(MarkKind.MOTION, words, upward=False)
         case ConfigureSession(sample_rate=rate):
-            return EventWords(MarkKind.MESSAGE, f"configures {rate:,} Hz", upward=True)
+            return EventLabel(MarkKind.MESSAGE, f"configures {rate:,} Hz", upward=True)
         case ConfirmSession():
-            return EventWords(MarkKind.MESSAGE, "confirms the session", upward=False)
+            return EventLabel(MarkKind.MESSAGE, "confirms the session", upward=False)
         case Interrupt(req_id):
-            return EventWords(MarkKind.MESSAGE, f"interrupts {req_id}", upward=True)
+            return EventLabel(MarkKind.MESSAGE, f"interrupts {req_id}", upward=True)
         case Pause(req_id):
-            return EventWords(MarkKind.MESSAGE, f"pauses {req_id}", upward=True)
+            return EventLabel(MarkKind.MESSAGE, f"pauses {req_id}", upward=True)
         case Resume(req_id):
-            return EventWords(MarkKind.MESSAGE, f"lets {req_id} go on", upward=True)
+            return EventLabel(MarkKind.MESSAGE, f"lets {req_id} go on", upward=True)
         case PlaybackNews(req_id=req_id, phase=phase, played_ms=played_ms):
             words = f"tells of {req_id}: phase {phase}, {played_ms:,} ms played"
-            return EventWords(MarkKind.MESSAGE, words, upward=False)
+            return EventLabel(MarkKind.MESSAGE, words, upward=False)
         case ServerError(code=code, message=message):
-            return EventWords(MarkKind.FAULT, f"error {code}: {message}", upward=False)
+            return EventLabel(MarkKind.FAULT, f"error {code}: {message}", upward=False)
         case Start(rate):
-            return EventWords(MarkKind.MESSAGE, f"asks to begin, with audio at {rate:,} Hz", upward=True)
+            return EventLabel(MarkKind.MESSAGE, f"asks to begin, with audio at {rate:,} Hz", upward=True)
         case PlayClip(asked) | Say(asked):
-            return EventWords(MarkKind.MESSAGE, f"asks for the speech {asked!r}", upward=True)
+            return EventLabel(MarkKind.MESSAGE, f"asks for the speech {asked!r}", upward=True)
         case Interrupted(reason):
-            return EventWords(MarkKind.MESSAGE, f"says that the turn was interrupted: {reason}", upward=False)
+            return EventLabel(MarkKind.MESSAGE, f"says that the turn was interrupted: {reason}", upward=False)
         case InterruptTurn():
-            return EventWords(MarkKind.MESSAGE, "interrupts", upward=True)
+            return EventLabel(MarkKind.MESSAGE, "interrupts", upward=True)
         case Ready():
-            return EventWords(MarkKind.MESSAGE, "greets", upward=False)
+            return EventLabel(MarkKind.MESSAGE, "greets", upward=False)
         case Failed(message):
-            return EventWords(MarkKind.FAULT, f"says that it failed: {message}", upward=False)
+            return EventLabel(MarkKind.FAULT, f"says that it failed: {message}", upward=False)
         case NotUnderstood(reason) | Undecodable(reason) | Unclear(reason):
-            return EventWords(MarkKind.FAULT, f"not understood: {reason}", _goes_upward(event))
+            return EventLabel(MarkKind.FAULT, f"not understood: {reason}", _goes_upward(event))
         case Note(kind):
-            return EventWords(MarkKind.MESSAGE, kind, _goes_upward(event), minor=True)
-    return EventWords(MarkKind.MESSAGE, type(value).__name__, _goes_upward(event))
+            return EventLabel(MarkKind.MESSAGE, kind, _goes_upward(event), minor=True)
+    return EventLabel(MarkKind.MESSAGE, type(value).__name__, _goes_upward(event))
 
 
-def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
-    """Return the label that a time-line shows at motion from a relay to a client: the ids of its requests,
-    how many keyframes it has, and whether it is marked as the last."""
-    mark = _under_turn_id(turn_id) + ", marked as the last" * last
+def _label_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventLabel:
+    """Return the label for motion from a relay to a client: the req_ids it answers, how many keyframes each
+    payload has, the turn id if there is one, and whether it is marked as the last. An empty list of motion,
+    and payloads that cannot be decoded, are labelled as that."""
+    suffix = _say_turn_id(turn_id) + ", marked as the last" * last
     if not payloads:
-        return EventWords(MarkKind.END, f"an empty list of motion{mark}", upward=False)
+        return EventLabel(MarkKind.END, f"an empty list of motion{suffix}", upward=False)
     messages = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
     req_ids = ", ".join(dict.fromkeys(message.req_id for message in messages))
     if not messages:
         size = sum(map(len, payloads))
-        return EventWords(MarkKind.MOTION, f"{size:,} bytes that no client can decode as motion{mark}", False)
+        return EventLabel(
+            MarkKind.MOTION, f"{size:,} bytes that no client can decode as motion{suffix}", False
+        )
     keyframes = " + ".join(_count_keyframes(message) for message in messages)
-    return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{mark}", upward=False)
+    return EventLabel(MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{suffix}", upward=False)
 
 
-def _under_turn_id(turn_id: str) -> str:
+def _say_turn_id(turn_id: str) -> str:
     """Return the words for the turn id that a relay gave; "" if it gave none."""
     return f" under the id {turn_id}" if turn_id else ""
 

@@ -64,8 +64,8 @@ class Timeline:
 
 
 def choose_marks(marks: Sequence[Mark], limit: int) -> tuple[Mark, ...]:
-    """Choose the marks that a time-line shows if there are more than `limit`, and return them in the order of
-    their events. Evidence comes first, then ghosts (messages that never came), then faults, then the events
+    """Choose at most `limit` marks for a time-line, and return them in the order of their events. Evidence
+    comes first, then ghosts (messages that never came), then faults and what the kit did, then the events
     nearest to the evidence."""
     evidence = [mark.seq for mark in marks if mark.guilty]
     chosen = sorted(

@@ -17,7 +17,7 @@ from spatius_sim.reporting.player.avatar_playback import AUDIO_ONLY, IDLE, MOVIN
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
 from spatius_sim.reporting.player.player_json import MAX_WORDS
 from spatius_sim.reporting.player.runs_to_player_data import build_failure, build_player
-from spatius_sim.reporting.timeline.build_timeline import timeline_of
+from spatius_sim.reporting.timeline.build_timeline import build_timeline
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.tape.traces_on_tapes import read_damaged_traces, read_traces
 from spatius_sim.tests.corpus import SMALLEST
@@ -156,7 +156,7 @@ def test_of_a_long_tape_only_the_beginning_is_read_and_the_page_says_so() -> Non
 
 
 def failure_of(trace: Trace, *evidence: int) -> dict[str, Any]:
-    timeline = timeline_of(trace, evidence)
+    timeline = build_timeline(trace, evidence)
     assert timeline is not None
     ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
     return build_failure(trace, evidence, ghosts)

@@ -9,7 +9,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.histogram import histogram_of
-from spatius_sim.reporting.timeline.build_timeline import timeline_of
+from spatius_sim.reporting.timeline.build_timeline import build_timeline
 from spatius_sim.reporting.timeline.timeline import MarkKind, Timeline
 from spatius_sim.rules.findings import Broken
 from spatius_sim.tests.corpus import SMALLEST
@@ -36,7 +36,7 @@ RATE = 16000
 
 
 def drawn(trace: Trace, *guilty: int) -> Timeline:
-    timeline = timeline_of(trace, guilty)
+    timeline = build_timeline(trace, guilty)
     assert timeline is not None
     return timeline
 
@@ -145,7 +145,7 @@ def test_an_end_that_never_went_up_is_a_ghost() -> None:
 
 
 def ghosts_of(said: Dialogue, broken: Broken) -> list[tuple[str, str, str]]:
-    timeline = timeline_of(said.trace, broken.events, broken.owed)
+    timeline = build_timeline(said.trace, broken.events, broken.owed)
     assert timeline is not None
     ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
     return [(ghost.source, ghost.target, ghost.words) for ghost in ghosts]
@@ -178,7 +178,7 @@ def test_a_client_is_shown_on_its_own_clock() -> None:
 
 
 def test_nothing_at_all_is_no_time_line() -> None:
-    assert timeline_of(Trace(TraceHeader("relay", "", 1, "", ""), ()), ()) is None
+    assert build_timeline(Trace(TraceHeader("relay", "", 1, "", ""), ()), ()) is None
 
 
 def test_a_histogram_counts_every_measurement() -> None:
