@@ -1,5 +1,5 @@
 """Keeps what is certain about a client under test after the calls so far: for a client as slow, and for one
-as fast, as an honest client may be."""
+as fast, as a correct client may be."""
 
 from typing import Any
 
@@ -43,8 +43,8 @@ class CertainClientState:
     None if it was never seen to play this conversation."""
 
     def __init__(self, story: ClientStory) -> None:
-        """Begin with what is certain about a client under test before the first call: it has no
-        conversation."""
+        """Begin with what is certain about a client before the first call: it has no conversation, and is
+        idle."""
         self.story = story
         self.conversation: ClientConversation | None = None
         self.conversations: dict[str | None, ClientConversation] = {}
@@ -71,27 +71,29 @@ class CertainClientState:
         self.silent_before = True
 
     def note_hello(self, result: dict[str, Any]) -> None:
-        """Note from the answer of the client to `hello` its clock, its modes, and what it lacks."""
+        """Store what the client answered to `hello`: whether its clock is real, its modes, and the features
+        that it lacks."""
         self.story.real_clock = result.get("clock") == "real"
         self.story.modes = tuple(str(mode) for mode in result.get("modes") or ())
         self.story.lacks.update(str(name) for name in result.get("lacks") or ())
 
     @property
     def end(self) -> int:
-        """The end of the current conversation's audio that the client was given, in samples * 1000."""
+        """The end of the audio that the client was given for the current conversation, in samples * 1000; 0
+        if there is no conversation."""
         return self.conversation.samples * 1000 if self.conversation else 0
 
     @property
     def may_wait_for_motion(self) -> bool:
-        """Whether strictSync lets audio wait for its motion in the current conversation."""
+        """Whether the audio of the current conversation may wait for its motion: only in the mode
+        strictSync."""
         current = self.conversation
         return current is not None and self.strict and not (current.audio_only or current.open_motion)
 
     @property
     def playable_end(self) -> int:
-        """How far an honest client can play the audio of its current conversation by now, in samples * 1000
-        (so that milliseconds of any sample rate are whole numbers). In strictSync the client can only play
-        audio whose motion has come."""
+        """How far a correct client can have played the audio of its current conversation by now, in samples *
+        1000. In the mode strictSync, it can only play audio whose motion has come."""
         current = self.conversation
         if current is None or not self.may_wait_for_motion:
             return self.end
@@ -102,23 +104,24 @@ class CertainClientState:
 
     @property
     def surely_current(self) -> bool:
-        """Whether every honest client still has a current conversation."""
+        """Whether every correct client still has a current conversation."""
         return self.conversation is not None and not self.audio_undefined and not self.maybe_over
 
     @property
     def maybe_over(self) -> bool:
-        """Whether the current conversation is over for the fastest honest client."""
+        """Whether the current conversation is over for the fastest correct client."""
         return self.conversation is not None and self.conversation.ended and self.fastest_position >= self.end
 
     @property
     def surely_plays(self) -> bool:
-        """Whether every honest client plays now, unless it is paused."""
+        """Whether every correct client plays now, unless it is paused."""
         return self.surely_current and self.slowest_wait_ms == 0 and self.fastest_position < self.end
 
-    def may_throw(self, do: str) -> bool:
-        """Return whether no document fixes what this call does now, so that an honest client may throw. The
-        calls with audio and with motion have rules of their own."""
-        match do:
+    def may_call_throw(self, call_name: str) -> bool:
+        """Return whether a correct client may throw at this call now, because no document says what the call
+        does in its state. The calls with audio and with motion have rules of their own, so True is returned
+        for them."""
+        match call_name:
             case "advance":
                 return False
             case "interrupt":
@@ -130,37 +133,40 @@ class CertainClientState:
             case _:
                 return True
 
-    def pass_time_for_fastest(self, ms: int) -> None:
-        """Let `ms` milliseconds pass for the fastest honest client: move its position."""
-        self.moved = self.moved or ms > 0
+    def pass_time_for_fastest(self, elapsed_ms: int) -> None:
+        """Let `elapsed_ms` pass for the fastest correct client: move its position, at most to the end of what
+        it can play. In a pause, it may play on for a short time."""
+        self.moved = self.moved or elapsed_ms > 0
         if self.conversation is None:
             return
         if self.paused and not self.pause_undefined:
             # It may still play for a while after the pause.
-            ms = min(ms, self.overshoot_ms)
-            self.overshoot_ms -= ms
-        self.fastest_position = min(self.playable_end, self.fastest_position + ms * self.story.sample_rate)
+            elapsed_ms = min(elapsed_ms, self.overshoot_ms)
+            self.overshoot_ms -= elapsed_ms
+        self.fastest_position = min(
+            self.playable_end, self.fastest_position + elapsed_ms * self.story.sample_rate
+        )
 
-    def pass_time_for_slowest(self, ms: int) -> None:
-        """Let `ms` milliseconds pass for the slowest honest client: move its position, and count for how long
-        it was idle or without motion."""
-        rate, limit = self.story.sample_rate, self.playable_end
-        self.quiet_ms += ms
-        self.catch_up_ms = max(0, self.catch_up_ms - ms)
+    def pass_time_for_slowest(self, elapsed_ms: int) -> None:
+        """Let `elapsed_ms` pass for the slowest correct client: move its position, and add up for how long it
+        was idle, stalled, paused, or without motion."""
+        rate, playable_end = self.story.sample_rate, self.playable_end
+        self.quiet_ms += elapsed_ms
+        self.catch_up_ms = max(0, self.catch_up_ms - elapsed_ms)
         if self.conversation is None:
             return
         if self.pause_undefined:
             return
         if self.paused:
-            self.paused_ms += ms
+            self.paused_ms += elapsed_ms
             return
         # The slowest client waits first, then plays up to the limit, then is idle.
-        waited_ms = min(self.slowest_wait_ms, ms)
+        waited_ms = min(self.slowest_wait_ms, elapsed_ms)
         self.slowest_wait_ms -= waited_ms
-        unlimited = self.slowest_position + (ms - waited_ms) * rate
-        idle_ms = max(0, unlimited - limit) // rate
-        self.slowest_position = min(limit, unlimited)
-        if limit < self.end:
+        unlimited_position = self.slowest_position + (elapsed_ms - waited_ms) * rate
+        idle_ms = max(0, unlimited_position - playable_end) // rate
+        self.slowest_position = min(playable_end, unlimited_position)
+        if playable_end < self.end:
             self.stalled_ms += idle_ms
         elif self.conversation.ended:
             self.idle_after_end_ms += idle_ms
@@ -172,41 +178,49 @@ class CertainClientState:
         if min(last_keyframe, self.story.keyframe_at(self.slowest_position // 1000)) >= len(
             self.conversation.values
         ):
-            self.motion_missing_ms += ms - waited_ms
+            self.motion_missing_ms += elapsed_ms - waited_ms
             self.audio.note("C-STARVE")
 
     def note_audio_call(self, exchange: Exchange) -> None:
-        """Note a call of the client with audio, which begins a conversation or continues the current one."""
+        """Update the state by a call that gave the client audio: the call begins a conversation or continues
+        the current one. After empty audio outside a conversation, or a refused half sample, it is undefined
+        what is played."""
         request, answer = exchange.request, exchange.answer
         reported_id = answer.result.get("conversationId")
-        returned = reported_id if isinstance(reported_id, str) else None
-        outside = self.conversation is None or self.conversation.ended or self.was_given_up(returned)
-        half_sample_refused = len(request.audio) % BYTES_PER_SAMPLE and answer.error is not None
-        if (outside and not request.audio) or half_sample_refused:
-            call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, first=False)
+        returned_id = reported_id if isinstance(reported_id, str) else None
+        is_outside = (
+            self.conversation is None
+            or self.conversation.ended
+            or self.was_conversation_given_up(returned_id)
+        )
+        is_refused_half_sample = len(request.audio) % BYTES_PER_SAMPLE and answer.error is not None
+        if (is_outside and not request.audio) or is_refused_half_sample:
+            call = AudioCall(exchange.seq, exchange.answered, returned_id, answer.error, None, first=False)
             self.story.audio_calls.append(call)
             self.audio_undefined = True
             # After the end, one more end mark brings nothing to play, whatever else it does.
-            over = self.conversation is None or self.idle_after_end_ms >= self.story.slack_ms
-            self.nothing_to_play = outside and over and request.end and not request.audio
+            is_over = self.conversation is None or self.idle_after_end_ms >= self.story.slack_ms
+            self.nothing_to_play = is_outside and is_over and request.end and not request.audio
             self.quiet_ms = 0
-            fresh = None if returned in self.conversations else returned
-            self.id_of_nothing = fresh or self.id_of_nothing
+            new_id = None if returned_id in self.conversations else returned_id
+            self.id_of_nothing = new_id or self.id_of_nothing
             return
-        if outside:
+        if is_outside:
             # An empty chunk may have begun this conversation: then its id has not changed since.
-            returned = returned or self.id_of_nothing
-            self.begin_conversation(exchange.seq, returned)
+            returned_id = returned_id or self.id_of_nothing
+            self.begin_conversation(exchange.seq, returned_id)
         if self.paused:
-            was_certain = self.open_until_resume or not self.pause_undefined
-            self.open_until_resume = was_certain and not outside and answer.error is None
+            was_defined = self.open_until_resume or not self.pause_undefined
+            self.open_until_resume = was_defined and not is_outside and answer.error is None
             self.pause_undefined = True
         current = self.conversation
         assert current is not None
         id_before = current.id
-        call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, current, outside, id_before)
-        if returned and STABLE_IDS in self.story.lacks:
-            current.id, self.conversations[returned] = returned, current
+        call = AudioCall(
+            exchange.seq, exchange.answered, returned_id, answer.error, current, is_outside, id_before
+        )
+        if returned_id and STABLE_IDS in self.story.lacks:
+            current.id, self.conversations[returned_id] = returned_id, current
         self.story.audio_calls.append(call)
         if request.audio and self.fastest_position >= self.end:
             self.slowest_wait_ms += self.story.slack_ms
@@ -216,19 +230,27 @@ class CertainClientState:
         current.ended = current.ended or request.end
         self.idle_before_end_ms = 0
 
-    def was_given_up(self, returned: str | None) -> bool:
-        """Return whether the client under test has ended the current conversation by itself: it was seen idle
-        there, and has now returned another id for new audio. Then this audio begins a new conversation; other
-        rules judge whether the client had to go on."""
-        current, last = self.conversation, self.last
-        idle = last is not None and last.conversation is current and last.state == PlaybackState.IDLE
-        return current is not None and current.was_active and idle and returned not in (current.id, None, "")
+    def was_conversation_given_up(self, returned_id: str | None) -> bool:
+        """Return whether the client has ended the current conversation by itself, so that new audio begins a
+        new one: it was last seen idle, and has now returned another id. Other rules judge whether it was
+        allowed to."""
+        current, last_observation = self.conversation, self.last
+        was_idle = (
+            last_observation is not None
+            and last_observation.conversation is current
+            and last_observation.state == PlaybackState.IDLE
+        )
+        return (
+            current is not None
+            and current.was_active
+            and was_idle
+            and returned_id not in (current.id, None, "")
+        )
 
-    def begin_conversation(self, seq: int, returned: str | None) -> None:
-        """Note that a conversation of the client begins, with the id `returned`, which the client returned
-        from its call with audio. Set the positions and times of honest clients back to 0. Forget the rules
-        whose situation could only harm the conversation before."""
-        self.conversation = self.conversations[returned] = ClientConversation(returned, seq)
+    def begin_conversation(self, seq: int, returned_id: str | None) -> None:
+        """Begin a conversation with the id that the client returned from its call with audio. Set positions
+        and times back to 0. Forget the rules whose situation could only harm the conversation before."""
+        self.conversation = self.conversations[returned_id] = ClientConversation(returned_id, seq)
         self.audio_undefined = self.moved = self.pinned = self.open_until_resume = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
             self.largest_chunk
@@ -241,16 +263,18 @@ class CertainClientState:
             self.audio.note("C-STARVE")
 
     def note_motion_call(self, exchange: Exchange) -> None:
-        """Note that motion was given to the client, and which kind of call this was. If the
-        motion belongs to the current conversation, add its keyframes there."""
+        """Update the state by a call that gave the client motion: find its kind, and keep the call in the
+        story. If the motion belongs to the current conversation, add its keyframes there."""
         frames = exchange.request.frames or ()
         payloads = [read_given_payload(raw) for raw in frames]
         if self.fastest_position >= self.playable_end < self.end:
             self.slowest_wait_ms, self.stalled_ms = self.slowest_wait_ms + self.story.slack_ms, 0
-        kind = self.classify(exchange.request.conversation_id, frames, payloads)
-        unknown = any(payload is not None and payload.has_unknown_fields for payload in payloads)
+        kind = self.classify_motion_call(exchange.request.conversation_id, frames, payloads)
+        has_unknown_fields = any(payload is not None and payload.has_unknown_fields for payload in payloads)
         conversation = self.conversation if kind is not Kind.LATE else None
-        call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, conversation)
+        call = MotionCall(
+            exchange.seq, exchange.answered, kind, exchange.answer.error, has_unknown_fields, conversation
+        )
         self.story.motion_calls.append(call)
         for payload in payloads:
             if kind is Kind.MATCH and self.conversation:
@@ -259,32 +283,33 @@ class CertainClientState:
                 number = len(self.conversation.values) if kind is Kind.MATCH and self.conversation else -1
                 self.origins.setdefault(value, []).append((call, number))
                 if kind is Kind.MATCH and self.conversation:
-                    self.add_keyframe(self.conversation, value, unknown)
+                    self.add_keyframe(self.conversation, value, has_unknown_fields)
             if kind is Kind.MATCH and self.conversation:
                 self.note_overdue_payload(self.conversation)
-        self.note_situation(kind)
+        self.note_situations_after_motion(kind)
 
     def note_overdue_payload(self, current: ClientConversation) -> None:
-        """Note if the latest payload may have come too late for the fastest honest client: when
-        the time of all its keyframes was over."""
+        """Note that the latest payload is overdue, if the fastest correct client had already passed the time
+        of all its keyframes when it came."""
         if self.story.keyframe_at(self.fastest_position // 1000) >= len(current.values):
             current.overdue_from = min(current.overdue_from, current.payload_starts[-1])
 
-    def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
-        """Add a keyframe, with its value, to the current conversation of the client under test.
-        Note if the keyframe came too late for the fastest honest client, and if it came with unknown
-        fields."""
+    def add_keyframe(self, current: ClientConversation, value: float, has_unknown_fields: bool) -> None:
+        """Add a keyframe, identified by its value, to the current conversation. Note if it came too late for
+        the fastest correct client, or in a payload with unknown fields."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
         if self.fastest_position > due_ms * self.story.sample_rate:
             self.catch_up_ms = self.story.slack_ms
-        if unknown:
+        if has_unknown_fields:
             current.unknown_from = min(current.unknown_from, len(current.values))
         current.values.append(value)
 
-    def classify(
+    def classify_motion_call(
         self, motion_id: str, frames: tuple[bytes, ...], payloads: "list[GivenPayload | None]"
     ) -> Kind:
-        """Return how a call of the client with motion for this id relates to the current conversation."""
+        """Return the kind of a call that gives motion (`frames`) with the id `motion_id`: how the motion
+        relates to the current conversation. Kind.OPEN: no document says what a client does with it.
+        `payloads` are the frames as read; None stands for a frame that cannot be decoded."""
         current = self.conversation
         if self.audio_undefined:
             return Kind.OPEN
@@ -295,14 +320,14 @@ class CertainClientState:
         elif current is not None and current.id != motion_id and self.conversations.get(motion_id) is current:
             return Kind.OPEN  # An id that this conversation had before.
         if current is None or (current.id or "") != motion_id:
-            interrupted = (
+            is_interrupted = (
                 current is None
                 and motion_id in self.conversations
                 and self.conversations[motion_id].interrupted
             )
             if not frames:
                 return Kind.EMPTY_MISMATCH
-            if interrupted:
+            if is_interrupted:
                 return Kind.LATE
             return Kind.EARLY if current is None and not self.conversations else Kind.MISMATCH
         if self.maybe_over:
@@ -317,9 +342,9 @@ class CertainClientState:
             return Kind.OPEN
         return Kind.MATCH
 
-    def note_situation(self, kind: Kind) -> None:
-        """Note which rules a call with motion of this kind puts to the test, and what is
-        uncertain about the client after the call."""
+    def note_situations_after_motion(self, kind: Kind) -> None:
+        """Note which rules a call with motion of this kind puts to the test, and what it changes for the
+        current conversation."""
         current = self.conversation
         match kind:
             case Kind.EMPTY if current:
@@ -343,8 +368,8 @@ class CertainClientState:
                 self.motion.note("C-MISMATCH")
 
     def note_interrupt(self) -> None:
-        """Note that `interrupt` of the client was called: the current conversation and any pause
-        end, and after that it is certain again what the client plays."""
+        """Note that the client was interrupted: the current conversation and any pause are over, and nothing
+        is undefined any more."""
         if self.conversation is not None:
             self.conversation.interrupted = True
         self.motion.note("C-INTERRUPT")
@@ -355,8 +380,8 @@ class CertainClientState:
         self.quiet_ms = 0
 
     def note_pause(self) -> None:
-        """Note that `pause` of the client was called. If it is not certain that audio was playing,
-        it is undefined what the pause does. A second pause changes nothing."""
+        """Note that the client was paused. A second pause changes nothing. Unless audio surely plays, it is
+        undefined what a pause does."""
         if self.paused and not self.pause_undefined:
             return
         self.pause_undefined = self.pause_undefined or not self.surely_plays
@@ -367,9 +392,8 @@ class CertainClientState:
             self.audio.note("C-PAUSE")
 
     def note_resume(self) -> None:
-        """Note that `resume` of the client was called; from now on the slowest honest client may
-        again start late. Audio that came in the pause for the conversation that was playing is played from
-        now on, if it was not played in the pause."""
+        """Note that the client was resumed; the slowest correct client may again start late. Audio that came
+        in the pause is surely played from now on, if it belongs to the conversation that was playing."""
         self.paused = False
         if self.open_until_resume:
             self.pause_undefined = self.open_until_resume = False

@@ -70,7 +70,7 @@ class _ClientObserver(RealClientTime):
         elif request.do == "advance":
             # Nobody knows how much time has passed for this client.
             self.audio_undefined, self.nothing_to_play = True, False
-        if answer.error is not None and not self.may_throw(request.do):
+        if answer.error is not None and not self.may_call_throw(request.do):
             thrown = ThrownCall(request.do, exchange.seq, exchange.answered, answer.error)
             self.story.thrown_calls.append(thrown)
         match request.do:
