@@ -33,115 +33,115 @@ REVISION = 12
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 
-def rules_in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
-    """Return the given rules by id, in the order of the catalogue. Raises ValueError if two rules have the
-    same id, or if a rule comes before a rule that it presumes."""
+def map_rules_by_id(rules: Iterable[Rule]) -> dict[str, Rule]:
+    """Return the given rules by id, in the order given. Raises ValueError if two rules have the same id, or
+    if a rule stands before one that it presumes."""
     rules_by_id: dict[str, Rule] = {}
     for rule in rules:
         if rule.id in rules_by_id:
             raise ValueError(f"{rule.id} stands twice in the catalogue")
-        missing = [name for name in rule.presumes if name not in rules_by_id]
-        if missing:
-            raise ValueError(f"{rule.id} presumes {', '.join(missing)}, which must stand before it")
+        missing_rules = [rule_id for rule_id in rule.presumes if rule_id not in rules_by_id]
+        if missing_rules:
+            raise ValueError(f"{rule.id} presumes {', '.join(missing_rules)}, which must stand before it")
         rules_by_id[rule.id] = rule
     return rules_by_id
 
 
 _CONTENTS = (
-    server_admission.token_window,  # S-TOKEN-WINDOW
-    server_admission.token_key,  # S-TOKEN-KEY
-    server_admission.upgrade_refused,  # S-UPGRADE-REFUSED
-    server_admission.token_expiry,  # S-TOKEN-EXPIRY
-    server_session.confirm,  # S-CONFIRM
-    server_session.handshake_refused,  # S-HANDSHAKE-REFUSED
-    server_session.handshake_closed,  # S-HANDSHAKE-CLOSED
-    server_motion.motion_ids,  # S-MOTION-IDS
-    server_motion.motion_end,  # S-MOTION-END
-    server_motion.motion_count,  # S-MOTION-COUNT
-    server_motion.motion_segments,  # S-MOTION-SEGMENTS
-    server_motion.motion_shape,  # S-MOTION-SHAPE
-    server_motion.motion_moves,  # S-MOTION-MOVES
-    server_session.egress_silent,  # S-EGRESS-SILENT
-    server_session.interrupt,  # S-INTERRUPT
-    relay_secrets.tokenless,  # R-TOKENLESS
-    relay_upstream_sessions.token,  # U-TOKEN
-    relay_upstream_sessions.token_fresh,  # U-TOKEN-FRESH
-    relay_upstream_sessions.configure,  # U-CONFIGURE
-    relay_upstream_audio.turn_id,  # U-TURN-ID
-    relay_upstream_audio.audio_aligned,  # U-AUDIO-ALIGNED
-    relay_upstream_audio.audio_end,  # U-AUDIO-END
-    relay_upstream_audio.rate,  # U-RATE
-    relay_upstream_audio.audio_complete,  # U-AUDIO-COMPLETE
-    data_packet_size.data_limit,  # E-LIMIT
-    relay_failures.recover,  # R-RECOVER
-    relay_motion.motion_verbatim,  # R-MOTION-VERBATIM
-    relay_motion.motion_order,  # R-MOTION-ORDER
-    relay_motion.motion_complete,  # R-MOTION-COMPLETE
-    relay_audio.end_audio,  # R-END-AUDIO
-    relay_audio.audio_complete,  # R-AUDIO-COMPLETE
-    relay_audio.audio_first,  # R-AUDIO-FIRST
-    relay_conversation.turns_follow,  # R-TURNS
-    relay_conversation.isolation,  # R-ISOLATION
-    relay_conversation.conversation,  # R-CONVERSATION
-    relay_failures.goes_on_with_audio,  # R-FALLBACK
-    relay_failures.error_told,  # R-ERROR-TOLD
-    relay_upstream_sessions.retry,  # U-RETRY
-    relay_sizes.large,  # R-LARGE
-    relay_sizes.huge,  # R-HUGE
-    relay_latency.latency,  # R-LATENCY
-    relay_motion.end_motion,  # R-END-MOTION
-    relay_motion.late_mark,  # R-LATE-MARK
-    relay_turns_cut_off.nothing_stale,  # R-STALE
-    relay_turns_cut_off.hang_up,  # U-HANGUP
-    relay_bad_clients.slow_client,  # R-SLOWCLIENT
-    relay_bad_clients.bad_input,  # R-BADINPUT
-    relay_secrets.secrets,  # R-SECRETS
-    relay_failures.alive,  # R-ALIVE
-    client_ids.ids,  # C-ID
-    client_ids.new_ids,  # C-ID-NEW
-    client_motion.mismatch_discarded,  # C-MISMATCH
-    client_motion.early_motion_discarded,  # C-EARLY
-    client_motion.interrupt,  # C-INTERRUPT
-    client_playback.pause,  # C-PAUSE
-    client_playback.empty,  # C-EMPTY
-    client_motion.empty_sticky,  # C-EMPTY-STICKY
-    client_motion.empty_scope,  # C-EMPTY-SCOPE
-    client_motion.empty_mismatch,  # C-EMPTY-MISMATCH
-    client_playback.abnormal_end,  # C-ABNORMAL
-    client_playback.no_end,  # C-NOEND
-    client_playback.starve,  # C-STARVE
-    client_playback.states,  # C-STATES
-    client_ids.current_id,  # C-ID-CURRENT
-    client_motion.unknown_fields_ignored,  # C-UNKNOWN
-    client_motion.motion_matches,  # C-MATCH
-    client_motion.motion_in_sync,  # C-SYNC
-    joining_and_tracks.refused,  # E-REFUSED
-    joining_and_tracks.joins,  # E-JOIN
-    joining_and_tracks.leaves,  # E-LEAVE
-    joining_and_tracks.tracks,  # E-TRACKS
-    joining_and_tracks.late_viewer,  # E-LATE
-    keyframes_and_sound.sound,  # E-SOUND
-    keyframes_and_sound.packet_for_each_keyframe,  # E-COUNT
-    keyframes_and_sound.order,  # E-ORDER
-    keyframes_and_sound.marks,  # E-MARKS
-    keyframes_and_sound.verbatim,  # E-VERBATIM
-    keyframes_and_sound.sync,  # E-SYNC
-    agent_events.playback,  # E-PLAYBACK
-    agent_events.interrupt,  # E-INTERRUPT
+    server_admission.check_token_window,  # S-TOKEN-WINDOW
+    server_admission.check_api_key,  # S-TOKEN-KEY
+    server_admission.check_bad_upgrades,  # S-UPGRADE-REFUSED
+    server_admission.check_token_expiry,  # S-TOKEN-EXPIRY
+    server_session.check_confirmation,  # S-CONFIRM
+    server_session.check_handshake_errors,  # S-HANDSHAKE-REFUSED
+    server_session.check_close_after_refusal,  # S-HANDSHAKE-CLOSED
+    server_motion.check_response_ids,  # S-MOTION-IDS
+    server_motion.check_end_of_motion,  # S-MOTION-END
+    server_motion.check_keyframe_count,  # S-MOTION-COUNT
+    server_motion.check_segment_lengths,  # S-MOTION-SEGMENTS
+    server_motion.check_keyframe_shape,  # S-MOTION-SHAPE
+    server_motion.check_motion_varies,  # S-MOTION-MOVES
+    server_session.check_no_motion_beside_egress,  # S-EGRESS-SILENT
+    server_session.check_silence_after_interrupt,  # S-INTERRUPT
+    relay_secrets.check_clients_without_credentials,  # R-TOKENLESS
+    relay_upstream_sessions.check_tokens,  # U-TOKEN
+    relay_upstream_sessions.check_tokens_are_fresh,  # U-TOKEN-FRESH
+    relay_upstream_sessions.check_configuration,  # U-CONFIGURE
+    relay_upstream_audio.check_req_ids,  # U-TURN-ID
+    relay_upstream_audio.check_whole_samples,  # U-AUDIO-ALIGNED
+    relay_upstream_audio.check_end_of_audio,  # U-AUDIO-END
+    relay_upstream_audio.check_sample_rate,  # U-RATE
+    relay_upstream_audio.check_audio_sent_up,  # U-AUDIO-COMPLETE
+    data_packet_size.check_data_packet_size,  # E-LIMIT
+    relay_failures.check_recovery,  # R-RECOVER
+    relay_motion.check_payload_bytes,  # R-MOTION-VERBATIM
+    relay_motion.check_payload_order,  # R-MOTION-ORDER
+    relay_motion.check_all_motion_arrives,  # R-MOTION-COMPLETE
+    relay_audio.check_audio_end_mark,  # R-END-AUDIO
+    relay_audio.check_audio_delivered,  # R-AUDIO-COMPLETE
+    relay_audio.check_audio_before_motion,  # R-AUDIO-FIRST
+    relay_conversation.check_motion_in_own_turn,  # R-TURNS
+    relay_conversation.check_clients_are_isolated,  # R-ISOLATION
+    relay_conversation.check_turns_can_be_played,  # R-CONVERSATION
+    relay_failures.check_audio_after_failure,  # R-FALLBACK
+    relay_failures.check_failure_is_told,  # R-ERROR-TOLD
+    relay_upstream_sessions.check_retries,  # U-RETRY
+    relay_sizes.check_large_payloads,  # R-LARGE
+    relay_sizes.check_huge_payloads,  # R-HUGE
+    relay_latency.measure_latency,  # R-LATENCY
+    relay_motion.check_motion_end_mark,  # R-END-MOTION
+    relay_motion.check_motion_before_audio_end,  # R-LATE-MARK
+    relay_turns_cut_off.check_nothing_stale,  # R-STALE
+    relay_turns_cut_off.check_hang_ups,  # U-HANGUP
+    relay_bad_clients.check_slow_clients,  # R-SLOWCLIENT
+    relay_bad_clients.check_misbehaving_clients,  # R-BADINPUT
+    relay_secrets.check_no_secret_leaks,  # R-SECRETS
+    relay_failures.check_signs_of_life,  # R-ALIVE
+    client_ids.check_conversation_ids,  # C-ID
+    client_ids.check_new_ids,  # C-ID-NEW
+    client_motion.check_mismatched_motion,  # C-MISMATCH
+    client_motion.check_early_motion,  # C-EARLY
+    client_motion.check_interrupts,  # C-INTERRUPT
+    client_playback.check_pauses,  # C-PAUSE
+    client_playback.check_audio_after_empty_list,  # C-EMPTY
+    client_motion.check_motion_after_empty_list,  # C-EMPTY-STICKY
+    client_motion.check_motion_of_next_session,  # C-EMPTY-SCOPE
+    client_motion.check_mismatched_empty_list,  # C-EMPTY-MISMATCH
+    client_playback.check_undecodable_motion,  # C-ABNORMAL
+    client_playback.check_audio_without_end_mark,  # C-NOEND
+    client_playback.check_late_motion,  # C-STARVE
+    client_playback.check_playback_states,  # C-STATES
+    client_ids.check_current_id,  # C-ID-CURRENT
+    client_motion.check_unknown_fields,  # C-UNKNOWN
+    client_motion.check_rendered_motion,  # C-MATCH
+    client_motion.check_motion_in_sync,  # C-SYNC
+    joining_and_tracks.check_refused_rooms,  # E-REFUSED
+    joining_and_tracks.check_joining,  # E-JOIN
+    joining_and_tracks.check_leaving,  # E-LEAVE
+    joining_and_tracks.check_tracks,  # E-TRACKS
+    joining_and_tracks.check_late_viewers,  # E-LATE
+    keyframes_and_sound.check_sound,  # E-SOUND
+    keyframes_and_sound.check_keyframe_packets,  # E-COUNT
+    keyframes_and_sound.check_frame_order,  # E-ORDER
+    keyframes_and_sound.check_start_and_end,  # E-MARKS
+    keyframes_and_sound.check_keyframes_unchanged,  # E-VERBATIM
+    keyframes_and_sound.check_sync,  # E-SYNC
+    agent_events.check_playback_reports,  # E-PLAYBACK
+    agent_events.check_interrupts,  # E-INTERRUPT
 )
 
-RULES = rules_in_order(_CONTENTS)
+RULES = map_rules_by_id(_CONTENTS)
 """All rules by id, each after those that it presumes."""
 
 
 def find_rule(rule_id: str) -> Rule:
-    """Return the rule of the catalogue with this id. Raises UsageError, which suggests ids, if there is
-    none."""
+    """Return the rule of the catalogue with this id. If there is none, raise UsageError, whose text suggests
+    similar ids."""
     try:
         return RULES[rule_id]
     except KeyError:
-        near = suggest_names(rule_id, RULES, "`spatius-sim rules` lists them all")
-        raise UsageError(f"no rule has the id {rule_id!r}; {near}") from None
+        suggestion = suggest_names(rule_id, RULES, "`spatius-sim rules` lists them all")
+        raise UsageError(f"no rule has the id {rule_id!r}; {suggestion}") from None
 
 
 def rules_for(subject: str) -> tuple[Rule, ...]:

@@ -11,43 +11,51 @@ from spatius_sim.story.room_story import Disturbance, RoomSession, RoomSpeech
 _ADVICE = "a quieter machine can tell"
 
 
-def unless_disturbed(room: RoomSession, since: int, broken: Broken) -> Broken | Unsure:
-    """Return the breach that was seen in a room, or Unsure if frames or sound may have been lost on our
-    side after the event `since`."""
-    return _unless_one_came_after(room.disturbances, since, broken)
+def excuse_if_disturbed(room: RoomSession, since_seq: int, broken: Broken) -> Broken | Unsure:
+    """Return the breach that was seen in a room. But return Unsure if frames or sound may have been lost on
+    our side after event number `since_seq`."""
+    return _excuse_after_disturbance(room.disturbances, since_seq, broken)
 
 
-def unless_late(room: RoomSession, since: int, broken: Broken) -> Broken | Unsure:
-    """Return the breach of a time of some milliseconds, or in sound that was heard, or Unsure if the kit
-    itself was late, or anything may have been lost, after the event `since`."""
-    return _unless_one_came_after([*room.disturbances, *room.stalls], since, broken)
+def excuse_if_late(room: RoomSession, since_seq: int, broken: Broken) -> Broken | Unsure:
+    """Return a breach of some milliseconds, or in the sound of a room. But return Unsure if the kit itself
+    was late, or something may have been lost, after event number `since_seq`."""
+    return _excuse_after_disturbance([*room.disturbances, *room.stalls], since_seq, broken)
 
 
-def _unless_one_came_after(disturbances: list[Disturbance], since: int, broken: Broken) -> Broken | Unsure:
-    """Excuse a breach in a room, if one of these disturbances (packets lost by the network, or a late kit)
-    came after the event `since`: return Unsure instead. Return the breach if none did."""
-    reason = next((disturbance.reason for disturbance in disturbances if disturbance.seq > since), "")
+def _excuse_after_disturbance(
+    disturbances: list[Disturbance], since_seq: int, broken: Broken
+) -> Broken | Unsure:
+    """Return the breach that was seen in a room. But return Unsure if one of these disturbances (packets lost
+    on the network, or a late kit) came after event number `since_seq`."""
+    reason = next((disturbance.reason for disturbance in disturbances if disturbance.seq > since_seq), "")
     if not reason:
         return broken
     return Unsure(f"{reason}: expected {broken.expected}, found {broken.actual}; {_ADVICE}")
 
 
-def missing_keyframes(room: RoomSession, speech: RoomSpeech) -> frozenset[int]:
-    """Return the numbers of the keyframes of a request that did not come through the room; empty if as many
-    came as are due, however they are numbered."""
-    came = {seen.packet.frame_seq for seen in room.conversation_of(speech) if seen.packet is not None}
-    return frozenset(range(speech.keyframes)) - came if len(came) < speech.keyframes else frozenset()
+def find_missing_keyframes(room: RoomSession, speech: RoomSpeech) -> frozenset[int]:
+    """Return the numbers of the keyframes of a speech that did not come through the room. Return none if
+    enough different keyframes came, however they are numbered."""
+    came_numbers = {seen.packet.frame_seq for seen in room.conversation_of(speech) if seen.packet is not None}
+    return (
+        frozenset(range(speech.keyframes)) - came_numbers
+        if len(came_numbers) < speech.keyframes
+        else frozenset()
+    )
 
 
-def unless_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Broken | Unsure:
-    """Return `broken`, which says that keyframes are missing in this speech; but Unsure if the room's network
-    may have lost them: if some came, and no other complete conversation misses the same keyframes."""
-    missing = missing_keyframes(room, speech)
+def excuse_if_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Broken | Unsure:
+    """Return the breach that keyframes of this speech are missing in the room. But return Unsure if the
+    network may have lost them: fewer than half are missing, and no other speech misses the same ones."""
+    missing = find_missing_keyframes(room, speech)
     # Half of them cannot be lost in every conversation without a trace of it.
-    is_part = 0 < 2 * len(missing) < speech.keyframes
-    others = [another for another in room.complete_speeches if another is not speech and another.keyframes]
-    if not is_part or any(_miss_the_same(room, speech, other) for other in others):
-        return unless_disturbed(room, speech.first_seq, broken)
+    is_minor_part = 0 < 2 * len(missing) < speech.keyframes
+    other_speeches = [
+        another for another in room.complete_speeches if another is not speech and another.keyframes
+    ]
+    if not is_minor_part or any(_miss_same_keyframes(room, speech, other) for other in other_speeches):
+        return excuse_if_disturbed(room, speech.first_seq, broken)
     numbers = ", ".join(map(str, sorted(missing)[:5])) + (", ..." if len(missing) > 5 else "")
     return Unsure(
         f"{len(missing)} of {speech.keyframes} keyframes did not come ({numbers}), in no other conversation "
@@ -55,15 +63,21 @@ def unless_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Broken
     )
 
 
-def _miss_the_same(room: RoomSession, speech: RoomSpeech, other: RoomSpeech) -> bool:
-    """Return whether two requests of speech miss the same keyframes in the room, counted from the beginning
-    or from the end of each. Losses on the network would fall on other keyframes each time, so they do not
-    excuse such a gap."""
-    most = min(speech.keyframes, other.keyframes)
-    ours, theirs = missing_keyframes(room, speech), missing_keyframes(room, other)
-    from_start = {number for number in ours if number < most}
-    from_end = {speech.keyframes - number for number in ours if speech.keyframes - number <= most}
-    return (bool(from_start) and from_start == {number for number in theirs if number < most}) or (
+def _miss_same_keyframes(room: RoomSession, speech: RoomSpeech, other_speech: RoomSpeech) -> bool:
+    """Return whether two speeches miss the same keyframes in the room, counted from the start or from the end
+    of each. The network would lose other keyframes each time, so it is no excuse for this."""
+    shared_count = min(speech.keyframes, other_speech.keyframes)
+    missing, other_missing = find_missing_keyframes(room, speech), find_missing_keyframes(room, other_speech)
+    from_start = {number for number in missing if number < shared_count}
+    from_end = {speech.keyframes - number for number in missing if speech.keyframes - number <= shared_count}
+    return (
+        bool(from_start) and from_start == {number for number in other_missing if number < shared_count}
+    ) or (
         bool(from_end)
-        and from_end == {other.keyframes - number for number in theirs if other.keyframes - number <= most}
+        and from_end
+        == {
+            other_speech.keyframes - number
+            for number in other_missing
+            if other_speech.keyframes - number <= shared_count
+        }
     )

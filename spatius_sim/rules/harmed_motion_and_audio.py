@@ -8,38 +8,37 @@ from spatius_sim.story.client_story import ClientStory
 
 
 def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge whether a situation such as unknown fields harmed a client's motion, for the rule on this
-    situation. Yield Kept for each time that the client still rendered motion, near its place, after the
-    situation came up.
+    """Judge whether a situation, such as motion with unknown fields, harmed a client's motion; `rule_id` is
+    the rule on this situation. Yield Kept each time that motion is in its place after the situation came up.
 
-    Yield Broken for each harm that this rule must answer for. A client that renders too little in any
-    situation breaks C-MATCH (motion is rendered), and no other rule."""
+    Yield Broken for each harm for which this rule, and no other, is to blame: nothing is rendered, or motion
+    at a wrong place."""
     follows_from = ("C-MATCH",)
-    tolerance = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
+    tolerance_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
     for observation in story.observations:
         if observation.due is None:
             continue
-        came_up = rule_id in observation.motion_situations
-        blamed = observation.motion_rule == rule_id
-        if observation.shows_motion_in_place(tolerance):
-            if came_up:
+        is_in_situation = rule_id in observation.motion_situations
+        is_to_blame = observation.motion_rule == rule_id
+        if observation.shows_motion_in_place(tolerance_keyframes):
+            if is_in_situation:
                 yield Kept()
-        elif blamed and came_up and observation.own and observation.controlled:
+        elif is_to_blame and is_in_situation and observation.own and observation.controlled:
             expected = f"keyframe {observation.due} at {observation.played} samples"
             yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,), follows_from)
-        elif blamed and observation.blank:
+        elif is_to_blame and observation.blank:
             expected = f"keyframe {observation.due} of the motion that was given, or one before it"
             seqs = observation.previous_seq, observation.seq
             yield Broken(expected, "nothing was rendered", seqs, follows_from)
 
 
 def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge whether a situation such as late motion harmed a client's audio, for the rule on this situation.
-    The audio must be played whole, once and in time.
+    """Judge whether a situation, such as late motion, harmed a client's audio; `rule_id` is the rule on this
+    situation. The audio must be played whole, once and in time.
 
-    Yield Broken for each harm that this rule must answer for. Yield Kept if a conversation in this situation
-    was played to its end; for C-STARVE (missing motion stops no audio), if the audio went on without
-    motion."""
+    Yield Broken for each harm for which this rule is to blame. Yield Kept if the audio of a conversation in
+    this situation was played to its end. For C-STARVE (missing motion must not stop the audio), yield Kept if
+    the audio went on without motion."""
     for observation in story.observations:
         if observation.audio_harm is not None:
             if observation.audio_rule == rule_id and observation.conversation is not None:
@@ -53,9 +52,9 @@ def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
-def judge_thrown(story: ClientStory, *calls: str) -> Iterator[Broken]:
-    """Yield Broken for each of these `calls` (names of requests) at which the client threw, although it is
-    fixed what the call does there."""
+def judge_thrown_errors(story: ClientStory, *call_names: str) -> Iterator[Broken]:
+    """Yield Broken for each error that the client threw in these calls (such as "pause"), if the documents
+    fix what the call does at that time."""
     for call in story.thrown_calls:
-        if call.do in calls:
+        if call.do in call_names:
             yield Broken(f"{call.do} without an error", f"it threw: {call.error}", (call.seq, call.answered))

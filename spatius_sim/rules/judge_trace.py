@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Unsure, Verdict
-from spatius_sim.rules.relay.failures import alive, recover
-from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech, tell_lacking
+from spatius_sim.rules.relay.failures import check_recovery, check_signs_of_life
+from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech, describe_lacking
 from spatius_sim.story.client_observations import build_client_story
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_turns import Story, build_story
@@ -24,47 +24,47 @@ def judge(trace: Trace) -> dict[str, Judgement]:
         client_story = build_client_story(trace)
         for rule in rules_for("client"):
             outcomes = rule.check(client_story)
-            reason = tell_lacking(_features_client_lacks(rule, client_story))
+            reason = describe_lacking(_list_features_client_lacks(rule, client_story))
             judgements[rule.id] = judge_rule(rule, reason, "", outcomes, judgements)
         return judgements
     if trace.header.subject == "room":
         room_sessions = join_rooms(trace)
         for rule in rules_for("room"):
-            reason = rule.why_not_applicable(trace.header.lacks)
+            reason = rule.explain_not_applicable(trace.header.lacks)
             judgements[rule.id] = judge_rule(rule, reason, "", rule.check(room_sessions), judgements)
         return judgements
     story = build_story(trace)
-    death_rule = _rule_broken_by_death(story)
+    death_rule = _find_rule_broken_by_death(story)
     for rule in rules_for(trace.header.subject):
         if death_rule not in ("", rule.id):
-            judgements[rule.id] = _not_judged(rule, (death_rule,))
+            judgements[rule.id] = _make_unjudged(rule, (death_rule,))
             continue
-        reason = rule.why_not_applicable(trace.header.lacks)
-        unseen = _why_unseen(rule, story)
+        reason = rule.explain_not_applicable(trace.header.lacks)
+        unseen = _explain_unseen(rule, story)
         if unseen and UPSTREAM in trace.header.lacks:
-            reason = tell_lacking([UPSTREAM])
+            reason = describe_lacking([UPSTREAM])
         judgements[rule.id] = judge_rule(rule, reason, unseen, rule.check(story), judgements)
     return judgements
 
 
 def judge_rule(
     rule: Rule,
-    why_not_applicable: str,
-    why_unseen: str,
+    inapplicable_reason: str,
+    unseen_reason: str,
     outcomes: Iterable[Outcome],
     judgements: dict[str, Judgement],
 ) -> Judgement:
-    """Return the judgement of one rule on a trace. The outcomes decide only if the rule applies to the
-    subject (`why_not_applicable` is ""), the presumed rules held, and the trace can show the rule
-    (`why_unseen` is "")."""
-    if why_not_applicable:
-        return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=why_not_applicable)
-    failed_rules = _failed_presumptions(rule, judgements)
+    """Return the judgement of one rule on a trace. The outcomes of its check decide only if three things
+    hold. The rule applies to the subject (`inapplicable_reason` is ""), no presumed rule failed, and the
+    trace can show the rule (`unseen_reason` is "")."""
+    if inapplicable_reason:
+        return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=inapplicable_reason)
+    failed_rules = _find_failed_presumptions(rule, judgements)
     if failed_rules:
-        looks_broken = not why_unseen and any(isinstance(outcome, Broken) for outcome in outcomes)
-        return _not_judged(rule, failed_rules, looks_broken=looks_broken)
-    if why_unseen:
-        return Judgement(rule.id, Verdict.UNEXERCISED, reason=why_unseen)
+        looks_broken = not unseen_reason and any(isinstance(outcome, Broken) for outcome in outcomes)
+        return _make_unjudged(rule, failed_rules, looks_broken=looks_broken)
+    if unseen_reason:
+        return Judgement(rule.id, Verdict.UNEXERCISED, reason=unseen_reason)
     outcome_list = list(outcomes)
     broken = tuple(outcome for outcome in outcome_list if isinstance(outcome, Broken))
     late_seconds = [outcome.seconds for outcome in outcome_list if isinstance(outcome, Late)]
@@ -87,9 +87,9 @@ def judge_rule(
     return Judgement(rule.id, Verdict.UNEXERCISED, reason="its situation never came up")
 
 
-def _not_judged(rule: Rule, failed_rules: tuple[str, ...], *, looks_broken: bool = False) -> Judgement:
-    """Return the judgement UNEXERCISED of a rule, which is not judged because these rules that it presumes
-    failed. `looks_broken`: it looks broken, too."""
+def _make_unjudged(rule: Rule, failed_rules: tuple[str, ...], *, looks_broken: bool = False) -> Judgement:
+    """Return the judgement UNEXERCISED of a rule that is not judged, because the rules `failed_rules`, which
+    it presumes, failed. `looks_broken`: whether its check found a breach."""
     return Judgement(
         rule.id,
         Verdict.UNEXERCISED,
@@ -99,40 +99,39 @@ def _not_judged(rule: Rule, failed_rules: tuple[str, ...], *, looks_broken: bool
     )
 
 
-def _rule_broken_by_death(story: Story) -> str:
-    """Return the id of the only rule by which a trace is judged in which the relay died: the rule that its
-    death broke. "" if the relay did not die."""
+def _find_rule_broken_by_death(story: Story) -> str:
+    """Return the id of the rule that the relay broke by dying; "" if it did not die. No other rule is judged
+    on a trace in which the relay died."""
     if not story.lost or story.trace.header.subject != "relay":
         return ""
-    if any(isinstance(outcome, Broken) for outcome in alive.check(story)):
-        return alive.id
-    return recover.id
+    if any(isinstance(outcome, Broken) for outcome in check_signs_of_life.check(story)):
+        return check_signs_of_life.id
+    return check_recovery.id
 
 
-def _failed_presumptions(rule: Rule, judgements: dict[str, Judgement]) -> tuple[str, ...]:
-    """Return the ids of the failed rules that this rule presumes, directly or through a rule that was not
-    judged."""
+def _find_failed_presumptions(rule: Rule, judgements: dict[str, Judgement]) -> tuple[str, ...]:
+    """Return the ids of the failed rules that this rule presumes. If it presumes a rule that was not judged,
+    the failed rules that blocked that one are included."""
     failed_rules: dict[str, None] = {}
-    for name in rule.presumes:
-        if judgements[name].verdict is Verdict.FAILED:
-            failed_rules[name] = None
-        failed_rules |= dict.fromkeys(judgements[name].blocked_by)
+    for presumed_id in rule.presumes:
+        if judgements[presumed_id].verdict is Verdict.FAILED:
+            failed_rules[presumed_id] = None
+        failed_rules |= dict.fromkeys(judgements[presumed_id].blocked_by)
     return tuple(failed_rules)
 
 
-def _features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
-    """Return the features that a client rule needs to judge this trace, and that the client of the trace
-    lacks."""
-    lacking = [name for name in ("reset", "yieldAudioData", *rule.needs) if name in story.lacks]
+def _list_features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
+    """Return the features that this client rule needs, and that the client of the story lacks."""
+    lacking = [feature for feature in ("reset", "yieldAudioData", *rule.needs) if feature in story.lacks]
     if MODES in rule.needs and not story.modes:
         lacking.append("the modes audioIndependent and strictSync")
     return lacking
 
 
-def _why_unseen(rule: Rule, story: Story) -> str:
-    """Return in words why this trace does not show whether the rule was kept; "" if it does. A tape may hold
-    only one half of the traffic (before or after the relay), and not the half that the rule is about; or
-    speech was taken out of the tape."""
+def _explain_unseen(rule: Rule, story: Story) -> str:
+    """Return in words why this trace cannot show whether the rule was kept; "" if it can. A recorded trace (a
+    tape) may hold only one half of the traffic, before or after the relay, and the rule may need the other.
+    Or the speech was taken out of it."""
     header = story.trace.header
     if header.halves not in (Half.BOTH, rule.seen_in):
         return f"the tape holds the {header.halves} half alone"

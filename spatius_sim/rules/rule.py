@@ -99,10 +99,10 @@ class Rule:
     advice: Advice | None = None
     only_lacking: str = ""
 
-    def why_not_applicable(self, lacks: Collection[str]) -> str:
-        """Return in words why this rule does not apply to a subject that lacks these features; "" if it does
-        apply."""
-        if reason := tell_lacking(feature for feature in self.needs if feature in lacks):
+    def explain_not_applicable(self, lacks: Collection[str]) -> str:
+        """Return in words why this rule does not apply to a subject that lacks the features `lacks`; "" if it
+        applies."""
+        if reason := describe_lacking(feature for feature in self.needs if feature in lacks):
             return reason
         if self.only_lacking and self.only_lacking not in lacks:
             return f"it judges only a subject that lacks {self.only_lacking}"
@@ -110,8 +110,9 @@ class Rule:
 
     @property
     def subject(self) -> str:
-        """The kind of subject that the rule judges, by the first letter of its id: `server` for S rules,
-        `client` for C, `room` for E, `relay` for U and R, and for E rules about its data packets."""
+        """The kind of subject that the rule judges. The first letter of its id tells it: `server` for S
+        rules, `client` for C, `room` for E, `relay` for U and R. E rules about a relay's data packets judge
+        the `relay`, too."""
         if DATA_PACKETS in self.needs:
             return "relay"
         return {"S": "server", "C": "client", "E": "room"}.get(self.id[0], "relay")
@@ -133,11 +134,11 @@ def rule(
     advice: Advice | None = None,
     only_lacking: str = "",
 ) -> Callable[[Check], Rule]:
-    """Return the decorator that makes a rule of a check. The check yields an outcome for each instance of
-    the rule in a story."""
+    """Return a decorator that makes a Rule from a check: a function that yields an outcome for each instance
+    of the rule that it finds."""
 
     def make_rule(check: Check) -> Rule:
-        """Return the rule whose breaches this check finds, with all that the decorator was given."""
+        """Return a Rule with this check and all that the decorator was given."""
         return Rule(
             rule_id,
             level,
@@ -158,10 +159,10 @@ def rule(
     return make_rule
 
 
-def tell_lacking(features: Iterable[str]) -> str:
+def describe_lacking(features: Iterable[str]) -> str:
     """Return in words that a subject lacks these features; "" if there are none."""
-    names = ", ".join(features)
-    return names and f"the subject lacks {names}"
+    feature_names = ", ".join(features)
+    return feature_names and f"the subject lacks {feature_names}"
 
 
 SHOWN = ("yieldFramesData", "advance", "observe", "observe.keyframesRendered")

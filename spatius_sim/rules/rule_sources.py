@@ -53,11 +53,10 @@ def describe_sources(source: str) -> str:
 
 
 def _explain_tag(tag: str) -> Source:
-    """Return the source of a rule that this tag names, such as `seed:002`, `docs:audio` or `ios-rtc`, with
-    title and address. If the address of a page is not known, the source has the address of the
-    documentation's index."""
+    """Return the source that this tag names, such as `seed:002`, `docs:audio` or `ios-rtc`, with its title
+    and address. A documentation page of unknown address gets that of the documentation's index."""
     if tag in _SOFTWARE:
         return Source(tag, *_SOFTWARE[tag])
-    kind, _, page = tag.partition(":")
-    title = _SEED_DOCUMENTS.get(tag, tag) if kind == "seed" else f"the page {page} of the documentation"
+    tag_kind, _, page = tag.partition(":")
+    title = _SEED_DOCUMENTS.get(tag, tag) if tag_kind == "seed" else f"the page {page} of the documentation"
     return Source(tag, title, _ADDRESSES.get(tag, _INDEX))

@@ -6,28 +6,30 @@ from spatius_sim.trace.events import KitStalled, Lane, Trace
 _NS_IN_A_SECOND = 1e9
 
 
-def lag_seconds(trace: Trace, since: int, until: int) -> float:
-    """Return how many seconds of the time between the events `since` and `until` are not the subject's: the
-    kit itself was stalled then, and could neither send nor record."""
-    since_ns, until_ns = trace.events[since].at_ns, trace.events[until].at_ns
-    blocked = 0.0
+def kit_stall_seconds(trace: Trace, since_seq: int, until_seq: int) -> float:
+    """Return how many seconds between the events number `since_seq` and `until_seq` the kit itself was
+    stalled. It could neither send nor record then, so this time does not count against the subject."""
+    since_ns, until_ns = trace.events[since_seq].at_ns, trace.events[until_seq].at_ns
+    stalled_seconds = 0.0
     for event in trace.on_lane(Lane.KIT):
         if isinstance(event.content, KitStalled):
-            woke_at = event.at_ns / _NS_IN_A_SECOND
-            blocked += max(
+            woke_at_seconds = event.at_ns / _NS_IN_A_SECOND
+            stalled_seconds += max(
                 0.0,
-                min(woke_at, until_ns / _NS_IN_A_SECOND)
-                - max(woke_at - event.content.seconds, since_ns / _NS_IN_A_SECOND),
+                min(woke_at_seconds, until_ns / _NS_IN_A_SECOND)
+                - max(woke_at_seconds - event.content.seconds, since_ns / _NS_IN_A_SECOND),
             )
-    return blocked
+    return stalled_seconds
 
 
-def in_time(trace: Trace, since: int, until: int, seconds: float, broken: Broken) -> Kept | Broken | Late:
-    """Judge a time limit: return Kept if the event `until` came within `seconds` after the event `since`,
-    else `broken`. Return Late if the time is short enough once the stalls of the kit itself are
-    subtracted."""
-    passed = (trace.events[until].at_ns - trace.events[since].at_ns) / _NS_IN_A_SECOND
-    blocked = lag_seconds(trace, since, until)
-    if passed <= seconds:
+def judge_time_limit(
+    trace: Trace, since_seq: int, until_seq: int, limit_seconds: float, broken: Broken
+) -> Kept | Broken | Late:
+    """Return Kept if event number `until_seq` came at most `limit_seconds` after event number `since_seq`.
+    Otherwise return `broken`; but return Late if the time is within the limit once the stalls of the kit
+    itself are subtracted."""
+    passed_seconds = (trace.events[until_seq].at_ns - trace.events[since_seq].at_ns) / _NS_IN_A_SECOND
+    stalled_seconds = kit_stall_seconds(trace, since_seq, until_seq)
+    if passed_seconds <= limit_seconds:
         return Kept()
-    return broken if passed - blocked > seconds else Late(blocked)
+    return broken if passed_seconds - stalled_seconds > limit_seconds else Late(stalled_seconds)

@@ -21,31 +21,33 @@ class Loss(NamedTuple):
     follows_from: tuple[str, ...]
 
 
-def find_loss(story: Story, turn: Turn, until: int) -> Loss | None:
-    """Find what of this turn had not come to its client before the event `until`: audio that did not go up,
-    motion, the end mark, or audio that did not come back. Return the first such loss, or None if nothing was
-    missing."""
+def find_loss(story: Story, turn: Turn, until_seq: int) -> Loss | None:
+    """Find the first loss of this turn: what had not come before event number `until_seq`. It may be audio
+    that did not go up to Motion Server, motion, the end mark, or audio that did not come down. Return None if
+    nothing was missing."""
     # If the relay chooses the speech, all turns may sound alike.
-    relay_chooses = CLIENT_AUDIO in story.trace.header.lacks
+    relay_chooses_speech = CLIENT_AUDIO in story.trace.header.lacks
     requests = [
         request
         for request in turn.requests
-        if (relay_chooses or request.found_by_audio) and not request.stopped_early
+        if (relay_chooses_speech or request.found_by_audio) and not request.stopped_early
     ]
-    if not any(request.ends and request.ends[0] < until for request in requests):
+    if not any(request.ends and request.ends[0] < until_seq for request in requests):
         return Loss(
             "its audio did not go up to its end", ("U-AUDIO-END", "U-AUDIO-COMPLETE", "R-CONVERSATION")
         )
     lost_payloads = [
         payload
         for payload in turn.payloads
-        if not any(delivery.client == turn.client and delivery.seq < until for delivery in payload.deliveries)
+        if not any(
+            delivery.client == turn.client and delivery.seq < until_seq for delivery in payload.deliveries
+        )
     ]
     if lost_payloads:
         return Loss(f"{len(lost_payloads)} of its {len(turn.payloads)} payloads never arrived", MOTION_LOST)
     if AUDIO in story.trace.header.lacks:
         return None
-    if not any(mark < until for conversation in turn.conversations for mark in conversation.marks):
+    if not any(mark < until_seq for conversation in turn.conversations for mark in conversation.marks):
         return Loss("its audio was never marked as ended", NEVER_ENDED)
     up, down = b"".join(bytes(request.audio) for request in requests), turn.audio_down
     same_rate = story.output_rates.get(turn.client, turn.sample_rate) == requests[0].sample_rate

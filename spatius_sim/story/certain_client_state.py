@@ -231,8 +231,8 @@ class CertainClientState:
         self.idle_before_end_ms = 0
 
     def was_conversation_given_up(self, returned_id: str | None) -> bool:
-        """Return whether the client has ended the current conversation by itself, so that new audio begins a
-        new one: it was last seen idle, and has now returned another id. Other rules judge whether it was
+        """Return whether the client has ended the current conversation by itself. It was last seen idle, and
+        has now returned another id: the new audio begins a new conversation. Other rules judge whether it was
         allowed to."""
         current, last_observation = self.conversation, self.last
         was_idle = (

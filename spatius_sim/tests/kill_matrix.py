@@ -60,7 +60,7 @@ def judged(number: int, seed: int) -> Run:
 
 
 def _expected(suspect: Suspect, rule_id: str) -> Verdict:
-    applies = not RULES[rule_id].why_not_applicable(suspect.lacks)
+    applies = not RULES[rule_id].explain_not_applicable(suspect.lacks)
     return Verdict.PASSED if applies else Verdict.NOT_APPLICABLE
 
 

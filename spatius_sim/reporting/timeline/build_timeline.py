@@ -106,8 +106,8 @@ def _make_owed_ghost(trace: Trace, owed: Owed, lanes: Sequence[str]) -> Mark:
 
 
 def _make_ghost(step: _Step, source_lane: str, target_lane: str, words: str) -> Mark:
-    """Return the mark of a message that should have come at the time of this step and never came: an arrow
-    between these lanes of the time-line, with these words."""
+    """Return the mark of a message that should have come at the time of this step and never came. It is an
+    arrow between these lanes of the time-line, with these words."""
     return Mark(round(step.at_seconds, 6), step.seq, source_lane, target_lane, MarkKind.GHOST, words)
 
 
@@ -118,9 +118,9 @@ def _list_payloads(event: Event) -> tuple[bytes, ...]:
 
 
 def list_lanes(trace: Trace) -> list[str]:
-    """Return the names of the lanes (vertical lines) for a time-line of this trace, from left to right: the
-    clients, the relay, Motion Server, and the room if there is one. If a server is tested, the kit takes the
-    place of the relay."""
+    """Return the names of the lanes (vertical lines) for a time-line of this trace. These are the clients,
+    the relay, Motion Server, and the room if there is one. If a server is tested, the kit takes the place of
+    the relay."""
     server_client_lane = KIT if trace.header.subject == "server" else RELAY
     client_lanes = sorted({event.connection for event in trace.on_lane(Lane.DOWNSTREAM)})
     room_lane = [ROOM] if any(trace.on_lane(Lane.EGRESS)) else []

@@ -91,7 +91,7 @@ def _write_answer(answer: TesteeAnswer) -> str:
 
 
 def _list_observed(result: dict[str, Any]) -> list[str]:
-    """Return as texts what the client under test reported when it was observed: its state, conversation id,
+    """Return as texts what the client under test reported when it was observed: state, conversation id,
     samples played, keyframes rendered, and whether it is stalled."""
     keyframes = result.get("keyframesRendered") or []
     keyframe_range = f"{keyframes[0]}..{keyframes[-1]}" if len(keyframes) > 1 else f"{keyframes}"

@@ -186,9 +186,9 @@ def _label_frame(value: object, event: Event) -> EventLabel:
 
 
 def _label_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventLabel:
-    """Return the label for motion from a relay to a client: the req_ids it answers, how many keyframes each
-    payload has, the turn id if there is one, and whether it is marked as the last. An empty list of motion,
-    and payloads that cannot be decoded, are labelled as that."""
+    """Return the label for motion from a relay to a client. It names the req_ids, the number of keyframes in
+    each payload, the turn id if there is one, and whether the motion is marked as the last. An empty list of
+    motion, and payloads that cannot be decoded, are labelled as that."""
     suffix = _say_turn_id(turn_id) + ", marked as the last" * last
     if not payloads:
         return EventLabel(MarkKind.END, f"an empty list of motion{suffix}", upward=False)

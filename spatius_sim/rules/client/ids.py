@@ -21,19 +21,19 @@ from spatius_sim.story.client_story import IDS, STABLE_IDS, ClientStory
         "make an id with the first audio of a conversation, and return it until the end mark",
     ),
 )
-def ids(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each call with audio: the first of a conversation returns an id, and a later one the same id,
-    or nothing, which means "no change" (ASSUMED: newer clients say so). A client that declares that its ids
-    change may return another id."""
+def check_conversation_ids(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check each call that gave the client audio. The first of a conversation must return an id. A later one
+    must return the same id, or nothing: "no change" (ASSUMED: newer clients say so). A client that declares
+    that its ids change may return another id."""
     for call in story.audio_calls:
         if call.conversation is None:
             continue
+        is_wrong_id = not call.returned if call.first else call.returned not in (call.id_before, "", None)
+        may_change_id = call.returned and STABLE_IDS in story.lacks
         expected = "a non-empty conversationId" if call.first else f"the conversationId {call.id_before!r}"
         if call.error is not None:
             yield Broken(expected, f"it threw: {call.error}", (call.seq, call.answered))
-        elif (not call.returned if call.first else call.returned not in (call.id_before, "", None)) and not (
-            call.returned and STABLE_IDS in story.lacks
-        ):
+        elif is_wrong_id and not may_change_id:
             yield Broken(expected, f"it returned {call.returned!r}", (call.seq, call.answered))
         else:
             yield Kept()
@@ -53,8 +53,9 @@ def ids(story: ClientStory) -> Iterator[Kept | Broken]:
         "make a new id for the first audio after each end mark and each interrupt",
     ),
 )
-def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each call that starts a conversation: it returns an id that no earlier conversation had."""
+def check_new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check each call whose audio starts a conversation: it must return an id that no earlier conversation
+    had."""
     used_ids: set[str | None] = set()
     for call in story.audio_calls:
         if call.first and call.returned in used_ids:
@@ -81,8 +82,9 @@ def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
         "set it with the first audio, and clear it at an interrupt",
     ),
 )
-def current_id(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation whose current id is certain: the client gives this id."""
+def check_current_id(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check each observation of the client in which it is certain which conversation is the current one. The
+    client must report the id of this conversation."""
     for observation in story.observations:
         if not observation.id_fixed:
             continue

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion, judge_thrown
+from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion, judge_thrown_errors
 from spatius_sim.rules.rule import SHOWN, Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import IDS, ClientStory, Kind, MotionCall
 
@@ -36,9 +36,9 @@ from spatius_sim.story.client_story import IDS, ClientStory, Kind, MotionCall
         " was cut off",
     ),
 )
-def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation: the client rendered keyframes of the current conversation alone, and in
-    order."""
+def check_rendered_motion(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check each observation of the client: it must render keyframes of the current conversation only, and in
+    their order. If a keyframe is due and the step was long enough, at least one must be rendered."""
     for observation in story.observations:
         cut_off_calls = [
             call for _, call in observation.foreign if call.kind is Kind.MATCH and not _was_interrupted(call)
@@ -79,19 +79,20 @@ def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
         "show keyframe floor(samples played * 25 / rate)",
     ),
 )
-def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation at which a keyframe is due: the client rendered a keyframe near the due one.
-    If a payload came too late for all its keyframes, the client still renders the motion after it."""
+def check_motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check each observation at which a keyframe is due: the client must have rendered a keyframe near it.
+    This holds, too, if a payload came after the time of all its keyframes: the motion after it must be
+    rendered."""
     for observation in story.observations:
-        overdue = observation.motion_rule == "C-SYNC"
-        if observation.due is None or not (overdue or observation.motion_rule == "C-MATCH"):
+        is_overdue = observation.motion_rule == "C-SYNC"
+        if observation.due is None or not (is_overdue or observation.motion_rule == "C-MATCH"):
             continue
         expected = f"keyframe {observation.due} at {observation.played} samples"
         if observation.shows_motion_in_place(story.keyframe_tolerance):
             yield Kept()
         elif observation.own:
             yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,), ("C-MATCH",))
-        elif overdue and observation.blank:
+        elif is_overdue and observation.blank:
             seqs = observation.previous_seq, observation.seq
             yield Broken(expected, "nothing was rendered", seqs, ("C-MATCH",))
 
@@ -113,13 +114,13 @@ def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
         "compare the id with the current one, and discard the motion in silence if it differs",
     ),
 )
-def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion that the client got with another id than that of the current conversation: the call
-    raises nothing, and the client never renders the motion. And look at motion with the id of a conversation
-    that was over: the client does not render it in a later conversation."""
-    yield from _raised_errors(story, Kind.MISMATCH)
-    yield from _never_rendered(story, Kind.OVER, "")
-    yield from _never_rendered(story, Kind.MISMATCH, "C-MISMATCH")
+def check_mismatched_motion(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check motion that was given with another id than that of the current conversation. The call must raise
+    no error, and the client must never render the motion. Motion for a conversation that is over must not be
+    rendered in a later one."""
+    yield from _find_raised_errors(story, Kind.MISMATCH)
+    yield from _judge_discarded_motion(story, Kind.OVER, "")
+    yield from _judge_discarded_motion(story, Kind.MISMATCH, "C-MISMATCH")
 
 
 @rule(
@@ -139,11 +140,11 @@ def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
         "discard motion as long as no audio has come",
     ),
 )
-def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion that came before any audio: the call raises nothing, and the motion is never
-    rendered."""
-    yield from _raised_errors(story, Kind.EARLY)
-    yield from _never_rendered(story, Kind.EARLY, "C-EARLY")
+def check_early_motion(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check motion that was given before any audio: the call must raise no error, and the client must never
+    render the motion."""
+    yield from _find_raised_errors(story, Kind.EARLY)
+    yield from _judge_discarded_motion(story, Kind.EARLY, "C-EARLY")
 
 
 @rule(
@@ -163,12 +164,12 @@ def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
         "clear audio, motion and the current id together, and discard motion of the old id",
     ),
 )
-def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at what follows an interrupt: neither motion nor audio from before the interrupt goes on. Motion
-    of the old id that comes late is "silently dropped" (seed:002): the call raises nothing, and the motion is
-    not rendered. An interrupt of a conversation raises nothing either."""
-    yield from judge_thrown(story, "interrupt")
-    yield from _raised_errors(story, Kind.LATE)
+def check_interrupts(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check what follows an interrupt: neither motion nor audio from before it may go on. Motion that still
+    comes with the old id is "silently dropped" (seed:002): its call must raise no error, and the motion must
+    not be rendered. The interrupt of a conversation must raise no error either."""
+    yield from judge_thrown_errors(story, "interrupt")
+    yield from _find_raised_errors(story, Kind.LATE)
     for observation in story.observations:
         stale_calls = [
             call for _, call in observation.foreign if call.kind is Kind.MATCH and _was_interrupted(call)
@@ -177,7 +178,7 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
             actual = "motion from before the interrupt was rendered"
             yield Broken("cleared motion", actual, (stale_calls[0].seq, observation.seq))
     yield from judge_audio(story, "C-INTERRUPT")
-    yield from _never_rendered(story, Kind.LATE, "C-INTERRUPT")
+    yield from _judge_discarded_motion(story, Kind.LATE, "C-INTERRUPT")
 
 
 @rule(
@@ -197,8 +198,9 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
         "skip unknown fields, at every level and of every wire type",
     ),
 )
-def unknown_fields_ignored(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion with unknown protobuf fields: the call raises nothing, and the motion is rendered."""
+def check_unknown_fields(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check motion with protobuf fields that the client does not know: the call must raise no error, and the
+    motion must be rendered."""
     for call in story.motion_calls:
         if call.unknown_fields and call.kind is Kind.MATCH and call.error is not None:
             yield Broken("unknown fields skipped", f"it threw: {call.error}", (call.seq, call.answered))
@@ -222,10 +224,10 @@ def unknown_fields_ignored(story: ClientStory) -> Iterator[Kept | Broken]:
         "ignore all motion of a conversation that has become audio-only",
     ),
 )
-def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion for a conversation that an earlier empty list of motion had made audio-only: it is never
-    rendered."""
-    yield from _never_rendered(story, Kind.STICKY, "")
+def check_motion_after_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check motion for a conversation that an empty list of motion had made audio-only: the client must never
+    render it."""
+    yield from _judge_discarded_motion(story, Kind.STICKY, "")
 
 
 @rule(
@@ -245,8 +247,8 @@ def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
         "begin each conversation with motion on",
     ),
 )
-def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at the motion of the session after one that was audio-only: it is rendered again."""
+def check_motion_of_next_session(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check the conversation after one that was audio-only: its motion must be rendered again."""
     yield from judge_motion(story, "C-EMPTY-SCOPE")
 
 
@@ -267,34 +269,35 @@ def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
         "compare the id first, and discard whatever has another one",
     ),
 )
-def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at sessions in which an empty list of motion came with another id: the call raises nothing
-    ("silently dropped", seed:002), and the motion of the current conversation is still rendered."""
-    yield from _raised_errors(story, Kind.EMPTY_MISMATCH)
+def check_mismatched_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check conversations in which an empty list of motion came with the id of another one. The call must
+    raise no error ("silently dropped", seed:002), and the motion of the current conversation must still be
+    rendered."""
+    yield from _find_raised_errors(story, Kind.EMPTY_MISMATCH)
     yield from judge_motion(story, "C-EMPTY-MISMATCH")
 
 
-def _raised_errors(story: ClientStory, kind: Kind) -> Iterator[Broken]:
-    """Yield Broken for each call with motion of this kind for which the client raised an error."""
+def _find_raised_errors(story: ClientStory, kind: Kind) -> Iterator[Broken]:
+    """Yield Broken for each call with motion of this kind at which the client raised an error."""
     for call in story.motion_calls:
         if call.kind is kind and call.error is not None:
             yield Broken("silence", f"it threw: {call.error}", (call.seq, call.answered))
 
 
 def _was_interrupted(call: MotionCall) -> bool:
-    """Return whether the conversation of this motion was interrupted."""
+    """Return whether the conversation to which this motion was given was interrupted."""
     return call.conversation is not None and call.conversation.interrupted
 
 
-def _never_rendered(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
-    """Look at each call that gave the client motion of this `kind`, which must be discarded: yield Kept if
-    the client never rendered the motion, and Broken if it did.
+def _judge_discarded_motion(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
+    """Judge each call that gave the client motion of this `kind`, which must be discarded. Yield Broken if
+    the client rendered the motion, and Kept if it did not, as far as it was observed.
 
-    With a `rule_id`, also judge by `judge_motion` whether the client still rendered its other motion
-    afterwards."""
+    With a `rule_id`, also judge whether the client still rendered its other motion afterwards. With "", do
+    not."""
     calls = [call for call in story.motion_calls if call.kind is kind]
     for call in calls:
-        rendered_in = [
+        showing_observations = [
             observation
             for observation in story.observations
             if any(origin is call for _, origin in observation.foreign)
@@ -302,9 +305,9 @@ def _never_rendered(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Ke
         observed_later = any(
             observation.moved for observation in story.observations if observation.seq > call.seq
         )
-        if rendered_in:
+        if showing_observations:
             actual = f"motion {kind.value} was rendered"
-            yield Broken(f"motion {kind.value} discarded", actual, (call.seq, rendered_in[0].seq))
+            yield Broken(f"motion {kind.value} discarded", actual, (call.seq, showing_observations[0].seq))
         elif observed_later:
             yield Kept()
     if rule_id:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion, judge_thrown
+from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion, judge_thrown_errors
 from spatius_sim.rules.rule import MODES, PLAYED, Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Kind, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
@@ -39,11 +39,11 @@ _DRY_MS = 1_000
         "played",
     ),
 )
-def states(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation whose playback state is certain: the client reports this state. If nothing can
-    be played, the client does not report that it plays. And look at the audio of plain conversations: the
-    client plays it at its rate, to its end. While time passes, the client raises nothing."""
-    yield from judge_thrown(story, "advance")
+def check_playback_states(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check each observation of the client: it must report the right playback state, if this is certain. It
+    must never report "playing" when nothing is left to play. Also check that audio is played at its rate and
+    to its end, and that the client raises no error while time passes."""
+    yield from judge_thrown_errors(story, "advance")
     for observation in story.observations:
         if observation.audio_harm is not None:
             continue
@@ -77,9 +77,9 @@ def states(story: ClientStory) -> Iterator[Kept | Broken]:
         "go idle after the end mark, an interrupt, a close or an error alone",
     ),
 )
-def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each conversation whose audio ran out without an end mark: the client does not report the state
-    idle."""
+def check_audio_without_end_mark(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check each conversation whose audio ran out without an end mark: until 10 s later, the client must not
+    report the state idle."""
     for observation in story.observations:
         if (
             observation.dry_ms is None
@@ -113,9 +113,9 @@ def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
         "with an empty list, play the audio to its end with the face at rest",
     ),
 )
-def empty(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at conversations that got an empty list of motion: the client's call raises nothing, and the
-    client plays the audio to its end."""
+def check_audio_after_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check conversations that got an empty list of motion: the call must raise no error, and the client must
+    play the audio to its end."""
     for call in story.motion_calls:
         if call.kind is Kind.EMPTY and call.error is not None:
             yield Broken("audio-only from here on", f"it threw: {call.error}", (call.seq, call.answered))
@@ -140,9 +140,9 @@ def empty(story: ClientStory) -> Iterator[Kept | Broken]:
         "catch it, play the audio to its end, and begin the next conversation afresh",
     ),
 )
-def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at the playback of conversations that got undecodable motion: their audio is played out. And look
-    at the next conversations: their audio is played and their motion is rendered."""
+def check_undecodable_motion(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check conversations that got motion that cannot be decoded: their audio must be played to its end. In
+    later conversations, audio must be played and motion rendered."""
     yield from judge_audio(story, "C-ABNORMAL")
     yield from judge_motion(story, "C-ABNORMAL")
 
@@ -164,11 +164,11 @@ def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
         "stop the audio clock, keep every buffer, and go on from there",
     ),
 )
-def pause(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each pause: while the client is paused, the audio stands still. After the pause, the audio goes
-    on from there, and neither audio nor motion is missing. Where it is fixed what they do, pause and resume
-    raise nothing."""
-    yield from judge_thrown(story, "pause", "resume")
+def check_pauses(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check each pause: the position of the audio must not move while the client is paused. Afterwards the
+    audio must go on from there, and no audio or motion may be missing. If it is fixed what `pause` or
+    `resume` does, it must raise no error."""
+    yield from judge_thrown_errors(story, "pause", "resume")
     paused_at: Observation | None = None
     for observation in story.observations:
         if not observation.held:
@@ -203,19 +203,20 @@ def pause(story: ClientStory) -> Iterator[Kept | Broken]:
         "motion comes",
     ),
 )
-def starve(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at audio whose motion is late. In audioIndependent the audio must go on. In strictSync the audio
-    must stall, the client must report the stall, and the audio must go on when the motion has come."""
-    tolerance = story.samples(AUDIO_TOLERANCE_MS)
+def check_late_motion(story: ClientStory) -> Iterator[Kept | Broken]:
+    """Check audio whose motion is late. In the mode audioIndependent the audio must go on. In strictSync it
+    must stall, the client must report this, and the audio must go on when the motion has come."""
+    tolerance_samples = story.samples(AUDIO_TOLERANCE_MS)
     for observation in story.observations:
         if observation.strict:
-            yield from _judge_strict_sync(observation, tolerance)
+            yield from _judge_strict_sync(observation, tolerance_samples)
     yield from judge_audio(story, "C-STARVE")
 
 
-def _judge_strict_sync(observation: Observation, tolerance: int) -> Iterator[Kept | Broken]:
-    """Yield Kept or Broken for strictSync at one observation of the client: its audio stalls if motion is
-    missing, the client reports the stall, and the audio goes on when motion has come."""
+def _judge_strict_sync(observation: Observation, tolerance_samples: int) -> Iterator[Kept | Broken]:
+    """Judge one observation of a client in the mode strictSync. If motion is missing, the audio must stall,
+    and the client must report this. If motion has come, the audio must go on. Yield nothing if neither is
+    certain."""
     played = observation.played or 0
     must_run = (
         observation.state != PlaybackState.IDLE
@@ -223,14 +224,14 @@ def _judge_strict_sync(observation: Observation, tolerance: int) -> Iterator[Kep
         and observation.conversation is not None
         and observation.conversation.last_shown >= 0
     )
-    if observation.stalls and played > observation.motion_end + tolerance:
+    if observation.stalls and played > observation.motion_end + tolerance_samples:
         expected = f"audio that stalls at {observation.motion_end} samples, where its motion is missing"
         yield Broken(expected, f"{played} samples played", (observation.seq,))
     elif observation.stalls and observation.stalled is False and observation.state != PlaybackState.IDLE:
         yield Broken("a stall that is told", f"stalled is {observation.stalled}", (observation.seq,))
     elif must_run and observation.stalled is True:
         yield Broken("no stall while motion is there", "stalled is True", (observation.seq,))
-    elif must_run and observation.played is not None and played < observation.low - tolerance:
+    elif must_run and observation.played is not None and played < observation.low - tolerance_samples:
         expected = f"audio that goes on once motion has come: {observation.low} samples by now"
         yield Broken(expected, f"{played} samples", (observation.seq,))
     elif observation.stalls and (observation.played is not None or observation.stalled is True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.excuse_room_losses import unless_late
+from spatius_sim.rules.excuse_room_losses import excuse_if_late
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession, RoomSpeech, find_loud_windows
@@ -31,15 +31,16 @@ INTERRUPT_SECONDS = 0.2
         "tell the agent once that playback began, and once after the last sound that it is over, and where",
     ),
 )
-def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each complete request: the events tell the agent once that its playback began, and once where
-    it ended."""
+def check_playback_reports(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Check each complete speech (the audio of one request): its agent must be told once that the playback
+    began, and once that it is over and at which position. Unsure if the kit was late, or may have lost
+    something."""
     for room in rooms:
         if room.joined is None:
             continue
         for speech in room.complete_speeches:
             judged = _judge_playback_reports(room, speech)
-            yield unless_late(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
+            yield excuse_if_late(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
 @rule(
@@ -57,20 +58,20 @@ def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
         "empty the queues of sound and frames at an interrupt, then tell the agent how far it was heard",
     ),
 )
-def interrupt(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each interrupted request after which the kit waited: picture and sound stop, and an agent event
-    tells the agent where."""
+def check_interrupts(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Check each interrupted speech after which the kit waited: picture and sound must stop, and the agent
+    must be told where. Unsure if the kit was late, or may have lost something."""
     for room in rooms:
         for speech in room.speeches:
             if room.joined is None or speech.interrupted is None or speech.waited_seq is None:
                 continue
             judged = _judge_after_interrupt(room, speech)
-            yield unless_late(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
+            yield excuse_if_late(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
 def _judge_playback_reports(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
-    """Judge what the agent of a room was told about the playback of one complete request: once that the
-    playback began, and once, after the last sound, that it is over, with the right position."""
+    """Judge what the agent was told about the playback of one complete speech: exactly once that it began,
+    and exactly once that it is over. The second must come after the last sound, with the right position."""
     reports = room.playback_reports_of(speech)
     faults = [report for report in reports if report.fault]
     started = [report for report in reports if report.position is None]
@@ -81,16 +82,18 @@ def _judge_playback_reports(room: RoomSession, speech: RoomSpeech) -> Kept | Bro
     if len(started) != 1 or len(finished) != 1:
         actual = f"{len(started)} times that it began, {len(finished)} times that it is over"
         return Broken("told once that it began, and once that it is over", actual, events)
-    loud = [
+    loud_sounds = [
         (at_ns, seq)
         for seq, at_ns, heard in room.sounds_of(speech)
         if any(find_loud_windows(heard.pcm, heard.sample_rate))
     ]
-    last_ns, last_sound = loud[-1] if loud else (0, speech.first_seq)
+    last_sound_ns, last_sound_seq = loud_sounds[-1] if loud_sounds else (0, speech.first_seq)
     position = finished[0].position or 0.0
-    is_early = finished[0].at_ns < last_ns - int(LISTENING_SECONDS * 1e9)
+    is_early = finished[0].at_ns < last_sound_ns - int(LISTENING_SECONDS * 1e9)
     if finished[0].seq < started[0].seq or is_early:
-        return Broken("told after the last sound that it is over", "told before it", (*events, last_sound))
+        return Broken(
+            "told after the last sound that it is over", "told before it", (*events, last_sound_seq)
+        )
     if finished[0].interrupted or abs(position - speech.seconds) > POSITION_SECONDS:
         actual = f"{position:.2f} s{', interrupted' * finished[0].interrupted}"
         return Broken(f"the position {speech.seconds:.2f} s, not interrupted", actual, events)
@@ -98,31 +101,31 @@ def _judge_playback_reports(room: RoomSession, speech: RoomSpeech) -> Kept | Bro
 
 
 def _judge_after_interrupt(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
-    """Judge what came after the interrupt of one request in a room: no more keyframes and no sound in the
-    room, and an event that tells the agent where the playback ended."""
+    """Judge what came more than 200 ms after the interrupt of one speech: no keyframes and no sound in the
+    room. The agent must be told that it was interrupted, and at which position."""
     assert speech.interrupted is not None
-    seq = speech.interrupted.seq
+    interrupt_seq = speech.interrupted.seq
     until_ns = speech.interrupted.at_ns + int(INTERRUPT_SECONDS * 1e9)
-    late_packets = [seen.seq for seen in room.conversation_of(speech) if seen.at_ns > until_ns]
-    late_sounds = [
+    late_packet_seqs = [seen.seq for seen in room.conversation_of(speech) if seen.at_ns > until_ns]
+    late_sound_seqs = [
         sound_seq
         for sound_seq, at_ns, sound in room.sounds_of(speech)
         if at_ns > until_ns and any(find_loud_windows(sound.pcm, sound.sample_rate))
     ]
-    if late_packets or late_sounds:
-        actual = f"{len(late_packets)} keyframes and {len(late_sounds)} pieces of sound"
+    if late_packet_seqs or late_sound_seqs:
+        actual = f"{len(late_packet_seqs)} keyframes and {len(late_sound_seqs)} pieces of sound"
         return Broken(
             "nothing later than 200 ms after the interrupt",
             actual,
-            (seq, *late_packets[:1], *late_sounds[:1]),
+            (interrupt_seq, *late_packet_seqs[:1], *late_sound_seqs[:1]),
         )
     if any(report.on_socket for report in room.playback_reports):
         return Kept()  # An agent that is told on the socket has forgotten the request by now.
     finished = [report for report in room.playback_reports_of(speech) if report.position is not None]
     if not finished:
-        return Broken("told that it was interrupted, and where", "told nothing", (seq,))
+        return Broken("told that it was interrupted, and where", "told nothing", (interrupt_seq,))
     position = finished[0].position or 0.0
     if not finished[0].interrupted or not 0 <= position <= speech.seconds:
         actual = f"{position:.2f} s, {'' if finished[0].interrupted else 'not '}interrupted"
-        return Broken("told that it was interrupted, and where", actual, (seq, finished[0].seq))
+        return Broken("told that it was interrupted, and where", actual, (interrupt_seq, finished[0].seq))
     return Kept()

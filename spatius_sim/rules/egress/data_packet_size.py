@@ -28,15 +28,15 @@ LARGEST_DATA_BYTES = 63_999
         "send messages as byte or text streams, or cut them into several packets",
     ),
 )
-def data_limit(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each data packet of a relay that came to a client in a room: it has fewer bytes than the limit.
-    And look at each payload that did not come because a data packet with it was too large: nobody sees such a
-    packet, so its size is reckoned from the packets that came."""
+def check_data_packet_size(story: Story) -> Iterator[Kept | Broken]:
+    """Check each data packet that a relay sent to a client in a room. The room's server passes on only
+    packets below the limit, so each is Kept. Also check each payload that never came: if its packet must have
+    been too large, yield Broken. Nobody sees that packet, so its size is estimated from those that came."""
     packets = [event for event in story.trace.events if isinstance(event.content, DataSeen)]
     yield from (Kept() for _ in packets)
     if not packets:
         return  # The relay is in no room.
-    growth = _packet_bytes_per_payload_byte(story)
+    growth = _measure_packet_growth(story)
     for turn in story.turns:
         for payload in turn.payloads if turn.calm and not turn.failures else ():
             size = int(len(payload.raw) * growth)
@@ -50,16 +50,25 @@ def data_limit(story: Story) -> Iterator[Kept | Broken]:
                 )
 
 
-def _packet_bytes_per_payload_byte(story: Story) -> float:
-    """Return by which factor data packets in the room are larger than the motion payloads in them; base64,
-    for instance, adds a third. This is the least factor of all packets, at least 1, and 1 if no payload
-    came."""
-    payloads = Counter[int]()
+def _measure_packet_growth(story: Story) -> float:
+    """Return how many times as large data packets are as the motion payloads in them; base64, for instance,
+    adds a third. This is the least factor of all packets, but at least 1. Return 1 if no payload came."""
+    payload_bytes_by_seq = Counter[int]()
     for delivery in story.deliveries:
-        payloads[delivery.seq] += len(delivery.raw)
-    packets = {
+        payload_bytes_by_seq[delivery.seq] += len(delivery.raw)
+    packet_bytes_by_seq = {
         event.seq: len(event.content.raw)
         for event in story.trace.events
         if isinstance(event.content, Received)
     }
-    return max(1.0, min((packets[seq] / size for seq, size in payloads.items() if size), default=1.0))
+    return max(
+        1.0,
+        min(
+            (
+                packet_bytes_by_seq[seq] / payload_bytes
+                for seq, payload_bytes in payload_bytes_by_seq.items()
+                if payload_bytes
+            ),
+            default=1.0,
+        ),
+    )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from spatius_sim.protocol.messages import ServerError
-from spatius_sim.rules.excuse_room_losses import unless_disturbed
+from spatius_sim.rules.excuse_room_losses import excuse_if_disturbed
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession
@@ -39,10 +39,10 @@ _CREDENTIAL = re.compile(r"eyJ[\w-]{6,}|\*{6,}")
         "join before you confirm; answer 16, 14 or 3 in words of your own, never in those of LiveKit",
     ),
 )
-def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each session whose room refuses the publisher, as the kit wanted: Motion Server answers with an
-    error that has a known code and no credential in it. A server that joins no room at all breaks E-JOIN, and
-    is not blamed here."""
+def check_refused_rooms(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Check each session whose room refuses the publisher, as the kit arranged. Motion Server must answer
+    with an error that has a known code and contains no credential. A session that is confirmed may only show
+    that the server joins no room at all: E-JOIN judges that."""
     expected = "a ServerError 16, 14 or 3 without any credential"
     for room in rooms:
         if not room.refuses or room.answer is None:
@@ -71,9 +71,9 @@ def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         "join as publisher_id with the token of the configuration, and set every extra attribute",
     ),
 )
-def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each confirmed session with an egress to a LiveKit room: the publisher joined the room in time,
-    under its identity and with its attributes."""
+def check_joining(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Check each confirmed session with an egress (Motion Server publishes into a LiveKit room). The
+    publisher must join the room in time, under its identity and with its attributes."""
     for room in rooms:
         livekit = room.configured.livekit_egress
         if livekit is None or not room.confirmed or room.refuses or not room.join_waited:
@@ -85,7 +85,7 @@ def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         events = (room.configured_at.seq, room.joined.seq)
         seconds = (room.joined.at_ns - room.configured_at.at_ns) / 1e9
         attributes = set(room.joined.content.attributes.splitlines())
-        missing = [
+        missing_keys = [
             key
             for key, value in livekit.extra_attributes
             if key != _FOR_THE_EGRESS and f"{key}={value}" not in attributes
@@ -94,8 +94,8 @@ def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
             yield Broken(expected, f"{room.joined.content.publisher!r} joined", events)
         elif seconds > JOIN_SECONDS:
             yield Broken(expected, f"it joined after {seconds:.1f} s", events)
-        elif missing:
-            yield Broken("the extra attributes", f"without {', '.join(missing)}", events)
+        elif missing_keys:
+            yield Broken("the extra attributes", f"without {', '.join(missing_keys)}", events)
         else:
             yield Kept()
 
@@ -113,17 +113,17 @@ def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         "leave the room when the session is closed, and only then",
     ),
 )
-def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each publisher in a room: it stays while its session lasts, and has left before the kit stops
-    waiting for that."""
-    for room in _sessions_with_publisher(rooms):
-        ended = room.closed
+def check_leaving(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Check each publisher in a room: it must stay as long as its session lasts, and then leave before the
+    kit stops waiting."""
+    for room in _list_sessions_with_publisher(rooms):
+        closed = room.closed
         grace_ns = int(LEAVE_GRACE_SECONDS * 1e9)
-        if room.left is not None and (ended is None or room.left.at_ns < ended.at_ns - grace_ns):
+        if room.left is not None and (closed is None or room.left.at_ns < closed.at_ns - grace_ns):
             yield Broken("the publisher stays while the session lasts", "it left", (room.left.seq,))
-        elif ended is not None and isinstance(ended.content, Closed) and room.leave_waited:
+        elif closed is not None and isinstance(closed.content, Closed) and room.leave_waited:
             if room.left is None:
-                yield Broken("the publisher leaves when the session ends", "it stayed", (ended.seq,))
+                yield Broken("the publisher leaves when the session ends", "it stayed", (closed.seq,))
             else:
                 yield Kept()
 
@@ -141,10 +141,10 @@ def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         "publish one video track as camera and one audio track as microphone, once",
     ),
 )
-def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each publisher that has joined a room: it has published one track of a camera and one of a
-    microphone."""
-    for room in _sessions_with_publisher(rooms):
+def check_tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Check each publisher that has joined a room: it must have published exactly one camera track and one
+    microphone track."""
+    for room in _list_sessions_with_publisher(rooms):
         if not room.speeches and not room.tracks:
             continue
         kinds = sorted(track.kind for _, track in room.tracks)
@@ -169,23 +169,24 @@ def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         "send a key frame at once if the room asks for one",
     ),
 )
-def late_viewer(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each late viewer who joins the room of a publisher: a key frame comes to the viewer in time."""
-    for room in _sessions_with_publisher(rooms):
-        for joined, seen in room.viewers.values():
-            if seen is None:
+def check_late_viewers(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Check each viewer who joins a room late: a key frame of the publisher's picture must come within the
+    limit. Unsure if it may have been lost on our side."""
+    for room in _list_sessions_with_publisher(rooms):
+        for joined, key_frame in room.viewers.values():
+            if key_frame is None:
                 none = Broken("a key frame within 2 s", "none came", (joined.seq,))
-                yield unless_disturbed(room, joined.seq, none)
+                yield excuse_if_disturbed(room, joined.seq, none)
                 continue
-            seconds = (seen.at_ns - joined.at_ns) / 1e9
+            seconds = (key_frame.at_ns - joined.at_ns) / 1e9
             if seconds > KEY_FRAME_SECONDS:
                 actual = f"it came after {seconds:.1f} s"
-                late = Broken("a key frame within 2 s", actual, (joined.seq, seen.seq))
-                yield unless_disturbed(room, joined.seq, late)
+                late = Broken("a key frame within 2 s", actual, (joined.seq, key_frame.seq))
+                yield excuse_if_disturbed(room, joined.seq, late)
             else:
                 yield Kept(seconds)
 
 
-def _sessions_with_publisher(rooms: list[RoomSession]) -> list[RoomSession]:
+def _list_sessions_with_publisher(rooms: list[RoomSession]) -> list[RoomSession]:
     """Return the sessions whose publisher is in its room."""
     return [room for room in rooms if room.joined is not None]

@@ -10,7 +10,12 @@ from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.protocol.room_packet import PacketFlag
-from spatius_sim.rules.excuse_room_losses import missing_keyframes, unless_disturbed, unless_late, unless_lost
+from spatius_sim.rules.excuse_room_losses import (
+    excuse_if_disturbed,
+    excuse_if_late,
+    excuse_if_lost,
+    find_missing_keyframes,
+)
 from spatius_sim.rules.findings import Broken, Kept, Unsure
 from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import (
@@ -43,21 +48,23 @@ _SOUND_SHARE = 0.8
         "publish all of the audio, resampled to the rate of the track, at the pace at which it is spoken",
     ),
 )
-def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each complete request: its bursts of sound are heard, as many and about as long."""
-    for room, speech in _complete_requests(rooms):
-        wanted = find_loud_windows(bytes(speech.pcm), speech.sample_rate)
-        if not any(wanted):
+def check_sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Check each complete speech (the audio of one request): the room must hear its sound in as many bursts
+    as were spoken, and about as long. Unsure if the kit was late, or may have lost something."""
+    for room, speech in _list_complete_speeches(rooms):
+        wanted_windows = find_loud_windows(bytes(speech.pcm), speech.sample_rate)
+        if not any(wanted_windows):
             continue
-        heard = _heard_windows(room.sounds_of(speech))
-        bursts, loud = count_bursts(heard), sum(heard)
-        if bursts == count_bursts(wanted) and loud >= _SOUND_SHARE * sum(wanted):
+        heard_windows = _find_loud_windows_heard(room.sounds_of(speech))
+        burst_count, loud_count = count_bursts(heard_windows), sum(heard_windows)
+        if burst_count == count_bursts(wanted_windows) and loud_count >= _SOUND_SHARE * sum(wanted_windows):
             yield Kept()
         else:
-            expected = f"{count_bursts(wanted)} bursts of sound, {sum(wanted) * WINDOW_SECONDS:.1f} s of it"
-            actual = f"{bursts} bursts, {loud * WINDOW_SECONDS:.1f} s"
+            wanted_seconds = sum(wanted_windows) * WINDOW_SECONDS
+            expected = f"{count_bursts(wanted_windows)} bursts of sound, {wanted_seconds:.1f} s of it"
+            actual = f"{burst_count} bursts, {loud_count * WINDOW_SECONDS:.1f} s"
             # On a busy machine, less of an honest egress was heard than was sent (tried at load 15).
-            yield unless_late(room, speech.first_seq, Broken(expected, actual, (speech.first_seq,)))
+            yield excuse_if_late(room, speech.first_seq, Broken(expected, actual, (speech.first_seq,)))
 
 
 @rule(
@@ -73,10 +80,10 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
         "send one video frame with one packet for each keyframe, 25 a second",
     ),
 )
-def packet_for_each_keyframe(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Judge each complete request: the room shows packets with as many different keyframes as belong to the
-    speech of the request."""
-    for room, speech in _complete_requests(rooms):
+def check_keyframe_packets(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Check each complete speech (the audio of one request): the room must get packets with as many different
+    keyframes as belong to the speech."""
+    for room, speech in _list_complete_speeches(rooms):
         packets = room.conversation_of(speech)
         shown_keyframes = len({seen.packet.frame_seq for seen in packets if seen.packet is not None})
         if shown_keyframes == speech.keyframes:
@@ -84,7 +91,7 @@ def packet_for_each_keyframe(rooms: list[RoomSession]) -> Iterator[Outcome]:
         else:
             events = (speech.first_seq, *(seen.seq for seen in packets[:1]))
             broken = Broken(f"{speech.keyframes} keyframes", f"{shown_keyframes}", events)
-            yield unless_lost(room, speech, broken)
+            yield excuse_if_lost(room, speech, broken)
 
 
 @rule(
@@ -100,20 +107,20 @@ def packet_for_each_keyframe(rooms: list[RoomSession]) -> Iterator[Outcome]:
         "count frameSeq from 0 in each conversation, once for each keyframe",
     ),
 )
-def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at each complete request: the packets in its room have the frame numbers 0, 1, 2 and so on, in
-    this order. Unsure if keyframes are missing."""
-    for room, speech in _complete_requests(rooms):
-        if missing_keyframes(room, speech):
+def check_frame_order(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Check each complete speech (the audio of one request): the packets in the room must have the frame
+    numbers 0, 1, 2 and so on, in this order. Unsure if keyframes are missing."""
+    for room, speech in _list_complete_speeches(rooms):
+        if find_missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
         packets = room.conversation_of(speech)
-        numbers = _frame_numbers(packets)
-        wrong = next((index for index, number in enumerate(numbers) if index != number), None)
-        if wrong is None:
+        numbers = _list_frame_numbers(packets)
+        wrong_index = next((index for index, number in enumerate(numbers) if index != number), None)
+        if wrong_index is None:
             yield Kept()
         else:
-            yield Broken(f"frameSeq {wrong}", f"{numbers[wrong]}", (packets[wrong].seq,))
+            yield Broken(f"frameSeq {wrong_index}", f"{numbers[wrong_index]}", (packets[wrong_index].seq,))
 
 
 @rule(
@@ -129,27 +136,30 @@ def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
         "set START on the first keyframe, END on the last, and send idle packets before and after",
     ),
 )
-def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Look at the picture of each complete conversation in the room: START is on the first keyframe alone,
-    END on the last alone, and idle packets come before and after. Unsure if keyframes are missing."""
-    for room, speech in _complete_requests(rooms):
-        if missing_keyframes(room, speech):
+def check_start_and_end(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Check the packets of each complete speech (the audio of one request) in the room. The flag START must
+    be on the first keyframe only, and END on the last only. Idle packets must come before and after. Unsure
+    if keyframes are missing."""
+    for room, speech in _list_complete_speeches(rooms):
+        if find_missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
         packets = room.conversation_of(speech)
         if not packets:
             continue
-        starts = [seen.seq for seen in packets if seen.packet and seen.packet.flags & PacketFlag.START]
-        ends = [seen.seq for seen in packets if seen.packet and seen.packet.flags & PacketFlag.END]
-        idle = [seen.seq for seen in room.packets if seen.packet and seen.packet.flags & PacketFlag.IDLE]
-        first, last = packets[0].seq, packets[-1].seq
-        if starts != [first]:
-            yield Broken("START on the first keyframe alone", f"{len(starts)} of them", (first, *starts))
-        elif ends != [last]:
-            yield Broken("END on the last keyframe alone", f"{len(ends)} of them", (last, *ends))
-        elif not any(seq < first for seq in idle) or not any(seq > last for seq in idle):
-            broken = Broken("idle packets before and after a conversation", "none", (first, last))
-            yield unless_disturbed(room, speech.first_seq, broken)
+        start_seqs = [seen.seq for seen in packets if seen.packet and seen.packet.flags & PacketFlag.START]
+        end_seqs = [seen.seq for seen in packets if seen.packet and seen.packet.flags & PacketFlag.END]
+        idle_seqs = [seen.seq for seen in room.packets if seen.packet and seen.packet.flags & PacketFlag.IDLE]
+        first_seq, last_seq = packets[0].seq, packets[-1].seq
+        if start_seqs != [first_seq]:
+            yield Broken(
+                "START on the first keyframe alone", f"{len(start_seqs)} of them", (first_seq, *start_seqs)
+            )
+        elif end_seqs != [last_seq]:
+            yield Broken("END on the last keyframe alone", f"{len(end_seqs)} of them", (last_seq, *end_seqs))
+        elif not any(seq < first_seq for seq in idle_seqs) or not any(seq > last_seq for seq in idle_seqs):
+            broken = Broken("idle packets before and after a conversation", "none", (first_seq, last_seq))
+            yield excuse_if_disturbed(room, speech.first_seq, broken)
         else:
             yield Kept()
 
@@ -168,19 +178,20 @@ def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
         "put the keyframes into the packets as they were made",
     ),
 )
-def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Compare what was seen in the room with what was made: each keyframe in the picture of a complete
-    request is the one that Motion Server made, if the kit saw that motion."""
-    for room, speech in _complete_requests(rooms):
+def check_keyframes_unchanged(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Check each complete speech (the audio of one request). Every keyframe that came through the room must
+    be the one that Motion Server made. Nothing is judged if the kit did not see that motion; Unsure if
+    keyframes are missing."""
+    for room, speech in _list_complete_speeches(rooms):
         if not speech.motion:
             continue
-        if missing_keyframes(room, speech):
+        if find_missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
-        made = np.concatenate([response.keyframes for response in speech.motion])
+        made_keyframes = np.concatenate([response.keyframes for response in speech.motion])
         for number, seen in enumerate(room.conversation_of(speech)):
             # E-ORDER holds, so the place of a packet is its frameSeq.
-            if not _is_keyframe(seen.message, made[number : number + 1]):
+            if not _shows_keyframe(seen.message, made_keyframes[number : number + 1]):
                 yield Broken(f"keyframe {number} as it was made", "another one", (seen.seq,))
                 break
         else:
@@ -201,61 +212,63 @@ def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
         "send a keyframe in the tick in which its 40 ms of sound are sent",
     ),
 )
-def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
-    """Compare the picture of each complete request with its sound: the median keyframe was shown within the
-    allowed time of its sound."""
-    for room, speech in _complete_requests(rooms):
-        wanted = find_loud_windows(bytes(speech.pcm), speech.sample_rate)
-        heard_ns = _first_loud_ns(room.sounds_of(speech))
+def check_sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
+    """Check each complete speech (the audio of one request): the median delay between a keyframe and its
+    sound must be within the limit. Unsure if keyframes are missing, or if the kit was late."""
+    for room, speech in _list_complete_speeches(rooms):
+        wanted_windows = find_loud_windows(bytes(speech.pcm), speech.sample_rate)
+        first_loud_ns = _find_first_loud_ns(room.sounds_of(speech))
         packets = room.conversation_of(speech)
-        if not any(wanted) or heard_ns is None or not packets:
+        if not any(wanted_windows) or first_loud_ns is None or not packets:
             continue
-        if missing_keyframes(room, speech):
+        if find_missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
-        sound_began = heard_ns / 1e9 - wanted.index(True) * WINDOW_SECONDS
-        delays = [
-            seen.at_ns / 1e9 - sound_began - place / KEYFRAMES_PER_SECOND
+        sound_began_seconds = first_loud_ns / 1e9 - wanted_windows.index(True) * WINDOW_SECONDS
+        delays_seconds = [
+            seen.at_ns / 1e9 - sound_began_seconds - place / KEYFRAMES_PER_SECOND
             for place, seen in enumerate(packets)
         ]
-        off = median(delays)
-        if abs(off) <= SYNC_SECONDS + WINDOW_SECONDS:
-            yield Kept(abs(off))
+        delay_seconds = median(delays_seconds)
+        if abs(delay_seconds) <= SYNC_SECONDS + WINDOW_SECONDS:
+            yield Kept(abs(delay_seconds))
         else:
-            actual = f"{abs(off) * 1000:.0f} ms {'after' if off > 0 else 'before'} it"
+            actual = f"{abs(delay_seconds) * 1000:.0f} ms {'after' if delay_seconds > 0 else 'before'} it"
             broken = Broken("keyframes within 80 ms of their sound", actual, (packets[0].seq,))
-            yield unless_late(room, speech.first_seq, broken)
+            yield excuse_if_late(room, speech.first_seq, broken)
 
 
-def _complete_requests(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, RoomSpeech]]:
-    """Yield each complete request whose picture and sound can be judged, with its session: the publisher of
-    the session is in its room."""
+def _list_complete_speeches(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, RoomSpeech]]:
+    """Yield each complete speech (the audio of one request) whose publisher was in the room, with its
+    session: only there picture and sound can be judged."""
     for room in rooms:
         if room.joined is not None:
             yield from ((room, speech) for speech in room.complete_speeches)
 
 
-def _frame_numbers(packets: list[SeenPacket]) -> list[int]:
+def _list_frame_numbers(packets: list[SeenPacket]) -> list[int]:
     """Return the frameSeq of each packet of motion in the picture."""
     return [seen.packet.frame_seq or 0 for seen in packets if seen.packet is not None]
 
 
-def _heard_windows(sounds: list[tuple[int, int, SoundHeard]]) -> list[bool]:
-    """Return for each window of the sound in the room whether it is loud."""
+def _find_loud_windows_heard(sounds: list[tuple[int, int, SoundHeard]]) -> list[bool]:
+    """Return for each short window of the sound in the room whether it is loud."""
     return [loud for _, _, heard in sounds for loud in find_loud_windows(heard.pcm, heard.sample_rate)]
 
 
-def _first_loud_ns(sounds: list[tuple[int, int, SoundHeard]]) -> int | None:
-    """Return when the first loud sound was heard in the room; None if none was."""
-    loud = (at_ns for _, at_ns, heard in sounds if any(find_loud_windows(heard.pcm, heard.sample_rate)))
-    return next(loud, None)
+def _find_first_loud_ns(sounds: list[tuple[int, int, SoundHeard]]) -> int | None:
+    """Return the time (ns) of the first loud sound in the room; None if there was none."""
+    loud_times_ns = (
+        at_ns for _, at_ns, heard in sounds if any(find_loud_windows(heard.pcm, heard.sample_rate))
+    )
+    return next(loud_times_ns, None)
 
 
-def _is_keyframe(message: bytes, keyframe: np.typing.NDArray[np.float32]) -> bool:
-    """Return whether a packet in the room shows exactly this keyframe of the motion that was made; `message`
-    is the packet's message. False if it cannot be decoded."""
+def _shows_keyframe(packet_message: bytes, keyframe: np.typing.NDArray[np.float32]) -> bool:
+    """Return whether a packet in the room, with this message, shows exactly this keyframe. Return False if
+    the message cannot be decoded, or is no motion."""
     try:
-        value = decode(message)
+        value = decode(packet_message)
     except RemoteProtocolError:
         return False
     return isinstance(value, MotionResponse) and np.array_equal(value.keyframes, keyframe, equal_nan=True)

@@ -7,7 +7,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.rules.subtract_kit_stalls import lag_seconds
+from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
 from spatius_sim.story.join_turns import Conversation, Story, Turn
 from spatius_sim.story.undisturbed_turns import find_first_misbehaviour_seq
 from spatius_sim.trace.events import Lane, Sent
@@ -35,37 +35,37 @@ _AHEAD_SECONDS = 0.08
         "send the client the same audio that goes up, all of it, and name its rate",
     ),
 )
-def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn: all PCM audio that the relay sent to Motion Server also came to the client.
-    Less than 40 ms of silence at the end may be missing. Ogg Opus is not judged, because its bytes do not
-    show how long it lasts."""
+def check_audio_delivered(story: Story) -> Iterator[Kept | Broken]:
+    """Check each clean (undisturbed) turn: all PCM audio that the relay sent to Motion Server must also come
+    to the client. Less than 40 ms of silence at the end may be missing. Ogg Opus is not judged, because its
+    bytes do not show how long it lasts."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
             continue
         up_rate = requests[0].sample_rate
         down_rate = story.output_rates.get(turn.client, up_rate)
-        up = b"".join(bytes(request.audio) for request in requests)
-        down = turn.audio_down
+        sent_up = b"".join(bytes(request.audio) for request in requests)
+        came_down = turn.audio_down
         same_rate = up_rate == down_rate
         if (
-            turn.is_same_speech(up, down, up_rate)
+            turn.is_same_speech(sent_up, came_down, up_rate)
             if same_rate
-            else _equally_long_audio(up, up_rate, down, down_rate)
+            else _is_equally_long_audio(sent_up, up_rate, came_down, down_rate)
         ):
             yield Kept()
         else:
-            went_up, came_down = f"{len(up)} bytes", f"{len(down)} bytes"
+            up_in_words, down_in_words = f"{len(sent_up)} bytes", f"{len(came_down)} bytes"
             if not same_rate and min(up_rate, down_rate) > 0:  # As many bytes do not last as long then.
-                went_up = f"{len(up) / BYTES_PER_SAMPLE / up_rate:.2f} s ({went_up})"
-                came_down = f"{len(down) / BYTES_PER_SAMPLE / down_rate:.2f} s ({came_down})"
+                up_in_words = f"{len(sent_up) / BYTES_PER_SAMPLE / up_rate:.2f} s ({up_in_words})"
+                down_in_words = f"{len(came_down) / BYTES_PER_SAMPLE / down_rate:.2f} s ({down_in_words})"
             yield Broken(
-                f"all {went_up} of audio of {turn.name} that went up ({up_rate} Hz)",
-                f"{came_down} came down ({down_rate} Hz{', as the relay announced' * (not same_rate)})"
-                + _first_difference(up, down, down_rate - up_rate),
-                _first_events(turn),
+                f"all {up_in_words} of audio of {turn.name} that went up ({up_rate} Hz)",
+                f"{down_in_words} came down ({down_rate} Hz{', as the relay announced' * (not same_rate)})"
+                + _describe_first_difference(sent_up, came_down, down_rate - up_rate),
+                _list_first_seqs(turn),
                 # The client got what was spoken: then it is the audio that went up that differs.
-                ("U-AUDIO-COMPLETE",) if turn.is_same_speech(turn.pcm, down, down_rate) else (),
+                ("U-AUDIO-COMPLETE",) if turn.is_same_speech(turn.pcm, came_down, down_rate) else (),
             )
 
 
@@ -85,34 +85,38 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         "send audio to the client first and then up, and motion after it on the same connection",
     ),
 )
-def audio_first(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn with motion: some audio of the turn came to the client before its motion. If
-    the trace does not show Motion Server's side, only a client's first turn is judged: motion before a later
-    turn's audio may belong to the earlier turn."""
+def check_audio_before_motion(story: Story) -> Iterator[Kept | Broken]:
+    """Check each clean (undisturbed) turn with motion: some audio of the turn must come to the client before
+    its motion. If the trace does not show Motion Server's side, only a client's first turn is judged. Motion
+    before the audio of a later turn may belong to the turn before."""
     for turn in story.turns:
-        arrived = [
+        motion_seqs = [
             delivery.seq
             for payload in turn.payloads
             for delivery in payload.deliveries
             if delivery.client == turn.client
         ]
         if story.upstream_unseen and turn.number == 0:
-            arrived = [delivery.seq for delivery in story.deliveries_during(turn)]
-        first_audio = [
+            motion_seqs = [delivery.seq for delivery in story.deliveries_during(turn)]
+        first_audio_seqs = [
             conversation.first_audio_seq
             for conversation in turn.conversations
             if conversation.first_audio_seq is not None
         ]
-        if not arrived or not turn.clean:
+        if not motion_seqs or not turn.clean:
             continue
-        if first_audio and min(first_audio) < min(arrived):
+        if first_audio_seqs and min(first_audio_seqs) < min(motion_seqs):
             yield Kept()
         else:
             yield Broken(
                 f"audio of {turn.name} before its first motion",
-                f"motion came as event {min(arrived)}, "
-                + (f"the first audio as event {min(first_audio)}" if first_audio else "and no audio at all"),
-                (min(arrived), *first_audio[:1]),
+                f"motion came as event {min(motion_seqs)}, "
+                + (
+                    f"the first audio as event {min(first_audio_seqs)}"
+                    if first_audio_seqs
+                    else "and no audio at all"
+                ),
+                (min(motion_seqs), *first_audio_seqs[:1]),
             )
 
 
@@ -133,72 +137,79 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
         "each turn an id of its own",
     ),
 )
-def end_audio(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each conversation of a clean turn: one end mark comes, with or after the last audio, and not
-    while the client still speaks. A turn may come as several conversations, one for each sentence. But the
-    next audio "cuts off what is still playing" (docs:audio-io): without turn ids, which would let a client
-    put one after the other, the next must not begin before the audio of the one before can be over. Marks
-    after a client misbehaved are left out if there are earlier marks: R-BADINPUT judges what follows."""
-    until = find_first_misbehaviour_seq(story.trace)
-    named = TURN_IDS not in story.trace.header.lacks
+def check_audio_end_mark(story: Story) -> Iterator[Kept | Broken]:
+    """Check each conversation of a clean (undisturbed) turn. Exactly one end mark must come, with or after
+    its last audio, and not while the client still speaks.
+
+    A turn may come as several conversations, one for each sentence. Without turn ids, the next one "cuts off
+    what is still playing" (docs:audio-io). So it must not begin before the audio of the one before can be
+    over. Marks after a client misbehaved are ignored if there are earlier ones: R-BADINPUT judges them."""
+    until_seq = find_first_misbehaviour_seq(story.trace)
+    has_turn_ids = TURN_IDS not in story.trace.header.lacks
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:
             under = "under the id of an earlier turn" if turn.swallowed_by.labelled else "in a conversation"
-            yield _wrongly_marked(
+            yield _make_breach(
                 turn, f"its audio came {under} that had not been marked as ended", turn.swallowed_by
             )
         with_audio = [conversation for conversation in turn.conversations if conversation.pieces]
         without_audio = [conversation for conversation in turn.conversations if not conversation.pieces]
-        spoken_until = _last_spoken_seq(story, turn)
-        parts = [
+        last_spoken_seq = _find_last_spoken_seq(story, turn)
+        unlabelled = [
             conversation
             for conversation in with_audio
             if not conversation.labelled and any(piece.turn in (None, turn) for piece in conversation.pieces)
         ]
-        all_marked = all(conversation.marks for conversation in parts)
-        cut_off = _first_unplayed_conversation(story, turn, parts) if all_marked else None
+        all_marked = all(conversation.marks for conversation in unlabelled)
+        cut_off = _find_cut_off_conversation(story, turn, unlabelled) if all_marked else None
         if cut_off is not None:
-            yield _wrongly_marked(turn, "a mark came within its audio, and the rest cuts it off", cut_off)
+            yield _make_breach(turn, "a mark came within its audio, and the rest cuts it off", cut_off)
             continue
         for conversation in with_audio:
             # Without turn ids, a mark after the next turn began may be that of the next turn.
-            before = until if named else min(until, turn.until_seq)
-            marks = [mark for mark in conversation.marks if mark < before] or conversation.marks
-            last = max((piece.seq for piece in conversation.pieces if piece.turn in (None, turn)), default=0)
+            before_seq = until_seq if has_turn_ids else min(until_seq, turn.until_seq)
+            marks = [mark for mark in conversation.marks if mark < before_seq] or conversation.marks
+            last_audio_seq = max(
+                (piece.seq for piece in conversation.pieces if piece.turn in (None, turn)), default=0
+            )
             if len(marks) != 1:
                 actual = f"it was marked {len(marks)} times" if marks else "it was never marked"
-                yield _wrongly_marked(turn, actual, conversation)
-            elif marks[0] < last:
-                yield _wrongly_marked(turn, "audio came after the mark", conversation)
-            elif marks[0] < spoken_until:
-                yield _wrongly_marked(turn, "it was marked while its client still spoke", conversation)
+                yield _make_breach(turn, actual, conversation)
+            elif marks[0] < last_audio_seq:
+                yield _make_breach(turn, "audio came after the mark", conversation)
+            elif marks[0] < last_spoken_seq:
+                yield _make_breach(turn, "it was marked while its client still spoke", conversation)
             elif without_audio:
-                yield _wrongly_marked(turn, "a mark without audio came as well", without_audio[0])
+                yield _make_breach(turn, "a mark without audio came as well", without_audio[0])
             else:
                 yield Kept()
 
 
-def _first_unplayed_conversation(story: Story, turn: Turn, parts: list[Conversation]) -> Conversation | None:
-    """Return the first of a turn's conversations that is cut off: the next conversation begins before the
-    audio of this one can have been played. Return None if no conversation is cut off, or if the wire does not
-    show how long the audio is."""
+def _find_cut_off_conversation(
+    story: Story, turn: Turn, conversations: list[Conversation]
+) -> Conversation | None:
+    """Return the first of these conversations of a turn that is cut off: the next one begins before its audio
+    can have been played. Return None if none is cut off, or if the wire does not show how long the audio
+    is."""
     if {CLIENT_AUDIO, SPEECH_END, PCM} & set(story.trace.header.lacks):
         return None
     rate = story.output_rates.get(turn.client, turn.sample_rate)
-    for part, following in pairwise(parts):
-        begun, next_begun = part.pieces[0].seq, following.pieces[0].seq
-        passed_ns = story.trace.events[next_begun].at_ns - story.trace.events[begun].at_ns
+    for part, following in pairwise(conversations):
+        start_seq, next_start_seq = part.pieces[0].seq, following.pieces[0].seq
+        passed_ns = story.trace.events[next_start_seq].at_ns - story.trace.events[start_seq].at_ns
         # The kit may have been late to see the next conversation: the first may have had more time.
-        seconds = passed_ns / _NS_PER_SECOND + lag_seconds(story.trace, turn.started_seq, next_begun)
-        if seconds + _AHEAD_SECONDS < len(part.audio) / BYTES_PER_SAMPLE / rate:
+        passed_seconds = passed_ns / _NS_PER_SECOND + kit_stall_seconds(
+            story.trace, turn.started_seq, next_start_seq
+        )
+        if passed_seconds + _AHEAD_SECONDS < len(part.audio) / BYTES_PER_SAMPLE / rate:
             return part
     return None
 
 
-def _last_spoken_seq(story: Story, turn: Turn) -> int:
-    """Return the number of the event in which the client sent its last audio before it marked the end of its
-    speech; 0 if the client sent no audio or no end. The relay must not mark the end of its audio before
-    that."""
+def _find_last_spoken_seq(story: Story, turn: Turn) -> int:
+    """Return the number of the event with the last audio that the client sent in this turn before the end of
+    its speech. The relay must not mark the end of its own audio before that. Return 0 if the client sent no
+    audio, or no end of speech."""
     last_spoken = 0
     for event in story.trace.events[turn.started_seq : turn.waited_seq]:
         action = event.content.value if isinstance(event.content, Sent) else None
@@ -211,9 +222,9 @@ def _last_spoken_seq(story: Story, turn: Turn) -> int:
     return 0
 
 
-def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Broken:
-    """Return Broken for a conversation whose audio was marked as ended in a wrong way, with its end marks
-    as evidence."""
+def _make_breach(turn: Turn, actual: str, conversation: Conversation) -> Broken:
+    """Return Broken for a conversation whose audio was marked as ended in a wrong way; `actual` says in
+    which. Its end marks are evidence. If it has none, the mark is owed."""
     expected = f"the last audio of {turn.name} marked as last, once"
     last_seq = conversation.last_audio_seq or conversation.first_seq
     mark = Owed("the end mark of the audio", turn.client, last_seq)
@@ -221,26 +232,28 @@ def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Brok
     return Broken(expected, actual, (conversation.first_seq, *conversation.marks), owed=owed)
 
 
-def _equally_long_audio(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
-    """Return whether the relay's audio for the client (`down`) is as long as its audio for Motion Server
-    (`up`), with a tolerance of 40 ms (one keyframe). The two sample rates may differ. Whole numbers keep the
-    comparison exact."""
-    up_samples, down_samples = len(up) // BYTES_PER_SAMPLE, len(down) // BYTES_PER_SAMPLE
+def _is_equally_long_audio(sent_up: bytes, up_rate: int, came_down: bytes, down_rate: int) -> bool:
+    """Return whether the audio that came down to the client lasts as long as the audio that the relay sent up
+    to Motion Server. The sample rates may differ, and the lengths by 40 ms (one keyframe). Whole numbers keep
+    the comparison exact."""
+    up_samples, down_samples = len(sent_up) // BYTES_PER_SAMPLE, len(came_down) // BYTES_PER_SAMPLE
     difference = abs(up_samples * down_rate - down_samples * up_rate)
     return difference * KEYFRAMES_PER_SECOND <= up_rate * down_rate
 
 
-def _first_difference(up: bytes, down: bytes, rates_apart: int) -> str:
-    """Return in words the first byte at which the audio that the relay delivered differs from the audio that
-    it sent up. "" if the two have different sample rates, or if no audio was delivered."""
-    if rates_apart or not down:
+def _describe_first_difference(sent_up: bytes, came_down: bytes, rate_difference: int) -> str:
+    """Return in words the first byte at which the audio that came down to the client differs from the audio
+    that was sent up. Return "" if the sample rates differ, or if no audio came."""
+    if rate_difference or not came_down:
         return ""
-    shorter = min(len(up), len(down))
-    first = next((index for index in range(shorter) if up[index] != down[index]), shorter)
-    return f"; the first difference is at byte {first}"
+    shorter_length = min(len(sent_up), len(came_down))
+    first_index = next(
+        (index for index in range(shorter_length) if sent_up[index] != came_down[index]), shorter_length
+    )
+    return f"; the first difference is at byte {first_index}"
 
 
-def _first_events(turn: Turn) -> tuple[int, ...]:
-    """Return the first events of the turn's requests and conversations."""
+def _list_first_seqs(turn: Turn) -> tuple[int, ...]:
+    """Return the number of the first event of each request and each conversation of the turn."""
     firsts = [request.first_seq for request in turn.requests]
     return (*firsts, *(conversation.first_seq for conversation in turn.conversations))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
-from spatius_sim.rules.subtract_kit_stalls import lag_seconds
+from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
 from spatius_sim.rules.turn_losses import Loss, find_loss
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
@@ -29,20 +29,21 @@ _MAX_LAG_SECONDS = 0.2
         "catch it where the message is read, and close that connection alone",
     ),
 )
-def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at the turns of other clients after one client misbehaved: all of their audio and motion comes.
-    The relay may hang up on the client that misbehaved."""
-    misbehaved = {
+def check_misbehaving_clients(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Check the turns of well-behaved clients after another client sent rubbish or broke off its connection:
+    all of their audio and motion must come. The relay may close the connection of the client that
+    misbehaved."""
+    seq_by_misbehaving_client = {
         event.connection: event.seq
         for event in reversed(story.trace.events)
         if event.content == Provoked(Provocation.RUBBISH)
         or (event.lane is Lane.DOWNSTREAM and event.content == Closed(by_kit=True, code=ABNORMAL_CLOSE))
     }
-    for client, seq in misbehaved.items():
+    for client, seq in seq_by_misbehaving_client.items():
         for turn in story.turns:
-            waited_after = (turn.waited_seq or 0) > seq and _is_undisturbed(turn)
-            if turn.client not in misbehaved and waited_after and _was_served(story, turn):
-                yield _served_whole(story, turn, f"{client} misbehaved", seq)
+            is_judgeable = (turn.waited_seq or 0) > seq and _is_undisturbed(turn)
+            if turn.client not in seq_by_misbehaving_client and is_judgeable and _was_served(story, turn):
+                yield _judge_whole_turn(story, turn, f"{client} misbehaved", seq)
 
 
 @rule(
@@ -60,24 +61,24 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
         "give each client a queue and a task of its own, and wait when its queue is full",
     ),
 )
-def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn in which a client stopped reading for a while: this client loses nothing, and the
-    turns of other clients at that time come whole."""
+def check_slow_clients(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Check each turn in which a client stopped reading for a while: this client must lose nothing. The turns
+    of other clients that were due in this time must come whole, too."""
     for turn in story.turns:
-        window = _unread_window(story, turn)
-        if window is None or not (_is_undisturbed(turn) and _was_served(story, turn)):
+        unread_window = _find_unread_window(story, turn)
+        if unread_window is None or not (_is_undisturbed(turn) and _was_served(story, turn)):
             continue
-        stopped_reading, read_on = window
-        yield _served_whole(story, turn, "its client read on", read_on)
+        stopped_reading_seq, read_on_seq = unread_window
+        yield _judge_whole_turn(story, turn, "its client read on", read_on_seq)
         for other_turn in story.turns:
-            during = stopped_reading < (other_turn.waited_seq or 0) < read_on
+            is_meanwhile = stopped_reading_seq < (other_turn.waited_seq or 0) < read_on_seq
             if (
                 other_turn.client != turn.client
-                and during
+                and is_meanwhile
                 and _is_undisturbed(other_turn)
                 and _was_served(story, other_turn)
             ):
-                yield _served_meanwhile(story, other_turn, turn, window)
+                yield _judge_turn_meanwhile(story, other_turn, turn, unread_window)
 
 
 def _is_undisturbed(turn: Turn) -> bool:
@@ -86,8 +87,8 @@ def _is_undisturbed(turn: Turn) -> bool:
 
 
 def _was_served(story: Story, turn: Turn) -> bool:
-    """Return whether this client had got a whole earlier turn before another client misbehaved. If not, the
-    bad client is not to blame: the relay had failed before."""
+    """Return whether the client of this turn got an earlier turn whole. If not, other clients are not to
+    blame for what is missing: the relay had failed before."""
     earlier_turns = (
         earlier
         for earlier in story.clean_turns
@@ -99,40 +100,41 @@ def _was_served(story: Story, turn: Turn) -> bool:
     )
 
 
-def _served_meanwhile(
-    story: Story, other_turn: Turn, slow: Turn, window: tuple[int, int]
+def _judge_turn_meanwhile(
+    story: Story, other_turn: Turn, slow_turn: Turn, unread_window: tuple[int, int]
 ) -> Kept | Broken | Late:
-    """Return Kept if the other client's turn came to its end while the slow client read nothing, else
-    Broken; Late if the kit itself was blocked too long to tell."""
+    """Return Kept if a client's turn came to its end while another, slow client read nothing; otherwise
+    return Broken. Return Late if the kit itself was stalled for so long that nobody knows. `unread_window`
+    holds the numbers of the events at which the slow client stopped reading and read again."""
     if other_turn.complete:
         return Kept()
-    stopped_reading, read_on = window
-    lag = lag_seconds(story.trace, stopped_reading, read_on)
-    if lag > _MAX_LAG_SECONDS:
-        return Late(lag)
-    loss = find_loss(story, other_turn, read_on) or Loss("it did not come to its end", ())
-    events = (stopped_reading, other_turn.started_seq, other_turn.waited_seq or read_on)
-    expected = f"{other_turn.name} served while {slow.client} read nothing"
+    stopped_reading_seq, read_on_seq = unread_window
+    stalled_seconds = kit_stall_seconds(story.trace, stopped_reading_seq, read_on_seq)
+    if stalled_seconds > _MAX_LAG_SECONDS:
+        return Late(stalled_seconds)
+    loss = find_loss(story, other_turn, read_on_seq) or Loss("it did not come to its end", ())
+    events = (stopped_reading_seq, other_turn.started_seq, other_turn.waited_seq or read_on_seq)
+    expected = f"{other_turn.name} served while {slow_turn.client} read nothing"
     return Broken(expected, loss.missing, events, loss.follows_from)
 
 
-def _served_whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Late:
-    """Return Kept if all of the turn came to its client although another client misbehaved, else Broken;
-    Late if the kit itself was blocked too long to tell. `when` says in words what the other client had done
-    before, as event `seq`."""
+def _judge_whole_turn(story: Story, turn: Turn, event_in_words: str, event_seq: int) -> Kept | Broken | Late:
+    """Return Kept if all of the turn came to its client, though a client had misbehaved or read nothing;
+    otherwise return Broken. Return Late if the kit itself was stalled for so long that nobody knows.
+    `event_in_words` says what had happened, as event number `event_seq`."""
     loss = find_loss(story, turn, len(story.trace.events))
     if loss is None:
         return Kept()
-    lag = lag_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
-    if lag > _MAX_LAG_SECONDS:
-        return Late(lag)
-    expected = f"all of {turn.name} when {when}"
-    return Broken(expected, loss.missing, (seq, turn.started_seq), loss.follows_from)
+    stalled_seconds = kit_stall_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
+    if stalled_seconds > _MAX_LAG_SECONDS:
+        return Late(stalled_seconds)
+    expected = f"all of {turn.name} when {event_in_words}"
+    return Broken(expected, loss.missing, (event_seq, turn.started_seq), loss.follows_from)
 
 
-def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
-    """Return the numbers of two events of this turn: at the first, its slow client stopped reading, and at
-    the second it read again. None if the client always read."""
+def _find_unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
+    """Return the numbers of the two events in this turn at which its client stopped reading and began to read
+    again. Return None if it never stopped."""
     seqs = [
         event.seq
         for intent in (Provocation.UNREAD, Provocation.READ_ON)

@@ -45,24 +45,22 @@ _NS_PER_SECOND = 1_000_000_000
         "look at the guilty event: what came just before it made the client discard motion or wait",
     ),
 )
-def conversation(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn: the reference decoder plays its audio with all its motion, then is idle. The
-    rule is also broken if a turn's audio never went up, and another turn was served. A turn of silence is
-    not judged then: a relay need not pass silence on (ASSUMED).
+def check_turns_can_be_played(story: Story) -> Iterator[Kept | Broken]:
+    """Check each clean (undisturbed) turn: the reference decoder must play its audio with all its motion, and
+    then be idle. The rule is also broken if a turn's audio never went up, and another turn was served.
+    Silence is not judged then: a relay need not pass it on (ASSUMED).
 
-    What is left of a turn before that failed or was cut off accuses nobody here: its own audio, motion and
-    end marks, under its own id or without one. Without turn ids that is also one empty list without an id, if
-    the failed turn had none and its motion was never ended, and the list comes within the fallback wait: no
-    document says how a client tells it from the turn that follows."""
+    Audio, motion and end marks of a turn before that failed or was cut off are no fault of this turn. Nor is
+    one empty list without a turn id, if it may report the failure of that turn."""
     any_served = any(turn.payloads for turn in story.turns)
     for turn in story.clean_turns:
         if story.upstream_unseen and turn.before is not None and turn.before.abandoned:
             continue  # What is in flight of a turn that was cut off cannot be told from this turn's motion.
         expected_motion = story.deliveries_during(turn) if story.upstream_unseen else turn.payloads
         if turn.conversations and expected_motion:
-            yield _play_turn(story, turn)
+            yield _judge_turn_by_playing(story, turn)
         elif any_served and not turn.requests and any(turn.pcm):
-            yield _not_played(turn, "its audio never went up, and no motion came", turn.started_seq)
+            yield _make_breach(turn, "its audio never went up, and no motion came", turn.started_seq)
 
 
 @rule(
@@ -79,19 +77,19 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
         "label each payload by its req_id, or begin the next turn when the last motion of this one has come",
     ),
 )
-def turns_follow(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the motion of clean turns, if their client has several turns: the motion arrived in a
-    conversation of its own turn. Which conversation of the turn is not judged: no document ties a req_id to a
-    conversation. Motion of a turn that failed may come anywhere, but under no turn id of a clean turn."""
-    several = {turn.client for turn in story.clean_turns if turn.number > 0}
+def check_motion_in_own_turn(story: Story) -> Iterator[Kept | Broken]:
+    """Check the motion of clean (undisturbed) turns whose client has several turns: it must arrive in a
+    conversation of its own turn. It may be any of them, because no document ties a req_id to a conversation.
+    Motion of a turn that failed may come anywhere, but not with the turn id of a clean turn."""
+    clients_with_several_turns = {turn.client for turn in story.clean_turns if turn.number > 0}
     for delivery in story.deliveries:
         sent = delivery.sent
         own_turn = sent.request.turn if sent else None
         joined_turn = delivery.conversation.turn if delivery.conversation else None
-        if own_turn is None or delivery.client not in several:
+        if own_turn is None or delivery.client not in clients_with_several_turns:
             continue
-        mislabelled = delivery.labelled and joined_turn is not None and joined_turn.clean
-        if not own_turn.clean and (own_turn.abandoned or not mislabelled):
+        has_wrong_turn_id = delivery.labelled and joined_turn is not None and joined_turn.clean
+        if not own_turn.clean and (own_turn.abandoned or not has_wrong_turn_id):
             continue
         if joined_turn is not None and joined_turn.abandoned:
             continue  # R-STALE judges what joins a turn that was cut off.
@@ -119,12 +117,12 @@ def turns_follow(story: Story) -> Iterator[Kept | Broken]:
         "keep session, queues and turn for each client's connection",
     ),
 )
-def isolation(story: Story) -> Iterator[Kept | Broken]:
-    """Look at all motion and audio that arrived: they belong to the conversation of the client that got them.
-    Nothing is judged if only one client was served. If the relay chooses the speech, motion belongs to the
-    client that got it first, and audio is not judged."""
-    served = {delivery.client for delivery in story.deliveries}
-    if len(served | {conversation.client for conversation in story.conversations}) < 2:
+def check_clients_are_isolated(story: Story) -> Iterator[Kept | Broken]:
+    """Check all motion and audio that arrived: it must belong to the client that got it. Nothing is judged if
+    only one client was served. If the relay chooses the speech, motion belongs to the client that got it
+    first, and audio is not judged."""
+    clients_with_motion = {delivery.client for delivery in story.deliveries}
+    if len(clients_with_motion | {conversation.client for conversation in story.conversations}) < 2:
         return
     for delivery in story.deliveries:
         owner = delivery.sent.request.turn if delivery.sent else None
@@ -137,96 +135,100 @@ def isolation(story: Story) -> Iterator[Kept | Broken]:
                 yield _judge_owner(conversation.client, turn, seq, "audio")
 
 
-def _judge_owner(client: str, turn: Turn, seq: int, medium: str) -> Kept | Broken:
-    """Return Kept if audio or motion came to the conversation of the client that owns its turn. Otherwise
-    return Broken: event `seq` brought it to `client`."""
-    if turn.client == client:
+def _judge_owner(receiving_client: str, own_turn: Turn, seq: int, medium: str) -> Kept | Broken:
+    """Return Kept if motion or audio (`medium`) of a turn came to the client whose turn it is. Return Broken
+    if event `seq` brought it to another client."""
+    if own_turn.client == receiving_client:
         return Kept()
     return Broken(
-        f"{medium} of {turn.client} at {turn.client} alone", f"{client} got {medium} of {turn.name}", (seq,)
+        f"{medium} of {own_turn.client} at {own_turn.client} alone",
+        f"{receiving_client} got {medium} of {own_turn.name}",
+        (seq,),
     )
 
 
-def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
-    """Return whether the reference decoder plays the turn well. The decoder gets all audio and motion in
-    arrival order while playback is held, as AvatarKit would; then playback runs to its end."""
-    numbers = count(1)
+def _judge_turn_by_playing(story: Story, turn: Turn) -> Kept | Broken:
+    """Return Kept if the reference decoder plays the turn well, otherwise Broken. The decoder first gets all
+    audio and motion, in the order of their arrival. Then playback runs to its end."""
+    id_numbers = count(1)
     rate = story.output_rates.get(turn.client, turn.sample_rate)
-    decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
-    ids: dict[str, str] = {}
-    left_over = _left_over_events(story, turn)
+    decoder = ClientDecoder(rate, lambda: f"conversation-{next(id_numbers)}")
+    conversation_id_by_turn_id: dict[str, str] = {}
+    left_over_seqs = _find_left_over_seqs(story, turn)
     void_marks = {mark for conversation in turn.conversations for mark in conversation.void_marks}
-    failed_motion_may_end_ns = _failed_motion_may_end_ns(story, turn)
+    failed_motion_may_end_ns = _find_end_of_failed_motion_ns(story, turn)
     for event, relay_event in yield_decoder_input(story.trace, turn.started_seq, turn.until_seq):
         if event.connection != turn.client:
             continue
         match relay_event:
-            case Audio() | Motion() if event.seq in left_over:
+            case Audio() | Motion() if event.seq in left_over_seqs:
                 continue  # R-STALE judges what is left of a turn that was cut off.
             case Motion((), _, "") if event.at_ns <= failed_motion_may_end_ns:
                 failed_motion_may_end_ns = -1
                 continue
             case Audio(pcm, last, turn_id):
-                ids[turn_id] = decoder.yield_audio_data(pcm, last)
+                conversation_id_by_turn_id[turn_id] = decoder.yield_audio_data(pcm, last)
             case Motion((), last=True) if event.seq not in void_marks:
                 continue  # An empty list with the end mark is a mark of what came before it (ASSUMED).
             case Motion(payloads, _, turn_id):
                 # A wire that labels only one of the two halves leaves the client its current conversation.
-                labelled = turn_id and "" not in ids
+                labelled = turn_id and "" not in conversation_id_by_turn_id
                 current = decoder.get_current_conversation_id() or ""
-                decoder.yield_frames_data(payloads, ids.get(turn_id, "") if labelled else current)
+                decoder.yield_frames_data(
+                    payloads, conversation_id_by_turn_id.get(turn_id, "") if labelled else current
+                )
             case _:
                 continue
         for decoder_event in decoder.take_events():
             if isinstance(decoder_event, MotionDiscarded):
                 actual = f"a payload was discarded: {decoder_event.reason}"
-                return _not_played(turn, actual, event.seq, ("R-TURNS", "R-AUDIO-FIRST", "R-STALE"))
+                return _make_breach(turn, actual, event.seq, ("R-TURNS", "R-AUDIO-FIRST", "R-STALE"))
             if isinstance(decoder_event, AudioOnlyEntered):
-                return _not_played(turn, "an empty list made it audio-only", event.seq)
+                return _make_breach(turn, "an empty list made it audio-only", event.seq)
     decoder.advance(_AN_HOUR_NS)
     if decoder.state is not PlaybackState.IDLE:
-        return _not_played(turn, f"the state stayed {decoder.state}", turn.until_seq - 1, NEVER_ENDED)
+        return _make_breach(turn, f"the state stayed {decoder.state}", turn.until_seq - 1, NEVER_ENDED)
     return Kept()
 
 
-def _left_over_events(story: Story, turn: Turn) -> set[int]:
+def _find_left_over_seqs(story: Story, turn: Turn) -> set[int]:
     """Return the numbers of the events that brought the client audio, motion or end marks of another turn
-    than this one, in whose conversation they came: of a turn that was cut off or had failed."""
-    pieces = (
+    than this one. Only turns that had failed or were cut off count."""
+    audio_events = (
         (piece.seq, piece.turn) for conversation in story.conversations for piece in conversation.pieces
     )
-    sent = (
+    motion_events = (
         (delivery.seq, delivery.sent.request.turn)
         for delivery in story.deliveries
         if delivery.sent is not None
     )
-    marks = (
+    mark_events = (
         (mark, conversation.turn)
         for conversation in story.conversations
         if conversation.labelled
         for mark in conversation.marks
     )
-    left_over = (
+    left_over_seqs = (
         seq
-        for seq, owner in (*pieces, *sent, *marks)
+        for seq, owner in (*audio_events, *motion_events, *mark_events)
         if owner is not None and owner is not turn and owner.unfinished
     )
-    return {*left_over, *story.find_stale_motion_marks(turn)}
+    return {*left_over_seqs, *story.find_stale_motion_marks(turn)}
 
 
-def _failed_motion_may_end_ns(story: Story, turn: Turn) -> int:
-    """Return until when (ns) an empty list of motion without a turn id may belong to the client's turn
-    before: that turn's motion failed, so the list may report its failure, and this turn is not blamed for it.
-    Return -1 if the turn before had no failure, was complete, or had such a list already."""
-    before = turn.before
-    if before is None or not before.failures or before.complete:
+def _find_end_of_failed_motion_ns(story: Story, turn: Turn) -> int:
+    """Return the time (ns) until which an empty list of motion without a turn id may report the failure of
+    the turn before. Until then, such a list is no fault of this turn. Return -1 if the turn before did not
+    fail, was complete, or had such a list already."""
+    turn_before = turn.before
+    if turn_before is None or not turn_before.failures or turn_before.complete:
         return -1
-    heard = yield_decoder_input(story.trace, before.failures[0].seq, turn.started_seq)
-    if any(event.connection == turn.client and said == Motion(()) for event, said in heard):
+    received = yield_decoder_input(story.trace, turn_before.failures[0].seq, turn.started_seq)
+    if any(event.connection == turn.client and message == Motion(()) for event, message in received):
         return -1
-    return before.failures[-1].at_ns + int(story.trace.header.fallback_wait * _NS_PER_SECOND)
+    return turn_before.failures[-1].at_ns + int(story.trace.header.fallback_wait * _NS_PER_SECOND)
 
 
-def _not_played(turn: Turn, actual: str, seq: int, follows_from: tuple[str, ...] = ()) -> Broken:
+def _make_breach(turn: Turn, actual: str, seq: int, follows_from: tuple[str, ...] = ()) -> Broken:
     """Return Broken for a turn that the decoder did not play well."""
     return Broken(f"{turn.name} played with all its motion, then idle", actual, (seq,), follows_from)

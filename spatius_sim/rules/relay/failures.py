@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, is_same_speech
 from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.rules.subtract_kit_stalls import in_time
+from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
 from spatius_sim.rules.turn_losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
 from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.join_turns import Story, Turn
@@ -32,28 +32,37 @@ _ORDINARY_CLOSES = (1000, 1001, 1005)
         "next turn",
     ),
 )
-def recover(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the turn after a turn that lost its motion by a failure of Motion Server: some of its audio and
-    some of its motion came to the client. Other rules judge the rest. A relay that had lost audio or motion
-    already before the failure is not judged."""
-    for failed_turn, turn in _pairs_of_turns(story):
+def check_recovery(story: Story) -> Iterator[Kept | Broken]:
+    """Check each turn after one that lost its motion by a failure of Motion Server. Some of its audio and
+    some of its motion must come to the client. Other rules judge the rest. A relay that had lost audio or
+    motion before the failure is not judged."""
+    for failed_turn, turn in _list_pairs_of_turns(story):
         if not failed_turn.has_lost_motion or turn.failures or not turn.calm:
             continue
-        lost: dict[str, tuple[str, ...]] = {}
+        blamed_rules_by_medium: dict[str, tuple[str, ...]] = {}
         if not turn.audio_down:
-            lost["audio"] = AUDIO_LOST
+            blamed_rules_by_medium["audio"] = AUDIO_LOST
         if not any(
             delivery.client == turn.client for payload in turn.payloads for delivery in payload.deliveries
         ):
-            lost["motion"] = ("U-AUDIO-END", "R-CONVERSATION", *MOTION_LOST)
-        if not lost:
+            blamed_rules_by_medium["motion"] = ("U-AUDIO-END", "R-CONVERSATION", *MOTION_LOST)
+        if not blamed_rules_by_medium:
             yield Kept()
-        elif not _had_lost_before(story, failed_turn):
+        elif not _had_lost_anything_before(story, failed_turn):
             events = (failed_turn.failures[0].seq, turn.started_seq)
-            expected = f"{turn.name} works again after {_fault_in_words(failed_turn)} in the one before"
-            follows_from = tuple(rule_id for rules in lost.values() for rule_id in rules)
-            owed = tuple(Owed(f"{medium} of {turn.name}", turn.client, turn.started_seq) for medium in lost)
-            yield Broken(expected, f"no {' and no '.join(lost)} of it came", events, follows_from, owed)
+            expected = f"{turn.name} works again after {_describe_first_fault(failed_turn)} in the one before"
+            follows_from = tuple(rule_id for rules in blamed_rules_by_medium.values() for rule_id in rules)
+            owed = tuple(
+                Owed(f"{medium} of {turn.name}", turn.client, turn.started_seq)
+                for medium in blamed_rules_by_medium
+            )
+            yield Broken(
+                expected,
+                f"no {' and no '.join(blamed_rules_by_medium)} of it came",
+                events,
+                follows_from,
+                owed,
+            )
 
 
 @rule(
@@ -72,12 +81,12 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
         "event loop",
     ),
 )
-def alive(story: Story) -> Iterator[Kept | Broken]:
-    """Look for a relay that gave no sign of life any more. If it stopped after a failure of Motion Server,
-    R-RECOVER judges that. Every turn of which anything went up or came down shows that the relay was
-    alive."""
+def check_signs_of_life(story: Story) -> Iterator[Kept | Broken]:
+    """Yield Broken if the relay gave no sign of life any more. If it stopped after a failure of Motion
+    Server, R-RECOVER judges that instead. If it lives, yield Kept for each turn of which anything went up or
+    came down."""
     if story.lost:
-        if not any(isinstance(outcome, Broken) for outcome in recover.check(story)):
+        if not any(isinstance(outcome, Broken) for outcome in check_recovery.check(story)):
             last = len(story.trace.events) - 1
             yield Broken("the relay goes on answering", "it gave no sign of life any more", (last,))
         return
@@ -104,49 +113,57 @@ def alive(story: Story) -> Iterator[Kept | Broken]:
         "after some seconds",
     ),
 )
-def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn that lost its motion by a failure of Motion Server: all its audio still came to the
-    client, and was marked as ended in time. If no audio went up, and the relay chooses the speech, it is
-    enough that the turn ends or that the client gets an error."""
-    wait = story.trace.header.fallback_wait
+def check_audio_after_failure(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Check each turn that lost its motion by a failure of Motion Server. All its audio must still come to
+    the client, and must be marked as ended in time. If the relay chooses the speech and no audio went up, it
+    is enough that the turn ends or that the client gets an error."""
+    limit_seconds = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
         audio_due, rate = _find_due_audio(story, turn)
         if not audio_due:
             yield from _judge_without_audio(story, turn)
             continue
-        fault = _fault_in_words(turn)
-        expected = f"the audio of {turn.name}, marked as ended, {wait:g} s after {fault} at the latest"
+        fault = _describe_first_fault(turn)
+        expected = (
+            f"the audio of {turn.name}, marked as ended, {limit_seconds:g} s after {fault} at the latest"
+        )
         audio_received = turn.audio_down
-        marks = [mark for conversation in turn.conversations for mark in conversation.marks]
-        last_audio = max((conversation.last_audio_seq or 0 for conversation in turn.conversations), default=0)
-        marks_after_audio = [mark for mark in marks if mark >= last_audio]
-        if not _contains_due_audio(story, turn, audio_received, audio_due, rate):
+        mark_seqs = [mark for conversation in turn.conversations for mark in conversation.marks]
+        last_audio_seq = max(
+            (conversation.last_audio_seq or 0 for conversation in turn.conversations), default=0
+        )
+        seqs_of_marks_after_audio = [mark for mark in mark_seqs if mark >= last_audio_seq]
+        if not _has_all_due_audio(story, turn, audio_received, audio_due, rate):
             actual = f"{len(audio_received)} bytes of audio came, and {len(audio_due)} were owed"
-            rest = Owed(f"the rest of the audio of {turn.name}", turn.client, turn.failures[0].seq)
-            broken = Broken(expected, actual, _proving_events(turn), AUDIO_LOST, (rest,))
-            yield from _blame_for_absence(story, turn, broken)
-        elif not marks_after_audio:
-            mark = Owed("the end mark of the audio", turn.client, turn.failures[0].seq)
-            broken = Broken(expected, "its end was never marked", _proving_events(turn), NEVER_ENDED, (mark,))
-            yield from _blame_for_absence(story, turn, broken)
+            owed_rest = Owed(f"the rest of the audio of {turn.name}", turn.client, turn.failures[0].seq)
+            broken = Broken(expected, actual, _list_evidence(turn), AUDIO_LOST, (owed_rest,))
+            yield from _judge_absence(story, turn, broken)
+        elif not seqs_of_marks_after_audio:
+            owed_mark = Owed("the end mark of the audio", turn.client, turn.failures[0].seq)
+            broken = Broken(
+                expected, "its end was never marked", _list_evidence(turn), NEVER_ENDED, (owed_mark,)
+            )
+            yield from _judge_absence(story, turn, broken)
         else:
-            since, marked_at = _seq_at_which_time_begins(story, turn), min(marks_after_audio)
-            broken = Broken(expected, "the mark came later", (*_proving_events(turn), marked_at))
-            yield in_time(story.trace, since, marked_at, wait, broken)
+            since_seq, marked_seq = _find_wait_start_seq(story, turn), min(seqs_of_marks_after_audio)
+            broken = Broken(expected, "the mark came later", (*_list_evidence(turn), marked_seq))
+            yield judge_time_limit(story.trace, since_seq, marked_seq, limit_seconds, broken)
 
 
 def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | Late]:
-    """Judge a turn that failed at Motion Server before any audio went up, whose speech the relay itself
-    chose: the relay must end the turn, or tell its client of an error. If the client's wire can tell errors,
-    and neither came, R-ERROR-TOLD (the client is told) judges that."""
-    marked = any(conversation.marks for conversation in turn.conversations)
-    if marked or _first_failure_notice(story, turn) is not None:
+    """Judge a turn that failed at Motion Server before any audio went up, and whose speech the relay itself
+    chose. The relay must end the turn, or tell its client of an error. If neither came, and the client's wire
+    can tell errors, R-ERROR-TOLD judges that."""
+    has_end_mark = any(conversation.marks for conversation in turn.conversations)
+    if has_end_mark or _find_failure_notice_seq(story, turn) is not None:
         yield Kept()
     elif ERRORS in story.trace.header.lacks:
-        wait = story.trace.header.fallback_wait
-        expected = f"the end of {turn.name} {wait:g} s after {_fault_in_words(turn)} at the latest"
-        broken = Broken(expected, "nothing came, and no audio had gone up", _proving_events(turn))
-        yield from _blame_for_absence(story, turn, broken)
+        limit_seconds = story.trace.header.fallback_wait
+        expected = (
+            f"the end of {turn.name} {limit_seconds:g} s after {_describe_first_fault(turn)} at the latest"
+        )
+        broken = Broken(expected, "nothing came, and no audio had gone up", _list_evidence(turn))
+        yield from _judge_absence(story, turn, broken)
 
 
 @rule(
@@ -163,36 +180,37 @@ def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | L
         "when a session fails or stays silent, send the wire's error message or an empty list of motion",
     ),
 )
-def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn that lost its motion: its client was told in time. Three things tell the client: an
-    error, an empty list of motion (seed:002: go on with audio alone), and a close with an unusual code. An
-    empty list that bears the end mark tells nothing if motion had come: it says that the motion is whole."""
-    wait = story.trace.header.fallback_wait
+def check_failure_is_told(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Check each turn that lost its motion by a failure: its client must be told in time. An error tells it,
+    an empty list of motion (seed:002: go on with audio alone), or a close with an unusual code. An empty list
+    with the end mark, after motion had come, does not: it says that the motion is whole."""
+    limit_seconds = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
-        expected = (
-            f"{turn.client} is told within {wait:g} s that motion failed, after {_fault_in_words(turn)}"
-        )
-        notice_seq = _first_failure_notice(story, turn)
+        fault = _describe_first_fault(turn)
+        expected = f"{turn.client} is told within {limit_seconds:g} s that motion failed, after {fault}"
+        notice_seq = _find_failure_notice_seq(story, turn)
         if notice_seq is None:
-            news = Owed("the news that motion failed", turn.client, turn.failures[0].seq)
+            owed_news = Owed("the news that motion failed", turn.client, turn.failures[0].seq)
             # A relay that gives motion up too early in ordinary turns does not notice a failure either.
-            gave_up = any(request.given_up_seq is not None for request in turn.requests)
-            follows_from = ("R-MOTION-COMPLETE",) if gave_up else ()
-            broken = Broken(expected, "nothing told it", _proving_events(turn), follows_from, (news,))
-            yield from _blame_for_absence(story, turn, broken)
+            has_given_up = any(request.given_up_seq is not None for request in turn.requests)
+            follows_from = ("R-MOTION-COMPLETE",) if has_given_up else ()
+            broken = Broken(expected, "nothing told it", _list_evidence(turn), follows_from, (owed_news,))
+            yield from _judge_absence(story, turn, broken)
         else:
-            broken = Broken(expected, "it was told later", (*_proving_events(turn), notice_seq))
-            yield in_time(story.trace, _seq_at_which_time_begins(story, turn), notice_seq, wait, broken)
+            broken = Broken(expected, "it was told later", (*_list_evidence(turn), notice_seq))
+            yield judge_time_limit(
+                story.trace, _find_wait_start_seq(story, turn), notice_seq, limit_seconds, broken
+            )
 
 
-def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
+def _list_pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
     """Return the pairs (turn before, turn) of each client."""
     return ((turn.before, turn) for turn in story.turns if turn.before is not None)
 
 
-def _had_lost_before(story: Story, failed_turn: Turn) -> bool:
-    """Return whether the relay had lost anything before the failure: whether anything was missing in an
-    earlier turn of the same client, in which nothing had failed."""
+def _had_lost_anything_before(story: Story, failed_turn: Turn) -> bool:
+    """Return whether the relay had lost anything before the failure: in an earlier clean (undisturbed) turn
+    of the same client, some audio or motion was missing."""
     return any(
         not turn.complete or find_loss(story, turn, len(story.trace.events)) is not None
         for turn in story.clean_turns
@@ -201,43 +219,45 @@ def _had_lost_before(story: Story, failed_turn: Turn) -> bool:
 
 
 def _turns_without_motion(story: Story) -> Iterator[Turn]:
-    """Return the calm turns (their client let them finish) that lost their motion by a failure."""
+    """Return the turns that lost their motion by a failure, and whose client let them finish."""
     return (turn for turn in story.turns if turn.calm and turn.has_lost_motion)
 
 
 def _find_due_audio(story: Story, turn: Turn) -> tuple[bytes, int]:
-    """Return the audio that the client must still receive after a failure of Motion Server, and its sample
-    rate in Hz: the speech of the client or, if the clients send no audio on this wire, the audio that the
-    relay sent to Motion Server."""
+    """Return the audio that the client must still get after a failure of Motion Server, and its sample rate
+    in Hz. This is what the client spoke. If clients send no audio on this wire, it is what the relay sent to
+    Motion Server."""
     if CLIENT_AUDIO not in story.trace.header.lacks:
         return turn.pcm, turn.sample_rate
     sent_up = b"".join(bytes(request.audio) for request in turn.requests)
     return sent_up, turn.requests[0].sample_rate if turn.requests else 0
 
 
-def _contains_due_audio(story: Story, turn: Turn, audio_received: bytes, audio_due: bytes, rate: int) -> bool:
-    """Return whether the relay's client received all audio that was due in a turn in which Motion Server
-    failed. If this relay always changes the audio (it resamples, for example), the bytes cannot be compared:
-    then at most 40 ms may be missing."""
+def _has_all_due_audio(
+    story: Story, turn: Turn, audio_received: bytes, audio_due: bytes, due_rate: int
+) -> bool:
+    """Return whether the client received all audio that was due in a turn in which Motion Server failed. If
+    this relay always changes the audio (it resamples, for example), the bytes cannot be compared: then at
+    most 40 ms may be missing."""
     if audio_due in audio_received or PCM in story.trace.header.lacks:
         return True
     clean_turns = [clean for clean in story.clean_turns if clean.client == turn.client]
     if any(is_same_speech(clean.audio_down, clean.pcm, clean.sample_rate) for clean in clean_turns):
         return False
-    down_rate = story.output_rates.get(turn.client, rate)
+    down_rate = story.output_rates.get(turn.client, due_rate)
     # Both lengths are multiplied by both rates, so that they can be compared; a keyframe lasts 40 ms.
-    missing = len(audio_due) * down_rate - len(audio_received) * rate
-    return missing * KEYFRAMES_PER_SECOND <= BYTES_PER_SAMPLE * rate * down_rate
+    missing_scaled = len(audio_due) * down_rate - len(audio_received) * due_rate
+    return missing_scaled * KEYFRAMES_PER_SECOND <= BYTES_PER_SAMPLE * due_rate * down_rate
 
 
-def _first_failure_notice(story: Story, turn: Turn) -> int | None:
-    """Return the number of the first event in which the client of a turn learned from the relay that Motion
-    Server had failed and no motion will come; None if the client never learned this."""
-    since, until = turn.failures[0].seq, turn.until_seq
+def _find_failure_notice_seq(story: Story, turn: Turn) -> int | None:
+    """Return the number of the first event that told the client of this turn that Motion Server failed. This
+    is an error, an empty list of motion, or a close with an unusual code. Return None if nothing told it."""
+    since_seq, until_seq = turn.failures[0].seq, turn.until_seq
     end_marks = {mark for conversation in turn.conversations for mark in conversation.motion_marks}
-    notices = [
+    notice_seqs = [
         event.seq
-        for event, relay_event in yield_decoder_input(story.trace, since, until)
+        for event, relay_event in yield_decoder_input(story.trace, since_seq, until_seq)
         if event.connection == turn.client
         and event.seq not in end_marks
         and (
@@ -245,28 +265,31 @@ def _first_failure_notice(story: Story, turn: Turn) -> int | None:
         )
     ]
     return min(
-        notices + [seq for seq, code in _closes_by_relay(story, turn) if code not in _ORDINARY_CLOSES],
+        notice_seqs
+        + [seq for seq, code in _find_closes_by_relay(story, turn) if code not in _ORDINARY_CLOSES],
         default=None,
     )
 
 
-def _blame_for_absence(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
-    """Yield `broken`: after a failure of Motion Server, something that the relay owes its client (such as the
-    news of the failure) never came, though the kit waited for long enough or the relay closed the connection.
-    Yield Late instead if the kit itself was blocked for too long."""
+def _judge_absence(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
+    """Yield `broken`, because something that the relay owed its client after a failure of Motion Server never
+    came. Yield Late instead if the kit was stalled too long, and nothing if it did not wait long enough. If
+    the relay closed the connection, no wait is needed."""
     assert turn.waited_seq is not None
-    if _closes_by_relay(story, turn):
+    if _find_closes_by_relay(story, turn):
         yield broken
         return
-    wait = story.trace.header.fallback_wait
-    outcome = in_time(story.trace, _seq_at_which_time_begins(story, turn), turn.waited_seq, wait, broken)
+    limit_seconds = story.trace.header.fallback_wait
+    outcome = judge_time_limit(
+        story.trace, _find_wait_start_seq(story, turn), turn.waited_seq, limit_seconds, broken
+    )
     if not isinstance(outcome, Kept):
         yield outcome
 
 
-def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
-    """Return how the relay closed the connection of its client after a failure in this turn: for each close,
-    the number of the event and the close code."""
+def _find_closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
+    """Return each close of the client's connection by the relay after the failure in this turn, as (number of
+    the event, close code)."""
     return [
         (event.seq, event.content.code)
         for event in story.trace.events[turn.failures[0].seq : turn.until_seq]
@@ -277,25 +300,26 @@ def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
     ]
 
 
-def _seq_at_which_time_begins(story: Story, turn: Turn) -> int:
-    """Find the event from which the time counts that a relay has to react to a failure: the failure of Motion
-    Server, or the client's last message in the turn if this came later. Return the event's number."""
-    sent = (
+def _find_wait_start_seq(story: Story, turn: Turn) -> int:
+    """Return the number of the event from which the time counts that the relay has to react to a failure of
+    Motion Server. This is the failure, or the client's last message in the turn if that came later."""
+    sent_seqs = (
         event.seq
         for event in story.trace.events[turn.started_seq : turn.waited_seq]
         if event.lane is Lane.DOWNSTREAM
         and event.connection == turn.client
         and isinstance(event.content, Sent)
     )
-    return max(turn.failures[0].seq, *sent, turn.started_seq)
+    return max(turn.failures[0].seq, *sent_seqs, turn.started_seq)
 
 
-def _fault_in_words(turn: Turn) -> str:
+def _describe_first_fault(turn: Turn) -> str:
     """Return the first failure of the turn in words."""
     content = turn.failures[0].content
     return f"a fault ({describe_fault(content)})" if isinstance(content, Injected) else "a fault"
 
 
-def _proving_events(turn: Turn) -> tuple[int, ...]:
-    """Return the events that show the fault and the start of the turn."""
+def _list_evidence(turn: Turn) -> tuple[int, ...]:
+    """Return the numbers of the events that prove a breach after a failure: the failure and the start of the
+    turn."""
     return turn.failures[0].seq, turn.started_seq

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Kept, Late
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
-from spatius_sim.rules.subtract_kit_stalls import lag_seconds
+from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
 from spatius_sim.story.join_turns import Story
 
 _NS_IN_A_MS = 1e6
@@ -23,13 +23,13 @@ _NS_IN_A_MS = 1e6
         "nothing must be mended; if it is much, pass each payload on as it comes",
     ),
 )
-def latency(story: Story) -> Iterator[Kept | Late]:
-    """Yield for each payload the milliseconds from Motion Server's send to the client's receipt; Late if the
-    kit was blocked in between."""
+def measure_latency(story: Story) -> Iterator[Kept | Late]:
+    """Yield Kept for each payload that arrived, with the milliseconds from Motion Server's send to the
+    client's receipt. Yield Late instead if the kit itself was stalled in between."""
     events = story.trace.events
     for turn in story.clean_turns:
         for payload in turn.payloads:
             for delivery in payload.deliveries[:1]:
-                blocked = lag_seconds(story.trace, payload.seq, delivery.seq)
+                stalled_seconds = kit_stall_seconds(story.trace, payload.seq, delivery.seq)
                 milliseconds = (events[delivery.seq].at_ns - events[payload.seq].at_ns) / _NS_IN_A_MS
-                yield Late(blocked) if blocked else Kept(milliseconds)
+                yield Late(stalled_seconds) if stalled_seconds else Kept(milliseconds)

@@ -7,7 +7,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
-from spatius_sim.rules.subtract_kit_stalls import lag_seconds
+from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane
 from spatius_sim.wires.optional_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
@@ -28,12 +28,13 @@ from spatius_sim.wires.optional_features import AUDIO, END_MARKS, LATE_MOTION, M
         "payload whole",
     ),
 )
-def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each motion payload that arrived: Motion Server sent a payload of the same bytes."""
+def check_payload_bytes(story: Story) -> Iterator[Kept | Broken]:
+    """Check each motion payload that arrived at a client: Motion Server must have sent a payload of the same
+    bytes."""
     for delivery in story.deliveries:
         if delivery.sent is not None:
             yield Kept()
-        elif not _in_a_large_turn(story, delivery):
+        elif not _is_in_large_turn(story, delivery):
             yield Broken(
                 "the bytes of a payload that Motion Server sent",
                 f"{delivery.client} got {len(delivery.raw)} bytes that Motion Server never sent",
@@ -41,9 +42,9 @@ def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
-def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
-    """Return whether this motion came in a turn with larger payloads than usual. The rules on motion leave
-    such a turn to R-LARGE and R-HUGE (large payloads arrive once)."""
+def _is_in_large_turn(story: Story, delivery: Delivery) -> bool:
+    """Return whether this motion came in a turn with larger payloads than usual. Such a turn is judged by
+    R-LARGE and R-HUGE alone."""
     return any(
         turn.client == delivery.client
         and turn.started_seq < delivery.seq < turn.until_seq
@@ -67,19 +68,21 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
         "pass each payload on once; wait when a queue is full, and wait for end=true before you end the turn",
     ),
 )
-def motion_complete(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each motion payload that Motion Server sent for a clean turn: the payload arrived at the client
-    exactly once. The rule is also broken if the relay had ended a turn's audio, and then interrupted the turn
-    or closed the session before Motion Server had sent all motion of the turn, while its client was there and
-    had not gone on to its next turn. A relay that asked for the same motion again and got it is excused."""
+def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Check each motion payload that Motion Server sent for a clean (undisturbed) turn: it must arrive at the
+    client exactly once.
+
+    The rule is also broken if the relay gave up motion that was due. That is: it ended a turn's audio, and
+    then interrupted the turn or closed the session before all motion had been sent. It is excused if its
+    client was gone or in its next turn, or if it asked for the same motion again and got it."""
     for turn in story.clean_turns:
         payloads = turn.payloads
         for request in turn.requests:
             if (
                 request.given_up_seq is not None
                 and request.given_up_seq < _find_departure(story, turn)
-                and _is_due(request)
-                and not _asked_again(request, turn)
+                and _is_motion_due(request)
+                and not _was_requested_again(request, turn)
             ):
                 broken = Broken(
                     f"all motion of {turn.name}, until Motion Server says end=true",
@@ -87,8 +90,8 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken | Late]:
                     (request.ends[0], request.given_up_seq),
                     owed=(Owed(f"the rest of the motion of {turn.name}", turn.client, request.given_up_seq),),
                 )
-                stalled = lag_seconds(story.trace, request.ends[0], request.given_up_seq)
-                yield Late(stalled) if stalled else broken
+                stalled_seconds = kit_stall_seconds(story.trace, request.ends[0], request.given_up_seq)
+                yield Late(stalled_seconds) if stalled_seconds else broken
         for number, payload in enumerate(payloads, 1):
             arrived = [delivery for delivery in payload.deliveries if delivery.client == turn.client]
             if len(arrived) == 1:
@@ -108,8 +111,8 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _find_departure(story: Story, turn: Turn) -> int:
-    """Return the number of the event with which the client of this turn goes on to its next turn or closes
-    the connection."""
+    """Return the number of the event with which the client leaves this turn: it goes on to its next turn, or
+    closes the connection."""
     closes = (
         event.seq
         for event in story.trace.on_lane(Lane.DOWNSTREAM)
@@ -121,9 +124,9 @@ def _find_departure(story: Story, turn: Turn) -> int:
     return min(turn.until_seq, next(closes, turn.until_seq))
 
 
-def _is_due(request: UpstreamRequest) -> bool:
-    """Return whether Motion Server owes motion for the audio of this request. It owes none for silence, and
-    none for less than a keyframe of PCM (ASSUMED)."""
+def _is_motion_due(request: UpstreamRequest) -> bool:
+    """Return whether Motion Server owes motion for the audio of this request. It owes none for silence, or
+    for PCM that is shorter than a keyframe (ASSUMED)."""
     if request.configured.audio_format != AudioFormat.PCM_S16LE:
         return bool(request.audio)
     samples = len(request.audio) // BYTES_PER_SAMPLE
@@ -131,13 +134,13 @@ def _is_due(request: UpstreamRequest) -> bool:
     return long_enough and any(request.audio)
 
 
-def _asked_again(given_up: UpstreamRequest, turn: Turn) -> bool:
-    """Return whether a later request of this turn, which Motion Server answered to its end, holds the audio
-    of a request that the relay had given up."""
+def _was_requested_again(given_up_request: UpstreamRequest, turn: Turn) -> bool:
+    """Return whether the relay asked again for the motion of a request that it had given up. A later request
+    of this turn then holds the same audio, and was answered to its end."""
     return any(
-        request.answered and given_up.audio in request.audio
+        request.answered and given_up_request.audio in request.audio
         for request in turn.requests
-        if request.first_seq > given_up.first_seq
+        if request.first_seq > given_up_request.first_seq
     )
 
 
@@ -155,13 +158,13 @@ def _asked_again(given_up: UpstreamRequest, turn: Turn) -> bool:
         "send motion from one queue, in the order in which it came",
     ),
 )
-def motion_order(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each two neighbouring payloads of a conversation: they arrived in the order in which they were
-    sent. Payloads of two requests may come in either order if their answers overlapped."""
-    for arrived in _group_by_conversation(story).values():
-        for (first_payload, first_delivery), (second_payload, second_delivery) in pairwise(arrived):
-            request_began = first_payload.request.first_seq
-            if first_payload.seq < second_payload.seq or request_began < second_payload.request.first_seq:
+def check_payload_order(story: Story) -> Iterator[Kept | Broken]:
+    """Check each two neighbouring motion payloads of a conversation: they must arrive in the order in which
+    they were sent. Payloads of two requests may come in either order if their answers overlapped."""
+    for payloads in _group_by_conversation(story).values():
+        for (first_payload, first_delivery), (second_payload, second_delivery) in pairwise(payloads):
+            first_request_seq = first_payload.request.first_seq
+            if first_payload.seq < second_payload.seq or first_request_seq < second_payload.request.first_seq:
                 yield Kept()
             else:
                 yield Broken(
@@ -187,30 +190,30 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
         "mark the last motion, as transport_frames says it by its second argument",
     ),
 )
-def end_motion(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn whose motion Motion Server has ended: the relay marked the last motion for the
-    client as last. A mark without motion counts for the motion before it, and a mark on motion of another
-    turn for that turn. Each request of the turn may have a mark."""
+def check_motion_end_mark(story: Story) -> Iterator[Kept | Broken]:
+    """Check each clean (undisturbed) turn whose motion Motion Server has ended: the relay must mark the last
+    motion for the client as last. A mark without motion counts for the motion before it. A mark on motion of
+    another turn counts for that turn. Each request of the turn may have a mark."""
     for turn in story.clean_turns:
-        arrived = [
+        deliveries = [
             delivery
             for payload in turn.payloads
             for delivery in payload.deliveries
             if delivery.client == turn.client
         ]
-        if not arrived or not any(payload.response.end for payload in turn.payloads):
+        if not deliveries or not any(payload.response.end for payload in turn.payloads):
             continue
-        last = max(arrived, key=lambda delivery: delivery.seq)
-        marks = _marks_of_turn(story, turn, last)
-        early = [mark for mark in marks if _comes_too_early(mark, arrived)]
-        if any(mark >= last.seq for mark in marks) and not early:
+        last_delivery = max(deliveries, key=lambda delivery: delivery.seq)
+        mark_seqs = _find_end_marks(story, turn, last_delivery)
+        early_marks = [owed_mark for owed_mark in mark_seqs if _is_mark_too_early(owed_mark, deliveries)]
+        if any(owed_mark >= last_delivery.seq for owed_mark in mark_seqs) and not early_marks:
             yield Kept()
         else:
-            actual = "motion came after the mark" if marks else "it was never marked"
+            actual = "motion came after the mark" if mark_seqs else "it was never marked"
             expected = f"the last motion of {turn.name} marked as last"
-            mark = Owed("the end mark of the motion", turn.client, last.seq)
-            owed = () if marks else (mark,)
-            yield Broken(expected, actual, (*marks, last.seq), ("R-CONVERSATION",), owed)
+            owed_mark = Owed("the end mark of the motion", turn.client, last_delivery.seq)
+            owed = () if mark_seqs else (owed_mark,)
+            yield Broken(expected, actual, (*mark_seqs, last_delivery.seq), ("R-CONVERSATION",), owed)
 
 
 @rule(
@@ -231,63 +234,66 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
         "hold the end mark of the audio back until the motion with end=true has been sent, or has failed",
     ),
 )
-def late_mark(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn with an end mark: all motion that the client got of the turn came before the
-    first end mark of the turn's audio, or with it."""
+def check_motion_before_audio_end(story: Story) -> Iterator[Kept | Broken]:
+    """Check each clean (undisturbed) turn with an end mark. All motion of the turn that the client got must
+    come before the first end mark of the turn's audio, or with it."""
     for turn in story.clean_turns:
-        arrived = [
+        motion_seqs = [
             delivery.seq
             for payload in turn.payloads
             for delivery in payload.deliveries
             if delivery.client == turn.client
         ]
-        marks = [mark for conversation in turn.conversations for mark in conversation.marks]
-        if not arrived or not marks:
+        mark_seqs = [mark for conversation in turn.conversations for mark in conversation.marks]
+        if not motion_seqs or not mark_seqs:
             continue
-        late = [seq for seq in arrived if seq > min(marks)]
-        if late:
+        late_seqs = [seq for seq in motion_seqs if seq > min(mark_seqs)]
+        if late_seqs:
             yield Broken(
                 f"the end mark of the audio of {turn.name} after the last motion",
-                f"the mark came, and then {len(late)} of {len(arrived)} payloads",
-                (min(marks), *late),
+                f"the mark came, and then {len(late_seqs)} of {len(motion_seqs)} payloads",
+                (min(mark_seqs), *late_seqs),
             )
         else:
             yield Kept()
 
 
-def _marks_of_turn(story: Story, turn: Turn, last: Delivery) -> list[int]:
-    """Return the marks of motion, as numbers of events, in the conversation of the turn's `last` motion.
-    Leave out those that came on motion of other turns alone: if such motion is stale, R-STALE judges it, and
-    it may come before or after motion of this turn."""
-    marks = last.conversation.motion_marks if last.conversation is not None else []
-    turns_by_mark: dict[int, list[Turn | None]] = {mark: [] for mark in marks}
+def _find_end_marks(story: Story, turn: Turn, last_delivery: Delivery) -> list[int]:
+    """Return the numbers of the events that marked motion as last in the conversation of a turn's last
+    motion. Marks that came only on motion of other turns are left out: R-STALE judges such motion."""
+    mark_seqs = last_delivery.conversation.motion_marks if last_delivery.conversation is not None else []
+    turns_by_mark: dict[int, list[Turn | None]] = {mark: [] for mark in mark_seqs}
     for delivery in story.deliveries:
         if delivery.seq in turns_by_mark and delivery.sent is not None:
             turns_by_mark[delivery.seq].append(delivery.sent.request.turn)
     return [
-        mark for mark, turns in turns_by_mark.items() if not turns or any(marked is turn for marked in turns)
+        mark
+        for mark, turns in turns_by_mark.items()
+        if not turns or any(marked_turn is turn for marked_turn in turns)
     ]
 
 
-def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:
-    """Return whether the client got the end mark of motion at event `mark_seq` too early: more motion of the
-    same request came after the mark. The request is that of the newest payload which had arrived by then."""
-    before = [delivery for delivery in arrived if delivery.seq <= mark_seq and delivery.sent is not None]
-    marked = max(before, key=lambda delivery: delivery.seq, default=None)
-    if marked is None or marked.sent is None:
+def _is_mark_too_early(mark_seq: int, deliveries: list[Delivery]) -> bool:
+    """Return whether the end mark of motion at event `mark_seq` came too early: more motion of the same
+    request came after it. The request is that of the newest payload that had arrived by then."""
+    deliveries_before = [
+        delivery for delivery in deliveries if delivery.seq <= mark_seq and delivery.sent is not None
+    ]
+    newest_before = max(deliveries_before, key=lambda delivery: delivery.seq, default=None)
+    if newest_before is None or newest_before.sent is None:
         return False
-    request = marked.sent.request
+    request = newest_before.sent.request
     return any(
         delivery.seq > mark_seq and delivery.sent is not None and delivery.sent.request is request
-        for delivery in arrived
+        for delivery in deliveries
     )
 
 
 def _group_by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
-    """Group the motion payloads that the relay delivered by conversation: each as (sent by Motion Server,
-    delivered to the client). Payloads that came twice, motion of another client, and motion of a turn that
-    was cut off in the conversation of another turn are left out."""
-    arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
+    """Return the motion payloads that arrived, grouped by conversation, each as (payload sent by Motion
+    Server, delivery to the client). Left out are payloads that came twice, and motion of another client. Left
+    out, too, is motion of a turn that was cut off, in the conversation of another turn."""
+    payloads_by_conversation: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
     for delivery in story.deliveries:
         if delivery.sent is None or delivery.doubled:
             continue
@@ -297,5 +303,5 @@ def _group_by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[Sen
             continue  # R-STALE judges what is left of a turn that was cut off.
         if turn is None or turn.client == delivery.client:
             key = (delivery.client, id(delivery.conversation))
-            arrived.setdefault(key, []).append((delivery.sent, delivery))
-    return arrived
+            payloads_by_conversation.setdefault(key, []).append((delivery.sent, delivery))
+    return payloads_by_conversation

@@ -26,9 +26,9 @@ _TELLING_LENGTH = 16
         "take it out of the place under Actual, and replace the key: others may have seen it",
     ),
 )
-def secrets(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each message and header from the relay that reached a client: none contains a known API key or
-    session token."""
+def check_no_secret_leaks(story: Story) -> Iterator[Kept | Broken]:
+    """Check each message and header from the relay that reached a client. It must contain no API key and no
+    session token that the kit knows."""
     known_secrets = [
         event.content
         for event in story.trace.on_lane(Lane.KIT)
@@ -57,8 +57,8 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
         "fetch the token on the backend; let clients prove who they are by a login of the relay's own",
     ),
 )
-def tokenless(story: Story) -> Iterator[Kept | Broken]:
-    """Look at clients that have no Spatius credentials: the relay serves them. The rule is broken only if
+def check_clients_without_credentials(story: Story) -> Iterator[Kept | Broken]:
+    """Check clients that have no Spatius credentials: the relay must serve them. The rule is broken only if
     every client that was served had such credentials. If nobody was served, the relay may want a login of its
     own."""
     served_turns = [turn for turn in story.turns if any(payload.deliveries for payload in turn.payloads)]

@@ -26,9 +26,9 @@ HUGE_BYTES = 1_048_576
         "allow messages of 65,536 bytes, and what the wire adds (base64: a third more)",
     ),
 )
-def large(story: Story) -> Iterator[Kept | Broken]:
+def check_large_payloads(story: Story) -> Iterator[Kept | Broken]:
     """Look at turns with payloads of up to 65,536 bytes: each payload arrived exactly once."""
-    return _all_arrived(story, ORDINARY_BYTES, LARGE_BYTES)
+    return _judge_arrivals(story, ORDINARY_BYTES, LARGE_BYTES)
 
 
 @rule(
@@ -44,17 +44,17 @@ def large(story: Story) -> Iterator[Kept | Broken]:
         "allow messages of 1,048,576 bytes, and what the wire adds (base64: a third more)",
     ),
 )
-def huge(story: Story) -> Iterator[Kept | Broken]:
+def check_huge_payloads(story: Story) -> Iterator[Kept | Broken]:
     """Look at turns with payloads of up to 1,048,576 bytes: each payload arrived exactly once."""
-    return _all_arrived(story, LARGE_BYTES, HUGE_BYTES)
+    return _judge_arrivals(story, LARGE_BYTES, HUGE_BYTES)
 
 
-def _all_arrived(story: Story, more_than: int, at_most: int) -> Iterator[Kept | Broken]:
-    """Look at the turns whose largest payload has more than `more_than` and at most `at_most` bytes. Yield
-    Kept for each of their payloads that reached the client exactly once, and Broken for each other
-    payload."""
+def _judge_arrivals(story: Story, more_than_bytes: int, at_most_bytes: int) -> Iterator[Kept | Broken]:
+    """Judge the turns whose largest payload has more than `more_than_bytes` and at most `at_most_bytes`.
+    Yield Kept for each of their payloads that came to the client exactly once, and Broken for each other
+    one."""
     for turn in story.turns:
-        if not turn.calm or turn.failures or not more_than < turn.largest <= at_most:
+        if not turn.calm or turn.failures or not more_than_bytes < turn.largest <= at_most_bytes:
             continue
         for number, payload in enumerate(turn.payloads, 1):
             arrived = [delivery for delivery in payload.deliveries if delivery.client == turn.client]

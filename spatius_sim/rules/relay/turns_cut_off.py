@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, rule
-from spatius_sim.rules.subtract_kit_stalls import in_time
+from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
 from spatius_sim.story.join_turns import Delivery, Story, Turn
 from spatius_sim.trace.events import (
     Awaited,
@@ -39,25 +39,30 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
         "when a turn is cut off, close its session or drop what bears its req_id, and empty its queues",
     ),
 )
-def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each turn after a turn that was cut off: no audio or motion of the old turn is taken for the
-    new turn, and none of its audio for one more turn, which would cut the new turn off. Motion under an id
-    without audio is discarded, and harms nobody. Payloads already in flight may arrive until the new turn's
-    first audio. Speech that was never ended may be spoken with the new turn: such merged turns are not
-    judged. If the relay chooses the speech, all turns may sound alike: then only motion is judged, and only
-    after an interrupt, because a relay may play one clip after the other."""
-    for turn in story.turns:
-        begun_at = _seq_of_new_turn(story, turn)
-        for old in _cut_off_before(story, turn):
-            if begun_at is not None and old.requests and not (old.merged and turn.merged):
+def check_nothing_stale(story: Story) -> Iterator[Kept | Broken]:
+    """Check each turn after one that was cut off (by an interrupt, or by the next turn). A client must not
+    take anything of the old turn for the new one. Audio of the old turn must not come as one more turn.
+    Motion in flight may arrive until the new turn's first audio.
+
+    Speech that was never ended may be spoken together with the new turn: such merged turns are not judged. If
+    the relay chooses the speech, all turns may sound alike, and it may play one clip after the other. Then
+    only motion after an interrupt is judged."""
+    for later_turn in story.turns:
+        begun_seq = _find_turn_start_seq(story, later_turn)
+        for cut_off_turn in _find_cut_off_turns_before(story, later_turn):
+            if (
+                begun_seq is not None
+                and cut_off_turn.requests
+                and not (cut_off_turn.merged and later_turn.merged)
+            ):
                 faults = [
-                    *_under_another_id(story, old, turn),
-                    *_under_new_id(story, old, turn, begun_at),
-                    *_find_left_over(story, old, turn, begun_at),
+                    *_find_wrong_turn_ids(story, cut_off_turn, later_turn),
+                    *_find_audio_under_new_id(story, cut_off_turn, later_turn, begun_seq),
+                    *_find_unlabelled_left_over(story, cut_off_turn, later_turn, begun_seq),
                     *(
-                        _break_by_late_end_mark(old, turn, mark)
-                        for mark in story.find_stale_motion_marks(turn)
-                        if old is turn.before
+                        _make_late_mark_breach(cut_off_turn, later_turn, mark_seq)
+                        for mark_seq in story.find_stale_motion_marks(later_turn)
+                        if cut_off_turn is later_turn.before
                     ),
                 ]
                 yield from faults or (Kept(),)
@@ -79,67 +84,69 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
         "close the session when its client leaves; if you keep a pool on purpose: --lacks own-upstream",
     ),
 )
-def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each client that hung up: the relay closed the client's upstream sessions in time. These are
-    the sessions that carried the client's audio; if no other client was there, all sessions that were opened
-    after the client had connected."""
+def check_hang_ups(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Check each client that hung up: the relay must close the client's upstream sessions in time. These are
+    the sessions that carried its audio. If no other client was there, they are all sessions that were opened
+    after it had connected."""
     waits = [
         event
         for event in story.trace.on_lane(Lane.KIT)
         if isinstance(event.content, WaitEnded) and event.content.what_for is Awaited.HANG_UP
     ]
     for wait in waits:
-        hung_up = _hung_up_at(story, wait)
-        if hung_up is None:
+        hang_up_seq = _find_hang_up_seq(story, wait)
+        if hang_up_seq is None:
             continue
-        for session in sessions_to_close(story, wait.connection):
-            opened_at, closed_at = _opened_and_closed(story, session)
-            if closed_at < hung_up:
+        for session_connection in find_sessions_to_close(story, wait.connection):
+            opened_seq, closed_seq = _find_open_and_close_seqs(story, session_connection)
+            if closed_seq < hang_up_seq:
                 continue
-            judged_at = min(closed_at, wait.seq)
+            judged_seq = min(closed_seq, wait.seq)
             broken = Broken(
                 f"the upstream session of {wait.connection} closed within {HANG_UP_SECONDS:.0f} s of its "
                 "hanging up (a relay that keeps a pool of them declares that it lacks own-upstream)",
-                f"{session} was still open",
-                (hung_up, judged_at),
+                f"{session_connection} was still open",
+                (hang_up_seq, judged_seq),
             )
-            outcome = in_time(story.trace, max(hung_up, opened_at), judged_at, HANG_UP_SECONDS, broken)
+            outcome = judge_time_limit(
+                story.trace, max(hang_up_seq, opened_seq), judged_seq, HANG_UP_SECONDS, broken
+            )
             # A wait that was cut short shows nothing.
-            if judged_at == closed_at or not isinstance(outcome, Kept):
+            if judged_seq == closed_seq or not isinstance(outcome, Kept):
                 yield outcome
 
 
-def _cut_off_before(story: Story, turn: Turn) -> Iterator[Turn]:
-    """Yield the interrupted turns of the same client before this turn, the latest first. If the relay chooses
-    the speech, only turns that had begun to play when they were interrupted count."""
-    chosen_by_relay = CLIENT_AUDIO in story.trace.header.lacks
+def _find_cut_off_turns_before(story: Story, turn: Turn) -> Iterator[Turn]:
+    """Yield the turns of the same client before this turn that were cut off, the latest first. A turn is cut
+    off if it is interrupted, or if the next begins before its end. If the relay chooses the speech, only
+    turns that had begun to play when they were interrupted count."""
+    relay_chooses_speech = CLIENT_AUDIO in story.trace.header.lacks
     earlier = turn.before
     while earlier is not None:
-        begun = any(
+        has_begun_to_play = any(
             conversation.first_seq < (earlier.interrupted_seq or 0) for conversation in earlier.conversations
         )
-        if begun if chosen_by_relay else earlier.abandoned:
+        if has_begun_to_play if relay_chooses_speech else earlier.abandoned:
             yield earlier
         earlier = earlier.before
 
 
-def _seq_of_new_turn(story: Story, turn: Turn) -> int | None:
-    """Return the number of the event at which a turn has begun for its client; after this event, nothing of
-    an older turn that was interrupted may come without a turn id. None if there is no such event.
+def _find_turn_start_seq(story: Story, turn: Turn) -> int | None:
+    """Return the number of the event at which a turn begins for its client; None if there is none. After it,
+    nothing of an older turn that was cut off may come without a turn id.
 
-    The event is the turn's first audio at its client. If audio at the client does not show the beginning (the
-    client plays its own audio, or the relay chooses the speech), it is the turn's first audio at Motion
-    Server."""
+    The event is the turn's first audio at its client. It is the turn's first audio at Motion Server if the
+    client plays its own audio, or if the relay chooses the speech."""
     if CLIENT_AUDIO in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests), default=None)
     if AUDIO in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests if request.found_by_audio), default=None)
-    return min(_audio_events(story, turn), default=None)
+    return min(_find_audio_seqs(story, turn), default=None)
 
 
-def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> list[int]:
-    """Return the numbers of the events in which audio of this turn, which was cut off, came to the turn's
-    client. `labelled` chooses conversations with (True) or without (False) a turn id; None chooses both."""
+def _find_audio_seqs(story: Story, turn: Turn, *, labelled: bool | None = None) -> list[int]:
+    """Return the numbers of the events that brought audio of this turn to its client. `labelled` chooses
+    conversations with (True) or without (False) a turn id; None chooses both."""
     return [
         piece.seq
         for conversation in story.conversations
@@ -149,93 +156,109 @@ def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> 
     ]
 
 
-def _under_another_id(story: Story, interrupted: Turn, following: Turn) -> Iterator[Broken]:
-    """Yield Broken for each piece of motion or audio that came with a wrong id: it belongs to the interrupted
-    turn and came with the id of the turn after it, or the other way round."""
+def _find_wrong_turn_ids(story: Story, cut_off_turn: Turn, later_turn: Turn) -> Iterator[Broken]:
+    """Yield Broken for each piece of motion or audio that came with a wrong turn id. It belongs to the turn
+    that was cut off and has the id of the later turn, or the other way round."""
     for delivery in story.deliveries:
         own_turn = delivery.sent.request.turn if delivery.sent is not None else None
         joined_turn = delivery.conversation.turn if delivery.conversation is not None else None
         if (
             delivery.labelled
-            and (own_turn, joined_turn) in ((interrupted, following), (following, interrupted))
+            and (own_turn, joined_turn) in ((cut_off_turn, later_turn), (later_turn, cut_off_turn))
             and own_turn
             and joined_turn
         ):
-            yield _under_wrong_id("motion", own_turn, joined_turn, delivery.seq)
+            yield _make_wrong_id_breach("motion", own_turn, joined_turn, delivery.seq)
     for conversation in story.conversations:
         for piece in conversation.pieces:
             joined_turn = conversation.turn
             if (
                 conversation.labelled
-                and (piece.turn, joined_turn) in ((interrupted, following), (following, interrupted))
+                and (piece.turn, joined_turn) in ((cut_off_turn, later_turn), (later_turn, cut_off_turn))
                 and joined_turn
             ):
-                yield _under_wrong_id("audio", piece.turn or following, joined_turn, piece.seq)
+                yield _make_wrong_id_breach("audio", piece.turn or later_turn, joined_turn, piece.seq)
 
 
-def _under_new_id(story: Story, interrupted: Turn, following: Turn, begun_at: int) -> Iterator[Broken]:
-    """Yield Broken for audio of the interrupted turn that came under a new id: its conversation began only
-    after event number `begun_at`, with which the following turn began."""
+def _find_audio_under_new_id(
+    story: Story, cut_off_turn: Turn, later_turn: Turn, begun_seq: int
+) -> Iterator[Broken]:
+    """Yield Broken if audio of a turn that was cut off came under a new turn id. Its conversation began after
+    event number `begun_seq`, with which the later turn began."""
     for conversation in story.conversations:
-        old_audio = [piece.seq for piece in conversation.pieces if piece.turn is interrupted]
-        if conversation.labelled and conversation.first_seq > begun_at and conversation.turn is interrupted:
+        old_audio_seqs = [piece.seq for piece in conversation.pieces if piece.turn is cut_off_turn]
+        if conversation.labelled and conversation.first_seq > begun_seq and conversation.turn is cut_off_turn:
             yield Broken(
-                f"nothing of {interrupted.name} once {following.name} had begun",
-                f"audio of it came {len(old_audio)} times, under an id that had not come before",
-                (begun_at, *old_audio),
+                f"nothing of {cut_off_turn.name} once {later_turn.name} had begun",
+                f"audio of it came {len(old_audio_seqs)} times, under an id that had not come before",
+                (begun_seq, *old_audio_seqs),
             )
 
 
-def _under_wrong_id(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) -> Broken:
-    """Return Broken for the turns of a client that interrupts: motion or audio (`medium`) of the turn
-    `own_turn` came with the id of the turn `joined_turn`."""
+def _make_wrong_id_breach(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) -> Broken:
+    """Return Broken: event number `seq` brought motion or audio (`medium`) of the turn `own_turn` with the id
+    of the turn `joined_turn`."""
     return Broken(
         f"{medium} of {own_turn.name} under that turn's id", f"it had the id of {joined_turn.name}", (seq,)
     )
 
 
-def _find_left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:
-    """Find what the relay still sent of an old turn after the client's new turn had cut the old turn off, and
-    yield a breach if there is audio or motion. `begun_at` is the event at which the new turn began. Messages
-    with a turn id do not count: a client can tell from the id that they are old."""
+def _find_unlabelled_left_over(
+    story: Story, cut_off_turn: Turn, later_turn: Turn, begun_seq: int
+) -> Iterator[Broken]:
+    """Yield Broken for audio and for motion of a turn that was cut off, if they still came after event number
+    `begun_seq`, with which the later turn began. Messages with a turn id do not count: a client can tell from
+    it that they are old."""
     tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
     audio = (
-        [] if tells_no_turn else [seq for seq in _audio_events(story, old, labelled=False) if seq > begun_at]
+        []
+        if tells_no_turn
+        else [seq for seq in _find_audio_seqs(story, cut_off_turn, labelled=False) if seq > begun_seq]
     )
-    motion = [delivery.seq for delivery in story.deliveries if _is_left_over(story, delivery, old, begun_at)]
+    motion = [
+        delivery.seq
+        for delivery in story.deliveries
+        if _is_unlabelled_left_over(story, delivery, cut_off_turn, begun_seq)
+    ]
     for medium, seqs in (("audio", audio), ("motion", motion)):
         if seqs:
             yield Broken(
-                f"nothing of {old.name} once {turn.name} had begun",
+                f"nothing of {cut_off_turn.name} once {later_turn.name} had begun",
                 f"{medium} of it came {len(seqs)} times, and no turn id told it apart",
-                (begun_at, *seqs),
+                (begun_seq, *seqs),
             )
 
 
-def _break_by_late_end_mark(old: Turn, turn: Turn, mark: int) -> Broken:
-    """Return Broken for a turn that was interrupted: the end mark of its motion (`old`) came to the client as
-    event `mark`, although the next turn had begun."""
+def _make_late_mark_breach(cut_off_turn: Turn, later_turn: Turn, mark_seq: int) -> Broken:
+    """Return Broken for a turn that was cut off: event number `mark_seq` brought the end mark of its motion,
+    although the later turn had begun."""
     return Broken(
-        f"nothing of {old.name} once {turn.name} had begun",
+        f"nothing of {cut_off_turn.name} once {later_turn.name} had begun",
         "the end mark of its motion came",
-        (mark,),
+        (mark_seq,),
         ("R-CONVERSATION",),
     )
 
 
-def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun_at: int) -> bool:
-    """Return whether this delivery brought motion of an interrupted turn (`old`) to its client, without a
-    turn id, after event `begun_at`, at which the next turn had begun."""
+def _is_unlabelled_left_over(story: Story, delivery: Delivery, cut_off_turn: Turn, begun_seq: int) -> bool:
+    """Return whether this delivery brought its client motion of the turn that was cut off, too late and
+    without a turn id. Too late is after event number `begun_seq`, with which the later turn began. If audio
+    at the client does not show the beginning, the time counts at which Motion Server sent the motion."""
     sent = delivery.sent
-    if sent is None or sent.request.turn is not old or delivery.labelled or delivery.client != old.client:
+    if (
+        sent is None
+        or sent.request.turn is not cut_off_turn
+        or delivery.labelled
+        or delivery.client != cut_off_turn.client
+    ):
         return False
     tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
-    return (sent.seq if tells_no_turn else delivery.seq) > begun_at
+    return (sent.seq if tells_no_turn else delivery.seq) > begun_seq
 
 
-def _hung_up_at(story: Story, wait: Event) -> int | None:
-    """Return the number of the last event at which the client hung up before this wait ended; None if the
-    client did not hang up."""
+def _find_hang_up_seq(story: Story, wait: Event) -> int | None:
+    """Return the number of the last event before the end of this wait at which the client hung up; None if it
+    did not."""
     downstream = story.trace.on_lane(Lane.DOWNSTREAM)
     hang_ups = (
         event.seq for event in downstream if event.connection == wait.connection and event.content == _HUNG_UP
@@ -243,30 +266,33 @@ def _hung_up_at(story: Story, wait: Event) -> int | None:
     return max((seq for seq in hang_ups if seq < wait.seq), default=None)
 
 
-def sessions_to_close(story: Story, client: str) -> list[str]:
-    """Return the upstream sessions that a relay must close if this client hangs up: those that carried the
-    client's audio and, if it was the only client, those opened after the client had connected."""
-    sessions = [
+def find_sessions_to_close(story: Story, client: str) -> list[str]:
+    """Return the connections to Motion Server that a relay must close if this client hangs up. These carried
+    the client's audio. If it was the only client, those that were opened after it had connected are
+    included."""
+    session_connections = [
         request.connection
         for request in story.requests
         if request.turn is not None and request.turn.client == client
     ]
-    came = [event for event in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Opened)]
-    if {event.connection for event in came} == {client}:
-        sessions += [
+    client_openings = [
+        event for event in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Opened)
+    ]
+    if {event.connection for event in client_openings} == {client}:
+        session_connections += [
             event.connection
             for event in story.trace.on_lane(Lane.UPSTREAM)
-            if isinstance(event.content, Opened) and event.seq > came[0].seq
+            if isinstance(event.content, Opened) and event.seq > client_openings[0].seq
         ]
-    return list(dict.fromkeys(sessions))
+    return list(dict.fromkeys(session_connections))
 
 
-def _opened_and_closed(story: Story, session: str) -> tuple[int, int]:
-    """Return the numbers of the events at which an upstream session of a client that hung up was opened and
-    closed; if it was never closed, the number of events in the trace."""
-    events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == session]
-    opened_at = next((event.seq for event in events if isinstance(event.content, Opened)), 0)
-    closed_at = next(
+def _find_open_and_close_seqs(story: Story, session_connection: str) -> tuple[int, int]:
+    """Return the numbers of the events at which a session with Motion Server was opened and closed. If it was
+    never closed, the second is the number of events in the trace."""
+    events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == session_connection]
+    opened_seq = next((event.seq for event in events if isinstance(event.content, Opened)), 0)
+    closed_seq = next(
         (event.seq for event in events if isinstance(event.content, Closed)), len(story.trace.events)
     )
-    return opened_at, closed_at
+    return opened_seq, closed_seq

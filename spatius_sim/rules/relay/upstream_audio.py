@@ -36,10 +36,10 @@ _RATIO_TOLERANCE = 0.01
         "pass every chunk on, however small, and keep an odd byte for the next one",
     ),
 )
-def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each request with PCM audio that the relay sent upstream to its end: the audio is a whole
-    number of samples. Nothing is judged after a client has stopped in the middle of a sample: no document
-    says what becomes of such a half."""
+def check_whole_samples(story: Story) -> Iterator[Kept | Broken]:
+    """Check each request with PCM audio that the relay sent to Motion Server to its end: the audio must be a
+    whole number of samples. Nothing is judged after a client stopped in the middle of a sample: no document
+    says what becomes of the half."""
     for request in story.requests:
         if not _is_pcm(request) or not request.ends or request.stopped_early or not request.audio:
             continue
@@ -69,18 +69,18 @@ def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
         "take a new req_id after each end=true and after each interrupt",
     ),
 )
-def turn_id(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the audio that the relay sent to Motion Server under each req_id: none came after the req_id
+def check_req_ids(story: Story) -> Iterator[Kept | Broken]:
+    """Check the audio that the relay sent to Motion Server under each req_id: none may come after the req_id
     was ended or interrupted."""
     for request in story.requests:
         earlier = request.reuses
         if earlier is not None:
-            how = "its end=true" if earlier.ends else "its interrupt"
-            ended_at = earlier.ends[-1] if earlier.ends else earlier.interrupted_seq or earlier.first_seq
+            ending = "its end=true" if earlier.ends else "its interrupt"
+            ended_seq = earlier.ends[-1] if earlier.ends else earlier.interrupted_seq or earlier.first_seq
             yield Broken(
-                f"no audio under {request.req_id} after {how}",
+                f"no audio under {request.req_id} after {ending}",
                 f"{len(request.audio)} bytes more",
-                (ended_at, request.first_seq),
+                (ended_seq, request.first_seq),
             )
         elif request.ends or request.interrupted_seq is not None:
             yield Kept()
@@ -101,11 +101,11 @@ def turn_id(story: Story) -> Iterator[Kept | Broken]:
         "configure the rate that the audio has, or resample it before it goes up",
     ),
 )
-def rate(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn of at least two seconds: at the configured rate, the audio that the relay sent
-    upstream lasts as long as the speech. A fault is judged only if the same bytes went up, or if the length
-    is wrong by the ratio of two known rates. In all other cases audio was lost, merged or cut off, and other
-    rules judge that."""
+def check_sample_rate(story: Story) -> Iterator[Kept | Broken]:
+    """Check each clean (undisturbed) turn of at least two seconds. At the configured sample rate, the audio
+    sent to Motion Server must last as long as the speech. A wrong length is a breach only if the bytes are
+    those of the speech, or if the ratio is that of two known rates. Otherwise audio was lost, merged or cut
+    off: other rules judge that."""
     for turn in story.clean_turns:
         requests = turn.requests
         spoken_seconds = _seconds_of_pcm(len(turn.pcm), turn.sample_rate)
@@ -113,20 +113,22 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
             continue
         if any(request.stopped_early or not request.ends or not _is_pcm(request) for request in requests):
             continue
-        up = b"".join(bytes(request.audio) for request in requests)
-        up_seconds = sum(_seconds_of_pcm(len(request.audio), request.sample_rate) for request in requests)
-        is_right = abs(up_seconds / spoken_seconds - 1) <= _TOLERANCE
-        resampled = any(request.sample_rate != turn.sample_rate for request in requests)
-        is_unchanged = is_same_speech(up, turn.pcm, turn.sample_rate)
-        if is_right and (resampled or is_unchanged):
+        sent_up = b"".join(bytes(request.audio) for request in requests)
+        sent_up_seconds = sum(
+            _seconds_of_pcm(len(request.audio), request.sample_rate) for request in requests
+        )
+        is_right_length = abs(sent_up_seconds / spoken_seconds - 1) <= _TOLERANCE
+        is_resampled = any(request.sample_rate != turn.sample_rate for request in requests)
+        is_unchanged = is_same_speech(sent_up, turn.pcm, turn.sample_rate)
+        if is_right_length and (is_resampled or is_unchanged):
             yield Kept()
-        elif not is_right and (
-            is_unchanged or (resampled and _is_ratio_of_rates(up_seconds / spoken_seconds))
+        elif not is_right_length and (
+            is_unchanged or (is_resampled and _is_ratio_of_rates(sent_up_seconds / spoken_seconds))
         ):
             rates = ", ".join(f"{request.sample_rate} Hz" for request in requests)
             yield Broken(
                 f"{spoken_seconds:.1f} s of speech in {turn.name} go up as {spoken_seconds:.1f} s",
-                f"{len(up)} bytes went up, which are {up_seconds:.1f} s at the configured {rates}",
+                f"{len(sent_up)} bytes went up, which are {sent_up_seconds:.1f} s at the configured {rates}",
                 tuple(request.first_seq for request in requests),
             )
 
@@ -148,10 +150,10 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
         "sample over to the next chunk",
     ),
 )
-def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn whose audio the relay sent upstream as PCM, at the rate of the speech: all
-    bytes went up. Less than 40 ms of silence at the end may be missing. A turn is not judged if the relay
-    sent other audio than its client spoke."""
+def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
+    """Check each clean (undisturbed) turn whose audio the relay sent to Motion Server as PCM, at the rate of
+    the speech: all bytes must go up. Less than 40 ms of silence at the end may be missing. A turn is not
+    judged if the relay sent other audio than its client spoke."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or not all(
@@ -159,13 +161,14 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
             for request in requests
         ):
             continue
-        up = b"".join(bytes(request.audio) for request in requests)
-        if turn.is_same_speech(up, turn.pcm, turn.sample_rate):
+        sent_up = b"".join(bytes(request.audio) for request in requests)
+        if turn.is_same_speech(sent_up, turn.pcm, turn.sample_rate):
             yield Kept()
         else:
+            first_difference = _find_first_difference(sent_up, turn.pcm)
             yield Broken(
                 f"all {len(turn.pcm)} bytes that were spoken in {turn.name}, as they were spoken",
-                f"{len(up)} bytes went up; the first difference is at byte {_first_difference(up, turn.pcm)}",
+                f"{len(sent_up)} bytes went up; the first difference is at byte {first_difference}",
                 tuple(request.first_seq for request in requests),
             )
 
@@ -176,8 +179,8 @@ def _seconds_of_pcm(size: int, sample_rate: int) -> float:
 
 
 def _is_ratio_of_rates(ratio: float) -> bool:
-    """Return whether audio would last `ratio` times as long upstream if the relay took one of the known
-    sample rates for another one."""
+    """Return whether `ratio`, of two lengths of audio, is that of two known sample rates: then the relay may
+    have taken one for the other."""
     return any(
         right_rate != wrong_rate and abs(ratio * wrong_rate / right_rate - 1) <= _RATIO_TOLERANCE
         for right_rate in PCM_SAMPLE_RATES
@@ -189,11 +192,11 @@ def _is_pcm(request: UpstreamRequest) -> bool:
     return request.configured.audio_format == AudioFormat.PCM_S16LE
 
 
-def _first_difference(first: bytes, second: bytes) -> int:
-    """Return the index of the first byte at which two pieces of upstream audio differ; if one continues the
-    other, the length of the shorter piece."""
-    shorter = min(len(first), len(second))
-    return next((index for index in range(shorter) if first[index] != second[index]), shorter)
+def _find_first_difference(first: bytes, second: bytes) -> int:
+    """Return the index of the first byte at which two pieces of audio differ. If one continues the other,
+    this is the length of the shorter one."""
+    shorter_length = min(len(first), len(second))
+    return next((index for index in range(shorter_length) if first[index] != second[index]), shorter_length)
 
 
 @rule(
@@ -211,9 +214,9 @@ def _first_difference(first: bytes, second: bytes) -> int:
         "send end=true once, with the last audio of each turn or with an empty message after it",
     ),
 )
-def audio_end(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each request of a clean turn that the relay did not stop early: among the messages that the
-    relay sent upstream with its req_id, one has end=true."""
+def check_end_of_audio(story: Story) -> Iterator[Kept | Broken]:
+    """Check each request of a clean (undisturbed) turn that the relay did not stop early: among its messages
+    to Motion Server, exactly one must have end=true."""
     for request in story.requests:
         turn = request.turn
         if turn is None or not turn.clean or request.stopped_early:
@@ -221,17 +224,17 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
         if len(request.ends) == 1:
             yield Kept()
             continue
-        times = "none" if not request.ends else str(len(request.ends))
-        owed = Owed(f"end=true of {request.req_id}", "", _last_audio_seq(story, request))
+        end_count_in_words = "none" if not request.ends else str(len(request.ends))
+        owed_end = Owed(f"end=true of {request.req_id}", "", _find_last_audio_seq(story, request))
         yield Broken(
             f"one end=true for {turn.name}",
-            f"its req_id carried {times}",
+            f"its req_id carried {end_count_in_words}",
             (request.first_seq, *request.ends),
-            owed=() if request.ends else (owed,),
+            owed=() if request.ends else (owed_end,),
         )
 
 
-def _last_audio_seq(story: Story, request: UpstreamRequest) -> int:
+def _find_last_audio_seq(story: Story, request: UpstreamRequest) -> int:
     """Return the number of the last event that brought Motion Server audio of this request."""
     seqs = (
         event.seq

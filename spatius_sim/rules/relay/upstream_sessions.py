@@ -48,14 +48,15 @@ _MAX_ATTEMPTS_OF_A_TURN = 3
         " 24 h ahead",
     ),
 )
-def token(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each token request of the relay: expireAt lies in the allowed window. And look at each upgrade:
-    its token was issued by the Console API, because Motion Server refuses any other token."""
+def check_tokens(story: Story) -> Iterator[Kept | Broken]:
+    """Check each token request of the relay: its expireAt must lie in the allowed window. Also check each
+    connection to Motion Server: its token must have been issued by the Console API. Motion Server refuses any
+    other."""
     for event in story.trace.events:
         match event.content:
             case TokenRequested(_, int(expire_at), now) if not now < expire_at < now + MAX_TOKEN_LIFE_SECONDS:
-                life = expire_at - now
-                actual = f"expireAt lay {life:.0f} s ahead"
+                life_seconds = expire_at - now
+                actual = f"expireAt lay {life_seconds:.0f} s ahead"
                 yield Broken("expireAt within the next 24 h", actual, (event.seq,))
             case TokenRequested(expire_at=None):
                 yield Broken("a body with expireAt", "the body named no expireAt", (event.seq,))
@@ -82,15 +83,15 @@ def token(story: Story) -> Iterator[Kept | Broken]:
         " resample if you must",
     ),
 )
-def configure(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the first message on each upstream connection: the relay configures a supported rate and
-    format."""
-    judged: set[str] = set()
+def check_configuration(story: Story) -> Iterator[Kept | Broken]:
+    """Check the first message on each connection to Motion Server: it must configure a supported sample rate
+    and audio format."""
+    judged_connections: set[str] = set()
     for event in story.trace.on_lane(Lane.UPSTREAM):
-        if not isinstance(event.content, Received) or event.connection in judged:
+        if not isinstance(event.content, Received) or event.connection in judged_connections:
             continue
-        judged.add(event.connection)
-        fault = _configuration_fault(event.content)
+        judged_connections.add(event.connection)
+        fault = _find_configuration_fault(event.content)
         if fault:
             expected = "first a ClientConfigureSession with a supported rate and format"
             yield Broken(expected, fault, (event.seq,))
@@ -113,19 +114,22 @@ def configure(story: Story) -> Iterator[Kept | Broken]:
         "ask the Console API for a token for each connection",
     ),
 )
-def token_fresh(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each connection after the first: the relay used a token that opened no earlier connection."""
-    used_tokens: dict[str, int] = {}
+def check_tokens_are_fresh(story: Story) -> Iterator[Kept | Broken]:
+    """Check each connection to Motion Server after the first: it must use a token that no earlier connection
+    used."""
+    seq_by_used_token: dict[str, int] = {}
     for event in story.trace.on_lane(Lane.UPSTREAM):
         if not isinstance(event.content, Opened) or not event.content.token:
             continue
         token = event.content.token
-        if token in used_tokens:
+        if token in seq_by_used_token:
             actual = f"{token} opened this one and another one before"
-            yield Broken("a token of its own for each connection", actual, (used_tokens[token], event.seq))
-        elif used_tokens:
+            yield Broken(
+                "a token of its own for each connection", actual, (seq_by_used_token[token], event.seq)
+            )
+        elif seq_by_used_token:
             yield Kept()
-        used_tokens[token] = event.seq
+        seq_by_used_token[token] = event.seq
 
 
 @rule(
@@ -147,39 +151,41 @@ def token_fresh(story: Story) -> Iterator[Kept | Broken]:
         "earliest",
     ),
 )
-def retry(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the 10 s after each refusal by Motion Server: the relay makes at most 5 attempts for each
-    client, and 3 more for each turn that begins, because then a user has asked again. An attempt asks for a
-    token, opens a session, or both. Nothing is judged if the trace has no client, and Kept is not yielded if
-    the trace ends within the 10 s."""
+def check_retries(story: Story) -> Iterator[Kept | Broken]:
+    """Check the 10 s after each refusal that no retry can mend. The relay must make at most 5 attempts for
+    each client. Each turn that begins allows 3 more, because then a user has asked again. An attempt asks for
+    a token, opens a session, or both. Nothing is judged if the trace has no client. No Kept is yielded if the
+    trace ends within the 10 s."""
     events = story.trace.events
     clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
         events_within = [
             event for event in events[refusal.seq + 1 :] if event.at_ns <= refusal.at_ns + _ATTEMPTS_NS
         ]
-        tokens = [event.seq for event in events_within if isinstance(event.content, TokenRequested)]
-        upgrades = [
+        token_request_seqs = [
+            event.seq for event in events_within if isinstance(event.content, TokenRequested)
+        ]
+        upgrade_seqs = [
             event.seq
             for event in events_within
             if event.lane is Lane.UPSTREAM and isinstance(event.content, Opened | Refused)
         ]
-        turns = sum(isinstance(event.content, TurnStarted) for event in events_within)
-        attempts = max(tokens, upgrades, key=len)
-        allowed = _MAX_ATTEMPTS * len(clients) + _MAX_ATTEMPTS_OF_A_TURN * turns
-        if len(attempts) > allowed:
+        turn_count = sum(isinstance(event.content, TurnStarted) for event in events_within)
+        attempt_seqs = max(token_request_seqs, upgrade_seqs, key=len)
+        allowed_count = _MAX_ATTEMPTS * len(clients) + _MAX_ATTEMPTS_OF_A_TURN * turn_count
+        if len(attempt_seqs) > allowed_count:
             expected = f"at most {_MAX_ATTEMPTS} attempts for each client in the 10 s after a refusal"
-            began = f", in which {'a turn' if turns == 1 else f'{turns} turns'} began" if turns else ""
-            actual = f"{len(attempts)} for {len(clients)}{began}"
-            yield Broken(expected, actual, (refusal.seq, *attempts))
+            turns_in_words = "a turn" if turn_count == 1 else f"{turn_count} turns"
+            began = f", in which {turns_in_words} began" if turn_count else ""
+            actual = f"{len(attempt_seqs)} for {len(clients)}{began}"
+            yield Broken(expected, actual, (refusal.seq, *attempt_seqs))
         elif len(events_within) < len(events) - refusal.seq - 1:
             yield Kept()
 
 
 def _is_refusal(event: Event) -> bool:
-    """Return whether this upstream event tells the relay not to connect again: the Console API or Motion
-    Server answered with a 4xx, or Motion Server closed the connection with a code after which no retry
-    helps."""
+    """Return whether this event tells the relay not to try again. The Console API or Motion Server answered
+    with a 4xx, or Motion Server closed the connection with a code after which no retry helps."""
     match event.content:
         case TokenRequested(status=status) | Refused(status=status):
             return 400 <= status < 500
@@ -188,10 +194,10 @@ def _is_refusal(event: Event) -> bool:
     return False
 
 
-def _configuration_fault(first: Received) -> str:
-    """Say what is wrong with the first message that a relay sent on its connection to Motion Server, in
-    words; "" if this message configures a supported audio format and sample rate."""
-    match first.value:
+def _find_configuration_fault(first_message: Received) -> str:
+    """Return in words what is wrong with the first message on a connection to Motion Server. Return "" if it
+    configures a supported audio format and sample rate."""
+    match first_message.value:
         case Undecodable(reason):
             return reason
         case ConfigureSession(sample_rate=rate, audio_format=AudioFormat.PCM_S16LE):

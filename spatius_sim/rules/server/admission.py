@@ -49,17 +49,17 @@ nobody has seen how the service refuses a request without a token."""
         "refuse an expireAt outside the next 24 h with a 4xx, and say in the body what is wrong",
     ),
 )
-def token_window(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each token request whose expireAt lies outside the allowed window: the server answers with a
-    status 4xx and some words, and issues no token."""
-    intents = _provocations_by_connection(story)
+def check_token_window(story: Story) -> Iterator[Kept | Broken]:
+    """Check each token request whose expireAt lies outside the allowed window. The server must answer with a
+    status 4xx and an error text, and issue no token."""
+    mistakes = _map_mistakes_by_connection(story)
     bodies = {
         event.connection: event.content.reason
         for event in story.trace.on_lane(Lane.CONSOLE)
         if isinstance(event.content, Refused)
     }
     for event in story.trace.on_lane(Lane.CONSOLE):
-        if event.connection in intents or not isinstance(event.content, TokenRequested):
+        if event.connection in mistakes or not isinstance(event.content, TokenRequested):
             continue
         request = event.content
         if request.expire_at is None or not _is_outside_window(request.expire_at - request.now):
@@ -90,19 +90,19 @@ def token_window(story: Story) -> Iterator[Kept | Broken]:
         "compare X-Api-Key before anything else, and answer a wrong one with an error and no token",
     ),
 )
-def token_key(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each token request that the kit made with a wrong key or none: the answer is an error, and no
-    token."""
-    intents = _provocations_by_connection(story)
+def check_api_key(story: Story) -> Iterator[Kept | Broken]:
+    """Check each token request that the kit made with a wrong API key or none: the answer must be an error,
+    and hold no token."""
+    mistakes = _map_mistakes_by_connection(story)
     for event in story.trace.on_lane(Lane.CONSOLE):
-        intent = intents.get(event.connection)
-        if intent not in _BAD_KEYS or not isinstance(event.content, TokenRequested):
+        mistake = mistakes.get(event.connection)
+        if mistake not in _BAD_KEYS or not isinstance(event.content, TokenRequested):
             continue
         if event.content.status >= 400 and not event.content.token:
             yield Kept()
         else:
             actual = f"HTTP {event.content.status}{' and a token' if event.content.token else ''}"
-            yield Broken(f"a refusal of {describe_provocation(intent)}", actual, (event.seq,))
+            yield Broken(f"a refusal of {describe_provocation(mistake)}", actual, (event.seq,))
 
 
 @rule(
@@ -119,20 +119,19 @@ def token_key(story: Story) -> Iterator[Kept | Broken]:
         "check token, app and avatar before the 101, and refuse with the status and the words under Expected",
     ),
 )
-def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each upgrade in which the kit made a mistake on purpose: the server refuses it with the known
-    status and words."""
-    for event, intent in _spoilt_upgrades(story):
-        if intent not in _REFUSALS:
+def check_bad_upgrades(story: Story) -> Iterator[Kept | Broken]:
+    """Check each WebSocket upgrade in which the kit made a mistake on purpose: the server must refuse it,
+    with the known status and words."""
+    for event, mistake in _find_spoilt_upgrades(story):
+        if mistake not in _REFUSALS:
             continue
-        status, words = _REFUSALS[intent]
-        expected = (
-            f"{describe_provocation(intent)} refused with {status or 'a 4xx'}{f' {words!r}' if words else ''}"
-        )
+        status, words = _REFUSALS[mistake]
+        quoted_words = f" {words!r}" if words else ""
+        expected = f"{describe_provocation(mistake)} refused with {status or 'a 4xx'}{quoted_words}"
         match event.content:
             case Refused(actual_status, body) if _is_wanted_status(
                 actual_status, status
-            ) and words in _refusal_words(body):
+            ) and words in _read_refusal_words(body):
                 yield Kept()
             case Refused(actual_status, body):
                 yield Broken(expected, f"HTTP {actual_status} {body}", (event.seq,))
@@ -155,20 +154,20 @@ def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
         "check the expiry once: when a session is opened",
     ),
 )
-def token_expiry(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each upgrade with an expired token: the server refuses it. And look at each session whose token
-    expires while it is open: the session stays open."""
-    for event, intent in _spoilt_upgrades(story):
-        if intent is not Provocation.EXPIRED_TOKEN:
+def check_token_expiry(story: Story) -> Iterator[Kept | Broken]:
+    """Check each WebSocket upgrade with an expired token: the server must refuse it. Also check each session
+    whose token expires while it is open: it must stay open."""
+    for event, mistake in _find_spoilt_upgrades(story):
+        if mistake is not Provocation.EXPIRED_TOKEN:
             continue
         if isinstance(event.content, Refused):
             yield Kept()
         else:
-            yield Broken(f"{describe_provocation(intent)} refused", "a WebSocket was opened", (event.seq,))
+            yield Broken(f"{describe_provocation(mistake)} refused", "a WebSocket was opened", (event.seq,))
     for turn in story.turns:
-        if not _token_had_expired(story, turn.client, turn.started_seq) or turn.waited_seq is None:
+        if not _had_token_expired(story, turn.client, turn.started_seq) or turn.waited_seq is None:
             continue
-        closes = [
+        close_seqs = [
             event.seq
             for event in story.trace.on_lane(Lane.UPSTREAM)
             if event.connection == turn.client
@@ -176,15 +175,17 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
             and not event.content.by_kit
             and event.seq < turn.waited_seq
         ]
-        if closes:
-            yield Broken("what is open stays open past its token's expiry", "it was closed", tuple(closes))
+        if close_seqs:
+            yield Broken(
+                "what is open stays open past its token's expiry", "it was closed", tuple(close_seqs)
+            )
         else:
             yield Kept()
 
 
-def _provocations_by_connection(story: Story) -> dict[str, Provocation]:
-    """Return, by connection, the mistake that the kit made on purpose, because of which the server under test
-    should refuse the connection. Connections without a mistake are left out."""
+def _map_mistakes_by_connection(story: Story) -> dict[str, Provocation]:
+    """Return, for each connection on which the kit made a mistake on purpose, which mistake it was. The
+    server under test should refuse these connections."""
     return {
         event.connection: event.content.intent
         for event in story.trace.on_lane(Lane.KIT)
@@ -192,18 +193,18 @@ def _provocations_by_connection(story: Story) -> dict[str, Provocation]:
     }
 
 
-def _spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
-    """Yield each upgrade that the server should not admit: the event of its outcome, and what the kit had
-    spoilt."""
-    intents = _provocations_by_connection(story)
+def _find_spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
+    """Yield each WebSocket upgrade that the server should refuse: the event with its outcome, and the mistake
+    that the kit had made on purpose."""
+    mistakes = _map_mistakes_by_connection(story)
     for event in story.trace.on_lane(Lane.UPSTREAM):
-        if isinstance(event.content, Opened | Refused) and event.connection in intents:
-            yield event, intents[event.connection]
+        if isinstance(event.content, Opened | Refused) and event.connection in mistakes:
+            yield event, mistakes[event.connection]
 
 
-def _token_had_expired(story: Story, connection: str, before_seq: int) -> bool:
-    """Return whether the token by which Motion Server had admitted this connection expired before event
-    `before_seq`, while the session was open."""
+def _had_token_expired(story: Story, connection: str, before_seq: int) -> bool:
+    """Return whether the token of this connection had expired before event number `before_seq`, while the
+    session was open."""
     return any(
         event.connection == connection and event.content == Provoked(Provocation.OUTLIVED_TOKEN)
         for event in story.trace.on_lane(Lane.KIT)
@@ -211,19 +212,19 @@ def _token_had_expired(story: Story, connection: str, before_seq: int) -> bool:
     )
 
 
-def _is_outside_window(life: float) -> bool:
-    """Return whether a token with this life in seconds is surely too short or too long to be admitted."""
-    return not -_CLOCKS_DIFFER_SECONDS < life < MAX_TOKEN_LIFE_SECONDS + _CLOCKS_DIFFER_SECONDS
+def _is_outside_window(life_seconds: float) -> bool:
+    """Return whether a token that lives for this many seconds is surely too short-lived or too long-lived."""
+    return not -_CLOCKS_DIFFER_SECONDS < life_seconds < MAX_TOKEN_LIFE_SECONDS + _CLOCKS_DIFFER_SECONDS
 
 
 def _is_wanted_status(status: int, wanted_status: int) -> bool:
-    """Return whether the server refused with the wanted status; if `wanted_status` is 0, any 4xx will do."""
+    """Return whether the server refused with the wanted status. If `wanted_status` is 0, any 4xx is right."""
     return status == wanted_status if wanted_status else 400 <= status < 500
 
 
-def _refusal_words(body: str) -> str:
-    """Return the words, in small letters, with which Motion Server refused admission: the `message` in the
-    body of its HTTP answer, or the whole body if there is no message."""
+def _read_refusal_words(body: str) -> str:
+    """Return in lower case why the server refused. This is the `message` in the JSON body of its HTTP answer,
+    or the whole body if there is none."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

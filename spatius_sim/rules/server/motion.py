@@ -46,25 +46,25 @@ _LIMITS_FROM = 4000
         "copy the req_id of the audio and the connection_id of the confirmation into every response",
     ),
 )
-def motion_ids(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each response with motion: it carries the id of its connection, and a req_id that was sent on
-    this connection. No request is answered under the id of an earlier request that is over."""
-    yield from _answered_under_another_id(story)
-    up = class_of_frames_to_server(story.trace)
+def check_response_ids(story: Story) -> Iterator[Kept | Broken]:
+    """Check each response with motion: it must carry the id of its connection, and a req_id that was sent on
+    this connection. No request may be answered under the id of an earlier request that is over."""
+    yield from _find_answers_under_wrong_id(story)
+    class_of_frames_up = class_of_frames_to_server(story.trace)
     connection_ids: dict[str, str] = {}
     sent_req_ids: dict[str, set[str]] = {}
     for event in story.trace.on_lane(Lane.UPSTREAM):
         if not isinstance(event.content, Sent | Received):
             continue
-        match isinstance(event.content, up), event.content.value:
+        match isinstance(event.content, class_of_frames_up), event.content.value:
             case True, AudioInput(req_id=req_id):
                 sent_req_ids.setdefault(event.connection, set()).add(req_id)
             case False, ConfirmSession(connection_id):
                 connection_ids.setdefault(event.connection, connection_id)
             case False, MotionResponse(connection_id, req_id):
-                own_id = connection_ids.get(event.connection, "")
-                if connection_id != own_id:
-                    yield Broken(f"connection_id {own_id!r}", f"{connection_id!r}", (event.seq,))
+                expected_id = connection_ids.get(event.connection, "")
+                if connection_id != expected_id:
+                    yield Broken(f"connection_id {expected_id!r}", f"{connection_id!r}", (event.seq,))
                 elif req_id not in sent_req_ids.get(event.connection, ()):
                     expected = "a req_id that was sent on this connection"
                     yield Broken(expected, f"req_id {req_id!r}", (event.seq,))
@@ -89,18 +89,18 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
         "send end=true on the last response for each req_id, and on no other",
     ),
 )
-def motion_end(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each answered request: its last response has end=true, and no other does. An ordinary request
-    of the kit gets no error, unless the error tells that the service has its limits."""
-    yield from _refused_requests(story)
-    for request in _requests_to_answer(story):
-        ends = [payload.seq for payload in request.payloads if payload.response.end]
-        if len(ends) == 1 and request.payloads[-1].response.end:
+def check_end_of_motion(story: Story) -> Iterator[Kept | Broken]:
+    """Check each answered request: its last response must have end=true, and no other one. An ordinary
+    request of the kit must get no error, unless the error reports a limit of the service."""
+    yield from _find_refused_requests(story)
+    for request in _list_requests_to_answer(story):
+        end_seqs = [payload.seq for payload in request.payloads if payload.response.end]
+        if len(end_seqs) == 1 and request.payloads[-1].response.end:
             yield Kept()
             continue
-        actual = f"{len(ends)} of its {len(request.payloads)} responses had end=true"
+        actual = f"{len(end_seqs)} of its {len(request.payloads)} responses had end=true"
         expected = f"end=true on the last response for {request.req_id}, once"
-        yield Broken(expected, actual, (request.first_seq, *ends))
+        yield Broken(expected, actual, (request.first_seq, *end_seqs))
 
 
 @rule(
@@ -118,9 +118,9 @@ def motion_end(story: Story) -> Iterator[Kept | Broken]:
         "count the samples of the whole req_id: keyframes = samples * 25 // rate",
     ),
 )
-def motion_count(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each answered request: the number of its keyframes fits the length of its audio."""
-    for request in _requests_to_answer(story):
+def check_keyframe_count(story: Story) -> Iterator[Kept | Broken]:
+    """Check each answered request: the number of its keyframes must fit the length of its audio."""
+    for request in _list_requests_to_answer(story):
         samples = len(request.audio) // BYTES_PER_SAMPLE
         wanted_count = keyframe_count(samples, request.sample_rate)
         actual_count = sum(len(payload.response.keyframes) for payload in request.payloads)
@@ -148,12 +148,12 @@ def motion_count(story: Story) -> Iterator[Kept | Broken]:
         "send 50 keyframes first, then 100 each, and the rest with end=true",
     ),
 )
-def motion_segments(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each request that was answered by several responses: the server sent its keyframes in segments
-    as long as in the recording."""
-    for request in _requests_to_answer(story):
+def check_segment_lengths(story: Story) -> Iterator[Kept | Broken]:
+    """Check each request that was or should have been answered by several responses. Each must have as many
+    keyframes as in the recording of the real service."""
+    for request in _list_requests_to_answer(story):
         actual_counts = [len(payload.response.keyframes) for payload in request.payloads]
-        wanted_counts = _recorded_segments(sum(actual_counts))
+        wanted_counts = _split_into_recorded_segments(sum(actual_counts))
         if len(wanted_counts) < 2 and len(actual_counts) < 2:
             continue
         if actual_counts in (wanted_counts, [*wanted_counts, 0]):
@@ -181,8 +181,8 @@ def motion_segments(story: Story) -> Iterator[Kept | Broken]:
         "fill all seven fields in their sizes, with finite numbers",
     ),
 )
-def motion_shape(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each response: every keyframe has all fields in their sizes, and only finite values."""
+def check_keyframe_shape(story: Story) -> Iterator[Kept | Broken]:
+    """Check each response: every keyframe must have all fields in their sizes, and only finite values."""
     expected = "seven fields in their sizes in every keyframe, all finite"
     for request in story.requests:
         for payload in request.payloads:
@@ -211,65 +211,66 @@ def motion_shape(story: Story) -> Iterator[Kept | Broken]:
         "make the motion of each response from the audio that it answers",
     ),
 )
-def motion_moves(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each response with at least a second of motion for at least a second of audible speech, not
-    counting clipped samples: its keyframes are not all alike, and they do not repeat an earlier response of
-    the request."""
+def check_motion_varies(story: Story) -> Iterator[Kept | Broken]:
+    """Check each response with at least a second of motion for at least a second of audible, not clipped
+    speech. Its keyframes must not be all alike, and must not repeat an earlier response of the request."""
     expected = "motion that goes with what is said"
-    for request in _requests_to_answer(story):
+    for request in _list_requests_to_answer(story):
         pcm = np.frombuffer(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * 2], "<i2")
         # Clipped speech may hold every mouth at its widest.
         audible = (pcm != 0) & (pcm > _LOWEST) & (pcm < _HIGHEST)
-        earlier: dict[bytes, int] = {}
-        done = 0
+        seq_by_keyframes: dict[bytes, int] = {}
+        keyframe_count_before = 0
         for payload in request.payloads:
             keyframes = payload.response.keyframes
-            first, last = (
-                count * request.sample_rate // KEYFRAMES_PER_SECOND for count in (done, done + len(keyframes))
+            first_sample, last_sample = (
+                count * request.sample_rate // KEYFRAMES_PER_SECOND
+                for count in (keyframe_count_before, keyframe_count_before + len(keyframes))
             )
-            done += len(keyframes)
+            keyframe_count_before += len(keyframes)
             if len(keyframes) < _MOVING_KEYFRAMES:
                 continue
-            if np.count_nonzero(audible[first:last]) < _AUDIBLE_SECONDS * request.sample_rate:
+            if np.count_nonzero(audible[first_sample:last_sample]) < _AUDIBLE_SECONDS * request.sample_rate:
                 continue
-            same = earlier.setdefault(keyframes.tobytes(), payload.seq)
+            same_seq = seq_by_keyframes.setdefault(keyframes.tobytes(), payload.seq)
             if (keyframes == keyframes[0]).all():
                 actual = f"all {len(keyframes)} keyframes of a response are alike"
                 yield Broken(expected, actual, (payload.seq,))
-            elif same != payload.seq:
-                yield Broken(expected, "the motion of an earlier response came again", (same, payload.seq))
+            elif same_seq != payload.seq:
+                yield Broken(
+                    expected, "the motion of an earlier response came again", (same_seq, payload.seq)
+                )
             else:
                 yield Kept()
 
 
-def _answered_under_another_id(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each request of a session that got no motion in the whole wait for it, if motion came
-    then for an earlier request of the connection, which was over: the server seems to have answered under the
-    wrong id."""
+def _find_answers_under_wrong_id(story: Story) -> Iterator[Broken]:
+    """Yield Broken for each request that got no motion though the kit waited, if motion came in this time for
+    an earlier request that was over. The server seems to have used the wrong id."""
     for request in story.requests:
         if request.payloads or not request.ends or request.turn is None or request.turn.waited_seq is None:
             continue
         for earlier in story.requests:
             if earlier.connection != request.connection or earlier.first_seq >= request.first_seq:
                 continue
-            ends = [payload.seq for payload in earlier.payloads if payload.response.end]
-            over_at = min([*ends, *filter(None, [earlier.interrupted_seq])], default=request.first_seq)
-            late_payloads = [payload.seq for payload in earlier.payloads if payload.seq > request.first_seq]
-            if over_at < request.first_seq and late_payloads:
+            end_seqs = [payload.seq for payload in earlier.payloads if payload.response.end]
+            over_seq = min([*end_seqs, *filter(None, [earlier.interrupted_seq])], default=request.first_seq)
+            late_seqs = [payload.seq for payload in earlier.payloads if payload.seq > request.first_seq]
+            if over_seq < request.first_seq and late_seqs:
                 actual = f"req_id {earlier.req_id!r}, which was over"
-                yield Broken(f"req_id {request.req_id!r}", actual, (request.first_seq, late_payloads[0]))
+                yield Broken(f"req_id {request.req_id!r}", actual, (request.first_seq, late_seqs[0]))
 
 
-def _recorded_segments(keyframes: int) -> list[int]:
-    """Divide a number of keyframes into responses as Motion Server did in the recording, and return how many
-    keyframes each response of motion has."""
-    segments: list[int] = []
-    divided = 0
-    while divided < keyframes:
-        end = min(segment_end(len(segments)), keyframes)
-        segments.append(end - divided)
-        divided = end
-    return segments
+def _split_into_recorded_segments(keyframe_total: int) -> list[int]:
+    """Split a number of keyframes into responses as Motion Server did in the recording. Return the number of
+    keyframes of each response."""
+    segment_lengths: list[int] = []
+    assigned = 0
+    while assigned < keyframe_total:
+        end = min(segment_end(len(segment_lengths)), keyframe_total)
+        segment_lengths.append(end - assigned)
+        assigned = end
+    return segment_lengths
 
 
 def _counts_in_words(counts: list[int]) -> str:
@@ -277,9 +278,9 @@ def _counts_in_words(counts: list[int]) -> str:
     return ", ".join(map(str, counts)) or "no"
 
 
-def _connections_closed_after_expiry(story: Story) -> set[str]:
-    """Return the connections that the server closed after their token had expired. The rules on motion
-    leave them out, because S-TOKEN-EXPIRY (whether an expired token ends a session) judges them."""
+def _find_connections_closed_after_expiry(story: Story) -> set[str]:
+    """Return the connections that the server closed after their token had expired. S-TOKEN-EXPIRY judges
+    these; the rules on motion leave them out."""
     connections = {
         event.connection
         for event in story.trace.on_lane(Lane.KIT)
@@ -292,12 +293,13 @@ def _connections_closed_after_expiry(story: Story) -> set[str]:
     }
 
 
-def _refused_requests(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each ordinary request of the kit that the server answered with an error in place of
-    motion. Codes from 4000 on, and UNAVAILABLE, are limits of the service, and no fault. Other rules judge
-    sessions with an egress or with an expired token. Nothing is yielded for a trace that a proxy recorded:
-    nobody knows which of its requests were ordinary."""
-    closed_sessions = _connections_closed_after_expiry(story)
+def _find_refused_requests(story: Story) -> Iterator[Broken]:
+    """Yield Broken for each ordinary request of the kit that the server answered with an error instead of
+    motion. Codes from 4000 on, and UNAVAILABLE, report limits of the service and are no breach. Requests with
+    an egress or an expired token are left out.
+
+    Yield nothing for a trace that a proxy recorded: nobody knows which of its requests were ordinary."""
+    closed_sessions = _find_connections_closed_after_expiry(story)
     requests = {
         (request.connection, request.req_id): request
         for request in story.requests
@@ -316,13 +318,11 @@ def _refused_requests(story: Story) -> Iterator[Broken]:
         yield Broken(expected, f"ServerError {error.code} {error.message!r}", (request.first_seq, event.seq))
 
 
-def _requests_to_answer(story: Story) -> list[UpstreamRequest]:
-    """Return the requests that the server must answer with all their motion on the socket: requests without
-    an egress, with a sample rate, and sent to their end, which were not interrupted and did not fail.
-
-    The kit must have waited for the answer. A server may leave silence unanswered (ASSUMED), and a damaged
-    tape may hold no sample rate."""
-    closed_sessions = _connections_closed_after_expiry(story)
+def _list_requests_to_answer(story: Story) -> list[UpstreamRequest]:
+    """Return the requests that the server must answer with all their motion on the socket. They were sent to
+    their end, not stopped early, have no egress, and have a known sample rate. The kit must have waited for
+    the answer. Silence counts only if it was answered: a server may ignore it (ASSUMED)."""
+    closed_sessions = _find_connections_closed_after_expiry(story)
     return [
         request
         for request in story.requests

@@ -14,7 +14,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.rules.subtract_kit_stalls import in_time, lag_seconds
+from spatius_sim.rules.subtract_kit_stalls import judge_time_limit, kit_stall_seconds
 from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.event_text import describe_provocation
@@ -79,23 +79,23 @@ class _Session:
         "answer the configuration with ServerConfirmSession first, with a connection_id of its own",
     ),
 )
-def confirm(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each session with a valid configuration: the server's first answer confirms the session, with a
-    connection_id."""
+def check_confirmation(story: Story) -> Iterator[Kept | Broken]:
+    """Check each session with a valid configuration: the server's first answer must confirm the session, with
+    a connection_id."""
     expected = "first a ServerConfirmSession with a connection_id"
-    for session in _sessions_of(story):
+    for session in _list_sessions(story):
         if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid_configuration(
             session.first_message
         ):
             continue
-        answer = _first_answer(session)
+        answer = _find_first_answer(session)
         if isinstance(answer, ConfirmSession) and answer.connection_id:
             yield Kept()
         elif isinstance(session.first_message.content, Received) and not isinstance(answer, ConfirmSession):
             continue  # On a proxy's tape: the service may have had a reason, or the relay may have left.
         elif answer is not None:
             yield Broken(
-                expected, _message_in_words(answer), (session.first_message.seq, session.answers[0].seq)
+                expected, _describe_message(answer), (session.first_message.seq, session.answers[0].seq)
             )
         elif session.waited:
             yield Broken(expected, "nothing", (session.first_message.seq,))
@@ -116,22 +116,22 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
         "answer with a ServerError that has the text under Expected, and close",
     ),
 )
-def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each session in whose handshake the kit made a mistake on purpose: the server's first answer is
-    an error with the known text."""
-    for session in _sessions_of(story):
+def check_handshake_errors(story: Story) -> Iterator[Kept | Broken]:
+    """Check each session in whose handshake the kit made a mistake on purpose: the server's first answer must
+    be an error with a known text."""
+    for session in _list_sessions(story):
         if session.intent not in _KNOWN_TEXTS:
             continue
         texts = _KNOWN_TEXTS[session.intent]
         expected = (
             f"{describe_provocation(session.intent)} answered with a ServerError that says {texts[0]!r}"
         )
-        answer = _first_answer(session)
+        answer = _find_first_answer(session)
         if isinstance(answer, ServerError) and any(text in answer.message.lower() for text in texts):
             yield Kept()
         elif answer is not None:
             yield Broken(
-                expected, _message_in_words(answer), (session.first_message.seq, session.answers[0].seq)
+                expected, _describe_message(answer), (session.first_message.seq, session.answers[0].seq)
             )
         elif session.waited:
             yield Broken(expected, "nothing", (session.first_message.seq,))
@@ -153,25 +153,25 @@ def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
         "close the connection after the ServerError",
     ),
 )
-def handshake_closed(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each session whose handshake the server refused with an error, after a mistake that the kit
-    made on purpose: the server closed the connection before the kit stopped waiting."""
+def check_close_after_refusal(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Check each session whose handshake the server answered after a mistake that the kit made on purpose.
+    The server must close the connection within the limit, while the kit waits for it."""
     waits = {
         event.connection: event
         for event in story.trace.on_lane(Lane.KIT)
         if isinstance(event.content, WaitEnded) and event.content.what_for is Awaited.CLOSE
     }
-    for session in _sessions_of(story):
+    for session in _list_sessions(story):
         wait = waits.get(session.first_message.connection)
         if session.intent not in _KNOWN_TEXTS or wait is None or not session.answers:
             continue
         if wait.content == WaitEnded(Awaited.CLOSE, complete=True):
             yield Kept()
             continue
-        refused_at = session.answers[0].seq
+        refusal_seq = session.answers[0].seq
         expected = f"the connection closed {CLOSE_SECONDS:.0f} s after the refusal at the latest"
-        broken = Broken(expected, "it was still open", (refused_at, wait.seq))
-        outcome = in_time(story.trace, refused_at, wait.seq, CLOSE_SECONDS, broken)
+        broken = Broken(expected, "it was still open", (refusal_seq, wait.seq))
+        outcome = judge_time_limit(story.trace, refusal_seq, wait.seq, CLOSE_SECONDS, broken)
         # A wait that was cut short shows nothing.
         if not isinstance(outcome, Kept):
             yield outcome
@@ -192,19 +192,19 @@ def handshake_closed(story: Story) -> Iterator[Kept | Broken | Late]:
         "send motion to the room alone; an empty response may go to the socket",
     ),
 )
-def egress_silent(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each request in a session with an egress: no motion for it comes back on the socket. A response
-    without keyframes only reports the playback, and is no motion."""
+def check_no_motion_beside_egress(story: Story) -> Iterator[Kept | Broken]:
+    """Check each request in a session with an egress (Motion Server publishes into a room): no motion for it
+    may come back on the socket. A response without keyframes only reports the playback, and is no motion."""
     for request in story.requests:
         if request.configured.egress_type == EgressType.UNSPECIFIED:
             continue
-        with_motion = [
+        payloads_with_motion = [
             payload
             for payload in request.payloads
             if len(payload.response.keyframes) or payload.response.shape_fault
         ]
-        if with_motion:
-            seqs = tuple(payload.seq for payload in with_motion)
+        if payloads_with_motion:
+            seqs = tuple(payload.seq for payload in payloads_with_motion)
             actual = f"{len(seqs)} responses with motion"
             yield Broken("no motion on the socket of an egress session", actual, seqs)
         elif request.turn is not None and request.turn.waited_seq is not None:
@@ -227,26 +227,25 @@ def egress_silent(story: Story) -> Iterator[Kept | Broken]:
         "when ClientInterrupt comes, drop what is queued for its req_id",
     ),
 )
-def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each request that the kit interrupted in a session: nothing comes for the request after the
-    second for which the kit waited. The kit sends no more audio for it: an SDK drops the id at the interrupt,
-    and no document says what a server does with audio that still comes under it."""
+def check_silence_after_interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Check each request that the kit interrupted: nothing may come for it after the second for which the kit
+    waited. The kit sends no more audio for it, because no document says what a server does with that."""
     for request in story.requests:
         if request.interrupted_seq is None:
             continue
-        waits = [
+        wait_seqs = [
             event.seq
             for event in story.trace.on_lane(Lane.KIT)
             if event.connection == request.connection
             and event.content == WaitEnded(Awaited.SILENCE, complete=True)
             and event.seq > request.interrupted_seq
         ]
-        if not waits:
+        if not wait_seqs:
             continue
-        late_responses = [payload.seq for payload in request.payloads if payload.seq > waits[0]]
-        lag = lag_seconds(story.trace, request.interrupted_seq, waits[0])
-        if late_responses and lag > _MAX_LAG_SECONDS:
-            yield Late(lag)
+        late_responses = [payload.seq for payload in request.payloads if payload.seq > wait_seqs[0]]
+        stalled_seconds = kit_stall_seconds(story.trace, request.interrupted_seq, wait_seqs[0])
+        if late_responses and stalled_seconds > _MAX_LAG_SECONDS:
+            yield Late(stalled_seconds)
         elif late_responses:
             expected = f"nothing for {request.req_id} later than 1 s after its interrupt"
             yield Broken(
@@ -256,9 +255,9 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
             yield Kept()
 
 
-def _sessions_of(story: Story) -> list[_Session]:
-    """Return the sessions with the server, which these rules judge: each connection on which a client sent a
-    message, with the server's answers. The client is the kit, or a relay if a proxy recorded the trace."""
+def _list_sessions(story: Story) -> list[_Session]:
+    """Return the sessions with the server under test: each connection on which a client sent a message, with
+    the server's answers. The client is the kit, or a relay if a proxy recorded the trace."""
     class_of_frames_up = class_of_frames_to_server(story.trace)
     intents = {
         event.connection: event.content.intent
@@ -280,8 +279,8 @@ def _sessions_of(story: Story) -> list[_Session]:
 
 
 def _is_valid_configuration(message: Event) -> bool:
-    """Return whether this message configures a session in a way that Motion Server surely accepts. A session
-    with an egress does not count: the service may refuse the egress itself."""
+    """Return whether this message configures a session in a way that Motion Server surely accepts. With an
+    egress this is never sure: the service may refuse the egress itself."""
     match message.content:
         case (
             Sent(value=ConfigureSession() as configuration)
@@ -295,19 +294,19 @@ def _is_valid_configuration(message: Event) -> bool:
     return False
 
 
-def _first_answer(session: _Session) -> object:
+def _find_first_answer(session: _Session) -> object:
     """Return the first message that came back on a session; None if nothing came."""
     content = session.answers[0].content if session.answers else None
     return content.value if isinstance(content, Sent | Received) else None
 
 
-def _message_in_words(value: object) -> str:
-    """Return in words, for a finding of a session rule, which message the server sent in the session."""
-    match value:
+def _describe_message(message_value: object) -> str:
+    """Return in words which message the server sent, to name it in a breach."""
+    match message_value:
         case ServerError(code=code, message=message):
             return f"a ServerError {code} {message!r}"
         case ConfirmSession(connection_id):
             return f"a ServerConfirmSession with the connection_id {connection_id!r}"
         case MotionResponse():
             return "motion"
-    return f"a {type(value).__name__}"
+    return f"a {type(message_value).__name__}"

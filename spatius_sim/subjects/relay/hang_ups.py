@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.rules.relay.turns_cut_off import HANG_UP_SECONDS, sessions_to_close
+from spatius_sim.rules.relay.turns_cut_off import HANG_UP_SECONDS, find_sessions_to_close
 from spatius_sim.story.join_turns import build_story
 from spatius_sim.subjects.wait_for_events import NO_TIME, loop_time
 from spatius_sim.trace.events import (
@@ -78,7 +78,7 @@ def _find_open_clients(recorder: RealTimeRecorder, header: TraceHeader, clients:
     closed = {
         event.connection for event in story.trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Closed)
     }
-    return {client for client in clients if set(sessions_to_close(story, client)) - closed}
+    return {client for client in clients if set(find_sessions_to_close(story, client)) - closed}
 
 
 def _may_be_connecting(recorder: RealTimeRecorder) -> bool:

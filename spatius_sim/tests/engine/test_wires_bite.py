@@ -91,7 +91,7 @@ def test_an_honest_relay_passes_all_that_its_wire_can_break(
     outcomes = {rule.id: trial.judge(rule.id, *exercise_of(rule.id)) for rule in rules_for("relay")}
     lacks = find_wire(wire).lacks | {DATA_PACKETS}
     for rule_id, outcome in outcomes.items():
-        applies = not RULES[rule_id].why_not_applicable(lacks)
+        applies = not RULES[rule_id].explain_not_applicable(lacks)
         expected = Verdict.PASSED if applies else Verdict.NOT_APPLICABLE
         assert outcome.verdict is expected, (rule_id, outcome)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import RULES, find_rule, rules_for, rules_in_order
+from spatius_sim.rules.catalogue import RULES, find_rule, map_rules_by_id, rules_for
 from spatius_sim.rules.rule import Provenance
 
 every_rule = pytest.mark.parametrize("rule_id", RULES)
@@ -61,11 +61,11 @@ def test_no_check_judges_two_rules() -> None:
 def test_an_id_stands_once_and_after_those_that_it_presumes() -> None:
     first, *others = (replace(RULES["R-TURNS"], id=rule_id, presumes=()) for rule_id in ("R-A", "R-B"))
     behind = replace(first, id="R-C", presumes=("R-A",))
-    assert list(rules_in_order([first, *others, behind])) == ["R-A", "R-B", "R-C"]
+    assert list(map_rules_by_id([first, *others, behind])) == ["R-A", "R-B", "R-C"]
     with pytest.raises(ValueError, match="R-A stands twice"):
-        rules_in_order([first, first])
+        map_rules_by_id([first, first])
     with pytest.raises(ValueError, match="R-C presumes R-A, which must stand before it"):
-        rules_in_order([behind, first])
+        map_rules_by_id([behind, first])
 
 
 def test_an_unknown_id_is_a_usage_error_that_says_where_the_ids_are() -> None:

@@ -1,7 +1,7 @@
 """Where the kit itself was late, what took time is judged with care."""
 
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.subtract_kit_stalls import in_time, lag_seconds
+from spatius_sim.rules.subtract_kit_stalls import judge_time_limit, kit_stall_seconds
 from spatius_sim.tests.rules.traces import Dialogue
 from spatius_sim.trace.events import (
     Awaited,
@@ -25,7 +25,7 @@ def span(*, quiet: float, lag: float) -> tuple[Dialogue, int, int]:
 
 def judged(quiet: float, lag: float) -> Kept | Broken | Late:
     said, since, until = span(quiet=quiet, lag=lag)
-    return in_time(said.trace, since, until, 2.0, TOO_LATE)
+    return judge_time_limit(said.trace, since, until, 2.0, TOO_LATE)
 
 
 def test_what_came_in_time_is_kept_however_late_the_kit_was() -> None:
@@ -51,7 +51,7 @@ def test_only_the_lag_between_the_two_events_counts() -> None:
     said.lags(0.25)
     until = said.ends("ann", 0)
     said.lags(5.0)
-    assert round(lag_seconds(said.trace, since, until), 2) == 0.25
+    assert round(kit_stall_seconds(said.trace, since, until), 2) == 0.25
 
 
 def test_a_lag_that_began_before_counts_from_the_first_event_on() -> None:
@@ -60,4 +60,4 @@ def test_a_lag_that_began_before_counts_from_the_first_event_on() -> None:
     said.passes(1.0)
     said.happens(Lane.KIT, "", KitStalled(3.0))
     until = said.ends("ann", 0)
-    assert round(lag_seconds(said.trace, since, until), 2) == 1.0
+    assert round(kit_stall_seconds(said.trace, since, until), 2) == 1.0

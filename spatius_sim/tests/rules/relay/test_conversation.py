@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.rules.findings import Broken, Kept, Verdict
-from spatius_sim.rules.relay.conversation import conversation, isolation
+from spatius_sim.rules.relay.conversation import check_clients_are_isolated, check_turns_can_be_played
 from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Failed, Note
@@ -79,7 +79,7 @@ def test_a_turn_without_its_end_mark_does_not_come_back_to_idle() -> None:
     said.motion_down("ann", *said.answers())
     said.ends("ann", 0, complete=False)
     assert said.verdict("R-CONVERSATION") is Verdict.UNEXERCISED, "R-END-AUDIO failed"
-    (outcome,) = conversation.check(build_story(said.trace))
+    (outcome,) = check_turns_can_be_played.check(build_story(said.trace))
     assert isinstance(outcome, Broken)
     assert (outcome.actual, outcome.events) == ("the state stayed playing", (said.last,))
 
@@ -338,7 +338,7 @@ def test_motion_that_came_from_nowhere_is_nobodys() -> None:
     said.turn("ann")
     said.turn("bob")
     said.motion_down("ann", b"invented")
-    outcomes = list(isolation.check(build_story(said.trace)))
+    outcomes = list(check_clients_are_isolated.check(build_story(said.trace)))
     assert outcomes == [Kept()] * 6
 
 

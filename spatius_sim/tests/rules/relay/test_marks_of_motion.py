@@ -140,4 +140,6 @@ def test_clients_that_play_late_motion_are_not_asked() -> None:
     judged = said.judged("R-LATE-MARK")
     assert judged.verdict is Verdict.NOT_APPLICABLE
     assert judged.reason == "it judges only a subject that lacks late-motion"
-    assert find_rule("R-LATE-MARK").why_not_applicable([LATE_MOTION, "audio"]) == "the subject lacks audio"
+    assert (
+        find_rule("R-LATE-MARK").explain_not_applicable([LATE_MOTION, "audio"]) == "the subject lacks audio"
+    )
