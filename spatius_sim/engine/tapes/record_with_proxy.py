@@ -10,7 +10,7 @@ from pathlib import Path
 from spatius_sim import __version__
 from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.proxy.proxy import RecordingProxy
-from spatius_sim.net.proxy.proxy_target import proxy_targets
+from spatius_sim.net.proxy.proxy_target import read_proxy_targets
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import ConfirmSession
@@ -125,7 +125,7 @@ async def recording_proxy(
     event, too. Raises UsageError if the port or the file cannot be opened, and at the end if the tape could
     not be written."""
     # An upstream that is wrong raises UsageError here, before a file is made.
-    proxy_targets(upstream)
+    read_proxy_targets(upstream)
     tape = LiveTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))
     tape.begin_run(TraceHeader("relay", "", 0, "", __version__, halves="upstream"))
 

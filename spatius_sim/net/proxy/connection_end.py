@@ -8,10 +8,10 @@ from spatius_sim.net.proxy.http_heads import (
     END_OF_HEAD,
     LARGEST_HEAD,
     Head,
-    may_begin_answer,
     may_begin_request,
-    read_answer,
-    read_request,
+    may_begin_response,
+    parse_request_head,
+    parse_response_head,
 )
 from spatius_sim.protocol.errors import RemoteProtocolError
 
@@ -129,15 +129,15 @@ class ConnectionEnd(asyncio.BufferedProtocol):
 
         Raises RemoteProtocolError as soon as the bytes cannot be a request."""
         raw = await self._take_head(may_begin_request)
-        return None if raw is None else read_request(raw)
+        return None if raw is None else parse_request_head(raw)
 
     async def read_response_head(self) -> Head | None:
         """Wait until the head of an HTTP response (its status line and headers) has come on this connection
         of the proxy, and return it; None if the connection ends before.
 
         Raises RemoteProtocolError as soon as the bytes cannot be a response."""
-        raw = await self._take_head(may_begin_answer)
-        return None if raw is None else read_answer(raw)
+        raw = await self._take_head(may_begin_response)
+        return None if raw is None else parse_response_head(raw)
 
     async def send(self, data: bytes) -> None:
         """Write bytes to this connection of the proxy, unless it is lost. Then let other tasks run, and wait

@@ -5,7 +5,7 @@ All readers of a message must find the same end. So a message is refused if read
 
 from collections.abc import Callable
 
-from spatius_sim.net.proxy.http_heads import Head, read_field, read_number
+from spatius_sim.net.proxy.http_heads import Head, parse_header_line, parse_integer
 from spatius_sim.protocol.errors import RemoteProtocolError
 
 _LONGEST_SIZE_LINE = 4096
@@ -75,7 +75,7 @@ def _read_content_length(head: Head) -> int | None:
     if len(lengths) > 1:
         raise RemoteProtocolError("more than one Content-Length")
     try:
-        return read_number(lengths[0].encode("latin-1")) if lengths else None
+        return parse_integer(lengths[0].encode("latin-1")) if lengths else None
     except RemoteProtocolError as error:
         raise RemoteProtocolError(f"a Content-Length that is {error}") from error
 
@@ -136,7 +136,7 @@ class _Chunks:
         follow; if the size is 0, the trailers. Raises RemoteProtocolError if the size is malformed."""
         size, has_extension, _ = line.partition(b";")
         try:
-            self._data_bytes_left = read_number(size.rstrip(b" \t") if has_extension else size, 16)
+            self._data_bytes_left = parse_integer(size.rstrip(b" \t") if has_extension else size, 16)
         except RemoteProtocolError as error:
             raise self._chunk_error(f"has a size that is {error}") from error
         if self._data_bytes_left:
@@ -156,7 +156,7 @@ class _Chunks:
         """Check a trailer: a header line after the last chunk of an HTTP body. An empty line is the end of
         the body. Raises RemoteProtocolError if the trailer is malformed."""
         if line:
-            read_field(line)
+            parse_header_line(line)
         else:
             self.ended = True
 

@@ -22,11 +22,12 @@ _LINE_BREAK_OR_NUL = re.compile(rb"[\0\r\n]")
 _ORIGIN = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
 
 
-def read_number(digits: bytes, base: int = 10) -> int:
-    """Return the number in a line of an HTTP message, such as a Content-Length: 1 to 15 ASCII digits to the
-    `base` 10 or 16.
+def parse_integer(digits: bytes, base: int = 10) -> int:
+    """Return the integer that these ASCII digits of an HTTP message stand for, for example in a
+    Content-Length. `base` is 10 or 16.
 
-    Raises RemoteProtocolError for anything else, such as signs and underscores, which int() accepts."""
+    Raises RemoteProtocolError unless there are 1 to 15 digits and nothing else. (int() would accept signs and
+    underscores.)"""
     if not 0 < len(digits) <= _MAX_DIGITS or not _DIGITS[base].issuperset(digits):
         raise RemoteProtocolError(f"no number of 1 to {_MAX_DIGITS} digits to the base of {base}")
     return int(digits, base)
@@ -44,11 +45,11 @@ class Head:
     method: str = ""
     target: str = ""
     status: int = 0
-    _values: dict[str, list[str]] = field(default_factory=dict)
+    _values_by_name: dict[str, list[str]] = field(default_factory=dict)
 
     def values(self, name: str) -> list[str]:
         """Return the values of a header in the HTTP head, in order, one for each line with this name."""
-        return self._values.get(name.lower(), [])
+        return self._values_by_name.get(name.lower(), [])
 
     @property
     def headers(self) -> list[tuple[str, str]]:
@@ -77,15 +78,15 @@ class Head:
         """Whether another message may follow on the connection, as this HTTP head says."""
         return self.version == b"HTTP/1.1" and "close" not in self.tokens("connection")
 
-    def with_target_and_host(self, target: str, host: str) -> bytes:
-        """Return this HTTP head as bytes, with another target in its first line and another Host; all other
-        lines stay as they were sent."""
-        lines = [
+    def encode_with_target_and_host(self, target: str, host: str) -> bytes:
+        """Return this HTTP head as bytes, but with `target` in its first line and `host` in its Host header.
+        All other lines stay as they were sent."""
+        new_lines = [
             b"Host: " + host.encode() if line.split(b":", 1)[0].lower() == b"host" else line
             for line in self.lines
         ]
         first_line = b" ".join((self.method.encode("latin-1"), target.encode("latin-1"), self.version))
-        return b"\r\n".join((first_line, *lines)) + END_OF_HEAD
+        return b"\r\n".join((first_line, *new_lines)) + END_OF_HEAD
 
     def as_bytes(self) -> bytes:
         """Return the bytes of the HTTP head as they were sent, with the empty line."""
@@ -97,54 +98,65 @@ def may_begin_request(begin: bytes) -> bool:
     return not begin or _METHOD_BEGINNING.match(begin) is not None
 
 
-def may_begin_answer(begin: bytes) -> bool:
+def may_begin_response(begin: bytes) -> bool:
     """Return whether the head of an HTTP answer can begin with these first bytes."""
     return b"HTTP/1.".startswith(begin[:7])
 
 
-def read_request(raw: bytes) -> Head:
-    """Return the HTTP head of a request, read from its bytes without the empty line.
+def parse_request_head(raw_head: bytes) -> Head:
+    """Parse the head of an HTTP request: its request line and its headers, without the empty line after them.
 
-    Raises RemoteProtocolError if the bytes are no head of a request."""
-    first_line, lines, values = _split_head(raw)
+    Raises RemoteProtocolError if the bytes are not the head of an HTTP/1 request."""
+    first_line, header_lines, values_by_name = _split_head(raw_head)
     match = _REQUEST_LINE.fullmatch(first_line)
     if match is None:
         raise RemoteProtocolError("its first line is not a request line of HTTP/1.1")
     method, target, version = match.groups()
-    return Head(first_line, lines, version, method.decode(), target.decode("latin-1"), 0, values)
+    return Head(
+        first_line,
+        header_lines,
+        version,
+        method=method.decode(),
+        target=target.decode("latin-1"),
+        _values_by_name=values_by_name,
+    )
 
 
-def read_answer(raw: bytes) -> Head:
-    """Return the HTTP head of an answer, read from its bytes without the empty line.
+def parse_response_head(raw_head: bytes) -> Head:
+    """Parse the head of an HTTP response: its status line and its headers, without the empty line after them.
 
-    Raises RemoteProtocolError if the bytes are no head of an answer."""
-    first_line, lines, values = _split_head(raw)
+    Raises RemoteProtocolError if the bytes are not the head of an HTTP/1 response."""
+    first_line, header_lines, values_by_name = _split_head(raw_head)
     match = _STATUS_LINE.fullmatch(first_line)
     if match is None:
         raise RemoteProtocolError("its first line is not a status line of HTTP/1.1")
     version, status = match.groups()
-    return Head(first_line, lines, version, status=read_number(status), _values=values)
+    return Head(
+        first_line, header_lines, version, status=parse_integer(status), _values_by_name=values_by_name
+    )
 
 
-def read_field(line: bytes) -> tuple[str, str]:
-    """Return the name, in lower case, and the value of a header line or trailer line of HTTP.
+def parse_header_line(line: bytes) -> tuple[str, str]:
+    """Return the name, in lower case, and the value of an HTTP header line. (After a chunked body, a trailer
+    line looks the same.)
 
-    Raises RemoteProtocolError if the name is not a token, or if a CR, LF or NUL stands in the line."""
+    Raises RemoteProtocolError if the name is not a token, or if the line contains a CR, LF or NUL."""
     name, colon, value = line.partition(b":")
     if not colon or _TOKEN.fullmatch(name) is None or _LINE_BREAK_OR_NUL.search(line):
         raise RemoteProtocolError("a header without a name, or with a line break in it")
     return name.decode().lower(), value.strip(b" \t").decode("latin-1")
 
 
-def _split_head(raw: bytes) -> tuple[bytes, tuple[bytes, ...], dict[str, list[str]]]:
-    """Split an HTTP head into its first line, its header lines, and the values of each header by its name.
+def _split_head(raw_head: bytes) -> tuple[bytes, tuple[bytes, ...], dict[str, list[str]]]:
+    """Split an HTTP head into its first line, its header lines, and a map from each header's name (in lower
+    case) to its values.
 
     Raises RemoteProtocolError if a line is malformed."""
-    first_line, *lines = raw.split(b"\r\n")
+    first_line, *header_lines = raw_head.split(b"\r\n")
     if _LINE_BREAK_OR_NUL.search(first_line):
         raise RemoteProtocolError("its first line has a line break in it")
-    values: dict[str, list[str]] = {}
-    for line in lines:
-        name, value = read_field(line)
-        values.setdefault(name, []).append(value)
-    return first_line, tuple(lines), values
+    values_by_name: dict[str, list[str]] = {}
+    for line in header_lines:
+        name, value = parse_header_line(line)
+        values_by_name.setdefault(name, []).append(value)
+    return first_line, tuple(header_lines), values_by_name

@@ -15,46 +15,51 @@ class NameLookup:
 
     def __init__(self) -> None:
         """Begin without a look-up."""
-        self._running: dict[str, asyncio.Future[list[str]]] = {}
+        self._lookup_by_host: dict[str, asyncio.Future[list[str]]] = {}
 
-    async def addresses(self, host: str) -> list[str]:
-        """Look up the name of a host, and return its IP addresses. If several callers ask for one host at the
-        same time, they share one look-up.
+    async def look_up_addresses(self, host: str) -> list[str]:
+        """Return the IP addresses of a host. If `host` is an IP address, return it alone; otherwise look up
+        its name. Callers that ask for the same host at the same time share one look-up.
 
         Raises OSError if the look-up fails."""
         with contextlib.suppress(ValueError):
             return [str(ip_address(host))]  # It is an address: a thread for each connection would be dear.
-        lookup = self._running.get(host)
-        if lookup is None:
-            lookup = self._running[host] = asyncio.get_running_loop().create_future()
-            threading.Thread(target=self._look_up, args=(host, lookup), daemon=True).start()
-        return await asyncio.shield(lookup)
+        lookup_result = self._lookup_by_host.get(host)
+        if lookup_result is None:
+            lookup_result = self._lookup_by_host[host] = asyncio.get_running_loop().create_future()
+            threading.Thread(target=self._look_up_in_thread, args=(host, lookup_result), daemon=True).start()
+        return await asyncio.shield(lookup_result)
 
-    def _look_up(self, host: str, lookup: asyncio.Future[list[str]]) -> None:
-        """Look up the name of one host, in a thread of its own, and hand its addresses or the error to the
-        event loop."""
+    def _look_up_in_thread(self, host: str, lookup_result: asyncio.Future[list[str]]) -> None:
+        """Look up the IP addresses of a host, and pass them, or the error, to `lookup_result` in the event
+        loop. This blocks, so it runs in a thread of its own."""
         addresses: list[str] = []
         lookup_error: OSError | None = None
         try:
             address_infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys(str(info[4][0]) for info in address_infos))
+            repeated_addresses = (str(socket_address[0]) for *_, socket_address in address_infos)
+            addresses = list(dict.fromkeys(repeated_addresses))
         except OSError as error:
             lookup_error = error
         except UnicodeError as error:
             lookup_error = OSError(f"{host!r} is not a name of a host: {error}")
         with contextlib.suppress(RuntimeError):  # The event loop has ended.
-            lookup.get_loop().call_soon_threadsafe(
-                self._hand_out_addresses, host, lookup, addresses, lookup_error
+            lookup_result.get_loop().call_soon_threadsafe(
+                self._deliver_result, host, lookup_result, addresses, lookup_error
             )
 
-    def _hand_out_addresses(
-        self, host: str, lookup: asyncio.Future[list[str]], addresses: list[str], lookup_error: OSError | None
+    def _deliver_result(
+        self,
+        host: str,
+        lookup_result: asyncio.Future[list[str]],
+        addresses: list[str],
+        lookup_error: OSError | None,
     ) -> None:
-        """Give the addresses that the look-up of a host's name has found, or its error, to all who wait for
-        this host."""
-        del self._running[host]
+        """Give the result of a host's look-up to all callers that wait for it: `lookup_error` if that is set,
+        otherwise the addresses."""
+        del self._lookup_by_host[host]
         if lookup_error is None:
-            lookup.set_result(addresses)
+            lookup_result.set_result(addresses)
         else:
-            lookup.set_exception(lookup_error)
-            lookup.exception()  # All callers may have given up: then nobody else would read the fault.
+            lookup_result.set_exception(lookup_error)
+            lookup_result.exception()  # If all callers have given up, nobody else reads the error.

@@ -21,7 +21,7 @@ from spatius_sim.net.proxy.proxy_target import (
     ProxyTarget,
     connect_to_target,
     describe_unreachable,
-    proxy_targets,
+    read_proxy_targets,
 )
 from spatius_sim.protocol.console_api import (
     CONSOLE_ROOT,
@@ -47,32 +47,34 @@ class RecordingProxy:
         port: int = 0,
         host: str = LOOPBACK,
     ) -> None:
-        """Prepare a recording proxy before `upstream`, the targets to which it passes everything on; `async
-        with` begins to listen. `on_event` is called with each recorded event. Raises UsageError if a target
-        is missing in `upstream`."""
+        """Prepare a proxy that passes everything on to the servers at `upstream`, and records it. `async
+        with` begins to listen.
+
+        `upstream` holds one base URL, or the URLs of the Console API and of the ingress (the WebSocket
+        server). Raises UsageError if one of the two is missing."""
         self.port, self.host = port, host
-        self._targets = proxy_targets(upstream)
+        self._targets = read_proxy_targets(upstream)
         self._recorder = ProxyRecorder(on_event)
-        self._lookup = NameLookup()
+        self._name_lookup = NameLookup()
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._connections = 0
+        self._serving_tasks: set[asyncio.Task[None]] = set()
+        self._session_count = 0
 
     async def unreachable_targets(self) -> list[str]:
         """Try a connection to each target of the proxy, and return a text for each host that accepts no
         connection: its name, and why."""
-        faults = await asyncio.gather(*(self._find_fault(target) for target in self._targets))
-        return sorted({fault for fault in faults if fault})
+        reasons = await asyncio.gather(*(self._explain_unreachable(target) for target in self._targets))
+        return sorted({reason for reason in reasons if reason})
 
-    async def _find_fault(self, target: ProxyTarget) -> str:
-        """Try whether the proxy can reach this target: connect and close. Return why there is no connection,
-        or "" if it works."""
+    async def _explain_unreachable(self, target: ProxyTarget) -> str:
+        """Connect to this target of the proxy, and close the connection again. Return why that failed, or ""
+        if it worked."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                end = await connect_to_target(target, self._lookup)
+                connection = await connect_to_target(target, self._name_lookup)
         except (OSError, TimeoutError) as error:
             return describe_unreachable(target, error)
-        end.close_after_writing()
+        connection.close_after_writing()
         return ""
 
     @property
@@ -86,10 +88,11 @@ class RecordingProxy:
         return f"ws://{host_for_urls(self.host)}:{self.port}{INGRESS_ROOT}"
 
     async def __aenter__(self) -> Self:
-        """Let the proxy listen on its port. Raises UsageError if the port cannot be used."""
+        """Begin to listen on the proxy's port, and set `port` to the port that is really used. Raises
+        UsageError if the port cannot be used."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._make_end, self.host, self.port)
+            self._server = await loop.create_server(self._make_relay_end, self.host, self.port)
         except OSError as error:
             raise explain_port_error(error, self.port, self.host) from error
         self.port = self._server.sockets[0].getsockname()[1]
@@ -97,35 +100,39 @@ class RecordingProxy:
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close all connections of the proxy; then spend up to _CATCHING_UP_SECONDS on decoding the bytes
-        that are recorded but not decoded yet."""
+        """Stop listening, and end all connections of the proxy. Then record the bytes that have passed but
+        are not decoded yet, for at most _CATCHING_UP_SECONDS."""
         if self._server is not None:
             self._server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
+        serving_tasks = list(self._serving_tasks)
+        for task in serving_tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._recorder.catch_up(_CATCHING_UP_SECONDS)
+        await asyncio.gather(*serving_tasks, return_exceptions=True)
+        self._recorder.record_waiting(_CATCHING_UP_SECONDS)
 
-    def _make_end(self) -> ConnectionEnd:
-        """Return the end for a new connection to the proxy. When the connection is open, a task serves it."""
-        end = ConnectionEnd()
+    def _make_relay_end(self) -> ConnectionEnd:
+        """Return the asyncio protocol for a relay's new connection to the proxy. As soon as the connection is
+        open, a task serves it."""
+        relay_end = ConnectionEnd()
 
         def start_serving() -> None:
-            """Start the task that serves the new connection to the proxy."""
-            connection = ProxiedConnection(self._targets, self._recorder, end, self._lookup, self._new_name)
-            task = asyncio.create_task(connection.run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            """Start a task that serves the relay's new connection to the proxy, and keep it until it is
+            done."""
+            proxied_connection = ProxiedConnection(
+                self._targets, self._recorder, relay_end, self._name_lookup, self._next_session_name
+            )
+            serving_task = asyncio.create_task(proxied_connection.run())
+            self._serving_tasks.add(serving_task)
+            serving_task.add_done_callback(self._serving_tasks.discard)
 
-        end.on_connected = start_serving
-        return end
+        relay_end.on_connected = start_serving
+        return relay_end
 
-    def _new_name(self) -> str:
+    def _next_session_name(self) -> str:
         """Return the name of the next session that the proxy records: upstream-1, upstream-2 and so on."""
-        self._connections += 1
-        return f"upstream-{self._connections}"
+        self._session_count += 1
+        return f"upstream-{self._session_count}"

@@ -54,10 +54,9 @@ class _RefusedError(Exception):
 
 
 @contextmanager
-def _refuse_with(status: int, message_name: str) -> Iterator[None]:
-    """Turn a RemoteProtocolError inside the context into a refusal by the proxy, with this HTTP status.
-
-    `message_name` names the message that breaks the protocol."""
+def _refuse_malformed(status: int, message_name: str) -> Iterator[None]:
+    """If the code inside this context raises RemoteProtocolError, let the proxy refuse the exchange with this
+    HTTP status: raise _RefusedError instead. `message_name` names the malformed message."""
     try:
         yield
     except RemoteProtocolError as error:
@@ -70,35 +69,36 @@ class ProxiedConnection:
 
     targets: tuple[ProxyTarget, ...]
     recorder: ProxyRecorder
-    client: ConnectionEnd
-    lookup: NameLookup
-    next_name: Callable[[], str]
-    upstream: ConnectionEnd | None = None
-    connected_to: ProxyTarget | None = None
-    name: str = ""
+    relay_end: ConnectionEnd
+    name_lookup: NameLookup
+    next_session_name: Callable[[], str]
+    upstream_end: ConnectionEnd | None = None
+    upstream_target: ProxyTarget | None = None
+    session_name: str = ""
     """The name of the session that the request wants to open; "" if it wants none."""
 
     async def run(self) -> None:
-        """Serve the requests of a relay until either side leaves, then close both of the proxy's
-        connections."""
-        seconds = _CLOSE_SECONDS
+        """Serve the requests of a relay at the proxy until one side ends the connection. Then close the
+        proxy's connections to both sides, and wait for that. The wait is shorter if the proxy itself ends."""
+        closing_seconds = _CLOSE_SECONDS
         try:
             await self._serve_requests()
         except asyncio.CancelledError:
-            seconds = _CLOSE_AT_END_SECONDS
+            closing_seconds = _CLOSE_AT_END_SECONDS
             raise
         finally:
-            self.client.on_lost = None
-            await close_all([self.client, *([] if self.upstream is None else [self.upstream])], seconds)
+            self.relay_end.on_lost = None
+            open_ends = [end for end in (self.relay_end, self.upstream_end) if end is not None]
+            await close_all(open_ends, closing_seconds)
 
     async def _serve_requests(self) -> None:
-        """Pass the requests of the relay on through the proxy, one after another, until the relay sends no
-        more or the proxy refuses one."""
+        """Pass the relay's requests on through the proxy, one after another, until no further request may
+        follow. If the proxy refuses a request or an answer, send the relay the refusal and end."""
         try:
             while await self._pass_request_on():
                 pass
         except _RefusedError as refusal:
-            await self._refuse_exchange(refusal.status, refusal.reason)
+            await self._end_with_refusal(refusal.status, refusal.reason)
 
     async def _pass_request_on(self) -> bool:
         """Pass one request and its answer through the proxy, record both, and return whether another request
@@ -106,9 +106,9 @@ class ProxiedConnection:
 
         If the answer opens a WebSocket, pass its bytes on until either side leaves. Raises _RefusedError if
         the proxy refuses the request."""
-        self.name, self.client.has_sent = "", False
-        with _refuse_with(400, "this request"):
-            request = await self.client.read_request_head()
+        self.session_name, self.relay_end.has_sent = "", False
+        with _refuse_malformed(400, "this request"):
+            request = await self.relay_end.read_request_head()
             if request is None:
                 return False
             framing = BodyFraming(request)
@@ -117,34 +117,34 @@ class ProxiedConnection:
         if target is None:
             raise _RefusedError(404, "only the Console API and the ingress are here")
         upgrade = "websocket" in request.header("upgrade").lower()
-        self.name = self.next_name() if upgrade else ""
-        upstream = await self._connection_to(target)
-        self.client.on_lost = upstream.close_after_writing
-        if self.client.lost.is_set():
+        self.session_name = self.next_session_name() if upgrade else ""
+        upstream = await self._connect_upstream(target)
+        self.relay_end.on_lost = upstream.close_after_writing
+        if self.relay_end.lost.is_set():
             return False
         await upstream.send(
-            request.with_target_and_host(target.path + path[len(target.root) :], target.host_header)
+            request.encode_with_target_and_host(target.path + path[len(target.root) :], target.host_header)
         )
         key = self.recorder.secret_reference("key", request.header("x-api-key"))
         self.recorder.learn_logins(request.target, request.headers)
-        with _refuse_with(400, "this request"):
-            request_body = await self.client.pass_on_body(framing, upstream)
+        with _refuse_malformed(400, "this request"):
+            request_body = await self.relay_end.pass_on_body(framing, upstream)
         if not framing.ended:
             return False
-        with _refuse_with(502, f"the answer of {target.host_header}"):
-            answer = await self._final_answer(upstream)
+        with _refuse_malformed(502, f"the answer of {target.host_header}"):
+            answer = await self._read_final_answer(upstream)
             if answer.status != 101:
                 framing = BodyFraming(answer, request.method)
-                answer_body = await upstream.pass_on_body(framing, self.client, answer.as_bytes())
+                answer_body = await upstream.pass_on_body(framing, self.relay_end, answer.as_bytes())
                 if not framing.ended and not framing.until_close:
                     raise RemoteProtocolError("it breaks off")
             elif not upgrade:
                 raise RemoteProtocolError("it switches to a protocol that was not asked for")
         if answer.status == 101:
-            await self.client.send(answer.as_bytes())
-            opened = Opened(*self._read_credentials(request, self.name))
+            await self.relay_end.send(answer.as_bytes())
+            opened = Opened(*self._read_credentials(request, self.session_name))
             up, down = self.recorder.record_opening(
-                self.name, opened, answer.header("sec-websocket-extensions")
+                self.session_name, opened, answer.header("sec-websocket-extensions")
             )
             await self._pass_both_ways(upstream, up, down)
             return False
@@ -153,135 +153,141 @@ class ProxiedConnection:
             reason = answer_body.decode(errors="replace").strip()
             accepted_token = token if answer.status != 400 else ""
             refused = Refused(answer.status, reason, accepted_token, app_id, avatar_id)
-            self.recorder.emit(Lane.UPSTREAM, self.name, refused)
+            self.recorder.emit(Lane.UPSTREAM, self.session_name, refused)
         elif target.root != INGRESS_ROOT:
             self._record_token_request(key, request_body, answer.status, answer_body)
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
 
-    async def _final_answer(self, upstream: ConnectionEnd) -> Head:
-        """Wait until Motion Server sends the head of its final answer to the request in the proxy, and return
-        the head. Interim answers (status 1xx) are passed on to the relay before it.
+    async def _read_final_answer(self, upstream_end: ConnectionEnd) -> Head:
+        """Wait for Motion Server's final answer to a request that the proxy passed on, and return the head of
+        this answer. Interim answers (status 1xx except 101) are passed on to the relay.
 
-        Raises RemoteProtocolError if Motion Server closes the connection before."""
-        while (answer := await upstream.read_response_head()) is not None:
+        Raises RemoteProtocolError if Motion Server closes the connection first."""
+        while (answer := await upstream_end.read_response_head()) is not None:
             if answer.status >= 200 or answer.status == 101:
-                self.client.has_sent = False
+                self.relay_end.has_sent = False
                 return answer
-            await self.client.send(answer.as_bytes())
+            await self.relay_end.send(answer.as_bytes())
         raise RemoteProtocolError("it hung up before it answered")
 
-    async def _connection_to(self, target: ProxyTarget) -> ConnectionEnd:
-        """Return the proxy's connection to this target, for the next request of the relay: the open upstream
-        connection if it leads to the target, or a new one. Raises _RefusedError if the target cannot be
-        reached."""
-        current = self.upstream
-        if current is not None:
-            if self.connected_to is target and not current.lost.is_set() and not current.unread_bytes:
-                return current
-            self.client.on_lost = None
-            current.close_after_writing()
+    async def _connect_upstream(self, target: ProxyTarget) -> ConnectionEnd:
+        """Return a connection of the proxy to this target, for the next request. Reuse the open connection if
+        it leads to this target and no unread bytes wait on it. Otherwise close it, and make a new one.
+
+        Raises _RefusedError with status 502 if the target cannot be reached."""
+        open_end = self.upstream_end
+        if open_end is not None:
+            if self.upstream_target is target and not open_end.lost.is_set() and not open_end.unread_bytes:
+                return open_end
+            self.relay_end.on_lost = None
+            open_end.close_after_writing()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                self.upstream, self.connected_to = await connect_to_target(target, self.lookup), target
+                self.upstream_end = await connect_to_target(target, self.name_lookup)
+                self.upstream_target = target
         except (OSError, TimeoutError) as error:
             raise _RefusedError(502, describe_unreachable(target, error)) from error
-        return self.upstream
+        return self.upstream_end
 
-    async def _refuse_exchange(self, status: int, reason: str) -> None:
-        """Refuse, as the recording proxy, what the relay or the upstream sent: answer the relay with this
-        HTTP status and end both connections; record the refusal if it concerns a session. If a part of an
-        answer has passed already, only abort the relay's connection."""
-        if self.name:
-            self.recorder.emit(Lane.UPSTREAM, self.name, Refused(status, reason))
-        if self.upstream is not None:
-            self.client.on_lost = None
-            self.upstream.close_after_writing()
-        if self.client.has_sent:
+    async def _end_with_refusal(self, status: int, reason: str) -> None:
+        """Answer the relay, as the proxy, with this HTTP status and reason, and end both connections. If a
+        part of another answer has passed already, abort the relay's connection instead. Record the refusal if
+        the request wanted to open a session."""
+        if self.session_name:
+            self.recorder.emit(Lane.UPSTREAM, self.session_name, Refused(status, reason))
+        if self.upstream_end is not None:
+            self.relay_end.on_lost = None
+            self.upstream_end.close_after_writing()
+        if self.relay_end.has_sent:
             # Part of an answer has passed: only a broken connection shows that the answer is incomplete.
-            self.client.transport.abort()
+            self.relay_end.transport.abort()
             return
         body = json.dumps({"message": reason}).encode() + b"\n"
         head = f"HTTP/1.1 {status} Proxy\r\nContent-Type: application/json\r\nConnection: close\r\n"
-        self.client.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        self.client.finish_sending()
-        await wait_until_gone([self.client], _AFTER_REFUSAL_SECONDS)
+        self.relay_end.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        self.relay_end.finish_sending()
+        await wait_until_gone([self.relay_end], _AFTER_REFUSAL_SECONDS)
 
-    def _record_token_request(self, key: str, request_body: bytes, status: int, answer_body: bytes) -> None:
-        """Record a token request that the relay sent through the recording proxy, and the answer. `key` is
-        the reference of the API key."""
-        token = self.recorder.secret_reference("token", _issued_token(answer_body)) if status == 200 else ""
+    def _record_token_request(
+        self, key_reference: str, request_body: bytes, answer_status: int, answer_body: bytes
+    ) -> None:
+        """Record a token request that the relay sent through the proxy, and how it was answered. References,
+        such as token#1, stand for the API key and for the token that was issued."""
+        token = _find_issued_token(answer_body) if answer_status == 200 else ""
+        token_reference = self.recorder.secret_reference("token", token)
         try:
             expire_at: int | None = read_token_request(request_body).expire_at
         except RequestRefusedError:
             expire_at = None
-        self.recorder.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
+        event = TokenRequested(key_reference, expire_at, time.time(), answer_status, token_reference)
+        self.recorder.emit(Lane.CONSOLE, "", event)
 
-    def _read_credentials(self, request: Head, holder: str = "") -> tuple[str, str, str]:
-        """Read the credentials in an upgrade request that passes through the proxy. Return the reference of
-        its session token, its app id and its avatar id.
+    def _read_credentials(self, request: Head, session_name: str = "") -> tuple[str, str, str]:
+        """Read the credentials in the request for a WebSocket. Return a reference that stands for the session
+        token, then the app id and the avatar id ("" for each that is missing).
 
-        The token is remembered until the session `holder` ends.
-        """
+        The recorder remembers the token at least until the session `session_name` ends."""
         query = parse_qs(urlsplit(request.target).query)
 
         def header_or_query(header: str, parameter: str) -> str:
             """Return the value of a header of the request or, if it is missing, of a query parameter."""
             return request.header(header) or query.get(parameter, [""])[0]
 
-        token = self.recorder.secret_reference(
-            "token", header_or_query("x-session-key", "sessionKey"), holder
+        token_reference = self.recorder.secret_reference(
+            "token", header_or_query("x-session-key", "sessionKey"), session_name
         )
-        return token, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
+        return token_reference, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
 
-    async def _pass_both_ways(self, upstream: ConnectionEnd, up: Direction, down: Direction) -> None:
-        """Pass the bytes of a WebSocket between the relay and Motion Server through the recording proxy, in
-        both directions, until one side leaves. Note for the recorder which side left.
+    async def _pass_both_ways(self, upstream_end: ConnectionEnd, up: Direction, down: Direction) -> None:
+        """Pass the bytes of a WebSocket through the proxy, from the relay to Motion Server (`up`) and back
+        (`down`), until one side leaves. Tell the recorder which side left.
 
-        If one side resets its connection, reset the other too."""
-        client = self.client
-        client.on_lost = None
-        client.other, upstream.other = upstream, client
-        for source, destination, direction in ((client, upstream, up), (upstream, client, down)):
-            direction.hold, direction.release = (
+        If this side reset its connection, reset the other connection too."""
+        relay_end = self.relay_end
+        relay_end.on_lost = None
+        relay_end.other, upstream_end.other = upstream_end, relay_end
+        for source, sink, direction in ((relay_end, upstream_end, up), (upstream_end, relay_end, down)):
+            direction.pause_source, direction.resume_source = (
                 partial(source.pause_reading_for, "recorder"),
                 partial(source.resume_reading_for, "recorder"),
             )
-            source.call_with_bytes(self._pass_on_to(destination, direction))
-        waits = [asyncio.ensure_future(end.lost.wait()) for end in (client, upstream)]
+            source.call_with_bytes(self._make_pass_on(sink, direction))
+        loss_waits = [asyncio.ensure_future(end.lost.wait()) for end in (relay_end, upstream_end)]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(loss_waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for wait in waits:
-                wait.cancel()
-            by_server = upstream.lost.is_set()
-            left_side, other_side = (upstream, client) if by_server else (client, upstream)
+            for loss_wait in loss_waits:
+                loss_wait.cancel()
+            server_left = upstream_end.lost.is_set()
+            left_side, other_side = (upstream_end, relay_end) if server_left else (relay_end, upstream_end)
             if left_side.reset:
                 other_side.transport.abort()
-            self.recorder.record_loss(up.session, by_server=by_server)
+            self.recorder.record_loss(up.session, by_server=server_left)
 
-    def _pass_on_to(self, destination: ConnectionEnd, direction: Direction) -> Callable[[bytes], None]:
-        """Return a function that passes the bytes of one side through the proxy to `destination`, and then
-        gives them to the recorder, which reads them as a part of this direction."""
-        write, record = destination.transport.write, self.recorder.add_bytes
+    def _make_pass_on(self, destination: ConnectionEnd, direction: Direction) -> Callable[[bytes], None]:
+        """Return a function that takes bytes from one side of the proxy. It writes them to `destination`, the
+        other side, and gives them to the recorder as bytes of this direction."""
+        write, record = destination.transport.write, self.recorder.queue_bytes
 
         def pass_on(data: bytes) -> None:
-            """Pass bytes on through the proxy, and record them."""
+            """Write bytes to the other side, and give them to the recorder."""
             write(data)
             record(direction, data)
 
         return pass_on
 
 
-def _issued_token(body: bytes) -> str:
-    """Return the session token that the Console API issued in an answer which the proxy passes on; "" if
-    there is none. The documents name several places for the token, and each is searched."""
+def _find_issued_token(answer_body: bytes) -> str:
+    """Return the session token in the body of the Console API's answer; "" if there is none. The token may
+    stand under several names, in the JSON object itself or in its member `data`; all are searched."""
     try:
-        document = json.loads(body)
+        document = json.loads(answer_body)
     except (ValueError, RecursionError):
         return ""
-    for fields in (document, document.get("data") if isinstance(document, dict) else None):
-        if isinstance(fields, dict):
-            for name in _TOKEN_FIELDS:
-                if isinstance(fields.get(name), str):
-                    return str(fields[name])
+    inner_document = document.get("data") if isinstance(document, dict) else None
+    for token_fields in (document, inner_document):
+        if isinstance(token_fields, dict):
+            for field_name in _TOKEN_FIELDS:
+                if isinstance(token_fields.get(field_name), str):
+                    return str(token_fields[field_name])
     return ""

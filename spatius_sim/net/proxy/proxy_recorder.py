@@ -38,14 +38,15 @@ _READ_AFTER_SECONDS = 0.1
 """How long after they passed bytes are read."""
 _READ_AT_A_TIME_SECONDS = 0.001
 """How long bytes are read before the event loop does something else."""
-_READ_FOR_FACTS_SECONDS = 0.02
+_READ_FOR_EVENTS_SECONDS = 0.02
 """How long, between two such readings, bytes may be read at once so that an event need not wait for them."""
 _MAX_WAITING_BYTES = 1_048_576
-"""For each direction: if more bytes than this wait to be read, the peer that sends them is held."""
+"""For each direction: while more bytes than this wait to be read, no more are taken from the peer that sends
+them."""
 
 
 def _do_nothing() -> None:
-    """Do nothing: the default hold and release of a direction through the proxy."""
+    """Do nothing. A direction starts with this as `pause_source` and `resume_source`."""
 
 
 @dataclass(slots=True)
@@ -60,15 +61,15 @@ class ProxySession:
 class Direction:
     """One direction of a session through the proxy, up or down.
 
-    `hold` stops reading from the peer that sends in this direction, and `release` reads again. `follows` says
-    whether the bytes are still understood and recorded."""
+    `pause_source` stops reading from the peer that sends in this direction, and `resume_source` reads again.
+    `is_decoded` says whether the bytes are still decoded and recorded."""
 
     session: ProxySession
     tap: WebSocketTap
-    follows: bool = True
+    is_decoded: bool = True
     waiting_bytes: int = 0
-    hold: Callable[[], None] = _do_nothing
-    release: Callable[[], None] = _do_nothing
+    pause_source: Callable[[], None] = _do_nothing
+    resume_source: Callable[[], None] = _do_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,14 @@ class _PassedBytes:
 class _WaitingEvent:
     """An event at the proxy that waits to be recorded until the bytes that came before it are read.
 
-    If the event ends a session, `ends` is this session: a close frame among those bytes says better how it
-    was closed."""
+    If the event ends a session, `ended_session` is this session: a close frame among those bytes says better
+    how it was closed."""
 
     at_ns: int
     lane: Lane
     connection: str
     content: EventKind
-    ends: ProxySession | None = None
+    ended_session: ProxySession | None = None
 
 
 class ProxyRecorder:
@@ -99,24 +100,26 @@ class ProxyRecorder:
     time when it happened."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
-        """Begin to record what passes through a proxy; no session has been opened yet. `on_event` is called
-        with each event."""
+        """Make a recorder for a proxy, before any session is open. `on_event` is called with each recorded
+        event."""
         self._on_event = on_event
         self._secrets = KnownSecrets(MAX_SECRETS)
         self._waiting: deque[_PassedBytes | _WaitingEvent] = deque()
         self._frame_steps: Iterator[None] | None = None
-        self._reader: asyncio.Handle | None = None
-        self._seconds_for_events = _READ_FOR_FACTS_SECONDS
-        self._event_ns = 0
+        self._planned_reading: asyncio.Handle | None = None
+        self._seconds_left_for_events = _READ_FOR_EVENTS_SECONDS
+        self._current_event_ns = 0
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Record an event that happens at the proxy now."""
         self._queue_event(_WaitingEvent(monotonic_ns(), lane, connection, content))
 
     def secret_reference(self, kind: str, secret: str, holder: str = "") -> str:
-        """Return the reference of a secret that the proxy has seen, and learn the secret if it is new.
+        """Return the reference that stands for a secret in the trace, such as `token#1`; `kind` is the part
+        before `#`. Return "" for an empty secret.
 
-        A new secret is recorded, and remembered at least until the session `holder` ends."""
+        A new secret is learnt, its reference recorded, and it is remembered at least until the session
+        `holder` ends."""
         is_new = not self._secrets.known_reference(secret)
         reference = self._secrets.reference_for(kind, secret, holder)
         if reference and is_new:
@@ -124,32 +127,37 @@ class ProxyRecorder:
         return reference
 
     def learn_logins(self, target: str, headers: Iterable[tuple[str, str]]) -> None:
-        """Learn the logins in the target and the headers of a request that passes through the proxy: they are
-        hidden in all recorded events."""
-        in_headers = (secrets_in_header(name, value) for name, value in headers)
-        for secret in chain(secrets_in_url(target), *in_headers):
+        """Learn the logins in the target and the headers of a request that passes through the proxy. Stars
+        hide them in all events that are recorded later."""
+        header_secrets = (secrets_in_header(name, value) for name, value in headers)
+        for secret in chain(secrets_in_url(target), *header_secrets):
             self._secrets.hide(secret)
 
-    def record_opening(self, name: str, opened: Opened, deflate: str) -> tuple[Direction, Direction]:
-        """Record that a session through the recording proxy was opened, as the connection `name` of the
-        trace. Return its two directions: up to Motion Server, then down to the relay.
+    def record_opening(
+        self, session_name: str, opened: Opened, extensions_header: str
+    ) -> tuple[Direction, Direction]:
+        """Record that a WebSocket session through the proxy was opened. Return its two directions: up to
+        Motion Server, then down to the relay.
 
-        `deflate` is the HTTP header with the WebSocket's extensions, such as compression."""
-        self.emit(Lane.UPSTREAM, name, opened)
-        session = ProxySession(name)
-        return self._new_direction(session, deflate, up=True), self._new_direction(session, deflate, up=False)
+        `extensions_header` is the HTTP header with the WebSocket extensions that both sides use, such as
+        compression."""
+        self.emit(Lane.UPSTREAM, session_name, opened)
+        session = ProxySession(session_name)
+        up = self._make_direction(session, extensions_header, up=True)
+        down = self._make_direction(session, extensions_header, up=False)
+        return up, down
 
-    def add_bytes(self, direction: Direction, data: bytes) -> None:
-        """Queue bytes that have passed through the proxy in a direction, for the recorder to read soon.
-
-        If too many bytes wait, hold the direction until enough of them are read."""
+    def queue_bytes(self, direction: Direction, data: bytes) -> None:
+        """Queue bytes that have passed through the proxy in this direction; they are read and recorded later.
+        If too many bytes wait, take no more from their source until enough of them are read."""
         self._waiting.append(_PassedBytes(monotonic_ns(), direction, data))
         direction.waiting_bytes += len(data)
-        if direction.waiting_bytes > _MAX_WAITING_BYTES and direction.follows:
-            direction.hold()
-            self._read_soon()
-        elif self._reader is None:
-            self._reader = asyncio.get_running_loop().call_later(_READ_AFTER_SECONDS, self._read_some)
+        if direction.waiting_bytes > _MAX_WAITING_BYTES and direction.is_decoded:
+            direction.pause_source()
+            self._plan_reading_now()
+        elif self._planned_reading is None:
+            loop = asyncio.get_running_loop()
+            self._planned_reading = loop.call_later(_READ_AFTER_SECONDS, self._read_some)
 
     def record_loss(self, session: ProxySession, *, by_server: bool) -> None:
         """Record that a session through the proxy is over. `by_server` is used only if neither side has sent
@@ -157,59 +165,59 @@ class ProxyRecorder:
         closed = Closed(by_server, ABNORMAL_CLOSE)
         self._queue_event(_WaitingEvent(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
 
-    def catch_up(self, seconds: float = inf) -> None:
-        """Record everything that has passed through the proxy and still waits to be recorded.
+    def record_waiting(self, max_seconds: float = inf) -> None:
+        """Record everything that has passed through the proxy and still waits.
 
-        If this takes longer than `seconds`, drop the bytes that still wait, and record that they were
-        dropped."""
-        self._read_until(perf_counter() + seconds)
+        If this takes longer than `max_seconds`, drop the bytes that still wait, and record that they were
+        dropped. Events that wait are recorded all the same."""
+        self._read_until(perf_counter() + max_seconds)
         while self._waiting:
             passed = self._waiting[0]
             if isinstance(passed, _PassedBytes):
-                self._event_ns = passed.at_ns
-                self._stop_following(passed.direction, "there was too much to read when it ended")
+                self._current_event_ns = passed.at_ns
+                self._stop_decoding(passed.direction, "there was too much to read when it ended")
             self._read_first(0.0)
 
-    def _new_direction(self, session: ProxySession, deflate: str, *, up: bool) -> Direction:
-        """Return one direction of a proxied session, to the upstream (`up`) or back: its tap reads the
-        WebSocket messages, the proxy's recorder records each of them, and the session notes how it was
-        closed."""
-        read = MessageReader().read
+    def _make_direction(self, session: ProxySession, extensions_header: str, *, up: bool) -> Direction:
+        """Return one direction of a session through the proxy: to the upstream if `up`, otherwise back to the
+        relay. The WebSocket messages in its bytes are recorded, and its first close frame is noted in the
+        session."""
+        read_message = MessageReader().read
 
         def record_message(raw: str | bytes) -> None:
-            """Record a message that the tap has read."""
-            self._record_frame(session.name, raw, read_upstream(raw, read), sent=not up)
+            """Record a WebSocket message that has passed in this direction."""
+            self._record_frame(session.name, raw, read_upstream(raw, read_message), sent=not up)
 
         def note_close(code: int, reason: str) -> None:
-            """Note how the session was closed, by the first close frame."""
+            """Note how the session was closed, unless a close frame came before."""
             session.closed = session.closed or Closed(not up, code, reason)
 
-        return Direction(session, WebSocketTap(record_message, note_close, deflate, from_client=up))
+        return Direction(session, WebSocketTap(record_message, note_close, extensions_header, from_client=up))
 
     def _queue_event(self, event: _WaitingEvent) -> None:
-        """Queue an event at the proxy until the bytes that came before it are read and recorded; do so at
-        once if that goes quickly enough."""
+        """Queue an event at the proxy behind the bytes that came before it, and read these bytes at once if
+        that is quick. Otherwise the event is recorded later, after them."""
         self._waiting.append(event)
-        started = perf_counter()
-        self._read_until(started + self._seconds_for_events)
+        started_at = perf_counter()
+        self._read_until(started_at + self._seconds_left_for_events)
         if self._waiting:
-            self._seconds_for_events -= perf_counter() - started
-            self._read_soon()
+            self._seconds_left_for_events -= perf_counter() - started_at
+            self._plan_reading_now()
 
-    def _read_soon(self) -> None:
-        """Let the event loop go on with the recorder's reading in its next turn."""
-        if self._reader is not None:
-            self._reader.cancel()
-        self._reader = asyncio.get_running_loop().call_soon(self._read_some)
+    def _plan_reading_now(self) -> None:
+        """Let the event loop continue the recorder's reading in its next turn."""
+        if self._planned_reading is not None:
+            self._planned_reading.cancel()
+        self._planned_reading = asyncio.get_running_loop().call_soon(self._read_some)
 
     def _read_some(self) -> None:
-        """For a short time, read bytes that passed through the recording proxy and wait in the recorder's
-        queue. If some still wait afterwards, plan the next reading."""
-        self._reader = None
-        self._seconds_for_events = _READ_FOR_FACTS_SECONDS
+        """Read and record what waits in the recorder's queue, but only for a millisecond, because the event
+        loop has other work. If something still waits, plan the next reading."""
+        self._planned_reading = None
+        self._seconds_left_for_events = _READ_FOR_EVENTS_SECONDS
         self._read_until(perf_counter() + _READ_AT_A_TIME_SECONDS)
         if self._waiting:
-            self._read_soon()
+            self._plan_reading_now()
 
     def _read_until(self, deadline: float) -> None:
         """Read bytes that passed through the proxy, and record the waiting events, in order. Stop when none
@@ -218,29 +226,28 @@ class ProxyRecorder:
             self._read_first(deadline)
 
     def _read_first(self, deadline: float) -> None:
-        """Record what stands first in the recording proxy's queue. A waiting event (a request, an opening or
-        a closing) is recorded at once. Of bytes that passed in one direction, read at least one frame, and
-        more until the time `deadline`.
+        """Record the first item of the recorder's queue. An event is recorded at once. Bytes that passed are
+        decoded frame by frame, at least one frame, until the time `deadline` (of `perf_counter`).
 
-        Bytes that are read completely leave the queue, and more bytes may pass in their direction."""
-        first = self._waiting[0]
-        self._event_ns = first.at_ns
-        if isinstance(first, _WaitingEvent):
+        Finished items leave the queue. If few bytes of a direction still wait, its source is read again."""
+        first_item = self._waiting[0]
+        self._current_event_ns = first_item.at_ns
+        if isinstance(first_item, _WaitingEvent):
             self._waiting.popleft()
-            self._record_waiting_event(first)
-        elif not first.direction.follows or self._read_frames(first, deadline):
+            self._record_waiting_event(first_item)
+        elif not first_item.direction.is_decoded or self._read_frames(first_item, deadline):
             self._waiting.popleft()
             self._frame_steps = None
-            first.direction.waiting_bytes -= len(first.data)
-            if first.direction.waiting_bytes <= _MAX_WAITING_BYTES // 2:
-                first.direction.release()
+            first_item.direction.waiting_bytes -= len(first_item.data)
+            if first_item.direction.waiting_bytes <= _MAX_WAITING_BYTES // 2:
+                first_item.direction.resume_source()
 
     def _read_frames(self, passed: _PassedBytes, deadline: float) -> bool:
-        """Record the frames in bytes that passed through the proxy, until the time `deadline` (of
-        `perf_counter`). Return True if the bytes are finished, and False if more of them must be read later.
+        """Record the WebSocket frames in bytes that passed through the proxy. Return True if the bytes are
+        finished, and False if the time `deadline` (of `perf_counter`) came first. The next call then goes on
+        with the same bytes.
 
-        If the bytes cannot be understood, finish them, and record no more of what passes in their
-        direction."""
+        If the bytes cannot be decoded, count them as finished, and record no more of this direction."""
         if self._frame_steps is None:
             self._frame_steps = passed.direction.tap.read(passed.data)
         try:
@@ -248,37 +255,40 @@ class ProxyRecorder:
                 if perf_counter() >= deadline:
                     return False
         except RemoteProtocolError as error:
-            self._stop_following(passed.direction, str(error))
+            self._stop_decoding(passed.direction, str(error))
         return True
 
-    def _stop_following(self, direction: Direction, reason: str) -> None:
-        """Record no more frames of this direction through the proxy, and record the reason once."""
-        if direction.follows:
-            direction.follows = False
+    def _stop_decoding(self, direction: Direction, reason: str) -> None:
+        """Record no more frames of this direction through the proxy. At the first call, also record why."""
+        if direction.is_decoded:
+            direction.is_decoded = False
             lost_track = Injected("proxy-lost-track", Excuse.FAILURE, detail=reason)
-            self._emit_event(self._event_ns, Lane.KIT, direction.session.name, lost_track)
+            self._emit_event(self._current_event_ns, Lane.KIT, direction.session.name, lost_track)
 
     def _record_waiting_event(self, event: _WaitingEvent) -> None:
-        """Record an event that has waited in the proxy's recorder. If the event ends a session, forget the
-        secrets of this session."""
+        """Record an event that waited in the recorder's queue. If it ends a session, the session's close
+        frame, if one was seen, says how; then the session's secrets may be forgotten."""
         content = event.content
-        if event.ends is not None:
-            content = event.ends.closed or content
+        if event.ended_session is not None:
+            content = event.ended_session.closed or content
         self._emit_event(event.at_ns, event.lane, event.connection, content)
-        if event.ends is not None:
-            self._secrets.release_holder(event.ends.name)
+        if event.ended_session is not None:
+            self._secrets.release_holder(event.ended_session.name)
 
-    def _record_frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
-        """Record a frame that has passed through the proxy in the session `name`, with stars in place of its
-        secrets. `value` is the decoded frame; `sent`: Motion Server sent it."""
+    def _record_frame(
+        self, session_name: str, raw: str | bytes, decoded: Message | Undecodable, *, sent: bool
+    ) -> None:
+        """Record a frame that passed through the proxy in this session, with stars in place of its secrets.
+        `decoded` is the decoded frame. `sent` is true if Motion Server sent it, and false if Motion Server
+        received it."""
         if isinstance(raw, str):
-            raw_without_secrets: str | bytes = self._secrets.redact_text(raw)
+            safe_raw: str | bytes = self._secrets.redact_text(raw)
         else:
-            raw_without_secrets = without_secrets(raw, value, self._secrets, name)
-        if raw_without_secrets is not raw and raw_without_secrets != raw:
-            value = read_upstream(raw_without_secrets)
-        content = Sent(raw_without_secrets, value) if sent else Received(raw_without_secrets, value)
-        self._on_event(Event(0, self._event_ns, _UPSTREAM, name, content))
+            safe_raw = without_secrets(raw, decoded, self._secrets, session_name)
+        if safe_raw is not raw and safe_raw != raw:
+            decoded = read_upstream(safe_raw)
+        content = Sent(safe_raw, decoded) if sent else Received(safe_raw, decoded)
+        self._on_event(Event(0, self._current_event_ns, _UPSTREAM, session_name, content))
 
     def _emit_event(self, at_ns: int, lane: Lane, connection: str, content: EventKind) -> None:
         """Call `on_event` for an event at the proxy that is not a frame, without its secrets."""

@@ -30,49 +30,53 @@ class ProxyTarget:
 
     @property
     def host_header(self) -> str:
-        """Return the value of the Host header for requests that the proxy passes on to this target."""
+        """The value of the Host header in requests to this target of the proxy. The port is left out if it is
+        the default one, and an IPv6 address stands in brackets."""
         is_default_port = self.port == (443 if self.tls else 80)
-        name = f"[{self.host}]" if ":" in self.host else self.host
-        return name if is_default_port else f"{name}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if is_default_port else f"{host}:{self.port}"
 
 
-def proxy_targets(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
-    """Return the targets to which the recording proxy passes requests on: the Console API, the second path of
-    the Console API (for authentication), and the ingress.
+def read_proxy_targets(upstream_urls: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
+    """Return the three targets to which the recording proxy passes requests on. They are the Console API, its
+    second path (for authentication), and the ingress (the WebSocket server).
 
-    `upstream` holds one base URL, or both endpoint URLs. Raises UsageError if a target is missing in it."""
-    console = ingress = ""
-    for url in upstream:
+    `upstream_urls` holds one base URL, or the URL of the Console API and the URL of the ingress. Raises
+    UsageError if one of the two is missing, or if a text is no URL of a server."""
+    console_url = ingress_url = ""
+    for url in upstream_urls:
         path = urlsplit(url).path.rstrip("/")
         if path.endswith(CONSOLE_ROOT):
-            console = url
+            console_url = url
         elif path.endswith(INGRESS_ROOT):
-            ingress = url
+            ingress_url = url
         else:
-            console = console or url.rstrip("/") + CONSOLE_ROOT
-            ingress = ingress or url.rstrip("/") + INGRESS_ROOT
-    if not console or not ingress:
+            console_url = console_url or url.rstrip("/") + CONSOLE_ROOT
+            ingress_url = ingress_url or url.rstrip("/") + INGRESS_ROOT
+    if not console_url or not ingress_url:
         raise UsageError(
             "--upstream: a base URL is needed, or two: one that ends in "
             f"{CONSOLE_ROOT} and one that ends in {INGRESS_ROOT}"
         )
-    door = _read_target(CONSOLE_ROOT, console)
-    second_door = replace(door, root=AUTH_ROOT, path=door.path.removesuffix(CONSOLE_ROOT) + AUTH_ROOT)
-    return door, second_door, _read_target(INGRESS_ROOT, ingress)
+    console_target = _parse_target(CONSOLE_ROOT, console_url)
+    auth_path = console_target.path.removesuffix(CONSOLE_ROOT) + AUTH_ROOT
+    auth_target = replace(console_target, root=AUTH_ROOT, path=auth_path)
+    return console_target, auth_target, _parse_target(INGRESS_ROOT, ingress_url)
 
 
-def _read_target(root: str, url: str) -> ProxyTarget:
-    """Return the target to which the recording proxy passes requests that begin with `root`: the server at
-    this URL. Raises UsageError if the text is not a URL of a server."""
+def _parse_target(path_root: str, url: str) -> ProxyTarget:
+    """Return the proxy's target for requests whose path begins with `path_root`: the server at this URL.
+    Raises UsageError if the text is not a URL of a server."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        url_parts = urlsplit(url)
+        port = url_parts.port
     except ValueError as error:
         raise UsageError(f"--upstream {url_without_logins(url)!r} is not a URL") from error
-    if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
+    if url_parts.scheme not in ("http", "https", "ws", "wss") or not url_parts.hostname:
         raise UsageError(f"--upstream {url_without_logins(url)!r}: an http(s):// or ws(s):// URL is needed")
-    tls = parts.scheme in ("https", "wss")
-    return ProxyTarget(root, parts.hostname, port or (443 if tls else 80), parts.path.rstrip("/"), tls)
+    uses_tls = url_parts.scheme in ("https", "wss")
+    port = port or (443 if uses_tls else 80)
+    return ProxyTarget(path_root, url_parts.hostname, port, url_parts.path.rstrip("/"), uses_tls)
 
 
 def describe_unreachable(target: ProxyTarget, error: Exception) -> str:
@@ -80,19 +84,19 @@ def describe_unreachable(target: ProxyTarget, error: Exception) -> str:
     return f"{target.host_header} cannot be reached: {str(error) or 'it does not answer'}"
 
 
-async def connect_to_target(target: ProxyTarget, lookup: NameLookup) -> ConnectionEnd:
-    """Connect the proxy to its target (Motion Server): to the first of the target's addresses that answers.
-    Return the proxy's end of the connection. Raises OSError if no address answers."""
-    context = ssl.create_default_context() if target.tls else None
-    name = target.host if target.tls else None
+async def connect_to_target(target: ProxyTarget, name_lookup: NameLookup) -> ConnectionEnd:
+    """Connect the proxy to its target, a server. The addresses of the target's host are tried in order until
+    one answers. Return the proxy's end of the connection. Raises OSError if no address answers."""
+    tls_context = ssl.create_default_context() if target.tls else None
+    tls_server_name = target.host if target.tls else None
     loop = asyncio.get_running_loop()
-    fault = OSError("the name has no address")
-    for address in await lookup.addresses(target.host):
+    last_error = OSError("the name has no address")
+    for address in await name_lookup.look_up_addresses(target.host):
         try:
-            _, upstream = await loop.create_connection(
-                ConnectionEnd, address, target.port, ssl=context, server_hostname=name
+            _, connection = await loop.create_connection(
+                ConnectionEnd, address, target.port, ssl=tls_context, server_hostname=tls_server_name
             )
-            return upstream
+            return connection
         except OSError as error:
-            fault = error
-    raise fault
+            last_error = error
+    raise last_error

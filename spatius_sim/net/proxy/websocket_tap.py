@@ -36,26 +36,31 @@ class WebSocketTap:
     """Reads the WebSocket messages of one direction from the bytes that `feed` or `read` get.
 
     `on_message` is called with each complete message, and `on_close` with the code and the reason of a close
-    frame. `deflate` is the extension header on which both sides agreed."""
+    frame. `extensions_header` is the HTTP header with the extensions on which both sides agreed."""
 
     def __init__(
         self,
         on_message: Callable[[str | bytes], None],
         on_close: Callable[[int, str], None],
-        deflate: str = "",
+        extensions_header: str = "",
         *,
         from_client: bool = False,
     ) -> None:
-        """Begin to read the WebSocket messages of one direction from the bytes that pass, from the first
-        WebSocket frame on. `from_client`: the direction is from the client to the server."""
+        """Begin to read the WebSocket messages of one direction, which is from client to server if
+        `from_client`. `on_message` gets each whole message, and `on_close` the code and the reason of a close
+        frame.
+
+        `extensions_header` is the HTTP header with the extensions on which both sides agreed; without
+        "permessage-deflate" in it, no message may be compressed."""
         self._on_message, self._on_close = on_message, on_close
         self._buffer = bytearray()
         self._message: bytearray | None = None
-        self._opcode = 0
-        self._compressed = False
+        self._message_opcode = 0
+        self._message_is_compressed = False
         side = "client" if from_client else "server"
-        self._resets_after_message = f"{side}_no_context_takeover" in deflate
-        self._inflater = zlib.decompressobj(_RAW_DEFLATE) if "permessage-deflate" in deflate else None
+        self._resets_after_message = f"{side}_no_context_takeover" in extensions_header
+        may_compress = "permessage-deflate" in extensions_header
+        self._inflater = zlib.decompressobj(_RAW_DEFLATE) if may_compress else None
 
     def feed(self, data: bytes) -> None:
         """Read all WebSocket frames in the next bytes. Raises RemoteProtocolError if they are no WebSocket
@@ -86,7 +91,7 @@ class WebSocketTap:
                 self._on_message(
                     apply_mask(payload, buffer[start - 4 : start]) if second & _MASKED else bytes(payload)
                 )
-            elif (end := self._take_frame(buffer, begin)) == begin:
+            elif (end := self._read_frame(buffer, begin)) == begin:
                 break
             begin = end
             yield
@@ -95,33 +100,34 @@ class WebSocketTap:
         else:
             del self._buffer[:begin]
 
-    def _take_frame(self, buffer: bytes | bytearray, begin: int) -> int:
-        """Read the WebSocket frame that begins at `begin`, and return its end, or `begin` if the frame is
-        incomplete. Raises RemoteProtocolError if the frame is malformed or too large."""
-        if len(buffer) < begin + 2:
-            return begin
-        first_byte, second_byte = buffer[begin], buffer[begin + 1]
-        length, position = second_byte & _LENGTH_BITS, begin + 2
-        if first_byte & _CONTROL and (length > _LONGEST_SHORT_FRAME or not first_byte & _FIN):
+    def _read_frame(self, buffer: bytes | bytearray, frame_start: int) -> int:
+        """Read the WebSocket frame that begins at `frame_start` in the buffer. Return where it ends, or
+        `frame_start` if it is not complete yet. Raises RemoteProtocolError if the frame is malformed or too
+        large."""
+        if len(buffer) < frame_start + 2:
+            return frame_start
+        first_byte, second_byte = buffer[frame_start], buffer[frame_start + 1]
+        payload_length, header_end = second_byte & _LENGTH_BITS, frame_start + 2
+        if first_byte & _CONTROL and (payload_length > _LONGEST_SHORT_FRAME or not first_byte & _FIN):
             raise RemoteProtocolError("a control frame that is long, or in pieces")
-        if length > _LONGEST_SHORT_FRAME:
-            position += 2 if length == _LENGTH_IN_2_BYTES else 8
-            if len(buffer) < position:
-                return begin
-            length = int.from_bytes(buffer[begin + 2 : position], "big")
-        if length > LARGEST_MESSAGE:
-            raise RemoteProtocolError(f"a frame of {length} bytes is not followed")
-        start = position + 4 if second_byte & _MASKED else position
-        end = start + length
-        if len(buffer) < end:
-            return begin
-        payload = bytes(buffer[start:end])
+        if payload_length > _LONGEST_SHORT_FRAME:
+            header_end += 2 if payload_length == _LENGTH_IN_2_BYTES else 8
+            if len(buffer) < header_end:
+                return frame_start
+            payload_length = int.from_bytes(buffer[frame_start + 2 : header_end], "big")
+        if payload_length > LARGEST_MESSAGE:
+            raise RemoteProtocolError(f"a frame of {payload_length} bytes is not followed")
+        payload_start = header_end + 4 if second_byte & _MASKED else header_end
+        frame_end = payload_start + payload_length
+        if len(buffer) < frame_end:
+            return frame_start
+        payload = bytes(buffer[payload_start:frame_end])
         if second_byte & _MASKED:
-            payload = apply_mask(payload, bytes(buffer[position:start]))
-        self._take_payload(first_byte, payload)
-        return end
+            payload = apply_mask(payload, bytes(buffer[header_end:payload_start]))
+        self._add_payload(first_byte, payload)
+        return frame_end
 
-    def _take_payload(self, first_byte: int, payload: bytes) -> None:
+    def _add_payload(self, first_byte: int, payload: bytes) -> None:
         """Add the payload of a WebSocket frame to its message. Call `on_message` if the message is complete,
         and `on_close` if the frame closes.
 
@@ -143,7 +149,7 @@ class WebSocketTap:
         if (opcode == _CONT) is (self._message is None):
             raise RemoteProtocolError("a message within another one, or the rest of none")
         if self._message is None:
-            self._opcode, self._compressed = opcode, is_compressed
+            self._message_opcode, self._message_is_compressed = opcode, is_compressed
             self._message = bytearray()
         self._message += payload
         if len(self._message) > LARGEST_MESSAGE:
@@ -151,16 +157,16 @@ class WebSocketTap:
         if first_byte & _FIN:
             message = bytes(self._message)
             self._message = None
-            message = self._inflate_message(message) if self._compressed else message
-            self._on_message(message.decode(errors="replace") if self._opcode == _TEXT else message)
+            message = self._inflate_message(message) if self._message_is_compressed else message
+            self._on_message(message.decode(errors="replace") if self._message_opcode == _TEXT else message)
 
-    def _inflate_message(self, payload: bytes) -> bytes:
-        """Return a compressed WebSocket message, inflated. Raises RemoteProtocolError if it is damaged or too
-        large, or if no compression was agreed on."""
+    def _inflate_message(self, compressed: bytes) -> bytes:
+        """Decompress a WebSocket message. Raises RemoteProtocolError if it is damaged or becomes too large,
+        or if both sides agreed on no compression."""
         if self._inflater is None:
             raise RemoteProtocolError("a compressed message, and no compression was agreed on")
         try:
-            message = self._inflater.decompress(payload + _INFLATED_END, LARGEST_MESSAGE)
+            message = self._inflater.decompress(compressed + _INFLATED_END, LARGEST_MESSAGE)
         except zlib.error as error:
             raise RemoteProtocolError(f"a compressed message that is damaged: {error}") from error
         if self._inflater.unconsumed_tail:

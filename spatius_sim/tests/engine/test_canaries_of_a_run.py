@@ -13,7 +13,7 @@ import pytest
 from spatius_sim.cli.main import main
 from spatius_sim.engine.option_table import options_for_shell
 from spatius_sim.engine.run_settings import settings_of
-from spatius_sim.net.proxy.proxy_target import proxy_targets
+from spatius_sim.net.proxy.proxy_target import read_proxy_targets
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.canaries import artefacts_of, leaks
 from spatius_sim.tests.command_line import Ended, run_in_process
@@ -129,7 +129,7 @@ def test_a_usage_error_quotes_none_of_it(wrong: dict[str, Any]) -> None:
 @pytest.mark.parametrize("wrong", [WRONG_URL, f"http://me:{URL_USER}@h:x/"])
 def test_neither_does_that_of_a_proxy(wrong: str) -> None:
     with pytest.raises(UsageError, match="--upstream") as error:
-        proxy_targets((wrong,))
+        read_proxy_targets((wrong,))
     assert leaks(SECRETS, {"told": str(error.value).encode()}) == []
 
 

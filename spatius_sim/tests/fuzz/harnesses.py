@@ -23,7 +23,7 @@ from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.net.proxy.http_bodies import BodyFraming
-from spatius_sim.net.proxy.http_heads import END_OF_HEAD, read_answer, read_request
+from spatius_sim.net.proxy.http_heads import END_OF_HEAD, parse_request_head, parse_response_head
 from spatius_sim.net.proxy.websocket_tap import WebSocketTap
 from spatius_sim.plans.plan_token import plan_of
 from spatius_sim.protocol.codec import encode
@@ -87,7 +87,7 @@ def client_frames(data: bytes) -> None:
 def http_heads(data: bytes) -> None:
     """A request and an answer that pass through the proxy, and the ends of their bodies."""
     head, _, body = data.partition(END_OF_HEAD)
-    for read, method in ((read_request, ""), (read_answer, "GET")):
+    for read, method in ((parse_request_head, ""), (parse_response_head, "GET")):
         with suppress(SpatiusSimError):
             framing = BodyFraming(read(head), method)
             while body and not framing.ended:

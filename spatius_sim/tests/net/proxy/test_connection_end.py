@@ -7,7 +7,7 @@ import pytest
 
 from spatius_sim.net.proxy.connection_end import ConnectionEnd
 from spatius_sim.net.proxy.http_bodies import BodyFraming
-from spatius_sim.net.proxy.http_heads import read_request
+from spatius_sim.net.proxy.http_heads import parse_request_head
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.tests.net.work import times_the_work
 
@@ -73,7 +73,7 @@ async def all_requests(end: ConnectionEnd) -> None:
 
 async def one_body(end: ConnectionEnd) -> None:
     to = end_on(Wire())
-    framing = BodyFraming(read_request(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked"))
+    framing = BodyFraming(parse_request_head(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked"))
     await end.pass_on_body(framing, to)
     assert framing.ended
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from spatius_sim.net.proxy.http_bodies import BodyFraming
-from spatius_sim.net.proxy.http_heads import read_answer, read_request
+from spatius_sim.net.proxy.http_heads import parse_request_head, parse_response_head
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.tests.net.work import seconds_at_most, times_the_work
 
@@ -16,7 +16,11 @@ ANSWER = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"
 
 def take(head: bytes, body: bytes, step: int) -> BodyFraming:
     """The framing of that head after the body came in pieces of `step` bytes."""
-    framing = BodyFraming(read_answer(head), "GET") if head == ANSWER else BodyFraming(read_request(head))
+    framing = (
+        BodyFraming(parse_response_head(head), "GET")
+        if head == ANSWER
+        else BodyFraming(parse_request_head(head))
+    )
     for place in range(0, len(body), step):
         framing.feed(body[place : place + step])
     return framing
@@ -102,11 +106,11 @@ BAD_HEADS = {
 @pytest.mark.parametrize("headers", BAD_HEADS.values(), ids=BAD_HEADS)
 def test_a_head_that_leaves_its_end_open_is_refused(headers: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
-        BodyFraming(read_request(b"POST / HTTP/1.1\r\n" + headers))
+        BodyFraming(parse_request_head(b"POST / HTTP/1.1\r\n" + headers))
     with pytest.raises(RemoteProtocolError):
-        BodyFraming(read_answer(b"HTTP/1.1 200 OK\r\n" + headers), "GET")
+        BodyFraming(parse_response_head(b"HTTP/1.1 200 OK\r\n" + headers), "GET")
 
 
 def test_chunks_are_none_of_http_1_0() -> None:
     with pytest.raises(RemoteProtocolError):
-        BodyFraming(read_request(REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0")))
+        BodyFraming(parse_request_head(REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0")))

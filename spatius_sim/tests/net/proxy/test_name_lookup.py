@@ -10,8 +10,8 @@ from spatius_sim.net.proxy.name_lookup import NameLookup
 
 async def test_a_host_has_addresses_and_an_address_is_its_own() -> None:
     lookup = NameLookup()
-    assert await lookup.addresses("127.0.0.1") == ["127.0.0.1"]
-    assert set(await lookup.addresses("localhost")) <= {"127.0.0.1", "::1"}
+    assert await lookup.look_up_addresses("127.0.0.1") == ["127.0.0.1"]
+    assert set(await lookup.look_up_addresses("localhost")) <= {"127.0.0.1", "::1"}
 
 
 async def test_callers_at_the_same_time_share_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,9 +23,9 @@ async def test_callers_at_the_same_time_share_a_look_up(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(socket, "getaddrinfo", look)
     lookup = NameLookup()
-    await asyncio.gather(*(lookup.addresses("a.example") for _ in range(5)))
+    await asyncio.gather(*(lookup.look_up_addresses("a.example") for _ in range(5)))
     assert asked == ["a.example"]
-    await lookup.addresses("a.example")
+    await lookup.look_up_addresses("a.example")
     assert asked == ["a.example"] * 2
 
 
@@ -37,4 +37,4 @@ async def test_what_cannot_be_found_is_an_os_error(host: str, monkeypatch: pytes
 
     monkeypatch.setattr(socket, "getaddrinfo", look)
     with pytest.raises(OSError, match=r"not known|not a name of a host"):
-        await NameLookup().addresses(host)
+        await NameLookup().look_up_addresses(host)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from spatius_sim.net.proxy.http_bodies import BodyFraming
-from spatius_sim.net.proxy.http_heads import read_answer, read_number, read_request
+from spatius_sim.net.proxy.http_heads import parse_integer, parse_request_head, parse_response_head
 from spatius_sim.net.proxy.proxy_recorder import ProxyRecorder
-from spatius_sim.net.proxy.proxy_target import proxy_targets
+from spatius_sim.net.proxy.proxy_target import read_proxy_targets
 from spatius_sim.net.proxy.websocket_tap import LARGEST_MESSAGE, WebSocketTap
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent
@@ -24,12 +24,12 @@ REQUEST = (
 
 
 def test_a_head_is_written_as_it_came_but_for_target_and_host() -> None:
-    head = read_request(REQUEST)
+    head = parse_request_head(REQUEST)
     assert head.as_bytes() == REQUEST + b"\r\n\r\n"
     assert (head.method, head.target) == ("POST", "/v1/console/session-tokens?x=1")
     assert head.header("x-api-key") == "k"
     assert not head.keeps_alive
-    aimed = head.with_target_and_host("/elsewhere", "there:2")
+    aimed = head.encode_with_target_and_host("/elsewhere", "there:2")
     wanted = REQUEST.replace(b"/v1/console/session-tokens?x=1", b"/elsewhere")
     assert aimed == wanted.replace(b"host: here:1", b"Host: there:2") + b"\r\n\r\n"
 
@@ -64,18 +64,18 @@ BAD_LINES = (
 @pytest.mark.parametrize("raw", [b"", b"hello", *REQUEST_LINES[1:], *STATUS_LINES, b"G\nT / HTTP/1.1"])
 def test_what_is_no_request_is_refused(raw: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
-        read_request(raw)
+        parse_request_head(raw)
 
 
 @pytest.mark.parametrize("raw", [b"", b"hello", *STATUS_LINES[1:], *REQUEST_LINES, b"HTTP/1.1 200 O\nK"])
 def test_what_is_no_answer_is_refused(raw: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
-        read_answer(raw)
+        parse_response_head(raw)
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
 def test_a_header_that_two_readers_could_read_in_two_ways_is_refused(line: bytes) -> None:
-    for read, first in ((read_request, REQUEST_LINES[0]), (read_answer, STATUS_LINES[0])):
+    for read, first in ((parse_request_head, REQUEST_LINES[0]), (parse_response_head, STATUS_LINES[0])):
         with pytest.raises(RemoteProtocolError):
             read(first + b"\r\n" + line + b"\r\nName: value")
 
@@ -86,13 +86,14 @@ def test_a_header_that_two_readers_could_read_in_two_ways_is_refused(line: bytes
 def test_a_number_is_digits_and_nothing_else(digits: bytes) -> None:
     for base in (10, 16):
         with pytest.raises(RemoteProtocolError):
-            read_number(digits, base)
+            parse_integer(digits, base)
 
 
 def test_numbers_are_read_to_their_base() -> None:
-    assert (read_number(b"0012"), read_number(b"00fF", 16), read_number(b"9" * 15)) == (12, 255, 10**15 - 1)
+    assert (parse_integer(b"0012"), parse_integer(b"00fF", 16)) == (12, 255)
+    assert parse_integer(b"9" * 15) == 10**15 - 1
     with pytest.raises(RemoteProtocolError):
-        read_number(b"ff")
+        parse_integer(b"ff")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_numbers_are_read_to_their_base() -> None:
     ],
 )
 def test_the_path_of_a_target_that_is_a_whole_url(target: bytes, path: str) -> None:
-    assert read_request(b"GET " + target + b" HTTP/1.1").path == path
+    assert parse_request_head(b"GET " + target + b" HTTP/1.1").path == path
 
 
 CHUNKED = b"5\r\nhello\r\n3;ext=1\r\nyou\r\n0\r\nTrailer: 1\r\n\r\n"
@@ -118,7 +119,7 @@ CHUNKED = b"5\r\nhello\r\n3;ext=1\r\nyou\r\n0\r\nTrailer: 1\r\n\r\n"
     [(b"Content-Length: 5", b"hello"), (b"Transfer-Encoding: chunked", CHUNKED), (b"X: 1", b"")],
 )
 def test_the_end_of_a_body_is_found_however_it_is_cut(headers: bytes, body: bytes, step: int) -> None:
-    framing = BodyFraming(read_request(b"POST / HTTP/1.1\r\n" + headers))
+    framing = BodyFraming(parse_request_head(b"POST / HTTP/1.1\r\n" + headers))
     stream, taken = body + b"next", b""
     while not framing.ended:
         piece = stream[len(taken) : len(taken) + step]
@@ -127,11 +128,11 @@ def test_the_end_of_a_body_is_found_however_it_is_cut(headers: bytes, body: byte
 
 
 def test_bodies_that_answers_have_and_have_not() -> None:
-    answer = read_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 5")
+    answer = parse_response_head(b"HTTP/1.1 200 OK\r\nContent-Length: 5")
     assert BodyFraming(answer, "HEAD").ended
     assert not BodyFraming(answer, "GET").ended
-    assert BodyFraming(read_answer(b"HTTP/1.1 204 Nothing"), "GET").ended
-    until_close = BodyFraming(read_answer(b"HTTP/1.1 200 OK"), "GET")
+    assert BodyFraming(parse_response_head(b"HTTP/1.1 204 Nothing"), "GET").ended
+    until_close = BodyFraming(parse_response_head(b"HTTP/1.1 200 OK"), "GET")
     assert until_close.until_close and until_close.feed(b"all") == 3
 
 
@@ -212,19 +213,19 @@ def test_what_cannot_be_followed_is_told(deflate: str, stream: bytes) -> None:
 
 
 def test_upstreams_are_one_base_or_both_endpoints() -> None:
-    console, beside, ingress = proxy_targets(("http://127.0.0.1:8700",))
+    console, beside, ingress = read_proxy_targets(("http://127.0.0.1:8700",))
     assert (console.path, console.port, console.tls) == ("/v1/console", 8700, False)
     assert ingress.path == "/v2/driveningress"
     assert (beside.root, beside.path, beside.port) == ("/v1/auth", "/v1/auth", 8700)
     both = ("https://a.example/v1/console", "wss://b.example:444/x/v2/driveningress/")
-    console, beside, ingress = proxy_targets(both)
+    console, beside, ingress = read_proxy_targets(both)
     assert (beside.host_header, beside.path) == ("a.example", "/v1/auth")
     assert (console.host_header, console.tls) == ("a.example", True)
     assert (ingress.host_header, ingress.path) == ("b.example:444", "/x/v2/driveningress")
-    assert proxy_targets(("http://[::1]:9",))[0].host_header == "[::1]:9"
+    assert read_proxy_targets(("http://[::1]:9",))[0].host_header == "[::1]:9"
     for wrong in ((), ("http://a/v1/console",), ("ftp://a",), ("http://a:b",), ("nonsense",)):
         with pytest.raises(UsageError, match="--upstream"):
-            proxy_targets(wrong)
+            read_proxy_targets(wrong)
 
 
 async def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_open_sessions() -> None:
@@ -236,15 +237,15 @@ async def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_tho
         book.secret_reference("token", f"the session token of call {number}")
     assert book.secret_reference("token", "the session token of a long call") == kept
     last = f"the session token of call {2 * MAX_SECRETS - 1}"
-    book.catch_up()
+    book.record_waiting()
     known = len(told)
     book.secret_reference("token", last)
-    book.catch_up()
+    book.record_waiting()
     assert len(told) == known
     assert book.secret_reference("token", "the session token of call 0") == f"token#{2 * MAX_SECRETS + 2}"
     assert len(book._secrets.lengths()) == MAX_SECRETS + 1
     book.record_loss(up.session, by_server=True)
-    book.catch_up()
+    book.record_waiting()
     assert told[-1].content == Closed(True, 1006)
 
 
@@ -262,10 +263,10 @@ def test_what_passes_is_told_in_order_with_the_time_at_which_it_passed() -> None
         up, down = book.record_opening("upstream-1", Opened("token#1"), "")
         for number in range(300):
             line = down if number % 3 else up
-            book.add_bytes(line, b"\x81\x02" + f"{number % 100:02}".encode())
+            book.queue_bytes(line, b"\x81\x02" + f"{number % 100:02}".encode())
             await asyncio.sleep(0)
         await asyncio.wait_for(all_told.wait(), 10)
-        book.add_bytes(up, b"\x81\x02up")
+        book.queue_bytes(up, b"\x81\x02up")
         book.record_loss(up.session, by_server=False)
 
     asyncio.run(pass_by())

@@ -50,8 +50,8 @@ def test_they_leave_a_small_tape_and_little_in_memory(tmp_path: Path, kind: str)
         tracemalloc.start()
         for _ in range(COUNT):
             for direction in directions:
-                book.add_bytes(direction, frame)
-                book.catch_up()
+                book.queue_bytes(direction, frame)
+                book.record_waiting()
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         tape.close()
