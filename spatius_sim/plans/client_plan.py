@@ -56,18 +56,19 @@ class Ref:
     back: int = 0
     twist: str = ""
 
-    def resolve(self, ids: list[str]) -> str:
-        """Return the conversation id to which this reference of a client plan refers; `ids` are all ids that
-        the client has handed out, in order."""
+    def resolve(self, conversation_ids: list[str]) -> str:
+        """Return the conversation id that this reference means, among all ids that the client has handed out,
+        in order. `twist` changes the id; `blank` makes it "". For `made up`, or if there is no such id,
+        return one that the client never handed out."""
         if self.twist == "blank":
             return ""
-        if self.twist == "made up" or self.back >= len(ids):
+        if self.twist == "made up" or self.back >= len(conversation_ids):
             return f"nobodys-{self.back}"
-        conversation_id = ids[-1 - self.back]
+        conversation_id = conversation_ids[-1 - self.back]
         return TWISTS[self.twist](conversation_id) if self.twist else conversation_id
 
     def __str__(self) -> str:
-        """Return in words to which conversation id this reference of a client plan refers."""
+        """Say in words which conversation id this reference means, and how the id is changed."""
         words = (
             ("this conversation's id", "the id before")[self.back]
             if self.back < 2
@@ -89,12 +90,13 @@ class PlannedPayload:
     keyframes: int
     form: str = "plain"
 
-    def encode(self, first_value: int) -> bytes:
-        """Return the bytes of this motion payload of a client plan. Its keyframes are numbered by their first
-        value, translation[0]: the first keyframe has `first_value`, the next `first_value` + 1, and so on."""
+    def encode(self, first_number: int) -> bytes:
+        """Return the bytes of this motion payload, damaged or extended as its `form` says. Its keyframes are
+        numbered from `first_number` on; the number is the first value of a keyframe's translation. (`junk`
+        holds no keyframes.)"""
         if self.form == "junk":
             return JUNK
-        raw = _encode_keyframes(self.keyframes, first_value, self.form)
+        raw = _encode_keyframes(self.keyframes, first_number, self.form)
         if self.form == "cut":
             return raw[:-CUT_BYTES]
         return _add_unknown_fields(raw) if self.form == "unknown fields" else raw
@@ -122,8 +124,8 @@ class Move:
     ref: Ref = CURRENT
 
     def __str__(self) -> str:
-        """Describe in words the call of a client plan that gives the client motion: how many keyframes, in
-        which payloads, and for which conversation id."""
+        """Say in words how many keyframes of motion the client is given, in which payloads, and for which
+        conversation id."""
         if not self.payloads:
             words = "no list" if self.payloads is None else "an empty list"
         else:
@@ -178,25 +180,26 @@ class ClientPlan:
 
 
 def mark_end_after_motion(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Return the steps of a client plan, changed for a client that drops motion after the end mark: each end
-    mark moves after the motion that follows it, into an empty chunk of audio."""
-    ordered: list[Step] = []
-    end_mark_waits = False
+    """Return these steps with each end mark moved behind the motion that follows it, for a client that drops
+    motion after the end mark. (The end mark says that the audio is over.) An empty piece of audio bears the
+    moved mark."""
+    new_steps: list[Step] = []
+    owes_end_mark = False
     for step in steps:
-        if end_mark_waits and not isinstance(step, Move):
-            ordered.append(GiveAudio(0, end=True))
-            end_mark_waits = False
+        if owes_end_mark and not isinstance(step, Move):
+            new_steps.append(GiveAudio(0, end=True))
+            owes_end_mark = False
         if isinstance(step, GiveAudio) and step.end:
-            end_mark_waits = True
+            owes_end_mark = True
             step = replace(step, end=False)
-        ordered.append(step)
-    return (*ordered, GiveAudio(0, end=True)) if end_mark_waits else tuple(ordered)
+        new_steps.append(step)
+    return (*new_steps, GiveAudio(0, end=True)) if owes_end_mark else tuple(new_steps)
 
 
-def _add_unknown_fields(raw: bytes) -> bytes:
-    """Return a motion payload of a client plan with unknown fields at every level: in the envelope, the
-    response, the motion, and each keyframe."""
-    envelope, motion = wire.Message.FromString(raw), wire.Motion()
+def _add_unknown_fields(payload: bytes) -> bytes:
+    """Return an encoded motion payload with protobuf fields that no client knows. They are added at every
+    level: the envelope, the response, the motion, and each keyframe."""
+    envelope, motion = wire.Message.FromString(payload), wire.Motion()
     motion.ParseFromString(envelope.server_response_animation.animation)
     for keyframe in motion.keyframes:
         keyframe.MergeFromString(UNKNOWN_FIELDS)
@@ -206,10 +209,11 @@ def _add_unknown_fields(raw: bytes) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def _encode_keyframes(keyframes: int, first_value: int, form: str) -> bytes:
-    """Encode a motion payload of a client plan, of this form. The kit recognises its keyframes by a number
-    when they are rendered: keyframe k has `first_value` + k as the first value of its translation."""
-    rows = np.zeros((keyframes, WIDTH), np.float32)
-    rows[:, TRANSLATION.start] = np.arange(first_value, first_value + keyframes)
-    connection, request = ("plan 2", "request 2") if form == "elsewhere" else ("plan", "request")
-    return encode(MotionResponse(connection, request, end=form == "last", keyframes=rows))
+def _encode_keyframes(keyframe_count: int, first_number: int, form: str) -> bytes:
+    """Return an encoded motion payload with so many keyframes, numbered from `first_number` on. The number is
+    the first value of a keyframe's translation, by which we know the keyframe again when it is shown. `form`
+    decides about the ids and the end mark."""
+    rows = np.zeros((keyframe_count, WIDTH), np.float32)
+    rows[:, TRANSLATION.start] = np.arange(first_number, first_number + keyframe_count)
+    connection_id, req_id = ("plan 2", "request 2") if form == "elsewhere" else ("plan", "request")
+    return encode(MotionResponse(connection_id, req_id, end=form == "last", keyframes=rows))
