@@ -30,7 +30,7 @@ from spatius_sim.benchmarks.measure_tapes import (
 from spatius_sim.model.server.match_taped_turns import RecordedRun, read_recorded_run
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.ports_and_hosts import LOOPBACK
-from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession
@@ -159,7 +159,7 @@ async def _start_proxy(
     `make_proxy_command` is None. Yield the port to which the benchmark's clients connect.
 
     Afterwards end both, and store in `cpu.proxy` how many CPU seconds the proxy took."""
-    async with ReplayServer(taped_run, Playing(speed=0)) as server:
+    async with ReplayServer(taped_run, ReplayOptions(speed=0)) as server:
         if make_proxy_command is None:
             yield _UpstreamPort(server.port)
             return

@@ -15,7 +15,7 @@ from spatius_sim.engine.tapes.replay_tape import read_recorded_runs
 from spatius_sim.model.server.match_taped_turns import RecordedRun
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
-from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession
@@ -129,7 +129,7 @@ async def _time_replay(taped_run: RecordedRun, session_count: int) -> float:
     """Replay a taped run to `session_count` sessions, ten at a time, and return how many seconds that
     takes."""
     pcm = bytes(taped_run.turns[0].audio)
-    async with ReplayServer(taped_run, Playing(speed=0)) as server:
+    async with ReplayServer(taped_run, ReplayOptions(speed=0)) as server:
         started_at = time.perf_counter()
         for first in range(0, session_count, 10):
             count_at_once = min(10, session_count - first)

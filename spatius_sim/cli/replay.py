@@ -64,12 +64,12 @@ async def _replay_as_server(
     tape, 0 at once. `original_ids`: send the ids of the tape, not new ones."""
     from spatius_sim.engine.tapes.replay_tape import read_recorded_runs
     from spatius_sim.model.server.match_taped_turns import Match
-    from spatius_sim.net.server.replay_server import Playing, ReplayServer
+    from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 
     taped_run = read_recorded_runs(tape_path)
-    playing = Playing(Match(match), speed, original_ids)
+    replay_options = ReplayOptions(Match(match), speed, original_ids)
     ended = watch_for_end_request()
-    async with ReplayServer(taped_run, playing, port=port, on_mismatch=print_lines) as server:
+    async with ReplayServer(taped_run, replay_options, port=port, on_mismatch=print_lines) as server:
         print_lines(
             f"{len(taped_run.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
             *endpoint_lines(server.console_endpoint, server.ingress_endpoint),

@@ -103,11 +103,11 @@ def _find_publisher(container: str, on_note: Callable[[str], None] | None) -> Ne
     if container not in list(Container):
         raise UsageError(f"no container is named {container!r}: there are {', '.join(Container)}")
     try:
-        from spatius_sim.net.room.room_publisher import publisher_factory
+        from spatius_sim.net.room.room_publisher import make_publisher_factory
     except ImportError as error:
         missing = f"real LiveKit rooms need more packages ({error}): pip install 'spatius-sim[livekit]'"
         raise UsageError(missing) from error
-    return publisher_factory(Container(container), on_note or _say_nothing)
+    return make_publisher_factory(Container(container), on_note or _say_nothing)
 
 
 def _say_nothing(note: str) -> None:

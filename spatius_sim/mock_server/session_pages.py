@@ -17,7 +17,7 @@ import numpy as np
 from aiohttp import web
 
 from spatius_sim.net.ports_and_hosts import is_loopback_address
-from spatius_sim.net.server.one_port_server import OnePort, refuse_expectation
+from spatius_sim.net.server.one_port_server import OnePort, handle_expect_header
 from spatius_sim.net.server.session_log import LogEntry, SessionLog, SessionRecord
 from spatius_sim.trace.events import Lane
 from spatius_sim.trace.read_frames import read_upstream
@@ -59,7 +59,7 @@ class SessionPages:
         """Add all routes of the session pages under PREFIX, each with a guard against other machines."""
         for method, path, handler in self.routes():
             guarded = _guard_handler(handler, self._token)
-            router.add_route(method, PREFIX + path, guarded, expect_handler=refuse_expectation)
+            router.add_route(method, PREFIX + path, guarded, expect_handler=handle_expect_header)
 
     async def _answer_inspector(self, request: web.Request) -> web.StreamResponse:
         """Answer with one of the session pages, the inspector, which shows the sessions while they happen.

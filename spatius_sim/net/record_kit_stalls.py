@@ -8,28 +8,28 @@ from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.trace.events import KitStalled, Lane
 
 _STEP_SECONDS = 0.05
-_LAG_SECONDS = 0.05
+_SHORTEST_STALL_SECONDS = 0.05
 """How long each watching step sleeps, and how much longer a step must take to be recorded as a stall."""
 
 
 @asynccontextmanager
 async def record_kit_stalls(recorder: RealTimeRecorder) -> AsyncIterator[None]:
-    """Record a stall of the kit whenever its event loop is blocked for more than 50 ms, while the context is
-    open. A stall is recorded when it ends."""
-    recording = asyncio.create_task(_watch_event_loop(recorder))
+    """While this context is open, record each stall of this program. A stall is a time of more than 50 ms in
+    which the asyncio event loop was blocked. It is recorded when it is over."""
+    watching_task = asyncio.create_task(_watch_event_loop(recorder))
     try:
         yield
     finally:
-        recording.cancel()
+        watching_task.cancel()
 
 
 async def _watch_event_loop(recorder: RealTimeRecorder) -> None:
-    """Watch for stalls of the kit for ever: sleep in short steps, and record KitStalled for each step that
-    took too long."""
+    """Sleep in short steps until cancelled. If a step takes much longer than it should, the event loop was
+    blocked: record this as a stall of the kit (this program)."""
     loop = asyncio.get_running_loop()
     while True:
         step_started = loop.time()
         await asyncio.sleep(_STEP_SECONDS)
-        lag = loop.time() - step_started - _STEP_SECONDS
-        if lag > _LAG_SECONDS:
-            recorder.emit(Lane.KIT, "", KitStalled(lag))
+        stall_seconds = loop.time() - step_started - _STEP_SECONDS
+        if stall_seconds > _SHORTEST_STALL_SECONDS:
+            recorder.emit(Lane.KIT, "", KitStalled(stall_seconds))

@@ -5,10 +5,10 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_EXHAUSTION_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-_REPORT_INTERVAL = 1.0
+_REPORT_INTERVAL_SECONDS = 1.0
 
 
 class ExhaustionHandler:
@@ -18,16 +18,16 @@ class ExhaustionHandler:
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._report = say
-        self._reported_at = -_REPORT_INTERVAL
+        self._reported_at = -_REPORT_INTERVAL_SECONDS
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Report that the port takes no further connection, because this process has no file descriptors or
-        memory left; report this at most once a second. Give every other exception to the event loop's own
-        handler."""
+        """Handle an exception of an asyncio event loop. If the process has no file descriptors or memory
+        left, report that no further connection can be taken, at most once a second. Give all other exceptions
+        to the loop's default handler."""
         error = context.get("exception")
-        if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
+        if not isinstance(error, OSError) or error.errno not in _EXHAUSTION_ERRORS:
             loop.default_exception_handler(context)
-        elif loop.time() - self._reported_at >= _REPORT_INTERVAL:
+        elif loop.time() - self._reported_at >= _REPORT_INTERVAL_SECONDS:
             self._reported_at = loop.time()
             self._report(
                 f"no further connection can be taken: {error.strerror}; `ulimit -n` raises the limit"

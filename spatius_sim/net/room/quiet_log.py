@@ -16,13 +16,13 @@ class _HideTokens(logging.Filter):
         return True
 
 
-_FILTER = _HideTokens()
-_NOWHERE = logging.NullHandler()
+_TOKEN_FILTER = _HideTokens()
+_DISCARDING_HANDLER = logging.NullHandler()
 
 
 def quiet_livekit_log() -> None:
-    """Make the log of LiveKit's library quiet: from now on tokens in it are replaced by stars, and nothing of
-    it comes to the terminal of a program that configures no logging."""
+    """Put stars in place of the tokens in the log of LiveKit's library from now on. If the program configures
+    no logging, this log is not printed at all."""
     logger = logging.getLogger("livekit")
-    logger.addFilter(_FILTER)
-    logger.addHandler(_NOWHERE)
+    logger.addFilter(_TOKEN_FILTER)
+    logger.addHandler(_DISCARDING_HANDLER)

@@ -32,14 +32,14 @@ from spatius_sim.trace.room_events import (
 )
 
 AGENT, VIEWER, LATE_VIEWER = "sim-agent", "sim-viewer", "late-viewer"
-_OURS = (AGENT, VIEWER, LATE_VIEWER)
-_HEARD_HZ = 16_000
-_HEARD_BYTES = 2 * 640
+_KIT_IDENTITIES = (AGENT, VIEWER, LATE_VIEWER)
+_SOUND_HZ = 16_000
+_SOUND_EVENT_BYTES = 2 * 640
 """40 ms of sound: 640 samples of two bytes."""
 _ATTRIBUTES_SECONDS = 0.5
 """A participant may show its attributes so much later than itself."""
 
-_KINDS = {
+_TRACK_KIND_BY_SOURCE = {
     rtc.TrackSource.SOURCE_CAMERA: TrackKind.CAMERA,
     rtc.TrackSource.SOURCE_MICROPHONE: TrackKind.MICROPHONE,
 }
@@ -53,10 +53,9 @@ MAX_PAYLOAD = 1_000
 """The most characters of an RPC that are recorded."""
 
 
-def recordable_packets(container: Container, frame: bytes) -> list[bytes]:
-    """Return the packets of motion in a video frame that the room watcher has received: those that are
-    recorded, MAX_PACKETS at most. Of a frame that cannot be read, return UNREADABLE and the beginning of the
-    frame."""
+def packets_to_record(container: Container, frame: bytes) -> list[bytes]:
+    """Return the packets of motion in a video frame of a LiveKit room, but at most MAX_PACKETS. If the frame
+    cannot be read, return one packet: the mark UNREADABLE and the beginning of the frame."""
     try:
         return take_packets(container, frame)[:MAX_PACKETS]
     except RemoteProtocolError:
@@ -74,38 +73,40 @@ class LiveRoomWatch:
         secret: str,
         publisher: Callable[[], str] | None = None,
     ) -> None:
-        """Prepare to watch rooms of a LiveKit server, whose tokens are made by `key` and `secret`; no room is
-        watched yet. `sink` records what is seen and heard in a room. `publisher` returns the identity of the
-        participant to watch; None: the first stranger."""
+        """Prepare to watch rooms of a LiveKit server; no room is watched yet. `sink` records what happens
+        there. `key` and `secret` sign the tokens with which we join.
+
+        `publisher` returns the identity of the participant to watch. If it is None, that is the first
+        participant that is not ours."""
         quiet_livekit_log()
         self._publisher = publisher
         self._sink, self._key, self._secret = sink, key, secret
-        self._name, self._room_name, self._url = "", "", ""
-        self._first_publisher = ""
+        self._session_name, self._room_name, self._url = "", "", ""
+        self._first_stranger = ""
         self._late_viewer: VideoViewer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def watching(self, name: str, egress: LiveKitEgress) -> AsyncIterator[None]:
-        """Watch the LiveKit room of this egress, as agent and as viewer, while the context is open. What is
-        seen is recorded for the session `name`. Raises UnreachableError if the room cannot be joined."""
-        self._name, self._room_name, self._url = name, egress.room_name, egress.url
-        self._first_publisher = ""
+        """Watch the LiveKit room of this egress while the context is open, as an agent and as a viewer. What
+        happens is recorded for the session `name`. Raises UnreachableError if the room cannot be joined."""
+        self._session_name, self._room_name, self._url = name, egress.room_name, egress.url
+        self._first_stranger = ""
         agent, viewer = (
             rtc.Room(),
             VideoViewer(self._record_packets, self._record_video_loss, self._is_watched),
         )
-        self._record_room_of(agent)
+        self._register_handlers(agent)
         try:
             try:
-                await agent.connect(egress.url, self._token(AGENT))
+                await agent.connect(egress.url, self._make_token(AGENT))
             except rtc.ConnectError as error:
                 raise UnreachableError(why_not_joined(egress.url, error)) from None
             for method in (PLAYBACK_STARTED, PLAYBACK_FINISHED):
-                agent.local_participant.register_rpc_method(method, self._rpc_handler(method))
-            await viewer.join(egress.url, self._token(VIEWER))
+                agent.local_participant.register_rpc_method(method, self._make_rpc_handler(method))
+            await viewer.join(egress.url, self._make_token(VIEWER))
             yield
-            await viewer.look_for_losses()
+            await viewer.report_new_losses()
         finally:
             for task in list(self._tasks):
                 task.cancel()
@@ -116,12 +117,12 @@ class LiveRoomWatch:
             await agent.disconnect()
 
     async def join_late(self) -> None:
-        """Let a second viewer join the watched room now, and record the first key frame that this viewer
-        sees."""
+        """Let a second viewer join the watched LiveKit room now. Record that it joined, and later the first
+        key frame of the video that it sees."""
         key_frame_seen = False
 
         def record_first_key_frame(container: Container, frame: bytes) -> None:
-            """Record the first key frame of the watched room's video that the late viewer sees."""
+            """Record that the late viewer sees a key frame of the room's video, but only the first time."""
             nonlocal key_frame_seen
             if not key_frame_seen and is_key_frame(container, frame):
                 key_frame_seen = True
@@ -129,37 +130,38 @@ class LiveRoomWatch:
 
         self._late_viewer = VideoViewer(record_first_key_frame, is_watched=self._is_watched)
         self._record(ViewerJoined(LATE_VIEWER))
-        await self._late_viewer.join(self._url, self._token(LATE_VIEWER))
+        await self._late_viewer.join(self._url, self._make_token(LATE_VIEWER))
 
     def _is_watched(self, identity: str) -> bool:
-        """Return whether this participant of the room is the publisher to watch: the one that `publisher`
-        names or, without `publisher`, the first stranger that joined."""
+        """Return whether this participant of the room is the one to watch. This is the participant that
+        `publisher` names. If there is no `publisher`, it is the first participant that is not ours, and it is
+        remembered here."""
         if self._publisher is not None:
             return bool(identity) and identity == self._publisher()
-        if not self._first_publisher and identity and identity not in _OURS:
-            self._first_publisher = identity
-        return bool(identity) and identity == self._first_publisher
+        if not self._first_stranger and identity and identity not in _KIT_IDENTITIES:
+            self._first_stranger = identity
+        return bool(identity) and identity == self._first_stranger
 
-    def _record_room_of(self, agent: rtc.Room) -> None:
-        """Begin to record what the agent, through whom the kit watches a real LiveKit room, sees there:
-        participants that join or leave, tracks, and sound."""
+    def _register_handlers(self, agent: rtc.Room) -> None:
+        """Begin to record what our agent sees in the LiveKit room: participants that join or leave, tracks,
+        and sound. Each event of the room gets a handler."""
         agent.on(
-            "participant_connected", lambda participant: self._start_task(self._record_joined(participant))
+            "participant_connected", lambda participant: self._start_task(self._record_joining(participant))
         )
-        agent.on("participant_disconnected", self._record_left)
+        agent.on("participant_disconnected", self._record_leaving)
         agent.on("track_published", self._record_track)
         agent.on("track_subscribed", self._listen_to_track)
 
-    async def _record_joined(self, participant: Any) -> None:
-        """Record that the watched publisher has joined the LiveKit room, with its attributes; wait a short
-        time first, because the attributes come later. Other participants are not recorded."""
+    async def _record_joining(self, participant: Any) -> None:
+        """Record that the watched participant joined the LiveKit room, with its attributes. Wait half a
+        second first, because the attributes may come later. Other participants are not recorded."""
         await asyncio.sleep(_ATTRIBUTES_SECONDS)
         if not self._is_watched(participant.identity):
             return
-        lines = "\n".join(f"{key}={value}" for key, value in participant.attributes.items())
-        self._record(Joined(self._room_name, participant.identity, lines))
+        attribute_lines = "\n".join(f"{key}={value}" for key, value in participant.attributes.items())
+        self._record(Joined(self._room_name, participant.identity, attribute_lines))
 
-    def _record_left(self, participant: Any) -> None:
+    def _record_leaving(self, participant: Any) -> None:
         """Record that the watched publisher left the room."""
         if self._is_watched(participant.identity):
             self._record(LeftRoom(self._room_name, participant.identity))
@@ -167,40 +169,41 @@ class LiveRoomWatch:
     def _record_track(self, publication: Any, participant: Any) -> None:
         """Record that the watched publisher published a track in the room."""
         if self._is_watched(participant.identity):
-            self._record(TrackSeen(participant.identity, _KINDS.get(publication.source, TrackKind.OTHER)))
+            kind = _TRACK_KIND_BY_SOURCE.get(publication.source, TrackKind.OTHER)
+            self._record(TrackSeen(participant.identity, kind))
 
     def _listen_to_track(self, track: Any, publication: Any, participant: Any) -> None:
-        """Start to record the sound of the watched publisher's track, and the packets of it that the network
-        loses. Ignore video."""
+        """If this is a sound track of the watched participant, begin to record its sound and the network
+        packets that are lost. Ignore other tracks."""
         if self._is_watched(participant.identity) and track.kind == rtc.TrackKind.KIND_AUDIO:
             self._start_task(self._record_sound(track, participant.identity))
-            self._start_task(self._watch_losses(track))
+            self._start_task(self._record_sound_losses(track))
 
     async def _record_sound(self, track: Any, identity: str) -> None:
-        """Record the sound of an audio track in the watched room: one event for every 40 ms of mono s16le.
-        `identity` names the participant who published the track."""
-        stream = rtc.AudioStream(track, sample_rate=_HEARD_HZ, num_channels=1)
+        """Record the sound of a track in the watched room until the track ends. Each event holds 40 ms of PCM
+        (mono, 16 bits, 16 kHz). `identity` names the participant who published the track."""
+        sound_stream = rtc.AudioStream(track, sample_rate=_SOUND_HZ, num_channels=1)
         pcm = bytearray()
-        async for heard in stream:
-            pcm += bytes(heard.frame.data)
-            while len(pcm) >= _HEARD_BYTES:
-                self._record(SoundHeard(identity, bytes(pcm[:_HEARD_BYTES]), _HEARD_HZ))
-                del pcm[:_HEARD_BYTES]
+        async for sound_event in sound_stream:
+            pcm += bytes(sound_event.frame.data)
+            while len(pcm) >= _SOUND_EVENT_BYTES:
+                self._record(SoundHeard(identity, bytes(pcm[:_SOUND_EVENT_BYTES]), _SOUND_HZ))
+                del pcm[:_SOUND_EVENT_BYTES]
 
-    async def _watch_losses(self, track: Any) -> None:
-        """Record every half second how many packets of a sound track the network has lost, if there are new
-        losses; end when the track is gone."""
-        lost_before = 0
+    async def _record_sound_losses(self, track: Any) -> None:
+        """Check every half second how many network packets of a sound track are lost, and record the number
+        of new losses, if there are any. End when the track is gone."""
+        lost_count_before = 0
         while True:
             await asyncio.sleep(LOOK_FOR_LOSSES_SECONDS)
             try:
                 stats = await track.get_stats()
             except Exception:  # The track is gone; the library has no class of its own for that.
                 return
-            lost = sum(report.inbound_rtp.received.packets_lost for report in stats)
-            if lost > lost_before:
-                self._record(MediaLost(TrackKind.MICROPHONE, lost - lost_before))
-            lost_before = max(lost, lost_before)
+            lost_count = sum(report.inbound_rtp.received.packets_lost for report in stats)
+            if lost_count > lost_count_before:
+                self._record(MediaLost(TrackKind.MICROPHONE, lost_count - lost_count_before))
+            lost_count_before = max(lost_count, lost_count_before)
 
     def _record_video_loss(self, packets: int) -> None:
         """Record that the network lost packets of the video in the watched room."""
@@ -208,29 +211,28 @@ class LiveRoomWatch:
 
     def _record_packets(self, container: Container, frame: bytes) -> None:
         """Record the packets of motion in a video frame of the watched room."""
-        for packet in recordable_packets(container, frame):
+        for packet in packets_to_record(container, frame):
             self._record(PacketSeen(VIEWER, packet))
 
-    def _rpc_handler(self, method: str) -> Any:
-        """Return the function that answers RPCs of this method in the watched room."""
+    def _make_rpc_handler(self, method: str) -> Any:
+        """Return a function that answers each RPC of this method in the watched room."""
 
-        async def answer(call: Any) -> str:
-            """Record an RPC of the watched publisher, and answer "ok". RPCs of other participants are
-            answered, but not recorded."""
+        async def answer_rpc(call: Any) -> str:
+            """Answer "ok" to an RPC. Record it if the watched participant made it."""
             if self._is_watched(call.caller_identity):
                 self._record(PlaybackTold(call.caller_identity, method, call.payload[:MAX_PAYLOAD]))
             return "ok"
 
-        return answer
+        return answer_rpc
 
-    def _token(self, identity: str) -> str:
+    def _make_token(self, identity: str) -> str:
         """Return a LiveKit token for an agent or viewer of ours, who publishes nothing."""
         grant = RoomGrant(self._room_name, identity, can_publish=False)
         return make_livekit_token(self._key, self._secret, grant, time.time())
 
     def _record(self, event: Joined | RoomEvent) -> None:
         """Record an event in the watched room."""
-        self._sink.emit(Lane.EGRESS, self._name, event)
+        self._sink.emit(Lane.EGRESS, self._session_name, event)
 
     def _start_task(self, coroutine: Any) -> None:
         """Start a task of the room watcher, and keep it until it is done."""

@@ -37,9 +37,9 @@ def too_big_reason() -> str:
     return f"a message has more than the {MAX_AUDIO_MESSAGE_BYTES} bytes that this mock takes"
 
 
-def closed_by_library(frame: WSMessage) -> tuple[int, str]:
-    """Return the code and the reason with which aiohttp itself closed the ingress socket; (0, "") if aiohttp
-    did not close it."""
-    if frame.type is not WSMsgType.ERROR or not isinstance(frame.data, WebSocketError):
+def read_library_close(message: WSMessage) -> tuple[int, str]:
+    """Return the close code and the reason if aiohttp itself closed the ingress socket and gave this message
+    instead of a frame. Return (0, "") for any other message."""
+    if message.type is not WSMsgType.ERROR or not isinstance(message.data, WebSocketError):
         return 0, ""
-    return int(frame.data.code), too_big_reason() if frame.data.code == TOO_BIG else str(frame.data)
+    return int(message.data.code), too_big_reason() if message.data.code == TOO_BIG else str(message.data)

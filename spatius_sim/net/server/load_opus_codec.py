@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import av
 
 
-def installed_codec() -> OpusCodec | None:
+def find_opus_codec() -> OpusCodec | None:
     """Return the Opus codec, or None if the extra `opus` is not installed. PyAV itself is imported later, if
     needed."""
     return _OpusDecoder if find_spec("av") is not None else None
@@ -21,7 +21,7 @@ class _OpusDecoder:
     """Decodes the packets of one Opus stream to mono s16le at 48 kHz."""
 
     def __init__(self, head: OpusHead) -> None:
-        """Begin to decode the Opus stream that has this identification header."""
+        """Make a decoder for an Opus stream that begins with this identification header."""
         import av
 
         # The caller counts the samples and removes the pre-skip, so the codec must not. The pre-skip stands
@@ -33,7 +33,8 @@ class _OpusDecoder:
         self._packet = av.Packet
 
     def decode(self, packet: bytes) -> bytes:
-        """Return the PCM of one Opus packet. Raises RemoteProtocolError if the packet is damaged."""
+        """Decode one Opus packet, and return its PCM: mono, 16 bits, 48 kHz. Raises RemoteProtocolError if
+        the packet is damaged."""
         try:
             frames = self._context.decode(self._packet(packet))
             return b"".join(

@@ -22,16 +22,16 @@ from spatius_sim.protocol.console_api import (
 LARGEST_BODY = 256 * 1024
 """How many bytes of a request's body are read at most."""
 
-_NO_BODY = (204, 304)
+_STATUSES_WITHOUT_BODY = (204, 304)
 _ANY_PATH = "/{any:.*}"
 _MAX_UNKNOWN_PATHS = 20
 _log = logging.getLogger(__name__)
 
 
-def _shorten_parser_errors(record: logging.LogRecord) -> bool:
-    """Shorten a log record of aiohttp that says that a request to our port is malformed HTTP: one line of
-    level INFO without a traceback. Other records stay as they are. Return whether the record is to be
-    logged."""
+def _shorten_parser_error(record: logging.LogRecord) -> bool:
+    """Return whether this log record of aiohttp is to be logged (a filter of `logging`). If the record says
+    that a request is malformed HTTP, first shorten it to one line of level INFO without a traceback. Other
+    records stay as they are."""
     error = record.exc_info[1] if record.exc_info else None
     # UnicodeEncodeError: aiohttp repeats a header of the peer that has letters outside ASCII.
     if isinstance(error, HttpProcessingError | UnicodeEncodeError):
@@ -42,7 +42,7 @@ def _shorten_parser_errors(record: logging.LogRecord) -> bool:
     return True
 
 
-_log.addFilter(_shorten_parser_errors)
+_log.addFilter(_shorten_parser_error)
 
 
 class OnePort:
@@ -53,12 +53,13 @@ class OnePort:
     called with each of them once."""
 
     def __init__(self, port: int = 0, header_seconds: float = HEADER_SECONDS, host: str = LOOPBACK) -> None:
-        """Prepare to serve Console API and ingress on one port; `listen` begins."""
+        """Prepare a server that will listen on one port at the address `host`; `port` 0 takes a free port.
+        `header_seconds` is how long a connection's first headers may take. `listen` begins."""
         self.port, self.host = port, host
         self.unknown_paths: list[str] = []
         self.on_unknown_path: Callable[[str], None] | None = None
         self._header_seconds = header_seconds
-        self._runner: web.AppRunner | None = None
+        self._app_runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
         self._slow_headers: SlowHeaders | None = None
 
@@ -77,45 +78,46 @@ class OnePort:
         raise NotImplementedError
 
     async def listen(self) -> None:
-        """Start to listen on the one port of this server and to answer requests; set `port`. Raises
-        UsageError if the port cannot be used."""
+        """Start to listen on this server's one port and to answer requests. Set `port` to the port that is
+        really used. Raises UsageError if the port cannot be used."""
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._note_arrival])
         self.add_routes(app.router)
         for path in TELEMETRY_PATHS:
-            app.router.add_post(path, _take_telemetry, expect_handler=refuse_expectation)
-        app.router.add_route("*", _ANY_PATH, self._answer_unknown_path, expect_handler=refuse_expectation)
-        self._runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=1.0)
-        await self._runner.setup()
-        assert self._runner.server is not None
-        self._slow_headers = SlowHeaders(self._runner.server, self._header_seconds)
+            app.router.add_post(path, _accept_telemetry, expect_handler=handle_expect_header)
+        app.router.add_route("*", _ANY_PATH, self._answer_unknown_path, expect_handler=handle_expect_header)
+        self._app_runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=1.0)
+        await self._app_runner.setup()
+        assert self._app_runner.server is not None
+        self._slow_headers = SlowHeaders(self._app_runner.server, self._header_seconds)
         try:
             self._listener = await asyncio.get_running_loop().create_server(
                 self._slow_headers, self.host, self.port, backlog=1024
             )
         except OSError as error:
-            await self._runner.cleanup()
+            await self._app_runner.cleanup()
             raise explain_port_error(error, self.port, self.host) from error
         self.port = int(self._listener.sockets[0].getsockname()[1])
 
     async def _answer_unknown_path(self, request: web.Request) -> web.StreamResponse:
-        """Answer 404 to a request for an unknown path on this port, and note the first such paths; answer 405
-        if the path is known but does not take this method."""
-        methods: set[str] = set()
+        """Answer 405 if the path of this request exists for other methods only. Otherwise answer 404, and
+        remember the method and the path if they are among the first that were unknown; `on_unknown_path` is
+        called once for each."""
+        known_methods: set[str] = set()
         for resource in request.app.router.resources():
             if resource is not request.match_info.route.resource:
-                methods |= (await resource.resolve(request))[1]
-        if methods:
-            raise web.HTTPMethodNotAllowed(request.method, methods)
-        asked = f"{request.method} {request.path}"
-        if asked not in self.unknown_paths and len(self.unknown_paths) < _MAX_UNKNOWN_PATHS:
-            self.unknown_paths.append(asked)
+                known_methods |= (await resource.resolve(request))[1]
+        if known_methods:
+            raise web.HTTPMethodNotAllowed(request.method, known_methods)
+        method_and_path = f"{request.method} {request.path}"
+        if method_and_path not in self.unknown_paths and len(self.unknown_paths) < _MAX_UNKNOWN_PATHS:
+            self.unknown_paths.append(method_and_path)
             if self.on_unknown_path is not None:
-                self.on_unknown_path(asked)
+                self.on_unknown_path(method_and_path)
         raise web.HTTPNotFound
 
     def stop_listening(self) -> None:
-        """Accept no new connections on this port from now on. Open connections go on, even those whose
-        headers come too slowly."""
+        """Accept no new connections on this server's port. Open connections go on, and none is cut off any
+        more because its headers are slow."""
         if self._listener is not None:
             self._listener.close()
         if self._slow_headers is not None:
@@ -124,22 +126,22 @@ class OnePort:
     async def stop(self) -> None:
         """Stop listening on this port, and end the connections that are still open."""
         self.stop_listening()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._app_runner is not None:
+            await self._app_runner.cleanup()
 
     @web.middleware
     async def _note_arrival(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note that the headers of a request have arrived at this server's port, so that the connection is
-        not cut off for slow headers. Then let the request be handled."""
+        """Stop the timer for the headers of this request, because they have arrived. Then let `handler`
+        answer the request. (A middleware of aiohttp.)"""
         if self._slow_headers is not None:
             self._slow_headers.arrived(request.protocol)
         return await handler(request)
 
 
-async def refuse_expectation(request: web.Request) -> web.StreamResponse | None:
-    """Continue if a request to this port expects 100-continue, as a client does before a large body; refuse
-    any other expectation with 417. (aiohttp repeats the expectation in its answer, and fails if there are
-    letters outside ASCII in it.)"""
+async def handle_expect_header(request: web.Request) -> web.StreamResponse | None:
+    """Handle the Expect header of an HTTP request. For "100-continue", which clients send before a large
+    body, tell the client to go on. For anything else, refuse the request with 417. (aiohttp would repeat the
+    header in its answer, and fail if there are letters outside ASCII in it.)"""
     if request.headers.get("Expect", "").lower() != "100-continue":
         raise web.HTTPExpectationFailed(text="this server knows the expectation 100-continue only")
     if request.transport is not None:
@@ -147,17 +149,17 @@ async def refuse_expectation(request: web.Request) -> web.StreamResponse | None:
     return None
 
 
-async def _take_telemetry(request: web.Request) -> web.StreamResponse:
-    """Answer 200 to telemetry that a relay's Server SDK sends to our one port, and forget what it says. A
-    relay that sends telemetry here sends none to the vendor."""
+async def _accept_telemetry(request: web.Request) -> web.StreamResponse:
+    """Answer 200 to telemetry that a relay's SDK sends, and forget the telemetry. A relay that sends it to us
+    sends none to the vendor."""
     await read_body(request)
     text, content_type = answer_telemetry(request.content_type)
     return web.Response(text=text, content_type=content_type)
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Read the body of an HTTP request to a server of ours, and return it. Answers 408 if the body does not
-    come in time, 413 if it is too large, and 400 if it breaks off."""
+    """Wait for the body of an HTTP request, and return it. If the body takes too long, answer the request
+    with 408; if it breaks off, with 400. (aiohttp answers 413 if it is too large.)"""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
@@ -169,6 +171,6 @@ async def read_body(request: web.Request) -> bytes:
 
 def json_response(answer: HttpAnswer) -> web.Response:
     """Return a JSON response for an answer of Console API, without a body if its status allows none."""
-    if answer.status in _NO_BODY:
+    if answer.status in _STATUSES_WITHOUT_BODY:
         return web.Response(status=answer.status)
     return web.Response(status=answer.status, text=answer.body, content_type="application/json")

@@ -6,8 +6,8 @@ import struct
 
 
 def reset_connection(transport: asyncio.Transport | None) -> None:
-    """Reset a TCP connection of our server, so that the peer sees an error. Do nothing if the transport is
-    already gone (None)."""
+    """Reset a TCP connection of our server, so that the peer sees an error instead of a normal close. Do
+    nothing if the connection is already gone (`transport` is None)."""
     if transport is None:
         return
     tcp_socket = transport.get_extra_info("socket")

@@ -26,7 +26,7 @@ from spatius_sim.model.server.send_responses import POLICY_VIOLATION, RESOURCE_E
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
-from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, too_big_reason
+from spatius_sim.net.server.ingress_socket import TOO_BIG, read_library_close, too_big_reason
 from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.protocol.close_codes import read_close_code
 from spatius_sim.protocol.codec import MAX_AUDIO_MESSAGE_BYTES, MessageReader, encode
@@ -62,7 +62,7 @@ class UpstreamConnection:
     sink: Sink
     rooms: SimulatedRooms
     most_unread: int = MAX_UNREAD
-    new_publisher: NewPublisher | None = None
+    make_publisher: NewPublisher | None = None
     on_simulated_room: Callable[[], None] = lambda: None
     closed_by_us: bool = False
     _closed_with: tuple[int, str] = (0, "")
@@ -72,8 +72,8 @@ class UpstreamConnection:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
-        """Receive frames on a session's connection, and carry out what the session decides, until the
-        connection is gone."""
+        """Receive frames from the relay, and carry out what the session decides about each, until the
+        connection is gone. Then end the session."""
         transport = self.request.transport
         if transport is None:
             return
@@ -85,7 +85,7 @@ class UpstreamConnection:
             # `async for` would double the cost of receiving.
             while (kind := (frame := await receive()).type) is _BINARY or kind not in _ENDS:
                 if kind is not _BINARY and kind is not _TEXT:
-                    self._closed_with = closed_by_library(frame)
+                    self._closed_with = read_library_close(frame)
                     self.closed_by_us |= self._closed_with[0] != 0
                 elif len(frame.data) > MAX_AUDIO_MESSAGE_BYTES:
                     await self.close(TOO_BIG, too_big_reason())
@@ -94,7 +94,7 @@ class UpstreamConnection:
         except ConnectionResetError:
             pass  # The peer left while we were sending: `close_event` reports an abnormal close.
         finally:
-            self._stop_session()
+            self._end_session()
             if self._publisher is not None:
                 await self._publisher.leave()
 
@@ -110,8 +110,8 @@ class UpstreamConnection:
             self.request.transport.abort()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close a relay's connection to our Motion Server with a closing handshake. If the relay does not
-        answer in time, cut the connection."""
+        """Close this connection to a relay: send the code and the reason, and wait for the relay's answer. If
+        it does not answer in time, cut the connection."""
         if not self.socket.closed:
             self.closed_by_us, self._closed_with = True, (code, reason)
         try:
@@ -121,11 +121,11 @@ class UpstreamConnection:
             self.cut()
 
     def _receive_frame(self, raw: str | bytes) -> list[ServerCommand]:
-        """Record a frame that a relay sent on its connection to our Motion Server, and return the commands
-        with which the session answers."""
-        value = read_upstream(raw, self._read)
+        """Record a frame that the relay sent, give it to the session, and return the commands with which the
+        session reacts."""
+        decoded = read_upstream(raw, self._read)
         self.sink.record_received(_UPSTREAM, self.name, raw)
-        return self.session.receive(value, monotonic())
+        return self.session.receive(decoded, monotonic())
 
     async def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
         """Carry out the commands of Motion Server's session on its connection, in their order. Stop when a
@@ -161,27 +161,28 @@ class UpstreamConnection:
                     self._send_truncated(raw)
 
     async def _join_room(self, room: str, publisher: str) -> None:
-        """Join the room of this connection's session: a real LiveKit room if somebody can publish there, else
-        a simulated room. Then carry out what the session decides next."""
+        """Join the room of this session: a real LiveKit room if `make_publisher` can publish there, otherwise
+        a simulated room. A real room's answer goes to the session, and what the session decides then is
+        carried out."""
         livekit = self.session.room.livekit if self.session.room is not None else None
-        if self.new_publisher is None or livekit is None:
-            self._note_joined(room, publisher)
+        if self.make_publisher is None or livekit is None:
+            self._record_joining(room, publisher)
             self.on_simulated_room()
             return
-        self._publisher = self.new_publisher(livekit, self.session.audio_rate, self._lose_room)
+        self._publisher = self.make_publisher(livekit, self.session.audio_rate, self._handle_room_loss)
         fault = await self._publisher.join()
         if fault is None:
-            self._note_joined(room, publisher)
+            self._record_joining(room, publisher)
         await self._carry_out(self.session.handle_room_answer(fault, monotonic()))
 
-    def _note_joined(self, room: str, publisher: str) -> None:
+    def _record_joining(self, room: str, publisher: str) -> None:
         """Record that the egress of this session has joined its room."""
         self.rooms.join(room, publisher)
         self.sink.emit(Lane.EGRESS, self.name, Joined(room, publisher))
 
     def _play_in_room(self, room: str, outputs: Sequence[RoomOutput]) -> None:
-        """Play these outputs in the session's room, simulated or real, and record RPCs to the agent and that
-        the egress leaves."""
+        """Play these outputs in the session's room, simulated or real. Record each RPC that tells the agent
+        of the playback, and record if the publisher leaves the room."""
         self.rooms.note_playback(room, outputs)
         publisher = self.session.room.publisher if self.session.room is not None else ""
         has_agent = self.session.room is not None and self.session.room.agent_id
@@ -194,18 +195,19 @@ class UpstreamConnection:
         if self._publisher is not None:
             self._publisher.play(outputs)
 
-    def _lose_room(self) -> None:
+    def _handle_room_loss(self) -> None:
         """Start a task that carries out what the session decides now that its room is gone."""
-        self._start_task(self._carry_out_safely(self.session.handle_room_loss(monotonic())))
+        self._start_task(self._carry_out_or_cut(self.session.handle_room_loss(monotonic())))
 
-    async def _send_frame(self, raw: bytes, answers: str) -> bool:
-        """Send a frame of the session on this connection, and return whether the session is over.
+    async def _send_frame(self, raw: bytes, answered_req_id: str) -> bool:
+        """Send a frame to the relay, and return whether the session is over. `answered_req_id` is the request
+        that the frame answers; "" if none.
 
-        It is over if the connection is closed already, or if the peer has left too many bytes unread: then an
-        error is sent, and the connection is closed."""
+        The session is over if the connection was closed before. It also ends if the relay leaves too many
+        bytes unread: an error is sent, and the connection is closed."""
         if self.socket.closed:
             return True
-        self.sink.record_sent(_UPSTREAM, self.name, raw, answers)
+        self.sink.record_sent(_UPSTREAM, self.name, raw, answered_req_id)
         await self.socket.send_bytes(raw)
         transport = self.request.transport
         if transport is None or transport.get_write_buffer_size() <= self.most_unread:
@@ -219,32 +221,33 @@ class UpstreamConnection:
         return True
 
     def _close_without_code(self) -> None:
-        """Send a close frame without a code, and close the session's TCP connection."""
+        """Send the relay a close frame that holds no code, and close the TCP connection without waiting for
+        an answer."""
         self.closed_by_us = True
         transport = self.request.transport
         if transport is not None:
             transport.write(_EMPTY_CLOSE_FRAME)
             transport.close()
 
-    def _send_truncated(self, raw: bytes) -> None:
-        """Announce a WebSocket frame of this payload, send only half of the payload, and close the session's
-        TCP connection."""
+    def _send_truncated(self, payload: bytes) -> None:
+        """Send only the first half of a WebSocket frame: its header announces the whole payload, but half of
+        the payload is missing. Then close the TCP connection."""
         self.closed_by_us = True
         transport = self.request.transport
         if transport is not None:
-            transport.write(_LONG_BINARY_FRAME + len(raw).to_bytes(8) + raw[: len(raw) // 2])
+            transport.write(_LONG_BINARY_FRAME + len(payload).to_bytes(8) + payload[: len(payload) // 2])
             transport.close()
 
     def _set_timer(self, name: str, seconds: float) -> None:
         """Start a timer of the session; cancel a running timer of the same name."""
         if name in self._timers:
             self._timers[name].cancel()
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, self._timer_ran_out, name)
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, self._handle_timer, name)
 
-    def _timer_ran_out(self, name: str) -> None:
+    def _handle_timer(self, name: str) -> None:
         """Start a task that carries out what the session decides now that its timer has run out."""
         del self._timers[name]
-        self._start_task(self._carry_out_safely(self.session.handle_timer(name, monotonic())))
+        self._start_task(self._carry_out_or_cut(self.session.handle_timer(name, monotonic())))
 
     def _start_task(self, coroutine: Coroutine[None, None, None]) -> None:
         """Start a task of the session's connection, and keep it until it is done."""
@@ -252,16 +255,16 @@ class UpstreamConnection:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out_safely(self, commands: Iterable[ServerCommand]) -> None:
-        """Carry out commands of the session on its connection; if the relay has left, cut the connection."""
+    async def _carry_out_or_cut(self, commands: Iterable[ServerCommand]) -> None:
+        """Carry out these commands of the session. If the relay has left meanwhile, cut the connection."""
         try:
             await self._carry_out(commands)
         except ConnectionResetError:
             self.cut()
 
-    def _stop_session(self) -> None:
-        """End the session of this connection to our Motion Server: cancel the session's timers, and let its
-        publisher leave its simulated room."""
+    def _end_session(self) -> None:
+        """End the session of this connection: cancel its timers, tell the session that it is over, and let
+        its publisher leave the simulated room."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

@@ -25,10 +25,10 @@ _BLOCKS = 16
 """The log forgets a whole block of events at once, of about so many."""
 
 _NOT_SENT, _ANSWERS_NOTHING = False, ""
-"""How an event tells whether its frame was sent, and that it answers no request."""
+"""The last two fields of an event whose frame was not sent and answers no request."""
 
 
-class _Block(NamedTuple):
+class _EventBlock(NamedTuple):
     """Some events of the log, one after the other, each as the fields of its LogEntry. (A tuple for each
     event would slow the garbage collector down.) `size` is the bytes of their frames."""
 
@@ -77,35 +77,35 @@ class SessionLog:
     most_events: int = MAX_EVENTS
     open_sessions: dict[str, SessionRecord] = field(default_factory=dict)
     past_sessions: deque[SessionRecord] = field(default_factory=lambda: deque(maxlen=MAX_PAST_SESSIONS))
-    _full_blocks: deque[_Block] = field(default_factory=deque)
-    _newest_events: list[Any] = field(default_factory=list)
+    _full_blocks: deque[_EventBlock] = field(default_factory=deque)
+    _newest_fields: list[Any] = field(default_factory=list)
     _newest_bytes: int = 0
     """The block that is not full yet."""
-    _largest_block_bytes: int = field(init=False)
-    _largest_block_fields: int = field(init=False)
+    _most_block_bytes: int = field(init=False)
+    _most_block_fields: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._largest_block_bytes = self.most_bytes // _BLOCKS
-        self._largest_block_fields = max(1, self.most_events // _BLOCKS) * len(LogEntry._fields)
+        self._most_block_bytes = self.most_bytes // _BLOCKS
+        self._most_block_fields = max(1, self.most_events // _BLOCKS) * len(LogEntry._fields)
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
-        """Keep an event that happens now in the session log, with stars in place of secrets, and give the
-        event to the next sink."""
+        """Keep an event that happens now in the session log, with stars in place of its secrets, and give it
+        to the next sink. `connection` names the session; "" for an event of no session."""
         self.next_sink.emit(lane, connection, content)
         content = texts_without_secrets(content, self.secrets)
-        self._newest_events += (monotonic_ns(), lane, connection, content, _NOT_SENT, _ANSWERS_NOTHING)
-        self._count_bytes(len(getattr(content, "raw", b"")))
+        self._newest_fields += (monotonic_ns(), lane, connection, content, _NOT_SENT, _ANSWERS_NOTHING)
+        self._add_bytes_to_block(len(getattr(content, "raw", b"")))
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Keep in the session log a frame that Motion Server sends to a relay, as part of the response to the
-        request `answers`; count the frame for its session, and give it to the next sink."""
+        """Keep a frame that Motion Server sends to a relay, count it for its session, and give it to the next
+        sink. `answers` is the id of the request that the frame answers; "" if none."""
         self.next_sink.record_sent(lane, connection, raw, answers)
         frame = self._hide_most_secrets(connection, raw)
         self.keep_frame(monotonic_ns(), lane, connection, frame, answers, sent=True)
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Keep in the session log a frame that Motion Server received from a relay, count the frame for its
-        session, and give it to the next sink."""
+        """Keep a frame that Motion Server received from a relay, count it for its session, and give it to the
+        next sink. Secrets in audio and motion stay in the kept frame until it is read."""
         self.next_sink.record_received(lane, connection, raw)
         # As keep_frame, but in one call: nearly all frames are audio that was received.
         record = self.open_sessions.get(connection)
@@ -113,33 +113,26 @@ class SessionLog:
             record.frames_received += 1
         if raw[:2] not in _AUDIO_AND_MOTION:
             raw = self._hide_most_secrets(connection, raw)
-        self._newest_events += (monotonic_ns(), lane, connection, raw, _NOT_SENT, _ANSWERS_NOTHING)
+        self._newest_fields += (monotonic_ns(), lane, connection, raw, _NOT_SENT, _ANSWERS_NOTHING)
         self._newest_bytes += len(raw)
-        if (
-            self._newest_bytes > self._largest_block_bytes
-            or len(self._newest_events) >= self._largest_block_fields
-        ):
-            self._begin_block()
+        if self._newest_bytes > self._most_block_bytes or len(self._newest_fields) >= self._most_block_fields:
+            self._begin_new_block()
 
     def keep_frame(
         self, at_ns: int, lane: Lane, connection: str, raw: str | bytes, answers: str = "", *, sent: bool
     ) -> None:
-        """Keep a frame in the session log, with its time `at_ns`, and count it for its session. The secrets
-        in the frame must be hidden already. `sent`: Motion Server sent the frame, as part of the response to
-        the request `answers`."""
+        """Keep a frame, whose secrets must be hidden already, and count it for its session. `at_ns` is its
+        time. If `sent`, Motion Server sent it, and `answers` is the id of the request that it answers."""
         record = self.open_sessions.get(connection)
         if record is not None:
             if sent:
                 record.frames_sent += 1
             else:
                 record.frames_received += 1
-        self._newest_events += (at_ns, lane, connection, raw, sent, answers)
+        self._newest_fields += (at_ns, lane, connection, raw, sent, answers)
         self._newest_bytes += len(raw)
-        if (
-            self._newest_bytes > self._largest_block_bytes
-            or len(self._newest_events) >= self._largest_block_fields
-        ):
-            self._begin_block()
+        if self._newest_bytes > self._most_block_bytes or len(self._newest_fields) >= self._most_block_fields:
+            self._begin_new_block()
 
     @property
     def secrets(self) -> KnownSecrets:
@@ -154,27 +147,27 @@ class SessionLog:
         """Add a session that has begun to the session log."""
         self.open_sessions[record.name] = record
 
-    def end_session(self, name: str, close_event: Closed) -> None:
-        """Move an ended session from the open to the past sessions of the log, record how it ended, and
-        forget its secrets."""
+    def end_session(self, name: str, closed: Closed) -> None:
+        """Move a session from the open ones of the log to the past ones. Note when and how it was closed, and
+        keep that as an event. The session's secrets may be forgotten from now on."""
         record = self.open_sessions.pop(name)
         record.closed_at = time.time()
-        record.close_code, record.closed_by_us = close_event.code, close_event.by_kit
+        record.close_code, record.closed_by_us = closed.code, closed.by_kit
         self.past_sessions.append(record)
-        self.emit(Lane.UPSTREAM, name, close_event)
+        self.emit(Lane.UPSTREAM, name, closed)
         self.secrets.release_holder(name)
 
-    def find_session(self, key: str) -> SessionRecord | None:
-        """Return the newest session in the session log whose name or connection id is `key`; None if there is
-        none."""
+    def find_session(self, name_or_id: str) -> SessionRecord | None:
+        """Return the record of the session that has this name or this connection id. Open sessions are
+        searched first, then past ones, the newest first. Return None if there is none."""
         for record in (*reversed(self.open_sessions.values()), *reversed(self.past_sessions)):
-            if key in (record.name, record.connection_id):
+            if name_or_id in (record.name, record.connection_id):
                 return record
         return None
 
     def session_events(self, name: str) -> Iterator[LogEntry]:
-        """Yield the events of a session that the log still keeps, in their order and without secrets."""
-        for block in (*(block.fields for block in self._full_blocks), tuple(self._newest_events)):
+        """Yield the events of a session that the log still keeps, in order and without secrets."""
+        for block in (*(block.fields for block in self._full_blocks), tuple(self._newest_fields)):
             # A block is flat: six fields for each event.
             fields = iter(block)
             for at_ns, lane, connection, content, sent, answers in zip(*[fields] * 6, strict=True):
@@ -192,12 +185,12 @@ class SessionLog:
     def forget(self) -> None:
         """Forget all events of the session log, and the sessions that are over."""
         self._full_blocks.clear()
-        self._newest_events, self._newest_bytes = [], 0
+        self._newest_fields, self._newest_bytes = [], 0
         self.past_sessions.clear()
 
     def _hide_most_secrets(self, connection: str, raw: str | bytes) -> str | bytes:
-        """Take the secrets out of a frame that the session log keeps. Frames with audio or motion are
-        returned as they are: `session_events` takes their secrets out later."""
+        """Return a frame of the session log without its secrets. Frames with audio or motion are returned as
+        they are, to save time; `session_events` hides their secrets."""
         if isinstance(raw, str):
             return self.secrets.redact_text(raw)
         # This runs for every frame, so it must be fast: audio and motion are not decoded here.
@@ -207,27 +200,22 @@ class SessionLog:
         """Return a binary frame with each known secret replaced by its reference."""
         return without_secrets(raw, read_upstream(raw), self.secrets, connection)
 
-    def _count_bytes(self, size: int) -> None:
-        """Count the bytes of the newest event's frame, and begin a new block of events if this one is
-        full."""
-        self._newest_bytes += size
-        if (
-            self._newest_bytes > self._largest_block_bytes
-            or len(self._newest_events) >= self._largest_block_fields
-        ):
-            self._begin_block()
+    def _add_bytes_to_block(self, byte_count: int) -> None:
+        """Count the bytes of the newest event for the block of events that the log fills now. If the block is
+        full, begin a new one."""
+        self._newest_bytes += byte_count
+        if self._newest_bytes > self._most_block_bytes or len(self._newest_fields) >= self._most_block_fields:
+            self._begin_new_block()
 
-    def _begin_block(self) -> None:
-        """Put the newest events into a full block, and begin a new block. Then forget the oldest blocks,
-        while the log holds more than `most_bytes` of frames or more than `most_events`."""
-        blocks = self._full_blocks
-        blocks.append(_Block(self._newest_bytes, self._newest_events))
-        self._newest_events, self._newest_bytes = [], 0
-        held_bytes = sum(block.size for block in blocks)
-        held_fields = sum(
-            len(block.fields) for block in blocks
-        )  # A block is flat: six fields for each event.
-        while held_bytes > self.most_bytes or held_fields > self.most_events * len(LogEntry._fields):
-            oldest = blocks.popleft()
-            held_bytes -= oldest.size
-            held_fields -= len(oldest.fields)
+    def _begin_new_block(self) -> None:
+        """Put the newest events of the log into a full block, and begin a new one. Then forget the oldest
+        blocks while the log holds too many bytes or too many events."""
+        full_blocks = self._full_blocks
+        full_blocks.append(_EventBlock(self._newest_bytes, self._newest_fields))
+        self._newest_fields, self._newest_bytes = [], 0
+        byte_count = sum(block.size for block in full_blocks)
+        field_count = sum(len(block.fields) for block in full_blocks)  # Six fields for each event.
+        while byte_count > self.most_bytes or field_count > self.most_events * len(LogEntry._fields):
+            oldest_block = full_blocks.popleft()
+            byte_count -= oldest_block.size
+            field_count -= len(oldest_block.fields)

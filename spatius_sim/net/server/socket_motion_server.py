@@ -24,8 +24,8 @@ from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.egress_publisher import NewPublisher
 from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
-from spatius_sim.net.server.load_opus_codec import installed_codec
-from spatius_sim.net.server.one_port_server import OnePort, json_response, read_body, refuse_expectation
+from spatius_sim.net.server.load_opus_codec import find_opus_codec
+from spatius_sim.net.server.one_port_server import OnePort, handle_expect_header, json_response, read_body
 from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.net.server.session_connection import MAX_UNREAD, UpstreamConnection
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
@@ -94,7 +94,7 @@ class SocketMotionServer(OnePort):
         parameters. Raises UsageError for an unknown capability."""
         super().__init__(port, header_seconds, host)
         self.seed = seed
-        self.new_answer: AnswerFactory = new_answer or self._synthesize
+        self.new_answer: AnswerFactory = new_answer or self._synthesize_answer
         self.journal = SessionLog(sink or NullSink())
         self.rooms = SimulatedRooms()
         self.pace, self.plan = pace, plan
@@ -102,20 +102,20 @@ class SocketMotionServer(OnePort):
             if name not in CAPABILITIES:
                 raise UsageError(f"no capability is named {name!r}: {suggest_names(name, CAPABILITIES)}")
         self._capabilities, self._agora_certificate = capabilities, agora_certificate
-        self._access = access or AccessControl()
+        self._access_control = access or AccessControl()
         self._clock = SteadyClock()
         self._limits = limits or Limits()
         self._most_unread = most_unread
-        self._opus = installed_codec()
+        self._opus_codec = find_opus_codec()
         self._new_publisher = new_publisher
         self._on_note = on_note
         self._simulated_rooms_reported = False
         self._scenario_player = ScenarioPlayer(seed, scenario)
         self._first_scenario = scenario
         self._random = random.Random(seed)
-        self._connections = 0
-        self._open: dict[str, UpstreamConnection] = {}
-        self._stopping = asyncio.Event()
+        self._session_count = 0
+        self._connection_by_name: dict[str, UpstreamConnection] = {}
+        self._stop_requested = asyncio.Event()
 
     @property
     def scenario(self) -> Scenario:
@@ -124,76 +124,77 @@ class SocketMotionServer(OnePort):
 
     async def __aenter__(self) -> Self:
         """Let Motion Server listen on its port."""
-        self._stopping = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         await self.listen()
         return self
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop this Motion Server at the end of its `async with` block: stop listening, and close every
-        connection."""
-        self._stopping.set()
+        """Stop this Motion Server: stop listening, end what waits, and close every connection."""
+        self._stop_requested.set()
         self.stop_listening()
         await self.close_all("stopping")
         await self.stop()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the HTTP routes of this Motion Server: token request, WebSocket upgrade and bootstrap."""
+        """Add the HTTP routes that this Motion Server answers: token requests, the WebSocket upgrade, and
+        bootstrap (an SDK asks for its region and the time)."""
         for door in TOKEN_DOORS:
-            router.add_post(door, self._answer_token_request, expect_handler=refuse_expectation)
-        router.add_get(WEBSOCKET_PATH, self._answer_upgrade, expect_handler=refuse_expectation)
-        router.add_route("POST", BOOTSTRAP_PATH, self._answer_bootstrap, expect_handler=refuse_expectation)
-        router.add_route("OPTIONS", BOOTSTRAP_PATH, self._answer_preflight, expect_handler=refuse_expectation)
+            router.add_post(door, self._answer_token_request, expect_handler=handle_expect_header)
+        router.add_get(WEBSOCKET_PATH, self._answer_upgrade, expect_handler=handle_expect_header)
+        router.add_route("POST", BOOTSTRAP_PATH, self._answer_bootstrap, expect_handler=handle_expect_header)
+        router.add_route(
+            "OPTIONS", BOOTSTRAP_PATH, self._answer_preflight, expect_handler=handle_expect_header
+        )
 
     def die(self) -> None:
         """Record that Motion Server dies, and abort every open connection, as a crashing server would."""
         self.journal.emit(Lane.KIT, "", SERVER_DIES)
-        for connection in list(self._open.values()):
+        for connection in list(self._connection_by_name.values()):
             connection.cut()
 
     async def close_all(self, reason: str) -> None:
-        """Close all open connections of this Motion Server with the close code 1001 (the server goes away)
-        and with this reason."""
-        closing = (
-            connection.close(WSCloseCode.GOING_AWAY, reason) for connection in list(self._open.values())
-        )
-        await asyncio.gather(*closing)
+        """Close all open connections of this Motion Server, with the close code 1001 (going away) and this
+        reason."""
+        connections = list(self._connection_by_name.values())
+        closings = (connection.close(WSCloseCode.GOING_AWAY, reason) for connection in connections)
+        await asyncio.gather(*closings)
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
-        """Let our Motion Server play this scenario of faults from its beginning: the next connection and the
-        next request count as the first ones of the scenario.
+        """Play this scenario (a plan of faults) from its beginning. The next connection and the next request
+        count as the first ones of the scenario.
 
-        With `also_open`, faults that name no connection also happen on the connections that are open now."""
+        If `also_open`, its faults also happen on the connections that are open now, unless a fault names a
+        connection."""
         self._scenario_player.play(scenario)
         if also_open:
-            for name, connection in self._open.items():
-                record = self.journal.open_sessions[name]
-                ids = record.app_id, record.avatar_id
+            for name, connection in self._connection_by_name.items():
+                session_record = self.journal.open_sessions[name]
+                app_and_avatar = session_record.app_id, session_record.avatar_id
+                asked_for = faults_of(*app_and_avatar)
                 connection.session.replace_faults(
-                    self._scenario_player.faults_of_old_connection(*ids, faults_of(*ids))
+                    self._scenario_player.faults_of_old_connection(*app_and_avatar, asked_for)
                 )
 
     async def reset(self) -> None:
-        """Bring this Motion Server back to the state in which it started.
-
-        Closes all open sessions with code 1001, forgets past sessions and rooms, and plays the first scenario
-        again from its beginning."""
+        """Bring this Motion Server back to the state in which it started. Close all sessions with the close
+        code 1001, forget past sessions and rooms, and play the first scenario from its beginning."""
         await self.close_all("reset")
         self.journal.forget()
         self.rooms.clear()
         self.play(self._first_scenario)
 
-    def _synthesize(self, connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
+    def _synthesize_answer(self, connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
         """Return an answer of Motion Server whose motion is synthesized from the audio of the request."""
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
     def _report_simulated_room(self) -> None:
-        """Tell the user, once, that this Motion Server only simulates rooms: a session has asked for an
-        egress, and nobody will join the real room."""
+        """Tell the user, once, that rooms are only simulated here. A session has asked for a room, and nobody
+        will join the real one."""
         if self._on_note is not None and not self._simulated_rooms_reported:
             self._simulated_rooms_reported = True
             self._on_note(SIMULATED_ROOM)
@@ -203,32 +204,32 @@ class SocketMotionServer(OnePort):
         return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
     async def _answer_token_request(self, request: web.Request) -> web.StreamResponse:
-        """Answer a token request to Motion Server as the scenario and the access control decide, and record
-        the request."""
-        key = request.headers.get("X-Api-Key", "")
+        """Answer a relay that asks Motion Server for a session token, and record the request. The faults of
+        the scenario come first; then the access control issues the token or refuses it."""
+        api_key = request.headers.get("X-Api-Key", "")
         body = await read_body(request)
-        now = time.time()
-        expire_at, app_id = _read_token_body(body)
+        asked_at = time.time()
+        expire_at, app_id = _read_time_and_app(body)
         admission = self._scenario_player.token_requested(app_id)
-        token = ""
+        session_token = ""
         answer: HttpAnswer | None
         try:
             answer = await self._apply_scenario(request, admission, Moment.TOKEN, "")
             if answer is not None:
-                token = self._access.issue_session_token(
-                    key, body, now, self._new_id(), self._clock.machine_ahead()
+                session_token = self._access_control.issue_session_token(
+                    api_key, body, asked_at, self._new_id(), self._clock.machine_ahead()
                 )
-                answer = token_answer(request.path, token)
-        except RequestRefusedError as refused:
-            answer = refused.answer
-        token_requested = TokenRequested(
-            self.journal.secret_reference("key", key),
+                answer = token_answer(request.path, session_token)
+        except RequestRefusedError as refusal:
+            answer = refusal.answer
+        event = TokenRequested(
+            self.journal.secret_reference("key", api_key),
             expire_at,
-            now,
+            asked_at,
             answer.status if answer is not None else 0,  # 0: Motion Server gives no answer.
-            self.journal.secret_reference("token", token),
+            self.journal.secret_reference("token", session_token),
         )
-        self.journal.emit(Lane.CONSOLE, "", token_requested)
+        self.journal.emit(Lane.CONSOLE, "", event)
         return _web_response(answer)
 
     async def _answer_upgrade(self, request: web.Request) -> web.StreamResponse:
@@ -238,8 +239,8 @@ class SocketMotionServer(OnePort):
         app_id = headers.get("X-App-ID", query.get("appId", ""))
         session_key = headers.get("X-Session-Key", query.get("sessionKey", ""))
         avatar_id = query.get("id", "")
-        self._connections += 1
-        name = f"upstream-{self._connections}"
+        self._session_count += 1
+        name = f"upstream-{self._session_count}"
         asked_for = faults_of(app_id, avatar_id)
         if self.plan is not UNLIMITED:
             sessions = sum(record.app_id == app_id for record in self.journal.open_sessions.values())
@@ -248,7 +249,7 @@ class SocketMotionServer(OnePort):
         try:
             answer = await self._apply_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)
             if answer is not None:
-                self._access.check_upgrade(app_id, session_key, avatar_id, self._clock.now())
+                self._access_control.check_upgrade(app_id, session_key, avatar_id, self._clock.now())
         except RequestRefusedError as refused:
             answer = refused.answer
             self._record_refusal(name, answer, session_key)
@@ -270,7 +271,7 @@ class SocketMotionServer(OnePort):
             self.new_answer,
             faults,
             self.pace,
-            self._opus,
+            self._opus_codec,
             self._limits,
             unix_time=time.time(),
             real_rooms=self._new_publisher is not None,
@@ -281,7 +282,7 @@ class SocketMotionServer(OnePort):
         self.journal.add_session(record)
         token = self.journal.secret_reference("token", session_key)
         self.journal.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
-        connection = self._open[name] = UpstreamConnection(
+        connection = self._connection_by_name[name] = UpstreamConnection(
             name,
             request,
             socket,
@@ -295,21 +296,21 @@ class SocketMotionServer(OnePort):
         try:
             await connection.run()
         finally:
-            del self._open[name]
+            del self._connection_by_name[name]
             self.journal.end_session(name, connection.close_event())
         return socket
 
     async def _answer_bootstrap(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request to the bootstrap route of our Motion Server. Web pages of any origin may read the
-        answer."""
+        """Answer a bootstrap request, with which an SDK asks for its region and the time. Web pages of any
+        origin may read the answer."""
         answer = answer_bootstrap(await read_body(request), time.time())
         response = _web_response(answer)
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response
 
     async def _answer_preflight(self, request: web.Request) -> web.StreamResponse:
-        """Answer a browser that asks by a CORS preflight whether a page may use the bootstrap route of our
-        Motion Server: yes, by POST."""
+        """Answer a browser that asks, by a CORS preflight, whether a page of another origin may use the
+        bootstrap route. It may, by POST."""
         headers = {
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Allow-Methods": "POST",
@@ -320,12 +321,11 @@ class SocketMotionServer(OnePort):
     async def _apply_scenario(
         self, request: web.Request, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> HttpAnswer | None:
-        """Apply the faults of the scenario to an HTTP request at this Motion Server: record them, wait, and
-        then refuse the request, give no answer, or reset its connection. `admission` says what the scenario
-        does to this request.
+        """Let the faults of the scenario happen to an HTTP request: record them, wait, and then refuse the
+        request, stall it, or reset its connection. `admission` says which faults these are.
 
-        Returns an answer without a body if the request passes, and None if it gets no answer. Raises
-        RequestRefusedError if the scenario refuses the request."""
+        Return an answer without a body if the request passes, and None if it gets no answer. Raises
+        RequestRefusedError if the request is refused."""
         for fault in admission.faults:
             self.journal.emit(Lane.KIT, connection, fault)
         if admission.wait:
@@ -344,24 +344,25 @@ class SocketMotionServer(OnePort):
                 return HttpAnswer(200, "")
 
     async def _wait_unless_stopping(self, seconds: float) -> None:
-        """Wait so many seconds, or until this Motion Server stops."""
+        """Wait this many seconds, but no longer than until this Motion Server stops."""
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            await asyncio.wait_for(self._stop_requested.wait(), seconds)
         except TimeoutError:
             return
 
-    def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
-        """Record that our Motion Server refused to upgrade a connection, and with which answer. The session
-        key in the request is recorded as a token only if this simulator issued it."""
+    def _record_refusal(self, session_name: str, answer: HttpAnswer, session_key: str) -> None:
+        """Record that the request for a session was refused, and with which answer. The session key of the
+        request is recorded as a token only if it is one of ours."""
         # Only a genuine token is recorded as a token: anything else did not come from a Console API.
-        token = self.journal.secret_reference("token", session_key) if read_token(session_key) else ""
-        refused = Refused(answer.status, answer.body.strip(), token)
-        self.journal.emit(Lane.UPSTREAM, connection, refused)
+        is_genuine = read_token(session_key)
+        token_reference = self.journal.secret_reference("token", session_key) if is_genuine else ""
+        refused = Refused(answer.status, answer.body.strip(), token_reference)
+        self.journal.emit(Lane.UPSTREAM, session_name, refused)
 
 
-def _read_token_body(body: bytes) -> tuple[int | None, str]:
-    """Read the body of a token request that our Motion Server got: return the time `expireAt` and the app id
-    in it, or (None, "") if the body is no token request."""
+def _read_time_and_app(body: bytes) -> tuple[int | None, str]:
+    """Return two values from the body of a token request: the time `expireAt` (unix seconds) and the app id.
+    Return (None, "") if the body is not a token request."""
     try:
         token_request = read_token_request(body)
     except RequestRefusedError:

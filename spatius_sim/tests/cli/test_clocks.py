@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.tests.engine.tapes.test_replay_tape import script
 from spatius_sim.tests.net.server.test_second_door import enter, knock
@@ -41,7 +41,9 @@ async def test_a_token_lives_as_long_as_was_asked_when_the_clock_is_set(
     hours: int, replayed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = time.time
-    async with ReplayServer(script(tmp_path), Playing()) if replayed else SocketMotionServer() as server:
+    async with (
+        ReplayServer(script(tmp_path), ReplayOptions()) if replayed else SocketMotionServer() as server
+    ):
         _, before = await knock(server.console_endpoint)
         monkeypatch.setattr(time, "time", lambda: machine() + hours * HOUR)
         await enter(server.console_endpoint, server.ingress_endpoint, str(before["session_token"]))

@@ -159,8 +159,8 @@ async def test_the_document_describes_every_route() -> None:
     described = {(method, path) for path, item in document["paths"].items() for method in item}
     async with MotionServer() as server:
         assert (await ask(server, "GET", "/openapi.json"))[1] == document
-        assert server._runner is not None
-        resources = [r for r in server._runner.app.router.resources() if r.canonical.startswith(PREFIX)]
+        assert server._app_runner is not None
+        resources = [r for r in server._app_runner.app.router.resources() if r.canonical.startswith(PREFIX)]
         served = {
             (route.method.lower(), resource.canonical.removeprefix(PREFIX))
             for resource in resources

@@ -11,7 +11,7 @@ from spatius_sim.engine.tapes.replay_tape import read_recorded_runs, replay_clie
 from spatius_sim.model.server.match_taped_turns import Match, RecordedRun
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.errors import UnreachableError, UsageError
@@ -84,7 +84,7 @@ async def ask(server: ReplayServer | SocketMotionServer, *speech: bytes, count: 
 
 @pytest.mark.parametrize("speed", [0.0, 1000.0])
 async def test_fresh_ids_take_the_place_of_the_recorded_ones(tmp_path: Path, speed: float) -> None:
-    async with ReplayServer(script(tmp_path), Playing(speed=speed)) as server:
+    async with ReplayServer(script(tmp_path), ReplayOptions(speed=speed)) as server:
         confirm, first, second = await ask(server, b"other words")
     assert isinstance(confirm, ConfirmSession) and confirm.connection_id != "id of up-1"
     for motion in (first, second):
@@ -97,7 +97,7 @@ async def test_fresh_ids_take_the_place_of_the_recorded_ones(tmp_path: Path, spe
 async def test_original_ids_stay_byte_for_byte(tmp_path: Path) -> None:
     recorder = RealTimeRecorder()
     taped = script(tmp_path)
-    async with ReplayServer(taped, Playing(speed=0, original_ids=True), sink=recorder) as server:
+    async with ReplayServer(taped, ReplayOptions(speed=0, original_ids=True), sink=recorder) as server:
         confirm, first, _ = await ask(server, ONE)
     assert confirm == ConfirmSession("id of up-1")
     assert first == decode(taped.turns[0].replies[0].raw)
@@ -105,7 +105,7 @@ async def test_original_ids_stay_byte_for_byte(tmp_path: Path) -> None:
 
 async def test_turns_are_found_by_what_is_said_and_a_mismatch_is_told(tmp_path: Path) -> None:
     told: list[str] = []
-    playing = Playing(Match.AUDIO, speed=0)
+    playing = ReplayOptions(Match.AUDIO, speed=0)
     async with ReplayServer(script(tmp_path), playing, on_mismatch=told.append) as server:
         heard = await ask(server, TWO, ONE, TWO, count=6)
     errors = [message for message in heard if isinstance(message, ServerError)]
@@ -122,7 +122,7 @@ async def test_the_recorded_pace_is_kept(tmp_path: Path) -> None:
         said.starts("nobody", 0, b"")
     said.motion("up", "req", 3, end=True)
     write_traces(tmp_path / "slow.tape", KEPT, [said.trace])
-    async with ReplayServer(read_recorded_runs(tmp_path / "slow.tape"), Playing()) as server:
+    async with ReplayServer(read_recorded_runs(tmp_path / "slow.tape"), ReplayOptions()) as server:
         begun = time.monotonic()
         await ask(server, ONE, count=2)
     assert time.monotonic() - begun >= 0.3
@@ -136,7 +136,7 @@ async def test_refusals_and_closes_happen_again(tmp_path: Path) -> None:
         said.audio_up(up, "req", ONE, end=True)
         said.happens(Lane.UPSTREAM, up, Closed(True, code))
     write_traces(tmp_path / "a.tape", KEPT, [said.trace])
-    async with ReplayServer(read_recorded_runs(tmp_path / "a.tape"), Playing(speed=0)) as server:
+    async with ReplayServer(read_recorded_runs(tmp_path / "a.tape"), ReplayOptions(speed=0)) as server:
         with pytest.raises(UnreachableError, match=r"402 .*session denied"):
             await ask(server, ONE)
         for code in (1011, 1006):
@@ -166,7 +166,7 @@ async def test_what_cannot_be_replayed_is_a_usage_error(tmp_path: Path) -> None:
     said.audio_up("up", "req", ONE, end=True)
     write_traces(tmp_path / "mute.tape", CLEANED, [said.trace])
     with pytest.raises(UsageError, match="no speech"):
-        ReplayServer(read_recorded_runs(tmp_path / "mute.tape"), Playing(Match.AUDIO))
+        ReplayServer(read_recorded_runs(tmp_path / "mute.tape"), ReplayOptions(Match.AUDIO))
 
 
 async def recorded_pipeline(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.engine.tapes.replay_tape import read_recorded_runs
 from spatius_sim.model.server.match_taped_turns import Match
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
-from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession
 from spatius_sim.reporting.summary import ExitCode, exit_code
@@ -67,7 +67,7 @@ async def test_imported_served_recorded_and_exported_it_is_unchanged(tmp_path: P
     recording = read_recording(path)
     imported, again = tmp_path / "imported.tape", tmp_path / "again.tape"
     import_recordings([path], imported, "", keep_audio=True)
-    playing = Playing(Match.AUDIO, speed=0, original_ids=True)
+    playing = ReplayOptions(Match.AUDIO, speed=0, original_ids=True)
     async with (
         ReplayServer(read_recorded_runs(imported), playing) as server,
         recording_proxy((f"http://127.0.0.1:{server.port}",), again, keep_audio=True) as (proxy, _),
@@ -88,7 +88,7 @@ async def test_through_the_sdk_its_payloads_are_the_same_bytes(tmp_path: Path, p
     imported, again = tmp_path / "imported.tape", tmp_path / "again.tape"
     import_recordings([path], imported, "", keep_audio=True)
     async with (
-        ReplayServer(read_recorded_runs(imported), Playing(speed=0, original_ids=True)) as server,
+        ReplayServer(read_recorded_runs(imported), ReplayOptions(speed=0, original_ids=True)) as server,
         recording_proxy((f"http://127.0.0.1:{server.port}",), again, keep_audio=True) as (proxy, _),
     ):
         life = await live(proxy, [recording.audio], sample_rate=recording.sample_rate)  # type: ignore[arg-type]

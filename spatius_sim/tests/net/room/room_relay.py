@@ -14,7 +14,7 @@ from livekit import rtc
 
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.net.room.data_connection import TOPIC, frame_of_packet
+from spatius_sim.net.room.data_connection import TOPIC, frame_from_packet
 from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
 from spatius_sim.wires.events import Frame
 from spatius_sim.wires.json_envelope import JsonEnvelope
@@ -79,7 +79,7 @@ async def serve(*, streams: bool) -> None:
     def took(packet: rtc.DataPacket) -> None:
         if packet.participant is not None:
             came(packet.participant)
-            sockets[packet.participant.identity].arrived.put_nowait(frame_of_packet(packet.data))
+            sockets[packet.participant.identity].arrived.put_nowait(frame_from_packet(packet.data))
 
     readers: asyncio.Queue[tuple[Any, str]] = asyncio.Queue()
 
@@ -88,7 +88,7 @@ async def serve(*, streams: bool) -> None:
             reader, identity = await readers.get()
             raw = b"".join([chunk async for chunk in reader])
             if identity in sockets:
-                sockets[identity].arrived.put_nowait(frame_of_packet(raw))
+                sockets[identity].arrived.put_nowait(frame_from_packet(raw))
 
     room.on("participant_connected", came)
     room.on("participant_disconnected", left)

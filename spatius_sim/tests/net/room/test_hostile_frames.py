@@ -26,10 +26,10 @@ HOSTILE = {
 def test_a_hostile_packet_is_recorded_within_bounds(container: Container, name: str) -> None:
     pytest.importorskip("aiortc", reason="the extra livekit is not installed")
     pytest.importorskip("livekit.rtc", reason="the extra livekit is not installed")
-    from spatius_sim.net.room.room_watcher import recordable_packets
+    from spatius_sim.net.room.room_watcher import packets_to_record
 
     packet, told = HOSTILE[name]
-    (recorded,) = recordable_packets(container, put_packet(container, FRAME[container], packet))
+    (recorded,) = packets_to_record(container, put_packet(container, FRAME[container], packet))
     assert len(recorded) <= MAX_PACKET_BYTES + 1
     with pytest.raises(RemoteProtocolError, match=told):
         read_packet(recorded)
@@ -38,18 +38,18 @@ def test_a_hostile_packet_is_recorded_within_bounds(container: Container, name: 
 def test_a_frame_full_of_packets_is_recorded_within_bounds() -> None:
     pytest.importorskip("aiortc", reason="the extra livekit is not installed")
     pytest.importorskip("livekit.rtc", reason="the extra livekit is not installed")
-    from spatius_sim.net.room.room_watcher import MAX_PACKETS, recordable_packets
+    from spatius_sim.net.room.room_watcher import MAX_PACKETS, packets_to_record
 
     frame = FRAME[Container.H264_SEI]
     for number in range(50):
         frame = put_packet(Container.H264_SEI, frame, b"\x01\x01\0\0\0" + bytes([number + 1]))
-    assert len(recordable_packets(Container.H264_SEI, frame)) == MAX_PACKETS
+    assert len(packets_to_record(Container.H264_SEI, frame)) == MAX_PACKETS
 
 
 def test_a_frame_that_cannot_be_read_is_recorded_by_its_beginning() -> None:
     pytest.importorskip("aiortc", reason="the extra livekit is not installed")
     pytest.importorskip("livekit.rtc", reason="the extra livekit is not installed")
-    from spatius_sim.net.room.room_watcher import MAX_PAYLOAD, UNREADABLE, recordable_packets
+    from spatius_sim.net.room.room_watcher import MAX_PAYLOAD, UNREADABLE, packets_to_record
 
     unreadable = b"\x00\x00\x00\x01\x06\x65" + b"\xff" * 100_000
-    assert recordable_packets(Container.H264_SEI, unreadable) == [UNREADABLE + unreadable[:MAX_PAYLOAD]]
+    assert packets_to_record(Container.H264_SEI, unreadable) == [UNREADABLE + unreadable[:MAX_PAYLOAD]]

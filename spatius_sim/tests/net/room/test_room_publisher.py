@@ -43,9 +43,9 @@ def egress(url: str, token: str, *attributes: tuple[str, str]) -> LiveKitEgress:
 @pytest.mark.parametrize("container", Container)
 def test_black_video_begins_with_its_one_key_frame_and_holds_no_packet(container: Container) -> None:
     pytest.importorskip("av", reason="the extra livekit is not installed")
-    from spatius_sim.net.room.black_video import black_frames
+    from spatius_sim.net.room.black_video import encode_black_frames
 
-    frames = black_frames(container)
+    frames = encode_black_frames(container)
     assert [is_key_frame(container, frame) for frame in frames] == [True] + [False] * (len(frames) - 1)
     assert not any(take_packets(container, frame) for frame in frames)
     assert max(map(len, frames)) < 1000

@@ -10,7 +10,7 @@ from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.one_port_server import OnePort
-from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
@@ -97,7 +97,7 @@ async def test_one_that_nobody_would_read_to_its_end_is_told_alike() -> None:
 
 async def test_a_replayed_tape_has_the_same_bound(tmp_path: Path) -> None:
     recorder = recording()
-    async with ReplayServer(script(tmp_path), Playing(), sink=recorder) as server:
+    async with ReplayServer(script(tmp_path), ReplayOptions(), sink=recorder) as server:
         code, reason = await refused(server, BOUND + 1)
         assert (code, "16777216 bytes" in reason) == (1009, True)
         await refused(server, 4 * BOUND)

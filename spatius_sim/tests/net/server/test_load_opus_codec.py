@@ -69,7 +69,7 @@ async def test_a_damaged_stream_is_told_and_the_session_lives(junk: bytes) -> No
 
 
 async def test_without_the_extra_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket_motion_server, "installed_codec", lambda: None)
+    monkeypatch.setattr(socket_motion_server, "find_opus_codec", lambda: None)
     asked = ConfigureSession(48000, audio_format=AudioFormat.OGG_OPUS)
     async with SocketMotionServer() as server, talk(server, asked) as session:
         refused = await session.hear()

@@ -9,7 +9,7 @@ from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.model.scenario.scenario import Fault, Moment, Refuse, Scenario, When
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
-from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.engine.tapes.test_replay_tape import script
@@ -52,7 +52,7 @@ async def test_it_refuses_as_the_first_one_does() -> None:
 
 
 async def test_a_replayed_tape_has_it_too(tmp_path: Path) -> None:
-    async with ReplayServer(script(tmp_path), Playing()) as server:
+    async with ReplayServer(script(tmp_path), ReplayOptions()) as server:
         _, said = await knock(server.console_endpoint)
         await enter(server.console_endpoint, server.ingress_endpoint, str(said["session_token"]))
 
