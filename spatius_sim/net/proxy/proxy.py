@@ -112,7 +112,7 @@ class RecordingProxy:
         for task in serving_tasks:
             task.cancel()
         await asyncio.gather(*serving_tasks, return_exceptions=True)
-        self._recorder.record_waiting(_CATCHING_UP_SECONDS)
+        self._recorder.record_waiting_items(_CATCHING_UP_SECONDS)
 
     def _make_relay_end(self) -> ConnectionEnd:
         """Return the asyncio protocol for a relay's new connection to the proxy. As soon as the connection is

@@ -251,7 +251,7 @@ class ProxiedConnection:
                 partial(source.pause_reading_for, "recorder"),
                 partial(source.resume_reading_for, "recorder"),
             )
-            source.call_with_bytes(self._make_pass_on(sink, direction))
+            source.call_with_bytes(self._make_forwarder(sink, direction))
         loss_waits = [asyncio.ensure_future(end.lost.wait()) for end in (relay_end, upstream_end)]
         try:
             await asyncio.wait(loss_waits, return_when=asyncio.FIRST_COMPLETED)
@@ -264,17 +264,17 @@ class ProxiedConnection:
                 other_side.transport.abort()
             self.recorder.record_loss(up.session, by_server=server_left)
 
-    def _make_pass_on(self, destination: ConnectionEnd, direction: Direction) -> Callable[[bytes], None]:
+    def _make_forwarder(self, destination: ConnectionEnd, direction: Direction) -> Callable[[bytes], None]:
         """Return a function that takes bytes from one side of the proxy. It writes them to `destination`, the
         other side, and gives them to the recorder as bytes of this direction."""
         write, record = destination.transport.write, self.recorder.queue_bytes
 
-        def pass_on(data: bytes) -> None:
+        def forward(data: bytes) -> None:
             """Write bytes to the other side, and give them to the recorder."""
             write(data)
             record(direction, data)
 
-        return pass_on
+        return forward
 
 
 def _find_issued_token(answer_body: bytes) -> str:

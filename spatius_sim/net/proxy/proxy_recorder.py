@@ -165,7 +165,7 @@ class ProxyRecorder:
         closed = Closed(by_server, ABNORMAL_CLOSE)
         self._queue_event(_WaitingEvent(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
 
-    def record_waiting(self, max_seconds: float = inf) -> None:
+    def record_waiting_items(self, max_seconds: float = inf) -> None:
         """Record everything that has passed through the proxy and still waits.
 
         If this takes longer than `max_seconds`, drop the bytes that still wait, and record that they were

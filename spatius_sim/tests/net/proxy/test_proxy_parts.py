@@ -237,15 +237,15 @@ async def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_tho
         book.secret_reference("token", f"the session token of call {number}")
     assert book.secret_reference("token", "the session token of a long call") == kept
     last = f"the session token of call {2 * MAX_SECRETS - 1}"
-    book.record_waiting()
+    book.record_waiting_items()
     known = len(told)
     book.secret_reference("token", last)
-    book.record_waiting()
+    book.record_waiting_items()
     assert len(told) == known
     assert book.secret_reference("token", "the session token of call 0") == f"token#{2 * MAX_SECRETS + 2}"
     assert len(book._secrets.lengths()) == MAX_SECRETS + 1
     book.record_loss(up.session, by_server=True)
-    book.record_waiting()
+    book.record_waiting_items()
     assert told[-1].content == Closed(True, 1006)
 
 

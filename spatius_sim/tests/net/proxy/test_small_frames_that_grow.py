@@ -51,7 +51,7 @@ def test_they_leave_a_small_tape_and_little_in_memory(tmp_path: Path, kind: str)
         for _ in range(COUNT):
             for direction in directions:
                 book.queue_bytes(direction, frame)
-                book.record_waiting()
+                book.record_waiting_items()
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         tape.close()
