@@ -66,7 +66,7 @@ def _speak_in_virtual_time(wire: Wire, actions: list[ClientAction], turn_count: 
             client_end = relay.accept()
             client_end.on_frame = partial(record_frame_at_client, client_id, turn_ended)
             for action in (Start(SAMPLE_RATE), *actions):
-                for frame in wire.write_client(action):
+                for frame in wire.write_client_action(action):
                     recorder.record_sent(Lane.DOWNSTREAM, client_id, frame)
                     client_end.send(frame)
             await turn_ended
@@ -75,7 +75,7 @@ def _speak_in_virtual_time(wire: Wire, actions: list[ClientAction], turn_count: 
     def record_frame_at_client(client_id: str, turn_ended: "asyncio.Future[None]", frame: Frame) -> None:
         """Record a frame that a client received from the relay. If it has the last motion of the client's
         turn, complete the future `turn_ended`."""
-        for event in recorder.record_message(client_id, frame, wire):
+        for event in recorder.record_relay_frame(client_id, frame, wire):
             if isinstance(event, Motion) and event.last:
                 turn_ended.set_result(None)
 
@@ -103,8 +103,8 @@ def _speak_directly(wire: Wire, actions: list[ClientAction], turn_count: int) ->
         for command in commands:
             match command:
                 case Tell(_, event):
-                    for frame in wire.write_relay(event):
-                        relay_events = wire.read_relay(frame)
+                    for frame in wire.write_relay_event(event):
+                        relay_events = wire.read_relay_frame(frame)
                         answered_turn_count += sum(
                             isinstance(relay_event, Motion) and relay_event.last
                             for relay_event in relay_events
@@ -122,8 +122,8 @@ def _speak_directly(wire: Wire, actions: list[ClientAction], turn_count: int) ->
 
     for _ in range(turn_count):
         for action in actions:
-            for frame in wire.write_client(action):
-                carry_out_relay_commands(relay.client_did("c1", wire.read_client(frame)))
+            for frame in wire.write_client_action(action):
+                carry_out_relay_commands(relay.client_did("c1", wire.read_client_frame(frame)))
     if answered_turn_count != turn_count:
         raise RuntimeError("a turn was not answered")
 

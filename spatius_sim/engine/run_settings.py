@@ -112,7 +112,7 @@ class Settings:
         starts = read_turn_start(self.turn, self.turn_hook)
         if wire is not None:
             check_sayable(starts, wire)
-            if starts is None and not wire.write_client(Speak(b"ab", last=True)):
+            if starts is None and not wire.write_client_action(Speak(b"ab", last=True)):
                 raise UsageError(
                     f"--turn: the wire {wire.name} carries no speech of a client: say how a turn is started, "
                     "such as clip:NAME"

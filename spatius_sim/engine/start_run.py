@@ -77,7 +77,7 @@ class Run:
     """Whether the user named the one plan to be run. It is not cut down then."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
     _recorder: RealTimeRecorder = field(
-        default_factory=lambda: RealTimeRecorder(most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
+        default_factory=lambda: RealTimeRecorder(max_bytes=MAX_BYTES, max_events=MAX_EVENTS)
     )
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _motion_server: MotionServer | None = None
@@ -310,7 +310,7 @@ class Run:
             self._stack.callback(loop.stop)
             return make_virtual_room_subject(loop, OUR_ROOM, settings.seed, secrets=self.secrets), loop
         livekit = settings.livekit_access()
-        recorder = RealTimeRecorder(secrets=self.secrets, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
+        recorder = RealTimeRecorder(secrets=self.secrets, max_bytes=MAX_BYTES, max_events=MAX_EVENTS)
         if settings.agent_cmd:
             key = canary_key(settings.seed)
             subject: Subject[RoomPlan] = AgentSubject(

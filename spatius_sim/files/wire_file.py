@@ -21,7 +21,7 @@ from spatius_sim.wires.declared.declaration import (
 )
 from spatius_sim.wires.declared.declaration import Path as Place
 from spatius_sim.wires.declared.message_forms import (
-    INTEGERS,
+    INTEGER_TYPES,
     Body,
     CountedPayloads,
     Fixed,
@@ -233,8 +233,8 @@ class _Reader(YamlFile):
             places[name] = prefix + self._read_place(
                 self.text(place, f"{kind}.{name}"), place, f"{kind}.{name}"
             )
-        if meaning.needs and not meaning.needs & set(places):
-            raise self.error(node, f"{kind}: {' or '.join(sorted(meaning.needs))} is missing")
+        if meaning.needs_one_of and not meaning.needs_one_of & set(places):
+            raise self.error(node, f"{kind}: {' or '.join(sorted(meaning.needs_one_of))} is missing")
         if {"payload", "payloads"} <= set(places):
             raise self.error(node, f"{kind}: payload or payloads, not both")
         return places
@@ -289,9 +289,9 @@ class _Reader(YamlFile):
         for number, part in enumerate(nodes, 1):
             words = self.text(part, "layout").split()
             match words:
-                case ["count", integer] if integer in INTEGERS and not count:
+                case ["count", integer] if integer in INTEGER_TYPES and not count:
                     count = integer
-                case ["length", integer] if integer in INTEGERS and not length:
+                case ["length", integer] if integer in INTEGER_TYPES and not length:
                     length = integer
                 case ["payload"] if count and length and number == len(nodes):
                     parts.append(CountedPayloads(count, length))
@@ -324,12 +324,12 @@ class _Reader(YamlFile):
                 return Flags(int(found[1], 16))
             case ["skip", text] if text.isdecimal() and len(text) <= 4 and 0 < int(text) <= _MAX_SKIPPED:
                 return Skip(int(text))
-            case ["turn", integer] if integer in INTEGERS:
+            case ["turn", integer] if integer in INTEGER_TYPES:
                 return TurnNumber(integer)
             case ["pcm" | "payload" | "json" as name]:
                 raise self.error(node, f"layout: {name} without a length takes all that is left: put it last")
         raise self.error(
             node,
             f"layout: {' '.join(words)!r} is none of: bytes 0x.., flags, flags last=0x.., skip N, turn INT, "
-            f"count INT, length INT, pcm, payload, json (INT: {', '.join(INTEGERS)})",
+            f"count INT, length INT, pcm, payload, json (INT: {', '.join(INTEGER_TYPES)})",
         )

@@ -33,7 +33,7 @@ class MiniatureRelay:
     def __init__(self, brain: PlainRelay, wire: Wire, console_endpoint: str, ingress_endpoint: str) -> None:
         self._brain, self._wire = brain, wire
         self._console, self._ingress = console_endpoint, ingress_endpoint
-        self._waits_for_start = bool(wire.write_client(Start(SAMPLE_RATE)))
+        self._waits_for_start = bool(wire.write_client_action(Start(SAMPLE_RATE)))
         self._hangs_up = SEVERAL_TURNS in wire.lacks
         self._clients: dict[str, _Outbox] = {}
         self._sending = asyncio.Lock()
@@ -56,14 +56,14 @@ class MiniatureRelay:
         headers = socket.request.headers if socket.request is not None else {}
         started = False
         try:
-            start = self._wire.read_client(await socket.recv()) if self._waits_for_start else Start(0)
+            start = self._wire.read_client_frame(await socket.recv()) if self._waits_for_start else Start(0)
             if not isinstance(start, Start):
                 return
             started = True
             session_key = headers.get("X-Session-Key", "")
             self._carry_out(self._brain.client_came(client, session_key, start.sample_rate))
             async for frame in socket:
-                action = self._wire.read_client(frame)
+                action = self._wire.read_client_frame(frame)
                 self._carry_out(self._brain.client_did(client, action))
         except ConnectionClosed:
             pass
@@ -78,7 +78,7 @@ class MiniatureRelay:
         for command in commands:
             match command:
                 case Tell(client, event) if client in self._clients:
-                    for frame in self._wire.write_relay(event):
+                    for frame in self._wire.write_relay_event(event):
                         self._clients[client].put_nowait((time.monotonic(), frame))
                     if self._hangs_up and _ends_turn(event):
                         self._clients[client].put_nowait(None)

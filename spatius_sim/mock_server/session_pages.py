@@ -21,7 +21,7 @@ from spatius_sim.net.server.one_port_server import OnePort, handle_expect_header
 from spatius_sim.net.server.session_log import LogEntry, SessionLog, SessionRecord
 from spatius_sim.trace.events import Lane
 from spatius_sim.trace.read_frames import read_upstream
-from spatius_sim.trace.secrets_in_messages import texts_without_secrets
+from spatius_sim.trace.secrets_in_messages import redact_texts
 
 PREFIX = "/_sim"
 
@@ -127,7 +127,7 @@ class SessionPages:
 
     def _describe_session(self, record: SessionRecord) -> dict[str, Any]:
         """Return the fields of a session for its page, without secrets."""
-        return asdict(texts_without_secrets(record, self.journal.secrets))
+        return asdict(redact_texts(record, self.journal.secrets))
 
     async def _answer_events(self, request: web.Request) -> web.StreamResponse:
         """Answer with the events of the session that the page's path names, as JSON. With `raw=1`, each event
@@ -184,7 +184,7 @@ def list_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
     if wanted_text:
         records = [record for record in records if wanted_text in _searched_text(record, journal)]
         found = len(records)
-    listed = [asdict(texts_without_secrets(record, journal.secrets)) for record in records[:MAX_LISTED]]
+    listed = [asdict(redact_texts(record, journal.secrets)) for record in records[:MAX_LISTED]]
     return {
         "sessions": listed,
         "open": len(journal.open_sessions),
@@ -195,7 +195,7 @@ def list_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
 
 def _searched_text(record: SessionRecord, journal: SessionLog) -> str:
     """Return the texts of a session in which the session page searches, in lower case and without secrets."""
-    clean = texts_without_secrets(record, journal.secrets)
+    clean = redact_texts(record, journal.secrets)
     state = f"closed with {clean.close_code}" if clean.closed_at else "open"
     return f"{clean.name} {clean.connection_id} {clean.app_id} {clean.avatar_id} {state}".lower()
 

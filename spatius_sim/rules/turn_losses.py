@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.story.join_turns import Story, Turn
-from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO
+from spatius_sim.wires.optional_features import AUDIO, CLIENT_CHOOSES_SPEECH
 
 MOTION_LOST = ("E-LIMIT", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-ISOLATION", "R-MOTION-COMPLETE")
 """The rules that an ordinary turn breaks if its motion does not arrive, or comes to another client."""
@@ -26,7 +26,7 @@ def find_loss(story: Story, turn: Turn, until_seq: int) -> Loss | None:
     that did not go up to Motion Server, motion, the end mark, or audio that did not come down. Return None if
     nothing was missing."""
     # If the relay chooses the speech, all turns may sound alike.
-    relay_chooses_speech = CLIENT_AUDIO in story.trace.header.lacks
+    relay_chooses_speech = CLIENT_CHOOSES_SPEECH in story.trace.header.lacks
     requests = [
         request
         for request in turn.requests

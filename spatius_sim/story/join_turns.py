@@ -56,7 +56,7 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, Ready, Speak, SpeakEnd
-from spatius_sim.wires.optional_features import CLIENT_AUDIO, SPEECH_END
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, SPEECH_END
 
 __all__ = [
     "ORDINARY_BYTES",
@@ -90,7 +90,7 @@ def build_story(trace: Trace) -> Story:
         request.found_by_audio = request.turn is not None
     _join_conversations_to_turns(conversations, turns, speech_index)
     _join_deliveries_to_payloads(requests, deliveries)
-    _join_requests_to_turns(requests, turns, may_guess=CLIENT_AUDIO not in trace.header.lacks)
+    _join_requests_to_turns(requests, turns, may_guess=CLIENT_CHOOSES_SPEECH not in trace.header.lacks)
     correct_mistaken_waits(turns)
     set_calm_and_clean(trace, turns, output_rates)
     return Story(trace, turns, requests, conversations, deliveries, output_rates)

@@ -19,7 +19,7 @@ from spatius_sim.trace.events import (
     Trace,
 )
 from spatius_sim.wires.events import Failed, InterruptTurn, Motion
-from spatius_sim.wires.optional_features import CLIENT_AUDIO
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH
 
 LONGEST_BORNE_DELAY = 4.0
 """Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
@@ -78,7 +78,7 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], output_rates: dict[str, 
             and turn.largest <= ORDINARY_BYTES
             and (turn.complete or not _did_kit_stall(trace, turn.started_seq, end_seq))
             and not _may_be_mixed_up_with_turn_before(
-                turn, output_rates, relay_chooses_speech=CLIENT_AUDIO in trace.header.lacks
+                turn, output_rates, relay_chooses_speech=CLIENT_CHOOSES_SPEECH in trace.header.lacks
             )
         )
 

@@ -150,12 +150,16 @@ async def _speak_judged_turn(
     half_trip, region_trip = turn_network.round_trip / 2, turn_network.region_trips[pipeline.region]
     wire = find_wire(_WIRES[pipeline.wire])
     recorder = RealTimeRecorder(clock_ns=loop.time_ns, wire=wire)
-    server = VirtualMotionServer(loop, seed, recorder, link=Link(delay=region_trip / 2), pace=pipeline.pace)
+    server = VirtualMotionServer(
+        loop, seed, recorder, link=Link(delay_seconds=region_trip / 2), pace=pipeline.pace
+    )
     numbers = count(1)
     relay = relay_class(canary_key(seed), lambda: f"request-{next(numbers)}")
     relay.policy = _relay_policy(pipeline)
-    to_client = Link(capacity=pipeline.send_buffer, arrival=link_to_client.arrival)
-    access = RelayInMemory(loop, VirtualRelay(loop, relay, wire, server), to_client, Link(delay=half_trip))
+    to_client = Link(capacity_bytes=pipeline.send_buffer, compute_arrival=link_to_client.arrival)
+    access = RelayInMemory(
+        loop, VirtualRelay(loop, relay, wire, server), to_client, Link(delay_seconds=half_trip)
+    )
     address = RelayAddress("ws://relay.invalid")
     subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, access=access)
     await subject.attach()

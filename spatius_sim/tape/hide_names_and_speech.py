@@ -165,8 +165,8 @@ class EventCleaner:
         if isinstance(value, Note | Say) and self._wire is not None:
             # Transcripts hold what people said, too.
             wordless_event: Note | Say = value if isinstance(value, Note) else Say("")
-            frames = self._wire.write_relay(wordless_event) if isinstance(wordless_event, Note) else ()
-            wordless_frame = "".join(map(str, frames or self._wire.write_client(wordless_event)))
+            frames = self._wire.write_relay_event(wordless_event) if isinstance(wordless_event, Note) else ()
+            wordless_frame = "".join(map(str, frames or self._wire.write_client_action(wordless_event)))
             return {"raw": Content(text=True, parts=(wordless_frame,))}
         taped_pieces = [
             (b64encode(blob), self._clean_blob(blob, value, base64=True)) for blob in _decode_long_base64(raw)

@@ -29,7 +29,7 @@ from spatius_sim.trace.events import (
     Undecodable,
     Value,
 )
-from spatius_sim.trace.read_frames import read_parts, read_upstream
+from spatius_sim.trace.read_frames import read_frame_values, read_upstream
 from spatius_sim.trace.speech_fingerprint import speech_marks
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import NotUnderstood, Unclear
@@ -249,7 +249,7 @@ def _decode_frame(
     them from 0. If a `reason` is given, the frame was taken out of the tape: return a value that says "not
     understood" with this reason. Raises ValueError if the frame has no such part."""
     if reason is None:
-        parts = read_parts(lane, raw, sent=sent_by_kit, wire=spoken_wire)
+        parts = read_frame_values(lane, raw, sent_by_kit=sent_by_kit, wire=spoken_wire)
         if not 0 <= part < len(parts):
             raise ValueError(f"a frame tells {len(parts)} things, and this is number {part}")
         return parts[part]

@@ -35,8 +35,8 @@ PATIENCE = Patience(attach=5.0, settle=0.4, fallback=2.2)
 class Talkative(JsonEnvelope):
     """Says things that the wire does not know, between the messages and within them."""
 
-    def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
-        known = [json.loads(frame) for frame in super().write_relay(event)]
+    def write_relay_event(self, event: RelayEvent) -> tuple[str, ...]:
+        known = [json.loads(frame) for frame in super().write_relay_event(event)]
         return (UNKNOWN_MESSAGE, *(json.dumps(message | {"mood": [1, None]}) for message in known))
 
 
@@ -46,7 +46,7 @@ async def miniature_relay(
     wire: str = "json-envelope",
     seed: int = SEED,
     speaks: Wire | None = None,
-    most_events: float = math.inf,
+    max_events: float = math.inf,
     patience: Patience | None = None,
     turn: str = CLIENT_AUDIO_START,
 ) -> AsyncIterator[Subject[Plan]]:
@@ -58,7 +58,7 @@ async def miniature_relay(
     relay_brain = brain(canary_key(seed), lambda: f"request-{next(numbers)}")
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualLoop):
-        recorder = RealTimeRecorder(clock_ns=loop.time_ns, wire=spoken_wire, most_events=most_events)
+        recorder = RealTimeRecorder(clock_ns=loop.time_ns, wire=spoken_wire, max_events=max_events)
         motion_server = VirtualMotionServer(loop, seed, recorder)
         virtual_relay = VirtualRelay(loop, relay_brain, speaks or spoken_wire, motion_server)
         yield RelaySubject(
@@ -72,7 +72,7 @@ async def miniature_relay(
             access=RelayInMemory(loop, virtual_relay, data_packets=getattr(brain, "in_data_packets", False)),
         )
         return
-    recorder = RealTimeRecorder(wire=spoken_wire, most_events=most_events)
+    recorder = RealTimeRecorder(wire=spoken_wire, max_events=max_events)
     async with SocketMotionServer(seed=seed, sink=recorder) as server:
         relay = MiniatureRelay(
             relay_brain,

@@ -60,7 +60,7 @@ from spatius_sim.tests.running_miniature import Talkative, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 from spatius_sim.virtual.virtual_room import VirtualRoom
-from spatius_sim.wires.optional_features import CLIENT_AUDIO, DATA_PACKETS
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, DATA_PACKETS
 
 ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
 DROPS_LATE_MOTION_WIRE = Path(__file__).parent / "wires" / "drops_late_motion.yaml"
@@ -112,7 +112,9 @@ class Suspect:
         if self.kind != "relay":
             return frozenset(getattr(self.brain, "lacks", ()))
         no_packets = set() if getattr(self.brain, "in_data_packets", False) else {DATA_PACKETS}
-        return find_wire(self.wire).lacks | no_packets | ({CLIENT_AUDIO} if self.plays_clips else set())
+        return (
+            find_wire(self.wire).lacks | no_packets | ({CLIENT_CHOOSES_SPEECH} if self.plays_clips else set())
+        )
 
     @property
     def plays_clips(self) -> bool:

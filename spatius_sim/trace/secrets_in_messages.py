@@ -10,8 +10,8 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
 from spatius_sim.trace.known_secrets import SHORTEST_SECRET, KnownSecrets
 from spatius_sim.trace.secrets_in_settings_and_urls import (
-    is_plain,
-    names_a_secret,
+    is_plain_setting,
+    is_secret_name,
     secrets_in_setting,
     secrets_in_url,
 )
@@ -22,10 +22,12 @@ _USUAL_FRAMING = 36
 AnyEvent = TypeVar("AnyEvent")
 
 
-def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: str = "") -> bytes:
-    """Return a frame with stars in place of the secrets in it; `message` is the same frame, decoded. Motion
-    and plain audio hold no secrets and come back unchanged. The secrets in a configuration are new: add them
-    to `secrets`, for `holder`."""
+def redact_frame(raw: bytes, message: object, secrets: KnownSecrets, holder: str = "") -> bytes:
+    """Return a frame with stars in place of the secrets in it. `message` is the frame, decoded. Motion holds
+    no secrets, and audio is not searched.
+
+    The secrets in the configuration of an egress (the publishing into a room) become known: they are added to
+    `secrets`, which keep them at least as long as `holder` (a connection) needs them."""
     if type(message) is AudioInput:  # Nearly all messages are audio.
         audio = message.audio
         return raw if len(raw) - len(audio) <= _USUAL_FRAMING else _redact_around(raw, audio, secrets)
@@ -35,14 +37,14 @@ def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: 
         case ConfigureSession() if message.livekit_egress or message.agora_egress or message.extra_params:
             for secret in _secrets_of_egress(message):
                 secrets.hide(secret, holder)
-            hidden = _hide_egress_secrets(message)
-            raw = raw if hidden == message else encode(hidden)
+            redacted = _redact_egress_secrets(message)
+            raw = raw if redacted == message else encode(redacted)
     return secrets.redact(raw)[0]
 
 
-def texts_without_secrets(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
-    """Return an event (or another dataclass) with stars in place of the known secrets, in all its fields that
-    are texts. Return the event itself if no text holds a secret."""
+def redact_texts(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
+    """Return a copy of an event (or of another dataclass) with stars in place of the known secrets in its
+    text fields. Return the event itself if no text holds a secret."""
     changed_texts = {}
     for name in _field_names(type(event)):  # type: ignore[arg-type]
         text = getattr(event, name)
@@ -55,18 +57,18 @@ def texts_without_secrets(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
 
 
 @cache
-def _field_names(kind: type[Any]) -> tuple[str, ...]:
+def _field_names(dataclass_type: type[Any]) -> tuple[str, ...]:
     """Return the names of all fields of this dataclass."""
-    return tuple(field.name for field in fields(kind))
+    return tuple(field.name for field in fields(dataclass_type))
 
 
 def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
-    """Yield the secrets in a message that configures a session, from the places where they stand: credentials
-    of the egress, attributes that look secret, and parameters that do not look plain.
+    """Yield the secrets in a session's configuration: the credentials and the URL's login of its egress (the
+    publishing into a room), attributes that look secret, and parameters that do not look harmless.
 
     No document says what the parameters hold."""
     livekit, agora = message.livekit_egress, message.agora_egress
-    yield from (value for name, value in message.extra_params if not is_plain(name, value))
+    yield from (value for name, value in message.extra_params if not is_plain_setting(name, value))
     if livekit is not None:
         yield from (livekit.api_key, livekit.api_secret, livekit.api_token)
         yield from secrets_in_url(livekit.url)
@@ -76,39 +78,39 @@ def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
         yield agora.token
 
 
-def _hide_egress_secrets(message: ConfigureSession) -> ConfigureSession:
-    """Return a session's configuration with stars in all places that hold secrets, such as the tokens of its
-    egress, and without logins in URLs."""
+def _redact_egress_secrets(message: ConfigureSession) -> ConfigureSession:
+    """Return a copy of a session's configuration with stars in place of its secrets, such as the tokens of
+    its egress (the publishing into a room). URLs lose their logins and queries."""
     livekit, agora = message.livekit_egress, message.agora_egress
     if livekit is not None:
         livekit = replace(
             livekit,
-            url=_url_without_login(livekit.url),
+            url=_redact_url(livekit.url),
             api_key=_replace_by_stars(livekit.api_key),
             api_secret=_replace_by_stars(livekit.api_secret),
             api_token=_replace_by_stars(livekit.api_token),
-            extra_attributes=_hide_secret_settings(livekit.extra_attributes),
+            extra_attributes=_redact_secret_settings(livekit.extra_attributes),
         )
     if agora is not None:
         agora = replace(agora, token=_replace_by_stars(agora.token))
     params = tuple(
-        (name, value if is_plain(name, value) else _replace_by_stars(value))
+        (name, value if is_plain_setting(name, value) else _replace_by_stars(value))
         for name, value in message.extra_params
     )
     return replace(message, livekit_egress=livekit, agora_egress=agora, extra_params=params)
 
 
-def _hide_secret_settings(settings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return the settings (pairs of name and value) of a message, with stars in place of each value whose
-    name shows that it is a secret."""
+def _redact_secret_settings(settings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return these settings (pairs of name and value) with stars in place of each value whose name shows that
+    the value is a secret."""
     return tuple(
-        (name, _replace_by_stars(value) if names_a_secret(name) else value) for name, value in settings
+        (name, _replace_by_stars(value) if is_secret_name(name) else value) for name, value in settings
     )
 
 
-def _url_without_login(url: str) -> str:
-    """Return a URL without the places that may hold secrets: user, password, query and fragment. Return stars
-    in place of the URL if it is malformed."""
+def _redact_url(url: str) -> str:
+    """Return a URL without its user, password, query and fragment, because these may hold secrets. If the URL
+    is malformed, return stars of the same length."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -117,8 +119,8 @@ def _url_without_login(url: str) -> str:
 
 
 def _redact_around(raw: bytes, audio: bytes, secrets: KnownSecrets) -> bytes:
-    """Return an audio frame with stars in place of known secrets before and after its audio; the audio stays
-    as it is."""
+    """Return an audio frame with stars in place of the known secrets before and after its audio. The audio is
+    not searched."""
     before, audio_in_frame, after = raw.partition(audio) if audio else (raw, b"", b"")
     return secrets.redact(before)[0] + audio_in_frame + secrets.redact(after)[0]
 

@@ -15,26 +15,26 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 HIDDEN = "..."
 """What is shown in place of a value that may be a secret."""
 
-_SECRET_NAME = re.compile(
+_SECRET_WORD = re.compile(
     r"key|secret|token|auth|passw|passphrase|pwd|credential|jwt|signature|cookie|bearer", re.IGNORECASE
 )
-_SESSION_NAME = re.compile(r"sess|sid", re.IGNORECASE)
-_PUBLIC_HEADER = re.compile(r"sec-websocket-", re.IGNORECASE)
+_SESSION_WORD = re.compile(r"sess|sid", re.IGNORECASE)
+_HARMLESS_HEADER = re.compile(r"sec-websocket-", re.IGNORECASE)
 """Headers such as Sec-WebSocket-Key: their names look secret, but they are not."""
 
 _PLAIN_WORD = re.compile(r"[\w.:+-]{0,32}")
 """A value that can be shown: one short word, such as `en-US` or `0.75`."""
 
 _RANDOM_CHARACTERS = re.compile(r"[\w.~+=-]{16,}")
-_FEWEST_CHANGES = 4
+_MIN_LETTER_DIGIT_CHANGES = 4
 _FILE_NAME = re.compile(r".*\.[A-Za-z]{1,5}")
 
-_USER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
+_USER_IN_URL = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
 _QUERY_VALUE = re.compile(r"([?&#])([^=&#\s,]+)=[^&#\s,]+")
 """A value in the query of a URL, or in its fragment: single sign-on hands over tokens there, too."""
-_BARE_QUERY = re.compile(r"([?#])[^=&#\s,]+(?![^&#\s,])")
-_LOGIN_BEGINS_AFTER = re.compile(r".*[/\s?#]", re.DOTALL)
-_WORD_LIMITS = re.compile(r"([\s'\"()]+)")
+_NAMELESS_QUERY = re.compile(r"([?#])[^=&#\s,]+(?![^&#\s,])")
+_TEXT_BEFORE_LOGIN = re.compile(r".*[/\s?#]", re.DOTALL)
+_WORD_SEPARATORS = re.compile(r"([\s'\"()]+)")
 _PLACEHOLDERS = re.compile(r"(?:\{\w+\})*")
 """A value of a command that the kit fills in."""
 
@@ -47,47 +47,52 @@ def hide_value(name: str) -> str:
     return HIDDEN
 
 
-def names_a_secret(name: str) -> bool:
-    """Return whether the name of a setting or header shows that its value is a secret, such as a login."""
-    return _SECRET_NAME.search(name) is not None
+def is_secret_name(name: str) -> bool:
+    """Return whether the name of a setting or header shows that its value is a secret, such as a password."""
+    return _SECRET_WORD.search(name) is not None
 
 
-def is_plain(name: str, value: str) -> bool:
-    """Return whether the value of a setting can be shown although its meaning is unknown: its name is not
-    that of a secret such as a login, and the value is one short word that does not look random."""
-    return not names_a_secret(name) and _PLAIN_WORD.fullmatch(value) is not None and not _looks_random(value)
+def is_plain_setting(name: str, value: str) -> bool:
+    """Return whether the value of a setting may be shown to people, although nobody knows what the setting
+    means. True if its name does not look secret, and the value is one short word that does not look like a
+    random key."""
+    return not is_secret_name(name) and _PLAIN_WORD.fullmatch(value) is not None and not _looks_random(value)
 
 
 def secrets_in_header(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in an HTTP header: secret cookies, a login without its scheme, the password of a
-    Basic login, or the whole value if the header's name shows that it is secret."""
+    """Yield the secrets in an HTTP header. Of Cookie: the values of the cookies that look secret. Of
+    Authorization: the login without its scheme, and also the password of a Basic login. Of a header whose
+    name looks secret: the whole value."""
     lower_name = name.lower()
     if lower_name == "cookie":
         for pair in value.split(";"):
-            cookie, _, content = pair.strip().partition("=")
-            if _SECRET_NAME.search(cookie) or _SESSION_NAME.search(cookie) or _looks_random(content):
-                yield content
+            cookie_name, _, cookie_value = pair.strip().partition("=")
+            is_named_secret = _SECRET_WORD.search(cookie_name) or _SESSION_WORD.search(cookie_name)
+            if is_named_secret or _looks_random(cookie_value):
+                yield cookie_value
     elif lower_name.endswith("authorization"):
         scheme, _, login = value.strip().partition(" ")
         yield login.strip() or scheme
         if scheme.lower() == "basic":
-            yield from _parts_of_basic_login(login.strip())
-    elif _SECRET_NAME.search(name) and not _PUBLIC_HEADER.match(name):
+            yield from _decode_basic_login(login.strip())
+    elif _SECRET_WORD.search(name) and not _HARMLESS_HEADER.match(name):
         yield value.strip()
 
 
 def secrets_in_setting(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in a setting, such as an environment variable: the logins in its URL, or the whole
-    value if the name or the value shows that it is secret."""
+    """Yield the secrets in a setting, such as an environment variable. If the value is a URL: the secrets in
+    the URL. Otherwise the whole value, if the name looks secret or the value looks like a random key."""
     if "://" in value:
         yield from secrets_in_url(value)
-    elif _SECRET_NAME.search(name) or _looks_random(value):
+    elif _SECRET_WORD.search(name) or _looks_random(value):
         yield value
 
 
 def secrets_in_url(url: str) -> Iterator[str]:
-    """Find the secrets in a URL, and yield them: first its login (the password, or the user if there is no
-    password), then the secret values in its query and fragment. Yield nothing if the URL is malformed."""
+    """Yield the secrets in a URL: first its password (or its user, if it has no password), then the secret
+    values in its query and fragment. If the URL is malformed, yield nothing.
+
+    If the URL has no login, the first text is ""."""
     try:
         parts = urlsplit(url)
         user, password = parts.username or "", parts.password or ""
@@ -95,76 +100,81 @@ def secrets_in_url(url: str) -> Iterator[str]:
         return
     yield unquote(password) or unquote(user)
     for name, value in (*parse_qsl(parts.query), *parse_qsl(parts.fragment)):
-        if _SECRET_NAME.search(name) or _looks_random(value):
+        if _SECRET_WORD.search(name) or _looks_random(value):
             yield value
 
 
-def url_without_logins(url: str, stand_in: StandIn = hide_value) -> str:
-    """Return a URL, or a text with URLs, without the logins and the secrets in it, so that it may be shown.
+def url_without_logins(url: str, make_stand_in: StandIn = hide_value) -> str:
+    """Return a URL, or a text with URLs, without the secrets in it, so that people may see it.
+    `make_stand_in(name)` returns the text that is shown instead of a secret.
 
-    `stand_in("login")` replaces user and password, `stand_in(name)` replaces each value in a query or
-    fragment, and `stand_in("query")` replaces a query or fragment without names. A login is also found if the
-    scheme of its URL is missing or misspelt (`ws:/me:password@host`)."""
+    The name is "login" for user and password, and "query" for a query or fragment without names. For a value
+    in a query, it is the value's name. A login is found even if the scheme of its URL is missing or misspelt
+    (`ws:/me:password@host`)."""
     if "://" not in url:
         head, at, host = url.rpartition("@")
-        begin = match.end() if (match := _LOGIN_BEGINS_AFTER.match(head)) else 0
-        return head[:begin] + stand_in("login") + at + host if ":" in head[begin:] else url
-    url = _USER.sub(lambda match: stand_in("login"), url)
-    url = _QUERY_VALUE.sub(lambda match: f"{match[1]}{match[2]}={stand_in(match[2])}", url)
-    return _BARE_QUERY.sub(lambda match: f"{match[1]}{stand_in('query')}", url)
+        login_start = match.end() if (match := _TEXT_BEFORE_LOGIN.match(head)) else 0
+        has_login = ":" in head[login_start:]
+        return head[:login_start] + make_stand_in("login") + at + host if has_login else url
+    url = _USER_IN_URL.sub(lambda match: make_stand_in("login"), url)
+    url = _QUERY_VALUE.sub(lambda match: f"{match[1]}{match[2]}={make_stand_in(match[2])}", url)
+    return _NAMELESS_QUERY.sub(lambda match: f"{match[1]}{make_stand_in('query')}", url)
 
 
 def text_without_logins(text: str) -> str:
-    """Find the logins in the URLs of a text, and return the text without them, so that people may see it: for
-    example an error that quotes what the user typed. A word in quotes that looks like a random key is hidden,
-    too: somebody may have typed it in a wrong place."""
-    limits_and_words = ["", *_WORD_LIMITS.split(text)]
+    """Return a text without the secrets in it, so that people may see it, such as an error that quotes what
+    the user typed. URLs lose their logins. A word in quotes that looks like a random key is hidden, too,
+    because somebody may have typed it in a wrong place."""
+    separators_and_words = ["", *_WORD_SEPARATORS.split(text)]
     return "".join(
-        limit + _word_without_login(word, quoted=limit.endswith(("'", '"')))
-        for limit, word in zip(limits_and_words[::2], limits_and_words[1::2], strict=True)
+        separator + _word_without_login(word, quoted=separator.endswith(("'", '"')))
+        for separator, word in zip(separators_and_words[::2], separators_and_words[1::2], strict=True)
     )
 
 
 def _word_without_login(word: str, *, quoted: bool) -> str:
-    """Return a word of a text so that people may see it: a URL without its login, and HIDDEN in place of a
-    word in quotes (`quoted`) that looks like a random key and is not the name of a file."""
+    """Return a word of a text so that people may see it. A URL loses its login. A word in quotes (`quoted`)
+    that looks like a random key, and not like the name of a file, becomes HIDDEN."""
     if "://" in word or "@" in word:
         return url_without_logins(word)
-    is_key = quoted and _looks_random(word.rstrip("…")) and not _FILE_NAME.fullmatch(word)
-    return HIDDEN if is_key else word
+    looks_like_key = quoted and _looks_random(word.rstrip("…")) and not _FILE_NAME.fullmatch(word)
+    return HIDDEN if looks_like_key else word
 
 
-def command_without_logins(command: str, stand_in: StandIn = hide_value) -> str:
-    """Return a command line without the logins and other secrets in its words: `stand_in(name)` replaces each
-    of them. Return HIDDEN alone if no shell would accept the command."""
+def command_without_logins(command: str, make_stand_in: StandIn = hide_value) -> str:
+    """Return a command line without the secrets in its words, so that people may see it.
+    `make_stand_in(name)` returns the text that is shown instead of a secret; `name` is its name, such as an
+    option. Return HIDDEN alone if no shell would accept the command."""
     try:
         words = shlex.split(command)
     except ValueError:
         return HIDDEN
-    shown = [
-        before + (url_without_logins(value, stand_in) if "://" in value else stand_in(name or "argument"))
+    shown_words = [
+        before
+        + (url_without_logins(value, make_stand_in) if "://" in value else make_stand_in(name or "argument"))
         if any(secrets_in_setting(name, value))
         else before + value
-        for before, name, value in _split_words(words)
+        for before, name, value in _split_settings(words)
     ]
-    return command if shown == words else shlex.join(shown)
+    return command if shown_words == words else shlex.join(shown_words)
 
 
 def secrets_in_command(command: str) -> Iterator[str]:
-    """Yield the secrets in the words of a command: in `NAME=VALUE`, `--name=VALUE` and `--name VALUE`, as
-    `secrets_in_setting` finds them, and in any other word. Yields nothing if no shell would take it."""
+    """Yield the secrets in a command line, as `secrets_in_setting` finds them in `NAME=VALUE`,
+    `--name=VALUE`, `--name VALUE`, and in words without a name. Yield nothing if no shell would accept the
+    command."""
     try:
         words = shlex.split(command)
     except ValueError:
         return
-    for _, name, value in _split_words(words):
+    for _, name, value in _split_settings(words):
         yield from secrets_in_setting(name, value)
 
 
-def _split_words(words: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Split the words of a subject's command line, in which logins are looked for. Yield for each word the
-    part before its value, the value's name and the value. The name is "" if the value has none, or if the
-    value is a placeholder."""
+def _split_settings(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Split each word of a command line so that secrets can be looked for in it. Yield three texts for each
+    word: the part before its value (`NAME=` or ""), the name of the value, and the value. The name is "" if
+    the value has none, or if the kit fills the value in (a placeholder)."""
     option = ""
     for word in words:
         name, equals, value = word.partition("=")
@@ -172,14 +182,14 @@ def _split_words(words: list[str]) -> Iterator[tuple[str, str, str]]:
             before = name + equals
         else:
             before, name, value = "", "" if word.startswith("-") else option, word
-        is_filled_in = _PLACEHOLDERS.fullmatch(value) is not None
-        yield before, "" if is_filled_in else name.lstrip("-"), value
+        is_placeholder = _PLACEHOLDERS.fullmatch(value) is not None
+        yield before, "" if is_placeholder else name.lstrip("-"), value
         option = word if word.startswith("-") and not equals else ""
 
 
-def _parts_of_basic_login(login: str) -> Iterator[str]:
-    """Yield user and password of a Basic login as one text `user:password`, then the password alone. Yields
-    nothing if the login is not base64 text."""
+def _decode_basic_login(login: str) -> Iterator[str]:
+    """Decode the login of HTTP Basic authentication. Yield `user:password` as one text, and then the password
+    alone. Yield nothing if the login is not the base64 of a text."""
     try:
         user_and_password = b64decode(login, validate=True).decode()
     except (binascii.Error, ValueError):
@@ -190,14 +200,15 @@ def _parts_of_basic_login(login: str) -> Iterator[str]:
 
 
 def _looks_random(value: str) -> bool:
-    """Return whether a value looks like a random key: long, without spaces, letters and digits mixed."""
+    """Return whether a value looks like a random key: 16 characters or more, no spaces, and letters and
+    digits often take turns in it."""
     if _RANDOM_CHARACTERS.fullmatch(value) is None:
         return False
-    return _count_letter_digit_changes(value) >= _FEWEST_CHANGES
+    return _count_letter_digit_changes(value) >= _MIN_LETTER_DIGIT_CHANGES
 
 
 def _count_letter_digit_changes(value: str) -> int:
-    """Return how often a digit follows a letter in a value, or a letter a digit; other characters do not
-    count. Random keys have many such changes."""
-    digits = [character.isdigit() for character in value if character.isalnum()]
-    return sum(first != second for first, second in pairwise(digits))
+    """Count how often in a value a digit follows a letter, or a letter a digit; other characters are left
+    out. Random keys have many of these changes."""
+    are_digits = [character.isdigit() for character in value if character.isalnum()]
+    return sum(is_digit != is_next_digit for is_digit, is_next_digit in pairwise(are_digits))

@@ -12,14 +12,14 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 WINDOW_SAMPLES = 640
 """The samples of one window; each window has one level. At 16 kHz a window is 40 ms long."""
 
-_FULL_LEVEL = 255
-_LEVEL_OF_ROOT = _FULL_LEVEL / 32768 / WINDOW_SAMPLES**0.5
+_HIGHEST_LEVEL = 255
+_LEVEL_PER_ROOT_ENERGY = _HIGHEST_LEVEL / 32768 / WINDOW_SAMPLES**0.5
 """Factor from the square root of a window's energy to its level. A short last window counts as if silence
 filled it up."""
 
-_OGG = b"OggS"
+_OGG_START = b"OggS"
 
-_SAMPLES_AT_ONCE = 32 * 1024
+_MAX_SAMPLES_AT_ONCE = 32 * 1024
 """Audios of one length are looked at together up to about so many samples: their energies (8 bytes each)
 stay in the cache of a processor."""
 
@@ -34,49 +34,53 @@ class SpeechMark(NamedTuple):
 
 
 def speech_mark(audio: bytes) -> SpeechMark:
-    """Return the fingerprint of speech (mono s16le or Ogg Opus): its length, hash and levels, which may be
-    kept instead of the speech. Ogg Opus has no levels."""
+    """Return the fingerprint (SpeechMark) of one piece of speech, mono s16le or Ogg Opus. It is kept instead
+    of the speech: length, hash, and the loudness from moment to moment (empty for Ogg Opus)."""
     return speech_marks([audio])[0]
 
 
 def speech_marks(audios: Sequence[bytes]) -> list[SpeechMark]:
-    """Return the fingerprint of each of these pieces of speech, in order. Pieces of the same length are
-    computed together, which is ten times as fast as one after the other."""
-    by_length: dict[int, list[int]] = {}
+    """Return the fingerprint (SpeechMark) of each of these pieces of speech, in their order. Pieces of the
+    same length are computed together, which is ten times as fast as one after the other."""
+    indices_by_sample_count: dict[int, list[int]] = {}
     for index, audio in enumerate(audios):
-        samples = 0 if audio.startswith(_OGG) else len(audio) // BYTES_PER_SAMPLE
-        by_length.setdefault(samples, []).append(index)
-    levels = [b""] * len(audios)
-    for samples, alike in by_length.items():
-        at_once = max(1, _SAMPLES_AT_ONCE // max(1, samples))
-        for first in range(0, len(alike) if samples else 0, at_once):
-            indices = alike[first : first + at_once]
-            cut = [audios[index][: samples * BYTES_PER_SAMPLE] for index in indices]
-            for index, row in zip(indices, _levels_of(cut, samples), strict=True):
-                levels[index] = row
+        sample_count = 0 if audio.startswith(_OGG_START) else len(audio) // BYTES_PER_SAMPLE
+        indices_by_sample_count.setdefault(sample_count, []).append(index)
+    levels_of_audios = [b""] * len(audios)
+    for sample_count, indices in indices_by_sample_count.items():
+        batch_size = max(1, _MAX_SAMPLES_AT_ONCE // max(1, sample_count))
+        for start in range(0, len(indices) if sample_count else 0, batch_size):
+            batch = indices[start : start + batch_size]
+            whole_samples = [audios[index][: sample_count * BYTES_PER_SAMPLE] for index in batch]
+            for index, levels in zip(batch, _compute_levels(whole_samples, sample_count), strict=True):
+                levels_of_audios[index] = levels
     return [
-        SpeechMark(len(audio), xxhash.xxh3_128_digest(audio), row)
-        for audio, row in zip(audios, levels, strict=True)
+        SpeechMark(len(audio), xxhash.xxh3_128_digest(audio), levels)
+        for audio, levels in zip(audios, levels_of_audios, strict=True)
     ]
 
 
-def _levels_of(audios: list[bytes], samples: int) -> list[bytes]:
-    """Return how loud each of these pieces of speech is from window to window, as one byte a window, for
-    their fingerprints. All pieces have `samples` samples, at least one."""
+def _compute_levels(audios: list[bytes], sample_count: int) -> list[bytes]:
+    """Return how loud each piece of speech (mono s16le) is: one byte for each window of WINDOW_SAMPLES
+    samples, 0 for silence and 255 for the greatest loudness. All pieces have `sample_count` samples, at least
+    one."""
     # Whole numbers below 2 to the 53rd: their sum is exact in whatever order a machine adds them.
-    values = np.frombuffer(b"".join(audios), "<i2").astype(np.float64).reshape(len(audios), samples)
+    values = np.frombuffer(b"".join(audios), "<i2").astype(np.float64).reshape(len(audios), sample_count)
     np.square(values, out=values)
-    energies = np.add.reduceat(values, np.arange(0, samples, WINDOW_SAMPLES), axis=1)
-    return [row.tobytes() for row in np.ceil(np.sqrt(energies) * _LEVEL_OF_ROOT).astype(np.uint8)]
+    energies = np.add.reduceat(values, np.arange(0, sample_count, WINDOW_SAMPLES), axis=1)
+    levels = np.ceil(np.sqrt(energies) * _LEVEL_PER_ROOT_ENERGY).astype(np.uint8)
+    return [levels_of_audio.tobytes() for levels_of_audio in levels]
 
 
 def make_noise(mark: SpeechMark) -> bytes:
-    """Return noise (mono s16le) as long and as loud as the speech of this fingerprint, to stand in its place.
-    The same mark always gives the same noise."""
+    """Return noise (mono s16le) that is as long and as loud as the speech of this fingerprint, to be used in
+    its place. The same fingerprint always gives the same noise."""
     noise = hashlib.shake_128(mark.digest).digest(mark.length)
     whole_samples = mark.length // BYTES_PER_SAMPLE
-    count = min(whole_samples, len(mark.levels) * WINDOW_SAMPLES)
+    levelled_samples = min(whole_samples, len(mark.levels) * WINDOW_SAMPLES)
     samples = np.frombuffer(noise, "<i2", whole_samples).astype(np.float32)
-    loudness = np.frombuffer(mark.levels, np.uint8).repeat(WINDOW_SAMPLES)[:count] / np.float32(_FULL_LEVEL)
-    samples[:count] *= loudness
+    loudness = np.frombuffer(mark.levels, np.uint8).repeat(WINDOW_SAMPLES)[:levelled_samples] / np.float32(
+        _HIGHEST_LEVEL
+    )
+    samples[:levelled_samples] *= loudness
     return samples.astype("<i2").tobytes() + noise[len(samples) * BYTES_PER_SAMPLE :]

@@ -11,41 +11,41 @@ from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 Frame = str | bytes
 
-PROTOCOL_ERROR = 1002
+PROTOCOL_ERROR_CODE = 1002
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How a connection carries frames. `delay` is in seconds and one way. `capacity` is how many bytes are
-    on their way or unread at most; what is sent beyond it waits at its sender."""
+    """How a connection carries frames one way. A frame takes `delay_seconds`. At most `capacity_bytes` are on
+    their way or unread at a time; what is sent beyond that waits at its sender."""
 
-    delay: float = 0.0
-    capacity: int = 4 * 1_048_576
-    arrival: Callable[[float, int], float] | None = None
-    """Returns when a frame of so many bytes arrives that is sent at this time (both in seconds on the loop's
-    clock); infinity if never. If it is None, `delay` decides. Frames keep their order: it never returns less
-    than before."""
+    delay_seconds: float = 0.0
+    capacity_bytes: int = 4 * 1_048_576
+    compute_arrival: Callable[[float, int], float] | None = None
+    """From the time at which a frame is sent, and its size in bytes, computes when the frame arrives. Times
+    are in seconds on the loop's clock; infinity means never. If it is None, `delay_seconds` decides. Frames
+    keep their order: it never returns less than before."""
 
 
 IDEAL = Link()
-NARROW = Link(capacity=128 * 1024)
+NARROW = Link(capacity_bytes=128 * 1024)
 """A link that buffers little, so that a sender soon notices that its peer reads nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Ending:
-    """The end of a connection in memory: it travels on the link after the last frame."""
+class _CloseMark:
+    """Marks the end of a connection in memory: it travels on the link after the last frame."""
 
     code: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Garbage:
+class _BrokenFrame:
     """Bytes on a connection in memory that are not a WebSocket frame."""
 
 
-_Item = Frame | _Ending | _Garbage
+_Item = Frame | _CloseMark | _BrokenFrame
 
 
 class MemoryEnd:
@@ -55,8 +55,8 @@ class MemoryEnd:
     `on_writable` is called when frames that waited at this end have left."""
 
     def __init__(self, link: Link) -> None:
-        """Make one end of a connection in memory, not yet joined to the other end; frames that this end sends
-        go over `link`. Raises RuntimeError if the running loop is not a virtual one."""
+        """Make one end of a connection in memory, not joined to the other end yet. The frames that this end
+        sends travel over `link`. Raises RuntimeError if the running event loop is not a VirtualLoop."""
         loop = asyncio.get_running_loop()
         if not isinstance(loop, VirtualLoop):
             raise RuntimeError("a connection in memory needs a virtual loop")
@@ -68,153 +68,155 @@ class MemoryEnd:
         self.on_writable: Callable[[], None] = _do_nothing
         self.ended = False
         self.close_code = 0
-        self._closing = False
-        self._paused = False
-        self._waiting: deque[_Item] = deque()
+        self._is_closing = False
+        self._is_paused = False
+        self._waiting_items: deque[_Item] = deque()
         """Sent by this end, but beyond the link's capacity."""
-        self._arriving: deque[_Item] = deque()
+        self._arriving_items: deque[_Item] = deque()
         """On its way to this end."""
-        self._unread: deque[_Item] = deque()
+        self._unread_items: deque[_Item] = deque()
         """Arrived at this end while it reads nothing."""
-        self._held_bytes = 0
+        self._byte_count_on_link = 0
         """How many bytes are on their way to this end, or unread by it."""
-        self.unsent_bytes = 0
+        self.unsent_byte_count = 0
         """How many bytes wait at this end because the link is full."""
 
     @property
     def open(self) -> bool:
         """Whether this end can still send frames."""
-        return not (self.ended or self._closing)
+        return not (self.ended or self._is_closing)
 
     def send(self, frame: Frame) -> None:
-        """Send a frame to the other end of the connection in memory; the frame waits here if the link is
-        full. Do nothing if the connection is closed."""
-        if self.ended or self._closing:
+        """Send a frame to the other end of the connection. If the link is full, the frame waits here. If the
+        connection is closed, do nothing."""
+        if self.ended or self._is_closing:
             return
-        if self._waiting or self.peer._held_bytes >= self._link.capacity:
-            self._waiting.append(frame)
-            self.unsent_bytes += len(frame)
+        if self._waiting_items or self.peer._byte_count_on_link >= self._link.capacity_bytes:
+            self._waiting_items.append(frame)
+            self.unsent_byte_count += len(frame)
         else:
             self._put_on_link(frame)
 
     def close(self, code: int = NORMAL_CLOSE, reason: str = "") -> None:
-        """Close the connection in memory by a closing handshake: the other end reads all frames first. If
-        `code` is 0, no code is sent. Do nothing if the connection is closed already."""
-        if self.ended or self._closing:
+        """Close the connection by a closing handshake: the other end reads all frames before it sees the end.
+        If `code` is 0, send no close code. If the connection is closed already, do nothing."""
+        if self.ended or self._is_closing:
             return
-        self._closing = True
+        self._is_closing = True
         self.close_code = code or NO_CODE
-        ending = _Ending(code or NO_CODE, reason)
-        if self._waiting:
-            self._waiting.append(ending)
+        close_mark = _CloseMark(code or NO_CODE, reason)
+        if self._waiting_items:
+            self._waiting_items.append(close_mark)
         else:
-            self._put_on_link(ending)
+            self._put_on_link(close_mark)
 
     def reset(self) -> None:
-        """End the connection in memory at once, for both ends: frames on their way are lost."""
-        self._finish(ABNORMAL_CLOSE, "")
+        """End the connection at once, for both ends. Frames that have not been read are lost."""
+        self._end_once(ABNORMAL_CLOSE, "")
         peer = self.peer
-        peer._arriving.clear()
-        peer._waiting.clear()
-        self._loop.call_soon(peer._finish, ABNORMAL_CLOSE, "")
+        peer._arriving_items.clear()
+        peer._waiting_items.clear()
+        self._loop.call_soon(peer._end_once, ABNORMAL_CLOSE, "")
 
     def break_off(self) -> None:
-        """End the connection in memory without a closing handshake: the other end sees the end after it has
-        received the frames that were sent before. Do nothing if this end has ended already."""
+        """End the connection without a closing handshake. The other end still receives the frames that were
+        sent before. If this end has ended already, do nothing."""
         if not self.ended:
-            self._closing = True
-            self._put_on_link(_Ending(ABNORMAL_CLOSE, ""))
-            self._loop.call_soon(self._finish, ABNORMAL_CLOSE, "")
+            self._is_closing = True
+            self._put_on_link(_CloseMark(ABNORMAL_CLOSE, ""))
+            self._loop.call_soon(self._end_once, ABNORMAL_CLOSE, "")
 
     def break_protocol(self) -> None:
-        """Send the other end bytes that are not a WebSocket frame, so that it closes the connection (RFC
-        6455, 7.1.7)."""
+        """Send the other end bytes that are not a WebSocket frame, so that it closes the connection with a
+        protocol error (RFC 6455, 7.1.7). If this end cannot send any more, do nothing."""
         if self.open:
-            self._put_on_link(_Garbage())
+            self._put_on_link(_BrokenFrame())
 
     def pause(self) -> None:
         """Leave frames that arrive at this end unread from now on."""
-        self._paused = True
+        self._is_paused = True
 
     def resume(self) -> None:
-        """Read at this end again, first the frames that arrived during the pause."""
-        self._paused = False
-        while self._unread and not self._paused:
-            self._read(self._unread.popleft())
+        """Read at this end again: first the frames that arrived during the pause."""
+        self._is_paused = False
+        while self._unread_items and not self._is_paused:
+            self._handle_item(self._unread_items.popleft())
 
     def _put_on_link(self, item: _Item) -> None:
-        """Send a frame, or the end of the connection, on its way: it arrives at the other end when the link
-        says so, or never."""
+        """Put a frame, or the mark of the connection's end, on its way to the other end. The link decides
+        when it arrives there, or that it never arrives."""
         peer, link = self.peer, self._link
-        frame_bytes = len(item) if isinstance(item, str | bytes) else 0
-        peer._held_bytes += frame_bytes
-        peer._arriving.append(item)
-        if link.arrival is not None:
-            arrives_at = link.arrival(self._loop.time(), frame_bytes)
+        frame_size = len(item) if isinstance(item, str | bytes) else 0
+        peer._byte_count_on_link += frame_size
+        peer._arriving_items.append(item)
+        if link.compute_arrival is not None:
+            arrives_at = link.compute_arrival(self._loop.time(), frame_size)
             if arrives_at < inf:
-                self._loop.call_at(arrives_at, peer._take_arriving_frame)
-        elif link.delay:
-            self._loop.call_later(link.delay, peer._take_arriving_frame)
+                self._loop.call_at(arrives_at, peer._take_next_arrival)
+        elif link.delay_seconds:
+            self._loop.call_later(link.delay_seconds, peer._take_next_arrival)
         else:
-            self._loop.put_off_arrival(peer._take_arriving_frame)
+            self._loop.schedule_arrival(peer._take_next_arrival)
 
-    def _take_arriving_frame(self) -> None:
-        """Take the next frame or close that arrives at this end of the connection in memory (a link keeps the
-        order): read it, or leave it unread while this end is paused."""
-        if not self._arriving:
+    def _take_next_arrival(self) -> None:
+        """Take the next frame (or the mark of the connection's end) that arrives at this end. Handle it, or
+        keep it unread while this end is paused. Do nothing if the connection was reset before."""
+        if not self._arriving_items:
             return
-        item = self._arriving.popleft()
-        if self._paused or self._unread:
-            self._unread.append(item)
+        item = self._arriving_items.popleft()
+        if self._is_paused or self._unread_items:
+            self._unread_items.append(item)
         else:
-            self._read(item)
+            self._handle_item(item)
 
-    def _read(self, item: _Item) -> None:
-        """Take what has arrived at this end of the connection: give a frame to the owner of this end, or end
-        the connection here. Then the other end sends the frames that waited for room on the link."""
+    def _handle_item(self, item: _Item) -> None:
+        """Handle an item that has arrived at this end. Give a frame to `on_frame`, and let the other end send
+        frames that waited for room on the link. End the connection here at the mark of its end, and close it
+        after a broken frame."""
         if self.ended:
             return
-        if isinstance(item, _Ending):
+        if isinstance(item, _CloseMark):
             if item.code != ABNORMAL_CLOSE:
-                self._loop.call_soon(self.peer._finish, item.code, item.reason)
-            self._finish(item.code, item.reason)
+                self._loop.call_soon(self.peer._end_once, item.code, item.reason)
+            self._end_once(item.code, item.reason)
             return
-        if isinstance(item, _Garbage):
-            self.close(PROTOCOL_ERROR)
-            self._finish(PROTOCOL_ERROR, "")
+        if isinstance(item, _BrokenFrame):
+            self.close(PROTOCOL_ERROR_CODE)
+            self._end_once(PROTOCOL_ERROR_CODE, "")
             return
-        self._held_bytes -= len(item)
-        if self.peer._waiting:
-            self.peer._send_waiting()
+        self._byte_count_on_link -= len(item)
+        if self.peer._waiting_items:
+            self.peer._send_waiting_items()
         self.on_frame(item)
 
-    def _send_waiting(self) -> None:
-        """Send the frames that wait at this end of the connection in memory, as long as the link has room for
-        them. If no frame waits any more, let the event loop call `on_writable`."""
-        while self._waiting and self.peer._held_bytes < self._link.capacity:
-            item = self._waiting.popleft()
+    def _send_waiting_items(self) -> None:
+        """Send the frames that wait at this end, as long as the link has room for them. If no frame waits any
+        more, let the event loop call `on_writable`."""
+        while self._waiting_items and self.peer._byte_count_on_link < self._link.capacity_bytes:
+            item = self._waiting_items.popleft()
             if isinstance(item, str | bytes):
-                self.unsent_bytes -= len(item)
+                self.unsent_byte_count -= len(item)
             self._put_on_link(item)
-        if not self._waiting:
+        if not self._waiting_items:
             self._loop.call_soon(self.on_writable)
 
-    def _finish(self, code: int, reason: str) -> None:
-        """Mark this end of the connection as ended, and tell its owner once, with the close code."""
+    def _end_once(self, code: int, reason: str) -> None:
+        """End the connection at this end, and tell its owner by `on_end`. Frames that wait or are unread are
+        dropped. If this end has ended already, do nothing."""
         if self.ended:
             return
         self.ended = True
         self.close_code = self.close_code or code
-        self._waiting.clear()
-        self._unread.clear()
-        self.unsent_bytes = 0
+        self._waiting_items.clear()
+        self._unread_items.clear()
+        self.unsent_byte_count = 0
         self.on_end(self.close_code, reason)
 
 
-def open_connection(link: Link = IDEAL, back: Link | None = None) -> tuple[MemoryEnd, MemoryEnd]:
+def open_connection(link: Link = IDEAL, link_back: Link | None = None) -> tuple[MemoryEnd, MemoryEnd]:
     """Open a connection in memory, and return its two ends. `link` carries what the first end sends, and
-    `back` what the second end sends; None: both ways are alike."""
-    first_end, second_end = MemoryEnd(link), MemoryEnd(back or link)
+    `link_back` what the second end sends. If `link_back` is None, both ways are alike."""
+    first_end, second_end = MemoryEnd(link), MemoryEnd(link_back or link)
     first_end.peer, second_end.peer = second_end, first_end
     return first_end, second_end
 

@@ -52,10 +52,10 @@ from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_room import VirtualRoom
 from spatius_sim.virtual.virtual_server_sdk import NoAnswerError
 
-MAX_UNREAD = 16 * 1_048_576
+MAX_UNREAD_BYTES = 16 * 1_048_576
 """Bytes that a peer may leave unread before its session is ended. ASSUMED, as over sockets."""
 
-_LONGEST_STALL = 120.0
+_LONGEST_STALL_SECONDS = 120.0
 """How many seconds a stalled request hangs."""
 
 
@@ -74,8 +74,8 @@ class VirtualMotionServer:
         new_room: type[VirtualRoom] = VirtualRoom,
         pace: Pace = FAST,
     ) -> None:
-        """Prepare a Motion Server in virtual time, which has no sessions yet. The docstring of the class
-        explains the parameters."""
+        """Make a Motion Server in virtual time, without sessions. The docstring of the class explains the
+        parameters."""
         self.loop, self.seed, self.link, self._pace = loop, seed, link, pace
         self.sink: Sink = sink or NullSink()
         self.new_answer: AnswerFactory = new_answer or self._synthesize
@@ -84,23 +84,24 @@ class VirtualMotionServer:
         self._access = access or AccessControl()
         self._scenario_player = ScenarioPlayer(seed, NO_FAULTS)
         self._random = random.Random(seed)
-        self._connections = 0
-        self._open: dict[str, _Session] = {}
+        self._connection_count = 0
+        self._open_sessions: dict[str, _Session] = {}
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
-        """Let the virtual Motion Server play this scenario from its beginning. With `also_open`, faults that
-        name no connection also happen to sessions that are open now."""
+        """Let the virtual Motion Server play this scenario from its beginning, instead of the scenario
+        before. If `also_open` is True, faults that name no connection also happen to sessions that are open
+        now."""
         self._scenario_player.play(scenario)
         if also_open:
-            for session in self._open.values():
+            for session in self._open_sessions.values():
                 ids = session.app_id, session.avatar_id
                 session.brain.replace_faults(
                     self._scenario_player.faults_of_old_connection(*ids, faults_of(*ids))
                 )
 
     async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
-        """Answer a token request to the virtual Motion Server as the scenario and the access control decide,
-        and record it. Raises NoAnswerError if the scenario gives no answer."""
+        """Answer a token request, as the scenario (which may inject faults) and the access control decide,
+        and record the request. Raises NoAnswerError if the scenario lets the request go without an answer."""
         now = self.loop.unix_time()
         try:
             token_request = read_token_request(body)
@@ -111,62 +112,68 @@ class VirtualMotionServer:
         token, answer = "", None
         try:
             if await self._apply_scenario(admission, Moment.TOKEN, ""):
-                token = self._access.issue_session_token(api_key, body, now, self._new_id())
+                token = self._access.issue_session_token(api_key, body, now, self._make_log_id())
                 answer = token_answer(SESSION_TOKENS_PATH, token)
         except RequestRefusedError as refused:
             answer = refused.answer
         status = answer.status if answer is not None else 0
-        references = self.sink.secret_reference("key", api_key), self.sink.secret_reference("token", token)
-        token_requested = TokenRequested(references[0], expire_at, now, status, references[1])
+        key_reference = self.sink.secret_reference("key", api_key)
+        token_reference = self.sink.secret_reference("token", token)
+        token_requested = TokenRequested(key_reference, expire_at, now, status, token_reference)
         self.sink.emit(Lane.CONSOLE, "", token_requested)
         if answer is None:
             raise NoAnswerError
         return answer
 
     async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> MemoryEnd:
-        """Open a session with the virtual Motion Server, and return the client's end of its connection in
-        memory. Raises RequestRefusedError if the upgrade is refused, and NoAnswerError if there is no
-        answer."""
-        self._connections += 1
-        name = f"upstream-{self._connections}"
+        """Open a session with the virtual Motion Server (over sockets, by a WebSocket upgrade), and return
+        the client's end of its connection. `session_key` is the session token. Raises RequestRefusedError if
+        the scenario or the access control refuses the upgrade, and NoAnswerError if it gets no answer."""
+        self._connection_count += 1
+        connection = f"upstream-{self._connection_count}"
         faults_by_id = faults_of(app_id, avatar_id)
         faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, faults_by_id)
         try:
-            is_answered = await self._apply_scenario(faults.admission(), Moment.UPGRADE, name, avatar_id)
+            is_answered = await self._apply_scenario(
+                faults.admission(), Moment.UPGRADE, connection, avatar_id
+            )
             if is_answered:
                 self._access.check_upgrade(app_id, session_key, avatar_id, self.loop.unix_time())
         except RequestRefusedError as refused:
-            self._record_refusal(name, refused.answer, session_key)
+            self._record_refusal(connection, refused.answer, session_key)
             raise
         except asyncio.CancelledError:
-            self._record_refusal(name, HttpAnswer(0, LEFT_BEFORE_ANSWER), session_key)
+            self._record_refusal(connection, HttpAnswer(0, LEFT_BEFORE_ANSWER), session_key)
             raise
         if not is_answered:
-            self._record_refusal(name, HttpAnswer(0, "no answer"), session_key)
+            self._record_refusal(connection, HttpAnswer(0, "no answer"), session_key)
             raise NoAnswerError
-        brain = ServerSession(self._new_id(), self.new_answer, faults, self._pace)
+        brain = ServerSession(self._make_log_id(), self.new_answer, faults, self._pace)
         token = self.sink.secret_reference("token", session_key)
-        self.sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
+        self.sink.emit(Lane.UPSTREAM, connection, Opened(token, app_id, avatar_id))
         server_end, client_end = open_connection(self.link)
-        self._open[name] = _Session(self, name, app_id, avatar_id, server_end, brain, self._open.pop)
+        self._open_sessions[connection] = _Session(
+            self, connection, app_id, avatar_id, server_end, brain, self._open_sessions.pop
+        )
         return client_end
 
     def _synthesize(self, connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
-        """Return an answer of the virtual Motion Server whose motion is synthesized from the audio of the
-        request."""
+        """Make the answer of the virtual Motion Server to a request: its motion is synthesized from the audio
+        of the request, at `sample_rate` Hz."""
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
-    def _new_id(self) -> str:
-        """Return a new id for the virtual Motion Server, made of the virtual time and seeded random
-        numbers."""
+    def _make_log_id(self) -> str:
+        """Make a new log id from the virtual time and seeded random numbers."""
         return log_id(self.loop.unix_time(), self._random.randbytes(NANOID_LENGTH))
 
     async def _apply_scenario(
         self, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> bool:
-        """Apply the faults of the scenario to a request to the virtual Motion Server: record them, wait, and
-        return whether the request gets an answer. `admission` says what the scenario does to this request.
-        Raises RequestRefusedError if the scenario refuses the request."""
+        """Apply the faults of the scenario to a token request or an upgrade (`moment`): record them, and wait
+        if the request is to be delayed or stalled. Return whether the request gets an answer. Raises
+        RequestRefusedError if the scenario refuses it.
+
+        `admission` holds the faults, the delay in seconds, and how the request ends."""
         for fault in admission.faults:
             self.sink.emit(Lane.KIT, connection, fault)
         if admission.wait:
@@ -175,7 +182,7 @@ class VirtualMotionServer:
             case Refuse():
                 raise make_refusal(admission.ending, moment, avatar_id)
             case Stall():
-                await asyncio.sleep(_LONGEST_STALL)
+                await asyncio.sleep(_LONGEST_STALL_SECONDS)
                 return False
             case Reset():
                 return False
@@ -183,8 +190,9 @@ class VirtualMotionServer:
                 return True
 
     def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
+        """Record that an upgrade on this connection was refused, and with which `answer` (status 0: no
+        answer). `session_key` is the token that the client sent."""
         # Only a genuine token can have come from a Console API, so nothing else is named as one.
-        """Record that the virtual Motion Server refused an upgrade, and with which answer."""
         token = self.sink.secret_reference("token", session_key) if read_token(session_key) else ""
         self.sink.emit(Lane.UPSTREAM, connection, Refused(answer.status, answer.body.strip(), token))
 
@@ -196,53 +204,54 @@ class _Session:
     def __init__(
         self,
         server: VirtualMotionServer,
-        name: str,
+        connection: str,
         app_id: str,
         avatar_id: str,
         end: MemoryEnd,
         brain: ServerSession,
-        forget: Callable[[str], object],
+        forget_session: Callable[[str], object],
     ) -> None:
-        """Begin a session of the virtual Motion Server. `end` is the server's end of the connection; `brain`
-        decides what the session does. `forget` is called with the session's name when the session is over."""
+        """Begin a session of the virtual Motion Server on this connection (its name in the trace). `end` is
+        the server's end of the connection. `brain` decides, without any input or output, what the session
+        does. `forget_session(connection)` is called when the session is over."""
         self.app_id, self.avatar_id, self.brain = app_id, avatar_id, brain
         self._server, self._loop, self._sink = server, server.loop, server.sink
-        self._name, self._end, self._forget_session = name, end, forget
-        self._read = MessageReader().read
-        self._closed_by_us = False
+        self._connection, self._end, self._forget_session = connection, end, forget_session
+        self._decode_message = MessageReader().read
+        self._closed_by_kit = False
         self._close_reason = ""
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timer_by_name: dict[str, asyncio.TimerHandle] = {}
         self._room: VirtualRoom | None = None
         end.on_frame, end.on_end = self._receive_frame, self._end_session
 
     def _receive_frame(self, raw: Frame) -> None:
-        """Record a frame that came to the virtual Motion Server, give it to the session's brain, and carry
-        out the brain's commands."""
+        """Record a frame that came to the virtual Motion Server, and carry out the commands with which the
+        session's brain (its logic, without input or output) responds."""
         self._loop.note_activity("Motion Server")
-        value = read_upstream(raw, self._read)
-        self._sink.record_received(Lane.UPSTREAM, self._name, raw)
+        value = read_upstream(raw, self._decode_message)
+        self._sink.record_received(Lane.UPSTREAM, self._connection, raw)
         commands = self.brain.receive(value, self._loop.time())
         if commands:
             self._carry_out(commands)
 
     def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
-        """Carry out the commands of the session's brain in their order, in virtual time; stop if a send shows
-        that the session is over."""
+        """Carry out the commands of the session's brain (its logic, without input or output) in their order.
+        If a frame cannot be sent because the session is over, drop the commands that remain."""
         for command in commands:
             match command:
-                case Send(raw, answers):
-                    if not self._send_frame(raw, answers):
+                case Send(raw, answered_req_id):
+                    if not self._send_frame(raw, answered_req_id):
                         return
                 case SendText(text):
-                    self._sink.record_sent(Lane.UPSTREAM, self._name, text)
+                    self._sink.record_sent(Lane.UPSTREAM, self._connection, text)
                     self._end.send(text)
                 case SetTimer(name, seconds):
                     self._set_timer(name, seconds)
                 case Inject(fault):
-                    self._sink.emit(Lane.KIT, self._name, fault)
+                    self._sink.emit(Lane.KIT, self._connection, fault)
                 case Join(room, publisher):
                     self._room = self._server.new_room(
-                        self._loop, self._sink, self._name, room, publisher, self.brain
+                        self._loop, self._sink, self._connection, room, publisher, self.brain
                     )
                     self._server.rooms.append(self._room)
                     self._room.join()
@@ -251,61 +260,65 @@ class _Session:
                         self._room.play(outputs)
                 case Publish(room, raw, _):
                     value = read_upstream(raw)
-                    self._sink.emit(Lane.EGRESS, self._name, Published(room, raw, value))
+                    self._sink.emit(Lane.EGRESS, self._connection, Published(room, raw, value))
                 case Close(code, reason):
                     self._close_session(code, reason)
                 case ResetConnection():
-                    self._closed_by_us = True
+                    self._closed_by_kit = True
                     self._end.reset()
                 case SendTruncated():
-                    self._closed_by_us = True
+                    self._closed_by_kit = True
                     self._end.break_off()
 
-    def _send_frame(self, raw: bytes, answers: str) -> bool:
-        """Send a frame of the virtual Motion Server, and return True; False if the session is over, because
-        the peer left too much unread or is gone."""
+    def _send_frame(self, raw: bytes, answered_req_id: str) -> bool:
+        """Send a frame to the peer of this session, and return True. `answered_req_id` is the id of the
+        request that the frame answers. Return False if the session is over: the connection is closed, or the
+        peer left too many bytes unread, and the session closes it for that reason."""
         if not self._end.open:
             return False
-        self._sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)
+        self._sink.record_sent(Lane.UPSTREAM, self._connection, raw, answered_req_id)
         self._end.send(raw)
-        if self._end.unsent_bytes <= MAX_UNREAD:
+        if self._end.unsent_byte_count <= MAX_UNREAD_BYTES:
             return True
-        reason = f"the peer left more than {MAX_UNREAD} bytes unread"
+        reason = f"the peer left more than {MAX_UNREAD_BYTES} bytes unread"
         error = encode(ServerError(self.brain.connection_id, "", RESOURCE_EXHAUSTED, reason))
-        self._sink.record_sent(Lane.UPSTREAM, self._name, error)
+        self._sink.record_sent(Lane.UPSTREAM, self._connection, error)
         self._end.send(error)
         self.brain.handle_close()
         self._close_session(POLICY_VIOLATION, reason)
         return False
 
     def _close_session(self, code: int, reason: str) -> None:
-        """Close the session's connection with this code and reason, and note that the virtual Motion Server
-        closed it."""
+        """Close the session's connection with this close code and reason. If it was open, note that the
+        virtual Motion Server closed it, for the record."""
         if self._end.open:
-            self._closed_by_us, self._close_reason = True, reason
+            self._closed_by_kit, self._close_reason = True, reason
         self._end.close(code, reason)
 
     def _set_timer(self, name: str, seconds: float) -> None:
-        """Start a timer of the session in virtual time; cancel a running timer of the same name."""
-        if name in self._timers:
-            self._timers[name].cancel()
-        self._timers[name] = self._loop.call_later(seconds, self._timer_ran_out, name)
+        """Start a timer of this session, `seconds` of virtual time long. If a timer of the same name is
+        running, cancel it."""
+        if name in self._timer_by_name:
+            self._timer_by_name[name].cancel()
+        self._timer_by_name[name] = self._loop.call_later(seconds, self._handle_timer, name)
 
-    def _timer_ran_out(self, name: str) -> None:
-        """Tell the session's brain that its timer has run out, and carry out the brain's commands."""
+    def _handle_timer(self, name: str) -> None:
+        """Carry out the commands with which the session's brain (its logic, without input or output) responds
+        to the end of this timer."""
         self._loop.note_activity("Motion Server")
-        del self._timers[name]
+        del self._timer_by_name[name]
         self._carry_out(self.brain.handle_timer(name, self._loop.time()))
 
     def _end_session(self, code: int, reason: str) -> None:
-        """End the session of the virtual Motion Server, because its connection is over: cancel its timers,
-        let its egress leave the room, and record the close."""
-        for timer in self._timers.values():
+        """End the session, because its connection is over: cancel its timers, let its egress (what publishes
+        into a room) leave the room, and record the close. `code` is the close code. `reason` is the peer's,
+        and is not recorded."""
+        for timer in self._timer_by_name.values():
             timer.cancel()
-        self._timers.clear()
+        self._timer_by_name.clear()
         if self._room is not None:
             self._room.leave()
         self.brain.handle_close()
-        self._forget_session(self._name)
-        kit_reason = self._close_reason if self._closed_by_us else ""
-        self._sink.emit(Lane.UPSTREAM, self._name, Closed(self._closed_by_us, code, kit_reason))
+        self._forget_session(self._connection)
+        kit_reason = self._close_reason if self._closed_by_kit else ""
+        self._sink.emit(Lane.UPSTREAM, self._connection, Closed(self._closed_by_kit, code, kit_reason))

@@ -29,174 +29,191 @@ class VirtualRelay:
         """Host `brain`, which decides what the virtual relay does: it speaks `wire` with its clients, and
         `server` is its Motion Server."""
         self._loop, self._brain, self._wire, self._server = loop, brain, wire, server
-        self._waits_for_start = bool(wire.write_client(Start(SAMPLE_RATE)))
-        self._hangs_up = SEVERAL_TURNS in wire.lacks
-        self._clients: dict[str, _Client] = {}
-        self._blocked_by: _Client | None = None
+        self._waits_for_start = bool(wire.write_client_action(Start(SAMPLE_RATE)))
+        self._closes_after_turn = SEVERAL_TURNS in wire.lacks
+        self._client_by_id: dict[str, _Client] = {}
+        self._slow_client: _Client | None = None
         """The client that reads too slowly. All others wait for it if the brain's `waits_for_all` is set."""
-        self._token: str | None = None
-        self._upstreams: dict[str, _Upstream] = {}
-        self._silence_timers: dict[str, asyncio.TimerHandle] = {}
-        self._numbers = count(1)
+        self._first_token: str | None = None
+        self._upstream_by_id: dict[str, _Upstream] = {}
+        self._silence_timer_by_upstream_id: dict[str, asyncio.TimerHandle] = {}
+        self._client_numbers = count(1)
 
-    def accept(self, session_key: str = "", link: Link = IDEAL, up: Link | None = None) -> MemoryEnd:
-        """Accept a client of the virtual relay, and return the client's end of the connection. The client
-        brings this Spatius token ("": none). `link` carries what the relay sends, and `up` what the client
-        sends; None: both ways are alike."""
-        relay_end, client_end = open_connection(link, up)
-        name = f"c{next(self._numbers)}"
-        client = self._clients[name] = _Client(name, relay_end)
+    def accept(
+        self, session_key: str = "", link_to_client: Link = IDEAL, link_to_relay: Link | None = None
+    ) -> MemoryEnd:
+        """Accept a new client of the virtual relay, and return the client's end of the connection. The client
+        brings the Spatius session token `session_key` ("" if none). `link_to_client` carries what the relay
+        sends, and `link_to_relay` what the client sends; None: both ways are alike."""
+        relay_end, client_end = open_connection(link_to_client, link_to_relay)
+        client_id = f"c{next(self._client_numbers)}"
+        client = self._client_by_id[client_id] = _Client(client_id, relay_end)
         client.session_key = session_key
-        relay_end.on_frame = lambda frame: self._receive_action(client, frame)
-        relay_end.on_end = lambda code, reason: self._lose_client(name)
-        relay_end.on_writable = self._send_waiting
+        relay_end.on_frame = lambda frame: self._receive_frame(client, frame)
+        relay_end.on_end = lambda code, reason: self._forget_client(client_id)
+        relay_end.on_writable = self._send_all_outboxes
         if not self._waits_for_start:
             self._introduce_client(client)
         return client_end
 
     def _introduce_client(self, client: "_Client", sample_rate: int = 0) -> None:
-        """Tell the relay's brain that a client has come, with the rate of its speech in Hz (0: the client
-        named none)."""
-        client.started = True
-        self._carry_out(self._brain.client_came(client.name, client.session_key, sample_rate))
+        """Tell the relay's brain (its logic, without input or output) that a client has come. `sample_rate`
+        is the rate of the client's speech in Hz; 0 if the client named none."""
+        client.has_started = True
+        self._carry_out(self._brain.client_came(client.client_id, client.session_key, sample_rate))
 
-    def _receive_action(self, client: "_Client", frame: Frame) -> None:
-        """Give a client's action to the relay's brain. If the wire demands Start first, the client must send
-        it first; if it sends anything else, its connection is closed."""
+    def _receive_frame(self, client: "_Client", frame: Frame) -> None:
+        """Decode a frame from a client, and give the client's action to the relay's brain (its logic). If the
+        wire has a start message, that must come first: a client that sends anything else is disconnected."""
         self._loop.note_activity("the relay")
-        action = self._wire.read_client(frame)
-        if client.started:
-            self._carry_out(self._brain.client_did(client.name, action))
+        action = self._wire.read_client_frame(frame)
+        if client.has_started:
+            self._carry_out(self._brain.client_did(client.client_id, action))
         elif isinstance(action, Start):
             self._introduce_client(client, action.sample_rate)
         else:
             client.end.close()
 
-    def _lose_client(self, name: str) -> None:
-        """Forget a client that has left the virtual relay, and tell the relay's brain."""
+    def _forget_client(self, client_id: str) -> None:
+        """Forget a client that has disconnected, and tell the relay's brain (its logic). Then send what waits
+        for other clients, in case they waited for this client."""
         self._loop.note_activity("the relay")
-        if self._clients[name].started:
-            self._carry_out(self._brain.client_left(name))
-        del self._clients[name]
-        self._send_waiting()
+        if self._client_by_id[client_id].has_started:
+            self._carry_out(self._brain.client_left(client_id))
+        del self._client_by_id[client_id]
+        self._send_all_outboxes()
 
     def _carry_out(self, commands: list[RelayCommand]) -> None:
-        """Carry out the commands of the relay's brain in virtual time. Commands for a client or an upstream
-        session that is gone do nothing."""
+        """Carry out these commands of the relay's brain (its logic) in virtual time. A command for a client
+        or an upstream session (a session with Motion Server) that is gone does nothing."""
         for command in commands:
             match command:
-                case Tell(name, event):
-                    self._send_event(name, event)
-                case SendUp(upstream, message):
-                    if upstream in self._upstreams:
-                        self._upstreams[upstream].send(encode(message))
-                case WatchSilence(upstream, seconds):
-                    self._cancel_silence_timer(upstream)
-                    self._silence_timers[upstream] = self._loop.call_later(
-                        seconds, self._report_silence, upstream
+                case Tell(client_id, event):
+                    self._send_event(client_id, event)
+                case SendUp(upstream_id, message):
+                    if upstream_id in self._upstream_by_id:
+                        self._upstream_by_id[upstream_id].send(encode(message))
+                case WatchSilence(upstream_id, seconds):
+                    self._cancel_silence_timer(upstream_id)
+                    self._silence_timer_by_upstream_id[upstream_id] = self._loop.call_later(
+                        seconds, self._report_silence, upstream_id
                     )
-                case ConnectUp(upstream, token_life, fresh):
-                    session = self._upstreams[upstream] = _Upstream()
+                case ConnectUp(upstream_id, token_life_seconds, with_new_token):
+                    session = self._upstream_by_id[upstream_id] = _Upstream()
                     session.task = self._loop.create_task(
-                        self._open_upstream(upstream, session, token_life, fresh)
+                        self._open_upstream(upstream_id, session, token_life_seconds, with_new_token)
                     )
-                case HangUp(upstream):
-                    self._cancel_silence_timer(upstream)
-                    if upstream in self._upstreams:
-                        self._upstreams.pop(upstream).hang_up()
+                case HangUp(upstream_id):
+                    self._cancel_silence_timer(upstream_id)
+                    if upstream_id in self._upstream_by_id:
+                        self._upstream_by_id.pop(upstream_id).hang_up()
 
-    def _send_event(self, name: str, event: RelayEvent) -> None:
-        """Send an event of the relay to a client, after the frames that still wait for this client. Do
-        nothing if the client is gone."""
-        client = self._clients.get(name)
+    def _send_event(self, client_id: str, event: RelayEvent) -> None:
+        """Send an event to a client, after the frames that still wait for this client. If the wire needs a
+        connection for each turn, close the connection after the last event of the turn. Do nothing if the
+        client is gone."""
+        client = self._client_by_id.get(client_id)
         if client is None:
             return
-        for frame in self._wire.write_relay(event):
+        for frame in self._wire.write_relay_event(event):
             client.outbox.append((self._loop.time(), frame))
-        if self._hangs_up and _ends_turn(event):
+        if self._closes_after_turn and _ends_turn(event):
             client.outbox.append(None)
         self._send_outbox(client)
 
-    def _send_waiting(self) -> None:
-        """Send to all clients of the virtual relay what waits for them, as far as their connections take
-        it."""
-        for client in list(self._clients.values()):
+    def _send_all_outboxes(self) -> None:
+        """Send each client the frames that wait for it, as far as its connection takes them."""
+        for client in list(self._client_by_id.values()):
             self._send_outbox(client)
 
     def _send_outbox(self, client: "_Client") -> None:
-        """Send to a client of the virtual relay the frames that wait for it, as far as its connection takes
-        them. Frames that waited too long are dropped."""
+        """Send a client the frames that wait for it, until too many bytes wait in its connection. Drop frames
+        that have waited longer than the relay allows. Send nothing if the client must wait for a slower
+        one."""
         outbox, end = client.outbox, client.end
         while outbox:
-            if end.unsent_bytes > _MAX_UNSENT_BYTES:
-                self._blocked_by = client
+            if end.unsent_byte_count > _MAX_UNSENT_BYTES:
+                self._slow_client = client
                 return
-            if self._brain.waits_for_all and self._is_blocked_by_other(client):
+            if self._brain.waits_for_all and self._must_wait_for_slow_client(client):
                 return
-            next_item = outbox.popleft()
-            if next_item is None:
+            frame_with_time = outbox.popleft()
+            if frame_with_time is None:
                 end.close()
                 outbox.clear()
-            elif self._loop.time() - next_item[0] <= self._brain.drops_after:
-                end.send(next_item[1])
-        if self._blocked_by is client:
-            self._blocked_by = None
+                continue
+            waiting_since, frame = frame_with_time
+            if self._loop.time() - waiting_since <= self._brain.drops_after:
+                end.send(frame)
+        if self._slow_client is client:
+            self._slow_client = None
             if self._brain.waits_for_all:
-                self._loop.call_soon(self._send_waiting)
+                self._loop.call_soon(self._send_all_outboxes)
 
-    def _is_blocked_by_other(self, client: "_Client") -> bool:
-        """Return whether this client of the virtual relay must wait, because another client reads nothing."""
-        slow_client = self._blocked_by
+    def _must_wait_for_slow_client(self, client: "_Client") -> bool:
+        """Return whether another client reads too slowly: too many bytes still wait in its connection. If so,
+        this client must wait for it."""
+        slow_client = self._slow_client
         if slow_client is None or slow_client is client:
             return False
-        return not slow_client.end.ended and slow_client.end.unsent_bytes > _MAX_UNSENT_BYTES
+        return not slow_client.end.ended and slow_client.end.unsent_byte_count > _MAX_UNSENT_BYTES
 
-    def _report_silence(self, upstream: str) -> None:
-        """Tell the relay's brain that Motion Server was silent on this upstream session for the time that the
-        brain asked for."""
+    def _report_silence(self, upstream_id: str) -> None:
+        """Tell the relay's brain (its logic) that Motion Server was silent on this upstream session, for the
+        time that the brain had set."""
         self._loop.note_activity("the relay")
-        self._carry_out(self._brain.upstream_silent(upstream))
+        self._carry_out(self._brain.upstream_silent(upstream_id))
 
-    def _cancel_silence_timer(self, upstream: str) -> None:
-        """Cancel the timer by which the virtual relay watches for silence of Motion Server on this upstream
-        session."""
-        silence_timer = self._silence_timers.pop(upstream, None)
+    def _cancel_silence_timer(self, upstream_id: str) -> None:
+        """Stop watching for silence of Motion Server on this upstream session: cancel its timer, if there is
+        one."""
+        silence_timer = self._silence_timer_by_upstream_id.pop(upstream_id, None)
         if silence_timer is not None:
             silence_timer.cancel()
 
-    async def _open_upstream(self, upstream: str, session: "_Upstream", token_life: int, fresh: bool) -> None:
-        """Open an upstream session of the virtual relay, with a new token if `fresh` or if there is no old
-        one, and tell the relay's brain that it is open, or why it cannot be opened."""
-        expire_at = int(self._loop.unix_time()) + token_life
+    async def _open_upstream(
+        self, upstream_id: str, session: "_Upstream", token_life_seconds: int, with_new_token: bool
+    ) -> None:
+        """Open an upstream session of the virtual relay (a session with Motion Server). Then tell the relay's
+        brain that it is open, or why it cannot be opened.
+
+        If `with_new_token` is False, use the first token again, if there is one. Otherwise ask for a token
+        that is valid for `token_life_seconds`."""
+        expire_at = int(self._loop.unix_time()) + token_life_seconds
         try:
-            token = self._token if not fresh else None
+            token = None if with_new_token else self._first_token
             if token is None:
                 answer = await ask_for_token(self._server, self._brain.api_key, expire_at)
                 token = session_token_in(answer)
                 if answer.status != 200 or not token:
                     raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
-                self._token = self._token if fresh else token
+                if not with_new_token:
+                    self._first_token = token
             end = await open_session(self._server, APP_ID, token, AVATAR_ID)
         except UnreachableError as error:
-            self._carry_out(self._brain.upstream_lost(upstream, str(error)))
+            self._carry_out(self._brain.upstream_lost(upstream_id, str(error)))
             return
-        read = MessageReader().read
+        decode_message = MessageReader().read
 
-        def receive(raw: Frame) -> None:
-            """Give a frame from Motion Server to the relay's brain, unless the relay has hung up."""
-            if session.hung_up:
+        def receive_frame(raw: Frame) -> None:
+            """Give a frame from Motion Server to the relay's brain (its logic); drop the frame if the relay
+            has hung up."""
+            if session.has_hung_up:
                 return
             self._loop.note_activity("the relay")
             encoded = raw.encode() if isinstance(raw, str) else raw
-            self._carry_out(self._brain.upstream_said(upstream, encoded, read_upstream(raw, read)))
+            self._carry_out(
+                self._brain.upstream_said(upstream_id, encoded, read_upstream(raw, decode_message))
+            )
 
         def report_lost(code: int, reason: str) -> None:
-            """Tell the relay's brain that Motion Server closed the session, unless the relay has hung up."""
-            if not session.hung_up:
-                self._carry_out(self._brain.upstream_lost(upstream, "Motion Server closed the session"))
+            """Tell the relay's brain (its logic) that Motion Server closed the session, unless the relay
+            itself has hung up."""
+            if not session.has_hung_up:
+                self._carry_out(self._brain.upstream_lost(upstream_id, "Motion Server closed the session"))
 
-        end.on_frame, end.on_end = receive, report_lost
-        self._carry_out(self._brain.upstream_opened(upstream))
+        end.on_frame, end.on_end = receive_frame, report_lost
+        self._carry_out(self._brain.upstream_opened(upstream_id))
         session.open_on(end)
 
 
@@ -204,12 +221,12 @@ class _Client:
     """A client of the virtual relay, and what waits for it: frames, each with the time at which it was put
     there; None closes the connection."""
 
-    def __init__(self, name: str, end: MemoryEnd) -> None:
-        """Begin with a client of the virtual relay that has sent nothing; `end` is the relay's end of the
-        connection with it."""
-        self.name, self.end = name, end
+    def __init__(self, client_id: str, end: MemoryEnd) -> None:
+        """Add a client of the virtual relay that has sent nothing yet. `end` is the relay's end of the
+        connection with the client."""
+        self.client_id, self.end = client_id, end
         self.session_key = ""
-        self.started = False
+        self.has_started = False
         self.outbox: deque[tuple[float, Frame] | None] = deque()
 
 
@@ -217,33 +234,33 @@ class _Upstream:
     """A session of the virtual relay with Motion Server, from the attempt to open it on."""
 
     def __init__(self) -> None:
-        """Begin a session of the virtual relay with Motion Server. The session is not open yet."""
+        """Begin with a session that is not open yet, and for which no message waits."""
         self.end: MemoryEnd | None = None
         self.task: asyncio.Task[None] | None = None
-        self.hung_up = False
-        self._unsent: list[bytes] = []
+        self.has_hung_up = False
+        self._waiting_messages: list[bytes] = []
 
     def send(self, raw: bytes) -> None:
-        """Send an envelope from the virtual relay to Motion Server; if the upstream session is not open yet,
-        keep the envelope until then."""
+        """Send an encoded message to Motion Server on this upstream session of the relay. If the session is
+        not open yet, keep the message until it is."""
         if self.end is None:
-            self._unsent.append(raw)
+            self._waiting_messages.append(raw)
         else:
             self.end.send(raw)
 
     def open_on(self, end: MemoryEnd) -> None:
-        """Open the upstream session of the virtual relay on this connection: send the envelopes that were
-        kept. Close the connection if the relay has hung up."""
+        """Note that the upstream session is open on this connection (`end` is the relay's end), and send the
+        messages that were kept. If the relay has hung up in the meantime, close the connection."""
         self.end = end
-        for raw in self._unsent:
+        for raw in self._waiting_messages:
             end.send(raw)
-        self._unsent.clear()
-        if self.hung_up:
+        self._waiting_messages.clear()
+        if self.has_hung_up:
             end.close()
 
     def hang_up(self) -> None:
-        """Close the upstream session of the virtual relay, or give up the attempt to open it."""
-        self.hung_up = True
+        """Close this upstream session of the relay. If it is not open yet, stop the attempt to open it."""
+        self.has_hung_up = True
         if self.end is not None:
             self.end.close()
         elif self.task is not None:
@@ -251,6 +268,6 @@ class _Upstream:
 
 
 def _ends_turn(event: RelayEvent) -> bool:
-    """Return whether the client's turn is over after this event of the relay: it failed, or its last motion
-    came."""
+    """Return whether the turn of a client is over after this event of its relay: the turn has failed, or this
+    is its last motion."""
     return isinstance(event, Failed) or (isinstance(event, Motion) and event.last)

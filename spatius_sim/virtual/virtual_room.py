@@ -33,33 +33,35 @@ class VirtualRoom:
         publisher: str,
         brain: ServerSession,
     ) -> None:
-        """Make the virtual room of one session of the virtual Motion Server. `brain` is the session, which is
-        told what happens in the room; `sink` records it. `publisher` is the identity under which the session
-        speaks there."""
+        """Make the virtual room of one session of Motion Server. Its publisher is the session, under the
+        identity `publisher`; `brain` is the session's logic. What happens in the room is recorded in `sink`,
+        as events of `connection`."""
         self._loop = loop
         self._sink, self._connection, self._brain = sink, connection, brain
-        self._room, self._publisher = room, publisher
-        self._inside = False
-        self._viewers_without_key: list[str] = []
+        self._room_name, self._publisher = room, publisher
+        self._publisher_is_inside = False
+        self._viewers_without_key_frame: list[str] = []
 
     def watch(self, viewer: str) -> None:
         """Let a viewer begin to watch the virtual room: the next frame is a key frame for this viewer."""
         self._emit(ViewerJoined(viewer))
-        self._viewers_without_key.append(viewer)
+        self._viewers_without_key_frame.append(viewer)
 
     def join(self) -> None:
-        """Let the publisher join the virtual room with a camera track and a microphone track."""
-        self._inside = True
+        """Let the publisher join the virtual room, with a camera track and a microphone track, and record
+        that."""
+        self._publisher_is_inside = True
         livekit = self._brain.room.livekit if self._brain.room is not None else None
         attributes = livekit.extra_attributes if livekit is not None else ()
-        lines = "\n".join(f"{key}={value}" for key, value in attributes)
-        self._emit(Joined(self._room, self._publisher, lines))
+        attribute_lines = "\n".join(f"{key}={value}" for key, value in attributes)
+        self._emit(Joined(self._room_name, self._publisher, attribute_lines))
         for kind in (TrackKind.CAMERA, TrackKind.MICROPHONE):
             self._emit(TrackSeen(self._publisher, kind))
 
     def play(self, outputs: Sequence[RoomOutput]) -> None:
-        """Record what is seen, heard and told to the agent in the virtual room when these outputs are
-        played."""
+        """Play these outputs of the session in the virtual room, and record what people in the room see and
+        hear: motion packets, sound, and that the publisher leaves. If the room has an agent, also record what
+        it is told about the playback."""
         for output in outputs:
             match output:
                 case ShowPacket(packet):
@@ -74,17 +76,17 @@ class VirtualRoom:
                 self._emit(PlaybackTold(self._publisher, *rpc))
 
     def leave(self) -> None:
-        """Let the publisher leave the virtual room, if it is still there."""
-        if self._inside:
-            self._inside = False
-            self._emit(LeftRoom(self._room, self._publisher))
+        """Let the publisher leave the virtual room, and record that. If it is not there any more, do
+        nothing."""
+        if self._publisher_is_inside:
+            self._publisher_is_inside = False
+            self._emit(LeftRoom(self._room_name, self._publisher))
 
     def show_key_frame(self) -> None:
-        """Record a key frame of the virtual room's video for each viewer that has not seen a key frame
-        yet."""
-        for viewer in self._viewers_without_key:
+        """Record that each viewer who has not seen a key frame (a complete video frame) yet sees one now."""
+        for viewer in self._viewers_without_key_frame:
             self._emit(KeyFrameSeen(viewer))
-        self._viewers_without_key.clear()
+        self._viewers_without_key_frame.clear()
 
     def _emit(self, event: Joined | RoomEvent) -> None:
         """Record an event of the virtual room."""

@@ -28,8 +28,9 @@ class Server(Protocol):
 
 
 async def ask_for_token(server: Server, api_key: str, expire_at: int) -> HttpAnswer:
-    """Ask the virtual Motion Server for a session token, as a Server SDK does, and return the answer. The
-    token shall expire at `expire_at` (unix seconds). Raises UnreachableError if no answer comes."""
+    """Ask a Motion Server in virtual time for a session token, as a Server SDK does, and return its HTTP
+    answer. The token is to expire at `expire_at` (unix time in seconds). Raises UnreachableError if no answer
+    comes in time."""
     body = json.dumps({"expireAt": expire_at}).encode()
     try:
         return await asyncio.wait_for(server.ask_for_token(api_key, body), _TIMEOUT_SECONDS)
@@ -38,9 +39,9 @@ async def ask_for_token(server: Server, api_key: str, expire_at: int) -> HttpAns
 
 
 async def open_session(server: Server, app_id: str, token: str, avatar_id: str) -> MemoryEnd:
-    """Open a session with the virtual Motion Server, as a Server SDK does, and return the client's end of the
-    connection. Raises UpgradeRefusedError if the server refuses the upgrade (its app id, token or avatar id),
-    and UnreachableError if no answer comes."""
+    """Open a session with a Motion Server in virtual time, as a Server SDK does, and return the client's end
+    of the connection. Raises UpgradeRefusedError if the server refuses (for example the token), and
+    UnreachableError if no answer comes in time."""
     try:
         return await asyncio.wait_for(server.upgrade(app_id, token, avatar_id), _TIMEOUT_SECONDS)
     except RequestRefusedError as refused:
@@ -53,8 +54,8 @@ class VirtualSession:
     """One open session of a Server SDK with the virtual Motion Server, as its client sees it."""
 
     def __init__(self, end: MemoryEnd) -> None:
-        """Begin a session of the virtual Server SDK: receive its frames at `end`, the client's end of its
-        connection."""
+        """Begin a session of the virtual Server SDK. `end` is the client's end of its connection: frames that
+        arrive there are kept for `frames`."""
         self._end = end
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
         end.on_frame = self._frames.put_nowait

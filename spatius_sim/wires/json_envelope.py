@@ -35,11 +35,11 @@ from spatius_sim.wires.json_fields import (
     optional_text,
     read_rate,
 )
-from spatius_sim.wires.read_frames_once import remember_frames
+from spatius_sim.wires.read_frames_once import remember_results
 
 _NAME = "json-envelope"
-_RELAY_NOTES = frozenset({"status", "agent_ready", "transcript", "agent_event", "pong"})
-_CLIENT_NOTES = frozenset({"ping", "set_avatar", "start_agent"})
+_TYPES_OF_RELAY_NOTES = frozenset({"status", "agent_ready", "transcript", "agent_event", "pong"})
+_TYPES_OF_CLIENT_NOTES = frozenset({"ping", "set_avatar", "start_agent"})
 
 
 class JsonEnvelope:
@@ -52,33 +52,34 @@ class JsonEnvelope:
     http_paths = ("/api/config", "/healthz")
     declaration = ""
 
-    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Return what a frame of a json-envelope relay says, as one event. A bad frame becomes NotUnderstood;
-        no error is raised."""
+    def read_relay_frame(self, frame: Frame) -> tuple[RelayEvent, ...]:
+        """Decode a frame that a relay sent in the json-envelope format, and return its event in a tuple. A
+        bad frame gives NotUnderstood, with the reason; no error is raised."""
         try:
-            return (_relay_event(json_object(frame, _NAME)),)
-        except NotUnderstoodError as fault:
-            return (NotUnderstood(str(fault)),)
+            return (_read_event(json_object(frame, _NAME)),)
+        except NotUnderstoodError as error:
+            return (NotUnderstood(str(error)),)
 
-    def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
+    def write_relay_event(self, event: RelayEvent) -> tuple[str, ...]:
         """Return the text frame by which a relay says `event`."""
         return (_write_event(event),)
 
-    def read_client(self, frame: Frame) -> ClientAction:
-        """Return what a frame of a json-envelope client asks for. A bad frame becomes Unclear; no error is
-        raised."""
-        return _read_client(frame)
+    def read_client_frame(self, frame: Frame) -> ClientAction:
+        """Decode a frame that a client sent in the json-envelope format, and return the action that the
+        client asks for. A bad frame gives Unclear, with the reason; no error is raised."""
+        return _read_action(frame)
 
-    def write_client(self, action: ClientAction) -> tuple[str, ...]:
-        """Return the text frames by which a json-envelope client asks for `action`: one or two; for Start an
-        empty tuple, because this wire has no start message."""
+    def write_client_action(self, action: ClientAction) -> tuple[str, ...]:
+        """Encode an action of a client as text frames in the json-envelope format. The last piece of audio
+        gives two frames (one if the piece is empty), Start gives none, any other action gives one. The reason
+        of Unclear is sent as it is."""
         match action:
             case Start():
                 return ()
             case Speak(pcm, last):
                 # Base64 needs no escapes, so the JSON encoder need not read it.
                 speech = f'{{"type": "mic_audio", "audio": "{base64_text(pcm)}"}}'
-                end = self.write_client(SpeakEnd()) if last else ()
+                end = self.write_client_action(SpeakEnd()) if last else ()
                 return (speech, *end) if pcm or not last else end
             case SpeakEnd():
                 return (json.dumps({"type": "mic_end"}),)
@@ -97,14 +98,16 @@ class JsonEnvelope:
 
 
 def _write_event(event: RelayEvent) -> str:
-    """Return the text frame by which a json-envelope relay says this event."""
+    """Return the text frame for this event of a relay in the json-envelope format. The reason of
+    NotUnderstood is sent as it is."""
     match event:
         case Ready(session_id, output_rate, input_rate):
             avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
             return json.dumps({"type": "ready", "sessionId": session_id, "avatar": avatar})
         case Audio(pcm, last, turn_id):
-            rest = json.dumps({"isLast": last} | _turn_field(turn_id))
-            return f'{{"type": "avatar_audio", "audio": "{base64_text(pcm)}", {rest[1:]}'
+            # Base64 needs no escapes, so the JSON encoder need not read it.
+            other_fields = json.dumps({"isLast": last} | _turn_field(turn_id))
+            return f'{{"type": "avatar_audio", "audio": "{base64_text(pcm)}", {other_fields[1:]}'
         case Motion(payloads, last, turn_id):
             frames = [base64_text(payload) for payload in payloads]
             motion = {"type": "avatar_frames", "frames": frames, "isLast": last}
@@ -121,9 +124,9 @@ def _write_event(event: RelayEvent) -> str:
             assert_never(event)
 
 
-def _relay_event(message: dict[str, Any]) -> RelayEvent:
-    """Return what a relay says by this message of the wire json-envelope. Raises NotUnderstoodError for an
-    unknown type or a bad field."""
+def _read_event(message: dict[str, Any]) -> RelayEvent:
+    """Return the event in a json-envelope message of a relay. Raises NotUnderstoodError if the type of the
+    message is unknown, or if a field is bad."""
     match message.get("type"):
         case "ready":
             avatar = message.get("avatar")
@@ -146,25 +149,25 @@ def _relay_event(message: dict[str, Any]) -> RelayEvent:
             return Interrupted(optional_text(message, "reason"))
         case "error":
             return Failed(optional_text(message, "message"))
-        case str(kind) if kind in _RELAY_NOTES:
-            return Note(kind)
-        case other:
-            raise NotUnderstoodError(f"type {other!r} is not one of a json-envelope relay's")
+        case str(message_type) if message_type in _TYPES_OF_RELAY_NOTES:
+            return Note(message_type)
+        case other_type:
+            raise NotUnderstoodError(f"type {other_type!r} is not one of a json-envelope relay's")
 
 
-@remember_frames
-def _read_client(frame: Frame) -> ClientAction:
-    """Read a frame of a json-envelope client, and return the action that the client asks for; Unclear, with
-    the reason, for a bad frame."""
+@remember_results
+def _read_action(frame: Frame) -> ClientAction:
+    """Decode a frame of a json-envelope client, and return the action that the client asks for. A bad frame
+    gives Unclear, with the reason."""
     try:
-        return _read_client_action(json_object(frame, _NAME))
-    except NotUnderstoodError as fault:
-        return Unclear(str(fault))
+        return _read_action_message(json_object(frame, _NAME))
+    except NotUnderstoodError as error:
+        return Unclear(str(error))
 
 
-def _read_client_action(message: dict[str, Any]) -> ClientAction:
-    """Return the action that a json-envelope message of a client asks for. Raises NotUnderstoodError for an
-    unknown type or a bad field."""
+def _read_action_message(message: dict[str, Any]) -> ClientAction:
+    """Return the action that a json-envelope message of a client asks for. Raises NotUnderstoodError if the
+    type of the message is unknown, or if a field is bad."""
     match message.get("type"):
         case "mic_audio":
             return Speak(base64_bytes(message.get("audio"), "audio"))
@@ -176,10 +179,10 @@ def _read_client_action(message: dict[str, Any]) -> ClientAction:
             return Say(optional_text(message, "text"))
         case "interrupt":
             return InterruptTurn()
-        case str(kind) if kind in _CLIENT_NOTES:
-            return Note(kind)
-        case other:
-            raise NotUnderstoodError(f"type {other!r} is not one of a json-envelope client's")
+        case str(message_type) if message_type in _TYPES_OF_CLIENT_NOTES:
+            return Note(message_type)
+        case other_type:
+            raise NotUnderstoodError(f"type {other_type!r} is not one of a json-envelope client's")
 
 
 def _turn_field(turn_id: str) -> dict[str, str]:

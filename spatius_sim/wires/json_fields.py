@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from spatius_sim.wires.events import Frame
-from spatius_sim.wires.read_frames_once import LONGEST_REMEMBERED, MOST_REMEMBERED
+from spatius_sim.wires.read_frames_once import MAX_REMEMBERED_FRAMES, MAX_REMEMBERED_LENGTH
 
 MAX_VALUES = 1_000_000
 """The most values of one document. A decoded value takes far more memory than its text does."""
@@ -15,19 +15,20 @@ class NotUnderstoodError(Exception):
     """The wire cannot understand a frame; the text of the error says why."""
 
 
-def json_object(frame: Frame, wire: str) -> dict[str, Any]:
-    """Return the JSON object in a text frame, for any wire whose frames are JSON; `wire` is its name, for
-    errors. Raises NotUnderstoodError if the frame is binary or holds no JSON object."""
+def json_object(frame: Frame, wire_name: str) -> dict[str, Any]:
+    """Return the JSON object in a text frame. Raises NotUnderstoodError if the frame is binary, or holds no
+    JSON object; `wire_name`, the name of the message format, is for the text of the error."""
     if isinstance(frame, bytes):
-        raise NotUnderstoodError(f"a binary frame; {wire} has text frames only")
+        raise NotUnderstoodError(f"a binary frame; {wire_name} has text frames only")
     return parse_json(frame)
 
 
 def parse_json(text: Frame) -> dict[str, Any]:
-    """Return the object in a JSON text of a frame. Raises NotUnderstoodError if the text is not a JSON
-    object, or has more than MAX_VALUES values."""
+    """Decode a JSON text of a frame, and return the object in it. Raises NotUnderstoodError if the text is
+    not a JSON object, or if it may hold more than MAX_VALUES values."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
+        # Every item of a list and member of an object begins after one of these characters.
         if len(text) > MAX_VALUES and sum(map(text.count, "[{,")) > MAX_VALUES:
             raise NotUnderstoodError(f"JSON of more than {MAX_VALUES} values")
         value = json.loads(text)
@@ -38,33 +39,35 @@ def parse_json(text: Frame) -> dict[str, Any]:
     return value
 
 
-_texts: dict[bytes, str] = {}
-_binaries: dict[str, bytes] = {}
+_text_by_bytes: dict[bytes, str] = {}
+_bytes_by_text: dict[str, bytes] = {}
 """What was written as base64 last. A relay hands on the speech that its client wrote, so the same bytes are
 written twice and read twice."""
 
 
 def base64_text(binary: bytes) -> str:
-    """Return bytes as the base64 text of a field in a JSON message. Short texts are remembered, because a
-    relay writes the same speech as its client."""
-    text = _texts.get(binary)
+    """Return these bytes as base64 text. Texts that are not too long are remembered, the newest
+    MAX_REMEMBERED_FRAMES, because a relay often encodes the same speech as its client did before."""
+    text = _text_by_bytes.get(binary)
     if text is None:
         text = b64encode(binary).decode("ascii")
-        if len(text) <= LONGEST_REMEMBERED:
-            if len(_texts) >= MOST_REMEMBERED:
-                del _binaries[_texts.pop(next(iter(_texts)))]
-            _texts[binary], _binaries[text] = text, binary
+        if len(text) <= MAX_REMEMBERED_LENGTH:
+            if len(_text_by_bytes) >= MAX_REMEMBERED_FRAMES:
+                oldest_bytes = next(iter(_text_by_bytes))
+                del _bytes_by_text[_text_by_bytes.pop(oldest_bytes)]
+            _text_by_bytes[binary], _bytes_by_text[text] = text, binary
     return text
 
 
 def base64_bytes(value: object, field: str) -> bytes:
-    """Return the bytes in a base64 text of a JSON message; `field` is the field's name for the error. Raises
-    NotUnderstoodError if `value` is missing (None) or something else."""
+    """Return the bytes in the base64 text `value`, a field of a JSON message. Raises NotUnderstoodError if
+    `value` is None (missing or null), or no base64 text; `field` is the field's name, for the text of the
+    error."""
     if value is None:
         raise NotUnderstoodError(f"{field} is missing or null")
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{field} is not base64 text")
-    binary = _binaries.get(value)
+    binary = _bytes_by_text.get(value)
     if binary is not None:
         return binary
     try:
@@ -74,7 +77,7 @@ def base64_bytes(value: object, field: str) -> bytes:
 
 
 def optional_flag(message: dict[str, Any], field: str) -> bool:
-    """Return a field of a JSON message that is true or false; False if the field is missing. Raises
+    """Return a field of a JSON message that is true or false. Return False if the field is missing. Raises
     NotUnderstoodError for any other value."""
     value = message.get(field, False)
     if not isinstance(value, bool):
@@ -83,7 +86,7 @@ def optional_flag(message: dict[str, Any], field: str) -> bool:
 
 
 def optional_text(message: dict[str, Any], field: str) -> str:
-    """Return a field of a JSON message that is a text; "" if the field is missing or null. Raises
+    """Return a text field of a JSON message. Return "" if the field is missing or null. Raises
     NotUnderstoodError for any other value."""
     value = message.get(field, "")
     if value is None:

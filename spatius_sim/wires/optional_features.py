@@ -20,7 +20,7 @@ MOTION_END = "motion-end"
 TURN_IDS = "turn-ids"
 INTERRUPTS = "interrupts"
 ERRORS = "errors"
-CLIENT_AUDIO = "client-audio"
+CLIENT_CHOOSES_SPEECH = "client-audio"
 SPEECH_END = "speech-end"
 LATE_MOTION = "late-motion"
 
@@ -34,7 +34,7 @@ WIRE_FEATURES = (
     Feature(TURN_IDS, "nothing says which turn a message belongs to"),
     Feature(INTERRUPTS, "a client cannot interrupt"),
     Feature(ERRORS, "the client cannot be told of a failure"),
-    Feature(CLIENT_AUDIO, "the relay chooses what is spoken"),
+    Feature(CLIENT_CHOOSES_SPEECH, "the relay chooses what is spoken"),
     Feature(SPEECH_END, "silence ends what a client says"),
     Feature(LATE_MOTION, "a client drops motion that comes after the end mark of the audio"),
 )

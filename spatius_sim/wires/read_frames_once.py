@@ -7,23 +7,23 @@ from typing import TypeVar
 
 from spatius_sim.wires.events import Frame
 
-MOST_REMEMBERED = 256
+MAX_REMEMBERED_FRAMES = 256
 """How many frames, or texts in them, are remembered: a client may send a whole turn before the relay reads
 its first frame."""
 
-LONGEST_REMEMBERED = 16 * 1024
+MAX_REMEMBERED_LENGTH = 16 * 1024
 """The longest frame, or text in one, that is remembered, so that all together take some megabytes at most."""
 
-Read = TypeVar("Read")
+Result = TypeVar("Result")
 
 
-def remember_frames(read: Callable[[Frame], Read]) -> Callable[[Frame], Read]:
-    """Return a function that reads frames of a wire as `read` does, but remembers what it read: a frame that
-    comes again soon is not read again. What `read` returns must never change."""
-    read_once = lru_cache(MOST_REMEMBERED)(read)
+def remember_results(read: Callable[[Frame], Result]) -> Callable[[Frame], Result]:
+    """Decorate a function that decodes frames, so that a frame that comes again soon is not decoded again:
+    the result of `read` is remembered. Results must never change, because they are returned again."""
+    read_and_remember = lru_cache(MAX_REMEMBERED_FRAMES)(read)
 
-    def read_frame(frame: Frame) -> Read:
-        """Return what the frame says; a long frame is not remembered."""
-        return read_once(frame) if len(frame) <= LONGEST_REMEMBERED else read(frame)
+    def read_frame(frame: Frame) -> Result:
+        """Return what `read` returns for this frame. The result for a long frame is not remembered."""
+        return read_and_remember(frame) if len(frame) <= MAX_REMEMBERED_LENGTH else read(frame)
 
     return read_frame

@@ -44,8 +44,8 @@ class TesteeAnswer:
 
 
 def write_request(request: TesteeRequest) -> str:
-    """Write a request to a testee as one line of JSON, with the members that its command `do` needs, and
-    return the line."""
+    """Return a request to a testee (the program around a client under test) as one line of JSON, with the
+    members that its command `do` needs."""
     line: dict[str, Any] = {"id": request.id, "do": request.do}
     match request.do:
         case "hello":
@@ -64,8 +64,9 @@ def write_request(request: TesteeRequest) -> str:
 
 
 def read_request(line: str | bytes) -> TesteeRequest:
-    """Return the request that a line of JSON brings to a testee (the program around a client under test).
-    Raises RemoteProtocolError if the line holds no request."""
+    """Decode a line of JSON, and return the request to a testee (the program around a client under test) in
+    it. Members that are missing get default values. Raises RemoteProtocolError if the line holds no
+    request."""
     try:
         members = json.loads(line)
         frames = members.get("frames")
@@ -77,16 +78,16 @@ def read_request(line: str | bytes) -> TesteeRequest:
             frames=None if frames is None else tuple(b64decode(frame, validate=True) for frame in frames),
             conversation_id=str(members.get("conversationId", "")),
             ms=int(members.get("ms", 0)),
-            sample_rate=_read_rate(members),
+            sample_rate=_read_sample_rate(members),
             mode=str(members.get("mode", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RemoteProtocolError(f"this is not a request: {error}") from error
 
 
-def _read_rate(members: dict[str, Any]) -> int:
-    """Read the sample rate in Hz from a request to a testee; 0 if the request has none. Raises ValueError if
-    a request `reset` has a rate below 1 or above HIGHEST_RATE."""
+def _read_sample_rate(members: dict[str, Any]) -> int:
+    """Return the sample rate in Hz from the JSON members of a request to a testee; 0 if there is none. Raises
+    ValueError if the request is `reset` and its rate is below 1 or above HIGHEST_RATE."""
     rate = int(members.get("sampleRate", 0))
     if members["do"] == "reset" and not 1 <= rate <= HIGHEST_RATE:
         raise ValueError(f"a sample rate of {rate} Hz")
@@ -94,7 +95,8 @@ def _read_rate(members: dict[str, Any]) -> int:
 
 
 def write_answer(answer: TesteeAnswer) -> str:
-    """Return the answer of a testee as one line of JSON: with `unimplemented`, `error` or `result`."""
+    """Return an answer of a testee (the program around a client under test) as one line of JSON. It holds
+    `unimplemented`, or else the `error`, or else the `result`."""
     line: dict[str, Any] = {"id": answer.id}
     if answer.unimplemented:
         line["unimplemented"] = True
@@ -106,8 +108,8 @@ def write_answer(answer: TesteeAnswer) -> str:
 
 
 def read_answer(line: str | bytes) -> TesteeAnswer:
-    """Return the answer of a testee in a line of JSON. Raises RemoteProtocolError if the line holds no
-    answer."""
+    """Decode a line of JSON, and return the answer of a testee (the program around a client under test) in
+    it. Raises RemoteProtocolError if the line holds no answer."""
     try:
         members = json.loads(line)
         request_id = members["id"]

@@ -27,7 +27,7 @@ from spatius_sim.wires.json_fields import (
     optional_flag,
 )
 from spatius_sim.wires.optional_features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
-from spatius_sim.wires.read_frames_once import remember_frames
+from spatius_sim.wires.read_frames_once import remember_results
 
 _NAME = "typed-json"
 
@@ -42,20 +42,21 @@ class TypedJson:
     http_paths = ()
     declaration = ""
 
-    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Return what a frame of a typed-json relay says, as one event. A bad frame becomes NotUnderstood; no
-        error is raised."""
+    def read_relay_frame(self, frame: Frame) -> tuple[RelayEvent, ...]:
+        """Decode a frame that a relay sent in the typed-json format, and return its event in a tuple. A bad
+        frame gives NotUnderstood, with the reason; no error is raised."""
         try:
-            return (_relay_event(json_object(frame, _NAME)),)
-        except NotUnderstoodError as fault:
-            return (NotUnderstood(str(fault)),)
+            return (_read_event(json_object(frame, _NAME)),)
+        except NotUnderstoodError as error:
+            return (NotUnderstood(str(error)),)
 
-    def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
-        """Return the text frame by which a typed-json relay says `event`; an empty tuple if this wire has no
-        message for the event."""
+    def write_relay_event(self, event: RelayEvent) -> tuple[str, ...]:
+        """Encode an event of a relay in the typed-json format, and return the frame in a tuple. Return an
+        empty tuple if this format has no message for the event; it has only audio and motion. The reason of
+        NotUnderstood is sent as it is."""
         match event:
             case Audio(pcm, last):
-                return (_audio_frame(pcm, last),)
+                return (_write_audio_frame(pcm, last),)
             case Motion((), last=True):
                 return ()
             case Motion(payloads):
@@ -64,44 +65,46 @@ class TypedJson:
                 return (reason,)
         return ()
 
-    def read_client(self, frame: Frame) -> ClientAction:
-        """Return what a frame of a typed-json client asks for. A bad frame becomes Unclear; no error is
-        raised."""
-        return _read_client(frame)
+    def read_client_frame(self, frame: Frame) -> ClientAction:
+        """Decode a frame that a client sent in the typed-json format, and return the action that the client
+        asks for. A bad frame gives Unclear, with the reason; no error is raised."""
+        return _read_action(frame)
 
-    def write_client(self, action: ClientAction) -> tuple[str, ...]:
-        """Return the text frame by which a typed-json client asks for `action`; an empty tuple if this wire
-        has no message for the action."""
+    def write_client_action(self, action: ClientAction) -> tuple[str, ...]:
+        """Encode an action of a client in the typed-json format, and return the frame in a tuple. Return an
+        empty tuple if this format has no message for the action; it has only audio. The reason of Unclear is
+        sent as it is."""
         match action:
             case Speak(pcm, last):
-                return (_audio_frame(pcm, last),)
+                return (_write_audio_frame(pcm, last),)
             case SpeakEnd():
-                return (_audio_frame(b"", end=True),)
+                return (_write_audio_frame(b"", is_end=True),)
             case Unclear(reason):
                 return (reason,)
         return ()
 
 
-def _audio_frame(pcm: bytes, end: bool) -> str:
+def _write_audio_frame(pcm: bytes, is_end: bool) -> str:
     """Return the typed-json text frame with this audio and end mark."""
-    return json.dumps({"type": "audio", "data": base64_text(pcm), "end": end})
+    return json.dumps({"type": "audio", "data": base64_text(pcm), "end": is_end})
 
 
-@remember_frames
-def _read_client(frame: Frame) -> ClientAction:
-    """Return what a frame of a typed-json client asks for; Unclear for a bad frame."""
+@remember_results
+def _read_action(frame: Frame) -> ClientAction:
+    """Decode a frame of a typed-json client, and return the client's action: Speak, because clients send only
+    audio. A bad frame gives Unclear, with the reason."""
     try:
         message = json_object(frame, _NAME)
         if message.get("type") != "audio":
             raise NotUnderstoodError(f"type {message.get('type')!r} is not one of a {_NAME} client's")
         return Speak(base64_bytes(message.get("data"), "data"), optional_flag(message, "end"))
-    except NotUnderstoodError as fault:
-        return Unclear(str(fault))
+    except NotUnderstoodError as error:
+        return Unclear(str(error))
 
 
-def _relay_event(message: dict[str, Any]) -> RelayEvent:
-    """Return the event that a typed-json message of a relay says. Raises NotUnderstoodError for an unknown
-    type or a bad field."""
+def _read_event(message: dict[str, Any]) -> RelayEvent:
+    """Return the event (Audio or Motion) in a typed-json message of a relay. Raises NotUnderstoodError if the
+    message has another type or a bad field."""
     match message.get("type"):
         case "audio":
             return Audio(base64_bytes(message.get("data"), "data"), optional_flag(message, "end"))
@@ -110,5 +113,5 @@ def _relay_event(message: dict[str, Any]) -> RelayEvent:
             if not isinstance(payloads, list):
                 raise NotUnderstoodError("motion.data is not a list")
             return Motion(tuple(base64_bytes(payload, "data") for payload in payloads))
-        case other:
-            raise NotUnderstoodError(f"type {other!r} is not one of a {_NAME} relay's")
+        case other_type:
+            raise NotUnderstoodError(f"type {other_type!r} is not one of a {_NAME} relay's")

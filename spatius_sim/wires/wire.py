@@ -35,15 +35,15 @@ class Wire(Protocol):
     def declaration(self) -> str:
         """The YAML text that describes the wire; "" for a built-in wire."""
 
-    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
+    def read_relay_frame(self, frame: Frame) -> tuple[RelayEvent, ...]:
         """Return the events that a frame from the relay carries, as the client understands them: one at
         least."""
 
-    def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
+    def write_relay_event(self, event: RelayEvent) -> tuple[Frame, ...]:
         """Return the frames by which a relay says `event`."""
 
-    def read_client(self, frame: Frame) -> ClientAction:
+    def read_client_frame(self, frame: Frame) -> ClientAction:
         """Return what a frame from the client asks for, as the relay understands it."""
 
-    def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
+    def write_client_action(self, action: ClientAction) -> tuple[Frame, ...]:
         """Return the frames by which a client asks for `action`."""

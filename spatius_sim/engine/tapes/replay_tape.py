@@ -137,5 +137,5 @@ def _count_payloads(trace: Trace, frames: list[str | bytes]) -> int:
     """Count the payloads of motion in these frames that a relay sent to its client. The frames are in the
     message format (the wire) that the trace names."""
     wire = wire_of(trace.header.wire, trace.header.declaration)
-    events = (event for frame in frames for event in wire.read_relay(frame))
+    events = (event for frame in frames for event in wire.read_relay_frame(frame))
     return sum(len(event.payloads) for event in events if isinstance(event, Motion))

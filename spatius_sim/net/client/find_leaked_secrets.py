@@ -42,8 +42,10 @@ async def search_answer(address: RelayAddress, path: str, recorder: RealTimeReco
             headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return False
-    recorder.search_secrets(Lane.DOWNSTREAM, client, body, f"in the answer to {method} {path}")
-    recorder.search_secrets(Lane.DOWNSTREAM, client, headers, f"in a header of the answer to {method} {path}")
+    recorder.record_leaked_secrets(Lane.DOWNSTREAM, client, body, f"in the answer to {method} {path}")
+    recorder.record_leaked_secrets(
+        Lane.DOWNSTREAM, client, headers, f"in a header of the answer to {method} {path}"
+    )
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
         reason = f"{method} {path} was answered by 405: under `http:` the wire is to name the method, too"
         recorder.emit(Lane.DOWNSTREAM, client, Received("", NotUnderstood(reason)))

@@ -30,7 +30,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
 from spatius_sim.trace.read_frames import read_upstream
-from spatius_sim.trace.secrets_in_messages import texts_without_secrets, without_secrets
+from spatius_sim.trace.secrets_in_messages import redact_frame, redact_texts
 from spatius_sim.trace.secrets_in_settings_and_urls import secrets_in_header, secrets_in_url
 
 _UPSTREAM = Lane.UPSTREAM
@@ -284,7 +284,7 @@ class ProxyRecorder:
         if isinstance(raw, str):
             safe_raw: str | bytes = self._secrets.redact_text(raw)
         else:
-            safe_raw = without_secrets(raw, decoded, self._secrets, session_name)
+            safe_raw = redact_frame(raw, decoded, self._secrets, session_name)
         if safe_raw is not raw and safe_raw != raw:
             decoded = read_upstream(safe_raw)
         content = Sent(safe_raw, decoded) if sent else Received(safe_raw, decoded)
@@ -292,4 +292,4 @@ class ProxyRecorder:
 
     def _emit_event(self, at_ns: int, lane: Lane, connection: str, content: EventKind) -> None:
         """Call `on_event` for an event at the proxy that is not a frame, without its secrets."""
-        self._on_event(Event(0, at_ns, lane, connection, texts_without_secrets(content, self._secrets)))
+        self._on_event(Event(0, at_ns, lane, connection, redact_texts(content, self._secrets)))

@@ -11,7 +11,7 @@ from spatius_sim.trace.events import Closed, EventKind, Lane, Received, Sent
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import Sink
-from spatius_sim.trace.secrets_in_messages import texts_without_secrets, without_secrets
+from spatius_sim.trace.secrets_in_messages import redact_frame, redact_texts
 
 MAX_EVENTS = 20_000
 MAX_BYTES = 16 * 1_048_576
@@ -92,7 +92,7 @@ class SessionLog:
         """Keep an event that happens now in the session log, with stars in place of its secrets, and give it
         to the next sink. `connection` names the session; "" for an event of no session."""
         self.next_sink.emit(lane, connection, content)
-        content = texts_without_secrets(content, self.secrets)
+        content = redact_texts(content, self.secrets)
         self._newest_fields += (monotonic_ns(), lane, connection, content, _NOT_SENT, _ANSWERS_NOTHING)
         self._add_bytes_to_block(len(getattr(content, "raw", b"")))
 
@@ -198,7 +198,7 @@ class SessionLog:
 
     def _without_secrets(self, connection: str, raw: bytes) -> bytes:
         """Return a binary frame with each known secret replaced by its reference."""
-        return without_secrets(raw, read_upstream(raw), self.secrets, connection)
+        return redact_frame(raw, read_upstream(raw), self.secrets, connection)
 
     def _add_bytes_to_block(self, byte_count: int) -> None:
         """Count the bytes of the newest event for the block of events that the log fills now. If the block is

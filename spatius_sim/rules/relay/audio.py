@@ -12,7 +12,14 @@ from spatius_sim.story.join_turns import Conversation, Story, Turn
 from spatius_sim.story.undisturbed_turns import find_first_misbehaviour_seq
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS
+from spatius_sim.wires.optional_features import (
+    AUDIO,
+    CLIENT_CHOOSES_SPEECH,
+    PCM,
+    SPEECH_END,
+    STREAMING,
+    TURN_IDS,
+)
 
 _NS_PER_SECOND = 1e9
 _AHEAD_SECONDS = 0.08
@@ -191,7 +198,7 @@ def _find_cut_off_conversation(
     """Return the first of these conversations of a turn that is cut off: the next one begins before its audio
     can have been played. Return None if none is cut off, or if the wire does not show how long the audio
     is."""
-    if {CLIENT_AUDIO, SPEECH_END, PCM} & set(story.trace.header.lacks):
+    if {CLIENT_CHOOSES_SPEECH, SPEECH_END, PCM} & set(story.trace.header.lacks):
         return None
     rate = story.output_rates.get(turn.client, turn.sample_rate)
     for part, following in pairwise(conversations):

@@ -13,7 +13,7 @@ from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.event_text import describe_fault
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent
 from spatius_sim.wires.events import Failed, Motion
-from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
+from spatius_sim.wires.optional_features import AUDIO, CLIENT_CHOOSES_SPEECH, ERRORS, PCM
 
 _ORDINARY_CLOSES = (1000, 1001, 1005)
 """Close codes from which a client learns of no failure; 1005 means that the close had no code."""
@@ -227,7 +227,7 @@ def _find_due_audio(story: Story, turn: Turn) -> tuple[bytes, int]:
     """Return the audio that the client must still get after a failure of Motion Server, and its sample rate
     in Hz. This is what the client spoke. If clients send no audio on this wire, it is what the relay sent to
     Motion Server."""
-    if CLIENT_AUDIO not in story.trace.header.lacks:
+    if CLIENT_CHOOSES_SPEECH not in story.trace.header.lacks:
         return turn.pcm, turn.sample_rate
     sent_up = b"".join(bytes(request.audio) for request in turn.requests)
     return sent_up, turn.requests[0].sample_rate if turn.requests else 0

@@ -14,7 +14,13 @@ from spatius_sim.trace.events import (
     Opened,
     WaitEnded,
 )
-from spatius_sim.wires.optional_features import AUDIO, CLIENT_AUDIO, OWN_UPSTREAM, SEVERAL_TURNS, STREAMING
+from spatius_sim.wires.optional_features import (
+    AUDIO,
+    CLIENT_CHOOSES_SPEECH,
+    OWN_UPSTREAM,
+    SEVERAL_TURNS,
+    STREAMING,
+)
 
 HANG_UP_SECONDS = 5.0
 """How long an upstream session may outlive its client."""
@@ -120,7 +126,7 @@ def _find_cut_off_turns_before(story: Story, turn: Turn) -> Iterator[Turn]:
     """Yield the turns of the same client before this turn that were cut off, the latest first. A turn is cut
     off if it is interrupted, or if the next begins before its end. If the relay chooses the speech, only
     turns that had begun to play when they were interrupted count."""
-    relay_chooses_speech = CLIENT_AUDIO in story.trace.header.lacks
+    relay_chooses_speech = CLIENT_CHOOSES_SPEECH in story.trace.header.lacks
     earlier = turn.before
     while earlier is not None:
         has_begun_to_play = any(
@@ -137,7 +143,7 @@ def _find_turn_start_seq(story: Story, turn: Turn) -> int | None:
 
     The event is the turn's first audio at its client. It is the turn's first audio at Motion Server if the
     client plays its own audio, or if the relay chooses the speech."""
-    if CLIENT_AUDIO in story.trace.header.lacks:
+    if CLIENT_CHOOSES_SPEECH in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests), default=None)
     if AUDIO in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests if request.found_by_audio), default=None)
@@ -209,7 +215,7 @@ def _find_unlabelled_left_over(
     """Yield Broken for audio and for motion of a turn that was cut off, if they still came after event number
     `begun_seq`, with which the later turn began. Messages with a turn id do not count: a client can tell from
     it that they are old."""
-    tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
+    tells_no_turn = bool({AUDIO, CLIENT_CHOOSES_SPEECH} & set(story.trace.header.lacks))
     audio = (
         []
         if tells_no_turn
@@ -252,7 +258,7 @@ def _is_unlabelled_left_over(story: Story, delivery: Delivery, cut_off_turn: Tur
         or delivery.client != cut_off_turn.client
     ):
         return False
-    tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
+    tells_no_turn = bool({AUDIO, CLIENT_CHOOSES_SPEECH} & set(story.trace.header.lacks))
     return (sent.seq if tells_no_turn else delivery.seq) > begun_seq
 
 

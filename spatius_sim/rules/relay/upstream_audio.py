@@ -11,7 +11,7 @@ from spatius_sim.trace.events import (
     Lane,
     Received,
 )
-from spatius_sim.wires.optional_features import CLIENT_AUDIO
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH
 
 _MIN_SECONDS = 2.0
 """U-RATE judges only turns of at least this length."""
@@ -93,7 +93,7 @@ def check_req_ids(story: Story) -> Iterator[Kept | Broken]:
     "docs:audio (no resampling is done for you)",
     Provenance.DOCUMENTED,
     presumes=("U-TURN-ID", "U-AUDIO-ALIGNED"),
-    needs=(CLIENT_AUDIO,),
+    needs=(CLIENT_CHOOSES_SPEECH,),
     seen_in=Half.BOTH,
     advice=Advice(
         "the mouth moves too slowly or too fast, and does not stop with the voice",
@@ -140,7 +140,7 @@ def check_sample_rate(story: Story) -> Iterator[Kept | Broken]:
     "no document says it in words: what neither goes up nor comes down is lost to both",
     Provenance.ASSUMED,
     presumes=("U-TURN-ID", "U-AUDIO-ALIGNED", "U-RATE"),
-    needs=(CLIENT_AUDIO,),
+    needs=(CLIENT_CHOOSES_SPEECH,),
     seen_in=Half.BOTH,
     advice=Advice(
         "the mouth rests while the voice speaks, and from there on is late or early",

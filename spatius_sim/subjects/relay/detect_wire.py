@@ -76,7 +76,7 @@ def _list_attempts(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
 
     First comes a wire that sends nothing at the start, then a wire that sends a start message. Then comes
     each wire with speech."""
-    quiet = [wire for wire in wires if not wire.write_client(Start(PLAN_SAMPLE_RATE))]
+    quiet = [wire for wire in wires if not wire.write_client_action(Start(PLAN_SAMPLE_RATE))]
     starting = [wire for wire in wires if wire not in quiet]
     pcm = speech("which wire", _SAMPLES)
     return [
@@ -128,7 +128,7 @@ def _find_fitting(wires: Sequence[Wire], frames: Sequence[Frame]) -> list[Wire]:
 
 def _read_frames(wire: Wire, frames: Sequence[Frame]) -> list[RelayEvent]:
     """Return the events that these frames hold when they are read as this wire."""
-    return [event for frame in frames for event in wire.read_relay(frame)]
+    return [event for frame in frames for event in wire.read_relay_frame(frame)]
 
 
 def _is_motion(event: RelayEvent) -> bool:

@@ -128,8 +128,8 @@ class DocumentClient(RelayClient):
             self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=False, code=ABNORMAL_CLOSE))
             self.closed.set()
             return
-        self._recorder.search_secrets(Lane.DOWNSTREAM, self.name, header_lines, "in a header")
+        self._recorder.record_leaked_secrets(Lane.DOWNSTREAM, self.name, header_lines, "in a header")
         document: Frame = raw.decode(errors="replace") if is_text else raw
         self._recorder.record_received(Lane.DOWNSTREAM, self.name, document)
-        for event in self._wire.read_relay(document):
+        for event in self._wire.read_relay_frame(document):
             self.relay_events.put_nowait(event)

@@ -116,7 +116,7 @@ class RelayClient:
         self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.token_reference))
         headers = self._connection.answer_headers
         if headers:
-            self._recorder.search_secrets(Lane.DOWNSTREAM, self.name, headers, "in a header")
+            self._recorder.record_leaked_secrets(Lane.DOWNSTREAM, self.name, headers, "in a header")
         self._on_frame = self._take_frame
         for frame in early_frames:
             self._take_frame(frame)
@@ -157,7 +157,7 @@ class RelayClient:
     async def do(self, action: ClientAction) -> None:
         """Send a client's action to the relay, as frames of the wire; do nothing on a connection that the
         relay has closed."""
-        for frame in self._wire.write_client(action):
+        for frame in self._wire.write_client_action(action):
             await self.send(frame)
 
     async def send(self, frame: Frame) -> None:
@@ -211,7 +211,7 @@ class RelayClient:
         if self._data_packets:
             size = len(frame.encode() if isinstance(frame, str) else frame)
             self._recorder.emit(Lane.DOWNSTREAM, self.name, DataSeen("relay", size))
-        relay_events = self._recorder.record_message(self.name, frame, self._wire)
+        relay_events = self._recorder.record_relay_frame(self.name, frame, self._wire)
         if self._recorder.flooded:
             assert self._connection is not None
             self._connection.abort()

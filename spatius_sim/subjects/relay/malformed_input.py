@@ -17,7 +17,7 @@ _VALUES_OF_ALL_TYPES: tuple[Any, ...] = (None, 7, -1.5, True, [], {}, "?")
 def malformed_frames(kind: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame]:
     """Return the frames of one kind of malformed input, which a client of this wire sends to a relay. A
     broken WebSocket frame is not a message, so this kind has no frames."""
-    frames = wire.write_client(Speak(pcm))
+    frames = wire.write_client_action(Speak(pcm))
     speech_frame = frames[0] if frames else ""
     match kind:
         case MalformedInput.TEXT:
@@ -40,7 +40,7 @@ def malformed_frames(kind: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame
         case MalformedInput.LARGE:
             return ["x" * _LARGE_BYTES if isinstance(speech_frame, str) else bytes(_LARGE_BYTES)]
         case MalformedInput.OUT_OF_PLACE:
-            return [*wire.write_client(SpeakEnd()), *wire.write_client(InterruptTurn())]
+            return [*wire.write_client_action(SpeakEnd()), *wire.write_client_action(InterruptTurn())]
         case MalformedInput.BROKEN_FRAME:
             return []
 

@@ -33,7 +33,7 @@ from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time, wai
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import Failed, NotUnderstood, Ready, Start
-from spatius_sim.wires.optional_features import CLIENT_AUDIO, DATA_PACKETS
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, DATA_PACKETS
 
 _LIKELIEST_WIRE = "json-envelope"
 _NO_GREETING_SECONDS = 0.3
@@ -230,7 +230,7 @@ class RelaySubject:
         """Raise UnreachableError if the relay under test has flooded the kit: in one scenario it sent more
         messages or bytes than the recorder keeps."""
         if self._recorder.flooded:
-            events, size = self._recorder.most_events, self._recorder.most_bytes
+            events, size = self._recorder.max_events, self._recorder.max_bytes
             amount = f"more than {events:,.0f} messages or {size / 1e6:,.0f} MB in one scenario"
             raise UnreachableError(f"{self.target} floods: {amount}")
 
@@ -274,7 +274,7 @@ class RelaySubject:
         """Speak this wire to the relay under test from now on, and note which features the relay lacks with
         this wire. Raises UsageError if the wire cannot start the turns."""
         self._wire = self._recorder.wire = wire
-        no_client_audio = {CLIENT_AUDIO} if self._starts is not None else set()
+        no_client_audio = {CLIENT_CHOOSES_SPEECH} if self._starts is not None else set()
         no_packets = set() if self._access.data_packets else {DATA_PACKETS}
         self._lacks = tuple(sorted({*self._declared_lacks, *wire.lacks, *no_client_audio, *no_packets}))
         self._http_paths = list(wire.http_paths)
@@ -307,7 +307,7 @@ class RelaySubject:
     @property
     def _wire_says_rate(self) -> bool:
         """Whether a client can tell the relay the sample rate of its speech."""
-        return self._wire.write_client(Start(1)) != self._wire.write_client(Start(2))
+        return self._wire.write_client_action(Start(1)) != self._wire.write_client_action(Start(2))
 
     def _make_speaker(self, client: RelayClient, slowed_by: float, sample_rate: int) -> Speaker:
         """Return the speaker that speaks the turns of this client to the relay under test, at this sample

@@ -126,6 +126,6 @@ def read_turn_start(option: str, hook: Hook | None) -> TurnStart | None:
 
 def check_sayable(start: TurnStart | None, wire: Wire) -> None:
     """Raise UsageError if the wire has no message that can start a turn in this way."""
-    if isinstance(start, StartByMessage) and not wire.write_client(start.action):
+    if isinstance(start, StartByMessage) and not wire.write_client_action(start.action):
         action_name = type(start.action).__name__
         raise UsageError(f"--turn: the wire {wire.name} has no message for it ({action_name})")

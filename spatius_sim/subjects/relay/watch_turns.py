@@ -21,7 +21,7 @@ from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Motion
 from spatius_sim.wires.optional_features import (
     AUDIO,
-    CLIENT_AUDIO,
+    CLIENT_CHOOSES_SPEECH,
     END_MARKS,
     ERRORS,
     OWN_STREAM,
@@ -76,7 +76,7 @@ class TurnWatch:
         recorded event on. The docstring of the class explains the parameters."""
         self._recorder, self._client, self._first_fault_event = recorder, client, since
         self._first_event = len(recorder.events)
-        self._speech = b"" if PCM in lacks or CLIENT_AUDIO in lacks else speech
+        self._speech = b"" if PCM in lacks or CLIENT_CHOOSES_SPEECH in lacks else speech
         self._relay_sends_no_audio = AUDIO in lacks
         self._reports_no_errors = ERRORS in lacks
         self._upstream_is_unseen = UPSTREAM in lacks

@@ -11,7 +11,7 @@ from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.rules.traces import RATE, Dialogue
 from spatius_sim.trace.events import SERVER_DIES, Closed, Lane, Opened, Received, Sent, Trace, TraceHeader
-from spatius_sim.trace.read_frames import read_parts
+from spatius_sim.trace.read_frames import read_frame_values
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import (
     Audio,
@@ -37,7 +37,7 @@ SCENES = ("Motion Server dies", "refused", "credits exhausted")
 WIRES: tuple[Wire, ...] = tuple(
     wire
     for wire in map(find_wire, wire_names())
-    if not wire.lacks & {STREAMING, PCM} and wire.write_client(Speak(b"ab"))
+    if not wire.lacks & {STREAMING, PCM} and wire.write_client_action(Speak(b"ab"))
 )
 """The wires on which a scene can be told frame by frame."""
 
@@ -120,14 +120,16 @@ class Scene(Dialogue):
         return payloads
 
     def hears(self, client: str, event: RelayEvent) -> int:
-        for raw in self._wire.write_relay(event):
-            for part, value in enumerate(read_parts(Lane.DOWNSTREAM, raw, sent=False, wire=self._wire)):
+        for raw in self._wire.write_relay_event(event):
+            for part, value in enumerate(
+                read_frame_values(Lane.DOWNSTREAM, raw, sent_by_kit=False, wire=self._wire)
+            ):
                 self.happens(Lane.DOWNSTREAM, client, Received(raw, value, part))
         return self.last
 
     def _does(self, client: str, action: ClientAction) -> None:
-        for raw in self._wire.write_client(action):
-            self.happens(Lane.DOWNSTREAM, client, Sent(raw, self._wire.read_client(raw)))
+        for raw in self._wire.write_client_action(action):
+            self.happens(Lane.DOWNSTREAM, client, Sent(raw, self._wire.read_client_frame(raw)))
 
 
 def _speech(label: str) -> bytes:

@@ -117,7 +117,7 @@ async def bad_tcp(said: bytes, *, close: bool) -> AsyncIterator[int]:
 @asynccontextmanager
 async def pointed_at(target: Any) -> AsyncIterator[Subject[Any]]:
     wire = published_wire("json-envelope")
-    recorder = RealTimeRecorder(wire=wire, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
+    recorder = RealTimeRecorder(wire=wire, max_bytes=MAX_BYTES, max_events=MAX_EVENTS)
     async with SocketMotionServer(sink=recorder) as server, target as port:
         yield RelaySubject(RelayAddress(f"ws://127.0.0.1:{port}"), wire, recorder, 1, SOON, server)
 
@@ -227,7 +227,7 @@ class FloodsLater(PlainRelay):
 
 
 def test_a_flood_after_a_clean_turn_is_told_once(loop: BackgroundLoop, tmp_path: Path) -> None:
-    attached = miniature_relay(FloodsLater, most_events=MAX_EVENTS)
+    attached = miniature_relay(FloodsLater, max_events=MAX_EVENTS)
     outcome = judged(loop, attached, tmp_path, rules=(RULE, "R-ALIVE"))
     assert outcome.verdict is Verdict.FAILED
     assert outcome.failure is not None

@@ -155,7 +155,7 @@ def test_the_wire_of_the_document_is_one() -> None:
         pytest.skip("the documents lie in a clone")
     declaration = page.read_text().partition("```yaml\n")[2].partition("```")[0]
     wire = parse_wire(declaration.encode(), "wires.md", "documented")
-    assert wire.read_relay(b"\x02\x01\0\0\0\x01\0\0\0\x03fir") == (Motion((b"fir",), last=True),)
+    assert wire.read_relay_frame(b"\x02\x01\0\0\0\x01\0\0\0\x03fir") == (Motion((b"fir",), last=True),)
     assert wire.lacks == {"errors"}
 
 

@@ -80,8 +80,8 @@ def client_frames(data: bytes) -> None:
     """Frames of a relay to its client, on every published wire, as binary and as text."""
     for name in published_wire_names():
         for raw in pieces(data):
-            published_wire(name).read_relay(raw)
-            published_wire(name).read_relay(raw.decode(errors="replace"))
+            published_wire(name).read_relay_frame(raw)
+            published_wire(name).read_relay_frame(raw.decode(errors="replace"))
 
 
 def http_heads(data: bytes) -> None:

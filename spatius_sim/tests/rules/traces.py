@@ -187,18 +187,18 @@ class Dialogue:
         return self.happens(Lane.DOWNSTREAM, client, SecretSeen(kind, place))
 
     def hears(self, client: str, event: RelayEvent) -> int:
-        [raw] = JsonEnvelope().write_relay(event)
+        [raw] = JsonEnvelope().write_relay_event(event)
         return self.happens(Lane.DOWNSTREAM, client, Received(raw, event))
 
     def client_interrupts(self, client: str) -> int:
         action = InterruptTurn()
-        [raw] = JsonEnvelope().write_client(action)
-        return self.happens(Lane.DOWNSTREAM, client, Sent(raw, JsonEnvelope().read_client(raw)))
+        [raw] = JsonEnvelope().write_client_action(action)
+        return self.happens(Lane.DOWNSTREAM, client, Sent(raw, JsonEnvelope().read_client_frame(raw)))
 
     def client_sends(self, client: str, *actions: ClientAction) -> None:
         for action in actions:
-            for raw in JsonEnvelope().write_client(action):
-                self.happens(Lane.DOWNSTREAM, client, Sent(raw, JsonEnvelope().read_client(raw)))
+            for raw in JsonEnvelope().write_client_action(action):
+                self.happens(Lane.DOWNSTREAM, client, Sent(raw, JsonEnvelope().read_client_frame(raw)))
 
     def relay_hangs_up(self, client: str) -> int:
         return self.happens(Lane.DOWNSTREAM, client, Closed(False, 1000))

@@ -6,7 +6,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.story.join_turns import Story, build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Interrupted
-from spatius_sim.wires.optional_features import CLIENT_AUDIO
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH
 
 
 def cut_off(how: str = "interrupted", turn_id: str = "") -> Dialogue:
@@ -136,7 +136,7 @@ def test_motion_in_a_turn_that_was_cut_off_is_no_matter_of_clean_turns() -> None
 
 @pytest.mark.parametrize(
     ("lacks", "turn_id", "clean"),
-    [((CLIENT_AUDIO,), "", False), ((CLIENT_AUDIO,), "turn 1", True), ((), "", True)],
+    [((CLIENT_CHOOSES_SPEECH,), "", False), ((CLIENT_CHOOSES_SPEECH,), "turn 1", True), ((), "", True)],
     ids=["chosen by the relay", "under a turn id", "spoken by the client"],
 )
 def test_late_audio_of_a_cut_off_turn_makes_the_next_one_unclean_if_nothing_tells_them_apart(

@@ -39,11 +39,11 @@ CLEANED = TapeHeader("proxy", 1_760_000_000_000, "0", 7)
 
 
 def received(lane: Lane, raw: str | bytes) -> Received:
-    return Received(raw, read_frame(lane, raw, sent=False, wire=WIRE))
+    return Received(raw, read_frame(lane, raw, sent_by_kit=False, wire=WIRE))
 
 
 def sent(lane: Lane, raw: str | bytes, answers: str = "") -> Sent:
-    return Sent(raw, read_frame(lane, raw, sent=True, wire=WIRE), answers)
+    return Sent(raw, read_frame(lane, raw, sent_by_kit=True, wire=WIRE), answers)
 
 
 WHATS: list[tuple[Lane, EventKind]] = [
@@ -57,14 +57,17 @@ WHATS: list[tuple[Lane, EventKind]] = [
     (Lane.UPSTREAM, received(Lane.UPSTREAM, "a text")),
     (Lane.UPSTREAM, sent(Lane.UPSTREAM, MOTION, "request")),
     (Lane.UPSTREAM, sent(Lane.UPSTREAM, encode(ServerError("id", "request", 4001, "Credits exhausted")))),
-    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Ready("session", 16000, 16000))[0])),
-    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Audio(SPEECH, False, "turn-1"))[0])),
-    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Audio(b"abcd", True, "turn-1"))[0])),
-    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Motion((MOTION, MOTION), True, "t"))[0])),
-    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Note("pong"))[0])),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay_event(Ready("session", 16000, 16000))[0])),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay_event(Audio(SPEECH, False, "turn-1"))[0])),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay_event(Audio(b"abcd", True, "turn-1"))[0])),
+    (
+        Lane.DOWNSTREAM,
+        received(Lane.DOWNSTREAM, WIRE.write_relay_event(Motion((MOTION, MOTION), True, "t"))[0]),
+    ),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay_event(Note("pong"))[0])),
     (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, b"\x01binary")),
     (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, "not JSON " * 100)),
-    (Lane.DOWNSTREAM, sent(Lane.DOWNSTREAM, WIRE.write_client(Speak(SPEECH))[0])),
+    (Lane.DOWNSTREAM, sent(Lane.DOWNSTREAM, WIRE.write_client_action(Speak(SPEECH))[0])),
     (Lane.DOWNSTREAM, Closed(False, 1006, "gone")),
     (Lane.DECODER, MotionDiscarded("conversation-1", DiscardReason.MISMATCHED_ID)),
     (Lane.DECODER, StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)),

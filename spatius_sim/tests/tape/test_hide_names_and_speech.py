@@ -128,7 +128,7 @@ def test_names_are_learnt_where_they_occur_and_replaced_alike(tmp_path: Path) ->
         (DOWN, received(DOWN, READY)),
         (UP, Opened("", "our-app", "avatar")),
         (UP, sent(UP, encode(ServerError("c", "r", 3, "avatar of our-app is away, our-apple is not")))),
-        (DOWN, received(DOWN, WIRE.write_relay(Motion((MOTION,), False, "our-app"))[0])),
+        (DOWN, received(DOWN, WIRE.write_relay_event(Motion((MOTION,), False, "our-app"))[0])),
         (UP, Opened("", "", "another")),
     ]
     raw, back = taped(tmp_path, whats)
@@ -145,7 +145,7 @@ def test_names_are_learnt_where_they_occur_and_replaced_alike(tmp_path: Path) ->
 
 def test_a_name_within_base64_spoils_no_payload(tmp_path: Path) -> None:
     name = b64encode(MOTION)[40:44].decode()
-    [frame] = WIRE.write_relay(Motion((MOTION,)))
+    [frame] = WIRE.write_relay_event(Motion((MOTION,)))
     _, back = taped(tmp_path, [(UP, Opened("", name, name)), (DOWN, received(DOWN, frame))])
     assert isinstance(back[1], Received) and back[1].value == Motion((MOTION,))
 
@@ -188,8 +188,8 @@ def test_a_tape_without_speech_is_never_judged_otherwise(tmp_path: Path, fault: 
 def test_any_audio_keeps_its_frame_whole(audio: bytes) -> None:
     frames: list[tuple[Lane, EventKind]] = [
         (UP, received(UP, encode(AudioInput("request", audio, True, "trace")))),
-        (DOWN, received(DOWN, WIRE.write_relay(Audio(audio, True, "turn"))[0])),
-        (DOWN, sent(DOWN, WIRE.write_client(Speak(audio))[0])),
+        (DOWN, received(DOWN, WIRE.write_relay_event(Audio(audio, True, "turn"))[0])),
+        (DOWN, sent(DOWN, WIRE.write_client_action(Speak(audio))[0])),
     ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"

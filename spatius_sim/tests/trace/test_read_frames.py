@@ -59,21 +59,23 @@ def test_an_upstream_frame_that_is_no_message_says_why(raw: str | bytes, reason:
 @pytest.mark.parametrize("sent", [True, False])
 def test_the_upstream_lane_needs_no_wire(sent: bool) -> None:
     raw = encode(Interrupt("req"))
-    assert read_frame(Lane.UPSTREAM, raw, sent=sent, wire=None) == Interrupt("req")
+    assert read_frame(Lane.UPSTREAM, raw, sent_by_kit=sent, wire=None) == Interrupt("req")
 
 
 def test_what_the_kit_sends_down_is_a_clients() -> None:
-    [frame] = WIRE.write_client(Speak(b"12"))
-    assert read_frame(Lane.DOWNSTREAM, frame, sent=True, wire=WIRE) == Speak(b"12")
-    assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent=False, wire=WIRE), NotUnderstood)
+    [frame] = WIRE.write_client_action(Speak(b"12"))
+    assert read_frame(Lane.DOWNSTREAM, frame, sent_by_kit=True, wire=WIRE) == Speak(b"12")
+    assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent_by_kit=False, wire=WIRE), NotUnderstood)
 
 
 def test_what_the_kit_receives_from_below_is_a_relays() -> None:
-    [frame] = WIRE.write_relay(Audio(b"12", last=True))
-    assert read_frame(Lane.DOWNSTREAM, frame, sent=False, wire=WIRE) == Audio(b"12", last=True)
-    assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent=True, wire=WIRE), Unclear)
+    [frame] = WIRE.write_relay_event(Audio(b"12", last=True))
+    assert read_frame(Lane.DOWNSTREAM, frame, sent_by_kit=False, wire=WIRE) == Audio(b"12", last=True)
+    assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent_by_kit=True, wire=WIRE), Unclear)
 
 
 @pytest.mark.parametrize("sent", [True, False])
 def test_without_a_wire_nothing_below_can_be_read(sent: bool) -> None:
-    assert read_frame(Lane.DOWNSTREAM, "{}", sent=sent, wire=None) == Undecodable("this trace names no wire")
+    assert read_frame(Lane.DOWNSTREAM, "{}", sent_by_kit=sent, wire=None) == Undecodable(
+        "this trace names no wire"
+    )

@@ -60,7 +60,7 @@ def test_a_trace_is_the_same_whether_it_is_read_at_once_or_late() -> None:
         recorder.start(HEADER)
         shaken(recorder)
         spoken(recorder)
-        assert recorder.last_sign_ns["u"] == 1060
+        assert recorder.last_event_at_ns["u"] == 1060
         traces.append(recorder.finish())
     assert traces[0] == traces[1]
     assert traces[0].events == tuple(told)
@@ -162,8 +162,8 @@ def test_only_what_comes_to_a_client_is_searched_for_its_finding() -> None:
     recorder = Recorder(count().__next__)
     recorder.start(HEADER)
     recorder.secret_reference("token", SECRET)
-    assert recorder.search_secrets(Lane.UPSTREAM, "u", SECRET, "in a header") == SECRET
-    assert SECRET not in str(recorder.search_secrets(Lane.DOWNSTREAM, "c", SECRET, "in a header"))
+    assert recorder.record_leaked_secrets(Lane.UPSTREAM, "u", SECRET, "in a header") == SECRET
+    assert SECRET not in str(recorder.record_leaked_secrets(Lane.DOWNSTREAM, "c", SECRET, "in a header"))
     found = [event.connection for event in recorder.finish().events if isinstance(event.content, SecretSeen)]
     assert found == ["c"]
 
@@ -201,7 +201,7 @@ def test_speech_that_happens_to_spell_a_secret_stays_as_it_is_unless_its_wire_is
     recorder = Recorder(count().__next__, wire=wire)
     recorder.secret_reference("token", b64encode(pcm).decode())
     recorder.start(HEADER)
-    [frame] = wire.write_client(Speak(pcm))
+    [frame] = wire.write_client_action(Speak(pcm))
     recorder.record_sent(Lane.DOWNSTREAM, "c", frame)
     [event] = recorder.finish().events
     assert isinstance(event.content, Sent)
@@ -210,16 +210,16 @@ def test_speech_that_happens_to_spell_a_secret_stays_as_it_is_unless_its_wire_is
 
 
 def test_a_trace_that_is_flooded_takes_nothing_more() -> None:
-    recorder = Recorder(count().__next__, most_events=2)
+    recorder = Recorder(count().__next__, max_events=2)
     recorder.start(HEADER)
     shaken(recorder)
     assert recorder.flooded
     assert len(recorder.finish().events) == 2
 
 
-@pytest.mark.parametrize(("most_events", "most_bytes"), [(5, 100_000), (100, 5000)])
-def test_a_trace_that_frames_flood_takes_nothing_more(most_events: int, most_bytes: int) -> None:
-    recorder = Recorder(count().__next__, most_events=most_events, most_bytes=most_bytes)
+@pytest.mark.parametrize(("max_events", "max_bytes"), [(5, 100_000), (100, 5000)])
+def test_a_trace_that_frames_flood_takes_nothing_more(max_events: int, max_bytes: int) -> None:
+    recorder = Recorder(count().__next__, max_events=max_events, max_bytes=max_bytes)
     recorder.start(HEADER)
     shaken(recorder)
     for _ in range(3):

@@ -16,14 +16,14 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.trace.events import Closed, Provocation, Provoked, Refused, TokenRequested
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.trace.secrets_in_messages import texts_without_secrets, without_secrets
+from spatius_sim.trace.secrets_in_messages import redact_frame, redact_texts
 
 SECRET = "a-secret-of-some-length"
 DRAWN = "f3Kd82Lm9Qp4Zx7c"
 
 
 def clean(message: Message, known: KnownSecrets | None = None) -> Message:
-    return decode(without_secrets(encode(message), message, known or KnownSecrets()))
+    return decode(redact_frame(encode(message), message, known or KnownSecrets()))
 
 
 @pytest.mark.parametrize("secret", ["short", SECRET])
@@ -73,7 +73,7 @@ def test_other_messages_are_searched_but_for_motion_and_plain_audio() -> None:
     assert clean(long, known) == AudioInput(stars, b"\1\2" * 50, traceparent=stars)
     assert clean(AudioInput(SECRET, tracestate=SECRET), known) == AudioInput(stars, tracestate=stars)
     motion = MotionResponse("c", SECRET, True, np.zeros((0, WIDTH), np.float32))
-    assert without_secrets(b"raw", motion, known) == b"raw"
+    assert redact_frame(b"raw", motion, known) == b"raw"
 
 
 def test_the_texts_of_an_event_are_searched() -> None:
@@ -81,21 +81,19 @@ def test_the_texts_of_an_event_are_searched() -> None:
     known.hide(SECRET)
     refused = Refused(403, f"no {SECRET}", "token#1", SECRET)
     stars = "*" * len(SECRET)
-    assert texts_without_secrets(refused, known) == Refused(403, f"no {stars}", "token#1", stars)
+    assert redact_texts(refused, known) == Refused(403, f"no {stars}", "token#1", stars)
     for clean in (
         Closed(True, 1000, "bye"),
         TokenRequested("key#1", None, 1.0, 200),
         Provoked(Provocation.TEXT),
     ):
-        assert texts_without_secrets(clean, known) is clean
+        assert redact_texts(clean, known) is clean
 
 
 def test_of_a_parameter_only_a_plain_word_is_shown() -> None:
     params = (("headers", '{"Authorization": "Bearer abc-secret"}'), ("voice", "soft"))
     secrets = KnownSecrets()
-    told = decode(
-        without_secrets(encode(asked := ConfigureSession(16000, extra_params=params)), asked, secrets)
-    )
+    told = decode(redact_frame(encode(asked := ConfigureSession(16000, extra_params=params)), asked, secrets))
     assert isinstance(told, ConfigureSession)
     assert dict(told.extra_params) == {"headers": "*" * len(params[0][1]), "voice": "soft"}
     assert "abc-secret" not in secrets.redact_text(f"refused: {params[0][1]}")

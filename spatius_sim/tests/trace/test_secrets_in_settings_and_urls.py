@@ -6,7 +6,7 @@ import pytest
 
 from spatius_sim.trace.secrets_in_settings_and_urls import (
     command_without_logins,
-    is_plain,
+    is_plain_setting,
     secrets_in_command,
     secrets_in_header,
     secrets_in_setting,
@@ -71,7 +71,7 @@ def test_the_secrets_in_a_setting(name: str, value: str, secrets: list[str]) -> 
     ],
 )
 def test_one_short_word_is_plain(name: str, value: str, plain: bool) -> None:
-    assert is_plain(name, value) is plain
+    assert is_plain_setting(name, value) is plain
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.protocol.close_codes import NO_CODE
 from spatius_sim.tests.virtual_time import run_in_virtual_time
-from spatius_sim.virtual.memory_connection import PROTOCOL_ERROR, Link, MemoryEnd, open_connection
+from spatius_sim.virtual.memory_connection import PROTOCOL_ERROR_CODE, Link, MemoryEnd, open_connection
 from spatius_sim.virtual.virtual_loop import VirtualLoop, VirtualTimeError
 
 
@@ -55,7 +55,7 @@ def test_frames_arrive_whole_and_in_order(
             assert not heard.told
             other.resume()
             await asyncio.sleep(10)
-        assert one.ended and other.ended and one.unsent_bytes == 0
+        assert one.ended and other.ended and one.unsent_byte_count == 0
         return heard.told
 
     assert loop.run(talk(), None) == [*frames, (1000, "done")]
@@ -64,7 +64,7 @@ def test_frames_arrive_whole_and_in_order(
 
 def test_a_delay_is_the_time_of_a_frame_on_its_way(loop: VirtualLoop) -> None:
     async def talk() -> float:
-        one, other = open_connection(Link(delay=0.25))
+        one, other = open_connection(Link(delay_seconds=0.25))
         arrived = loop.create_future()
         other.on_frame = lambda frame: arrived.set_result(loop.time())
         one.send(b"x")
@@ -75,17 +75,17 @@ def test_a_delay_is_the_time_of_a_frame_on_its_way(loop: VirtualLoop) -> None:
 
 def test_what_a_full_link_does_not_take_waits_at_its_sender(loop: VirtualLoop) -> None:
     async def talk() -> None:
-        one, other = open_connection(Link(capacity=10))
+        one, other = open_connection(Link(capacity_bytes=10))
         writable: list[int] = []
-        one.on_writable = lambda: writable.append(one.unsent_bytes)
+        one.on_writable = lambda: writable.append(one.unsent_byte_count)
         other.pause()
         for _ in range(4):
             one.send(bytes(10))
         await asyncio.sleep(1)
-        assert one.unsent_bytes == 30 and not writable
+        assert one.unsent_byte_count == 30 and not writable
         other.resume()
         await asyncio.sleep(1)
-        assert one.unsent_bytes == 0 and writable
+        assert one.unsent_byte_count == 0 and writable
 
     loop.run(talk(), None)
 
@@ -132,7 +132,7 @@ def test_a_peer_closes_a_connection_whose_protocol_is_broken(loop: VirtualLoop) 
         ours, theirs = Listener(one), Listener(other)
         one.break_protocol()
         await asyncio.sleep(1)
-        assert ours.told == theirs.told == [(PROTOCOL_ERROR, "")]
+        assert ours.told == theirs.told == [(PROTOCOL_ERROR_CODE, "")]
 
     loop.run(talk(), None)
 
@@ -155,7 +155,9 @@ def test_a_link_that_tells_arrivals_decides_when_a_frame_comes_and_each_way_has_
     async def converse() -> list[tuple[str, float]]:
         loop = asyncio.get_running_loop()
         came: list[tuple[str, float]] = []
-        one, other = open_connection(Link(arrival=lambda now, size: now + size), Link(delay=0.5))
+        one, other = open_connection(
+            Link(compute_arrival=lambda now, size: now + size), Link(delay_seconds=0.5)
+        )
         other.on_frame = lambda frame: came.append((str(frame), loop.time()))
         one.on_frame = lambda frame: came.append((str(frame), loop.time()))
         one.send("abc")
@@ -169,7 +171,7 @@ def test_a_link_that_tells_arrivals_decides_when_a_frame_comes_and_each_way_has_
 def test_what_a_link_never_delivers_never_comes() -> None:
     async def converse() -> list[str]:
         came: list[str] = []
-        one, other = open_connection(Link(arrival=lambda now, size: math.inf))
+        one, other = open_connection(Link(compute_arrival=lambda now, size: math.inf))
         other.on_frame = lambda frame: came.append(str(frame))
         one.send("lost")
         await asyncio.sleep(1000)
@@ -205,7 +207,7 @@ def test_a_connection_in_memory_is_refused_in_real_time() -> None:
 def test_frames_that_multiply_are_told_before_memory_is_full(
     loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spatius_sim.virtual.virtual_loop.MAX_WAITING", 1000)
+    monkeypatch.setattr("spatius_sim.virtual.virtual_loop.MAX_WAITING_CALLS", 1000)
 
     async def talk() -> None:
         one, other = open_connection()

@@ -67,7 +67,7 @@ def test_a_host_that_is_active_at_one_instant_for_ever_is_named(
 def test_a_host_whose_messages_multiply_is_named_before_memory_is_full(
     loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spatius_sim.virtual.virtual_loop.MAX_WAITING", 1000)
+    monkeypatch.setattr("spatius_sim.virtual.virtual_loop.MAX_WAITING_CALLS", 1000)
 
     def act() -> None:
         loop.note_activity("the relay")

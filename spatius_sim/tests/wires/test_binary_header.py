@@ -74,47 +74,47 @@ NO_CLIENT_ACTION: list[tuple[str | bytes, str]] = [
 
 @pytest.mark.parametrize(("frame", "event"), FROM_A_RELAY)
 def test_a_client_reads_a_relay(frame: bytes, event: RelayEvent) -> None:
-    assert WIRE.read_relay(frame) == (event,)
+    assert WIRE.read_relay_frame(frame) == (event,)
 
 
 @pytest.mark.parametrize(("frame", "action"), FROM_A_CLIENT)
 def test_a_relay_reads_a_client(frame: str | bytes, action: ClientAction) -> None:
-    assert WIRE.read_client(frame) == action
+    assert WIRE.read_client_frame(frame) == action
 
 
 @pytest.mark.parametrize(("frame", "reason"), NO_RELAY_EVENT, ids=lambda value: ascii(value)[:40])
 def test_what_a_client_cannot_read_is_garbage(frame: str | bytes, reason: str) -> None:
-    [event] = WIRE.read_relay(frame)
+    [event] = WIRE.read_relay_frame(frame)
     assert isinstance(event, NotUnderstood)
     assert event.reason.startswith(reason)
 
 
 @pytest.mark.parametrize(("frame", "reason"), NO_CLIENT_ACTION)
 def test_what_a_relay_cannot_read_is_unclear(frame: str | bytes, reason: str) -> None:
-    action = WIRE.read_client(frame)
+    action = WIRE.read_client_frame(frame)
     assert isinstance(action, Unclear)
     assert action.reason.startswith(reason)
 
 
 def test_a_failure_is_told_in_a_frame_of_its_own() -> None:
-    assert WIRE.write_relay(Failed("no credits")) == (b'\x04\x00{"error": "no credits"}',)
+    assert WIRE.write_relay_event(Failed("no credits")) == (b'\x04\x00{"error": "no credits"}',)
 
 
 def test_the_start_is_the_vendor_s() -> None:
-    [bare], [named] = WIRE.write_client(Start(16000)), WIRE.write_client(Start(16000, "a"))
+    [bare], [named] = WIRE.write_client_action(Start(16000)), WIRE.write_client_action(Start(16000, "a"))
     assert json.loads(bare) == {"action": "start", "sample_rate": 16000}
     assert json.loads(named) == {"action": "start", "avatar_id": "a", "sample_rate": 16000}
 
 
 @pytest.mark.parametrize("event", [Audio(b"pcm", True), Interrupted("asked"), Note("status")])
 def test_a_relay_has_no_way_to_say_it(event: RelayEvent) -> None:
-    assert WIRE.write_relay(event) == ()
+    assert WIRE.write_relay_event(event) == ()
 
 
 @pytest.mark.parametrize("action", [InterruptTurn(), PlayClip("hello"), Say("hello"), Note("ping")])
 def test_a_client_has_no_way_to_ask_it(action: ClientAction) -> None:
-    assert WIRE.write_client(action) == ()
+    assert WIRE.write_client_action(action) == ()
 
 
 def test_the_end_of_speech_is_an_empty_last_frame() -> None:
-    assert WIRE.write_client(SpeakEnd()) == (b"\x01\x01",)
+    assert WIRE.write_client_action(SpeakEnd()) == (b"\x01\x01",)

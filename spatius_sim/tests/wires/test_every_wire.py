@@ -25,7 +25,7 @@ from spatius_sim.wires.events import (
 )
 from spatius_sim.wires.optional_features import (
     AUDIO,
-    CLIENT_AUDIO,
+    CLIENT_CHOOSES_SPEECH,
     END_MARKS,
     ERRORS,
     INTERRUPTS,
@@ -44,7 +44,7 @@ every_wire = pytest.mark.parametrize(
 )
 
 every_wire_with_speech = pytest.mark.parametrize(
-    "wire", [wire for wire in (*WIRES, *DECLARED) if wire.write_client(Speak(b"ab", last=True))]
+    "wire", [wire for wire in (*WIRES, *DECLARED) if wire.write_client_action(Speak(b"ab", last=True))]
 )
 
 payloads = st.lists(st.binary(max_size=20), max_size=4).map(tuple)
@@ -57,9 +57,9 @@ def test_a_client_reads_what_a_relay_writes(
     wire: Wire, pcm: bytes, last: bool, listed: tuple[bytes, ...]
 ) -> None:
     written = [
-        frame for event in (Audio(pcm, last), Motion(listed, last)) for frame in wire.write_relay(event)
+        frame for event in (Audio(pcm, last), Motion(listed, last)) for frame in wire.write_relay_event(event)
     ]
-    read = [event for frame in written for event in wire.read_relay(frame)]
+    read = [event for frame in written for event in wire.read_relay_frame(frame)]
     expected: list[RelayEvent] = [] if AUDIO in wire.lacks else [Audio(pcm, last)]
     marks = MOTION_END not in wire.lacks
     expected += [Motion(listed, last and marks)] if listed or marks or not last else []
@@ -70,7 +70,7 @@ def test_a_client_reads_what_a_relay_writes(
 @settings(deadline=None, max_examples=100)
 @given(pcm=st.binary(min_size=1), last=st.booleans())
 def test_a_relay_reads_what_a_client_writes(wire: Wire, pcm: bytes, last: bool) -> None:
-    read = [wire.read_client(frame) for frame in wire.write_client(Speak(pcm, last))]
+    read = [wire.read_client_frame(frame) for frame in wire.write_client_action(Speak(pcm, last))]
     whole = b"".join(action.pcm for action in read if isinstance(action, Speak))
     ends = [action for action in read if action == SpeakEnd() or (isinstance(action, Speak) and action.last)]
     assert whole == pcm
@@ -81,10 +81,10 @@ def test_a_relay_reads_what_a_client_writes(wire: Wire, pcm: bytes, last: bool) 
 @settings(deadline=None, max_examples=300)
 @given(frame=any_frames)
 def test_reading_never_raises(wire: Wire, frame: str | bytes) -> None:
-    told = wire.read_relay(frame)
+    told = wire.read_relay_frame(frame)
     assert told
     assert all(isinstance(event, RelayEvent) for event in told)
-    assert isinstance(wire.read_client(frame), ClientAction)
+    assert isinstance(wire.read_client_frame(frame), ClientAction)
 
 
 LARGE: list[str | bytes] = [
@@ -101,44 +101,49 @@ LARGE: list[str | bytes] = [
 @every_wire
 @pytest.mark.parametrize("frame", LARGE, ids=lambda frame: ascii(frame[:5]))
 def test_a_large_frame_is_refused_and_not_unfolded(wire: Wire, frame: str | bytes) -> None:
-    [event] = wire.read_relay(frame)
+    [event] = wire.read_relay_frame(frame)
     assert isinstance(event, NotUnderstood) or (isinstance(event, Motion) and event.payloads == (frame[2:],))
-    assert isinstance(wire.read_client(frame), ClientAction)
+    assert isinstance(wire.read_client_frame(frame), ClientAction)
 
 
 @every_wire
 def test_what_is_no_message_is_written_as_it_is(wire: Wire) -> None:
-    assert wire.write_relay(NotUnderstood("not a message")) == ("not a message",)
-    assert wire.write_client(Unclear("not a message")) == ("not a message",)
-    assert isinstance(wire.read_relay("not a message")[0], NotUnderstood)
-    assert isinstance(wire.read_client("not a message"), Unclear)
+    assert wire.write_relay_event(NotUnderstood("not a message")) == ("not a message",)
+    assert wire.write_client_action(Unclear("not a message")) == ("not a message",)
+    assert isinstance(wire.read_relay_frame("not a message")[0], NotUnderstood)
+    assert isinstance(wire.read_client_frame("not a message"), Unclear)
 
 
 @every_wire
 def test_what_a_wire_lacks_it_cannot_say(wire: Wire) -> None:
     assert wire.lacks <= {feature.name for feature in WIRE_FEATURES}
-    [motion] = wire.write_relay(Motion((b"fir",), last=True, turn_id="7"))
-    assert wire.read_relay(motion) == (
+    [motion] = wire.write_relay_event(Motion((b"fir",), last=True, turn_id="7"))
+    assert wire.read_relay_frame(motion) == (
         Motion((b"fir",), MOTION_END not in wire.lacks, "" if TURN_IDS in wire.lacks else "7"),
     )
-    assert bool(wire.write_client(InterruptTurn())) == (INTERRUPTS not in wire.lacks)
-    assert bool(wire.write_relay(Audio(b"pcm", last=True))) == (AUDIO not in wire.lacks)
-    assert bool(wire.write_relay(Failed("no credits"))) == (ERRORS not in wire.lacks)
-    assert bool(wire.write_relay(Ready("s", 16000, 16000))) == wire.greets
+    assert bool(wire.write_client_action(InterruptTurn())) == (INTERRUPTS not in wire.lacks)
+    assert bool(wire.write_relay_event(Audio(b"pcm", last=True))) == (AUDIO not in wire.lacks)
+    assert bool(wire.write_relay_event(Failed("no credits"))) == (ERRORS not in wire.lacks)
+    assert bool(wire.write_relay_event(Ready("s", 16000, 16000))) == wire.greets
 
 
 def test_what_the_published_wires_lack() -> None:
     lacks = {
-        wire.name: wire.lacks & {AUDIO, SEVERAL_TURNS, STREAMING, END_MARKS, CLIENT_AUDIO} for wire in WIRES
+        wire.name: wire.lacks & {AUDIO, SEVERAL_TURNS, STREAMING, END_MARKS, CLIENT_CHOOSES_SPEECH}
+        for wire in WIRES
     }
     assert lacks == {
         "json-envelope": frozenset(),
         "binary-header": frozenset({AUDIO, SEVERAL_TURNS}),
         "typed-json": frozenset(),
     }
-    starts = {wire.name for wire in WIRES if wire.write_client(Start(16000))}
+    starts = {wire.name for wire in WIRES if wire.write_client_action(Start(16000))}
     assert starts == {"binary-header"}
-    chosen = {wire.name for wire in WIRES if wire.write_client(PlayClip("c")) and wire.write_client(Say("w"))}
+    chosen = {
+        wire.name
+        for wire in WIRES
+        if wire.write_client_action(PlayClip("c")) and wire.write_client_action(Say("w"))
+    }
     assert chosen == {"json-envelope"}
 
 

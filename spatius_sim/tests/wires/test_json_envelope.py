@@ -178,37 +178,37 @@ NO_CLIENT_ACTION = [
 @settings(deadline=None, max_examples=300)
 @given(relay_events)
 def test_a_client_reads_what_a_relay_writes(event: RelayEvent) -> None:
-    [frame] = WIRE.write_relay(event)
-    assert WIRE.read_relay(frame) == (event,)
+    [frame] = WIRE.write_relay_event(event)
+    assert WIRE.read_relay_frame(frame) == (event,)
 
 
 @settings(deadline=None, max_examples=300)
 @given(client_actions)
 def test_a_relay_reads_what_a_client_writes(action: ClientAction) -> None:
-    [frame] = WIRE.write_client(action)
-    assert WIRE.read_client(frame) == action
+    [frame] = WIRE.write_client_action(action)
+    assert WIRE.read_client_frame(frame) == action
 
 
 @pytest.mark.parametrize(("frame", "event"), FROM_A_RELAY)
 def test_a_client_reads_a_relay_of_either_generation(frame: str, event: RelayEvent) -> None:
-    assert WIRE.read_relay(frame) == (event,)
+    assert WIRE.read_relay_frame(frame) == (event,)
 
 
 @pytest.mark.parametrize(("frame", "action"), FROM_A_CLIENT)
 def test_a_relay_reads_a_client_of_either_generation(frame: str, action: ClientAction) -> None:
-    assert WIRE.read_client(frame) == action
+    assert WIRE.read_client_frame(frame) == action
 
 
 @pytest.mark.parametrize(("frame", "reason"), [*NO_MESSAGE, *NO_RELAY_EVENT], ids=shortly)
 def test_what_a_client_cannot_read_is_garbage(frame: str | bytes, reason: str) -> None:
-    [event] = WIRE.read_relay(frame)
+    [event] = WIRE.read_relay_frame(frame)
     assert isinstance(event, NotUnderstood)
     assert event.reason.startswith(reason)
 
 
 @pytest.mark.parametrize(("frame", "reason"), [*NO_MESSAGE, *NO_CLIENT_ACTION], ids=shortly)
 def test_what_a_relay_cannot_read_is_unclear(frame: str | bytes, reason: str) -> None:
-    action = WIRE.read_client(frame)
+    action = WIRE.read_client_frame(frame)
     assert isinstance(action, Unclear)
     assert action.reason.startswith(reason)
 
@@ -216,8 +216,8 @@ def test_what_a_relay_cannot_read_is_unclear(frame: str | bytes, reason: str) ->
 @settings(deadline=None, max_examples=500)
 @given(any_frames)
 def test_reading_never_raises(frame: str | bytes) -> None:
-    assert [isinstance(event, RelayEvent) for event in WIRE.read_relay(frame)] == [True]
-    assert isinstance(WIRE.read_client(frame), ClientAction)
+    assert [isinstance(event, RelayEvent) for event in WIRE.read_relay_frame(frame)] == [True]
+    assert isinstance(WIRE.read_client_frame(frame), ClientAction)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_reading_never_raises(frame: str | bytes) -> None:
     ],
 )
 def test_a_relay_writes_the_vendor_s_fields(event: RelayEvent, message: dict[str, object]) -> None:
-    assert list(map(json.loads, WIRE.write_relay(event))) == [message]
+    assert list(map(json.loads, WIRE.write_relay_event(event))) == [message]
 
 
 @pytest.mark.parametrize(
@@ -262,25 +262,25 @@ def test_a_relay_writes_the_vendor_s_fields(event: RelayEvent, message: dict[str
     ],
 )
 def test_a_client_writes_the_vendor_s_fields(action: ClientAction, message: dict[str, object]) -> None:
-    assert list(map(json.loads, WIRE.write_client(action))) == [message]
+    assert list(map(json.loads, WIRE.write_client_action(action))) == [message]
 
 
 def test_the_last_speech_is_two_messages_and_a_start_none() -> None:
-    assert WIRE.write_client(Speak(b"pcm", last=True)) == (
-        *WIRE.write_client(Speak(b"pcm")),
-        *WIRE.write_client(SpeakEnd()),
+    assert WIRE.write_client_action(Speak(b"pcm", last=True)) == (
+        *WIRE.write_client_action(Speak(b"pcm")),
+        *WIRE.write_client_action(SpeakEnd()),
     )
-    assert WIRE.write_client(Start(16000)) == ()
+    assert WIRE.write_client_action(Start(16000)) == ()
 
 
 def test_garbage_is_written_as_it_is_and_read_as_garbage() -> None:
-    assert WIRE.write_relay(NotUnderstood("not a message")) == ("not a message",)
-    assert isinstance(WIRE.read_relay("not a message")[0], NotUnderstood)
+    assert WIRE.write_relay_event(NotUnderstood("not a message")) == ("not a message",)
+    assert isinstance(WIRE.read_relay_frame("not a message")[0], NotUnderstood)
 
 
 def test_the_unclear_is_written_as_it_is_and_read_as_unclear() -> None:
-    assert WIRE.write_client(Unclear("not a message")) == ("not a message",)
-    assert isinstance(WIRE.read_client("not a message"), Unclear)
+    assert WIRE.write_client_action(Unclear("not a message")) == ("not a message",)
+    assert isinstance(WIRE.read_client_frame("not a message"), Unclear)
 
 
 def test_the_wire_says_its_name() -> None:

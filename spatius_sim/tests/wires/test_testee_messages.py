@@ -42,14 +42,14 @@ def test_a_request_is_read_back(request_: TesteeRequest) -> None:
     line = write_request(request_)
     assert "\n" not in line
     assert read_request(line) == request_
-    assert read_frame(Lane.CLIENT, line, sent=True, wire=None) == request_
+    assert read_frame(Lane.CLIENT, line, sent_by_kit=True, wire=None) == request_
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_an_answer_is_read_back(answer: TesteeAnswer) -> None:
     line = write_answer(answer)
     assert read_answer(line) == answer
-    assert read_frame(Lane.CLIENT, line.encode(), sent=False, wire=None) == answer
+    assert read_frame(Lane.CLIENT, line.encode(), sent_by_kit=False, wire=None) == answer
 
 
 RUBBISH = [
@@ -70,7 +70,7 @@ RUBBISH = [
 def test_what_is_no_answer_is_said_to_be_none(line: str | bytes) -> None:
     with pytest.raises(RemoteProtocolError, match="not an answer"):
         read_answer(line)
-    assert isinstance(read_frame(Lane.CLIENT, line, sent=False, wire=None), Undecodable)
+    assert isinstance(read_frame(Lane.CLIENT, line, sent_by_kit=False, wire=None), Undecodable)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_is_no_answer_is_said_to_be_none(line: str | bytes) -> None:
 def test_what_is_no_request_is_said_to_be_none(line: str) -> None:
     with pytest.raises(RemoteProtocolError, match="not a request"):
         read_request(line)
-    assert isinstance(read_frame(Lane.CLIENT, line, sent=True, wire=None), Undecodable)
+    assert isinstance(read_frame(Lane.CLIENT, line, sent_by_kit=True, wire=None), Undecodable)
 
 
 @given(st.binary())

@@ -44,35 +44,35 @@ NO_RELAY_EVENT: list[tuple[str | bytes, str]] = [
 
 @pytest.mark.parametrize(("frame", "event"), FROM_A_RELAY)
 def test_a_client_reads_a_relay(frame: str, event: RelayEvent) -> None:
-    assert WIRE.read_relay(frame) == (event,)
+    assert WIRE.read_relay_frame(frame) == (event,)
 
 
 @pytest.mark.parametrize(("frame", "reason"), NO_RELAY_EVENT)
 def test_what_a_client_cannot_read_is_garbage(frame: str | bytes, reason: str) -> None:
-    [event] = WIRE.read_relay(frame)
+    [event] = WIRE.read_relay_frame(frame)
     assert isinstance(event, NotUnderstood)
     assert event.reason.startswith(reason)
 
 
 def test_a_client_sends_the_same_audio_message() -> None:
-    assert WIRE.read_client('{"type":"audio","data":"cGNt","end":true}') == Speak(b"pcm", last=True)
-    assert WIRE.write_client(SpeakEnd()) == WIRE.write_relay(Audio(b"", last=True))
+    assert WIRE.read_client_frame('{"type":"audio","data":"cGNt","end":true}') == Speak(b"pcm", last=True)
+    assert WIRE.write_client_action(SpeakEnd()) == WIRE.write_relay_event(Audio(b"", last=True))
 
 
 @pytest.mark.parametrize("frame", ['{"type":"motion","data":[]}', "hello", b"\x00"])
 def test_what_a_relay_cannot_read_is_unclear(frame: str | bytes) -> None:
-    assert isinstance(WIRE.read_client(frame), Unclear)
+    assert isinstance(WIRE.read_client_frame(frame), Unclear)
 
 
 @pytest.mark.parametrize(
     "event", [Ready(), Motion((), True), Interrupted("asked"), Failed("no credits"), Note("status")]
 )
 def test_a_relay_has_no_way_to_say_it(event: RelayEvent) -> None:
-    assert WIRE.write_relay(event) == ()
+    assert WIRE.write_relay_event(event) == ()
 
 
 @pytest.mark.parametrize(
     "action", [Start(16000), InterruptTurn(), PlayClip("hello"), Say("hi"), Note("ping")]
 )
 def test_a_client_has_no_way_to_ask_it(action: ClientAction) -> None:
-    assert WIRE.write_client(action) == ()
+    assert WIRE.write_client_action(action) == ()

@@ -14,15 +14,15 @@ Constant = str | int | bool
 
 class Meaning(NamedTuple):
     """What a declared message may mean. `fields` are the fields that the message may have; of the fields in
-    `needs` it must have at least one."""
+    `needs_one_of` it must have at least one."""
 
     fields: frozenset[str]
-    needs: frozenset[str] = frozenset()
+    needs_one_of: frozenset[str] = frozenset()
 
 
-def _new_meaning(fields: str = "", needs: str = "") -> Meaning:
-    """Return a meaning; `fields` and `needs` are names with spaces between them."""
-    return Meaning(frozenset(fields.split()), frozenset(needs.split()))
+def _new_meaning(fields: str = "", needs_one_of: str = "") -> Meaning:
+    """Return a meaning; `fields` and `needs_one_of` are names with spaces between them."""
+    return Meaning(frozenset(fields.split()), frozenset(needs_one_of.split()))
 
 
 RELAY_MEANINGS: Mapping[str, Meaning] = {
@@ -48,12 +48,12 @@ CLIENT_MEANINGS: Mapping[str, Meaning] = {
 
 @dataclass(frozen=True, slots=True)
 class DeclaredMessage:
-    """One message of a declared wire. `when` holds the constants by which it is recognised: at each place any
-    of several, of which the first is written. `meanings` maps each thing that it means to the places of the
-    fields."""
+    """One message of a declared wire. `constants_by_place` are the constants by which it is recognised: at
+    each place any of several, of which the first is written. `meanings` maps the name of each thing that it
+    means to the places of the fields."""
 
     form: Form
-    when: Mapping[Path, tuple[Constant, ...]]
+    constants_by_place: Mapping[Path, tuple[Constant, ...]]
     meanings: Mapping[str, Mapping[str, Path]]
 
 
@@ -71,12 +71,14 @@ class Declaration:
     speech_pause: float = 0.0
 
 
-def has_meaning(messages: tuple[DeclaredMessage, ...], kind: str) -> bool:
-    """Return whether one of these messages may mean `kind`."""
-    return any(kind in message.meanings for message in messages)
+def has_meaning(messages: tuple[DeclaredMessage, ...], meaning_name: str) -> bool:
+    """Return whether one of these messages may have the meaning with this name, such as "audio"."""
+    return any(meaning_name in message.meanings for message in messages)
 
 
-def places_of(messages: tuple[DeclaredMessage, ...], kind: str) -> Mapping[str, Path]:
-    """Return where the fields are in the first declared message that may mean `kind`: a place for each field
-    name. The mapping is empty if no message may mean `kind`."""
-    return next((message.meanings[kind] for message in messages if kind in message.meanings), {})
+def field_places_of(messages: tuple[DeclaredMessage, ...], meaning_name: str) -> Mapping[str, Path]:
+    """Return where the fields stand in the first of these messages that may have the meaning with this name:
+    a place for each field name. The mapping is empty if no message may have this meaning."""
+    return next(
+        (message.meanings[meaning_name] for message in messages if meaning_name in message.meanings), {}
+    )

@@ -12,21 +12,21 @@ from spatius_sim.wires.json_fields import MAX_VALUES, NotUnderstoodError, parse_
 
 Document = dict[str, Any]
 
-INTEGERS: Mapping[str, tuple[int, Literal["big", "little"]]] = {
+INTEGER_TYPES: Mapping[str, tuple[int, Literal["big", "little"]]] = {
     "u8": (1, "big"),
     "u16be": (2, "big"),
     "u16le": (2, "little"),
     "u32be": (4, "big"),
     "u32le": (4, "little"),
 }
-"""The unsigned integers of a binary layout, each with its number of bytes and their order."""
+"""The unsigned integers of a binary layout, each with its payload_count of bytes and their order."""
 
 
 class OtherFrameError(NotUnderstoodError):
     """The frame is a text though the form is binary, or the other way round."""
 
     def __init__(self, frame: Frame) -> None:
-        """Make the error for a frame whose kind, text or binary, no message of the declared wire has."""
+        """Make the error for a text frame in a wire that has only binary frames, or the other way round."""
         super().__init__(
             f"no message of this wire is a {'text' if isinstance(frame, str) else 'binary'} frame"
         )
@@ -36,8 +36,8 @@ class Form(Protocol):
     """How a document is written in a frame."""
 
     @property
-    def raw(self) -> bool:
-        """Whether binary is written as it is, and not as base64."""
+    def takes_bytes(self) -> bool:
+        """Whether bytes in a document are written as they are, and not as base64 texts."""
 
     def decode(self, frame: Frame) -> Document:
         """Return the document in a frame; raises NotUnderstoodError if the frame does not have this form."""
@@ -51,11 +51,11 @@ class JsonForm:
     """A JSON object in a text frame or, if `binary`, in a binary frame."""
 
     binary: bool = False
-    raw: bool = False
+    takes_bytes: bool = False
 
     def decode(self, frame: Frame) -> Document:
-        """Return the JSON object in a frame of a declared wire. Raises NotUnderstoodError if there is
-        none."""
+        """Return the JSON object in a frame. Raises OtherFrameError if the frame is a text though this form
+        is binary, or the other way round. Raises NotUnderstoodError if the frame holds no JSON object."""
         if isinstance(frame, bytes) != self.binary:
             raise OtherFrameError(frame)
         return parse_json(frame)
@@ -69,24 +69,23 @@ class JsonForm:
 class MessagePackForm:
     """A MessagePack map with text keys in a binary frame."""
 
-    raw = True
+    takes_bytes = True
 
     def decode(self, frame: Frame) -> Document:
-        """Return the MessagePack map in a frame of a declared wire. Raises NotUnderstoodError if there is
-        none, or if the frame has more than MAX_VALUES values."""
+        """Return the MessagePack map in a binary frame. Raises NotUnderstoodError if there is none, or if the
+        frame has more than MAX_VALUES values."""
         if isinstance(frame, str):
             raise OtherFrameError(frame)
         value_count = 0
 
-        def count_values(inner: Sequence[Any] | Document) -> Any:
-            """Count the values of a list or map inside a message of a declared wire in MessagePack form, and
-            return the list or map unchanged. Raises ValueError if the whole message has more than MAX_VALUES
-            values."""
+        def count_values(list_or_map: Sequence[Any] | Document) -> Any:
+            """Count the values of a list or map inside the MessagePack frame, and return the list or map
+            unchanged. Raises ValueError if the frame has more than MAX_VALUES values in all."""
             nonlocal value_count
-            value_count += len(inner)
+            value_count += len(list_or_map)
             if value_count > MAX_VALUES:
                 raise ValueError(f"more than {MAX_VALUES} values")
-            return inner
+            return list_or_map
 
         try:
             document = msgpack.unpackb(
@@ -162,16 +161,16 @@ class Layout:
     `payloads` and `json`, as far as the layout has these parts."""
 
     parts: tuple[LayoutPart, ...]
-    raw: bool = True
+    takes_bytes: bool = True
 
     @property
     def value_names(self) -> frozenset[str]:
-        """The names of the values in a document that is read from a frame of this binary form, such as `turn`
-        and `payloads`. The parts of the declared layout decide."""
+        """The names of the values in a document of this layout, such as `turn` and `payloads`. Each part of
+        the layout that holds a value adds its name."""
         names = set()
         for part in self.parts:
             match part:
-                case Flags(last) if last:
+                case Flags(last_bit) if last_bit:
                     names.add("last")
                 case TurnNumber():
                     names.add("turn")
@@ -182,34 +181,35 @@ class Layout:
         return frozenset(names)
 
     def decode(self, frame: Frame) -> Document:
-        """Return the document in a binary frame of this layout. Raises NotUnderstoodError if the frame does
-        not have this layout."""
+        """Decode a binary frame part by part, and return a document with the value of each part. Raises
+        NotUnderstoodError if the frame does not have this layout."""
         if isinstance(frame, str):
             raise OtherFrameError(frame)
-        reader = _ByteReader(frame)
+        reader = _FrameReader(frame)
         document: Document = {}
         for part in self.parts:
             match part:
-                case Fixed(value):
-                    actual = reader.take_bytes(len(value))
-                    if actual != value:
-                        raise NotUnderstoodError(f"{actual.hex(' ')} where {value.hex(' ')} is expected")
-                case Flags(last):
+                case Fixed(expected):
+                    actual = reader.take_bytes(len(expected))
+                    if actual != expected:
+                        raise NotUnderstoodError(f"{actual.hex(' ')} where {expected.hex(' ')} is expected")
+                case Flags(last_bit):
                     flags = reader.take_bytes(1)[0]
-                    document["last"] = bool(flags & last)
+                    document["last"] = bool(flags & last_bit)
                 case Skip(size):
                     reader.take_bytes(size)
-                case TurnNumber(integer):
-                    document["turn"] = reader.take_integer(integer)
-                case Body(name, length):
-                    body = reader.take_bytes(reader.take_integer(length)) if length else reader.take_rest()
+                case TurnNumber(integer_type):
+                    document["turn"] = reader.take_integer(integer_type)
+                case Body(name, length_type):
+                    body_size = reader.take_integer(length_type) if length_type else reader.count_remaining()
+                    body = reader.take_bytes(body_size)
                     document[name] = parse_json(body) if name == "json" else body
-                case CountedPayloads(count, length):
-                    number = reader.take_integer(count)
-                    if number > MAX_VALUES:
-                        raise NotUnderstoodError(f"{number} payloads are announced")
+                case CountedPayloads(count_type, length_type):
+                    payload_count = reader.take_integer(count_type)
+                    if payload_count > MAX_VALUES:
+                        raise NotUnderstoodError(f"{payload_count} payloads are announced")
                     document["payloads"] = [
-                        reader.take_bytes(reader.take_integer(length)) for _ in range(number)
+                        reader.take_bytes(reader.take_integer(length_type)) for _ in range(payload_count)
                     ]
                 case _:
                     assert_never(part)
@@ -217,71 +217,71 @@ class Layout:
         return document
 
     def encode(self, document: Document) -> Frame:
-        """Write the document of a declared message as a binary frame in this form, a layout of parts. A
-        missing value is written as 0, as no bytes, or as {}."""
+        """Encode a document as a binary frame of this layout, part by part. A value that is missing is
+        written as 0, as no bytes, or as {}."""
         written = b""
         for part in self.parts:
             match part:
                 case Fixed(value):
                     written += value
-                case Flags(last):
-                    written += bytes([last if document.get("last") else 0])
+                case Flags(last_bit):
+                    written += bytes([last_bit if document.get("last") else 0])
                 case Skip(size):
                     written += bytes(size)
-                case TurnNumber(integer):
-                    text = str(document.get("turn", 0))
-                    written += _integer_bytes(int(text) if text.isdecimal() else 0, integer)
-                case Body(name, length):
+                case TurnNumber(integer_type):
+                    turn = str(document.get("turn", 0))
+                    written += _integer_bytes(int(turn) if turn.isdecimal() else 0, integer_type)
+                case Body(name, length_type):
                     value = document.get(name, {} if name == "json" else b"")
                     body = json.dumps(value).encode() if name == "json" else bytes(value)
-                    written += (_integer_bytes(len(body), length) if length else b"") + body
-                case CountedPayloads(count, length):
+                    written += (_integer_bytes(len(body), length_type) if length_type else b"") + body
+                case CountedPayloads(count_type, length_type):
                     payloads = document.get("payloads", [])
-                    written += _integer_bytes(len(payloads), count)
+                    written += _integer_bytes(len(payloads), count_type)
                     written += b"".join(
-                        _integer_bytes(len(payload), length) + payload for payload in payloads
+                        _integer_bytes(len(payload), length_type) + payload for payload in payloads
                     )
                 case _:
                     assert_never(part)
         return written
 
 
-class _ByteReader:
+class _FrameReader:
     """Reads a frame piece by piece, from its beginning to its end. Raises NotUnderstoodError if the frame is
     too short or too long."""
 
     def __init__(self, frame: bytes) -> None:
         """Begin at the first byte of this binary frame."""
-        self._frame, self._place = frame, 0
+        self._frame, self._index = frame, 0
 
     def take_bytes(self, size: int) -> bytes:
-        """Return the next `size` bytes of a message whose declared form is a layout of bytes, and move past
-        them. Raises NotUnderstoodError if the frame has fewer bytes left."""
-        start, self._place = self._place, self._place + size
-        if self._place > len(self._frame):
+        """Return the next `size` bytes of a binary frame, and move past them. Raises NotUnderstoodError if
+        fewer bytes are left."""
+        start, self._index = self._index, self._index + size
+        if self._index > len(self._frame):
             raise NotUnderstoodError(f"the frame ends too early: {size} bytes are announced at byte {start}")
-        return self._frame[start : self._place]
+        return self._frame[start : self._index]
 
     def take_integer(self, integer_type: str) -> int:
-        """Return the next integer of a message in the form of a declared layout of bytes, and move past it.
-        The type of the integer is a key of INTEGERS."""
-        size, order = INTEGERS[integer_type]
+        """Return the next integer of a binary frame, and move past it. `integer_type`, such as "u16be", is a
+        key of INTEGER_TYPES. Raises NotUnderstoodError if too few bytes are left."""
+        size, order = INTEGER_TYPES[integer_type]
         return int.from_bytes(self.take_bytes(size), order)
 
-    def take_rest(self) -> bytes:
-        """Return all bytes of the binary frame that are not read yet, and move to the end."""
-        return self.take_bytes(len(self._frame) - self._place)
+    def count_remaining(self) -> int:
+        """Return how many bytes of the frame are not read yet."""
+        return len(self._frame) - self._index
 
     def require_end(self) -> None:
         """Raise NotUnderstoodError if some bytes of the binary frame are not read yet."""
-        remaining = len(self._frame) - self._place
-        if remaining:
-            raise NotUnderstoodError(f"{remaining} bytes are left over")
+        remaining_count = self.count_remaining()
+        if remaining_count:
+            raise NotUnderstoodError(f"{remaining_count} bytes are left over")
 
 
 def _integer_bytes(value: int, integer_type: str) -> bytes:
-    """Return a number as the bytes of an integer in a message of a binary form; the integer's type is a key
-    of INTEGERS. A number that is too large becomes the largest of the type."""
-    size, order = INTEGERS[integer_type]
-    largest: int = 256**size - 1
-    return min(value, largest).to_bytes(size, order)
+    """Return a number as the bytes of an unsigned integer. `integer_type`, such as "u16be", is a key of
+    INTEGER_TYPES. A number that is too large for the type becomes the max_value number of the type."""
+    size, order = INTEGER_TYPES[integer_type]
+    max_value: int = 256**size - 1
+    return min(value, max_value).to_bytes(size, order)

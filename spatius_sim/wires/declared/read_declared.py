@@ -27,46 +27,49 @@ from spatius_sim.wires.events import (
 )
 from spatius_sim.wires.json_fields import NotUnderstoodError, base64_bytes, read_rate
 
-_KIND = "kind"
+_NOTE_NAME = "kind"
 """The field that every note has, though no declaration names the field: the constant that identified it."""
 
 _MISSING = object()
-_MAX_KEYS, _LONGEST_VALUE = 8, 40
+_MAX_SHOWN_KEYS, _MAX_SHOWN_LENGTH = 8, 40
 
 
 def read_meanings(
     messages: tuple[DeclaredMessage, ...], frame: Frame, meanings: Mapping[str, Meaning]
 ) -> list[tuple[str, Document]]:
-    """Read a frame of a declared wire as the first of the declared `messages` that it fits. Return the name
-    of each meaning that the message has, with the values of the meaning's fields. Raises NotUnderstoodError
-    if the frame fits no message."""
-    decoded: dict[Form, Document] = {}
-    errors: dict[Form, NotUnderstoodError] = {}
+    """Decode a frame, and return what it means: the name of each of its meanings (such as "audio"), with the
+    values of the meaning's fields. `messages` are the messages that a team declares for its message format;
+    the first that fits the frame decides. Raises NotUnderstoodError if no message fits.
+
+    `meanings` tells by name which fields a meaning needs."""
+    document_by_form: dict[Form, Document] = {}
+    error_by_form: dict[Form, NotUnderstoodError] = {}
     for message in messages:
         form = message.form
-        if form not in decoded and form not in errors:
+        if form not in document_by_form and form not in error_by_form:
             try:
-                decoded[form] = form.decode(frame)
+                document_by_form[form] = form.decode(frame)
             except NotUnderstoodError as error:
-                errors[form] = error
-        if form in decoded and _is_recognised(message, decoded[form]):
-            meanings_with_fields = list(_meanings_in(message, decoded[form], meanings))
-            if meanings_with_fields:
-                return meanings_with_fields
-    if decoded:
-        descriptions = dict.fromkeys(map(_describe_document, decoded.values()))
+                error_by_form[form] = error
+        if form in document_by_form and _has_constants_of(message, document_by_form[form]):
+            fields_of_meanings = list(_meanings_in(message, document_by_form[form], meanings))
+            if fields_of_meanings:
+                return fields_of_meanings
+    if document_by_form:
+        descriptions = dict.fromkeys(map(_describe_document, document_by_form.values()))
         raise NotUnderstoodError(f"no message of this wire looks like this: {' or '.join(descriptions)}")
-    precise_errors = [error for error in errors.values() if not isinstance(error, OtherFrameError)]
-    raise NotUnderstoodError("; ".join(dict.fromkeys(map(str, precise_errors or errors.values()))))
+    precise_errors = [error for error in error_by_form.values() if not isinstance(error, OtherFrameError)]
+    raise NotUnderstoodError("; ".join(dict.fromkeys(map(str, precise_errors or error_by_form.values()))))
 
 
-def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
-    """Return whether the document of a frame is this declared message: at each place in `when` it holds one
-    of the constants. A value of another type is not equal: True is not 1."""
+def _has_constants_of(message: DeclaredMessage, document: Document) -> bool:
+    """Return whether the document of a frame has the constants that identify this declared message: at each
+    place one of the constants for it. A value of another type is not equal: True is not 1."""
     return all(
         any(type(value) is type(constant) and value == constant for constant in constants)
         for value, constants in (
-            (_find_value(document, place), constants) for place, constants in message.when.items()
+            (_find_value(document, place), constants)
+            for place, constants in message.constants_by_place.items()
         )
     )
 
@@ -74,23 +77,28 @@ def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
 def _meanings_in(
     message: DeclaredMessage, document: Document, meanings: Mapping[str, Meaning]
 ) -> Iterator[tuple[str, Document]]:
-    """Read a document as a declared message: yield the name and the fields of each of the message's meanings
-    whose needed fields stand in the document. An only meaning needs no field if a constant or a layout
-    already identifies the message."""
-    identified = bool(message.when) or isinstance(message.form, Layout)
-    for kind, places in message.meanings.items():
+    """Yield the meanings that a declared message has in this document: the name of each meaning, with the
+    values of its fields. Left out are meanings whose needed fields are missing. But if a message has only one
+    meaning, and is identified by a constant or a layout, it needs no field.
+
+    A note has its first constant as the value of a field of its own."""
+    is_identified = bool(message.constants_by_place) or isinstance(message.form, Layout)
+    for meaning_name, places in message.meanings.items():
         fields = {name: _find_value(document, place) for name, place in places.items()}
         fields = {name: value for name, value in fields.items() if value is not _MISSING}
-        needed = meanings[kind].needs or set(places)
-        if (identified and len(message.meanings) == 1) or not needed or needed & set(fields):
-            if kind == "note":
-                fields[_KIND] = next((str(_find_value(document, place)) for place in message.when), "other")
-            yield kind, fields
+        needed_names = meanings[meaning_name].needs_one_of or set(places)
+        needs_no_field = (is_identified and len(message.meanings) == 1) or not needed_names
+        if needs_no_field or needed_names & set(fields):
+            if meaning_name == "note":
+                fields[_NOTE_NAME] = next(
+                    (str(_find_value(document, place)) for place in message.constants_by_place), "other"
+                )
+            yield meaning_name, fields
 
 
 def _find_value(document: Any, place: Path) -> Any:
-    """Return the value at this place (a list of keys) in a frame of a declared wire, which was read as a JSON
-    document. Return _MISSING if there is no value, or if the value is null."""
+    """Return the value at this place in a document; a place is the keys that lead to it, from the outside in.
+    Return _MISSING if there is no value, or if it is null."""
     for key in place:
         if not isinstance(document, dict) or key not in document:
             return _MISSING
@@ -99,27 +107,33 @@ def _find_value(document: Any, place: Path) -> Any:
 
 
 def _describe_document(document: Document) -> str:
-    """Return a short description of a frame that fits no declared message, for an error text: the first keys
-    of its document, each with its value, or with the value's type if the value is long."""
+    """Describe the document of a frame that fits no declared message, for the text of an error: its first
+    keys, each with its value. Instead of a long value, its type is shown."""
     descriptions = []
-    for key, value in list(document.items())[:_MAX_KEYS]:
+    for key, value in list(document.items())[:_MAX_SHOWN_KEYS]:
         is_short = (
-            isinstance(value, str | int | float) and len(str(value)[: _LONGEST_VALUE + 1]) <= _LONGEST_VALUE
+            isinstance(value, str | int | float)
+            and len(str(value)[: _MAX_SHOWN_LENGTH + 1]) <= _MAX_SHOWN_LENGTH
         )
-        descriptions.append(f"{str(key)[:_LONGEST_VALUE]}: {value if is_short else type(value).__name__}")
-    more = ", ..." if len(document) > _MAX_KEYS else ""
+        descriptions.append(f"{str(key)[:_MAX_SHOWN_LENGTH]}: {value if is_short else type(value).__name__}")
+    more = ", ..." if len(document) > _MAX_SHOWN_KEYS else ""
     return "{" + ", ".join(descriptions) + more + "}"
 
 
-def make_relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
-    """Return the relay event that is read from a declared message, which means `kind` and has these fields.
-    `whole`: one message holds the whole turn. Raises NotUnderstoodError if a field is wrong."""
-    match kind:
+def make_relay_event(meaning_name: str, fields: Document, is_whole_turn: bool) -> RelayEvent:
+    """Make the event of a relay from a declared message: `meaning_name` is what the message means, such as
+    "audio", and `fields` are its values. A message with any other meaning becomes a Note. Raises
+    NotUnderstoodError if a field has a wrong value.
+
+    If `is_whole_turn` is True, one message holds the whole turn, so audio and motion are always the last."""
+    match meaning_name:
         case "ready":
             rates = read_rate(fields.get("output-rate")), read_rate(fields.get("input-rate"))
             return Ready(_read_text(fields, "session"), *rates)
         case "audio":
-            return Audio(_read_binary(fields, "pcm"), whole or _is_last(fields), _read_turn_id(fields))
+            return Audio(
+                _read_binary(fields, "pcm"), is_whole_turn or _is_last(fields), _read_turn_id(fields)
+            )
         case "last-audio":
             return Audio(
                 _read_binary(fields, "pcm") if "pcm" in fields else b"",
@@ -127,7 +141,7 @@ def make_relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
                 turn_id=_read_turn_id(fields),
             )
         case "motion":
-            return Motion(_read_payloads(fields), whole or _is_last(fields), _read_turn_id(fields))
+            return Motion(_read_payloads(fields), is_whole_turn or _is_last(fields), _read_turn_id(fields))
         case "last-motion":
             has_motion = "payloads" in fields or "payload" in fields
             return Motion(
@@ -137,18 +151,20 @@ def make_relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
             return Interrupted(_read_text(fields, "reason"))
         case "failed":
             return Failed(_read_text(fields, "message"))
-    return Note(_read_text(fields, _KIND))
+    return Note(_read_text(fields, _NOTE_NAME))
 
 
-def make_client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
-    """Return the action of a client that a message of a declared wire stands for. `kind` is the meaning that
-    the declaration gives to the message, and `fields` are its values; a message of any other kind becomes a
-    Note. `whole`: one message holds the whole turn. Raises NotUnderstoodError for a bad field."""
-    match kind:
+def make_client_action(meaning_name: str, fields: Document, is_whole_turn: bool) -> ClientAction:
+    """Make the action of a client from a declared message: `meaning_name` is what the message means, such as
+    "speech", and `fields` are its values. A message with any other meaning becomes a Note. Raises
+    NotUnderstoodError if a field has a wrong value.
+
+    If `is_whole_turn` is True, one message holds the whole turn, so speech is always the last."""
+    match meaning_name:
         case "start":
             return Start(read_rate(fields.get("rate")), _read_text(fields, "avatar"))
         case "speech":
-            return Speak(_read_binary(fields, "pcm"), whole or _is_last(fields))
+            return Speak(_read_binary(fields, "pcm"), is_whole_turn or _is_last(fields))
         case "last-speech":
             return Speak(_read_binary(fields, "pcm"), last=True) if "pcm" in fields else SpeakEnd()
         case "play-clip":
@@ -157,12 +173,12 @@ def make_client_action(kind: str, fields: Document, whole: bool) -> ClientAction
             return Say(_read_text(fields, "words"))
         case "interrupt":
             return InterruptTurn()
-    return Note(_read_text(fields, _KIND))
+    return Note(_read_text(fields, _NOTE_NAME))
 
 
 def _read_text(fields: Document, name: str) -> str:
-    """Return the text in field `name` of a declared message; "" if the field is missing. Raises
-    NotUnderstoodError for any other value."""
+    """Return the text in field `name` of a declared message. Return "" if the field is missing. Raises
+    NotUnderstoodError if its value is no text."""
     value = fields.get(name, "")
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{name} is not text")
@@ -170,8 +186,8 @@ def _read_text(fields: Document, name: str) -> str:
 
 
 def _read_turn_id(fields: Document) -> str:
-    """Read the turn id from the field `turn` of a message of a declared wire, as a text; "" if the message
-    has no such field. Raises NotUnderstoodError if the id is neither a text nor a number."""
+    """Return the turn id in the field `turn` of a declared message, as text. Return "" if the field is
+    missing. Raises NotUnderstoodError if the value is neither a text nor an integer."""
     value = fields.get("turn", "")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise NotUnderstoodError("turn is neither a text nor a number")
@@ -179,8 +195,8 @@ def _read_turn_id(fields: Document) -> str:
 
 
 def _is_last(fields: Document) -> bool:
-    """Return the field `last` of a declared message, true or false; False if the field is missing. Raises
-    NotUnderstoodError for any other value."""
+    """Return the field `last` of a declared message: whether it is the last piece of a turn. Return False if
+    the field is missing. Raises NotUnderstoodError if its value is neither true nor false."""
     value = fields.get("last", False)
     if not isinstance(value, bool):
         raise NotUnderstoodError("last is neither true nor false")
@@ -188,21 +204,21 @@ def _is_last(fields: Document) -> bool:
 
 
 def _read_binary(fields: Document, name: str) -> bytes:
-    """Return the bytes in field `name` of a declared message. Raises NotUnderstoodError if the field is
-    missing or not binary."""
+    """Return the bytes in field `name` of a declared message; they may be written as base64 text. Raises
+    NotUnderstoodError if the field is missing, or holds something else."""
     return _as_bytes(fields.get(name), name)
 
 
-def _as_bytes(value: object, name: str) -> bytes:
-    """Return the bytes of a value in field `name` of a declared message; the value may be base64 text. Raises
-    NotUnderstoodError for any other value."""
-    return value if isinstance(value, bytes) else base64_bytes(value, name)
+def _as_bytes(value: object, field_name: str) -> bytes:
+    """Return a value of a declared message as bytes: it is bytes already, or base64 text. Raises
+    NotUnderstoodError for any other value; `field_name` is for the text of the error."""
+    return value if isinstance(value, bytes) else base64_bytes(value, field_name)
 
 
 def _read_payloads(fields: Document) -> tuple[bytes, ...]:
-    """Return the motion payloads in a declared message: the single payload in field `payload`, or all
-    payloads in the list `payloads`. Raises NotUnderstoodError if the message has neither field, or if a
-    payload is not binary."""
+    """Return the motion payloads in a declared message: the single one in the field `payload`, or those in
+    the list `payloads`. Raises NotUnderstoodError if both fields are missing, or if a payload is not
+    binary."""
     if "payload" in fields:
         return (_read_binary(fields, "payload"),)
     payloads = fields.get("payloads")

@@ -7,8 +7,8 @@ from spatius_sim.wires.declared.declaration import (
     CLIENT_MEANINGS,
     RELAY_MEANINGS,
     Declaration,
+    field_places_of,
     has_meaning,
-    places_of,
 )
 from spatius_sim.wires.declared.read_declared import make_client_action, make_relay_event, read_meanings
 from spatius_sim.wires.declared.write_declared import write_audio, write_meaning, write_motion, write_note
@@ -42,7 +42,7 @@ from spatius_sim.wires.optional_features import (
     TURN_IDS,
 )
 
-_UNDECLARED_PAUSE = 1.0
+_ASSUMED_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,26 @@ class Declared:
 
     @property
     def lacks(self) -> frozenset[str]:
-        """The features that the declared wire lacks: those that its file names, and those for which it has no
-        message."""
+        """The names of the features that this declared wire (the message format of a team) lacks: those that
+        its file names, and those for which it declares no message."""
         relay, client = self.declares.relay, self.declares.client
-        available = {
+        is_available_by_feature = {
             AUDIO: has_meaning(relay, "audio") or has_meaning(relay, "last-audio"),
-            MOTION_END: has_meaning(relay, "last-motion") or "last" in places_of(relay, "motion"),
-            TURN_IDS: any("turn" in places_of(relay, kind) for kind in ("audio", "last-audio", "motion")),
+            MOTION_END: has_meaning(relay, "last-motion") or "last" in field_places_of(relay, "motion"),
+            TURN_IDS: any(
+                "turn" in field_places_of(relay, meaning_name)
+                for meaning_name in ("audio", "last-audio", "motion")
+            ),
             ERRORS: has_meaning(relay, "failed"),
             INTERRUPTS: has_meaning(client, "interrupt"),
         }
-        available[MOTION_END] |= self._turns_come_whole
-        says_speech = has_meaning(client, "speech") and not self._turns_come_whole
-        says_end = has_meaning(client, "last-speech") or "last" in places_of(client, "speech")
-        available[SPEECH_END] = says_end or not says_speech
-        return self.declares.lacks | {feature for feature, present in available.items() if not present}
+        is_available_by_feature[MOTION_END] |= self._message_holds_whole_turn
+        has_speech_pieces = has_meaning(client, "speech") and not self._message_holds_whole_turn
+        has_speech_end = has_meaning(client, "last-speech") or "last" in field_places_of(client, "speech")
+        is_available_by_feature[SPEECH_END] = has_speech_end or not has_speech_pieces
+        return self.declares.lacks | {
+            feature for feature, is_available in is_available_by_feature.items() if not is_available
+        }
 
     @property
     def greets(self) -> bool:
@@ -77,11 +82,11 @@ class Declared:
 
     @property
     def speech_pause(self) -> float:
-        """The seconds of silence after which the relay takes its client's speech for ended, as the
-        declaration of the wire says. If nothing declared ends speech, one second (ASSUMED); if a message ends
-        speech, 0."""
-        undeclared = _UNDECLARED_PAUSE if SPEECH_END in self.lacks else 0.0
-        return self.declares.speech_pause or undeclared
+        """The seconds of silence after which the relay takes its client's speech for complete. The file of
+        this declared wire names them. If it does not: 0 if a message marks the end of speech, otherwise one
+        second (ASSUMED)."""
+        default_pause = _ASSUMED_PAUSE_SECONDS if SPEECH_END in self.lacks else 0.0
+        return self.declares.speech_pause or default_pause
 
     @property
     def http_paths(self) -> tuple[str, ...]:
@@ -93,20 +98,20 @@ class Declared:
         """The text of the declaring file."""
         return self.declares.text
 
-    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Read a frame of the declared wire that the relay sent, and return its relay events. A bad frame
-        becomes NotUnderstood; no error is raised."""
+    def read_relay_frame(self, frame: Frame) -> tuple[RelayEvent, ...]:
+        """Decode a frame that a relay sent on this declared wire, and return its events. A bad frame gives
+        NotUnderstood, with the reason; no error is raised."""
         try:
             return tuple(
-                make_relay_event(kind, fields, self._turns_come_whole)
-                for kind, fields in read_meanings(self.declares.relay, frame, RELAY_MEANINGS)
+                make_relay_event(meaning_name, fields, self._message_holds_whole_turn)
+                for meaning_name, fields in read_meanings(self.declares.relay, frame, RELAY_MEANINGS)
             )
-        except NotUnderstoodError as fault:
-            return (NotUnderstood(str(fault)),)
+        except NotUnderstoodError as error:
+            return (NotUnderstood(str(error)),)
 
-    def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """Return the frames of the declared wire by which a relay says `event`; an empty tuple if no message
-        has this meaning."""
+    def write_relay_event(self, event: RelayEvent) -> tuple[Frame, ...]:
+        """Encode an event of a relay as frames of this declared wire. Return an empty tuple if the wire
+        declares no message for the event. The reason of NotUnderstood is sent as it is."""
         messages = self.declares.relay
         match event:
             case Ready(session_id, output_rate, input_rate):
@@ -120,25 +125,26 @@ class Declared:
                 return write_meaning(messages, "interrupted", {"reason": reason})
             case Failed(message):
                 return write_meaning(messages, "failed", {"message": message})
-            case Note(kind):
-                return write_note(messages, kind)
+            case Note(note_name):
+                return write_note(messages, note_name)
             case NotUnderstood(reason):
                 return (reason,)
             case _:
                 assert_never(event)
 
-    def read_client(self, frame: Frame) -> ClientAction:
-        """Return what a client of this declared wire asks for by a frame: the first meaning that the frame
-        can have. A frame that fits no declared message becomes Unclear; no error is raised."""
+    def read_client_frame(self, frame: Frame) -> ClientAction:
+        """Decode a frame that a client sent on this declared wire, and return the action that the client asks
+        for. A frame with several meanings counts for its first. A bad frame gives Unclear, with the reason;
+        no error is raised."""
         try:
-            kind, fields = next(iter(read_meanings(self.declares.client, frame, CLIENT_MEANINGS)))
-            return make_client_action(kind, fields, self._turns_come_whole)
-        except NotUnderstoodError as fault:
-            return Unclear(str(fault))
+            meaning_name, fields = next(iter(read_meanings(self.declares.client, frame, CLIENT_MEANINGS)))
+            return make_client_action(meaning_name, fields, self._message_holds_whole_turn)
+        except NotUnderstoodError as error:
+            return Unclear(str(error))
 
-    def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """Write an action of a client as frames of the declared wire, and return the frames. Return an empty
-        tuple if the declaration has no message for this action."""
+    def write_client_action(self, action: ClientAction) -> tuple[Frame, ...]:
+        """Encode an action of a client as frames of this declared wire. Return an empty tuple if the wire
+        declares no message for the action. The reason of Unclear is sent as it is."""
         messages = self.declares.client
         match action:
             case Start(sample_rate, avatar_id):
@@ -153,14 +159,14 @@ class Declared:
                 return write_meaning(messages, "say", {"words": words})
             case InterruptTurn():
                 return write_meaning(messages, "interrupt", {})
-            case Note(kind):
-                return write_note(messages, kind)
+            case Note(note_name):
+                return write_note(messages, note_name)
             case Unclear(reason):
                 return (reason,)
             case _:
                 assert_never(action)
 
     @property
-    def _turns_come_whole(self) -> bool:
+    def _message_holds_whole_turn(self) -> bool:
         """Whether one message holds the whole turn."""
         return STREAMING in self.declares.lacks

@@ -23,7 +23,7 @@ REQUEST = "20251223042742_Oja7E-8NzYGi"
 
 
 def written(kind: WireKind, event: RelayEvent) -> int:
-    frames = published_wire(NAMES[kind]).write_relay(event)
+    frames = published_wire(NAMES[kind]).write_relay_event(event)
     return sum(len(frame) for frame in frames)
 
 
@@ -34,7 +34,7 @@ def test_audio_takes_what_the_wire_writes(kind: WireKind, size: int) -> None:
         assert audio_message(kind, size) == written(kind, Audio(bytes(size), turn_id=TURN))
     else:
         # The published binary wire brings no audio down: its client has it. Up it has the same frames.
-        (frame,) = published_wire(NAMES[kind]).write_client(Speak(bytes(size)))
+        (frame,) = published_wire(NAMES[kind]).write_client_action(Speak(bytes(size)))
         assert audio_message(kind, size) == len(frame)
 
 

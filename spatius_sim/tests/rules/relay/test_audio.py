@@ -6,7 +6,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Provocation
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.optional_features import CLIENT_AUDIO, PCM, SPEECH_END
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, PCM, SPEECH_END
 
 RULES = ("R-AUDIO-COMPLETE", "R-AUDIO-FIRST", "R-END-AUDIO")
 UP, REQ = up_of("ann", 0), req_of("ann", 0)
@@ -282,7 +282,9 @@ CUT_OFF = ["a mark came within its audio, and the rest cuts it off"]
 
 @pytest.mark.parametrize("turn_id", ["", "turn-1"])
 @pytest.mark.parametrize(
-    "lacks", [(), (SPEECH_END,), (CLIENT_AUDIO,), (PCM,)], ids=["", "speech end", "client audio", "pcm"]
+    "lacks",
+    [(), (SPEECH_END,), (CLIENT_CHOOSES_SPEECH,), (PCM,)],
+    ids=["", "speech end", "client audio", "pcm"],
 )
 def test_a_mark_within_the_audio_of_a_turn(turn_id: str, lacks: tuple[str, ...]) -> None:
     actual = turn_in_two_conversations(Dialogue(lacks=lacks), 0.0, turn_id)

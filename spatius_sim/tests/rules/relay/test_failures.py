@@ -17,7 +17,7 @@ from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Awaited, Closed, Lane, Opened, WaitEnded
 from spatius_sim.wires.events import Failed, Speak
-from spatius_sim.wires.optional_features import CLIENT_AUDIO, ERRORS, PCM
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, ERRORS, PCM
 
 WAIT = 15.0
 _CLOSE = CloseWith(1000)
@@ -295,7 +295,7 @@ def test_where_the_kit_slept_nothing_is_proved() -> None:
 
 
 def test_where_the_relay_speaks_what_went_up_is_owed() -> None:
-    said = Dialogue(lacks=(CLIENT_AUDIO,))
+    said = Dialogue(lacks=(CLIENT_CHOOSES_SPEECH,))
     pcm = voice("what the relay says")
     said.starts("ann", 0, b"")
     said.connects("up")
@@ -308,7 +308,7 @@ def test_where_the_relay_speaks_what_went_up_is_owed() -> None:
 
 
 def test_where_the_relay_speaks_and_nothing_went_up_nothing_is_owed() -> None:
-    said = Dialogue(lacks=(CLIENT_AUDIO,))
+    said = Dialogue(lacks=(CLIENT_CHOOSES_SPEECH,))
     said.starts("ann", 0, voice("never sent"))
     said.fault(Refuse(401))
     said.passes(WAIT + 1)
@@ -331,7 +331,7 @@ def test_where_the_relay_speaks_and_nothing_went_up_nothing_is_owed() -> None:
 def test_where_the_relay_speaks_and_nothing_went_up_an_end_or_an_error_is_owed(
     way: str, lacks: tuple[str, ...], verdict: Verdict
 ) -> None:
-    said = Dialogue(lacks=(CLIENT_AUDIO, *lacks))
+    said = Dialogue(lacks=(CLIENT_CHOOSES_SPEECH, *lacks))
     said.starts("ann", 0, voice("never sent"))
     said.fault(Refuse(401))
     match way:

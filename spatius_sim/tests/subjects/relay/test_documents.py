@@ -52,7 +52,7 @@ class DocumentRelay(MiniatureRelay):
         outbox = self._clients[client] = asyncio.Queue()
         self._hangs_up = True
         self._carry_out(self._brain.client_came(client))
-        self._carry_out(self._brain.client_did(client, self._wire.read_client(await request.text())))
+        self._carry_out(self._brain.client_did(client, self._wire.read_client_frame(await request.text())))
         parts = []
         while (told := await outbox.get()) is not None:
             parts.append(json.loads(told[1]))

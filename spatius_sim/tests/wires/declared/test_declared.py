@@ -55,13 +55,13 @@ def garbage(told: tuple[RelayEvent, ...]) -> str:
 
 def test_a_document_holds_a_whole_turn() -> None:
     document = shipped_wire("http-document")
-    told = document.read_relay(
+    told = document.read_relay_frame(
         '{"sample_rate": 16000, "audio_base64": "cGNt", "animation_messages_base64": ["Zmly", "c2Vj"]}'
     )
     assert told == (Audio(b"pcm", last=True), Motion((b"fir", b"sec"), last=True))
     assert document.lacks == {STREAMING, TURN_IDS, INTERRUPTS}
-    assert document.read_relay('{"error": "no credits"}') == (Failed("no credits"),)
-    assert garbage(document.read_relay('{"detail": "Not Found"}')) == (
+    assert document.read_relay_frame('{"error": "no credits"}') == (Failed("no credits"),)
+    assert garbage(document.read_relay_frame('{"detail": "Not Found"}')) == (
         "no message of this wire looks like this: {detail: Not Found}"
     )
 
@@ -69,12 +69,12 @@ def test_a_document_holds_a_whole_turn() -> None:
 def test_what_is_not_in_a_message_of_several_meanings_was_not_said() -> None:
     chunks = shipped_wire("messagepack")
     pack = msgpack.packb
-    assert chunks.read_relay(pack({"op": 2, "pcm": b"pcm", "motion": b"fir", "turn": 7})) == (
+    assert chunks.read_relay_frame(pack({"op": 2, "pcm": b"pcm", "motion": b"fir", "turn": 7})) == (
         Audio(b"pcm", turn_id="7"),
         Motion((b"fir",), turn_id="7"),
     )
-    assert chunks.read_relay(pack({"op": 2, "motion": b"fir", "pcm": None})) == (Motion((b"fir",)),)
-    assert "op: 2" in garbage(chunks.read_relay(pack({"op": 2})))
+    assert chunks.read_relay_frame(pack({"op": 2, "motion": b"fir", "pcm": None})) == (Motion((b"fir",)),)
+    assert "op: 2" in garbage(chunks.read_relay_frame(pack({"op": 2})))
 
 
 # MessagePack.
@@ -83,14 +83,16 @@ def test_what_is_not_in_a_message_of_several_meanings_was_not_said() -> None:
 def test_messagepack_has_binary_as_it_is() -> None:
     chunks = shipped_wire("messagepack")
     assert chunks.lacks == {SEVERAL_TURNS, END_MARKS, MOTION_END, INTERRUPTS}
-    [frame] = chunks.write_client(Speak(b"pcm"))
+    [frame] = chunks.write_client_action(Speak(b"pcm"))
     assert isinstance(frame, bytes)
     assert msgpack.unpackb(frame) == {"op": 2, "pcm": b"pcm"}
-    assert chunks.read_client(frame) == Speak(b"pcm")
-    assert [chunks.read_client(frame) for frame in chunks.write_client(SpeakEnd())] == [SpeakEnd()]
-    told = chunks.read_relay(msgpack.packb({"op": 1, "id": "s", "format": {"rate": 24000}}))
+    assert chunks.read_client_frame(frame) == Speak(b"pcm")
+    assert [chunks.read_client_frame(frame) for frame in chunks.write_client_action(SpeakEnd())] == [
+        SpeakEnd()
+    ]
+    told = chunks.read_relay_frame(msgpack.packb({"op": 1, "id": "s", "format": {"rate": 24000}}))
     assert told == (Ready("s", 24000, 24000),)
-    assert chunks.read_relay(msgpack.packb({"op": 2, "motion": "Zmly"})) == (Motion((b"fir",)),)
+    assert chunks.read_relay_frame(msgpack.packb({"op": 2, "motion": "Zmly"})) == (Motion((b"fir",)),)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_messagepack_has_binary_as_it_is() -> None:
     ids=lambda value: ascii(value)[:30],
 )
 def test_what_is_no_messagepack_of_the_wire(frame: str | bytes, reason: str) -> None:
-    assert garbage(shipped_wire("messagepack").read_relay(frame)).startswith(reason)
+    assert garbage(shipped_wire("messagepack").read_relay_frame(frame)).startswith(reason)
 
 
 # JSON in binary frames, constants, marks of their own.
@@ -125,14 +127,16 @@ def test_constants_are_of_their_type_and_may_lie_deep() -> None:
         "  - {when: {head.kind: '3'}, note: }\n",
         top="form: binary-json\n",
     )
-    assert said.read_relay(b'{"head":{"kind":3},"m":["Zmly"]}') == (Motion((b"fir",)),)
-    assert said.read_relay(b'{"head":{"kind":3,"final":true},"m":["Zmly"]}') == (Motion((b"fir",), True),)
-    assert said.read_relay(b'{"head":{"kind":3,"final":true}}') == (Motion((), True),)
-    assert said.read_relay(b'{"head":{"kind":"3"}}') == (Note("3"),)
-    assert "head: dict" in garbage(said.read_relay(b'{"head":{"kind":true}}'))
-    assert "head: int" not in garbage(said.read_relay(b'{"head":3}'))
-    assert garbage(said.read_relay("{}")) == "no message of this wire is a text frame"
-    assert said.write_relay(Motion((b"fir",), last=True)) == (
+    assert said.read_relay_frame(b'{"head":{"kind":3},"m":["Zmly"]}') == (Motion((b"fir",)),)
+    assert said.read_relay_frame(b'{"head":{"kind":3,"final":true},"m":["Zmly"]}') == (
+        Motion((b"fir",), True),
+    )
+    assert said.read_relay_frame(b'{"head":{"kind":3,"final":true}}') == (Motion((), True),)
+    assert said.read_relay_frame(b'{"head":{"kind":"3"}}') == (Note("3"),)
+    assert "head: dict" in garbage(said.read_relay_frame(b'{"head":{"kind":true}}'))
+    assert "head: int" not in garbage(said.read_relay_frame(b'{"head":3}'))
+    assert garbage(said.read_relay_frame("{}")) == "no message of this wire is a text frame"
+    assert said.write_relay_event(Motion((b"fir",), last=True)) == (
         b'{"head": {"kind": 3, "final": true}, "m": ["Zmly"]}',
     )
     assert said.lacks == {AUDIO, TURN_IDS, ERRORS, INTERRUPTS, SPEECH_END}
@@ -147,36 +151,36 @@ def test_end_marks_may_be_messages_of_their_own() -> None:
         "  - {when: {type: done}, last-audio: , last-motion: }\n"
         "  - {when: {type: no}, interrupted: }\n"
     )
-    assert said.write_relay(Audio(b"pcm", True, "t")) == (
+    assert said.write_relay_event(Audio(b"pcm", True, "t")) == (
         '{"type": "a", "a": "cGNt"}',
         '{"type": "a-end", "t": "t"}',
     )
-    assert said.write_relay(Audio(b"", True)) == ('{"type": "a-end"}',)
-    assert said.write_relay(Motion((b"fir", b"sec"), True, "t")) == (
+    assert said.write_relay_event(Audio(b"", True)) == ('{"type": "a-end"}',)
+    assert said.write_relay_event(Motion((b"fir", b"sec"), True, "t")) == (
         '{"type": "m", "m": "Zmly", "t": "t"}',
         '{"type": "m", "m": "c2Vj", "t": "t"}',
         '{"type": "m-end"}',
     )
-    assert said.write_relay(Motion((), True)) == ('{"type": "m-end"}',)
-    assert said.write_relay(Motion((), False)) == ()
-    assert said.read_relay('{"type":"done"}') == (Audio(b"", True), Motion((), True))
-    assert said.read_relay('{"type":"no"}') == (Interrupted(),)
-    assert said.write_relay(Interrupted("asked")) == ('{"type": "no"}',)
-    assert said.write_relay(Ready("s")) == said.write_relay(Note("pong")) == ()
+    assert said.write_relay_event(Motion((), True)) == ('{"type": "m-end"}',)
+    assert said.write_relay_event(Motion((), False)) == ()
+    assert said.read_relay_frame('{"type":"done"}') == (Audio(b"", True), Motion((), True))
+    assert said.read_relay_frame('{"type":"no"}') == (Interrupted(),)
+    assert said.write_relay_event(Interrupted("asked")) == ('{"type": "no"}',)
+    assert said.write_relay_event(Ready("s")) == said.write_relay_event(Note("pong")) == ()
 
 
 def test_motion_that_cannot_be_marked_is_not_marked_by_an_empty_list() -> None:
     said = wire("  - motion: {payloads: m}\n")
-    assert said.write_relay(Motion((), last=True)) == ()
-    assert said.write_relay(Motion(())) == ('{"m": []}',)
+    assert said.write_relay_event(Motion((), last=True)) == ()
+    assert said.write_relay_event(Motion(())) == ('{"m": []}',)
     assert MOTION_END in said.lacks
 
 
 def test_the_first_message_that_fits_is_meant() -> None:
     said = wire("  - motion: {payloads: m}\n  - failed: {message: e}\n  - note:\n")
-    assert said.read_relay('{"m": [], "e": "no"}') == (Motion(()),)
-    assert said.read_relay('{"e": "no"}') == (Failed("no"),)
-    assert said.read_relay("{}") == (Note("other"),)
+    assert said.read_relay_frame('{"m": [], "e": "no"}') == (Motion(()),)
+    assert said.read_relay_frame('{"e": "no"}') == (Failed("no"),)
+    assert said.read_relay_frame("{}") == (Note("other"),)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +209,7 @@ def test_a_message_that_is_not_as_declared_is_garbage(frame: str, reason: str) -
         "  - {when: {type: m}, motion: {payloads: m}}\n"
         "  - {when: {type: r}, ready: {session: s}}\n"
     )
-    assert garbage(said.read_relay(frame)).startswith(reason)
+    assert garbage(said.read_relay_frame(frame)).startswith(reason)
 
 
 # Layouts of bytes.
@@ -217,10 +221,10 @@ def test_a_header_in_json_and_bytes_behind_it() -> None:
         "  - {layout: [length u16be, json, pcm], when: {kind: audio}, audio: {last: final}}\n"
     )
     frame = b'\x00\x2b{"kind": "motion", "final": true, "t": "t"}fir'
-    assert said.read_relay(frame) == (Motion((b"fir",), True, "t"),)
-    assert said.write_relay(Motion((b"fir",), True, "t")) == (frame,)
-    assert said.read_relay(b'\x00\x11{"kind": "audio"}pcm') == (Audio(b"pcm"),)
-    assert "ends too early" in garbage(said.read_relay(b"\xff\xff{}"))
+    assert said.read_relay_frame(frame) == (Motion((b"fir",), True, "t"),)
+    assert said.write_relay_event(Motion((b"fir",), True, "t")) == (frame,)
+    assert said.read_relay_frame(b'\x00\x11{"kind": "audio"}pcm') == (Audio(b"pcm"),)
+    assert "ends too early" in garbage(said.read_relay_frame(b"\xff\xff{}"))
 
 
 def test_numbers_flags_and_gaps() -> None:
@@ -230,28 +234,30 @@ def test_numbers_flags_and_gaps() -> None:
         "client:\n  - {layout: [flags, pcm], speech: }\n",
     )
     frame = bytes.fromhex("aa01 80 0000 05000000 03") + b"pcm"
-    assert said.read_relay(frame) == (Audio(b"pcm", True, "5"),)
-    assert said.write_relay(Audio(b"pcm", True, "5")) == (frame,)
-    assert said.write_relay(Audio(b"pcm", True, "no number")) == (frame.replace(b"\x05", b"\x00"),)
-    assert said.read_relay(bytes.fromhex("aa02 02 0100 66 0000")) == (Motion((b"f", b"")),)
-    assert said.write_relay(Motion((b"f", b""))) == (bytes.fromhex("aa02 02 0100 66 0000"),)
-    assert garbage(said.read_relay(frame + b"?")).startswith("1 bytes are left over")
-    assert said.read_client(b"\x00pcm") == Speak(b"pcm")
-    assert said.write_client(Speak(b"pcm")) == (b"\x00pcm",)
-    assert isinstance(said.read_client("pcm"), Unclear)
+    assert said.read_relay_frame(frame) == (Audio(b"pcm", True, "5"),)
+    assert said.write_relay_event(Audio(b"pcm", True, "5")) == (frame,)
+    assert said.write_relay_event(Audio(b"pcm", True, "no number")) == (frame.replace(b"\x05", b"\x00"),)
+    assert said.read_relay_frame(bytes.fromhex("aa02 02 0100 66 0000")) == (Motion((b"f", b"")),)
+    assert said.write_relay_event(Motion((b"f", b""))) == (bytes.fromhex("aa02 02 0100 66 0000"),)
+    assert garbage(said.read_relay_frame(frame + b"?")).startswith("1 bytes are left over")
+    assert said.read_client_frame(b"\x00pcm") == Speak(b"pcm")
+    assert said.write_client_action(Speak(b"pcm")) == (b"\x00pcm",)
+    assert isinstance(said.read_client_frame("pcm"), Unclear)
 
 
 def test_more_payloads_than_can_be_are_not_looked_for() -> None:
     said = wire("  - {layout: [count u32be, length u8, payload], motion: }\n")
-    assert garbage(said.read_relay(b"\xff\xff\xff\xff" + bytes(1000))).endswith("payloads are announced")
+    assert garbage(said.read_relay_frame(b"\xff\xff\xff\xff" + bytes(1000))).endswith(
+        "payloads are announced"
+    )
 
 
 def test_a_third_party_sends_a_whole_ogg_stream_and_one_bare_envelope() -> None:
     bare = shipped_wire("binary-header-bare")
-    assert bare.read_relay(b"\x01\x00OggS...") == (Audio(b"OggS...", last=True),)
-    assert bare.read_relay(b"\x02\x00envelope") == (Motion((b"envelope",)),)
-    assert bare.read_relay('{"type":"avatar-error","detail":"no"}') == (Failed("no"),)
-    assert bare.write_client(Start(16000, "a")) == (
+    assert bare.read_relay_frame(b"\x01\x00OggS...") == (Audio(b"OggS...", last=True),)
+    assert bare.read_relay_frame(b"\x02\x00envelope") == (Motion((b"envelope",)),)
+    assert bare.read_relay_frame('{"type":"avatar-error","detail":"no"}') == (Failed("no"),)
+    assert bare.write_client_action(Start(16000, "a")) == (
         '{"action": "start", "avatar_id": "a", "sample_rate": 16000}',
     )
     assert PCM in bare.lacks
@@ -282,18 +288,18 @@ def test_a_client_asks_as_declared() -> None:
         InterruptTurn(),
     ]
     for action in actions:
-        [frame] = said.write_client(action)
-        assert said.read_client(frame) == action
-    assert said.write_client(SpeakEnd()) == ('{"do": "last", "pcm": ""}',)
-    assert said.read_client('{"do": "last"}') == SpeakEnd()
-    assert said.write_client(Note("unheard of")) == ()
+        [frame] = said.write_client_action(action)
+        assert said.read_client_frame(frame) == action
+    assert said.write_client_action(SpeakEnd()) == ('{"do": "last", "pcm": ""}',)
+    assert said.read_client_frame('{"do": "last"}') == SpeakEnd()
+    assert said.write_client_action(Note("unheard of")) == ()
     assert INTERRUPTS not in said.lacks
 
 
 def test_the_form_that_is_read_best_says_what_is_wrong() -> None:
     said = wire("  - motion: {payloads: m}\n  - {layout: [bytes 0x01, json], ready: {session: s}}\n")
-    assert garbage(said.read_relay("hello")).startswith("not JSON: ")
-    assert garbage(said.read_relay(b"\x02")) == "02 where 01 is expected"
+    assert garbage(said.read_relay_frame("hello")).startswith("not JSON: ")
+    assert garbage(said.read_relay_frame(b"\x02")) == "02 where 01 is expected"
 
 
 @pytest.mark.parametrize(

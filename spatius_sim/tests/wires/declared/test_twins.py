@@ -80,28 +80,28 @@ def _value(frame: Frame) -> object:
 @given(event=relay_events)
 def test_they_write_the_same_for_a_relay(wire: Wire, twin: Wire, event: RelayEvent) -> None:
     if isinstance(event, Note) and event.kind == "no-such-kind":
-        assert twin.write_relay(event) == ()
+        assert twin.write_relay_event(event) == ()
     else:
-        assert plain(twin.write_relay(event)) == plain(wire.write_relay(event))
+        assert plain(twin.write_relay_event(event)) == plain(wire.write_relay_event(event))
 
 
 @twins
 @settings(deadline=None, max_examples=300)
 @given(action=client_actions)
 def test_they_write_the_same_for_a_client(wire: Wire, twin: Wire, action: ClientAction) -> None:
-    assert plain(twin.write_client(action)) == plain(wire.write_client(action))
+    assert plain(twin.write_client_action(action)) == plain(wire.write_client_action(action))
 
 
 @twins
 @settings(deadline=None, max_examples=500)
 @given(frame=any_frames)
 def test_they_read_the_same(wire: Wire, twin: Wire, frame: Frame) -> None:
-    told, twin_told = wire.read_relay(frame), twin.read_relay(frame)
+    told, twin_told = wire.read_relay_frame(frame), twin.read_relay_frame(frame)
     if isinstance(told[0], NotUnderstood):
         assert [type(event) for event in twin_told] == [NotUnderstood]
     else:
         assert twin_told == told
-    did, twin_did = wire.read_client(frame), twin.read_client(frame)
+    did, twin_did = wire.read_client_frame(frame), twin.read_client_frame(frame)
     assert isinstance(twin_did, Unclear) if isinstance(did, Unclear) else twin_did == did
 
 
@@ -111,11 +111,11 @@ def test_each_reads_what_the_other_writes(
     wire: Wire, twin: Wire, events: list[RelayEvent], actions: list[ClientAction]
 ) -> None:
     for event in events:
-        for frame in twin.write_relay(event):
-            assert_alike(wire.read_relay(frame)[0], twin.read_relay(frame)[0])
+        for frame in twin.write_relay_event(event):
+            assert_alike(wire.read_relay_frame(frame)[0], twin.read_relay_frame(frame)[0])
     for action in actions:
-        for frame in wire.write_client(action):
-            assert_alike(wire.read_client(frame), twin.read_client(frame))
+        for frame in wire.write_client_action(action):
+            assert_alike(wire.read_client_frame(frame), twin.read_client_frame(frame))
 
 
 def assert_alike(one: RelayEvent | ClientAction, other: RelayEvent | ClientAction) -> None:
