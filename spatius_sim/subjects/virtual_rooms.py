@@ -84,7 +84,7 @@ def make_virtual_room_subject(
     room to speak in, and a room that refuses its publisher. `secrets` are hidden in the recorded events."""
     recorder = RealTimeRecorder(clock_ns=loop.time_ns, secrets=secrets or KnownSecrets())
     window = RoomWindow(recorder)
-    server = VirtualMotionServer(loop, seed, window, new_room=new_room)
+    server = VirtualMotionServer(loop, seed, window, room_class=new_room)
     watch = VirtualRoomWatch(window, server)
     access = ServerInMemory(loop, server)
 

@@ -60,9 +60,9 @@ def is_plain_setting(name: str, value: str) -> bool:
 
 
 def secrets_in_header(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in an HTTP header. Of Cookie: the values of the cookies that look secret. Of
-    Authorization: the login without its scheme, and also the password of a Basic login. Of a header whose
-    name looks secret: the whole value."""
+    """Yield the secrets in an HTTP header. From `Cookie`, yield the values of the cookies that look secret.
+    From `Authorization`, yield the login without its scheme, and a Basic login also decoded. From any other
+    header, yield the whole value if the name looks secret."""
     lower_name = name.lower()
     if lower_name == "cookie":
         for pair in value.split(";"):
@@ -80,8 +80,9 @@ def secrets_in_header(name: str, value: str) -> Iterator[str]:
 
 
 def secrets_in_setting(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in a setting, such as an environment variable. If the value is a URL: the secrets in
-    the URL. Otherwise the whole value, if the name looks secret or the value looks like a random key."""
+    """Yield the secrets in a setting, such as an environment variable. If the value is a URL, yield the
+    secrets in the URL. Otherwise yield the whole value if the name looks secret, or if the value looks like a
+    random key."""
     if "://" in value:
         yield from secrets_in_url(value)
     elif _SECRET_WORD.search(name) or _looks_random(value):

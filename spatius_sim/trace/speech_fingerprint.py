@@ -79,8 +79,6 @@ def make_noise(mark: SpeechMark) -> bytes:
     whole_samples = mark.length // BYTES_PER_SAMPLE
     levelled_samples = min(whole_samples, len(mark.levels) * WINDOW_SAMPLES)
     samples = np.frombuffer(noise, "<i2", whole_samples).astype(np.float32)
-    loudness = np.frombuffer(mark.levels, np.uint8).repeat(WINDOW_SAMPLES)[:levelled_samples] / np.float32(
-        _HIGHEST_LEVEL
-    )
-    samples[:levelled_samples] *= loudness
+    levels = np.frombuffer(mark.levels, np.uint8).repeat(WINDOW_SAMPLES)[:levelled_samples]
+    samples[:levelled_samples] *= levels / np.float32(_HIGHEST_LEVEL)
     return samples.astype("<i2").tobytes() + noise[len(samples) * BYTES_PER_SAMPLE :]

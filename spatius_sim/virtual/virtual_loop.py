@@ -54,7 +54,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._selector = _ClockSelector(self._pass_time)
         self._step_count = self._step_count_at_this_instant = 0
         self._arrivals: list[Callable[[], None]] = []
-        """The last arrivals that were put off; they wait as one call, `_arrivals_handle`."""
+        """The arrivals that were scheduled last; they wait as one call, `_arrivals_handle`."""
         self._arrivals_handle: asyncio.Handle | None = None
         self._activity_by_host: Counter[str] = Counter()
         self._failure: VirtualTimeError | None = None

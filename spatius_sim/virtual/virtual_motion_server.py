@@ -60,8 +60,7 @@ _LONGEST_STALL_SECONDS = 120.0
 
 
 class VirtualMotionServer:
-    """Our Motion Server in virtual time, at this `pace`. `sink` records the events; `access` says who may
-    connect; `new_answer` answers requests, by default with motion that is made from the audio and `seed`."""
+    """Our Motion Server in virtual time."""
 
     def __init__(
         self,
@@ -71,15 +70,18 @@ class VirtualMotionServer:
         access: AccessControl | None = None,
         new_answer: AnswerFactory | None = None,
         link: Link = IDEAL,
-        new_room: type[VirtualRoom] = VirtualRoom,
+        room_class: type[VirtualRoom] = VirtualRoom,
         pace: Pace = FAST,
     ) -> None:
-        """Make a Motion Server in virtual time, without sessions. The docstring of the class explains the
-        parameters."""
+        """Make a Motion Server in virtual time that has no sessions yet. `seed` makes its ids and motion,
+        `sink` records what happens, `access` decides who may connect, and `pace` is how fast it answers.
+
+        `new_answer` makes the answer to a request; if it is None, the motion of the answer is made from the
+        request's audio. `link` carries the frames of each session."""
         self.loop, self.seed, self.link, self._pace = loop, seed, link, pace
         self.sink: Sink = sink or NullSink()
         self.new_answer: AnswerFactory = new_answer or self._synthesize
-        self.new_room = new_room
+        self.room_class = room_class
         self.rooms: list[VirtualRoom] = []
         self._access = access or AccessControl()
         self._scenario_player = ScenarioPlayer(seed, NO_FAULTS)
@@ -250,7 +252,7 @@ class _Session:
                 case Inject(fault):
                     self._sink.emit(Lane.KIT, self._connection, fault)
                 case Join(room, publisher):
-                    self._room = self._server.new_room(
+                    self._room = self._server.room_class(
                         self._loop, self._sink, self._connection, room, publisher, self.brain
                     )
                     self._server.rooms.append(self._room)

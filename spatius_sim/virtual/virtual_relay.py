@@ -26,8 +26,8 @@ class VirtualRelay:
     """The host of a relay brain. Frames go out in the order of the brain's commands."""
 
     def __init__(self, loop: VirtualLoop, brain: PlainRelay, wire: Wire, server: Server) -> None:
-        """Host `brain`, which decides what the virtual relay does: it speaks `wire` with its clients, and
-        `server` is its Motion Server."""
+        """Make a virtual relay. `brain` decides what it does, `wire` is the message format between the relay
+        and its clients, and `server` is its Motion Server."""
         self._loop, self._brain, self._wire, self._server = loop, brain, wire, server
         self._waits_for_start = bool(wire.write_client_action(Start(SAMPLE_RATE)))
         self._closes_after_turn = SEVERAL_TURNS in wire.lacks

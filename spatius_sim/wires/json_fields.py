@@ -77,7 +77,7 @@ def base64_bytes(value: object, field: str) -> bytes:
 
 
 def optional_flag(message: dict[str, Any], field: str) -> bool:
-    """Return a field of a JSON message that is true or false. Return False if the field is missing. Raises
+    """Return a true-or-false field of a JSON message. Return False if the field is missing. Raises
     NotUnderstoodError for any other value."""
     value = message.get(field, False)
     if not isinstance(value, bool):

@@ -52,8 +52,8 @@ class TypedJson:
 
     def write_relay_event(self, event: RelayEvent) -> tuple[str, ...]:
         """Encode an event of a relay in the typed-json format, and return the frame in a tuple. Return an
-        empty tuple if this format has no message for the event; it has only audio and motion. The reason of
-        NotUnderstood is sent as it is."""
+        empty tuple if this format has no message for the event: it has only audio and motion, and no end of
+        motion without payloads. The reason of NotUnderstood is sent as it is."""
         match event:
             case Audio(pcm, last):
                 return (_write_audio_frame(pcm, last),)

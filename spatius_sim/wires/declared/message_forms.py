@@ -219,31 +219,31 @@ class Layout:
     def encode(self, document: Document) -> Frame:
         """Encode a document as a binary frame of this layout, part by part. A value that is missing is
         written as 0, as no bytes, or as {}."""
-        written = b""
+        frame = b""
         for part in self.parts:
             match part:
                 case Fixed(value):
-                    written += value
+                    frame += value
                 case Flags(last_bit):
-                    written += bytes([last_bit if document.get("last") else 0])
+                    frame += bytes([last_bit if document.get("last") else 0])
                 case Skip(size):
-                    written += bytes(size)
+                    frame += bytes(size)
                 case TurnNumber(integer_type):
                     turn = str(document.get("turn", 0))
-                    written += _integer_bytes(int(turn) if turn.isdecimal() else 0, integer_type)
+                    frame += _integer_bytes(int(turn) if turn.isdecimal() else 0, integer_type)
                 case Body(name, length_type):
                     value = document.get(name, {} if name == "json" else b"")
                     body = json.dumps(value).encode() if name == "json" else bytes(value)
-                    written += (_integer_bytes(len(body), length_type) if length_type else b"") + body
+                    frame += (_integer_bytes(len(body), length_type) if length_type else b"") + body
                 case CountedPayloads(count_type, length_type):
                     payloads = document.get("payloads", [])
-                    written += _integer_bytes(len(payloads), count_type)
-                    written += b"".join(
+                    frame += _integer_bytes(len(payloads), count_type)
+                    frame += b"".join(
                         _integer_bytes(len(payload), length_type) + payload for payload in payloads
                     )
                 case _:
                     assert_never(part)
-        return written
+        return frame
 
 
 class _FrameReader:
@@ -281,7 +281,7 @@ class _FrameReader:
 
 def _integer_bytes(value: int, integer_type: str) -> bytes:
     """Return a number as the bytes of an unsigned integer. `integer_type`, such as "u16be", is a key of
-    INTEGER_TYPES. A number that is too large for the type becomes the max_value number of the type."""
+    INTEGER_TYPES. A number that is too large for the type becomes the largest number of the type."""
     size, order = INTEGER_TYPES[integer_type]
     max_value: int = 256**size - 1
     return min(value, max_value).to_bytes(size, order)

@@ -81,7 +81,7 @@ def _meanings_in(
     values of its fields. Left out are meanings whose needed fields are missing. But if a message has only one
     meaning, and is identified by a constant or a layout, it needs no field.
 
-    A note has its first constant as the value of a field of its own."""
+    A note gets one more field, _NOTE_NAME: its first constant, or "other" if it has none."""
     is_identified = bool(message.constants_by_place) or isinstance(message.form, Layout)
     for meaning_name, places in message.meanings.items():
         fields = {name: _find_value(document, place) for name, place in places.items()}

@@ -99,8 +99,8 @@ class Declared:
         return self.declares.text
 
     def read_relay_frame(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Decode a frame that a relay sent on this declared wire, and return its events. A bad frame gives
-        NotUnderstood, with the reason; no error is raised."""
+        """Decode a frame that a relay sent on this declared wire (the message format of a team), and return
+        its events. A bad frame gives NotUnderstood, with the reason; no error is raised."""
         try:
             return tuple(
                 make_relay_event(meaning_name, fields, self._message_holds_whole_turn)
@@ -110,8 +110,9 @@ class Declared:
             return (NotUnderstood(str(error)),)
 
     def write_relay_event(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """Encode an event of a relay as frames of this declared wire. Return an empty tuple if the wire
-        declares no message for the event. The reason of NotUnderstood is sent as it is."""
+        """Encode an event of a relay as frames of this declared wire (the message format of a team). Return
+        an empty tuple if the wire declares no message for the event. The reason of NotUnderstood is sent as
+        it is."""
         messages = self.declares.relay
         match event:
             case Ready(session_id, output_rate, input_rate):
@@ -133,9 +134,9 @@ class Declared:
                 assert_never(event)
 
     def read_client_frame(self, frame: Frame) -> ClientAction:
-        """Decode a frame that a client sent on this declared wire, and return the action that the client asks
-        for. A frame with several meanings counts for its first. A bad frame gives Unclear, with the reason;
-        no error is raised."""
+        """Decode a frame that a client sent on this declared wire (the message format of a team), and return
+        the action that the client asks for. If the frame has several meanings, only the first counts. A bad
+        frame gives Unclear, with the reason; no error is raised."""
         try:
             meaning_name, fields = next(iter(read_meanings(self.declares.client, frame, CLIENT_MEANINGS)))
             return make_client_action(meaning_name, fields, self._message_holds_whole_turn)
@@ -143,8 +144,9 @@ class Declared:
             return Unclear(str(error))
 
     def write_client_action(self, action: ClientAction) -> tuple[Frame, ...]:
-        """Encode an action of a client as frames of this declared wire. Return an empty tuple if the wire
-        declares no message for the action. The reason of Unclear is sent as it is."""
+        """Encode an action of a client as frames of this declared wire (the message format of a team). Return
+        an empty tuple if the wire declares no message for the action. The reason of Unclear is sent as it
+        is."""
         messages = self.declares.client
         match action:
             case Start(sample_rate, avatar_id):

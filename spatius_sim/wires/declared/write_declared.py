@@ -81,15 +81,15 @@ def write_motion(
     motion_places, end_places = field_places_of(messages, "motion"), field_places_of(messages, "last-motion")
     mark_is_field = "last" in motion_places
     end_has_motion = bool({"payload", "payloads"} & set(end_places))
-    has_one_payload = "payload" in motion_places
-    groups = [[payload] for payload in payloads] if has_one_payload else [list(payloads)]
+    message_has_one_payload = "payload" in motion_places
+    groups = [[payload] for payload in payloads] if message_has_one_payload else [list(payloads)]
     frames: tuple[Frame, ...] = ()
     for number, group in enumerate(groups, 1):
         is_last_group = last and number == len(groups)
         goes_into_end_message = is_last_group and not mark_is_field and end_has_motion
         has_end_mark = goes_into_end_message or (is_last_group and mark_is_field)
         if group or has_end_mark or not last:
-            payload = group[0] if has_one_payload else ""
+            payload = group[0] if message_has_one_payload else ""
             fields = {"payload": payload, "payloads": group, "last": is_last_group, "turn": turn_id}
             frames += write_meaning(messages, "last-motion" if goes_into_end_message else "motion", fields)
     if last and not mark_is_field and not end_has_motion:
