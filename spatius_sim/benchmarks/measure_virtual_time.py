@@ -89,7 +89,7 @@ def _speak_directly(wire: Wire, actions: list[ClientAction], turn_count: int) ->
     program logic of relay and server directly. Encode and decode the frames between them; record nothing.
     Raises RuntimeError if a turn is not answered."""
     relay = _make_relay_brain()
-    relay.client_came("c1")
+    relay.on_client_connected("c1")
     sessions: dict[str, ServerSession] = {}
     decode_at_server, decode_at_relay = MessageReader().read, MessageReader().read
     answered_turn_count = 0
@@ -111,19 +111,19 @@ def _speak_directly(wire: Wire, actions: list[ClientAction], turn_count: int) ->
                         )
                 case ConnectUp(upstream_id):
                     sessions[upstream_id] = ServerSession(f"connection-{len(sessions)}", _synthesize_answer)
-                    carry_out_relay_commands(relay.upstream_opened(upstream_id))
+                    carry_out_relay_commands(relay.on_session_opened(upstream_id))
                 case SendUp(upstream_id, message):
                     value = read_upstream(encode(message), decode_at_server)
                     for answer in sessions[upstream_id].receive(value, 0.0):
                         if isinstance(answer, Send):
                             answer_value = read_upstream(answer.raw, decode_at_relay)
-                            new_commands = relay.upstream_said(upstream_id, answer.raw, answer_value)
+                            new_commands = relay.on_server_frame(upstream_id, answer.raw, answer_value)
                             carry_out_relay_commands(new_commands)
 
     for _ in range(turn_count):
         for action in actions:
             for frame in wire.write_client_action(action):
-                carry_out_relay_commands(relay.client_did("c1", wire.read_client_frame(frame)))
+                carry_out_relay_commands(relay.on_client_action("c1", wire.read_client_frame(frame)))
     if answered_turn_count != turn_count:
         raise RuntimeError("a turn was not answered")
 

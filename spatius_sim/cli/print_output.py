@@ -76,10 +76,10 @@ def print_while_serving(line: str) -> None:
 def write_page(path: Path, text: str) -> None:
     """Write the text of a page to this file, whole or not at all. Make the file's folder if it is missing.
     Raises UsageError if the file cannot be written."""
-    from spatius_sim.files.write_whole_file import write_whole
+    from spatius_sim.files.write_whole_file import write_file_atomically
     from spatius_sim.protocol.errors import UsageError
 
     try:
-        write_whole(path, text)
+        write_file_atomically(path, text)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error

@@ -26,19 +26,19 @@ def wire() -> None:
 @wire.command("list")
 def list_wires() -> None:
     """List the names of the published wires."""
-    from spatius_sim.files.wire_file import shipped_wire, wire_names
+    from spatius_sim.files.wire_file import read_shipped_wire, wire_names
 
     for name in wire_names():
-        print_short_lines(f"{name:20}{shipped_wire(name).declares.about}")
+        print_short_lines(f"{name:20}{read_shipped_wire(name).declares.about}")
 
 
 @wire.command()
 @click.argument("name")
 def show(name: str) -> None:
     """Print a published wire as a file, with which the declaration of another wire can begin."""
-    from spatius_sim.files.wire_file import shipped_wire
+    from spatius_sim.files.wire_file import read_shipped_wire
 
-    sys.stdout.write(shipped_wire(name).declaration)
+    sys.stdout.write(read_shipped_wire(name).declaration)
 
 
 @wire.command("try")

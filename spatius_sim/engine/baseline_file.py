@@ -11,8 +11,8 @@ from typing import Any
 
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from spatius_sim.files.write_whole_file import write_whole
-from spatius_sim.files.yaml_file import YamlFile, read_bytes
+from spatius_sim.files.write_whole_file import write_file_atomically
+from spatius_sim.files.yaml_file import YamlFile, read_yaml_bytes
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.compare_with_baseline import Baseline, KnownFailure
 from spatius_sim.reporting.summary import RuleOutcome
@@ -39,7 +39,7 @@ _NEW_FILE = f"""\
 def read_baseline(path: Path, *subjects: str) -> Baseline:
     """Read a baseline, the file in which a team lists its known failures, and return it. Raises UsageError if
     the file is wrong, or lists a rule that judges none of these kinds of subject, such as `relay`."""
-    return _BaselineReader(str(path)).parse_baseline(read_bytes(path), *subjects)
+    return _BaselineReader(str(path)).parse_baseline(read_yaml_bytes(path), *subjects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, t
             edits.replace(reader.fails_with_nodes[outcome.rule_id], _quote_yaml(failure.actual))
     if new_lines:
         edits.append(reader.failures_section, [f"{reader.indent}{line}" for line in new_lines])
-    write_whole(path.resolve(), edits.apply())
+    write_file_atomically(path.resolve(), edits.apply())
     return update
 
 
@@ -154,7 +154,7 @@ class _BaselineReader(YamlFile):
         """Parse the YAML of a baseline file, and return all its known failures. Remember for a later edit
         where they stand in the file. Raises UsageError if the YAML is wrong, or lists a rule that judges none
         of these kinds of subject, such as `relay`."""
-        root = self.root(raw)
+        root = self.parse_root(raw)
         known: dict[str, KnownFailure] = {}
         sections = {} if root is None else self.items(root, "the file", (FAILURES_KEY, FLAKY_KEY))
         for section, (section_key, node) in sections.items():

@@ -21,7 +21,7 @@ from spatius_sim.engine.option_table import (
     JudgeOption,
     find_subject_kind,
 )
-from spatius_sim.files.yaml_file import YamlFile, read_bytes
+from spatius_sim.files.yaml_file import YamlFile, read_yaml_bytes
 from spatius_sim.protocol.errors import UsageError
 
 _JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number"}
@@ -85,7 +85,7 @@ def read_conformance_file(path: Path, shown_name: str) -> ConformanceFile:
     """Read the conformance file at this path. Errors call the file `shown_name`. Raises UsageError, with line
     and key, if the file is wrong."""
     reader = YamlFile(shown_name)
-    root = reader.root(read_bytes(path))
+    root = reader.parse_root(read_yaml_bytes(path))
     if root is None:
         raise UsageError(f"{shown_name}:1: the file is empty: it says at least target, server or client")
     options = _options_allowed_in_file()
@@ -145,7 +145,7 @@ def _read_value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path)
     if isinstance(node, ScalarNode):
         node = _fill_in_variables(reader, option, node)
     if option.parse is bool:
-        return reader.true_or_false(node, option.name)
+        return reader.boolean(node, option.name)
     if option.parse is int:
         return reader.integer(node, option.name)
     if option.parse is float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from yaml.nodes import Node
 
-from spatius_sim.files.yaml_file import YamlFile, quote_short, read_bytes
+from spatius_sim.files.yaml_file import YamlFile, quote_short, read_yaml_bytes
 from spatius_sim.model.network.link_capacity import (
     MAX_TRACE_STEPS,
     CapacityProcess,
@@ -49,7 +49,7 @@ def read_networks(path: Path) -> dict[str, NetworkProfile]:
     """Return the network profiles in a YAML file, by name. Raises UsageError, which names file, line and key,
     if the file is wrong or describes no networks."""
     reader = NetworkReader(str(path), path.parent)
-    root = reader.root(read_bytes(path))
+    root = reader.parse_root(read_yaml_bytes(path))
     if root is None:
         raise UsageError(f"{path}:1: the file is empty: networks is needed")
     node_by_key = reader.mapping(root, "the file", {"networks"})

@@ -7,8 +7,8 @@ from typing import Any, get_type_hints
 
 from yaml.nodes import Node, ScalarNode
 
-from spatius_sim.files.yaml_file import YamlFile, read_bytes
-from spatius_sim.model.scenario.scenario import NAMES, Fault, FaultAction, Moment, Scenario, When
+from spatius_sim.files.yaml_file import YamlFile, read_yaml_bytes
+from spatius_sim.model.scenario.scenario import ACTION_BY_NAME, Fault, FaultAction, Moment, Scenario, When
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
 
@@ -47,7 +47,7 @@ def find_scenario(name_or_file: str) -> Scenario:
 
 def read_scenario(path: Path) -> Scenario:
     """Return the scenario in a file. Raises UsageError, which names file, line and key."""
-    return parse_scenario(read_bytes(path), str(path), path.stem)
+    return parse_scenario(read_yaml_bytes(path), str(path), path.stem)
 
 
 def parse_scenario(raw: bytes, place: str, name: str) -> Scenario:
@@ -62,7 +62,7 @@ class _Reader(YamlFile):
     def read(self, raw: bytes, name: str) -> Scenario:
         """Return the scenario that a scenario file describes. `raw` is the YAML in the file, and `name`
         becomes the name of the scenario. Raises UsageError if a key is missing, or if a fault is bad."""
-        root = self.root(raw)
+        root = self.parse_root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: about and faults are needed")
         node_by_key = self.mapping(root, "the scenario", {"about", "faults"})
@@ -113,11 +113,11 @@ class _Reader(YamlFile):
         bad."""
         if isinstance(node, ScalarNode):
             return self._build_action(node, node.value, {})
-        node_by_name = self.mapping(node, "a step of what", set(NAMES))
+        node_by_name = self.mapping(node, "a step of what", set(ACTION_BY_NAME))
         if len(node_by_name) != 1:
             raise self.error(node, "what: one thing in each step")
         [(name, value_node)] = node_by_name.items()
-        keys = [field.name for field in fields(NAMES[name])]
+        keys = [field.name for field in fields(ACTION_BY_NAME[name])]
         if isinstance(value_node, ScalarNode) and keys:
             # The short form: `delay: 2` is `delay: {seconds: 2}`.
             return self._build_action(value_node, name, {keys[0]: value_node})
@@ -126,9 +126,9 @@ class _Reader(YamlFile):
     def _build_action(self, node: Node, name: str, node_by_key: Mapping[str, Node]) -> FaultAction:
         """Return the action of a fault with this name, with the values in `node_by_key`. Errors name the line
         of `node`. Raises UsageError if the name is unknown, or if a value is missing or bad."""
-        if name not in NAMES:
-            raise self.error(node, f"what: {name!r} is none of {', '.join(NAMES)}")
-        action_class: Any = NAMES[name]
+        if name not in ACTION_BY_NAME:
+            raise self.error(node, f"what: {name!r} is none of {', '.join(ACTION_BY_NAME)}")
+        action_class: Any = ACTION_BY_NAME[name]
         for field in fields(action_class):
             if field.name not in node_by_key and field.default is MISSING:
                 raise self.error(node, f"{name}: {field.name} is missing")

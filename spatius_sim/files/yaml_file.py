@@ -25,9 +25,9 @@ _INTEGER = re.compile(r"-?[0-9]{1,12}")
 _FLAGS = {"true": True, "false": False}
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a YAML file and return its bytes, at most MAX_BYTES + 1: one byte more than is allowed, to show
-    that the file is too large. Raises UsageError if the file cannot be read."""
+def read_yaml_bytes(path: Path) -> bytes:
+    """Return the bytes of a YAML file, at most MAX_BYTES + 1. The one byte more than is allowed shows that
+    the file is too large. Raises UsageError if the file cannot be read."""
     try:
         with open_named_file(path) as file:
             return file.read(MAX_BYTES + 1)
@@ -48,9 +48,10 @@ class YamlFile:
         """Begin to read a YAML file; `place` is its name in errors."""
         self.place = place
 
-    def root(self, raw: bytes) -> Node | None:
-        """Parse a YAML file, and return its outermost node; None if the file is empty. Raises UsageError,
-        which names the line, if it is too large, nested too deep, has an alias, or is no YAML."""
+    def parse_root(self, raw: bytes) -> Node | None:
+        """Parse the bytes of a YAML file, and return the outermost node; None if the file is empty. Raises
+        UsageError, with the line, if the file is too large, is nested too deep, contains an alias, or is not
+        YAML."""
         if len(raw) > MAX_BYTES:
             raise UsageError(f"{self.place}: larger than {MAX_BYTES} bytes")
         try:
@@ -73,23 +74,24 @@ class YamlFile:
             raise UsageError(f"{self.place}:1: no YAML: {error}") from error
 
     def items(
-        self, node: Node, node_name: str, allowed: Collection[str] | None = None
+        self, node: Node, node_name: str, allowed_keys: Collection[str] | None = None
     ) -> dict[str, tuple[Node, Node]]:
-        """Return the items of a mapping in a YAML file: for each key, its key node and its value node. Raises
-        UsageError if a key is not in `allowed` (None allows any), or comes twice."""
+        """Return the items of a mapping in a YAML file: for each key its key node and its value node.
+        `node_name` names the mapping in errors. Raises UsageError if the node is no mapping, if a key comes
+        twice, or if it is not in `allowed_keys`. None allows any key."""
         if not isinstance(node, MappingNode):
             raise self.error(node, f"{node_name} must be a mapping")
-        parts: dict[str, tuple[Node, Node]] = {}
-        for key_node, value in node.value:
+        nodes_by_key: dict[str, tuple[Node, Node]] = {}
+        for key_node, value_node in node.value:
             key = self.text(key_node, "a key")
-            if allowed is not None and key not in allowed:
+            if allowed_keys is not None and key not in allowed_keys:
                 raise self.error(
-                    key_node, f"{quote_short(key)} is unknown here: {', '.join(sorted(allowed))}"
+                    key_node, f"{quote_short(key)} is unknown here: {', '.join(sorted(allowed_keys))}"
                 )
-            if key in parts:
+            if key in nodes_by_key:
                 raise self.error(key_node, f"{quote_short(key)[1:-1]} stands here twice")
-            parts[key] = (key_node, value)
-        return parts
+            nodes_by_key[key] = (key_node, value_node)
+        return nodes_by_key
 
     def mapping(self, node: Node, node_name: str, allowed: Collection[str] | None = None) -> dict[str, Node]:
         """Return the value nodes of a mapping in a YAML file by key, checked as `items` does."""
@@ -108,14 +110,16 @@ class YamlFile:
         return str(node.value)
 
     def integer(self, node: Node, key: str) -> int:
-        """Return a whole number of the YAML file. Raises UsageError if the text is none."""
+        """Return the whole number in this node of a YAML file. `key` names the value in the error. Raises
+        UsageError if the text is not a whole number of at most 12 digits."""
         text = self.text(node, key)
         if not _INTEGER.fullmatch(text):
             raise self.error(node, f"{key} must be a whole number, not {quote_short(text)}")
         return int(text)
 
     def number(self, node: Node, key: str) -> float:
-        """Return a number in the YAML file. Raises UsageError if the text is no finite number."""
+        """Return the number in this node of a YAML file. `key` names the value in the error. Raises
+        UsageError if the text is not a finite number."""
         text = self.text(node, key)
         try:
             number = float(text)
@@ -125,19 +129,20 @@ class YamlFile:
             raise self.error(node, f"{key} must be a number, not {quote_short(text)}")
         return number
 
-    def true_or_false(self, node: Node, key: str) -> bool:
-        """Return True for the text `true` of a YAML file, and False for `false`. Raises UsageError for any
-        other text."""
+    def boolean(self, node: Node, key: str) -> bool:
+        """Return True if this node of a YAML file has the text `true`, and False if it has `false`. `key`
+        names the value in the error. Raises UsageError for any other text."""
         text = self.text(node, key)
         if text not in _FLAGS:
             raise self.error(node, f"{key} must be true or false, not {quote_short(text)}")
         return _FLAGS[text]
 
-    def build(self, node: Node, make: Callable[[], T], key: str) -> T:
-        """Return the result of `make()`, which builds a value from a node of the YAML file. If this raises a
-        UsageError that does not begin with the file's name, add file, line and `key` to the error."""
+    def build(self, node: Node, make_value: Callable[[], T], key: str) -> T:
+        """Return the value that `make_value()` builds from a node of a YAML file. If it raises UsageError,
+        put the file, the line of the node and `key` before the text of the error. An error that already
+        begins with the file is raised unchanged."""
         try:
-            return make()
+            return make_value()
         except UsageError as error:
             if str(error).startswith(f"{self.place}:"):
                 raise

@@ -18,24 +18,30 @@ _PACKET_BYTES = 6400
 class LosesMotionFromThirdTurn(PlainRelay):
     """Passes no motion on from a client's third turn on."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return [] if turn.number >= 2 else super().motion_down(turn, raw, message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        return [] if turn.number >= 2 else super().send_motion_to_client(turn, raw, message)
 
 
 class LosesLastFromThirdTurn(LosesInThirdTurn):
     """Drops the last payload of every turn of a client from the third turn on."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        if turn.number >= 2 and message.end and turn.payloads > 0:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        if turn.number >= 2 and message.end and turn.payload_count > 0:
             return [self.tell_motion(turn, last=True)]
-        return PlainRelay.motion_down(self, turn, raw, message)
+        return PlainRelay.send_motion_to_client(self, turn, raw, message)
 
 
 class StripsUnknownFields(PlainRelay):
     """Decodes every payload and encodes it anew, which loses the fields that it does not know."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return super().motion_down(turn, encode(decode(raw)), message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        return super().send_motion_to_client(turn, encode(decode(raw)), message)
 
 
 class PassesStaleMotionOnItsSession(PassesStaleMotionOn):
@@ -43,11 +49,11 @@ class PassesStaleMotionOnItsSession(PassesStaleMotionOn):
 
     policy = replace(KEEPS_ITS_SESSION, names_turns=False)
 
-    def upstream_said(self, upstream: str, raw: bytes, value: object) -> list[RelayCommand]:
+    def on_server_frame(self, upstream: str, raw: bytes, value: object) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
         if session is not None and session.turn is not None and isinstance(value, MotionResponse):
             value = replace(value, req_id=session.turn.req_id)
-        return super().upstream_said(upstream, raw, value)  # type: ignore[arg-type]
+        return super().on_server_frame(upstream, raw, value)  # type: ignore[arg-type]
 
 
 class NeverWorksAgain(PlainRelay):
@@ -57,18 +63,20 @@ class NeverWorksAgain(PlainRelay):
         super().__init__(api_key, new_id)
         self._broken = False
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
         self._broken = True
-        return super().failure_down(turn, why)
+        return super().tell_failure(turn, why)
 
-    def connect_up(self, session: RelaySession) -> list[RelayCommand]:
-        return [] if self._broken else super().connect_up(session)
+    def open_session(self, session: RelaySession) -> list[RelayCommand]:
+        return [] if self._broken else super().open_session(session)
 
 
 class LosesOrder(PlainRelay):
     """Sends each payload after the one that follows, and ends a turn with what Motion Server sends last."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         before, turn.held_payloads = turn.held_payloads, [raw]
         if message.end:
             turn.held_payloads = []
@@ -81,9 +89,9 @@ class LosesTheTail(PlainRelay):
 
     policy = replace(MARKS_LAST_CHUNK, audio_chunk_bytes=_PACKET_BYTES)
 
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+    def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         turn.held_audio = [chunk for chunk in turn.held_audio if len(chunk) == _PACKET_BYTES]
-        return super().end_down(turn)
+        return super().end_audio_to_client(turn)
 
 
 class EndsUnnamedAudioWithMotion(EndsAudioWithMotion):

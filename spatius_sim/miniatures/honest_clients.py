@@ -28,10 +28,10 @@ class BuffersFirst(ClientDecoder):
         self._held_ns = _HELD_NS
         return super()._start_conversation()
 
-    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
+    def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
         held = min(self._held_ns, passed_ns)
         self._held_ns -= held
-        super()._play(conversation, passed_ns - held)
+        super()._play_audio(conversation, passed_ns - held)
 
 
 class TellsBlocks(ClientDecoder):
@@ -84,8 +84,8 @@ class ReportsLate(ClientDecoder):
 class DrawsOnce(ClientDecoder):
     """Draws one keyframe for each step of the clock: the one that is due at its end."""
 
-    def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
-        super()._show(conversation, None)
+    def _render_due_keyframes(self, conversation: DecodedConversation, first: int | None = None) -> None:
+        super()._render_due_keyframes(conversation, None)
 
 
 class KeepsIdAfterEnd(ClientDecoder):
@@ -93,11 +93,15 @@ class KeepsIdAfterEnd(ClientDecoder):
 
     def interrupt(self) -> None:
         super().interrupt()
-        self._interrupted.append(self._latest_id)
+        self._interrupted.append(self._latest_conversation_id)
 
     def get_current_conversation_id(self) -> str | None:
         current = super().get_current_conversation_id()
-        return current or (self._latest_id if self._latest_id not in self._interrupted else "") or None
+        return (
+            current
+            or (self._latest_conversation_id if self._latest_conversation_id not in self._interrupted else "")
+            or None
+        )
 
 
 class ThrowsWhereNothingIsFixed(ClientDecoder):
@@ -128,7 +132,7 @@ class StopsAtTheLastKeyframe(ClientDecoder):
 
     def _keyframe_due(self, conversation: DecodedConversation) -> int:
         last = keyframe_count(conversation.samples, self._sample_rate) - 1
-        due = conversation.played * KEYFRAMES_PER_SECOND // (SECOND_NS * self._sample_rate)
+        due = conversation.played_nanosamples * KEYFRAMES_PER_SECOND // (SECOND_NS * self._sample_rate)
         return min(due, max(0, last)) if conversation.ended else due
 
 
@@ -151,7 +155,7 @@ class MintsFreshIds(ClientDecoder):
         returned = super().yield_audio_data(audio, end)
         if before is None or before is not self._conversation:
             return returned
-        before.conversation_id = self._latest_id = self._new_id()
+        before.conversation_id = self._latest_conversation_id = self._new_id()
         return before.conversation_id
 
 
@@ -191,18 +195,18 @@ class DropsHalfSamples(ClientDecoder):
 class RefillsAfterStall(ClientDecoder):
     """In strictSync it goes on after a stall when it has five keyframes, or all of them."""
 
-    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
-        end = super()._end_of_playable_audio(conversation)
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
+        end = super()._find_playable_end(conversation)
         few = conversation.keyframes < self._keyframe_due(conversation) + _REFILL
         waits = conversation.stalled and few and end < conversation.samples * SECOND_NS
-        return conversation.played if waits else end
+        return conversation.played_nanosamples if waits else end
 
 
 class ShowsWhatItMissed(ClientDecoder):
     """Runs through late motion at once, up to the keyframe that is due."""
 
-    def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
-        super()._show(conversation, conversation.next_keyframe)
+    def _render_due_keyframes(self, conversation: DecodedConversation, first: int | None = None) -> None:
+        super()._render_due_keyframes(conversation, conversation.next_keyframe)
 
 
 class IdlesAfterJunk(ClientDecoder):
@@ -229,7 +233,7 @@ class BeginsAtEmptyEnd(ClientDecoder):
     """An end mark after the end of a conversation is a conversation of its own, which is over at once."""
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
-        if self._conversation is None and self._latest_id and end and not audio:
+        if self._conversation is None and self._latest_conversation_id and end and not audio:
             self._start_conversation()
         return super().yield_audio_data(audio, end)
 
@@ -239,14 +243,14 @@ class DrainsItsDevice(ClientDecoder):
 
     _drained_ns = 0
 
-    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
+    def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
         ended, conversation.ended = conversation.ended, False
-        super()._play(conversation, passed_ns)
+        super()._play_audio(conversation, passed_ns)
         conversation.ended = ended
-        if conversation.played < conversation.samples * SECOND_NS:
+        if conversation.played_nanosamples < conversation.samples * SECOND_NS:
             self._drained_ns = self._now_ns + _DRAINED_NS
         elif ended and self._now_ns >= self._drained_ns:
-            super()._play(conversation, 0)
+            super()._play_audio(conversation, 0)
 
 
 HONEST_CLIENTS: tuple[type[ClientDecoder], ...] = (

@@ -7,7 +7,7 @@ from itertools import count
 
 from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
-from spatius_sim.model.relay.relay import PlainRelay, RelayTurn, turn_name
+from spatius_sim.model.relay.relay import PlainRelay, RelayTurn, make_turn_id
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
@@ -65,13 +65,13 @@ class CountsWhatWorked(PlainRelay):
         self._failed: set[tuple[str, int]] = set()
         """The turns that failed, by client and number."""
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        self._failed.add((turn.client, turn.number))
-        return super().failure_down(turn, why)
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        self._failed.add((turn.client_id, turn.number))
+        return super().tell_failure(turn, why)
 
     def _turn_id(self, turn: RelayTurn) -> str:
-        failed_before = sum((turn.client, number) in self._failed for number in range(turn.number))
-        return turn_name(turn.client, turn.number - failed_before)
+        failed_before = sum((turn.client_id, number) in self._failed for number in range(turn.number))
+        return make_turn_id(turn.client_id, turn.number - failed_before)
 
 
 class MarksAudioLast(PlainRelay):
@@ -84,25 +84,27 @@ class MarksAudioLast(PlainRelay):
         self._to_mark: set[str] = set()
         """The turns whose audio is over, and whose motion is not."""
 
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+    def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         if turn.is_over:
-            return super().end_down(turn)
-        self._to_mark.add(turn.name)
+            return super().end_audio_to_client(turn)
+        self._to_mark.add(turn.turn_id)
         return []
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        motion = super().motion_down(turn, raw, message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        motion = super().send_motion_to_client(turn, raw, message)
         return motion + self.mark_at_last(turn) if message.end else motion
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        return self.mark_at_last(turn) + super().failure_down(turn, why)
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        return self.mark_at_last(turn) + super().tell_failure(turn, why)
 
     def mark_at_last(self, turn: RelayTurn) -> list[RelayCommand]:
         """Return the end mark of the turn's audio if it was held back; otherwise an empty list."""
-        if turn.name not in self._to_mark:
+        if turn.turn_id not in self._to_mark:
             return []
-        self._to_mark.remove(turn.name)
-        return super().end_down(turn)
+        self._to_mark.remove(turn.turn_id)
+        return super().end_audio_to_client(turn)
 
 
 class MarksAudioOfClipsLast(MarksAudioLast):
@@ -130,22 +132,24 @@ class SendsLater(PlainRelay):
         others = [command for command in commands if not isinstance(command, Tell)]
         return [*others, WatchSilence(f"message {next(self._numbers)}", self.later_by)]
 
-    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
-        return self._put_on_the_way(super().client_came(client, session_key, sample_rate))
+    def on_client_connected(
+        self, client: str, session_key: str = "", sample_rate: int = 0
+    ) -> list[RelayCommand]:
+        return self._put_on_the_way(super().on_client_connected(client, session_key, sample_rate))
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        return self._put_on_the_way(super().client_did(client, action))
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return self._put_on_the_way(super().on_client_action(client, action))
 
-    def upstream_said(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
-        return self._put_on_the_way(super().upstream_said(upstream, raw, value))
+    def on_server_frame(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
+        return self._put_on_the_way(super().on_server_frame(upstream, raw, value))
 
-    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
-        return self._put_on_the_way(super().upstream_lost(upstream, why))
+    def on_session_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+        return self._put_on_the_way(super().on_session_lost(upstream, why))
 
-    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
         if upstream.startswith("message "):
             return self._on_the_way.popleft()
-        return self._put_on_the_way(super().upstream_silent(upstream))
+        return self._put_on_the_way(super().on_server_silent(upstream))
 
 
 class ServesTurnsInOrder(PlainRelay):
@@ -157,26 +161,28 @@ class ServesTurnsInOrder(PlainRelay):
         self._waiting: dict[str, list[ClientAction]] = {}
         """What each client said that waits for its turn."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if isinstance(action, InterruptTurn):
             self._waiting.pop(client, None)
         elif isinstance(action, Speak | SpeakEnd) and (client in self._waiting or self._is_served(client)):
             self._waiting.setdefault(client, []).append(action)
             return []
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
-    def client_left(self, client: str) -> list[RelayCommand]:
+    def on_client_disconnected(self, client: str) -> list[RelayCommand]:
         self._waiting.pop(client, None)
-        return super().client_left(client)
+        return super().on_client_disconnected(client)
 
     def _is_served(self, client: str) -> bool:
         """Return whether the client has ended its speech, and motion of it is still to come."""
-        return client not in self._speaking and any(session.turn for session in self._sessions_of(client))
+        return client not in self._speaking_turns and any(
+            session.turn for session in self._sessions_of(client)
+        )
 
-    def _end(self, turn: RelayTurn) -> list[RelayCommand]:
-        commands = super()._end(turn)
-        for action in self._waiting.pop(turn.client, ()):
-            commands += self.client_did(turn.client, action)
+    def _end_turn(self, turn: RelayTurn) -> list[RelayCommand]:
+        commands = super()._end_turn(turn)
+        for action in self._waiting.pop(turn.client_id, ()):
+            commands += self.on_client_action(turn.client_id, action)
         return commands
 
 
@@ -190,24 +196,26 @@ class SpeaksAgain(PlainRelay):
         """The audio of each turn that is not over."""
         self._spoke_again: set[str] = set()
 
-    def _send_up(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
-        self._sent_up.setdefault(turn.name, []).append(audio)
-        return super()._send_up(turn, audio)
+    def _send_audio_to_server(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
+        self._sent_up.setdefault(turn.turn_id, []).append(audio)
+        return super()._send_audio_to_server(turn, audio)
 
-    def _end(self, turn: RelayTurn) -> list[RelayCommand]:
-        self._sent_up.pop(turn.name, None)
-        return super()._end(turn)
+    def _end_turn(self, turn: RelayTurn) -> list[RelayCommand]:
+        self._sent_up.pop(turn.turn_id, None)
+        return super()._end_turn(turn)
 
-    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+    def on_session_lost(self, upstream: str, why: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
         turn = session.turn if session else None
-        if session is None or turn is None or turn.payloads or turn.name in self._spoke_again:
-            return super().upstream_lost(upstream, why)
-        self._spoke_again.add(turn.name)
+        if session is None or turn is None or turn.payload_count or turn.turn_id in self._spoke_again:
+            return super().on_session_lost(upstream, why)
+        self._spoke_again.add(turn.turn_id)
         session.confirmed = False
         turn.req_id = self._new_id()
-        turn.unsent = [replace(audio, req_id=turn.req_id) for audio in self._sent_up.get(turn.name, [])]
-        return [*self.down_again(turn), *self.connect_up(session)]
+        turn.unsent_audio = [
+            replace(audio, req_id=turn.req_id) for audio in self._sent_up.get(turn.turn_id, [])
+        ]
+        return [*self.down_again(turn), *self.open_session(session)]
 
     def down_again(self, turn: RelayTurn) -> list[RelayCommand]:
         """Return what the client is sent when the audio of its turn goes up again: nothing, for it has the
@@ -225,16 +233,18 @@ class GreetsLate(PlainRelay):
         self._to_greet: dict[str, str] = {}
         """The clients that wait for their greeting, by the name of what is watched meanwhile."""
 
-    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
-        super().client_came(client, session_key, sample_rate)
+    def on_client_connected(
+        self, client: str, session_key: str = "", sample_rate: int = 0
+    ) -> list[RelayCommand]:
+        super().on_client_connected(client, session_key, sample_rate)
         self._to_greet[f"greeting of {client}"] = client
         return [WatchSilence(f"greeting of {client}", self.greets_after)]
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if client not in self._to_greet.values():
-            return super().client_did(client, action)
+            return super().on_client_action(client, action)
         return [Tell(client, Failed("not ready yet"))] if isinstance(action, Speak) else []
 
-    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
         client = self._to_greet.pop(upstream, None)
-        return super().upstream_silent(upstream) if client is None else self.greet(client)
+        return super().on_server_silent(upstream) if client is None else self.greet(client)

@@ -17,10 +17,12 @@ from spatius_sim.wires.events import ClientAction, InterruptTurn, Note, Speak, S
 class LosesInThirdTurn(LosesLastPayload):
     """Drops the last payload of a client's third turn, and of no other."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         if turn.number == 2:
-            return super().motion_down(turn, raw, message)
-        return PlainRelay.motion_down(self, turn, raw, message)
+            return super().send_motion_to_client(turn, raw, message)
+        return PlainRelay.send_motion_to_client(self, turn, raw, message)
 
 
 class LosesBehindAnInterrupt(LosesLastPayload):
@@ -31,22 +33,26 @@ class LosesBehindAnInterrupt(LosesLastPayload):
         self._interrupted: set[tuple[str, int]] = set()
         """The turns, by client and number, that an interrupt ended."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if isinstance(action, InterruptTurn):
-            self._interrupted.add((client, self._spoken.get(client, -1)))
-        return super().client_did(client, action)
+            self._interrupted.add((client, self._turn_numbers.get(client, -1)))
+        return super().on_client_action(client, action)
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        if (turn.client, turn.number - 1) in self._interrupted:
-            return super().motion_down(turn, raw, message)
-        return PlainRelay.motion_down(self, turn, raw, message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        if (turn.client_id, turn.number - 1) in self._interrupted:
+            return super().send_motion_to_client(turn, raw, message)
+        return PlainRelay.send_motion_to_client(self, turn, raw, message)
 
 
 class DoublesSinglePayload(PlainRelay):
     """Delivers the payload twice if a turn has only one payload."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        alone = message.end and turn.payloads == 0
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        alone = message.end and turn.payload_count == 0
         return [self.tell_motion(turn, *([raw, raw] if alone else [raw]), last=message.end)]
 
 
@@ -57,15 +63,17 @@ class PingCostsMotion(PlainRelay):
         super().__init__(api_key, new_id)
         self._pinged: set[RelayTurn | None] = set()
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if action == Note("ping"):
-            self._pinged.add(self._speaking.get(client))
-        return super().client_did(client, action)
+            self._pinged.add(self._speaking_turns.get(client))
+        return super().on_client_action(client, action)
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         if turn in self._pinged and message.end:
             return [self.tell_motion(turn, last=True)]
-        return super().motion_down(turn, raw, message)
+        return super().send_motion_to_client(turn, raw, message)
 
 
 class CutsPayloadsAbove32kB(CutsLargePayloads):
@@ -77,10 +85,12 @@ class CutsPayloadsAbove32kB(CutsLargePayloads):
 class SwapsInCompany(SwapsPayloads):
     """Delivers the first payload of a turn after the second, while two clients are connected."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         if len(self.clients) > 1:
-            return super().motion_down(turn, raw, message)
-        return PlainRelay.motion_down(self, turn, raw, message)
+            return super().send_motion_to_client(turn, raw, message)
+        return PlainRelay.send_motion_to_client(self, turn, raw, message)
 
 
 class ForgetsOneMarkInSeven(NeverMarksAudioEnd):
@@ -90,11 +100,11 @@ class ForgetsOneMarkInSeven(NeverMarksAudioEnd):
         super().__init__(api_key, new_id)
         self._turns_ended = 0
 
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+    def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         self._turns_ended += 1
         if self._turns_ended % 7 == 0:
-            return super().end_down(turn)
-        return PlainRelay.end_down(self, turn)
+            return super().end_audio_to_client(turn)
+        return PlainRelay.end_audio_to_client(self, turn)
 
 
 class GivesUpWhereRefused(PlainRelay):
@@ -107,23 +117,23 @@ class GivesUpWhereRefused(PlainRelay):
         super().__init__(api_key, new_id)
         self._turned_away: set[str] = set()
 
-    def connect_up(self, session: RelaySession) -> list[RelayCommand]:
-        return [] if session.name in self._turned_away else super().connect_up(session)
+    def open_session(self, session: RelaySession) -> list[RelayCommand]:
+        return [] if session.session_id in self._turned_away else super().open_session(session)
 
-    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+    def on_session_lost(self, upstream: str, why: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
         if session is not None and not session.confirmed:
             self._turned_away.add(upstream)
-        return super().upstream_lost(upstream, why)
+        return super().on_session_lost(upstream, why)
 
 
 class LosesHalfSamples(PlainRelay):
     """Drops the odd byte of every chunk that ends within a sample."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if isinstance(action, Speak):
             action = Speak(action.pcm[: len(action.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE], action.last)
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
 
 class KeepsHalfSamples(PlainRelay):
@@ -136,7 +146,7 @@ class KeepsHalfSamples(PlainRelay):
         super().__init__(api_key, new_id)
         self._halves: dict[str, bytes] = {}
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if isinstance(action, self.forgets_at):
             self._halves.pop(client, None)
         if isinstance(action, Speak):
@@ -144,7 +154,7 @@ class KeepsHalfSamples(PlainRelay):
             whole = len(pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
             self._halves[client] = pcm[whole:]
             action = Speak(pcm[:whole], action.last)
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
 
 class KeepsHalfSamplesForTheNextTurn(KeepsHalfSamples):
@@ -160,11 +170,11 @@ class FallsOverHalfSamples(PlainRelay):
         super().__init__(api_key, new_id)
         self._fallen_over: set[str] = set()
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if isinstance(action, Speak) and len(action.pcm) % BYTES_PER_SAMPLE:
             self._fallen_over.add(client)
-            self._drop(client)
-        return [] if client in self._fallen_over else super().client_did(client, action)
+            self._drop_turns(client)
+        return [] if client in self._fallen_over else super().on_client_action(client, action)
 
 
 class EndsAtEmptyChunk(PlainRelay):
@@ -172,8 +182,8 @@ class EndsAtEmptyChunk(PlainRelay):
 
     policy = KEEPS_ITS_SESSION
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        return super().client_did(client, SpeakEnd() if action == Speak(b"") else action)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return super().on_client_action(client, SpeakEnd() if action == Speak(b"") else action)
 
 
 class CutsHugeChunks(PlainRelay):
@@ -181,32 +191,32 @@ class CutsHugeChunks(PlainRelay):
 
     most_bytes = 128 * 1024
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if isinstance(action, Speak):
             action = Speak(action.pcm[: self.most_bytes], action.last)
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
 
 class EndsTurnInAPause(PlainRelay):
     """Ends a turn whose client has sent no audio for a second."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        commands = super().client_did(client, action)
-        turn = self._speaking.get(client)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        commands = super().on_client_action(client, action)
+        turn = self._speaking_turns.get(client)
         if turn is None or not isinstance(action, Speak):
             return commands
         return [*commands, *self.watch_for_silence(turn)]
 
     def watch_for_silence(self, turn: RelayTurn) -> list[RelayCommand]:
-        if self._speaking.get(turn.client) is not turn:
+        if self._speaking_turns.get(turn.client_id) is not turn:
             return super().watch_for_silence(turn)
-        return [WatchSilence(turn.session.name, 1.0)]
+        return [WatchSilence(turn.session.session_id, 1.0)]
 
-    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
-        if session is not None and session.client in self._speaking:
-            return self.client_did(session.client, SpeakEnd())
-        return super().upstream_silent(upstream)
+        if session is not None and session.client_id in self._speaking_turns:
+            return self.on_client_action(session.client_id, SpeakEnd())
+        return super().on_server_silent(upstream)
 
 
 class WaitsTooShortlyForMotion(PlainRelay):
@@ -216,19 +226,19 @@ class WaitsTooShortlyForMotion(PlainRelay):
     patience = 0.1
 
     def watch_for_silence(self, turn: RelayTurn) -> list[RelayCommand]:
-        if turn.is_over or self._speaking.get(turn.client) is turn:
+        if turn.is_over or self._speaking_turns.get(turn.client_id) is turn:
             return super().watch_for_silence(turn)
-        return [WatchSilence(turn.session.name, self.patience)]
+        return [WatchSilence(turn.session.session_id, self.patience)]
 
-    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
-        if session is None or session.turn is None or session.client in self._speaking:
-            return super().upstream_silent(upstream)
+        if session is None or session.turn is None or session.client_id in self._speaking_turns:
+            return super().on_server_silent(upstream)
         return self.give_up(session.turn)
 
     def give_up(self, turn: RelayTurn) -> list[RelayCommand]:
         """Return the commands that end the turn at Motion Server."""
-        return self._end(turn)
+        return self._end_turn(turn)
 
 
 class InterruptsSlowMotion(WaitsTooShortlyForMotion):
@@ -236,18 +246,18 @@ class InterruptsSlowMotion(WaitsTooShortlyForMotion):
     a second. Tells nobody."""
 
     def give_up(self, turn: RelayTurn) -> list[RelayCommand]:
-        interrupt = SendUp(turn.session.name, Interrupt(turn.req_id))
-        return [*([interrupt] if turn.session.confirmed else []), *self._end(turn)]
+        interrupt = SendUp(turn.session.session_id, Interrupt(turn.req_id))
+        return [*([interrupt] if turn.session.confirmed else []), *self._end_turn(turn)]
 
 
 class TellsNoLateClose(PlainRelay):
     """Says nothing when Motion Server closes the session after two payloads of a turn or more."""
 
-    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+    def on_session_lost(self, upstream: str, why: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
         turn = session.turn if session is not None else None
-        commands = super().upstream_lost(upstream, why)
-        if turn is None or turn.payloads < 2:
+        commands = super().on_session_lost(upstream, why)
+        if turn is None or turn.payload_count < 2:
             return commands
         return [command for command in commands if not isinstance(command, Tell)]
 
@@ -255,10 +265,10 @@ class TellsNoLateClose(PlainRelay):
 class GivesUpAfterFourPayloads(GivesUp):
     """Never connects again for a client once motion has failed after four payloads of a turn."""
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        if turn.payloads >= 4:
-            return super().failure_down(turn, why)
-        return PlainRelay.failure_down(self, turn, why)
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        if turn.payload_count >= 4:
+            return super().tell_failure(turn, why)
+        return PlainRelay.tell_failure(self, turn, why)
 
 
 class GivesUpAfterManyFailures(GivesUp):
@@ -271,18 +281,18 @@ class GivesUpAfterManyFailures(GivesUp):
         super().__init__(api_key, new_id)
         self._failures: Counter[str] = Counter()
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        self._failures[turn.client] += 1
-        if self._failures[turn.client] >= self.most_failures:
-            return super().failure_down(turn, why)
-        return PlainRelay.failure_down(self, turn, why)
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        self._failures[turn.client_id] += 1
+        if self._failures[turn.client_id] >= self.most_failures:
+            return super().tell_failure(turn, why)
+        return PlainRelay.tell_failure(self, turn, why)
 
 
 class SpeaksAgainToTheClientToo(SpeaksAgain):
     """Sends the client all audio of a turn again, too, when Motion Server must hear it again."""
 
     def down_again(self, turn: RelayTurn) -> list[RelayCommand]:
-        return [self.tell_audio(turn, audio.audio) for audio in turn.unsent if audio.audio]
+        return [self.tell_audio(turn, audio.audio) for audio in turn.unsent_audio if audio.audio]
 
 
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {

@@ -61,15 +61,15 @@ class MiniatureRelay:
                 return
             started = True
             session_key = headers.get("X-Session-Key", "")
-            self._carry_out(self._brain.client_came(client, session_key, start.sample_rate))
+            self._carry_out(self._brain.on_client_connected(client, session_key, start.sample_rate))
             async for frame in socket:
                 action = self._wire.read_client_frame(frame)
-                self._carry_out(self._brain.client_did(client, action))
+                self._carry_out(self._brain.on_client_action(client, action))
         except ConnectionClosed:
             pass
         finally:
             if started:
-                self._carry_out(self._brain.client_left(client))
+                self._carry_out(self._brain.on_client_disconnected(client))
             del self._clients[client]
             sending.cancel()
 
@@ -98,7 +98,7 @@ class MiniatureRelay:
                         self._tasks.pop(upstream).cancel()
 
     def _ring(self, upstream: str) -> None:
-        self._carry_out(self._brain.upstream_silent(upstream))
+        self._carry_out(self._brain.on_server_silent(upstream))
 
     def _end_watch(self, upstream: str) -> None:
         watch = self._watches.pop(upstream, None)
@@ -123,18 +123,18 @@ class MiniatureRelay:
                 expire_at=expire_at,
                 token=None if fresh else self._token,
             ) as session:
-                self._carry_out(self._brain.upstream_opened(upstream))
+                self._carry_out(self._brain.on_session_opened(upstream))
                 sending = asyncio.create_task(_send_up(session, self._upstreams[upstream]))
                 try:
                     async for raw in session.frames():
                         encoded = raw.encode() if isinstance(raw, str) else raw
-                        commands = self._brain.upstream_said(upstream, encoded, read_upstream(raw))
+                        commands = self._brain.on_server_frame(upstream, encoded, read_upstream(raw))
                         self._carry_out(commands)
                 finally:
                     sending.cancel()
         except UnreachableError as error:
             why = str(error)
-        self._carry_out(self._brain.upstream_lost(upstream, why))
+        self._carry_out(self._brain.on_session_lost(upstream, why))
 
     async def _send_all(self, socket: ServerConnection, outbox: _Outbox) -> None:
         """Send what is in the outbox, until None hangs up."""

@@ -20,15 +20,20 @@ class _KnowsAges(PlainRelay):
         """The clients that are watched, by the name of their watch."""
         self.old: set[str] = set()
 
-    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
+    def on_client_connected(
+        self, client: str, session_key: str = "", sample_rate: int = 0
+    ) -> list[RelayCommand]:
         watch = f"age of {client}"
         self._ages[watch] = client
-        return [*super().client_came(client, session_key, sample_rate), WatchSilence(watch, _LONG_SECONDS)]
+        return [
+            *super().on_client_connected(client, session_key, sample_rate),
+            WatchSilence(watch, _LONG_SECONDS),
+        ]
 
-    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
         client = self._ages.pop(upstream, None)
         if client is None:
-            return super().upstream_silent(upstream)
+            return super().on_server_silent(upstream)
         self.old.add(client)
         return []
 
@@ -36,17 +41,21 @@ class _KnowsAges(PlainRelay):
 class DeafAfterAMinute(_KnowsAges):
     """Begins no more turns on a connection that is older than a minute."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        idle = client in self.old and client not in self._speaking
-        return [] if idle and isinstance(action, Speak | SpeakEnd) else super().client_did(client, action)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        idle = client in self.old and client not in self._speaking_turns
+        return (
+            [] if idle and isinstance(action, Speak | SpeakEnd) else super().on_client_action(client, action)
+        )
 
 
 class StillAfterAMinute(_KnowsAges):
     """Passes no more motion on while a turn is spoken that has lasted beyond the first minute."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        late = turn.client in self.old and turn.payloads > 2 and not message.end
-        return [] if late else super().motion_down(turn, raw, message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        late = turn.client_id in self.old and turn.payload_count > 2 and not message.end
+        return [] if late else super().send_motion_to_client(turn, raw, message)
 
 
 class MissesAnIdleDrop(PlainRelay):
@@ -58,15 +67,15 @@ class MissesAnIdleDrop(PlainRelay):
         super().__init__(api_key, new_id)
         self._dead: set[str] = set()
 
-    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+    def on_session_lost(self, upstream: str, why: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
         if session is None or session.turn is not None:
-            return super().upstream_lost(upstream, why)
+            return super().on_session_lost(upstream, why)
         self._dead.add(upstream)
         return []
 
-    def _hang_up(self, session: RelaySession) -> list[RelayCommand]:
-        return [] if session.name in self._dead else super()._hang_up(session)
+    def _close_session(self, session: RelaySession) -> list[RelayCommand]:
+        return [] if session.session_id in self._dead else super()._close_session(session)
 
 
 LONG_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {

@@ -39,11 +39,11 @@ class ResumeEndsStall(ClientDecoder):
     def resume(self) -> None:
         current = self._conversation
         if current is not None and current.stalled and self.state is PlaybackState.PAUSED:
-            self._plays_until = current.played + _SECOND_NS * self._sample_rate
+            self._plays_until = current.played_nanosamples + _SECOND_NS * self._sample_rate
         super().resume()
 
-    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
-        end = super()._end_of_playable_audio(conversation)
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
+        end = super()._find_playable_end(conversation)
         return max(end, min(conversation.samples * _SECOND_NS, self._plays_until))
 
     def _start_conversation(self) -> DecodedConversation:
@@ -86,8 +86,13 @@ class ReplaysAtEmptyEnd(ClientDecoder):
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
         current = self._conversation
-        if current is not None and end and not audio and current.played == current.samples * _SECOND_NS:
-            current.played = 0
+        if (
+            current is not None
+            and end
+            and not audio
+            and current.played_nanosamples == current.samples * _SECOND_NS
+        ):
+            current.played_nanosamples = 0
         return super().yield_audio_data(audio, end)
 
 
@@ -97,7 +102,7 @@ class ReplaysAfterTheEnd(ClientDecoder):
     _samples = 0
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
-        if self._conversation is None and self._latest_id and end and not audio:
+        if self._conversation is None and self._latest_conversation_id and end and not audio:
             self._start_conversation().audio_bytes = 2 * self._samples
         returned = super().yield_audio_data(audio, end)
         self._samples = self._conversation.samples if self._conversation is not None else 0
@@ -138,7 +143,9 @@ class KeepsMotionForNext(ClientDecoder):
     _kept: tuple[bytes, ...] = ()
 
     def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
-        was_played = conversation_id == self._latest_id and conversation_id not in self._interrupted
+        was_played = (
+            conversation_id == self._latest_conversation_id and conversation_id not in self._interrupted
+        )
         if self._conversation is None and was_played:
             self._kept += tuple(frames or ())
         super().yield_frames_data(frames, conversation_id)
@@ -175,7 +182,7 @@ class FaceForgetsFirstPause(ClientDecoder):
         return super()._start_conversation()
 
     def _keyframe_due(self, conversation: DecodedConversation) -> int:
-        position = conversation.played + self._ahead_ns * self._sample_rate
+        position = conversation.played_nanosamples + self._ahead_ns * self._sample_rate
         return position * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
 
 
@@ -207,7 +214,7 @@ class IgnoresEmptyWhileMotionIsLeft(ClientDecoder):
     """Does not go audio-only while it still has motion to show."""
 
     def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
-        if conversation.keyframe(self._keyframe_due(conversation) + 1) is None:
+        if conversation.find_keyframe(self._keyframe_due(conversation) + 1) is None:
             super()._switch_to_audio_only(conversation)
 
 

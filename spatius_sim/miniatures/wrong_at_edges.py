@@ -162,9 +162,9 @@ class KeepsEmptyForNext(ClientDecoder):
 class WaitsInAudioOnly(ClientDecoder):
     """In strictSync its audio waits for motion even in audio-only."""
 
-    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
         audio_only, conversation.audio_only = conversation.audio_only, False
-        end = super()._end_of_playable_audio(conversation)
+        end = super()._find_playable_end(conversation)
         conversation.audio_only = audio_only
         return end
 
@@ -195,7 +195,9 @@ class PlaysOldAudioAfterInterrupt(ClientDecoder):
 
     def interrupt(self) -> None:
         current = self._conversation
-        self._rest = 2 * (current.samples - current.played // _SECOND_NS) if current is not None else 0
+        self._rest = (
+            2 * (current.samples - current.played_nanosamples // _SECOND_NS) if current is not None else 0
+        )
         super().interrupt()
 
     def _start_conversation(self) -> DecodedConversation:
@@ -243,22 +245,22 @@ class QueuesNextConversation(ClientDecoder):
         cut_off = self._conversation
         conversation = super()._start_conversation()
         if cut_off is not None:
-            conversation.audio_bytes = 2 * (cut_off.samples - cut_off.played // _SECOND_NS)
+            conversation.audio_bytes = 2 * (cut_off.samples - cut_off.played_nanosamples // _SECOND_NS)
         return conversation
 
 
 class PlaysFast(ClientDecoder):
     """Plays three percent too fast."""
 
-    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
-        super()._play(conversation, passed_ns * 103 // 100)
+    def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
+        super()._play_audio(conversation, passed_ns * 103 // 100)
 
 
 class PlaysSlowly(ClientDecoder):
     """Plays three percent too slowly."""
 
-    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
-        super()._play(conversation, passed_ns * 97 // 100)
+    def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
+        super()._play_audio(conversation, passed_ns * 97 // 100)
 
 
 class SkipsAfterGap(ClientDecoder):
@@ -266,14 +268,14 @@ class SkipsAfterGap(ClientDecoder):
 
     _waited = 0
 
-    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
+    def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
         end = conversation.samples * _SECOND_NS
-        if conversation.samples and not conversation.ended and conversation.played == end:
+        if conversation.samples and not conversation.ended and conversation.played_nanosamples == end:
             self._waited += passed_ns
         elif self._waited:
-            super()._play(conversation, self._waited)
+            super()._play_audio(conversation, self._waited)
             self._waited = 0
-        super()._play(conversation, passed_ns)
+        super()._play_audio(conversation, passed_ns)
 
 
 class CutsHugeAudio(ClientDecoder):
@@ -286,9 +288,9 @@ class CutsHugeAudio(ClientDecoder):
 class PlaysSomeRatesFast(ClientDecoder):
     """Plays 22,050 and 44,100 Hz as if they were 24,000 and 48,000 Hz."""
 
-    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
+    def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
         is_odd = self._sample_rate in (22050, 44100)
-        super()._play(conversation, passed_ns * 160 // 147 if is_odd else passed_ns)
+        super()._play_audio(conversation, passed_ns * 160 // 147 if is_odd else passed_ns)
 
 
 class RepeatsAfterPause(ClientDecoder):
@@ -297,7 +299,9 @@ class RepeatsAfterPause(ClientDecoder):
     def resume(self) -> None:
         current = self._conversation
         if current is not None and self.state is PlaybackState.PAUSED:
-            current.played = max(0, current.played - self._sample_rate * _SECOND_NS // 10)
+            current.played_nanosamples = max(
+                0, current.played_nanosamples - self._sample_rate * _SECOND_NS // 10
+            )
         super().resume()
 
 
@@ -307,8 +311,8 @@ class ResumeSkips(ClientDecoder):
     def resume(self) -> None:
         current = self._conversation
         if current is not None and self.state is PlaybackState.PAUSED:
-            skipped = current.played + self._sample_rate * _SECOND_NS // 10
-            current.played = min(current.samples * _SECOND_NS, skipped)
+            skipped = current.played_nanosamples + self._sample_rate * _SECOND_NS // 10
+            current.played_nanosamples = min(current.samples * _SECOND_NS, skipped)
         super().resume()
 
 
@@ -323,11 +327,11 @@ class DropsMotionThatComesInPause(ClientDecoder):
 class GoesOnWithoutLastKeyframe(ClientDecoder):
     """In strictSync it does not wait for the last keyframe."""
 
-    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
         needed = keyframe_count(conversation.samples, self._sample_rate)
         if conversation.ended and conversation.keyframes == needed - 1:
             return conversation.samples * _SECOND_NS
-        return super()._end_of_playable_audio(conversation)
+        return super()._find_playable_end(conversation)
 
 
 class StallsOnce(ClientDecoder):
@@ -335,14 +339,14 @@ class StallsOnce(ClientDecoder):
 
     _stalled_for = ""
 
-    def _stall(self, conversation: DecodedConversation, stalled: bool) -> None:
+    def _set_stalled(self, conversation: DecodedConversation, stalled: bool) -> None:
         self._stalled_for = conversation.conversation_id if stalled else self._stalled_for
-        super()._stall(conversation, stalled)
+        super()._set_stalled(conversation, stalled)
 
-    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
         if self._stalled_for == conversation.conversation_id and not conversation.stalled:
             return conversation.samples * _SECOND_NS
-        return super()._end_of_playable_audio(conversation)
+        return super()._find_playable_end(conversation)
 
 
 class ShowsLateMotionFromItsBeginning(ClientDecoder):
@@ -351,7 +355,7 @@ class ShowsLateMotionFromItsBeginning(ClientDecoder):
     def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
         late = self._keyframe_due(conversation) - conversation.keyframes
         if late > 0 and not _is_undecodable(payload):
-            still = conversation.keyframe(conversation.keyframes - 1)
+            still = conversation.find_keyframe(conversation.keyframes - 1)
             conversation.motion.extend([still.reshape(1, -1)] * late if still is not None else [])
             conversation.keyframes = sum(map(len, conversation.motion))
         super()._accept_payload(conversation, payload)
@@ -370,7 +374,7 @@ class ForgetsLateMotion(ClientDecoder):
 class LosesFirstOfPayload(ClientDecoder):
     """Shows no first keyframe of a payload but that of the first one."""
 
-    def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
+    def _render_due_keyframes(self, conversation: DecodedConversation, first: int | None = None) -> None:
         render = self._render
         firsts = {float(rows[0, 0]) for rows in conversation.motion[1:] if len(rows)}
 
@@ -379,7 +383,7 @@ class LosesFirstOfPayload(ClientDecoder):
                 render(keyframe)
 
         self._render = show
-        super()._show(conversation, first)
+        super()._render_due_keyframes(conversation, first)
         self._render = render
 
 
@@ -407,9 +411,9 @@ class DropsRepeatedPayloads(ClientDecoder):
 class ShowsNoMoreAfter1000(ClientDecoder):
     """Shows no keyframe after the first thousand of a conversation."""
 
-    def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
+    def _render_due_keyframes(self, conversation: DecodedConversation, first: int | None = None) -> None:
         if self._keyframe_due(conversation) < _MOST_SHOWN:
-            super()._show(conversation, first)
+            super()._render_due_keyframes(conversation, first)
 
 
 class RefusesUnknownFieldsOfKeyframes(ClientDecoder):

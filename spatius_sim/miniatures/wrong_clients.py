@@ -28,7 +28,7 @@ class ReusesIds(ClientDecoder):
     """Has one id for all rounds."""
 
     def _start_conversation(self) -> DecodedConversation:
-        new_id, known = self._new_id, self._latest_id
+        new_id, known = self._new_id, self._latest_conversation_id
         self._new_id = (lambda: known) if known else new_id
         return super()._start_conversation()
 
@@ -37,7 +37,7 @@ class KeepsIdOverInterrupt(ClientDecoder):
     """Still gives the id that was interrupted."""
 
     def get_current_conversation_id(self) -> str | None:
-        return super().get_current_conversation_id() or self._latest_id or None
+        return super().get_current_conversation_id() or self._latest_conversation_id or None
 
 
 class ComparesReqId(ClientDecoder):
@@ -80,7 +80,7 @@ class KeepsEarlyMotion(ClientDecoder):
     _early: tuple[bytes, ...] = ()
 
     def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
-        if not self._latest_id:
+        if not self._latest_conversation_id:
             self._early += tuple(frames or ())
         super().yield_frames_data(frames, conversation_id)
 
@@ -128,7 +128,9 @@ class RunsOnInPause(ClientDecoder):
         conversation = self._conversation
         if conversation is not None and self.state is PlaybackState.PAUSED:
             end = conversation.samples * SECOND_NS
-            conversation.played = min(end, conversation.played + passed_ns * self._sample_rate)
+            conversation.played_nanosamples = min(
+                end, conversation.played_nanosamples + passed_ns * self._sample_rate
+            )
 
 
 class StopsOnEmpty(ClientDecoder):
@@ -136,8 +138,8 @@ class StopsOnEmpty(ClientDecoder):
 
     def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
         super()._switch_to_audio_only(conversation)
-        self._leave(conversation)
-        self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+        self._end_conversation(conversation)
+        self._change_state(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
 
 class ForgetsAudioOnly(ClientDecoder):
@@ -181,31 +183,31 @@ class StopsOnUndecodable(ClientDecoder):
             decode(payload)
             super()._accept_payload(conversation, payload)
         except RemoteProtocolError:
-            self._leave(conversation)
-            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+            self._end_conversation(conversation)
+            self._change_state(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
 
 class GoesIdleWithoutEnd(ClientDecoder):
     """Reports idle as soon as its audio runs out."""
 
-    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
-        super()._play(conversation, passed_ns)
-        if conversation.samples * SECOND_NS == conversation.played:
-            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+    def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
+        super()._play_audio(conversation, passed_ns)
+        if conversation.samples * SECOND_NS == conversation.played_nanosamples:
+            self._change_state(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
         returned = super().yield_audio_data(audio, end)
         if self._conversation is not None:
-            self._change(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
+            self._change_state(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
         return returned
 
 
 class StallsAlways(ClientDecoder):
     """Waits for motion whatever its mode."""
 
-    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
         mode, self._mode = self._mode, StarvationMode.STRICT_SYNC
-        end = super()._end_of_playable_audio(conversation)
+        end = super()._find_playable_end(conversation)
         self._mode = mode
         return end
 
@@ -213,7 +215,7 @@ class StallsAlways(ClientDecoder):
 class NeverStalls(ClientDecoder):
     """Goes on without motion whatever its mode."""
 
-    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
         return conversation.samples * SECOND_NS
 
 
@@ -228,27 +230,27 @@ class StallsInSilence(ClientDecoder):
 class StaysPlaying(ClientDecoder):
     """Never reports that playback is over."""
 
-    def _change(self, event: PlaybackEvent, reason: StateReason) -> None:
+    def _change_state(self, event: PlaybackEvent, reason: StateReason) -> None:
         if event is not PlaybackEvent.PLAYBACK_END:
-            super()._change(event, reason)
+            super()._change_state(event, reason)
 
 
 class EndsEarly(ClientDecoder):
     """Takes a conversation for over when half of its audio was played."""
 
-    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
-        end, half = super()._end_of_playable_audio(conversation), conversation.samples * SECOND_NS // 2
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
+        end, half = super()._find_playable_end(conversation), conversation.samples * SECOND_NS // 2
         return min(end, half) if conversation.ended else end
 
-    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
-        super()._play(conversation, passed_ns)
+    def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
+        super()._play_audio(conversation, passed_ns)
         if (
             self._conversation
-            and conversation.played >= self._end_of_playable_audio(conversation)
+            and conversation.played_nanosamples >= self._find_playable_end(conversation)
             and conversation.ended
         ):
-            self._leave(conversation)
-            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+            self._end_conversation(conversation)
+            self._change_state(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
 
 class RefusesUnknownFields(ClientDecoder):

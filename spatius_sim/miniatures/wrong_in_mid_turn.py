@@ -18,15 +18,15 @@ class MarksInterruptedTurnLate(PlainRelay):
         super().__init__(api_key, new_id)
         self._marks_due: set[str] = set()
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        if isinstance(action, InterruptTurn) and client in self._speaking:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if isinstance(action, InterruptTurn) and client in self._speaking_turns:
             self._marks_due.add(client)
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
-    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
-        commands = super().audio_down(turn, pcm)
-        if turn.client in self._marks_due:
-            self._marks_due.remove(turn.client)
+    def send_audio_to_client(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        commands = super().send_audio_to_client(turn, pcm)
+        if turn.client_id in self._marks_due:
+            self._marks_due.remove(turn.client_id)
             commands.append(self.tell_audio(turn, b"", last=True))
         return commands
 
@@ -35,26 +35,26 @@ class TakesCloseForTheEnd(PlainRelay):
     """If Motion Server closes the session after some motion of a turn, marks the motion as ended, and tells
     no error."""
 
-    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+    def on_session_lost(self, upstream: str, why: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
         turn = session.turn if session is not None else None
-        if session is None or turn is None or not turn.payloads:
-            return super().upstream_lost(upstream, why)
-        return [self.tell_motion(turn, last=True), *self._end(turn), *self._hang_up(session)]
+        if session is None or turn is None or not turn.payload_count:
+            return super().on_session_lost(upstream, why)
+        return [self.tell_motion(turn, last=True), *self._end_turn(turn), *self._close_session(session)]
 
 
 class ForgetsWhatItOpens(PlainRelay):
     """Forgets the session of a client that leaves before the session is confirmed, and leaves it open."""
 
-    def client_left(self, client: str) -> list[RelayCommand]:
+    def on_client_disconnected(self, client: str) -> list[RelayCommand]:
         for session in self._sessions_of(client):
             if not session.confirmed:
-                del self.sessions[session.name]
-        return super().client_left(client)
+                del self.sessions[session.session_id]
+        return super().on_client_disconnected(client)
 
-    def upstream_opened(self, upstream: str) -> list[RelayCommand]:
+    def on_session_opened(self, upstream: str) -> list[RelayCommand]:
         if upstream in self.sessions:
-            return super().upstream_opened(upstream)
+            return super().on_session_opened(upstream)
         return [SendUp(upstream, ConfigureSession(16000))]
 
 

@@ -13,7 +13,7 @@ from spatius_sim.model.relay.relay import (
     PlainRelay,
     RelaySession,
     RelayTurn,
-    turn_name,
+    make_turn_id,
 )
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
@@ -25,9 +25,11 @@ _DAY_SECONDS = 24 * 3600
 class RewritesReqId(PlainRelay):
     """Re-encodes every payload under a req_id of its own."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        own = encode(MotionResponse(message.connection_id, turn.name, message.end, message.keyframes))
-        return super().motion_down(turn, own, message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        own = encode(MotionResponse(message.connection_id, turn.turn_id, message.end, message.keyframes))
+        return super().send_motion_to_client(turn, own, message)
 
 
 class SaysNothingMeanwhile(PlainRelay):
@@ -37,36 +39,40 @@ class SaysNothingMeanwhile(PlainRelay):
         super().__init__(api_key, new_id)
         self._without_motion: dict[str, RelayTurn] = {}
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        turn = self._speaking.get(client)
-        commands = super().client_did(client, action)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        turn = self._speaking_turns.get(client)
+        commands = super().on_client_action(client, action)
         if turn is None or not isinstance(action, SpeakEnd):
             return commands
-        gap = f"gap of {turn.name}"
+        gap = f"gap of {turn.turn_id}"
         self._without_motion[gap] = turn
         return [*commands, WatchSilence(gap, 0.5)]
 
-    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
         turn = self._without_motion.pop(upstream, None)
         if turn is None:
-            return super().upstream_silent(upstream)
-        return [] if turn.payloads or turn.is_over else [self.tell_motion(turn, last=False)]
+            return super().on_server_silent(upstream)
+        return [] if turn.payload_count or turn.is_over else [self.tell_motion(turn, last=False)]
 
 
 class LosesLastPayload(PlainRelay):
     """Drops the payload with the end mark unless it is the only payload, and marks an empty list instead."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        if message.end and turn.payloads > 0:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        if message.end and turn.payload_count > 0:
             return [self.tell_motion(turn, last=True)]
-        return super().motion_down(turn, raw, message)
+        return super().send_motion_to_client(turn, raw, message)
 
 
 class SwapsPayloads(PlainRelay):
     """Delivers the first payload of a turn after the second."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        if turn.payloads == 0 and not message.end:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        if turn.payload_count == 0 and not message.end:
             turn.held_payloads.append(raw)
             return []
         first, turn.held_payloads = turn.held_payloads, []
@@ -76,35 +82,39 @@ class SwapsPayloads(PlainRelay):
 class LosesAudio(PlainRelay):
     """Passes on all but the first 20 ms of every longer chunk."""
 
-    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+    def send_audio_to_client(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
         lost = 640 if len(pcm) > 640 else 0
-        return super().audio_down(turn, pcm[lost:])
+        return super().send_audio_to_client(turn, pcm[lost:])
 
 
 class SendsMotionFirst(PlainRelay):
     """Holds a turn's audio back until its first motion has gone out."""
 
     def may_start(self, turn: RelayTurn) -> bool:
-        return turn.payloads > 0
+        return turn.payload_count > 0
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         audio, turn.held_until_start = turn.held_until_start, []
-        return super().motion_down(turn, raw, message) + audio
+        return super().send_motion_to_client(turn, raw, message) + audio
 
 
 class NeverMarksAudioEnd(PlainRelay):
     """Leaves the last audio of a turn unmarked."""
 
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+    def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         return []
 
 
 class SendsEmptyFrames(PlainRelay):
     """Sends an empty list before the first payload, as if to say that motion is about to come."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        empty = [self.tell_motion(turn, last=False)] if turn.payloads == 0 else []
-        return empty + super().motion_down(turn, raw, message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        empty = [self.tell_motion(turn, last=False)] if turn.payload_count == 0 else []
+        return empty + super().send_motion_to_client(turn, raw, message)
 
 
 class MarksMotionAtOnce(PlainRelay):
@@ -112,43 +122,53 @@ class MarksMotionAtOnce(PlainRelay):
 
     policy = RelayPolicy(names_turns=False)
 
-    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+    def send_audio_to_client(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
         mark = [self.tell_motion(turn, last=True)] if turn.spoken_bytes == len(pcm) else []
-        return super().audio_down(turn, pcm) + mark
+        return super().send_audio_to_client(turn, pcm) + mark
 
 
 class MarksBeforeMotion(PlainRelay):
     """Sends an empty list with the end mark before the first payload of a turn."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        mark = [self.tell_motion(turn, last=True)] if turn.payloads == 0 else []
-        return mark + super().motion_down(turn, raw, message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        mark = [self.tell_motion(turn, last=True)] if turn.payload_count == 0 else []
+        return mark + super().send_motion_to_client(turn, raw, message)
 
 
 class MotionInEarlierTurn(PlainRelay):
     """Labels the motion of every later turn with the turn before it."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        label = turn_name(turn.client, max(0, turn.number - 1))
-        return [Tell(turn.client, Motion((raw,), message.end, label))]
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        label = make_turn_id(turn.client_id, max(0, turn.number - 1))
+        return [Tell(turn.client_id, Motion((raw,), message.end, label))]
 
 
 class BroadcastsMotion(PlainRelay):
     """Sends every payload to all clients that are connected."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        own = super().motion_down(turn, raw, message)
-        others = [client for client in self.clients if client != turn.client]
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        own = super().send_motion_to_client(turn, raw, message)
+        others = [client for client in self.clients if client != turn.client_id]
         return own + [Tell(client, Motion((raw,), message.end)) for client in others]
 
 
 class SendsMotionToNewestClient(PlainRelay):
     """Keeps one client for all, the one that came last, and sends the motion of every turn there."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        newest = self.clients[-1] if self.clients else turn.client
-        own = super().motion_down(turn, raw, message)
-        return [replace(command, client=newest) if isinstance(command, Tell) else command for command in own]
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        newest = self.clients[-1] if self.clients else turn.client_id
+        own = super().send_motion_to_client(turn, raw, message)
+        return [
+            replace(command, client_id=newest) if isinstance(command, Tell) else command for command in own
+        ]
 
 
 class HandsOutApiKey(PlainRelay):
@@ -187,7 +207,7 @@ class TriesOddRate(PlainRelay):
     policy = RelayPolicy(attempts=2)
 
     def sample_rate(self, session: RelaySession) -> int:
-        return 11025 if session.attempt == 0 else super().sample_rate(session)
+        return 11025 if session.failed_attempts == 0 else super().sample_rate(session)
 
 
 class ConfiguresHalfTheRate(PlainRelay):
@@ -209,7 +229,7 @@ class HearsOneRate(PlainRelay):
 class NeverEndsUpstream(PlainRelay):
     """Never sends end=true up."""
 
-    def end_up(self, turn: RelayTurn) -> AudioInput:
+    def make_audio_end(self, turn: RelayTurn) -> AudioInput:
         return AudioInput(turn.req_id)
 
 

@@ -6,7 +6,7 @@ from itertools import count
 
 from spatius_sim.miniatures.honest_relays import NAMES_NO_TURNS, PLAIN
 from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, Tell, WatchSilence
-from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn, turn_name
+from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn, make_turn_id
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.wires.events import (
     Audio,
@@ -27,8 +27,8 @@ class PassesStaleMotionOn(PlainRelay):
 
     policy = NAMES_NO_TURNS
 
-    def _drop(self, client: str) -> list[RelayCommand]:
-        self._speaking.pop(client, None)
+    def _drop_turns(self, client: str) -> list[RelayCommand]:
+        self._speaking_turns.pop(client, None)
         return []
 
 
@@ -37,9 +37,11 @@ class LabelsStaleMotionAnew(PassesStaleMotionOn):
 
     policy = PLAIN
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        newest = turn_name(turn.client, self._spoken[turn.client])
-        return [Tell(turn.client, Motion((raw,), message.end, newest))]
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        newest = make_turn_id(turn.client_id, self._turn_numbers[turn.client_id])
+        return [Tell(turn.client_id, Motion((raw,), message.end, newest))]
 
 
 class HoldsStaleMotionBack(PassesStaleMotionOn):
@@ -54,20 +56,22 @@ class HoldsStaleMotionBack(PassesStaleMotionOn):
         self._held: deque[list[RelayCommand]] = deque()
         self._numbers = count(1)
 
-    def _drop(self, client: str) -> list[RelayCommand]:
-        self._cut_off |= {session.turn.name for session in self._sessions_of(client) if session.turn}
-        return super()._drop(client)
+    def _drop_turns(self, client: str) -> list[RelayCommand]:
+        self._cut_off |= {session.turn.turn_id for session in self._sessions_of(client) if session.turn}
+        return super()._drop_turns(client)
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        motion = super().motion_down(turn, raw, message)
-        if turn.name not in self._cut_off:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        motion = super().send_motion_to_client(turn, raw, message)
+        if turn.turn_id not in self._cut_off:
             return motion
         self._held.append(motion)
         return [WatchSilence(f"stale motion {next(self._numbers)}", self.held_for)]
 
-    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
         stale = upstream.startswith("stale motion ")
-        return self._held.popleft() if stale else super().upstream_silent(upstream)
+        return self._held.popleft() if stale else super().on_server_silent(upstream)
 
 
 class TurnsTheTailIntoATurn(PlainRelay):
@@ -78,59 +82,59 @@ class TurnsTheTailIntoATurn(PlainRelay):
         super().__init__(api_key, new_id)
         self._buffered: dict[str, tuple[RelayTurn, bytes]] = {}
 
-    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
-        commands = super().audio_down(turn, pcm)
-        old, tail = self._buffered.get(turn.client, (turn, b""))
-        self._buffered[turn.client] = turn, pcm
+    def send_audio_to_client(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        commands = super().send_audio_to_client(turn, pcm)
+        old, tail = self._buffered.get(turn.client_id, (turn, b""))
+        self._buffered[turn.client_id] = turn, pcm
         if old is not turn:
-            commands.append(Tell(turn.client, Audio(tail, turn_id=f"rest of {old.name}")))
+            commands.append(Tell(turn.client_id, Audio(tail, turn_id=f"rest of {old.turn_id}")))
         return commands
 
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        self._buffered.pop(turn.client, None)
-        return super().end_down(turn)
+    def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
+        self._buffered.pop(turn.client_id, None)
+        return super().end_audio_to_client(turn)
 
 
 class TakesTokensAgain(PlainRelay):
     """Opens every session with the first token that it got."""
 
-    def connect_up(self, session: RelaySession) -> list[RelayCommand]:
-        return [ConnectUp(session.name, self.token_life(session.attempt), fresh=False)]
+    def open_session(self, session: RelaySession) -> list[RelayCommand]:
+        return [ConnectUp(session.session_id, self.token_life(session.failed_attempts), fresh=False)]
 
 
 class EndsInMidSample(PlainRelay):
     """Sends up one byte more than the client spoke."""
 
-    def end_up(self, turn: RelayTurn) -> AudioInput:
+    def make_audio_end(self, turn: RelayTurn) -> AudioInput:
         return AudioInput(turn.req_id, b"\0", end=True)
 
 
 class SpeaksBehindTheEnd(PlainRelay):
     """Sends 20 ms of silence up after the end mark."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        turn = self._speaking.get(client)
-        commands = super().client_did(client, action)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        turn = self._speaking_turns.get(client)
+        commands = super().on_client_action(client, action)
         if turn is not None and isinstance(action, SpeakEnd):
-            commands += self._send_up(turn, AudioInput(turn.req_id, bytes(_TWENTY_MS)))
+            commands += self._send_audio_to_server(turn, AudioInput(turn.req_id, bytes(_TWENTY_MS)))
         return commands
 
 
 class CutsSpeech(PlainRelay):
     """Neither sends up nor passes on the first 20 ms of every longer chunk."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         match action:
             case Speak(pcm, last) if len(pcm) > _TWENTY_MS:
-                return super().client_did(client, Speak(pcm[_TWENTY_MS:], last))
+                return super().on_client_action(client, Speak(pcm[_TWENTY_MS:], last))
             case _:
-                return super().client_did(client, action)
+                return super().on_client_action(client, action)
 
 
 class LeavesSessionsOpen(PlainRelay):
     """Does not close the upstream sessions of a client that left."""
 
-    def client_left(self, client: str) -> list[RelayCommand]:
+    def on_client_disconnected(self, client: str) -> list[RelayCommand]:
         self.clients.remove(client)
         return []
 
@@ -138,9 +142,13 @@ class LeavesSessionsOpen(PlainRelay):
 class InterruptsTheNewestClientToo(PlainRelay):
     """If a client interrupts, also drops the turn of the client that connected last."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        commands = super().client_did(client, action)
-        return [*self._drop(self.clients[-1]), *commands] if isinstance(action, InterruptTurn) else commands
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        commands = super().on_client_action(client, action)
+        return (
+            [*self._drop_turns(self.clients[-1]), *commands]
+            if isinstance(action, InterruptTurn)
+            else commands
+        )
 
 
 class GivesMotionToNextClient(PlainRelay):
@@ -150,34 +158,40 @@ class GivesMotionToNextClient(PlainRelay):
         super().__init__(api_key, new_id)
         self._left_behind: list[RelaySession] = []
 
-    def client_left(self, client: str) -> list[RelayCommand]:
+    def on_client_disconnected(self, client: str) -> list[RelayCommand]:
         self._left_behind += [session for session in self._sessions_of(client) if session.turn]
-        self._speaking.pop(client, None)
+        self._speaking_turns.pop(client, None)
         self.clients.remove(client)
         return []
 
-    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
+    def on_client_connected(
+        self, client: str, session_key: str = "", sample_rate: int = 0
+    ) -> list[RelayCommand]:
         for session in self._left_behind:
-            session.client = client
+            session.client_id = client
             if session.turn is not None:
-                session.turn.client = client
+                session.turn.client_id = client
         self._left_behind.clear()
-        return super().client_came(client, session_key, sample_rate)
+        return super().on_client_connected(client, session_key, sample_rate)
 
 
 class NeverMarksMotionEnd(PlainRelay):
     """Leaves the last motion of a turn unmarked."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         return [self.tell_motion(turn, raw, last=False)]
 
 
 class MarksMotionEarly(PlainRelay):
     """Marks motion as ended when the first payload of a turn has been sent, and again at its end."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        mark = [self.tell_motion(turn, last=True)] if turn.payloads == 0 and not message.end else []
-        return super().motion_down(turn, raw, message) + mark
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        mark = [self.tell_motion(turn, last=True)] if turn.payload_count == 0 and not message.end else []
+        return super().send_motion_to_client(turn, raw, message) + mark
 
 
 class DemandsCredentials(PlainRelay):
@@ -187,15 +201,17 @@ class DemandsCredentials(PlainRelay):
         super().__init__(api_key, new_id)
         self._refused: set[str] = set()
 
-    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
+    def on_client_connected(
+        self, client: str, session_key: str = "", sample_rate: int = 0
+    ) -> list[RelayCommand]:
         if not session_key:
             self._refused.add(client)
-        return super().client_came(client, session_key, sample_rate)
+        return super().on_client_connected(client, session_key, sample_rate)
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if client in self._refused:
             return [Tell(client, Failed("bring a session token"))]
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
 
 class KeepsAllWaiting(PlainRelay):
@@ -213,19 +229,19 @@ class DropsForSlowClients(PlainRelay):
 class FallsOverRubbish(PlainRelay):
     """Drops the turns of all clients when one client sends a message that it does not understand."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        commands = super().client_did(client, action)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        commands = super().on_client_action(client, action)
         if isinstance(action, Unclear):
             for other in self.clients:
-                commands += self._drop(other)
+                commands += self._drop_turns(other)
         return commands
 
 
 class DoesNothingLater(PlainRelay):
     """Takes connections for ever, but does nothing for any client after the sixth."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        return [] if int(client[1:]) > 6 else super().client_did(client, action)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return [] if int(client[1:]) > 6 else super().on_client_action(client, action)
 
 
 BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {

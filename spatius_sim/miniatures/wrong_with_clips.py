@@ -33,25 +33,25 @@ class FallsMute(PlainRelay):
         super().__init__(api_key, new_id)
         self.mute: set[str] = set()
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        return [] if client in self.mute else super().client_did(client, action)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return [] if client in self.mute else super().on_client_action(client, action)
 
 
 class FallsMuteAfterAFailure(FallsMute):
     """Tells its client that motion failed, and then plays it no clip any more."""
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        self.mute.add(turn.client)
-        return super().failure_down(turn, why)
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        self.mute.add(turn.client_id)
+        return super().tell_failure(turn, why)
 
 
 class FallsMuteAfterAnInterrupt(FallsMute):
     """Plays no clip any more to a client that interrupts when no clip is played."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if isinstance(action, InterruptTurn) and not any(s.turn for s in self._sessions_of(client)):
             self.mute.add(client)
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
 
 class SaysNothingAtTheDoor(PlainRelay):
@@ -62,8 +62,8 @@ class SaysNothingAtTheDoor(PlainRelay):
     def may_start(self, turn: RelayTurn) -> bool:
         return turn.session.confirmed
 
-    def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        return super()._fail(turn, why) if turn.session.confirmed else self._end(turn)
+    def _fail_turn(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        return super()._fail_turn(turn, why) if turn.session.confirmed else self._end_turn(turn)
 
 
 class PassesStaleMotionOfClips(PassesStaleMotionOn):
@@ -114,9 +114,11 @@ class MarksAudioBeforeLastMotion(MarksAudioOfClipsLast):
 
     wire = "typed-json-voice"
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         mark = self.mark_at_last(turn) if message.end else []
-        return mark + super().motion_down(turn, raw, message)
+        return mark + super().send_motion_to_client(turn, raw, message)
 
 
 CLIP_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {

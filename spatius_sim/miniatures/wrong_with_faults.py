@@ -15,12 +15,14 @@ _OFTEN_SECONDS = 0.25
 class EndsAudioWithMotion(PlainRelay):
     """Holds the mark of a turn's last audio back until its motion has ended, which it may never do."""
 
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+    def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         return []
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        mark = super().end_down(turn) if message.end else []
-        return super().motion_down(turn, raw, message) + mark
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        mark = super().end_audio_to_client(turn) if message.end else []
+        return super().send_motion_to_client(turn, raw, message) + mark
 
 
 class KeepsAudioForMotion(PlainRelay):
@@ -31,15 +33,15 @@ class KeepsAudioForMotion(PlainRelay):
     def may_start(self, turn: RelayTurn) -> bool:
         return turn.session.confirmed
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
         mark = [] if turn.session.confirmed else [self.tell_audio(turn, b"", last=True)]
-        return super().failure_down(turn, why) + mark
+        return super().tell_failure(turn, why) + mark
 
 
 class TellsNoFailure(PlainRelay):
     """Says nothing when motion fails."""
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
         return []
 
 
@@ -47,9 +49,9 @@ class TellsNoClose(PlainRelay):
     """Says nothing when Motion Server closes the session in mid-turn, as the SDK says nothing of a plain
     close."""
 
-    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+    def on_session_lost(self, upstream: str, why: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
-        commands = super().upstream_lost(upstream, why)
+        commands = super().on_session_lost(upstream, why)
         if session is None or not session.confirmed:
             return commands
         return [command for command in commands if not isinstance(command, Tell)]
@@ -62,12 +64,12 @@ class GivesUp(PlainRelay):
         super().__init__(api_key, new_id)
         self._given_up: set[str] = set()
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        self._given_up.add(turn.client)
-        return super().failure_down(turn, why)
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        self._given_up.add(turn.client_id)
+        return super().tell_failure(turn, why)
 
-    def connect_up(self, session: RelaySession) -> list[RelayCommand]:
-        return [] if session.client in self._given_up else super().connect_up(session)
+    def open_session(self, session: RelaySession) -> list[RelayCommand]:
+        return [] if session.client_id in self._given_up else super().open_session(session)
 
 
 class FallsBackTwice(PlainRelay):
@@ -80,14 +82,16 @@ class FallsBackTwice(PlainRelay):
         super().__init__(api_key, new_id)
         self._fell_back: set[str] = set()
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        self._fell_back.add(turn.client)
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        self._fell_back.add(turn.client_id)
         return [self.tell_motion(turn, last=False)]
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        again = [self.tell_motion(turn, last=False)] if turn.client in self._fell_back else []
-        self._fell_back.discard(turn.client)
-        return again + super().motion_down(turn, raw, message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        again = [self.tell_motion(turn, last=False)] if turn.client_id in self._fell_back else []
+        self._fell_back.discard(turn.client_id)
+        return again + super().send_motion_to_client(turn, raw, message)
 
 
 class LosesLargePayloads(PlainRelay):
@@ -95,8 +99,10 @@ class LosesLargePayloads(PlainRelay):
 
     most_bytes = 60_000
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return [] if len(raw) > self.most_bytes else super().motion_down(turn, raw, message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        return [] if len(raw) > self.most_bytes else super().send_motion_to_client(turn, raw, message)
 
 
 class LosesHugePayloads(LosesLargePayloads):
@@ -110,8 +116,10 @@ class CutsLargePayloads(PlainRelay):
 
     most_bytes = 60_000
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return super().motion_down(turn, raw[: self.most_bytes], message)
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        return super().send_motion_to_client(turn, raw[: self.most_bytes], message)
 
 
 class InsistsAtOnce(PlainRelay):
@@ -123,19 +131,21 @@ class InsistsAtOnce(PlainRelay):
 class InsistsForEver(PlainRelay):
     """Tells that it was refused, and tries again four times a second as long as the turn lasts."""
 
-    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+    def on_session_lost(self, upstream: str, why: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
         if session is None or session.confirmed:
-            return super().upstream_lost(upstream, why)
-        session.attempt += 1
-        failure: list[RelayCommand] = [Tell(session.client, Failed(why))] if session.attempt == 1 else []
+            return super().on_session_lost(upstream, why)
+        session.failed_attempts += 1
+        failure: list[RelayCommand] = (
+            [Tell(session.client_id, Failed(why))] if session.failed_attempts == 1 else []
+        )
         return [*failure, WatchSilence(upstream, _OFTEN_SECONDS)]
 
-    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
-        if session is None or session.confirmed or not session.attempt:
-            return super().upstream_silent(upstream)
-        return self.connect_up(session)
+        if session is None or session.confirmed or not session.failed_attempts:
+            return super().on_server_silent(upstream)
+        return self.open_session(session)
 
 
 FAULT_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {

@@ -30,8 +30,9 @@ class Control(SessionPages):
         self._server = server
 
     def routes(self) -> list[Route]:
-        """Return the routes of the control interface: those of the session pages, of rooms and scenarios, and
-        of the reset."""
+        """Return the HTTP routes of the mock server's control interface: the method, path and handler of
+        each. They show sessions, rooms and scenarios. They also set the scenario and reset the server, unless
+        a run judges a relay with it."""
         return [
             *super().routes(),
             ("GET", "/openapi.json", self._answer_openapi),
@@ -44,8 +45,8 @@ class Control(SessionPages):
         ]
 
     def _unless_judging(self, handler: Handler) -> Handler:
-        """Return this handler of the control interface, or one that answers 409 while a run judges a relay
-        with this mock server: only the run says what goes wrong."""
+        """Return this handler if pages may change what the mock server plays. While a run judges a relay with
+        the server, return a handler that answers 409 instead."""
         return handler if self.plays else _refuse_while_judging
 
     async def _answer_openapi(self, request: web.Request) -> web.StreamResponse:
@@ -67,10 +68,10 @@ class Control(SessionPages):
         return answer_json(_describe_scenario(self._server.scenario))
 
     async def _play_scenario(self, request: web.Request) -> web.StreamResponse:
-        """Let the mock server play the scenario that a request to the control interface names or holds, and
-        answer with it; answer 400 if there is no such scenario."""
+        """Answer an HTTP request that names or holds a scenario: let the mock server play the scenario, and
+        answer with it. Answer 400 if there is no such scenario."""
         try:
-            self._server.play(_read_scenario(await read_body(request)))
+            self._server.play(_read_requested_scenario(await read_body(request)))
         except UsageError as error:
             return answer_json({"error": str(error)}, 400)
         return await self._answer_scenario(request)
@@ -86,9 +87,10 @@ class Control(SessionPages):
         return await self._answer_scenario(request)
 
 
-def _read_scenario(body: bytes) -> Scenario:
-    """Return the scenario that the body of a request to the control interface names or holds. Raises
-    UsageError if the body is malformed or names no scenario."""
+def _read_requested_scenario(body: bytes) -> Scenario:
+    """Return the scenario for which the JSON body of an HTTP request asks: `{"name": ...}` names a scenario,
+    and `{"yaml": ...}` holds one as YAML. Raises UsageError if the body is anything else, or if the scenario
+    is unknown or malformed."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -105,8 +107,8 @@ def _read_scenario(body: bytes) -> Scenario:
 
 
 async def _refuse_while_judging(request: web.Request) -> web.StreamResponse:
-    """Answer 409 to a request to the control interface: a run judges a relay with this mock server, and says
-    itself what goes wrong."""
+    """Answer an HTTP request with 409. A run judges a relay with this mock server now, so only the run may
+    say what goes wrong."""
     return answer_json(
         {"error": "a run judges a relay with this server, and says itself what goes wrong"}, 409
     )

@@ -47,18 +47,19 @@ class MotionServer(socket_motion_server.SocketMotionServer):
         judges: bool = False,
         **others: Any,
     ) -> None:
-        """Prepare the mock Motion Server with its control interface; `async with` begins to listen. The
-        docstring of the class explains the parameters. Raises UsageError if no scenario or pace has the given
-        name."""
+        """Prepare a mock Motion Server with a control interface over HTTP; `async with` lets it listen.
+        `scenario` says what goes wrong, and `pace` how fast it answers. With `livekit`, motion goes into real
+        LiveKit rooms, as video of this `container`. `judges`: whether a run judges a relay with it. Raises
+        UsageError if no scenario, pace or container has the given name."""
         if isinstance(pace, str) and pace not in PACES:
             raise UsageError(f"no pace is named {pace!r}: {suggest_names(pace, PACES)}")
         self._judges = judges
-        open_to_others = not is_loopback_address(others.get("host", LOOPBACK))
-        self._token = secrets.token_urlsafe(16) if open_to_others else ""
+        is_open_to_others = not is_loopback_address(others.get("host", LOOPBACK))
+        self._token = secrets.token_urlsafe(16) if is_open_to_others else ""
         super().__init__(
             scenario=_find_scenario(scenario),
             pace=PACES[pace] if isinstance(pace, str) else pace,
-            new_publisher=_find_publisher(container, others.get("on_note")) if livekit else None,
+            new_publisher=_load_publisher_factory(container, others.get("on_note")) if livekit else None,
             **others,
         )
 
@@ -85,10 +86,9 @@ class MotionServer(socket_motion_server.SocketMotionServer):
         return self.environment | credential_variables(api_key, APP_ID, AVATAR_ID)
 
     def play_named(self, scenario: str | Scenario) -> None:
-        """Let the mock server play a scenario for all sessions that open from now on.
-
-        The scenario is a shipped name, the path of a .yaml file, or a Scenario. Raises UsageError if there is
-        no such scenario."""
+        """Let the mock server play a scenario for all sessions that open from now on. `scenario` is the name
+        of a shipped scenario, the path of a .yaml file, or a Scenario. Raises UsageError if there is no such
+        scenario."""
         self.play(_find_scenario(scenario))
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -97,16 +97,17 @@ class MotionServer(socket_motion_server.SocketMotionServer):
         Control(self, self._token, plays=not self._judges).add_routes(router)
 
 
-def _find_publisher(container: str, on_note: Callable[[str], None] | None) -> NewPublisher:
-    """Return the function that makes publishers in real LiveKit rooms for the mock server. Raises UsageError
-    if the container is unknown, or if the extra `livekit` is not installed."""
+def _load_publisher_factory(container: str, on_note: Callable[[str], None] | None) -> NewPublisher:
+    """Return a function that makes publishers for real LiveKit rooms; a publisher sends motion into a room in
+    video of this `container`. `on_note` is called with notes for the user. Raises UsageError if the container
+    is unknown, or if the extra `livekit` is not installed."""
     if container not in list(Container):
         raise UsageError(f"no container is named {container!r}: there are {', '.join(Container)}")
     try:
         from spatius_sim.net.room.room_publisher import make_publisher_factory
     except ImportError as error:
-        missing = f"real LiveKit rooms need more packages ({error}): pip install 'spatius-sim[livekit]'"
-        raise UsageError(missing) from error
+        error_text = f"real LiveKit rooms need more packages ({error}): pip install 'spatius-sim[livekit]'"
+        raise UsageError(error_text) from error
     return make_publisher_factory(Container(container), on_note or _say_nothing)
 
 
@@ -115,8 +116,8 @@ def _say_nothing(note: str) -> None:
 
 
 def _find_scenario(scenario: str | Scenario) -> Scenario:
-    """Return the scenario with this name or path, for the mock server to play, or the Scenario itself. Raises
-    UsageError if there is no such scenario."""
+    """Return the scenario that `scenario` names or is: the name of a shipped scenario, the path of a .yaml
+    file, or a Scenario itself. Raises UsageError if there is no such scenario."""
     if isinstance(scenario, Scenario):
         return scenario
     if scenario == NO_FAULTS.name:

@@ -16,8 +16,8 @@ class RunningMotionServer:
     """The value of the fixture `motion_server`: the server's endpoints, and methods for tests."""
 
     def __init__(self, server: MotionServer, loop: BackgroundLoop) -> None:
-        """Give a test access to a mock Motion Server that runs in another thread: in the event loop
-        `loop`."""
+        """Wrap a mock Motion Server for synchronous tests. The server runs in another thread, in the event
+        loop `loop`."""
         self._server, self._loop = server, loop
         self.port = server.port
         self.console_endpoint = server.console_endpoint
@@ -27,19 +27,19 @@ class RunningMotionServer:
         """The environment variables by which a relay finds the endpoints."""
 
     def play(self, scenario: str | Scenario) -> None:
-        """Let the mock Motion Server in its thread play a scenario for all sessions that open from now on.
+        """Let the mock server play a scenario for all sessions that open from now on.
 
-        The scenario is a shipped name, the path of a .yaml file, or a Scenario. Raises UsageError if there is
-        no such scenario."""
+        `scenario` is the name of a shipped scenario, the path of a .yaml file, or a Scenario. Raises
+        UsageError if there is no such scenario."""
 
-        async def play() -> None:
+        async def play_in_server_thread() -> None:
             self._server.play_named(scenario)
 
-        self._loop.run(play(), _LONGEST_CALL_SECONDS)
+        self._loop.run(play_in_server_thread(), _LONGEST_CALL_SECONDS)
 
     def sessions(self) -> list[SessionRecord]:
-        """Return all sessions of the mock Motion Server that runs in its own thread; the past sessions come
-        first."""
+        """Return the records of all sessions of the mock server: first those that have ended, then those that
+        are open."""
 
         async def list_sessions() -> list[SessionRecord]:
             return [*self._server.journal.past_sessions, *self._server.journal.open_sessions.values()]
@@ -47,12 +47,12 @@ class RunningMotionServer:
         return self._loop.run(list_sessions(), _LONGEST_CALL_SECONDS)
 
     def die(self) -> None:
-        """Abort every open connection of the running mock server, as a crashing server would."""
+        """Abort every open connection of the mock server, as a crashing server would."""
 
-        async def die() -> None:
+        async def abort_connections() -> None:
             self._server.die()
 
-        self._loop.run(die(), _LONGEST_CALL_SECONDS)
+        self._loop.run(abort_connections(), _LONGEST_CALL_SECONDS)
 
     def reset(self) -> None:
         """Close and forget all sessions of the running mock server, and play the first scenario again, as
@@ -61,9 +61,9 @@ class RunningMotionServer:
 
 
 @contextmanager
-def running_motion_server(**options: Any) -> Iterator[RunningMotionServer]:
-    """Run a mock Motion Server in its own thread while the context is open, and yield it. The options are the
-    keywords of MotionServer."""
+def run_motion_server_in_thread(**options: Any) -> Iterator[RunningMotionServer]:
+    """Run a mock Motion Server in a thread of its own while the context is open, and yield it. `options` are
+    the keyword arguments of MotionServer. Raises UsageError if an option is wrong."""
     loop = BackgroundLoop()
     server = MotionServer(**options)
     try:

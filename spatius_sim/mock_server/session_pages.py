@@ -44,11 +44,11 @@ class SessionPages:
         self.journal, self._token, self.plays = journal, token, plays
 
     def routes(self) -> list[Route]:
-        """Return the routes of the session pages, each with its HTTP method, path and handler."""
+        """Return the routes of the web pages about sessions: the HTTP method, path and handler of each."""
         return [
             ("GET", "/", self._answer_inspector),
-            ("GET", "/page", self._answer_listed),
-            ("GET", "/sessions", self._list_sessions),
+            ("GET", "/page", self._answer_search),
+            ("GET", "/sessions", self._answer_all_sessions),
             ("GET", "/sessions/{session}", self._answer_session),
             ("GET", "/sessions/{session}/trace", self._answer_events),
             ("GET", "/sessions/{session}/player", self._answer_player),
@@ -62,8 +62,8 @@ class SessionPages:
             router.add_route(method, PREFIX + path, guarded, expect_handler=handle_expect_header)
 
     async def _answer_inspector(self, request: web.Request) -> web.StreamResponse:
-        """Answer with one of the session pages, the inspector, which shows the sessions while they happen.
-        The browser lets this page ask no other server than this one."""
+        """Answer an HTTP request with the inspector: the web page that shows the sessions while they happen.
+        Its Content-Security-Policy lets the page ask no other server."""
         from spatius_sim.reporting.player.write_player_page import inspector_page
 
         page, policy = inspector_page()
@@ -75,29 +75,30 @@ class SessionPages:
         }
         return web.Response(text=page, content_type="text/html", headers=headers)
 
-    async def _answer_listed(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request of the inspector's page with the list of sessions that the page shows: the newest
-        ones in which the text `search` occurs."""
+    async def _answer_search(self, request: web.Request) -> web.StreamResponse:
+        """Answer an HTTP request with the newest sessions in which the text `search` of its query occurs, as
+        JSON. The inspector's page lists them."""
         cpu_began = time.thread_time()
-        listed = list_sessions(self.journal, request.query.get("search", ""))
-        return answer_json(listed | {"server": {"plays": self.plays}, "cost": _cost_since(cpu_began)})
+        found_sessions = search_sessions(self.journal, request.query.get("search", ""))
+        return answer_json(found_sessions | {"server": {"plays": self.plays}, "cost": _cost_since(cpu_began)})
 
     async def _answer_player(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the player's data of the session that the path names, or 404."""
-        from spatius_sim.mock_server.session_player_and_tape import live_player
+        """Answer an HTTP request with what the player shows of the session that the path names, as JSON.
+        Answer 404 if there is no such session."""
+        from spatius_sim.mock_server.session_player_and_tape import make_live_player_data
 
         journal = self.journal
         record = journal.find_session(request.match_info["session"])
         if record is None:
             return _answer_unknown("session")
         cpu_began = time.thread_time()
-        values = live_player(journal.session_events(record.name), time.monotonic_ns())
+        values = make_live_player_data(journal.session_events(record.name), time.monotonic_ns())
         return answer_json(values | {"cost": _cost_since(cpu_began)})
 
     async def _answer_tape(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request on the session pages for a tape of one session, which the browser saves as a file;
-        answer 404 if there is no such session."""
-        from spatius_sim.mock_server.session_player_and_tape import tape_of
+        """Answer an HTTP request with a tape: a recording of the session that the path names, as a file to
+        save. Answer 404 if there is no such session."""
+        from spatius_sim.mock_server.session_player_and_tape import make_tape
 
         journal = self.journal
         record = journal.find_session(request.match_info["session"])
@@ -107,11 +108,11 @@ class SessionPages:
             "Cache-Control": "no-store",
             "Content-Disposition": f"attachment; filename={record.name}.tape",
         }
-        tape = tape_of(journal.session_events(record.name))
+        tape = make_tape(journal.session_events(record.name))
         return web.Response(body=tape, content_type="application/octet-stream", headers=headers)
 
-    async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request for the list of sessions, open and past, as JSON."""
+    async def _answer_all_sessions(self, request: web.Request) -> web.StreamResponse:
+        """Answer an HTTP request with all sessions, open and past, as JSON."""
         journal = self.journal
         return answer_json(
             {
@@ -130,14 +131,16 @@ class SessionPages:
         return asdict(redact_texts(record, self.journal.secrets))
 
     async def _answer_events(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the events of the session that the page's path names, as JSON. With `raw=1`, each event
-        has its bytes, too. Answer 404 if no session has this name."""
+        """Answer an HTTP request with the events of the session that the path names, as JSON. With `raw=1` in
+        the query, each event also has its bytes. Answer 404 if there is no such session."""
         journal = self.journal
         record = journal.find_session(request.match_info["session"])
         if record is None:
             return _answer_unknown("session")
-        raw = request.query.get("raw") == "1"
-        events = [_event_to_json(entry, raw=raw) for entry in journal.session_events(record.name)]
+        with_bytes = request.query.get("raw") == "1"
+        events = [
+            _event_to_json(entry, with_bytes=with_bytes) for entry in journal.session_events(record.name)
+        ]
         return answer_json({"session": record.name, "whole": journal.is_whole(record.name), "events": events})
 
 
@@ -174,22 +177,22 @@ def _cost_since(cpu_began: float) -> float:
     return round((time.thread_time() - cpu_began) * 1000, 2)
 
 
-def list_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
-    """Return what the session page lists: the newest sessions in which the text `search` occurs (in upper or
-    lower case), open sessions first, at most MAX_LISTED, and how many sessions there are. Secrets are hidden
-    before the search."""
+def search_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
+    """Return the sessions in which the text `search` occurs, in upper or lower case, as JSON values. All
+    sessions match if it is empty. Open sessions come first, the newest ones first, at most MAX_LISTED. Three
+    counts follow: open, past and found sessions. Secrets are hidden before the search."""
     records = [*reversed(journal.open_sessions.values()), *reversed(journal.past_sessions)]
     wanted_text = search.lower()
-    found = len(records)
+    found_count = len(records)
     if wanted_text:
         records = [record for record in records if wanted_text in _searched_text(record, journal)]
-        found = len(records)
-    listed = [asdict(redact_texts(record, journal.secrets)) for record in records[:MAX_LISTED]]
+        found_count = len(records)
+    listed_sessions = [asdict(redact_texts(record, journal.secrets)) for record in records[:MAX_LISTED]]
     return {
-        "sessions": listed,
+        "sessions": listed_sessions,
         "open": len(journal.open_sessions),
         "past": len(journal.past_sessions),
-        "found": found,
+        "found": found_count,
     }
 
 
@@ -201,59 +204,62 @@ def _searched_text(record: SessionRecord, journal: SessionLog) -> str:
 
 
 def _guard_handler(handler: Handler, token: str) -> Handler:
-    """Return a handler for the session pages that answers only requests from this machine, and not from web
-    pages of other machines. With the `token`, other machines are answered too; if it is "", nobody has the
-    token."""
+    """Return an HTTP handler that calls `handler` only for requests from this machine, and not for those of
+    web pages of other machines. A request with the `token` may also come from other machines. If `token` is
+    "", no request has it."""
 
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        """Answer a request for a session page if it has the token or comes from this machine. Answer 403 if
-        it comes from another machine, or if its Host or Origin names another."""
+    async def answer_if_allowed(request: web.Request) -> web.StreamResponse:
+        """Answer an HTTP request that has the token, unless another web page sends it. Without the token,
+        answer it if it comes from this machine, and if its Host and Origin name this machine. Otherwise
+        answer 403."""
         origin = request.headers.get("Origin")
         host = f"//{request.headers.get('Host', '')}"
         given_token = request.query.get("token", "")
         if token and secrets.compare_digest(given_token.encode(errors="replace"), token.encode()):
-            if origin is None or f"//{origin.partition('//')[2]}" == host:
+            is_own_page = origin is None or f"//{origin.partition('//')[2]}" == host
+            if is_own_page:
                 return await handler(request)
             return answer_json({"error": "no other web page may ask"}, 403)
         if not is_loopback_address(request.remote or ""):
             return answer_json({"error": "only this machine may ask"}, 403)
-        if not all(map(_is_loopback, [host] if origin is None else [host, origin])):
+        if not all(map(_names_this_machine, [host] if origin is None else [host, origin])):
             return answer_json({"error": "only this machine may ask: Host or Origin is another's"}, 403)
         return await handler(request)
 
-    return guarded
+    return answer_if_allowed
 
 
-def _is_loopback(url: str) -> bool:
-    """Return whether the host of this URL is this machine: session pages answer no other host. False for a
-    malformed URL."""
+def _names_this_machine(url: str) -> bool:
+    """Return whether the host in this URL is this machine (127.0.0.1, ::1 or localhost). False if the URL is
+    malformed."""
     try:
         return urlsplit(url).hostname in _LOOPBACK_NAMES
     except ValueError:
         return False
 
 
-def _event_to_json(entry: LogEntry, *, raw: bool) -> dict[str, Any]:
-    """Return an event of a session as JSON values for its page; with `raw` also the event's bytes, in
-    base64."""
+def _event_to_json(entry: LogEntry, *, with_bytes: bool) -> dict[str, Any]:
+    """Return an event of a session as JSON values, for a web page. A message that was sent or received has
+    its size and its decoded content. `with_bytes` adds the bytes of the event, in base64."""
     values: dict[str, Any] = {"at_ns": entry.at_ns, "lane": str(entry.lane)}
     if isinstance(entry.content, str | bytes):
-        data = entry.content.encode() if isinstance(entry.content, str) else entry.content
+        event_bytes = entry.content.encode() if isinstance(entry.content, str) else entry.content
         values |= {
             "event": "sent" if entry.sent else "received",
-            "bytes": len(data),
-            "message": _to_json(read_upstream(entry.content)),
+            "bytes": len(event_bytes),
+            "message": _value_to_json(read_upstream(entry.content)),
         }
     else:
-        data = getattr(entry.content, "raw", b"") if entry.lane is Lane.EGRESS else b""
-        values |= {"event": type(entry.content).__name__.lower(), **_to_json(entry.content)}
-    return values | {"raw": b64encode(data).decode()} if raw and data else values
+        event_bytes = getattr(entry.content, "raw", b"") if entry.lane is Lane.EGRESS else b""
+        values |= {"event": type(entry.content).__name__.lower(), **_value_to_json(entry.content)}
+    return values | {"raw": b64encode(event_bytes).decode()} if with_bytes and event_bytes else values
 
 
-def _to_json(value: Any) -> Any:
-    """Return a value of an event as JSON values for a session page.
+def _value_to_json(value: Any) -> Any:
+    """Return a value of an event as JSON values, for a web page.
 
-    Bytes and keyframes become only their number. A dataclass becomes its type and its fields."""
+    Bytes and arrays of keyframes become a text with their number. A tuple becomes a list. A dataclass becomes
+    its type and its fields."""
     match value:
         case bytes():
             return f"{len(value)} bytes"
@@ -262,9 +268,9 @@ def _to_json(value: Any) -> Any:
         case Enum():
             return value.value
         case tuple():
-            return [_to_json(part) for part in value]
+            return [_value_to_json(part) for part in value]
         case _ if is_dataclass(value) and not isinstance(value, type):
-            members = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+            members = {field.name: _value_to_json(getattr(value, field.name)) for field in fields(value)}
             return {"type": type(value).__name__} | members
         case _:
             return value

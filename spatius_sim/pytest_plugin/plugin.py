@@ -257,9 +257,9 @@ def _pass_fail_or_skip_item(result: "RuleResult") -> None:
 def motion_server() -> "Iterator[RunningMotionServer]":
     """Start a mock Motion Server on a free port of 127.0.0.1, yield it, and stop it after the test. It is for
     a team's own tests, synchronous or not. (A fixture of the pytest plugin.)"""
-    from spatius_sim.mock_server.run_in_thread import running_motion_server
+    from spatius_sim.mock_server.run_in_thread import run_motion_server_in_thread
 
-    with running_motion_server() as server:
+    with run_motion_server_in_thread() as server:
         yield server
 
 

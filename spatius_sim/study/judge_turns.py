@@ -13,7 +13,7 @@ import numpy as np
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.network.link_capacity import LONGEST_WAIT
-from spatius_sim.model.network.message_overhead import WireKind, bytes_on_tcp
+from spatius_sim.model.network.message_overhead import WireKind, count_bytes_on_tcp
 from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.model.network.tcp import TcpFlow
 from spatius_sim.model.relay.policy import RelayPolicy, SessionScope
@@ -119,7 +119,7 @@ class _LinkToClient:
 
     def arrival(self, now: float, size: int) -> float:
         """Return when a frame of `size` bytes that is sent now arrives, in seconds."""
-        arrived = self._flow.write(now, bytes_on_tcp(size)).arrived
+        arrived = self._flow.write(now, count_bytes_on_tcp(size)).arrived
         self.given_up |= arrived - now > LONGEST_WAIT
         return arrived
 

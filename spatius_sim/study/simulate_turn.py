@@ -14,9 +14,9 @@ from spatius_sim.model.network.message_overhead import (
     AUDIO_UP_BYTES,
     KEYFRAME_BYTES,
     PAYLOAD_BYTES,
-    audio_message,
-    bytes_on_tcp,
-    motion_message,
+    count_audio_message_bytes,
+    count_bytes_on_tcp,
+    count_motion_message_bytes,
 )
 from spatius_sim.model.network.network_profile import DATA_CENTRE, REGIONS, NetworkProfile
 from spatius_sim.model.network.tcp import MessageDelivery, Path, TcpFlow
@@ -48,13 +48,13 @@ class PlainFlow:
         self._path = path
         self._free = self._read = 0.0
 
-    def room_at(self, at: float, size: int) -> float:
+    def find_room_time(self, at: float, size: int) -> float:
         """Return when a message may be written to the path: at once."""
         return at
 
     def write(self, at: float, size: int) -> MessageDelivery:
         """Write a message of `size` bytes to the path at `at` seconds, and return when it arrives."""
-        self._free = self._path.capacity.finish(max(at, self._free), 8 * size)
+        self._free = self._path.capacity.finish_time(max(at, self._free), 8 * size)
         self._read = max(self._read, self._free + self._path.one_way) + 8 * size / self._path.reads
         return MessageDelivery(at, self._read)
 
@@ -210,7 +210,11 @@ def _make_audio_messages(pipeline: Pipeline, speech_arrivals: list[tuple[float, 
             if pipeline.audio is AudioPacing.PACED:
                 leaves_at = max(at, sent_seconds - pipeline.audio_lead)
             size = round((chunk_end - sent_seconds) * bytes_per_second)
-            messages.append(Message(leaves_at, bytes_on_tcp(audio_message(pipeline.wire, size)), chunk_end))
+            messages.append(
+                Message(
+                    leaves_at, count_bytes_on_tcp(count_audio_message_bytes(pipeline.wire, size)), chunk_end
+                )
+            )
             sent_seconds = chunk_end
     return messages
 
@@ -230,7 +234,7 @@ def _find_motion_arrivals(
     payloads: list[tuple[float, int]] = []
     segment, done, sent, began = 0, 0, 0.0, math.inf
     for index, (at, end) in enumerate(speech):
-        size = bytes_on_tcp(AUDIO_UP_BYTES + round((end - sent) * per_second), masked=True)
+        size = count_bytes_on_tcp(AUDIO_UP_BYTES + round((end - sent) * per_second), masked=True)
         sent = end
         heard = up.write(max(at, opened), size).arrived
         began = min(began, heard)
@@ -242,7 +246,7 @@ def _find_motion_arrivals(
             early = began + done / KEYFRAMES_PER_SECOND - heard
             leaves = heard + pipeline.pace.delay_seconds(seed, number, 1, segment, early)
             keyframes = done - (payloads[-1][1] if payloads else 0)
-            raw = bytes_on_tcp(PAYLOAD_BYTES + keyframes * KEYFRAME_BYTES)
+            raw = count_bytes_on_tcp(PAYLOAD_BYTES + keyframes * KEYFRAME_BYTES)
             # Responses leave in order: a late one keeps back what follows.
             leaves = max(leaves, payloads[-1][0] - trip / 2) if payloads else leaves
             payloads.append((down.write(leaves, raw).arrived, done))
@@ -261,7 +265,11 @@ def _make_motion_messages(pipeline: Pipeline, payload_arrivals: list[tuple[float
         keyframes_before = keyframe_count
         if len(sizes) >= pipeline.payloads_per_message or index == len(payload_arrivals) - 1:
             messages.append(
-                Message(at, bytes_on_tcp(motion_message(pipeline.wire, sizes)), keyframes=keyframe_count)
+                Message(
+                    at,
+                    count_bytes_on_tcp(count_motion_message_bytes(pipeline.wire, sizes)),
+                    keyframes=keyframe_count,
+                )
             )
             sizes = []
     return messages
@@ -349,13 +357,13 @@ def _simulate_interrupt(
     if interrupted_at >= turn.playback.end:
         return
     relay_knows_at = (
-        turn_network.up.finish(interrupted_at, 8 * bytes_on_tcp(_INTERRUPT_BYTES, masked=True))
+        turn_network.up.finish_time(interrupted_at, 8 * count_bytes_on_tcp(_INTERRUPT_BYTES, masked=True))
         + turn_network.round_trip / 2
     )
     flow = make_flow_to_client(pipeline, profile, turn_network)
     arrivals: list[tuple[float, int]] = []
     for message in messages:
-        if max(message.at, flow.room_at(message.at, message.size)) > relay_knows_at:
+        if max(message.at, flow.find_room_time(message.at, message.size)) > relay_knows_at:
             break
         arrivals.append((flow.write(message.at, message.size).arrived, message.size))
     arrivals_after = [(at, size) for at, size in arrivals if at > interrupted_at]

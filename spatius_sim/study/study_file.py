@@ -10,7 +10,7 @@ from pathlib import Path
 from yaml.nodes import Node, ScalarNode
 
 from spatius_sim.files.network_file import read_networks, shipped_networks
-from spatius_sim.files.yaml_file import YamlFile, quote_short, read_bytes
+from spatius_sim.files.yaml_file import YamlFile, quote_short, read_yaml_bytes
 from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.pipeline_choices import Pipeline
@@ -36,7 +36,7 @@ _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|%|kB)?")
 
 def read_study(path: Path) -> Study:
     """Return the study in a file. Raises UsageError, which names file, line and key, if the file is wrong."""
-    return _StudyReader(str(path), path.parent).read(read_bytes(path))
+    return _StudyReader(str(path), path.parent).read(read_yaml_bytes(path))
 
 
 class _StudyReader(YamlFile):
@@ -50,7 +50,7 @@ class _StudyReader(YamlFile):
     def read(self, raw: bytes) -> Study:
         """Return the study that the YAML of a study file describes; keys that are left out have defaults.
         Raises UsageError if the networks are missing, or if a key or a value is wrong."""
-        root = self.root(raw)
+        root = self.parse_root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: networks is needed")
         top = self.mapping(root, "the study", _KEYS)
@@ -72,9 +72,7 @@ class _StudyReader(YamlFile):
         networks = self._read_networks_of_study(top["networks"], known_networks)
         turns = self.integer(top["turns"], "turns") if "turns" in top else 200
         what_would_help = (
-            self.true_or_false(top["what-would-help"], "what-would-help")
-            if "what-would-help" in top
-            else False
+            self.boolean(top["what-would-help"], "what-would-help") if "what-would-help" in top else False
         )
         about = self.text(top["about"], "about")[:500] if "about" in top else ""
         return self.build(
@@ -144,7 +142,7 @@ class _StudyReader(YamlFile):
                 raise self.error(node, f"{key}: {quote_short(text)} is none of {', '.join(member_by_text)}")
             return member_by_text[text]
         readers: dict[type, Callable[[Node, str], object]] = {
-            bool: self.true_or_false,
+            bool: self.boolean,
             int: self.integer,
             float: self.number,
             str: self.text,

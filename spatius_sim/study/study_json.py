@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from spatius_sim.files.write_whole_file import write_whole
+from spatius_sim.files.write_whole_file import write_file_atomically
 from spatius_sim.study.run_study import Outcome, SimulatedCell
 from spatius_sim.study.study_figures import FIGURES, Estimate
 
@@ -163,7 +163,7 @@ def write_study_files(outcome: Outcome, folder: Path) -> list[str]:
     for name, text in (("study.json", json_report(outcome)), ("study.html", make_study_page(outcome))):
         path = folder / name
         try:
-            write_whole(path, text)
+            write_file_atomically(path, text)
             lines.append(str(path))
         except OSError as error:
             lines.append(f"{path} cannot be written: {error.strerror}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatius_sim.files.write_whole_file import write_whole
+from spatius_sim.files.write_whole_file import write_file_atomically
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
@@ -217,7 +217,7 @@ def _write_bytes(folder: Path, file_name: str, content: bytes | memoryview) -> P
     the file cannot be written."""
     file = _make_folder(folder) / file_name
     try:
-        write_whole(file, content)
+        write_file_atomically(file, content)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from error
     return file

@@ -52,9 +52,9 @@ class _DeadAfterATurn(PlainRelay):
         super().__init__(api_key, new_id, policy)  # type: ignore[arg-type]
         self._turns = 0
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         self._turns += type(action).__name__ == "SpeakEnd"
-        return super().client_did(client, action) if self._turns < 2 else []
+        return super().on_client_action(client, action) if self._turns < 2 else []
 
 
 class _NeverEndsUpstream(NeverEndsUpstream):

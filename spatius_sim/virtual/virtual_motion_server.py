@@ -98,7 +98,7 @@ class VirtualMotionServer:
             for session in self._open_sessions.values():
                 ids = session.app_id, session.avatar_id
                 session.brain.replace_faults(
-                    self._scenario_player.faults_of_old_connection(*ids, faults_of(*ids))
+                    self._scenario_player.faults_of_open_connection(*ids, faults_of(*ids))
                 )
 
     async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
@@ -110,7 +110,7 @@ class VirtualMotionServer:
             expire_at, app_id = token_request.expire_at, token_request.app_id
         except RequestRefusedError:
             expire_at, app_id = None, ""
-        admission = self._scenario_player.token_requested(app_id)
+        admission = self._scenario_player.admit_token_request(app_id)
         token, answer = "", None
         try:
             if await self._apply_scenario(admission, Moment.TOKEN, ""):
@@ -137,7 +137,7 @@ class VirtualMotionServer:
         faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, faults_by_id)
         try:
             is_answered = await self._apply_scenario(
-                faults.admission(), Moment.UPGRADE, connection, avatar_id
+                faults.admit_upgrade(), Moment.UPGRADE, connection, avatar_id
             )
             if is_answered:
                 self._access.check_upgrade(app_id, session_key, avatar_id, self.loop.unix_time())

@@ -60,7 +60,7 @@ class VirtualRelay:
         """Tell the relay's brain (its logic, without input or output) that a client has come. `sample_rate`
         is the rate of the client's speech in Hz; 0 if the client named none."""
         client.has_started = True
-        self._carry_out(self._brain.client_came(client.client_id, client.session_key, sample_rate))
+        self._carry_out(self._brain.on_client_connected(client.client_id, client.session_key, sample_rate))
 
     def _receive_frame(self, client: "_Client", frame: Frame) -> None:
         """Decode a frame from a client, and give the client's action to the relay's brain (its logic). If the
@@ -68,7 +68,7 @@ class VirtualRelay:
         self._loop.note_activity("the relay")
         action = self._wire.read_client_frame(frame)
         if client.has_started:
-            self._carry_out(self._brain.client_did(client.client_id, action))
+            self._carry_out(self._brain.on_client_action(client.client_id, action))
         elif isinstance(action, Start):
             self._introduce_client(client, action.sample_rate)
         else:
@@ -79,7 +79,7 @@ class VirtualRelay:
         for other clients, in case they waited for this client."""
         self._loop.note_activity("the relay")
         if self._client_by_id[client_id].has_started:
-            self._carry_out(self._brain.client_left(client_id))
+            self._carry_out(self._brain.on_client_disconnected(client_id))
         del self._client_by_id[client_id]
         self._send_all_outboxes()
 
@@ -162,7 +162,7 @@ class VirtualRelay:
         """Tell the relay's brain (its logic) that Motion Server was silent on this upstream session, for the
         time that the brain had set."""
         self._loop.note_activity("the relay")
-        self._carry_out(self._brain.upstream_silent(upstream_id))
+        self._carry_out(self._brain.on_server_silent(upstream_id))
 
     def _cancel_silence_timer(self, upstream_id: str) -> None:
         """Stop watching for silence of Motion Server on this upstream session: cancel its timer, if there is
@@ -191,7 +191,7 @@ class VirtualRelay:
                     self._first_token = token
             end = await open_session(self._server, APP_ID, token, AVATAR_ID)
         except UnreachableError as error:
-            self._carry_out(self._brain.upstream_lost(upstream_id, str(error)))
+            self._carry_out(self._brain.on_session_lost(upstream_id, str(error)))
             return
         decode_message = MessageReader().read
 
@@ -203,17 +203,17 @@ class VirtualRelay:
             self._loop.note_activity("the relay")
             encoded = raw.encode() if isinstance(raw, str) else raw
             self._carry_out(
-                self._brain.upstream_said(upstream_id, encoded, read_upstream(raw, decode_message))
+                self._brain.on_server_frame(upstream_id, encoded, read_upstream(raw, decode_message))
             )
 
         def report_lost(code: int, reason: str) -> None:
             """Tell the relay's brain (its logic) that Motion Server closed the session, unless the relay
             itself has hung up."""
             if not session.has_hung_up:
-                self._carry_out(self._brain.upstream_lost(upstream_id, "Motion Server closed the session"))
+                self._carry_out(self._brain.on_session_lost(upstream_id, "Motion Server closed the session"))
 
         end.on_frame, end.on_end = receive_frame, report_lost
-        self._carry_out(self._brain.upstream_opened(upstream_id))
+        self._carry_out(self._brain.on_session_opened(upstream_id))
         session.open_on(end)
 
 

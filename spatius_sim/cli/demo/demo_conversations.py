@@ -183,7 +183,7 @@ def figures_now(stage: Stage, spoken_samples: int, total_samples: int) -> Conver
     played, how many motion payloads came, and what the avatar does."""
     decoder = stage.avatar.decoder
     contents = [event.content for event in stage.recorder.events]
-    keyframe = decoder.keyframe_row
+    keyframe = decoder.current_keyframe
     return ConversationFigures(
         spoken_seconds=spoken_samples / SPEECH_RATE,
         total_seconds=total_samples / SPEECH_RATE,

@@ -41,8 +41,9 @@ _INTERRUPTED_IDS_KEPT = 64
 
 @dataclass(slots=True)
 class DecodedConversation:
-    """One conversation at the client. `played` is the number of played samples times 10^9: so no sample rate
-    needs rounding, because time is in nanoseconds. `next_keyframe` is the first keyframe not yet rendered."""
+    """One conversation at the client. `played_nanosamples` is the number of played samples times 10^9: so no
+    sample rate needs rounding, because time is in nanoseconds. `next_keyframe` is the first keyframe not yet
+    rendered."""
 
     conversation_id: str
     audio_bytes: int = 0
@@ -50,7 +51,7 @@ class DecodedConversation:
     audio_only: bool = False
     motion: list[Keyframes] = field(default_factory=list)
     keyframes: int = 0
-    played: int = 0
+    played_nanosamples: int = 0
     next_keyframe: int = 0
     stalled: bool = False
     abnormal: bool = False
@@ -61,13 +62,13 @@ class DecodedConversation:
         """How many whole samples of audio have arrived."""
         return self.audio_bytes // BYTES_PER_SAMPLE
 
-    def keyframe(self, index: int) -> Keyframes | None:
-        """Return keyframe number `index` (0, 1, ...) of the motion that the decoder got for this
-        conversation, shape (120,); None if the keyframe has not come."""
+    def find_keyframe(self, index: int) -> Keyframes | None:
+        """Return keyframe number `index` (0, 1, ...) of the conversation, shape (120,); None if this keyframe
+        has not arrived. The keyframes lie in segments, one for each motion payload."""
         for segment in self.motion:
             if index < len(segment):
-                row: Keyframes = segment[index]
-                return row
+                keyframe: Keyframes = segment[index]
+                return keyframe
             index -= len(segment)
         return None
 
@@ -87,18 +88,18 @@ class ClientDecoder:
         mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT,
         render: Callable[[Keyframes], None] | None = None,
     ) -> None:
-        """Begin a client decoder that is idle and has no conversation. `sample_rate` is in Hz. `new_id`
-        returns an id for each new conversation. The clock begins at `now_ns`; `mode` says what late motion
-        does to the audio; `render` is called with the keyframes that are shown."""
+        """Begin a decoder that is idle and has no conversation. `sample_rate` is in Hz. `new_id()` returns
+        the id of each new conversation, and `now_ns` is the first time on the clock. `mode` says whether
+        audio waits for late motion. `render` is called with each keyframe that is shown."""
         self._sample_rate = sample_rate
         self._new_id = new_id
         self._now_ns = now_ns
         self._mode = mode
         self._render = render
         self._conversation: DecodedConversation | None = None
-        self._latest_id = ""
+        self._latest_conversation_id = ""
         self._interrupted: deque[str] = deque(maxlen=_INTERRUPTED_IDS_KEPT)
-        self._samples_played = 0
+        self._samples_of_last_conversation = 0
         self._events: list[DecoderEvent] = []
         self.state = PlaybackState.IDLE
         self.discards: Counter[DiscardReason] = Counter()
@@ -106,28 +107,28 @@ class ClientDecoder:
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
         """Take a chunk of audio (mono s16le), and return the id of the conversation to which the chunk
-        belongs.
+        belongs; the latest id if no conversation is current.
 
-        A conversation ends with the chunk that has `end`. The next audio starts a new conversation with a new
-        id, and stops what is still playing (docs:web-sdk). An empty chunk after the end of a conversation
-        starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`."""
+        `end` marks the last chunk of a conversation. The next audio starts a new conversation with a new id,
+        and stops what is still playing (docs:web-sdk). An empty chunk after an end starts nothing (ASSUMED).
+        Web, iOS, Android, Flutter: `yieldAudioData`."""
         if STARTS_CONVERSATION[self._audio_state, bool(audio)]:
             self._start_conversation()
         conversation = self._conversation
         if conversation is None:
-            return self._latest_id
+            return self._latest_conversation_id
         conversation.audio_bytes += len(audio)
         conversation.ended = conversation.ended or end
         return conversation.conversation_id
 
     def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
-        """Give the decoder encoded motion payloads for the conversation with this id.
+        """Take encoded motion payloads (`frames`) for the conversation with this id, and show the keyframe
+        that is due.
 
-        Payloads for any other than the current conversation are discarded without an error. None, or an empty
-        list, makes the conversation audio-only until its end (seed:002). Only the argument decides: the
-        req_id in a payload is never compared. Motion is accepted until the audio has been played. Web, iOS,
-        Android: `yieldFramesData`; Flutter: `yieldAnimations`.
-        """
+        None or an empty list makes the conversation audio-only until its end (seed:002). Payloads for any
+        other than the current conversation, or for one that is audio-only, are discarded without an error.
+        Only `conversation_id` decides: the req_id in a payload is not compared. Motion is accepted until the
+        audio has been played. Web, iOS, Android: `yieldFramesData`; Flutter: `yieldAnimations`."""
         motion_input = MotionInput.PAYLOADS if frames else MotionInput.NOTHING
         action = MOTION_TABLE[self._find_motion_target(conversation_id), motion_input]
         if isinstance(action, DiscardReason):
@@ -140,7 +141,7 @@ class ClientDecoder:
         else:
             for payload in frames or ():
                 self._accept_payload(conversation, payload)
-            self._show(conversation)
+            self._render_due_keyframes(conversation)
 
     def get_current_conversation_id(self) -> str | None:
         """Return the id of the conversation that is open or playing; None if there is none (seed:004). Web,
@@ -150,26 +151,26 @@ class ClientDecoder:
     def interrupt(self) -> None:
         """Stop, clear pending audio and motion, reset the conversation (docs:audio-io). All platforms:
         `interrupt`."""
-        self._clear()
-        self._change(PlaybackEvent.INTERRUPT, StateReason.USER_ACTION)
+        self._interrupt_conversation()
+        self._change_state(PlaybackEvent.INTERRUPT, StateReason.USER_ACTION)
 
     def pause(self) -> None:
         """Pause the playback, and keep all audio and motion (docs:audio-io). All platforms: `pause`."""
-        self._change(PlaybackEvent.PAUSE, StateReason.USER_ACTION)
+        self._change_state(PlaybackEvent.PAUSE, StateReason.USER_ACTION)
 
     def resume(self) -> None:
         """Continue the playback where `pause` stopped it (docs:audio-io). All platforms: `resume`."""
-        self._change(PlaybackEvent.RESUME, StateReason.USER_ACTION)
+        self._change_state(PlaybackEvent.RESUME, StateReason.USER_ACTION)
 
     def advance(self, to_ns: int) -> None:
-        """Move the client decoder's clock to `to_ns`, and play the audio and motion that are due until then.
-        Raises ValueError if `to_ns` lies in the past."""
+        """Move the decoder's clock to `to_ns` (nanoseconds). If the playback is on, play the audio and motion
+        that are due until then. Raises ValueError if `to_ns` lies in the past."""
         if to_ns < self._now_ns:
             raise ValueError(f"the clock is at {self._now_ns} ns and cannot go back to {to_ns} ns")
         passed_ns, self._now_ns = to_ns - self._now_ns, to_ns
         conversation = self._conversation
         if conversation is not None and self.state is PlaybackState.PLAYING:
-            self._play(conversation, passed_ns)
+            self._play_audio(conversation, passed_ns)
 
     def take_events(self) -> list[DecoderEvent]:
         """Return the events since the last call, in order, and forget them."""
@@ -188,48 +189,51 @@ class ClientDecoder:
 
     @property
     def played_seconds(self) -> float:
-        """How many seconds of the current conversation's audio the client decoder has played."""
-        return self._conversation.played / _SECOND_NS / self._sample_rate if self._conversation else 0.0
+        """How many seconds of the current conversation's audio the decoder has played; 0.0 if no conversation
+        is current."""
+        if self._conversation is None:
+            return 0.0
+        return self._conversation.played_nanosamples / _SECOND_NS / self._sample_rate
 
     @property
     def samples_played(self) -> int:
-        """How many samples of the current conversation the client decoder has played; if no conversation is
-        current, of the last conversation."""
-        conversation = self._conversation
-        return conversation.played // _SECOND_NS if conversation else self._samples_played
+        """The number of samples that the decoder has played of the current conversation. If no conversation
+        is current: of the last one."""
+        if self._conversation is None:
+            return self._samples_of_last_conversation
+        return self._conversation.played_nanosamples // _SECOND_NS
 
     @property
-    def keyframe_row(self) -> Keyframes | None:
-        """The keyframe that the avatar shows now, shape (120,): keyframe k is due k/25 s after the start
-        (recording). None if the motion for this moment has not come, or if the conversation is audio-only or
-        there is none."""
+    def current_keyframe(self) -> Keyframes | None:
+        """The keyframe that the avatar shows now, shape (120,); keyframe k is due k/25 s after the start
+        (recording). None if this keyframe has not arrived, if the conversation is audio-only, or if there is
+        no conversation."""
         conversation = self._conversation
         if conversation is None or conversation.audio_only:
             return None
-        return conversation.keyframe(self._keyframe_due(conversation))
+        return conversation.find_keyframe(self._keyframe_due(conversation))
 
     @property
     def _audio_state(self) -> AudioState:
-        """Return how far the audio of the decoder's current conversation has come: OPEN until its end mark,
-        then COMPLETE. Without a current conversation: NONE before the first one, PLAYED_OR_INTERRUPTED after
-        it."""
+        """How far the audio of the current conversation has come: OPEN until its end mark has arrived, then
+        COMPLETE. Without a current conversation: NONE before the first one, later PLAYED_OR_INTERRUPTED."""
         if self._conversation is None:
-            return AudioState.PLAYED_OR_INTERRUPTED if self._latest_id else AudioState.NONE
+            return AudioState.PLAYED_OR_INTERRUPTED if self._latest_conversation_id else AudioState.NONE
         return AudioState.COMPLETE if self._conversation.ended else AudioState.OPEN
 
     def _start_conversation(self) -> DecodedConversation:
-        """Start a new conversation of the client decoder in place of the current one, add the event
-        ConversationStarted, and return the new conversation."""
+        """Start a new conversation, which replaces the current one, and return it. Record the event
+        ConversationStarted, and let the playback begin."""
         conversation = self._conversation = DecodedConversation(self._new_id())
-        self._latest_id = conversation.conversation_id
+        self._latest_conversation_id = conversation.conversation_id
         self._events.append(ConversationStarted(conversation.conversation_id))
-        self._change(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
+        self._change_state(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
         return conversation
 
     def _find_motion_target(self, conversation_id: str) -> MotionTarget:
-        """Find out for which conversation the client decoder gets motion with this id: the current one
-        (perhaps audio-only), an interrupted one, or another one (FOREIGN). Return NOTHING_CURRENT if no
-        conversation is current, and none with this id was interrupted."""
+        """Return for which conversation motion with this id comes. CURRENT or AUDIO_ONLY: the current one,
+        with motion or without. INTERRUPTED: one that was interrupted. Otherwise FOREIGN, or NOTHING_CURRENT
+        if no conversation is current."""
         conversation = self._conversation
         if conversation is not None and conversation.conversation_id == conversation_id:
             return MotionTarget.AUDIO_ONLY if conversation.audio_only else MotionTarget.CURRENT
@@ -237,67 +241,67 @@ class ClientDecoder:
             return MotionTarget.INTERRUPTED
         return MotionTarget.NOTHING_CURRENT if conversation is None else MotionTarget.FOREIGN
 
-    def _clear(self) -> None:
-        """End the current conversation of the client decoder as interrupted."""
+    def _interrupt_conversation(self) -> None:
+        """End the current conversation, if there is one, and remember its id as interrupted."""
         if self._conversation is not None:
             self._interrupted.append(self._conversation.conversation_id)
-            self._leave(self._conversation)
+            self._end_conversation(self._conversation)
 
-    def _leave(self, conversation: DecodedConversation) -> None:
-        """End this conversation of the client decoder, so that none is current, and keep the number of its
-        played samples."""
-        self._samples_played = conversation.played // _SECOND_NS
+    def _end_conversation(self, conversation: DecodedConversation) -> None:
+        """End this conversation, so that none is current, and keep the number of its played samples."""
+        self._samples_of_last_conversation = conversation.played_nanosamples // _SECOND_NS
         self._conversation = None
 
     def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
         """Make the conversation audio-only and end its stall; add an event for this."""
         conversation.audio_only = True
-        self._stall(conversation, stalled=False)
+        self._set_stalled(conversation, stalled=False)
         self._events.append(AudioOnlyEntered(conversation.conversation_id))
 
     def _keyframe_due(self, conversation: DecodedConversation) -> int:
-        """Return the number of the keyframe that the client decoder must show now, after the samples that it
-        has played."""
-        return conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
+        """Return the number of the keyframe that is due now, after the samples that were played."""
+        return conversation.played_nanosamples * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
 
-    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
-        """Let the decoder play a conversation for `passed_ns` nanoseconds: render the keyframes that become
-        due, stall if motion is missing, and end the conversation if all its audio has been played."""
+    def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
+        """Play the audio of a conversation for `passed_ns` nanoseconds, and render the keyframes that become
+        due. Note whether the audio must wait for motion. End the conversation if all its audio has been
+        played."""
         end = conversation.samples * _SECOND_NS
-        playable_end = min(end, self._end_of_playable_audio(conversation))
-        target = conversation.played + passed_ns * self._sample_rate
+        playable_end = min(end, self._find_playable_end(conversation))
+        target = conversation.played_nanosamples + passed_ns * self._sample_rate
         first_keyframe = max(conversation.next_keyframe, self._keyframe_due(conversation))
-        conversation.played = max(conversation.played, min(playable_end, target))
-        self._stall(conversation, playable_end < end and target >= playable_end)
-        self._show(conversation, first_keyframe)
-        if conversation.ended and conversation.played == end:
-            self._leave(conversation)
-            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+        conversation.played_nanosamples = max(conversation.played_nanosamples, min(playable_end, target))
+        self._set_stalled(conversation, playable_end < end and target >= playable_end)
+        self._render_due_keyframes(conversation, first_keyframe)
+        if conversation.ended and conversation.played_nanosamples == end:
+            self._end_conversation(conversation)
+            self._change_state(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
-    def _end_of_playable_audio(self, conversation: DecodedConversation) -> int:
-        """Return up to which position the decoder may play the conversation's audio now: to its end or, in
-        the mode strictSync, to the first missing keyframe. Samples at the end that fill no keyframe need no
-        motion. The unit is a sample / 10^9, so that integers stay exact."""
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
+        """Return up to which position the audio may be played now, in nanosamples (samples / 10^9, exact as
+        integers). This is the end of the audio that has arrived. If the audio waits for motion (mode
+        strictSync), it is the first missing keyframe; a rest of audio that is shorter than a keyframe needs
+        no motion."""
         end = conversation.samples * _SECOND_NS
-        needed = keyframe_count(conversation.samples, self._sample_rate)
+        needed_keyframes = keyframe_count(conversation.samples, self._sample_rate)
         if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:
             return end
         if conversation.abnormal:
             return end  # "abnormal motion: audio plays normally" (docs:faq).
-        if conversation.keyframes >= needed:
+        if conversation.keyframes >= needed_keyframes:
             return end
         return conversation.keyframes * self._sample_rate * _SECOND_NS // KEYFRAMES_PER_SECOND
 
-    def _stall(self, conversation: DecodedConversation, stalled: bool) -> None:
-        """Set whether the conversation's audio waits for motion; add an event if this changes."""
+    def _set_stalled(self, conversation: DecodedConversation, stalled: bool) -> None:
+        """Set whether the conversation's audio waits for motion. If this changes, record an event."""
         if conversation.stalled is not stalled:
             conversation.stalled = stalled
             self._events.append(StallChanged(conversation.conversation_id, stalled))
 
-    def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
-        """Let the decoder render each keyframe of the conversation once, from number `first` (None: from the
-        one that is due now) to the one that is due now. Nothing is rendered if the playback is paused or
-        idle, or if the conversation is audio-only."""
+    def _render_due_keyframes(self, conversation: DecodedConversation, first: int | None = None) -> None:
+        """Render the keyframes of a conversation from number `first` to the one that is due now, each only
+        once. If `first` is None, render only the one that is due now. Render nothing if the playback is
+        paused or idle, or if the conversation is audio-only."""
         if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
             return
         due = self._keyframe_due(conversation)
@@ -305,14 +309,14 @@ class ClientDecoder:
             # A keyframe that is due at the end of the audio, or later, is never shown.
             due = min(due, (conversation.samples * KEYFRAMES_PER_SECOND - 1) // self._sample_rate)
         for index in range(max(conversation.next_keyframe, due if first is None else first), due + 1):
-            row = conversation.keyframe(index)
-            if row is not None:
+            keyframe = conversation.find_keyframe(index)
+            if keyframe is not None:
                 conversation.next_keyframe = index + 1
-                self._render(row)
+                self._render(keyframe)
 
     def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
-        """Decode one motion payload, keep its keyframes for the conversation, and add a MotionTaken event. If
-        the payload is not motion, discard it; then the conversation's audio plays on without waiting for
+        """Decode a motion payload, add its keyframes to the conversation, and record the event MotionTaken.
+        If the payload is not motion, discard it; from then on the conversation's audio no longer waits for
         motion."""
         try:
             message = decode(payload)
@@ -331,10 +335,10 @@ class ClientDecoder:
         self.discards[reason] += len(frames)
         self._events.extend(MotionDiscarded(conversation_id, reason) for _ in frames)
 
-    def _change(self, event: PlaybackEvent, reason: StateReason) -> None:
-        """Change the state of the decoder's playback as PLAYBACK_TABLE says for this event. If this is a new
-        state, add StateChanged, with this reason, to the events of the decoder."""
-        state = PLAYBACK_TABLE[self.state, event]
-        if state is not self.state:
-            self.state = state
-            self._events.append(StateChanged(state, reason))
+    def _change_state(self, event: PlaybackEvent, reason: StateReason) -> None:
+        """Change the state of the playback as PLAYBACK_TABLE says for this playback event. If the state is a
+        new one, record StateChanged with this `reason`."""
+        new_state = PLAYBACK_TABLE[self.state, event]
+        if new_state is not self.state:
+            self.state = new_state
+            self._events.append(StateChanged(new_state, reason))

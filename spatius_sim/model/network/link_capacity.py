@@ -48,20 +48,20 @@ class Capacity:
     """
 
     def __init__(self, starts: Sequence[float], rates: Sequence[float], period: float) -> None:
-        """Make the capacity of a network link that changes in steps: from each of the `starts` (seconds) on
-        it has the rate in `rates` (bit/s), and after `period` seconds all begins again. Raises UsageError if
-        the steps are wrong, for example not in order."""
+        """Make the capacity of a network link whose rate changes in steps. Step i begins at `starts[i]`
+        seconds and has the rate `rates[i]` in bits a second. After `period` seconds the steps repeat. Raises
+        UsageError if the steps are not in order, a rate is negative, or all rates are 0."""
         _check_steps(starts, rates, period)
         self._period = period
         self._starts, self._rates = list(starts), list(rates)
         self._edges = [*self._starts, period]
-        self._carried = self._sum_carried_bits()
+        self._carried_bits = self._sum_carried_bits()
         """Bits carried from the beginning of the period until each edge."""
 
     @property
     def mean(self) -> float:
         """The mean rate in bits a second."""
-        return self._carried[-1] / self._period
+        return self._carried_bits[-1] / self._period
 
     def share(self, count: int) -> "Capacity":
         """Return the capacity of a link that each of `count` users has if all send at the same time and the
@@ -72,41 +72,43 @@ class Capacity:
         """Return the rate in bits a second at this time in seconds."""
         return self._rates[bisect_right(self._starts, at % self._period) - 1]
 
-    def finish(self, start: float, bits: float) -> float:
-        """Return the time at which the link has carried `bits` bits, if it begins at `start` (seconds) and
-        carries nothing else; infinity if this takes longer than LONGEST_WAIT."""
+    def finish_time(self, start: float, bits: float) -> float:
+        """Return at which time (seconds) a link has carried `bits` bits, if it begins at `start` (seconds)
+        and carries nothing else. Infinity if this takes longer than LONGEST_WAIT."""
         periods_before, offset = divmod(start, self._period)
         index = bisect_right(self._starts, offset) - 1
         rate = self._rates[index]
         if rate * (self._edges[index + 1] - offset) >= bits > 0:
             return start + bits / rate
-        target = self._carried[index] + rate * (offset - self._edges[index]) + bits
-        periods_more, bits_left = divmod(target, self._carried[-1])
-        index = max(0, bisect_right(self._carried, bits_left) - 1)
+        bits_since_period_start = self._carried_bits[index] + rate * (offset - self._edges[index]) + bits
+        periods_more, bits_left = divmod(bits_since_period_start, self._carried_bits[-1])
+        index = max(0, bisect_right(self._carried_bits, bits_left) - 1)
         # If no bits are left, the link ends with the last step that carried something, not after the pause
         # that follows.
-        end = self._edges[index] + (bits_left - self._carried[index]) / (self._rates[index] or 1.0)
-        finished = (periods_before + periods_more) * self._period + end
-        return finished if finished - start <= LONGEST_WAIT else math.inf
+        end_in_period = self._edges[index] + (bits_left - self._carried_bits[index]) / (
+            self._rates[index] or 1.0
+        )
+        finished_at = (periods_before + periods_more) * self._period + end_in_period
+        return finished_at if finished_at - start <= LONGEST_WAIT else math.inf
 
     def _sum_carried_bits(self) -> list[float]:
-        """Return how many bits the link has carried since the beginning of the period at each time at which
-        its rate changes."""
-        carried = [0.0]
+        """Return how many bits the link has carried from the beginning of its period until each edge. The
+        edges are the times at which the rate changes, and the end of the period."""
+        carried_bits = [0.0]
         for index, rate in enumerate(self._rates):
-            carried.append(carried[-1] + rate * (self._edges[index + 1] - self._edges[index]))
-        return carried
+            carried_bits.append(carried_bits[-1] + rate * (self._edges[index + 1] - self._edges[index]))
+        return carried_bits
 
 
 def _check_steps(starts: Sequence[float], rates: Sequence[float], period: float) -> None:
-    """Raise UsageError if these steps make no capacity of a link: if they are not in order, if a rate is
-    negative, or if the link never carries anything."""
+    """Raise UsageError if these steps cannot be the capacity of a network link. Step i begins at `starts[i]`
+    seconds and has the rate `rates[i]`. It is wrong if the steps are not in order before `period` ends, if a
+    rate is negative, or if all rates are 0."""
     if not rates or len(starts) != len(rates) or starts[0] != 0:
         raise UsageError("a capacity needs at least one step, and the first step begins at 0 s")
     edges = [*starts, period]
-    if not all(math.isfinite(edge) for edge in edges) or any(
-        later <= earlier for earlier, later in pairwise(edges)
-    ):
+    in_order = all(earlier < later for earlier, later in pairwise(edges))
+    if not in_order or not all(math.isfinite(edge) for edge in edges):
         raise UsageError("the steps of a capacity must begin one after the other, before its period ends")
     if not all(math.isfinite(rate) and rate >= 0 for rate in rates):
         raise UsageError("a rate must be 0 or more")
@@ -128,12 +130,13 @@ class ConstantRate:
     rate: float
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the constant rate of the link is not a finite number above 0."""
+        """Raise UsageError if the constant rate of this link (bits a second) is not a finite number above
+        0."""
         if not (math.isfinite(self.rate) and self.rate >= _MIN_RATE):
             raise UsageError("the rate must be above 0: a link that carries nothing has no figures")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
-        """Return the capacity of a link with this constant rate; nothing is random about it."""
+        """Return the capacity of a link that always has this rate. Nothing is drawn by chance."""
         return Capacity([0.0], [self.rate], max(seconds, 1.0))
 
 
@@ -148,8 +151,9 @@ class Outages:
     longest: float
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the lengths of the outages contradict each other, or if they leave the link no
-        time to carry anything."""
+        """Check the settings of a link's outages: how many a minute, and their lengths in seconds. Raise
+        UsageError if the lengths contradict each other, or if the link would have too little time to carry
+        anything."""
         if not 0 < self.per_minute <= _MOST_OUTAGES_A_MINUTE:
             raise UsageError("outages: per_minute must lie above 0 and at most at 600")
         if not 0 < self.mean <= self.longest <= LONGEST_WAIT:
@@ -166,18 +170,19 @@ class Outages:
         return _P95 - math.sqrt(max(0.0, _P95**2 - 2 * math.log(self.p95 / self.mean)))
 
     def draw(self, rng: np.random.Generator, seconds: float) -> list[tuple[float, float]]:
-        """Draw the outages in which a network link carries nothing, from 0 to `seconds`: the begin and the
-        end of each, in seconds. They do not overlap."""
+        """Draw at random the outages of a network link between 0 and `seconds`; during an outage the link
+        carries nothing. Return the begin and end of each outage, in seconds, in order. Outages do not
+        overlap."""
         sigma = self.deviation
-        pause = max(60 / self.per_minute - self.mean, _SHORTEST_PAUSE)
+        mean_pause = max(60 / self.per_minute - self.mean, _SHORTEST_PAUSE)
         outages: list[tuple[float, float]] = []
         # The first outage may have begun before the time that is looked at.
-        at = rng.exponential(pause) - (self.mean if rng.random() < self.share else 0.0)
-        while at < seconds:
+        begin = rng.exponential(mean_pause) - (self.mean if rng.random() < self.share else 0.0)
+        while begin < seconds:
             length = min(self.longest, math.exp(math.log(self.mean) - sigma**2 / 2 + sigma * rng.normal()))
-            if at + length > 0:
-                outages.append((max(0.0, at), min(at + length, seconds)))
-            at += length + rng.exponential(pause)
+            if begin + length > 0:
+                outages.append((max(0.0, begin), min(begin + length, seconds)))
+            begin += length + rng.exponential(mean_pause)
         return outages
 
     @property
@@ -199,8 +204,9 @@ class LogNormalRate:
     outages: Outages | None = None
 
     def __post_init__(self) -> None:
-        """Check the numbers of a link's changing rate. Raises UsageError if no real link has such a mean,
-        standard deviation, correlation or highest rate."""
+        """Check the settings of a link whose rate changes at random every second. Raise UsageError if no real
+        link has such a mean or standard deviation (of the rate's logarithm), correlation, or highest rate
+        (`most`, in Mbit/s)."""
         if not -7 <= self.log_mean <= 9:
             raise UsageError("log_mean must lie between -7 and 9 (1 kbit/s to 8 Gbit/s)")
         if not 0 <= self.log_sd <= 3:
@@ -211,43 +217,46 @@ class LogNormalRate:
             raise UsageError("most must lie above 0 and at most at 100000 Mbit/s")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
-        """Draw the capacity of a network link for so many seconds: a random rate for each second, and a rate
-        of 0 during the link's outages."""
-        count = max(1, math.ceil(seconds))
-        steps = rng.standard_normal(count)
-        new_share = math.sqrt(1 - self.correlation**2)
-        level = float(steps[0])
+        """Draw at random the capacity of a network link for `seconds` seconds. Each second has its own rate,
+        which is log-normal and correlates with the rate of the second before. During the link's outages the
+        rate is 0."""
+        step_count = max(1, math.ceil(seconds))
+        random_steps = rng.standard_normal(step_count)
+        share_of_random = math.sqrt(1 - self.correlation**2)
+        level = float(random_steps[0])
         levels = [level]
-        for step in steps[1:].tolist():
-            level = self.correlation * level + new_share * step
+        for random_step in random_steps[1:].tolist():
+            level = self.correlation * level + share_of_random * random_step
             levels.append(level)
         logs = self.log_mean + self.log_sd * np.array(levels)
         rates = (_MEGABIT * np.minimum(self.most, np.exp(logs))).tolist()
-        starts = [float(second) for second in range(count)]
+        starts = [float(second) for second in range(step_count)]
         if self.outages:
-            starts, rates = _cut_outages_out(starts, rates, self.outages.draw(rng, count), float(count))
-        return Capacity(starts, rates, float(count))
+            outages = self.outages.draw(rng, step_count)
+            starts, rates = _set_zero_in_outages(starts, rates, outages, float(step_count))
+        return Capacity(starts, rates, float(step_count))
 
 
-def _cut_outages_out(
+def _set_zero_in_outages(
     starts: list[float], rates: list[float], outages: list[tuple[float, float]], end: float
 ) -> tuple[list[float], list[float]]:
-    """Return the steps of a link's capacity, starts and rates, with a rate of 0 during the outages. If the
-    outages fill all the time, the rate of the last 0.1 s remains, so that the link carries something."""
+    """Set the rate of a network link to 0 during its outages, and return its new steps: their starts in
+    seconds, and their rates. `end` is the end of the last step. If there is no rate above 0 left, the last
+    0.1 s keeps its old rate, so that the link carries something."""
     cut_starts: list[float] = []
     cut_rates: list[float] = []
-    remaining = iter([*outages, (math.inf, math.inf)])
-    outage_begin, outage_end = next(remaining)
-    for start, rate, stop in zip(starts, rates, [*starts[1:], end], strict=True):
-        at = start
-        while at < stop:
-            if outage_end <= at:
-                outage_begin, outage_end = next(remaining)
+    remaining_outages = iter([*outages, (math.inf, math.inf)])
+    outage_begin, outage_end = next(remaining_outages)
+    for start, rate, step_end in zip(starts, rates, [*starts[1:], end], strict=True):
+        position = start
+        while position < step_end:
+            if outage_end <= position:
+                outage_begin, outage_end = next(remaining_outages)
                 continue
-            is_out = outage_begin <= at
-            cut_starts.append(at)
+            is_out = outage_begin <= position
+            cut_starts.append(position)
             cut_rates.append(0.0 if is_out else rate)
-            at = min(stop, outage_end if is_out else outage_begin)
+            position = min(step_end, outage_end if is_out else outage_begin)
     if not any(cut_rates):
         last_start = end - _LAST_RATE_SECONDS
         cut_starts.append(last_start)
@@ -269,8 +278,9 @@ class RateTrace:
     _whole: Capacity = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check the measured rates of a link: raise UsageError if they make no capacity, or if their steps
-        are too many or too short."""
+        """Check the measured rates of a network link: step i begins at `starts[i]` seconds and has the rate
+        `rates[i]`. Raise UsageError if the steps are not in order, too many or too short, or if the link
+        never carries anything."""
         if len(self.rates) > MAX_TRACE_STEPS:
             raise UsageError(f"the trace has more than {MAX_TRACE_STEPS} steps: cut it")
         object.__setattr__(self, "_whole", Capacity(self.starts, self.rates, self.period))
@@ -281,20 +291,20 @@ class RateTrace:
             raise UsageError("two steps of the trace lie within a millionth of a second: thin it out")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
-        """Return the capacity of a link for `seconds`: the measured rates, from a random time of the
-        measurement on. If nothing would be carried in this time, return the capacity from the beginning of
-        the measurement."""
-        begin = rng.random() * self.period
-        starts, rates = [0.0], [self._whole.rate(begin)]
-        index = bisect_right(self.starts, begin)
+        """Return the capacity of a link for `seconds` seconds, from its measured rates. They begin at a
+        random time of the measurement, and start again from its beginning after its end. If the link would
+        carry nothing in this time, return the capacity of the whole measurement."""
+        begin_in_trace = rng.random() * self.period
+        starts, rates = [0.0], [self._whole.rate(begin_in_trace)]
+        index = bisect_right(self.starts, begin_in_trace)
         repetitions = 0
         while True:
             if index == len(self.starts):
                 index, repetitions = 0, repetitions + 1
-            at = repetitions * self.period + self.starts[index] - begin
-            if at >= seconds:
+            step_begin = repetitions * self.period + self.starts[index] - begin_in_trace
+            if step_begin >= seconds:
                 break
-            starts.append(at)
+            starts.append(step_begin)
             rates.append(self.rates[index])
             index += 1
         return Capacity(starts, rates, seconds) if any(rates) else self._whole

@@ -35,23 +35,26 @@ def base64_length(size: int) -> int:
     return -(-size // 3) * 4
 
 
-def audio_message(wire: WireKind, size: int) -> int:
-    """Return how many bytes a message has on this wire that brings a client `size` bytes of audio."""
-    return 2 + size if wire is WireKind.BINARY else _AUDIO_JSON + base64_length(size)
+def count_audio_message_bytes(wire: WireKind, audio_bytes: int) -> int:
+    """Return how many bytes a message has on this wire that carries `audio_bytes` bytes of audio."""
+    return 2 + audio_bytes if wire is WireKind.BINARY else _AUDIO_JSON + base64_length(audio_bytes)
 
 
-def motion_message(wire: WireKind, sizes: list[int]) -> int:
-    """Return the size in bytes of one message on this wire that brings a client motion payloads of these
-    sizes: the payloads, in base64 if the wire needs it, and what the wire adds."""
+def count_motion_message_bytes(wire: WireKind, payload_sizes: list[int]) -> int:
+    """Return how many bytes one message with motion has on this wire (the message format between a relay and
+    its client). `payload_sizes` are the bytes of each motion payload in it. A JSON wire carries them in
+    base64."""
     if wire is WireKind.BINARY:
-        return 6 + sum(4 + size for size in sizes)
-    texts = sum(_QUOTES + base64_length(size) for size in sizes)
-    return _MOTION_JSON + texts + _COMMA * (len(sizes) - 1)
+        return 6 + sum(4 + size for size in payload_sizes)
+    text_bytes = sum(_QUOTES + base64_length(size) for size in payload_sizes)
+    return _MOTION_JSON + text_bytes + _COMMA * (len(payload_sizes) - 1)
 
 
-def bytes_on_tcp(size: int, *, masked: bool = False) -> int:
-    """Return how many bytes TCP carries for a WebSocket message of `size` bytes, with the overhead of
-    WebSocket and TLS. A client masks its messages (`masked`), which takes four bytes more."""
-    header = 2 if size < 126 else 4 if size < 65536 else 10
-    frame = size + header + (4 if masked else 0)
-    return frame + TLS_OVERHEAD * -(-frame // TLS_RECORD_BYTES)
+def count_bytes_on_tcp(message_bytes: int, *, masked: bool = False) -> int:
+    """Return how many bytes TCP carries for a WebSocket message of `message_bytes` bytes: the message, and
+    what WebSocket and TLS add. `masked` is true for a message from a client, because a mask takes 4 bytes
+    more."""
+    header_bytes = 2 if message_bytes < 126 else 4 if message_bytes < 65536 else 10
+    frame_bytes = message_bytes + header_bytes + (4 if masked else 0)
+    tls_records = -(-frame_bytes // TLS_RECORD_BYTES)
+    return frame_bytes + TLS_OVERHEAD * tls_records

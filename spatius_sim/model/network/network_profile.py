@@ -28,18 +28,19 @@ class RoundTrip:
     p90: float
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the round trip times of the network are negative, in the wrong order, or above
-        10 s."""
+        """Raise UsageError if the median `p50` or the 90th percentile `p90` of the round trip is not between
+        0 and 10 s. Also raise it if `p90` is below `p50`."""
         if not 0 <= self.p50 <= self.p90 <= 10:
             raise UsageError("a round trip needs 0 <= p50 <= p90 <= 10 s")
 
     def draw(self, rng: np.random.Generator) -> float:
-        """Draw by chance the round trip of this network for one turn, in seconds. The distribution is
-        log-normal, with the median and the 90th percentile of the network profile."""
-        deviations = float(rng.normal())
+        """Draw at random the round trip time of a network for one turn, in seconds. The times are log-normal
+        with the median `p50` and the 90th percentile `p90`. If these are equal, or if `p50` is 0, the time is
+        always `p50`."""
+        standard_deviations = float(rng.normal())
         if self.p50 == self.p90 or self.p50 == 0:
             return self.p50
-        return self.p50 * math.exp(deviations * math.log(self.p90 / self.p50) / _P90)
+        return self.p50 * math.exp(standard_deviations * math.log(self.p90 / self.p50) / _P90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class NetworkProfile:
     queue: int = 256 * 1024
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the network profile has a loss or a queue that no network has."""
+        """Raise UsageError if the share of lost segments (`loss`) or the bytes in the queue (`queue`) are out
+        of the range of real networks."""
         if not 0 <= self.loss <= _MOST_LOSS:
             raise UsageError("loss must lie between 0 and 0.5")
         if not _SHORTEST_QUEUE <= self.queue <= _LONGEST_QUEUE:

@@ -81,8 +81,10 @@ class MessageDelivery(NamedTuple):
 
 
 class _Segment(NamedTuple):
-    acknowledged: float
-    sent: float
+    """A segment that was sent. `number` counts all segments of the connection from 1."""
+
+    acknowledged_at: float
+    sent_at: float
     number: int
 
 
@@ -92,246 +94,263 @@ class TcpFlow:
     only if the path loses segments."""
 
     def __init__(self, path: Path, roll: Callable[[], float] = lambda: 1.0) -> None:
-        """Begin one direction of a TCP connection over this path: nothing is sent yet, and no loss is
-        known."""
+        """Begin one direction of a TCP connection over this path, before anything is sent. `roll()` returns a
+        random number in [0, 1) for each segment; it decides whether the segment is lost."""
         self._path, self._roll = path, roll
         self.window = float(INITIAL_WINDOW)
         """The congestion window in segments."""
-        self._threshold = math.inf
+        self._slow_start_threshold = math.inf
         base = path.one_way + path.back
         self._least_rtt = math.inf
         self._smoothed_rtt, self._rtt_variation = base, base / 2
         self._timeout = max(MIN_TIMEOUT, base * 3)
-        self._under_way: deque[_Segment] = deque()
-        self._sent = self._acknowledged = 0
-        self._peak = self._peak_until = 0
+        self._segments_under_way: deque[_Segment] = deque()
+        self._sent_count = self._acknowledged_number = 0
+        self._peak_under_way = self._peak_until_number = 0
         self._window_limited = False
-        self._round_until, self._round_samples, self._round_least = 0, 0, math.inf
-        self._recovery_until = 0
-        self._growth_began = -1.0
+        self._round_until_number, self._round_sample_count, self._round_least_rtt = 0, 0, math.inf
+        self._recovery_until_number = 0
+        self._growth_began_at = -1.0
         self._window_before_loss = self._plateau_window = self._reno_window = 0.0
         self._seconds_to_plateau = 0.0
-        self._last_sent = -math.inf
-        self._link_free = 0.0
-        self._repairs: deque[tuple[float, float]] = deque()
-        self._delivered = 0.0
-        self._queued: deque[tuple[float, int]] = deque()
-        self._backlog = 0
-        self._written = 0
-        self._ends: list[int] = []
-        self._end_times: list[float] = []
+        self._last_sent_at = -math.inf
+        self._link_free_at = 0.0
+        self._retransmissions: deque[tuple[float, float]] = deque()
+        self._delivered_at = 0.0
+        self._queued_segments: deque[tuple[float, int]] = deque()
+        self._queued_bytes = 0
+        self._written_bytes = 0
+        self._end_offsets: list[int] = []
+        self._acknowledgement_times: list[float] = []
         self._read_times: list[float] = []
-        self._read = 0.0
-        self._room_in_last = 0
+        self._last_read_at = 0.0
+        self._room_in_last_segment = 0
         self.lost = 0
         """How many segments were lost so far."""
         self.on_sample: Callable[[float, int, float], None] | None = None
         """Called for each segment with its time, the bytes in the queue and the window, if anybody looks."""
 
-    def room_at(self, at: float, size: int) -> float:
-        """Return when, from `at` seconds on, the sender's TCP socket buffer has room for the first byte of
-        the next message, which has this size. A program that respects back-pressure waits until then."""
-        beyond = self._written + min(size, self._path.send_buffer) - self._path.send_buffer
-        return max(at, self._acknowledged_at(beyond))
+    def find_room_time(self, from_seconds: float, byte_count: int) -> float:
+        """Return when the sender's TCP socket buffer has room for the next message, which has `byte_count`
+        bytes; not before `from_seconds`. For a message larger than the buffer, the buffer must be empty. A
+        program that respects back-pressure waits until then."""
+        bytes_to_acknowledge = (
+            self._written_bytes + min(byte_count, self._path.send_buffer) - self._path.send_buffer
+        )
+        return max(from_seconds, self._find_acknowledgement_time(bytes_to_acknowledge))
 
-    def write(self, at: float, size: int) -> MessageDelivery:
-        """Write a message of `size` bytes to the TCP connection at `at` seconds, after the messages before
-        it. Return when the socket buffer has accepted all of it, and when all of it has arrived."""
-        left = size
-        if self._last_sent > at and self._room_in_last:
+    def write(self, written_at: float, byte_count: int) -> MessageDelivery:
+        """Write a message of `byte_count` bytes to the TCP connection at the time `written_at` (seconds),
+        after all earlier messages. Return when the socket buffer has accepted the whole message, and when the
+        receiver has all of it. Both are infinity if a segment is lost too often."""
+        bytes_left = byte_count
+        if self._last_sent_at > written_at and self._room_in_last_segment:
             # The segment before still waits for the window, and takes some of these bytes along.
-            joined = min(left, self._room_in_last)
-            self._link_free = self._occupy_link(self._link_free, joined)
-            self._delivered = max(self._delivered, self._link_free + self._path.one_way)
-            self._room_in_last -= joined
-            left -= joined
-            self._note_end(joined)
-        while left > 0 and self._delivered < math.inf:
-            part = min(SEGMENT_BYTES, left)
-            left -= part
-            self._send_segment(at, part, -(-left // SEGMENT_BYTES))
-        if self._delivered == math.inf:
+            joined_bytes = min(bytes_left, self._room_in_last_segment)
+            self._link_free_at = self._occupy_link(self._link_free_at, joined_bytes)
+            self._delivered_at = max(self._delivered_at, self._link_free_at + self._path.one_way)
+            self._room_in_last_segment -= joined_bytes
+            bytes_left -= joined_bytes
+            self._note_end(joined_bytes)
+        while bytes_left > 0 and self._delivered_at < math.inf:
+            segment_bytes = min(SEGMENT_BYTES, bytes_left)
+            bytes_left -= segment_bytes
+            self._send_segment(written_at, segment_bytes, -(-bytes_left // SEGMENT_BYTES))
+        if self._delivered_at == math.inf:
             return MessageDelivery(math.inf, math.inf)
         return MessageDelivery(
-            max(at, self._acknowledged_at(self._written - self._path.send_buffer)),
-            max(self._delivered, self._read),
+            max(written_at, self._find_acknowledgement_time(self._written_bytes - self._path.send_buffer)),
+            max(self._delivered_at, self._last_read_at),
         )
 
-    def _send_segment(self, at: float, size: int, following: int) -> None:
-        """Send one TCP segment with `size` bytes, as soon as the congestion window and the socket buffer
-        allow it. `following`: how many segments of the same message follow."""
-        path, under_way = self._path, self._under_way
-        sent = max(at, self._last_sent)
-        if self._written + size > path.send_buffer:
-            sent = max(sent, self._acknowledged_at(self._written + size - path.send_buffer))
-        if self._read and self._written + size > RECEIVE_BUFFER:
-            sent = max(sent, self._read_at(self._written + size - RECEIVE_BUFFER) + path.back)
-        while under_way and under_way[0].acknowledged <= sent:
-            self._take_acknowledgement(under_way.popleft())
-        if self._sent and not under_way and sent - self._last_sent > self._timeout:
-            self._shrink_window_after_idle(sent - self._last_sent)
-        while len(under_way) >= int(self.window):
-            oldest = under_way.popleft()
-            sent = max(sent, oldest.acknowledged)
+    def _send_segment(self, written_at: float, byte_count: int, later_segments: int) -> None:
+        """Send a TCP segment with `byte_count` bytes, as soon as the congestion window and the buffers of
+        both sides allow it. `written_at` is when its bytes were written, in seconds. `later_segments` is how
+        many segments of the same message follow."""
+        path, segments_under_way = self._path, self._segments_under_way
+        sent_at = max(written_at, self._last_sent_at)
+        end_offset = self._written_bytes + byte_count
+        if end_offset > path.send_buffer:
+            sent_at = max(sent_at, self._find_acknowledgement_time(end_offset - path.send_buffer))
+        if self._last_read_at and end_offset > RECEIVE_BUFFER:
+            sent_at = max(sent_at, self._find_read_time(end_offset - RECEIVE_BUFFER) + path.back)
+        while segments_under_way and segments_under_way[0].acknowledged_at <= sent_at:
+            self._take_acknowledgement(segments_under_way.popleft())
+        if self._sent_count and not segments_under_way and sent_at - self._last_sent_at > self._timeout:
+            self._shrink_window_after_idle(sent_at - self._last_sent_at)
+        while len(segments_under_way) >= int(self.window):
+            oldest = segments_under_way.popleft()
+            sent_at = max(sent_at, oldest.acknowledged_at)
             self._window_limited = True
             self._take_acknowledgement(oldest)
-        self._last_sent = sent
-        self._sent += 1
-        self._note_peak(len(under_way) + 1)
-        arrived, acknowledged = self._send_over_link(sent, size + HEADER_BYTES, following)
-        self._delivered = max(self._delivered, arrived)
-        if self._delivered == math.inf:
+        self._last_sent_at = sent_at
+        self._sent_count += 1
+        self._note_peak(len(segments_under_way) + 1)
+        arrived_at, acknowledged_at = self._send_over_link(sent_at, byte_count + HEADER_BYTES, later_segments)
+        self._delivered_at = max(self._delivered_at, arrived_at)
+        if self._delivered_at == math.inf:
             return
-        under_way.append(_Segment(acknowledged, sent, self._sent))
-        self._room_in_last = SEGMENT_BYTES - size
-        self._note_end(size)
+        segments_under_way.append(_Segment(acknowledged_at, sent_at, self._sent_count))
+        self._room_in_last_segment = SEGMENT_BYTES - byte_count
+        self._note_end(byte_count)
 
-    def _send_over_link(self, sent: float, size: int, following: int) -> tuple[float, float]:
-        """Send a TCP segment of `size` bytes over the link at `sent` seconds. Return when the segment arrives
-        at the receiver, and when the sender knows whether it was lost. A lost segment is sent again;
-        `following` is the number of segments sent after it."""
-        path, queued = self._path, self._queued
-        while queued and queued[0][0] <= sent:
-            self._backlog -= queued.popleft()[1]
+    def _send_over_link(self, sent_at: float, byte_count: int, later_segments: int) -> tuple[float, float]:
+        """Send a TCP segment of `byte_count` bytes over the link at `sent_at` (seconds), and send it again if
+        it is lost. Return when it arrives, and when its acknowledgement comes back (or would come back).
+        `later_segments` is how many segments of the message follow."""
+        path, queued_segments = self._path, self._queued_segments
+        while queued_segments and queued_segments[0][0] <= sent_at:
+            self._queued_bytes -= queued_segments.popleft()[1]
         if self.on_sample:
-            self.on_sample(sent, self._backlog, self.window)
-        overflows = self._backlog + size > path.queue
+            self.on_sample(sent_at, self._queued_bytes, self.window)
+        overflows = self._queued_bytes + byte_count > path.queue
         if not overflows:
-            self._link_free = self._occupy_link(max(sent, self._link_free), size)
-            if self._link_free == math.inf:
+            self._link_free_at = self._occupy_link(max(sent_at, self._link_free_at), byte_count)
+            if self._link_free_at == math.inf:
                 return math.inf, math.inf
-            queued.append((self._link_free, size))
-            self._backlog += size
-        known_at = max(self._link_free, sent) + path.one_way + path.back
+            queued_segments.append((self._link_free_at, byte_count))
+            self._queued_bytes += byte_count
+        acknowledged_at = max(self._link_free_at, sent_at) + path.one_way + path.back
         if overflows or (path.loss and self._roll() < path.loss):
-            return self._send_again(sent, known_at, size, following), known_at
-        return self._link_free + path.one_way, known_at
+            return self._send_again(sent_at, acknowledged_at, byte_count, later_segments), acknowledged_at
+        return self._link_free_at + path.one_way, acknowledged_at
 
-    def _occupy_link(self, start: float, size: int) -> float:
-        """Return when the link has carried `size` bytes of a TCP segment that is sent at `start` at the
-        earliest. The segment goes between the retransmissions that occupy the link, or after them."""
-        repairs = self._repairs
-        while repairs and repairs[0][1] <= start:
-            repairs.popleft()
-        finished = self._path.capacity.finish(start, 8 * size)
-        while repairs and repairs[0][0] < finished:
-            finished = self._path.capacity.finish(repairs.popleft()[1], 8 * size)
-        return finished
+    def _occupy_link(self, start_at: float, byte_count: int) -> float:
+        """Return when the link has carried `byte_count` bytes of a TCP segment, in seconds. It begins at
+        `start_at`, or later if retransmissions occupy the link then: the segment waits until they are
+        over."""
+        retransmissions = self._retransmissions
+        while retransmissions and retransmissions[0][1] <= start_at:
+            retransmissions.popleft()
+        finished_at = self._path.capacity.finish_time(start_at, 8 * byte_count)
+        while retransmissions and retransmissions[0][0] < finished_at:
+            finished_at = self._path.capacity.finish_time(retransmissions.popleft()[1], 8 * byte_count)
+        return finished_at
 
-    def _send_again(self, sent: float, known_at: float, size: int, following: int) -> float:
+    def _send_again(
+        self, sent_at: float, loss_known_at: float, byte_count: int, later_segments: int
+    ) -> float:
         """Send a lost TCP segment again until it is not lost, and return when it arrives; infinity after too
-        many tries. If at least three segments follow, the sender learns of the loss at `known_at`, one round
-        trip later; otherwise a loss probe shows it, and after that a time-out."""
+        many tries. If at least three segments follow, the sender knows of the loss at `loss_known_at`.
+        Otherwise it learns of it by a loss probe or a time-out, counted from `sent_at`. All times are in
+        seconds."""
         path = self._path
         self.lost += 1
         self._note_loss()
-        if following >= _SEGMENTS_THAT_SHOW_LOSS:
-            retry_at = known_at
+        if later_segments >= _SEGMENTS_THAT_SHOW_LOSS:
+            retry_at = loss_known_at
         else:
-            alone = _FIRST_PROBE_EXTRA if not self._under_way else 0.0
-            retry_at = sent + min(self._timeout, 2 * self._smoothed_rtt + alone)
+            extra_seconds = _FIRST_PROBE_EXTRA if not self._segments_under_way else 0.0
+            retry_at = sent_at + min(self._timeout, 2 * self._smoothed_rtt + extra_seconds)
         timeout = self._timeout
         for _ in range(_MAX_TRIES):
-            start = max(retry_at, self._link_free, self._repairs[-1][1] if self._repairs else 0.0)
-            finished = path.capacity.finish(start, 8 * size)
-            self._repairs.append((start, finished))
+            last_end = self._retransmissions[-1][1] if self._retransmissions else 0.0
+            start_at = max(retry_at, self._link_free_at, last_end)
+            finished_at = path.capacity.finish_time(start_at, 8 * byte_count)
+            self._retransmissions.append((start_at, finished_at))
             if not path.loss or self._roll() >= path.loss:
-                return finished + path.one_way
+                return finished_at + path.one_way
             retry_at += timeout
             timeout = min(2 * timeout, MAX_TIMEOUT)
-            self.window, self._threshold = 1.0, max(2.0, self.window / 2)
+            self.window, self._slow_start_threshold = 1.0, max(2.0, self.window / 2)
         return math.inf
 
     def _note_loss(self) -> None:
-        """Reduce the congestion window after a lost TCP segment, but only once for all losses of one round
-        trip (RFC 9438, 4.6 and 4.7)."""
-        if self._acknowledged < self._recovery_until:
+        """Make the congestion window smaller because a TCP segment was lost. All losses of one round trip
+        count only once (RFC 9438, 4.6 and 4.7)."""
+        if self._acknowledged_number < self._recovery_until_number:
             return
-        self._recovery_until = self._sent
-        before = self.window
-        shrinking = before < self._window_before_loss
-        self._window_before_loss = before * (1 + CUBIC_DECREASE) / 2 if shrinking else before
-        self.window = self._threshold = max(2.0, before * CUBIC_DECREASE)
-        self._growth_began = -1.0
+        self._recovery_until_number = self._sent_count
+        old_window = self.window
+        is_shrinking = old_window < self._window_before_loss
+        self._window_before_loss = old_window * (1 + CUBIC_DECREASE) / 2 if is_shrinking else old_window
+        self.window = self._slow_start_threshold = max(2.0, old_window * CUBIC_DECREASE)
+        self._growth_began_at = -1.0
 
     def _take_acknowledgement(self, segment: _Segment) -> None:
-        """Take the acknowledgement of a TCP segment: measure the round trip and set the retransmission
-        time-out, and enlarge the congestion window if the sender uses all of it."""
-        self._acknowledged = segment.number
-        rtt = segment.acknowledged - segment.sent
+        """Process the acknowledgement of a TCP segment: measure the round trip time (rtt), and set the
+        retransmission time-out. Enlarge the congestion window if the sender uses all of it."""
+        self._acknowledged_number = segment.number
+        rtt = segment.acknowledged_at - segment.sent_at
         self._least_rtt = min(self._least_rtt, rtt)
         self._rtt_variation += (abs(rtt - self._smoothed_rtt) - self._rtt_variation) / 4
         self._smoothed_rtt += (rtt - self._smoothed_rtt) / 8
         self._timeout = min(MAX_TIMEOUT, self._smoothed_rtt + max(MIN_TIMEOUT, 4 * self._rtt_variation))
-        if self.window < self._threshold:
+        if self.window < self._slow_start_threshold:
             self._watch_delay(segment, rtt)
-            if self.window < 2 * self._peak:
+            if self.window < 2 * self._peak_under_way:
                 self.window += 1
         elif self._window_limited:
-            self._grow_cubic(segment.acknowledged)
+            self._grow_cubic(segment.acknowledged_at)
 
     def _watch_delay(self, segment: _Segment, rtt: float) -> None:
-        """End TCP's slow start if all round trips that were measured since the window was sent are clearly
-        longer than the shortest round trip of all (HyStart)."""
-        if segment.number > self._round_until:
-            self._round_until, self._round_samples, self._round_least = self._sent, 0, math.inf
-        self._round_samples += 1
-        self._round_least = min(self._round_least, rtt)
-        if self.window < _SLOW_START_LEAST or self._round_samples < _SAMPLES_OF_DELAY:
+        """End TCP's slow start if the round trips have become clearly longer (HyStart). `rtt` is the round
+        trip of this segment in seconds. The shortest one of the current round is compared with the shortest
+        one of the whole connection."""
+        if segment.number > self._round_until_number:
+            self._round_until_number = self._sent_count
+            self._round_sample_count, self._round_least_rtt = 0, math.inf
+        self._round_sample_count += 1
+        self._round_least_rtt = min(self._round_least_rtt, rtt)
+        if self.window < _SLOW_START_LEAST or self._round_sample_count < _SAMPLES_OF_DELAY:
             return
         rise = min(max(self._least_rtt / 8, _LEAST_RISE), _MOST_RISE)
-        if self._round_least > self._least_rtt + rise:
-            self._threshold = self.window
+        if self._round_least_rtt > self._least_rtt + rise:
+            self._slow_start_threshold = self.window
 
     def _grow_cubic(self, now: float) -> None:
-        """Enlarge the congestion window of TCP after one acknowledgement, as CUBIC does (RFC 9438): steeply
-        at first, slowly near the window at which the last loss came (the plateau), then steeply again; never
-        slower than Reno does."""
-        if self._growth_began < 0:
-            self._growth_began = now
+        """Enlarge the congestion window of TCP after one acknowledgement, as CUBIC does (RFC 9438). It grows
+        fast at first, slowly near the window at the last loss (the plateau), then fast again; never slower
+        than with Reno. `now` is in seconds."""
+        if self._growth_began_at < 0:
+            self._growth_began_at = now
             self._reno_window = self.window
             self._plateau_window = max(self._window_before_loss, self.window)
             self._seconds_to_plateau = ((self._plateau_window - self.window) / CUBIC_GROWTH) ** (1 / 3)
-        passed = now - self._growth_began + self._smoothed_rtt
-        target = self._plateau_window + CUBIC_GROWTH * (passed - self._seconds_to_plateau) ** 3
-        self.window += min(_LARGEST_GROWTH, max(0.0, (target - self.window) / self.window))
+        passed_seconds = now - self._growth_began_at + self._smoothed_rtt
+        target_window = self._plateau_window + CUBIC_GROWTH * (passed_seconds - self._seconds_to_plateau) ** 3
+        self.window += min(_LARGEST_GROWTH, max(0.0, (target_window - self.window) / self.window))
         self._reno_window += _RENO_GROWTH / self._reno_window
         self.window = max(self.window, min(self._reno_window, self.window + _LARGEST_GROWTH))
 
-    def _shrink_window_after_idle(self, idle: float) -> None:
-        """Reduce the congestion window of a TCP connection that was idle for so many seconds: halve it for
-        each time-out that has passed, but not below the initial window."""
-        least = min(float(INITIAL_WINDOW), self.window)
-        self._threshold = (
-            max(self._threshold, self.window * 3 / 4) if self._threshold < math.inf else math.inf
-        )
-        halvings = min(_MOST_HALVINGS, int(idle / self._timeout))
-        self.window = max(least, self.window / 2**halvings)
-        self._growth_began = -1.0
+    def _shrink_window_after_idle(self, idle_seconds: float) -> None:
+        """Make the congestion window of a TCP connection smaller after `idle_seconds` without sending. It
+        is halved for each retransmission time-out that has passed, but does not fall below the initial
+        window."""
+        least_window = min(float(INITIAL_WINDOW), self.window)
+        if self._slow_start_threshold < math.inf:
+            self._slow_start_threshold = max(self._slow_start_threshold, self.window * 3 / 4)
+        halving_count = min(_MOST_HALVINGS, int(idle_seconds / self._timeout))
+        self.window = max(least_window, self.window / 2**halving_count)
+        self._growth_began_at = -1.0
 
-    def _note_peak(self, under_way: int) -> None:
-        """Note the largest number of TCP segments that were under way at the same time in the last window,
-        and whether the congestion window kept this number from being larger."""
-        if self._acknowledged >= self._peak_until or under_way > self._peak:
-            if self._acknowledged >= self._peak_until:
-                self._window_limited = under_way >= int(self.window)
-            self._peak = under_way
-            self._peak_until = self._sent
+    def _note_peak(self, count_under_way: int) -> None:
+        """Note the largest number of TCP segments that were under way together in the last window. Note also
+        whether the congestion window is what limited it. `count_under_way` is the number now."""
+        if self._acknowledged_number >= self._peak_until_number or count_under_way > self._peak_under_way:
+            if self._acknowledged_number >= self._peak_until_number:
+                self._window_limited = count_under_way >= int(self.window)
+            self._peak_under_way = count_under_way
+            self._peak_until_number = self._sent_count
 
-    def _note_end(self, size: int) -> None:
-        """Note for the last `size` bytes that TCP has sent when they will be acknowledged, and when the
-        receiving program will have read them."""
-        self._written += size
-        self._ends.append(self._written)
-        self._end_times.append(self._delivered + self._path.back)
+    def _note_end(self, byte_count: int) -> None:
+        """Note for the last `byte_count` bytes that TCP has sent when they will be acknowledged. If the
+        receiving program reads at a limited rate, note also when it will have read them."""
+        self._written_bytes += byte_count
+        self._end_offsets.append(self._written_bytes)
+        self._acknowledgement_times.append(self._delivered_at + self._path.back)
         if self._path.reads < math.inf:
-            self._read = max(self._read, self._delivered) + 8 * size / self._path.reads
-            self._read_times.append(self._read)
+            reading_begins_at = max(self._last_read_at, self._delivered_at)
+            self._last_read_at = reading_begins_at + 8 * byte_count / self._path.reads
+            self._read_times.append(self._last_read_at)
 
-    def _read_at(self, count: int) -> float:
-        """Return when the receiving program has read the first `count` bytes."""
-        return self._read_times[bisect_left(self._ends, count)]
+    def _find_read_time(self, byte_count: int) -> float:
+        """Return when the receiving program has read the first `byte_count` bytes."""
+        return self._read_times[bisect_left(self._end_offsets, byte_count)]
 
-    def _acknowledged_at(self, count: int) -> float:
-        """Return when the first `count` bytes are acknowledged."""
-        return self._end_times[bisect_left(self._ends, count)] if count > 0 else -math.inf
+    def _find_acknowledgement_time(self, byte_count: int) -> float:
+        """Return when the first `byte_count` bytes that were sent are acknowledged, in seconds; minus
+        infinity if `byte_count` is not above 0."""
+        if byte_count <= 0:
+            return -math.inf
+        return self._acknowledgement_times[bisect_left(self._end_offsets, byte_count)]

@@ -10,7 +10,7 @@ from spatius_sim.wires.events import RelayEvent
 class Tell:
     """Send this event to the client."""
 
-    client: str
+    client_id: str
     event: RelayEvent
 
 
@@ -21,7 +21,7 @@ class ConnectUp:
     If `fresh` is false, no token is requested: the session is opened with the first token that was issued.
     """
 
-    upstream: str
+    session_id: str
     token_life: int
     fresh: bool = True
 
@@ -30,7 +30,7 @@ class ConnectUp:
 class SendUp:
     """Send this message to Motion Server on the upstream session."""
 
-    upstream: str
+    session_id: str
     message: Message
 
 
@@ -38,15 +38,15 @@ class SendUp:
 class HangUp:
     """Close the upstream session, and stop watching it. Does nothing if the session is closed already."""
 
-    upstream: str
+    session_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class WatchSilence:
-    """Call the relay's `upstream_silent` when `seconds` have passed. This replaces an earlier WatchSilence of
-    the same upstream session."""
+    """Call the relay's `on_server_silent` when `seconds` have passed. This replaces an earlier WatchSilence
+    of the same upstream session."""
 
-    upstream: str
+    session_id: str
     seconds: float
 
 

@@ -50,15 +50,16 @@ class JitterBuffer:
     _speaking: bool = False
     _filled: bool = False
     _shown_seq: int = -1
-    _shown_frames: int = 0
+    _shown_frame_count: int = 0
     _end_seq: int | None = None
-    _return_frames: int = 0
-    _silent_slots: int = 0
+    _return_frames_left: int = 0
+    _slots_without_packet: int = 0
 
-    def take(self, packet: RoomPacket) -> None:
-        """Take a packet of the room into the jitter buffer, as soon as the network brings it. An idle packet
-        adds nothing; a packet of the transition back to idle ends a conversation that has no END."""
-        self._silent_slots = 0
+    def take_packet(self, packet: RoomPacket) -> None:
+        """Take a packet that the network has brought into the jitter buffer. A packet with a keyframe is kept
+        until its turn; one that comes twice or too late is only counted. If the buffer is full, the oldest
+        keyframe is dropped. A packet of the transition back to idle ends a conversation that has no END."""
+        self._slots_without_packet = 0
         if packet.flags & PacketFlag.TRANSITION_END and self._speaking and self._end_seq is None:
             self._end_seq = max(self._frames, default=self._shown_seq)
         if packet.frame_seq is None:
@@ -80,23 +81,24 @@ class JitterBuffer:
                 del self._frames[min(self._frames)]
                 self.dropped += 1
 
-    def show(self) -> ShownFrame:
-        """Return the frame of the jitter buffer that the client shows in the next slot of 40 ms: the next
-        keyframe of speech, the last keyframe once more, the return to idle, or idle."""
-        self._silent_slots += 1
+    def show_next_frame(self) -> ShownFrame:
+        """Return the frame that the client shows in the next slot of 40 ms: the next keyframe of speech, the
+        last keyframe again (HELD), the return to idle, or idle. If no packet has come for 5 s, forget the
+        conversation and show idle."""
+        self._slots_without_packet += 1
         if not self._speaking:
-            return self._next_return_frame()
-        if self._silent_slots * SLOT_SECONDS > STALLED_SECONDS:
+            return self._take_return_frame()
+        if self._slots_without_packet * SLOT_SECONDS > STALLED_SECONDS:
             self._forget_conversation()
             return ShownFrame(Scene.IDLE)
         if not self._filled:
             self._filled = len(self._frames) >= FRAMES_TO_FILL or self._end_seq is not None
         if self._filled and self._frames:
-            return self._next_speech_frame()
+            return self._take_speech_frame()
         self._filled = False
         if self._end_seq is not None and self._shown_seq >= self._end_seq:
             self._begin_return()
-            return self._next_return_frame()
+            return self._take_return_frame()
         return ShownFrame(Scene.HELD, self._shown_seq if self._shown_seq >= 0 else None, self._speech_share())
 
     def _begin_conversation(self) -> None:
@@ -105,37 +107,38 @@ class JitterBuffer:
         self._speaking = True
 
     def _forget_conversation(self) -> None:
-        """Forget the conversation and all its keyframes in the jitter buffer."""
+        """Forget the current conversation and all its keyframes, so that the jitter buffer is empty and
+        idle."""
         self._frames.clear()
         self._speaking = self._filled = False
-        self._shown_seq, self._shown_frames, self._end_seq = -1, 0, None
-        self._return_frames = 0
+        self._shown_seq, self._shown_frame_count, self._end_seq = -1, 0, None
+        self._return_frames_left = 0
 
     def _begin_return(self) -> None:
         """End the conversation, and begin the avatar's return from speech to idle."""
         self._forget_conversation()
-        self._return_frames = TRANSITION_OUT_FRAMES
+        self._return_frames_left = TRANSITION_OUT_FRAMES
 
-    def _next_speech_frame(self) -> ShownFrame:
+    def _take_speech_frame(self) -> ShownFrame:
         """Take the keyframe with the lowest frameSeq out of the jitter buffer, and return the frame that
-        shows it. After the last keyframe of the conversation, begin the avatar's return to idle."""
-        seq = min(self._frames)
-        del self._frames[seq]
-        self._shown_seq = seq
-        self._shown_frames += 1
-        frame = ShownFrame(Scene.SPEECH, seq, self._speech_share())
-        if self._end_seq is not None and seq >= self._end_seq:
+        shows it. If it is the last keyframe of the conversation, begin the avatar's return to idle."""
+        frame_seq = min(self._frames)
+        del self._frames[frame_seq]
+        self._shown_seq = frame_seq
+        self._shown_frame_count += 1
+        frame = ShownFrame(Scene.SPEECH, frame_seq, self._speech_share())
+        if self._end_seq is not None and frame_seq >= self._end_seq:
             self._begin_return()
         return frame
 
-    def _next_return_frame(self) -> ShownFrame:
-        """Return the next frame that the jitter buffer shows while the avatar returns from speech to idle; an
-        idle frame if the return is over."""
-        if not self._return_frames:
+    def _take_return_frame(self) -> ShownFrame:
+        """Return the next frame of the avatar's return from speech to idle, and count it. If the return is
+        over, return an idle frame."""
+        if not self._return_frames_left:
             return ShownFrame(Scene.IDLE)
-        self._return_frames -= 1
-        return ShownFrame(Scene.RETURN, None, self._return_frames / TRANSITION_OUT_FRAMES)
+        self._return_frames_left -= 1
+        return ShownFrame(Scene.RETURN, None, self._return_frames_left / TRANSITION_OUT_FRAMES)
 
     def _speech_share(self) -> float:
         """Return the share of speech in the frame that the client shows, 0 to 1."""
-        return min(1.0, self._shown_frames / TRANSITION_IN_FRAMES)
+        return min(1.0, self._shown_frame_count / TRANSITION_IN_FRAMES)

@@ -38,7 +38,7 @@ _TICKS_BEFORE_LEAVING = 25
 _CONVERSATION_BYTES = 1024
 """What a conversation counts in memory even if it is empty (estimated)."""
 
-_REST = np.zeros((1, WIDTH), np.float32)
+_IDLE_KEYFRAME = np.zeros((1, WIDTH), np.float32)
 """The keyframe of idle time. ASSUMED: what the service sends there is not public."""
 
 
@@ -91,8 +91,8 @@ class _Conversation:
     keyframes: deque[Keyframes] = field(default_factory=deque)
     audio_ended: bool = False
     motion_ended: bool = False
-    begun: bool = False
-    shown: int = 0
+    has_begun: bool = False
+    shown_count: int = 0
     played_bytes: int = 0
     waited_ticks: int = 0
     paused: bool = False
@@ -100,7 +100,7 @@ class _Conversation:
     told_finished: bool = False
 
     @property
-    def alone(self) -> bool:
+    def gave_up_on_motion(self) -> bool:
         """Whether the sound plays without its motion, because the sound waited for the motion long enough."""
         return self.waited_ticks >= MOTION_PATIENCE_TICKS
 
@@ -123,56 +123,57 @@ class RoomPlayback:
         *,
         compress: bool = False,
     ) -> None:
-        """Begin the playback of a session in its room, with nothing to play yet. The docstring of the class
-        explains the parameters."""
+        """Begin the playback of a session in its room, with nothing to play yet. `sample_rate` is the rate of
+        the audio in Hz. `faults` are what goes wrong on purpose. `compress`: whether packets are deflated."""
         self.connection_id, self.sample_rate = connection_id, sample_rate
         self.faults = frozenset(faults)
         self._compress = compress
         self._tick_bytes = sample_rate // KEYFRAMES_PER_SECOND * BYTES_PER_SAMPLE
         self.held_bytes = 0
         """Bytes of audio and motion that wait to be played."""
-        self._waiting: dict[str, _Conversation] = {}
-        self._idle = True
-        self._left = False
-        self._next_packets: deque[PacketFlag] = deque()
+        self._conversation_by_req_id: dict[str, _Conversation] = {}
+        self._is_idle = True
+        self._has_left = False
+        self._next_transitions: deque[PacketFlag] = deque()
         """Transitions that come before anything else."""
 
     @property
     def playing(self) -> bool:
         """Whether anything but idle time is left to be played."""
-        return bool(self._waiting or self._next_packets) and not self._left
+        return bool(self._conversation_by_req_id or self._next_transitions) and not self._has_left
 
     def add_audio(self, req_id: str, pcm: bytes, *, end: bool) -> None:
-        """Take the next PCM of a request (mono s16le), which the room will play; `end` if this is the
-        last."""
-        conversation = self._conversation(req_id)
+        """Add the next audio of a request to what the room will play. `pcm` is mono s16le; `end` is true if
+        this is the last audio of the request."""
+        conversation = self._get_or_begin_conversation(req_id)
         conversation.pcm += pcm
         self.held_bytes += len(pcm)
         conversation.audio_ended |= end
 
     def add_motion(self, req_id: str, keyframes: Keyframes, *, end: bool) -> None:
-        """Take the next keyframes of a request, shape (n, 120), which the room will play. `end`: they are the
-        last of the request."""
-        conversation = self._conversation(req_id)
+        """Add the next keyframes of a request, shape (n, 120), to what the room will play. `end` is true if
+        they are the last of the request. With the fault NO_MOTION, the keyframes are dropped."""
+        conversation = self._get_or_begin_conversation(req_id)
         if RoomFault.NO_MOTION not in self.faults:
             conversation.keyframes.extend(keyframes[row : row + 1] for row in range(len(keyframes)))
             self.held_bytes += keyframes.nbytes
         conversation.motion_ended |= end
 
     def interrupt(self, req_id: str) -> list[RoomOutput]:
-        """Interrupt the playback of a request in the room, and return the outputs that report this; an empty
-        list if the request is unknown or over."""
-        conversation = self._waiting.get(req_id)
+        """Interrupt the playback of a request in the room, and return the outputs that report this. An
+        empty list if the request is unknown or over, or if the room plays on because of the fault
+        IGNORE_INTERRUPT."""
+        conversation = self._conversation_by_req_id.get(req_id)
         if conversation is None:
             return []
         if RoomFault.IGNORE_INTERRUPT in self.faults:
-            return self.fail(req_id)
+            return self.end_input(req_id)
         return self._interrupt_conversation(conversation, EXPLICIT)
 
-    def pause(self, req_id: str, *, paused: bool) -> bool:
-        """Pause the playback of a request in its room, or resume it (`paused` is false). Return False if the
-        room plays no such request. Audio and motion that come during the pause are kept."""
-        conversation = self._waiting.get(req_id)
+    def set_paused(self, req_id: str, *, paused: bool) -> bool:
+        """Pause the playback of a request in its room, or resume it if `paused` is false. Return False if the
+        room plays no such request, otherwise True. Audio and motion that come during the pause are kept."""
+        conversation = self._conversation_by_req_id.get(req_id)
         if conversation is None:
             return False
         conversation.paused, conversation.paused_ticks = paused, 0
@@ -181,83 +182,85 @@ class RoomPlayback:
     def position(self, req_id: str) -> float:
         """Return how many seconds of a request were played in the room; 0 if the request is unknown or
         over."""
-        conversation = self._waiting.get(req_id)
-        return 0.0 if conversation is None else self._position(conversation)
+        conversation = self._conversation_by_req_id.get(req_id)
+        return 0.0 if conversation is None else self._played_seconds(conversation)
 
-    def fail(self, req_id: str) -> list[RoomOutput]:
-        """Note that no more audio and motion will come for a request. The room still plays what has arrived.
-        Return no outputs, because nothing is played or reported now."""
-        conversation = self._waiting.get(req_id)
+    def end_input(self, req_id: str) -> list[RoomOutput]:
+        """Note that no more audio and motion will come for a request. What has arrived is still played.
+        Return an empty list of outputs: nothing is played or reported now."""
+        conversation = self._conversation_by_req_id.get(req_id)
         if conversation is not None:
             conversation.audio_ended = conversation.motion_ended = True
         return []
 
     def tick(self) -> list[RoomOutput]:
-        """Return what the room plays in the next 40 ms: sound and a packet of motion, and reports of the
-        playback; an empty list if the next keyframe is late or the publisher has left."""
-        if self._left:
+        """Play the next 40 ms in the room. Return the outputs: sound, a packet of motion, and reports about
+        the playback. An empty list if the next keyframe is late, if the playback is paused, or if the
+        publisher has left the room."""
+        if self._has_left:
             return []
-        if self._next_packets:
-            return [
-                self._show(RoomPacket(self._next_packets.popleft(), None, self._encode_keyframe("", _REST)))
-            ]
-        conversation = next(iter(self._waiting.values()), None)
+        if self._next_transitions:
+            idle_keyframe = self._encode_keyframe("", _IDLE_KEYFRAME)
+            return [self._show(RoomPacket(self._next_transitions.popleft(), None, idle_keyframe))]
+        conversation = next(iter(self._conversation_by_req_id.values()), None)
         if conversation is not None and conversation.paused:
-            return self._stay_paused(conversation)
-        if conversation is None or not self._may_play(conversation):
+            return self._count_paused_tick(conversation)
+        if conversation is None or not self._check_if_playable(conversation):
             # In mid-conversation nothing is shown while its next keyframe is late.
-            return [] if conversation is not None and conversation.begun else [self._show_idle()]
-        if self._idle and conversation.keyframes:
-            self._idle = False
+            return [] if conversation is not None and conversation.has_begun else [self._show_idle()]
+        if self._is_idle and conversation.keyframes:
+            self._is_idle = False
             target = self._encode_keyframe(conversation.req_id, conversation.keyframes[0])
             return [self._show(RoomPacket(PacketFlag.TRANSITION, None, target))]
-        return self._play(conversation)
+        return self._play_tick(conversation)
 
-    def _stay_paused(self, conversation: _Conversation) -> list[RoomOutput]:
-        """Play nothing in the room for 40 ms. If the conversation is paused for too long, interrupt it and
-        return the outputs that report this."""
+    def _count_paused_tick(self, conversation: _Conversation) -> list[RoomOutput]:
+        """Count 40 ms in which the room plays nothing because this conversation is paused; return an empty
+        list. If the pause is too long, interrupt the conversation, and return the outputs that report
+        this."""
         conversation.paused_ticks += 1
         too_long = conversation.paused_ticks > LONGEST_PAUSE_TICKS
         return self._interrupt_conversation(conversation, PAUSE_TIMEOUT) if too_long else []
 
     def _interrupt_conversation(self, conversation: _Conversation, reason: str) -> list[RoomOutput]:
         """Interrupt a conversation in the room for this `reason`, and return the outputs that report this."""
-        if conversation.begun:
-            self._next_packets.append(PacketFlag.TRANSITION_END)
+        if conversation.has_begun:
+            self._next_transitions.append(PacketFlag.TRANSITION_END)
         return self._end_playback(conversation, interrupted_by=reason)
 
-    def _conversation(self, req_id: str) -> _Conversation:
-        """Return the room's conversation for a request. If there is none, begin one, which is played after
-        all others."""
-        if req_id not in self._waiting:
-            self._waiting[req_id] = _Conversation(req_id)
+    def _get_or_begin_conversation(self, req_id: str) -> _Conversation:
+        """Return the conversation of a request in the room. If there is none yet, begin one; it is played
+        after all others."""
+        if req_id not in self._conversation_by_req_id:
+            self._conversation_by_req_id[req_id] = _Conversation(req_id)
             self.held_bytes += _CONVERSATION_BYTES
-        return self._waiting[req_id]
+        return self._conversation_by_req_id[req_id]
 
-    def _may_play(self, conversation: _Conversation) -> bool:
-        """Return whether the next 40 ms of this conversation may be played in the room: its sound has
-        arrived, and its motion has arrived or was waited for long enough. Counts one more tick of waiting if
-        only the motion is missing."""
+    def _check_if_playable(self, conversation: _Conversation) -> bool:
+        """Return whether the next 40 ms of this conversation may be played in the room. Its sound must have
+        arrived; its motion must have arrived too, or have been waited for long enough. If only the motion is
+        missing, count one more tick of waiting."""
         has_sound = len(conversation.pcm) >= self._tick_bytes or conversation.audio_ended
         if not has_sound:
             return False
         if conversation.motion_ready or conversation.motion_ended:
             return True
         conversation.waited_ticks += 1
-        return conversation.alone
+        return conversation.gave_up_on_motion
 
-    def _play(self, conversation: _Conversation) -> list[RoomOutput]:
-        """Return the sound and the packet of the next 40 ms of a conversation in the room, and the report if
-        the playback of this conversation begins or is over."""
+    def _play_tick(self, conversation: _Conversation) -> list[RoomOutput]:
+        """Play the next 40 ms of a conversation in the room. Return the outputs: the keyframe, the sound, and
+        a report if the playback begins or is over. A publisher with the fault LEAVE_MID_TURN leaves after a
+        while."""
         outputs: list[RoomOutput] = []
-        if not conversation.begun:
-            conversation.begun = True
+        if not conversation.has_begun:
+            conversation.has_begun = True
             outputs.append(TellStarted(conversation.req_id))
             if RoomFault.FINISHED_EARLY in self.faults:
-                outputs += self._tell_finished(conversation, "")
+                outputs += self._report_finished(conversation, "")
         if conversation.motion_ready:
             outputs.append(self._show_next_keyframe(conversation))
-        elif not conversation.shown:
+        elif not conversation.shown_count:
             outputs.append(self._show_idle())
         pcm = bytes(conversation.pcm[: self._tick_bytes])
         del conversation.pcm[: self._tick_bytes]
@@ -265,48 +268,51 @@ class RoomPlayback:
         conversation.played_bytes += len(pcm)
         if pcm and RoomFault.MUTE not in self.faults:
             outputs.append(PlaySound(pcm))
-        if RoomFault.LEAVE_MID_TURN in self.faults and conversation.shown >= _TICKS_BEFORE_LEAVING:
-            self._left = True
+        if RoomFault.LEAVE_MID_TURN in self.faults and conversation.shown_count >= _TICKS_BEFORE_LEAVING:
+            self._has_left = True
             return [*outputs, LeaveRoom()]
-        motion_over = conversation.motion_ended and not conversation.keyframes
-        if conversation.audio_ended and not conversation.pcm and (motion_over or conversation.alone):
-            self._next_packets.append(PacketFlag.TRANSITION_END)
+        motion_is_over = conversation.motion_ended and not conversation.keyframes
+        sound_is_over = conversation.audio_ended and not conversation.pcm
+        if sound_is_over and (motion_is_over or conversation.gave_up_on_motion):
+            self._next_transitions.append(PacketFlag.TRANSITION_END)
             outputs += self._end_playback(conversation)
         return outputs
 
     def _show_next_keyframe(self, conversation: _Conversation) -> ShowPacket:
-        """Return the output that shows the conversation's next keyframe in the room. Its packet has START if
-        the keyframe is the first, and END if it is the last."""
+        """Take the next keyframe of a conversation, and return the output that shows it in the room. Its
+        packet has the flag START if it is the first keyframe, and END if it is the last (not with the fault
+        NO_END)."""
         keyframe = conversation.keyframes.popleft()
         self.held_bytes -= keyframe.nbytes
-        flags = PacketFlag(0) if conversation.shown else PacketFlag.START
-        last = conversation.motion_ended and not conversation.keyframes
-        if last and RoomFault.NO_END not in self.faults:
+        flags = PacketFlag(0) if conversation.shown_count else PacketFlag.START
+        is_last = conversation.motion_ended and not conversation.keyframes
+        if is_last and RoomFault.NO_END not in self.faults:
             flags |= PacketFlag.END
-        message = self._encode_keyframe(conversation.req_id, keyframe, end=last)
-        packet = RoomPacket(flags, conversation.shown, message)
-        conversation.shown += 1
+        message = self._encode_keyframe(conversation.req_id, keyframe, end=is_last)
+        packet = RoomPacket(flags, conversation.shown_count, message)
+        conversation.shown_count += 1
         return self._show(packet)
 
     def _end_playback(self, conversation: _Conversation, interrupted_by: str = "") -> list[RoomOutput]:
-        """End the playback of a conversation in the room, and forget the conversation. Return the report of
-        its end; `interrupted_by` says why it was interrupted, "" if it was not."""
-        del self._waiting[conversation.req_id]
+        """Forget a conversation in the room, because it was played or interrupted. Return the output that
+        reports its end. `interrupted_by` says why it was interrupted; "" if it was played to its end."""
+        del self._conversation_by_req_id[conversation.req_id]
         self.held_bytes -= _CONVERSATION_BYTES + len(conversation.pcm)
         self.held_bytes -= sum(keyframe.nbytes for keyframe in conversation.keyframes)
-        self._idle = True
-        return self._tell_finished(conversation, interrupted_by)
+        self._is_idle = True
+        return self._report_finished(conversation, interrupted_by)
 
-    def _tell_finished(self, conversation: _Conversation, interrupted_by: str) -> list[RoomOutput]:
-        """Return the report that the playback of a conversation is over; an empty list if this was reported
-        before, or if a fault of the room keeps the report back."""
+    def _report_finished(self, conversation: _Conversation, interrupted_by: str) -> list[RoomOutput]:
+        """Return the output that reports that the playback of a conversation is over. An empty list if this
+        was reported before, or if the fault NO_FINISHED suppresses it. `interrupted_by` says why it was
+        interrupted; "" if it was not."""
         if conversation.told_finished or RoomFault.NO_FINISHED in self.faults:
             return []
         conversation.told_finished = True
-        position = self._position(conversation)
-        return [TellFinished(conversation.req_id, position, bool(interrupted_by), interrupted_by)]
+        played_seconds = self._played_seconds(conversation)
+        return [TellFinished(conversation.req_id, played_seconds, bool(interrupted_by), interrupted_by)]
 
-    def _position(self, conversation: _Conversation) -> float:
+    def _played_seconds(self, conversation: _Conversation) -> float:
         """Return how many seconds of a conversation were played."""
         return conversation.played_bytes / BYTES_PER_SAMPLE / self.sample_rate
 
@@ -316,7 +322,7 @@ class RoomPlayback:
 
     def _show_idle(self) -> ShowPacket:
         """Return the packet of idle time."""
-        return self._show(RoomPacket(PacketFlag.IDLE, None, self._encode_keyframe("", _REST)))
+        return self._show(RoomPacket(PacketFlag.IDLE, None, self._encode_keyframe("", _IDLE_KEYFRAME)))
 
     def _show(self, packet: RoomPacket) -> ShowPacket:
         """Return the output that shows this packet."""

@@ -1,28 +1,39 @@
 """Makes the events by which a trace records faults: what the kit did on purpose, and what that excuses."""
 
-from spatius_sim.model.scenario.scenario import IDS, Delay, FaultAction, GrowTo, Scenario, UnknownFields
+from spatius_sim.model.scenario.scenario import (
+    NAME_BY_ACTION,
+    Delay,
+    FaultAction,
+    GrowTo,
+    Scenario,
+    UnknownFields,
+)
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.trace.events import Excuse, Injected
 
 
-def make_fault_event(step: FaultAction) -> Injected:
-    """Return the event by which a trace records that this fault of a scenario happens now."""
-    settings = {
-        name: value for name in type(step).__slots__ if (value := getattr(step, name)) not in ("", 0, None)
-    }
-    detail = ", ".join(f"{name} {value}" for name, value in settings.items())
-    return Injected(IDS[type(step)], _excuse_for(step), _longest_wait(step), detail)
+def make_fault_event(action: FaultAction) -> Injected:
+    """Return the event that a trace records when this action of a fault happens. It has the name of the
+    action, what the fault excuses, the most seconds that the action waits, and its settings as text. Settings
+    that are empty or 0 are left out."""
+    all_values = {name: getattr(action, name) for name in type(action).__slots__}
+    value_by_setting = {name: value for name, value in all_values.items() if value not in ("", 0, None)}
+    detail = ", ".join(f"{name} {value}" for name, value in value_by_setting.items())
+    return Injected(
+        NAME_BY_ACTION[type(action)], _choose_excuse(action), _longest_wait_seconds(action), detail
+    )
 
 
 def longest_delay(scenario: Scenario) -> float:
     """Return the most seconds by which one fault of the scenario may delay messages."""
-    return max((sum(map(_longest_wait, fault.what)) for fault in scenario.faults), default=0.0)
+    return max((sum(map(_longest_wait_seconds, fault.what)) for fault in scenario.faults), default=0.0)
 
 
-def _excuse_for(step: FaultAction) -> Excuse:
-    """Return what the event of a fault excuses a relay from: a delay excuses late motion, any other fault
-    missing motion. Unknown fields, and a message no larger than an SDK accepts, excuse nothing."""
-    match step:
+def _choose_excuse(action: FaultAction) -> Excuse:
+    """Return what a relay is excused from after this fault. A delay excuses late motion; most other faults
+    excuse missing motion. Unknown fields, and a message that is grown but not too large for an SDK, excuse
+    nothing."""
+    match action:
         case Delay():
             return Excuse.LATENESS
         case UnknownFields():
@@ -32,6 +43,6 @@ def _excuse_for(step: FaultAction) -> Excuse:
     return Excuse.FAILURE
 
 
-def _longest_wait(step: FaultAction) -> float:
+def _longest_wait_seconds(action: FaultAction) -> float:
     """Return the most seconds that a fault waits; 0 if it is not a Delay."""
-    return step.seconds + step.jitter if isinstance(step, Delay) else 0.0
+    return action.seconds + action.jitter if isinstance(action, Delay) else 0.0

@@ -121,8 +121,9 @@ def faults_of(app_id: str, avatar_id: str) -> list[Fault]:
 
 
 def list_fault_ids() -> list[tuple[str, str]]:
-    """Return all faults by id: each pattern of an id (of an avatar, an app, a key or a room) that asks for a
-    fault, with the meaning in words, for a help text."""
+    """Return all ids that ask for a fault, for a help text. Each entry is a pattern, such as `avatar
+    broke-...`, and what then happens, in words. The ids are those of avatars, apps, API keys, session keys
+    and rooms."""
     return [
         ("avatar missing-...", "the avatar does not exist: 404"),
         *((f"avatar {word}-...", meaning) for word, (meaning, _) in AVATARS.items()),

@@ -1,7 +1,7 @@
 """Scenarios as values: when something is to go wrong, and what.
 
 A scenario is a list of faults. `When` says at which moment of a connection a fault happens, and a FaultAction
-what happens. The table ALLOWED says which actions are possible at which moment; Fault refuses all others.
+what happens. ALLOWED_ACTIONS says which actions are possible at which moment; Fault refuses all others.
 """
 
 import math
@@ -65,10 +65,10 @@ class When:
     request: int = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError if a field of this `When` does not go with the moment of the fault, is missing, or
-        is out of range."""
-        timed = self.at in (Moment.OPEN, Moment.AUDIO, Moment.SILENCE)
-        if self.seconds is not None and not timed:
+        """Raise UsageError if the settings of this `When`, the moment of a fault, contradict each other. A
+        setting may not go with the moment `at`, may be missing, or may be out of range."""
+        may_have_seconds = self.at in (Moment.OPEN, Moment.AUDIO, Moment.SILENCE)
+        if self.seconds is not None and not may_have_seconds:
             raise UsageError(f"seconds does not go with at: {self.at}")
         if self.messages and self.at is not Moment.AUDIO:
             raise UsageError(f"messages does not go with at: {self.at}")
@@ -78,9 +78,9 @@ class When:
             raise UsageError(f"request does not go with at: {self.at}")
         if self.avatar and self.at is Moment.TOKEN:
             raise UsageError("avatar does not go with at: token, a token request names none")
-        if timed and (self.seconds is None) == (not self.messages):
-            needed = "seconds or messages" if self.at is Moment.AUDIO else "seconds"
-            raise UsageError(f"at: {self.at} needs {needed}")
+        if may_have_seconds and (self.seconds is None) == (not self.messages):
+            needed_settings = "seconds or messages" if self.at is Moment.AUDIO else "seconds"
+            raise UsageError(f"at: {self.at} needs {needed_settings}")
         _require_within("seconds", self.seconds or 0.0, 0.0, MAX_SECONDS)
         _require_within("probability", self.probability, 0.0, 1.0)
         for name in ("messages", "number", "connection", "request"):
@@ -99,7 +99,8 @@ class Refuse:
     """The whole body, sent unchanged."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a status that HTTP does not have, or if both message and body are given."""
+        """Raise UsageError if `status` is not between 200 and 599, or if both `message` and `body` are
+        given."""
         _require_within("status", self.status, 200, 599)
         if self.message and self.body:
             raise UsageError("message and body exclude each other")
@@ -125,10 +126,10 @@ class CloseWith:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        """Raise UsageError if a scenario asks for a close code that must not be sent, or for a reason that is
-        too long for a closing frame."""
-        sendable = self.code == 0 or 1000 <= self.code <= 4999
-        if not sendable or self.code in UNSENDABLE_CODES:
+        """Raise UsageError if this close code must not be sent in a WebSocket closing frame, or if the reason
+        is too long for one."""
+        is_in_range = self.code == 0 or 1000 <= self.code <= 4999
+        if not is_in_range or self.code in UNSENDABLE_CODES:
             raise UsageError(f"code {self.code} cannot be sent: 0, or 1000 to 4999 without 1004-1006, 1015")
         if len(self.reason.encode()) > _LONGEST_CLOSE_REASON:
             raise UsageError("reason is longer than the 123 bytes that a closing frame holds")
@@ -269,7 +270,7 @@ FaultAction = (
     | RoomTrouble
 )
 
-NAMES: dict[str, type[FaultAction]] = {
+ACTION_BY_NAME: dict[str, type[FaultAction]] = {
     "refuse": Refuse,
     "error": SendError,
     "close": CloseWith,
@@ -292,14 +293,14 @@ NAMES: dict[str, type[FaultAction]] = {
 }
 """The FaultAction for each name in a scenario file."""
 
-IDS: dict[type[FaultAction], str] = {kind: name for name, kind in NAMES.items()}
+NAME_BY_ACTION: dict[type[FaultAction], str] = {kind: name for name, kind in ACTION_BY_NAME.items()}
 """The stable id of each FaultAction: plans and traces use the same names as scenario files."""
 
 _HTTP = frozenset({Refuse, Delay, Stall, Reset})
 _SOCKET = frozenset({SendError, CloseWith, Reset, Delay, Stall, SendGarbage, Text, WrongType, TruncatedFrame})
 _MESSAGE = _SOCKET | {OtherConnectionId, GrowTo, UnknownFields}
 
-ALLOWED: dict[Moment, frozenset[type[FaultAction]]] = {
+ALLOWED_ACTIONS: dict[Moment, frozenset[type[FaultAction]]] = {
     Moment.TOKEN: _HTTP,
     Moment.UPGRADE: _HTTP,
     Moment.CONFIGURE: _MESSAGE,
@@ -321,16 +322,16 @@ class Fault:
     what: tuple[FaultAction, ...]
 
     def __post_init__(self) -> None:
-        """Raise UsageError if this fault of a scenario has no action, or an action that is not possible at
-        the fault's moment."""
+        """Raise UsageError if this fault has no action, or an action that is not possible at the moment of
+        the fault."""
         if not self.what:
             raise UsageError("a fault needs something that happens")
-        for step in self.what:
-            if type(step) not in ALLOWED[self.when.at]:
-                allowed = ", ".join(name for name, kind in NAMES.items() if kind in ALLOWED[self.when.at])
-                raise UsageError(
-                    f"{IDS[type(step)]} does not go with at: {self.when.at}, which takes {allowed}"
-                )
+        moment, allowed = self.when.at, ALLOWED_ACTIONS[self.when.at]
+        for action in self.what:
+            if type(action) not in allowed:
+                allowed_names = ", ".join(name for name, kind in ACTION_BY_NAME.items() if kind in allowed)
+                name = NAME_BY_ACTION[type(action)]
+                raise UsageError(f"{name} does not go with at: {moment}, which takes {allowed_names}")
 
 
 @dataclass(frozen=True, slots=True)

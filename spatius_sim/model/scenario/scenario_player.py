@@ -18,7 +18,7 @@ from spatius_sim.model.scenario.scenario import (
     Scenario,
     Stall,
 )
-from spatius_sim.model.scenario.seeded_numbers import roll
+from spatius_sim.model.scenario.seeded_numbers import seeded_fraction
 from spatius_sim.trace.events import Injected
 
 
@@ -32,7 +32,7 @@ class Admission:
     faults: tuple[Injected, ...] = ()
 
 
-class Spoken(NamedTuple):
+class AudioAmount(NamedTuple):
     """How much audio has arrived: its seconds, and its number of messages."""
 
     seconds: float
@@ -48,62 +48,64 @@ class ConnectionFaults:
     number: int = 0
     faults: Sequence[Fault] = ()
     requests: Iterator[int] = field(default_factory=lambda: count(1))
-    _decisions: dict[int, int] = field(default_factory=dict)
+    _decision_counts: dict[int, int] = field(default_factory=dict)
     """How often chance has decided about each fault, by the fault's index."""
     _past_faults: set[int] = field(default_factory=set)
     """The indexes of the faults after audio whose moment has come; this moment comes only once."""
 
-    def admission(self) -> Admission:
-        """Return what happens to the upgrade of this connection."""
-        return _admission_of(self.actions_at(Moment.UPGRADE), self.seed, self.number)
+    def admit_upgrade(self) -> Admission:
+        """Return what the scenario does to the upgrade of this connection to WebSocket."""
+        return _decide_admission(self.actions_at(Moment.UPGRADE), self.seed, self.number)
 
     def actions_at(self, moment: Moment) -> list[FaultAction]:
-        """Return the actions of the faults that the scenario plays now on this connection, at a moment that
-        has no number and waits for nothing, such as the upgrade or an interrupt. Chance may leave a fault
-        out."""
+        """Return the actions of the faults that happen on this connection at this moment, such as the upgrade
+        or an interrupt. Faults that chance leaves out are not among them. Moments with a count or a wait have
+        methods of their own."""
         return [
-            step
+            action
             for index, fault in enumerate(self.faults)
             if fault.when.at is moment and self._chance_allows(index, fault)
-            for step in fault.what
+            for action in fault.what
         ]
 
-    def actions_at_response(self, number: int, request: int = 1) -> list[FaultAction]:
-        """Return the actions of the faults that the scenario plays now, at response number `number` (1, 2,
-        ...) to request number `request`. Chance may leave a fault out."""
+    def actions_at_response(self, response_number: int, request_number: int = 1) -> list[FaultAction]:
+        """Return the actions of the faults that happen at this response to this request. Both numbers begin
+        at 1. Faults that chance leaves out are not among them."""
         return [
-            step
+            action
             for index, fault in enumerate(self.faults)
             if fault.when.at is Moment.RESPONSE
-            and fault.when.number in (0, number)
-            and fault.when.request in (0, request)
+            and fault.when.number in (0, response_number)
+            and fault.when.request in (0, request_number)
             and self._chance_allows(index, fault)
-            for step in fault.what
+            for action in fault.what
         ]
 
     def actions_after_audio(
-        self, on_connection: Spoken, request: int, in_request: Spoken
+        self, audio_of_connection: AudioAmount, request_number: int, audio_of_request: AudioAmount
     ) -> list[FaultAction]:
-        """Return the actions of the scenario's faults that happen after this much audio: `on_connection` is
-        all audio of the connection, `in_request` that of request number `request`. Each fault happens only
-        once."""
+        """Return the actions of the faults that happen because enough audio has arrived. A fault that names a
+        request counts only the audio of that request; all others count the audio of the connection. Each
+        fault happens only once, and chance may leave it out."""
         actions: list[FaultAction] = []
         for index, fault in enumerate(self.faults):
             when = fault.when
-            if when.at is not Moment.AUDIO or index in self._past_faults or when.request not in (0, request):
+            is_for_request = when.request in (0, request_number)
+            if when.at is not Moment.AUDIO or index in self._past_faults or not is_for_request:
                 continue
-            audio = in_request if when.request else on_connection
-            enough = (
-                audio.messages >= when.messages if when.seconds is None else audio.seconds >= when.seconds
-            )
-            if enough:
+            audio = audio_of_request if when.request else audio_of_connection
+            if when.seconds is None:
+                is_enough = audio.messages >= when.messages
+            else:
+                is_enough = audio.seconds >= when.seconds
+            if is_enough:
                 self._past_faults.add(index)
                 actions += fault.what if self._chance_allows(index, fault) else ()
         return actions
 
     def seconds_until_faults(self, moment: Moment) -> dict[int, float]:
-        """Return how many seconds after this moment each fault of the scenario happens that belongs to the
-        moment: the seconds by the fault's index."""
+        """Return for each fault at this moment how many seconds after the moment it happens. The key is the
+        fault's index among the faults of this connection."""
         return {
             index: fault.when.seconds or 0.0
             for index, fault in enumerate(self.faults)
@@ -121,12 +123,14 @@ class ConnectionFaults:
         return any(fault.when.at is moment for fault in self.faults)
 
     def _chance_allows(self, index: int, fault: Fault) -> bool:
-        """Decide by chance whether this fault of the scenario happens now: each decision has a random number
-        of its own, made from the seed, which is compared with the probability of the fault. `index` is the
-        number of the fault in the scenario."""
-        decision_number = self._decisions[index] = self._decisions.get(index, 0) + 1
+        """Decide by chance whether this fault of a connection happens now; return True if it does. The seed
+        gives each decision its own random number. The fault happens if the number is below the fault's
+        probability. `index` is the fault's index among the faults of the connection."""
+        decision_number = self._decision_counts[index] = self._decision_counts.get(index, 0) + 1
         probability = fault.when.probability
-        return probability >= 1 or roll(self.seed, "fault", self.number, index, decision_number) < probability
+        if probability >= 1:
+            return True
+        return seeded_fraction(self.seed, "fault", self.number, index, decision_number) < probability
 
 
 @dataclass(slots=True)
@@ -140,49 +144,55 @@ class ScenarioPlayer:
     _requests: Iterator[int] = field(default_factory=lambda: count(1))
 
     def play(self, scenario: Scenario) -> None:
-        """Play this scenario from now on: the next token request, connection and request are number 1
+        """Play this scenario from now on. The next token request, connection and request have the number 1
         again."""
         self.scenario = scenario
         self._connections = self._token_requests = 0
         self._requests = count(1)
 
-    def token_requested(self, app_id: str) -> Admission:
-        """Count a request for a session token, and return what the scenario that is being played does to this
-        request: whether the answer waits, and whether it is refused, stalled or reset."""
+    def admit_token_request(self, app_id: str) -> Admission:
+        """Count a request for a session token of this app. Return what the scenario does to it: how long the
+        answer waits, and whether the request is refused, stalled or reset."""
         self._token_requests += 1
-        number = self._token_requests
-        faults = self._faults_for_connection(number, app_id, "", token=True)
-        return _admission_of(
-            ConnectionFaults(self.seed, number, faults).actions_at(Moment.TOKEN), self.seed, number
+        request_number = self._token_requests
+        faults = self._faults_for_connection(request_number, app_id, "", for_token=True)
+        return _decide_admission(
+            ConnectionFaults(self.seed, request_number, faults).actions_at(Moment.TOKEN),
+            self.seed,
+            request_number,
         )
 
     def faults_of_new_connection(
         self, app_id: str, avatar_id: str, faults_of_ids: Iterable[Fault] = ()
     ) -> ConnectionFaults:
-        """Count a new connection, and return the faults of this connection: those of the scenario, and
-        `faults_of_ids`, which its app id and avatar id ask for."""
+        """Count a new connection, and return its faults: those that the scenario has for it, and
+        `faults_of_ids`, for which its app id and avatar id ask."""
         self._connections += 1
-        number = self._connections
-        faults = (*self._faults_for_connection(number, app_id, avatar_id, token=False), *faults_of_ids)
-        return ConnectionFaults(self.seed, number, faults, self._requests)
+        connection_number = self._connections
+        faults = (
+            *self._faults_for_connection(connection_number, app_id, avatar_id, for_token=False),
+            *faults_of_ids,
+        )
+        return ConnectionFaults(self.seed, connection_number, faults, self._requests)
 
-    def faults_of_old_connection(
+    def faults_of_open_connection(
         self, app_id: str, avatar_id: str, faults_of_ids: Iterable[Fault] = ()
     ) -> ConnectionFaults:
-        """Return the faults of a connection that was open before this scenario began to play: those of the
-        scenario that name no connection, and `faults_of_ids`, which its app id and avatar id ask for."""
-        faults = (*self._faults_for_connection(0, app_id, avatar_id, token=False), *faults_of_ids)
+        """Return the faults of a connection that was already open when this scenario began: those of the
+        scenario that name no connection number, and `faults_of_ids`, for which its app id and avatar id
+        ask."""
+        faults = (*self._faults_for_connection(0, app_id, avatar_id, for_token=False), *faults_of_ids)
         return ConnectionFaults(self.seed, 0, faults, self._requests)
 
     def _faults_for_connection(
-        self, number: int, app_id: str, avatar_id: str, *, token: bool
+        self, number: int, app_id: str, avatar_id: str, *, for_token: bool
     ) -> tuple[Fault, ...]:
-        """Return the faults that the scenario being played has for connection number `number`, which was
-        opened with this app id and avatar id; if `token`, its faults for token request number `number`."""
+        """Return the scenario's faults for connection number `number` with this app id and avatar id. If
+        `for_token` is true, return those for token request number `number` instead."""
         return tuple(
             fault
             for fault in self.scenario.faults
-            if (fault.when.at is Moment.TOKEN) is token
+            if (fault.when.at is Moment.TOKEN) is for_token
             and fault.when.connection in (0, number)
             and fault.when.app in ("", app_id)
             and fault.when.avatar in ("", avatar_id)
@@ -190,25 +200,25 @@ class ScenarioPlayer:
 
 
 def draw_delay_seconds(delay: Delay, seed: int, *draw_name: str | int) -> float:
-    """Return how many seconds a delay lasts; the seed and `draw_name` decide its jitter."""
-    return delay.seconds + delay.jitter * roll(seed, "delay", *draw_name)
+    """Return how many seconds a delay lasts. The seed and `draw_name` decide its jitter by chance."""
+    return delay.seconds + delay.jitter * seeded_fraction(seed, "delay", *draw_name)
 
 
-def _admission_of(steps: Sequence[FaultAction], seed: int, number: int) -> Admission:
-    """Return what these faults of the scenario together do to an upgrade or a token request: how long it
-    waits, and how it ends. The faults after the one that ends the request are left out. `number` (of the
-    request) and `seed` decide by chance how long a delay is."""
-    wait = 0.0
+def _decide_admission(actions: Sequence[FaultAction], seed: int, request_number: int) -> Admission:
+    """Return what these actions of faults together do to an upgrade or a token request: how long it waits,
+    and how it ends. Actions after the one that ends it are left out. `seed` and `request_number` decide by
+    chance how long a delay is."""
+    wait_seconds = 0.0
     events: list[Injected] = []
-    for index, step in enumerate(steps):
-        events.append(make_fault_event(step))
-        match step:
+    for index, action in enumerate(actions):
+        events.append(make_fault_event(action))
+        match action:
             case Delay():
-                wait += draw_delay_seconds(step, seed, "entrance", number, index)
+                wait_seconds += draw_delay_seconds(action, seed, "entrance", request_number, index)
             case Refuse() | Stall() | Reset():
-                return Admission(wait, step, tuple(events))
+                return Admission(wait_seconds, action, tuple(events))
             case _:
                 raise AssertionError(
-                    f"{step} cannot happen to an upgrade or a token request: the table ALLOWED refuses it"
+                    f"{action} cannot happen to an upgrade or a token request: ALLOWED_ACTIONS refuses it"
                 )
-    return Admission(wait, None, tuple(events))
+    return Admission(wait_seconds, None, tuple(events))

@@ -24,7 +24,8 @@ def _describe_fault(fault: Fault) -> str:
 
 
 def _describe_moment(when: When) -> str:
-    """Return in words when a fault of a scenario happens, for which connection and request, and how often."""
+    """Return in words when a fault of a scenario happens, for example `at response 2 of request 1, 50% of the
+    time`: the moment, the request, the connection and the probability."""
     match when.at:
         case Moment.OPEN:
             words = f"{when.seconds:g} s after the confirmation"

@@ -5,18 +5,19 @@ from hashlib import blake2b
 _DIGEST_BYTES = 64
 
 
-def roll(seed: int, *draw_name: str | int) -> float:
-    """Return a random number in [0, 1), always the same for this seed and this `draw_name`, which says for
-    what the number is drawn."""
+def seeded_fraction(seed: int, *draw_name: str | int) -> float:
+    """Return a random number in [0, 1). The same seed and `draw_name` always give the same number;
+    `draw_name` says what it is for."""
     digest = blake2b(repr((seed, *draw_name)).encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2.0**64
 
 
-def noise(seed: int, count: int, *draw_name: str | int) -> bytes:
-    """Return `count` random bytes, always the same for this seed and this `draw_name`, which says for what
-    the bytes are drawn."""
-    blocks = -(-count // _DIGEST_BYTES)
+def seeded_bytes(seed: int, byte_count: int, *draw_name: str | int) -> bytes:
+    """Return `byte_count` random bytes. The same seed and `draw_name` always give the same bytes; `draw_name`
+    says what they are for."""
+    block_count = -(-byte_count // _DIGEST_BYTES)
     random_bytes = b"".join(
-        blake2b(repr((seed, block, *draw_name)).encode()).digest() for block in range(blocks)
+        blake2b(repr((seed, block_number, *draw_name)).encode()).digest()
+        for block_number in range(block_count)
     )
-    return random_bytes[:count]
+    return random_bytes[:byte_count]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spatius_sim.model.scenario.seeded_numbers import noise
+from spatius_sim.model.scenario.seeded_numbers import seeded_bytes
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import ConfirmSession, MotionResponse, UnknownMessage
@@ -25,7 +25,7 @@ _UNNAMED_TYPE = 6
 
 def make_garbage(count: int, seed: int, *draw_name: str | int) -> bytes:
     """Return `count` bytes that no protobuf parser accepts; the seed and `draw_name` decide which."""
-    return _WIRE_TYPE_SEVEN + noise(seed, count - 1, "garbage", *draw_name)
+    return _WIRE_TYPE_SEVEN + seeded_bytes(seed, count - 1, "garbage", *draw_name)
 
 
 def make_wrong_type() -> bytes:
@@ -34,8 +34,8 @@ def make_wrong_type() -> bytes:
 
 
 def remove_keyframes(raw: bytes) -> bytes:
-    """Spoil a motion payload: return the response without its keyframes, with the same ids and end mark. Any
-    other message is returned as it is."""
+    """Return a motion message of Motion Server without its keyframes; the ids and the end mark stay. `raw` is
+    the encoded message. Any other message is returned unchanged."""
     message = read_upstream(raw)
     if not isinstance(message, MotionResponse):
         return raw
@@ -43,15 +43,15 @@ def remove_keyframes(raw: bytes) -> bytes:
 
 
 def replace_req_id(raw: bytes, req_id: str) -> bytes:
-    """Spoil a motion payload: return the response with another req_id. Any other message is returned as it
-    is."""
+    """Return a motion message of Motion Server with another req_id. `raw` is the encoded message. Any other
+    message is returned unchanged."""
     message = read_upstream(raw)
     return encode(replace(message, req_id=req_id)) if isinstance(message, MotionResponse) else raw
 
 
 def replace_connection_id(raw: bytes, connection_id: str) -> bytes:
-    """Spoil a message of Motion Server: return the response or the confirmation with another connection_id.
-    Any other message is returned as it is."""
+    """Return a motion message or a confirmation of Motion Server with another connection_id. `raw` is the
+    encoded message. Any other message is returned unchanged."""
     message = read_upstream(raw)
     if isinstance(message, MotionResponse | ConfirmSession):
         return encode(replace(message, connection_id=connection_id))
@@ -59,15 +59,15 @@ def replace_connection_id(raw: bytes, connection_id: str) -> bytes:
 
 
 def grow_message(raw: bytes, size: int) -> bytes:
-    """Return a message of Motion Server that is grown to `size` bytes with an unknown protobuf field. A
-    message that has no room for this field is returned as it is."""
-    padding = size - len(raw) - len(_PADDING_TAG) - _LENGTH_BYTES
-    if padding < 0:
+    """Return a message of Motion Server, made `size` bytes long by an unknown protobuf field. `raw` is the
+    encoded message. If it is too long for such a field, it is returned unchanged."""
+    padding_bytes = size - len(raw) - len(_PADDING_TAG) - _LENGTH_BYTES
+    if padding_bytes < 0:
         return raw
     # A varint, 7 bits in each byte, always written with 5 bytes: so every size can be met exactly.
-    length = bytes((padding >> 7 * index & 0x7F) | 0x80 for index in range(_LENGTH_BYTES - 1))
-    length += bytes([padding >> 7 * (_LENGTH_BYTES - 1)])
-    return raw + _PADDING_TAG + length + bytes(padding)
+    encoded_length = bytes((padding_bytes >> 7 * index & 0x7F) | 0x80 for index in range(_LENGTH_BYTES - 1))
+    encoded_length += bytes([padding_bytes >> 7 * (_LENGTH_BYTES - 1)])
+    return raw + _PADDING_TAG + encoded_length + bytes(padding_bytes)
 
 
 def add_unknown_fields(raw: bytes) -> bytes:

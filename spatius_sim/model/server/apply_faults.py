@@ -123,4 +123,4 @@ def _change_message(message: bytes, action: FaultAction) -> bytes:
         case UnknownFields():
             return add_unknown_fields(message)
         case _:
-            raise AssertionError(f"{action} changes no message: the table ALLOWED refuses it")
+            raise AssertionError(f"{action} changes no message: the table ALLOWED_ACTIONS refuses it")

@@ -93,7 +93,7 @@ class EgressPlayback:
         resumed. If the ticks have stopped, a timer that starts them follows."""
         paused = isinstance(message, Pause)
         req_id, phase = message.req_id, PlaybackPhase.UNKNOWN
-        if PLAYBACK_CONTROL in self.capabilities and self.playback.pause(req_id, paused=paused):
+        if PLAYBACK_CONTROL in self.capabilities and self.playback.set_paused(req_id, paused=paused):
             phase = PlaybackPhase.PAUSED if paused else PlaybackPhase.PLAYING
         return [*self._report_playback(req_id, phase, self.playback.position(req_id)), *self.start_ticks(now)]
 

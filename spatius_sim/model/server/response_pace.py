@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from spatius_sim.model.scenario.seeded_numbers import roll
+from spatius_sim.model.scenario.seeded_numbers import seeded_fraction
 from spatius_sim.protocol.errors import UsageError
 
 REALTIME_LATENCY = 0.7
@@ -55,7 +55,9 @@ class Pace:
         The numbers count from 1; together with the seed they decide the random part of the wait."""
         delay = 0.0
         if self.jitter:
-            delay = self.jitter * roll(seed, "jitter", connection_number, request_number, response_number)
+            delay = self.jitter * seeded_fraction(
+                seed, "jitter", connection_number, request_number, response_number
+            )
         if response_number == 1:
             delay += self.latency
         return delay if self.lead is None else delay + max(0.0, early_seconds - self.lead)

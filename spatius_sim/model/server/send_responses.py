@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spatius_sim.model.scenario.scenario import FaultAction, SendError
-from spatius_sim.model.scenario.scenario_player import ConnectionFaults, Spoken
+from spatius_sim.model.scenario.scenario_player import AudioAmount, ConnectionFaults
 from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
 from spatius_sim.model.server.commands import (
     Close,
@@ -95,9 +95,9 @@ class SessionSender:
         request.message_count += 1
         request.sample_count += sample_count
         actions = self.faults.actions_after_audio(
-            Spoken(self._audio_samples / self.audio_rate, self._audio_messages),
+            AudioAmount(self._audio_samples / self.audio_rate, self._audio_messages),
             request.ordinal,
-            Spoken(request.sample_count / self.audio_rate, request.message_count),
+            AudioAmount(request.sample_count / self.audio_rate, request.message_count),
         )
         return self._play_faults(actions, now, request) if actions else []
 
@@ -204,7 +204,7 @@ class SessionSender:
             return self._send_error(code, message, now)
         request.fail()
         if self._egress_playback is not None:
-            self._egress_playback.playback.fail(request.req_id)
+            self._egress_playback.playback.end_input(request.req_id)
         self._delayed_motion.forget(request)
         self._requests.end(request, request.state)
         return self._send_error(code, message, now, request.req_id)

@@ -177,7 +177,7 @@ class SocketMotionServer(OnePort):
                 app_and_avatar = session_record.app_id, session_record.avatar_id
                 asked_for = faults_of(*app_and_avatar)
                 connection.session.replace_faults(
-                    self._scenario_player.faults_of_old_connection(*app_and_avatar, asked_for)
+                    self._scenario_player.faults_of_open_connection(*app_and_avatar, asked_for)
                 )
 
     async def reset(self) -> None:
@@ -210,7 +210,7 @@ class SocketMotionServer(OnePort):
         body = await read_body(request)
         asked_at = time.time()
         expire_at, app_id = _read_time_and_app(body)
-        admission = self._scenario_player.token_requested(app_id)
+        admission = self._scenario_player.admit_token_request(app_id)
         session_token = ""
         answer: HttpAnswer | None
         try:
@@ -247,7 +247,9 @@ class SocketMotionServer(OnePort):
             asked_for = [*asked_for, *self.plan.make_faults(sessions)]
         faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, asked_for)
         try:
-            answer = await self._apply_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)
+            answer = await self._apply_scenario(
+                request, faults.admit_upgrade(), Moment.UPGRADE, name, avatar_id
+            )
             if answer is not None:
                 self._access_control.check_upgrade(app_id, session_key, avatar_id, self._clock.now())
         except RequestRefusedError as refused:

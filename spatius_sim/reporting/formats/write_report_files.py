@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from spatius_sim.files.write_whole_file import write_whole
+from spatius_sim.files.write_whole_file import write_file_atomically
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.badge import badge_json
 from spatius_sim.reporting.formats.html_report import html_report
@@ -56,7 +56,7 @@ def write_reports(paths: Mapping[str, Path], report: Report) -> dict[str, str]:
     for format_name, path in paths.items():
         try:
             _, make_text = WRITERS[format_name]
-            write_whole(path, make_text(report, path.parent))
+            write_file_atomically(path, make_text(report, path.parent))
         except OSError as error:
             reason_by_format[format_name] = f"{path} cannot be written: {error.strerror}"
     return reason_by_format

@@ -187,17 +187,17 @@ async def test_one_that_takes_nothing_more_is_not_waited_for(monkeypatch: pytest
 class HangsLater(PlainRelay):
     """Takes connections for ever, but does nothing for any client after the fourth."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        return [] if int(client[1:]) > 4 else super().client_did(client, action)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return [] if int(client[1:]) > 4 else super().on_client_action(client, action)
 
 
 class CrashesLater(PlainRelay):
     """Takes connections for ever, and fails as soon as a client after the fourth speaks."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if int(client[1:]) > 4:
             raise RuntimeError("out of order")
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
 
 @pytest.mark.parametrize("brain", [HangsLater, CrashesLater])
@@ -217,13 +217,17 @@ class FloodsLater(PlainRelay):
         super().__init__(api_key, new_id)
         self._turns_begun = 0
 
-    def _begin(self, client: str) -> RelayTurn:
+    def _begin_turn(self, client: str) -> RelayTurn:
         self._turns_begun += 1
-        return super()._begin(client)
+        return super()._begin_turn(client)
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         many = MAX_EVENTS if self._turns_begun > 3 else 0
-        return [Tell(turn.client, Note("status"))] * many + super().motion_down(turn, raw, message)
+        return [Tell(turn.client_id, Note("status"))] * many + super().send_motion_to_client(
+            turn, raw, message
+        )
 
 
 def test_a_flood_after_a_clean_turn_is_told_once(loop: BackgroundLoop, tmp_path: Path) -> None:

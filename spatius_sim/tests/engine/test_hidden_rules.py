@@ -27,9 +27,11 @@ ORDERS = [(CAUSE, HIDDEN), (HIDDEN, CAUSE)]
 class LosesAndSendsEmptyFrames(LosesBehindAnInterrupt):
     """After an interrupt its motion is lost, and an empty list comes before the rest of it."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        commands = super().motion_down(turn, raw, message)
-        began = self.lossy and turn.payloads <= 1 and not message.end
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        commands = super().send_motion_to_client(turn, raw, message)
+        began = self.lossy and turn.payload_count <= 1 and not message.end
         return [self.tell_motion(turn, last=False), *commands] if began else commands
 
 

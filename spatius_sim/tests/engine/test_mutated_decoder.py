@@ -21,18 +21,20 @@ from spatius_sim.subjects.decoder_as_client import own_client
 
 MUTATIONS: dict[str, list[tuple[str, str]]] = {
     "C-ID": [("        return conversation.conversation_id\n", "        return self._new_id()\n")],
-    "C-ID-NEW": [("Conversation(self._new_id())", "Conversation(self._latest_id or self._new_id())")],
+    "C-ID-NEW": [
+        ("Conversation(self._new_id())", "Conversation(self._latest_conversation_id or self._new_id())")
+    ],
     "C-ID-CURRENT": [
         (
             "return self._conversation.conversation_id if self._conversation else None",
-            "return self._latest_id or None",
+            "return self._latest_conversation_id or None",
         )
     ],
     "C-MISMATCH": [("conversation.conversation_id == conversation_id", "conversation_id is not None")],
     "C-EARLY": [
         (
             "        motion_input = MotionInput.PAYLOADS",
-            "        if frames and self._conversation is None and not self._latest_id:\n"
+            "        if frames and self._conversation is None and not self._latest_conversation_id:\n"
             "            self._start_conversation()\n"
             "            self._conversation.conversation_id = conversation_id\n"
             "        motion_input = MotionInput.PAYLOADS",
@@ -41,15 +43,23 @@ MUTATIONS: dict[str, list[tuple[str, str]]] = {
     "C-INTERRUPT": [
         ("Conversation(self._new_id())", "Conversation(self._new_id(), motion=getattr(self, 'kept', []))"),
         (
-            "            self._leave(self._conversation)\n",
+            "            self._end_conversation(self._conversation)\n",
             "            self.kept = self._conversation.motion\n"
-            "            self._leave(self._conversation)\n",
+            "            self._end_conversation(self._conversation)\n",
         ),
     ],
     "C-PAUSE": [
-        (" and self.state is PlaybackState.PLAYING:\n            self._play", ":\n            self._play")
+        (
+            " and self.state is PlaybackState.PLAYING:\n            self._play_audio",
+            ":\n            self._play_audio",
+        )
     ],
-    "C-EMPTY": [("self._switch_to_audio_only(conversation)\n        else", "self._clear()\n        else")],
+    "C-EMPTY": [
+        (
+            "self._switch_to_audio_only(conversation)\n        else",
+            "self._interrupt_conversation()\n        else",
+        )
+    ],
     "C-EMPTY-STICKY": [
         (
             "MotionTarget.AUDIO_ONLY if conversation.audio_only else MotionTarget.CURRENT",
@@ -69,15 +79,29 @@ MUTATIONS: dict[str, list[tuple[str, str]]] = {
             "                self._switch_to_audio_only(self._conversation)\n",
         )
     ],
-    "C-ABNORMAL": [("            message = None\n", "            message = self._clear()\n")],
-    "C-NOEND": [("if conversation.ended and conversation.played == end", "if conversation.played == end")],
+    "C-ABNORMAL": [
+        ("            message = None\n", "            message = self._interrupt_conversation()\n")
+    ],
+    "C-NOEND": [
+        (
+            "if conversation.ended and conversation.played_nanosamples == end",
+            "if conversation.played_nanosamples == end",
+        )
+    ],
     "C-STARVE": [("self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation", "conversation")],
-    "C-STATES": [("            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)\n", "")],
+    "C-STATES": [
+        ("            self._change_state(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)\n", "")
+    ],
     "C-UNKNOWN": [("isinstance(message, MotionResponse):", "message and b'later' not in payload:")],
     "C-MATCH": [
         ("conversation.motion.append(message.keyframes)", "conversation.motion.insert(0, message.keyframes)")
     ],
-    "C-SYNC": [("conversation.played * KEYFRAMES_PER_SECOND //", "conversation.played * 20 //")],
+    "C-SYNC": [
+        (
+            "conversation.played_nanosamples * KEYFRAMES_PER_SECOND //",
+            "conversation.played_nanosamples * 20 //",
+        )
+    ],
 }
 
 

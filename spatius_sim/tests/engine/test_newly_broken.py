@@ -40,16 +40,18 @@ class LosesBehindAnInterrupt(LosesLastPayload):
     losses = 1_000
     _interrupted = 0
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         self._interrupted = self._interrupted + 1 if isinstance(action, InterruptTurn) else 0
         self.lossy = self.lossy or self._interrupted == self.interrupts
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         if self.lossy and self.losses and message.end:
             self.losses -= 1
-            return super().motion_down(turn, raw, message)
-        return PlainRelay.motion_down(self, turn, raw, message)
+            return super().send_motion_to_client(turn, raw, message)
+        return PlainRelay.send_motion_to_client(self, turn, raw, message)
 
 
 class LosesBehindTwoInterrupts(LosesBehindAnInterrupt):

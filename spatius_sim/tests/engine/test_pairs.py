@@ -35,8 +35,8 @@ def test_faults_that_may_hide_one_another_are_not_composed() -> None:
     assert compose(LosesLastPayload, LosesInThirdTurn) is None
     both = compose(NeverEndsUpstream, NeverMarksAudioEnd)
     assert both is not None
-    assert both.end_up is NeverEndsUpstream.end_up
-    assert both.end_down is NeverMarksAudioEnd.end_down
+    assert both.make_audio_end is NeverEndsUpstream.make_audio_end
+    assert both.end_audio_to_client is NeverMarksAudioEnd.end_audio_to_client
 
 
 def test_two_policies_are_one_if_they_agree() -> None:

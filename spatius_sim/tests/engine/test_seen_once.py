@@ -27,12 +27,14 @@ class DoublesOnce(PlainRelay):
 
     first = True
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         times, self.first = 2 if self.first else 1, False
         return [
             command
             for _ in range(times)
-            for command in super(DoublesOnce, self).motion_down(turn, raw, message)
+            for command in super(DoublesOnce, self).send_motion_to_client(turn, raw, message)
         ]
 
 
@@ -41,12 +43,14 @@ class DoublesEveryOther(PlainRelay):
 
     doubles = False
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
         self.doubles = not self.doubles
         return [
             command
             for _ in range(1 + self.doubles)
-            for command in super(DoublesEveryOther, self).motion_down(turn, raw, message)
+            for command in super(DoublesEveryOther, self).send_motion_to_client(turn, raw, message)
         ]
 
 
@@ -55,9 +59,9 @@ class ForgetsOnce(PlainRelay):
 
     first = True
 
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+    def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         forgets, self.first = self.first, False
-        return [] if forgets else super().end_down(turn)
+        return [] if forgets else super().end_audio_to_client(turn)
 
 
 def outcome_of(brain: type[PlainRelay], rule_id: str, folder: Path) -> RuleOutcome:

@@ -52,15 +52,18 @@ class SendsAudioWhole(PlainRelay):
 
     policy = RelayPolicy(motion_start=MotionStart.AFTER_AUDIO)
 
-    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+    def send_audio_to_client(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
         self._kept = getattr(self, "_kept", {})
-        self._kept[turn.name] = self._kept.get(turn.name, b"") + pcm
+        self._kept[turn.turn_id] = self._kept.get(turn.turn_id, b"") + pcm
         return []
 
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+    def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         turn.audio_ended = True
         motion, turn.held_until_audio_end = turn.held_until_audio_end, []
-        return [Tell(turn.client, Audio(self._kept.pop(turn.name), last=True, turn_id=turn.name)), *motion]
+        return [
+            Tell(turn.client_id, Audio(self._kept.pop(turn.turn_id), last=True, turn_id=turn.turn_id)),
+            *motion,
+        ]
 
 
 HONEST: dict[str, type[PlainRelay]] = {

@@ -9,7 +9,7 @@ import pytest
 
 from spatius_sim.files import open_named_file
 from spatius_sim.files.clip_file import read_clip
-from spatius_sim.files.yaml_file import read_bytes
+from spatius_sim.files.yaml_file import read_yaml_bytes
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.json_report import read_report
 from spatius_sim.tape.sdk_recording import read_recording
@@ -22,7 +22,7 @@ def pipe(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("read", [read_bytes, read_clip, read_report, read_recording])
+@pytest.mark.parametrize("read", [read_yaml_bytes, read_clip, read_report, read_recording])
 def test_nobody_waits_for_ever_for_a_pipe(
     pipe: Path, read: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -35,10 +35,10 @@ def test_what_somebody_writes_into_a_pipe_is_read(pipe: Path) -> None:
     content = b"a: b\n" * 10_000
     writer = Thread(target=pipe.write_bytes, args=(content,))
     writer.start()
-    assert read_bytes(pipe) == content
+    assert read_yaml_bytes(pipe) == content
     writer.join()
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Is a directory"):
-        read_bytes(tmp_path)
+        read_yaml_bytes(tmp_path)

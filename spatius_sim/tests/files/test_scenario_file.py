@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from spatius_sim.files.scenario_file import find_scenario, parse_scenario, read_scenario, shipped_scenarios
 from spatius_sim.files.yaml_file import MAX_BYTES
 from spatius_sim.model.scenario.scenario import (
-    ALLOWED,
-    NAMES,
+    ACTION_BY_NAME,
+    ALLOWED_ACTIONS,
     Delay,
     EmptyMotion,
     Fault,
@@ -108,8 +108,8 @@ def test_shipped_scenarios_have_one_line_each_and_leave_nothing_out() -> None:
     shown = {fault.when.at for scenario in scenarios for fault in scenario.faults}
     assert shown >= set(Moment) - {Moment.INTERRUPT}
     steps = {type(step) for scenario in scenarios for fault in scenario.faults for step in fault.what}
-    assert {name for name, kind in NAMES.items() if kind not in steps} == {"wrong-type"}
-    assert set(ALLOWED) == set(Moment)
+    assert {name for name, kind in ACTION_BY_NAME.items() if kind not in steps} == {"wrong-type"}
+    assert set(ALLOWED_ACTIONS) == set(Moment)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

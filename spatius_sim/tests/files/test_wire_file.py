@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.files.find_resources import resource
-from spatius_sim.files.wire_file import find_wire, parse_wire, read_wire, shipped_wire, wire_names
+from spatius_sim.files.wire_file import find_wire, parse_wire, read_shipped_wire, read_wire, wire_names
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import Motion
@@ -141,12 +141,12 @@ def test_wires_are_found_by_name() -> None:
         with pytest.raises(UsageError, match="no wire is named"):
             find_wire(unknown)
         with pytest.raises(UsageError, match="no wire is named"):
-            shipped_wire(unknown)
+            read_shipped_wire(unknown)
 
 
 @pytest.mark.parametrize("name", wire_names())
 def test_every_shipped_file_says_what_it_is_about(name: str) -> None:
-    assert shipped_wire(name).declares.about
+    assert read_shipped_wire(name).declares.about
 
 
 def test_the_wire_of_the_document_is_one() -> None:

@@ -31,14 +31,16 @@ def test_no_two_honest_relays_have_the_same_policy() -> None:
 
 def test_the_turn_after_a_failure_may_have_the_failed_turns_id() -> None:
     relay = CountsWhatWorked("key", lambda: "req")
-    relay.client_came("ann")
+    relay.on_client_connected("ann")
     ids = []
     for fails in (False, True, False):
         ids += [
-            event.turn_id for event in told(relay.client_did("ann", Speak(SHORT))) if isinstance(event, Audio)
+            event.turn_id
+            for event in told(relay.on_client_action("ann", Speak(SHORT)))
+            if isinstance(event, Audio)
         ]
-        turn = relay._speaking["ann"]
-        relay.client_did("ann", SpeakEnd())
+        turn = relay._speaking_turns["ann"]
+        relay.on_client_action("ann", SpeakEnd())
         if fails:
-            relay.upstream_lost(turn.session.name, "gone")
+            relay.on_session_lost(turn.session.session_id, "gone")
     assert ids == ["ann-turn-0", "ann-turn-1", "ann-turn-1"]

@@ -51,8 +51,8 @@ def test_only_a_single_payload_is_doubled() -> None:
 
 def test_only_large_payloads_are_cut() -> None:
     relay = new_relay(CutsPayloadsAbove32kB)
-    relay.client_did(ANN, Speak(SHORT))
-    [event] = told(relay.upstream_said(UP, bytes(40_000), response(1, end=False)[1]))
+    relay.on_client_action(ANN, Speak(SHORT))
+    [event] = told(relay.on_server_frame(UP, bytes(40_000), response(1, end=False)[1]))
     assert isinstance(event, Motion)
     assert event.payloads == (bytes(32 * 1024),)
     assert motion_told(CutsPayloadsAbove32kB) == motion_told(PlainRelay)
@@ -61,10 +61,10 @@ def test_only_large_payloads_are_cut() -> None:
 def test_only_in_company_are_payloads_swapped() -> None:
     assert motion_told(SwapsInCompany) == motion_told(SwapsPayloads)
     relay = new_relay(SwapsInCompany)
-    relay.client_did(ANN, Speak(SHORT))
+    relay.on_client_action(ANN, Speak(SHORT))
     first, _ = responses(2)
-    assert told(relay.upstream_said(UP, *first)) == [Motion((first[0],), False, UP)]
-    relay.client_came(BOB)
+    assert told(relay.on_server_frame(UP, *first)) == [Motion((first[0],), False, UP)]
+    relay.on_client_connected(BOB)
     assert relay.clients == [ANN, BOB]
 
 
@@ -77,17 +77,17 @@ def test_only_every_seventh_turn_ends_unmarked() -> None:
 def test_one_that_was_turned_away_does_not_ask_again() -> None:
     relay = new_relay(GivesUpWhereRefused)
     speak_a_turn(relay, SHORT)
-    relay.upstream_opened(SESSION)
-    relay.upstream_lost(SESSION, "402")
+    relay.on_session_opened(SESSION)
+    relay.on_session_lost(SESSION, "402")
     assert not any(isinstance(command, ConnectUp) for command in speak_a_turn(relay, LONG))
 
 
 def test_one_that_was_served_and_lost_opens_another_session() -> None:
     relay = new_relay(GivesUpWhereRefused)
     speak_a_turn(relay, SHORT)
-    relay.upstream_opened(SESSION)
-    relay.upstream_said(SESSION, b"", ConfirmSession("id"))
-    relay.upstream_lost(SESSION, "gone")
+    relay.on_session_opened(SESSION)
+    relay.on_server_frame(SESSION, b"", ConfirmSession("id"))
+    relay.on_session_lost(SESSION, "gone")
     assert ConnectUp(SESSION, TOKEN_LIFE_SECONDS) in speak_a_turn(relay, LONG)
 
 
@@ -96,18 +96,18 @@ def test_loses_motion_only_after_an_interrupt() -> None:
 
     def turn(number: int) -> list[Motion]:
         speak_a_turn(relay, SHORT)
-        relay.upstream_opened(f"ann-turn-{number}")
-        relay.upstream_said(f"ann-turn-{number}", b"", ConfirmSession("id"))
-        heard = [told(relay.upstream_said(f"ann-turn-{number}", *said)) for said in responses(2)]
+        relay.on_session_opened(f"ann-turn-{number}")
+        relay.on_server_frame(f"ann-turn-{number}", b"", ConfirmSession("id"))
+        heard = [told(relay.on_server_frame(f"ann-turn-{number}", *said)) for said in responses(2)]
         return [event for events in heard for event in events if isinstance(event, Motion)]
 
     def whole() -> list[tuple[bytes, ...]]:
         return [(raw,) for raw in raws(2)]
 
-    relay.client_did(ANN, InterruptTurn())
+    relay.on_client_action(ANN, InterruptTurn())
     assert [motion.payloads for motion in turn(0)] == [(raws(2)[0],), ()]
     assert [motion.payloads for motion in turn(1)] == whole()
-    relay.client_did(ANN, Speak(SHORT))
-    relay.client_did(ANN, InterruptTurn())
+    relay.on_client_action(ANN, Speak(SHORT))
+    relay.on_client_action(ANN, InterruptTurn())
     assert [motion.payloads for motion in turn(3)] == [(raws(2)[0],), ()]
     assert [motion.payloads for motion in turn(4)] == whole()

@@ -36,7 +36,7 @@ def test_an_interrupt_of_nothing_keeps_nothing() -> None:
     decoder = made(KeepsMotionOverInterrupt)
     decoder.interrupt()
     decoder.yield_audio_data(b"ab")
-    assert decoder.keyframe_row is None
+    assert decoder.current_keyframe is None
 
 
 def test_a_pause_of_nothing_drops_nothing() -> None:

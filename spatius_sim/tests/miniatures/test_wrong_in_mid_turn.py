@@ -34,21 +34,21 @@ def test_in_whole_turns_they_are_honest() -> None:
 
 def test_the_mark_of_interrupted_speech_comes_after_the_next_turns_first_audio() -> None:
     relay = new_relay(MarksInterruptedTurnLate)
-    relay.client_did(ANN, Speak(SHORT))
-    relay.client_did(ANN, InterruptTurn())
-    assert told(relay.client_did(ANN, Speak(SHORT))) == [Audio(SHORT), Audio(b"", last=True)]
-    assert told(relay.client_did(ANN, Speak(SHORT))) == [Audio(SHORT)]
+    relay.on_client_action(ANN, Speak(SHORT))
+    relay.on_client_action(ANN, InterruptTurn())
+    assert told(relay.on_client_action(ANN, Speak(SHORT))) == [Audio(SHORT), Audio(b"", last=True)]
+    assert told(relay.on_client_action(ANN, Speak(SHORT))) == [Audio(SHORT)]
 
 
 @pytest.mark.parametrize("payloads", [0, 1])
 def test_a_close_after_motion_is_taken_for_the_end(payloads: int) -> None:
     relay = new_relay(TakesCloseForTheEnd)
-    relay.client_did(ANN, Speak(SHORT))
-    relay.upstream_opened(UP)
-    relay.upstream_said(UP, b"", ConfirmSession("id"))
+    relay.on_client_action(ANN, Speak(SHORT))
+    relay.on_session_opened(UP)
+    relay.on_server_frame(UP, b"", ConfirmSession("id"))
     for _ in range(payloads):
-        relay.upstream_said(UP, *response(1, end=False))
-    commands = relay.upstream_lost(UP, "closed")
+        relay.on_server_frame(UP, *response(1, end=False))
+    commands = relay.on_session_lost(UP, "closed")
     assert told(commands) == ([Motion((), True, UP)] if payloads else [])
     assert HangUp(UP) in commands
 
@@ -56,9 +56,9 @@ def test_a_close_after_motion_is_taken_for_the_end(payloads: int) -> None:
 @pytest.mark.parametrize("confirmed", [False, True])
 def test_a_session_that_was_being_opened_is_forgotten(confirmed: bool) -> None:
     relay = new_relay(ForgetsWhatItOpens)
-    relay.client_did(ANN, Speak(SHORT))
+    relay.on_client_action(ANN, Speak(SHORT))
     if confirmed:
-        relay.upstream_opened(UP)
-        relay.upstream_said(UP, b"", ConfirmSession("id"))
-    assert (HangUp(UP) in relay.client_left(ANN)) is confirmed
-    assert relay.upstream_opened(UP) == [SendUp(UP, ConfigureSession(16000))]
+        relay.on_session_opened(UP)
+        relay.on_server_frame(UP, b"", ConfirmSession("id"))
+    assert (HangUp(UP) in relay.on_client_disconnected(ANN)) is confirmed
+    assert relay.on_session_opened(UP) == [SendUp(UP, ConfigureSession(16000))]

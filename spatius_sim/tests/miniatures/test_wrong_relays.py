@@ -123,12 +123,12 @@ def test_sends_motion_first_and_then_all_that_it_held() -> None:
 
 def test_sends_audio_at_once_when_motion_has_gone_out() -> None:
     relay = SendsMotionFirst(KEY, lambda: "req-1")
-    relay.client_came(ANN)
-    relay.client_did(ANN, Speak(SHORT))
-    relay.upstream_opened("ann-turn-0")
-    relay.upstream_said("ann-turn-0", b"", ConfirmSession("id"))
-    relay.upstream_said("ann-turn-0", *response(1, end=False))
-    assert Tell(ANN, Audio(LONG, turn_id="ann-turn-0")) in relay.client_did(ANN, Speak(LONG))
+    relay.on_client_connected(ANN)
+    relay.on_client_action(ANN, Speak(SHORT))
+    relay.on_session_opened("ann-turn-0")
+    relay.on_server_frame("ann-turn-0", b"", ConfirmSession("id"))
+    relay.on_server_frame("ann-turn-0", *response(1, end=False))
+    assert Tell(ANN, Audio(LONG, turn_id="ann-turn-0")) in relay.on_client_action(ANN, Speak(LONG))
 
 
 def test_never_marks_the_end_of_audio() -> None:
@@ -172,16 +172,16 @@ def test_never_ends_upstream() -> None:
 
 def test_asks_for_two_days_and_for_an_hour_when_refused() -> None:
     relay = AsksForTwoDays(KEY, lambda: "req-1")
-    relay.client_came(ANN)
-    assert ConnectUp("ann-turn-0", 2 * 24 * 3600) in relay.client_did(ANN, Speak(SHORT))
-    assert relay.upstream_lost("ann-turn-0", "refused") == [ConnectUp("ann-turn-0", TOKEN_LIFE_SECONDS)]
-    assert relay.upstream_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(SAMPLE_RATE))]
+    relay.on_client_connected(ANN)
+    assert ConnectUp("ann-turn-0", 2 * 24 * 3600) in relay.on_client_action(ANN, Speak(SHORT))
+    assert relay.on_session_lost("ann-turn-0", "refused") == [ConnectUp("ann-turn-0", TOKEN_LIFE_SECONDS)]
+    assert relay.on_session_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(SAMPLE_RATE))]
 
 
 def test_tries_an_odd_rate_and_a_good_one_when_refused() -> None:
     relay = TriesOddRate(KEY, lambda: "req-1")
-    relay.client_came(ANN)
-    relay.client_did(ANN, Speak(SHORT))
-    assert relay.upstream_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(11025))]
-    relay.upstream_lost("ann-turn-0", "refused")
-    assert relay.upstream_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(SAMPLE_RATE))]
+    relay.on_client_connected(ANN)
+    relay.on_client_action(ANN, Speak(SHORT))
+    assert relay.on_session_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(11025))]
+    relay.on_session_lost("ann-turn-0", "refused")
+    assert relay.on_session_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(SAMPLE_RATE))]

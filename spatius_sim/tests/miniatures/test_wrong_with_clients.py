@@ -49,23 +49,25 @@ class Talk:
     def __init__(self, kind: type[PlainRelay]) -> None:
         numbers = count(1)
         self.relay = kind("key", lambda: f"req-{next(numbers)}")
-        self.commands: list[RelayCommand] = self.relay.client_came(ANN) + self.relay.client_came(BOB)
+        self.commands: list[RelayCommand] = self.relay.on_client_connected(
+            ANN
+        ) + self.relay.on_client_connected(BOB)
 
     def speaks(self, client: str, number: int = 0, *, end: bool = True) -> "Talk":
-        self.commands += self.relay.client_did(client, Speak(PCM))
+        self.commands += self.relay.on_client_action(client, Speak(PCM))
         up = f"{client}-turn-{number}"
-        self.commands += self.relay.upstream_opened(up)
-        self.commands += self.relay.upstream_said(up, b"", ConfirmSession("id"))
+        self.commands += self.relay.on_session_opened(up)
+        self.commands += self.relay.on_server_frame(up, b"", ConfirmSession("id"))
         if end:
-            self.commands += self.relay.client_did(client, SpeakEnd())
+            self.commands += self.relay.on_client_action(client, SpeakEnd())
         return self
 
     def answered(self, up: str) -> "Talk":
-        self.commands += self.relay.upstream_said(up, encode(MOTION), MOTION)
+        self.commands += self.relay.on_server_frame(up, encode(MOTION), MOTION)
         return self
 
     def told(self, client: str) -> list[RelayEvent]:
-        return [c.event for c in self.commands if isinstance(c, Tell) and c.client == client]
+        return [c.event for c in self.commands if isinstance(c, Tell) and c.client_id == client]
 
     @property
     def audio_up(self) -> list[AudioInput]:
@@ -74,7 +76,7 @@ class Talk:
 
     @property
     def hung_up(self) -> list[str]:
-        return [command.upstream for command in self.commands if isinstance(command, HangUp)]
+        return [command.session_id for command in self.commands if isinstance(command, HangUp)]
 
 
 def motion(talk: Talk) -> list[tuple[bool, str]]:
@@ -86,21 +88,21 @@ def motion(talk: Talk) -> list[tuple[bool, str]]:
 )
 def test_stale_motion(kind: type[PlainRelay], label: str) -> None:
     talk = Talk(kind).speaks(ANN)
-    talk.commands += talk.relay.client_did(ANN, InterruptTurn())
+    talk.commands += talk.relay.on_client_action(ANN, InterruptTurn())
     talk.speaks(ANN, 1)
     assert talk.hung_up == []
     assert Interrupted("asked") in talk.told(ANN)
     talk.answered("ann-turn-0")
     assert motion(talk) == [(True, label)]
     assert next(c.turn_id for c in talk.told(ANN) if isinstance(c, Audio)) == ("ann-turn-0" if label else "")
-    talk.commands += talk.relay.client_left(ANN)
+    talk.commands += talk.relay.on_client_disconnected(ANN)
     assert set(talk.hung_up) == {"ann-turn-0", "ann-turn-1"}
 
 
 def test_the_tail_of_a_turn_that_was_cut_off_becomes_a_turn() -> None:
     talk = Talk(TurnsTheTailIntoATurn)
-    talk.commands += talk.relay.client_did(ANN, Speak(PCM))
-    talk.commands += talk.relay.client_did(ANN, InterruptTurn())
+    talk.commands += talk.relay.on_client_action(ANN, Speak(PCM))
+    talk.commands += talk.relay.on_client_action(ANN, InterruptTurn())
     talk.speaks(ANN, 1)
     talk.speaks(ANN, 2)
     audio = [(bool(e.pcm), e.turn_id) for e in talk.told(ANN) if isinstance(e, Audio)]
@@ -126,13 +128,13 @@ def test_one_byte_too_many() -> None:
 def test_speech_after_the_end() -> None:
     talk = Talk(SpeaksBehindTheEnd).speaks(ANN)
     assert [(bool(a.audio), a.end) for a in talk.audio_up] == [(True, False), (False, True), (True, False)]
-    talk.commands += talk.relay.client_did(ANN, SpeakEnd())
+    talk.commands += talk.relay.on_client_action(ANN, SpeakEnd())
     assert len(talk.audio_up) == 3
 
 
 def test_speech_that_is_cut() -> None:
     talk = Talk(CutsSpeech).speaks(ANN)
-    talk.commands += talk.relay.client_did(BOB, Speak(PCM[:640]))
+    talk.commands += talk.relay.on_client_action(BOB, Speak(PCM[:640]))
     assert talk.audio_up[0].audio == PCM[640:]
     assert [e.pcm for e in (*talk.told(ANN), *talk.told(BOB)) if isinstance(e, Audio) and e.pcm] == [
         PCM[640:],
@@ -142,7 +144,7 @@ def test_speech_that_is_cut() -> None:
 
 def test_sessions_that_are_left_open() -> None:
     talk = Talk(LeavesSessionsOpen).speaks(ANN)
-    talk.commands += talk.relay.client_left(ANN)
+    talk.commands += talk.relay.on_client_disconnected(ANN)
     assert talk.hung_up == []
 
 
@@ -152,17 +154,17 @@ def test_a_motion_end_that_is_never_marked() -> None:
 
 def test_credentials_that_are_demanded() -> None:
     relay = DemandsCredentials("key", lambda: "req")
-    assert isinstance(relay.client_came(ANN)[0], Tell)
-    relay.client_came(BOB, "a session token")
-    assert relay.client_did(ANN, Speak(PCM)) == [Tell(ANN, Failed("bring a session token"))]
-    assert Tell(BOB, Audio(PCM, turn_id="bob-turn-0")) in relay.client_did(BOB, Speak(PCM))
+    assert isinstance(relay.on_client_connected(ANN)[0], Tell)
+    relay.on_client_connected(BOB, "a session token")
+    assert relay.on_client_action(ANN, Speak(PCM)) == [Tell(ANN, Failed("bring a session token"))]
+    assert Tell(BOB, Audio(PCM, turn_id="bob-turn-0")) in relay.on_client_action(BOB, Speak(PCM))
 
 
 def test_malformed_input_that_costs_everybody_a_turn() -> None:
     talk = Talk(FallsOverRubbish).speaks(ANN).speaks(BOB)
-    talk.commands += talk.relay.client_did(ANN, Note("ping"))
+    talk.commands += talk.relay.on_client_action(ANN, Note("ping"))
     assert talk.hung_up == []
-    talk.commands += talk.relay.client_did(ANN, Unclear("?"))
+    talk.commands += talk.relay.on_client_action(ANN, Unclear("?"))
     assert set(talk.hung_up) == {"ann-turn-0", "bob-turn-0"}
 
 

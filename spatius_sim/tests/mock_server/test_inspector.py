@@ -136,12 +136,12 @@ async def test_a_long_session_shows_its_newest_events_on_its_own_clock(
         await session.hear_motion()
         (name,) = server.journal.open_sessions
         entries = list(server.journal.session_events(name))
-        values = session_player_and_tape.live_player(iter(entries), entries[-1].at_ns + 10**9)
+        values = session_player_and_tape.make_live_player_data(iter(entries), entries[-1].at_ns + 10**9)
     assert len(entries) > 6
     assert len(values["events"]["at"]) == 6  # With the configuration, for its sample rate.
     assert values["zero"] < 0
     assert values["now"] == pytest.approx(1000 + values["events"]["at"][-1], abs=2)
-    assert session_player_and_tape.live_player(iter(()), 5)["events"]["at"] == []
+    assert session_player_and_tape.make_live_player_data(iter(()), 5)["events"]["at"] == []
 
 
 async def test_where_other_machines_can_reach_the_port_a_token_is_needed() -> None:

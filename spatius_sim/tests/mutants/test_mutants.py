@@ -50,7 +50,7 @@ KILLED_BY = [
 ]
 SESSION = MODULES["session"].path.read_text()
 HONEST = Mutant("session", 1, "somewhere", "nothing", source=SESSION)
-DUMB = changed("relay", "ConnectUp(session.name", "ConnectUp(session.client")
+DUMB = changed("relay", "ConnectUp(session.session_id", "ConnectUp(session.client_id")
 RAISES = changed("session", "return self._confirm(now)", "raise KeyError(now)")
 HANGS = replace(HONEST, source=f"{SESSION}\nwhile True:\n    pass\n")
 

@@ -17,7 +17,7 @@ class HostileRelay(PlainRelay):
         print(ALL, flush=True)
         return [Tell(client, Ready(ALL, SAMPLE_RATE, SAMPLE_RATE))]
 
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+    def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         said: list[RelayEvent] = [
             Failed(ALL),
             Failed(HUGE),
@@ -25,7 +25,7 @@ class HostileRelay(PlainRelay):
             NotUnderstood(ALL),
             NotUnderstood(HUGE),
         ]
-        return [Tell(turn.client, one) for one in said]
+        return [Tell(turn.client_id, one) for one in said]
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ class _Crossing:
                 self._backlog -= self._queued.popleft()[1]
             if self._backlog + len(packet) > self._queue_bytes:
                 return
-            self._free = self._capacity.finish(max(at, self._free), 8 * len(packet))
+            self._free = self._capacity.finish_time(max(at, self._free), 8 * len(packet))
             self._queued.append((self._free, len(packet)))
             self._backlog += len(packet)
             due = self._began + self._free + self._one_way

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.files.wire_file import shipped_wire, wire_names
+from spatius_sim.files.wire_file import read_shipped_wire, wire_names
 from spatius_sim.tests.wires.frames import any_frames
 from spatius_sim.wires import Wire, published_wire, published_wire_names
 from spatius_sim.wires.events import (
@@ -37,7 +37,7 @@ from spatius_sim.wires.optional_features import (
 )
 
 WIRES = [published_wire(name) for name in published_wire_names()]
-DECLARED = [shipped_wire(name) for name in wire_names()]
+DECLARED = [read_shipped_wire(name) for name in wire_names()]
 built_in = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 every_wire = pytest.mark.parametrize(
     "wire", [*WIRES, *DECLARED], ids=lambda w: f"{type(w).__name__}-{w.name}"

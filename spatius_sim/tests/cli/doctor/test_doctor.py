@@ -17,7 +17,7 @@ from spatius_sim.cli.doctor.doctor_findings import Finding, port_finding, relay_
 from spatius_sim.engine.conformance_file import read_conformance_file
 from spatius_sim.engine.option_table import options_as_arguments
 from spatius_sim.engine.run_settings import Settings
-from spatius_sim.mock_server.run_in_thread import running_motion_server
+from spatius_sim.mock_server.run_in_thread import run_motion_server_in_thread
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UnreachableError
@@ -161,7 +161,7 @@ def test_a_proxy_in_the_environment_is_named_where_a_relay_never_came() -> None:
 
 
 def test_who_has_the_port_is_found_out() -> None:
-    with running_motion_server() as server:
+    with run_motion_server_in_thread() as server:
         assert "a spatius-sim that runs already" in port_finding(server.port, "in use").observation
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

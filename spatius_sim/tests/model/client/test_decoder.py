@@ -59,7 +59,7 @@ def payload(*shades: float, req_id: str = "any") -> bytes:
 
 def shade_of(decoder: ClientDecoder) -> float | None:
     """The shade of the keyframe that is on the face."""
-    row = decoder.keyframe_row
+    row = decoder.current_keyframe
     return None if row is None else float(row[0])
 
 
@@ -117,7 +117,7 @@ def test_a_new_conversation_cuts_off_what_is_still_playing() -> None:
     decoder.advance(400 * MS)
     decoder.yield_audio_data(PCM)
     assert decoder.played_seconds == 0
-    assert decoder.keyframe_row is None
+    assert decoder.current_keyframe is None
     assert decoder.state is PlaybackState.PLAYING
 
 
@@ -169,7 +169,7 @@ def test_mismatched_motion_changes_nothing(wrong: str) -> None:
     decoder = speaking()
     decoder.yield_frames_data([payload(1), payload(2)], wrong)
     assert decoder.take_events() == [discarded(DiscardReason.MISMATCHED_ID, wrong)] * 2
-    assert decoder.keyframe_row is None
+    assert decoder.current_keyframe is None
     assert not decoder.audio_only
 
 
@@ -178,7 +178,7 @@ def test_motion_before_any_audio_is_discarded() -> None:
     decoder.yield_frames_data([payload(1)], "c1")
     assert decoder.take_events() == [discarded(DiscardReason.NO_CONVERSATION)]
     decoder.yield_audio_data(PCM)
-    assert decoder.keyframe_row is None
+    assert decoder.current_keyframe is None
 
 
 def test_late_motion_of_a_conversation_that_was_cut_off_is_discarded() -> None:
@@ -200,7 +200,7 @@ def test_empty_motion_makes_a_conversation_audio_only(empty: list[bytes] | None)
     decoder.yield_frames_data(empty, "c1")
     assert decoder.take_events() == [AudioOnlyEntered("c1")]
     assert decoder.audio_only
-    assert decoder.keyframe_row is None
+    assert decoder.current_keyframe is None
 
 
 def test_audio_only_sticks() -> None:
@@ -211,7 +211,7 @@ def test_audio_only_sticks() -> None:
     decoder.yield_frames_data([], "c1")
     decoder.yield_frames_data(None, "c1")
     assert decoder.take_events() == [discarded(DiscardReason.AUDIO_ONLY)]
-    assert decoder.keyframe_row is None
+    assert decoder.current_keyframe is None
 
 
 def test_audio_only_plays_its_audio_to_the_end() -> None:
@@ -273,7 +273,7 @@ def test_an_interrupt_clears_audio_and_motion() -> None:
     decoder.take_events()
     decoder.interrupt()
     assert decoder.take_events() == [STOPPED]
-    assert (decoder.played_seconds, decoder.keyframe_row, decoder.audio_only) == (0, None, False)
+    assert (decoder.played_seconds, decoder.current_keyframe, decoder.audio_only) == (0, None, False)
 
 
 def test_late_motion_after_an_interrupt_is_discarded() -> None:
@@ -396,14 +396,14 @@ def test_where_motion_is_late_it_catches_up() -> None:
     decoder = speaking()
     decoder.yield_frames_data([payload(0)], "c1")
     decoder.advance(10 * KEYFRAME_NS)
-    assert decoder.keyframe_row is None
+    assert decoder.current_keyframe is None
     decoder.yield_frames_data([payload(*range(1, 25))], "c1")
     assert shade_of(decoder) == 10
 
 
 def test_without_a_conversation_nothing_is_on_the_face() -> None:
     decoder = new_decoder()
-    assert (decoder.keyframe_row, decoder.played_seconds, decoder.audio_only) == (None, 0, False)
+    assert (decoder.current_keyframe, decoder.played_seconds, decoder.audio_only) == (None, 0, False)
 
 
 def test_events_are_told_once() -> None:

@@ -54,7 +54,7 @@ def test_late_motion_after_the_end_mark_still_counts() -> None:
     decoder.yield_audio_data(PCM, True)
     decoder.advance(SECOND // 2)
     decoder.yield_frames_data([payload(*range(1, 26))], "c1")
-    row = decoder.keyframe_row
+    row = decoder.current_keyframe
     assert row is not None
 
 

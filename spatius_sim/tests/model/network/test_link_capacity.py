@@ -37,7 +37,7 @@ def carried(capacity: Capacity, start: float, end: float) -> float:
 @given(RATES, st.floats(0, 20), st.floats(1, 1e5))
 def test_a_link_carries_exactly_what_its_rate_allows(rates: list[float], start: float, bits: float) -> None:
     capacity = capacity_of(rates)
-    end = capacity.finish(start, bits)
+    end = capacity.finish_time(start, bits)
     if end < math.inf:
         assert carried(capacity, start, end) == pytest.approx(bits, rel=1e-6, abs=1e-3)
 
@@ -46,12 +46,12 @@ def test_a_link_carries_exactly_what_its_rate_allows(rates: list[float], start: 
 @given(RATES, st.floats(0, 20), st.floats(1, 1e5), st.floats(0, 1e5))
 def test_more_bits_take_longer(rates: list[float], start: float, bits: float, more: float) -> None:
     capacity = capacity_of(rates)
-    assert start <= capacity.finish(start, bits) <= capacity.finish(start, bits + more) + 1e-9
+    assert start <= capacity.finish_time(start, bits) <= capacity.finish_time(start, bits + more) + 1e-9
 
 
 def test_what_takes_longer_than_ten_minutes_never_comes() -> None:
-    assert capacity_of([1.0]).finish(0, LONGEST_WAIT + 1) == math.inf
-    assert capacity_of([1.0]).finish(0, LONGEST_WAIT - 1) == LONGEST_WAIT - 1
+    assert capacity_of([1.0]).finish_time(0, LONGEST_WAIT + 1) == math.inf
+    assert capacity_of([1.0]).finish_time(0, LONGEST_WAIT - 1) == LONGEST_WAIT - 1
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_steps_that_are_no_capacity_are_refused(
 
 
 def test_a_fair_link_gives_each_user_an_equal_share() -> None:
-    assert capacity_of([3e6, 0.0]).share(3).finish(0.0, 1e6) == pytest.approx(1.0)
+    assert capacity_of([3e6, 0.0]).share(3).finish_time(0.0, 1e6) == pytest.approx(1.0)
 
 
 FITTED = {
@@ -126,7 +126,7 @@ def test_a_link_that_is_out_all_the_time_that_is_looked_at_carries_something_in_
     drawn = [process.draw(rng, 1.0) for _ in range(200)]
     whole = [capacity for capacity in drawn if capacity.rate(0.95) and not capacity.rate(0.5)]
     assert whole
-    assert all(capacity.finish(0, 1000) < math.inf for capacity in drawn)
+    assert all(capacity.finish_time(0, 1000) < math.inf for capacity in drawn)
 
 
 def test_outages_within_a_second_leave_the_rest_of_the_second() -> None:

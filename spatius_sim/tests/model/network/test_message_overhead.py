@@ -8,9 +8,9 @@ from spatius_sim.model.network.message_overhead import (
     KEYFRAME_BYTES,
     PAYLOAD_BYTES,
     WireKind,
-    audio_message,
-    bytes_on_tcp,
-    motion_message,
+    count_audio_message_bytes,
+    count_bytes_on_tcp,
+    count_motion_message_bytes,
 )
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
@@ -31,11 +31,11 @@ def written(kind: WireKind, event: RelayEvent) -> int:
 @pytest.mark.parametrize("size", [0, 1, 3200, 40_000])
 def test_audio_takes_what_the_wire_writes(kind: WireKind, size: int) -> None:
     if kind is WireKind.JSON:
-        assert audio_message(kind, size) == written(kind, Audio(bytes(size), turn_id=TURN))
+        assert count_audio_message_bytes(kind, size) == written(kind, Audio(bytes(size), turn_id=TURN))
     else:
         # The published binary wire brings no audio down: its client has it. Up it has the same frames.
         (frame,) = published_wire(NAMES[kind]).write_client_action(Speak(bytes(size)))
-        assert audio_message(kind, size) == len(frame)
+        assert count_audio_message_bytes(kind, size) == len(frame)
 
 
 @pytest.mark.parametrize("kind", WireKind)
@@ -43,7 +43,7 @@ def test_audio_takes_what_the_wire_writes(kind: WireKind, size: int) -> None:
 def test_motion_takes_what_the_wire_writes(kind: WireKind, sizes: list[int]) -> None:
     payloads = tuple(bytes(size) for size in sizes)
     written_bytes = written(kind, Motion(payloads, False, TURN))
-    assert motion_message(kind, sizes) == pytest.approx(written_bytes, abs=2 * len(sizes))
+    assert count_motion_message_bytes(kind, sizes) == pytest.approx(written_bytes, abs=2 * len(sizes))
 
 
 @pytest.mark.parametrize("keyframes", [0, 7, 50, 100])
@@ -67,4 +67,4 @@ def test_payloads_and_audio_take_what_the_codec_writes(keyframes: int) -> None:
     ],
 )
 def test_frames_and_records_add_their_headers(size: int, masked: bool, expected: int) -> None:
-    assert bytes_on_tcp(size, masked=masked) == expected
+    assert count_bytes_on_tcp(size, masked=masked) == expected

@@ -87,11 +87,11 @@ def test_what_is_written_arrives_in_order_and_no_sooner_than_the_link_allows(
     for pause, size in writes:
         at += pause
         sent += size
-        room = flow.room_at(at, size)
+        room = flow.find_room_time(at, size)
         accepted, arrived = flow.write(at, size)
         assert at <= room <= accepted <= max(arrived + 0.03, accepted)
         assert arrived >= max(before, at + 0.03)
-        assert arrived >= capacity.finish(0.0, 8 * sent) + 0.03 - 1e-6
+        assert arrived >= capacity.finish_time(0.0, 8 * sent) + 0.03 - 1e-6
         before = arrived
 
 
@@ -135,7 +135,7 @@ def test_a_link_that_stops_for_ever_ends_the_flow() -> None:
 def test_the_socket_buffer_holds_back_what_is_written_beyond_it() -> None:
     flow = flow_over(rate=1e6, send_buffer=20_000)
     assert flow.write(0.0, 20_000).accepted == 0.0
-    assert flow.room_at(0.0, 20_000) > 0.1
+    assert flow.find_room_time(0.0, 20_000) > 0.1
     assert flow.write(0.0, 20_000).accepted > 0.1
 
 

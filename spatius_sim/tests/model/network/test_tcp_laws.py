@@ -30,8 +30,8 @@ class Meter(Capacity):
         super().__init__([0.0], [rate], 10.0)
         self.carried: list[tuple[float, float, float]] = []
 
-    def finish(self, start: float, bits: float) -> float:
-        finished = super().finish(start, bits)
+    def finish_time(self, start: float, bits: float) -> float:
+        finished = super().finish_time(start, bits)
         self.carried.append((start, finished, bits))
         return finished
 
@@ -57,7 +57,7 @@ def test_between_any_two_writes_no_more_arrives_than_the_link_carries(
         total = 0
         for _, size, arrived in seen[first:]:
             total += size
-            assert arrived >= capacity.finish(begin, 8 * total) + 0.03 - 1e-6
+            assert arrived >= capacity.finish_time(begin, 8 * total) + 0.03 - 1e-6
 
 
 @settings(deadline=None)

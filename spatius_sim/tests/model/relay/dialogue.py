@@ -28,7 +28,7 @@ def new_relay(make: MakeRelay) -> PlainRelay:
     """Make a relay that ann has come to."""
     numbers = count(1)
     relay = make(KEY, lambda: f"req-{next(numbers)}")
-    relay.client_came(ANN)
+    relay.on_client_connected(ANN)
     return relay
 
 
@@ -52,27 +52,29 @@ def whole_run(make: MakeRelay, payloads: int = 3, turns: int = 1) -> list[RelayC
     """Return all commands of a relay with two clients, of whom ann speaks."""
     numbers = count(1)
     relay = make(KEY, lambda: f"req-{next(numbers)}")
-    commands = relay.client_came(ANN) + relay.client_came(BOB)
+    commands = relay.on_client_connected(ANN) + relay.on_client_connected(BOB)
     for _ in range(turns):
-        commands += relay.client_did(ANN, Speak(SHORT))
-        up = next(command.upstream for command in reversed(commands) if isinstance(command, ConnectUp))
-        commands += relay.upstream_opened(up)
-        commands += relay.upstream_said(up, b"", ConfirmSession("id"))
-        commands += relay.client_did(ANN, Speak(LONG))
-        commands += relay.client_did(ANN, SpeakEnd())
+        commands += relay.on_client_action(ANN, Speak(SHORT))
+        up = next(command.session_id for command in reversed(commands) if isinstance(command, ConnectUp))
+        commands += relay.on_session_opened(up)
+        commands += relay.on_server_frame(up, b"", ConfirmSession("id"))
+        commands += relay.on_client_action(ANN, Speak(LONG))
+        commands += relay.on_client_action(ANN, SpeakEnd())
         for raw, message in responses(payloads):
-            commands += relay.upstream_said(up, raw, message)
+            commands += relay.on_server_frame(up, raw, message)
     return commands
 
 
 def speak_a_turn(relay: PlainRelay, pcm: bytes) -> list[RelayCommand]:
     """Have ann speak this audio and end her turn."""
-    return relay.client_did(ANN, Speak(pcm)) + relay.client_did(ANN, SpeakEnd())
+    return relay.on_client_action(ANN, Speak(pcm)) + relay.on_client_action(ANN, SpeakEnd())
 
 
 def told(commands: list[RelayCommand], client: str = ANN) -> list[Audio | Motion]:
     """Return the audio and motion that a client was told."""
-    events = [command.event for command in commands if isinstance(command, Tell) and command.client == client]
+    events = [
+        command.event for command in commands if isinstance(command, Tell) and command.client_id == client
+    ]
     return [event for event in events if isinstance(event, Audio | Motion)]
 
 

@@ -62,7 +62,7 @@ def test_batches_payloads() -> None:
 def test_cuts_audio_anew(audio_end: EndMark, size: int, sizes: list[int]) -> None:
     relay = new_relay(relay_with(audio_chunk_bytes=2048, audio_end=audio_end))
     pcm = (LONG * 4)[:size]
-    events = told(relay.client_did(ANN, Speak(pcm[:100])) + speak_a_turn(relay, pcm[100:]))
+    events = told(relay.on_client_action(ANN, Speak(pcm[:100])) + speak_a_turn(relay, pcm[100:]))
     audio = [event for event in events if isinstance(event, Audio)]
     assert [len(event.pcm) for event in audio] == sizes
     assert [event.last for event in audio] == [False] * (len(audio) - 1) + [True]
@@ -76,16 +76,16 @@ def test_marks_the_last_chunk() -> None:
 
 def test_sends_all_audio_first() -> None:
     relay = new_relay(relay_with(motion_start=MotionStart.AFTER_AUDIO))
-    relay.client_did(ANN, Speak(SHORT))
-    relay.upstream_opened(UP)
-    relay.upstream_said(UP, b"", ConfirmSession("id"))
+    relay.on_client_action(ANN, Speak(SHORT))
+    relay.on_session_opened(UP)
+    relay.on_server_frame(UP, b"", ConfirmSession("id"))
     first, last = responses(2)
-    assert told(relay.upstream_said(UP, *first)) == []
-    assert told(relay.client_did(ANN, SpeakEnd())) == [
+    assert told(relay.on_server_frame(UP, *first)) == []
+    assert told(relay.on_client_action(ANN, SpeakEnd())) == [
         Audio(b"", last=True, turn_id=UP),
         Motion((first[0],), False, UP),
     ]
-    assert told(relay.upstream_said(UP, *last)) == [Motion((last[0],), True, UP)]
+    assert told(relay.on_server_frame(UP, *last)) == [Motion((last[0],), True, UP)]
 
 
 def test_marks_the_end_of_motion_apart() -> None:
@@ -105,18 +105,18 @@ def test_greets_nobody_and_says_what_nobody_asked_for() -> None:
 
 def test_starts_slowly() -> None:
     relay = new_relay(relay_with(audio_start=AudioStart.WHEN_CONFIRMED))
-    assert told(relay.client_did(ANN, Speak(SHORT))) == []
-    assert told(relay.client_did(ANN, SpeakEnd())) == []
-    relay.upstream_opened(UP)
-    held = told(relay.upstream_said(UP, b"", ConfirmSession("id")))
+    assert told(relay.on_client_action(ANN, Speak(SHORT))) == []
+    assert told(relay.on_client_action(ANN, SpeakEnd())) == []
+    relay.on_session_opened(UP)
+    held = told(relay.on_server_frame(UP, b"", ConfirmSession("id")))
     assert held == [Audio(SHORT, turn_id=UP), Audio(b"", last=True, turn_id=UP)]
 
 
 def test_gives_what_it_held_if_motion_server_does_not_come() -> None:
     relay = new_relay(relay_with(audio_start=AudioStart.WHEN_CONFIRMED))
-    relay.client_did(ANN, Speak(SHORT))
-    assert told(relay.upstream_lost(UP, "refused")) == [Audio(SHORT, turn_id=UP)]
-    assert told(relay.client_did(ANN, SpeakEnd())) == [Audio(b"", last=True, turn_id=UP)]
+    relay.on_client_action(ANN, Speak(SHORT))
+    assert told(relay.on_session_lost(UP, "refused")) == [Audio(SHORT, turn_id=UP)]
+    assert told(relay.on_client_action(ANN, SpeakEnd())) == [Audio(b"", last=True, turn_id=UP)]
 
 
 def ups(commands: list[RelayCommand]) -> list[RelayCommand]:
@@ -126,98 +126,98 @@ def ups(commands: list[RelayCommand]) -> list[RelayCommand]:
 def test_keeps_one_session_for_all_turns() -> None:
     relay = new_relay(relay_with(session_scope=SessionScope.CLIENT))
     assert [type(command) for command in ups(speak_a_turn(relay, SHORT))] == [ConnectUp]
-    assert relay.upstream_opened(SESSION) == [SendUp(SESSION, ConfigureSession(16000))]
-    assert ups(relay.upstream_said(SESSION, b"", ConfirmSession("id"))) == [
+    assert relay.on_session_opened(SESSION) == [SendUp(SESSION, ConfigureSession(16000))]
+    assert ups(relay.on_server_frame(SESSION, b"", ConfirmSession("id"))) == [
         SendUp(SESSION, AudioInput("req-1", SHORT)),
         SendUp(SESSION, AudioInput("req-1", end=True)),
     ]
     raw, message = response(1, end=True)
-    assert relay.upstream_said(SESSION, raw, message) == [Tell(ANN, Motion((raw,), True, UP))]
+    assert relay.on_server_frame(SESSION, raw, message) == [Tell(ANN, Motion((raw,), True, UP))]
     assert ups(speak_a_turn(relay, LONG)) == [
         SendUp(SESSION, AudioInput("req-2", LONG)),
         SendUp(SESSION, AudioInput("req-2", end=True)),
     ]
-    assert relay.upstream_said(SESSION, raw, message) == []  # That turn is over.
-    assert ups(relay.client_did(ANN, InterruptTurn())) == []
-    assert relay.client_left(ANN) == [HangUp(SESSION)]
+    assert relay.on_server_frame(SESSION, raw, message) == []  # That turn is over.
+    assert ups(relay.on_client_action(ANN, InterruptTurn())) == []
+    assert relay.on_client_disconnected(ANN) == [HangUp(SESSION)]
 
 
 def test_a_client_that_said_nothing_has_no_session() -> None:
-    assert new_relay(relay_with(session_scope=SessionScope.CLIENT)).client_left(ANN) == []
+    assert new_relay(relay_with(session_scope=SessionScope.CLIENT)).on_client_disconnected(ANN) == []
 
 
 def test_all_in_one_message_opens_one_session() -> None:
     relay = new_relay(relay_with(session_scope=SessionScope.CLIENT))
-    assert ups(relay.client_did(ANN, Speak(SHORT, last=True))) == [ConnectUp(SESSION, 3600)]
+    assert ups(relay.on_client_action(ANN, Speak(SHORT, last=True))) == [ConnectUp(SESSION, 3600)]
 
 
 def test_opens_another_session_if_one_was_lost() -> None:
     relay = new_relay(relay_with(session_scope=SessionScope.CLIENT))
     speak_a_turn(relay, SHORT)
-    assert relay.upstream_lost(SESSION, "died")[0] == Tell(ANN, Failed("died"))
+    assert relay.on_session_lost(SESSION, "died")[0] == Tell(ANN, Failed("died"))
     assert ConnectUp(SESSION, 3600) in speak_a_turn(relay, SHORT)
 
 
 def test_a_failed_turn_leaves_the_session_to_the_next() -> None:
     relay = new_relay(relay_with(session_scope=SessionScope.CLIENT))
     speak_a_turn(relay, SHORT)
-    relay.upstream_said(SESSION, b"", ConfirmSession("id"))
+    relay.on_server_frame(SESSION, b"", ConfirmSession("id"))
     error = ServerError("id", "req-1", 4001, "Credits exhausted")
-    assert relay.upstream_said(SESSION, b"", error) == [Tell(ANN, Failed("Credits exhausted"))]
+    assert relay.on_server_frame(SESSION, b"", error) == [Tell(ANN, Failed("Credits exhausted"))]
     assert SendUp(SESSION, AudioInput("req-2", LONG)) in speak_a_turn(relay, LONG)
 
 
 def test_a_session_is_confirmed_though_its_turn_was_interrupted() -> None:
     relay = new_relay(relay_with(session_scope=SessionScope.CLIENT))
-    relay.client_did(ANN, Speak(SHORT))
-    relay.client_did(ANN, InterruptTurn())
-    assert relay.upstream_said(SESSION, b"", ConfirmSession("id")) == []
+    relay.on_client_action(ANN, Speak(SHORT))
+    relay.on_client_action(ANN, InterruptTurn())
+    assert relay.on_server_frame(SESSION, b"", ConfirmSession("id")) == []
     assert SendUp(SESSION, AudioInput("req-2", LONG)) in speak_a_turn(relay, LONG)
 
 
 def test_a_session_that_no_turn_needs_is_lost_without_a_word() -> None:
     relay = new_relay(relay_with(session_scope=SessionScope.CLIENT, attempts=2))
-    relay.client_did(ANN, Speak(SHORT))
-    relay.client_did(ANN, InterruptTurn())
-    assert relay.upstream_silent(SESSION) == []
-    assert relay.upstream_lost(SESSION, "gone") == [HangUp(SESSION)]
+    relay.on_client_action(ANN, Speak(SHORT))
+    relay.on_client_action(ANN, InterruptTurn())
+    assert relay.on_server_silent(SESSION) == []
+    assert relay.on_session_lost(SESSION, "gone") == [HangUp(SESSION)]
 
 
 def test_a_session_for_all_turns_is_tried_again_too() -> None:
     relay = new_relay(relay_with(session_scope=SessionScope.CLIENT, attempts=2))
-    relay.client_did(ANN, Speak(SHORT))
-    assert relay.upstream_lost(SESSION, "refused") == [ConnectUp(SESSION, 3600)]
+    relay.on_client_action(ANN, Speak(SHORT))
+    assert relay.on_session_lost(SESSION, "refused") == [ConnectUp(SESSION, 3600)]
 
 
 def test_asks_no_session_again_that_went_silent() -> None:
     relay = new_relay(relay_with(session_scope=SessionScope.CLIENT))
-    relay.client_did(ANN, Speak(SHORT))
-    relay.upstream_said(SESSION, b"", ConfirmSession("id"))
-    assert relay.upstream_silent(SESSION) == [WatchSilence(SESSION, RelayPolicy().silence_seconds)]
-    relay.client_did(ANN, SpeakEnd())
-    assert relay.upstream_silent(SESSION)[-1] == HangUp(SESSION)
-    assert relay.upstream_silent(SESSION) == []
+    relay.on_client_action(ANN, Speak(SHORT))
+    relay.on_server_frame(SESSION, b"", ConfirmSession("id"))
+    assert relay.on_server_silent(SESSION) == [WatchSilence(SESSION, RelayPolicy().silence_seconds)]
+    relay.on_client_action(ANN, SpeakEnd())
+    assert relay.on_server_silent(SESSION)[-1] == HangUp(SESSION)
+    assert relay.on_server_silent(SESSION) == []
     assert ConnectUp(SESSION, 3600) in speak_a_turn(relay, SHORT)
 
 
 def test_gathers_speech_over_an_interrupt() -> None:
     relay = new_relay(relay_with(gathers_speech=True))
-    assert relay.client_did(ANN, Speak(SHORT)) == []
-    relay.client_did(ANN, InterruptTurn())
-    audio = [e for e in told(relay.client_did(ANN, Speak(LONG, last=True))) if isinstance(e, Audio)]
+    assert relay.on_client_action(ANN, Speak(SHORT)) == []
+    relay.on_client_action(ANN, InterruptTurn())
+    audio = [e for e in told(relay.on_client_action(ANN, Speak(LONG, last=True))) if isinstance(e, Audio)]
     assert b"".join(event.pcm for event in audio) == SHORT + LONG
-    assert told(relay.client_did(ANN, SpeakEnd())) == []
+    assert told(relay.on_client_action(ANN, SpeakEnd())) == []
 
 
 def test_speaks_its_own_clip_when_it_is_asked_to() -> None:
     relay = new_relay(relay_with(clip=LONG))
-    events = told(relay.client_did(ANN, PlayClip("welcome")))
+    events = told(relay.on_client_action(ANN, PlayClip("welcome")))
     assert b"".join(event.pcm for event in events if isinstance(event, Audio)) == LONG
 
 
 def test_takes_silence_for_the_end_of_speech() -> None:
     relay = new_relay(relay_with(ends_speech_after=0.5))
-    commands = relay.client_did(ANN, Speak(LONG))
+    commands = relay.on_client_action(ANN, Speak(LONG))
     assert WatchSilence(UP, 0.5) in commands
-    ended = [event for event in told(relay.upstream_silent(UP)) if isinstance(event, Audio)]
+    ended = [event for event in told(relay.on_server_silent(UP)) if isinstance(event, Audio)]
     assert ended[-1].last

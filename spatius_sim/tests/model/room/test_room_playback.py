@@ -132,16 +132,16 @@ def test_a_paused_conversation_stands_still_and_goes_on_from_there() -> None:
     playback = RoomPlayback("c", RATE)
     pcm, _ = speak(playback, "a", 10)
     before = [output for _ in range(6) for output in playback.tick()]
-    assert playback.pause("a", paused=True)
+    assert playback.set_paused("a", paused=True)
     assert playback.position("a") == 0.2
     assert [playback.tick() for _ in range(100)] == [[]] * 100
     assert (playback.position("a"), playback.playing) == (0.2, True)
-    assert playback.pause("a", paused=False)
+    assert playback.set_paused("a", paused=False)
     after = play(playback)
     assert sound(before + after) == pcm
     assert [packet.frame_seq for packet in packets(before + after)[1:-1]] == list(range(10))
     assert news(after) == [TellFinished("a", 0.4, False)]
-    assert not playback.pause("a", paused=True)
+    assert not playback.set_paused("a", paused=True)
     assert playback.position("a") == 0.0
 
 
@@ -150,7 +150,7 @@ def test_a_pause_that_is_held_too_long_is_an_interrupt() -> None:
     speak(playback, "a", 10)
     for _ in range(6):
         playback.tick()
-    playback.pause("a", paused=True)
+    playback.set_paused("a", paused=True)
     outputs = [output for _ in range(LONGEST_PAUSE_TICKS + 1) for output in playback.tick()]
     assert outputs == [TellFinished("a", 0.2, True, PAUSE_TIMEOUT)]
 
@@ -188,7 +188,7 @@ def test_sound_whose_motion_never_comes_plays_alone_in_the_end() -> None:
 def test_a_failed_request_plays_what_has_come_of_it() -> None:
     playback = RoomPlayback("c", RATE)
     playback.add_audio("a", bytes(TICK_BYTES), end=False)
-    assert playback.fail("a") == playback.fail("unknown") == []
+    assert playback.end_input("a") == playback.end_input("unknown") == []
     assert news(play(playback))[-1] == TellFinished("a", 0.04, False)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.model.scenario.fault_events import longest_delay, make_fault_event
 from spatius_sim.model.scenario.scenario import (
-    NAMES,
+    ACTION_BY_NAME,
     CloseWith,
     Delay,
     EmptyMotion,
@@ -55,7 +55,7 @@ def test_the_kind_is_what_a_scenario_file_says() -> None:
     assert make_fault_event(Delay(1.5, 0.25)) == Injected(
         "delay", Excuse.LATENESS, 1.75, "seconds 1.5, jitter 0.25"
     )
-    assert not WORDS_BY_FAULT.keys() & NAMES.keys()
+    assert not WORDS_BY_FAULT.keys() & ACTION_BY_NAME.keys()
 
 
 def test_the_longest_delay_of_a_scenario() -> None:

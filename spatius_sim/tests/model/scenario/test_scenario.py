@@ -7,9 +7,9 @@ import pytest
 from spatius_sim.model.scenario.fault_events import make_fault_event
 from spatius_sim.model.scenario.faults_by_id import APPS, AVATARS, faults_of, list_fault_ids
 from spatius_sim.model.scenario.scenario import (
-    ALLOWED,
-    IDS,
-    NAMES,
+    ACTION_BY_NAME,
+    ALLOWED_ACTIONS,
+    NAME_BY_ACTION,
     NO_FAULTS,
     CloseWith,
     Delay,
@@ -26,8 +26,13 @@ from spatius_sim.model.scenario.scenario import (
     Stall,
     When,
 )
-from spatius_sim.model.scenario.scenario_player import Admission, ConnectionFaults, ScenarioPlayer, Spoken
-from spatius_sim.model.scenario.seeded_numbers import noise, roll
+from spatius_sim.model.scenario.scenario_player import (
+    Admission,
+    AudioAmount,
+    ConnectionFaults,
+    ScenarioPlayer,
+)
+from spatius_sim.model.scenario.seeded_numbers import seeded_bytes, seeded_fraction
 from spatius_sim.protocol.errors import UsageError
 
 UPGRADE = When(Moment.UPGRADE)
@@ -76,16 +81,16 @@ def test_the_texts_of_a_session_that_is_over_are_those_of_the_service() -> None:
 
 
 def test_every_fault_has_a_name_and_a_moment() -> None:
-    assert set(NAMES.values()) == set().union(*ALLOWED.values())
-    assert IDS[SendError] == "error"
+    assert set(ACTION_BY_NAME.values()) == set().union(*ALLOWED_ACTIONS.values())
+    assert NAME_BY_ACTION[SendError] == "error"
 
 
 def test_dice_are_a_function_of_the_seed() -> None:
-    assert roll(1, "a", 2) == roll(1, "a", 2) != roll(2, "a", 2)
-    assert 0 <= min(roll(1, n) for n in range(500)) < 0.01
-    assert 0.99 < max(roll(1, n) for n in range(500)) < 1
-    assert noise(1, 100, "x")[:50] == noise(1, 50, "x") != noise(2, 50, "x")
-    assert len(noise(1, 100)) == 100
+    assert seeded_fraction(1, "a", 2) == seeded_fraction(1, "a", 2) != seeded_fraction(2, "a", 2)
+    assert 0 <= min(seeded_fraction(1, n) for n in range(500)) < 0.01
+    assert 0.99 < max(seeded_fraction(1, n) for n in range(500)) < 1
+    assert seeded_bytes(1, 100, "x")[:50] == seeded_bytes(1, 50, "x") != seeded_bytes(2, 50, "x")
+    assert len(seeded_bytes(1, 100)) == 100
 
 
 def faults(*steps: tuple[When, FaultAction], seed: int = 0, number: int = 1) -> ConnectionFaults:
@@ -99,7 +104,7 @@ def test_audio_faults_happen_once_when_enough_has_come() -> None:
         (When(Moment.AUDIO, messages=1, probability=0), CloseWith()),
         (When(Moment.INTERRUPT), CloseWith()),
     )
-    came = [awaiting.actions_after_audio(Spoken(0.9 * n, n), 1, Spoken(0, 0)) for n in range(1, 5)]
+    came = [awaiting.actions_after_audio(AudioAmount(0.9 * n, n), 1, AudioAmount(0, 0)) for n in range(1, 5)]
     assert came == [[], [], [Stall(), Reset()], []]
     assert awaiting.may_act_at(Moment.AUDIO)
     assert not awaiting.may_act_at(Moment.RESPONSE)
@@ -109,10 +114,10 @@ def test_audio_of_a_named_request_is_counted_in_it_alone() -> None:
     awaiting = faults(
         (When(Moment.AUDIO, seconds=1, request=2), Stall()), (When(Moment.AUDIO, messages=5), Reset())
     )
-    first, second = Spoken(1.5, 4), Spoken(3, 9)
+    first, second = AudioAmount(1.5, 4), AudioAmount(3, 9)
     assert awaiting.actions_after_audio(first, 1, first) == []
-    assert awaiting.actions_after_audio(second, 2, Spoken(0.5, 1)) == [Reset()]
-    assert awaiting.actions_after_audio(second, 2, Spoken(1, 2)) == [Stall()]
+    assert awaiting.actions_after_audio(second, 2, AudioAmount(0.5, 1)) == [Reset()]
+    assert awaiting.actions_after_audio(second, 2, AudioAmount(1, 2)) == [Stall()]
 
 
 def test_the_responses_of_a_named_request_alone_are_spoilt() -> None:
@@ -125,14 +130,14 @@ def test_requests_are_counted_over_all_connections() -> None:
     first, second = director.faults_of_new_connection("", ""), director.faults_of_new_connection("", "")
     assert [next(first.requests), next(second.requests), next(first.requests)] == [1, 2, 3]
     director.play(NO_FAULTS)
-    assert next(director.faults_of_old_connection("", "").requests) == 1
+    assert next(director.faults_of_open_connection("", "").requests) == 1
 
 
 def test_what_names_a_connection_spares_those_that_are_open() -> None:
     named = Fault(When(Moment.AUDIO, messages=1, connection=1), (Stall(),))
     unnamed = Fault(When(Moment.AUDIO, messages=1), (Reset(),))
     director = ScenarioPlayer(0, Scenario("x", "x", (named, unnamed)))
-    assert director.faults_of_old_connection("", "").faults == (unnamed,)
+    assert director.faults_of_open_connection("", "").faults == (unnamed,)
     assert director.faults_of_new_connection("", "").faults == (named, unnamed)
 
 
@@ -162,20 +167,20 @@ def test_timed_faults_tell_their_seconds() -> None:
 
 def test_a_door_waits_and_then_ends() -> None:
     both = (Delay(2), Refuse(503), Stall())
-    entrance = ConnectionFaults(0, 1, [Fault(UPGRADE, both)]).admission()
+    entrance = ConnectionFaults(0, 1, [Fault(UPGRADE, both)]).admit_upgrade()
     assert entrance == Admission(
         2.0, Refuse(503), (make_fault_event(Delay(2)), make_fault_event(Refuse(503)))
     )
-    jittery = ConnectionFaults(0, 1, [Fault(UPGRADE, (Delay(1, 1),))]).admission()
+    jittery = ConnectionFaults(0, 1, [Fault(UPGRADE, (Delay(1, 1),))]).admit_upgrade()
     assert 1 < jittery.wait < 2
     assert jittery.ending is None
-    assert ConnectionFaults().admission() == Admission()
+    assert ConnectionFaults().admit_upgrade() == Admission()
 
 
 def test_a_fault_of_another_place_is_a_fault_of_ours() -> None:
     connected = ScenarioPlayer(0, Scenario("x", "x", (wrong(),))).faults_of_new_connection("", "")
     with pytest.raises(AssertionError):
-        connected.admission()
+        connected.admit_upgrade()
 
 
 def wrong() -> Fault:
@@ -197,12 +202,12 @@ def test_a_scenario_concerns_those_whom_it_names() -> None:
         ),
     )
     director = ScenarioPlayer(1, played)
-    assert [director.token_requested("").ending for _ in range(3)] == [None, Refuse(401), None]
+    assert [director.admit_token_request("").ending for _ in range(3)] == [None, Refuse(401), None]
     came = [("a", ""), ("", "v"), ("", ""), ("", ""), ("", "")]
-    endings = [director.faults_of_new_connection(app, avatar).admission().ending for app, avatar in came]
+    endings = [director.faults_of_new_connection(app, avatar).admit_upgrade().ending for app, avatar in came]
     assert endings == [Refuse(404), Refuse(402), None, Refuse(500), None]
     director.play(played)
-    assert [director.token_requested("").ending for _ in range(2)] == [None, Refuse(401)]
+    assert [director.admit_token_request("").ending for _ in range(2)] == [None, Refuse(401)]
     director.play(NO_FAULTS)
     assert director.faults_of_new_connection("a", "v").faults == ()
 

@@ -262,7 +262,7 @@ def test_motion_of_a_conversation_that_was_cut_off_breaks_c_match() -> None:
 
 def test_a_stall_that_motion_has_ended_must_end() -> None:
     class StaysStalled(ClientDecoder):
-        def _end_of_playable_audio(self, conversation: object) -> int:
+        def _find_playable_end(self, conversation: object) -> int:
             return 160 * 10**9
 
     class SaysStalled(ClientDecoder):
@@ -275,7 +275,7 @@ def test_a_stall_that_motion_has_ended_must_end() -> None:
         def stalled(self) -> bool:
             return self.samples_played == 5 * 640 and self._now_ns < 900_000_000
 
-        def _end_of_playable_audio(self, conversation: object) -> int:
+        def _find_playable_end(self, conversation: object) -> int:
             return 5 * 640 * 10**9
 
     steps = (GiveAudio(2000), motion(5), Wait(100), Wait(700), motion(40), Wait(240), Wait(300))
@@ -496,7 +496,7 @@ def test_a_client_goes_on_after_a_pause_from_where_it_was_seen(
 
         def resume(self) -> None:
             if self._conversation is not None:
-                self._conversation.played += skipped_ms * self._sample_rate * 1_000_000
+                self._conversation.played_nanosamples += skipped_ms * self._sample_rate * 1_000_000
             super().resume()
 
     # Within the slack after the call, a client may still play: what it plays then is not lost.

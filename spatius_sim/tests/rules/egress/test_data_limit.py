@@ -44,7 +44,7 @@ def test_a_shorter_turn_fits_with_all_its_chunks(seconds: int) -> None:
 
 def test_a_relay_that_loses_all_motion_is_told_by_its_payloads_alone() -> None:
     class SaysNothing(SendsInDataPackets):
-        def upstream_said(self, *said: object) -> list[object]:  # type: ignore[override]
+        def on_server_frame(self, *said: object) -> list[object]:  # type: ignore[override]
             return []
 
     judgements = judged_turn(6, SaysNothing)

@@ -51,12 +51,14 @@ class DocumentRelay(MiniatureRelay):
         client = f"c{next(self._numbers)}"
         outbox = self._clients[client] = asyncio.Queue()
         self._hangs_up = True
-        self._carry_out(self._brain.client_came(client))
-        self._carry_out(self._brain.client_did(client, self._wire.read_client_frame(await request.text())))
+        self._carry_out(self._brain.on_client_connected(client))
+        self._carry_out(
+            self._brain.on_client_action(client, self._wire.read_client_frame(await request.text()))
+        )
         parts = []
         while (told := await outbox.get()) is not None:
             parts.append(json.loads(told[1]))
-        self._carry_out(self._brain.client_left(client))
+        self._carry_out(self._brain.on_client_disconnected(client))
         audio = b"".join(b64decode(part.get("audio_base64", "")) for part in parts)
         motion = [payload for part in parts for payload in part.get("animation_messages_base64", [])]
         document = {"audio_base64": b64encode(audio).decode(), "animation_messages_base64": motion}

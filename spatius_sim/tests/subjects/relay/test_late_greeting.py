@@ -14,8 +14,8 @@ from spatius_sim.tests.suspects import Hearing, Suspect
 class GreetsAgain(PlainRelay):
     """Greets its client again after each failure."""
 
-    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        return [*super().failure_down(turn, why), *self.greet(turn.client)]
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        return [*super().tell_failure(turn, why), *self.greet(turn.client_id)]
 
 
 def test_a_relay_that_greets_again_after_a_failure_is_alive(tmp_path: Path) -> None:

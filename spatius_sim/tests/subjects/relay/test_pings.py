@@ -19,17 +19,17 @@ from spatius_sim.wires.events import ClientAction, Failed, Note
 class KnowsNoPing(PlainRelay):
     """Answers a ping with an error, and goes on with the turn."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if action == Note("ping"):
             return [Tell(client, Failed("what is a ping?"))]
-        return super().client_did(client, action)
+        return super().on_client_action(client, action)
 
 
 class IgnoresPings(PlainRelay):
     """Answers no ping."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        return [] if action == Note("ping") else super().client_did(client, action)
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return [] if action == Note("ping") else super().on_client_action(client, action)
 
 
 def pinged(brain: type[PlainRelay], wire: str = "json-envelope") -> Trace:

@@ -50,9 +50,9 @@ NEEDS_SPEECH = (
 class SaysItsOwn(PlainRelay):
     """Asked to say anything, it says the same."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         asked = isinstance(action, Say | PlayClip)
-        return super().client_did(client, Speak(PCM, last=True) if asked else action)
+        return super().on_client_action(client, Speak(PCM, last=True) if asked else action)
 
 
 @asynccontextmanager
@@ -120,7 +120,7 @@ async def test_a_request_starts_a_turn_of_the_session_that_it_names() -> None:
 
         async def speak(request: web.Request) -> web.Response:
             client = request.match_info["session"]
-            relay._carry_out(relay._brain.client_did(client, Say("hello")))
+            relay._carry_out(relay._brain.on_client_action(client, Say("hello")))
             return web.Response()
 
         app = web.Application()
@@ -146,7 +146,9 @@ async def test_a_hook_is_told_the_turn_and_may_fail() -> None:
         def hook(turn: TurnToStart) -> None:
             turns.append(turn)
             loop.call_soon_threadsafe(
-                lambda: relay._carry_out(relay._brain.client_did(turn.session_id, Speak(turn.pcm, True)))
+                lambda: relay._carry_out(
+                    relay._brain.on_client_action(turn.session_id, Speak(turn.pcm, True))
+                )
             )
 
         loop = asyncio.get_running_loop()

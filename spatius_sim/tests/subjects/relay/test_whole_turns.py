@@ -30,13 +30,13 @@ class HandsTurnsOverWhole(PlainRelay):
     def sample_rate(self, session: RelaySession) -> int:
         return RATE
 
-    def end_up(self, turn: RelayTurn) -> AudioInput:
-        return AudioInput(turn.req_id, bytes(self._kept.pop(turn.name)), end=True)
+    def make_audio_end(self, turn: RelayTurn) -> AudioInput:
+        return AudioInput(turn.req_id, bytes(self._kept.pop(turn.turn_id)), end=True)
 
-    def _send_up(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
+    def _send_audio_to_server(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
         if audio.end:
-            return super()._send_up(turn, audio)
-        self._kept.setdefault(turn.name, bytearray()).extend(audio.audio)
+            return super()._send_audio_to_server(turn, audio)
+        self._kept.setdefault(turn.turn_id, bytearray()).extend(audio.audio)
         return []
 
 

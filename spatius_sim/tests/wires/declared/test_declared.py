@@ -3,7 +3,7 @@
 import msgpack
 import pytest
 
-from spatius_sim.files.wire_file import parse_wire, shipped_wire
+from spatius_sim.files.wire_file import parse_wire, read_shipped_wire
 from spatius_sim.wires.declared.wire import Declared
 from spatius_sim.wires.events import (
     Audio,
@@ -54,7 +54,7 @@ def garbage(told: tuple[RelayEvent, ...]) -> str:
 
 
 def test_a_document_holds_a_whole_turn() -> None:
-    document = shipped_wire("http-document")
+    document = read_shipped_wire("http-document")
     told = document.read_relay_frame(
         '{"sample_rate": 16000, "audio_base64": "cGNt", "animation_messages_base64": ["Zmly", "c2Vj"]}'
     )
@@ -67,7 +67,7 @@ def test_a_document_holds_a_whole_turn() -> None:
 
 
 def test_what_is_not_in_a_message_of_several_meanings_was_not_said() -> None:
-    chunks = shipped_wire("messagepack")
+    chunks = read_shipped_wire("messagepack")
     pack = msgpack.packb
     assert chunks.read_relay_frame(pack({"op": 2, "pcm": b"pcm", "motion": b"fir", "turn": 7})) == (
         Audio(b"pcm", turn_id="7"),
@@ -81,7 +81,7 @@ def test_what_is_not_in_a_message_of_several_meanings_was_not_said() -> None:
 
 
 def test_messagepack_has_binary_as_it_is() -> None:
-    chunks = shipped_wire("messagepack")
+    chunks = read_shipped_wire("messagepack")
     assert chunks.lacks == {SEVERAL_TURNS, END_MARKS, MOTION_END, INTERRUPTS}
     [frame] = chunks.write_client_action(Speak(b"pcm"))
     assert isinstance(frame, bytes)
@@ -114,7 +114,7 @@ def test_messagepack_has_binary_as_it_is() -> None:
     ids=lambda value: ascii(value)[:30],
 )
 def test_what_is_no_messagepack_of_the_wire(frame: str | bytes, reason: str) -> None:
-    assert garbage(shipped_wire("messagepack").read_relay_frame(frame)).startswith(reason)
+    assert garbage(read_shipped_wire("messagepack").read_relay_frame(frame)).startswith(reason)
 
 
 # JSON in binary frames, constants, marks of their own.
@@ -253,7 +253,7 @@ def test_more_payloads_than_can_be_are_not_looked_for() -> None:
 
 
 def test_a_third_party_sends_a_whole_ogg_stream_and_one_bare_envelope() -> None:
-    bare = shipped_wire("binary-header-bare")
+    bare = read_shipped_wire("binary-header-bare")
     assert bare.read_relay_frame(b"\x01\x00OggS...") == (Audio(b"OggS...", last=True),)
     assert bare.read_relay_frame(b"\x02\x00envelope") == (Motion((b"envelope",)),)
     assert bare.read_relay_frame('{"type":"avatar-error","detail":"no"}') == (Failed("no"),)

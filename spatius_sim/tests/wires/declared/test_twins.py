@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.files.wire_file import shipped_wire
+from spatius_sim.files.wire_file import read_shipped_wire
 from spatius_sim.tests.wires.frames import any_frames
 from spatius_sim.wires import Wire, published_wire, published_wire_names
 from spatius_sim.wires.events import (
@@ -31,7 +31,7 @@ from spatius_sim.wires.events import (
 
 twins = pytest.mark.parametrize(
     ("wire", "twin"),
-    [(published_wire(name), shipped_wire(name)) for name in published_wire_names()],
+    [(published_wire(name), read_shipped_wire(name)) for name in published_wire_names()],
     ids=lambda wire: wire.name,
 )
 
