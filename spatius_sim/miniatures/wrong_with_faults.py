@@ -38,6 +38,22 @@ class KeepsAudioForMotion(PlainRelay):
         return super().tell_failure(turn, why) + mark
 
 
+class PlaysAgainWhenMotionFails(PlainRelay):
+    """Sends the client all audio of a turn once more when its motion fails, as if it would begin anew."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._audio_by_turn: dict[str, bytes] = {}
+
+    def send_audio_to_client(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        self._audio_by_turn[turn.turn_id] = self._audio_by_turn.get(turn.turn_id, b"") + pcm
+        return super().send_audio_to_client(turn, pcm)
+
+    def tell_failure(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        audio = self._audio_by_turn.pop(turn.turn_id, b"")
+        return [self.tell_audio(turn, audio), *super().tell_failure(turn, why)]
+
+
 class TellsNoFailure(PlainRelay):
     """Says nothing when motion fails."""
 
@@ -151,7 +167,7 @@ class InsistsForEver(PlainRelay):
 FAULT_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-RETRY": (InsistsAtOnce, InsistsForEver),
     "R-RECOVER": (GivesUp,),
-    "R-FALLBACK": (EndsAudioWithMotion, KeepsAudioForMotion),
+    "R-FALLBACK": (EndsAudioWithMotion, KeepsAudioForMotion, PlaysAgainWhenMotionFails),
     "R-ERROR-TOLD": (TellsNoFailure, TellsNoClose),
     "R-CONVERSATION": (FallsBackTwice,),
     "R-LARGE": (LosesLargePayloads, CutsLargePayloads),

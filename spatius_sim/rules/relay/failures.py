@@ -17,6 +17,8 @@ from spatius_sim.wires.optional_features import AUDIO, CLIENT_CHOOSES_SPEECH, ER
 
 _ORDINARY_CLOSES = (1000, 1001, 1005)
 """Close codes from which a client learns of no failure; 1005 means that the close had no code."""
+_REPEATED_BYTES = 1280
+"""A keyframe of speech at 16 kHz."""
 
 
 @rule(
@@ -115,8 +117,8 @@ def check_signs_of_life(story: Story) -> Iterator[Kept | Broken]:
 )
 def check_audio_after_failure(story: Story) -> Iterator[Kept | Broken | Late]:
     """Check each turn that lost its motion by a failure of Motion Server. All its audio must still come to
-    the client, and must be marked as ended in time. If the relay chooses the speech and no audio went up, it
-    is enough that the turn ends or that the client gets an error."""
+    the client, and only once. It must be marked as ended in time. If the relay chooses the speech and no
+    audio went up, it is enough that the turn ends or that the client gets an error."""
     limit_seconds = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
         audio_due, rate = _find_due_audio(story, turn)
@@ -138,6 +140,13 @@ def check_audio_after_failure(story: Story) -> Iterator[Kept | Broken | Late]:
             owed_rest = Owed(f"the rest of the audio of {turn.name}", turn.client, turn.failures[0].seq)
             broken = Broken(expected, actual, _list_evidence(turn), AUDIO_LOST, (owed_rest,))
             yield from _judge_absence(story, turn, broken)
+        elif CLIENT_CHOOSES_SPEECH not in story.trace.header.lacks and _has_repeated_audio(
+            audio_received, audio_due
+        ):
+            actual = (
+                f"{len(audio_received)} bytes of audio came, and {len(audio_due)} were owed: some came twice"
+            )
+            yield Broken(f"the audio of {turn.name} once", actual, _list_evidence(turn))
         elif not seqs_of_marks_after_audio:
             owed_mark = Owed("the end mark of the audio", turn.client, turn.failures[0].seq)
             broken = Broken(
@@ -248,6 +257,17 @@ def _has_all_due_audio(
     # Both lengths are multiplied by both rates, so that they can be compared; a keyframe lasts 40 ms.
     missing_scaled = len(audio_due) * down_rate - len(audio_received) * due_rate
     return missing_scaled * KEYFRAMES_PER_SECOND <= BYTES_PER_SAMPLE * due_rate * down_rate
+
+
+def _has_repeated_audio(audio_received: bytes, audio_due: bytes) -> bool:
+    """Return whether the client received some of the audio twice: before or after the whole audio that was
+    due, at least 40 ms of the same audio came once more, and were not silence."""
+    begin = audio_received.find(audio_due)
+    if begin < 0 or not audio_due:
+        return False
+    surplus = (audio_received[:begin], audio_received[begin + len(audio_due) :])
+    pieces = [part[:_REPEATED_BYTES] for part in surplus if len(part) >= _REPEATED_BYTES]
+    return any(any(piece) and piece in audio_due for piece in pieces)
 
 
 def _find_failure_notice_seq(story: Story, turn: Turn) -> int | None:

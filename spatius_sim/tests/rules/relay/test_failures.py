@@ -250,6 +250,32 @@ def test_audio_that_stops_short_or_has_no_end(mark: bool, came: float, actual: s
     assert "15 s" in broken.expected
 
 
+@pytest.mark.parametrize("first_bytes", [1280, None], ids=["from its beginning", "whole"])
+def test_audio_of_a_failed_turn_that_comes_twice(first_bytes: int | None) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = failing(said)
+    told(said)
+    said.audio_down("ann", pcm[:first_bytes])
+    said.audio_down("ann", pcm, last=True)
+    said.ends("ann", 1, complete=False)
+    said.turn("ann", 2)
+    assert said.failed == ["R-FALLBACK"]
+    [broken] = said.judged("R-FALLBACK").broken
+    assert broken.actual.endswith("were owed: some came twice")
+
+
+def test_silence_beside_the_audio_of_a_failed_turn_is_no_repetition() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = failing(said)
+    told(said)
+    said.audio_down("ann", bytes(1280) + pcm)
+    said.audio_down("ann", bytes(2560), last=True)
+    said.ends("ann", 1, complete=False)
+    assert said.verdict("R-FALLBACK") is Verdict.PASSED
+
+
 def test_a_mark_that_comes_too_late() -> None:
     said = Dialogue()
     said.turn("ann", 0)
