@@ -260,7 +260,7 @@ class Run:
             variables |= relay_environment(self._motion_server, canary_key(settings.seed))
         if settings.room_target is not None:
             livekit = settings.livekit_access()
-            variables |= livekit.variables | {"LIVEKIT_ROOM": settings.room_target[1]}
+            variables |= livekit.environment_variables | {"LIVEKIT_ROOM": settings.room_target[1]}
         environment = settings.relay_start.process_environment(variables, port)
         return RelayProcess(with_port(settings.relay_start.command, port), environment)
 

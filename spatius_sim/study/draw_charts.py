@@ -41,7 +41,8 @@ def draw_distribution(spread_by_name: dict[str, Spread], x_label: str) -> Markup
         lines.append(Line(name, points))
     # Beyond the slowest 2 % of the slowest line nothing can be told apart.
     slowest = max(
-        (spread.at_rank(math.ceil(0.98 * spread.total)) for spread in spread_by_name.values()), default=1.0
+        (spread.value_at_rank(math.ceil(0.98 * spread.total)) for spread in spread_by_name.values()),
+        default=1.0,
     )
     finite = [point[0] for line in lines for point in line.points]
     longest = min(slowest, max(finite)) if finite else 1.0

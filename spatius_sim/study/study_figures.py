@@ -61,11 +61,11 @@ def estimate_quantile(spread: Spread, share: float) -> Estimate:
     if not total:
         return Estimate(0.0, 0.0, math.inf)
     rank_bounds = estimate_share(share * total, total)
-    low = spread.at_rank(max(1, math.floor(rank_bounds.low * total)))
+    low = spread.value_at_rank(max(1, math.floor(rank_bounds.low * total)))
     # With few turns the highest value seen bounds nothing.
     high_rank = math.ceil(rank_bounds.high * total) + (1 if share**total > 0.025 else 0)
-    high = spread.at_rank(high_rank) if high_rank <= total else math.inf
-    return Estimate(spread.at_rank(max(1, math.ceil(share * total))), low, high)
+    high = spread.value_at_rank(high_rank) if high_rank <= total else math.inf
+    return Estimate(spread.value_at_rank(max(1, math.ceil(share * total))), low, high)
 
 
 def _resample(groups: int) -> NDArray[np.int64]:

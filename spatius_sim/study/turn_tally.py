@@ -45,13 +45,13 @@ class Spread:
         "never"."""
         return [(_value_of(number), self.counts[number]) for number in sorted(self.counts)]
 
-    def at_rank(self, rank: int) -> float:
-        """Return the value that has this rank, if all values that turns added to the spread are sorted: rank
-        1 is the least. Return infinity for "never", and 0 if the spread has fewer values."""
-        seen = 0
+    def value_at_rank(self, rank: int) -> float:
+        """Sort all values that were added to the spread, and return the value with this rank: 1 for the least
+        value. Return infinity for "never", and 0 if fewer values than `rank` were added."""
+        count_so_far = 0
         for value, count in self.steps():
-            seen += count
-            if seen >= rank:
+            count_so_far += count
+            if count_so_far >= rank:
                 return value
         return 0.0
 
@@ -133,42 +133,46 @@ class Tally:
         """How many turns were added."""
         return sum(group.turns for group in self.groups)
 
-    def add(self, turn: SimulatedTurn, seconds: float) -> None:
-        """Add a simulated turn, with `seconds` seconds of speech, to the tally."""
-        play = turn.playback
+    def add(self, turn: SimulatedTurn, speech_seconds: float) -> None:
+        """Add a simulated turn, whose speech lasts `speech_seconds`, to the tally. Its counts are added to
+        the sums of its group, its times to the spreads. Keep the turn as the worst one if it has most
+        trouble."""
+        playback = turn.playback
         group = self.groups[turn.number % GROUPS]
-        trouble = round(turn.trouble * _MICRO)
+        trouble_us = round(turn.trouble * _MICRO)
         group.turns += 1
-        group.speech_us += round(seconds * _MICRO)
-        group.stalls += len(play.stalls)
-        group.stalled_turns += bool(play.stalls)
-        group.audio_only += play.first_motion == math.inf and play.keyframes > 0
+        group.speech_us += round(speech_seconds * _MICRO)
+        group.stalls += len(playback.stalls)
+        group.stalled_turns += bool(playback.stalls)
+        group.audio_only += playback.first_motion == math.inf and playback.keyframes > 0
         group.unfinished += not turn.finished
-        group.keyframes += play.keyframes
-        group.late += play.late
-        group.trouble_us += trouble
-        group.offsets.update(play.offsets)
+        group.keyframes += playback.keyframes
+        group.late += playback.late
+        group.trouble_us += trouble_us
+        group.offsets.update(playback.offsets)
         self._add_to_spreads(turn)
-        self.worst = max(self.worst or (-1, -1), (trouble, turn.number))
+        self.worst = max(self.worst or (-1, -1), (trouble_us, turn.number))
 
     def _add_to_spreads(self, turn: SimulatedTurn) -> None:
-        """Add the times of a turn to the spreads of the tally."""
-        play, spreads = turn.playback, self.spreads
-        spreads["first_audio"].add(play.first_audio)
-        spreads["first_motion"].add(play.first_motion)
+        """Add the times of a simulated turn to the spreads, each of which counts values. If the turn was
+        interrupted, add also how much of it still came after the interrupt."""
+        playback, spreads = turn.playback, self.spreads
+        spreads["first_audio"].add(playback.first_audio)
+        spreads["first_motion"].add(playback.first_motion)
         spreads["wait_for_audio"].add(turn.wait_for_audio)
         spreads["wait_for_all"].add(turn.wait_for_all)
-        for _, length in play.stalls:
-            spreads["stall_length"].add(length)
+        for _, stall_seconds in playback.stalls:
+            spreads["stall_length"].add(stall_seconds)
         if turn.interrupted_at < math.inf:
             spreads["after_kilobytes"].add(turn.bytes_after / 1000)
             spreads["after_seconds"].add(turn.seconds_after)
 
     def merge(self, other: "Tally") -> None:
-        """Add all turns of another tally to this tally."""
-        for mine, theirs in zip(self.groups, other.groups, strict=True):
-            mine.merge(theirs)
-        for name, spread in self.spreads.items():
-            spread.merge(other.spreads[name])
+        """Add all turns of another tally to this tally: sums, spreads and the worse of the two worst
+        turns."""
+        for own_group, other_group in zip(self.groups, other.groups, strict=True):
+            own_group.merge(other_group)
+        for name, own_spread in self.spreads.items():
+            own_spread.merge(other.spreads[name])
         if other.worst is not None:
             self.worst = max(self.worst or (-1, -1), other.worst)

@@ -36,27 +36,27 @@ from spatius_sim.wires.testee_messages import (
 Factory = Callable[[int, str], Any]
 """A function that makes a fresh client, from a sample rate in Hz and a mode."""
 
-_ATTRIBUTES_OBSERVED = {"state": "state", "samplesPlayed": "samples_played", "stalled": "stalled"}
-_METHODS_OBSERVED = {"conversationId": "get_current_conversation_id", "keyframesRendered": "take_rendered"}
+_ATTRIBUTE_BY_KEY = {"state": "state", "samplesPlayed": "samples_played", "stalled": "stalled"}
+_METHOD_BY_KEY = {"conversationId": "get_current_conversation_id", "keyframesRendered": "take_rendered"}
 
 
 class Shim:
     """Answers the requests of the testee protocol by calling a Python client."""
 
-    def __init__(self, make: Factory, name: str = "a Python client") -> None:
-        """Begin to answer for a Python client; `make` makes each fresh client, and `name` is told to the
-        kit."""
-        self._make = make
-        self._name = name
-        self._client: Any = make(16000, "audioIndependent")
+    def __init__(self, make_client: Factory, client_name: str = "a Python client") -> None:
+        """Prepare to answer the test kit for a Python client. `make_client` makes each fresh client, from a
+        sample rate in Hz and a mode; the first is made now. `client_name` is told to the kit."""
+        self._make_client = make_client
+        self._client_name = client_name
+        self._client: Any = make_client(16000, "audioIndependent")
 
-    def answer(self, line: str | bytes) -> str:
-        """Do what one line of the testee protocol asks of the Python client, and return the line of the
-        answer.
+    def answer(self, request_line: str | bytes) -> str:
+        """Call the Python client as one request of the test kit asks, and return the answer, as one line of
+        text.
 
-        If the client raises an exception, the answer is an error; if the client lacks the method, the answer
+        If the client raises an exception, the answer is an error. If the client lacks the method, the answer
         is `unimplemented`. Raises RemoteProtocolError if the line is no request."""
-        request = read_request(line)
+        request = read_request(request_line)
         try:
             result = self._call_client(request)
         except Exception as error:
@@ -75,9 +75,9 @@ class Shim:
                 modes = [str(mode) for mode in getattr(client, "modes", ())]
                 declared = {"modes": modes, "lacks": list(getattr(client, "lacks", ()))}
                 declared["sampleRates"] = list(getattr(client, "sample_rates", ()))
-                return {"protocol": PROTOCOL, "name": self._name, "clock": clock, **declared}
+                return {"protocol": PROTOCOL, "name": self._client_name, "clock": clock, **declared}
             case "reset":
-                self._client = self._make(request.sample_rate, request.mode)
+                self._client = self._make_client(request.sample_rate, request.mode)
                 return {}
             case "yieldAudioData" if hasattr(client, "yield_audio_data"):
                 return {"conversationId": client.yield_audio_data(request.audio, request.end)}
@@ -99,32 +99,35 @@ class Shim:
         return None
 
     def _observe_client(self, client: Any) -> dict[str, Any]:
-        """Return the answer to `observe`: the values of the Python client by their names in the testee
-        protocol. This takes the rendered keyframes from the client."""
+        """Return what the Python client shows of its state: attributes and results of methods, by the keys of
+        the answer. What the client lacks is left out. Each rendered keyframe is returned only once, because
+        the call takes it from the client."""
         values = {
-            key: getattr(client, name) for key, name in _ATTRIBUTES_OBSERVED.items() if hasattr(client, name)
+            key: getattr(client, name) for key, name in _ATTRIBUTE_BY_KEY.items() if hasattr(client, name)
         }
-        methods = {key: getattr(client, name, None) for key, name in _METHODS_OBSERVED.items()}
+        methods = {key: getattr(client, name, None) for key, name in _METHOD_BY_KEY.items()}
         return values | {key: method() for key, method in methods.items() if method}
 
 
 def serve_stdio(make: Factory, name: str = "a Python client") -> None:
-    """Connect a client written in Python to the kit by stdin and stdout: answer each line, which is a
-    request, until stdin ends. Whatever the client itself prints goes to stderr."""
+    """Connect a Python client to the test kit by stdin and stdout: answer each request, one in a line, until
+    stdin ends. What the client itself prints goes to stderr. `make` makes each fresh client, from a sample
+    rate in Hz and a mode; `name` is told to the kit."""
     answers = sys.stdout
     with redirect_stdout(sys.stderr):
         shim = Shim(make, name)
-        for line in sys.stdin:
-            answers.write(shim.answer(line) + "\n")
+        for request_line in sys.stdin:
+            answers.write(shim.answer(request_line) + "\n")
             answers.flush()
 
 
 def serve_websocket(url: str, make: Factory, name: str = "a Python client") -> None:
-    """Connect a Python client to the kit, which listens at the WebSocket `url`, and answer each request until
-    the kit closes the connection."""
+    """Connect a Python client to the test kit, which listens at the WebSocket `url`, and answer each request
+    until the kit closes the connection. `make` makes each fresh client, from a sample rate in Hz and a mode;
+    `name` is told to the kit."""
     from websockets.sync.client import connect
 
     shim = Shim(make, name)
     with connect(url, max_size=None) as socket:
-        for line in socket:
-            socket.send(shim.answer(line))
+        for request_line in socket:
+            socket.send(shim.answer(request_line))

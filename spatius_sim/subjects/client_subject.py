@@ -70,9 +70,10 @@ class ClientSubject:
         start_seconds: float = 10.0,
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
-        """Prepare to drive the client under test through its testee; `attach` starts the testee. `target`
-        names the client in reports. The testee may take `start_seconds` to start, and `answer_seconds` for
-        each answer."""
+        """Prepare to drive a client under test through its testee: the program that connects the client to
+        the test kit. `attach` starts the testee. `target` names the client in reports, and `seed` is written
+        into each trace. The testee may take `start_seconds` to start, and `answer_seconds` for each
+        answer."""
         self.target = target
         self._testee, self._seed = testee, seed
         self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
@@ -90,9 +91,9 @@ class ClientSubject:
         return self._testee.last_errors()
 
     async def attach(self) -> None:
-        """Start the testee of the client under test, send `hello`, and keep what the answer declares: modes,
-        sample rates, commands that the client lacks, clock. Raises UnreachableError if the testee does not
-        start, or answers wrongly."""
+        """Start the testee: the program that connects the client under test to the kit. Send it `hello`, and
+        keep what it declares: modes, sample rates, commands that the client lacks, and the clock. Raises
+        UnreachableError if the testee does not start, or its answer is wrong."""
         await self._testee.open(self._start_seconds)
         self._events = []
         try:
@@ -101,7 +102,7 @@ class ClientSubject:
             await self._testee.close()
             raise UnreachableError(f"{self.target} did not say hello: {error}".replace("\n", " | ")) from None
         result = answer.result
-        modes, lacks, rates = (result.get(name, []) for name in ("modes", "lacks", "sampleRates"))
+        modes, lacks, rates = (result.get(key, []) for key in ("modes", "lacks", "sampleRates"))
         are_lists = all(isinstance(declared, list) for declared in (modes, lacks, rates))
         if result.get("protocol") != PROTOCOL or not are_lists:
             await self._testee.close()
@@ -119,22 +120,24 @@ class ClientSubject:
         return False
 
     async def run(self, plan: ClientPlan, *, patient: bool = False) -> Trace:
-        """Make every call of the plan at the client under test, ask for `observe` after each call, and return
-        the trace. If the client lacks the mode or the sample rate of the plan, use the first that it
-        declares. Raises TesteeError if the testee fails, after closing the testee."""
+        """Make every call of the plan at the client under test, observe the client's state after each call,
+        and return the trace. If the client lacks the mode or the sample rate of the plan, use the first that
+        it declares. If its testee (the program that makes the calls) fails, close it and raise
+        TesteeError."""
         self._events = list(self._hello_events)
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
         rates = self._sample_rates
         rate = plan.sample_rate if plan.sample_rate in rates or not rates else rates[0]
-        script = RequestWriter(replace(plan, sample_rate=rate))
+        request_writer = RequestWriter(replace(plan, sample_rate=rate))
+        # Without conversation ids, motion must come before the audio's end mark.
         steps = mark_end_after_motion(plan.steps) if IDS in self._lacking_commands else plan.steps
         try:
             await self._reset_client(rate, mode)
-            await self._ask_unless_lacking(TesteeRequest(self._next_request_id(), "observe"))
+            await self._ask_if_implemented(TesteeRequest(self._next_request_id(), "observe"))
             for step in steps:
-                answer = await self._ask_unless_lacking(script.request(self._next_request_id(), step))
-                script.learn(answer.result.get("conversationId"))
-                await self._ask_unless_lacking(TesteeRequest(self._next_request_id(), "observe"))
+                answer = await self._ask_if_implemented(request_writer.request(self._next_request_id(), step))
+                request_writer.learn(answer.result.get("conversationId"))
+                await self._ask_if_implemented(TesteeRequest(self._next_request_id(), "observe"))
         except TesteeError:
             await self._testee.close()
             raise
@@ -146,19 +149,20 @@ class ClientSubject:
         await self._testee.close()
 
     async def _reset_client(self, sample_rate: int, mode: str) -> None:
-        """Ask the testee for a fresh client under test, with this sample rate in Hz and this mode. Raises
-        TesteeError if the testee makes none: without a client no rule can be judged."""
+        """Ask the testee (the program that runs the client under test) to make a fresh client, with this
+        sample rate in Hz and this mode. Raises TesteeError if the testee makes none: without a client no rule
+        can be judged."""
         request = TesteeRequest(self._next_request_id(), "reset", sample_rate=sample_rate, mode=mode)
         answer = await self._ask_testee(request)
         if answer.error is not None or answer.unimplemented:
             why = (answer.error or "unimplemented").splitlines()[0]  # A stack may follow.
             raise TesteeError(f"asked reset: it made no fresh client: {why}")
 
-    async def _ask_unless_lacking(self, request: TesteeRequest) -> TesteeAnswer:
+    async def _ask_if_implemented(self, request: TesteeRequest) -> TesteeAnswer:
         """Send a request to the testee of the client under test and return the answer.
 
-        If the testee has called the command unimplemented before, do not send the request again, but return
-        the answer `unimplemented`."""
+        If the client is known to lack the command, send nothing, but return the answer `unimplemented`. If
+        the testee answers `unimplemented` now, remember this."""
         if request.do in self._lacking_commands:
             return TesteeAnswer(request.id, unimplemented=True)
         answer = await self._ask_testee(request)
@@ -168,8 +172,8 @@ class ClientSubject:
 
     async def _ask_testee(self, request: TesteeRequest) -> TesteeAnswer:
         """Send a request to the testee of the client under test, record the request and its answer, and
-        return the answer. Raises TesteeError if no answer to this request comes; the error shows the testee's
-        last output."""
+        return the answer. Raises TesteeError if no answer to this request comes in time, or if it cannot be
+        read; the error shows the testee's last output."""
         line = write_request(request)
         self._record_event(Sent(line, request))
         raw = b""
@@ -180,9 +184,9 @@ class ClientSubject:
             if answer.id != request.id:
                 raise TesteeError(f"it answered request {answer.id} when {request.id} was asked")
         except (RemoteProtocolError, TesteeError) as error:
-            output_end = self._testee.last_output()[-_OUTPUT_CHARACTERS_SHOWN:]
-            text = f"asked {request.do}: {error}; its last output:\n{output_end or '(none)'}"
-            raise TesteeError(text) from None
+            last_output = self._testee.last_output()[-_OUTPUT_CHARACTERS_SHOWN:]
+            problem = f"asked {request.do}: {error}; its last output:\n{last_output or '(none)'}"
+            raise TesteeError(problem) from None
         self._record_event(Received(raw.decode(errors="replace").rstrip("\n"), answer))
         return answer
 

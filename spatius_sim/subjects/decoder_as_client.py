@@ -20,13 +20,16 @@ class OwnClient:
 
     modes = tuple(StarvationMode)
 
-    def __init__(self, sample_rate: int, mode: str, brain: type[ClientDecoder] = ClientDecoder) -> None:
-        """Begin our own client with a new decoder of the class `brain`, whose virtual clock stands at 0 s.
-        `mode` names what the decoder does while motion is missing; "" means that the audio goes on."""
+    def __init__(
+        self, sample_rate: int, mode: str, decoder_class: type[ClientDecoder] = ClientDecoder
+    ) -> None:
+        """Make our own client, with a new decoder of the class `decoder_class` and a virtual clock at 0 s.
+        `sample_rate` is in Hz. `mode` names what the decoder does while motion is missing; "" means that the
+        audio goes on."""
         conversation_numbers = count(1)
         self._rendered: list[float] = []
         self._now_ns = 0
-        self.decoder = brain(
+        self.decoder = decoder_class(
             sample_rate,
             lambda: f"conversation-{next(conversation_numbers)}",
             mode=StarvationMode(mode or StarvationMode.AUDIO_INDEPENDENT),
@@ -57,15 +60,16 @@ class OwnClient:
         self._rendered.append(float(keyframe[TRANSLATION.start]))
 
 
-def own_client(brain: type[ClientDecoder] = ClientDecoder) -> Callable[[int, str], OwnClient]:
-    """Return the function that makes our own client, to be called by the shim with a sample rate in Hz and
-    the name of a starvation mode (what happens while motion is missing). The client decodes with the class
-    `brain`."""
+def own_client_factory(
+    decoder_class: type[ClientDecoder] = ClientDecoder,
+) -> Callable[[int, str], OwnClient]:
+    """Return a function that makes our own client, whose decoder is a `decoder_class`. The function takes a
+    sample rate in Hz and the name of a starvation mode: what happens while motion is missing."""
 
     def make_client(sample_rate: int, mode: str) -> OwnClient:
-        return OwnClient(sample_rate, mode, brain)
+        return OwnClient(sample_rate, mode, decoder_class)
 
     return make_client
 
 
-OWN: Factory = own_client()
+OWN: Factory = own_client_factory()

@@ -9,10 +9,10 @@ from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.errors import UsageError
 
 
-async def start_reference_relay(server: SocketMotionServer, api_key: str, port: int = 0) -> Server:
-    """Start the reference relay embedded in this process, for a run in which the user names no relay: on a
-    port of 127.0.0.1 (0: any free port), with `server` as its Motion Server. Return the relay's server.
-    Raises UsageError if the Server SDK is not installed."""
+async def start_reference_relay(motion_server: SocketMotionServer, api_key: str, port: int = 0) -> Server:
+    """Start our own relay in this process, on a port of 127.0.0.1 (0: any free port), and return its server.
+    The relay uses `motion_server`, with this API key. Raises UsageError if a package that the relay needs is
+    not installed."""
     try:
         from spatius_sim.subjects.reference_relay import RelaySettings, serve_relay
     except ModuleNotFoundError as error:
@@ -20,8 +20,8 @@ async def start_reference_relay(server: SocketMotionServer, api_key: str, port: 
             f"the reference relay needs {error.name}: pip install 'spatius>=1.1.1,<2'"
         ) from error
     settings = RelaySettings(
-        server.console_endpoint,
-        server.ingress_endpoint,
+        motion_server.console_endpoint,
+        motion_server.ingress_endpoint,
         api_key,
         APP_ID,
         AVATAR_ID,

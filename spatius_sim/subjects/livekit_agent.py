@@ -49,13 +49,15 @@ class AgentSubject:
         seed: int = 0,
         lacks: tuple[str, ...] = (),
     ) -> None:
-        """Prepare to run the LiveKit agent under test, whose command line is `command`, in a room of the
-        LiveKit server `livekit`. Start nothing yet. `lacks` names the features that the agent lacks."""
+        """Prepare to run the LiveKit agent under test by its command line `command`, in a room of the LiveKit
+        server `livekit`. Nothing is started yet. `api_key` is given to the agent for our Motion Server, whose
+        motion depends on `seed`. `lacks` names features that the agent lacks."""
         self.target = command
         self._livekit, self._recorder = livekit, recorder
         self._api_key, self._seed = api_key, seed
+        # An agent chooses its room itself, so that the kit cannot name another.
         self._lacks = tuple(dict.fromkeys((*lacks, ROOM_CHOICE)))
-        self._watch = import_room_watcher()
+        self._room_watcher = import_room_watcher()
 
     async def attach(self) -> None:
         """Do nothing: the agent is started for each run."""
@@ -74,8 +76,8 @@ class AgentSubject:
             )
         )
         room = LiveKitEgress(livekit.url, room_name=livekit.new_name())
-        watch = self._watch.LiveRoomWatch(
-            recorder, livekit.key, livekit.secret, lambda: _publisher_in(recorder.events)
+        watch = self._room_watcher.LiveRoomWatch(
+            recorder, livekit.key, livekit.secret, lambda: _find_publisher_name(recorder.events)
         )
         try:
             async with (
@@ -86,8 +88,8 @@ class AgentSubject:
                 # In PCM the speech can be compared with what is heard.
                 environment = {"SPATIUS_AUDIO_FORMAT": "pcm_s16le", "LIVEKIT_ROOM": room.room_name}
                 environment |= server.relay_environment(self._api_key)
-                environment |= livekit.variables
-                late_viewer = asyncio.create_task(self._join_late(watch))
+                environment |= livekit.environment_variables
+                late_viewer = asyncio.create_task(self._let_late_viewer_join(watch))
                 try:
                     ending = await _run_agent(self.target, environment)
                 finally:
@@ -95,14 +97,15 @@ class AgentSubject:
                 await asyncio.sleep(LEAVE_SECONDS)
         finally:
             trace = recorder.finish()
-        if not _publisher_in(trace.events):
+        if not _find_publisher_name(trace.events):
             # Otherwise its code says nothing: LiveKit's library sometimes aborts at its end (tried).
             raise UnreachableError(f"the agent opened no session with an egress at our server; {ending}")
-        return replace(trace, events=with_waits(trace.events))
+        return replace(trace, events=add_ends_of_waits(trace.events))
 
-    async def _join_late(self, watch: Any) -> None:
-        """Let a late viewer join the LiveKit room some time after the avatar of the LiveKit agent has
-        joined."""
+    async def _let_late_viewer_join(self, watch: Any) -> None:
+        """Wait until somebody has joined the LiveKit room: the avatar of the LiveKit agent. Then wait a
+        moment more, and let another viewer join. `watch` watches the room. Do nothing more if the viewer
+        cannot join."""
         while not any(isinstance(event.content, Joined) for event in self._recorder.events):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
         await asyncio.sleep(_LATE_VIEWER_SECONDS)
@@ -110,55 +113,56 @@ class AgentSubject:
             await watch.join_late()
 
 
-def with_waits(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Return the recorded events of a LiveKit agent with more events in between: the ends of the agent's
-    waits, for its avatar, for each playback, and for its own end. They were not recorded, because the kit
-    does not wait for an agent."""
-    with_ends: list[Event] = []
+def add_ends_of_waits(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return the recorded events of a LiveKit agent, with the event `WaitEnded` added after each thing that
+    an agent waits for: its avatar in the room, the end of each playback, and its own end. Nobody has recorded
+    these ends, because the kit itself does not wait while an agent runs."""
+    events_with_ends: list[Event] = []
 
-    def add_wait(before: Event, awaited: Awaited) -> None:
+    def add_end_of_wait(before: Event, awaited: Awaited) -> None:
         """Add the end of a wait after this event, at the same time."""
-        with_ends.append(Event(0, before.at_ns, Lane.KIT, _SESSION, WaitEnded(awaited, complete=True)))
+        events_with_ends.append(Event(0, before.at_ns, Lane.KIT, _SESSION, WaitEnded(awaited, complete=True)))
 
     for event in events:
-        with_ends.append(event)
+        events_with_ends.append(event)
         match event.content:
             case Joined():
-                add_wait(event, Awaited.ROOM)
+                add_end_of_wait(event, Awaited.ROOM)
             case PlaybackTold(_, method, _) if method == _FINISHED:
-                add_wait(event, Awaited.TURN)
-    add_wait(with_ends[-1], Awaited.ROOM)
-    add_wait(with_ends[-1], Awaited.HANG_UP)
-    return tuple(replace(event, seq=number) for number, event in enumerate(with_ends))
+                add_end_of_wait(event, Awaited.TURN)
+    add_end_of_wait(events_with_ends[-1], Awaited.ROOM)
+    add_end_of_wait(events_with_ends[-1], Awaited.HANG_UP)
+    return tuple(replace(event, seq=number) for number, event in enumerate(events_with_ends))
 
 
-def _publisher_in(events: Iterable[Event]) -> str:
-    """Return the name of the publisher that the LiveKit agent has named in its session configuration; "" if
-    these events hold no such configuration yet."""
+def _find_publisher_name(events: Iterable[Event]) -> str:
+    """Return who publishes the avatar in the room: the name that the LiveKit agent gave when it configured
+    its session. "" if these events hold no configuration with a room yet."""
     for event in events:
         match event.content:
-            case Received(value=ConfigureSession(livekit_egress=LiveKitEgress(publisher_id=publisher))):
-                return publisher
+            case Received(value=ConfigureSession(livekit_egress=LiveKitEgress(publisher_id=publisher_name))):
+                return publisher_name
     return ""
 
 
 async def _run_agent(command: str, environment: dict[str, str]) -> str:
-    """Run the command of a LiveKit agent until it ends, AGENT_SECONDS at most, and return in words how it
-    ended. Raises UsageError if the command cannot be started."""
+    """Run the command of a LiveKit agent, with these environment variables beside those of this process.
+    Wait until the agent ends, or kill it after AGENT_SECONDS, and return in words how it ended. Raises
+    UsageError if the command cannot be started."""
     try:
-        words = shlex.split(command)
+        arguments = shlex.split(command)
         process = await asyncio.create_subprocess_exec(
-            *words, env=os.environ | environment, stdout=asyncio.subprocess.DEVNULL
+            *arguments, env=os.environ | environment, stdout=asyncio.subprocess.DEVNULL
         )
     except (OSError, ValueError) as error:
         raise UsageError(f"--agent-cmd {command!r} cannot be started: {error}") from error
     try:
         async with asyncio.timeout(AGENT_SECONDS):
-            code = await process.wait()
+            exit_code = await process.wait()
     except TimeoutError:
         return f"it did not end within {AGENT_SECONDS:g} s"
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    return f"it ended with the code {code}"
+    return f"it ended with the code {exit_code}"

@@ -20,7 +20,7 @@ PUBLISHER = "sim-publisher"
 AGENT = "sim-agent"
 """Who publishes in a room, and the agent that is told of the playback."""
 
-_VARIABLES = {"key": LIVEKIT_KEY_VARIABLE, "secret": LIVEKIT_SECRET_VARIABLE}
+_VARIABLE_BY_CREDENTIAL = {"key": LIVEKIT_KEY_VARIABLE, "secret": LIVEKIT_SECRET_VARIABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class LiveKitAccess:
     secret: str = field(repr=False)
 
     @property
-    def variables(self) -> dict[str, str]:
-        """The environment variables by which LiveKit's own tools find this LiveKit server: its URL, key and
-        secret."""
+    def environment_variables(self) -> dict[str, str]:
+        """The environment variables from which LiveKit's own tools read the URL, the key and the secret of
+        this LiveKit server."""
         return {
             LIVEKIT_URL_VARIABLE: self.url,
             LIVEKIT_KEY_VARIABLE: self.key,
@@ -46,41 +46,47 @@ class LiveKitAccess:
         return f"spatius-sim-{uuid4().hex[:12]}"
 
     def configure_new_room(self) -> tuple[LiveKitEgress, LiveKitEgress]:
-        """Return two egress configurations for a new room of this LiveKit server: one with a valid token, and
-        one whose token has a wrong signature, so that the server refuses it."""
-        name = self.new_name()
-        grant = RoomGrant(name, PUBLISHER, "agent", can_subscribe=False)
+        """Return two configurations for a new room of this LiveKit server, in which Motion Server shall
+        publish. The first has a valid token. The token of the second has a wrong signature, so that LiveKit
+        refuses it."""
+        room_name = self.new_name()
+        grant = RoomGrant(room_name, PUBLISHER, "agent", can_subscribe=False)
         token = make_livekit_token(self.key, self.secret, grant, time.time())
         attributes = (("lk.publish_on_behalf", AGENT), ("livekit_agent_identity", AGENT))
         wrong_end = "AAAA" if not token.endswith("AAAA") else "BBBB"
         badly_signed = f"{token[: -len(wrong_end)]}{wrong_end}"
         egress = LiveKitEgress(
-            self.url, api_token=token, room_name=name, publisher_id=PUBLISHER, extra_attributes=attributes
+            self.url,
+            api_token=token,
+            room_name=room_name,
+            publisher_id=PUBLISHER,
+            extra_attributes=attributes,
         )
         return egress, replace(egress, api_token=badly_signed)
 
 
-def find_livekit_server(url: str, variables: Mapping[str, str]) -> LiveKitAccess:
-    """Return the LiveKit server at this URL. Its key and secret are in the URL (ws://KEY:SECRET@HOST:PORT),
-    or in these environment variables. Raises UsageError, which shows no key or secret, if something is
-    missing."""
-    url = url or variables.get(LIVEKIT_URL_VARIABLE, "")
+def find_livekit_server(url: str, environment: Mapping[str, str]) -> LiveKitAccess:
+    """Return the address, key and secret of the LiveKit server at `url`. Key and secret may be in the URL
+    (ws://KEY:SECRET@HOST:PORT). What the URL lacks is read from the variables of `environment`; the URL, too,
+    if it is "". Raises UsageError if something is missing or the URL is malformed; the error shows no key or
+    secret."""
+    url = url or environment.get(LIVEKIT_URL_VARIABLE, "")
     if not url:
         raise UsageError("--room: which LiveKit server? Name it here, or set LIVEKIT_URL")
     try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        is_usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+        url_parts = urlsplit(url)
+        host_and_port = url_parts.netloc.rpartition("@")[2]
+        is_usable = url_parts.scheme in ("ws", "wss") and bool(url_parts.hostname) and url_parts.port != 0
     except ValueError:
         is_usable = False
     if not is_usable:
         raise UsageError("--room: a URL that begins with ws:// or wss:// is needed")
-    credentials = {"key": unquote(parts.username or ""), "secret": unquote(parts.password or "")}
-    for name, variable in _VARIABLES.items():
-        credentials[name] = credentials[name] or variables.get(variable, "")
+    credentials = {"key": unquote(url_parts.username or ""), "secret": unquote(url_parts.password or "")}
+    for name, variable in _VARIABLE_BY_CREDENTIAL.items():
+        credentials[name] = credentials[name] or environment.get(variable, "")
         if not credentials[name]:
             raise UsageError(f"--room: the {name} of the LiveKit server is needed: set {variable}")
-    return LiveKitAccess(parts._replace(netloc=host).geturl(), **credentials)
+    return LiveKitAccess(url_parts._replace(netloc=host_and_port).geturl(), **credentials)
 
 
 def import_room_watcher() -> ModuleType:

@@ -50,7 +50,7 @@ from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START
 from spatius_sim.subjects.server_access import ServerInMemory
 from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
@@ -197,7 +197,7 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
             assert isinstance(loop, VirtualLoop), "wrong rooms are judged in virtual time"
             yield serve_room(loop, suspect.brain, suspect.scenario, seed)
         case _:
-            yield ClientSubject(InProcessTestee(own_client(suspect.brain)), suspect.name, seed)
+            yield ClientSubject(InProcessTestee(own_client_factory(suspect.brain)), suspect.name, seed)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import Do, GiveAudio, Move, PlannedPayload, Ref, Step, Wait
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tests.corpus.failures import SMALLEST
 from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.trace.events import Trace
@@ -55,7 +55,7 @@ PLANS: tuple[tuple[Step, ...], ...] = (
 
 def _smallest(rule_id: str, brain: type[ClientDecoder]) -> Trace:
     for steps in PLANS:
-        trace = _untimed(played(*steps, client=own_client(brain)))
+        trace = _untimed(played(*steps, client=own_client_factory(brain)))
         if [name for name, one in judge(trace).items() if one.verdict is Verdict.FAILED] == [rule_id]:
             return trace
     raise LookupError(f"no plan makes {brain.__name__} break {rule_id} alone: add one")

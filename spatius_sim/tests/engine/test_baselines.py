@@ -32,7 +32,7 @@ def client_command(broken_rule: str = "") -> str:
         "from spatius_sim.subjects import decoder_as_client, client_shim; "
         "from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES; "
         "from spatius_sim.model.client.decoder import ClientDecoder; "
-        f"client_shim.serve_stdio(decoder_as_client.own_client({brain}))"
+        f"client_shim.serve_stdio(decoder_as_client.own_client_factory({brain}))"
     )
     return shlex.join([sys.executable, "-c", code])
 

@@ -23,7 +23,7 @@ BAD = shlex.join(
         sys.executable,
         "-c",
         "from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES; "
-        + SHIM.format("own_client(CLIENT_MINIATURES['C-EMPTY'][0])"),
+        + SHIM.format("own_client_factory(CLIENT_MINIATURES['C-EMPTY'][0])"),
     ]
 )
 TIMEOUT = 120

@@ -17,7 +17,7 @@ from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 
 MUTATIONS: dict[str, list[tuple[str, str]]] = {
     "C-ID": [("        return conversation.conversation_id\n", "        return self._new_id()\n")],
@@ -131,7 +131,7 @@ def test_a_mutated_decoder_is_caught(
     rule_id: str, loop: BackgroundLoop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     brain = mutated(monkeypatch, MUTATIONS[rule_id])
-    subject = ClientSubject(InProcessTestee(own_client(brain)), rule_id, 1)
+    subject = ClientSubject(InProcessTestee(own_client_factory(brain)), rule_id, 1)
     trial: Trial[ClientPlan] = Trial(subject, loop, 1, tmp_path, 20, shrink_seconds=0.1)
     assert trial.judge(rule_id, client_plans_exercising(rule_id)).verdict is Verdict.FAILED
 

@@ -21,7 +21,7 @@ BAD = shlex.join(
         sys.executable,
         "-c",
         "from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES; "
-        + CLIENT.format("own_client(CLIENT_MINIATURES['C-EMPTY'][0])"),
+        + CLIENT.format("own_client_factory(CLIENT_MINIATURES['C-EMPTY'][0])"),
     ]
 )
 SUITE = str(find_resources.resource("conformance") / "client")

@@ -10,11 +10,11 @@ from pathlib import Path
 CLIENT = """
 import sys
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.subjects.client_shim import serve_stdio
 
 print("the decoder was configured wrongly", file=sys.stderr, flush=True)
-serve_stdio(own_client(CLIENT_MINIATURES["C-EMPTY"][0]))
+serve_stdio(own_client_factory(CLIENT_MINIATURES["C-EMPTY"][0]))
 """
 
 

@@ -23,9 +23,9 @@ from spatius_sim.trace.events import Trace, TraceHeader
 
 TIMEOUT = 120
 REUSES_IDS = (
-    "from spatius_sim.subjects.decoder_as_client import own_client; "
+    "from spatius_sim.subjects.decoder_as_client import own_client_factory; "
     "from spatius_sim.subjects.client_shim import serve_stdio; "
-    "from spatius_sim.miniatures.wrong_clients import ReusesIds; serve_stdio(own_client(ReusesIds))"
+    "from spatius_sim.miniatures.wrong_clients import ReusesIds; serve_stdio(own_client_factory(ReusesIds))"
 )
 
 

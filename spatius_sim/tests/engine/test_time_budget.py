@@ -16,7 +16,7 @@ from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.trace.events import Trace
 
 RULE = "C-EMPTY"
@@ -44,7 +44,7 @@ def loop() -> Iterator[BackgroundLoop]:
 
 
 def trial_of(brain: type[ClientDecoder], loop: BackgroundLoop, folder: Path) -> Trial[ClientPlan]:
-    subject = DripsForever(InProcessTestee(own_client(brain)), "ours", 1)
+    subject = DripsForever(InProcessTestee(own_client_factory(brain)), "ours", 1)
     return Trial(subject, loop, 1, folder, 20, deadline=time.monotonic() + 1.0)
 
 

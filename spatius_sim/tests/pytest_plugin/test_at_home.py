@@ -14,10 +14,10 @@ import pytest
 TIMEOUT = 60
 
 CLIENT = """
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.subjects.client_shim import serve_stdio
 
-serve_stdio(own_client())
+serve_stdio(own_client_factory())
 """
 
 TWO_RULES = ("C-ID", "C-EMPTY-STICKY")

@@ -35,7 +35,7 @@ def figures(pipeline: Pipeline, network: NetworkProfile, turns: int) -> list[str
         tally.add(turn, pipeline.seconds)
         late.add(100 * turn.playback.late / turn.playback.keyframes)
     found = {key: estimate.value for key, estimate in estimates(tally).items()}
-    late50, late95 = (late.at_rank(round(share * turns)) for share in (0.5, 0.95))
+    late50, late95 = (late.value_at_rank(round(share * turns)) for share in (0.5, 0.95))
     return [
         "/".join(f"{found[f'first_motion_p{share}']:.2f}" for share in (50, 95, 99)),
         f"{found['stalls_per_minute']:.2f}",

@@ -21,7 +21,7 @@ from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse, PlaybackNews, PlaybackPhase
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tape.compare_tapes import compare_tapes
 from spatius_sim.tape.cut_and_merge import TapeSlice, cut, merge
 from spatius_sim.tape.import_export import export_motion, export_recordings, export_speech, import_recordings
@@ -250,11 +250,11 @@ ROUND: tuple[Step, ...] = (
 
 
 def test_diff_of_clients_compares_calls_and_answers_and_leaves_ids_aside(tmp_path: Path) -> None:
-    ours = played(*ROUND, client=own_client(ClientDecoder))
+    ours = played(*ROUND, client=own_client_factory(ClientDecoder))
     assert list(compare_tapes(taped(tmp_path, "a", ours), taped(tmp_path, "b", played(*ROUND)))) == []
-    others_ids = taped(tmp_path, "c", played(*ROUND, client=own_client(OddIds)))
+    others_ids = taped(tmp_path, "c", played(*ROUND, client=own_client_factory(OddIds)))
     assert list(compare_tapes(tmp_path / "a.tape", others_ids)) == []
-    silent = taped(tmp_path, "d", played(*ROUND, client=own_client(LagsBehind)))
+    silent = taped(tmp_path, "d", played(*ROUND, client=own_client_factory(LagsBehind)))
     assert any('"keyframesRendered"' in line for line in compare_tapes(tmp_path / "a.tape", silent))
     shorter = taped(tmp_path, "e", played(GiveAudio(640, True), motion(16), *ROUND[2:]))
     lines = list(compare_tapes(tmp_path / "a.tape", shorter))

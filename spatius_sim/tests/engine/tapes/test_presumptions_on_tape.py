@@ -13,7 +13,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Wait
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tape.traces_on_tapes import write_traces
 from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.trace.events import Trace
@@ -26,7 +26,7 @@ PLAIN = (GiveAudio(4000, True), motion(100), Wait(300), Wait(300), Wait(4000), W
 
 
 def run(brain: type[ClientDecoder], *steps: GiveAudio | Wait | Move) -> Trace:
-    return played(*steps, client=own_client(brain))
+    return played(*steps, client=own_client_factory(brain))
 
 
 def checked(runs: Sequence[Trace], folder: Path) -> dict[str, RuleOutcome]:

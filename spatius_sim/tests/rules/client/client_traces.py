@@ -9,7 +9,7 @@ from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.client_shim import Factory
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.trace.decoder_events import StarvationMode
 from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
@@ -23,7 +23,7 @@ def motion(keyframes: int, ref: Ref | None = None, form: str = "plain") -> Move:
 
 def played(*steps: Step, client: Factory | None = None, mode: str = INDEPENDENT) -> Trace:
     """Those steps, at 16 kHz, against a client; without one, against our own decoder."""
-    subject = ClientSubject(InProcessTestee(client or own_client(ClientDecoder)), "in process", 1)
+    subject = ClientSubject(InProcessTestee(client or own_client_factory(ClientDecoder)), "in process", 1)
 
     async def run() -> Trace:
         await subject.attach()

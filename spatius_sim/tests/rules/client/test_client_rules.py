@@ -22,7 +22,7 @@ from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.client_exchanges import pair_requests_with_answers, read_given_payload
 from spatius_sim.subjects.client_shim import Factory
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState
 from spatius_sim.wires.testee_messages import TesteeRequest
@@ -53,7 +53,9 @@ def drawn_plans(rule_id: str) -> tuple[ClientPlan, ...]:
 
 
 def verdicts(
-    rule_id: str, brain: type[ClientDecoder], make: Callable[[type[ClientDecoder]], Factory] = own_client
+    rule_id: str,
+    brain: type[ClientDecoder],
+    make: Callable[[type[ClientDecoder]], Factory] = own_client_factory,
 ) -> set[tuple[str, Verdict]]:
     """What every rule says over the corners of this rule's situation, and over some drawn plans. A breach
     that follows from this rule is left out."""
@@ -186,7 +188,7 @@ def test_a_stall_without_motion_is_not_taken_for_abnormal_motion() -> None:
     settle = (Wait(400), Wait(400), Wait(300))
     first = (GiveAudio(600, True), motion(15), *settle)
     steps = (*first, GiveAudio(600, True), motion(5, form="junk"), *settle)
-    said = judged(*steps, client=own_client(WaitsForMotion))
+    said = judged(*steps, client=own_client_factory(WaitsForMotion))
     assert said["C-ABNORMAL"].verdict is Verdict.UNEXERCISED
 
 
@@ -225,7 +227,7 @@ def throws_on(kind: str, *steps: Step) -> Verdict:
         def yield_frames_data(self, frames: object, conversation_id: str) -> None:
             raise ValueError("no")
 
-    return judged(*steps, client=own_client(Throws))[kind].verdict
+    return judged(*steps, client=own_client_factory(Throws))[kind].verdict
 
 
 def test_motion_that_does_not_count_is_discarded_in_silence() -> None:
@@ -257,7 +259,7 @@ def test_motion_of_a_conversation_that_was_cut_off_breaks_c_match() -> None:
             return conversation
 
     steps = (GiveAudio(2000, True), motion(50), Wait(400), GiveAudio(2000), Wait(240), Wait(280))
-    assert judged(*steps, client=own_client(KeepsMotion))["C-MATCH"].verdict is Verdict.FAILED
+    assert judged(*steps, client=own_client_factory(KeepsMotion))["C-MATCH"].verdict is Verdict.FAILED
 
 
 def test_a_stall_that_motion_has_ended_must_end() -> None:
@@ -280,7 +282,7 @@ def test_a_stall_that_motion_has_ended_must_end() -> None:
 
     steps = (GiveAudio(2000), motion(5), Wait(100), Wait(700), motion(40), Wait(240), Wait(300))
     for brain in (StaysStalled, SaysStalled, StaysSilently):
-        judgement = judged(*steps, client=own_client(brain), mode=STRICT)["C-STARVE"]
+        judgement = judged(*steps, client=own_client_factory(brain), mode=STRICT)["C-STARVE"]
         assert judgement.verdict is Verdict.FAILED, brain
 
 
@@ -316,7 +318,7 @@ def test_motion_and_empty_lists_for_an_interrupted_id_are_dropped_silently() -> 
 
     begun = (GiveAudio(600), motion(5), Wait(300), Do("interrupt"))
     for late, rule_id in ((motion(5), "C-INTERRUPT"), (Move(()), "C-EMPTY-MISMATCH")):
-        said = judged(*begun, late, Wait(300), client=own_client(Throws))
+        said = judged(*begun, late, Wait(300), client=own_client_factory(Throws))
         assert [name for name, one in said.items() if one.verdict is Verdict.FAILED] == [rule_id]
 
 
@@ -327,7 +329,7 @@ def test_nothing_plays_once_all_is_played_whatever_was_paused() -> None:
             self.state = PlaybackState.PLAYING
 
     steps = (GiveAudio(200, True), Wait(600), Wait(600), Do("pause"), Do("resume"), Wait(100), Wait(100))
-    assert judged(*steps, client=own_client(PlaysAgain))["C-STATES"].verdict is Verdict.FAILED
+    assert judged(*steps, client=own_client_factory(PlaysAgain))["C-STATES"].verdict is Verdict.FAILED
     assert judged(*steps)["C-STATES"].verdict is Verdict.PASSED
 
 
@@ -347,7 +349,7 @@ def test_undecodable_motion_holds_no_audio_up_in_strict_sync() -> None:
         Wait(600),
         Wait(300),
     )
-    judgement = judged(*steps, client=own_client(WaitsForIt), mode=STRICT)["C-ABNORMAL"]
+    judgement = judged(*steps, client=own_client_factory(WaitsForIt), mode=STRICT)["C-ABNORMAL"]
     assert judgement.verdict is Verdict.FAILED
     assert judged(*steps, mode=STRICT)["C-ABNORMAL"].verdict is Verdict.PASSED
 
@@ -435,7 +437,7 @@ class CountsTooSlowly(CountsByClock):
 @pytest.mark.parametrize(("brain", "accused"), [(CountsByClock, []), (CountsTooSlowly, ["C-STARVE"])])
 def test_parts_of_samples_are_a_number_of_samples_too(brain: type[ClientDecoder], accused: list[str]) -> None:
     steps = (GiveAudio(3000, True), Wait(240), Wait(280), Wait(1500), Wait(3000))
-    judgements = judged(*steps, client=own_client(brain))
+    judgements = judged(*steps, client=own_client_factory(brain))
     assert [name for name, one in judgements.items() if one.verdict is Verdict.FAILED] == accused
 
 
@@ -503,4 +505,4 @@ def test_a_client_goes_on_after_a_pause_from_where_it_was_seen(
     pause = (Do("pause"), Wait(300), Do("resume")) if watched else (Do("pause"), Wait(100), Do("resume"))
     plain = (GiveAudio(3000, True), motion(75), Wait(3000), Wait(300), Wait(300))
     steps = (*plain, GiveAudio(3000, True), motion(75), Wait(300), *pause, Wait(200), Wait(2600), Wait(900))
-    assert judged(*steps, client=own_client(Skips))["C-PAUSE"].verdict is verdict
+    assert judged(*steps, client=own_client_factory(Skips))["C-PAUSE"].verdict is verdict

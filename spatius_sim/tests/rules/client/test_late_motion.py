@@ -8,7 +8,7 @@ from spatius_sim.miniatures.wrong_at_edges import ForgetsLateMotion
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Step, Wait
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tests.rules.client.client_traces import judged, motion
 
 _WAITS = (Wait(300), Wait(600))
@@ -17,7 +17,7 @@ _LATE = GiveAudio(4000), Wait(1500)
 
 
 def _failed(brain: type[ClientDecoder], *steps: Step) -> list[str]:
-    said = judged(*steps, client=own_client(brain))
+    said = judged(*steps, client=own_client_factory(brain))
     return [name for name, one in said.items() if one.verdict is Verdict.FAILED]
 
 

@@ -8,7 +8,7 @@ from spatius_sim.miniatures.wrong_after_pauses import LosesAudioInPause
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.plans.client_plan import Do, GiveAudio, Step, Wait
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tests.rules.client.client_traces import Said, judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState
 from spatius_sim.wires.testee_messages import TesteeRequest
@@ -19,7 +19,7 @@ SETTLES = (Wait(500), Wait(3000), Wait(300), Wait(300))
 
 
 def failed(brain: type[ClientDecoder], *steps: Step) -> list[str]:
-    said = judged(*steps, client=own_client(brain))
+    said = judged(*steps, client=own_client_factory(brain))
     return [name for name, one in said.items() if one.verdict is Verdict.FAILED]
 
 

@@ -6,7 +6,7 @@ from spatius_sim.miniatures.wrong_at_edges import DropsRepeatedPayloads
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Step, Wait
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
 
 TWICE: tuple[Step, ...] = (
@@ -17,7 +17,7 @@ TWICE: tuple[Step, ...] = (
 
 
 def _failed(brain: type[ClientDecoder], *steps: Step, mode: str = "audioIndependent") -> list[str]:
-    said = judged(*steps, client=own_client(brain), mode=mode)
+    said = judged(*steps, client=own_client_factory(brain), mode=mode)
     return [name for name, one in said.items() if one.verdict is Verdict.FAILED]
 
 

@@ -7,7 +7,7 @@ from spatius_sim.miniatures.wrong_clients import ThrowsAtInterrupt, ThrowsAtResu
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import Do, GiveAudio, Step, Wait
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.decoder_as_client import own_client
+from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tests.rules.client.client_traces import judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState
 
@@ -38,7 +38,7 @@ class ThrowsAtPause(ClientDecoder):
 
 
 def failed(brain: type[ClientDecoder], *steps: Step) -> list[str]:
-    said = judged(*steps, client=own_client(brain))
+    said = judged(*steps, client=own_client_factory(brain))
     return [name for name, one in said.items() if one.verdict is Verdict.FAILED]
 
 
