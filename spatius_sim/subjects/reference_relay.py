@@ -55,10 +55,10 @@ class RelaySettings:
 class ReferenceTurn:
     """Sends one utterance to Motion Server, and passes the motion or the failure to the client."""
 
-    def __init__(self, relay: "ReferenceClient", turn_id: str) -> None:
-        """Begin a turn of one of the reference relay's clients: open an upstream session for this turn
-        alone."""
-        self._relay = relay
+    def __init__(self, client: "ReferenceClient", turn_id: str) -> None:
+        """Begin a turn of this client of the relay: start a task that opens a session with Motion Server for
+        this turn alone. `turn_id` is told to the client in each message of the turn."""
+        self._client = client
         self._turn_id = turn_id
         self._audio: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
         self._motion_ended = asyncio.Event()
@@ -68,12 +68,12 @@ class ReferenceTurn:
     def speak(self, pcm: bytes, *, end: bool = False) -> None:
         """Send audio of this turn to the relay's client at once, and queue the same audio for Motion Server.
         The client gets the audio first, so that its conversation exists before any motion comes."""
-        self._relay.tell("avatar_audio", audio=_to_base64(pcm), isLast=end, turnId=self._turn_id)
+        self._client.tell("avatar_audio", audio=_to_base64(pcm), isLast=end, turnId=self._turn_id)
         self._audio.put_nowait((pcm, end))
 
-    async def drop(self) -> None:
-        """Cut off the turn of the reference relay's client: close the upstream session, and wait until it is
-        closed. The client gets nothing more of this turn."""
+    async def cancel(self) -> None:
+        """Cancel this turn of a client of the relay: close its session with Motion Server, and wait until the
+        session is closed. The client gets nothing more of this turn."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
@@ -81,15 +81,15 @@ class ReferenceTurn:
     async def _run_turn(self) -> None:
         """Open an upstream session, send the turn's audio to Motion Server, and wait until the motion ends.
         Tell the client of the relay if Motion Server fails."""
-        settings = self._relay.settings
+        settings = self._client.settings
         session = spatius.new_avatar_session(
             console_endpoint_url=settings.console_endpoint,
             ingress_endpoint_url=settings.ingress_endpoint,
             api_key=settings.api_key,
             app_id=settings.app_id,
-            avatar_id=self._relay.avatar_id,
+            avatar_id=self._client.avatar_id,
             sample_rate=SAMPLE_RATE,
-            transport_frames=self._on_frames,
+            transport_frames=self._send_motion_to_client,
             on_error=lambda error: self._tell_failure(str(error)),
             on_close=lambda: self._tell_failure("Motion Server closed the session"),
         )
@@ -111,34 +111,33 @@ class ReferenceTurn:
             await session.close()
 
     async def _wait_for_motion_end(self) -> None:
-        """Wait, in a turn of the reference relay, until Motion Server has sent all motion of the turn. Raises
+        """Wait until Motion Server has sent all motion of this turn, or the turn has failed. Raises
         TimeoutError if no more motion comes for SILENCE_SECONDS."""
         # Each wait is over after SILENCE_SECONDS; if no payload came meanwhile, no other wait begins.
-        payloads_before = -1
-        while payloads_before < self._payload_count and not self._motion_ended.is_set():
-            payloads_before = self._payload_count
+        payload_count_before = -1
+        while payload_count_before < self._payload_count and not self._motion_ended.is_set():
+            payload_count_before = self._payload_count
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._motion_ended.wait(), SILENCE_SECONDS)
         if not self._motion_ended.is_set():
             raise TimeoutError
 
-    def _on_frames(self, payload: bytes, last: bool) -> None:
-        """Send a motion payload of Motion Server to the client of the reference relay, unless the motion of
-        this turn has ended or failed already."""
+    def _send_motion_to_client(self, payload: bytes, last: bool) -> None:
+        """Send a payload of motion, which has come from Motion Server, to the client of the relay. Do nothing
+        if the motion of this turn has ended or failed before. `last`: this payload ends the motion."""
         if self._motion_ended.is_set():
             return
         self._payload_count += 1
-        self._relay.tell("avatar_frames", frames=[_to_base64(payload)], isLast=last, turnId=self._turn_id)
+        self._client.tell("avatar_frames", frames=[_to_base64(payload)], isLast=last, turnId=self._turn_id)
         if last:
             self._motion_ended.set()
 
     def _tell_failure(self, reason: str) -> None:
-        """Tell the reference relay's client once that no motion will come in this turn; do nothing if the
-        motion has ended or failed before. The SDK may report one failure twice: through on_error, and then
-        through on_close."""
+        """Tell the client of the relay why no more motion will come in this turn. Do nothing if the motion
+        has ended or failed before: the SDK may report one failure twice, through on_error and on_close."""
         if not self._motion_ended.is_set():
             self._motion_ended.set()
-            self._relay.tell("error", message=f"motion failed: {reason}", turnId=self._turn_id)
+            self._client.tell("error", message=f"motion failed: {reason}", turnId=self._turn_id)
 
 
 class ReferenceClient:
@@ -146,8 +145,8 @@ class ReferenceClient:
     last."""
 
     def __init__(self, socket: ServerConnection, settings: RelaySettings) -> None:
-        """Make the reference relay's side of a connection: one client has just connected by this socket, and
-        has sent nothing yet."""
+        """Make the relay's side of the connection to one client. The client has just connected by this
+        socket, and has sent nothing yet."""
         self.settings = settings
         self.avatar_id = settings.avatar_id
         self._socket = socket
@@ -157,9 +156,9 @@ class ReferenceClient:
         self._listening = False
         self._clip_playing: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Greet a client of the reference relay and handle the client's messages until it leaves; then cancel
-        its turn."""
+    async def serve(self) -> None:
+        """Serve one client of the relay: greet the client, and handle its messages until it leaves. Then
+        cancel its turn."""
         sending = asyncio.create_task(self._send_outbox())
         try:
             self._greet_client()
@@ -171,13 +170,13 @@ class ReferenceClient:
             await self._cancel_turn()
             sending.cancel()
 
-    def tell(self, kind: str, **fields: Any) -> None:
-        """Queue a JSON message of this kind, which the reference relay sends to its client. If
-        MAX_MESSAGES_WAITING messages wait already, disconnect the client."""
+    def tell(self, message_type: str, **fields: Any) -> None:
+        """Queue a JSON message, with this type and these fields, to be sent to the client of the relay. If
+        MAX_MESSAGES_WAITING messages wait already, cut the client's connection instead."""
         if self._outbox.qsize() >= MAX_MESSAGES_WAITING:
             self._socket.transport.abort()
         else:
-            self._outbox.put_nowait(json.dumps({"type": kind, **fields}))
+            self._outbox.put_nowait(json.dumps({"type": message_type, **fields}))
 
     async def _send_outbox(self) -> None:
         """Send each queued message to the relay's client, until the connection is closed."""
@@ -186,8 +185,8 @@ class ReferenceClient:
                 await self._socket.send(await self._outbox.get())
 
     def _greet_client(self) -> None:
-        """Send a `ready` message to the client of the reference relay: the id of its session, the avatar and
-        the sample rates."""
+        """Send the client of the relay its first message, `ready`, with the session id, the avatar and the
+        sample rates in Hz."""
         avatar = {
             "appId": self.settings.app_id,
             "avatarId": self.avatar_id,
@@ -235,43 +234,44 @@ class ReferenceClient:
         self._turn = ReferenceTurn(self, next(self._turn_ids))
 
     async def _cancel_turn(self) -> None:
-        """Cancel the turn of this client that the reference relay is carrying out, and the clip that is
-        played for it, if there are any. The client gets no message about this."""
+        """Cancel the client's turn that is going on, and the clip that is played for it, if there are any.
+        The client of the relay gets no message about this."""
         turn, self._turn, self._listening = self._turn, None, False
         if self._clip_playing is not None:
             self._clip_playing.cancel()
         if turn is not None:
-            await turn.drop()
+            await turn.cancel()
 
     def _speak(self, pcm: bytes, *, end: bool = False) -> None:
         """Give audio to the turn that runs; do nothing if none runs."""
         if self._turn is not None:
             self._turn.speak(pcm, end=end)
 
-    async def _play_clip(self, name: str) -> None:
-        """Speak the clip with this name as if it were audio of the relay's client. If there is no such clip,
-        answer with an error."""
-        clip = next((path for path in _list_clips(self.settings) if path.stem == name), None)
-        if clip is None:
-            self.tell("error", message=f"no clip is named {name!r}")
+    async def _play_clip(self, clip_name: str) -> None:
+        """Speak the clip with this name, as if the relay's client had spoken it. If there is no clip with
+        this name, tell the client an error and cancel the turn."""
+        clip_path = next((path for path in _list_clips(self.settings) if path.stem == clip_name), None)
+        if clip_path is None:
+            self.tell("error", message=f"no clip is named {clip_name!r}")
             await self._cancel_turn()
             return
-        pcm = _read_clip(clip)
-        for start in range(0, len(pcm), CLIP_CHUNK_BYTES):
-            self._speak(pcm[start : start + CLIP_CHUNK_BYTES])
+        pcm = _read_clip(clip_path)
+        for offset in range(0, len(pcm), CLIP_CHUNK_BYTES):
+            self._speak(pcm[offset : offset + CLIP_CHUNK_BYTES])
             await asyncio.sleep(0)
         self._speak(b"", end=True)
 
 
 async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Server:
-    """Start the reference relay: serve its clients at `ws://host:port/ws/agent`, and return the server."""
+    """Start a relay that serves its clients at `ws://host:port/ws/agent`, and return its server, which runs
+    until it is closed. Plain HTTP requests at the same port are answered, too."""
 
     async def serve_client(socket: ServerConnection) -> None:
-        await ReferenceClient(socket, settings).run()
+        await ReferenceClient(socket, settings).serve()
 
     def answer_http(socket: ServerConnection, request: Request) -> Response | None:
-        """Return the reference relay's answer to a plain HTTP request: its health, or the clips that it can
-        play. None if the request is the WebSocket upgrade of a client, which goes on."""
+        """Return the relay's answer to a plain HTTP request: its health, the clips that it can play, or 404.
+        Return None for the path of clients, so that the WebSocket upgrade goes on."""
         match request.path.partition("?")[0]:
             case "/ws/agent":
                 return None
@@ -301,8 +301,8 @@ def _to_base64(binary: bytes) -> str:
 
 
 def _read_settings(environment: Mapping[str, str]) -> RelaySettings:
-    """Return the reference relay's settings from environment variables; exit the program if a variable is
-    missing."""
+    """Return the relay's settings, read from environment variables. If a variable is missing, exit the
+    program with a message that names it."""
     try:
         return RelaySettings(
             console_endpoint=environment["SPATIUS_CONSOLE_ENDPOINT"],
@@ -315,14 +315,14 @@ def _read_settings(environment: Mapping[str, str]) -> RelaySettings:
         sys.exit(f"{missing.args[0]} is not set: `spatius-sim serve` prints what a relay needs")
 
 
-async def _main(settings: RelaySettings, port: int) -> None:
-    """Serve the reference relay on 127.0.0.1 until this process receives SIGINT or SIGTERM."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+async def _serve_until_signal(settings: RelaySettings, port: int) -> None:
+    """Serve the relay on 127.0.0.1 until this process receives SIGINT or SIGTERM."""
+    signal_received = asyncio.Event()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, signal_received.set)
     async with await serve_relay(settings, host="127.0.0.1", port=port):
-        await stopping.wait()
+        await signal_received.wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(_read_settings(os.environ), int(os.environ.get("PORT", "8765"))))
+    asyncio.run(_serve_until_signal(_read_settings(os.environ), int(os.environ.get("PORT", "8765"))))

@@ -88,38 +88,39 @@ class _Progress:
     answer: ConfirmSession | ServerError | None = None
     joined: bool = False
     left: bool = False
-    packets: int = 0
-    idle: bool = False
-    finished: int = 0
+    packet_count: int = 0
+    is_idle: bool = False
+    finished_count: int = 0
 
     @property
-    def quiet(self) -> bool:
+    def is_quiet(self) -> bool:
         """Whether the newest packet is an idle one, or the publisher has left."""
-        return self.left or self.idle
+        return self.left or self.is_idle
 
-    def note(self, content: EventKind) -> None:
-        """Keep what this event shows of a session whose egress plays in a room: the first answer of Motion
-        Server, who joined or left the room, a packet of motion, the end of the motion, or the end of the
+    def note_event(self, content: EventKind) -> None:
+        """Update how far this session with a room is, by what one event of the session shows: the first
+        answer of Motion Server, the publisher joining or leaving, a packet of motion, or an end of motion or
         playback."""
         match content:
             case Received(value=ConfirmSession() | ServerError() as answer) if self.answer is None:
                 self.answer = answer
             case Received(value=MotionResponse(end=True)):
-                self.finished += 1
+                self.finished_count += 1
             case Joined():
                 self.joined = True
             case LeftRoom():
                 self.left = True
             case PlaybackTold(_, "lk.playback_finished", _):
-                self.finished += 1
+                self.finished_count += 1
             case PacketSeen(_, raw):
-                self.packets += 1
-                self.idle = bool(raw[:1] and raw[0] & PacketFlag.IDLE)
+                self.packet_count += 1
+                self.is_idle = bool(raw[:1] and raw[0] & PacketFlag.IDLE)
 
 
 class RoomSubject:
-    """Runs plans against one Motion Server through `access`, while `watch` looks into its rooms. `api_key`
-    and `ids` (app, avatar) are sent to it. It may take `attach_seconds` to answer for the first time."""
+    """Runs plans against one Motion Server through `access`, while `room_watch` looks into its rooms.
+    `api_key` and `ids` (app, avatar) are sent to it. It may take `attach_seconds` to answer for the first
+    time."""
 
     kind = "room"
     wire = ""
@@ -129,7 +130,7 @@ class RoomSubject:
         self,
         target: str,
         access: ServerAccess,
-        watch: RoomWatch,
+        room_watch: RoomWatch,
         recorder: RealTimeRecorder,
         configure_new_room: ConfigureNewRoom,
         api_key: str,
@@ -139,18 +140,19 @@ class RoomSubject:
         seed: int = 0,
         attach_seconds: float = 0.0,
     ) -> None:
-        """Prepare to judge a Motion Server in rooms, and connect to nothing yet. The docstring of the class
-        explains the parameters."""
+        """Prepare to judge the Motion Server that `access` reaches, and connect to nothing yet. `room_watch`
+        watches the rooms in which the server publishes; `configure_new_room` makes the configuration of such
+        a room. `ids` are those of app and avatar. The first answer may take `attach_seconds`."""
         self.target = target
-        self._access, self._watch, self._recorder = access, watch, recorder
+        self._access, self._room_watch, self._recorder = access, room_watch, recorder
         self._configure_new_room, self._api_key, self._ids = configure_new_room, api_key, ids
         self._lacks, self._seed, self._attach_seconds = lacks, seed, attach_seconds
-        self._sessions: dict[str, _Progress] = {}
-        self._read_events = 0
+        self._progress_by_session: dict[str, _Progress] = {}
+        self._read_event_count = 0
 
     async def attach(self) -> None:
-        """Open a first session with the Motion Server whose rooms are judged, and try again until it answers.
-        Raises UnreachableError if it has not answered after `attach_seconds`."""
+        """Open a first session with the Motion Server under test, and close it. If the server does not
+        answer, try again. Raises UnreachableError if it has not answered after `attach_seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._attach_seconds
         while True:
@@ -166,11 +168,12 @@ class RoomSubject:
         """Do nothing: no connection is held between runs."""
 
     async def run(self, plan: RoomPlan, *, patient: bool = False) -> Trace:
-        """Run the plan in a new room of the Motion Server under test, and return the trace. Raises
+        """Run the plan in a new room, in which the Motion Server under test publishes, and return the trace.
+        If the plan says so, open then another session, with a room that refuses the server. Raises
         UnreachableError if no session can be opened, or if the room cannot be watched."""
-        self._sessions = {_SESSION: _Progress(), _REFUSED: _Progress()}
-        self._read_events = 0
-        room, refusing = self._configure_new_room()
+        self._progress_by_session = {_SESSION: _Progress(), _REFUSED: _Progress()}
+        self._read_event_count = 0
+        room, refusing_room = self._configure_new_room()
         header = TraceHeader(
             self.kind, "", self._seed, str(plan), __version__, self._lacks, plan_token=token_of(plan)
         )
@@ -181,91 +184,102 @@ class RoomSubject:
                 if plan.refuses:
                     self._recorder.emit(Lane.KIT, _REFUSED, Provoked(Provocation.ROOM_REFUSES))
                     async with self._open_session(_REFUSED) as session:
-                        await self._configure_session(_REFUSED, session, refusing, plan.sample_rate)
+                        await self._configure_session(_REFUSED, session, refusing_room, plan.sample_rate)
         finally:
             trace = self._recorder.finish()
         return trace
 
-    async def _speak_in_room(self, name: str, egress: LiveKitEgress, plan: RoomPlan) -> None:
-        """Open a session with this room, speak every turn of the plan there, and leave. Before the second
-        turn, a late viewer joins."""
-        async with self._watch.watching(name, egress):
-            async with self._open_session(name) as session:
-                if not await self._configure_session(name, session, egress, plan.sample_rate):
+    async def _speak_in_room(self, session_name: str, egress: LiveKitEgress, plan: RoomPlan) -> None:
+        """Open a session whose motion is published in this room, speak every turn of the plan, and leave.
+        Before the second turn, another viewer joins. Stop early if Motion Server does not confirm the
+        session, or does not join the room in time."""
+        async with self._room_watch.watching(session_name, egress):
+            async with self._open_session(session_name) as session:
+                if not await self._configure_session(session_name, session, egress, plan.sample_rate):
                     return
-                joined = await self._wait_until(lambda: self._progress_of(name).joined, JOIN_SECONDS)
-                self._wait_ended(name, Awaited.ROOM, joined)
+                joined = await self._wait_until(lambda: self._progress_of(session_name).joined, JOIN_SECONDS)
+                self._record_end_of_wait(session_name, Awaited.ROOM, joined)
                 if not joined:
                     return
                 await asyncio.sleep(2 * _AFTER_NEWS_SECONDS)
                 for number, turn in enumerate(plan.turns):
                     if number == 1:
-                        await self._watch.join_late()
-                    await self._speak_turn(name, session, f"turn-{number + 1}", turn, plan.sample_rate)
-            left = await self._wait_until(lambda: self._progress_of(name).left, LEAVE_SECONDS)
-            self._wait_ended(name, Awaited.HANG_UP, left)
+                        await self._room_watch.join_late()
+                    await self._speak_turn(
+                        session_name, session, f"turn-{number + 1}", turn, plan.sample_rate
+                    )
+            left = await self._wait_until(lambda: self._progress_of(session_name).left, LEAVE_SECONDS)
+            self._record_end_of_wait(session_name, Awaited.HANG_UP, left)
 
     async def _speak_turn(
-        self, name: str, session: OpenSession, req_id: str, turn: RoomTurn, sample_rate: int
+        self, session_name: str, session: OpenSession, req_id: str, turn: RoomTurn, sample_rate: int
     ) -> None:
-        """Speak one turn of the agent into the room, and wait until Motion Server reports that the room has
-        played it. If the turn is to be interrupted, interrupt it after a part was heard, and wait until the
-        room is silent."""
-        spoken = turn.milliseconds / MILLISECONDS
-        finished_before, packets_before = self._progress_of(name).finished, self._progress_of(name).packets
-        await self._send_speech(name, session, req_id, speech_with_marks(spoken, sample_rate))
-        longest_wait = spoken + PLAYBACK_SECONDS
+        """Speak one turn, as request `req_id`, and wait until the room has played it: until Motion Server
+        reports the end, and no more motion comes. If the turn is to be interrupted, interrupt it after a part
+        was played, and wait until the room is quiet."""
+        speech_seconds = turn.milliseconds / MILLISECONDS
+        progress_before = self._progress_of(session_name)
+        finished_count_before = progress_before.finished_count
+        packet_count_before = progress_before.packet_count
+        await self._send_speech(session_name, session, req_id, speech_with_marks(speech_seconds, sample_rate))
+        longest_wait_seconds = speech_seconds + PLAYBACK_SECONDS
         if turn.interrupted:
-            packets_wanted = packets_before + int(_HEARD_BEFORE_INTERRUPT * KEYFRAMES_PER_SECOND)
+            packet_count_wanted = packet_count_before + int(_HEARD_BEFORE_INTERRUPT * KEYFRAMES_PER_SECOND)
             await self._wait_until(
-                lambda: self._progress_of(name).packets >= packets_wanted, PLAYBACK_SECONDS
+                lambda: self._progress_of(session_name).packet_count >= packet_count_wanted, PLAYBACK_SECONDS
             )
-            await self._send(name, session, encode(Interrupt(req_id)))
+            await self._send(session_name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(SILENCE_SECONDS)
-            self._wait_ended(name, Awaited.SILENCE, complete=True)
-            await self._wait_until(lambda: self._progress_of(name).quiet, spoken)
+            self._record_end_of_wait(session_name, Awaited.SILENCE, complete=True)
+            await self._wait_until(lambda: self._progress_of(session_name).is_quiet, speech_seconds)
             return
         finished = await self._wait_until(
-            lambda: self._progress_of(name).finished > finished_before, longest_wait
+            lambda: self._progress_of(session_name).finished_count > finished_count_before,
+            longest_wait_seconds,
         )
         # If the news comes too early, the sound after it must be heard, too.
         await asyncio.sleep(_AFTER_NEWS_SECONDS if finished else 0)
-        await self._wait_until(lambda: self._progress_of(name).quiet, longest_wait)
-        self._wait_ended(name, Awaited.TURN, finished)
+        await self._wait_until(lambda: self._progress_of(session_name).is_quiet, longest_wait_seconds)
+        self._record_end_of_wait(session_name, Awaited.TURN, finished)
 
-    async def _send_speech(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
+    async def _send_speech(self, session_name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
         """Send the audio of one request for the room, faster than it is spoken."""
         for start in range(0, len(pcm), _CHUNK_BYTES):
-            await self._send(name, session, encode(AudioInput(req_id, pcm[start : start + _CHUNK_BYTES])))
-        await self._send(name, session, encode(AudioInput(req_id, end=True)))
+            await self._send(
+                session_name, session, encode(AudioInput(req_id, pcm[start : start + _CHUNK_BYTES]))
+            )
+        await self._send(session_name, session, encode(AudioInput(req_id, end=True)))
 
     async def _configure_session(
-        self, name: str, session: OpenSession, egress: LiveKitEgress, sample_rate: int
+        self, session_name: str, session: OpenSession, egress: LiveKitEgress, sample_rate: int
     ) -> bool:
-        """Configure a session with the room of this egress, and return whether Motion Server confirmed it."""
+        """Ask Motion Server to publish the motion of this session in a room, which `egress` names. Record
+        whether an answer came, and return whether the server confirmed."""
         configuration = ConfigureSession(sample_rate, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
-        await self._send(name, session, encode(configuration))
-        answered = await self._wait_until(lambda: self._progress_of(name).answer is not None, ANSWER_SECONDS)
-        self._wait_ended(name, Awaited.HANDSHAKE, answered)
-        return isinstance(self._progress_of(name).answer, ConfirmSession)
+        await self._send(session_name, session, encode(configuration))
+        answered = await self._wait_until(
+            lambda: self._progress_of(session_name).answer is not None, ANSWER_SECONDS
+        )
+        self._record_end_of_wait(session_name, Awaited.HANDSHAKE, answered)
+        return isinstance(self._progress_of(session_name).answer, ConfirmSession)
 
     @asynccontextmanager
-    async def _open_session(self, name: str) -> AsyncIterator[OpenSession]:
-        """Open a session with the Motion Server whose rooms are judged, and yield the session. Record it
-        under this name, and close it at the end. Raises UnreachableError if the session cannot be opened."""
+    async def _open_session(self, session_name: str) -> AsyncIterator[OpenSession]:
+        """Open a session with the Motion Server under test, yield it, and close it at the end. Record the
+        session under this name. Raises UnreachableError if it cannot be opened."""
         async with self._access.open_session(await self._fetch_token(), *self._ids) as session:
-            self._recorder.emit(Lane.UPSTREAM, name, Opened("", *self._ids))
-            listening = asyncio.create_task(self._listen(name, session))
+            self._recorder.emit(Lane.UPSTREAM, session_name, Opened("", *self._ids))
+            listening = asyncio.create_task(self._listen(session_name, session))
             try:
                 yield session
                 if not listening.done():
-                    self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=True, code=1000))
+                    self._recorder.emit(Lane.UPSTREAM, session_name, Closed(by_kit=True, code=1000))
             finally:
                 listening.cancel()
 
     async def _fetch_token(self) -> str:
-        """Ask the Motion Server whose rooms are judged for a session token, and return the token. Raises
-        UnreachableError if the server issues none."""
+        """Ask the Motion Server under test for a session token that is valid for an hour, and return it.
+        Raises UnreachableError if the server issues none."""
         expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
         answer = await self._access.ask_for_token(self._api_key, expire_at)
         token = session_token_in(answer) if answer.status == HTTPStatus.OK else ""
@@ -273,30 +287,30 @@ class RoomSubject:
             raise UnreachableError(f"the token was refused: HTTP {answer.status}")
         return token
 
-    async def _listen(self, name: str, session: OpenSession) -> None:
+    async def _listen(self, session_name: str, session: OpenSession) -> None:
         """Record what a session receives, and that the server has closed it."""
         async for raw in session.frames():
-            self._recorder.record_received(Lane.UPSTREAM, name, raw)
-        self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
+            self._recorder.record_received(Lane.UPSTREAM, session_name, raw)
+        self._recorder.emit(Lane.UPSTREAM, session_name, Closed(by_kit=False, code=session.close_code))
 
-    async def _send(self, name: str, session: OpenSession, frame: bytes) -> None:
+    async def _send(self, session_name: str, session: OpenSession, frame: bytes) -> None:
         """Send a frame in a session of the Motion Server whose rooms are judged, and record it first."""
-        self._recorder.record_sent(Lane.UPSTREAM, name, frame)
+        self._recorder.record_sent(Lane.UPSTREAM, session_name, frame)
         await session.send(frame)
 
-    def _progress_of(self, name: str) -> "_Progress":
-        """Return what is known of this session and its room by now, such as the answer to the configuration;
-        first take in the events recorded since the last call."""
+    def _progress_of(self, session_name: str) -> "_Progress":
+        """Return how far this session with a room is by now. Before that, update the progress of all sessions
+        by the events that were recorded since the last call."""
         events = self._recorder.events
-        for event in events[self._read_events :]:
-            if event.connection in self._sessions:
-                self._sessions[event.connection].note(event.content)
-        self._read_events = len(events)
-        return self._sessions[name]
+        for event in events[self._read_event_count :]:
+            if event.connection in self._progress_by_session:
+                self._progress_by_session[event.connection].note_event(event.content)
+        self._read_event_count = len(events)
+        return self._progress_by_session[session_name]
 
     async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> bool:
-        """Wait, while the kit speaks into a room, until `is_over` returns True, for at most so many seconds.
-        Return whether it did. `is_over` is called every 0.05 s."""
+        """Call `is_over` every 0.05 s until it returns True, for `seconds` at most. Return True if it did,
+        and False if the time is up."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not is_over():
             if asyncio.get_running_loop().time() > deadline:
@@ -304,6 +318,6 @@ class RoomSubject:
             await asyncio.sleep(_LOOK_SECONDS)
         return True
 
-    def _wait_ended(self, name: str, awaited: Awaited, complete: bool) -> None:
+    def _record_end_of_wait(self, session_name: str, awaited: Awaited, complete: bool) -> None:
         """Record that a wait for the session or its room ended, and whether what the kit waited for came."""
-        self._recorder.emit(Lane.KIT, name, WaitEnded(awaited, complete))
+        self._recorder.emit(Lane.KIT, session_name, WaitEnded(awaited, complete))

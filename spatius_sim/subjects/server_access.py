@@ -61,9 +61,9 @@ class ServerOverSockets:
     def open_session(
         self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> UpstreamClient:
-        """Open a session with the Motion Server under test over a socket to its ingress. The token and the
-        ids are sent in headers or, if `token_in_query`, in the URL. Raises UpgradeRefusedError if the upgrade
-        is refused, and UnreachableError if no answer comes."""
+        """Return a session with the Motion Server under test, over a socket to its ingress; `async with`
+        opens it. The token and the ids are sent in headers or, if `token_in_query`, in the URL. Opening
+        raises UpgradeRefusedError if the upgrade is refused, and UnreachableError if no answer comes."""
         return UpstreamClient(
             self._console,
             self._ingress,
@@ -95,10 +95,11 @@ class ServerInMemory:
     async def open_session(
         self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> AsyncIterator[virtual_server_sdk.VirtualSession]:
-        """Open a session with the Motion Server in virtual time, yield the session, and close it. Raises
-        UpgradeRefusedError if the upgrade is refused, UnreachableError if no answer comes."""
-        end = await virtual_server_sdk.open_session(self._server, app_id, token, avatar_id)
-        session = virtual_server_sdk.VirtualSession(end)
+        """Open a session with the Motion Server in memory, yield the session, and close it at the end. It
+        makes no difference whether `token_in_query`. Raises UpgradeRefusedError if the upgrade is refused,
+        and UnreachableError if no answer comes."""
+        client_end = await virtual_server_sdk.open_session(self._server, app_id, token, avatar_id)
+        session = virtual_server_sdk.VirtualSession(client_end)
         try:
             yield session
         finally:

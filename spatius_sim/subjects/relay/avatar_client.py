@@ -21,18 +21,19 @@ class AvatarClient:
 
     def __init__(
         self,
-        relay: RelayClient,
+        relay_client: RelayClient,
         recorder: RealTimeRecorder,
         name: str,
-        new_id: Callable[[], str],
+        make_conversation_id: Callable[[], str],
         sample_rate: int = 16000,
     ) -> None:
-        """Begin a client with an avatar: feed a decoder with the events of the relay that `relay` receives.
-        `new_id` returns a new conversation id at each call."""
-        self._relay, self._recorder, self._name = relay, recorder, name
-        self._conversation_ids: dict[str, str] = {}
-        self._new_id = new_id
-        self.decoder = ClientDecoder(sample_rate, new_id, loop_time_ns())
+        """Start an avatar at once: what `relay_client` receives from the relay is given to a decoder, which
+        plays audio of `sample_rate` Hz. The decoder's own events are recorded under `name`.
+        `make_conversation_id` returns a new id at each call."""
+        self._relay_client, self._recorder, self._name = relay_client, recorder, name
+        self._conversation_id_by_turn_id: dict[str, str] = {}
+        self._make_conversation_id = make_conversation_id
+        self.decoder = ClientDecoder(sample_rate, make_conversation_id, loop_time_ns())
         self._task = asyncio.create_task(self._play_in_real_time())
 
     async def stop(self) -> None:
@@ -41,11 +42,11 @@ class AvatarClient:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _play_in_real_time(self) -> None:
-        """Play the avatar in real time until it is cancelled: advance the decoder, give it each event that
-        comes from the relay, and record the decoder's own events."""
+        """Play the avatar in real time, until this task is cancelled: move the decoder's clock forward, give
+        the decoder each event that comes from the relay, and record the decoder's own events."""
         while True:
             try:
-                relay_event = await asyncio.wait_for(self._relay.relay_events.get(), _TICK_SECONDS)
+                relay_event = await asyncio.wait_for(self._relay_client.relay_events.get(), _TICK_SECONDS)
             except TimeoutError:
                 relay_event = None
             self.decoder.advance(loop_time_ns())
@@ -55,21 +56,21 @@ class AvatarClient:
                 self._recorder.emit(Lane.DECODER, self._name, decoder_event)
 
     def _feed_decoder(self, relay_event: RelayEvent) -> None:
-        """Give what the relay has just sent to the decoder of the avatar, by the calls that a client must
-        make. Ready, which says the sample rate, makes a new decoder. After Failed, the decoder gets an empty
-        list: the audio plays on without motion."""
+        """Give an event that has just come from the relay to the avatar's decoder, by the calls that a client
+        must make. If Ready tells a sample rate, make a new decoder. After Failed (no motion will come), give
+        an empty list, so that the audio plays on without motion."""
         match relay_event:
             case Ready(output_sample_rate=rate) if rate:
-                self.decoder = ClientDecoder(rate, self._new_id, loop_time_ns())
+                self.decoder = ClientDecoder(rate, self._make_conversation_id, loop_time_ns())
             case Audio(pcm, last, turn_id):
-                self._conversation_ids[turn_id] = self.decoder.yield_audio_data(pcm, last)
+                self._conversation_id_by_turn_id[turn_id] = self.decoder.yield_audio_data(pcm, last)
             case Motion((), last=True):
                 pass  # An empty list with the end mark only ends the motion: no audio-only mode (ASSUMED).
             case Motion(payloads, _, turn_id):
-                self.decoder.yield_frames_data(payloads, self._conversation_ids.get(turn_id, ""))
+                self.decoder.yield_frames_data(payloads, self._conversation_id_by_turn_id.get(turn_id, ""))
             case Failed():
-                current = self.decoder.get_current_conversation_id()
-                if current is not None:
-                    self.decoder.yield_frames_data([], current)
+                current_id = self.decoder.get_current_conversation_id()
+                if current_id is not None:
+                    self.decoder.yield_frames_data([], current_id)
             case Interrupted():
                 self.decoder.interrupt()

@@ -28,7 +28,7 @@ from spatius_sim.wires.events import (
 
 _LISTEN_SECONDS = 1.0
 _TURN_SECONDS = 3.0
-_SAMPLES = PLAN_SAMPLE_RATE // 2
+_SPEECH_SAMPLES = PLAN_SAMPLE_RATE // 2
 _CHARACTERS_SHOWN = 60
 _FRAMES_SHOWN = 3
 _MAX_FRAMES_KEPT = 200
@@ -47,19 +47,20 @@ def known_wires() -> list[Wire]:
 async def find_out_wire(
     address: RelayAddress, open_seconds: float, secrets: KnownSecrets | None = None
 ) -> Wire:
-    """Find out which wire a relay speaks, by talking to the relay, and return the wire.
+    """Find out which wire (message format) a relay speaks, by talking to the relay, and return the wire.
 
-    Raises UnreachableError if the relay does not answer, and WireNotFoundError if no wire fits or if several
-    wires fit. The error shows what the relay sent, without secrets."""
+    A connection may take `open_seconds`. Raises UnreachableError if the relay does not answer, and
+    WireNotFoundError if no wire fits or if several wires fit. The error shows what the relay sent, without
+    secrets."""
     frames: list[Frame] = []
     secrets = secrets or KnownSecrets()
     wires = known_wires()
-    for wire, pcm in _list_attempts(wires):
-        frames += await _listen_on(address, wire, pcm, open_seconds, secrets)
-        fitting = _find_fitting(wires, frames)
-        if len(fitting) == 1:
-            return fitting[0]
-    names = ", ".join(wire.name for wire in _find_fitting(wires, frames))
+    for wire, pcm in _list_wires_to_try(wires):
+        frames += await _try_wire(address, wire, pcm, open_seconds, secrets)
+        fitting_wires = _find_fitting_wires(wires, frames)
+        if len(fitting_wires) == 1:
+            return fitting_wires[0]
+    names = ", ".join(wire.name for wire in _find_fitting_wires(wires, frames))
     guess = f"it may be {names}" if names else "none of the known wires fits"
     sample = "; ".join(map(_show_frame, frames[:_FRAMES_SHOWN])) or _SILENT
     raise WireNotFoundError(
@@ -70,26 +71,27 @@ async def find_out_wire(
     )
 
 
-def _list_attempts(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
-    """Return the attempts to find out the relay's wire, in order: each has a wire, and the speech to send on
-    this wire (b"" to send none).
+def _list_wires_to_try(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
+    """Return in which order wires (message formats) are tried at a relay, and which speech is sent on each
+    (b"" for none).
 
-    First comes a wire that sends nothing at the start, then a wire that sends a start message. Then comes
-    each wire with speech."""
-    quiet = [wire for wire in wires if not wire.write_client_action(Start(PLAN_SAMPLE_RATE))]
-    starting = [wire for wire in wires if wire not in quiet]
-    pcm = speech("which wire", _SAMPLES)
+    Two wires without speech come first: one on which a client sends nothing at the start, and one with a
+    start message. Then comes every wire with speech."""
+    wires_without_start = [wire for wire in wires if not wire.write_client_action(Start(PLAN_SAMPLE_RATE))]
+    wires_with_start = [wire for wire in wires if wire not in wires_without_start]
+    pcm = speech("which wire", _SPEECH_SAMPLES)
     return [
-        *((wire, b"") for wire in (quiet[0], starting[0])),
-        *((wire, pcm) for wire in (*quiet, *starting)),
+        *((wire, b"") for wire in (wires_without_start[0], wires_with_start[0])),
+        *((wire, pcm) for wire in (*wires_without_start, *wires_with_start)),
     ]
 
 
-async def _listen_on(
+async def _try_wire(
     address: RelayAddress, wire: Wire, pcm: bytes, open_seconds: float, secrets: KnownSecrets
 ) -> list[Frame]:
-    """Try whether the relay at `address` speaks this wire: connect, speak the audio `pcm` if it is not empty,
-    and return the frames that the relay sends until motion comes or the time is up."""
+    """Connect to the relay at `address`, and speak this wire (message format) to it: a start message, then
+    the audio `pcm` if this is not empty. Return the frames that the relay sends until motion comes, the relay
+    hangs up, or time is up. After a first answer that is not understood, speak no audio."""
     frames: list[Frame] = []
 
     def collect_frame(event: Event) -> None:
@@ -114,16 +116,16 @@ async def _listen_on(
     return frames
 
 
-def _find_fitting(wires: Sequence[Wire], frames: Sequence[Frame]) -> list[Wire]:
-    """Return the wires that fit these frames of the relay: they explain at least one frame, and leave the
-    fewest events unexplained."""
-    unclear_counts: dict[str, int] = {}
+def _find_fitting_wires(wires: Sequence[Wire], frames: Sequence[Frame]) -> list[Wire]:
+    """Return the wires (message formats) that explain these frames of the relay best. Each of them finds a
+    greeting, audio, motion or an error in the frames, and leaves the fewest events unclear."""
+    unclear_count_by_wire: dict[str, int] = {}
     for wire in wires:
         events = _read_frames(wire, frames)
         if any(isinstance(event, Ready | Audio | Failed) or _is_motion(event) for event in events):
-            unclear_counts[wire.name] = sum(map(_is_unclear, events))
-    fewest = min(unclear_counts.values(), default=0)
-    return [wire for wire in wires if unclear_counts.get(wire.name, fewest + 1) == fewest]
+            unclear_count_by_wire[wire.name] = sum(map(_is_unclear, events))
+    fewest = min(unclear_count_by_wire.values(), default=0)
+    return [wire for wire in wires if unclear_count_by_wire.get(wire.name) == fewest]
 
 
 def _read_frames(wire: Wire, frames: Sequence[Frame]) -> list[RelayEvent]:

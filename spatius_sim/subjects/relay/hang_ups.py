@@ -33,12 +33,14 @@ _NS_PER_SECOND = 1e9
 
 
 async def watch_hang_ups(recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]) -> None:
-    """Wait, after these clients have hung up, until the relay has closed their upstream sessions, or until
-    HANG_UP_SECONDS have passed. A session that the relay opens meanwhile starts these seconds again. Then
-    record for each client whether all its upstream sessions were closed."""
-    opened_count, deadline = -1, 0.0
-    while clients_with_open_sessions := _find_open_clients(recorder, header, clients):
-        if opened_count < (opened_count := _count_opened(recorder)):
+    """Wait until the relay has closed its sessions with Motion Server for these clients, which have hung up,
+    for at most HANG_UP_SECONDS. If the relay opens another session meanwhile, these seconds begin again. Then
+    record for each client whether all its sessions were closed."""
+    opened_count_before, deadline = -1, 0.0
+    while clients_with_open_sessions := _find_clients_with_open_sessions(recorder, header, clients):
+        opened_count = _count_opened_sessions(recorder)
+        if opened_count > opened_count_before:
+            opened_count_before = opened_count
             deadline = loop_time() + HANG_UP_SECONDS + _LATE_SECONDS
         if deadline - loop_time() <= NO_TIME:
             break
@@ -49,56 +51,60 @@ async def watch_hang_ups(recorder: RealTimeRecorder, header: TraceHeader, client
 
 
 async def _wait_for_session_to_end(recorder: RealTimeRecorder) -> None:
-    """Wait until the next upstream session closes after a hang-up, or is refused. (To join the trace at every
-    event would cost too much.)"""
-    next_event = len(recorder.events)
+    """Wait until the next session with Motion Server is closed or refused. The caller looks at all
+    events only after that, because to do so at every event would cost too much."""
+    next_index = len(recorder.events)
     while True:
         recorder.changed.clear()
-        new_events = recorder.events[next_event:]
+        new_events = recorder.events[next_index:]
         if any(
             event.lane is Lane.UPSTREAM and isinstance(event.content, Closed | Refused)
             for event in new_events
         ):
             return
-        next_event += len(new_events)
+        next_index += len(new_events)
         await recorder.changed.wait()
 
 
-def _count_opened(recorder: RealTimeRecorder) -> int:
+def _count_opened_sessions(recorder: RealTimeRecorder) -> int:
     """Return how many upstream sessions have been opened in this run."""
     return sum(event.lane is Lane.UPSTREAM and isinstance(event.content, Opened) for event in recorder.events)
 
 
-def _find_open_clients(recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]) -> set[str]:
-    """Return those clients that hung up and whose upstream sessions are not all closed. If the relay may
-    still be connecting, return all clients that hung up."""
-    if _may_be_connecting(recorder):
+def _find_clients_with_open_sessions(
+    recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]
+) -> set[str]:
+    """Return those of the `clients`, which have hung up, whose sessions with Motion Server are not all
+    closed. If the relay may still open a session, return all of them."""
+    if _may_still_open_session(recorder):
         return set(clients)
     story = build_story(Trace(header, tuple(recorder.events)))
-    closed = {
+    closed_sessions = {
         event.connection for event in story.trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Closed)
     }
-    return {client for client in clients if set(find_sessions_to_close(story, client)) - closed}
+    return {client for client in clients if set(find_sessions_to_close(story, client)) - closed_sessions}
 
 
-def _may_be_connecting(recorder: RealTimeRecorder) -> bool:
-    """Return whether the relay may still open a session: it has got a token that has opened nothing yet, and
-    not so long ago that it must have given the token up."""
-    issued_ns: dict[str, int] = {}
-    used_ns: dict[str, int] = {}
+def _may_still_open_session(recorder: RealTimeRecorder) -> bool:
+    """Return whether the relay may still open a session with Motion Server, because it holds a token that it
+    has not used yet. A token that was issued too long ago does not count: the relay has given it up. This
+    time is longer if the relay was slow to use earlier tokens."""
+    issued_at_ns: dict[str, int] = {}
+    used_at_ns: dict[str, int] = {}
     for event in recorder.events:
         match event.content:
             case TokenRequested(token=token) if token:
-                issued_ns[token] = event.at_ns
+                issued_at_ns[token] = event.at_ns
             case Opened(token=token) | Refused(token=token) if event.lane is Lane.UPSTREAM:
-                used_ns.setdefault(token, event.at_ns)
-    needed_ns = [used_ns[token] - at_ns for token, at_ns in issued_ns.items() if token in used_ns]
-    seconds = HANG_UP_SECONDS
-    if needed_ns:
-        longest = max(needed_ns) / _NS_PER_SECOND
-        seconds = min(seconds, max(_LEAST_CONNECTING_SECONDS, _TIMES_THE_LONGEST * longest))
+                used_at_ns.setdefault(token, event.at_ns)
+    durations_ns = [used_at_ns[token] - at_ns for token, at_ns in issued_at_ns.items() if token in used_at_ns]
+    patience_seconds = HANG_UP_SECONDS
+    if durations_ns:
+        longest_seconds = max(durations_ns) / _NS_PER_SECOND
+        scaled_seconds = max(_LEAST_CONNECTING_SECONDS, _TIMES_THE_LONGEST * longest_seconds)
+        patience_seconds = min(patience_seconds, scaled_seconds)
     return any(
-        loop_time() - at_ns / _NS_PER_SECOND < seconds
-        for token, at_ns in issued_ns.items()
-        if token not in used_ns
+        loop_time() - at_ns / _NS_PER_SECOND < patience_seconds
+        for token, at_ns in issued_at_ns.items()
+        if token not in used_at_ns
     )

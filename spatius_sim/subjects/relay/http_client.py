@@ -22,17 +22,18 @@ class DocumentClient(RelayClient):
 
     HTTP has no session: opening and closing happen only on the client's side."""
 
-    _speech = b""
+    _collected_speech = b""
     _posting: asyncio.Task[None] | None = None
 
     async def _connect(self) -> None:
-        """Look whether the relay's HTTP backend can be reached, by a TCP connection that is closed at once,
-        and record that the client is open. Raises UnreachableError if the backend takes no connection."""
-        parts = urlsplit(self._address.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        """Check that the HTTP backend can be reached, by a TCP connection that is closed at once, and record
+        this as the opening of the client's connection. Raises UnreachableError if the backend takes no TCP
+        connection in time."""
+        url_parts = urlsplit(self._address.url)
+        port = url_parts.port or (443 if url_parts.scheme == "https" else 80)
         try:
             async with asyncio.timeout(self._open_seconds):
-                _, writer = await asyncio.open_connection(parts.hostname, port)
+                _, writer = await asyncio.open_connection(url_parts.hostname, port)
         except (OSError, TimeoutError) as error:
             raise UnreachableError(
                 f"{self._address.url_without_secrets} cannot be reached: {error}"
@@ -47,26 +48,26 @@ class DocumentClient(RelayClient):
         await self.hang_up()
 
     async def do(self, action: ClientAction) -> None:
-        """Do an action of the client towards the HTTP backend. Audio is collected first, and posted as one
-        document when its turn ends. A note, such as a ping, leaves the collected audio as it is; any other
-        action drops it."""
+        """Carry out a client's action at the HTTP backend. Audio is only collected; the end of the speech
+        posts all of it at once. A note, such as a ping, leaves the collected audio as it is. Any other action
+        drops it."""
         match action:
             case Note():
                 await super().do(action)
                 return
             case Speak(pcm, last=False):
-                self._speech += pcm
+                self._collected_speech += pcm
                 return
             case Speak(pcm, last=True):
-                action = Speak(self._speech + pcm, last=True)
+                action = Speak(self._collected_speech + pcm, last=True)
             case SpeakEnd():
-                action = Speak(self._speech, last=True)
-        self._speech = b""
+                action = Speak(self._collected_speech, last=True)
+        self._collected_speech = b""
         await super().do(action)
 
     async def send(self, frame: Frame) -> None:
-        """Start to post a frame to the HTTP backend. If the request for the previous frame still waits,
-        cancel it."""
+        """Start to post a frame to the HTTP backend, and do not wait for the answer. If the request for the
+        previous frame still waits for its answer, cancel that request."""
         await self._cancel_posting()
         self.closed.clear()
         self._recorder.record_sent(Lane.DOWNSTREAM, self.name, frame)
@@ -75,15 +76,15 @@ class DocumentClient(RelayClient):
     async def hang_up(self) -> None:
         """Leave the HTTP backend, and cancel the request if its answer has not come."""
         await self._cancel_posting()
-        if not self._record_leaving(NORMAL_CLOSE):
+        if self._record_leaving(NORMAL_CLOSE):
             self.closed.set()
 
     def vanish(self) -> None:
-        """Let this HTTP client of the relay disappear at once: cancel its request, and do not wait until the
-        request has ended."""
+        """Leave the HTTP backend without a goodbye: cancel the request that waits for its answer, if there is
+        one, and do not wait until the request has ended."""
         if self._posting is not None:
             self._posting.cancel()
-        if not self._record_leaving(ABNORMAL_CLOSE):
+        if self._record_leaving(ABNORMAL_CLOSE):
             self.closed.set()
 
     def stop_reading(self) -> None:

@@ -72,8 +72,9 @@ class RelayClient:
         *,
         data_packets: bool = False,
     ) -> None:
-        """Prepare the kit's client of a relay under test; `async with` connects it to the relay. The
-        docstring of the class explains the parameters."""
+        """Prepare a client of a relay under test; `async with` connects it, by calling `dial`, within
+        `open_seconds`. It speaks the message format `wire`, and is recorded as `name`. `data_packets`: each
+        frame is a data packet of a room, whose size is recorded."""
         self._data_packets = data_packets
         self._address, self._wire, self._recorder = address, wire, recorder
         self.name = name
@@ -95,7 +96,7 @@ class RelayClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the connection of the kit's client to the relay."""
+        """Close this client's connection to the relay, if it was ever opened."""
         if self._connection is not None:
             await self.hang_up()
             await self._connection.stop()
@@ -106,8 +107,9 @@ class RelayClient:
         return self.closed.is_set() and not self._has_left
 
     async def _connect(self) -> None:
-        """Connect the kit's client to the relay, record this, and search the headers of the relay's answer
-        for secrets. Frames that come meanwhile are recorded after this."""
+        """Connect this client to the relay, record the opening, and search the headers of the relay's answer
+        for secrets. Frames that come meanwhile are kept, and recorded after the opening. Raises
+        UnreachableError if the relay does not take the connection."""
         early_frames: list[Frame] = []
         self._on_frame: Callable[[Frame], None] = early_frames.append
         self._connection = await self._dial(
@@ -121,24 +123,24 @@ class RelayClient:
         for frame in early_frames:
             self._take_frame(frame)
 
-    async def renew(self) -> None:
-        """Hang up, and connect this client of the kit to the relay again, under the same name. Raises
-        UnreachableError if the relay does not take the new connection."""
+    async def reconnect(self) -> None:
+        """Hang up, and connect this client to the relay again, under the same name. Raises UnreachableError
+        if the relay does not take the new connection."""
         await self.__aexit__(None, None, None)
         self.closed.clear()
         self._has_left = False
         await self._connect()
 
-    async def start(self, sample_rate: int, seconds: float) -> RelayEvent | None:
-        """Send the start message of the client's wire to the relay, wait at most `seconds` for an answer, and
-        return the first event of the relay that can be read on this wire. If none comes or the relay hangs
-        up, return the first event that cannot be read; None if nothing came. The events are taken out of
+    async def start(self, sample_rate: int, wait_seconds: float) -> RelayEvent | None:
+        """Send the relay the start message, if the message format has one, and wait at most `wait_seconds`
+        for an event. Return the first event that is understood. If none comes or the relay hangs up, return
+        the first event that is not understood, or None if nothing came. The events are taken out of
         `relay_events`."""
         await self.do(Start(sample_rate))
         not_understood: NotUnderstood | None = None
         closing = asyncio.create_task(self.closed.wait())
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(wait_seconds):
                 while not self.closed.is_set() or not self.relay_events.empty():
                     receiving = asyncio.create_task(self.relay_events.get())
                     await asyncio.wait({receiving, closing}, return_when=asyncio.FIRST_COMPLETED)
@@ -161,8 +163,8 @@ class RelayClient:
             await self.send(frame)
 
     async def send(self, frame: Frame) -> None:
-        """Send a frame to the relay, whatever the frame may mean; do nothing on a connection that the relay
-        has closed. Raises UnreachableError if the relay reads nothing any more."""
+        """Record a frame and send it to the relay, whatever the frame may mean. Do nothing if the connection
+        is closed or was never opened. Raises UnreachableError if the relay reads nothing any more."""
         if self._connection is None or self.closed.is_set():
             return
         self._recorder.record_sent(Lane.DOWNSTREAM, self.name, frame)
@@ -185,27 +187,28 @@ class RelayClient:
 
     async def hang_up(self) -> None:
         """Leave by the closing handshake."""
-        if self._connection is not None and not self._record_leaving(NORMAL_CLOSE):
+        if self._connection is not None and self._record_leaving(NORMAL_CLOSE):
             await self._connection.close()
 
     def vanish(self) -> None:
         """Leave without a closing handshake: cut the connection."""
-        if self._connection is not None and not self._record_leaving(ABNORMAL_CLOSE):
+        if self._connection is not None and self._record_leaving(ABNORMAL_CLOSE):
             self._connection.abort()
 
-    def _record_leaving(self, code: int) -> bool:
-        """Record in the trace that the kit's client closes its connection to the relay with this code. Return
-        True if the connection was closed before, so that nothing is recorded or left to close."""
+    def _record_leaving(self, close_code: int) -> bool:
+        """Record that this client closes its connection to the relay with this code, and return True: the
+        caller must close it now. If the connection was closed before, record nothing and return False. In
+        both cases, read again what was left unread."""
         self.read_on()
         if self._has_left or self.closed.is_set():
-            return True
+            return False
         self._has_left = True
-        self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=True, code=code))
-        return False
+        self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=True, code=close_code))
+        return True
 
     def _take_frame(self, frame: Frame) -> None:
-        """Record a frame that the kit's client got from the relay, and queue what the frame says for whoever
-        drives this client. If the relay floods the client with frames, cut the connection."""
+        """Record a frame that has come from the relay, and put the events that it holds into `relay_events`.
+        If the recorder is full, because the relay floods the client, cut the connection, and keep no more."""
         if self._recorder.flooded:
             return
         if self._data_packets:

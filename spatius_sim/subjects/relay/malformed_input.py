@@ -14,11 +14,12 @@ _NO_TYPE = "no-such-type"
 _VALUES_OF_ALL_TYPES: tuple[Any, ...] = (None, 7, -1.5, True, [], {}, "?")
 
 
-def malformed_frames(kind: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame]:
-    """Return the frames of one kind of malformed input, which a client of this wire sends to a relay. A
-    broken WebSocket frame is not a message, so this kind has no frames."""
-    frames = wire.write_client_action(Speak(pcm))
-    speech_frame = frames[0] if frames else ""
+def make_malformed_frames(kind: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame]:
+    """Return the frames that a client sends to a relay as malformed input of this kind. Some kinds change a
+    valid frame, which carries the audio `pcm` in the message format `wire`. A broken WebSocket frame is not a
+    message: for this kind, return []."""
+    valid_frames = wire.write_client_action(Speak(pcm))
+    speech_frame = valid_frames[0] if valid_frames else ""
     match kind:
         case MalformedInput.TEXT:
             return ["hello", '{"type":', "\x00\ufeff\u202e", "null", "[]", "7"]
@@ -29,7 +30,7 @@ def malformed_frames(kind: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame
         case MalformedInput.HALF:
             return [speech_frame[: len(speech_frame) // 2]]
         case MalformedInput.OTHER_TYPES:
-            return _change_types(speech_frame)
+            return _make_frames_with_wrong_types(speech_frame)
         case MalformedInput.UNKNOWN:
             return [json.dumps({"type": _NO_TYPE}), json.dumps({_NO_TYPE: 1}), json.dumps({})]
         case MalformedInput.DEEP:
@@ -45,9 +46,9 @@ def malformed_frames(kind: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame
             return []
 
 
-def _change_types(frame: Frame) -> list[Frame]:
-    """Make malformed frames: return copies of a JSON message, each with one value of another type. If the
-    frame is not a JSON object, return one frame with all its bits inverted."""
+def _make_frames_with_wrong_types(frame: Frame) -> list[Frame]:
+    """Return copies of a frame, which holds a JSON object; in each copy, one value has a wrong type. If the
+    frame holds no JSON object, return only this frame with all bits inverted."""
     try:
         message = json.loads(frame)
     except ValueError:
@@ -56,8 +57,8 @@ def _change_types(frame: Frame) -> list[Frame]:
         raw = frame.encode() if isinstance(frame, str) else frame
         return [bytes(byte ^ 0xFF for byte in raw)]
     return [
-        json.dumps(message | {name: value})
-        for name in message
+        json.dumps(message | {key: value})
+        for key in message
         for value in _VALUES_OF_ALL_TYPES
-        if type(value) is not type(message[name]) or name == "type"
+        if type(value) is not type(message[key]) or key == "type"
     ]

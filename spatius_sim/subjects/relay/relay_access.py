@@ -38,19 +38,19 @@ class RelayAccess(Protocol):
     async def dial(
         self,
         address: RelayAddress,
-        seconds: float,
+        open_seconds: float,
         on_frame: Callable[[Frame], None],
-        on_end: Callable[[int], None],
+        on_close: Callable[[int], None],
     ) -> ClientConnection:
-        """Give a client access to the relay under test: connect both. Call `on_frame` with each frame that
-        the relay sends, and `on_end` once with the close code. Raises UnreachableError if there is no
-        connection within `seconds`."""
+        """Connect a client to the relay at `address`, and return the connection. `on_frame` is called with
+        each frame that the relay sends, and `on_close` once with the close code. Raises UnreachableError if
+        there is no connection within `open_seconds`."""
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
     ) -> bool:
-        """Ask the relay for an HTTP path, search its answer for secrets, and record those that are found.
-        Return whether an answer came."""
+        """Send an HTTP request for `path` to the relay, search the answer for secrets, and record those that
+        are found as leaked to `client`. Return whether an answer came, so that it is worth asking again."""
 
 
 class RelayOverSockets:
@@ -66,20 +66,21 @@ class RelayOverSockets:
     async def dial(
         self,
         address: RelayAddress,
-        seconds: float,
+        open_seconds: float,
         on_frame: Callable[[Frame], None],
-        on_end: Callable[[int], None],
+        on_close: Callable[[int], None],
     ) -> RelaySocket:
-        """Connect a client to the relay over sockets: open a WebSocket at `address` within `seconds` seconds.
-        `on_frame` is called with each frame of the relay, `on_end` with the close code. Raises
-        UnreachableError if that fails."""
-        return await open_relay_websocket(address, seconds, on_frame, on_end)
+        """Connect a client to the relay by a WebSocket at `address`, and return the connection. `on_frame` is
+        called with each frame that the relay sends, and `on_close` once with the close code. Raises
+        UnreachableError if there is no connection within `open_seconds`."""
+        return await open_relay_websocket(address, open_seconds, on_frame, on_close)
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
     ) -> bool:
-        """Ask the relay under test for an HTTP path over a real socket, and search the relay's answer for
-        secrets. Record the secrets that are found, and return whether an answer came."""
+        """Send an HTTP request for `path` to the relay over a real socket, search the answer for secrets, and
+        record those that are found as leaked to `client`. Return whether an answer came, so that it is worth
+        asking again."""
         return await search_answer(address, path, recorder, client)
 
 
@@ -98,9 +99,9 @@ class RelayInMemory:
         *,
         data_packets: bool = False,
     ) -> None:
-        """Prepare the access of the kit's clients to a relay in virtual time. `down` is the network link from
-        the relay to each client, and `up` the link from the client to the relay; None means that both links
-        are alike."""
+        """Prepare to connect clients to a relay that runs in memory, in the virtual time of `loop`. `down` is
+        the network link from the relay to each client, and `up` the link back; None: `up` is like `down`.
+        `data_packets`: each frame must fit into one data packet of a room, or is lost."""
         self._loop, self._relay, self._down, self._up = loop, relay, down, up
         self.data_packets = data_packets
 
@@ -111,22 +112,22 @@ class RelayInMemory:
     async def dial(
         self,
         address: RelayAddress,
-        seconds: float,
+        open_seconds: float,
         on_frame: Callable[[Frame], None],
-        on_end: Callable[[int], None],
+        on_close: Callable[[int], None],
     ) -> "MemoryConnection":
-        """Connect a client to the relay in virtual time, both in memory and at once: this relay refuses
-        nobody. Call `on_frame` with each frame of the relay, and `on_end` with the close code. If the wire
-        uses the `data_packets` of a room, frames that are too large for one packet are lost."""
+        """Connect a client to the relay in memory, at once: this relay refuses nobody. `on_frame` is called
+        with each frame that the relay sends, and `on_close` once with the close code. If frames travel as
+        data packets of a room, frames that are too large for one packet are lost."""
         token = dict(address.headers).get("X-Session-Key", "")
-        end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
+        client_end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
 
         def take_packet(frame: Frame) -> None:
             """Take a frame that fits into a data packet."""
             if len(frame) <= LARGEST_DATA_BYTES:
                 on_frame(frame)
 
-        return MemoryConnection(end, take_packet if self.data_packets else on_frame, on_end)
+        return MemoryConnection(client_end, take_packet if self.data_packets else on_frame, on_close)
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: RealTimeRecorder, client: str
@@ -141,32 +142,31 @@ class MemoryConnection:
     answer_headers = ""
 
     def __init__(
-        self, end: MemoryEnd, on_frame: Callable[[Frame], None], on_end: Callable[[int], None]
+        self, client_end: MemoryEnd, on_frame: Callable[[Frame], None], on_close: Callable[[int], None]
     ) -> None:
-        """Give one of the kit's clients access to a relay in memory, at `end`, the client's end of the
-        connection. `on_frame` is called with each frame that the relay sends, and `on_end` once with the
-        close code."""
-        self._end, self._on_end = end, on_end
-        self._over = asyncio.Event()
-        end.on_frame, end.on_end = on_frame, self._finish
-        self.break_protocol = end.break_protocol
-        self.pause, self.resume, self.abort = end.pause, end.resume, end.reset
+        """Wrap `client_end`, the client's end of an open connection in memory to a relay. `on_frame` is
+        called with each frame that the relay sends, and `on_close` once with the close code."""
+        self._client_end, self._on_close = client_end, on_close
+        self._is_closed = asyncio.Event()
+        client_end.on_frame, client_end.on_end = on_frame, self._finish
+        self.break_protocol = client_end.break_protocol
+        self.pause, self.resume, self.abort = client_end.pause, client_end.resume, client_end.reset
 
     async def send(self, frame: Frame) -> None:
         """Send a frame; nothing happens on a connection that is over."""
-        self._end.send(frame)
+        self._client_end.send(frame)
 
     async def close(self) -> None:
-        """Close the client's connection in memory to the relay: do the closing handshake, and wait until the
-        relay knows of the close."""
-        self._end.close()
+        """Close the client's connection in memory to the relay by the closing handshake. Wait until the
+        handshake is done, for 2 s at most."""
+        self._client_end.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), _CLOSE_SECONDS)
+            await asyncio.wait_for(self._is_closed.wait(), _CLOSE_SECONDS)
 
     async def stop(self) -> None:
         """Do nothing: a connection in memory needs no task that listens."""
 
     def _finish(self, code: int, reason: str) -> None:
-        """Note that the connection to the relay is over, and call `on_end` with the close code."""
-        self._over.set()
-        self._on_end(code)
+        """Note that the connection to the relay is over, and call `on_close` with the close code."""
+        self._is_closed.set()
+        self._on_close(code)

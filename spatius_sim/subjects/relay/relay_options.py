@@ -50,13 +50,13 @@ class RelayStart:
     ca: str = ""
 
     def check(self) -> None:
-        """Raise UsageError if an option that says how to start or to reach the relay is malformed, or
-        contradicts another option."""
+        """Check the user's options that say how the relay is started and reached. Raises UsageError if an
+        option is malformed, or is given without the option that it belongs to."""
         for mapping in self.environment:
             name, equals, value = mapping.partition("=")
             if not equals or not name:
                 raise UsageError("--target-env: NAME=VALUE is needed")
-            _refuse_unknown(f"--target-env {name}", value)
+            _refuse_unknown_placeholders(f"--target-env {name}", value)
         if self.environment and not self.command:
             raise UsageError("--target-env is for the relay that --target-cmd starts")
         for header in self.headers:
@@ -71,19 +71,25 @@ class RelayStart:
         headers = tuple(map(self._split_header, self.headers))
         return RelayAddress(url, headers, self.subprotocols, self._load_certificates())
 
-    def process_environment(self, ours: Mapping[str, str], port: int) -> dict[str, str]:
-        """Return the environment variables with which the relay's process is started: `ours`, and the user's,
-        in which `{port}` and the other placeholders are replaced. If the user's variables name a proxy, the
-        relay reaches our addresses without that proxy."""
-        values = {name: ours.get(variable, "") for name, variable in PLACEHOLDERS.items()}
-        values[PORT] = str(port)
+    def process_environment(self, kit_variables: Mapping[str, str], port: int) -> dict[str, str]:
+        """Return the environment variables for the relay's process: those of the kit and those of the user.
+        In the user's values, placeholders such as `{port}` are replaced. If a variable names an HTTP proxy,
+        NO_PROXY is set so that the relay reaches the kit without the proxy, unless the user sets NO_PROXY."""
+        value_by_placeholder = {
+            name: kit_variables.get(variable, "") for name, variable in PLACEHOLDERS.items()
+        }
+        value_by_placeholder[PORT] = str(port)
         mappings = (mapping.partition("=")[::2] for mapping in self.environment)
-        of_user = {name: _PLACEHOLDER.sub(lambda found: values[found[1]], value) for name, value in mappings}
-        return {**ours, **past_proxies({**ours, **of_user}), **of_user}
+        user_variables = {
+            name: _PLACEHOLDER.sub(lambda match: value_by_placeholder[match[1]], value)
+            for name, value in mappings
+        }
+        no_proxy_variables = past_proxies({**kit_variables, **user_variables})
+        return {**kit_variables, **no_proxy_variables, **user_variables}
 
     def _split_header(self, header: str) -> tuple[str, str]:
-        """Return name and value of a header that clients send to reach the relay, from the text `NAME: VALUE`
-        of the option `--target-header`. Raises UsageError if the text is no header."""
+        """Return name and value of an HTTP header, which the user gave as `NAME: VALUE` by the option
+        `--target-header`. Raises UsageError if `header` has not this form."""
         name, colon, value = header.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
             name_shown = f" {name.strip()}" if colon else ""
@@ -91,9 +97,9 @@ class RelayStart:
         return name.strip(), value.strip()
 
     def _load_certificates(self) -> ssl.SSLContext | None:
-        """Load the certificates that the user named by `--target-ca`, and return a TLS context that trusts a
-        relay with them; None if the user named no file. Raises UsageError if the file holds no
-        certificates."""
+        """Load the certificates from the file that the user named by `--target-ca`, and return a TLS context
+        that trusts them. Return None if the user named no file. Raises UsageError if the file cannot be read
+        or holds no certificates."""
         if not self.ca:
             return None
         try:
@@ -107,8 +113,9 @@ def with_port(text: str, port: int) -> str:
     return text.replace(f"{{{PORT}}}", str(port))
 
 
-def _refuse_unknown(option: str, text: str) -> None:
-    """Raise UsageError if an option that starts the relay has a placeholder with an unknown name."""
+def _refuse_unknown_placeholders(option: str, text: str) -> None:
+    """Raise UsageError if the value `text` of a command-line option holds a placeholder, such as `{port}`,
+    with an unknown name."""
     known = (*PLACEHOLDERS, PORT)
     for name in _PLACEHOLDER.findall(text):
         if name not in known:

@@ -27,7 +27,7 @@ from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.relay_access import RelayAccess, RelayOverSockets
 from spatius_sim.subjects.relay.speaker import Speaker
 from spatius_sim.subjects.relay.start_turns import TurnStart, check_sayable
-from spatius_sim.subjects.relay.watch_turns import fallback_timeout, least_fallback
+from spatius_sim.subjects.relay.watch_turns import least_fallback_seconds, make_fallback_timeout
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
@@ -94,32 +94,32 @@ class RelaySubject:
         """Prepare to run plans against a relay under test; nothing is attached yet. The parameters are those
         of the class."""
         self.target, self._declared_lacks = address.url_without_secrets, lacks
-        self._address, self._process, self._starts = address, process, starts
+        self._address, self._process, self._turn_start = address, process, starts
         self._recorder, self._seed = recorder, seed
         self._access: RelayAccess = access or RelayOverSockets()
         self._wire_known = wire is not None
         self._use_wire(wire or published_wire(_LIKELIEST_WIRE))
         self._motion_server = motion_server
         self._patience = patience
-        self._settling = AdaptiveTimeout(
+        self._silence_timeout = AdaptiveTimeout(
             patience.settle, least_seconds=_MIN_SILENCE_SECONDS, patient_waits=2, longest_wait=patience.turn
         )
-        self._settling_of_nothing = AdaptiveTimeout(
+        self._silence_timeout_without_motion = AdaptiveTimeout(
             patience.settle, least_seconds=_MIN_SILENCE_SECONDS, patient_waits=0
         )
-        self._recovering = AdaptiveTimeout(
+        self._silence_timeout_after_failure = AdaptiveTimeout(
             patience.fallback, least_seconds=_MIN_SILENCE_SECONDS, patient_waits=1
         )
-        self._fallback = fallback_timeout(patience.fallback)
-        self._runs = 0
+        self._fallback_timeout = make_fallback_timeout(patience.fallback)
+        self._run_count = 0
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
         self.last_trace: Trace | None = None
         """The trace of the last run, even if the relay was lost in it."""
 
     async def attach(self) -> None:
-        """Attach the relay under test: start its process if the kit is to start it, wait until the relay
-        answers, and read the relay's greeting. If the user named no wire, find out first which wire the relay
-        speaks. Raises UnreachableError if the relay does not answer, and WireNotFoundError if its wire is not
+        """Start the relay's process if the kit shall start it, wait until the relay answers, and read its
+        greeting. If the user named no wire (message format), find out first which one the relay speaks.
+        Raises UnreachableError if the relay does not answer in time, and WireNotFoundError if its wire is not
         understood."""
         if self._process is not None:
             await self._process.start()
@@ -150,23 +150,28 @@ class RelaySubject:
     @property
     def _all_timeouts(self) -> tuple[AdaptiveTimeout, ...]:
         """All timeouts by which the kit waits for the relay."""
-        return self._settling, self._settling_of_nothing, self._recovering, self._fallback
+        return (
+            self._silence_timeout,
+            self._silence_timeout_without_motion,
+            self._silence_timeout_after_failure,
+            self._fallback_timeout,
+        )
 
     async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
         """Run a plan against the relay under test: let every client of the plan speak its turns, and return
         the trace. Raises UnreachableError if the relay takes no connection, ends, or floods its clients."""
-        self._runs += 1
+        self._run_count += 1
         if not self._wire_says_rate:
             plan = replace(plan, sample_rate=PLAN_SAMPLE_RATE)
         if self._access.data_packets:
             plan = with_chunks_of(plan, _MAX_CHUNK_BYTES)
         # What other turns took tells how long the answer to a turn without speech may take, if one comes.
-        self._settling_of_nothing.note_response_time(self._settling.longest_response)
-        self._fallback.least_seconds = least_fallback(plan.motion_server)
+        self._silence_timeout_without_motion.note_response_time(self._silence_timeout.longest_response)
+        self._fallback_timeout.least_seconds = least_fallback_seconds(plan.motion_server)
         # A relay that completes no ordinary turn completes none after a failure.
-        self._recovering.patient_waits = int(self._settling.fulfilled)
+        self._silence_timeout_after_failure.patient_waits = int(self._silence_timeout.fulfilled)
         for timeout in self._all_timeouts:
-            timeout.begin_run(patient=patient or self._runs == 1)
+            timeout.begin_run(patient=patient or self._run_count == 1)
         header = TraceHeader(
             "relay",
             self._wire.name,
@@ -176,7 +181,7 @@ class RelaySubject:
             self._lacks,
             "downstream" if self._motion_server is None else "both",
             # The same value decides how long the kit waits, and what the rules count as absent.
-            fallback_wait=self._fallback.current_seconds,
+            fallback_wait=self._fallback_timeout.current_seconds,
             declaration=self._wire.declaration,
             plan_token=token_of(plan),
         )
@@ -195,14 +200,14 @@ class RelaySubject:
                     )
                     for number, turns in enumerate(plan.clients, 1)
                 ]
-                slowed_by = longest_delay(plan.motion_server)
+                fault_delay_seconds = longest_delay(plan.motion_server)
                 rate = plan.sample_rate if self._wire_says_rate else self._sample_rate
-                speakers = [self._make_speaker(client, slowed_by, rate) for client in clients]
+                speakers = [self._make_speaker(client, fault_delay_seconds, rate) for client in clients]
                 await asyncio.gather(*(speaker.begin() for speaker in speakers))
                 await asyncio.gather(self._run_speakers(plan, speakers), self._search_http_answers())
                 await self._linger()
-                self._check_flood()
-                self._check_greetings()
+                self._raise_if_flooded()
+                self._raise_if_greeted_late()
                 hung_up = [
                     client.name
                     for client, turns in zip(clients, plan.clients, strict=True)
@@ -217,7 +222,7 @@ class RelaySubject:
         finally:
             self._play(NO_FAULTS)
             trace = self._recorder.finish()
-            self.last_trace = trace if self._starts is None else with_speech(trace)
+            self.last_trace = trace if self._turn_start is None else with_speech(trace)
         return self.last_trace
 
     async def _linger(self) -> None:
@@ -226,35 +231,35 @@ class RelaySubject:
         seconds_since = loop_time() - next(outside, 0) / _NS_PER_SECOND
         await asyncio.sleep(max(0.0, _LINGER_SECONDS - seconds_since))
 
-    def _check_flood(self) -> None:
-        """Raise UnreachableError if the relay under test has flooded the kit: in one scenario it sent more
-        messages or bytes than the recorder keeps."""
+    def _raise_if_flooded(self) -> None:
+        """Raise UnreachableError if the relay under test has sent more messages or bytes in this run than the
+        recorder keeps."""
         if self._recorder.flooded:
-            events, size = self._recorder.max_events, self._recorder.max_bytes
-            amount = f"more than {events:,.0f} messages or {size / 1e6:,.0f} MB in one scenario"
+            event_limit, byte_limit = self._recorder.max_events, self._recorder.max_bytes
+            amount = f"more than {event_limit:,.0f} messages or {byte_limit / 1e6:,.0f} MB in one scenario"
             raise UnreachableError(f"{self.target} floods: {amount}")
 
-    def _check_greetings(self) -> None:
-        """Raise UnreachableError if the relay under test was not ready: it greeted a client for the first
-        time after it had told this client of a failure. Then the kit did not wait for the relay long
-        enough."""
-        opened_ns: dict[str, int] = {}
-        failed: set[str] = set()
-        greeted: set[str] = set()
+    def _raise_if_greeted_late(self) -> None:
+        """Raise UnreachableError if the relay greeted a client for the first time on a connection only after
+        a failure message. Such a relay was not ready yet: the kit should have waited for its greeting
+        longer."""
+        opened_at_ns: dict[str, int] = {}
+        clients_with_failure: set[str] = set()
+        greeted_clients: set[str] = set()
         for event in self._recorder.events:
             if event.lane is not Lane.DOWNSTREAM:
                 continue
             match event.content:
                 case Opened():
-                    opened_ns[event.connection] = event.at_ns
-                    failed.discard(event.connection)
-                    greeted.discard(event.connection)
+                    opened_at_ns[event.connection] = event.at_ns
+                    clients_with_failure.discard(event.connection)
+                    greeted_clients.discard(event.connection)
                 case Received(value=Failed()):
-                    failed.add(event.connection)
-                case Received(value=Ready()) if event.connection not in failed:
-                    greeted.add(event.connection)
-                case Received(value=Ready()) if event.connection not in greeted:
-                    seconds = (event.at_ns - opened_ns[event.connection]) / _NS_PER_SECOND
+                    clients_with_failure.add(event.connection)
+                case Received(value=Ready()) if event.connection not in clients_with_failure:
+                    greeted_clients.add(event.connection)
+                case Received(value=Ready()) if event.connection not in greeted_clients:
+                    seconds = (event.at_ns - opened_at_ns[event.connection]) / _NS_PER_SECOND
                     raise UnreachableError(
                         f"{self.target} greeted only {seconds:.1f} s after it had been connected to, and "
                         "refused what came before: --wait says how long it is waited for"
@@ -271,18 +276,21 @@ class RelaySubject:
         return self._wire.name
 
     def _use_wire(self, wire: Wire) -> None:
-        """Speak this wire to the relay under test from now on, and note which features the relay lacks with
-        this wire. Raises UsageError if the wire cannot start the turns."""
+        """Speak this wire (message format) to the relay from now on, and note which features the relay lacks:
+        those that it is declared to lack, and those that this wire or this connection cannot offer. Raises
+        UsageError if the wire has no message that starts the turns as the user wants."""
         self._wire = self._recorder.wire = wire
-        no_client_audio = {CLIENT_CHOOSES_SPEECH} if self._starts is not None else set()
-        no_packets = set() if self._access.data_packets else {DATA_PACKETS}
-        self._lacks = tuple(sorted({*self._declared_lacks, *wire.lacks, *no_client_audio, *no_packets}))
+        client_audio_if_lacking = {CLIENT_CHOOSES_SPEECH} if self._turn_start is not None else set()
+        packets_if_lacking = set() if self._access.data_packets else {DATA_PACKETS}
+        self._lacks = tuple(
+            sorted({*self._declared_lacks, *wire.lacks, *client_audio_if_lacking, *packets_if_lacking})
+        )
         self._http_paths = list(wire.http_paths)
-        check_sayable(self._starts, wire)
+        check_sayable(self._turn_start, wire)
 
     async def _search_http_answers(self) -> None:
-        """Ask the relay for each HTTP path of its wire, and search the answers for secrets. A path without an
-        answer is left out from now on."""
+        """Send the relay a request for each HTTP path that its wire (message format) names, and search the
+        answers for secrets. A path that is not answered is never asked for again."""
         for path in list(self._http_paths):
             if not await self._access.search_answer(self._address, path, self._recorder, "client-1"):
                 self._http_paths.remove(path)
@@ -297,35 +305,35 @@ class RelaySubject:
         """The last output lines of the relay's process; "" if the kit did not start it."""
         return self._process.last_output() if self._process is not None else ""
 
-    async def _raise_if_process_ended(self, grace: float = 0.0) -> None:
-        """Raise UnreachableError if the process of the relay under test has ended, or ends within `grace`
-        seconds. Do nothing if the kit did not start the relay."""
-        end_described = await self._process.describe_death(grace) if self._process is not None else ""
-        if end_described:
-            raise UnreachableError(end_described)
+    async def _raise_if_process_ended(self, wait_seconds: float = 0.0) -> None:
+        """Raise UnreachableError if the process of the relay under test has ended, or ends within
+        `wait_seconds`. Do nothing if the kit did not start the relay."""
+        description_of_end = await self._process.describe_death(wait_seconds) if self._process else ""
+        if description_of_end:
+            raise UnreachableError(description_of_end)
 
     @property
     def _wire_says_rate(self) -> bool:
         """Whether a client can tell the relay the sample rate of its speech."""
         return self._wire.write_client_action(Start(1)) != self._wire.write_client_action(Start(2))
 
-    def _make_speaker(self, client: RelayClient, slowed_by: float, sample_rate: int) -> Speaker:
-        """Return the speaker that speaks the turns of this client to the relay under test, at this sample
-        rate in Hz; `slowed_by` is how many seconds a fault may delay Motion Server."""
+    def _make_speaker(self, client: RelayClient, fault_delay_seconds: float, sample_rate: int) -> Speaker:
+        """Return the object that speaks the turns of this client to the relay under test, at this sample rate
+        in Hz. A planned fault may delay Motion Server by `fault_delay_seconds`."""
         return Speaker(
             client.name,
             client,
             self._wire,
             self._recorder,
-            self._settling,
-            self._settling_of_nothing,
-            self._recovering,
+            self._silence_timeout,
+            self._silence_timeout_without_motion,
+            self._silence_timeout_after_failure,
             lacks=frozenset(self._lacks),
             greeting_seconds=self._patience.attach if self._greets else 0.0,
             sample_rate=sample_rate,
-            fallback=self._fallback,
-            slowed_by=slowed_by,
-            starts=self._starts,
+            fallback_timeout=self._fallback_timeout,
+            fault_delay_seconds=fault_delay_seconds,
+            turn_start=self._turn_start,
         )
 
     def _make_client(
@@ -336,8 +344,9 @@ class RelaySubject:
         bears_credentials: bool = False,
         narrow: bool = False,
     ) -> RelayClient:
-        """Return a client of the relay under test that is not connected yet. It sends a session token if it
-        `bears_credentials`, and receives over a narrow connection if `narrow`."""
+        """Return a new client of the relay under test, not connected yet, for HTTP or for WebSocket.
+        Connecting may take `open_seconds`. With `bears_credentials` the client sends a session token. With
+        `narrow` its connection takes little data before the relay must wait."""
         address = self._address
         if bears_credentials:
             expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
@@ -350,11 +359,12 @@ class RelaySubject:
         return RelayClient(address, wire, recorder, name, open_seconds, dial, data_packets=packets)
 
     async def _read_greeting(self, client: RelayClient) -> None:
-        """Read the relay's greeting, and note whether the relay greets and at which sample rate it takes
-        audio. Raises WireNotFoundError if the wire does not understand the greeting."""
+        """Wait for the relay's greeting, which may also not come. Note whether the relay greets, and at which
+        sample rate it takes audio. Raises WireNotFoundError if the relay's answer is not understood in this
+        wire (message format)."""
         unsure_seconds = _GREETING_IN_A_ROOM_SECONDS if self._access.in_room else _NO_GREETING_SECONDS
-        seconds = self._patience.attach if self._wire.greets else unsure_seconds
-        greeting = await client.start(PLAN_SAMPLE_RATE, seconds)
+        wait_seconds = self._patience.attach if self._wire.greets else unsure_seconds
+        greeting = await client.start(PLAN_SAMPLE_RATE, wait_seconds)
         if isinstance(greeting, Ready):
             self._greets, self._sample_rate = True, greeting.input_sample_rate or PLAN_SAMPLE_RATE
         if isinstance(greeting, NotUnderstood):
@@ -363,15 +373,15 @@ class RelaySubject:
             )
 
     async def _run_speakers(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
-        """Let all clients of the plan speak their turns to the relay under test. Each client speaks at its
-        own pace; but if the plan has `step`, all clients begin the next turn at the same time. If the last
-        client is to come later, it connects again when the others have finished, and listens for a moment
-        before it speaks."""
+        """Let all clients of the plan speak their turns to the relay under test, each by its speaker. Each
+        goes on at its own pace; but with `plan.step`, all begin each turn at the same time. With
+        `plan.last_comes_later`, the last client speaks only after the others: it connects again, and listens
+        for a moment first."""
         if plan.last_comes_later:
             await self._run_speakers(
                 replace(plan, clients=plan.clients[:-1], last_comes_later=False), speakers[:-1]
             )
-            await speakers[-1].client.renew()
+            await speakers[-1].client.reconnect()
             await speakers[-1].begin()
             await asyncio.sleep(_LISTENS_SECONDS)
             await self._speak_turns(speakers[-1], plan.clients[-1])
@@ -394,14 +404,14 @@ class RelaySubject:
             await speaker.speak(number, turn, self._speech_of_turn(speaker, number, turn))
 
     async def _speak_in_step(self, number: int, turns_in_step: Sequence[tuple[Speaker, TurnPlan]]) -> None:
-        """Let all clients of the relay speak turn `number` of the plan at the same time. A client that does
-        not read starts first. The others start when the relay has fallen silent, on a busy machine later. The
-        client reads again when all clients that read have finished."""
+        """Let all clients of the relay speak turn `number` of the plan at the same time. But clients that do
+        not read what the relay sends start first. The others start when the relay has fallen silent, or after
+        5 s. When these have finished, all clients read."""
         readers_finished = asyncio.Event()
 
-        def speak_all(reads: bool) -> list[Coroutine[None, None, None]]:
-            """Return coroutines that speak this turn to the relay: for all clients that read the relay's
-            answers, or for all clients that do not read them until the others have finished."""
+        def make_speaking_coroutines(reads: bool) -> list[Coroutine[None, None, None]]:
+            """Return coroutines that speak this turn to the relay. If `reads`, for the clients that read what
+            the relay sends; else for those that do not read before the others have finished."""
             return [
                 speaker.speak(
                     number,
@@ -413,13 +423,13 @@ class RelaySubject:
                 if turn.reads is reads
             ]
 
-        unread_turns = speak_all(reads=False)
+        unread_turns = make_speaking_coroutines(reads=False)
         speaking_unread = asyncio.gather(*unread_turns)
         try:
             if unread_turns:
                 silence = AdaptiveTimeout(_LEAD_SECONDS, longest_wait=_LONGEST_LEAD_SECONDS)
                 await wait_until(self._recorder, bool, silence)
-            await asyncio.gather(*speak_all(reads=True))
+            await asyncio.gather(*make_speaking_coroutines(reads=True))
         finally:
             readers_finished.set()
         await speaking_unread
@@ -427,4 +437,4 @@ class RelaySubject:
     def _speech_of_turn(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:
         """Return the speech of a client's turn, which differs in each run against the relay, but is the same
         for the same seed."""
-        return turn.pcm(f"{self._seed}/{self._runs}/{speaker.name}/{number}")
+        return turn.pcm(f"{self._seed}/{self._run_count}/{speaker.name}/{number}")

@@ -20,9 +20,9 @@ class Carrier(StrEnum):
 
 
 def read_room_target(target: str) -> tuple[Carrier, str] | None:
-    """Return how a relay that publishes in a LiveKit room is reached: the carrier of its frames and the name
-    of the room, read from a target such as `packets:my-room`. None if the target names no room. Raises
-    UsageError if the name of the room is missing."""
+    """Read a target such as `packets:my-room`, by which the user names a relay in a LiveKit room. Return what
+    carries the relay's frames (packets or streams), and the name of the room. None if the target is of
+    another form. Raises UsageError if the name of the room is missing or not printable."""
     carrier, colon, room = target.partition(":")
     if not colon or carrier not in list(Carrier):
         return None
@@ -37,8 +37,8 @@ class RelayInRoom:
     in_room = True
 
     def __init__(self, livekit: LiveKitAccess, carrier: Carrier, room: str) -> None:
-        """Prepare the access to a relay that publishes in this room of a LiveKit server; `carrier` says in
-        what (data packets or text streams) the frames travel. Nothing is connected yet."""
+        """Prepare to connect clients to a relay in the LiveKit room named `room`. `carrier` says in what the
+        frames travel: data packets or text streams. Nothing is connected yet."""
         from spatius_sim.net.room.data_connection import dial_room
 
         self._livekit, self._carrier, self._room, self._dial = livekit, carrier, room, dial_room
@@ -51,22 +51,22 @@ class RelayInRoom:
     async def dial(
         self,
         address: RelayAddress,
-        seconds: float,
+        open_seconds: float,
         on_frame: Callable[[Frame], None],
-        on_end: Callable[[int], None],
+        on_close: Callable[[int], None],
     ) -> ClientConnection:
-        """Join the relay's LiveKit room as a client of the kit, and wait until the relay is in the room, for
-        `seconds` at most. Call `on_frame` with each message of the relay, and `on_end` when the relay has
-        left. Raises UnreachableError if the relay does not come in time."""
+        """Join the relay's LiveKit room as a client, wait until the relay is in the room, and return the
+        connection. `on_frame` is called with each frame that the relay sends, and `on_close` when the relay
+        has left. Raises UnreachableError if the relay does not come within `open_seconds`."""
         livekit = self._livekit
         return await self._dial(
             livekit.url,
             livekit.key,
             livekit.secret,
             self._room,
-            seconds,
+            open_seconds,
             on_frame,
-            on_end,
+            on_close,
             streams=self._carrier is Carrier.STREAMS,
         )
 

@@ -10,7 +10,7 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.plans.turn_behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.subjects.relay.kit_client import RelayClient
-from spatius_sim.subjects.relay.malformed_input import malformed_frames
+from spatius_sim.subjects.relay.malformed_input import make_malformed_frames
 from spatius_sim.subjects.relay.start_turns import TurnStart, TurnToStart
 from spatius_sim.subjects.relay.watch_turns import TurnWatch
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, wait_until
@@ -47,47 +47,47 @@ class Speaker:
     asks for.
 
     `lacks`: the features that the relay lacks. `greeting_seconds`: how long Ready is waited for on each
-    connection; 0 if the relay does not greet. `settling`: how long the relay may be silent.
-    `settling_of_nothing`: the same for a turn that asks for no motion, and may stay unanswered. `recovering`:
-    the same for a turn after Motion Server has failed. `fallback`: how long the relay may take to go on
-    without Motion Server. `slowed_by`: how many seconds a fault may delay Motion Server. `starts`: starts a
-    turn if the relay chooses the speech, or None."""
+    connection; 0 if the relay does not greet. `silence_timeout`: how long the relay may be silent.
+    `silence_timeout_without_motion`: the same for a turn that asks for no motion, and may stay unanswered.
+    `silence_timeout_after_failure`: the same for a turn after Motion Server has failed. `fallback_timeout`:
+    how long the relay may take to go on without Motion Server. `fault_delay_seconds`: how many seconds a
+    fault may delay Motion Server. `turn_start`: starts a turn if the relay chooses the speech, or None."""
 
     name: str
     client: RelayClient
     wire: Wire
     recorder: RealTimeRecorder
-    settling: AdaptiveTimeout
-    settling_of_nothing: AdaptiveTimeout
-    recovering: AdaptiveTimeout
+    silence_timeout: AdaptiveTimeout
+    silence_timeout_without_motion: AdaptiveTimeout
+    silence_timeout_after_failure: AdaptiveTimeout
     lacks: frozenset[str]
     greeting_seconds: float
     sample_rate: int
-    fallback: AdaptiveTimeout
-    slowed_by: float
-    starts: TurnStart | None = None
+    fallback_timeout: AdaptiveTimeout
+    fault_delay_seconds: float
+    turn_start: TurnStart | None = None
     _session_id: str = ""
     _cue_timeout: AdaptiveTimeout = field(default_factory=lambda: AdaptiveTimeout(_CUE_SECONDS))
     _events_before_turn: int = 0
     """How many events were recorded when the previous turn was over."""
-    _recovering: bool = False
+    _server_failed_before: bool = False
     """Whether Motion Server failed in the previous turn."""
-    _after_unfinished: bool = False
+    _previous_turn_unfinished: bool = False
     """Whether the previous turn was cut off, or did not come to its end."""
 
     async def begin(self) -> None:
-        """Start the speaker's conversation with the relay: send the wire's start message, read the greeting,
-        and keep the session id. If the relay refuses an unusual sample rate, connect again and speak at the
-        usual rate, because no document says that a relay must take every rate."""
+        """Begin to talk to the relay: send the start message, read the greeting, and keep its session id and
+        sample rate. If the relay refuses an unusual sample rate, connect again and speak at the usual rate,
+        because no document says that a relay must take every rate."""
         is_usual = self.sample_rate == PLAN_SAMPLE_RATE
-        seconds = self.greeting_seconds or (0.0 if is_usual else _REFUSAL_SECONDS)
-        greeting = await self.client.start(self.sample_rate, seconds)
+        wait_seconds = self.greeting_seconds or (0.0 if is_usual else _REFUSAL_SECONDS)
+        greeting = await self.client.start(self.sample_rate, wait_seconds)
         self._session_id = greeting.session_id if isinstance(greeting, Ready) else ""
         if isinstance(greeting, Ready):
             self.sample_rate = greeting.input_sample_rate or self.sample_rate
         elif not is_usual and (isinstance(greeting, Failed) or self.client.was_hung_up_on):
             self.sample_rate = PLAN_SAMPLE_RATE
-            await self.client.renew()
+            await self.client.reconnect()
             await self.begin()
 
     async def speak(
@@ -102,57 +102,62 @@ class Speaker:
         if turn.act in (Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE) and INTERRUPTS in self.lacks:
             turn = replace(turn, act=Behaviour.GO_ON, cue=Cue(None, turn.cue.heard))
         if number and (SEVERAL_TURNS in self.lacks or self.client.was_hung_up_on):
-            await self.client.renew()
+            await self.client.reconnect()
             await self.begin()
         # If the relay chooses the speech, nobody knows the speech beforehand.
-        speech, rate = (pcm, self.sample_rate) if self.starts is None else (b"", 0)
+        speech, rate = (pcm, self.sample_rate) if self.turn_start is None else (b"", 0)
         self._record_kit_event(TurnStarted(number, speech, rate))
-        closed = self.client.closed.is_set
-        watch = TurnWatch(self.recorder, self.name, self._events_before_turn, pcm, self.lacks, closed)
+        is_closed = self.client.closed.is_set
+        watch = TurnWatch(self.recorder, self.name, self._events_before_turn, pcm, self.lacks, is_closed)
         if others_finished is None:
             await self._say_turn(number, turn, pcm, watch)
         else:
-            await self._say_unread(number, turn, pcm, watch, others_finished)
+            await self._say_turn_unread(number, turn, pcm, watch, others_finished)
         complete = False
         if turn.cue == WHOLE_TURN:
             # After a failure, a relay may pause before it asks Motion Server again.
-            settling = self.recovering if self._recovering else self._settling_for(turn)
+            timeout = (
+                self.silence_timeout_after_failure
+                if self._server_failed_before
+                else self._silence_timeout_for(turn)
+            )
             speech_seconds = len(pcm) / BYTES_PER_SAMPLE / self.sample_rate
             complete = await watch.wait(
-                settling,
-                self.fallback,
-                closed,
-                slowed_by=self.slowed_by,
-                spoken=speech_seconds,
-                after_unfinished=self._after_unfinished,
-                lacked_ends=self.settling.current_seconds < self.settling.full_seconds,
+                timeout,
+                self.fallback_timeout,
+                is_closed,
+                fault_delay_seconds=self.fault_delay_seconds,
+                speech_seconds=speech_seconds,
+                after_unfinished=self._previous_turn_unfinished,
+                lacked_ends=self.silence_timeout.current_seconds < self.silence_timeout.full_seconds,
             )
             self._record_kit_event(WaitEnded(Awaited.TURN, complete, number))
         elif turn.cue.heard is not TurnProgress.NOTHING:
             await self._wait_until(watch.check_for(turn.cue.heard), self._cue_timeout)
-        self._events_before_turn, self._recovering = len(self.recorder.events), watch.failed
-        self._after_unfinished = not complete
+        self._events_before_turn, self._server_failed_before = len(self.recorder.events), watch.failed
+        self._previous_turn_unfinished = not complete
         await self._act_as_planned(turn, pcm)
         # Two turns without this pause between them would be one.
         ends_speech = self.wire.speech_pause
         margin = _PAUSE_MARGIN_SECONDS if ends_speech else 0.0
         await asyncio.sleep(max(turn.pause_ms / 1000, ends_speech + margin))
 
-    def _settling_for(self, turn: TurnPlan) -> AdaptiveTimeout:
-        """Return how long the relay may be silent in a turn: `settling`, or `settling_of_nothing` if the turn
-        asks for no motion."""
-        is_owed_motion = turn.asks_for_motion or self.starts is not None
-        return self.settling if is_owed_motion else self.settling_of_nothing
+    def _silence_timeout_for(self, turn: TurnPlan) -> AdaptiveTimeout:
+        """Return how long the relay may be silent in a turn: `silence_timeout`, or
+        `silence_timeout_without_motion` if the turn asks for no motion."""
+        is_owed_motion = turn.asks_for_motion or self.turn_start is not None
+        return self.silence_timeout if is_owed_motion else self.silence_timeout_without_motion
 
     async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch) -> None:
-        """Speak the audio `pcm` of a turn to the relay: all of it and an end of speech or, if the client is
-        to do something before (at the turn's cue), the chunks until then. If the relay chooses the speech,
-        make it start the turn instead. From the last chunk on, `watch` expects the end of the turn."""
-        if self.starts is not None:
+        """Speak the audio `pcm` of turn `number` to the relay, chunk by chunk, and then the end of speech. If
+        the turn's cue says that the client acts earlier, speak only the chunks before. If the relay chooses
+        the speech, make it start the turn instead. With the last chunk, `watch` begins to look for the turn's
+        end."""
+        if self.turn_start is not None:
             if turn.cue.chunks == 0:
                 return
             turn_to_start = TurnToStart(self.name, number, self._session_id, pcm, self.sample_rate)
-            await self.starts.start(self.client, turn_to_start)
+            await self.turn_start.start(self.client, turn_to_start)
             return
         # A client that cannot interrupt speaks the whole turn: otherwise a relay would take the next turn
         # for the rest of this one.
@@ -174,11 +179,11 @@ class Speaker:
         if chunk_count is None:
             await self.client.do(SpeakEnd())
 
-    async def _say_unread(
+    async def _say_turn_unread(
         self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch, others_finished: asyncio.Event
     ) -> None:
-        """Speak a turn to the relay, but read nothing until the other clients have finished, or time is up.
-        Record when the client stops reading and when it reads again."""
+        """Speak a turn to the relay without reading what the relay sends, until the other clients have
+        finished, or for 15 s at most. Record when the client stops reading and when it reads again."""
         self._record_kit_event(Provoked(Provocation.UNREAD))
         self.client.stop_reading()
         # Speak in a task: a relay that answers from its reading task may read nothing more until we read.
@@ -190,8 +195,9 @@ class Speaker:
         await speaking
 
     async def _act_as_planned(self, turn: TurnPlan, pcm: bytes) -> None:
-        """Let the speaker's client interrupt the relay, hang up, vanish or send malformed input, as the plan
-        of the turn says; do nothing if the plan says nothing."""
+        """Do what the plan says for the end of a turn: interrupt the relay once or twice, hang up, cut the
+        connection, or send malformed input. Do nothing if the plan says nothing. `pcm` is the turn's
+        audio."""
         match turn.act:
             case Behaviour.INTERRUPT | Behaviour.INTERRUPT_TWICE:
                 for _ in range(2 if turn.act is Behaviour.INTERRUPT_TWICE else 1):
@@ -202,7 +208,7 @@ class Speaker:
                 self.client.vanish()
             case MalformedInput():
                 self._record_kit_event(Provoked(Provocation.RUBBISH))
-                for frame in malformed_frames(turn.act, self.wire, pcm[: turn.chunk_bytes]):
+                for frame in make_malformed_frames(turn.act, self.wire, pcm[: turn.chunk_bytes]):
                     await self.client.send(frame)
                 if turn.act is MalformedInput.BROKEN_FRAME:
                     self.client.break_protocol()

@@ -61,8 +61,9 @@ class StartByHttp:
     url: str
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Start a turn by a POST request to the relay's URL. Raises UnreachableError if no answer comes or
-        its status is 300 or more."""
+        """Start a turn by an HTTP POST request to the relay, without a body. `{session}` in the URL is
+        replaced by the session id. Raises UnreachableError if no answer comes or its status is 300 or
+        more."""
         url = self.url.replace("{session}", turn.session_id)
         timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
         try:
@@ -87,9 +88,9 @@ class StartByHook:
     hook: Hook
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Start a turn of the client by calling the hook `pytest_spatius_start_turn`, which the relay's team
-        wrote, in a thread. The client itself sends nothing. Raises UnreachableError if the call takes too
-        long, and UsageError if the hook raises an exception."""
+        """Start a turn by calling the hook `pytest_spatius_start_turn`, which the relay's team wrote, in a
+        thread. The client itself sends nothing. Raises UnreachableError if the call takes more than 30 s, and
+        UsageError if the hook raises an exception."""
         try:
             await asyncio.wait_for(asyncio.to_thread(self.hook, turn), _HOOK_SECONDS)
         except TimeoutError:
@@ -101,20 +102,20 @@ class StartByHook:
 
 
 def read_turn_start(option: str, hook: Hook | None) -> TurnStart | None:
-    """Return what starts each turn of the relay under test, as the option `--turn` says; None if a client
-    starts it by its speech. Raises UsageError if the option has an unknown value, or if it names a hook and
-    no hook is defined."""
-    kind, _, rest = option.partition(":")
-    match kind:
-        case "client-audio" if not rest:
+    """Read `option`, the value of `--turn`, and return the object that starts each turn of the relay under
+    test: by a message, an HTTP request or the hook. None if a client starts its turns by its own speech.
+    Raises UsageError if the value is unknown, or if it is "hook" and there is no hook."""
+    start_kind, _, argument = option.partition(":")
+    match start_kind:
+        case "client-audio" if not argument:
             return None
-        case "clip" if rest:
-            return StartByMessage(PlayClip(rest))
-        case "text" if rest:
-            return StartByMessage(Say(rest))
-        case "http" if rest.startswith(("http://", "https://")):
-            return StartByHttp(rest)
-        case "hook" if not rest:
+        case "clip" if argument:
+            return StartByMessage(PlayClip(argument))
+        case "text" if argument:
+            return StartByMessage(Say(argument))
+        case "http" if argument.startswith(("http://", "https://")):
+            return StartByHttp(argument)
+        case "hook" if not argument:
             if hook is None:
                 raise UsageError("--turn hook: no conftest.py defines pytest_spatius_start_turn")
             return StartByHook(hook)

@@ -10,10 +10,10 @@ from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.story.undisturbed_turns import select_failures
 from spatius_sim.subjects.relay.detect_end_of_turn import (
-    is_answered,
+    has_own_turn_ended,
     is_motion_of_earlier_turn,
-    own_turn_has_ended,
-    turn_is_surely_over,
+    is_turn_answered,
+    is_turn_surely_over,
 )
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import Injected, Lane, Received
@@ -44,12 +44,12 @@ _NOTICED_AT_ONCE = Refuse | SendError | CloseWith | Reset | TruncatedFrame
 """A relay is told of these faults. Of all others it only notices that nothing more comes."""
 
 
-def fallback_timeout(seconds: float) -> AdaptiveTimeout:
+def make_fallback_timeout(seconds: float) -> AdaptiveTimeout:
     """Return how long a relay may take to go on after a failure in a turn: `seconds` at first."""
     return AdaptiveTimeout(seconds, patient_waits=1)
 
 
-def least_fallback(scenario: Scenario) -> float:
+def least_fallback_seconds(scenario: Scenario) -> float:
     """Return how many seconds a shortened wait for a relay to go on takes at least after faults of this
     scenario: 1 if the relay is told of all of them, else 2."""
     at_once = all(isinstance(step, _NOTICED_AT_ONCE) for fault in scenario.faults for step in fault.what)
@@ -59,229 +59,251 @@ def least_fallback(scenario: Scenario) -> float:
 class TurnWatch:
     """Watches what a client receives of one turn: audio, motion and error messages of the relay.
 
-    `speech`: the audio that the client speaks, which the relay must send back. `since`: the number of the
-    first event whose faults concern this turn. If the relay `lacks` audio, the client counts as having all
-    audio. If the relay lacks end marks, the turn counts as complete when the connection is `closed`."""
+    If the relay sends no audio, the client counts as having all audio. If the relay sends no end marks, the
+    turn counts as complete when the connection is closed."""
 
     def __init__(
         self,
         recorder: RealTimeRecorder,
-        client: str,
-        since: int,
+        client_name: str,
+        first_fault_index: int,
         speech: bytes,
         lacks: Container[str] = (),
-        closed: Callable[[], bool] = bool,
+        is_closed: Callable[[], bool] = bool,
     ) -> None:
-        """Begin to watch one turn of `client`: the messages of the relay that reach the client, from the next
-        recorded event on. The docstring of the class explains the parameters."""
-        self._recorder, self._client, self._first_fault_event = recorder, client, since
-        self._first_event = len(recorder.events)
+        """Begin to watch a client's turn: all that the client receives from now on. `speech`: the audio that
+        it speaks, which the relay must send back. Faults that were recorded from event `first_fault_index` on
+        concern this turn. `lacks`: the features that the relay lacks. `is_closed` returns whether the
+        connection has ended, as a relay without end marks ends a turn."""
+        self._recorder, self._client_name = recorder, client_name
+        self._first_fault_index, self._first_index = first_fault_index, len(recorder.events)
         self._speech = b"" if PCM in lacks or CLIENT_CHOOSES_SPEECH in lacks else speech
         self._relay_sends_no_audio = AUDIO in lacks
         self._reports_no_errors = ERRORS in lacks
         self._upstream_is_unseen = UPSTREAM in lacks
         self._all_hear_the_same = OWN_STREAM in lacks and bool(self._speech)
-        self._connection_over = closed if END_MARKS in lacks else bool
+        self._has_connection_ended = is_closed if END_MARKS in lacks else bool
         self._watches = {
-            TurnProgress.AUDIO: MessageWatch(recorder, client, _is_audio),
-            TurnProgress.MOTION: MessageWatch(recorder, client, _is_motion),
-            TurnProgress.LAST_AUDIO: MessageWatch(recorder, client, _ends_audio),
+            TurnProgress.AUDIO: MessageWatch(recorder, client_name, _is_audio),
+            TurnProgress.MOTION: MessageWatch(recorder, client_name, _is_motion),
+            TurnProgress.LAST_AUDIO: MessageWatch(recorder, client_name, _ends_audio),
         }
-        self._motion_end = MessageWatch(recorder, client, self._ends_motion_of_turn)
-        self._mark_alone = MessageWatch(recorder, client, _is_mark_alone)
-        self._error_message = MessageWatch(recorder, client, _FailureNotice().is_said_by)
+        self._motion_end = MessageWatch(recorder, client_name, self._ends_motion_of_this_turn)
+        self._motion_mark_alone = MessageWatch(recorder, client_name, _is_mark_alone)
+        self._error_message = MessageWatch(recorder, client_name, _FailureNotice().tells_failure)
 
     def expect_end(self) -> None:
         """Watch for the end of the turn from now on: leave out the end marks that came while the client still
         spoke."""
-        self._watches[TurnProgress.LAST_AUDIO] = MessageWatch(self._recorder, self._client, _ends_audio)
-        self._motion_end = MessageWatch(self._recorder, self._client, self._ends_motion_of_turn)
+        self._watches[TurnProgress.LAST_AUDIO] = MessageWatch(self._recorder, self._client_name, _ends_audio)
+        self._motion_end = MessageWatch(self._recorder, self._client_name, self._ends_motion_of_this_turn)
 
-    def has_all_arrived(self) -> bool:
-        """Return whether the end of the turn's audio and the end of its motion have arrived, or the
-        connection has ended instead."""
-        audio_ended, motion_ended = self._audio_ended(), self._motion_ended()
+    def is_turn_complete(self) -> bool:
+        """Return whether the turn is complete: the client has received the end of the audio and the end of
+        the motion. If the relay sends no end marks, the end of the connection completes the turn, too."""
+        audio_ended, motion_ended = self._has_audio_ended(), self._has_motion_ended()
         if audio_ended and motion_ended and self._all_hear_the_same:
             audio_ended = self._has_own_turn_ended()
-        return (audio_ended and motion_ended) or self._connection_over()
+        return (audio_ended and motion_ended) or self._has_connection_ended()
 
     def check_for(self, progress: TurnProgress) -> Callable[[], bool]:
         """Return a function that says whether the watched turn has come as far as `progress` by now."""
         if self._relay_sends_no_audio and progress in (TurnProgress.AUDIO, TurnProgress.LAST_AUDIO):
-            return self._audio_ended
-        return self._watches[progress].has_arrived if progress in self._watches else self.has_all_arrived
+            return self._has_audio_ended
+        return self._watches[progress].has_arrived if progress in self._watches else self.is_turn_complete
 
     async def wait(
         self,
-        settling: AdaptiveTimeout,
-        fallback: AdaptiveTimeout,
-        gone: Callable[[], bool],
+        silence_timeout: AdaptiveTimeout,
+        fallback_timeout: AdaptiveTimeout,
+        is_gone: Callable[[], bool],
         *,
-        slowed_by: float,
-        spoken: float,
+        fault_delay_seconds: float,
+        speech_seconds: float,
         after_unfinished: bool,
         lacked_ends: bool,
     ) -> bool:
         """Wait until the watched turn is over, and return whether all its audio and motion have arrived.
 
-        `gone` says whether the client has lost its connection. `slowed_by`: how many seconds longer the relay
-        may be silent. `spoken`: how many seconds of speech the relay may have to play. If Motion Server
-        fails, wait until the relay has ended the audio and reported the failure. `after_unfinished`: the turn
-        before was not finished, so wait until nothing more comes, unless it is sure that the end is that of
-        this turn. `lacked_ends`: earlier turns lacked an end, so the end mark of the audio is not waited for
-        with the whole patience."""
-        wait_started = loop_time()
+        `is_gone` returns whether the client has lost its connection. `fault_delay_seconds`: how much longer
+        the relay may be silent. `speech_seconds`: how much speech the relay may have to play. If Motion
+        Server fails, wait until the relay has ended the audio and reported the failure. `after_unfinished`:
+        the turn before was not finished, so wait until nothing more comes, unless it is sure that the end is
+        that of this turn. `lacked_ends`: earlier turns lacked an end, so the end mark of the audio is not
+        waited for with the whole patience."""
+        wait_started_at = loop_time()
 
-        shortened = settling.current_seconds < settling.full_seconds or lacked_ends
-        only_mark_since: float | None = None
+        is_shortened = silence_timeout.current_seconds < silence_timeout.full_seconds or lacked_ends
+        only_mark_missing_since: float | None = None
 
-        def turn_is_over() -> bool:
-            """Return whether the kit need not watch this turn any longer: everything has arrived, or Motion
-            Server has failed. If the wait is shortened and only the end mark of the audio is missing, wait
-            for the mark only a moment."""
-            nonlocal only_mark_since
-            if self.has_all_arrived() or self._failed_at() is not None:
+        def is_turn_over() -> bool:
+            """Return whether the kit need not wait for this turn any longer: the turn is complete, or Motion
+            Server has failed. In a shortened wait, also True 0.1 s after all audio has arrived, if no motion
+            is expected: the motion has ended, or the relay has not told Motion Server that the speech
+            ended."""
+            nonlocal only_mark_missing_since
+            if self.is_turn_complete() or self._first_failure_at() is not None:
                 return True
-            if not (shortened and self._all_audio_has_come()):
+            if not (is_shortened and self._has_all_audio_arrived()):
                 return False
-            if not self._motion_ended() and self._has_relay_ended_speech():
+            if not self._has_motion_ended() and self._has_relay_ended_speech():
                 return False
-            only_mark_since = loop_time() if only_mark_since is None else only_mark_since
-            return loop_time() - only_mark_since >= _MARK_SECONDS
+            only_mark_missing_since = (
+                loop_time() if only_mark_missing_since is None else only_mark_missing_since
+            )
+            return loop_time() - only_mark_missing_since >= _MARK_SECONDS
 
-        await wait_until(self._recorder, turn_is_over, settling, gone, slowed_by=slowed_by, spoken=spoken)
-        failed_at = self._failed_at()
-        if only_mark_since is not None and not self.has_all_arrived():
-            settling.note_wait_in_vain(cut_short=True)
-        if failed_at is None and after_unfinished and self.has_all_arrived() and not self._is_surely_over():
-            await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
+        await wait_until(
+            self._recorder,
+            is_turn_over,
+            silence_timeout,
+            is_gone,
+            slowed_by=fault_delay_seconds,
+            spoken=speech_seconds,
+        )
+        failed_at = self._first_failure_at()
+        if only_mark_missing_since is not None and not self.is_turn_complete():
+            silence_timeout.note_wait_in_vain(cut_short=True)
+        if (
+            failed_at is None
+            and after_unfinished
+            and self.is_turn_complete()
+            and not self._is_turn_surely_over()
+        ):
+            await wait_until(
+                self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), is_gone, spoken=speech_seconds
+            )
         elif failed_at is not None:
-            await self._wait_for_fallback(max(wait_started, failed_at), fallback, gone)
-        complete = self.has_all_arrived()
-        settling.fulfilled |= complete
+            await self._wait_for_fallback(max(wait_started_at, failed_at), fallback_timeout, is_gone)
+        complete = self.is_turn_complete()
+        silence_timeout.fulfilled |= complete
         return complete
 
     @property
     def failed(self) -> bool:
         """Whether Motion Server has failed by now."""
-        return self._failed_at() is not None
+        return self._first_failure_at() is not None
 
     async def _wait_for_fallback(
-        self, since: float, fallback: AdaptiveTimeout, gone: Callable[[], bool]
+        self, failed_at: float, fallback_timeout: AdaptiveTimeout, is_gone: Callable[[], bool]
     ) -> None:
-        """Wait until the client has the whole audio of the watched turn and the relay's error message, at
-        most for the relay's fallback time, which counts from `since`. Note in `fallback` how long the relay
-        took, or that the wait was in vain."""
+        """Motion Server has failed at `failed_at`: wait until the relay has fallen back to audio alone. Then
+        the client has the turn's whole audio and an error message. Give up when `fallback_timeout` is over,
+        or the client `is_gone`. Note in `fallback_timeout` how long the relay took, or that the wait was in
+        vain."""
         changed = self._recorder.changed
-        deadline = since + fallback.current_seconds + _LATE_SECONDS
-        was_told = False
-        while not (self.has_all_arrived() or gone()):
+        deadline = failed_at + fallback_timeout.current_seconds + _LATE_SECONDS
+        is_response_noted = False
+        while not (self.is_turn_complete() or is_gone()):
             now = loop_time()
-            if self._has_fallen_back(now - since):
-                fallback.note_response_time(now - since)
+            if self._has_fallen_back(now - failed_at):
+                fallback_timeout.note_response_time(now - failed_at)
                 return
-            if not was_told and self._lacks_only_the_mark():
-                was_told = True
-                fallback.note_response_time(now - since)
-                if fallback.current_seconds < fallback.full_seconds:
+            if not is_response_noted and self._lacks_only_end_mark():
+                is_response_noted = True
+                fallback_timeout.note_response_time(now - failed_at)
+                if fallback_timeout.current_seconds < fallback_timeout.full_seconds:
                     deadline = min(deadline, now + _MARK_SECONDS)
             seconds_left = deadline - now
             if seconds_left <= NO_TIME:
-                fallback.note_wait_in_vain()
+                fallback_timeout.note_wait_in_vain()
                 return
-            notice_ends_in = since + _NOTICE_SECONDS - now
-            if notice_ends_in > NO_TIME:
-                seconds_left = min(seconds_left, notice_ends_in)
+            notice_seconds_left = failed_at + _NOTICE_SECONDS - now
+            if notice_seconds_left > NO_TIME:
+                seconds_left = min(seconds_left, notice_seconds_left)
             changed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), seconds_left)
 
-    def _has_fallen_back(self, seconds_since: float) -> bool:
-        """Return whether the client has received all audio of the turn, its end mark, and the message that no
-        motion will come. A relay that reports no errors may send an empty list instead, but need not: it gets
-        a moment for that. `seconds_since`: how long ago Motion Server failed."""
+    def _has_fallen_back(self, seconds_since_failure: float) -> bool:
+        """Return whether the relay has gone on with audio alone after Motion Server failed: the client has
+        all audio of the turn, its end mark, and the message that no motion will come. From a relay that
+        reports no errors, this message is expected only for a moment (0.1 s)."""
         failure_reported = self._error_message.has_arrived() or (
-            self._reports_no_errors and _NOTICE_SECONDS - seconds_since <= NO_TIME
+            self._reports_no_errors and _NOTICE_SECONDS - seconds_since_failure <= NO_TIME
         )
-        return self._audio_ended() and failure_reported and self._all_audio_has_come()
+        return self._has_audio_ended() and failure_reported and self._has_all_audio_arrived()
 
-    def _lacks_only_the_mark(self) -> bool:
+    def _lacks_only_end_mark(self) -> bool:
         """Return whether the client was told that no motion will come in this turn, and has all audio,
         perhaps without its end mark."""
-        return self._error_message.has_arrived() and self._all_audio_has_come()
+        return self._error_message.has_arrived() and self._has_all_audio_arrived()
 
-    def _all_audio_has_come(self) -> bool:
+    def _has_all_audio_arrived(self) -> bool:
         return self._relay_sends_no_audio or self._count_audio_bytes() >= len(self._speech)
 
     def _has_relay_ended_speech(self) -> bool:
-        """Return whether the relay has sent Motion Server an end of speech since this watch began; also True
-        if the kit sees nothing of what the relay sends to Motion Server."""
-        upstream = [
+        """Return whether the relay has told Motion Server that the speech has ended, since the watch of this
+        turn began. Also True if the kit has seen no message from the relay to Motion Server since then."""
+        messages = [
             event.content.value
-            for event in self._recorder.events[self._first_event :]
+            for event in self._recorder.events[self._first_index :]
             if event.lane is Lane.UPSTREAM and isinstance(event.content, Received)
         ]
-        return not upstream or any(isinstance(value, AudioInput) and value.end for value in upstream)
+        return not messages or any(isinstance(message, AudioInput) and message.end for message in messages)
 
     def _count_audio_bytes(self) -> int:
-        """Return how many bytes of audio the relay's client has received since this watch of its turn
-        began."""
+        """Return how many bytes of audio the client has received from the relay in the turn that is
+        watched."""
         messages = (
             event.content.value
-            for event in self._recorder.events[self._first_event :]
-            if event.connection == self._client and isinstance(event.content, Received)
+            for event in self._recorder.events[self._first_index :]
+            if event.connection == self._client_name and isinstance(event.content, Received)
         )
         return sum(len(message.pcm) for message in messages if isinstance(message, Audio))
 
-    def _audio_ended(self) -> bool:
+    def _has_audio_ended(self) -> bool:
         """Return whether the last audio of the watched turn has arrived, or the relay sends no audio at
         all."""
         return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_arrived()
 
-    def _is_surely_over(self) -> bool:
-        """Return whether the watched turn is certainly over: the end marks that the client got belong to this
-        turn, and nothing of an earlier turn can still come."""
-        return turn_is_surely_over(
+    def _is_turn_surely_over(self) -> bool:
+        """Return whether it is certain that the watched turn is over: the ends of audio and motion that the
+        client received belong to this turn, and no motion of an earlier turn can still come."""
+        return is_turn_surely_over(
             self._recorder.events,
-            self._first_event,
-            self._client,
+            self._first_index,
+            self._client_name,
             self._speech,
-            audio=not self._relay_sends_no_audio,
+            sends_audio=not self._relay_sends_no_audio,
         )
 
     def _has_own_turn_ended(self) -> bool:
-        """Return whether the audio and the motion of the watched turn have ended for its client. Is asked if
-        the relay sends every client the same, so that the client also gets the ends of other turns."""
-        return own_turn_has_ended(
+        """Return whether the client has received the end of the audio and of the motion of its own turn. This
+        is for a relay that sends the same to all clients: the client also receives the ends of others'
+        turns."""
+        return has_own_turn_ended(
             self._recorder.events,
-            self._first_event,
-            self._client,
+            self._first_index,
+            self._client_name,
             self._speech,
-            audio=not self._relay_sends_no_audio,
+            sends_audio=not self._relay_sends_no_audio,
         )
 
-    def _motion_ended(self) -> bool:
-        """Return whether the client has received the end of the turn's motion. A relay may send the end mark
-        alone, without motion, and too early: it counts only if our Motion Server has sent the last response
-        of the turn by now, or is not seen."""
-        if self._motion_end.has_arrived() or not self._mark_alone.has_arrived():
+    def _has_motion_ended(self) -> bool:
+        """Return whether the client has received the end of the turn's motion. An end mark without motion may
+        come too early. So it counts only if Motion Server has sent its last response to the turn by now, or
+        if the kit cannot see Motion Server."""
+        if self._motion_end.has_arrived() or not self._motion_mark_alone.has_arrived():
             return self._motion_end.has_arrived()
-        return self._upstream_is_unseen or is_answered(self._recorder.events, self._first_event, self._speech)
+        return self._upstream_is_unseen or is_turn_answered(
+            self._recorder.events, self._first_index, self._speech
+        )
 
-    def _ends_motion_of_turn(self, message: object) -> bool:
-        """Return whether a message of the relay ends the motion of the watched turn, as far as can be told.
-        Motion of an earlier turn may come late, with its own end."""
+    def _ends_motion_of_this_turn(self, message: object) -> bool:
+        """Return whether a message of the relay ends the motion of the watched turn. Return False for a
+        message that ends the motion of an earlier turn, if that can be told: such motion may come late."""
         return _ends_motion(message) and not (
             isinstance(message, Motion)
             and is_motion_of_earlier_turn(
-                message, self._recorder.events, self._first_event, self._client, self._speech
+                message, self._recorder.events, self._first_index, self._client_name, self._speech
             )
         )
 
-    def _failed_at(self) -> float | None:
-        """Return when Motion Server first failed in the turn that is watched, in seconds of the event loop's
-        clock; None if it has not failed."""
-        events = self._recorder.events[self._first_fault_event :]
+    def _first_failure_at(self) -> float | None:
+        """Return when Motion Server first failed in the turn that is watched, by the event loop's clock in
+        seconds. None if it has not failed."""
+        events = self._recorder.events[self._first_fault_index :]
         faults = [event for event in events if isinstance(event.content, Injected)]
         return min((event.at_ns / _NS_PER_SECOND for event in select_failures(faults)), default=None)
 
@@ -302,12 +324,14 @@ def _ends_audio(message: object) -> bool:
 
 
 def _ends_motion(message: object) -> bool:
-    """Return whether a message of the relay ends the motion of the watched turn: it carries motion, and is
-    marked as the last, or one of its payloads has end=true."""
+    """Return whether a message of the relay brings the last motion of a turn. It must carry motion. It also
+    must have the relay's end mark, or hold a response of Motion Server with `end`."""
     if not isinstance(message, Motion) or not message.payloads:
         return False
-    messages = map(read_upstream, message.payloads)
-    return message.last or any(isinstance(value, MotionResponse) and value.end for value in messages)
+    responses = map(read_upstream, message.payloads)
+    return message.last or any(
+        isinstance(response, MotionResponse) and response.end for response in responses
+    )
 
 
 def _is_mark_alone(message: object) -> bool:
@@ -323,10 +347,10 @@ class _FailureNotice:
         """Begin before the first message of a turn."""
         self._motion_has_come = False
 
-    def is_said_by(self, message: object) -> bool:
-        """Return whether this message of the relay tells the watched client that no motion will come in the
-        turn. All messages of the turn must be given in their order, because it counts whether motion has come
-        before."""
+    def tells_failure(self, message: object) -> bool:
+        """Return whether a message of the relay tells the client that no motion will come in the turn: an
+        error, or an empty list of motion. An empty list with the end mark tells this only if no motion has
+        come before. So call this with every message of the turn, in order."""
         self._motion_has_come |= _is_motion(message)
         if isinstance(message, Motion) and not message.payloads:
             return not (message.last and self._motion_has_come)

@@ -75,7 +75,7 @@ async def test_it_hits_the_turn_that_it_is_meant_for(when: When, what: FaultActi
 async def test_a_delay_longer_than_the_wait_for_a_sign_of_life_is_waited_out() -> None:
     slow = Scenario("drawn", "", (Fault(When(Moment.RESPONSE), (Delay(0.5),)),))
     async with reference_relay() as (subject, _):
-        subject._settling.full_seconds = 0.2
+        subject._silence_timeout.full_seconds = 0.2
         story = build_story(await subject.run(Plan(((TURN,),), motion_server=slow)))
     assert [turn.clean for turn in story.turns] == [True]
     assert len(story.deliveries) == 1

@@ -17,7 +17,7 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.subjects.relay.watch_turns import least_fallback
+from spatius_sim.subjects.relay.watch_turns import least_fallback_seconds
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, silence_within, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, TraceHeader
 from spatius_sim.wires.events import Audio, Failed, Note, RelayEvent
@@ -124,4 +124,4 @@ def test_a_relay_that_is_told_of_a_failure_is_waited_for_shorter_than_one_that_h
     actions: tuple[FaultAction, ...], least: float
 ) -> None:
     when = When(Moment.RESPONSE, number=1)
-    assert least_fallback(Scenario("", "", tuple(Fault(when, (one,)) for one in actions))) == least
+    assert least_fallback_seconds(Scenario("", "", tuple(Fault(when, (one,)) for one in actions))) == least

@@ -10,10 +10,10 @@ from spatius_sim.miniatures.honest_relays import SendsLater
 from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.detect_end_of_turn import (
-    is_answered,
+    has_own_turn_ended,
     is_motion_of_earlier_turn,
-    own_turn_has_ended,
-    turn_is_surely_over,
+    is_turn_answered,
+    is_turn_surely_over,
 )
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.tests.suspects import Hearing, Suspect
@@ -35,7 +35,7 @@ class CutOff:
         self.said.client_interrupts("ann")
 
     def is_over(self, *, audio: bool = True) -> bool:
-        return turn_is_surely_over(self.said.trace.events, self.began, "ann", self.speech, audio=audio)
+        return is_turn_surely_over(self.said.trace.events, self.began, "ann", self.speech, sends_audio=audio)
 
     def is_of_earlier_turn(self, message: Motion) -> bool:
         return is_motion_of_earlier_turn(
@@ -146,7 +146,7 @@ def test_motion_of_a_turn_that_goes_up_late_is_known_by_its_audio(began_before: 
     said.audio_down("ann", old_speech, last=True)
     said.motion_down("ann", old_motion, last=True)
     said.audio_down("ann", speech, last=True)
-    assert not turn_is_surely_over(said.trace.events, began, "ann", speech, audio=True)
+    assert not is_turn_surely_over(said.trace.events, began, "ann", speech, sends_audio=True)
     said.audio_up(up_of("ann", 1), req_of("ann", 1), speech, end=True)
     own_motion = said.payload(up_of("ann", 1), req_of("ann", 1), end=True)
     assert not is_motion_of_earlier_turn(
@@ -182,16 +182,16 @@ def asked_by_two() -> tuple[Dialogue, bytes]:
 def test_the_last_response_to_another_client_answers_nobody_else() -> None:
     said, speech = asked_by_two()
     said.motion(up_of("bob", 0), req_of("bob", 0), end=True)
-    assert not is_answered(said.trace.events, 0, speech)
-    assert is_answered(said.trace.events, 0, b""), "the speech is unknown: any request counts"
-    assert is_answered(said.trace.events, 0, voice("spoken at another rate"))
+    assert not is_turn_answered(said.trace.events, 0, speech)
+    assert is_turn_answered(said.trace.events, 0, b""), "the speech is unknown: any request counts"
+    assert is_turn_answered(said.trace.events, 0, voice("spoken at another rate"))
     said.motion(up_of("ann", 0), req_of("ann", 0), end=True)
-    assert is_answered(said.trace.events, 0, speech)
-    assert not is_answered(said.trace.events, said.last + 1, speech)
+    assert is_turn_answered(said.trace.events, 0, speech)
+    assert not is_turn_answered(said.trace.events, said.last + 1, speech)
 
 
 def test_nothing_is_answered_before_anything_was_asked() -> None:
-    assert not is_answered(Dialogue().trace.events, 0, b"")
+    assert not is_turn_answered(Dialogue().trace.events, 0, b"")
 
 
 def test_if_all_clients_hear_the_same_a_turn_of_another_client_ends_nobody_elses() -> None:
@@ -199,7 +199,7 @@ def test_if_all_clients_hear_the_same_a_turn_of_another_client_ends_nobody_elses
     began, anns, bobs = said.last + 1, said.speaks("ann", 0), said.speaks("bob", 0)
 
     def is_over(*, audio: bool = True) -> bool:
-        return own_turn_has_ended(said.trace.events, began, "ann", anns, audio=audio)
+        return has_own_turn_ended(said.trace.events, began, "ann", anns, sends_audio=audio)
 
     for speaker, speech in (("bob", bobs), ("ann", anns)):
         assert not is_over()
