@@ -167,8 +167,9 @@ def test_a_slow_reader_has_nothing_sooner_than_a_quick_one_or_than_it_reads(
         at += pause
         total += size
         arrived = slow.write(at, size).arrived
-        assert arrived >= quick.write(at, size).arrived
-        assert arrived >= 8 * total / reads
+        # Sums of floats in another order differ by some 1e-12.
+        assert arrived >= quick.write(at, size).arrived - 1e-9
+        assert arrived >= 8 * total / reads - 1e-9
 
 
 def test_a_partial_segment_that_waits_takes_more_along() -> None:
