@@ -108,9 +108,9 @@ def _find_req_ids_of_earlier_turns(
     events: Sequence[Event], first_index: int, client_name: str, speech: bytes
 ) -> set[str]:
     """Return the req_ids of the requests that belong to earlier turns of a client by their audio. It begins
-    as the speech of a turn before event `first_index`, and not as this `speech`, which is that of the present
-    turn. The relay may send such a request late, in the present turn. Empty if the speech is unknown
-    (b"")."""
+    as the speech of a turn before event `first_index`, and nowhere holds the beginning of this `speech`,
+    which is that of the present turn. The relay may send such a request late, in the present turn. Empty if
+    the speech is unknown (b"")."""
     if not speech:
         return set()
     earlier_speeches = [
@@ -118,18 +118,18 @@ def _find_req_ids_of_earlier_turns(
         for event in events[:first_index]
         if isinstance(event.content, TurnStarted) and event.connection == client_name
     ]
-    first_audios_by_id: dict[str, list[bytes]] = {}
-    for (_, req_id), first_audio in _find_first_audio(events, 0).items():
-        first_audios_by_id.setdefault(req_id, []).append(first_audio)
+    audio_by_id: dict[str, bytearray] = {}
+    for event in events:
+        match event.content:
+            case Received(value=AudioInput(req_id, audio)) if event.lane is Lane.UPSTREAM:
+                audio_by_id.setdefault(req_id, bytearray()).extend(audio)
+    # A relay that ends speech by silence may join two turns: the motion then belongs to both.
     return {
         req_id
-        for req_id, first_audios in first_audios_by_id.items()
-        if all(
-            first_audio
-            and not speech.startswith(first_audio)
-            and any(earlier.startswith(first_audio) for earlier in earlier_speeches)
-            for first_audio in first_audios
-        )
+        for req_id, audio in audio_by_id.items()
+        if audio
+        and speech[:_COMPARED_BYTES] not in audio
+        and any(earlier.startswith(audio[:_COMPARED_BYTES]) for earlier in earlier_speeches)
     }
 
 

@@ -154,6 +154,18 @@ def test_motion_of_a_turn_that_goes_up_late_is_known_by_its_audio(began_before: 
     )
 
 
+def test_motion_of_two_turns_in_one_request_is_not_of_the_earlier_one_alone() -> None:
+    """As of a relay that ends speech by silence, and heard none between the turns."""
+    said = Dialogue()
+    old_speech, speech = said.speaks("ann", 0), voice("ann 1")
+    said.starts("ann", 1, speech)
+    began = said.last + 1
+    said.audio_up(OLD_UP, OLD_REQ, old_speech)
+    said.audio_up(OLD_UP, OLD_REQ, speech, end=True)
+    motion = Motion((said.motion(OLD_UP, OLD_REQ, end=True),), last=True)
+    assert not is_motion_of_earlier_turn(motion, said.trace.events, began, "ann", speech)
+
+
 def test_motion_of_a_req_id_that_was_used_again_is_not_known_to_be_old() -> None:
     cut = CutOff()
     cut.began = cut.said.last + 1
