@@ -164,7 +164,7 @@ class Run:
             elif kind == "relay" and not self.plan_is_named:
                 cut_down_relay_plans(trial)
             if self.shows_pictures:
-                trial.make_longer = Plan.longer if kind in _KINDS_OF_TURNS else _nothing_longer
+                trial.make_longer = Plan.with_ordinary_length if kind in _KINDS_OF_TURNS else _nothing_longer
             trial.secrets = self.secrets
             trial.on_trace = self._record_trace if self._taping is not None else None
             self._trials[kind] = trial

@@ -28,9 +28,9 @@ from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, PCM_SAMPLE_RATES
 from spatius_sim.trace.decoder_events import StarvationMode
 
 _RATES = st.sampled_from(PCM_SAMPLE_RATES)
-_SETTLE = (Wait(300), Wait(300), Wait(900))
+_SETTLE_WAITS = (Wait(300), Wait(300), Wait(900))
 """Time in which even a slow client becomes idle after its audio."""
-_WATCH = (Wait(240), Wait(280), Wait(320))
+_WATCH_WAITS = (Wait(240), Wait(280), Wait(320))
 """Steps of the clock after which even a slow client must have rendered a due keyframe."""
 _LONG_MS = st.integers(1200, 3000)
 _ONE_PLAN_IN = 10
@@ -46,41 +46,45 @@ Situation = Callable[[st.DrawFn], list[Step]]
 
 
 def _draw_speech(draw: st.DrawFn, ms: int, *, end: bool) -> list[Step]:
-    """Draw calls that give the client under test `ms` milliseconds of audio in one to four chunks; if `end`,
-    the end mark may be a chunk of its own."""
-    chunks = draw(st.sampled_from((1, 1, 2, 4)))
-    first_ms = [ms // chunks] * (chunks - 1)
-    first_chunks: list[Step] = [GiveAudio(chunk) for chunk in first_ms]
+    """Draw calls that give the client under test `ms` milliseconds of audio, in one, two or four chunks. If
+    `end`, the last chunk bears the end mark, or an empty chunk with the mark follows."""
+    chunk_count = draw(st.sampled_from((1, 1, 2, 4)))
+    chunk_ms = ms // chunk_count
+    first_chunks: list[Step] = [GiveAudio(chunk_ms)] * (chunk_count - 1)
+    last_ms = ms - chunk_ms * (chunk_count - 1)
     if end and draw(st.booleans()):
-        return [*first_chunks, GiveAudio(ms - sum(first_ms)), GiveAudio(0, end=True)]
-    return [*first_chunks, GiveAudio(ms - sum(first_ms), end)]
+        return [*first_chunks, GiveAudio(last_ms), GiveAudio(0, end=True)]
+    return [*first_chunks, GiveAudio(last_ms, end)]
 
 
-def _draw_motion(draw: st.DrawFn, ms: int, form: str = "plain") -> list[Step]:
-    """Draw the steps of a client plan, one or two, that give the client under test all motion for `ms`
-    milliseconds of audio. `form` is the form of the payloads (see PlannedPayload)."""
-    keyframes = ms * KEYFRAMES_PER_SECOND // 1000
-    first_count = draw(st.integers(1, keyframes))
-    payloads = [PlannedPayload(count, form) for count in (first_count, keyframes - first_count) if count]
+def _draw_motion(draw: st.DrawFn, ms: int) -> list[Step]:
+    """Draw calls that give the client under test all motion for `ms` milliseconds of audio: one or two
+    payloads, in a single call or in one call each."""
+    keyframe_count = ms * KEYFRAMES_PER_SECOND // 1000
+    first_count = draw(st.integers(1, keyframe_count))
+    counts = (first_count, keyframe_count - first_count)
+    payloads = [PlannedPayload(count) for count in counts if count]
     if draw(st.booleans()):
         return [Move(tuple(payloads))]
     return [Move((payload,)) for payload in payloads]
 
 
-def _draw_playback(draw: st.DrawFn, ms: int) -> list[Step]:
-    """Draw `ms` milliseconds of time in one or two steps, and the time to settle after them."""
+def _draw_playback_waits(draw: st.DrawFn, ms: int) -> list[Step]:
+    """Draw one or two waits of `ms` milliseconds in all, in which the client plays. After them come the waits
+    in which it becomes idle."""
     first_ms = draw(st.integers(1, ms))
-    return [Wait(first_ms), *([Wait(ms - first_ms)] if ms > first_ms else []), *_SETTLE]
+    return [Wait(first_ms), *([Wait(ms - first_ms)] if ms > first_ms else []), *_SETTLE_WAITS]
 
 
 def _draw_conversation(draw: st.DrawFn, ms: int = 600) -> list[Step]:
-    """Draw a whole conversation with all its motion, and play it."""
-    return [GiveAudio(ms, end=True), *_draw_motion(draw, ms), *_draw_playback(draw, ms)]
+    """Draw calls that give the client under test a conversation of `ms` milliseconds with all its motion, and
+    waits in which it plays all of it."""
+    return [GiveAudio(ms, end=True), *_draw_motion(draw, ms), *_draw_playback_waits(draw, ms)]
 
 
-def _draw_shown_conversation(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
-    """Draw calls that give the client under test a conversation with all its motion, and steps of the clock
-    in which the client must render the motion."""
+def _draw_watched_conversation(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
+    """Draw calls that give the client under test a conversation of `ms` milliseconds with all its motion, and
+    waits in which it must begin to render the motion."""
     return [*_draw_speech(draw, ms, end=end), *_draw_motion(draw, ms), Wait(240), Wait(280), Wait(200)]
 
 
@@ -89,9 +93,9 @@ def _draw_empty_motion(draw: st.DrawFn, ref: Ref = CURRENT) -> Move:
     return Move(draw(st.sampled_from(((), None))), ref)
 
 
-def _draw_conversations(draw: st.DrawFn) -> list[Step]:
-    """Draw the calls of two to four conversations with the client under test. Each ends by an end mark or by
-    an interrupt, or does not end."""
+def _draw_several_conversations(draw: st.DrawFn) -> list[Step]:
+    """Draw calls for several conversations of the client under test. Two to four times it gets audio, and
+    then an end mark, an interrupt or only a wait. Audio without an end is continued by the next audio."""
     steps: list[Step] = []
     for _ in range(draw(st.integers(2, 4))):
         steps += _draw_speech(draw, draw(st.integers(40, 400)), end=draw(st.booleans()))
@@ -100,12 +104,12 @@ def _draw_conversations(draw: st.DrawFn) -> list[Step]:
     return [*steps, GiveAudio(100)]
 
 
-def _draw_current_id(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for several conversations and an interrupt, with steps of the clock before and after them.
-    At each step the client under test is asked for its current id."""
+def _draw_calls_that_change_id(draw: st.DrawFn) -> list[Step]:
+    """Draw calls that begin and end several conversations of the client under test, so that its current
+    conversation id changes. After each call the kit asks for this id."""
     return [
         Wait(40),
-        *_draw_conversations(draw),
+        *_draw_several_conversations(draw),
         Wait(40),
         Do("interrupt"),
         draw(_waits()),
@@ -115,70 +119,75 @@ def _draw_current_id(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to the client under test that give it motion for ids other than the current id, perhaps in
-    a pause. The current conversation may have motion of its own."""
+    """Draw calls that give the client under test motion for ids other than its current conversation id,
+    perhaps while it is paused. The current conversation gets no motion, or less motion than audio."""
     earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
     foreign_motion: list[Step] = [*draw(_FOREIGN_MOTION)]
     if draw(st.booleans()):
         foreign_motion = [Wait(300), Do("pause"), Wait(300), *foreign_motion, Do("resume")]
     if draw(st.booleans()):
-        return [*earlier_conversation, *_draw_speech(draw, 2000, end=False), *foreign_motion, *_WATCH]
-    # Less good motion than audio, so that _WATCH reaches the time of the foreign motion.
+        return [*earlier_conversation, *_draw_speech(draw, 2000, end=False), *foreign_motion, *_WATCH_WAITS]
+    # The good motion is shorter than the audio, so the last waits reach the time of the foreign motion.
     return [
         *earlier_conversation,
         *_draw_speech(draw, 2000, end=False),
         *_draw_motion(draw, 700),
         *foreign_motion,
-        *_WATCH,
+        *_WATCH_WAITS,
     ]
 
 
 def _draw_early_motion(draw: st.DrawFn) -> list[Step]:
     """Draw calls to the client under test that give it motion before any audio."""
-    return [draw(_motions(Ref(0, draw(st.sampled_from(("made up", "blank")))))), GiveAudio(2000), *_WATCH]
+    return [
+        draw(_motions(Ref(0, draw(st.sampled_from(("made up", "blank")))))),
+        GiveAudio(2000),
+        *_WATCH_WAITS,
+    ]
 
 
-def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
-    """Draw the calls of one conversation with the client under test that is interrupted: begin it, interrupt
-    it, perhaps give late motion for it, and begin another conversation."""
+def _draw_interrupted_conversation(draw: st.DrawFn) -> list[Step]:
+    """Draw calls that begin a conversation with the client under test and interrupt it. Late motion for it
+    may follow. Then another conversation begins, perhaps with all its motion."""
     late_motion = [draw(_motions())] if draw(st.booleans()) else []
     steps = [
-        *_draw_shown_conversation(draw, draw(_LONG_MS)),
+        *_draw_watched_conversation(draw, draw(_LONG_MS)),
         Do("interrupt"),
         *late_motion,
         draw(_waits()),
         Wait(240),
     ]
     steps += _draw_speech(draw, 1500, end=draw(st.booleans()))
-    return [*steps, *(_draw_motion(draw, 1500) if draw(st.booleans()) else []), *_WATCH]
+    return [*steps, *(_draw_motion(draw, 1500) if draw(st.booleans()) else []), *_WATCH_WAITS]
 
 
-def _draw_pause(draw: st.DrawFn) -> list[Step]:
-    """Draw the calls of a conversation with the client under test that is paused for a while and then
-    resumed, once or twice."""
+def _draw_paused_conversation(draw: st.DrawFn) -> list[Step]:
+    """Draw calls for two conversations of the client under test. The first is played without a pause; the
+    second is paused and resumed, once or twice."""
     ms = draw(_LONG_MS)
-    steps = [*_draw_conversation(draw, ms), *_draw_shown_conversation(draw, ms, end=True)]
+    steps = [*_draw_conversation(draw, ms), *_draw_watched_conversation(draw, ms, end=True)]
     for _ in range(draw(st.integers(1, 2))):
         steps += [Do("pause"), Wait(700), draw(_waits(200, 4000)), Do("resume"), Wait(240), Wait(280)]
-    return [*steps, *_draw_playback(draw, ms)]
+    return [*steps, *_draw_playback_waits(draw, ms)]
 
 
-def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation of the client under test that becomes audio-only by empty motion."""
+def _draw_audio_only_conversation(draw: st.DrawFn) -> list[Step]:
+    """Draw calls for two conversations of the client under test. The second gets only empty motion, so the
+    client must play its audio alone."""
     ms = draw(_LONG_MS)
     return [
         *_draw_conversation(draw, ms),
         *_draw_speech(draw, ms, end=True),
         draw(_waits(1, 800)),
         _draw_empty_motion(draw),
-        *_draw_playback(draw, ms),
+        *_draw_playback_waits(draw, ms),
     ]
 
 
 def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
-    """Draw the calls of a conversation in which the client under test gets an empty list of motion, and later
-    motion again. At the end the clock moves, to show whether the client renders this later motion: what came
-    before the list is over by then."""
+    """Draw calls for one conversation of the client under test: audio, perhaps motion, then empty motion, and
+    then motion again. Waits at the end show whether the client renders this later motion: the motion from
+    before is over by then."""
     conversation = _draw_speech(draw, 2000, end=False)
     if draw(st.booleans()):
         conversation += [*_draw_motion(draw, 600), Wait(240)]
@@ -188,49 +197,55 @@ def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
         draw(_motions()),
         draw(_waits()),
         draw(_motions()),
-        *_WATCH,
+        *_WATCH_WAITS,
     ]
 
 
 def _draw_conversation_after_empty(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation of the client under test that gets empty motion, and for a second
-    conversation, which gets all its motion."""
-    first = [*_draw_shown_conversation(draw, 1500, end=True), _draw_empty_motion(draw), draw(_waits())]
-    return [*first, *_draw_speech(draw, 2000, end=draw(st.booleans())), *_draw_motion(draw, 2000), *_WATCH]
+    """Draw calls for two conversations of the client under test. The first gets all its motion and then empty
+    motion; the second gets only all its motion."""
+    first = [*_draw_watched_conversation(draw, 1500, end=True), _draw_empty_motion(draw), draw(_waits())]
+    return [
+        *first,
+        *_draw_speech(draw, 2000, end=draw(st.booleans())),
+        *_draw_motion(draw, 2000),
+        *_WATCH_WAITS,
+    ]
 
 
-def _draw_empty_for_other_id(draw: st.DrawFn) -> list[Step]:
-    """Draw calls that give the client under test empty motion for an id other than the current id."""
+def _draw_empty_motion_for_other_id(draw: st.DrawFn) -> list[Step]:
+    """Draw calls that give the client under test empty motion for an id other than its current conversation
+    id. A whole conversation may come before."""
     earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
     return [
         *earlier_conversation,
-        *_draw_shown_conversation(draw, 2000),
+        *_draw_watched_conversation(draw, 2000),
         _draw_empty_motion(draw, draw(_foreign_refs())),
-        *_WATCH,
+        *_WATCH_WAITS,
     ]
 
 
 def _draw_undecodable_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw calls that give the client under test a payload that cannot be decoded, after the good motion or
-    instead of it."""
+    """Draw calls for two conversations of the client under test. In the second, it gets a payload that cannot
+    be decoded. Either both conversations get all their good motion, or neither gets any."""
     ms = draw(_LONG_MS)
     bad_motion = Move((PlannedPayload(10, draw(st.sampled_from(("cut", "junk")))),))
     if draw(st.booleans()):
         earlier_conversation, good_motion = _draw_conversation(draw, ms), _draw_motion(draw, ms)
     else:
-        earlier_conversation, good_motion = [GiveAudio(ms, end=True), *_draw_playback(draw, ms)], []
+        earlier_conversation, good_motion = [GiveAudio(ms, end=True), *_draw_playback_waits(draw, ms)], []
     return [
         *earlier_conversation,
         *_draw_speech(draw, ms, end=True),
         *good_motion,
         bad_motion,
-        *_draw_playback(draw, ms),
+        *_draw_playback_waits(draw, ms),
     ]
 
 
-def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
-    """Draw the calls of a conversation with the client under test in which the audio never gets its end
-    mark."""
+def _draw_audio_without_end(draw: st.DrawFn) -> list[Step]:
+    """Draw calls that give the client under test audio without an end mark, perhaps with all its motion, and
+    then waits of more than seven seconds."""
     ms = draw(st.integers(40, 800))
     motion = _draw_motion(draw, ms) if draw(st.booleans()) else []
     return [
@@ -244,23 +259,25 @@ def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_starvation(draw: st.DrawFn) -> list[Step]:
-    """Draw calls to the client under test that give one conversation much more audio than motion."""
+    """Draw calls that give the client under test 4 s of audio, and at first little or no motion for it. More
+    motion may come after 1.5 s."""
     motion = [draw(_motions(most_keyframes=10))] if draw(st.booleans()) else []
-    later = [draw(_motions())] if draw(st.booleans()) else []
-    return [*_draw_speech(draw, 4000, end=False), *motion, Wait(1500), *later, Wait(300), Wait(600)]
+    later_motion = [draw(_motions())] if draw(st.booleans()) else []
+    return [*_draw_speech(draw, 4000, end=False), *motion, Wait(1500), *later_motion, Wait(300), Wait(600)]
 
 
 def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
-    """Draw calls that give the client under test the motion of a conversation late. In the mode strictSync,
-    the client must stop the audio until the motion comes, and then play on."""
+    """Draw calls that give the client under test 4 s of audio, at first little or no motion for it, and more
+    motion late. In the mode strictSync, the client must stop the audio until the motion comes, and then play
+    on."""
     motion = [Move((PlannedPayload(draw(st.integers(1, 10))),))] if draw(st.booleans()) else []
-    later: list[Step] = [Move((PlannedPayload(60),)), Wait(240), Wait(200), Wait(400)]
-    return [*_draw_speech(draw, 4000, end=False), *motion, Wait(700), draw(_waits(200, 1000)), *later]
+    later_motion: list[Step] = [Move((PlannedPayload(60),)), Wait(240), Wait(200), Wait(400)]
+    return [*_draw_speech(draw, 4000, end=False), *motion, Wait(700), draw(_waits(200, 1000)), *later_motion]
 
 
 def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
-    """Draw the calls of one conversation with the client under test, in which it is paused, resumed or
-    interrupted, so that its playback state changes."""
+    """Draw calls for one conversation of the client under test that change its playback state: it may be
+    paused and resumed, and then interrupted."""
     ms = draw(_LONG_MS)
     steps = [
         Wait(10),
@@ -272,12 +289,12 @@ def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
         steps += [Do("pause"), Wait(300), draw(_waits()), Do("resume"), Wait(300), Wait(100)]
     if draw(st.booleans()):
         steps += [Do("interrupt"), Wait(300), draw(_waits())]
-    return [*steps, *_draw_playback(draw, ms)]
+    return [*steps, *_draw_playback_waits(draw, ms)]
 
 
-def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
-    """Draw calls that give the client under test, in the middle of a conversation, a motion payload with
-    protobuf fields that it does not know."""
+def _draw_motion_with_unknown_fields(draw: st.DrawFn) -> list[Step]:
+    """Draw calls that give the client under test ordinary motion and then, for the same conversation, a
+    payload with protobuf fields that no client knows."""
     shown_motion: list[Step] = [
         *_draw_speech(draw, 3000, end=False),
         Move((PlannedPayload(10),)),
@@ -285,20 +302,27 @@ def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
         Wait(280),
     ]
     odd_motion = Move((PlannedPayload(draw(st.integers(20, 60)), "unknown fields"),))
-    return [*shown_motion, odd_motion, Wait(200), *_WATCH, Wait(400)]
+    return [*shown_motion, odd_motion, Wait(200), *_WATCH_WAITS, Wait(400)]
 
 
 def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation of the client under test whose motion may come later than its audio."""
+    """Draw calls for a conversation of the client under test: its audio, perhaps a wait, then all its motion,
+    and waits until everything is played."""
     ms = draw(_LONG_MS)
     audio, motion = _draw_speech(draw, ms, end=draw(st.booleans())), _draw_motion(draw, ms)
-    delay = [draw(_waits(1, 400))] if draw(st.booleans()) else []
-    return [*audio, *delay, *motion, *[draw(_waits(1, 800)) for _ in range(4)], *_draw_playback(draw, ms)]
+    wait_before_motion = [draw(_waits(1, 400))] if draw(st.booleans()) else []
+    return [
+        *audio,
+        *wait_before_motion,
+        *motion,
+        *[draw(_waits(1, 800)) for _ in range(4)],
+        *_draw_playback_waits(draw, ms),
+    ]
 
 
 def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw calls for a conversation of the client under test: 1.2 to 3 s of audio, one payload with all its
-    motion, and six steps of the clock, after each of which the client is observed."""
+    """Draw calls for a conversation of the client under test: 1.2 to 3 s of audio, all its motion in one
+    payload, and six waits. The client is observed after each wait."""
     ms = draw(_LONG_MS)
     all_motion = Move((PlannedPayload(ms * KEYFRAMES_PER_SECOND // 1000),))
     steps = [*_draw_speech(draw, ms, end=draw(st.booleans())), all_motion]
@@ -306,40 +330,40 @@ def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:
 
 
 _SITUATIONS: dict[str, Situation] = {
-    "C-ID": _draw_conversations,
-    "C-ID-NEW": _draw_conversations,
-    "C-ID-CURRENT": _draw_current_id,
+    "C-ID": _draw_several_conversations,
+    "C-ID-NEW": _draw_several_conversations,
+    "C-ID-CURRENT": _draw_calls_that_change_id,
     "C-MISMATCH": _draw_foreign_motion,
     "C-EARLY": _draw_early_motion,
-    "C-INTERRUPT": _draw_interrupt,
-    "C-PAUSE": _draw_pause,
-    "C-EMPTY": _draw_audio_only,
+    "C-INTERRUPT": _draw_interrupted_conversation,
+    "C-PAUSE": _draw_paused_conversation,
+    "C-EMPTY": _draw_audio_only_conversation,
     "C-EMPTY-STICKY": _draw_motion_after_empty,
     "C-EMPTY-SCOPE": _draw_conversation_after_empty,
-    "C-EMPTY-MISMATCH": _draw_empty_for_other_id,
+    "C-EMPTY-MISMATCH": _draw_empty_motion_for_other_id,
     "C-ABNORMAL": _draw_undecodable_motion,
-    "C-NOEND": _draw_missing_end,
+    "C-NOEND": _draw_audio_without_end,
     "C-STARVE": _draw_starvation,
     "C-STATES": _draw_state_changes,
-    "C-UNKNOWN": _draw_unknown_fields,
+    "C-UNKNOWN": _draw_motion_with_unknown_fields,
     "C-MATCH": _draw_late_motion,
     "C-SYNC": _draw_steady_motion,
 }
 
 
 @st.composite
-def _draw_plan(draw: st.DrawFn, situation: Situation, mode: StarvationMode) -> ClientPlan:
-    """Draw a plan of calls that bring a client under test into this situation; about one plan in ten has any
-    calls instead, legal or illegal."""
+def _draw_plan(draw: st.DrawFn, draw_situation: Situation, mode: StarvationMode) -> ClientPlan:
+    """Draw a plan of calls to a client under test: in nine plans of ten the calls that `draw_situation`
+    draws, in the others any calls, legal or illegal."""
     if draw(st.integers(0, _ONE_PLAN_IN - 1)) == _ONE_PLAN_IN - 1:
         return draw(_ANY_CALLS)
-    return ClientPlan(tuple(situation(draw)), draw(_RATES), mode)
+    return ClientPlan(tuple(draw_situation(draw)), draw(_RATES), mode)
 
 
 def client_plans_exercising(rule_id: str) -> st.SearchStrategy[ClientPlan]:
-    """Draw plans whose calls to a client under test exercise this rule (an id that begins with C-). C-STARVE
-    is the rule on missing motion; its plans are drawn for both starvation modes, because the client must stop
-    its audio in strictSync."""
+    """Draw plans whose calls to a client under test exercise this rule (an id that begins with C-). For
+    C-STARVE, the rule on missing motion, some plans use the mode strictSync: then the client must stop its
+    audio."""
     plans = _draw_plan(_SITUATIONS[rule_id], StarvationMode.AUDIO_INDEPENDENT)
     return (
         plans | _draw_plan(_draw_strict_starvation, StarvationMode.STRICT_SYNC)

@@ -50,30 +50,35 @@ _MOTION_LATE_AROUND_CUTS = tuple(
 _BAD_ACTS = (*MalformedInput, Behaviour.VANISH)
 
 
-def _draw_samples() -> st.SearchStrategy[int]:
+def _draw_sample_count() -> st.SearchStrategy[int]:
     """Draw a number of samples for a turn of 0.5 to 12 seconds."""
     return st.integers(PLAN_SAMPLE_RATE // 2, 12 * PLAN_SAMPLE_RATE)
 
 
 @st.composite
-def _draw_turn(
+def _draw_turn_with_act(
     draw: st.DrawFn, acts: Sequence[Behaviour | MalformedInput], cues: st.SearchStrategy[Cue]
 ) -> TurnPlan:
-    """Draw a turn in which a relay's client behaves in one of these ways (`acts`) at one of these cues."""
-    samples, chunk = draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES))
+    """Draw a turn in which a relay's client does one of `acts`, such as an interrupt, at one of `cues`
+    (moments of the turn). It sends all its audio first if the act is to go on to the next turn, or if the cue
+    waits for the end of the answer. If the cue waits for the first motion, it sends the audio that this
+    motion takes."""
+    sample_count, chunk_bytes = draw(_draw_sample_count()), draw(st.sampled_from(_CHUNK_BYTES))
     act, cue = draw(st.sampled_from(acts)), draw(cues)
     if act is Behaviour.GO_ON or cue.heard in (TurnProgress.LAST_AUDIO, TurnProgress.ALL):
         # If nobody interrupts, only the end mark tells where a turn's audio ends.
         cue = Cue(None, cue.heard)
     elif cue.heard is TurnProgress.MOTION:
-        first_motion = _FIRST_MOTION_BYTES // chunk + 1
-        cue = Cue(first_motion if first_motion * chunk < samples * BYTES_PER_SAMPLE else None, cue.heard)
-    return TurnPlan(samples, chunk, cue, act, draw(st.sampled_from(_PAUSES_MS)))
+        chunks_before_motion = _FIRST_MOTION_BYTES // chunk_bytes + 1
+        is_long_enough = chunks_before_motion * chunk_bytes < sample_count * BYTES_PER_SAMPLE
+        cue = Cue(chunks_before_motion if is_long_enough else None, cue.heard)
+    return TurnPlan(sample_count, chunk_bytes, cue, act, draw(st.sampled_from(_PAUSES_MS)))
 
 
 def _draw_cue() -> st.SearchStrategy[Cue]:
-    """Draw a cue: the moment of a turn at which a relay's client interrupts, hangs up, or does whatever else
-    the plan says. The first motion of the turn is the most likely cue."""
+    """Draw a cue: the moment of a turn at which a relay's client acts, such as by an interrupt. It says how
+    many chunks the client has sent (None: all), and what it has received. The first motion is the
+    likeliest."""
     return st.builds(
         Cue, st.integers(0, 20) | st.none(), st.sampled_from([*TurnProgress, *[TurnProgress.MOTION] * 3])
     )
@@ -81,58 +86,68 @@ def _draw_cue() -> st.SearchStrategy[Cue]:
 
 def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
     """Draw a turn that a relay's client interrupts, perhaps twice, or speaks over, at any moment."""
-    return _draw_turn((Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue())
+    return _draw_turn_with_act((Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue())
 
 
 @st.composite
 def cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan for one client of a relay: two turns, then one or two turns that the client interrupts or
-    speaks over, each followed by a whole turn."""
-    turns = [_SHORT_TURN, TurnPlan(draw(_draw_samples()), _USUAL_CHUNK)]  # _TURNS_BEFORE_A_CUT
+    """Draw a plan for one client of a relay: two whole turns, then one or two turns that the client
+    interrupts or speaks over, each followed by a whole turn. In some plans Motion Server sends motion
+    late."""
+    turns = [_SHORT_TURN, TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK)]  # _TURNS_BEFORE_A_CUT
     for _ in range(draw(st.integers(1, 2))):
-        turns += [draw(cut_off_turn()), TurnPlan(draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES)))]
+        turns += [
+            draw(cut_off_turn()),
+            TurnPlan(draw(_draw_sample_count()), draw(st.sampled_from(_CHUNK_BYTES))),
+        ]
     return Plan((tuple(turns),), motion_server=draw(st.sampled_from([NO_FAULTS, *_MOTION_LATE_AROUND_CUTS])))
 
 
 @st.composite
 def interrupted_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan for one client of a relay that interrupts: a whole turn, a turn that the client interrupts,
-    and a whole turn of several payloads."""
-    interrupted = draw(_draw_turn((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue()))
-    samples = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
-    return Plan(((draw(turn_plans()), interrupted, TurnPlan(samples, draw(st.sampled_from(_CHUNK_BYTES)))),))
-
-
-def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
-    """Return plans for one client of a relay, with a long turn that the client speaks over or interrupts
-    while most of its motion is still to come. In the last plan the client listens on for some seconds after
-    the next turn, because a relay may hold stale motion back."""
-    samples, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    listens_on = replace(next_turn, pause_ms=_LISTENS_ON_MS)
-    long_turns = (
-        TurnPlan(samples, _USUAL_CHUNK, _AT_ONCE),
-        TurnPlan(samples, _USUAL_CHUNK, _AT_ONCE, Behaviour.INTERRUPT),
-        TurnPlan(samples, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION)),
-        TurnPlan(samples, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
+    """Draw a plan for one client of a relay with three turns: a whole turn, a turn that the client
+    interrupts, and a whole turn that is long enough for several motion payloads."""
+    interrupted = draw(_draw_turn_with_act((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue()))
+    sample_count = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
+    return Plan(
+        ((draw(turn_plans()), interrupted, TurnPlan(sample_count, draw(st.sampled_from(_CHUNK_BYTES)))),)
     )
-    followed = [*((turn, next_turn) for turn in long_turns[:-1]), (long_turns[-1], listens_on)]
+
+
+def plans_of_cut_off_late_motion() -> tuple[Plan, ...]:
+    """Return plans in which the only client of a relay speaks a long turn, and interrupts it or speaks over
+    it while most of its motion is still to come. In the last plan the client listens for some seconds after
+    the next turn, because a relay may hold stale motion back."""
+    sample_count, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
+    next_turn_then_listening = replace(next_turn, pause_ms=_LISTENS_ON_MS)
+    long_turns = (
+        TurnPlan(sample_count, _USUAL_CHUNK, _AT_ONCE),
+        TurnPlan(sample_count, _USUAL_CHUNK, _AT_ONCE, Behaviour.INTERRUPT),
+        TurnPlan(sample_count, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION)),
+        TurnPlan(sample_count, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
+    )
+    turn_pairs = [
+        *((turn, next_turn) for turn in long_turns[:-1]),
+        (long_turns[-1], next_turn_then_listening),
+    ]
     return tuple(
-        Plan(((_SHORT_TURN, _SHORT_TURN, *turns),), motion_server=_LATE_MOTION) for turns in followed
+        Plan(((_SHORT_TURN, _SHORT_TURN, *turns),), motion_server=_LATE_MOTION) for turns in turn_pairs
     )
 
 
 @st.composite
 def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan for two or three clients of a relay that speak at the same time. Each client may interrupt
-    its own second turn, begin a third turn before the second has ended, or hang up in the second."""
+    """Draw a plan for two or three clients of a relay that speak at the same time. Each speaks one to three
+    turns. It may interrupt its second turn, speak the third before the second has ended, or hang up in the
+    second."""
     acts = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
     clients = []
     for _ in range(draw(st.integers(2, 3))):
-        turns = [TurnPlan(draw(_draw_samples()), _USUAL_CHUNK)]
+        turns = [TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK)]
         if draw(st.booleans()):
-            turns.append(draw(_draw_turn(acts, _draw_cue())))
+            turns.append(draw(_draw_turn_with_act(acts, _draw_cue())))
         if turns[-1].act is not Behaviour.HANG_UP:
-            turns.append(TurnPlan(draw(_draw_samples()), _USUAL_CHUNK))
+            turns.append(TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK))
         clients.append(tuple(turns))
     return Plan(tuple(clients))
 
@@ -143,9 +158,9 @@ def all_crowds() -> st.SearchStrategy[Plan]:
     return crowds() | crowds_with_cut_off_turns()
 
 
-def next_client_after_hang_up() -> Plan:
+def plan_of_next_client_after_hang_up() -> Plan:
     """Return a plan in which one client of a relay hangs up while most of its motion is still to come, and
-    another client connects at once."""
+    then another client connects and speaks two turns."""
     leaving_turn = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.HANG_UP
     )
@@ -156,90 +171,93 @@ def next_client_after_hang_up() -> Plan:
     )
 
 
-def cut_off_beside_others() -> tuple[Plan, ...]:
-    """Return plans for three clients of a relay that speak at the same time. One of them interrupts, or hangs
-    up, while most of the motion of all three is still to come: the turns of the other two go on."""
+def plans_of_cut_offs_beside_others() -> tuple[Plan, ...]:
+    """Return two plans for three clients of a relay that speak at the same time. The second client interrupts
+    its turn, or hangs up, while most of the motion of all three is still to come. The turns of the others go
+    on."""
     whole_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    listener = (_SHORT_TURN, whole_turn)
-    cuts_off = (
+    other_client = (_SHORT_TURN, whole_turn)
+    turns_cut_off = (
         replace(whole_turn, cue=Cue(None, TurnProgress.MOTION), act=act)
         for act in (Behaviour.INTERRUPT, Behaviour.HANG_UP)
     )
     return tuple(
-        Plan((listener, (_SHORT_TURN, turn), listener), step=True, motion_server=_LATE_MOTION)
-        for turn in cuts_off
+        Plan((other_client, (_SHORT_TURN, turn), other_client), step=True, motion_server=_LATE_MOTION)
+        for turn in turns_cut_off
     )
 
 
 @st.composite
 def leaving_turns(draw: st.DrawFn) -> TurnPlan:
-    """Draw a turn in which a relay's client hangs up while audio and motion are still to come."""
-    samples, chunk = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE, draw(st.sampled_from(_CHUNK_BYTES))
-    chunks = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
-    cue = Cue(chunks, draw(st.sampled_from([TurnProgress.AUDIO, TurnProgress.MOTION, TurnProgress.MOTION])))
-    return TurnPlan(samples, chunk, cue, Behaviour.HANG_UP)
+    """Draw a turn of 5 to 12 s in which a relay's client hangs up as soon as it has received the first audio
+    or motion. By then it has sent all its audio, or only as much as the first motion takes."""
+    sample_count = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE
+    chunk_bytes = draw(st.sampled_from(_CHUNK_BYTES))
+    chunk_count = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk_bytes + 1))
+    heard = draw(st.sampled_from([TurnProgress.AUDIO, TurnProgress.MOTION, TurnProgress.MOTION]))
+    return TurnPlan(sample_count, chunk_bytes, Cue(chunk_count, heard), Behaviour.HANG_UP)
 
 
 @st.composite
 def hang_ups(draw: st.DrawFn) -> Plan:
-    """Draw a plan in which a client of a relay hangs up in the middle of its second turn; in some plans
-    another client speaks on."""
+    """Draw a plan in which a client of a relay hangs up in the middle of its second turn. In some plans
+    another client speaks at the same time, to its last turn."""
     leaving = (_SHORT_TURN, draw(leaving_turns()))
     staying = ((_SHORT_TURN, _SHORT_TURN),) if draw(st.booleans()) else ()
     return Plan((leaving, *staying), motion_server=_LATE_MOTION)
 
 
-def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
-    """Return plans in which one of a relay's clients hangs up: while it gets motion, or while the relay still
-    opens its session with Motion Server."""
-    leaving_turn = TurnPlan(
+def plans_of_hang_ups() -> tuple[Plan, ...]:
+    """Return plans in which the only client of a relay hangs up in its second turn: while it gets motion, or
+    while the relay still opens its second session with Motion Server."""
+    turn_left_in_motion = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
     )
-    leaving_soon = TurnPlan(
+    turn_left_at_once = TurnPlan(
         PLAN_SAMPLE_RATE, _SMALL_CHUNK, Cue(1, TurnProgress.NOTHING), Behaviour.HANG_UP, chunk_pause_ms=300
     )
-    slow_to_connect = [
+    slow_openings = [
         Scenario("slow-to-connect", "", (Fault(When(moment, connection=2), (Delay(0.6),)),))
         for moment in (Moment.CONFIGURE, Moment.UPGRADE)
     ]
     return (
-        Plan(((_SHORT_TURN, leaving_turn),)),
-        *(Plan(((_SHORT_TURN, leaving_soon),), motion_server=scenario) for scenario in slow_to_connect),
+        Plan(((_SHORT_TURN, turn_left_in_motion),)),
+        *(Plan(((_SHORT_TURN, turn_left_at_once),), motion_server=scenario) for scenario in slow_openings),
     )
 
 
 def unread_turns() -> st.SearchStrategy[TurnPlan]:
     """Draw a turn of which the client reads nothing at first."""
-    return st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
+    return st.builds(TurnPlan, _draw_sample_count(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
 
 
-def _spoken_slowly(turn: TurnPlan) -> TurnPlan:
-    """Return a copy of this turn whose chunks take more than half a second. By then the buffers of a client
-    that reads nothing are full."""
-    chunks = turn.samples * BYTES_PER_SAMPLE // turn.chunk_bytes
-    return replace(turn, chunk_pause_ms=_SPOKEN_SLOWLY_MS // chunks)
+def _speak_slowly(turn: TurnPlan) -> TurnPlan:
+    """Return a copy of this turn with pauses after its chunks, which last about 0.6 s in all. In this time
+    the buffers of a client that reads nothing become full."""
+    chunk_count = turn.samples * BYTES_PER_SAMPLE // turn.chunk_bytes
+    return replace(turn, chunk_pause_ms=_SPOKEN_SLOWLY_MS // chunk_count)
 
 
-def slow_client() -> Plan:
-    """Return a plan for three clients of a relay: one reads nothing in its last turn, while two others speak
-    on, one in short turns and one in longer turns. Their last turns go on when the buffers of the slow client
-    are full."""
+def plan_of_slow_client() -> Plan:
+    """Return a plan for three clients of a relay. One reads nothing in its last turn; the two others speak
+    on, one in short turns and one in longer turns. Their last turns go on after the buffers of the slow
+    client are full."""
     reads_nothing = TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False)
     longer_turn = TurnPlan(6 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    others = ((turn, turn, _spoken_slowly(turn)) for turn in (_SHORT_TURN, longer_turn))
-    return Plan(((_SHORT_TURN, _LONG_TURN, reads_nothing), *others), step=True)
+    other_clients = ((turn, turn, _speak_slowly(turn)) for turn in (_SHORT_TURN, longer_turn))
+    return Plan(((_SHORT_TURN, _LONG_TURN, reads_nothing), *other_clients), step=True)
 
 
 def bad_turns() -> st.SearchStrategy[TurnPlan]:
     """Draw a turn in which a relay's client behaves badly: it sends malformed input, or its connection is
     cut."""
-    return _draw_turn(_BAD_ACTS, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
+    return _draw_turn_with_act(_BAD_ACTS, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
 
 
 def bad_clients() -> st.SearchStrategy[Plan]:
-    """Draw a plan for two clients of a relay: one behaves badly while the other speaks two turns; afterwards
-    the other client speaks once more."""
-    good_turns = st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES))
+    """Draw a plan for two clients of a relay. One sends malformed input or loses its connection, while the
+    other speaks two turns. Then the other client speaks once more."""
+    good_turns = st.builds(TurnPlan, _draw_sample_count(), st.sampled_from(_CHUNK_BYTES))
     return st.builds(
         lambda bad_turn, good_turn: Plan(
             ((_SHORT_TURN, bad_turn), (good_turn, good_turn, _SHORT_TURN)), step=True
@@ -250,20 +268,20 @@ def bad_clients() -> st.SearchStrategy[Plan]:
 
 
 def plans_of_misbehaviour() -> tuple[Plan, ...]:
-    """Return plans in which clients of a relay behave badly in every way that the kit knows: at most four bad
-    clients in a plan, beside a good client, which goes on speaking."""
+    """Return three plans, in which clients of a relay behave badly in every way that the kit knows. In each
+    plan at most four bad clients speak beside a good client, which goes on speaking."""
     good_turn = TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     after_two_chunks = Cue(2, TurnProgress.NOTHING)
 
-    def plan_with(bad_acts: Sequence[Behaviour | MalformedInput]) -> Plan:
-        """Return a plan for the good client of a relay beside bad clients, each of which does one of these
-        acts. All clients begin each turn at the same time."""
+    def make_plan(bad_acts: Sequence[Behaviour | MalformedInput]) -> Plan:
+        """Return a plan for a good client of a relay and bad clients, each of which does one of these acts.
+        All clients begin each turn at the same time."""
         bad_clients = tuple(
             (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK, after_two_chunks, act)) for act in bad_acts
         )
         return Plan(((good_turn, good_turn, _SHORT_TURN), *bad_clients), step=True)
 
-    return plan_with(_BAD_ACTS[:4]), plan_with(_BAD_ACTS[4:8]), plan_with(_BAD_ACTS[8:])
+    return make_plan(_BAD_ACTS[:4]), make_plan(_BAD_ACTS[4:8]), make_plan(_BAD_ACTS[8:])
 
 
 def credentials() -> st.SearchStrategy[Plan]:

@@ -81,57 +81,61 @@ def _scenario_with(*faults: Fault) -> Scenario:
     return Scenario("drawn", "", faults)
 
 
-def _fail_in_turn(when: When, *actions: FaultAction) -> Plan:
-    """Return a plan of three turns with a fault of Motion Server: these actions, at this moment of the second
-    turn."""
-    turns = (_ORDINARY_TURN, _lengthen_for(when, _LONG_TURN), _ORDINARY_TURN)
+def _plan_failing_in_turn(when: When, *actions: FaultAction) -> Plan:
+    """Return a plan of three turns. In the second, at the moment `when`, Motion Server does these actions,
+    such as to close the session."""
+    turns = (_ORDINARY_TURN, _lengthen_turn_for(when, _LONG_TURN), _ORDINARY_TURN)
     return Plan((turns,), motion_server=_scenario_with(Fault(when, actions)))
 
 
-def _fail_at_response(number: int, action: FaultAction) -> Plan:
-    """Return a plan of three turns with a fault of Motion Server: this action, at response `number` of the
-    second turn."""
-    return _fail_in_turn(When(Moment.RESPONSE, number=number, request=_FAILING_TURN), action)
+def _plan_failing_at_response(number: int, action: FaultAction) -> Plan:
+    """Return a plan of three turns. In the second, when response `number` is due, Motion Server does this
+    action, such as to close the session."""
+    return _plan_failing_in_turn(When(Moment.RESPONSE, number=number, request=_FAILING_TURN), action)
 
 
-def _lengthen_for(when: When, turn: TurnPlan) -> TurnPlan:
-    """Return a turn that is long enough for a fault of Motion Server: long enough that the response comes at
-    which the fault happens. A turn that is long enough is returned as it is."""
+def _lengthen_turn_for(when: When, turn: TurnPlan) -> TurnPlan:
+    """Return a copy of this turn that is so long that Motion Server sends the response of `when`, at which it
+    shall fail. The turn is returned as it is if it is long enough, or if `when` names no later response than
+    the first."""
     if when.number < 2:
         return turn
-    samples = (segment_end(when.number - 2) + 1) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
-    if turn.samples >= samples:
+    needed_samples = (segment_end(when.number - 2) + 1) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
+    if turn.samples >= needed_samples:
         return turn
-    return replace(turn, samples=samples, chunk_bytes=max(turn.chunk_bytes, _LONG_TURN.chunk_bytes))
+    return replace(turn, samples=needed_samples, chunk_bytes=max(turn.chunk_bytes, _LONG_TURN.chunk_bytes))
 
 
-def _lose_session(request: int) -> Fault:
-    """Return the fault by which Motion Server closes the session when the first audio of this request
-    comes."""
-    return Fault(When(Moment.AUDIO, messages=1, request=request), (CloseWith(1011, "internal error"),))
+def _fault_closing_session(request_number: int) -> Fault:
+    """Return the fault by which Motion Server closes the session as soon as the first audio of request
+    `request_number` comes."""
+    return Fault(When(Moment.AUDIO, messages=1, request=request_number), (CloseWith(1011, "internal error"),))
 
 
-def _fail_at_opening(when: When, action: FaultAction) -> Plan:
-    """Return a plan with a fault of Motion Server at the opening of a session. The session before is closed
-    first: otherwise a relay that keeps its session would open no other."""
+def _plan_failing_at_opening(when: When, action: FaultAction) -> Plan:
+    """Return a plan in which Motion Server does this action while it opens the second session, at the moment
+    `when`. It closes the first session before: otherwise a relay that keeps its session would open no
+    other."""
     turns = (_ORDINARY_TURN, _LONG_TURN, _ORDINARY_TURN, _ORDINARY_TURN)
-    return Plan((turns,), motion_server=_scenario_with(_lose_session(_FAILING_TURN), Fault(when, (action,))))
+    return Plan(
+        (turns,), motion_server=_scenario_with(_fault_closing_session(_FAILING_TURN), Fault(when, (action,)))
+    )
 
 
 FAILURES = (
-    _fail_in_turn(_AT_FIRST_RESPONSE, CloseWith(1000)),
-    _fail_at_opening(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
-    _fail_in_turn(_AT_SECOND_AUDIO, CloseWith(1000)),
-    _fail_in_turn(_AT_SECOND_RESPONSE, CloseWith(1011, "internal error")),
-    _fail_in_turn(_AT_SECOND_RESPONSE, SendError(4001, "Credits exhausted")),
-    _fail_in_turn(_AT_SECOND_AUDIO, Reset()),
-    _fail_at_opening(_AT_THE_TOKEN, Refuse(500)),
-    _fail_at_opening(_AT_THE_HANDSHAKE, SendError(13, "driven server request failed")),
-    _fail_in_turn(_AT_FIRST_AUDIO, CloseWith(1000)),
-    _fail_in_turn(_NEAR_THE_END_OF_AUDIO, SendError(13, "driven server request failed")),
-    _fail_at_response(3, CloseWith(1000)),
-    _fail_at_response(4, SendError(4002, "session time limit reached")),
-    _fail_at_response(6, CloseWith(1000)),
+    _plan_failing_in_turn(_AT_FIRST_RESPONSE, CloseWith(1000)),
+    _plan_failing_at_opening(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
+    _plan_failing_in_turn(_AT_SECOND_AUDIO, CloseWith(1000)),
+    _plan_failing_in_turn(_AT_SECOND_RESPONSE, CloseWith(1011, "internal error")),
+    _plan_failing_in_turn(_AT_SECOND_RESPONSE, SendError(4001, "Credits exhausted")),
+    _plan_failing_in_turn(_AT_SECOND_AUDIO, Reset()),
+    _plan_failing_at_opening(_AT_THE_TOKEN, Refuse(500)),
+    _plan_failing_at_opening(_AT_THE_HANDSHAKE, SendError(13, "driven server request failed")),
+    _plan_failing_in_turn(_AT_FIRST_AUDIO, CloseWith(1000)),
+    _plan_failing_in_turn(_NEAR_THE_END_OF_AUDIO, SendError(13, "driven server request failed")),
+    _plan_failing_at_response(3, CloseWith(1000)),
+    _plan_failing_at_response(4, SendError(4002, "session time limit reached")),
+    _plan_failing_at_response(6, CloseWith(1000)),
 )
 """Failures that a relay notices at once. Motion Server fails in the second turn; if the failure falls on the
 opening of a session, it may be the third turn."""
@@ -139,12 +143,12 @@ opening of a session, it may be the third turn."""
 _LOSSES = 6
 LOST_AGAIN_AND_AGAIN = Plan(
     ((_ORDINARY_TURN,) * (2 * _LOSSES + 1),),
-    motion_server=_scenario_with(*(_lose_session(2 * loss) for loss in range(1, _LOSSES + 1))),
+    motion_server=_scenario_with(*(_fault_closing_session(2 * loss) for loss in range(1, _LOSSES + 1))),
 )
 """Motion Server closes the session in every other turn of a long connection. The turn after each works again,
 so no relay has a reason to give up."""
 
-SILENCES = tuple(_fail_at_response(number, Stall()) for number in (1, 2, 4))
+SILENCES = tuple(_plan_failing_at_response(number, Stall()) for number in (1, 2, 4))
 """Failures that a relay notices only after it has waited."""
 
 AS_SLOW_AS_THE_SERVICE = Plan(
@@ -179,9 +183,9 @@ LARGE = Plan(
 should."""
 
 
-def _refuse_every_session(refusal: Refuse, pause_ms: int) -> Plan:
-    """Return a plan in which Motion Server closes the session after the first turn, and then refuses every
-    new session with this `refusal`. After the third turn the client pauses for `pause_ms` milliseconds."""
+def _plan_refusing_sessions(refusal: Refuse, pause_ms: int) -> Plan:
+    """Return a plan in which Motion Server closes the session in the second turn, and then refuses every new
+    session by `refusal`. After the third turn the client pauses for `pause_ms` milliseconds."""
     refusals = (
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
         for number in range(_FAILING_TURN, _MANY_CONNECTIONS)
@@ -189,135 +193,145 @@ def _refuse_every_session(refusal: Refuse, pause_ms: int) -> Plan:
     about = f"after the first turn it ends the session, and refuses every new one with {refusal.status}"
     return Plan(
         ((_ORDINARY_TURN, _ORDINARY_TURN, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),),
-        motion_server=Scenario("drawn", about, (_lose_session(_FAILING_TURN), *refusals)),
+        motion_server=Scenario("drawn", about, (_fault_closing_session(_FAILING_TURN), *refusals)),
     )
 
 
-REFUSED = _refuse_every_session(Refuse(401, "session token expired"), 1_200)
-REFUSED_FOR_LONG = _refuse_every_session(Refuse(402, "session denied: no credits"), 10_100)
+REFUSED = _plan_refusing_sessions(Refuse(401, "session token expired"), 1_200)
+REFUSED_FOR_LONG = _plan_refusing_sessions(Refuse(402, "session denied: no credits"), 10_100)
 """Plans in which every session but the first is refused. A pause follows: a second, in which some relays
 try again at once, or ten seconds, in which a relay tries again that waits for credits."""
 
 
-def with_slow_server(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
-    """Draw these plans with a Motion Server that is late or sends unknown fields: such faults of the server
-    excuse no relay."""
-    return with_faults(plans, st.lists(_draw_harmless_fault(), min_size=1, max_size=2))
+def with_harmless_faults(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
+    """Draw these plans, with one or two faults by which Motion Server is late or sends unknown fields. These
+    faults excuse no relay from its duties."""
+    return add_faults(plans, st.lists(_draw_harmless_fault(), min_size=1, max_size=2))
 
 
-def with_faults(
+def add_faults(
     plans: st.SearchStrategy[Plan], faults: st.SearchStrategy[list[Fault]]
 ) -> st.SearchStrategy[Plan]:
-    """Draw these plans, each with a Motion Server that plays a drawn list of faults."""
-    return st.builds(lambda plan, played: replace(plan, motion_server=_scenario_with(*played)), plans, faults)
+    """Draw these plans, each with a list of faults that is drawn from `faults` and that Motion Server
+    plays."""
+    return st.builds(
+        lambda plan, fault_list: replace(plan, motion_server=_scenario_with(*fault_list)), plans, faults
+    )
 
 
 @st.composite
 def server_failures(draw: st.DrawFn) -> Plan:
-    """Draw a plan of three to five turns in which Motion Server fails once. Either Motion Server breaks off
-    the second turn, or it refuses the first, second or third session of the relay. Before a refusal, Motion
-    Server may close the earlier sessions, so that the relay needs a new session."""
-    refused_session = draw(st.none() | st.sampled_from((1, 2, 3)))
-    turns = draw(
-        st.lists(turn_plans(), min_size=3 if refused_session is None else 2 + refused_session, max_size=5)
-    )
-    if refused_session is None:
-        faults = [draw(_draw_break_off(_FAILING_TURN))]
-        turns[_FAILING_TURN - 1] = _lengthen_for(faults[0].when, turns[_FAILING_TURN - 1])
+    """Draw a plan of three to five turns in which Motion Server fails once. Either it breaks off the second
+    turn, or it refuses the first, second or third session of the relay. Before a refusal, it may close the
+    earlier sessions, so that the relay needs a new session."""
+    refused_session_number = draw(st.none() | st.sampled_from((1, 2, 3)))
+    least_turns = 3 if refused_session_number is None else 2 + refused_session_number
+    turns = draw(st.lists(turn_plans(), min_size=least_turns, max_size=5))
+    if refused_session_number is None:
+        faults = [draw(_draw_breaking_fault(_FAILING_TURN))]
+        turns[_FAILING_TURN - 1] = _lengthen_turn_for(faults[0].when, turns[_FAILING_TURN - 1])
     else:
-        turns_that_lose_session = range(2, refused_session + 1) if draw(st.booleans()) else ()
-        faults = [*map(_lose_session, turns_that_lose_session), draw(_draw_refusal(refused_session))]
+        turns_that_lose_session = range(2, refused_session_number + 1) if draw(st.booleans()) else ()
+        faults = [
+            *map(_fault_closing_session, turns_that_lose_session),
+            draw(_draw_refusal(refused_session_number)),
+        ]
     return Plan((tuple(turns),), motion_server=_scenario_with(*faults))
 
 
 def large_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a plan with faults of Motion Server: after payloads of the usual size, the server sends, for the
-    same turn, larger payloads that a relay must pass on."""
-    least = ORDINARY_BYTES + 1
+    """Draw a plan in which a client speaks a turn twice. Motion Server answers the first time with payloads
+    of the usual size, and the second time with larger payloads, which a relay must pass on."""
+    least_bytes = ORDINARY_BYTES + 1
     return st.builds(
         _repeat_with_larger_payloads,
         turn_plans(),
-        st.sampled_from((least, LARGE_BYTES)) | st.integers(least, LARGE_BYTES),
+        st.sampled_from((least_bytes, LARGE_BYTES)) | st.integers(least_bytes, LARGE_BYTES),
     )
 
 
 def huge_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a plan with faults of Motion Server: after payloads of the usual size, the server sends large and
-    then huge payloads for the same turn."""
-    least = LARGE_BYTES + 1
+    """Draw a plan in which a client speaks a turn three times. Motion Server answers with payloads of the
+    usual size, then with large payloads, and then with huge payloads."""
+    least_bytes = LARGE_BYTES + 1
     return st.builds(
-        lambda turn, size: _repeat_with_larger_payloads(turn, LARGE_BYTES, size),
+        lambda turn, huge_bytes: _repeat_with_larger_payloads(turn, LARGE_BYTES, huge_bytes),
         turn_plans(),
-        st.sampled_from((least, 2 * LARGE_BYTES, HUGE_BYTES)) | st.integers(least, HUGE_BYTES),
+        st.sampled_from((least_bytes, 2 * LARGE_BYTES, HUGE_BYTES)) | st.integers(least_bytes, HUGE_BYTES),
     )
 
 
-def _repeat_with_larger_payloads(turn: TurnPlan, *sizes: int) -> Plan:
-    """Return a plan that speaks a turn once while Motion Server sends ordinary payloads, and once more for
-    each size in `sizes`. For these, a fault makes every payload of the server at least that many bytes
-    long."""
+def _repeat_with_larger_payloads(turn: TurnPlan, *payload_sizes: int) -> Plan:
+    """Return a plan in which a client speaks this turn once, and once more for each of `payload_sizes`.
+    Motion Server answers the first time with ordinary payloads, and each further time with payloads of at
+    least that many bytes."""
     faults = (
-        Fault(When(Moment.RESPONSE, request=request), (GrowTo(size),))
-        for request, size in enumerate(sizes, start=2)
+        Fault(When(Moment.RESPONSE, request=request_number), (GrowTo(least_bytes),))
+        for request_number, least_bytes in enumerate(payload_sizes, start=2)
     )
-    return Plan(((turn,) * (1 + len(sizes)),), motion_server=_scenario_with(*faults))
+    return Plan(((turn,) * (1 + len(payload_sizes)),), motion_server=_scenario_with(*faults))
 
 
 def _draw_harmless_fault() -> st.SearchStrategy[Fault]:
-    """Draw a harmless fault of Motion Server: a short delay, jitter, or unknown fields. A relay must do all
-    its duties in spite of it."""
+    """Draw a fault of Motion Server that is harmless to a relay: a short delay, jitter, or unknown fields. A
+    relay must do all its duties in spite of it."""
     response_numbers = st.sampled_from((0, 1, 2, 3))
-    pauses = st.sampled_from((0.02, 0.1, 0.3))
-    one_response = st.builds(lambda number: When(Moment.RESPONSE, number=max(1, number)), response_numbers)
-    openings = st.sampled_from((When(Moment.TOKEN), When(Moment.UPGRADE), When(Moment.CONFIGURE)))
-    delayed = st.builds(lambda when, seconds: Fault(when, (Delay(seconds),)), one_response | openings, pauses)
-    any_response = st.builds(lambda number: When(Moment.RESPONSE, number=number), response_numbers)
-    unknown_fields = st.builds(lambda when: Fault(when, (UnknownFields(),)), any_response)
-    jittery = st.just(Fault(When(Moment.RESPONSE), (Delay(0, 0.05),)))
-    return delayed | unknown_fields | jittery
+    delays_seconds = st.sampled_from((0.02, 0.1, 0.3))
+    at_one_response = st.builds(lambda number: When(Moment.RESPONSE, number=max(1, number)), response_numbers)
+    at_opening = st.sampled_from((When(Moment.TOKEN), When(Moment.UPGRADE), When(Moment.CONFIGURE)))
+    delays = st.builds(
+        lambda when, seconds: Fault(when, (Delay(seconds),)), at_one_response | at_opening, delays_seconds
+    )
+    at_any_response = st.builds(lambda number: When(Moment.RESPONSE, number=number), response_numbers)
+    unknown_fields = st.builds(lambda when: Fault(when, (UnknownFields(),)), at_any_response)
+    jitter = st.just(Fault(When(Moment.RESPONSE), (Delay(0, 0.05),)))
+    return delays | unknown_fields | jitter
 
 
 def any_fault() -> st.SearchStrategy[Fault]:
-    """Draw any fault that Motion Server may play for a relay, in one turn or in each turn."""
-    anywhere = st.sampled_from((0, 1, 2, 3))
-    failing = anywhere.flatmap(lambda number: _draw_break_off(number) | _draw_refusal(number))
-    return st.one_of(failing, _draw_odd_response(), _draw_harmless_fault())
+    """Draw any fault of Motion Server, harmless or not. Number 0 puts it into each turn, or each
+    connection."""
+    numbers = st.sampled_from((0, 1, 2, 3))
+    failures = numbers.flatmap(lambda number: _draw_breaking_fault(number) | _draw_refusal(number))
+    return st.one_of(failures, _draw_odd_response(), _draw_harmless_fault())
 
 
-def _draw_break_off(request: int) -> st.SearchStrategy[Fault]:
-    """Draw a fault by which Motion Server breaks off: an error or an end of the session, while audio or
-    motion of this request is sent."""
-    speaking = st.builds(
-        lambda number: When(Moment.RESPONSE, number=number, request=request), st.integers(1, _LAST_RESPONSE)
+def _draw_breaking_fault(request_number: int) -> st.SearchStrategy[Fault]:
+    """Draw a fault by which Motion Server breaks a request off: it sends an error or ends the session, when
+    it receives audio of request `request_number` or sends motion for it."""
+    at_response = st.builds(
+        lambda number: When(Moment.RESPONSE, number=number, request=request_number),
+        st.integers(1, _LAST_RESPONSE),
     )
-    listening = st.builds(
-        lambda count: When(Moment.AUDIO, messages=count, request=request), st.integers(1, _LAST_MESSAGE)
+    at_audio = st.builds(
+        lambda count: When(Moment.AUDIO, messages=count, request=request_number),
+        st.integers(1, _LAST_MESSAGE),
     )
     actions = st.sampled_from((*_ERRORS, *_ENDS))
-    return st.builds(lambda when, action: Fault(when, (action,)), speaking | listening, actions)
+    return st.builds(lambda when, action: Fault(when, (action,)), at_response | at_audio, actions)
 
 
-def _draw_refusal(connection: int) -> st.SearchStrategy[Fault]:
-    """Draw a fault by which Motion Server refuses connection number `connection`: at the token request, the
-    upgrade or the handshake. At the handshake it may also send nonsense."""
-    openings = st.sampled_from((Moment.TOKEN, Moment.UPGRADE))
+def _draw_refusal(connection_number: int) -> st.SearchStrategy[Fault]:
+    """Draw a fault by which Motion Server refuses connection number `connection_number`: at the token request
+    or the upgrade by an HTTP error, at the handshake by an error, a close or nonsense."""
+    http_moments = st.sampled_from((Moment.TOKEN, Moment.UPGRADE))
     http_refusal = st.builds(
-        lambda moment, action: Fault(When(moment, connection=connection), (action,)),
-        openings,
+        lambda moment, action: Fault(When(moment, connection=connection_number), (action,)),
+        http_moments,
         st.sampled_from(_REFUSALS),
     )
     actions = st.sampled_from((*_ERRORS, *_ENDS, SendGarbage(), Text("no")))
-    at_handshake = When(Moment.CONFIGURE, connection=connection)
+    at_handshake = When(Moment.CONFIGURE, connection=connection_number)
     return http_refusal | actions.map(lambda action: Fault(at_handshake, (action,)))
 
 
 def _draw_odd_response() -> st.SearchStrategy[Fault]:
-    """Draw a fault in which Motion Server sends a response that the protocol does not foresee, or falls
-    silent."""
+    """Draw a fault by which Motion Server treats a response as the protocol does not foresee: it leaves the
+    response out, empties it, enlarges it, sends something else instead, or falls silent."""
     actions = st.sampled_from((Stall(), Drop(), EmptyMotion(), SendGarbage(), Text("hello"), GrowTo(60_000)))
-    moments = st.builds(
+    at_response = st.builds(
         lambda number, request: When(Moment.RESPONSE, number=number, request=request),
         st.sampled_from((0, 1, 2)),
         st.sampled_from((0, 1, 2)),
     )
-    return st.builds(lambda when, action: Fault(when, (action,)), moments, actions)
+    return st.builds(lambda when, action: Fault(when, (action,)), at_response, actions)

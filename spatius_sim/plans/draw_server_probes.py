@@ -66,21 +66,21 @@ ALL_SOUNDS = (Plan((tuple(TurnPlan(3 * PLAN_SAMPLE_RATE, 6400, sound=sound) for 
 def token_windows() -> st.SearchStrategy[Plan]:
     """Draw plans that probe a Motion Server by requests for tokens that expire in the past, or too far
     ahead."""
-    return _draw_probes([TokenProbe(life) for life in _LIVES_OUTSIDE])
+    return _draw_plan_probing([TokenProbe(life) for life in _LIVES_OUTSIDE])
 
 
 def bad_keys() -> st.SearchStrategy[Plan]:
     """Draw plans that probe a Motion Server by token requests with a wrong API key, or with no key."""
-    return _draw_probes(
+    return _draw_plan_probing(
         [TokenProbe(_HOUR, provocation) for provocation in (Provocation.WRONG_KEY, Provocation.MISSING_KEY)]
     )
 
 
 def bad_upgrades() -> st.SearchStrategy[Plan]:
-    """Draw plans that probe a Motion Server by upgrades with a bad token or avatar id, in headers or in the
-    query."""
+    """Draw plans that probe a Motion Server by WebSocket upgrades with an invented token, with no token, or
+    with an unknown avatar id. These come in the headers or in the query of the URL."""
     provocations = (Provocation.INVENTED_TOKEN, Provocation.MISSING_TOKEN, Provocation.UNKNOWN_AVATAR)
-    return _draw_probes(
+    return _draw_plan_probing(
         [
             UpgradeProbe(provocation, token_in_query)
             for provocation in provocations
@@ -90,41 +90,43 @@ def bad_upgrades() -> st.SearchStrategy[Plan]:
 
 
 def bad_handshakes() -> st.SearchStrategy[Plan]:
-    """Draw plans that probe a Motion Server with a wrong first message: one that is not a configuration, or
-    one with a sample rate that the server does not support."""
+    """Draw plans that probe a Motion Server by a wrong first message: one that is not a configuration, or a
+    configuration with a sample rate that the server does not support."""
     provocations = (
         Provocation.WRONG_MESSAGE,
         Provocation.TEXT,
         Provocation.UNDECODABLE,
         Provocation.UNSUPPORTED_RATE,
     )
-    return _draw_probes([HandshakeProbe(provocation) for provocation in provocations])
+    return _draw_plan_probing([HandshakeProbe(provocation) for provocation in provocations])
 
 
 def expiries() -> st.SearchStrategy[Plan]:
     """Draw the plan that probes a Motion Server by a session that lasts longer than its token."""
-    return st.just(_plan_with((ExpiryProbe(_SHORT_SAMPLES),)))
+    return st.just(_make_plan((ExpiryProbe(_SHORT_SAMPLES),)))
 
 
 def egresses() -> st.SearchStrategy[Plan]:
-    """Draw plans that probe a Motion Server by a session with an egress, so that the motion goes to a
-    room."""
-    kinds = (EgressType.LIVEKIT, EgressType.AGORA)
-    return st.sampled_from([_plan_with((EgressProbe(kind, _LONG_SAMPLES),)) for kind in kinds])
+    """Draw plans that probe a Motion Server by a session with an egress: the server sends the motion to a
+    room of LiveKit or Agora, not back on the socket."""
+    egress_types = (EgressType.LIVEKIT, EgressType.AGORA)
+    return st.sampled_from(
+        [_make_plan((EgressProbe(egress_type, _LONG_SAMPLES),)) for egress_type in egress_types]
+    )
 
 
 def interrupts() -> st.SearchStrategy[Plan]:
-    """Draw plans that probe a Motion Server by a request that is interrupted within the first segment, or
-    after it."""
+    """Draw plans that probe a Motion Server by a request that is interrupted within the first segment of
+    motion, or after it."""
     return st.sampled_from(
-        [_plan_with((InterruptProbe(samples),)) for samples in (_SHORT_SAMPLES, _LONG_SAMPLES)]
+        [_make_plan((InterruptProbe(samples),)) for samples in (_SHORT_SAMPLES, _LONG_SAMPLES)]
     )
 
 
 def late_interrupts() -> tuple[Plan, ...]:
-    """Return one plan, in a tuple, that probes a Motion Server: an interrupt names a request that has ended,
-    while the next one is spoken."""
-    return (_plan_with((InterruptProbe(_LONG_SAMPLES, late=True),)),)
+    """Return one plan, in a tuple, that probes a Motion Server: while a request is spoken, an interrupt names
+    the request before, which has ended."""
+    return (_make_plan((InterruptProbe(_LONG_SAMPLES, late=True),)),)
 
 
 def long_turns() -> st.SearchStrategy[Plan]:
@@ -134,15 +136,14 @@ def long_turns() -> st.SearchStrategy[Plan]:
     return turns.map(lambda turn: Plan(((turn,),)))
 
 
-def _draw_probes(probes: Sequence[Probe]) -> st.SearchStrategy[Plan]:
-    """Draw a plan for a Motion Server with one of these probes, with some of them, or with all of them."""
-    several = st.lists(st.sampled_from(probes), min_size=1, max_size=len(probes), unique=True).map(tuple)
-    return (st.sampled_from(probes).map(lambda probe: (probe,)) | several | st.just(tuple(probes))).map(
-        _plan_with
-    )
+def _draw_plan_probing(probes: Sequence[Probe]) -> st.SearchStrategy[Plan]:
+    """Draw a plan that tries one of these probes on a Motion Server, several of them in any order, or all."""
+    some_probes = st.lists(st.sampled_from(probes), min_size=1, max_size=len(probes), unique=True).map(tuple)
+    one_probe = st.sampled_from(probes).map(lambda probe: (probe,))
+    return (one_probe | some_probes | st.just(tuple(probes))).map(_make_plan)
 
 
-def _plan_with(probes: tuple[Probe, ...]) -> Plan:
+def _make_plan(probes: tuple[Probe, ...]) -> Plan:
     """Return a plan with these probes and an ordinary turn; the turn shows that the Motion Server answers at
     all."""
     return Plan((_ONE_SHORT_TURN,), probes)

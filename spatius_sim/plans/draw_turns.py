@@ -72,41 +72,54 @@ LONG_CONNECTIONS = (
 microphone: time-outs of a minute are the most usual."""
 
 
-def _draw_samples() -> st.SearchStrategy[int]:
-    """Draw the length of a turn in samples: near the lengths at which a keyframe or a segment begins, or any
-    length."""
-    keyframes = (1, 2, *map(segment_end, range(3)))
+def _draw_sample_count() -> st.SearchStrategy[int]:
+    """Draw the length of a turn in samples: close to a length at which one more keyframe or segment begins,
+    or any length up to 12 s. More than 6 s are drawn often."""
+    keyframe_counts = (1, 2, *map(segment_end, range(3)))
     offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
-    lengths = [SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
-    speakable_lengths = [samples for samples in lengths if samples >= SAMPLES_PER_KEYFRAME]
-    any_length = st.integers(SAMPLES_PER_KEYFRAME, _LONGEST_SAMPLES)
+    border_lengths = [
+        SAMPLES_PER_KEYFRAME * count + offset for count in keyframe_counts for offset in offsets
+    ]
+    speakable_lengths = [length for length in border_lengths if length >= SAMPLES_PER_KEYFRAME]
+    any_lengths = st.integers(SAMPLES_PER_KEYFRAME, _LONGEST_SAMPLES)
     # Faults that begin with the third payload show from six seconds on.
     long_lengths = st.integers(_LONGEST_SAMPLES // 2 + 1, _LONGEST_SAMPLES)
-    return st.sampled_from(speakable_lengths) | any_length | long_lengths
+    return st.sampled_from(speakable_lengths) | any_lengths | long_lengths
 
 
 @st.composite
 def _draw_turn(
-    draw: st.DrawFn, lengths: st.SearchStrategy[int], sounds: st.SearchStrategy[Sound]
+    draw: st.DrawFn, sample_counts: st.SearchStrategy[int], sounds: st.SearchStrategy[Sound]
 ) -> TurnPlan:
-    """Draw a turn in which nothing is wrong, in chunks of any size. Draw its length in samples from
-    `lengths`, and its sound from `sounds`."""
-    samples = draw(lengths)
-    smallest = max(BYTES_PER_SAMPLE, samples * BYTES_PER_SAMPLE // _MAX_CHUNKS)
-    chunk = draw(st.sampled_from(_USUAL_CHUNK_BYTES) | st.integers(BYTES_PER_SAMPLE, _USUAL_CHUNK_BYTES[-1]))
+    """Draw a turn in which nothing goes wrong. Its number of samples is drawn from `sample_counts`, its sound
+    from `sounds`. Its chunks have any size that makes no more than about 60 of them."""
+    sample_count = draw(sample_counts)
+    least_chunk_bytes = max(BYTES_PER_SAMPLE, sample_count * BYTES_PER_SAMPLE // _MAX_CHUNKS)
+    chunk_bytes = draw(
+        st.sampled_from(_USUAL_CHUNK_BYTES) | st.integers(BYTES_PER_SAMPLE, _USUAL_CHUNK_BYTES[-1])
+    )
     sound, first_chunks = draw(sounds), draw(st.sampled_from(_FIRST_CHUNKS))
-    return TurnPlan(samples, max(smallest, chunk), sound=sound, first_chunks=first_chunks if samples else ())
+    return TurnPlan(
+        sample_count,
+        max(least_chunk_bytes, chunk_bytes),
+        sound=sound,
+        first_chunks=first_chunks if sample_count else (),
+    )
 
 
 def turn_plans() -> st.SearchStrategy[TurnPlan]:
     """Draw an utterance of at least one keyframe; some have a long pause in the middle."""
-    return _draw_turn(_draw_samples(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES, Sound.CLIPPED)))
+    return _draw_turn(
+        _draw_sample_count(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES, Sound.CLIPPED))
+    )
 
 
 def soundless_turns() -> st.SearchStrategy[TurnPlan]:
     """Draw a turn that asks for no motion: it has too few samples for a keyframe, or it is silent."""
     too_short = st.sampled_from((0, 1, SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, SAMPLES_PER_KEYFRAME - 1)
-    return _draw_turn(too_short, st.just(Sound.SPEECH)) | _draw_turn(_draw_samples(), st.just(Sound.SILENCE))
+    return _draw_turn(too_short, st.just(Sound.SPEECH)) | _draw_turn(
+        _draw_sample_count(), st.just(Sound.SILENCE)
+    )
 
 
 def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
@@ -118,7 +131,7 @@ def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
 @st.composite
 def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
     """Draw a plan in which one client of a relay speaks `least_turns` to three turns that can be heard. In
-    one plan of four, a turn that cannot be heard comes before, between or after these turns."""
+    one plan of four, a turn that is silent or too short for motion is put before, between or after them."""
     [audible_turns] = draw(audible_conversations(least_turns)).clients
     turns = list(audible_turns)
     if draw(st.sampled_from((False, False, False, True))):

@@ -39,13 +39,13 @@ def _all_motion(ms: int) -> Move:
     return _motion(ms * KEYFRAMES_PER_SECOND // 1000)
 
 
-def _whole(ms: int) -> tuple[Step, ...]:
-    """Return a conversation of `ms` milliseconds with all its motion, and play it. If it is long, the client
-    is observed once more just before the end: a later harm can be blamed on what is special there only as far
-    as motion was seen at its place here."""
+def _conversation(ms: int) -> tuple[Step, ...]:
+    """Return the calls of a conversation of `ms` milliseconds with all its motion, and waits in which it is
+    played to its end. In a long conversation, the client is also observed 200 ms before the end: a later loss
+    of motion can be blamed on the edge case only if motion was seen at this place here."""
     rest_ms = ms - sum(step.ms for step in _WATCH) - _BEFORE_END_MS
-    until_end = (Wait(rest_ms),) if rest_ms > _BEFORE_END_MS else ()
-    return GiveAudio(ms, end=True), _all_motion(ms), *_WATCH, *until_end, Wait(ms), *_SETTLE
+    wait_until_end = (Wait(rest_ms),) if rest_ms > _BEFORE_END_MS else ()
+    return GiveAudio(ms, end=True), _all_motion(ms), *_WATCH, *wait_until_end, Wait(ms), *_SETTLE
 
 
 def _shown(ms: int = 3000) -> tuple[Step, ...]:
@@ -56,17 +56,18 @@ def _shown(ms: int = 3000) -> tuple[Step, ...]:
 def _interrupted() -> tuple[Step, ...]:
     """Return the steps of an interrupted conversation and of a whole conversation after it, which shows that
     the interrupt did no harm."""
-    return *_shown(), _INTERRUPT, *_whole(3000)
+    return *_shown(), _INTERRUPT, *_conversation(3000)
 
 
 def _make_plans(
-    *sequences: Iterable[Step], mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT
+    *step_sequences: Iterable[Step], mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT
 ) -> list[ClientPlan]:
-    """Return client plans for edge cases: one plan for each of these sequences of steps. Each plan takes the
-    next of the sample rates."""
+    """Return one client plan for each of these sequences of steps. The plans use the sample rates in turn,
+    and all use this starvation mode."""
     rates = PCM_SAMPLE_RATES[1:] + PCM_SAMPLE_RATES[:1]
     return [
-        ClientPlan(tuple(steps), rates[number % len(rates)], mode) for number, steps in enumerate(sequences)
+        ClientPlan(tuple(steps), rates[index % len(rates)], mode)
+        for index, steps in enumerate(step_sequences)
     ]
 
 
@@ -91,7 +92,7 @@ _ID = _make_plans(
 
 _ID_NEW = _make_plans(
     (
-        *_whole(600),
+        *_conversation(600),
         *(GiveAudio(600, True), GiveAudio(600, True), Wait(300), GiveAudio(600), _INTERRUPT),
         *(
             GiveAudio(600),
@@ -126,13 +127,19 @@ _MISMATCH = _make_plans(
         _motion(20, ref=_BEFORE),
         *_WATCH,
     ),
-    (*_whole(600), GiveAudio(2000), _motion(20, ref=_BEFORE), _motion(20, ref=Ref(0, "blank")), *_WATCH),
+    (
+        *_conversation(600),
+        GiveAudio(2000),
+        _motion(20, ref=_BEFORE),
+        _motion(20, ref=Ref(0, "blank")),
+        *_WATCH,
+    ),
     (*_shown(), _motion(10, ref=_NOBODY, form="junk"), _motion(10, ref=_BEFORE, form="cut"), *_WATCH),
     (GiveAudio(3000), _motion(20), *_WATCH[:2], _motion(20, ref=_NOBODY), _motion(55), *_WATCH),
-    (*_whole(600), _motion(20), GiveAudio(2000), *_WATCH),
+    (*_conversation(600), _motion(20), GiveAudio(2000), *_WATCH),
     *(
         (
-            *(*_whole(600), GiveAudio(3000), _motion(14), *_WATCH[:2], _PAUSE, Wait(300), *foreign),
+            *(*_conversation(600), GiveAudio(3000), _motion(14), *_WATCH[:2], _PAUSE, Wait(300), *foreign),
             *(Wait(300), _RESUME, *_WATCH),
         )
         for foreign in (
@@ -150,17 +157,17 @@ _EARLY = _make_plans(
 
 _AFTER_INTERRUPT = (GiveAudio(400, True), _all_motion(400), *_SETTLE, Wait(1500), Wait(3000))
 _INTERRUPTS = _make_plans(
-    (*_whole(3000), *_shown(), _INTERRUPT, Wait(300), *_AFTER_INTERRUPT),
-    (*_whole(3000), GiveAudio(3000, True), _INTERRUPT, *_AFTER_INTERRUPT),
-    (*_whole(3000), *_shown(), _PAUSE, Wait(300), _INTERRUPT, *_SETTLE, *_whole(2000)),
-    (*_whole(3000), _INTERRUPT, _INTERRUPT, Wait(300), *_whole(2000)),
-    (*_whole(3000), GiveAudio(500, more_bytes=1), Wait(240), _INTERRUPT, *_whole(2000)),
-    (*_whole(3000), *_shown(), _INTERRUPT, _motion(20), *_whole(2000)),
+    (*_conversation(3000), *_shown(), _INTERRUPT, Wait(300), *_AFTER_INTERRUPT),
+    (*_conversation(3000), GiveAudio(3000, True), _INTERRUPT, *_AFTER_INTERRUPT),
+    (*_conversation(3000), *_shown(), _PAUSE, Wait(300), _INTERRUPT, *_SETTLE, *_conversation(2000)),
+    (*_conversation(3000), _INTERRUPT, _INTERRUPT, Wait(300), *_conversation(2000)),
+    (*_conversation(3000), GiveAudio(500, more_bytes=1), Wait(240), _INTERRUPT, *_conversation(2000)),
+    (*_conversation(3000), *_shown(), _INTERRUPT, _motion(20), *_conversation(2000)),
 )
 
 _PAUSES = _make_plans(
     (
-        *_whole(3000),
+        *_conversation(3000),
         *(
             GiveAudio(3000, True),
             _motion(14),
@@ -174,7 +181,7 @@ _PAUSES = _make_plans(
         *(*_WATCH, Wait(3000), *_SETTLE),
     ),
     (
-        *_whole(3000),
+        *_conversation(3000),
         *(
             GiveAudio(3000, True),
             _all_motion(3000),
@@ -188,11 +195,11 @@ _PAUSES = _make_plans(
         *(_PAUSE, Wait(5000), _RESUME, Wait(240), *_WATCH, Wait(3000), *_SETTLE),
     ),
     (
-        *(*_whole(3000), GiveAudio(3000, True), _motion(13), *_WATCH[:2], _PAUSE, Wait(300), _RESUME),
+        *(*_conversation(3000), GiveAudio(3000, True), _motion(13), *_WATCH[:2], _PAUSE, Wait(300), _RESUME),
         *(_motion(62), *_WATCH, Wait(3000), *_SETTLE),
     ),
     (
-        *(*_whole(3000), GiveAudio(2000), _all_motion(3000), *_WATCH[:2], _PAUSE, Wait(300)),
+        *(*_conversation(3000), GiveAudio(2000), _all_motion(3000), *_WATCH[:2], _PAUSE, Wait(300)),
         *(GiveAudio(500), Wait(200), GiveAudio(500), Wait(300), _RESUME, GiveAudio(0, True)),
         *(*_WATCH, Wait(3000), *_SETTLE),
     ),
@@ -202,7 +209,7 @@ _EMPTY = [
     *_make_plans(
         *(
             (
-                *_whole(2000),
+                *_conversation(2000),
                 GiveAudio(1000),
                 *motion,
                 empty,
@@ -216,8 +223,8 @@ _EMPTY = [
         )
     ),
     *_make_plans(
-        (*_whole(2000), GiveAudio(2000, True), _NO_MOTION, Wait(1000), Wait(900), *_SETTLE),
-        (*_whole(2000), GiveAudio(2000, True), Wait(700), _NO_LIST, Wait(1000), Wait(1300), *_SETTLE),
+        (*_conversation(2000), GiveAudio(2000, True), _NO_MOTION, Wait(1000), Wait(900), *_SETTLE),
+        (*_conversation(2000), GiveAudio(2000, True), Wait(700), _NO_LIST, Wait(1000), Wait(1300), *_SETTLE),
         mode=StarvationMode.STRICT_SYNC,
     ),
 ]
@@ -264,8 +271,8 @@ _EMPTY_SCOPE = _make_plans(
 
 _EMPTY_MISMATCH = _make_plans(
     (*_shown(), *(Move((), Ref(0, twist)) for twist in TWISTS), *_WATCH),
-    (*_whole(600), *_shown(), Move(None, _BEFORE), Move(None, Ref(0, "blank")), *_WATCH),
-    (*_whole(600), Move((), _NOBODY), Move(None, Ref(0, "blank")), *_shown(), *_WATCH),
+    (*_conversation(600), *_shown(), Move(None, _BEFORE), Move(None, Ref(0, "blank")), *_WATCH),
+    (*_conversation(600), Move((), _NOBODY), Move(None, Ref(0, "blank")), *_shown(), *_WATCH),
     (*_interrupted(), *_shown(), _INTERRUPT, _NO_MOTION, Move((), _NOBODY), *_shown(), *_WATCH),
     (*_interrupted(), *_shown(), _INTERRUPT, *_shown(), Move((), _BEFORE), Move(None, _BEFORE), *_WATCH),
     (
@@ -280,29 +287,29 @@ _SILENT_MOTION = (GiveAudio(2000, True), Wait(1000), Wait(1000), *_SETTLE)
 _ABNORMAL = _make_plans(
     *(
         (
-            *(*_whole(2000), *_SILENT_MOTION, GiveAudio(600), *before, bad, GiveAudio(600), Wait(300)),
-            *(GiveAudio(600), GiveAudio(200, True), Wait(1500), *_SETTLE, *_whole(2000)),
+            *(*_conversation(2000), *_SILENT_MOTION, GiveAudio(600), *before, bad, GiveAudio(600), Wait(300)),
+            *(GiveAudio(600), GiveAudio(200, True), Wait(1500), *_SETTLE, *_conversation(2000)),
         )
         for before in ((), (_motion(5),))
         for bad in (_JUNK, _CUT, Move((PlannedPayload(10), PlannedPayload(10, "junk"), PlannedPayload(10))))
     ),
     (
-        *_whole(2000),
+        *_conversation(2000),
         *_SILENT_MOTION,
         GiveAudio(2000, True),
         Wait(700),
         _JUNK,
         Wait(1300),
         *_SETTLE,
-        *_whole(2000),
+        *_conversation(2000),
     ),
-    (*_interrupted(), GiveAudio(2000), _JUNK, Wait(300), _INTERRUPT, *_whole(2000)),
-    (*_shown(), _JUNK, GiveAudio(0, True), *_whole(2000)),
+    (*_interrupted(), GiveAudio(2000), _JUNK, Wait(300), _INTERRUPT, *_conversation(2000)),
+    (*_shown(), _JUNK, GiveAudio(0, True), *_conversation(2000)),
 )
 _ABNORMAL_IN_STRICT_SYNC = _make_plans(
     (
-        *(*_whole(2000), GiveAudio(2000), _motion(10), _JUNK, GiveAudio(0, True), *_WATCH, Wait(1500)),
-        *(*_SETTLE, *_whole(2000)),
+        *(*_conversation(2000), GiveAudio(2000), _motion(10), _JUNK, GiveAudio(0, True), *_WATCH, Wait(1500)),
+        *(*_SETTLE, *_conversation(2000)),
     ),
     mode=StarvationMode.STRICT_SYNC,
 )
@@ -325,7 +332,7 @@ _STARVE = [
         ),
         (
             *(
-                *_whole(2000),
+                *_conversation(2000),
                 GiveAudio(2000, True),
                 _motion(20),
                 Wait(1000),
@@ -336,16 +343,25 @@ _STARVE = [
             *_SETTLE,
         ),
         (*_shown(), _PAUSE, Wait(300), _RESUME, *_WATCH, Wait(1500), Wait(700)),
-        (*_whole(2000), *_shown(), _INTERRUPT, GiveAudio(2000), _motion(20), *_WATCH, Wait(300), Wait(400)),
         (
-            *(*_whole(2000), GiveAudio(3000), _motion(20), Wait(700), Wait(500), Wait(400)),
+            *_conversation(2000),
+            *_shown(),
+            _INTERRUPT,
+            GiveAudio(2000),
+            _motion(20),
+            *_WATCH,
+            Wait(300),
+            Wait(400),
+        ),
+        (
+            *(*_conversation(2000), GiveAudio(3000), _motion(20), Wait(700), Wait(500), Wait(400)),
             *(_PAUSE, Wait(300), _RESUME, *_WATCH),
         ),
         mode=StarvationMode.STRICT_SYNC,
     ),
     *_make_plans(
         (
-            *(*_whole(3000), GiveAudio(3000, True), _motion(5), Wait(1000), Wait(1000), Wait(1000)),
+            *(*_conversation(3000), GiveAudio(3000, True), _motion(5), Wait(1000), Wait(1000), Wait(1000)),
             *(*_SETTLE, Wait(300)),
         )
     ),
@@ -366,9 +382,9 @@ _STATES = [
         for rate in PCM_SAMPLE_RATES
     ),
     *_make_plans(
-        (*_whole(3000), *_shown(), GiveAudio(0, True), *_AFTER_INTERRUPT),
-        (*_CALLS_WHILE_IDLE, *_whole(2000), *_CALLS_WHILE_IDLE, *_whole(2000)),
-        (_RESUME, *_SETTLE, *_whole(2000), _RESUME, *_SETTLE, *_whole(2000)),
+        (*_conversation(3000), *_shown(), GiveAudio(0, True), *_AFTER_INTERRUPT),
+        (*_CALLS_WHILE_IDLE, *_conversation(2000), *_CALLS_WHILE_IDLE, *_conversation(2000)),
+        (_RESUME, *_SETTLE, *_conversation(2000), _RESUME, *_SETTLE, *_conversation(2000)),
         (
             *(GiveAudio(4000, True), _all_motion(4000), Wait(240), _RESUME, *_WATCH, _PAUSE, Wait(300)),
             *(_PAUSE, Wait(900), _RESUME, *_WATCH, Wait(3000), *_SETTLE),
@@ -429,8 +445,8 @@ _MATCH = _make_plans(
         *(GiveAudio(4000, True), Move((PlannedPayload(25), PlannedPayload(25, "again")))),
         *(_motion(25, form="again"), _motion(25), *_WATCH, Wait(900), Wait(900), Wait(900)),
     ),
-    (*_whole(2000), GiveAudio(2000), _motion(10, form="last"), _motion(40), *_WATCH, Wait(400)),
-    (*_whole(2000), GiveAudio(2000), _motion(10, form="elsewhere"), _motion(40), *_WATCH, Wait(400)),
+    (*_conversation(2000), GiveAudio(2000), _motion(10, form="last"), _motion(40), *_WATCH, Wait(400)),
+    (*_conversation(2000), GiveAudio(2000), _motion(10, form="elsewhere"), _motion(40), *_WATCH, Wait(400)),
 )
 _MATCH.append(
     # More than a minute, at the lowest rate: the largest plan of all is 2.5 MB.

@@ -76,19 +76,21 @@ def audio(least_samples: int = 0, most_samples: int = 48_000) -> st.SearchStrate
 
 
 def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.SearchStrategy[list[bytes]]:
-    """Return a Hypothesis strategy that draws ways to cut PCM audio into at most `most_chunks` chunks; some
-    chunks may be empty. If `aligned`, no sample is split between two chunks."""
-    unit = BYTES_PER_SAMPLE if aligned else 1
-    borders = st.lists(st.integers(0, len(pcm) // unit), max_size=most_chunks - 1).map(sorted)
-    return borders.map(lambda numbers: _split_at(pcm, [number * unit for number in numbers]))
+    """Return a Hypothesis strategy that draws ways to cut PCM audio into at most `most_chunks` chunks, as
+    lists of chunks. Some chunks may be empty. If `aligned`, no sample is split between two chunks."""
+    unit_bytes = BYTES_PER_SAMPLE if aligned else 1
+    border_lists = st.lists(st.integers(0, len(pcm) // unit_bytes), max_size=most_chunks - 1).map(sorted)
+    return border_lists.map(
+        lambda border_list: _split_at(pcm, [border * unit_bytes for border in border_list])
+    )
 
 
 def motion_payloads(
     most_keyframes: int = 100, connection_id: str = "connection", req_id: str = "request"
 ) -> st.SearchStrategy[bytes]:
-    """Return a Hypothesis strategy that draws motion payloads of at most `most_keyframes` keyframes: encoded
-    messages of Motion Server, as a relay passes them on. They bear these two ids. Every value of their
-    keyframes is a finite float32."""
+    """Return a Hypothesis strategy that draws motion payloads: encoded messages of Motion Server, as a relay
+    passes them on. Each has 1 to `most_keyframes` keyframes with finite values, these two ids, and perhaps
+    the end mark."""
     keyframes_drawn = st.builds(_make_keyframes, st.integers(1, most_keyframes), st.integers(0, 2**32 - 1))
     return st.builds(
         lambda keyframes, end: encode(MotionResponse(connection_id, req_id, end, keyframes)),
@@ -104,11 +106,11 @@ def undecodable_payloads() -> st.SearchStrategy[bytes]:
 
 
 def waits(least_ms: int = 1, most_ms: int = 1500) -> st.SearchStrategy[Wait]:
-    """Return a Hypothesis strategy that draws a wait in a client plan: by how many milliseconds the client's
-    clock goes on. Lengths near that of a keyframe (40 ms) are drawn often."""
-    common = [ms for ms in (1, 39, 40, 41, 80, 200, 400, 1000) if least_ms <= ms <= most_ms]
+    """Return a Hypothesis strategy that draws a wait in a client plan: the client's clock goes on by
+    `least_ms` to `most_ms` milliseconds. Lengths near that of a keyframe (40 ms) are drawn often."""
+    common_ms = [ms for ms in (1, 39, 40, 41, 80, 200, 400, 1000) if least_ms <= ms <= most_ms]
     any_length = st.integers(least_ms, most_ms)
-    return st.builds(Wait, st.sampled_from(common) | any_length if common else any_length)
+    return st.builds(Wait, st.sampled_from(common_ms) | any_length if common_ms else any_length)
 
 
 def foreign_refs() -> st.SearchStrategy[Ref]:
@@ -130,8 +132,9 @@ _motions = cache(motions)
 
 
 def steps() -> st.SearchStrategy[Step]:
-    """Return a Hypothesis strategy that draws one call to a client, of any kind, for a team's own test.
-    Whether the documents fix the outcome of a call depends on the calls before it."""
+    """Return a Hypothesis strategy that draws one step of a client plan, for a team's own test: a call to the
+    client, of any kind, or a wait. Whether the documents fix the outcome of a call depends on the calls
+    before it."""
     audio_calls = st.builds(
         GiveAudio, st.sampled_from((40, 100, 300, 1000, 2000)) | st.integers(1, 2000), st.booleans()
     )
@@ -143,7 +146,7 @@ def steps() -> st.SearchStrategy[Step]:
     )
     foreign_motion = foreign_refs().flatmap(_motions)
     other_calls = st.builds(Do, st.sampled_from(("interrupt", "pause", "resume")))
-    return st.one_of(
+    return st.one_of(  # What is listed twice is drawn twice as often.
         audio_calls,
         motions(),
         waits(),
@@ -158,9 +161,9 @@ def steps() -> st.SearchStrategy[Step]:
 
 
 def client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
-    """Draw legal sequences of calls to a client: `pause` only while playing, `resume` only when paused, no
-    audio while paused, no empty audio outside a conversation."""
-    legal_steps = st.lists(steps(), min_size=2, max_size=most_steps).map(_keep_legal)
+    """Draw legal sequences of calls to a client: `pause` only while it plays, `resume` only while it is
+    paused, no audio while it is paused, no empty audio outside a conversation."""
+    legal_steps = st.lists(steps(), min_size=2, max_size=most_steps).map(_keep_legal_steps)
     return st.builds(ClientPlan, legal_steps.map(tuple), _RATES)
 
 
@@ -171,45 +174,45 @@ def illegal_client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
     return st.builds(ClientPlan, any_steps, _RATES, st.sampled_from(tuple(StarvationMode)))
 
 
-def _keep_legal(steps: list[Step]) -> list[Step]:
-    """Return a drawn sequence of calls to a client without the calls whose outcome no document fixes. How
-    much of the client's audio is still unplayed at each call is estimated roughly."""
+def _keep_legal_steps(drawn_steps: list[Step]) -> list[Step]:
+    """Return the steps of a client plan without the illegal calls: a `pause` while paused or when no audio is
+    left, a `resume` while not paused, and audio while paused. How much audio is left is estimated roughly."""
     legal_steps: list[Step] = []
     unplayed_ms = 0
-    paused = False
-    for step in steps:
+    is_paused = False
+    for step in drawn_steps:
         match step:
             case Do("pause"):
-                if paused or unplayed_ms <= 0:
+                if is_paused or unplayed_ms <= 0:
                     continue
-                paused = True
+                is_paused = True
             case Do("resume"):
-                if not paused:
+                if not is_paused:
                     continue
-                paused = False
+                is_paused = False
             case Do(_):
-                paused, unplayed_ms = False, 0
+                is_paused, unplayed_ms = False, 0
             case GiveAudio(ms, _):
-                if paused:
+                if is_paused:
                     continue
                 unplayed_ms += ms
             case Wait(ms):
-                unplayed_ms -= 0 if paused else ms
+                unplayed_ms -= 0 if is_paused else ms
         legal_steps.append(step)
     return legal_steps
 
 
-def _make_sound(samples: int, kind: str, seed: int) -> bytes:
-    """Make the audio that a Hypothesis strategy draws: `samples` samples of PCM with `silence`, a `tone` or
-    `noise`. The same seed gives the same sound."""
-    if kind == "noise":
+def _make_sound(sample_count: int, sound_name: str, seed: int) -> bytes:
+    """Return `sample_count` samples of PCM audio (mono s16le) with this sound: `silence`, `tone` or `noise`.
+    The same seed gives the same audio."""
+    if sound_name == "noise":
         return (
             np.random.Generator(np.random.PCG64(seed))
-            .integers(-_LOUDNESS, _LOUDNESS, samples, "<i2")
+            .integers(-_LOUDNESS, _LOUDNESS, sample_count, "<i2")
             .tobytes()
         )
-    loudness = 0 if kind == "silence" else _LOUDNESS
-    return (loudness * np.sin(np.arange(samples) * (seed % 97 + 1) / 100)).astype("<i2").tobytes()
+    loudness = 0 if sound_name == "silence" else _LOUDNESS
+    return (loudness * np.sin(np.arange(sample_count) * (seed % 97 + 1) / 100)).astype("<i2").tobytes()
 
 
 def _split_at(pcm: bytes, borders: list[int]) -> list[bytes]:
@@ -218,7 +221,7 @@ def _split_at(pcm: bytes, borders: list[int]) -> list[bytes]:
     return [pcm[start:stop] for start, stop in pairwise(edges)]
 
 
-def _make_keyframes(keyframes: int, seed: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    """Return `keyframes` keyframes with random values between -1 and 1."""
-    values = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, (keyframes, WIDTH))
+def _make_keyframes(keyframe_count: int, seed: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    """Return `keyframe_count` keyframes with random values between -1 and 1."""
+    values = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, (keyframe_count, WIDTH))
     return values.astype(np.float32)

@@ -64,35 +64,35 @@ class TurnPlan:
 
     @property
     def asks_for_motion(self) -> bool:
-        """Whether the turn of this plan is long enough for a keyframe, and not silent. No document says what
-        must come back for other turns."""
+        """Whether this turn is long enough for a keyframe, and not silent. No document says what must come
+        back for other turns."""
         return keyframe_count(self.samples, PLAN_SAMPLE_RATE) > 0 and self.sound is not Sound.SILENCE
 
     def __str__(self) -> str:
         """Describe the planned turn in words, for the usual sample rate."""
-        return self.in_words(PLAN_SAMPLE_RATE)
+        return self.describe(PLAN_SAMPLE_RATE)
 
-    def in_words(self, sample_rate: int) -> str:
+    def describe(self, sample_rate: int) -> str:
         """Describe this turn of a plan in words; the seconds of speech follow from `sample_rate` (Hz)."""
         seconds = self.samples / sample_rate
-        spoken = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
+        text = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
         if self.half_sample:
-            spoken = f"{spoken}, which end within a sample"
+            text = f"{text}, which end within a sample"
         if self.first_chunks:
-            spoken += f", but first of {', '.join(map(str, self.first_chunks))} bytes"
+            text += f", but first of {', '.join(map(str, self.first_chunks))} bytes"
         if self.chunk_pause_ms:
-            spoken += f", a pause of {self.chunk_pause_ms} ms after each"
+            text += f", a pause of {self.chunk_pause_ms} ms after each"
         if self.pings:
-            spoken += ", a ping before each"
+            text += ", a ping before each"
         if not self.samples:
-            spoken = "a turn that ends before anything was said"
+            text = "a turn that ends before anything was said"
         if not self.reads:
-            spoken += ", nothing read until the others are through"
+            text += ", nothing read until the others are through"
         if isinstance(self.act, MalformedInput):
-            spoken += f", {self.act} sent {self.cue}"
+            text += f", {self.act} sent {self.cue}"
         elif self.act is not Behaviour.GO_ON or self.cue != WHOLE_TURN:
-            spoken += f", {self.act} {self.cue}"
-        return spoken + (f", a pause of {self.pause_ms} ms" if self.pause_ms else "")
+            text += f", {self.act} {self.cue}"
+        return text + (f", a pause of {self.pause_ms} ms" if self.pause_ms else "")
 
     def pcm(self, label: str) -> bytes:
         """Return the speech of this turn for a label, as PCM; the same label gives the same speech."""
@@ -100,16 +100,17 @@ class TurnPlan:
             return speech(label, self.samples + 1, self.sound)[:-1]
         return speech(label, self.samples, self.sound)
 
-    def chunks_of(self, pcm: bytes) -> list[bytes]:
-        """Return the speech of this planned turn, cut into the chunks in which the client sends it."""
-        pieces: list[bytes] = []
+    def split_into_chunks(self, pcm: bytes) -> list[bytes]:
+        """Return `pcm`, the speech of this turn, cut into the chunks in which the client sends it: first
+        chunks of the sizes in `first_chunks`, then chunks of `chunk_bytes` bytes. The last may be shorter."""
+        chunks: list[bytes] = []
         start = 0
         for size in chain(self.first_chunks, repeat(self.chunk_bytes)):
             if start >= len(pcm):
                 break
-            pieces.append(pcm[start : start + size])
+            chunks.append(pcm[start : start + size])
             start += size
-        return pieces
+        return chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,76 +134,81 @@ class Plan:
 
     @property
     def size(self) -> tuple[int, int, int, int]:
-        """How much happens in this plan, for the choice of the smallest: its clients, turns, what is unusual
-        (faults of Motion Server, another sample rate), and samples of speech."""
-        turns = [turn for turns in self.clients for turn in turns]
-        samples = sum(turn.samples for turn in turns)
-        unusual = len(self.motion_server.faults) + (self.sample_rate != PLAN_SAMPLE_RATE)
-        return len(self.clients), len(turns), unusual, samples
+        """How much happens in this plan, to find the smallest of several: the numbers of its clients, turns
+        and unusual settings (each fault of Motion Server, another sample rate), and its samples of speech."""
+        all_turns = [turn for turns in self.clients for turn in turns]
+        sample_count = sum(turn.samples for turn in all_turns)
+        unusual_count = len(self.motion_server.faults) + (self.sample_rate != PLAN_SAMPLE_RATE)
+        return len(self.clients), len(all_turns), unusual_count, sample_count
 
     def shorter_plans(self) -> Iterator["Plan"]:
-        """Yield copies of this plan of a relay with less in them, the smallest first: without a client, with
-        the first or the last turn of each client alone, without a turn, and without a fault of Motion
-        Server."""
+        """Yield copies of this plan that hold less. First come copies without one client; then a copy with
+        the first turn of each client alone, and one with the last; then copies without one turn, and copies
+        without one fault of Motion Server."""
         clients = self.clients
         if len(clients) > 1 and not self.bears_credentials:
-            for omitted in reversed(range(len(clients))):
-                yield replace(self, clients=_without(clients, omitted))
+            for omitted_index in reversed(range(len(clients))):
+                yield replace(self, clients=_without_item(clients, omitted_index))
         if any(len(turns) > 1 for turns in clients):
             yield replace(self, clients=tuple(turns[:1] for turns in clients))
             yield replace(self, clients=tuple(turns[-1:] for turns in clients))
-        for number, turns in enumerate(clients):
-            for omitted in reversed(range(len(turns) if len(turns) > 1 else 0)):
-                fewer = _without(turns, omitted)
-                yield replace(self, clients=(*clients[:number], fewer, *clients[number + 1 :]))
+        for client_index, turns in enumerate(clients):
+            for omitted_index in reversed(range(len(turns) if len(turns) > 1 else 0)):
+                fewer_turns = _without_item(turns, omitted_index)
+                yield replace(
+                    self, clients=(*clients[:client_index], fewer_turns, *clients[client_index + 1 :])
+                )
         faults = self.motion_server.faults
-        for omitted in reversed(range(len(faults))):
-            fewer_faults = _without(faults, omitted)
+        for omitted_index in reversed(range(len(faults))):
+            fewer_faults = _without_item(faults, omitted_index)
             scenario = replace(self.motion_server, faults=fewer_faults) if fewer_faults else NO_FAULTS
             yield replace(self, motion_server=scenario)
 
-    def longer(self) -> "Plan | None":
-        """Return this plan with turns of ordinary length, so that a viewer of the report sees a mouth move.
-        None if a turn is that long already, or if no turn asks for motion."""
-        ordinary = ORDINARY_SECONDS * self.sample_rate
+    def with_ordinary_length(self) -> "Plan | None":
+        """Return this plan with turns of ordinary length (2 s), so that a viewer of the report sees a mouth
+        move. Return None if a turn is that long already, or if no turn asks for motion."""
+        ordinary_samples = ORDINARY_SECONDS * self.sample_rate
         turns = [turn for turns in self.clients for turn in turns if turn.asks_for_motion]
-        if not turns or any(turn.samples >= ordinary for turn in turns):
+        if not turns or any(turn.samples >= ordinary_samples for turn in turns):
             return None
 
-        def lengthen(turn: TurnPlan) -> TurnPlan:
-            """Return a turn of the plan with ordinary length, in chunks that are at least as large as those
-            of real clients. A turn that asks for no motion stays as it is."""
+        def lengthen_turn(turn: TurnPlan) -> TurnPlan:
+            """Return this turn with ordinary length and with chunks at least as large as those of real
+            clients. A turn that asks for no motion is returned as it is."""
             if not turn.asks_for_motion:
                 return turn
-            return replace(turn, samples=ordinary, chunk_bytes=max(turn.chunk_bytes, _ORDINARY_CHUNK))
+            return replace(turn, samples=ordinary_samples, chunk_bytes=max(turn.chunk_bytes, _ORDINARY_CHUNK))
 
-        return replace(self, clients=tuple(tuple(map(lengthen, turns)) for turns in self.clients))
+        return replace(self, clients=tuple(tuple(map(lengthen_turn, turns)) for turns in self.clients))
 
     def __str__(self) -> str:
         """Describe the plan in words, in one line: its probes, sample rate, turns, and faults of Motion
-        Server."""
-        in_step = ["in step"] if self.step else []
+        Server, and what else is unusual."""
+        steps_together = ["in step"] if self.step else []
         faults = (
             [f"Motion Server: {describe_scenario(self.motion_server)}"] if self.motion_server.faults else []
         )
         credentials = ["the last client sends Spatius credentials"] if self.bears_credentials else []
-        later = ["the last client connects when the others are through"] if self.last_comes_later else []
+        last_client = (
+            ["the last client connects when the others are through"] if self.last_comes_later else []
+        )
         rate = [f"at {self.sample_rate} Hz"] if self.sample_rate != PLAN_SAMPLE_RATE else []
         parts = (
             *map(str, self.probes),
             *rate,
-            *in_step,
+            *steps_together,
             self._describe_turns(),
-            *later,
+            *last_client,
             *faults,
             *credentials,
         )
         return "; ".join(parts)
 
     def _describe_turns(self) -> str:
-        """Return the turns of all clients of this plan in words."""
+        """Describe the turns of all clients of this plan in words. Clients are numbered if there are
+        several."""
         turns_of_clients = [
-            ", then ".join(turn.in_words(self.sample_rate) for turn in turns) for turns in self.clients
+            ", then ".join(turn.describe(self.sample_rate) for turn in turns) for turns in self.clients
         ]
         if len(turns_of_clients) == 1:
             return turns_of_clients[0]
@@ -211,21 +217,21 @@ class Plan:
         )
 
 
-def _without(parts: tuple[T, ...], omitted: int) -> tuple[T, ...]:
-    """Return the parts of a plan without the one of this number."""
-    return parts[:omitted] + parts[omitted + 1 :]
+def _without_item(items: tuple[T, ...], index: int) -> tuple[T, ...]:
+    """Return a copy of this tuple without the item at `index`."""
+    return items[:index] + items[index + 1 :]
 
 
-def with_chunks_of(plan: Plan, most_bytes: int) -> Plan:
-    """Return a copy of the plan with the same turns, in which no chunk of audio has more than `most_bytes`
+def limit_chunk_bytes(plan: Plan, max_bytes: int) -> Plan:
+    """Return a copy of the plan with the same turns, in which no chunk of audio has more than `max_bytes`
     bytes."""
 
-    def shrink_chunks(turn: TurnPlan) -> TurnPlan:
-        """Return a copy of a planned turn, in which no chunk of audio has more than `most_bytes` bytes."""
-        first_chunks = tuple(min(size, most_bytes) for size in turn.first_chunks)
-        return replace(turn, chunk_bytes=min(turn.chunk_bytes, most_bytes), first_chunks=first_chunks)
+    def limit_in_turn(turn: TurnPlan) -> TurnPlan:
+        """Return a copy of this turn, in which no chunk of audio has more than `max_bytes` bytes."""
+        first_chunks = tuple(min(size, max_bytes) for size in turn.first_chunks)
+        return replace(turn, chunk_bytes=min(turn.chunk_bytes, max_bytes), first_chunks=first_chunks)
 
-    return replace(plan, clients=tuple(tuple(map(shrink_chunks, turns)) for turns in plan.clients))
+    return replace(plan, clients=tuple(tuple(map(limit_in_turn, turns)) for turns in plan.clients))
 
 
 SCARCELY_A_WORD = Plan(
@@ -245,9 +251,9 @@ SCARCELY_A_WORD = Plan(
 
 
 def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
-    """Return the speech of a turn in a plan, as PCM: noise in syllables. The same `label` always gives the
-    same speech, and another label gives another. `sound` can make a part of the speech silent (PAUSES), all
-    of it (SILENCE), or so loud that it is clipped (CLIPPED)."""
+    """Return speech for a turn as PCM (mono s16le): noise in syllables, `samples` samples long. The same
+    `label` always gives the same speech, another label gives another. `sound` can make a part of it silent
+    (PAUSES), all of it (SILENCE), or make it so loud that it is clipped (CLIPPED)."""
     if sound is Sound.SILENCE:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())

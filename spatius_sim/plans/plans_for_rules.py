@@ -67,7 +67,7 @@ _BEFORE_A_CLEAN_TURN = fault_plans.FAILURES[:1]
 _LOST_IN_MID_TURN = fault_plans.FAILURES[2:3]
 """A relay may speak to Motion Server again what was lost. R-RECOVER runs the same plan."""
 
-_CUT_OFF_BESIDE_OTHERS = behaviour_plans.cut_off_beside_others()
+_CUT_OFF_BESIDE_OTHERS = behaviour_plans.plans_of_cut_offs_beside_others()
 """What one client does must not end the turns of another client."""
 
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
@@ -91,11 +91,11 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-TURN-ID": Exercise(_CUT_OFF_TURNS, most=10),
     "R-TURNS": _SEVERAL_TURNS,
     "R-ISOLATION": Exercise(
-        behaviour_plans.all_crowds(), (behaviour_plans.next_client_after_hang_up(),), most=12
+        behaviour_plans.all_crowds(), (behaviour_plans.plan_of_next_client_after_hang_up(),), most=12
     ),
-    "R-STALE": Exercise(_CUT_OFF_TURNS, behaviour_plans.cut_off_with_motion_to_come(), most=10),
-    "U-HANGUP": Exercise(behaviour_plans.hang_ups(), behaviour_plans.hang_ups_in_mid_turn(), 5),
-    "R-SLOWCLIENT": Exercise(just(behaviour_plans.slow_client()), most=1),
+    "R-STALE": Exercise(_CUT_OFF_TURNS, behaviour_plans.plans_of_cut_off_late_motion(), most=10),
+    "U-HANGUP": Exercise(behaviour_plans.hang_ups(), behaviour_plans.plans_of_hang_ups(), 5),
+    "R-SLOWCLIENT": Exercise(just(behaviour_plans.plan_of_slow_client()), most=1),
     "R-BADINPUT": Exercise(behaviour_plans.bad_clients(), behaviour_plans.plans_of_misbehaviour(), 6),
     "S-TOKEN-WINDOW": server_plans.token_windows(),
     "S-TOKEN-KEY": server_plans.bad_keys(),
@@ -126,10 +126,10 @@ AS_AN_AGENT_SPEAKS = Exercise(just(AS_THE_AGENT_SPEAKS), most=1)
 
 @cache
 def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
-    """Return the plans that exercise this rule; there are plans of their own kinds for clients and for rooms.
-    If a rule for relays needs no special plans, a `thorough` run adds plans with all faults combined, with a
-    minute of speech, and with connections that last longer, with interruptions or idle time. The same
-    arguments give the same object: see `_ordinary_exercise`."""
+    """Return the plans that exercise this rule. Rules for clients and for rooms have plans of their own
+    kinds. If a rule for relays needs no special plans, a `thorough` run adds plans with all faults combined,
+    with a minute of speech, and with connections of more than a minute. The same arguments give the same
+    object."""
     if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id), edge_cases_of(rule_id))
     if find_rule(rule_id).subject == "room":
@@ -150,10 +150,10 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
 
 @cache
 def _ordinary_exercise(*, thorough: bool) -> Exercise:
-    """Return the plans for all those relay rules that need no plans of their own. It is the same object for
-    all these rules, so that a search knows that the same plans would be drawn."""
-    with_late_server = fault_plans.with_slow_server(alone_or_not())
-    strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), with_late_server)
-    more = (combined_faults(), long_speeches()) if thorough else ()
+    """Return the plans for all relay rules that need no plans of their own; a `thorough` run gets more plans.
+    The same object is returned for all these rules, so that a search knows that their plans are the same."""
+    plans_with_harmless_faults = fault_plans.with_harmless_faults(alone_or_not())
+    usual_plans = (conversations(), crowds(), behaviour_plans.interrupted_turns(), plans_with_harmless_faults)
+    thorough_plans = (combined_faults(), long_speeches()) if thorough else ()
     long_connections = (*LONG_CONNECTIONS, fault_plans.DROPPED_WHEN_IDLE) if thorough else ()
-    return Exercise(one_of(*strategies, *more), (*_RARE_SPEECH, *long_connections))
+    return Exercise(one_of(*usual_plans, *thorough_plans), (*_RARE_SPEECH, *long_connections))

@@ -35,12 +35,13 @@ class RoomPlan:
     refuses: bool = False
 
     def __str__(self) -> str:
-        """Return the plan for a room in words."""
+        """Describe the plan for a session with a room in words. A plan without turns leaves it to the agent
+        under test what is spoken."""
         if not self.turns:
             return "what the agent does"
-        rate = [] if self.sample_rate == 16_000 else [f"at {self.sample_rate} Hz"]
-        refused = ["a session whose room cannot be joined"] if self.refuses else []
-        return "; ".join([*rate, f"in a room: {', then '.join(map(str, self.turns))}", *refused])
+        rate_texts = [] if self.sample_rate == 16_000 else [f"at {self.sample_rate} Hz"]
+        refusal_texts = ["a session whose room cannot be joined"] if self.refuses else []
+        return "; ".join([*rate_texts, f"in a room: {', then '.join(map(str, self.turns))}", *refusal_texts])
 
 
 TWO_TURNS_AND_AN_INTERRUPT = RoomPlan(
@@ -50,10 +51,11 @@ AT_ANOTHER_RATE = RoomPlan((RoomTurn(1200), RoomTurn(4000, interrupted=True), Ro
 AS_THE_AGENT_SPEAKS = RoomPlan(())
 
 
-def speech_with_marks(seconds: float, sample_rate: int = 16_000) -> bytes:
-    """Return the audio (mono s16le) that the kit speaks into the room of a subject: tones of 0.4 s with 0.3 s
-    of silence between them, so that the kit can count in the room's sound how many tones were played."""
-    times = np.arange(int(seconds * sample_rate)) / sample_rate
-    audible = times % (_TONE_SECONDS + _PAUSE_SECONDS) < _TONE_SECONDS
-    levels = np.where(audible, _TONE_LEVEL * np.sin(2 * np.pi * _TONE_HZ * times), 0)
-    return levels.astype("<i2").tobytes()
+def make_tones(seconds: float, sample_rate: int = 16_000) -> bytes:
+    """Return the audio (PCM, mono s16le) that the kit sends in place of speech to a subject in a room: tones
+    of 0.4 s with 0.3 s of silence between them. The kit counts in the sound of the room how many tones were
+    played."""
+    times_seconds = np.arange(int(seconds * sample_rate)) / sample_rate
+    is_tone = times_seconds % (_TONE_SECONDS + _PAUSE_SECONDS) < _TONE_SECONDS
+    samples = np.where(is_tone, _TONE_LEVEL * np.sin(2 * np.pi * _TONE_HZ * times_seconds), 0)
+    return samples.astype("<i2").tobytes()

@@ -10,45 +10,48 @@ from spatius_sim.wires.testee_messages import TesteeRequest
 
 
 class RequestWriter:
-    """Turns the steps of a plan into requests to a testee. `learn` takes the ids that the testee hands
+    """Turns the steps of a plan into requests to a testee. `learn_id` takes the ids that the testee hands
     out."""
 
     def __init__(self, plan: ClientPlan) -> None:
         """Begin to write the requests for the steps of this client plan."""
         self._plan = plan
-        self._ids: list[str] = []
-        self._next_value = 1
+        self._conversation_ids: list[str] = []
+        self._next_keyframe_number = 1
 
-    def learn(self, conversation_id: object) -> None:
-        """Remember a conversation id that the client handed out; ignore what is no id, and the same id
-        again."""
-        if isinstance(conversation_id, str) and conversation_id not in ("", *self._ids[-1:]):
-            self._ids.append(conversation_id)
+    def learn_id(self, conversation_id: object) -> None:
+        """Remember a conversation id that the client handed out. Ignore anything that is no id, and an id
+        that is remembered as the latest."""
+        if isinstance(conversation_id, str) and conversation_id not in ("", *self._conversation_ids[-1:]):
+            self._conversation_ids.append(conversation_id)
 
-    def request(self, number: int, step: Step) -> TesteeRequest:
-        """Return the request to the testee that carries out one step of the plan on the client under test;
-        `number` is the number of the request."""
+    def make_request(self, request_id: int, step: Step) -> TesteeRequest:
+        """Return the request, with this id, that makes the testee carry out one step of the plan on the
+        client under test."""
         match step:
             case GiveAudio(ms, end, more_bytes):
                 audio = _make_audio(self._plan.sample_rate, ms) + bytes(more_bytes)
-                return TesteeRequest(number, "yieldAudioData", audio=audio, end=end)
+                return TesteeRequest(request_id, "yieldAudioData", audio=audio, end=end)
             case Move(payloads, ref):
-                frames = None if payloads is None else tuple(map(self._encode_payload, payloads))
+                encoded_payloads = None if payloads is None else tuple(map(self._encode_payload, payloads))
                 return TesteeRequest(
-                    number, "yieldFramesData", frames=frames, conversation_id=ref.resolve(self._ids)
+                    request_id,
+                    "yieldFramesData",
+                    frames=encoded_payloads,
+                    conversation_id=ref.resolve(self._conversation_ids),
                 )
             case Wait(ms):
-                return TesteeRequest(number, "advance", ms=ms)
+                return TesteeRequest(request_id, "advance", ms=ms)
             case Do(call):
-                return TesteeRequest(number, call)
+                return TesteeRequest(request_id, call)
 
     def _encode_payload(self, payload: PlannedPayload) -> bytes:
-        """Return the bytes of a motion payload that the client plan describes. Each keyframe gets a value
-        that no other keyframe of the plan has, unless the plan wants the latest payload once more."""
+        """Return the bytes of this motion payload of the plan. Its keyframes get numbers that no keyframe
+        before them has. Only the form `again` repeats the numbers of the payload before."""
         if payload.form == "again":
-            return payload.encode(self._next_value - payload.keyframes)
-        raw = payload.encode(self._next_value)
-        self._next_value += payload.keyframes
+            return payload.encode(self._next_keyframe_number - payload.keyframes)
+        raw = payload.encode(self._next_keyframe_number)
+        self._next_keyframe_number += payload.keyframes
         return raw
 
 

@@ -15,7 +15,7 @@ from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan_token import token_of
-from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn, speech_with_marks
+from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn, make_tones
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import session_token_in
@@ -221,7 +221,7 @@ class RoomSubject:
         progress_before = self._progress_of(session_name)
         finished_count_before = progress_before.finished_count
         packet_count_before = progress_before.packet_count
-        await self._send_speech(session_name, session, req_id, speech_with_marks(speech_seconds, sample_rate))
+        await self._send_speech(session_name, session, req_id, make_tones(speech_seconds, sample_rate))
         longest_wait_seconds = speech_seconds + PLAYBACK_SECONDS
         if turn.interrupted:
             packet_count_wanted = packet_count_before + int(_HEARD_BEFORE_INTERRUPT * KEYFRAMES_PER_SECOND)

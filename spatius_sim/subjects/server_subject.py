@@ -29,7 +29,7 @@ from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import UpgradeRefusedError, session_token_in
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
+from spatius_sim.protocol.ids import NANOID_LENGTH, make_log_id
 from spatius_sim.protocol.messages import (
     AgoraEgress,
     AudioInput,
@@ -345,7 +345,7 @@ class ServerSubject:
                 return
             turn = _make_turn(sample_count)
             req_id = self._make_req_id(f"{session_name}/interrupted")
-            for chunk in turn.chunks_of(self._speech_of_turn(f"{session_name}/interrupted", turn)):
+            for chunk in turn.split_into_chunks(self._speech_of_turn(f"{session_name}/interrupted", turn)):
                 await self._send(session_name, session, encode(AudioInput(req_id, chunk)))
             await self._send(session_name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(_LATE_SECONDS)
@@ -478,7 +478,7 @@ class ServerSubject:
         end_of_request = MessageWatch(
             self._recorder, session_name, lambda message: _ends_request(message, req_id)
         )
-        chunks = turn.chunks_of(pcm)
+        chunks = turn.split_into_chunks(pcm)
         # A whole turn in one message has its end mark, as a vendor's clip does; else the end comes on its
         # own.
         last = chunks.pop() if len(chunks) == 1 else b""
@@ -511,7 +511,7 @@ class ServerSubject:
         time, and bytes that depend on the seed, the number of the run and `label` alone."""
         seed_text = f"{self._seed}/{self._run_count}/{label}".encode()
         id_bytes = hashlib.blake2b(seed_text, digest_size=NANOID_LENGTH).digest()
-        return log_id(self._access.unix_time(), id_bytes)
+        return make_log_id(self._access.unix_time(), id_bytes)
 
 
 async def _record_frames(recorder: RealTimeRecorder, session_name: str, session: OpenSession) -> None:

@@ -13,7 +13,7 @@ from spatius_sim.protocol.environment_variables import (
     AVATAR_ID_VARIABLE,
     CONSOLE_VARIABLE,
     INGRESS_VARIABLE,
-    past_proxies,
+    make_no_proxy_variables,
 )
 from spatius_sim.protocol.errors import UsageError
 
@@ -84,7 +84,7 @@ class RelayStart:
             name: _PLACEHOLDER.sub(lambda match: value_by_placeholder[match[1]], value)
             for name, value in mappings
         }
-        no_proxy_variables = past_proxies({**kit_variables, **user_variables})
+        no_proxy_variables = make_no_proxy_variables({**kit_variables, **user_variables})
         return {**kit_variables, **no_proxy_variables, **user_variables}
 
     def _split_header(self, header: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from spatius_sim.net.client.relay_address import RelayAddress, add_credentials
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
-from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, with_chunks_of
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, limit_chunk_bytes
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.turn_behaviour import Behaviour
 from spatius_sim.protocol.errors import UnreachableError
@@ -164,7 +164,7 @@ class RelaySubject:
         if not self._wire_says_rate:
             plan = replace(plan, sample_rate=PLAN_SAMPLE_RATE)
         if self._access.data_packets:
-            plan = with_chunks_of(plan, _MAX_CHUNK_BYTES)
+            plan = limit_chunk_bytes(plan, _MAX_CHUNK_BYTES)
         # What other turns took tells how long the answer to a turn without speech may take, if one comes.
         self._silence_timeout_without_motion.note_response_time(self._silence_timeout.longest_response)
         self._fallback_timeout.least_seconds = least_fallback_seconds(plan.motion_server)

@@ -165,7 +165,7 @@ class Speaker:
         chunk_count = None if interrupts and INTERRUPTS in self.lacks else turn.cue.chunks
         # Without an end of speech in the wire, a relay may take a pause for the end.
         pause_ms = turn.chunk_pause_ms if self.wire.write_client_action(SpeakEnd()) else 0
-        chunks = turn.chunks_of(pcm)[:chunk_count]
+        chunks = turn.split_into_chunks(pcm)[:chunk_count]
         for chunk_number, chunk in enumerate(chunks, 1):
             if chunk_number == len(chunks):
                 watch.expect_end()

@@ -64,9 +64,9 @@ async def _shown(answering: Answering, plan: ClientPlan) -> list[dict[str, Any]]
 
     await ask(TesteeRequest(0, "reset", sample_rate=plan.sample_rate, mode=plan.mode))
     for number, step in enumerate(plan.steps):
-        result = await ask(script.request(2 * number + 1, step))
+        result = await ask(script.make_request(2 * number + 1, step))
         if isinstance(step, GiveAudio):
-            script.learn(result["conversationId"])
+            script.learn_id(result["conversationId"])
             ids += [result["conversationId"]] if result["conversationId"] not in ids else []
         seen = await ask(TesteeRequest(2 * number + 2, "observe"))
         rendered += seen["keyframesRendered"]

@@ -37,7 +37,7 @@ def failure_in(plan: Plan, longer: Callable[[Plan], Plan | None] | None, folder:
 
 
 def test_a_short_failure_is_shown_at_ordinary_length_beside_it(tmp_path: Path) -> None:
-    failure = failure_in(SHORT, Plan.longer, tmp_path)
+    failure = failure_in(SHORT, Plan.with_ordinary_length, tmp_path)
     assert failure.scenario == str(SHORT)
     assert failure.longer is not None
     assert failure.longer.scenario == str(LONGER)
@@ -46,7 +46,7 @@ def test_a_short_failure_is_shown_at_ordinary_length_beside_it(tmp_path: Path) -
     assert values["end"] > ORDINARY_SECONDS * 1000
 
 
-@pytest.mark.parametrize(("plan", "longer"), [(SHORT, None), (LONGER, Plan.longer)])
+@pytest.mark.parametrize(("plan", "longer"), [(SHORT, None), (LONGER, Plan.with_ordinary_length)])
 def test_nobody_waits_for_what_nobody_looks_at(
     plan: Plan, longer: Callable[[Plan], Plan | None] | None, tmp_path: Path
 ) -> None:
@@ -55,8 +55,8 @@ def test_nobody_waits_for_what_nobody_looks_at(
 
 def test_turns_that_ask_for_motion_are_lengthened_and_no_others() -> None:
     silent = TurnPlan(8000, 3200, sound=Sound.SILENCE)
-    longer = Plan(((TurnPlan(8000, 2), silent),), step=True).longer()
+    longer = Plan(((TurnPlan(8000, 2), silent),), step=True).with_ordinary_length()
     assert longer == Plan(((TurnPlan(ORDINARY_SECONDS * PLAN_SAMPLE_RATE, 640), silent),), step=True)
-    assert Plan(((silent,),)).longer() is None
-    assert Plan((), (TokenProbe(60),)).longer() is None
-    assert SCARCELY_A_WORD.longer() is not None
+    assert Plan(((silent,),)).with_ordinary_length() is None
+    assert Plan((), (TokenProbe(60),)).with_ordinary_length() is None
+    assert SCARCELY_A_WORD.with_ordinary_length() is not None

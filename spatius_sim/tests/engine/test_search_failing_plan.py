@@ -217,10 +217,10 @@ def test_relays_whose_wire_says_the_rate_are_spoken_to_at_other_rates() -> None:
 def test_a_turn_is_cut_into_chunks_of_the_sizes_that_it_says() -> None:
     turn = TurnPlan(8, 6, first_chunks=(1, 0, 3), half_sample=True)
     pcm = turn.pcm("label")
-    assert [len(chunk) for chunk in turn.chunks_of(pcm)] == [1, 0, 3, 6, 6, 1]
-    assert b"".join(turn.chunks_of(pcm)) == pcm == speech("label", 9)[:-1]
-    assert TurnPlan(0, 6).chunks_of(b"") == []
-    assert TurnPlan(2, 6, first_chunks=(1, 3, 0)).chunks_of(bytes(4)) == [bytes(1), bytes(3)]
+    assert [len(chunk) for chunk in turn.split_into_chunks(pcm)] == [1, 0, 3, 6, 6, 1]
+    assert b"".join(turn.split_into_chunks(pcm)) == pcm == speech("label", 9)[:-1]
+    assert TurnPlan(0, 6).split_into_chunks(b"") == []
+    assert TurnPlan(2, 6, first_chunks=(1, 3, 0)).split_into_chunks(bytes(4)) == [bytes(1), bytes(3)]
 
 
 def test_the_failing_plan_of_a_relay_is_cut_down_to_what_breaks_the_rule(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def report_of_relay(
     loop, stack = VirtualLoop(), AsyncExitStack()
     try:
         subject = loop.run(stack.enter_async_context(miniature_relay(brain)), 10.0)
-        trial = Trial(subject, loop, SEED, folder, _EXAMPLES, shrink_seconds, make_longer=Plan.longer)
+        trial = Trial(
+            subject, loop, SEED, folder, _EXAMPLES, shrink_seconds, make_longer=Plan.with_ordinary_length
+        )
         cut_down_relay_plans(trial)
         return _report(trial, rules)
     finally:

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from spatius_sim.mock_server.mock_motion_server import MotionServer
-from spatius_sim.plans.room_plan import speech_with_marks
+from spatius_sim.plans.room_plan import make_tones
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.messages import (
     AudioInput,
@@ -97,7 +97,7 @@ class Page:
 
 async def speak(session: Talk) -> None:
     """Speak one request into the room, and wait until it was played."""
-    await session.say(AudioInput("a", speech_with_marks(SPOKEN_SECONDS, RATE), True))
+    await session.say(AudioInput("a", make_tones(SPOKEN_SECONDS, RATE), True))
     while not (isinstance(told := await session.hear(), MotionResponse) and told.end):
         pass
     await asyncio.sleep(0.5)
