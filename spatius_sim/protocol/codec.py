@@ -52,14 +52,14 @@ def encode(message: Message) -> bytes:
     match message:
         case ConfigureSession():
             envelope.type = wire.CLIENT_CONFIGURE_SESSION
-            _fill_configure(envelope.client_configure_session, message)
+            _write_configure(envelope.client_configure_session, message)
         case ConfirmSession(connection_id, capabilities):
             envelope.type = wire.SERVER_CONFIRM_SESSION
             envelope.server_confirm_session.connection_id = connection_id
             envelope.server_confirm_session.capabilities.extend(capabilities)
         case AudioInput():
             envelope.type = wire.CLIENT_AUDIO_INPUT
-            _fill_audio(envelope.client_audio_input, message)
+            _write_audio(envelope.client_audio_input, message)
         case ServerError():
             envelope.type = wire.SERVER_ERROR
             error = envelope.server_error
@@ -94,15 +94,15 @@ def encode(message: Message) -> bytes:
 
 
 def decode(raw: bytes) -> Message:
-    """Decode the bytes of one envelope of the protocol, and return the message.
+    """Return the message in these bytes, which are one envelope of the protocol. The envelope's `type`
+    decides the kind of message; missing fields get their proto3 defaults, and unknown fields are ignored.
 
-    The envelope's `type` decides the kind of message. Missing fields have their proto3 defaults; unknown
-    fields are ignored. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for a
-    message that is too large. A large message that is not audio is refused before it is parsed: parsing may
-    take a hundred times its size in memory."""
-    largest = MAX_AUDIO_MESSAGE_BYTES if raw.startswith(_BEGINS_AS_AUDIO) else MAX_MESSAGE_BYTES
-    if len(raw) > largest:
-        raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {largest}")
+    Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for a message that is too large.
+    A large message that does not begin as audio is refused before it is parsed: parsing may take a hundred
+    times its size in memory."""
+    max_bytes = MAX_AUDIO_MESSAGE_BYTES if raw.startswith(_BEGINS_AS_AUDIO) else MAX_MESSAGE_BYTES
+    if len(raw) > max_bytes:
+        raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {max_bytes}")
     try:
         envelope = wire.Message.FromString(raw)
     except DecodeError as error:
@@ -116,24 +116,25 @@ class MessageReader:
     """Decodes the messages of one peer as `decode` does, but faster. Nearly all messages are audio, and the
     bytes before the audio are the same in each: so these bytes are parsed only once."""
 
-    __slots__ = ("_head", "_length", "_req_id")
+    __slots__ = ("_audio_req_id", "_bytes_before_audio", "_message_length")
 
     def __init__(self) -> None:
         """Begin to decode messages; no message of audio is known yet."""
-        self._head, self._length, self._req_id = b"", -1, ""
+        self._bytes_before_audio, self._message_length, self._audio_req_id = b"", -1, ""
 
     def read(self, raw: bytes) -> Message:
-        """Decode the bytes of the next message, and return the message; raises RemoteProtocolError as
-        `decode` does. Remembers how a plain audio message begins, so that the next one like it needs no
-        parsing."""
-        if len(raw) == self._length and raw.startswith(self._head):
-            return AudioInput(self._req_id, raw[len(self._head) :])
+        """Return the message in these bytes; raises RemoteProtocolError as `decode` does. The bytes before
+        the audio of the latest audio message are remembered. The next message that has the same length and
+        begins with them is read without parsing."""
+        if len(raw) == self._message_length and raw.startswith(self._bytes_before_audio):
+            return AudioInput(self._audio_req_id, raw[len(self._bytes_before_audio) :])
         message = decode(raw)
         if isinstance(message, AudioInput) and message.audio:
-            plain = encode(AudioInput(message.req_id, message.audio))
-            if raw == plain:  # So the audio comes last, and only the type and a req_id come before the audio.
-                self._head, self._length = raw[: -len(message.audio)], len(raw)
-                self._req_id = message.req_id
+            without_other_fields = encode(AudioInput(message.req_id, message.audio))
+            # If equal, the audio comes last, and only the type and a req_id come before it.
+            if raw == without_other_fields:
+                self._bytes_before_audio, self._message_length = raw[: -len(message.audio)], len(raw)
+                self._audio_req_id = message.req_id
         return message
 
 
@@ -171,24 +172,25 @@ def _read_envelope(envelope: wire.Message) -> Message:
 
 
 def _read_audio(source: wire.ClientAudioInput) -> AudioInput:
-    """Decode an audio message from its protobuf object, with its trace context if it has one."""
+    """Return the audio message that a protobuf object holds, with its trace context if it has one."""
     if not source.HasField("trace_context"):
         return AudioInput(source.req_id, source.audio, source.end)
     trace = source.trace_context
     return AudioInput(source.req_id, source.audio, source.end, trace.traceparent, trace.tracestate)
 
 
-def _fill_audio(target: wire.ClientAudioInput, message: AudioInput) -> None:
-    """Encode an audio message into the protobuf object `target`; no trace context is set if both its texts
-    are empty."""
+def _write_audio(target: wire.ClientAudioInput, message: AudioInput) -> None:
+    """Write the fields of an audio message into the protobuf object `target`. The trace context is written
+    only if one of its two texts is not empty."""
     target.req_id, target.end, target.audio = message.req_id, message.end, message.audio
     if message.traceparent or message.tracestate:
         target.trace_context.traceparent = message.traceparent
         target.trace_context.tracestate = message.tracestate
 
 
-def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSession) -> None:
-    """Encode a session's configuration into the protobuf object `target`."""
+def _write_configure(target: wire.ClientConfigureSession, message: ConfigureSession) -> None:
+    """Write a session's configuration into the protobuf object `target`; an egress is written only if it is
+    configured."""
     target.sample_rate, target.bitrate = message.sample_rate, message.bitrate
     target.audio_format = message.audio_format  # type: ignore[assignment]
     target.transport_compression = message.transport_compression  # type: ignore[assignment]
@@ -204,23 +206,24 @@ def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSessi
 
 
 def _read_configure(source: wire.ClientConfigureSession) -> ConfigureSession:
-    """Decode a session's configuration from its protobuf object; its maps become sorted tuples."""
-    livekit, agora = None, None
+    """Return the session's configuration that a protobuf object holds. Its maps become sorted tuples; an
+    egress that is not configured is None."""
+    livekit_egress, agora_egress = None, None
     if source.HasField("livekit_egress"):
         room = source.livekit_egress
-        livekit = LiveKitEgress(
+        livekit_egress = LiveKitEgress(
             extra_attributes=tuple(sorted(room.extra_attributes.items())),
             **{name: getattr(room, name) for name in _LIVEKIT_SCALARS},
         )
     if source.HasField("agora_egress"):
-        agora = AgoraEgress(**{name: getattr(source.agora_egress, name) for name in _AGORA_SCALARS})
+        agora_egress = AgoraEgress(**{name: getattr(source.agora_egress, name) for name in _AGORA_SCALARS})
     return ConfigureSession(
         sample_rate=source.sample_rate,
         bitrate=source.bitrate,
         audio_format=int(source.audio_format),
         transport_compression=int(source.transport_compression),
         egress_type=int(source.egress_type),
-        livekit_egress=livekit,
-        agora_egress=agora,
+        livekit_egress=livekit_egress,
+        agora_egress=agora_egress,
         extra_params=tuple(sorted(source.extra_params.items())),
     )

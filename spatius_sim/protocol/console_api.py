@@ -53,8 +53,8 @@ class UpgradeRefusedError(UnreachableError):
 
 
 def console_refusal(status: int, identifier: str, detail: str) -> RequestRefusedError:
-    """Return the error with which the Console API refuses a request with this HTTP status. The answer has the
-    form `{"errors":[{...}]}` (sdk-unit); `identifier` names the error, and `detail` explains it."""
+    """Return the error with which the Console API refuses a request with this HTTP status. The body of its
+    answer is `{"errors":[{...}]}` (sdk-unit): `identifier` names the error, and `detail` explains it."""
     error = {
         "id": identifier,
         "status": status,
@@ -85,9 +85,8 @@ class TokenRequest:
 
 
 def read_token_request(body: bytes) -> TokenRequest:
-    """Return the token request in a body that the Console API received, such as `{"expireAt": 1760000000}`.
-
-    Raises RequestRefusedError for a malformed body."""
+    """Return the request for a session token in the body of an HTTP request to the Console API, such as
+    `{"expireAt": 1760000000}`. Raises RequestRefusedError, with status 400, for a malformed body."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -108,7 +107,7 @@ def token_answer(path: str, token: str) -> HttpAnswer:
 
 
 def session_token_in(answer: HttpAnswer) -> str:
-    """Return the session token that the Console API gives in this answer; "" if the answer holds no token."""
+    """Return the session token in this answer of the Console API, or "" if the answer holds none."""
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -117,8 +116,8 @@ def session_token_in(answer: HttpAnswer) -> str:
 
 
 def check_expiry(request: TokenRequest, now: float) -> None:
-    """Raise RequestRefusedError unless the token that the Console API shall issue would expire after `now`
-    and within 24 hours (docs:api-reference). `now` is in unix seconds."""
+    """Raise RequestRefusedError, with status 400, unless the requested session token would expire after `now`
+    (unix seconds) and within 24 hours (docs:api-reference)."""
     if request.expire_at <= now:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be in the future")
     if request.expire_at >= now + MAX_TOKEN_LIFE_SECONDS:
@@ -126,12 +125,12 @@ def check_expiry(request: TokenRequest, now: float) -> None:
 
 
 def answer_bootstrap(body: bytes, now: float) -> HttpAnswer:
-    """Return the console's answer to a bootstrap request: a region, and the time `now` (unix seconds), in the
-    form that the Python SDK reads (sdk-py). A malformed body gets an answer with status 400.
+    """Return the console's answer to an SDK that asks for its settings at its start (bootstrap): a region,
+    and the time `now` (unix seconds), in the form that the Python SDK reads (sdk-py). A malformed body is
+    answered with status 400.
 
     ASSUMED: a region other than `auto` is echoed, the default is `us-west`, `time_sync` has this field, and a
-    malformed body is refused.
-    """
+    malformed body is refused."""
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
@@ -139,15 +138,14 @@ def answer_bootstrap(body: bytes, now: float) -> HttpAnswer:
     if not isinstance(request, dict) or not isinstance(request.get("region", AUTO_REGION), str):
         return HttpAnswer(400, _json_text({"message": "the body is not a bootstrap request"}))
     region = request.get("region", AUTO_REGION)
-    current = DEFAULT_REGION if region in ("", AUTO_REGION) else region
-    answer = {"region": {"current": current}, "time_sync": {"server_time_ms": int(now * 1000)}}
+    chosen_region = DEFAULT_REGION if region in ("", AUTO_REGION) else region
+    answer = {"region": {"current": chosen_region}, "time_sync": {"server_time_ms": int(now * 1000)}}
     return HttpAnswer(200, _json_text(answer))
 
 
 def answer_telemetry(content_type: str) -> tuple[str, str]:
-    """Return the answer to an SDK's telemetry, which comes to the same server as requests to the Console API:
-    its body and content type, in the form of the request (OTLP: an empty message). ASSUMED: what the vendor's
-    own collector answers."""
+    """Return the answer to an SDK that posts telemetry (OTLP): an empty message in the format of its request,
+    as body and content type. ASSUMED: the vendor's own collector answers so."""
     if content_type == "application/json":
         return "{}", content_type
     return "", "application/x-protobuf"

@@ -30,21 +30,22 @@ _NO_PROXY = "NO_PROXY"
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 
-def proxy_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the names of those environment variables, such as HTTP_PROXY, by which clients send even
+def find_proxy_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the names of the variables in this environment, such as HTTP_PROXY, by which clients send even
     requests to 127.0.0.1 through a proxy. The list is empty if no proxy is set, or if NO_PROXY excepts
     127.0.0.1."""
     names = [name for name, value in environment.items() if name.upper() in _PROXY_VARIABLES and value]
-    excepted = [environment.get(name, "").split(",") for name in (_NO_PROXY, _NO_PROXY.lower())]
-    hosts = {host.strip() for part in excepted for host in part}
-    return [] if hosts & {_LOOPBACK_NAMES[0], "*"} else sorted(names)
+    no_proxy_lists = [environment.get(name, "").split(",") for name in (_NO_PROXY, _NO_PROXY.lower())]
+    hosts_without_proxy = {host.strip() for host_list in no_proxy_lists for host in host_list}
+    return [] if hosts_without_proxy & {_LOOPBACK_NAMES[0], "*"} else sorted(names)
 
 
-def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables, in both spellings, that make HTTP clients go past the HTTP proxy of
-    the environment if they call 127.0.0.1. Return no variables if the environment names no HTTP proxy."""
-    if not proxy_variables(environment):
+def make_no_proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables NO_PROXY and no_proxy that make HTTP clients call 127.0.0.1 without
+    the proxy of this environment. Hosts that they except already stay. Return an empty dict if no proxy is in
+    the way."""
+    if not find_proxy_variables(environment):
         return {}
-    excepted = environment.get(_NO_PROXY) or environment.get(_NO_PROXY.lower(), "")
-    hosts = ",".join(filter(None, [excepted, *_LOOPBACK_NAMES]))
+    earlier_hosts = environment.get(_NO_PROXY) or environment.get(_NO_PROXY.lower(), "")
+    hosts = ",".join(filter(None, [earlier_hosts, *_LOOPBACK_NAMES]))
     return {_NO_PROXY: hosts, _NO_PROXY.lower(): hosts}

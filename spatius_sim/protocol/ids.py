@@ -9,10 +9,9 @@ _SIX_BITS = 63
 """The mask that makes an index into the 64 characters of NANOID_ALPHABET."""
 
 
-def log_id(unix_seconds: float, random_bytes: bytes) -> str:
-    """Return an id as Motion Server writes it: the time in UTC as `YYYYMMDDHHMMSS_`, and 12 nanoid
-    characters. Each of the 12 `random_bytes` decides one character. Raises ValueError for another number of
-    bytes."""
+def make_log_id(unix_seconds: float, random_bytes: bytes) -> str:
+    """Return an id as Motion Server writes it: the time in UTC as `YYYYMMDDHHMMSS_`, and 12 characters, one
+    for each of the 12 `random_bytes`. Raises ValueError for another number of bytes."""
     if len(random_bytes) != NANOID_LENGTH:
         raise ValueError(f"an id takes {NANOID_LENGTH} random bytes, not {len(random_bytes)}")
     timestamp = datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y%m%d%H%M%S")

@@ -45,28 +45,27 @@ _LONGEST_ONE_BYTE_LENGTH = 127
 """Protobuf writes a length up to this in one byte, and a longer one in two."""
 
 
-def _regular_layout() -> np.dtype[Any]:
-    """Return the layout that an encoded keyframe usually has, as a NumPy record type, by which many keyframes
-    are decoded at once. A part named `..._head` holds a protobuf tag and length: first those of the keyframe,
-    then those of each field."""
+def _make_keyframe_layout() -> np.dtype[Any]:
+    """Return the usual layout of an encoded keyframe as a NumPy record type, by which many keyframes are
+    decoded at once. It has the seven fields; before the keyframe and before each field it has a part
+    `..._head`, which holds a protobuf tag and a length."""
     parts: list[tuple[str, str, int]] = [("keyframe_head", "u1", 3)]
     for field_name, columns in FIELDS.items():
-        floats = columns.stop - columns.start
-        parts.append(
-            (f"{field_name}_head", "u1", 3 if floats * _FLOAT_BYTES > _LONGEST_ONE_BYTE_LENGTH else 2)
-        )
-        parts.append((field_name, "<f4", floats))
+        float_count = columns.stop - columns.start
+        head_bytes = 3 if float_count * _FLOAT_BYTES > _LONGEST_ONE_BYTE_LENGTH else 2
+        parts.append((f"{field_name}_head", "u1", head_bytes))
+        parts.append((field_name, "<f4", float_count))
     return np.dtype(parts)
 
 
-_LAYOUT = _regular_layout()
+_LAYOUT = _make_keyframe_layout()
 KEYFRAME_BYTES = _LAYOUT.itemsize
 """The bytes of one keyframe in a payload: a Flame of 495 bytes, its tag and its length (recording)."""
 
 
 def _encode_slowly(keyframes: Keyframes) -> bytes:
-    """Return keyframes as an encoded Motion, made with protobuf's own objects. This is slow, but needs no
-    regular layout."""
+    """Return these keyframes as the bytes of an encoded Motion, made with protobuf's own objects. This is
+    slow, but needs no fixed layout."""
     motion = wire.Motion()
     for row in keyframes:
         keyframe = motion.keyframes.add()
@@ -79,9 +78,9 @@ _ZERO_KEYFRAME = _encode_slowly(np.zeros((1, WIDTH), np.float32))
 """One encoded keyframe of zeros: its tags and lengths are those of every keyframe in the usual layout."""
 
 
-def _head_columns() -> NDArray[np.intp]:
-    """Return the positions of those bytes in an encoded keyframe that are tags or lengths. They are the same
-    in all keyframes of the usual layout."""
+def _find_head_positions() -> NDArray[np.intp]:
+    """Return the positions of those bytes in an encoded keyframe that are protobuf tags or lengths. They are
+    the same in all keyframes of the usual layout."""
     is_head = np.zeros(1, _LAYOUT)
     for part in _LAYOUT.names or ():
         if part.endswith("_head"):
@@ -90,8 +89,8 @@ def _head_columns() -> NDArray[np.intp]:
     return np.flatnonzero(is_head.view(np.uint8))
 
 
-_HEAD_COLUMNS = _head_columns()
-_HEADS = np.frombuffer(_ZERO_KEYFRAME, np.uint8)[_HEAD_COLUMNS]
+_HEAD_POSITIONS = _find_head_positions()
+_HEADS = np.frombuffer(_ZERO_KEYFRAME, np.uint8)[_HEAD_POSITIONS]
 
 
 def encode_keyframes(keyframes: Keyframes) -> bytes:
@@ -107,18 +106,18 @@ def encode_keyframes(keyframes: Keyframes) -> bytes:
 
 def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
     """Return the keyframes of an encoded Motion, and a text that names the first field with a wrong number of
-    values ("" if all numbers are right).
+    values ("" if all numbers are right). A field that is too short is filled up with zeros; a field that is
+    too long is cut.
 
-    A field that is too short is filled up with zeros; a field that is too long is cut. The array is
-    read-only. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for more than
-    MAX_KEYFRAMES keyframes."""
-    count, rest = divmod(len(encoded), KEYFRAME_BYTES)
-    if not rest:
-        rows = np.frombuffer(encoded, np.uint8).reshape(count, KEYFRAME_BYTES)
+    The array is read-only. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for more
+    than MAX_KEYFRAMES keyframes."""
+    keyframe_count, left_over_bytes = divmod(len(encoded), KEYFRAME_BYTES)
+    if not left_over_bytes:
+        rows = np.frombuffer(encoded, np.uint8).reshape(keyframe_count, KEYFRAME_BYTES)
         # All tags and lengths are compared at once: one part after the other would take ten times as long.
-        if (rows[:, _HEAD_COLUMNS] == _HEADS).all():
+        if (rows[:, _HEAD_POSITIONS] == _HEADS).all():
             records = np.frombuffer(encoded, _LAYOUT)
-            keyframes = np.empty((count, WIDTH), np.float32)
+            keyframes = np.empty((keyframe_count, WIDTH), np.float32)
             for field_name, columns in FIELDS.items():
                 keyframes[:, columns] = records[field_name]
             keyframes.flags.writeable = False
@@ -127,10 +126,9 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
 
 
 def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
-    """Decode the keyframes of a motion payload with protobuf's own objects: this is slow, but takes every
-    layout. Return the keyframes, and a text about the first keyframe with a wrong number of values ("" if
-    none). Raises RemoteProtocolError if the payload cannot be decoded, or has more than MAX_KEYFRAMES
-    keyframes."""
+    """Decode an encoded Motion with protobuf's own objects: this is slow, but takes every layout. Return its
+    keyframes, and a text that names the first field with a wrong number of values ("" if none). Raises
+    RemoteProtocolError if it cannot be decoded, or has more than MAX_KEYFRAMES keyframes."""
     motion = wire.Motion()
     try:
         motion.ParseFromString(encoded)
@@ -139,17 +137,17 @@ def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
     if len(motion.keyframes) > MAX_KEYFRAMES:
         raise RemoteProtocolError(f"more than {MAX_KEYFRAMES} keyframes in one payload")
     keyframes = np.zeros((len(motion.keyframes), WIDTH), np.float32)
-    fault = ""
+    shape_fault = ""
     for index, keyframe in enumerate(motion.keyframes):
         for field_name, columns in FIELDS.items():
             values = list(getattr(keyframe, field_name))
             expected_count = columns.stop - columns.start
             if len(values) != expected_count:
-                fault = (
-                    fault
+                shape_fault = (
+                    shape_fault
                     or f"keyframe {index}: {field_name} has {len(values)} values instead of {expected_count}"
                 )
-            row = values[:expected_count]
-            keyframes[index, columns.start : columns.start + len(row)] = row
+            kept_values = values[:expected_count]
+            keyframes[index, columns.start : columns.start + len(kept_values)] = kept_values
     keyframes.flags.writeable = False
-    return keyframes, fault
+    return keyframes, shape_fault

@@ -26,8 +26,8 @@ class RoomGrant:
 
 
 def make_livekit_token(api_key: str, api_secret: str, grant: RoomGrant, now: float) -> str:
-    """Return a LiveKit access token for this grant, signed with the API secret and valid for an hour from
-    `now` (unix seconds)."""
+    """Return a LiveKit access token (a JWT) for this grant, signed with the API secret. It is valid for an
+    hour from `now` (unix seconds)."""
     claims = {
         "iss": api_key,
         "sub": grant.identity,
@@ -43,16 +43,16 @@ def make_livekit_token(api_key: str, api_secret: str, grant: RoomGrant, now: flo
         },
         "attributes": dict(grant.attributes),
     } | ({"kind": grant.kind} if grant.kind else {})
-    signed = ".".join(map(_encode_json, ({"alg": "HS256", "typ": "JWT"}, claims)))
-    signature = hmac.digest(api_secret.encode(), signed.encode(), hashlib.sha256)
-    return f"{signed}.{_base64(signature)}"
+    signed_text = ".".join(map(_encode_json, ({"alg": "HS256", "typ": "JWT"}, claims)))
+    signature = hmac.digest(api_secret.encode(), signed_text.encode(), hashlib.sha256)
+    return f"{signed_text}.{_to_base64url(signature)}"
 
 
 def _encode_json(document: object) -> str:
     """Return a document as a part of a LiveKit token: as JSON in base64url."""
-    return _base64(json.dumps(document, separators=(",", ":")).encode())
+    return _to_base64url(json.dumps(document, separators=(",", ":")).encode())
 
 
-def _base64(raw: bytes) -> str:
+def _to_base64url(raw: bytes) -> str:
     """Return bytes of a LiveKit token in base64url without padding."""
     return urlsafe_b64encode(raw).decode().rstrip("=")

@@ -117,8 +117,8 @@ class MotionResponse:
     shape_fault: str = ""
 
     def __eq__(self, other: object) -> bool:
-        """Return whether both messages of motion have equal ids, end marks, faults and keyframes; NaN equals
-        NaN."""
+        """Return whether `other` is a message of motion with equal ids, end mark, fault and keyframes. A NaN
+        in the keyframes equals a NaN."""
         return (
             isinstance(other, MotionResponse)
             and (self.connection_id, self.req_id, self.end, self.shape_fault)

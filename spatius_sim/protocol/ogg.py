@@ -16,11 +16,11 @@ MAX_PACKET_BYTES = 61_440
 # The head of a page, 27 bytes (RFC 3533 section 6): "OggS", version 0, flags, granule position, ..., and the
 # number of lacing values. The lacing values follow: the lengths of the segments in the page's body.
 _PAGE_START = b"OggS\0"
-_FLAGS_AT = 5
+_FLAGS_POSITION = 5
 _LAST_PAGE_FLAG = 4
-_GRANULE_AT = slice(6, 14)
-_LACING_COUNT_AT = 26
-_PAGE_HEAD = 27
+_GRANULE_BYTES = slice(6, 14)
+_LACING_COUNT_POSITION = 26
+_PAGE_HEAD_BYTES = 27
 _NO_GRANULE = 0xFFFF_FFFF_FFFF_FFFF
 """The granule position of a page on which no packet ends."""
 
@@ -60,7 +60,7 @@ class OggOpusReader:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Take the next bytes of the Ogg Opus stream, and return the audio packets that are complete now.
-        Raises RemoteProtocolError if the bytes are no Ogg Opus."""
+        Raises RemoteProtocolError if the bytes are not Ogg Opus."""
         self._pending += piece
         packets: list[bytes] = []
         while (page := self._take_page()) is not None:
@@ -68,17 +68,17 @@ class OggOpusReader:
         return packets
 
     def _take_page(self) -> bytes | None:
-        """Remove the first Ogg page from the pending bytes and return it; None if the page is not complete
-        yet. Raises RemoteProtocolError if the bytes are no Ogg page."""
+        """Remove the first Ogg page from the pending bytes and return it. Return None if the page is not
+        complete yet. Raises RemoteProtocolError if the bytes do not begin as a page."""
         pending = self._pending
         if not _PAGE_START.startswith(pending[: len(_PAGE_START)]):
             raise RemoteProtocolError("the audio is not an Ogg stream")
-        if len(pending) < _PAGE_HEAD:
+        if len(pending) < _PAGE_HEAD_BYTES:
             return None
-        body_start = _PAGE_HEAD + pending[_LACING_COUNT_AT]
+        body_start = _PAGE_HEAD_BYTES + pending[_LACING_COUNT_POSITION]
         if len(pending) < body_start:
             return None
-        page_end = body_start + sum(pending[_PAGE_HEAD:body_start])
+        page_end = body_start + sum(pending[_PAGE_HEAD_BYTES:body_start])
         if len(pending) < page_end:
             return None
         page = bytes(pending[:page_end])
@@ -86,13 +86,14 @@ class OggOpusReader:
         return page
 
     def _read_page(self, page: bytes) -> list[bytes]:
-        """Return the audio packets that this Ogg page completes. Updates `granule` and `ended`, and keeps the
-        packet that the next page continues. Raises RemoteProtocolError if a packet is too large."""
-        granule = int.from_bytes(page[_GRANULE_AT], "little")
-        lacing = page[_PAGE_HEAD : _PAGE_HEAD + page[_LACING_COUNT_AT]]
-        start = _PAGE_HEAD + len(lacing)
+        """Return the audio packets that this Ogg page completes, and keep the packet that the next page
+        continues. Update `granule` (the position of the page's end in the audio) and `ended`. Raises
+        RemoteProtocolError if a packet is too large, or is not the header that must come first."""
+        granule = int.from_bytes(page[_GRANULE_BYTES], "little")
+        segment_lengths = page[_PAGE_HEAD_BYTES : _PAGE_HEAD_BYTES + page[_LACING_COUNT_POSITION]]
+        start = _PAGE_HEAD_BYTES + len(segment_lengths)
         packets: list[bytes] = []
-        for length in lacing:
+        for length in segment_lengths:
             self._packet += page[start : start + length]
             start += length
             if len(self._packet) > MAX_PACKET_BYTES:
@@ -102,15 +103,16 @@ class OggOpusReader:
                 self._packet.clear()
         if granule != _NO_GRANULE:
             self.granule = granule
-        self.ended = self.ended or bool(page[_FLAGS_AT] & _LAST_PAGE_FLAG)
+        self.ended = self.ended or bool(page[_FLAGS_POSITION] & _LAST_PAGE_FLAG)
         return packets
 
     def _read_packet(self, packet: bytes) -> list[bytes]:
         """Return a list with this Ogg packet if it is audio, else an empty list. The first two packets of the
-        stream are headers: they are checked, and the first header is kept as `head`."""
+        stream are headers: they are checked, and the first is kept as `head`. Raises RemoteProtocolError if
+        one of them is not what it must be."""
         self._packet_count += 1
         if self._packet_count == 1:
-            self.head = _read_head(packet)
+            self.head = _read_opus_head(packet)
         elif self._packet_count == 2:
             if not packet.startswith(b"OpusTags"):
                 raise RemoteProtocolError("the second Ogg packet is not an OpusTags header")
@@ -119,11 +121,11 @@ class OggOpusReader:
         return []
 
 
-def _read_head(packet: bytes) -> OpusHead:
-    """Return the Opus identification header in an Ogg packet. Raises RemoteProtocolError if the packet is not
-    such a header, or if the stream is not mono."""
-    too_short = len(packet) < _OPUS_HEAD_BYTES
-    if too_short or not packet.startswith(b"OpusHead") or packet[_VERSION_AT] & _MAJOR_VERSION_BITS:
+def _read_opus_head(packet: bytes) -> OpusHead:
+    """Return the Opus identification header in this Ogg packet. Raises RemoteProtocolError if the packet is
+    no such header, or if the stream is not mono."""
+    is_too_short = len(packet) < _OPUS_HEAD_BYTES
+    if is_too_short or not packet.startswith(b"OpusHead") or packet[_VERSION_AT] & _MAJOR_VERSION_BITS:
         raise RemoteProtocolError("the first Ogg packet is not an OpusHead header")
     channels = packet[_CHANNELS_AT]
     if channels != 1:

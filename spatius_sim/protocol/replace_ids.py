@@ -6,28 +6,28 @@ from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 
 
 def replace_ids(raw: bytes, connection_id: str, req_id: str) -> bytes:
-    """Replace the ids in an encoded response or error of Motion Server by this connection id and this req_id,
-    and return the bytes of the message. Any other message, and bytes that cannot be decoded, are returned as
-    they are."""
+    """Return the bytes of this encoded message with its ids replaced by this connection id and this req_id.
+    Only responses and errors of Motion Server have ids to replace: any other message, and bytes that cannot
+    be decoded, are returned as they are."""
     envelope = wire.Message()
     try:
         envelope.ParseFromString(raw)
     except DecodeError:
         return raw
     if envelope.type == wire.SERVER_RESPONSE_ANIMATION:
-        _replace_ids(envelope.server_response_animation, connection_id, req_id)
+        _write_ids(envelope.server_response_animation, connection_id, req_id)
     elif envelope.type == wire.SERVER_ERROR:
-        _replace_ids(envelope.server_error, connection_id, req_id)
+        _write_ids(envelope.server_error, connection_id, req_id)
     else:
         return raw
     return envelope.SerializeToString()
 
 
-def _replace_ids(
+def _write_ids(
     message: wire.ServerResponseAnimation | wire.ServerError, connection_id: str, req_id: str
 ) -> None:
-    """Write this connection id and this req_id into a protobuf message, in place of those that it has. An id
-    that is empty stays empty."""
+    """Replace the ids in a protobuf message by this connection id and this req_id. An id that is empty stays
+    empty."""
     if message.connection_id:
         message.connection_id = connection_id
     if message.req_id:

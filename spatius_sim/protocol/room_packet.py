@@ -48,8 +48,9 @@ class RoomPacket:
 
 
 def write_packet(packet: RoomPacket, *, compress: bool = False) -> bytes:
-    """Return a room packet as bytes, deflated if `compress`. Raises ValueError for a frame_seq that does not
-    go with the flags, or is not a u32."""
+    """Return a room packet as bytes: its flags, the length of its payload, and the payload, which is deflated
+    if `compress`. Raises ValueError if the packet lacks a frame_seq that its flags ask for, has one too many,
+    or has one that is not a u32."""
     needs_frame_seq = not packet.flags & WITHOUT_FRAME_SEQ
     if needs_frame_seq != (packet.frame_seq is not None):
         raise ValueError("a packet of a conversation has a frame_seq, and no other packet has one")
@@ -67,9 +68,9 @@ def write_packet(packet: RoomPacket, *, compress: bool = False) -> bytes:
 
 
 def read_packet(raw: bytes) -> RoomPacket:
-    """Return the room packet in these bytes. All bytes after the header are the payload, whatever `length`
-    says, unless it is 0 (ios-rtc). Raises RemoteProtocolError for bytes that are no packet, and for a payload
-    that inflates to more than MAX_PACKET_BYTES."""
+    """Return the room packet in these bytes. All bytes after the header are the payload, whatever length the
+    header names; only a length of 0 means no payload (ios-rtc). Raises RemoteProtocolError for bytes that are
+    no packet, and for a payload that inflates to more than MAX_PACKET_BYTES."""
     if len(raw) < HEADER_BYTES:
         raise RemoteProtocolError(f"a packet has {HEADER_BYTES} bytes at least, this has {len(raw)}")
     if len(raw) > MAX_PACKET_BYTES:
@@ -77,7 +78,8 @@ def read_packet(raw: bytes) -> RoomPacket:
     if raw[0] & ~_KNOWN_FLAGS:
         raise RemoteProtocolError(f"a packet has unknown flags: 0x{raw[0]:02x}")
     flags = PacketFlag(raw[0])
-    content = unescape(raw[HEADER_BYTES:]) if any(raw[1:HEADER_BYTES]) else b""
+    has_payload = any(raw[1:HEADER_BYTES])
+    content = unescape(raw[HEADER_BYTES:]) if has_payload else b""
     if flags & PacketFlag.ZLIB and content:
         content = _inflate(content)
     if flags & WITHOUT_FRAME_SEQ:
@@ -93,24 +95,24 @@ def escape(content: bytes) -> bytes:
 
 
 def unescape(escaped: bytes) -> bytes:
-    """Return the payload of a room packet without its escapes, as `escape` was given it. Raises
-    RemoteProtocolError if `00` or `FF` is followed by anything but `FF`."""
-    content = bytearray()
+    """Return the payload of a room packet without the escapes of `escape`: `00 FF` becomes `00`, and
+    `FF FF` becomes `FF`. Raises RemoteProtocolError if a `00` or `FF` is not followed by `FF`."""
+    unescaped = bytearray()
     index = 0
     while index < len(escaped):
         byte = escaped[index]
-        content.append(byte)
+        unescaped.append(byte)
         if byte in (0x00, 0xFF):
             if escaped[index + 1 : index + 2] != b"\xff":
                 raise RemoteProtocolError(f"the escape at byte {index} of a packet's payload is cut off")
             index += 1
         index += 1
-    return bytes(content)
+    return bytes(unescaped)
 
 
 def _inflate(content: bytes) -> bytes:
-    """Return the inflated payload of a room packet, at most MAX_PACKET_BYTES. Raises RemoteProtocolError if
-    there is more, if the deflated stream is cut off, or if the bytes are no such stream."""
+    """Return the inflated payload of a room packet. Raises RemoteProtocolError if it has more than
+    MAX_PACKET_BYTES, if the deflated stream is cut off, or if the bytes are no such stream."""
     inflater = zlib.decompressobj()
     try:
         inflated = inflater.decompress(content, MAX_PACKET_BYTES)

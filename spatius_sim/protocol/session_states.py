@@ -55,13 +55,13 @@ SESSION_TABLE: dict[tuple[SessionState, SessionEvent], SessionState] = {
 
 
 def next_session_state(state: SessionState, event: SessionEvent, *, we_are_server: bool) -> SessionState:
-    """Return the state of a session after `event`, if the table allows the event in this state.
+    """Return the state of a session after `event`. `we_are_server` says whether our side is the server.
 
-    Otherwise raises an error: LocalProtocolError if our side caused the event, RemoteProtocolError if the
-    peer caused it. `we_are_server` says which side we are."""
+    If the table does not allow the event in this state, raises LocalProtocolError if our side caused the
+    event, and RemoteProtocolError if the peer caused it. A close always counts as caused by the peer."""
     next_state = SESSION_TABLE.get((state, event))
     if next_state is not None:
         return next_state
     caused_by_us = (event in CAUSED_BY_SERVER) == we_are_server and event is not SessionEvent.CLOSE
-    error = LocalProtocolError if caused_by_us else RemoteProtocolError
-    raise error(f"{event.value} is not allowed while the session is {state.value}")
+    error_class = LocalProtocolError if caused_by_us else RemoteProtocolError
+    raise error_class(f"{event.value} is not allowed while the session is {state.value}")

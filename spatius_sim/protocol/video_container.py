@@ -40,19 +40,19 @@ _VP8_TAIL_BYTES = 8
 
 
 def put_packet(container: Container, frame: bytes, packet: bytes) -> bytes:
-    """Return the video frame with this packet of motion in its container. Raises RemoteProtocolError for an
-    H.264 frame without a slice."""
+    """Return the video frame with this packet of motion put into it, in the given container. Raises
+    RemoteProtocolError for an H.264 frame without a slice (the part that holds the picture)."""
     return _put_into_h264(frame, packet) if container is Container.H264_SEI else _put_into_vp8(frame, packet)
 
 
 def take_packets(container: Container, frame: bytes) -> list[bytes]:
-    """Return the packets of motion in the container of a video frame, in order; an empty list if it holds
-    none. Raises RemoteProtocolError for an SEI message that is cut off or too large, and for a VP8 frame with
-    an impossible length."""
+    """Return the packets of motion in a video frame, in order; an empty list if it holds none. They are SEI
+    messages of an H.264 frame, or the one packet after a VP8 frame. Raises RemoteProtocolError for an SEI
+    message that is cut off or too large, and for a VP8 packet with an impossible length."""
     if container is Container.H264_SEI:
         return [
             payload
-            for payload_type, payload in _sei_messages(frame)
+            for payload_type, payload in _read_sei_messages(frame)
             if payload_type in (MOTION_SEI, UNREGISTERED_SEI)
         ]
     if frame[-4:] != _VP8_MARK or len(frame) < _VP8_TAIL_BYTES:
@@ -63,7 +63,7 @@ def take_packets(container: Container, frame: bytes) -> list[bytes]:
     return [frame[-_VP8_TAIL_BYTES - length : -_VP8_TAIL_BYTES]]
 
 
-def without_sei(frame: bytes) -> bytes:
+def remove_sei_units(frame: bytes) -> bytes:
     """Return an H.264 video frame without its SEI units: the encoder's signature in them could be taken for a
     packet of motion."""
     units = [unit for unit in _split_into_units(frame) if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT]
@@ -71,7 +71,7 @@ def without_sei(frame: bytes) -> bytes:
 
 
 def is_key_frame(container: Container, frame: bytes) -> bool:
-    """Return whether this video frame is a key frame, with which a viewer can begin."""
+    """Return whether this video frame is a key frame: one that a viewer can decode without earlier frames."""
     if container is Container.H264_SEI:
         return any(unit[0] & _UNIT_TYPE_BITS == _KEY_SLICE for unit in _split_into_units(frame))
     # The lowest bit of a VP8 frame is 0 for a key frame (RFC 6386 section 9.1).
@@ -84,54 +84,56 @@ def _put_into_vp8(frame: bytes, packet: bytes) -> bytes:
 
 
 def _put_into_h264(frame: bytes, packet: bytes) -> bytes:
-    """Return an H.264 video frame with a packet of motion in an SEI unit before its first slice (H.264,
-    7.4.1.2.3). Raises RemoteProtocolError if the frame has no slice."""
+    """Return an H.264 video frame with this packet of motion in an SEI unit before its first slice, the first
+    part that holds the picture (H.264, 7.4.1.2.3). Raises RemoteProtocolError if the frame has no slice."""
     units = _split_into_units(frame)
     for index, unit in enumerate(units):
         if unit[0] & _UNIT_TYPE_BITS in _SLICES:
-            units.insert(index, _sei_unit(packet))
+            units.insert(index, _make_sei_unit(packet))
             return b"".join(_START_CODE + unit for unit in units)
     raise RemoteProtocolError("an H.264 frame without a slice takes no packet")
 
 
-def _sei_unit(packet: bytes) -> bytes:
-    """Return the SEI unit of an H.264 video frame that holds this packet of motion, with emulation prevention
-    (H.264, 7.3.1 and 7.3.2.3)."""
-    full_bytes, last_byte = divmod(len(packet), _MAX_BYTE)
-    message = bytes([MOTION_SEI]) + b"\xff" * full_bytes + bytes([last_byte]) + packet + bytes([_STOP_BIT])
+def _make_sei_unit(packet: bytes) -> bytes:
+    """Return an SEI unit of an H.264 video frame that holds this packet of motion. No start code can be found
+    in it (H.264, 7.3.1 and 7.3.2.3)."""
+    full_byte_count, last_byte = divmod(len(packet), _MAX_BYTE)
+    message = (
+        bytes([MOTION_SEI]) + b"\xff" * full_byte_count + bytes([last_byte]) + packet + bytes([_STOP_BIT])
+    )
     return bytes([_SEI_UNIT]) + _prevent_emulation(message)
 
 
 def _prevent_emulation(content: bytes) -> bytes:
-    """Return the bytes of an H.264 unit of a video frame so that no start code can be found in them: a 3 is
-    put after two zeros if a byte up to 3 follows."""
-    escaped, zeros = bytearray(), 0
+    """Return the content of an H.264 unit, changed so that no start code (00 00 01) can be found in it: a
+    byte 03 is put after two zeros if a byte up to 03 follows."""
+    escaped, zero_count = bytearray(), 0
     for byte in content:
-        if zeros == 2 and byte <= 3:
+        if zero_count == 2 and byte <= 3:
             escaped.append(3)
-            zeros = 0
+            zero_count = 0
         escaped.append(byte)
-        zeros = zeros + 1 if byte == 0 else 0
+        zero_count = zero_count + 1 if byte == 0 else 0
     return bytes(escaped)
 
 
 def _undo_emulation_prevention(content: bytes) -> bytes:
-    """Return the bytes of an H.264 unit that `_prevent_emulation` was given."""
+    """Return the content of an H.264 unit without the bytes that `_prevent_emulation` put into it."""
     return content.replace(b"\x00\x00\x03", b"\x00\x00")
 
 
 def _split_into_units(frame: bytes) -> list[bytes]:
-    """Split an encoded H.264 video frame (Annex B) into its NAL units, and return them without start codes.
+    """Return the NAL units of an encoded H.264 video frame (Annex B), without the start codes before them.
     Empty units are left out."""
-    starts = list(_ANY_START_CODE.finditer(frame))
-    ends = [start.start() for start in starts] + [len(frame)]
-    units = [frame[start.end() : end] for start, end in zip(starts, ends[1:], strict=True)]
+    start_codes = list(_ANY_START_CODE.finditer(frame))
+    unit_ends = [code.start() for code in start_codes] + [len(frame)]
+    units = [frame[code.end() : end] for code, end in zip(start_codes, unit_ends[1:], strict=True)]
     return [unit for unit in units if unit]
 
 
-def _sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield payload type and payload of each SEI message in an H.264 video frame. Raises RemoteProtocolError
-    for a message that is cut off or too large."""
+def _read_sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the payload type and the payload of each SEI message in an H.264 video frame. Raises
+    RemoteProtocolError for a message that is cut off or too large."""
     for unit in _split_into_units(frame):
         if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT:
             continue
@@ -151,8 +153,9 @@ def _sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_number(content: bytes, index: int) -> tuple[int, int]:
-    """Return the number in an SEI message of a video frame at `index`, and the index after it: each FF adds
-    255 (H.264, 7.3.2.3.1). Raises RemoteProtocolError if the message is cut off."""
+    """Return a number in an SEI message, which begins at `index`, and the index after it. Each byte FF adds
+    255, and the first other byte ends the number (H.264, 7.3.2.3.1). Raises RemoteProtocolError if the number
+    is cut off."""
     number = 0
     while content[index : index + 1] == b"\xff":
         number += _MAX_BYTE

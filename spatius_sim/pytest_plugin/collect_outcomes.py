@@ -32,42 +32,42 @@ def is_distributed(config: pytest.Config) -> bool:
     return not is_worker(config) and config.getoption("dist", "no") != "no"
 
 
-def note_result(item: pytest.Item, result: "RuleResult") -> None:
-    """Write the outcomes of a judged rule, and the suspects, into the user properties of the pytest item.
-    pytest carries them on the item's report, also from a worker of pytest-xdist."""
+def store_result(item: pytest.Item, result: "RuleResult") -> None:
+    """Write the outcomes of a judged rule into the user properties of the pytest item, and what is suspected
+    of other rules. pytest carries them to the item's report, also from a worker of pytest-xdist."""
     from spatius_sim.reporting.formats.json_report import outcome_to_json
 
     for outcome in result.outcomes:
-        carried = [result.subject, result.target, result.wire, outcome_to_json(outcome)]
-        item.user_properties.append((_OUTCOME, json.dumps(carried)))
+        outcome_values = [result.subject, result.target, result.wire, outcome_to_json(outcome)]
+        item.user_properties.append((_OUTCOME, json.dumps(outcome_values)))
     item.user_properties.append((_SUSPECTS, json.dumps(dict(result.suspects))))
 
 
-def suspects_of(report: pytest.TestReport) -> dict[str, str]:
-    """Read from the report of an item what was broken so far of rules that are to be judged: what happened,
-    by rule."""
+def read_suspects(report: pytest.TestReport) -> dict[str, str]:
+    """Return, from the report of a pytest item, the suspected failures of rules that are still to be judged:
+    what happened, by rule id."""
     return dict(json.loads(str(dict(report.user_properties).get(_SUSPECTS, "{}"))))
 
 
-def note_usage_error(item: pytest.Item, text: str) -> None:
-    """Write into the user properties of an item why nothing can be judged. A worker of pytest-xdist does
-    this because it cannot end the run itself."""
+def store_usage_error(item: pytest.Item, text: str) -> None:
+    """Write the reason why nothing can be judged into the user properties of this pytest item. A worker of
+    pytest-xdist does this because it cannot end the run itself."""
     item.user_properties.append((_USAGE, text))
 
 
-def rule_in(nodeid: str) -> str:
+def rule_id_in(nodeid: str) -> str:
     """Return the id of the rule that an item judges: the text in brackets at the end of its name."""
     return nodeid.rpartition("[")[2].removesuffix("]")
 
 
-def outcomes_of(report: pytest.TestReport) -> "Iterator[tuple[str, str, str, RuleOutcome]]":
-    """Yield each outcome that the report of a pytest item carries: the kind of subject, the target, the wire,
-    and the outcome."""
-    for name, carried in report.user_properties:
-        if name == _OUTCOME:
+def read_outcomes(report: pytest.TestReport) -> "Iterator[tuple[str, str, str, RuleOutcome]]":
+    """Yield each outcome that the report of a pytest item carries, as the kind of subject, the target, the
+    wire (its message format), and the outcome."""
+    for property_name, outcome_text in report.user_properties:
+        if property_name == _OUTCOME:
             from spatius_sim.reporting.formats.json_report import outcome_from_json
 
-            subject, target, wire, outcome_json = json.loads(str(carried))
+            subject, target, wire, outcome_json = json.loads(str(outcome_text))
             yield subject, target, wire, outcome_from_json(outcome_json)
 
 
@@ -78,11 +78,11 @@ class SessionOutcomes:
     def __init__(self) -> None:
         self.clock = SteadyClock()
         self._outcomes: RunOutcomes | None = None
-        self._others_failed: list[str] = []
+        self._other_failed_tests: list[str] = []
 
     @property
     def outcomes(self) -> "RunOutcomes":
-        """The outcomes of the rules that this plugin has collected in the pytest session so far."""
+        """The outcomes of the rules that were collected in this pytest session so far."""
         if self._outcomes is None:
             from spatius_sim.engine.run_outcomes import RunOutcomes
 
@@ -95,14 +95,16 @@ class SessionOutcomes:
         return self._outcomes is not None and self._outcomes.count > 0
 
     @property
-    def others_failed(self) -> str:
-        """In words, for the end of a pytest run: the first of the team's own tests, which judge no rule, that
-        failed, and how many more failed. If no such test is known, the text says only that pytest counts a
+    def other_failures_text(self) -> str:
+        """A text for the end of a pytest run about the team's own tests that failed, which judge no rule: the
+        name of the first, and how many more. If none is known, the text says only that pytest counts a
         failure."""
-        if not self._others_failed:
+        if not self._other_failed_tests:
             return "pytest counts a failure beside the rules"
-        more_count = len(self._others_failed) - 1
-        first_failed = self._others_failed[0].replace("::", ": ")  # A CI system obeys what begins with "::".
+        more_count = len(self._other_failed_tests) - 1
+        first_failed = self._other_failed_tests[0].replace(
+            "::", ": "
+        )  # A CI system obeys what begins with "::".
         return f"another test failed: {first_failed}{f', and {more_count} more' if more_count else ''}"
 
     def pytest_keyboard_interrupt(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
@@ -116,33 +118,33 @@ class SessionOutcomes:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Count a test as failed if it could not be collected."""
         if report.failed:
-            self._others_failed.append(report.nodeid)
+            self._other_failed_tests.append(report.nodeid)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
-        """Collect an outcome ERRORED for the rule that a worker of pytest-xdist judged when it died. If
-        another worker judges the rule later, its PASSED does not replace this outcome."""
+        """A hook of pytest-xdist: a worker died while it judged a rule. Collect the outcome ERRORED for this
+        rule. If another worker judges the rule later, its PASSED does not replace this outcome."""
         from spatius_sim.reporting.summary import RuleOutcome
         from spatius_sim.rules.catalogue import RULES
         from spatius_sim.rules.findings import Verdict
 
-        rule = RULES.get(rule_in(crashitem))
+        rule = RULES.get(rule_id_in(crashitem))
         if rule is not None:
             reason = f"the process that judged {rule.id} died"
             self.outcomes.add_outcome(rule.subject, RuleOutcome(rule.id, Verdict.ERRORED, reason=reason))
 
-    def note_end(self, config: pytest.Config) -> None:
-        """Hand over what this worker of pytest-xdist has collected besides its outcomes, when it ends: the
-        files that could not be written, and an internal error. The controller reads it from `workeroutput`.
-        Do nothing outside a worker."""
+    def hand_over_to_controller(self, config: pytest.Config) -> None:
+        """At the end of a worker of pytest-xdist, put what it collected besides outcomes into its
+        `workeroutput`: the files that could not be written, and an internal error. Do nothing if it collected
+        nothing."""
         if self._outcomes is not None:
             end_of_worker = [self._outcomes.unwritten, self._outcomes.internal_error]
             config.workeroutput[_END] = end_of_worker  # type: ignore[attr-defined]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Collect what a worker of pytest-xdist passes on when it ends: the files that it could not write,
-        and an internal error. A worker that died has passed nothing on."""
+        """A hook of pytest-xdist: a worker has ended. Collect the files that it could not write, and its
+        internal error. A worker that died has handed nothing over."""
         unwritten, internal_error = getattr(node, "workeroutput", {}).get(_END, ([], ""))
         if unwritten or internal_error:
             self.outcomes.unwritten += unwritten
@@ -150,15 +152,15 @@ class SessionOutcomes:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the outcomes that the report of a pytest item carries, and the name of each failed test
-        that judges no rule. This comes before other plugins print the report, because Ctrl-C may come
-        between."""
+        """A hook of pytest: collect the outcomes and the usage error that the report of an item carries, and
+        the name of each failed test that judges no rule. This comes before other plugins print the report,
+        because Ctrl-C may come between."""
         properties = dict(report.user_properties)
         if report.failed and _OUTCOME not in properties:
-            self._others_failed.append(report.nodeid)
+            self._other_failed_tests.append(report.nodeid)
         if report.when != "call":
             return
         if _USAGE in properties:
             self.outcomes.usage_error = str(properties[_USAGE])
-        for subject, target, wire, outcome in outcomes_of(report):
+        for subject, target, wire, outcome in read_outcomes(report):
             self.outcomes.add_outcome(subject, outcome, target, wire)

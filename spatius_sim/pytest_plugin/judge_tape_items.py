@@ -31,28 +31,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Judge the tape, if one is named, and keep the verdicts for the items. pytest collects only the suite
-    of tapes then, unless the user names tests."""
-    path = config.getoption("spatius_tape")
-    if path is None:
+    """A hook of pytest: if `--tape` names a tape, judge it and keep the verdicts for the items. Then pytest
+    collects only the suite that judges tapes, unless the user names tests."""
+    tape_path = config.getoption("spatius_tape")
+    if tape_path is None:
         return
     try:
-        refuse_empty_values({"--tape": path})
-        config.stash[CHECKED] = _judge_tape(config, Path(path))
+        refuse_empty_values({"--tape": tape_path})
+        config.stash[CHECKED] = _judge_tape(config, Path(tape_path))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     turn_off_failure_list(config)
     from spatius_sim.files.find_resources import resource
 
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        suite = resource("conformance") / _SUITE / f"test_{_SUITE}.py"
-        config.args[:] = [str(suite)]  # A file, so that `python_files` does not hide it.
+        suite_file = resource("conformance") / _SUITE / f"test_{_SUITE}.py"
+        config.args[:] = [str(suite_file)]  # A file, so that `python_files` does not hide it.
 
 
-def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
-    """Judge the tape as the options and the conformance file ask, and return its summaries. The reports
-    that the conformance file asks for are set as options of this run. Raises UsageError if an option does
-    not fit a tape."""
+def _judge_tape(config: pytest.Config, tape_path: Path) -> "tuple[Summary, ...]":
+    """Judge the tape as the options and the conformance file ask, and return one summary for each subject on
+    it. The reports that the conformance file asks for become options of this run. Raises UsageError if an
+    option does not fit a tape."""
     from spatius_sim.engine.tapes.check_tape import check_tape
     from spatius_sim.engine.tapes.tape_settings import settings_of_tapes
 
@@ -67,12 +67,12 @@ def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
             setattr(config.option, option.field, settings.reports[option.name])
     if not is_worker(config):
         prepare_reports(config)
-    return check_tape(path, settings)
+    return check_tape(tape_path, settings)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Tell pytest not to collect our suite that judges a tape, unless `--tape` names a tape. Return True for
-    this suite, and None (no opinion) for all other paths."""
+    """A hook of pytest: return True, not to collect this path, if it is our suite that judges a tape and
+    `--tape` names no tape. Return None (no opinion) for all other paths."""
     if collection_path.name != _SUITE or CHECKED in config.stash:
         return None
     from spatius_sim.files.find_resources import resource
@@ -81,8 +81,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A hook of pytest: if a test judges rules on the tape, make a test item for each rule of the subjects on
-    that tape."""
+    """A hook of pytest: if a test judges rules on the tape, make one test item for each rule with an outcome
+    on that tape."""
     if "spatius_taped_rule" in metafunc.fixturenames:
         summaries = metafunc.config.stash.get(CHECKED, ())
         metafunc.parametrize(
@@ -92,9 +92,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) -> None:
-    """Judge one rule on the tape that `--tape` names, as a pytest item. The item fails if the rule was
-    broken. It is an expected failure if the baseline knows the breach, and is skipped if the tape did not
-    exercise the rule."""
+    """A pytest fixture that tells the outcome of one rule on the tape that `--tape` names. The test fails if
+    the rule was broken, and is an expected failure if the baseline knows the breach. It is skipped if the
+    tape did not exercise the rule."""
     from spatius_sim.reporting.formats.text_report import describe_failure
     from spatius_sim.rules.findings import Verdict
 

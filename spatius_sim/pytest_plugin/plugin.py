@@ -18,8 +18,8 @@ from spatius_sim.pytest_plugin.collect_outcomes import (
     SessionOutcomes,
     is_distributed,
     is_worker,
-    note_result,
-    note_usage_error,
+    store_result,
+    store_usage_error,
 )
 from spatius_sim.pytest_plugin.report_options import get_report_paths, prepare_reports, turn_off_failure_list
 from spatius_sim.pytest_plugin.session_options import (
@@ -226,14 +226,14 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
             if not is_worker(config):
                 config.stash[_OUTCOMES].outcomes.usage_error = str(error)
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
-            note_usage_error(item, str(error))
+            store_usage_error(item, str(error))
             pytest.fail(str(error), pytrace=False)
         except Exception as error:
             from spatius_sim.engine.judge_run import errored_result
 
-            note_result(item, errored_result(spatius_rule, redact_secrets(config, repr(error))))
+            store_result(item, errored_result(spatius_rule, redact_secrets(config, repr(error))))
             raise
-        note_result(item, result)
+        store_result(item, result)
         _pass_fail_or_skip_item(result)
 
     return judge_rule
@@ -297,7 +297,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if interrupted:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
     if is_worker(config):
-        session_outcomes.note_end(config)
+        session_outcomes.hand_over_to_controller(config)
         return
     if not _has_judged_rules(config):
         return

@@ -49,7 +49,7 @@ def find_early_stop(
         return stop
     match exit_status:
         case pytest.ExitCode.TESTS_FAILED:
-            return StoppedEarly(ExitCode.RULE_FAILED, session_outcomes.others_failed)
+            return StoppedEarly(ExitCode.RULE_FAILED, session_outcomes.other_failures_text)
         case pytest.ExitCode.NO_TESTS_COLLECTED:
             return StoppedEarly(ExitCode.NOT_EXERCISED, "pytest collected nothing")
     return None

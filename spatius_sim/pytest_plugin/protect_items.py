@@ -11,7 +11,7 @@ import pytest
 from spatius_sim.engine.run_outcomes import NEVER_RUN
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.pytest_plugin.collect_outcomes import rule_in
+from spatius_sim.pytest_plugin.collect_outcomes import rule_id_in
 from spatius_sim.rules.catalogue import RULES
 
 _OUR_PREFIX = "spatius_"
@@ -43,7 +43,7 @@ def restore_catalogue_order(items: list[pytest.Item], judging_items: Sequence[py
     places = [place for place, item in enumerate(items) if item in judging_items]
     number_by_rule_id = {rule_id: number for number, rule_id in enumerate(RULES)}
     sorted_items = sorted(
-        judging_items, key=lambda item: (str(item.path), number_by_rule_id.get(rule_in(item.nodeid), 0))
+        judging_items, key=lambda item: (str(item.path), number_by_rule_id.get(rule_id_in(item.nodeid), 0))
     )
     for place, item in zip(places, sorted_items, strict=True):
         items[place] = item

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from spatius_sim.pytest_plugin.collect_outcomes import outcomes_of, rule_in, suspects_of
+from spatius_sim.pytest_plugin.collect_outcomes import read_outcomes, read_suspects, rule_id_in
 from spatius_sim.pytest_plugin.session_options import get_run_request
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Progress:
         from spatius_sim.rules.catalogue import RULES
 
         self._total_count = len(session.items)
-        rule_ids = [rule_in(item.nodeid) for item in session.items]
+        rule_ids = [rule_id_in(item.nodeid) for item in session.items]
         rules = [RULES[rule_id] for rule_id in rule_ids if rule_id in RULES]
         self._lines.set_scenario_counts(get_run_request(session.config).scenario_counts(rules))
 
@@ -42,7 +42,7 @@ class Progress:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Show that a rule is being judged."""
-        self._lines.show_rule_start(rule_in(nodeid), self._judged_count + 1, self._total_count)
+        self._lines.show_rule_start(rule_id_in(nodeid), self._judged_count + 1, self._total_count)
 
     def pytest_runtest_logfinish(self) -> None:
         """Count a rule that was judged."""
@@ -51,9 +51,9 @@ class Progress:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Show at once which rules failed, when the item of a rule has been run."""
         if report.when == "call":
-            outcomes = [outcome for *_, outcome in outcomes_of(report)]
+            outcomes = [outcome for *_, outcome in read_outcomes(report)]
             self._lines.show_rule_end(
-                outcomes, suspects_of(report), report.longreprtext if report.failed else ""
+                outcomes, read_suspects(report), report.longreprtext if report.failed else ""
             )
 
     @pytest.hookimpl(tryfirst=True)

@@ -2,7 +2,7 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-from spatius_sim.pytest_plugin.collect_outcomes import rule_in
+from spatius_sim.pytest_plugin.collect_outcomes import rule_id_in
 from spatius_sim.rules.catalogue import RULES
 
 
@@ -15,4 +15,4 @@ class OneWorkerForTheSubject(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the name of the group of an item; pytest-xdist sends a group to one worker."""
-        return "spatius-sim" if rule_in(nodeid) in RULES else nodeid
+        return "spatius-sim" if rule_id_in(nodeid) in RULES else nodeid

@@ -135,8 +135,10 @@ class ClientSubject:
             await self._reset_client(rate, mode)
             await self._ask_if_implemented(TesteeRequest(self._next_request_id(), "observe"))
             for step in steps:
-                answer = await self._ask_if_implemented(request_writer.request(self._next_request_id(), step))
-                request_writer.learn(answer.result.get("conversationId"))
+                answer = await self._ask_if_implemented(
+                    request_writer.make_request(self._next_request_id(), step)
+                )
+                request_writer.learn_id(answer.result.get("conversationId"))
                 await self._ask_if_implemented(TesteeRequest(self._next_request_id(), "observe"))
         except TesteeError:
             await self._testee.close()

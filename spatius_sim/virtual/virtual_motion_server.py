@@ -34,7 +34,7 @@ from spatius_sim.protocol.console_api import (
     read_token_request,
     token_answer,
 )
-from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
+from spatius_sim.protocol.ids import NANOID_LENGTH, make_log_id
 from spatius_sim.protocol.messages import ServerError
 from spatius_sim.trace.events import (
     LEFT_BEFORE_ANSWER,
@@ -166,7 +166,7 @@ class VirtualMotionServer:
 
     def _make_log_id(self) -> str:
         """Make a new log id from the virtual time and seeded random numbers."""
-        return log_id(self.loop.unix_time(), self._random.randbytes(NANOID_LENGTH))
+        return make_log_id(self.loop.unix_time(), self._random.randbytes(NANOID_LENGTH))
 
     async def _apply_scenario(
         self, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""

@@ -14,7 +14,11 @@ from urllib.request import ProxyHandler, build_opener
 from spatius_sim.cli.doctor.diagnose_relay import RelayDiagnosis
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.protocol.console_api import CONSOLE_ROOT, INGRESS_ROOT, MAX_TOKEN_LIFE_SECONDS
-from spatius_sim.protocol.environment_variables import CONSOLE_VARIABLE, INGRESS_VARIABLE, proxy_variables
+from spatius_sim.protocol.environment_variables import (
+    CONSOLE_VARIABLE,
+    INGRESS_VARIABLE,
+    find_proxy_variables,
+)
 
 _PACKAGES = ("spatius-sim", "spatius", "avatarkit", "websockets")
 _USES_THE_SDK = re.compile(r"^\s*(?:import|from)\s+(?:spatius|avatarkit)\b", re.MULTILINE)
@@ -229,7 +233,7 @@ def _advice_on_endpoints(settings: Settings) -> str:
 def _advice_on_proxies(settings: Settings) -> str:
     """Return advice on the HTTP proxies that environment variables name here: the relay must not use them to
     reach us. Return "" if there are none, or if we start the relay ourselves."""
-    variable_names = [] if settings.relay_start.command else proxy_variables(settings.environment)
+    variable_names = [] if settings.relay_start.command else find_proxy_variables(settings.environment)
     if not variable_names:
         return ""
     names = ", ".join(variable_names)

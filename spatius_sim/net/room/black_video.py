@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
-from spatius_sim.protocol.video_container import Container, without_sei
+from spatius_sim.protocol.video_container import Container, remove_sei_units
 
 WIDTH, HEIGHT = 320, 240
 _FRAMES_PER_SECOND = KEYFRAMES_PER_SECOND
@@ -39,4 +39,6 @@ def encode_black_frames(container: Container) -> tuple[bytes, ...]:
         frame.pts = frame_number
         packets += [bytes(packet) for packet in encoder.encode(frame)]
     packets += [bytes(packet) for packet in encoder.encode(None)]
-    return tuple(without_sei(packet) if container is Container.H264_SEI else packet for packet in packets)
+    return tuple(
+        remove_sei_units(packet) if container is Container.H264_SEI else packet for packet in packets
+    )

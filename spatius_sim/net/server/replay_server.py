@@ -33,7 +33,7 @@ from spatius_sim.protocol.console_api import (
     token_answer,
 )
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
+from spatius_sim.protocol.ids import NANOID_LENGTH, make_log_id
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, ServerError
 from spatius_sim.protocol.replace_ids import replace_ids
 from spatius_sim.trace.events import Closed, Lane, Opened, Refused, TokenRequested
@@ -180,7 +180,7 @@ class ReplayServer(OnePort):
 
     def _new_id(self) -> str:
         """Return a new id for the replay server, made of the time and seeded random numbers."""
-        return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
+        return make_log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
     def _report_mismatch(self, mismatch: Mismatch) -> None:
         """Keep the reason why the tape has no answer to a request, and report it to `on_mismatch`."""

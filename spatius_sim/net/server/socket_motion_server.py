@@ -43,7 +43,7 @@ from spatius_sim.protocol.console_api import (
 )
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
+from spatius_sim.protocol.ids import NANOID_LENGTH, make_log_id
 from spatius_sim.trace.events import LEFT_BEFORE_ANSWER, SERVER_DIES, Lane, Opened, Refused, TokenRequested
 from spatius_sim.trace.recorder import NullSink, Sink
 
@@ -201,7 +201,7 @@ class SocketMotionServer(OnePort):
 
     def _new_id(self) -> str:
         """Return a new id for Motion Server, made of the time and seeded random numbers."""
-        return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
+        return make_log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
     async def _answer_token_request(self, request: web.Request) -> web.StreamResponse:
         """Answer a relay that asks Motion Server for a session token, and record the request. The faults of

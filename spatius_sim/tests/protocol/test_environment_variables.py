@@ -5,8 +5,8 @@ import pytest
 from spatius_sim.protocol.environment_variables import (
     credential_variables,
     endpoint_variables,
-    past_proxies,
-    proxy_variables,
+    find_proxy_variables,
+    make_no_proxy_variables,
 )
 
 
@@ -36,7 +36,7 @@ PROXY = "http://proxy.example:3128"
     ],
 )
 def test_which_variables_send_clients_to_a_proxy(environment: dict[str, str], names: list[str]) -> None:
-    assert proxy_variables(environment) == names
+    assert find_proxy_variables(environment) == names
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_which_variables_send_clients_to_a_proxy(environment: dict[str, str], na
 def test_our_addresses_are_excepted_beside_those_that_were(
     environment: dict[str, str], excepted: str
 ) -> None:
-    assert past_proxies(environment) == {"NO_PROXY": excepted, "no_proxy": excepted}
+    assert make_no_proxy_variables(environment) == {"NO_PROXY": excepted, "no_proxy": excepted}
 
 
 def test_without_a_proxy_there_is_nothing_to_get_past() -> None:
-    assert past_proxies({"NO_PROXY": "example.com"}) == {}
+    assert make_no_proxy_variables({"NO_PROXY": "example.com"}) == {}

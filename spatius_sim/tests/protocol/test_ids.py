@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.protocol.ids import NANOID_ALPHABET, log_id
+from spatius_sim.protocol.ids import NANOID_ALPHABET, make_log_id
 from spatius_sim.tests.log_ids import is_log_id
 
 RECORDED = "20251223042742_Oja7E-8NzYGi"
@@ -16,7 +16,7 @@ RECORDED_AT = 1766464062.0
 
 def test_an_id_is_the_utc_second_and_the_draws() -> None:
     draws = bytes(NANOID_ALPHABET.index(letter) for letter in "Oja7E-8NzYGi")
-    assert log_id(RECORDED_AT, draws) == RECORDED
+    assert make_log_id(RECORDED_AT, draws) == RECORDED
 
 
 @settings(deadline=None)
@@ -26,17 +26,17 @@ def test_an_id_is_the_utc_second_and_the_draws() -> None:
 )
 def test_an_id_is_recognised_and_tells_its_second(moment: datetime, draws: bytes) -> None:
     second = moment.replace(microsecond=0, tzinfo=UTC)
-    written = log_id(second.timestamp(), draws)
+    written = make_log_id(second.timestamp(), draws)
     assert is_log_id(written)
     assert datetime.strptime(written[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC) == second
 
 
 def test_a_fraction_of_a_second_is_cut_off() -> None:
-    assert log_id(RECORDED_AT + 0.999, bytes(12)) == log_id(RECORDED_AT, bytes(12))
+    assert make_log_id(RECORDED_AT + 0.999, bytes(12)) == make_log_id(RECORDED_AT, bytes(12))
 
 
 def test_every_letter_is_as_likely_as_the_others() -> None:
-    letters = Counter(log_id(0, bytes([byte] * 12))[-1] for byte in range(256))
+    letters = Counter(make_log_id(0, bytes([byte] * 12))[-1] for byte in range(256))
     assert letters == dict.fromkeys(NANOID_ALPHABET, 4)
     assert len(letters) == 64
 
@@ -44,7 +44,7 @@ def test_every_letter_is_as_likely_as_the_others() -> None:
 @pytest.mark.parametrize("count", [0, 11, 13])
 def test_an_id_takes_twelve_draws(count: int) -> None:
     with pytest.raises(ValueError, match=f"an id takes 12 random bytes, not {count}"):
-        log_id(0, bytes(count))
+        make_log_id(0, bytes(count))
 
 
 def test_a_recorded_id_is_one() -> None:

@@ -12,8 +12,8 @@ from spatius_sim.protocol.video_container import (
     Container,
     is_key_frame,
     put_packet,
+    remove_sei_units,
     take_packets,
-    without_sei,
 )
 
 SPS, PPS, KEY, DELTA = b"\x67\x42", b"\x68\xce", b"\x65\x88\x84", b"\x41\x9a\x01"
@@ -34,7 +34,7 @@ tricky = st.lists(st.sampled_from([0, 1, 2, 3, 4, 0x80, 0xFF]), max_size=700).ma
 def test_a_packet_survives_h264_and_the_slices_stay(packet: bytes, frame: bytes) -> None:
     with_packet = put_packet(Container.H264_SEI, frame, packet)
     assert take_packets(Container.H264_SEI, with_packet) == [packet]
-    assert without_sei(with_packet) == without_sei(frame)
+    assert remove_sei_units(with_packet) == remove_sei_units(frame)
     assert is_key_frame(Container.H264_SEI, with_packet) is (frame == KEY_FRAME)
 
 
@@ -57,7 +57,7 @@ def test_any_bytes_are_a_frame_or_refused(container: Container, frame: bytes) ->
 def test_the_signature_of_an_encoder_passes_for_a_packet_unless_it_is_taken_out() -> None:
     signed = annex_b(SPS, PPS, SIGNATURE, KEY)
     assert take_packets(Container.H264_SEI, signed) == [b"x264"]
-    assert take_packets(Container.H264_SEI, without_sei(signed)) == []
+    assert take_packets(Container.H264_SEI, remove_sei_units(signed)) == []
 
 
 def test_the_sei_stands_before_the_slice() -> None:
