@@ -295,6 +295,32 @@ class SpeaksAgainToTheClientToo(SpeaksAgain):
         return [self.tell_audio(turn, audio.audio) for audio in turn.unsent_audio if audio.audio]
 
 
+class KeepsADeadSession(PlainRelay):
+    """Keeps one upstream session for all turns of a client. It does not notice that Motion Server closed the
+    session between two turns, and speaks into it."""
+
+    policy = KEEPS_ITS_SESSION
+
+    def on_session_lost(self, session_id: str, why: str) -> list[RelayCommand]:
+        session = self.sessions.get(session_id)
+        return [] if session and not session.turn else super().on_session_lost(session_id, why)
+
+
+class GoesOnInANewSession(PlainRelay):
+    """If Motion Server closes the session while the client speaks, opens another one, and sends up there only
+    what the client says from then on. Tells nobody."""
+
+    def on_session_lost(self, session_id: str, why: str) -> list[RelayCommand]:
+        session = self.sessions.get(session_id)
+        turn = session.turn if session else None
+        if session is None or turn is None or not session.confirmed or turn.payload_count:
+            return super().on_session_lost(session_id, why)
+        if self._speaking_turns.get(turn.client_id) is not turn:
+            return super().on_session_lost(session_id, why)
+        session.confirmed = False
+        return self.open_session(session)
+
+
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-COMPLETE": (
         LosesInThirdTurn,
@@ -306,8 +332,8 @@ MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     ),
     "R-MOTION-VERBATIM": (CutsPayloadsAbove32kB,),
     "R-MOTION-ORDER": (SwapsInCompany,),
-    "R-RECOVER": (GivesUpWhereRefused, GivesUpAfterFourPayloads, GivesUpAfterManyFailures),
-    "R-ERROR-TOLD": (TellsNoLateClose,),
+    "R-RECOVER": (GivesUpWhereRefused, GivesUpAfterFourPayloads, GivesUpAfterManyFailures, KeepsADeadSession),
+    "R-ERROR-TOLD": (TellsNoLateClose, GoesOnInANewSession),
     "R-END-AUDIO": (ForgetsOneMarkInSeven, EndsAtEmptyChunk, EndsTurnInAPause, SpeaksAgainToTheClientToo),
     "R-CONVERSATION": (FallsOverHalfSamples,),
     "U-AUDIO-COMPLETE": (

@@ -148,6 +148,21 @@ LOST_AGAIN_AND_AGAIN = Plan(
 """Motion Server closes the session in every other turn of a long connection. The turn after each works again,
 so no relay has a reason to give up."""
 
+LOST_IN_A_PAUSE = Plan(
+    ((_ORDINARY_TURN, replace(_ORDINARY_TURN, pause_ms=1_700), _ORDINARY_TURN, _ORDINARY_TURN),),
+    motion_server=_scenario_with(Fault(When(Moment.SILENCE, seconds=0.5), (CloseWith(1000),))),
+)
+"""Between two turns Motion Server closes each session that was left open. That is more than a second before
+the client speaks again."""
+
+LOST_WHILE_SPEAKING = Plan(
+    ((_ORDINARY_TURN, TurnPlan(16_000, 3_200, chunk_pause_ms=30), _ORDINARY_TURN),),
+    motion_server=_scenario_with(
+        Fault(When(Moment.AUDIO, seconds=0.5, request=_FAILING_TURN), (CloseWith(1011, "internal error"),))
+    ),
+)
+"""Motion Server closes the session while the client goes on speaking. So the relay notices in mid-speech."""
+
 SILENCES = tuple(_plan_failing_at_response(number, Stall()) for number in (1, 2, 4))
 """Failures that a relay notices only after it has waited."""
 

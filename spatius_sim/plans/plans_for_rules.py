@@ -73,13 +73,17 @@ _CUT_OFF_BESIDE_OTHERS = behaviour_plans.plans_of_cut_offs_beside_others()
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
     "R-RECOVER": Exercise(
-        fault_plans.server_failures(), (*fault_plans.FAILURES, fault_plans.LOST_AGAIN_AND_AGAIN), most=10
+        fault_plans.server_failures(),
+        (*fault_plans.FAILURES, fault_plans.LOST_AGAIN_AND_AGAIN, fault_plans.LOST_IN_A_PAUSE),
+        most=10,
     ),
     "R-FALLBACK": Exercise(
         fault_plans.server_failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10
     ),
     "R-ERROR-TOLD": Exercise(
-        fault_plans.server_failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10
+        fault_plans.server_failures(),
+        (*fault_plans.FAILURES, fault_plans.LOST_WHILE_SPEAKING, *fault_plans.SILENCES),
+        most=10,
     ),
     "R-LARGE": Exercise(fault_plans.large_payloads(), (fault_plans.LARGE,), most=8),
     "R-HUGE": Exercise(fault_plans.huge_payloads(), (fault_plans.LARGE,), most=5),

@@ -209,15 +209,21 @@ class Turn:
     @property
     def has_lost_motion(self) -> bool:
         """Whether a failure kept Motion Server from sending all motion of this turn. False if the relay asked
-        again after the first failure and got the motion. False, too, if all requests of the turn were
+        again for all of it after the first failure, and got it. False, too, if all requests of the turn were
         answered."""
         if not self.failures:
             return False
-        answered_later = any(
-            request.answered and request.first_seq > self.failures[0].seq for request in self.requests
+        later_audio = [
+            request.audio
+            for request in self.requests
+            if request.answered and request.first_seq > self.failures[0].seq
+        ]
+        unanswered = [request for request in self.requests if not request.answered]
+        if not unanswered and self.requests:
+            return False
+        return not later_audio or any(
+            all(request.audio not in audio for audio in later_audio) for request in unanswered
         )
-        all_answered = bool(self.requests) and all(request.answered for request in self.requests)
-        return not answered_later and not all_answered
 
     @property
     def largest(self) -> int:

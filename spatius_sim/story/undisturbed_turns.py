@@ -137,6 +137,7 @@ def _relay_made_good(trace: Trace, turn: Turn) -> bool:
     decoder_input = yield_decoder_input(trace, turn.started_seq, turn.until_seq)
     return (
         turn.complete
+        and not turn.has_lost_motion
         and any(request.answered for request in turn.requests)
         and all(
             request.answered

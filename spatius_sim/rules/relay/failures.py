@@ -17,6 +17,10 @@ from spatius_sim.wires.optional_features import AUDIO, CLIENT_CHOOSES_SPEECH, ER
 
 _ORDINARY_CLOSES = (1000, 1001, 1005)
 """Close codes from which a client learns of no failure; 1005 means that the close had no code."""
+_BREAKS_OFF = ("close", "reset", "server-dies")
+"""The faults by which Motion Server ends a session that was open."""
+_SECONDS_TO_NOTICE = 1
+_NS_PER_SECOND = 1_000_000_000
 _REPEATED_BYTES = 1280
 """A keyframe of speech at 16 kHz."""
 
@@ -35,12 +39,14 @@ _REPEATED_BYTES = 1280
     ),
 )
 def check_recovery(story: Story) -> Iterator[Kept | Broken]:
-    """Check each turn after one that lost its motion by a failure of Motion Server. Some of its audio and
-    some of its motion must come to the client. Other rules judge the rest. A relay that had lost audio or
-    motion before the failure is not judged."""
-    for failed_turn, turn in _list_pairs_of_turns(story):
-        if not failed_turn.has_lost_motion or turn.failures or not turn.calm:
+    """Check each turn after one that lost its motion by a failure of Motion Server, or after a pause in which
+    Motion Server broke a session off. Some of its audio and some of its motion must come to the client. Other
+    rules judge the rest. A relay that had lost audio or motion before the failure is not judged."""
+    for turn_before, turn in _list_pairs_of_turns(story):
+        failed_in_turn = turn_before.has_lost_motion and not turn.failures
+        if not turn.calm or not (failed_in_turn or _failed_only_in_pause(story, turn)):
             continue
+        failed_turn = turn_before if failed_in_turn else turn
         blamed_rules_by_medium: dict[str, tuple[str, ...]] = {}
         if not turn.audio_down:
             blamed_rules_by_medium["audio"] = AUDIO_LOST
@@ -52,7 +58,8 @@ def check_recovery(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
         elif not _had_lost_anything_before(story, failed_turn):
             events = (failed_turn.failures[0].seq, turn.started_seq)
-            expected = f"{turn.name} works again after {_describe_first_fault(failed_turn)} in the one before"
+            place = "in the one before" if failed_in_turn else "in the pause before it"
+            expected = f"{turn.name} works again after {_describe_first_fault(failed_turn)} {place}"
             follows_from = tuple(rule_id for rules in blamed_rules_by_medium.values() for rule_id in rules)
             owed = tuple(
                 Owed(f"{medium} of {turn.name}", turn.client, turn.started_seq)
@@ -146,7 +153,12 @@ def check_audio_after_failure(story: Story) -> Iterator[Kept | Broken | Late]:
             actual = (
                 f"{len(audio_received)} bytes of audio came, and {len(audio_due)} were owed: some came twice"
             )
-            yield Broken(f"the audio of {turn.name} once", actual, _list_evidence(turn))
+            yield Broken(
+                f"the audio of {turn.name} once",
+                actual,
+                _list_evidence(turn),
+                ("R-END-AUDIO", "R-AUDIO-COMPLETE"),
+            )
         elif not seqs_of_marks_after_audio:
             owed_mark = Owed("the end mark of the audio", turn.client, turn.failures[0].seq)
             broken = Broken(
@@ -210,6 +222,18 @@ def check_failure_is_told(story: Story) -> Iterator[Kept | Broken | Late]:
             yield judge_time_limit(
                 story.trace, _find_wait_start_seq(story, turn), notice_seq, limit_seconds, broken
             )
+
+
+def _failed_only_in_pause(story: Story, turn: Turn) -> bool:
+    """Return whether Motion Server broke a session off in the pause before this turn, and did not fail in the
+    turn itself. The relay must have had a second to notice. A session that was refused does not count."""
+    started_ns = story.trace.events[turn.started_seq].at_ns
+    return bool(turn.failures) and all(
+        isinstance(failure.content, Injected)
+        and failure.content.kind in _BREAKS_OFF
+        and failure.at_ns <= started_ns - _SECONDS_TO_NOTICE * _NS_PER_SECOND
+        for failure in turn.failures
+    )
 
 
 def _list_pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
@@ -294,9 +318,9 @@ def _find_failure_notice_seq(story: Story, turn: Turn) -> int | None:
 def _judge_absence(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
     """Yield `broken`, because something that the relay owed its client after a failure of Motion Server never
     came. Yield Late instead if the kit was stalled too long, and nothing if it did not wait long enough. If
-    the relay closed the connection, no wait is needed."""
+    the relay closed the connection, or marked the turn as complete, no wait is needed."""
     assert turn.waited_seq is not None
-    if _find_closes_by_relay(story, turn):
+    if turn.complete or _find_closes_by_relay(story, turn):
         yield broken
         return
     limit_seconds = story.trace.header.fallback_wait

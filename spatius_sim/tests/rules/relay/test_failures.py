@@ -15,7 +15,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Awaited, Closed, Lane, Opened, WaitEnded
+from spatius_sim.trace.events import SERVER_DIES, Awaited, Closed, Injected, Lane, Opened, WaitEnded
 from spatius_sim.wires.events import Failed, Speak
 from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, ERRORS, PCM
 
@@ -164,6 +164,37 @@ def test_motion_that_was_asked_for_again_is_not_lost() -> None:
     said.ends("ann", 0)
     assert not build_story(said.trace).turns[0].has_lost_motion
     assert said.failed == []
+
+
+def test_motion_of_the_rest_of_the_speech_alone_is_a_loss_that_must_be_told() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = failing(said)
+    said.connects("rest")
+    said.audio_up("rest", "again", pcm[640:], end=True)
+    said.audio_down("ann", pcm, last=True)
+    said.motion_down("ann", said.motion("rest", "again", 5, end=True))
+    said.ends("ann", 1)
+    said.turn("ann", 2)
+    assert build_story(said.trace).turns[1].has_lost_motion
+    assert said.failed == ["R-ERROR-TOLD"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fault", "failed"),
+    [(1.5, SERVER_DIES, ["R-RECOVER"]), (0.5, SERVER_DIES, []), (1.5, Refuse(402), [])],
+    ids=["long before", "just before", "refused"],
+)
+def test_a_session_that_was_lost_in_a_pause_is_no_excuse_for_the_next_turn(
+    seconds: float, fault: FaultAction | Injected, failed: list[str]
+) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.fault(fault)
+    said.passes(seconds)
+    said.audio_down("ann", said.speaks("ann", 1), last=True)
+    said.ends("ann", 1, complete=False)
+    assert [rule_id for rule_id in said.failed if rule_id == "R-RECOVER"] == failed
 
 
 def test_a_refused_session_loses_the_motion() -> None:
