@@ -1,7 +1,14 @@
-"""Says which frames went up to Motion Server: the kit sent them as its client, or saw them as the server."""
+"""Says who is who at Motion Server: which frames went up to it, and whether it closed a connection."""
 
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NO_CODE
 from spatius_sim.protocol.messages import ConfigureSession
-from spatius_sim.trace.events import Lane, Received, Sent, Trace
+from spatius_sim.trace.events import Closed, Lane, Received, Sent, Trace
+
+_CLOSES_IN_WORDS = {
+    NO_CODE: "without a code",
+    ABNORMAL_CLOSE: "without a closing frame",
+    1009: "1009 (message too big)",
+}
 
 
 def class_of_frames_to_server(trace: Trace) -> type[Sent] | type[Received]:
@@ -15,3 +22,27 @@ def class_of_frames_to_server(trace: Trace) -> type[Sent] | type[Received]:
         if isinstance(event.content, Sent | Received) and isinstance(event.content.value, ConfigureSession)
     ]
     return Received if classes and Sent not in classes else Sent
+
+
+def is_kit_client_of_server(trace: Trace) -> bool:
+    """Return whether the kit is the client in this trace, and a Motion Server is judged. If a relay is
+    judged, or a proxy records, the kit stands at the server's place."""
+    return trace.header.subject != "relay" and class_of_frames_to_server(trace) is Sent
+
+
+def describe_close_by_server(trace: Trace, connection: str, before_seq: int) -> str:
+    """Return in words that Motion Server closed this connection before event number `before_seq`, with the
+    code; "" if it did not. The words follow others, after a comma."""
+    by_kit = not is_kit_client_of_server(trace)
+    codes = (
+        event.content.code
+        for event in trace.on_lane(Lane.UPSTREAM)
+        if event.connection == connection
+        and event.seq < before_seq
+        and isinstance(event.content, Closed)
+        and event.content.by_kit == by_kit
+    )
+    code = next(codes, None)
+    if code is None:
+        return ""
+    return f", and the server closed the connection: {_CLOSES_IN_WORDS.get(code, code)}"

@@ -19,6 +19,7 @@ from spatius_sim.reporting.timeline.build_timeline import (
 from spatius_sim.reporting.timeline.client_dialogue import label_call
 from spatius_sim.reporting.timeline.event_labels import EventLabel, label_event
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind
+from spatius_sim.story.frames_to_motion_server import is_kit_client_of_server
 from spatius_sim.story.join_turns import build_story
 from spatius_sim.trace.events import (
     Event,
@@ -177,6 +178,7 @@ class _RunReader:
         self._is_client_run = trace.header.subject == "client"
         self._lanes = ["kit", "client"] if self._is_client_run else list_lanes(trace)
         self._client_of_server = "kit" if "kit" in self._lanes else "relay"
+        self._kit_is_client = is_kit_client_of_server(trace)
         self._rate_by_connection = dict(rate_by_connection)
         self._conversation_id_by_turn: dict[tuple[str, str], str] = {}
         self._turn_by_connection: dict[str, str] = {}
@@ -341,7 +343,9 @@ class _RunReader:
         """Return the row of the player page for an event. It holds the words for the event, and the lanes
         (such as a client, the relay or Motion Server) between which its arrow is drawn. An event without a
         direction has no second lane."""
-        label = label_event(event) or EventLabel(MarkKind.KIT, _describe_player_event(event))
+        label = label_event(event, kit_is_client=self._kit_is_client) or EventLabel(
+            MarkKind.KIT, _describe_player_event(event)
+        )
         near_lane, far_lane = find_event_lanes(event, self._lanes, self._client_of_server)
         source, target = (far_lane, near_lane) if label.upward is False else (near_lane, far_lane)
         row = PageRow(

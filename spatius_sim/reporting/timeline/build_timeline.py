@@ -8,6 +8,7 @@ from spatius_sim.reporting.timeline.client_dialogue import label_call
 from spatius_sim.reporting.timeline.event_labels import EventLabel, label_event
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind, Timeline, choose_marks
 from spatius_sim.rules.findings import Owed
+from spatius_sim.story.frames_to_motion_server import is_kit_client_of_server
 from spatius_sim.trace.event_text import describe_wait
 from spatius_sim.trace.events import Awaited, Event, Lane, Received, Sent, Trace, TurnStarted, WaitEnded
 from spatius_sim.wires.events import Motion
@@ -132,8 +133,9 @@ def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
     lanes, and its label. An event that happens at one place has the target ""."""
     server_client_lane = KIT if KIT in lanes else RELAY
     start_ns = find_scenario_start_ns(trace)
+    kit_is_client = is_kit_client_of_server(trace)
     for event in trace.events:
-        label = label_event(event)
+        label = label_event(event, kit_is_client=kit_is_client)
         if label is None:
             continue
         client_side, server_side = find_event_lanes(event, lanes, server_client_lane)

@@ -71,8 +71,9 @@ class EventLabel:
     minor: bool = False
 
 
-def label_event(event: Event) -> EventLabel | None:
-    """Return the label that a time-line shows for an event; None if no time-line shows the event."""
+def label_event(event: Event, *, kit_is_client: bool = False) -> EventLabel | None:
+    """Return the label that a time-line shows for an event; None if no time-line shows the event.
+    `kit_is_client`: whether the kit is the client of Motion Server; else it is Motion Server."""
     match event.content:
         case Sent(_, value) | Received(_, value):
             return _label_frame(value, event)
@@ -83,7 +84,8 @@ def label_event(event: Event) -> EventLabel | None:
         case Refused(status, reason):
             return EventLabel(MarkKind.FAULT, f"refuses the connection: HTTP {status} {reason}", upward=False)
         case Closed(by_kit, code):
-            from_above = by_kit == (event.lane is Lane.UPSTREAM)
+            kit_is_above = event.lane is Lane.UPSTREAM and not kit_is_client
+            from_above = by_kit == kit_is_above
             closes = "closes the connection" + (" without a code" if code == NO_CODE else f": {code}")
             return EventLabel(MarkKind.CONNECTION, closes, upward=not from_above)
         case TokenRequested(status=status):

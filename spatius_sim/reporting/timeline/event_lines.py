@@ -17,6 +17,7 @@ from spatius_sim.reporting.timeline.build_timeline import (
 from spatius_sim.reporting.timeline.client_dialogue import label_call
 from spatius_sim.reporting.timeline.event_labels import EventLabel, label_event
 from spatius_sim.reporting.timeline.timeline import MarkKind
+from spatius_sim.story.frames_to_motion_server import is_kit_client_of_server
 from spatius_sim.trace.events import Event, Lane, SecretKnown, Trace
 from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
@@ -48,6 +49,7 @@ def event_lines(trace: Trace) -> Iterator[EventLine]:
     lanes = list_lanes(trace)
     server_client_lane = KIT if KIT in lanes else RELAY
     start_ns, client_clock_ms = find_scenario_start_ns(trace), 0
+    kit_is_client = is_kit_client_of_server(trace)
     for event in trace.events:
         if isinstance(event.content, SecretKnown):
             continue
@@ -61,7 +63,7 @@ def event_lines(trace: Trace) -> Iterator[EventLine]:
             if words:
                 yield EventLine(at_seconds, event, source, target, words)
             continue
-        label = label_event(event) or _plain_words(event)
+        label = label_event(event, kit_is_client=kit_is_client) or _plain_words(event)
         nearer, farther = find_event_lanes(event, lanes, server_client_lane)
         source, target = (farther, nearer) if label.upward is False else (nearer, farther)
         target = "" if label.upward is None else target

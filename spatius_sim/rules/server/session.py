@@ -15,7 +15,7 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import judge_time_limit, kit_stall_seconds
-from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server
+from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server, describe_close_by_server
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
@@ -98,7 +98,7 @@ def check_confirmation(story: Story) -> Iterator[Kept | Broken]:
                 expected, _describe_message(answer), (session.first_message.seq, session.answers[0].seq)
             )
         elif session.waited:
-            yield Broken(expected, "nothing", (session.first_message.seq,))
+            yield Broken(expected, _describe_silence(story, session), (session.first_message.seq,))
 
 
 @rule(
@@ -134,7 +134,7 @@ def check_handshake_errors(story: Story) -> Iterator[Kept | Broken]:
                 expected, _describe_message(answer), (session.first_message.seq, session.answers[0].seq)
             )
         elif session.waited:
-            yield Broken(expected, "nothing", (session.first_message.seq,))
+            yield Broken(expected, _describe_silence(story, session), (session.first_message.seq,))
 
 
 @rule(
@@ -298,6 +298,12 @@ def _find_first_answer(session: _Session) -> object:
     """Return the first message that came back on a session; None if nothing came."""
     content = session.answers[0].content if session.answers else None
     return content.value if isinstance(content, Sent | Received) else None
+
+
+def _describe_silence(story: Story, session: _Session) -> str:
+    """Return in words that nothing came back on a session, and whether the server closed it."""
+    end_seq = len(story.trace.events)
+    return f"nothing{describe_close_by_server(story.trace, session.first_message.connection, end_seq)}"
 
 
 def _describe_message(message_value: object) -> str:

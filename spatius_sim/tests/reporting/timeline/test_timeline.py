@@ -10,6 +10,7 @@ from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.histogram import histogram_of
 from spatius_sim.reporting.timeline.build_timeline import build_timeline
+from spatius_sim.reporting.timeline.event_lines import event_lines
 from spatius_sim.reporting.timeline.timeline import MarkKind, Timeline
 from spatius_sim.rules.findings import Broken
 from spatius_sim.tests.corpus import SMALLEST
@@ -205,3 +206,20 @@ def test_evidence_of_every_kind_is_drawn(lane: Lane, what: EventKind, words: str
     (mark,) = drawn(happened("server", (lane, "", what)), 0).marks
     assert mark.guilty
     assert words in mark.words
+
+
+@pytest.mark.parametrize("by_kit", [True, False])
+def test_the_side_that_closed_a_server_under_test_is_the_source(by_kit: bool) -> None:
+    said = Dialogue("server")
+    said.configures("session-1")
+    said.closed("session-1", by_kit=by_kit)
+    *_, line = event_lines(said.trace)
+    kit, server = "kit", "Motion Server"
+    assert (line.source, line.target) == ((kit, server) if by_kit else (server, kit))
+
+
+def test_the_kit_that_closes_in_the_place_of_motion_server_is_the_source() -> None:
+    said = Dialogue("relay")
+    said.closed("upstream-1", by_kit=True)
+    *_, line = event_lines(said.trace)
+    assert (line.source, line.target) == ("Motion Server", "relay")

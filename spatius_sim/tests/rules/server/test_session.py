@@ -72,6 +72,8 @@ def test_a_close_is_no_answer() -> None:
     said = greeted(VALID, None)
     said.closed(SESSION, by_kit=False)
     assert said.failed == ["S-CONFIRM"]
+    [broken] = said.judged("S-CONFIRM").broken
+    assert broken.actual == "nothing, and the server closed the connection: 1000"
 
 
 @pytest.mark.parametrize(
