@@ -86,9 +86,13 @@ class PlainServer:
     def knock(self, session_key: str, avatar_id: str, now: float) -> HttpAnswer | PlainSession:
         """A session, or the refusal of the upgrade."""
         try:
-            return PlainSession(self.new_id(), self.admit(session_key, avatar_id, now))
+            return self.open_session(self.admit(session_key, avatar_id, now))
         except RequestRefusedError as refused:
             return refused.answer
+
+    def open_session(self, expire_at: float) -> PlainSession:
+        """A new session, whose token expires at `expire_at` (unix seconds)."""
+        return PlainSession(self.new_id(), expire_at)
 
     def admit(self, session_key: str, avatar_id: str, now: float) -> float:
         """When the token expires; raises RequestRefusedError for a bad one, and for an unknown avatar."""
@@ -172,6 +176,9 @@ class PlainServer:
         """Return whether the server closes the session now."""
         return session.refused
 
+    def leave(self, session: PlainSession) -> None:
+        """The client of this session has gone."""
+
     def closes_at(self, session: PlainSession) -> float | None:
         """When the server closes the session of its own accord, in unix seconds; None for never."""
         return None
@@ -206,3 +213,34 @@ class TakesOneAtATime(PlainServer):
         return super().audio(
             session, replace(audio, req_id=next(reversed(session.requests))) if known else audio
         )
+
+
+class TakesTokensOnce(PlainServer):
+    """Opens one session with each token. Tokens are designed for a single use, and no document says whether
+    the service takes one twice."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._used: set[str] = set()
+
+    def admit(self, session_key: str, avatar_id: str, now: float) -> float:
+        if session_key in self._used:
+            raise upgrade_refusal(400, "Invalid session token")
+        expire_at = super().admit(session_key, avatar_id, now)
+        self._used.add(session_key)
+        return expire_at
+
+
+class TakesReqIdsOnce(PlainServer):
+    """Answers with an error what comes under a req_id that another connection has used. No SDK does that, and
+    no document says that a server must take it."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._owners: dict[str, str] = {}
+        """The connection that has used each req_id first."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        if self._owners.setdefault(audio.req_id, session.connection_id) == session.connection_id:
+            return super().audio(session, audio)
+        return [encode(ServerError(session.connection_id, audio.req_id, 3, "this req_id is in use"))]

@@ -75,6 +75,7 @@ class MiniatureServer(OnePort):
             pass  # The peer left while we were sending to it.
         finally:
             closing.cancel()
+            self._brain.leave(session)
             self._sockets.remove(socket)
         return socket
 
@@ -111,6 +112,7 @@ class VirtualMiniatureServer:
                 ours.close()
 
         ours.on_frame = receive
+        ours.on_end = lambda code, reason: self._brain.leave(session)
         closes_at = self._brain.closes_at(session)
         if closes_at is not None:
             self._loop.call_later(closes_at - self._loop.unix_time(), ours.close)

@@ -51,6 +51,51 @@ class ClosesAtExpiry(PlainServer):
         return session.expire_at
 
 
+class TrustsUsedTokens(PlainServer):
+    """Lets a token in after its expiry if it let it in before."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._asked = ""
+        self._used: set[str] = set()
+
+    def admit(self, session_key: str, avatar_id: str, now: float) -> float:
+        self._asked = session_key
+        expire_at = super().admit(session_key, avatar_id, now)
+        self._used.add(session_key)
+        return expire_at
+
+    def check_expired(self, token: SessionToken, now: float) -> None:
+        if self._asked not in self._used:
+            super().check_expired(token, now)
+
+
+class TrustsOpenTokens(PlainServer):
+    """Lets a token in after its expiry as long as a session is open that it opened."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._asked = ""
+        self._open: dict[str, str] = {}
+        """The token of each connection that is open."""
+
+    def admit(self, session_key: str, avatar_id: str, now: float) -> float:
+        self._asked = session_key
+        return super().admit(session_key, avatar_id, now)
+
+    def open_session(self, expire_at: float) -> PlainSession:
+        session = super().open_session(expire_at)
+        self._open[session.connection_id] = self._asked
+        return session
+
+    def leave(self, session: PlainSession) -> None:
+        del self._open[session.connection_id]
+
+    def check_expired(self, token: SessionToken, now: float) -> None:
+        if self._asked not in self._open.values():
+            super().check_expired(token, now)
+
+
 class ConfirmsWithoutId(PlainServer):
     """Confirms with an empty connection_id."""
 
@@ -123,6 +168,52 @@ class EndsWithEachResponse(PlainServer):
         return [(keyframes, end or audio.end) for keyframes, end in due]
 
 
+class SharesInterrupts(PlainServer):
+    """Stops a request on every connection if one of them interrupts its req_id."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._interrupted: list[str] = []
+
+    def open_session(self, expire_at: float) -> PlainSession:
+        session = super().open_session(expire_at)
+        session.interrupted = self._interrupted
+        return session
+
+
+class EndsWithAnyConnection(PlainServer):
+    """Drops the requests of every connection under the req_ids that are open on one that leaves."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._open: list[PlainSession] = []
+
+    def open_session(self, expire_at: float) -> PlainSession:
+        session = super().open_session(expire_at)
+        self._open.append(session)
+        return session
+
+    def leave(self, session: PlainSession) -> None:
+        self._open.remove(session)
+        for other in self._open:
+            other.interrupted += [req_id for req_id in session.requests if req_id in other.requests]
+
+
+class RemembersEveryReqId(PlainServer):
+    """Ignores what comes under a req_id that a connection has used which has left."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._used: set[str] = set()
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        is_known = audio.req_id in session.requests or audio.req_id not in self._used
+        return super().audio(session, audio) if is_known else []
+
+    def leave(self, session: PlainSession) -> None:
+        self._used.update(session.requests)
+
+
 class TakesNoClip(PlainServer):
     """Ignores a message with more than a mebibyte of audio."""
 
@@ -164,6 +255,24 @@ class DropsOddBytes(PlainServer):
     def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
         whole = len(audio.audio) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
         return super().audio(session, replace(audio, audio=audio.audio[:whole]))
+
+
+class SharesRequests(PlainServer):
+    """Takes what two connections say under one req_id for one request."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._open: dict[str, MotionSynthesizer] = {}
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        known = self._open.get(audio.req_id)
+        if known is not None:
+            session.requests[audio.req_id] = known
+        answers = super().audio(session, audio)
+        self._open[audio.req_id] = session.requests[audio.req_id]
+        if audio.end:
+            del self._open[audio.req_id]
+        return answers
 
 
 class HoldsMotionBack(PlainServer):
@@ -233,7 +342,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-TOKEN-WINDOW": (GrantsAnyExpiry,),
     "S-TOKEN-KEY": (AcceptsAnyKey,),
     "S-UPGRADE-REFUSED": (ForbidsUnknownAvatars,),
-    "S-TOKEN-EXPIRY": (ForgetsExpiry, ClosesAtExpiry),
+    "S-TOKEN-EXPIRY": (ForgetsExpiry, ClosesAtExpiry, TrustsUsedTokens, TrustsOpenTokens),
     "S-CONFIRM": (ConfirmsWithoutId,),
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
     "S-HANDSHAKE-CLOSED": (LeavesRefusedOpen,),
@@ -244,8 +353,11 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         TakesNoClip,
         StopsNewest,
         RefusesSecondRequest,
+        SharesInterrupts,
+        EndsWithAnyConnection,
+        RemembersEveryReqId,
     ),
-    "S-MOTION-COUNT": (DropsLastKeyframe, DropsOddBytes, CountsAt16kHz),
+    "S-MOTION-COUNT": (DropsLastKeyframe, DropsOddBytes, CountsAt16kHz, SharesRequests),
     "S-MOTION-SEGMENTS": (HoldsMotionBack,),
     "S-MOTION-SHAPE": (GivesInfiniteJaw, AnswersSilenceWithNan),
     "S-MOTION-MOVES": (StandsStillLater, RepeatsItsSecondSegment),

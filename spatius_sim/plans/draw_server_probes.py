@@ -11,6 +11,7 @@ from spatius_sim.plans.server_probes import (
     HandshakeProbe,
     InterruptProbe,
     Probe,
+    SharedIdProbe,
     TokenProbe,
     UpgradeProbe,
 )
@@ -127,6 +128,11 @@ def late_interrupts() -> tuple[Plan, ...]:
     """Return one plan, in a tuple, that probes a Motion Server: while a request is spoken, an interrupt names
     the request before, which has ended."""
     return (_make_plan((InterruptProbe(_LONG_SAMPLES, late=True),)),)
+
+
+def shared_ids() -> tuple[Plan, ...]:
+    """Return one plan, in a tuple, that probes a Motion Server: two connections use the same req_ids."""
+    return (_make_plan((SharedIdProbe(_LONG_SAMPLES),)),)
 
 
 def long_turns() -> st.SearchStrategy[Plan]:

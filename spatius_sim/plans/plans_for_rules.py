@@ -107,7 +107,8 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-TOKEN-EXPIRY": server_plans.expiries(),
     "S-HANDSHAKE-REFUSED": server_plans.bad_handshakes(),
     "S-MOTION-COUNT": Exercise(
-        audible_conversations() | crowds(), (*server_plans.ODD_CHUNKS, *server_plans.ALL_RATES)
+        audible_conversations() | crowds(),
+        (*server_plans.ODD_CHUNKS, *server_plans.ALL_RATES, *server_plans.shared_ids()),
     ),
     "S-MOTION-SHAPE": Exercise(audible_conversations(), server_plans.ALL_SOUNDS),
     "S-MOTION-MOVES": Exercise(server_plans.long_turns(), server_plans.LONG_AND_MANY, most=8),
@@ -115,8 +116,10 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),
+    "S-MOTION-IDS": Exercise(_AUDIBLE_CONVERSATIONS, server_plans.shared_ids()),
     "S-MOTION-END": Exercise(
-        _AUDIBLE_CONVERSATIONS, (*server_plans.ODD_CHUNKS, *server_plans.late_interrupts())
+        _AUDIBLE_CONVERSATIONS,
+        (*server_plans.ODD_CHUNKS, *server_plans.late_interrupts(), *server_plans.shared_ids()),
     ),
 }
 """All other rules are exercised by ordinary conversations."""

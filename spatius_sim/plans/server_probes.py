@@ -24,7 +24,7 @@ class TokenProbe:
 
 @dataclass(frozen=True, slots=True)
 class UpgradeProbe:
-    """Tries to upgrade with a bad credential or id, in headers or in the query."""
+    """Tries to upgrade with a bad session token or avatar id, in headers or in the query."""
 
     intent: Provocation
     token_in_query: bool = False
@@ -59,14 +59,14 @@ class EgressProbe:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryProbe:
-    """Speaks in a session whose token has expired since it was opened, and tries another upgrade with an
-    expired token."""
+    """Speaks in a session whose token has expired since it was opened, and tries upgrades with expired
+    tokens: one that opened this session, and one that was never used, in headers and in the query."""
 
     samples: int
 
     def __str__(self) -> str:
         """Return this probe of a Motion Server in words."""
-        return f"a turn of {self.samples} samples, and an upgrade, after the token has expired"
+        return f"a turn of {self.samples} samples, and upgrades, after the token has expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +85,18 @@ class InterruptProbe:
         return f"an interrupt after {self.samples} samples, then a turn"
 
 
-Probe = TokenProbe | UpgradeProbe | HandshakeProbe | EgressProbe | ExpiryProbe | InterruptProbe
+@dataclass(frozen=True, slots=True)
+class SharedIdProbe:
+    """Speaks turns of `samples` samples under req_ids that a second session uses at the same time: for a
+    whole turn, for one that it interrupts, and for one in which it leaves. Then a third session uses them."""
+
+    samples: int
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        return f"turns of {self.samples} samples under req_ids that another connection uses too"
+
+
+Probe = (
+    TokenProbe | UpgradeProbe | HandshakeProbe | EgressProbe | ExpiryProbe | InterruptProbe | SharedIdProbe
+)

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from spatius_sim.plans.server_probes import (
     HandshakeProbe,
     InterruptProbe,
     Probe,
+    SharedIdProbe,
     TokenProbe,
     UpgradeProbe,
 )
@@ -215,6 +216,8 @@ class ServerSubject:
                         await self._speak_turn(session_name, session, 0, _make_turn(sample_count))
             case ExpiryProbe(sample_count):
                 await self._speak_after_token_expired(session_name, sample_count)
+            case SharedIdProbe(sample_count):
+                await self._speak_under_shared_ids(session_name, sample_count)
             case InterruptProbe(sample_count, late=True):
                 await self._interrupt_ended_request(session_name, sample_count)
             case InterruptProbe(sample_count):
@@ -313,8 +316,9 @@ class ServerSubject:
 
     async def _speak_after_token_expired(self, session_name: str, sample_count: int) -> None:
         """Open a session with the Motion Server under test, wait until its token has expired, and speak a
-        turn. Then try to open another session with an expired token. Stop early if the server issues no token
-        or does not confirm the session."""
+        turn. Then try to open other sessions with this token, while its session is open and afterwards, and
+        with an expired token that was never used. Stop early if the server issues no token or does not
+        confirm the session."""
         address = self._address
         session_token, unused_token = [
             await self._request_token(f"{session_name}-token", _SHORT_TOKEN_LIFE_SECONDS) for _ in range(2)
@@ -332,9 +336,12 @@ class ServerSubject:
             await asyncio.sleep(surely_expired_at - loop_time())
             self._recorder.emit(Lane.KIT, session_name, Provoked(Provocation.OUTLIVED_TOKEN))
             await self._speak_turn(session_name, session, 0, _make_turn(sample_count))
-        await self._try_wrong_upgrade(
-            f"{session_name}-late", address, unused_token, Provocation.EXPIRED_TOKEN
-        )
+            used = Provocation.USED_TOKEN
+            await self._try_wrong_upgrade(f"{session_name}-beside", address, session_token, used)
+        for token, mistake in ((unused_token, Provocation.EXPIRED_TOKEN), (session_token, used)):
+            for place, in_query in (("headers", False), ("query", True)):
+                attempt_name = f"{session_name}-{mistake}-{place}"
+                await self._try_wrong_upgrade(attempt_name, address, token, mistake, token_in_query=in_query)
 
     async def _interrupt_running_request(self, session_name: str, sample_count: int) -> None:
         """Send the audio of a request to the Motion Server under test, and interrupt the request before its
@@ -359,9 +366,51 @@ class ServerSubject:
             if session is not None:
                 turn = _make_turn(sample_count)
                 ended_req_id = await self._speak_turn(session_name, session, 0, turn)
-                await self._speak_turn(
-                    session_name, session, 1, turn, frame_before_end=encode(Interrupt(ended_req_id))
-                )
+
+                async def interrupt() -> None:
+                    """Interrupt the turn that has ended."""
+                    await self._send(session_name, session, encode(Interrupt(ended_req_id)))
+
+                await self._speak_turn(session_name, session, 1, turn, before_end=interrupt)
+
+    async def _speak_under_shared_ids(self, session_name: str, sample_count: int) -> None:
+        """Use three req_ids on two sessions with the Motion Server under test at the same time. While the
+        first session speaks, the second one speaks a whole turn, interrupts a turn, and leaves in a turn.
+        Then a third session speaks under all three req_ids. Stop early if a session is not confirmed."""
+        turn = _make_turn(sample_count)
+        req_ids = [self._make_req_id(f"{session_name}/shared-{number}") for number in range(3)]
+        first, second, third = (f"{session_name}-{which}" for which in ("first", "second", "third"))
+        configuration = ConfigureSession(PLAN_SAMPLE_RATE)
+        async with self._open_configured_session(first, configuration) as session:
+            async with AsyncExitStack() as exits:
+                other = await exits.enter_async_context(self._open_configured_session(second, configuration))
+                if session is None or other is None:
+                    return
+
+                async def begin_turn(number: int) -> None:
+                    """Begin a turn on the second session, under the req_id of this number."""
+                    for chunk in turn.split_into_chunks(self._speech_of_turn(f"{second}/{number}", turn)):
+                        await self._send(second, other, encode(AudioInput(req_ids[number], chunk)))
+
+                async def speak() -> None:
+                    """Speak a whole turn on the second session."""
+                    await self._speak_turn(second, other, 0, turn, req_id=req_ids[0])
+
+                async def interrupt() -> None:
+                    """Begin a turn on the second session, and interrupt it."""
+                    await begin_turn(1)
+                    await self._send(second, other, encode(Interrupt(req_ids[1])))
+
+                async def leave() -> None:
+                    """Begin a turn on the second session, and close the session."""
+                    await begin_turn(2)
+                    await exits.aclose()
+
+                for number, meanwhile in enumerate((speak, interrupt, leave)):
+                    await self._speak_turn(
+                        first, session, number, turn, req_id=req_ids[number], before_end=meanwhile
+                    )
+            await self._speak_turns(third, (turn,) * len(req_ids), PLAN_SAMPLE_RATE, req_ids)
 
     async def _accepts_egress(self) -> bool:
         """Return whether the Motion Server under test confirms a session that asks for egress: the server
@@ -452,13 +501,17 @@ class ServerSubject:
         answered = await wait_until(self._recorder, any_answer.has_arrived, self._settling)
         self._recorder.emit(Lane.KIT, session_name, WaitEnded(Awaited.HANDSHAKE, answered))
 
-    async def _speak_turns(self, session_name: str, turns: Sequence[TurnPlan], sample_rate: int) -> None:
+    async def _speak_turns(
+        self, session_name: str, turns: Sequence[TurnPlan], sample_rate: int, req_ids: Sequence[str] = ()
+    ) -> None:
         """Speak these turns one after the other to the Motion Server under test, in one session. Do nothing
-        if the server does not confirm the session. `sample_rate` is in Hz."""
+        if the server does not confirm the session. `sample_rate` is in Hz. `req_ids` are those of the turns;
+        if it is empty, each turn gets a new one."""
         async with self._open_configured_session(session_name, ConfigureSession(sample_rate)) as session:
             if session is not None:
                 for number, turn in enumerate(turns):
-                    await self._speak_turn(session_name, session, number, turn, sample_rate)
+                    req_id = req_ids[number] if req_ids else ""
+                    await self._speak_turn(session_name, session, number, turn, sample_rate, req_id=req_id)
 
     async def _speak_turn(
         self,
@@ -467,12 +520,14 @@ class ServerSubject:
         number: int,
         turn: TurnPlan,
         sample_rate: int = PLAN_SAMPLE_RATE,
-        frame_before_end: bytes = b"",
+        *,
+        req_id: str = "",
+        before_end: Callable[[], Awaitable[None]] | None = None,
     ) -> str:
         """Send the audio of one turn to the Motion Server under test as a request, wait until the request
-        ends, and record whether it did. Return its req_id. The frame `frame_before_end` is sent before the
-        end of the audio."""
-        req_id = self._make_req_id(f"{session_name}/{number}")
+        ends, and record whether it did. Return its req_id: `req_id`, or a new one if that is "".
+        `before_end` is called before the audio is marked as ended."""
+        req_id = req_id or self._make_req_id(f"{session_name}/{number}")
         pcm = self._speech_of_turn(f"{session_name}/{number}", turn)
         self._recorder.emit(Lane.KIT, session_name, TurnStarted(number, pcm, sample_rate))
         end_of_request = MessageWatch(
@@ -485,8 +540,8 @@ class ServerSubject:
         for chunk in chunks:
             await self._send(session_name, session, encode(AudioInput(req_id, chunk)))
             await asyncio.sleep(turn.chunk_pause_ms / 1000)
-        if frame_before_end:
-            await self._send(session_name, session, frame_before_end)
+        if before_end is not None:
+            await before_end()
         await self._send(session_name, session, encode(AudioInput(req_id, last, end=True)))
         speech_seconds = turn.samples / sample_rate
         # A server that answers in real time has shown that in its first waits: shortened ones need no grace.

@@ -29,7 +29,14 @@ from spatius_sim.miniatures.honest_relays import (
     SpeaksAgain,
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
-from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout, TakesOneAtATime
+from spatius_sim.miniatures.plain_server import (
+    IgnoresSilence,
+    PlainServer,
+    SignalsPlayout,
+    TakesOneAtATime,
+    TakesReqIdsOnce,
+    TakesTokensOnce,
+)
 from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
 from spatius_sim.miniatures.serve_room import serve_room
 from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatureServer
@@ -169,7 +176,15 @@ HONEST = [
     Suspect("relay", MarksAudioOfClipsLast, wire="typed-json-voice"),
     *(
         Suspect("server", brain)
-        for brain in (PlainServer, SignalsPlayout, IgnoresSilence, TakesOneAtATime, ServerSession)
+        for brain in (
+            PlainServer,
+            SignalsPlayout,
+            IgnoresSilence,
+            TakesOneAtATime,
+            TakesTokensOnce,
+            TakesReqIdsOnce,
+            ServerSession,
+        )
     ),
     Suspect("client", ClientDecoder),
     *(Suspect("client", brain) for brain in HONEST_CLIENTS),

@@ -34,6 +34,7 @@ WORDS_BY_PROVOCATION = {
     Provocation.MISSING_TOKEN: "an upgrade without a session token",
     Provocation.UNKNOWN_AVATAR: "an upgrade for an unknown avatar",
     Provocation.EXPIRED_TOKEN: "an upgrade with an expired session token",
+    Provocation.USED_TOKEN: "an upgrade with an expired session token that was used before",
     Provocation.OUTLIVED_TOKEN: "a turn on a session whose token has expired",
     Provocation.WRONG_MESSAGE: "audio as the first message",
     Provocation.TEXT: "text as the first message",

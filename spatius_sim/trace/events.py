@@ -176,6 +176,7 @@ class Provocation(StrEnum):
     MISSING_TOKEN = "missing-token"
     UNKNOWN_AVATAR = "unknown-avatar"
     EXPIRED_TOKEN = "expired-token"
+    USED_TOKEN = "used-token"
     OUTLIVED_TOKEN = "outlived-token"
     WRONG_MESSAGE = "wrong-message"
     TEXT = "text"

@@ -26,6 +26,8 @@ not judged."""
 
 _BAD_KEYS = (Provocation.WRONG_KEY, Provocation.MISSING_KEY)
 
+_EXPIRED_TOKENS = (Provocation.EXPIRED_TOKEN, Provocation.USED_TOKEN)
+
 _REFUSALS = {
     Provocation.INVENTED_TOKEN: (400, "invalid session token"),
     Provocation.UNKNOWN_AVATAR: (404, "avatar not found"),
@@ -108,7 +110,8 @@ def check_api_key(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "S-UPGRADE-REFUSED",
     Level.MUST,
-    "a bad credential or id MUST be refused at the upgrade, with its status and body if these are known",
+    "a wrong or missing session token, and an unknown avatar id, MUST be refused at the upgrade, with "
+    "status and body if these are known",
     "sdk-e2e",
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
@@ -158,7 +161,7 @@ def check_token_expiry(story: Story) -> Iterator[Kept | Broken]:
     """Check each WebSocket upgrade with an expired token: the server must refuse it. Also check each session
     whose token expires while it is open: it must stay open."""
     for event, mistake in _find_spoilt_upgrades(story):
-        if mistake is not Provocation.EXPIRED_TOKEN:
+        if mistake not in _EXPIRED_TOKENS:
             continue
         if isinstance(event.content, Refused):
             yield Kept()

@@ -13,7 +13,7 @@ from spatius_sim.protocol.audio import (
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse, ServerError
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server
+from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server, describe_close_by_server
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.optional_features import IDS
@@ -99,7 +99,11 @@ def check_end_of_motion(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
             continue
         actual = f"{len(end_seqs)} of its {len(request.payloads)} responses had end=true"
+        if not end_seqs:
+            waited_seq = (request.turn and request.turn.waited_seq) or 0
+            actual += describe_close_by_server(story.trace, request.connection, waited_seq)
         expected = f"end=true on the last response for {request.req_id}, once"
+        expected += _tell_of_other_connections(story, request)
         yield Broken(expected, actual, (request.first_seq, *end_seqs))
 
 
@@ -128,6 +132,7 @@ def check_keyframe_count(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             expected = f"{wanted_count} keyframes for {samples} samples at {request.sample_rate} Hz"
+            expected += _tell_of_other_connections(story, request)
             events = (request.first_seq, *(payload.seq for payload in request.payloads))
             yield Broken(expected, f"{actual_count} keyframes", events)
 
@@ -155,6 +160,9 @@ def check_segment_lengths(story: Story) -> Iterator[Kept | Broken]:
         actual_counts = [len(payload.response.keyframes) for payload in request.payloads]
         wanted_counts = _split_into_recorded_segments(sum(actual_counts))
         if len(wanted_counts) < 2 and len(actual_counts) < 2:
+            continue
+        # A server that mixes up what came under one req_id breaks S-MOTION-COUNT or S-MOTION-END by that.
+        if _find_namesakes(story, request):
             continue
         if actual_counts in (wanted_counts, [*wanted_counts, 0]):
             yield Kept()
@@ -261,6 +269,21 @@ def _find_answers_under_wrong_id(story: Story) -> Iterator[Broken]:
                 yield Broken(f"req_id {request.req_id!r}", actual, (request.first_seq, late_seqs[0]))
 
 
+def _find_namesakes(story: Story, request: UpstreamRequest) -> list[UpstreamRequest]:
+    """Return the requests of other connections that have the same req_id as this request."""
+    return [
+        other
+        for other in story.requests
+        if other.req_id == request.req_id and other.connection != request.connection
+    ]
+
+
+def _tell_of_other_connections(story: Story, request: UpstreamRequest) -> str:
+    """Return the words that tell of other connections that used the same req_id, which may explain a breach;
+    "" if there are none. The words follow others, after a comma."""
+    return ", though another connection used this req_id too" if _find_namesakes(story, request) else ""
+
+
 def _split_into_recorded_segments(keyframe_total: int) -> list[int]:
     """Split a number of keyframes into responses as Motion Server did in the recording. Return the number of
     keyframes of each response."""
@@ -296,7 +319,8 @@ def _find_connections_closed_after_expiry(story: Story) -> set[str]:
 def _find_refused_requests(story: Story) -> Iterator[Broken]:
     """Yield Broken for each ordinary request of the kit that the server answered with an error instead of
     motion. Codes from 4000 on, and UNAVAILABLE, report limits of the service and are no breach. Requests with
-    an egress or an expired token are left out.
+    an egress or an expired token are left out, and those whose req_id another connection used before: no
+    document says that a server must take it again.
 
     Yield nothing for a trace that a proxy recorded: nobody knows which of its requests were ordinary."""
     closed_sessions = _find_connections_closed_after_expiry(story)
@@ -313,6 +337,8 @@ def _find_refused_requests(story: Story) -> Iterator[Broken]:
             continue
         request = requests.get((event.connection, error.req_id))
         if request is None or request.interrupted_seq is not None or request.turn is None:
+            continue
+        if any(other.first_seq < request.first_seq for other in _find_namesakes(story, request)):
             continue
         expected = f"motion for {request.req_id}, up to end=true"
         yield Broken(expected, f"ServerError {error.code} {error.message!r}", (request.first_seq, event.seq))

@@ -1,16 +1,27 @@
 """A Motion Server under test is given the time that it lawfully takes."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.plans.server_probes import ExpiryProbe
+from spatius_sim.subjects.server_access import ServerInMemory
 from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject_base import Patience
+from spatius_sim.tests.suspects import NOWHERE
 from spatius_sim.trace.events import (
     Awaited,
     Lane,
     WaitEnded,
 )
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_server_sdk import VirtualSession
+
+SAMPLES = PLAN_SAMPLE_RATE // 2
 
 
 async def test_one_that_answers_in_real_time_is_waited_for() -> None:
@@ -20,3 +31,33 @@ async def test_one_that_answers_in_real_time_is_waited_for() -> None:
         trace = await subject.run(Plan(((TurnPlan(3 * PLAN_SAMPLE_RATE, 3200),),)))
     ended = [event.content for event in trace.on_lane(Lane.KIT) if isinstance(event.content, WaitEnded)]
     assert [wait for wait in ended if wait.what_for is Awaited.TURN] == [WaitEnded(Awaited.TURN, True, 0)]
+
+
+class NotesTokens(ServerInMemory):
+    """Notes each token with which a session is asked for, and whether it came in the query."""
+
+    def __init__(self, loop: VirtualLoop, server: VirtualMotionServer) -> None:
+        super().__init__(loop, server)
+        self.asked: list[tuple[str, bool]] = []
+
+    @asynccontextmanager
+    async def open_session(
+        self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
+    ) -> AsyncIterator[VirtualSession]:
+        self.asked.append((token, token_in_query))
+        async with super().open_session(token, app_id, avatar_id, token_in_query=token_in_query) as session:
+            yield session
+
+
+def test_expired_tokens_are_tried_in_headers_and_in_the_query_used_ones_too() -> None:
+    loop = VirtualLoop()
+    access = NotesTokens(loop, VirtualMotionServer(loop))
+    recorder = RealTimeRecorder(clock_ns=loop.time_ns)
+    subject = ServerSubject(ServerAddress(NOWHERE, NOWHERE, "any"), recorder, 1, Patience(), access)
+    try:
+        loop.run(subject.run(Plan((), (ExpiryProbe(SAMPLES),))), None)
+    finally:
+        loop.stop()
+    (used, _), *late = access.asked
+    [unused] = {token for token, _ in late} - {used}
+    assert late == [(used, False), (unused, False), (unused, True), (used, False), (used, True)]

@@ -115,6 +115,13 @@ def test_an_expired_token_opens_nothing() -> None:
     assert knocked(Provocation.EXPIRED_TOKEN, Opened()).failed == ["S-TOKEN-EXPIRY"]
 
 
+def test_an_expired_token_opens_nothing_though_it_did_before() -> None:
+    refused = knocked(Provocation.USED_TOKEN, Refused(400, "Invalid session token"))
+    assert refused.verdict("S-TOKEN-EXPIRY") is Verdict.PASSED
+    assert refused.verdict("S-UPGRADE-REFUSED") is Verdict.UNEXERCISED
+    assert knocked(Provocation.USED_TOKEN, Opened()).failed == ["S-TOKEN-EXPIRY"]
+
+
 def outlived(*, waited: bool, closed: bool) -> Dialogue:
     said = Dialogue("server")
     said.opened(SESSION)

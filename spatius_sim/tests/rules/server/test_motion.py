@@ -13,10 +13,10 @@ from spatius_sim.protocol.messages import MotionResponse, ServerError
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import KEYFRAME, RATE, Dialogue, voice
-from spatius_sim.trace.events import Lane, Provocation, Provoked
+from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 
 RULES = ("S-MOTION-END", "S-MOTION-COUNT", "S-MOTION-SHAPE")
-SESSION, REQ = "session-1", "req-1"
+SESSION, OTHER, REQ = "session-1", "session-2", "req-1"
 
 
 def asked(samples: int = 5 * KEYFRAME, rate: int = RATE) -> Dialogue:
@@ -183,6 +183,100 @@ def test_a_server_that_hangs_up_owes_the_end() -> None:
     said.closed(SESSION, by_kit=False)
     said.ends(SESSION, 0, complete=False)
     assert [name for name in said.failed if name != "S-MOTION-SEGMENTS"] == ["S-MOTION-END"]
+    [broken] = said.judged("S-MOTION-END").broken
+    assert broken.actual.endswith(", and the server closed the connection: 1000")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(1009, "1009 (message too big)"), (1006, "without a closing frame"), (1005, "without a code")],
+)
+def test_the_code_with_which_the_server_hung_up_is_told(code: int, words: str) -> None:
+    said = asked()
+    said.happens(Lane.UPSTREAM, SESSION, Closed(by_kit=False, code=code))
+    said.ends(SESSION, 0, complete=False)
+    [broken] = said.judged("S-MOTION-END").broken
+    assert broken.actual.endswith(f", and the server closed the connection: {words}")
+
+
+@pytest.mark.parametrize("by_kit", [True, False])
+def test_a_close_by_the_kit_or_of_another_connection_or_a_later_one_is_not_told(by_kit: bool) -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 5)
+    said.closed("session-2", by_kit=False)
+    said.ends(SESSION, 0, complete=False)
+    said.closed(SESSION, by_kit=by_kit)
+    [broken] = said.judged("S-MOTION-END").broken
+    assert broken.actual == "0 of its 1 responses had end=true"
+
+
+# One req_id on two connections.
+
+
+def shared() -> Dialogue:
+    """Two sessions that speak under one req_id: `SESSION`, which begins, and `OTHER`."""
+    said = Dialogue("server")
+    for session in (SESSION, OTHER):
+        said.opened(session)
+        said.configures(session)
+        said.confirms(session)
+        said.starts(session, 0, voice(session))
+        said.audio_up(session, REQ, voice(session))
+    for session in (OTHER, SESSION):
+        said.audio_up(session, REQ, end=True)
+    return said
+
+
+def refuses(said: Dialogue, session: str) -> None:
+    said.server_says(session, ServerError(f"id of {session}", REQ, 3, "in use"))
+    said.ends(session, 0)
+
+
+def answers(said: Dialogue, session: str, keyframes: int = 5) -> None:
+    said.motion(session, REQ, keyframes, end=True)
+    said.ends(session, 0)
+
+
+def test_two_requests_under_one_req_id_are_answered_each() -> None:
+    said = shared()
+    answers(said, SESSION)
+    answers(said, OTHER)
+    assert said.failed == []
+
+
+def test_two_requests_under_one_req_id_are_mixed_up() -> None:
+    said = shared()
+    answers(said, SESSION, 10)
+    answers(said, OTHER, 0)
+    assert said.failed == ["S-MOTION-COUNT"]
+    for broken in said.judged("S-MOTION-COUNT").broken:
+        assert broken.expected.endswith(", though another connection used this req_id too")
+
+
+def test_one_of_two_requests_under_one_req_id_gets_nothing() -> None:
+    said = shared()
+    answers(said, SESSION)
+    said.ends(OTHER, 0, complete=False)
+    assert said.failed == ["S-MOTION-END"]
+
+
+def test_segments_are_not_judged_where_two_connections_use_one_req_id() -> None:
+    said = shared()
+    said.motion(SESSION, REQ, 3)
+    answers(said, SESSION, 2)
+    answers(said, OTHER)
+    assert said.verdict("S-MOTION-SEGMENTS") is Verdict.UNEXERCISED
+
+
+def test_a_server_may_refuse_a_req_id_that_another_connection_uses_but_must_answer_that_one() -> None:
+    said = shared()
+    answers(said, SESSION)
+    refuses(said, OTHER)
+    assert judged_as_the_kits(said).verdict is Verdict.PASSED
+    said = shared()
+    answers(said, OTHER)
+    refuses(said, SESSION)
+    assert judged_as_the_kits(said).verdict is Verdict.FAILED
 
 
 @pytest.mark.parametrize(
