@@ -16,15 +16,54 @@ from spatius_sim.trace.decoder_events import StarvationMode
 JUNK = b"\xff" * 16
 """Bytes that no protobuf parser accepts: a tag that never ends."""
 
-UNKNOWN_FIELDS = (
-    b"\xf8\x07\x96\x01"
-    b"\xf9\x07\x01\x02\x03\x04\x05\x06\x07\x08"
-    b"\xfa\x07\x05later"
-    b"\xfb\x07\x08\x01\xfc\x07"
-    b"\xfd\x07\x01\x02\x03\x04"
-)
-"""Field 127, which no version of the protocol has, with every wire type: a number, eight bytes, a text, a
-group, four bytes."""
+
+def _encode_number(number: int) -> bytes:
+    """Return a number as protobuf writes it: seven bits in each byte (a varint)."""
+    rest = number >> 7
+    return bytes([number & 127 | 128]) + _encode_number(rest) if rest else bytes([number])
+
+
+def _encode_field(number: int, wire_type: int, content: bytes = b"") -> bytes:
+    """Return a protobuf field with this number, wire type and content."""
+    return _encode_number(number << 3 | wire_type) + content
+
+
+def _encode_text(number: int, content: bytes) -> bytes:
+    """Return a protobuf field that holds these bytes."""
+    return _encode_field(number, 2, _encode_number(len(content)) + content)
+
+
+def _encode_every_type(number: int) -> bytes:
+    """Return a protobuf field of this number with every wire type: a number, eight bytes, a text, a group,
+    four bytes."""
+    group = _encode_field(number, 3, _encode_field(1, 0, b"\x01") + _encode_field(number, 4))
+    eight_bytes = _encode_field(number, 1, bytes(range(1, 9)))
+    four_bytes = _encode_field(number, 5, bytes(range(1, 5)))
+    number_field = _encode_field(number, 0, _encode_number(150))
+    return number_field + eight_bytes + _encode_text(number, b"later") + group + four_bytes
+
+
+UNKNOWN_FIELDS: dict[str, bytes] = {
+    "unknown fields": _encode_every_type(127),
+    "unknown long numbers": b"".join(
+        _encode_field(100, 0, _encode_number(1 << (7 * size - 1))) for size in range(1, 10)
+    )
+    + _encode_field(100, 0, _encode_number((1 << 64) - 1)),
+    "unknown high fields": b"".join(map(_encode_every_type, (12, 16, 2047, 2048, 300_000, (1 << 29) - 1))),
+    "unknown texts": b"".join(_encode_text(90, b"x" * size) for size in (0, 1, 127, 128, 300)),
+    "unknown fields nested": _encode_field(
+        90,
+        3,
+        _encode_field(91, 3, _encode_text(1, bytes(200)) + _encode_field(91, 4)) + _encode_every_type(99),
+    )
+    + _encode_field(90, 4)
+    + _encode_text(92, _encode_text(1, _encode_text(1, b""))),
+    "unknown fields first": _encode_every_type(127),
+}
+"""Fields that no version of the protocol has, by the form of the payload that bears them.
+
+The numbers have 1 to 10 bytes; those with 10 are negative ones. The tags have 1 to 5 bytes. The texts are
+empty, short and long. Groups lie within groups. `unknown fields first` stand before all that is known."""
 
 CUT_BYTES = 10
 """How many bytes are missing at the end of a payload that was cut."""
@@ -83,9 +122,9 @@ CURRENT = Ref()
 @dataclass(frozen=True, slots=True)
 class PlannedPayload:
     """One payload of motion. Its `form` is `plain`, `last` (it bears the end mark of its request),
-    `elsewhere` (it comes from another connection to Motion Server, under another req_id), `unknown fields`,
-    `cut` or `junk`; the last two cannot be decoded. Or it is `again`: the same bytes as the payload before
-    it, as two seconds of stillness are."""
+    `elsewhere` (it comes from another connection to Motion Server, under another req_id), one of
+    UNKNOWN_FIELDS, `cut` or `junk`; the last two cannot be decoded. Or it is `again`: the same bytes as the
+    payload before it, as two seconds of stillness are."""
 
     keyframes: int
     form: str = "plain"
@@ -99,7 +138,7 @@ class PlannedPayload:
         raw = _encode_keyframes(self.keyframes, first_number, self.form)
         if self.form == "cut":
             return raw[:-CUT_BYTES]
-        return _add_unknown_fields(raw) if self.form == "unknown fields" else raw
+        return _add_unknown_fields(raw, self.form) if self.form in UNKNOWN_FIELDS else raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +235,28 @@ def mark_end_after_motion(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return (*new_steps, GiveAudio(0, end=True)) if owes_end_mark else tuple(new_steps)
 
 
-def _add_unknown_fields(payload: bytes) -> bytes:
-    """Return an encoded motion payload with protobuf fields that no client knows. They are added at every
-    level: the envelope, the response, the motion, and each keyframe."""
+def _add_unknown_fields(payload: bytes, form: str) -> bytes:
+    """Return an encoded motion payload with protobuf fields that no client knows (see UNKNOWN_FIELDS). They
+    are added at every level: the envelope, the response, the motion, and each keyframe."""
+
+    def extend(known_fields: bytes) -> bytes:
+        """Return the fields of one level with the unknown ones after them, or before them."""
+        unknown_fields = UNKNOWN_FIELDS[form]
+        is_first = form == "unknown fields first"
+        return unknown_fields + known_fields if is_first else known_fields + unknown_fields
+
     envelope, motion = wire.Message.FromString(payload), wire.Motion()
-    motion.ParseFromString(envelope.server_response_animation.animation)
-    for keyframe in motion.keyframes:
-        keyframe.MergeFromString(UNKNOWN_FIELDS)
-    envelope.server_response_animation.animation = motion.SerializeToString() + UNKNOWN_FIELDS
-    envelope.server_response_animation.MergeFromString(UNKNOWN_FIELDS)
-    return envelope.SerializeToString() + UNKNOWN_FIELDS
+    response = envelope.server_response_animation
+    motion.ParseFromString(response.animation)
+    envelope.ClearField("server_response_animation")
+    keyframes = b"".join(
+        _encode_text(wire.Motion.KEYFRAMES_FIELD_NUMBER, extend(keyframe.SerializeToString()))
+        for keyframe in motion.keyframes
+    )
+    response.animation = extend(keyframes)
+    response_field = wire.Message.SERVER_RESPONSE_ANIMATION_FIELD_NUMBER
+    known_fields = _encode_text(response_field, extend(response.SerializeToString()))
+    return extend(envelope.SerializeToString() + known_fields)
 
 
 @lru_cache(maxsize=512)

@@ -1,5 +1,8 @@
 """Plans for clients that always run: the edge cases of each rule's situation, which drawn plans seldom meet.
 
+A rule that holds in both modes has edge cases in both: those in strictSync are where its code may differ, so
+around a stall above all.
+
 Nearly every plan begins with a conversation in which nothing special happens, as a control: the same audio is
 played and the same motion is shown before the edge case comes."""
 
@@ -8,6 +11,7 @@ from collections.abc import Iterable
 from spatius_sim.plans.client_plan import (
     CURRENT,
     TWISTS,
+    UNKNOWN_FIELDS,
     ClientPlan,
     Do,
     GiveAudio,
@@ -71,6 +75,18 @@ def _make_plans(
     ]
 
 
+def _make_strict_plans(*sequences: Iterable[Step]) -> list[ClientPlan]:
+    """Return client plans for edge cases in the mode strictSync, one for each of these sequences of steps."""
+    return _make_plans(*sequences, mode=StarvationMode.STRICT_SYNC)
+
+
+def _stalled() -> tuple[Step, ...]:
+    """Return the steps of a conversation in strictSync whose audio stalls, goes on, and stalls once more at
+    the end of these steps."""
+    stall = (*_WATCH, Wait(300))
+    return GiveAudio(3000), _motion(10), *stall, _motion(20), *stall
+
+
 _JUNK, _CUT = _motion(10, form="junk"), _motion(10, form="cut")
 _CHUNK = GiveAudio(400)
 
@@ -88,6 +104,10 @@ _ID = _make_plans(
     ),
     (*_shown(), _NO_LIST, GiveAudio(400), Wait(240), GiveAudio(0, True)),
     (_CHUNK, Wait(1500), _CHUNK, Wait(6000), _CHUNK, Wait(12_000), GiveAudio(100, True)),
+)
+_ID += _make_strict_plans(
+    (*_shown(), _motion(5, ref=_NOBODY), _CHUNK, _NO_LIST, _CHUNK, Wait(240), GiveAudio(0, True)),
+    (*_stalled(), _CHUNK, _PAUSE, Wait(300), _RESUME, Wait(300), _motion(65), Wait(2500), _CHUNK),
 )
 
 _ID_NEW = _make_plans(
@@ -113,6 +133,19 @@ _ID_NEW = _make_plans(
             _JUNK,
             GiveAudio(100),
         ),
+    ),
+)
+_ID_NEW += _make_strict_plans(
+    (
+        *(
+            *_conversation(600),
+            GiveAudio(600, True),
+            GiveAudio(600, True),
+            Wait(300),
+            GiveAudio(600),
+            _INTERRUPT,
+        ),
+        *(GiveAudio(600), Wait(300), _PAUSE, Wait(300), _INTERRUPT, GiveAudio(600)),
     ),
 )
 
@@ -149,11 +182,20 @@ _MISMATCH = _make_plans(
         )
     ),
 )
+_MISMATCH += _make_strict_plans(
+    (*_shown(), *(_motion(20, ref=Ref(0, twist)) for twist in TWISTS), *_WATCH),
+    (*_conversation(600), *_stalled(), _motion(20, ref=_BEFORE), *_WATCH, _motion(55), *_WATCH),
+    (*_stalled(), *(_motion(20, ref=Ref(0, twist)) for twist in TWISTS), *_WATCH, _motion(55), *_WATCH),
+    (*_stalled(), _PAUSE, Wait(300), _motion(20, ref=_NOBODY), Wait(300), _RESUME, *_WATCH),
+    (*_conversation(600), *_shown(), _motion(10, ref=_NOBODY, form="junk"), *_WATCH),
+    (*_conversation(600), _motion(20), GiveAudio(2000), *_WATCH),
+)
 
 _EARLY = _make_plans(
     (_motion(20, ref=_NOBODY), _motion(20, ref=Ref(0, "blank")), GiveAudio(2000), *_WATCH),
     (_motion(20, ref=_NOBODY), GiveAudio(2000), _all_motion(2000), *_WATCH),
 )
+_EARLY += _make_strict_plans((_motion(20, ref=_NOBODY), GiveAudio(2000), *_WATCH, _all_motion(2000), *_WATCH))
 
 _AFTER_INTERRUPT = (GiveAudio(400, True), _all_motion(400), *_SETTLE, Wait(1500), Wait(3000))
 _INTERRUPTS = _make_plans(
@@ -163,6 +205,10 @@ _INTERRUPTS = _make_plans(
     (*_conversation(3000), _INTERRUPT, _INTERRUPT, Wait(300), *_conversation(2000)),
     (*_conversation(3000), GiveAudio(500, more_bytes=1), Wait(240), _INTERRUPT, *_conversation(2000)),
     (*_conversation(3000), *_shown(), _INTERRUPT, _motion(20), *_conversation(2000)),
+)
+_INTERRUPTS += _make_strict_plans(
+    (*_conversation(2000), *_shown(2000), _INTERRUPT, Wait(300), *_AFTER_INTERRUPT),
+    (*_stalled(), _PAUSE, Wait(300), _INTERRUPT, _motion(20), *_SETTLE, *_conversation(1000)),
 )
 
 _PAUSES = _make_plans(
@@ -204,6 +250,30 @@ _PAUSES = _make_plans(
         *(*_WATCH, Wait(3000), *_SETTLE),
     ),
 )
+_IN_STALL = (GiveAudio(2000, True), _motion(14), *_WATCH, Wait(300))
+_PAUSES += _make_strict_plans(
+    # Motion comes in a pause: before its time, and in a stall. Or it comes after a pause in a stall.
+    (
+        *(
+            *_conversation(2000),
+            GiveAudio(2000, True),
+            _motion(25),
+            *_WATCH[:2],
+            _PAUSE,
+            Wait(300),
+            _motion(25),
+        ),
+        *(Wait(700), _RESUME, *_WATCH, Wait(1500), *_SETTLE),
+    ),
+    (
+        *(*_conversation(2000), *_IN_STALL, _PAUSE, Wait(300), Wait(200), _motion(36), Wait(400), Wait(500)),
+        *(_RESUME, *_WATCH, Wait(1500), *_SETTLE),
+    ),
+    (
+        *(*_conversation(2000), *_IN_STALL, _PAUSE, Wait(300), Wait(700), _RESUME, _motion(36), *_WATCH),
+        *(_PAUSE, Wait(300), Wait(400), _RESUME, Wait(240), *_WATCH, Wait(1500), *_SETTLE),
+    ),
+)
 
 _EMPTY = [
     *_make_plans(
@@ -224,7 +294,19 @@ _EMPTY = [
     ),
     *_make_plans(
         (*_conversation(2000), GiveAudio(2000, True), _NO_MOTION, Wait(1000), Wait(900), *_SETTLE),
-        (*_conversation(2000), GiveAudio(2000, True), Wait(700), _NO_LIST, Wait(1000), Wait(1300), *_SETTLE),
+        # A stall that motion ends comes first: whoever skips its time breaks C-STARVE.
+        (
+            *(
+                *_conversation(2000),
+                GiveAudio(2000),
+                _motion(10),
+                *_WATCH,
+                Wait(300),
+                _motion(20),
+                *_WATCH[:2],
+            ),
+            *(_INTERRUPT, GiveAudio(2000, True), Wait(700), _NO_LIST, Wait(1000), Wait(1300), *_SETTLE),
+        ),
         mode=StarvationMode.STRICT_SYNC,
     ),
 ]
@@ -253,6 +335,14 @@ _EMPTY_STICKY = _make_plans(
         *(*_WATCH, Wait(400)),
     ),
 )
+_EMPTY_STICKY += _make_strict_plans(
+    *(
+        (GiveAudio(3000), _motion(15), Wait(240), empty, *event, Wait(400), _motion(75), *_WATCH)
+        for empty in (_NO_MOTION, _NO_LIST)
+        for event in ((), (GiveAudio(0, True),), (_PAUSE, Wait(300), _RESUME), (_motion(5, ref=_NOBODY),))
+    ),
+    (*_stalled(), _NO_MOTION, Wait(240), _motion(75), *_WATCH),
+)
 
 _EMPTY_SCOPE = _make_plans(
     (*_interrupted(), *_shown(), _NO_MOTION, Wait(100), _INTERRUPT, *_shown(), *_WATCH),
@@ -268,6 +358,7 @@ _EMPTY_SCOPE = _make_plans(
         *_WATCH,
     ),
 )
+_EMPTY_SCOPE += _make_strict_plans((*_shown(), _NO_MOTION, GiveAudio(0, True), *_shown(), *_WATCH))
 
 _EMPTY_MISMATCH = _make_plans(
     (*_shown(), *(Move((), Ref(0, twist)) for twist in TWISTS), *_WATCH),
@@ -281,6 +372,17 @@ _EMPTY_MISMATCH = _make_plans(
         *(*_shown(), _PAUSE, Wait(300)),
         *(Move((), _NOBODY), Move(None, _BEFORE), Move((), Ref(0, "blank")), _RESUME, *_WATCH),
     ),
+)
+_EMPTY_MISMATCH += _make_strict_plans(
+    (
+        *_conversation(600),
+        *_shown(),
+        Move((), _NOBODY),
+        Move(None, _BEFORE),
+        Move((), Ref(0, "blank")),
+        *_WATCH,
+    ),
+    (*_conversation(600), *_stalled(), Move((), _NOBODY), Move(None, _BEFORE), *_WATCH, _motion(55), *_WATCH),
 )
 
 _SILENT_MOTION = (GiveAudio(2000, True), Wait(1000), Wait(1000), *_SETTLE)
@@ -310,6 +412,15 @@ _ABNORMAL_IN_STRICT_SYNC = _make_plans(
     (
         *(*_conversation(2000), GiveAudio(2000), _motion(10), _JUNK, GiveAudio(0, True), *_WATCH, Wait(1500)),
         *(*_SETTLE, *_conversation(2000)),
+    ),
+    (
+        *_conversation(2000),
+        GiveAudio(2000, True),
+        Wait(700),
+        _JUNK,
+        Wait(1300),
+        *_SETTLE,
+        *_conversation(2000),
     ),
     mode=StarvationMode.STRICT_SYNC,
 )
@@ -345,7 +456,7 @@ _STARVE = [
         (*_shown(), _PAUSE, Wait(300), _RESUME, *_WATCH, Wait(1500), Wait(700)),
         (
             *_conversation(2000),
-            *_shown(),
+            *_stalled(),
             _INTERRUPT,
             GiveAudio(2000),
             _motion(20),
@@ -431,10 +542,31 @@ _STATES = [
         48_000,
     ),
 ]
-
-_UNKNOWN = _make_plans(
-    (GiveAudio(3000), _motion(10), *_WATCH[:2], _motion(65, form="unknown fields"), *_WATCH, Wait(400)),
+_STATES += _make_strict_plans(
+    (
+        *_conversation(2000),
+        *_shown(),
+        GiveAudio(0, True),
+        GiveAudio(400, True),
+        _all_motion(400),
+        *_SETTLE,
+        Wait(900),
+    ),
+    (*_CALLS_WHILE_IDLE, *_conversation(1000), _PAUSE, Wait(300), _RESUME, *_conversation(1000)),
+    (*_IN_STALL, _motion(36), *_WATCH, Wait(1000), *_SETTLE, *_SETTLE),
 )
+
+_UNKNOWN = [
+    *_make_plans(
+        *(
+            (GiveAudio(3000), _motion(10), *_WATCH[:2], _motion(65, form=form), *_WATCH, Wait(400))
+            for form in UNKNOWN_FIELDS
+        )
+    ),
+    *_make_strict_plans(
+        (*_stalled(), _motion(55, form="unknown fields"), *_WATCH, Wait(400)),
+    ),
+]
 
 _MATCH = _make_plans(
     (GiveAudio(2000), _motion(*[1] * 50), *_WATCH, Wait(400)),
@@ -447,6 +579,11 @@ _MATCH = _make_plans(
     ),
     (*_conversation(2000), GiveAudio(2000), _motion(10, form="last"), _motion(40), *_WATCH, Wait(400)),
     (*_conversation(2000), GiveAudio(2000), _motion(10, form="elsewhere"), _motion(40), *_WATCH, Wait(400)),
+)
+_MATCH += _make_strict_plans(
+    (*_conversation(2000), GiveAudio(2000), _motion(10, form="last"), _motion(40), *_WATCH, Wait(400)),
+    (*_conversation(2000), GiveAudio(2000), _motion(10, form="elsewhere"), _motion(40), *_WATCH, Wait(400)),
+    (GiveAudio(2000), _motion(20, 20), _motion(10), *_WATCH, Wait(400)),
 )
 _MATCH.append(
     # More than a minute, at the lowest rate: the largest plan of all is 2.5 MB.
@@ -471,6 +608,10 @@ _SYNC = [
         (GiveAudio(4000), Wait(1000), _motion(25, 75), *_WATCH, Wait(900), Wait(900)),
         (GiveAudio(4000), _motion(10), Wait(1500), _motion(15), Wait(240), _motion(75), *_WATCH, Wait(900)),
         (GiveAudio(4000), Wait(1500), _motion(20), Wait(240), _motion(20, 60), *_WATCH, Wait(900)),
+    ),
+    *_make_strict_plans(
+        (GiveAudio(4000), Wait(1000), _motion(25, 75), *_WATCH, Wait(900), Wait(900)),
+        (*_stalled(), _motion(55), *_WATCH, Wait(900)),
     ),
 ]
 

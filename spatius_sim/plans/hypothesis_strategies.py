@@ -24,6 +24,7 @@ from spatius_sim.plans.client_plan import (
     CUT_BYTES,
     JUNK,
     TWISTS,
+    UNKNOWN_FIELDS,
     ClientPlan,
     Do,
     GiveAudio,
@@ -141,7 +142,7 @@ def steps() -> st.SearchStrategy[Step]:
     empty_motion = st.builds(Move, st.sampled_from(((), None)), st.just(CURRENT) | foreign_refs())
     odd_motion = st.builds(
         lambda form, ref: Move((PlannedPayload(10, form),), ref),
-        st.sampled_from(("unknown fields", "cut", "junk")),
+        st.sampled_from(("unknown fields", "cut", "junk", *UNKNOWN_FIELDS)),
         st.just(CURRENT) | foreign_refs(),
     )
     foreign_motion = foreign_refs().flatmap(_motions)

@@ -1,19 +1,23 @@
-"""Whether motion and audio were harmed, and whether a call threw, told to the rule whose situation did it."""
+"""Whether motion, audio or a stall was harmed, and whether a call threw, told to the rule whose situation did
+it."""
 
 from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.story.client_story import ClientStory
+from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Observation
+from spatius_sim.trace.decoder_events import PlaybackState
 
 
-def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
+def judge_motion(
+    story: ClientStory, rule_id: str, other_causes: tuple[str, ...] = ()
+) -> Iterator[Kept | Broken]:
     """Judge whether a situation, such as motion with unknown fields, harmed a client's motion; `rule_id` is
     the rule on this situation. Yield Kept each time that motion is in its place after the situation came up.
 
     Yield Broken for each harm for which this rule, and no other, is to blame: nothing is rendered, or motion
-    at a wrong place."""
-    follows_from = ("C-MATCH",)
+    at a wrong place. If C-MATCH or one of the rules in `other_causes` failed, the harm follows from it."""
+    follows_from = ("C-MATCH", *other_causes)
     tolerance_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
     for observation in story.observations:
         if observation.due is None:
@@ -43,13 +47,73 @@ def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
         if observation.audio_harm is not None:
             if observation.audio_rule == rule_id and observation.conversation is not None:
                 seqs = observation.conversation.first_seq, observation.seq
-                yield Broken(*observation.audio_harm, seqs)
+                causes = _find_causes_in_strict_sync(rule_id, observation) if observation.strict else ()
+                yield Broken(*observation.audio_harm, seqs, causes)
         elif (
             observation.audio_checked
             and rule_id in observation.audio_situations
             and (observation.starved if rule_id == "C-STARVE" else observation.is_over)
         ):
             yield Kept()
+
+
+def judge_stalls(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
+    """Judge whether the client, in the mode strictSync, holds its audio if motion is missing, says so, and
+    goes on when motion has come.
+
+    Yield Broken for each wrong stall for which this rule is to blame. For C-STARVE, the rule on stalls, also
+    yield Kept for each stall that is right."""
+    tolerance_samples = story.samples(AUDIO_TOLERANCE_MS)
+    for observation in story.observations:
+        if not observation.strict:
+            continue
+        causes = _find_causes_in_strict_sync(rule_id, observation)
+        finding = _judge_strict_sync(observation, tolerance_samples, causes)
+        right_rule_id = observation.stall_rule if isinstance(finding, Broken) else "C-STARVE"
+        if finding is not None and right_rule_id == rule_id:
+            yield finding
+
+
+def _judge_strict_sync(
+    observation: Observation, tolerance_samples: int, follows_from: tuple[str, ...]
+) -> Kept | Broken | None:
+    """Judge one observation of a client in the mode strictSync. If motion is missing, the audio must stall,
+    and the client must report this. If motion has come, the audio must go on. Return None if neither is
+    certain. A wrong stall may follow from the rules in `follows_from`."""
+    played = observation.played or 0
+    must_run = (
+        observation.state != PlaybackState.IDLE
+        and observation.runs
+        and observation.conversation is not None
+        and observation.conversation.last_shown >= 0
+    )
+    if observation.stalls and played > observation.motion_end + tolerance_samples:
+        expected = f"audio that stalls at {observation.motion_end} samples, where its motion is missing"
+        return Broken(expected, f"{played} samples played", (observation.seq,), follows_from)
+    if observation.stalls and observation.stalled is False and observation.state != PlaybackState.IDLE:
+        actual = f"stalled is {observation.stalled}"
+        return Broken("a stall that is told", actual, (observation.seq,), follows_from)
+    if must_run and observation.stalled is True:
+        return Broken("no stall while motion is there", "stalled is True", (observation.seq,), follows_from)
+    if must_run and observation.played is not None and played < observation.low - tolerance_samples:
+        expected = f"audio that goes on once motion has come: {observation.low} samples by now"
+        return Broken(expected, f"{played} samples", (observation.seq,), follows_from)
+    is_seen = observation.played is not None or observation.stalled is True
+    return Kept() if observation.stalls and is_seen else None
+
+
+def _find_causes_in_strict_sync(rule_id: str, observation: Observation) -> tuple[str, ...]:
+    """Return the rules that also harm the audio in strictSync, where `rule_id` seems to be broken. A client
+    that leaves audio-only waits for motion again, and one that drops motion waits for ever. What runs on in a
+    pause or after an interrupt also runs on without motion."""
+    match rule_id:
+        case "C-EMPTY":
+            return ("C-EMPTY-STICKY",)
+        case "C-STARVE":
+            situations = observation.stall_situations | observation.audio_situations
+            return ("C-MATCH", *sorted({"C-INTERRUPT", "C-PAUSE"} & situations))
+        case _:
+            return ()
 
 
 def judge_thrown_errors(story: ClientStory, *call_names: str) -> Iterator[Broken]:

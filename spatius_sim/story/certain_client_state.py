@@ -40,7 +40,11 @@ class CertainClientState:
     `nothing_to_play`: `audio_undefined` comes from an end mark on its own, after everything was played.
     `id_of_nothing`: the id that came back for an empty chunk outside a conversation, since the latest one.
     `heard_after`, of a client that tells its state alone: the situations after which it was seen to play on;
-    None if it was never seen to play this conversation."""
+    None if it was never seen to play this conversation.
+
+    Of strictSync: `stall` says to which rule a wrong stall belongs. `stalled_well` and `went_on_well`: the
+    audio was seen to wait for missing motion, and to go on when motion had come. `empty_in_stall`: an empty
+    list came while this conversation's audio waited. `lacked_motion`: its audio may have waited."""
 
     def __init__(self, story: ClientStory) -> None:
         """Begin with what is certain about a client before the first call: it has no conversation, and is
@@ -60,7 +64,8 @@ class CertainClientState:
         ) = self.quiet_ms = 0
         self.clean_step = self.moved = self.shown = self.disordered = self.pinned = False
         self.shown_payloads = self.shown_keyframe = 0
-        self.motion, self.audio = Blame("C-MATCH"), Blame("C-STATES")
+        self.motion, self.audio, self.stall = Blame("C-MATCH"), Blame("C-STATES"), Blame("C-STARVE")
+        self.stalled_well = self.went_on_well = self.empty_in_stall = self.lacked_motion = False
         self.largest_chunk = 0
         self.well_played_lengths = 0, 0
         self.heard_after: frozenset[str] | None = None
@@ -146,6 +151,8 @@ class CertainClientState:
         self.fastest_position = min(
             self.playable_end, self.fastest_position + elapsed_ms * self.story.sample_rate
         )
+        if self.fastest_position >= self.playable_end < self.end:
+            self.lacked_motion = True
 
     def pass_time_for_slowest(self, elapsed_ms: int) -> None:
         """Let `elapsed_ms` pass for the slowest correct client: move its position, and add up for how long it
@@ -257,7 +264,9 @@ class CertainClientState:
         ) = 0
         self.idle_after_end_ms = self.idle_before_end_ms = self.motion_missing_ms = self.stalled_ms = 0
         self.rule_of_first_harm = self.heard_after = self.id_of_nothing = None
+        self.empty_in_stall = self.lacked_motion = False
         self.motion.forget("C-PAUSE")
+        self.stall.forget("C-PAUSE", "C-UNKNOWN")
         self.audio.forget("C-PAUSE", "C-EMPTY", "C-STARVE")
         if self.strict:
             self.audio.note("C-STARVE")
@@ -286,6 +295,8 @@ class CertainClientState:
                     self.add_keyframe(self.conversation, value, has_unknown_fields)
             if kind is Kind.MATCH and self.conversation:
                 self.note_overdue_payload(self.conversation)
+        if has_unknown_fields and kind is Kind.MATCH:
+            self.motion.note("C-UNKNOWN")
         self.note_situations_after_motion(kind)
 
     def note_overdue_payload(self, current: ClientConversation) -> None:
@@ -348,6 +359,8 @@ class CertainClientState:
         current = self.conversation
         match kind:
             case Kind.EMPTY if current:
+                # Only a client that has begun to wait for motion had time to save up.
+                self.empty_in_stall = self.strict and self.stalled_ms > 0
                 current.audio_only = True
                 self.audio.forget("C-STARVE")
                 self.audio.note("C-EMPTY")
@@ -358,22 +371,30 @@ class CertainClientState:
                 self.motion.note("C-ABNORMAL")
             case Kind.OPEN | Kind.OVER if current:
                 current.open_motion = True
+                if kind is Kind.OVER:  # Who keeps it for the next conversation does not stall there.
+                    self.stall.note("C-MISMATCH")
             case Kind.EMPTY_MISMATCH:
-                self.motion.note("C-EMPTY-MISMATCH")
+                self._note_foreign_motion("C-EMPTY-MISMATCH")
             case Kind.EARLY:
-                self.motion.note("C-EARLY")
+                self._note_foreign_motion("C-EARLY")
             case Kind.LATE:
-                self.motion.note("C-INTERRUPT")
+                self._note_foreign_motion("C-INTERRUPT")
             case Kind.MISMATCH:
-                self.motion.note("C-MISMATCH")
+                self._note_foreign_motion("C-MISMATCH")
+
+    def _note_foreign_motion(self, rule_id: str) -> None:
+        """Note that motion came which must change nothing: neither the motion that is shown nor a stall.
+        `rule_id` is the rule on such motion."""
+        self.motion.note(rule_id)
+        self.stall.note(rule_id)
 
     def note_interrupt(self) -> None:
         """Note that the client was interrupted: the current conversation and any pause are over, and nothing
         is undefined any more."""
         if self.conversation is not None:
             self.conversation.interrupted = True
-        self.motion.note("C-INTERRUPT")
-        self.audio.note("C-INTERRUPT")
+        for blame in (self.motion, self.audio, self.stall):
+            blame.note("C-INTERRUPT")
         self.conversation = self.id_of_nothing = None
         self.audio_undefined = self.pause_undefined = self.paused = self.moved = False
         self.open_until_resume = False
@@ -388,8 +409,8 @@ class CertainClientState:
         self.paused, self.pinned = True, False
         self.overshoot_ms, self.paused_ms = self.story.slack_ms, 0
         if self.conversation is not None:
-            self.motion.note("C-PAUSE")
-            self.audio.note("C-PAUSE")
+            for blame in (self.motion, self.audio, self.stall):
+                blame.note("C-PAUSE")
 
     def note_resume(self) -> None:
         """Note that the client was resumed; the slowest correct client may again start late. Audio that came

@@ -119,6 +119,8 @@ class _ClientObserver(RealClientTime):
             may_have_dropped = due_keyframe >= current.overdue_from
             # After a pause, a jump shows that the face ran ahead: C-PAUSE.
             may_have_dropped = may_have_dropped or "C-PAUSE" in self.motion.suspects
+            # Whoever drops motion with unknown fields shows the next payload in its place: C-UNKNOWN.
+            may_have_dropped = may_have_dropped or own_keyframes[-1] >= current.unknown_from
             in_order = in_order and not (jumped and next_payload and not may_have_dropped)
         expected = self.expected_state()
         may_show_nothing = (
@@ -130,6 +132,10 @@ class _ClientObserver(RealClientTime):
         may_show_nothing = may_show_nothing or self.at_end(played)
         if current and due_keyframe is not None and due_keyframe >= current.unknown_from:
             self.motion.note("C-UNKNOWN")
+        if current and story.keyframe_at(max(played or 0, self.slowest_position // 1000)) >= (
+            current.unknown_from
+        ):
+            self.stall.note("C-UNKNOWN")
         if current and due_keyframe is not None and due_keyframe >= current.overdue_from:
             self.motion.note("C-SYNC")
         state = result.get("state")
@@ -153,6 +159,11 @@ class _ClientObserver(RealClientTime):
         can_be_blamed = self.shown or self.motion.suspects <= {"C-SYNC"}
         harmed = self.disordered or self.rule_of_first_harm is not None
         motion_rule = self.motion.rule_id if can_be_blamed and not harmed else ""
+        runs = (
+            self.can_show_wait_for_motion
+            and self.slowest_wait_ms == 0
+            and self.fastest_position + self.slack_samples < self.playable_end
+        )
         observation = Observation(
             seq=exchange.answered,
             previous_seq=self.last.seq if self.last else exchange.seq,
@@ -176,9 +187,9 @@ class _ClientObserver(RealClientTime):
             motion_end=len(current.values) * story.sample_rate // KEYFRAMES_PER_SECOND if current else 0,
             strict=self.strict,
             stalls=self.can_show_wait_for_motion and self.stalled_ms >= story.slack_ms,
-            runs=self.can_show_wait_for_motion
-            and self.slowest_wait_ms == 0
-            and self.fastest_position + self.slack_samples < self.playable_end,
+            runs=runs,
+            stall_rule=self.find_stall_rule(runs=runs),
+            stall_situations=frozenset(self.stall.suspects),
             due=due_keyframe,
             blank=not (own_keyframes or may_show_nothing),
             own=own_keyframes,
@@ -198,6 +209,7 @@ class _ClientObserver(RealClientTime):
         story.observations.append(observation)
         if observation.shows_motion_in_place(slack_keyframes):
             self.note_good_motion(observation)
+        self.note_good_stall(observation)
         self.note_good_audio(observation)
         if current and own_keyframes:
             current.last_shown = max(current.last_shown, *own_keyframes)
@@ -216,7 +228,7 @@ class _ClientObserver(RealClientTime):
         if self.audio_undefined:
             return self.nothing_to_play and self.quiet_ms >= self.story.slack_ms
         if self.conversation is None:
-            return not self.conversations or self.quiet_ms >= self.story.slack_ms
+            return not self.story.audio_calls or self.quiet_ms >= self.story.slack_ms
         return self.plays_without_waiting and self.idle_after_end_ms >= self.story.slack_ms
 
     @property
@@ -257,7 +269,46 @@ class _ClientObserver(RealClientTime):
             self.shown = True
             self.shown_payloads = max(self.shown_payloads, self.conversation.payload_of(due_keyframe))
             self.shown_keyframe = max(self.shown_keyframe, due_keyframe or 0)
+        if self.conversation is not None and (due_keyframe or 0) < self.conversation.unknown_from:
+            # Unknown fields are put to the test only when their own motion is due.
+            self.motion.forget("C-UNKNOWN")
         self.motion.clear()
+
+    def find_stall_rule(self, *, runs: bool) -> str:
+        """Return the rule to which a wrong stall of strictSync belongs, if one is seen now; "" if that is not
+        certain. `runs`: audio must go on, and a stall that lasts is wrong. If not, a missing stall is.
+
+        What came since the stall was last seen right is to blame, if the stall was once seen right. After a
+        pause or an interrupt a missing stall still breaks C-STARVE: nothing of it is lost or old."""
+        suspects = self.stall.suspects if runs else self.stall.suspects - {"C-PAUSE", "C-INTERRUPT"}
+        if not suspects:
+            return "C-STARVE"
+        most_samples, _ = self.well_played_lengths
+        is_controlled = self.went_on_well or most_samples > 0 if runs else self.stalled_well
+        remaining = suspects if len(suspects) == 1 else suspects - self.stall.once_harmless
+        return next(iter(remaining)) if len(remaining) == 1 and is_controlled else ""
+
+    def note_good_stall(self, observation: Observation) -> None:
+        """Note if this observation shows that strictSync waits for missing motion, or goes on with motion,
+        just as it must: no call before has harmed the stall."""
+        tolerance_samples = self.story.samples(AUDIO_TOLERANCE_MS)
+        played = observation.played
+        if not observation.strict or (played is None and observation.stalled is None):
+            return
+        is_not_ahead = played is None or played <= observation.motion_end + tolerance_samples
+        is_not_behind = played is None or played >= observation.low - tolerance_samples
+        if observation.stalls and observation.stalled is not False and is_not_ahead:
+            self.stalled_well = True
+        elif observation.runs and not observation.stalled and is_not_behind:
+            self.went_on_well = self.went_on_well or self.stalled_well
+            current = observation.conversation
+            if not self.clean_step or played is None or current is None or not current.payload_starts:
+                return
+            if self.story.keyframe_at(played) <= current.payload_starts[-1]:
+                return  # The latest motion is still to come: it may be lost.
+        else:
+            return
+        self.stall.clear()
 
     def find_audio_harm(self, played: int, state: object) -> tuple[str, str] | None:
         """Find out whether the client's audio was harmed: whether no honest client has played this many
@@ -328,7 +379,15 @@ class _ClientObserver(RealClientTime):
         assert current is not None
         is_ahead = samples_played > self.fastest_position // 1000
         if self.can_show_wait_for_motion and samples_played * 1000 > self.playable_end:
-            return "C-STARVE"
+            return self.find_stall_rule(runs=False)
+        if rule_id == "C-EMPTY" and is_ahead and self.empty_in_stall and not self.went_on_well:
+            return ""  # Whoever skips the time of a stall does so when motion ends it, too: C-STARVE.
+        never_waits = self.strict and not self.lacked_motion
+        if rule_id == "C-STARVE" and never_waits and reported_state == PlaybackState.IDLE:
+            return "C-STATES"  # Who waits for motion plays on; nothing else is special about strictSync.
+        if self.strict and rule_id == "C-STARVE" and not is_ahead:
+            stall_rule = self.find_stall_rule(runs=True)
+            rule_id = stall_rule if stall_rule != "C-STARVE" else rule_id
         if self.has_played_this_much_well or not self.audio.suspects:
             return rule_id
         if rule_id == "C-STARVE":
@@ -373,11 +432,12 @@ class _ClientObserver(RealClientTime):
     def id_is_certain(self, reported_state: object) -> bool:
         """Return whether it is certain which conversation id the client must report. It is not certain after
         a call with an undefined outcome, or if the conversation may be over. During a conversation, it is not
-        certain in strictSync or if the client reports idle; rule C-STATES judges a client that is idle too
-        early."""
+        certain if the client reports idle, or in strictSync reports no state: it may be idle too early, which
+        other rules judge."""
         if self.audio_undefined or self.maybe_over:
             return False
-        return self.conversation is None or not (self.strict or reported_state == PlaybackState.IDLE)
+        tells_idle = reported_state == PlaybackState.IDLE or (self.strict and reported_state is None)
+        return self.conversation is None or not tells_idle
 
     @property
     def slack_samples(self) -> int:
@@ -468,7 +528,7 @@ class _ClientObserver(RealClientTime):
     def state_has_settled(self, expected: PlaybackState | None) -> bool:
         """Return whether the playback state `expected` was also expected at the client's observation before
         this one: then even a client that reports its state one step late must report it."""
-        return not self.conversations or (self.clean_step and expected is self.expected_before)
+        return not self.story.audio_calls or (self.clean_step and expected is self.expected_before)
 
     def expected_state(self) -> PlaybackState | None:
         """Return the playback state that every honest client must report now: idle, paused or playing. Return
@@ -478,7 +538,7 @@ class _ClientObserver(RealClientTime):
         if self.audio_undefined or self.pause_undefined:
             return None
         if self.conversation is None:
-            settled = not self.conversations or self.quiet_ms >= slack
+            settled = not self.story.audio_calls or self.quiet_ms >= slack
             return PlaybackState.IDLE if settled else None
         if self.paused:
             return PlaybackState.PAUSED if self.paused_ms >= slack else None

@@ -127,7 +127,9 @@ class Observation:
     `low` and `high` are the positions of the slowest and of the fastest honest client. `is_over`: the
     conversation is over even for the slowest client. `dry_ms`: how long ago the audio of a conversation
     without an end mark ran out for the slowest client. `held`: the client is paused for long enough to stand
-    still. `stalls` and `runs`: strictSync surely stalls, or surely does not. `due`: the keyframe that the
+    still. `stalls` and `runs`: strictSync surely stalls, or surely does not. `stall_rule`: the rule to which
+    a stall that is missing, or that lasts, belongs ("": not certain). `stall_situations`: the rules whose
+    situation came up since a stall was last seen right. `due`: the keyframe that the
     last step of the clock leads to. `blank`: that step is so long that even a slow client must have rendered
     something, and nothing was rendered. `silent`: no client has anything left to play. `own`: the rendered
     keyframes of this conversation, by number. `foreign`: the other rendered keyframes, as (value, the call
@@ -163,6 +165,8 @@ class Observation:
     strict: bool
     stalls: bool
     runs: bool
+    stall_rule: str
+    stall_situations: frozenset[str]
     due: int | None
     blank: bool
     own: tuple[int, ...]

@@ -42,6 +42,7 @@ from spatius_sim.miniatures.serve_room import serve_room
 from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatureServer
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.miniatures.wrong_in_mid_turn import MID_TURN_MINIATURES
+from spatius_sim.miniatures.wrong_in_strict_sync import STRICT_MINIATURES
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
 from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
@@ -158,6 +159,7 @@ WRONG = [
     *_wrong("relay", MID_TURN_MINIATURES),
     *_wrong("server", SERVER_MINIATURES),
     *_wrong("client", CLIENT_MINIATURES),
+    *_wrong("client", STRICT_MINIATURES),
     *_wrong_rooms(),
 ]
 

@@ -3,9 +3,22 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion, judge_thrown_errors
+from spatius_sim.rules.harmed_motion_and_audio import (
+    judge_audio,
+    judge_motion,
+    judge_stalls,
+    judge_thrown_errors,
+)
 from spatius_sim.rules.rule import SHOWN, Advice, Level, Provenance, rule
-from spatius_sim.story.client_story import IDS, ClientStory, Kind, MotionCall
+from spatius_sim.story.client_story import (
+    AUDIO_TOLERANCE_MS,
+    IDS,
+    ClientStory,
+    Kind,
+    MotionCall,
+    Observation,
+)
+from spatius_sim.trace.decoder_events import PlaybackState
 
 
 @rule(
@@ -58,6 +71,20 @@ def check_rendered_motion(story: ClientStory) -> Iterator[Kept | Broken]:
             elif observation.blank and observation.motion_rule == "C-MATCH":
                 expected = f"keyframe {observation.due} of the motion that was given, or one before it"
                 yield Broken(expected, "nothing was rendered", (observation.previous_seq, observation.seq))
+        elif _waits_for_all_motion(story, observation):
+            actual = "nothing was rendered, and the audio waits for motion"
+            yield Broken("the motion that was given, as the audio goes on", actual, (observation.seq,))
+
+
+def _waits_for_all_motion(story: ClientStory, observation: Observation) -> bool:
+    """Return whether a client in strictSync plays no audio, as if none of the motion of this conversation had
+    come, though it had time enough to begin."""
+    current = observation.conversation
+    has_shown_nothing = current is not None and current.last_shown < 0 and not observation.own
+    is_at_start = observation.played is not None and observation.played <= story.samples(AUDIO_TOLERANCE_MS)
+    must_have_begun = observation.runs and observation.low > 2 * story.samples(AUDIO_TOLERANCE_MS)
+    is_plain = observation.stall_rule == "C-STARVE" and observation.state != PlaybackState.IDLE
+    return has_shown_nothing and is_at_start and must_have_begun and is_plain
 
 
 @rule(
@@ -121,6 +148,7 @@ def check_mismatched_motion(story: ClientStory) -> Iterator[Kept | Broken]:
     yield from _find_raised_errors(story, Kind.MISMATCH)
     yield from _judge_discarded_motion(story, Kind.OVER, "")
     yield from _judge_discarded_motion(story, Kind.MISMATCH, "C-MISMATCH")
+    yield from judge_stalls(story, "C-MISMATCH")
 
 
 @rule(
@@ -145,6 +173,7 @@ def check_early_motion(story: ClientStory) -> Iterator[Kept | Broken]:
     render the motion."""
     yield from _find_raised_errors(story, Kind.EARLY)
     yield from _judge_discarded_motion(story, Kind.EARLY, "C-EARLY")
+    yield from judge_stalls(story, "C-EARLY")
 
 
 @rule(
@@ -179,6 +208,7 @@ def check_interrupts(story: ClientStory) -> Iterator[Kept | Broken]:
             yield Broken("cleared motion", actual, (stale_calls[0].seq, observation.seq))
     yield from judge_audio(story, "C-INTERRUPT")
     yield from _judge_discarded_motion(story, Kind.LATE, "C-INTERRUPT")
+    yield from judge_stalls(story, "C-INTERRUPT")
 
 
 @rule(
@@ -205,6 +235,7 @@ def check_unknown_fields(story: ClientStory) -> Iterator[Kept | Broken]:
         if call.unknown_fields and call.kind is Kind.MATCH and call.error is not None:
             yield Broken("unknown fields skipped", f"it threw: {call.error}", (call.seq, call.answered))
     yield from judge_motion(story, "C-UNKNOWN")
+    yield from judge_stalls(story, "C-UNKNOWN")
 
 
 @rule(
@@ -275,6 +306,7 @@ def check_mismatched_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
     rendered."""
     yield from _find_raised_errors(story, Kind.EMPTY_MISMATCH)
     yield from judge_motion(story, "C-EMPTY-MISMATCH")
+    yield from judge_stalls(story, "C-EMPTY-MISMATCH")
 
 
 def _find_raised_errors(story: ClientStory, kind: Kind) -> Iterator[Broken]:

@@ -3,7 +3,12 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.harmed_motion_and_audio import judge_audio, judge_motion, judge_thrown_errors
+from spatius_sim.rules.harmed_motion_and_audio import (
+    judge_audio,
+    judge_motion,
+    judge_stalls,
+    judge_thrown_errors,
+)
 from spatius_sim.rules.rule import MODES, PLAYED, Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Kind, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
@@ -44,6 +49,9 @@ def check_playback_states(story: ClientStory) -> Iterator[Kept | Broken]:
     must never report "playing" when nothing is left to play. Also check that audio is played at its rate and
     to its end, and that the client raises no error while time passes."""
     yield from judge_thrown_errors(story, "advance")
+    was_interrupted = any(
+        call.conversation is not None and call.conversation.interrupted for call in story.audio_calls
+    )
     for observation in story.observations:
         if observation.audio_harm is not None:
             continue
@@ -53,8 +61,14 @@ def check_playback_states(story: ClientStory) -> Iterator[Kept | Broken]:
         elif observation.state == observation.expected_state:
             yield Kept()
         else:
+            causes = ("C-PAUSE",) if observation.expected_state is PlaybackState.PAUSED else ()
+            if observation.strict and was_interrupted:
+                causes = ("C-INTERRUPT",)  # What is left of the old audio waits for motion.
             yield Broken(
-                f"the state {observation.expected_state}", f"{observation.state}", (observation.seq,)
+                f"the state {observation.expected_state}",
+                f"{observation.state}",
+                (observation.seq,),
+                follows_from=causes,
             )
     yield from judge_audio(story, "C-STATES")
 
@@ -144,7 +158,7 @@ def check_undecodable_motion(story: ClientStory) -> Iterator[Kept | Broken]:
     """Check conversations that got motion that cannot be decoded: their audio must be played to its end. In
     later conversations, audio must be played and motion rendered."""
     yield from judge_audio(story, "C-ABNORMAL")
-    yield from judge_motion(story, "C-ABNORMAL")
+    yield from judge_motion(story, "C-ABNORMAL", other_causes=("C-EMPTY-SCOPE",))
 
 
 @rule(
@@ -183,6 +197,7 @@ def check_pauses(story: ClientStory) -> Iterator[Kept | Broken]:
         paused_at = paused_at or observation
     yield from judge_motion(story, "C-PAUSE")
     yield from judge_audio(story, "C-PAUSE")
+    yield from judge_stalls(story, "C-PAUSE")
 
 
 @rule(
@@ -206,33 +221,5 @@ def check_pauses(story: ClientStory) -> Iterator[Kept | Broken]:
 def check_late_motion(story: ClientStory) -> Iterator[Kept | Broken]:
     """Check audio whose motion is late. In the mode audioIndependent the audio must go on. In strictSync it
     must stall, the client must report this, and the audio must go on when the motion has come."""
-    tolerance_samples = story.samples(AUDIO_TOLERANCE_MS)
-    for observation in story.observations:
-        if observation.strict:
-            yield from _judge_strict_sync(observation, tolerance_samples)
+    yield from judge_stalls(story, "C-STARVE")
     yield from judge_audio(story, "C-STARVE")
-
-
-def _judge_strict_sync(observation: Observation, tolerance_samples: int) -> Iterator[Kept | Broken]:
-    """Judge one observation of a client in the mode strictSync. If motion is missing, the audio must stall,
-    and the client must report this. If motion has come, the audio must go on. Yield nothing if neither is
-    certain."""
-    played = observation.played or 0
-    must_run = (
-        observation.state != PlaybackState.IDLE
-        and observation.runs
-        and observation.conversation is not None
-        and observation.conversation.last_shown >= 0
-    )
-    if observation.stalls and played > observation.motion_end + tolerance_samples:
-        expected = f"audio that stalls at {observation.motion_end} samples, where its motion is missing"
-        yield Broken(expected, f"{played} samples played", (observation.seq,))
-    elif observation.stalls and observation.stalled is False and observation.state != PlaybackState.IDLE:
-        yield Broken("a stall that is told", f"stalled is {observation.stalled}", (observation.seq,))
-    elif must_run and observation.stalled is True:
-        yield Broken("no stall while motion is there", "stalled is True", (observation.seq,))
-    elif must_run and observation.played is not None and played < observation.low - tolerance_samples:
-        expected = f"audio that goes on once motion has come: {observation.low} samples by now"
-        yield Broken(expected, f"{played} samples", (observation.seq,))
-    elif observation.stalls and (observation.played is not None or observation.stalled is True):
-        yield Kept()
