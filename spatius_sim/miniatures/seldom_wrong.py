@@ -7,7 +7,7 @@ from collections.abc import Callable
 from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION, SpeaksAgain
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverMarksAudioEnd, SwapsPayloads
 from spatius_sim.miniatures.wrong_with_faults import CutsLargePayloads, GivesUp
-from spatius_sim.model.relay.commands import RelayCommand, SendUp, Tell, WatchSilence
+from spatius_sim.model.relay.commands import HangUp, RelayCommand, SendUp, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import Interrupt, MotionResponse
@@ -321,6 +321,14 @@ class GoesOnInANewSession(PlainRelay):
         return self.open_session(session)
 
 
+class ForgetsFailedSessions(PlainRelay):
+    """Forgets a session in which Motion Server reported an error, and never closes it."""
+
+    def _fail_turn(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        commands = super()._fail_turn(turn, why)
+        return [command for command in commands if not isinstance(command, HangUp)]
+
+
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-COMPLETE": (
         LosesInThirdTurn,
@@ -333,6 +341,7 @@ MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-VERBATIM": (CutsPayloadsAbove32kB,),
     "R-MOTION-ORDER": (SwapsInCompany,),
     "R-RECOVER": (GivesUpWhereRefused, GivesUpAfterFourPayloads, GivesUpAfterManyFailures, KeepsADeadSession),
+    "U-HANGUP": (ForgetsFailedSessions,),
     "R-ERROR-TOLD": (TellsNoLateClose, GoesOnInANewSession),
     "R-END-AUDIO": (ForgetsOneMarkInSeven, EndsAtEmptyChunk, EndsTurnInAPause, SpeaksAgainToTheClientToo),
     "R-CONVERSATION": (FallsOverHalfSamples,),

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, When
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, SendError, When
 from spatius_sim.plans.draw_turns import crowds, turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.turn_behaviour import Behaviour, Cue, MalformedInput, TurnProgress
@@ -208,8 +208,9 @@ def hang_ups(draw: st.DrawFn) -> Plan:
 
 
 def plans_of_hang_ups() -> tuple[Plan, ...]:
-    """Return plans in which the only client of a relay hangs up in its second turn: while it gets motion, or
-    while the relay still opens its second session with Motion Server."""
+    """Return plans in which the only client of a relay hangs up. It does so in its second turn: while it gets
+    motion, or while the relay still opens its second session with Motion Server. Or Motion Server reports an
+    error in the second turn, and the client hangs up in the third."""
     turn_left_in_motion = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
     )
@@ -220,8 +221,14 @@ def plans_of_hang_ups() -> tuple[Plan, ...]:
         Scenario("slow-to-connect", "", (Fault(When(moment, connection=2), (Delay(0.6),)),))
         for moment in (Moment.CONFIGURE, Moment.UPGRADE)
     ]
+    error_in_second_turn = Fault(When(Moment.RESPONSE, number=2, request=2), (SendError(13, "failed"),))
+    longer_turn = TurnPlan(5 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     return (
         Plan(((_SHORT_TURN, turn_left_in_motion),)),
+        Plan(
+            ((_SHORT_TURN, longer_turn, turn_left_in_motion),),
+            motion_server=Scenario("error-before-the-hang-up", "", (error_in_second_turn,)),
+        ),
         *(Plan(((_SHORT_TURN, turn_left_at_once),), motion_server=scenario) for scenario in slow_openings),
     )
 
