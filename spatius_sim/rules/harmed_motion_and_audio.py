@@ -67,7 +67,7 @@ def judge_stalls(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
     for observation in story.observations:
         if not observation.strict:
             continue
-        causes = _find_causes_in_strict_sync(rule_id, observation)
+        causes = _find_causes_in_strict_sync(rule_id, observation) or ("C-MATCH",)
         finding = _judge_strict_sync(observation, tolerance_samples, causes)
         right_rule_id = observation.stall_rule if isinstance(finding, Broken) else "C-STARVE"
         if finding is not None and right_rule_id == rule_id:

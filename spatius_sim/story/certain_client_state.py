@@ -43,8 +43,8 @@ class CertainClientState:
     None if it was never seen to play this conversation.
 
     Of strictSync: `stall` says to which rule a wrong stall belongs. `stalled_well` and `went_on_well`: the
-    audio was seen to wait for missing motion, and to go on when motion had come. `empty_in_stall`: an empty
-    list came while this conversation's audio waited. `lacked_motion`: its audio may have waited."""
+    audio was seen to wait for missing motion, and to go on when motion had come. `stall_was_wrong`: in this
+    conversation a stall was seen to be missing. `lacked_motion`: its audio may have waited."""
 
     def __init__(self, story: ClientStory) -> None:
         """Begin with what is certain about a client before the first call: it has no conversation, and is
@@ -65,7 +65,7 @@ class CertainClientState:
         self.clean_step = self.moved = self.shown = self.disordered = self.pinned = False
         self.shown_payloads = self.shown_keyframe = 0
         self.motion, self.audio, self.stall = Blame("C-MATCH"), Blame("C-STATES"), Blame("C-STARVE")
-        self.stalled_well = self.went_on_well = self.empty_in_stall = self.lacked_motion = False
+        self.stalled_well = self.went_on_well = self.stall_was_wrong = self.lacked_motion = False
         self.largest_chunk = 0
         self.well_played_lengths = 0, 0
         self.heard_after: frozenset[str] | None = None
@@ -264,7 +264,7 @@ class CertainClientState:
         ) = 0
         self.idle_after_end_ms = self.idle_before_end_ms = self.motion_missing_ms = self.stalled_ms = 0
         self.rule_of_first_harm = self.heard_after = self.id_of_nothing = None
-        self.empty_in_stall = self.lacked_motion = False
+        self.stall_was_wrong = self.lacked_motion = False
         self.motion.forget("C-PAUSE")
         self.stall.forget("C-PAUSE", "C-UNKNOWN")
         self.audio.forget("C-PAUSE", "C-EMPTY", "C-STARVE")
@@ -359,8 +359,6 @@ class CertainClientState:
         current = self.conversation
         match kind:
             case Kind.EMPTY if current:
-                # Only a client that has begun to wait for motion had time to save up.
-                self.empty_in_stall = self.strict and self.stalled_ms > 0
                 current.audio_only = True
                 self.audio.forget("C-STARVE")
                 self.audio.note("C-EMPTY")

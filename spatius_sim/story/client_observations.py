@@ -280,13 +280,14 @@ class _ClientObserver(RealClientTime):
 
         What came since the stall was last seen right is to blame, if the stall was once seen right. After a
         pause or an interrupt a missing stall still breaks C-STARVE: nothing of it is lost or old."""
-        suspects = self.stall.suspects if runs else self.stall.suspects - {"C-PAUSE", "C-INTERRUPT"}
-        if not suspects:
+        suspects = self.stall.suspects
+        if self.stall_was_wrong:
+            return ""
+        if not suspects or (not runs and suspects <= {"C-PAUSE", "C-INTERRUPT"}):
             return "C-STARVE"
         most_samples, _ = self.well_played_lengths
         is_controlled = self.went_on_well or most_samples > 0 if runs else self.stalled_well
-        remaining = suspects if len(suspects) == 1 else suspects - self.stall.once_harmless
-        return next(iter(remaining)) if len(remaining) == 1 and is_controlled else ""
+        return next(iter(suspects)) if len(suspects) == 1 and is_controlled else ""
 
     def note_good_stall(self, observation: Observation) -> None:
         """Note if this observation shows that strictSync waits for missing motion, or goes on with motion,
@@ -296,10 +297,15 @@ class _ClientObserver(RealClientTime):
         if not observation.strict or (played is None and observation.stalled is None):
             return
         is_not_ahead = played is None or played <= observation.motion_end + tolerance_samples
-        is_not_behind = played is None or played >= observation.low - tolerance_samples
+        is_in_place = played is None or (
+            observation.low - tolerance_samples <= played <= observation.high + tolerance_samples
+        )
         if observation.stalls and observation.stalled is not False and is_not_ahead:
             self.stalled_well = True
-        elif observation.runs and not observation.stalled and is_not_behind:
+        elif observation.stalls and observation.state != PlaybackState.IDLE:
+            self.stall_was_wrong = True  # From here on, this conversation proves nothing more.
+            return
+        elif observation.runs and not observation.stalled and is_in_place:
             self.went_on_well = self.went_on_well or self.stalled_well
             current = observation.conversation
             if not self.clean_step or played is None or current is None or not current.payload_starts:
@@ -380,7 +386,7 @@ class _ClientObserver(RealClientTime):
         is_ahead = samples_played > self.fastest_position // 1000
         if self.can_show_wait_for_motion and samples_played * 1000 > self.playable_end:
             return self.find_stall_rule(runs=False)
-        if rule_id == "C-EMPTY" and is_ahead and self.empty_in_stall and not self.went_on_well:
+        if is_ahead and rule_id != "C-STARVE" and self.lacked_motion and not self.went_on_well:
             return ""  # Whoever skips the time of a stall does so when motion ends it, too: C-STARVE.
         never_waits = self.strict and not self.lacked_motion
         if rule_id == "C-STARVE" and never_waits and reported_state == PlaybackState.IDLE:
@@ -437,7 +443,9 @@ class _ClientObserver(RealClientTime):
         if self.audio_undefined or self.maybe_over:
             return False
         tells_idle = reported_state == PlaybackState.IDLE or (self.strict and reported_state is None)
-        return self.conversation is None or not tells_idle
+        current = self.conversation
+        may_be_over = self.strict and current is not None and (current.audio_only or current.abnormal)
+        return current is None or not (tells_idle or may_be_over)
 
     @property
     def slack_samples(self) -> int:
