@@ -52,6 +52,16 @@ def test_idleness_takes_the_window_back() -> None:
     assert flow.window == INITIAL_WINDOW < grown
 
 
+def test_idleness_after_a_loss_raises_the_threshold_of_slow_start() -> None:
+    """RFC 2861: to three quarters of the window that was in use."""
+    flow = flow_over(rate=2e6, queue=20_000)
+    flow.write(0.0, 200_000)
+    window, before = flow.window, flow._slow_start_threshold
+    flow.write(30.0, 1)
+    assert before < math.inf
+    assert flow._slow_start_threshold == max(before, 0.75 * window)
+
+
 def test_a_sender_that_uses_little_of_its_window_gets_no_more() -> None:
     flow = flow_over()
     for number in range(100):
