@@ -128,6 +128,8 @@ def check_audio_after_failure(story: Story) -> Iterator[Kept | Broken | Late]:
     audio went up, it is enough that the turn ends or that the client gets an error."""
     limit_seconds = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
+        if turn.speech_begun and not turn.speech_ended and _find_closes_by_relay(story, turn):
+            continue  # No document says what a relay owes that hangs up while its client speaks.
         audio_due, rate = _find_due_audio(story, turn)
         if not audio_due:
             yield from _judge_without_audio(story, turn)
@@ -318,9 +320,10 @@ def _find_failure_notice_seq(story: Story, turn: Turn) -> int | None:
 def _judge_absence(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
     """Yield `broken`, because something that the relay owed its client after a failure of Motion Server never
     came. Yield Late instead if the kit was stalled too long, and nothing if it did not wait long enough. If
-    the relay closed the connection, or marked the turn as complete, no wait is needed."""
+    the relay closed the connection, or has ended the motion of the turn, no wait is needed."""
     assert turn.waited_seq is not None
-    if turn.complete or _find_closes_by_relay(story, turn):
+    ended_motion = turn.complete and any(request.answered for request in turn.requests)
+    if ended_motion or _find_closes_by_relay(story, turn):
         yield broken
         return
     limit_seconds = story.trace.header.fallback_wait

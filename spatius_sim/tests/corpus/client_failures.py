@@ -28,7 +28,7 @@ PLANS: tuple[tuple[Step, ...], ...] = (
     (GiveAudio(100), Do("interrupt")),
     _ROUND,
     (GiveAudio(2000), motion(20), *_WATCH),
-    (GiveAudio(2000), motion(20), motion(30, form="unknown fields"), Wait(480), Wait(560), Wait(640)),
+    (GiveAudio(2000), motion(20), Wait(300), motion(30, form="unknown fields"), Wait(180), *_WATCH, *_WATCH),
     (GiveAudio(1200), *_WATCH),
     (motion(20, _MADE_UP), GiveAudio(2000), *_WATCH),
     (GiveAudio(2000), motion(20, Ref(0, "cut")), *_WATCH),

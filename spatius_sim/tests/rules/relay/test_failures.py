@@ -296,6 +296,18 @@ def test_audio_of_a_failed_turn_that_comes_twice(first_bytes: int | None) -> Non
     assert broken.actual.endswith("were owed: some came twice")
 
 
+def test_a_relay_that_hangs_up_while_its_client_speaks_owes_no_audio() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = failing(said)
+    told(said)
+    said.client_sends("ann", Speak(pcm[:1280]))
+    said.audio_down("ann", pcm[:1280])
+    said.relay_hangs_up("ann")
+    said.ends("ann", 1, complete=False)
+    assert "R-FALLBACK" not in said.failed
+
+
 def test_silence_beside_the_audio_of_a_failed_turn_is_no_repetition() -> None:
     said = Dialogue()
     said.turn("ann", 0)
