@@ -57,7 +57,7 @@ def outcome_of(loop: BackgroundLoop, subject: ClientSubject, traces: Path) -> Ru
 def is_running(pid: int) -> bool:
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # It may end while its file is read.
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
 

@@ -99,7 +99,7 @@ def test_a_relay_on_another_motion_server_is_observed(
 
 def alive(pid: int) -> bool:
     """Whether it runs, and is more than a name in the table of processes."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
