@@ -1,5 +1,5 @@
 """`python -m spatius_sim` is `spatius-sim`."""
 
-from spatius_sim.cli.main import main
+from spatius_sim.cli.main import run
 
-main()
+run()

@@ -1,5 +1,7 @@
 """The command line: all commands, and how errors end them. Heavy modules are imported only when needed."""
 
+import atexit
+import contextlib
 import os
 import sys
 from traceback import format_exc
@@ -51,6 +53,22 @@ def main() -> None:
         _give_up_printing(str(error))
     except Exception:
         _exit_with_error(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
+
+
+def run() -> None:
+    """Run `main` as the program of this process. If LiveKit's library was used, end the process before the
+    interpreter is taken down: a thread of the library that calls Python then aborts the process, and the exit
+    code would be lost."""
+    try:
+        main()
+    except SystemExit as ending:
+        if "livekit.rtc" not in sys.modules or not isinstance(ending.code, int):
+            raise
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(ending.code)
 
 
 def _open_missing_output() -> None:
