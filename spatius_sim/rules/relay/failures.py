@@ -107,7 +107,7 @@ def check_signs_of_life(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "R-FALLBACK",
     Level.SHOULD,
-    "when Motion Server refuses, fails or goes silent, the client SHOULD still get the audio, marked as "
+    "when Motion Server refuses, fails or goes silent, the client SHOULD still get the audio once, marked as "
     "ended, within the fallback wait. The audio is all that the client said or, if it says nothing itself, "
     "what went up",
     "seed:002; the wait is our reading",
