@@ -111,7 +111,8 @@ async def test_a_session_is_looked_at_while_it_goes_on_and_saved_as_a_tape(
         await session.say(*utterance("b", PCM))
         await session.hear_motion()
         await until(tab, "/^2 turns/.test(document.getElementById('figures').textContent)")
-        assert await text(tab, "live-found") != before
+        # The list of events is drawn after the figures, a moment later.
+        await until(tab, f"document.getElementById('live-found').textContent !== {before!r}")
         assert await text(tab, "live-play") == "Play"
         assert await saved_requests(tab, tmp_path) == {"a", "b"}
         assert heard.complaints == []
