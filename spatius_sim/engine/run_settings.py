@@ -22,7 +22,7 @@ from spatius_sim.subjects.livekit_server import LiveKitAccess, find_livekit_serv
 from spatius_sim.subjects.relay.relay_options import START_SECONDS, RelayStart, with_port
 from spatius_sim.subjects.relay.room_access import Carrier, read_room_target
 from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START, Hook, check_sayable, read_turn_start
-from spatius_sim.subjects.server_subject import ServerAddress
+from spatius_sim.subjects.server_sessions import ServerAddress
 from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 from spatius_sim.wires.events import Speak

@@ -38,7 +38,8 @@ from spatius_sim.subjects.relay.room_access import RelayInRoom
 from spatius_sim.subjects.relay.start_turns import read_turn_start
 from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.server_access import ServerOverSockets
-from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
+from spatius_sim.subjects.server_sessions import ServerAddress
+from spatius_sim.subjects.server_subject import ServerSubject
 from spatius_sim.subjects.subject_base import Subject, WorkLoop, canary_key, relay_environment
 from spatius_sim.subjects.virtual_rooms import make_virtual_room_subject
 from spatius_sim.tape.traces_on_tapes import TapeRecorder

@@ -61,7 +61,8 @@ from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START
 from spatius_sim.subjects.server_access import ServerInMemory
-from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
+from spatius_sim.subjects.server_sessions import ServerAddress
+from spatius_sim.subjects.server_subject import ServerSubject
 from spatius_sim.subjects.subject_base import Patience, Subject, WorkLoop, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.tests.running_miniature import Talkative, miniature_relay

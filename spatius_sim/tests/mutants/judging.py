@@ -25,7 +25,8 @@ from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.server_access import ServerInMemory
-from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
+from spatius_sim.subjects.server_sessions import ServerAddress
+from spatius_sim.subjects.server_subject import ServerSubject
 from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.mutants.mutant import MODULES, Mutant
 from spatius_sim.tests.suspects import NOWHERE, Hearing, Suspect, attached

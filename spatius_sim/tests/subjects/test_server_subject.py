@@ -9,7 +9,8 @@ from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.server_probes import ExpiryProbe
 from spatius_sim.subjects.server_access import ServerInMemory
-from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
+from spatius_sim.subjects.server_sessions import ServerAddress
+from spatius_sim.subjects.server_subject import ServerSubject
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.tests.suspects import NOWHERE
 from spatius_sim.trace.events import (
