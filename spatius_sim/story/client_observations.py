@@ -279,11 +279,12 @@ class _ClientObserver(RealClientTime):
         certain. `runs`: audio must go on, and a stall that lasts is wrong. If not, a missing stall is.
 
         What came since the stall was last seen right is to blame, if the stall was once seen right. After a
-        pause or an interrupt a missing stall still breaks C-STARVE: nothing of it is lost or old."""
+        pause or an interrupt a missing stall still breaks C-STARVE: nothing of it is lost or old. Whose audio
+        was ahead of its motion already before something came is not harmed by it."""
         suspects = self.stall.suspects
         if self.stall_was_wrong:
             return ""
-        if not suspects or (not runs and suspects <= {"C-PAUSE", "C-INTERRUPT"}):
+        if suspects <= ({"C-STARVE"} if runs else {"C-STARVE", "C-PAUSE", "C-INTERRUPT"}):
             return "C-STARVE"
         most_samples, _ = self.well_played_lengths
         is_controlled = self.went_on_well or most_samples > 0 if runs else self.stalled_well
@@ -313,6 +314,8 @@ class _ClientObserver(RealClientTime):
             if self.story.keyframe_at(played) <= current.payload_starts[-1]:
                 return  # The latest motion is still to come: it may be lost.
         else:
+            if not is_not_ahead and not self.stall.suspects:
+                self.stall.note("C-STARVE")
             return
         self.stall.clear()
 

@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.miniatures.honest_clients import BuffersFirst
 from spatius_sim.miniatures.wrong_after_pauses import ResumeEndsStall
-from spatius_sim.miniatures.wrong_at_edges import DropsMotionThatComesInPause
+from spatius_sim.miniatures.wrong_at_edges import DropsMotionThatComesInPause, StallsOnce
 from spatius_sim.miniatures.wrong_clients import NeverStalls, RefusesUnknownFields
 from spatius_sim.miniatures.wrong_in_strict_sync import (
     ForeignEmptyListEndsStall,
@@ -53,6 +53,11 @@ def test_a_wrong_stall_is_told_to_what_made_it_wrong(
 def test_a_stall_that_never_was_right_is_told_to_nothing_that_came_after() -> None:
     foreign = (GiveAudio(3000), motion(20, _NOBODY), *_WATCH)
     assert _failed(NeverStalls, *foreign) == []
+
+
+@pytest.mark.parametrize("foreign", [motion(20, _NOBODY), Move((), _NOBODY)])
+def test_audio_that_was_ahead_of_its_motion_before_is_not_told_to_what_came_after(foreign: Move) -> None:
+    assert _failed(StallsOnce, *_STALL, foreign, *_WATCH) == ["C-STARVE"]
 
 
 def test_who_skips_the_time_of_a_stall_does_not_break_the_rule_on_empty_lists() -> None:
