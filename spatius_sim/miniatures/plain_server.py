@@ -13,6 +13,7 @@ import numpy as np
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.protocol.audio import PCM_SAMPLE_RATES
+from spatius_sim.protocol.close_codes import NORMAL_CLOSE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import (
     HttpAnswer,
@@ -42,7 +43,7 @@ _UNAUTHENTICATED = 401
 @dataclass(slots=True)
 class PlainSession:
     """One connection. `sample_rate` in Hz, 0 before it is configured; `expire_at` of its token in unix
-    seconds; `held` is motion that a wrong server keeps back."""
+    seconds; `held` is motion that a wrong server keeps back; `close_code` is that of a refused session."""
 
     connection_id: str
     expire_at: float
@@ -52,6 +53,7 @@ class PlainSession:
     requests: dict[str, MotionSynthesizer] = field(default_factory=dict)
     interrupted: list[str] = field(default_factory=list)
     held: list[Keyframes] = field(default_factory=list)
+    close_code: int = NORMAL_CLOSE
 
 
 class PlainServer:
@@ -196,11 +198,18 @@ class SignalsPlayout(PlainServer):
 
 
 class IgnoresSilence(PlainServer):
-    """Does not answer a request of nothing but silence."""
+    """Does not answer a request of nothing but silence. Silence before the first sound counts."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._silence: dict[str, bytes] = {}
+        """What has come of each request before its first sound."""
 
     def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
-        if any(audio.audio) or audio.req_id in session.requests:
-            return super().audio(session, audio)
+        pcm = self._silence.pop(audio.req_id, b"") + audio.audio
+        if any(pcm) or audio.req_id in session.requests:
+            return super().audio(session, replace(audio, audio=pcm))
+        self._silence[audio.req_id] = pcm
         return []
 
 

@@ -70,7 +70,7 @@ class MiniatureServer(OnePort):
                     for raw in self._brain.receive(session, read_upstream(frame.data)):
                         await socket.send_bytes(raw)
                     if self._brain.hangs_up(session):
-                        await socket.close()
+                        await socket.close(code=session.close_code)
         except ConnectionResetError:
             pass  # The peer left while we were sending to it.
         finally:
@@ -109,7 +109,7 @@ class VirtualMiniatureServer:
             for answer in self._brain.receive(session, read_upstream(raw, read)):
                 ours.send(answer)
             if self._brain.hangs_up(session):
-                ours.close()
+                ours.close(session.close_code)
 
         ours.on_frame = receive
         ours.on_end = lambda code, reason: self._brain.leave(session)

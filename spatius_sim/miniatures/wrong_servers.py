@@ -5,6 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from spatius_sim.miniatures.limited_servers import (
+    ClosesOneTooManyAsUsual,
+    LeavesOneTooManyOpen,
+    LeavesOneTooManyWaiting,
+)
 from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.model.server.session_tokens import SessionToken
 from spatius_sim.model.server.synthesis import MotionSynthesizer
@@ -343,9 +348,9 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-TOKEN-KEY": (AcceptsAnyKey,),
     "S-UPGRADE-REFUSED": (ForbidsUnknownAvatars,),
     "S-TOKEN-EXPIRY": (ForgetsExpiry, ClosesAtExpiry, TrustsUsedTokens, TrustsOpenTokens),
-    "S-CONFIRM": (ConfirmsWithoutId,),
+    "S-CONFIRM": (ConfirmsWithoutId, LeavesOneTooManyWaiting),
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
-    "S-HANDSHAKE-CLOSED": (LeavesRefusedOpen,),
+    "S-HANDSHAKE-CLOSED": (LeavesRefusedOpen, LeavesOneTooManyOpen, ClosesOneTooManyAsUsual),
     "S-MOTION-IDS": (AnswersAnotherRequest, AnswersTheFirstRequest),
     "S-MOTION-END": (
         NeverEndsMotion,

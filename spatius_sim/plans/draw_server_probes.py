@@ -10,6 +10,7 @@ from spatius_sim.plans.server_probes import (
     ExpiryProbe,
     HandshakeProbe,
     InterruptProbe,
+    ManySessionsProbe,
     Probe,
     SharedIdProbe,
     TokenProbe,
@@ -27,6 +28,8 @@ disagree."""
 _ONE_SHORT_TURN = (TurnPlan(PLAN_SAMPLE_RATE // 2, 3200),)
 _SHORT_SAMPLES, _LONG_SAMPLES = PLAN_SAMPLE_RATE // 2, PLAN_SAMPLE_RATE * 5 // 2
 """The motion of half a second fits into the first segment, that of 2.5 seconds does not."""
+
+_MANY_SESSIONS = 8
 
 _CLIP_BYTES = 1_948_800
 """What sdk-e2e sends in one message, at 48 kHz: 20.3 s of speech."""
@@ -133,6 +136,12 @@ def late_interrupts() -> tuple[Plan, ...]:
 def shared_ids() -> tuple[Plan, ...]:
     """Return one plan, in a tuple, that probes a Motion Server: two connections use the same req_ids."""
     return (_make_plan((SharedIdProbe(_LONG_SAMPLES),)),)
+
+
+def many_sessions() -> tuple[Plan, ...]:
+    """Return one plan, in a tuple, that probes a Motion Server: more sessions at once than the small price
+    plans of the service have."""
+    return (_make_plan((ManySessionsProbe(_MANY_SESSIONS, _SHORT_SAMPLES),)),)
 
 
 def long_turns() -> st.SearchStrategy[Plan]:

@@ -70,6 +70,8 @@ _LOST_IN_MID_TURN = fault_plans.FAILURES[2:3]
 _CUT_OFF_BESIDE_OTHERS = behaviour_plans.plans_of_cut_offs_beside_others()
 """What one client does must not end the turns of another client."""
 
+_MANY_SESSIONS = server_plans.many_sessions()
+
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
     "R-RECOVER": Exercise(
@@ -112,7 +114,8 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     ),
     "S-MOTION-SHAPE": Exercise(audible_conversations(), server_plans.ALL_SOUNDS),
     "S-MOTION-MOVES": Exercise(server_plans.long_turns(), server_plans.LONG_AND_MANY, most=8),
-    "S-HANDSHAKE-CLOSED": server_plans.bad_handshakes(),
+    "S-HANDSHAKE-CLOSED": Exercise(server_plans.bad_handshakes(), _MANY_SESSIONS),
+    "S-CONFIRM": Exercise(_AUDIBLE_CONVERSATIONS, _MANY_SESSIONS),
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),

@@ -97,6 +97,26 @@ class SharedIdProbe:
         return f"turns of {self.samples} samples under req_ids that another connection uses too"
 
 
+@dataclass(frozen=True, slots=True)
+class ManySessionsProbe:
+    """Opens so many `sessions` at once, and speaks a turn of `samples` samples in each that is confirmed, in
+    all at the same time."""
+
+    sessions: int
+    samples: int
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        return f"{self.sessions} sessions at once, with a turn of {self.samples} samples in each"
+
+
 Probe = (
-    TokenProbe | UpgradeProbe | HandshakeProbe | EgressProbe | ExpiryProbe | InterruptProbe | SharedIdProbe
+    TokenProbe
+    | UpgradeProbe
+    | HandshakeProbe
+    | EgressProbe
+    | ExpiryProbe
+    | InterruptProbe
+    | SharedIdProbe
+    | ManySessionsProbe
 )

@@ -29,7 +29,7 @@ from spatius_sim.rules.server import admission as server_admission
 from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
-REVISION = 13
+REVISION = 14
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -13,7 +13,7 @@ from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console_api import session_token_in
+from spatius_sim.protocol.console_api import UpgradeRefusedError, session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.ids import NANOID_LENGTH, make_log_id
 from spatius_sim.protocol.messages import (
@@ -32,6 +32,7 @@ from spatius_sim.trace.events import (
     Closed,
     Lane,
     Opened,
+    Refused,
     TurnStarted,
     WaitEnded,
 )
@@ -130,8 +131,19 @@ class ServerSessions:
         self, session_name: str, configuration: ConfigureSession
     ) -> AsyncIterator[OpenSession | None]:
         """Open and configure a session with the Motion Server under test, record it under this name, and
-        yield it. Yield None if the server did not confirm the configuration. Close the session at the end."""
-        async with self._open_session() as session, self._record_session(session_name, session):
+        yield it. Yield None if the server did not confirm the configuration, or if it refused the upgrade
+        because there are too many requests. Close the session at the end."""
+        async with AsyncExitStack() as exits:
+            try:
+                session = await exits.enter_async_context(self._open_session())
+            except UpgradeRefusedError as error:
+                if error.answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+                    raise
+                refused = Refused(error.answer.status, error.answer.body)
+                self._recorder.emit(Lane.UPSTREAM, session_name, refused)
+                yield None
+                return
+            await exits.enter_async_context(self._record_session(session_name, session))
             confirmed = await self._configure_session(session_name, session, configuration)
             yield session if confirmed else None
 
@@ -148,11 +160,14 @@ class ServerSessions:
 
     async def _send_first_frame(self, session_name: str, session: OpenSession, frame: str | bytes) -> None:
         """Send the first frame of a session to the Motion Server under test, wait for an answer, and record
-        whether an answer came."""
+        whether an answer came. If the answer is an error, wait also until the server closes the session."""
         any_answer = MessageWatch(self._recorder, session_name, lambda message: True)
+        error = MessageWatch(self._recorder, session_name, lambda message: isinstance(message, ServerError))
         await self._send(session_name, session, frame)
         answered = await wait_until(self._recorder, any_answer.has_arrived, self._settling)
         self._recorder.emit(Lane.KIT, session_name, WaitEnded(Awaited.HANDSHAKE, answered))
+        if error.has_arrived():
+            await self._wait_for_close(session_name)
 
     async def _speak_turns(
         self, session_name: str, turns: Sequence[TurnPlan], sample_rate: int, req_ids: Sequence[str] = ()

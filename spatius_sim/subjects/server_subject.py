@@ -17,6 +17,7 @@ from spatius_sim.plans.server_probes import (
     ExpiryProbe,
     HandshakeProbe,
     InterruptProbe,
+    ManySessionsProbe,
     Probe,
     SharedIdProbe,
     TokenProbe,
@@ -33,7 +34,6 @@ from spatius_sim.protocol.messages import (
     EgressType,
     Interrupt,
     LiveKitEgress,
-    ServerError,
 )
 from spatius_sim.subjects.server_sessions import (
     TOKEN_LIFE_SECONDS,
@@ -169,6 +169,8 @@ class ServerSubject(ServerSessions):
                 await self._speak_after_token_expired(session_name, sample_count)
             case SharedIdProbe(sample_count):
                 await self._speak_under_shared_ids(session_name, sample_count)
+            case ManySessionsProbe(session_count, sample_count):
+                await self._speak_in_many_sessions(session_name, session_count, sample_count)
             case InterruptProbe(sample_count, late=True):
                 await self._interrupt_ended_request(session_name, sample_count)
             case InterruptProbe(sample_count):
@@ -240,12 +242,7 @@ class ServerSubject(ServerSessions):
         for the answer. If the answer is an error, wait also until the server closes the session."""
         self._recorder.emit(Lane.KIT, session_name, Provoked(mistake))
         async with self._open_session() as session, self._record_session(session_name, session):
-            error_message = MessageWatch(
-                self._recorder, session_name, lambda message: isinstance(message, ServerError)
-            )
             await self._send_first_frame(session_name, session, _WRONG_FIRST_FRAMES[mistake])
-            if error_message.has_arrived():
-                await self._wait_for_close(session_name)
 
     async def _speak_after_token_expired(self, session_name: str, sample_count: int) -> None:
         """Open a session with the Motion Server under test, wait until its token has expired, and speak a
@@ -344,6 +341,27 @@ class ServerSubject(ServerSessions):
                         first, session, number, turn, req_id=req_ids[number], before_end=meanwhile
                     )
             await self._speak_turns(third, (turn,) * len(req_ids), PLAN_SAMPLE_RATE, req_ids)
+
+    async def _speak_in_many_sessions(self, session_name: str, session_count: int, sample_count: int) -> None:
+        """Open so many sessions with the Motion Server under test, and configure them. When all are answered,
+        speak a turn in each that was confirmed, at the same time. A refused session may be closed by then."""
+        all_answered = asyncio.Barrier(session_count)
+
+        async def speak_in_one(name: str) -> None:
+            """Open the session of this name, wait for the others, and speak in it if it was confirmed."""
+            try:
+                configuration = ConfigureSession(PLAN_SAMPLE_RATE)
+                async with self._open_configured_session(name, configuration) as session:
+                    await all_answered.wait()
+                    if session is not None:
+                        await self._speak_turn(name, session, 0, _make_turn(sample_count))
+            except UnreachableError:
+                await all_answered.abort()
+                raise
+
+        await asyncio.gather(
+            *(speak_in_one(f"{session_name}-{number}") for number in range(1, session_count + 1))
+        )
 
     async def _accepts_egress(self) -> bool:
         """Return whether the Motion Server under test confirms a session that asks for egress: the server

@@ -29,6 +29,7 @@ from spatius_sim.miniatures.honest_relays import (
     SpeaksAgain,
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
+from spatius_sim.miniatures.limited_servers import LimitsSessions, LimitsUpgrades
 from spatius_sim.miniatures.plain_server import (
     IgnoresSilence,
     PlainServer,
@@ -186,6 +187,8 @@ HONEST = [
             TakesOneAtATime,
             TakesTokensOnce,
             TakesReqIdsOnce,
+            LimitsSessions,
+            LimitsUpgrades,
             ServerSession,
         )
     ),

@@ -21,7 +21,9 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
+from spatius_sim.model.server.decode_audio_input import OpusCodec
 from spatius_sim.model.server.motion_answers import AnswerFactory, RequestMotion, SynthesizedAnswer
+from spatius_sim.model.server.price_plan_limits import UNLIMITED, SessionPlan
 from spatius_sim.model.server.response_pace import FAST, Pace
 from spatius_sim.model.server.send_responses import POLICY_VIOLATION, RESOURCE_EXHAUSTED
 from spatius_sim.model.server.session import ServerSession
@@ -72,13 +74,17 @@ class VirtualMotionServer:
         link: Link = IDEAL,
         room_class: type[VirtualRoom] = VirtualRoom,
         pace: Pace = FAST,
+        opus: OpusCodec | None = None,
+        plan: SessionPlan = UNLIMITED,
     ) -> None:
         """Make a Motion Server in virtual time that has no sessions yet. `seed` makes its ids and motion,
         `sink` records what happens, `access` decides who may connect, and `pace` is how fast it answers.
 
         `new_answer` makes the answer to a request; if it is None, the motion of the answer is made from the
-        request's audio. `link` carries the frames of each session."""
+        request's audio. `link` carries the frames of each session. `opus` decodes Ogg Opus; None: the server
+        takes none. `plan` says how many sessions an app may have at once, and how long each may be."""
         self.loop, self.seed, self.link, self._pace = loop, seed, link, pace
+        self._opus, self._plan = opus, plan
         self.sink: Sink = sink or NullSink()
         self.new_answer: AnswerFactory = new_answer or self._synthesize
         self.room_class = room_class
@@ -133,8 +139,9 @@ class VirtualMotionServer:
         the scenario or the access control refuses the upgrade, and NoAnswerError if it gets no answer."""
         self._connection_count += 1
         connection = f"upstream-{self._connection_count}"
-        faults_by_id = faults_of(app_id, avatar_id)
-        faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, faults_by_id)
+        session_count = sum(session.app_id == app_id for session in self._open_sessions.values())
+        asked_for = [*faults_of(app_id, avatar_id), *self._plan.make_faults(session_count)]
+        faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, asked_for)
         try:
             is_answered = await self._apply_scenario(
                 faults.admit_upgrade(), Moment.UPGRADE, connection, avatar_id
@@ -150,7 +157,7 @@ class VirtualMotionServer:
         if not is_answered:
             self._record_refusal(connection, HttpAnswer(0, "no answer"), session_key)
             raise NoAnswerError
-        brain = ServerSession(self._make_log_id(), self.new_answer, faults, self._pace)
+        brain = ServerSession(self._make_log_id(), self.new_answer, faults, self._pace, self._opus)
         token = self.sink.secret_reference("token", session_key)
         self.sink.emit(Lane.UPSTREAM, connection, Opened(token, app_id, avatar_id))
         server_end, client_end = open_connection(self.link)

@@ -38,6 +38,10 @@ knows when late motion was sent."""
 CLOSE_SECONDS = 5.0
 """How long a connection may stay open after its handshake was refused."""
 
+_TOO_MANY_SESSIONS = 4003
+_OWN_CLOSE_CODES = range(4000, 5000)
+"""A ServerError with such a code ends a session for good, and is its close code, too (protocol.md)."""
+
 _NOT_A_CONFIGURATION = (
     "expected clientconfiguresession message",
     "clientconfiguresession message is nil",
@@ -63,12 +67,15 @@ class _Session:
     intent: Provocation | None
     answers: list[Event] = field(default_factory=list)
     waited: bool = False
+    closed: tuple[int, int] | None = None
+    """The event by which the connection was closed, and its code."""
 
 
 @rule(
     "S-CONFIRM",
     Level.MUST,
-    "a valid configuration MUST be answered first with ServerConfirmSession and a non-empty connection_id",
+    "a valid configuration MUST be answered first with ServerConfirmSession and a non-empty connection_id, "
+    "or with ServerError 4003 if the app has too many sessions",
     "sdk-py",
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
@@ -81,7 +88,7 @@ class _Session:
 )
 def check_confirmation(story: Story) -> Iterator[Kept | Broken]:
     """Check each session with a valid configuration: the server's first answer must confirm the session, with
-    a connection_id."""
+    a connection_id. Error 4003 says that the app has too many sessions, of which the kit may not know all."""
     expected = "first a ServerConfirmSession with a connection_id"
     for session in _list_sessions(story):
         if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid_configuration(
@@ -91,6 +98,8 @@ def check_confirmation(story: Story) -> Iterator[Kept | Broken]:
         answer = _find_first_answer(session)
         if isinstance(answer, ConfirmSession) and answer.connection_id:
             yield Kept()
+        elif isinstance(answer, ServerError) and answer.code == _TOO_MANY_SESSIONS:
+            continue
         elif isinstance(session.first_message.content, Received) and not isinstance(answer, ConfirmSession):
             continue  # On a proxy's tape: the service may have had a reason, or the relay may have left.
         elif answer is not None:
@@ -140,8 +149,9 @@ def check_handshake_errors(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "S-HANDSHAKE-CLOSED",
     Level.SHOULD,
-    "after a refused handshake the connection SHOULD be closed within 5 s",
-    "sdk-py waits up to 20 s for it; the 5 s are our reading",
+    "after a refused handshake the connection SHOULD be closed within 5 s, with the code of its ServerError "
+    "if that is 4000 or more",
+    "sdk-py waits up to 20 s for it; the 5 s are our reading; the code: the contract of spatialreal",
     Provenance.ASSUMED,
     presumes=("S-HANDSHAKE-REFUSED",),
     waits="the server has five seconds to close",
@@ -154,8 +164,9 @@ def check_handshake_errors(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def check_close_after_refusal(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Check each session whose handshake the server answered after a mistake that the kit made on purpose.
-    The server must close the connection within the limit, while the kit waits for it."""
+    """Check each session whose handshake the server answered with an error. The server must close the
+    connection within the limit, while the kit waits for it. The close code of an error that ends a session
+    for good is that of the error."""
     waits = {
         event.connection: event
         for event in story.trace.on_lane(Lane.KIT)
@@ -163,12 +174,18 @@ def check_close_after_refusal(story: Story) -> Iterator[Kept | Broken | Late]:
     }
     for session in _list_sessions(story):
         wait = waits.get(session.first_message.connection)
-        if session.intent not in _KNOWN_TEXTS or wait is None or not session.answers:
-            continue
-        if wait.content == WaitEnded(Awaited.CLOSE, complete=True):
-            yield Kept()
+        refusal = _find_first_answer(session)
+        if wait is None or not isinstance(refusal, ServerError):
             continue
         refusal_seq = session.answers[0].seq
+        if wait.content == WaitEnded(Awaited.CLOSE, complete=True):
+            close_seq, code = session.closed or (wait.seq, refusal.code)
+            if refusal.code in _OWN_CLOSE_CODES and code != refusal.code:
+                expected = f"the connection closed with the code of the error: {refusal.code}"
+                yield Broken(expected, f"it was closed with {code}", (refusal_seq, close_seq))
+            else:
+                yield Kept()
+            continue
         expected = f"the connection closed {CLOSE_SECONDS:.0f} s after the refusal at the latest"
         broken = Broken(expected, "it was still open", (refusal_seq, wait.seq))
         outcome = judge_time_limit(story.trace, refusal_seq, wait.seq, CLOSE_SECONDS, broken)
@@ -273,8 +290,10 @@ def _list_sessions(story: Story) -> list[_Session]:
                     sessions[event.connection] = _Session(event, intents.get(event.connection))
                 elif session is not None and not isinstance(event.content, class_of_frames_up):
                     session.answers.append(event)
-            case WaitEnded(Awaited.HANDSHAKE) | Closed() if session is not None:
+            case WaitEnded(Awaited.HANDSHAKE) if session is not None:
                 session.waited = True
+            case Closed(code=code) if session is not None:
+                session.waited, session.closed = True, (event.seq, code)
     return list(sessions.values())
 
 

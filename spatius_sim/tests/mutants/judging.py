@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,10 +15,9 @@ from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.access_control import AccessControl
-from spatius_sim.model.server.motion_answers import AnswerFactory
-from spatius_sim.model.server.response_pace import PACES, Pace
+from spatius_sim.model.server.price_plan_limits import UNLIMITED, SessionPlan
+from spatius_sim.model.server.response_pace import FAST, REALTIME, Pace
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.reporting.summary import RuleOutcome
@@ -51,6 +50,21 @@ POLICIES = {
 }
 """A relay is judged under the first of these; if no rule names it, under the other, which differs in every
 choice that an honest relay has but one: turns without names would leave less to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChoices:
+    """How a Motion Server is made whose sessions are judged."""
+
+    pace: Pace = FAST
+    plan: SessionPlan = UNLIMITED
+
+
+SERVERS = {
+    "fast": ServerChoices(),
+    "realtime, four sessions": ServerChoices(REALTIME, SessionPlan(max_sessions=4)),
+}
+"""A session is judged at the first of these; if no rule names it, at the other, and then in a room."""
 
 
 class Fate(StrEnum):
@@ -184,33 +198,25 @@ def _find_suspects(kind: str, brain: type[Any]) -> Iterator[tuple[str, Suspect]]
             for name, policy in POLICIES.items():
                 yield name, Suspect(kind, type("Mutant", (brain,), {"policy": policy}))
         case "server":
-            for name, pace in PACES.items():
-                vars(virtual_motion_server)["ServerSession"] = _with_pace(brain, pace)
-                yield name, Suspect(kind, brain)
             vars(virtual_motion_server)["ServerSession"] = brain
+            for name, choices in SERVERS.items():
+                yield name, Suspect(kind, type("Mutant", (brain,), {"choices": choices}))
             yield "in a room", Suspect("room", VirtualRoom)
         case _:
             yield "", Suspect(kind, brain)
 
 
-def _with_pace(make: Callable[..., ServerSession], pace: Pace) -> Callable[..., ServerSession]:
-    """Return what makes sessions of this pace, in place of the pace of their Motion Server."""
-
-    def made(
-        connection_id: str, new_answer: AnswerFactory, faults: ConnectionFaults, _: Pace
-    ) -> ServerSession:
-        return make(connection_id, new_answer, faults, pace)
-
-    return made
-
-
 @asynccontextmanager
 async def _attach_session(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
-    """Attach our own Motion Server in virtual time, which takes the kit's key alone."""
+    """Attach our own Motion Server in virtual time, which takes the kit's key alone, and is made as the
+    brain's `choices` say."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     key = canary_key(seed)
-    server = virtual_motion_server.VirtualMotionServer(loop, seed, access=AccessControl(frozenset({key})))
+    choices: ServerChoices = suspect.brain.choices
+    server = virtual_motion_server.VirtualMotionServer(
+        loop, seed, access=AccessControl(frozenset({key})), pace=choices.pace, plan=choices.plan
+    )
     place = ServerAddress(NOWHERE, NOWHERE, key, find_lacks=False)
     yield ServerSubject(
         place, RealTimeRecorder(clock_ns=loop.time_ns), seed, Patience(), ServerInMemory(loop, server)

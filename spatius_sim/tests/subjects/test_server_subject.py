@@ -2,12 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
+import pytest
+
+from spatius_sim.miniatures.limited_servers import LimitsSessions
+from spatius_sim.miniatures.plain_server import PlainSession
+from spatius_sim.miniatures.serve_server import VirtualMiniatureServer
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
-from spatius_sim.plans.server_probes import ExpiryProbe
+from spatius_sim.plans.server_probes import ExpiryProbe, ManySessionsProbe
+from spatius_sim.protocol.console_api import UpgradeRefusedError, upgrade_refusal
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.server_access import ServerInMemory
 from spatius_sim.subjects.server_sessions import ServerAddress
 from spatius_sim.subjects.server_subject import ServerSubject
@@ -16,6 +25,8 @@ from spatius_sim.tests.suspects import NOWHERE
 from spatius_sim.trace.events import (
     Awaited,
     Lane,
+    Refused,
+    Trace,
     WaitEnded,
 )
 from spatius_sim.virtual.virtual_loop import VirtualLoop
@@ -62,3 +73,36 @@ def test_expired_tokens_are_tried_in_headers_and_in_the_query_used_ones_too() ->
     (used, _), *late = access.asked
     [unused] = {token for token, _ in late} - {used}
     assert late == [(used, False), (unused, False), (unused, True), (used, False), (used, True)]
+
+
+def run_many_sessions(status: int) -> Trace:
+    """The trace of six sessions at once with a server that lets two in, and refuses others with this HTTP
+    status."""
+
+    class Door(LimitsSessions):
+        def open_session(self, expire_at: float) -> PlainSession:
+            if len(self.open) >= 2:
+                raise upgrade_refusal(status, "no")
+            return super().open_session(expire_at)
+
+    loop, numbers = VirtualLoop(), count(1)
+    brain = Door("any", lambda: f"connection-{next(numbers)}")
+    access = ServerInMemory(loop, VirtualMiniatureServer(loop, brain))
+    recorder = RealTimeRecorder(clock_ns=loop.time_ns)
+    subject = ServerSubject(ServerAddress(NOWHERE, NOWHERE, "any"), recorder, 1, Patience(), access)
+    try:
+        return loop.run(subject.run(Plan((), (ManySessionsProbe(6, SAMPLES),))), None)
+    finally:
+        loop.stop()
+
+
+def test_one_session_too_many_may_be_refused_at_the_upgrade() -> None:
+    trace = run_many_sessions(429)
+    refused = [event for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Refused)]
+    assert len(refused) == 4
+    assert not [rule_id for rule_id, one in judge(trace).items() if one.verdict is Verdict.FAILED]
+
+
+def test_an_upgrade_that_is_refused_for_no_reason_ends_the_run() -> None:
+    with pytest.raises(UpgradeRefusedError, match="HTTP 500"):
+        run_many_sessions(500)

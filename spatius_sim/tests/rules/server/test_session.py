@@ -23,6 +23,7 @@ from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
 from spatius_sim.trace.events import (
     Awaited,
+    Closed,
     Lane,
     Provocation,
     Provoked,
@@ -210,6 +211,34 @@ def test_a_refused_connection_stays_open() -> None:
     said = refused(closes_after=None)
     assert said.failed == ["S-HANDSHAKE-CLOSED"]
     assert said.judged("S-HANDSHAKE-CLOSED").broken[0].actual == "it was still open"
+
+
+def one_too_many(*, closed_with: int) -> Dialogue:
+    """A session that is refused because the app has too many, and is closed with this code."""
+    said = greeted(VALID, ServerError(code=4003, message="too many sessions"))
+    said.happens(Lane.UPSTREAM, SESSION, Closed(by_kit=False, code=closed_with))
+    said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.CLOSE, True))
+    return said
+
+
+def test_one_session_too_many_is_refused_and_closed_with_the_code_of_its_error() -> None:
+    said = one_too_many(closed_with=4003)
+    assert said.verdict("S-CONFIRM") is Verdict.UNEXERCISED
+    assert said.verdict("S-HANDSHAKE-CLOSED") is Verdict.PASSED
+
+
+def test_one_session_too_many_is_closed_with_another_code() -> None:
+    said = one_too_many(closed_with=1008)
+    assert said.failed == ["S-HANDSHAKE-CLOSED"]
+    [broken] = said.judged("S-HANDSHAKE-CLOSED").broken
+    assert broken.actual == "it was closed with 1008"
+
+
+def test_a_valid_configuration_that_is_refused_is_closed_too() -> None:
+    said = greeted(ROOM, ServerError(code=14, message="no such room"))
+    said.passes(5.3)
+    said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.CLOSE, False))
+    assert said.failed == ["S-HANDSHAKE-CLOSED"]
 
 
 def test_a_close_that_nobody_waited_for_is_not_judged() -> None:
