@@ -26,6 +26,7 @@ from spatius_sim.protocol.console_api import (
 )
 from spatius_sim.protocol.keyframes import WIDTH, Keyframes
 from spatius_sim.protocol.messages import (
+    AudioFormat,
     AudioInput,
     ConfigureSession,
     ConfirmSession,
@@ -133,15 +134,25 @@ class PlainServer:
     def configure(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
         """The answer to the first message."""
         match value:
+            case ConfigureSession() if not self.takes(value):
+                return [self.refusal("unsupported audio format")]
             case ConfigureSession(sample_rate=rate) if rate in PCM_SAMPLE_RATES:
                 session.sample_rate = rate
                 session.egress = value.egress_type != EgressType.UNSPECIFIED
-                return [encode(ConfirmSession(self.shown_id(session)))]
+                return self.confirm(session)
             case ConfigureSession(sample_rate=rate):
                 return [self.refusal(f"unsupported sample rate: {rate}")]
             case Undecodable(reason):
                 return [self.refusal(f"failed to unmarshal initial message: {reason}")]
         return [self.refusal("expected ClientConfigureSession message")]
+
+    def takes(self, configuration: ConfigureSession) -> bool:
+        """Return whether it takes the audio format of this configuration."""
+        return configuration.audio_format == AudioFormat.PCM_S16LE
+
+    def confirm(self, session: PlainSession) -> list[bytes]:
+        """How a session is confirmed."""
+        return [encode(ConfirmSession(self.shown_id(session)))]
 
     def shown_id(self, session: PlainSession) -> str:
         """The connection_id that is told."""

@@ -10,6 +10,13 @@ from spatius_sim.miniatures.limited_servers import (
     LeavesOneTooManyOpen,
     LeavesOneTooManyWaiting,
 )
+from spatius_sim.miniatures.opus_servers import (
+    KeepsDamageToItself,
+    LosesLastPacket,
+    ReadsOneStreamForAll,
+    TakesOpusAtRatesOfPcm,
+    TakesOpusForPcm,
+)
 from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.model.server.session_tokens import SessionToken
 from spatius_sim.model.server.synthesis import MotionSynthesizer
@@ -348,7 +355,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-TOKEN-KEY": (AcceptsAnyKey,),
     "S-UPGRADE-REFUSED": (ForbidsUnknownAvatars,),
     "S-TOKEN-EXPIRY": (ForgetsExpiry, ClosesAtExpiry, TrustsUsedTokens, TrustsOpenTokens),
-    "S-CONFIRM": (ConfirmsWithoutId, LeavesOneTooManyWaiting),
+    "S-CONFIRM": (ConfirmsWithoutId, LeavesOneTooManyWaiting, TakesOpusAtRatesOfPcm),
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
     "S-HANDSHAKE-CLOSED": (LeavesRefusedOpen, LeavesOneTooManyOpen, ClosesOneTooManyAsUsual),
     "S-MOTION-IDS": (AnswersAnotherRequest, AnswersTheFirstRequest),
@@ -361,8 +368,17 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         SharesInterrupts,
         EndsWithAnyConnection,
         RemembersEveryReqId,
+        KeepsDamageToItself,
     ),
-    "S-MOTION-COUNT": (DropsLastKeyframe, DropsOddBytes, CountsAt16kHz, SharesRequests),
+    "S-MOTION-COUNT": (
+        DropsLastKeyframe,
+        DropsOddBytes,
+        CountsAt16kHz,
+        SharesRequests,
+        LosesLastPacket,
+        ReadsOneStreamForAll,
+        TakesOpusForPcm,
+    ),
     "S-MOTION-SEGMENTS": (HoldsMotionBack,),
     "S-MOTION-SHAPE": (GivesInfiniteJaw, AnswersSilenceWithNan),
     "S-MOTION-MOVES": (StandsStillLater, RepeatsItsSecondSegment),

@@ -11,12 +11,13 @@ from spatius_sim.plans.server_probes import (
     HandshakeProbe,
     InterruptProbe,
     ManySessionsProbe,
+    OpusProbe,
     Probe,
     SharedIdProbe,
     TokenProbe,
     UpgradeProbe,
 )
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.messages import EgressType
 from spatius_sim.trace.events import Provocation
 
@@ -142,6 +143,13 @@ def many_sessions() -> tuple[Plan, ...]:
     """Return one plan, in a tuple, that probes a Motion Server: more sessions at once than the small price
     plans of the service have."""
     return (_make_plan((ManySessionsProbe(_MANY_SESSIONS, _SHORT_SAMPLES),)),)
+
+
+def ogg_opus() -> tuple[Plan, ...]:
+    """Return one plan, in a tuple, that probes a Motion Server: Ogg Opus at each rate that the documents
+    name. The first is one that PCM has, too."""
+    others = (rate for rate in OPUS_SAMPLE_RATES if rate != PLAN_SAMPLE_RATE)
+    return (_make_plan((OpusProbe((PLAN_SAMPLE_RATE, *others)),)),)
 
 
 def long_turns() -> st.SearchStrategy[Plan]:

@@ -71,6 +71,7 @@ _CUT_OFF_BESIDE_OTHERS = behaviour_plans.plans_of_cut_offs_beside_others()
 """What one client does must not end the turns of another client."""
 
 _MANY_SESSIONS = server_plans.many_sessions()
+_OGG_OPUS = server_plans.ogg_opus()
 
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
@@ -110,19 +111,19 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-HANDSHAKE-REFUSED": server_plans.bad_handshakes(),
     "S-MOTION-COUNT": Exercise(
         audible_conversations() | crowds(),
-        (*server_plans.ODD_CHUNKS, *server_plans.ALL_RATES, *server_plans.shared_ids()),
+        (*server_plans.ODD_CHUNKS, *server_plans.ALL_RATES, *server_plans.shared_ids(), *_OGG_OPUS),
     ),
     "S-MOTION-SHAPE": Exercise(audible_conversations(), server_plans.ALL_SOUNDS),
     "S-MOTION-MOVES": Exercise(server_plans.long_turns(), server_plans.LONG_AND_MANY, most=8),
     "S-HANDSHAKE-CLOSED": Exercise(server_plans.bad_handshakes(), _MANY_SESSIONS),
-    "S-CONFIRM": Exercise(_AUDIBLE_CONVERSATIONS, _MANY_SESSIONS),
+    "S-CONFIRM": Exercise(_AUDIBLE_CONVERSATIONS, (*_MANY_SESSIONS, *_OGG_OPUS)),
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),
     "S-MOTION-IDS": Exercise(_AUDIBLE_CONVERSATIONS, server_plans.shared_ids()),
     "S-MOTION-END": Exercise(
         _AUDIBLE_CONVERSATIONS,
-        (*server_plans.ODD_CHUNKS, *server_plans.late_interrupts(), *server_plans.shared_ids()),
+        (*server_plans.ODD_CHUNKS, *server_plans.late_interrupts(), *server_plans.shared_ids(), *_OGG_OPUS),
     ),
 }
 """All other rules are exercised by ordinary conversations."""

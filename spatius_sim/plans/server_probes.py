@@ -98,6 +98,18 @@ class SharedIdProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class OpusProbe:
+    """Speaks Ogg Opus: in a session at the first of these sample rates several turns. If that is confirmed,
+    speaks a turn at each of the other rates, and at last damaged Ogg Opus."""
+
+    sample_rates: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        return f"turns in Ogg Opus at {', '.join(map(str, self.sample_rates))} Hz, at last a damaged one"
+
+
+@dataclass(frozen=True, slots=True)
 class ManySessionsProbe:
     """Opens so many `sessions` at once, and speaks a turn of `samples` samples in each that is confirmed, in
     all at the same time."""
@@ -119,4 +131,5 @@ Probe = (
     | InterruptProbe
     | SharedIdProbe
     | ManySessionsProbe
+    | OpusProbe
 )

@@ -1,8 +1,10 @@
-"""Reads the packets in the pages of Ogg Opus, as far as counting and decoding need it (RFC 3533, RFC 7845).
+"""Reads the packets in the pages of Ogg Opus, as far as counting and decoding need it, and writes them (RFC
+3533, RFC 7845).
 
-Checksums are not verified: a test double need not find noise on the line, and TCP leaves none.
+Checksums are written, and not verified: a test double need not find noise on the line, and TCP leaves none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from spatius_sim.protocol.errors import RemoteProtocolError
@@ -17,8 +19,9 @@ MAX_PACKET_BYTES = 61_440
 # number of lacing values. The lacing values follow: the lengths of the segments in the page's body.
 _PAGE_START = b"OggS\0"
 _FLAGS_POSITION = 5
-_LAST_PAGE_FLAG = 4
+_FIRST_PAGE_FLAG, _LAST_PAGE_FLAG = 2, 4
 _GRANULE_BYTES = slice(6, 14)
+_CHECKSUM_BYTES = slice(22, 26)
 _LACING_COUNT_POSITION = 26
 _PAGE_HEAD_BYTES = 27
 _NO_GRANULE = 0xFFFF_FFFF_FFFF_FFFF
@@ -31,6 +34,14 @@ _FULL_SEGMENT = 255
 _OPUS_HEAD_BYTES = 19
 _VERSION_AT, _CHANNELS_AT, _PRE_SKIP_AT = 8, 9, slice(10, 12)
 _MAJOR_VERSION_BITS = 0xF0
+
+# What is written.
+SAMPLES_PER_PACKET = 960
+"""Samples at 48 kHz in a packet of 20 ms, the usual length."""
+_PRE_SKIP = 312
+"""Samples at 48 kHz that an encoder needs to begin; those of libopus."""
+_PACKETS_PER_PAGE = 5
+_CHECKSUM_POLYNOMIAL = 0x04C1_1DB7
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +142,40 @@ def _read_opus_head(packet: bytes) -> OpusHead:
     if channels != 1:
         raise RemoteProtocolError(f"the Ogg Opus stream has {channels} channels: only mono is taken")
     return OpusHead(channels, int.from_bytes(packet[_PRE_SKIP_AT], "little"), packet)
+
+
+def write_ogg_opus(packets: Sequence[bytes], serial: int) -> bytes:
+    """Return an Ogg Opus stream with these packets: mono, each of 20 ms and of less than 255 bytes. `serial`
+    is the number of the stream."""
+    rate, gain, mapping = (16_000).to_bytes(4, "little"), bytes(2), bytes(1)
+    head = b"OpusHead\x01\x01" + _PRE_SKIP.to_bytes(2, "little") + rate + gain + mapping
+    pages = [_write_page([head], 0, serial, 0, _FIRST_PAGE_FLAG)]
+    pages.append(_write_page([b"OpusTags" + bytes(8)], 0, serial, 1))
+    for start in range(0, len(packets), _PACKETS_PER_PAGE):
+        end = min(start + _PACKETS_PER_PAGE, len(packets))
+        flags = _LAST_PAGE_FLAG if end == len(packets) else 0
+        granule = end * SAMPLES_PER_PACKET
+        pages.append(_write_page(packets[start:end], granule, serial, len(pages), flags))
+    return b"".join(pages)
+
+
+def _write_page(packets: Sequence[bytes], granule: int, serial: int, number: int, flags: int = 0) -> bytes:
+    """Return an Ogg page, the page `number` of its stream, with these packets of less than 255 bytes each."""
+    numbers = granule.to_bytes(8, "little") + serial.to_bytes(4, "little") + number.to_bytes(4, "little")
+    lacing = bytes(map(len, packets))
+    page = bytearray(_PAGE_START + bytes([flags]) + numbers + bytes(4) + bytes([len(lacing)]) + lacing)
+    page += b"".join(packets)
+    page[_CHECKSUM_BYTES] = _compute_checksum(page).to_bytes(4, "little")
+    return bytes(page)
+
+
+def _compute_checksum(page: bytearray) -> int:
+    """Return the checksum of an Ogg page (RFC 3533 section 6). Its own four bytes are zero in `page`."""
+    checksum = 0
+    for byte in page:
+        checksum ^= byte << 24
+        for _ in range(8):
+            checksum <<= 1
+            if checksum > 0xFFFF_FFFF:
+                checksum ^= 0x1_0000_0000 | _CHECKSUM_POLYNOMIAL
+    return checksum

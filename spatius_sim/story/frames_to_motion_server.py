@@ -30,9 +30,9 @@ def is_kit_client_of_server(trace: Trace) -> bool:
     return trace.header.subject != "relay" and class_of_frames_to_server(trace) is Sent
 
 
-def describe_close_by_server(trace: Trace, connection: str, before_seq: int) -> str:
-    """Return in words that Motion Server closed this connection before event number `before_seq`, with the
-    code; "" if it did not. The words follow others, after a comma."""
+def find_close_by_server(trace: Trace, connection: str, before_seq: int) -> int | None:
+    """Return the code with which Motion Server closed this connection before event number `before_seq`; None
+    if it did not."""
     by_kit = not is_kit_client_of_server(trace)
     codes = (
         event.content.code
@@ -42,7 +42,13 @@ def describe_close_by_server(trace: Trace, connection: str, before_seq: int) -> 
         and isinstance(event.content, Closed)
         and event.content.by_kit == by_kit
     )
-    code = next(codes, None)
+    return next(codes, None)
+
+
+def describe_close_by_server(trace: Trace, connection: str, before_seq: int) -> str:
+    """Return in words that Motion Server closed this connection before event number `before_seq`, with the
+    code; "" if it did not. The words follow others, after a comma."""
+    code = find_close_by_server(trace, connection, before_seq)
     if code is None:
         return ""
     return f", and the server closed the connection: {_CLOSES_IN_WORDS.get(code, code)}"

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
@@ -61,6 +62,15 @@ class ServerAddress:
     avatar_id: str = AVATAR_ID
     lacks: tuple[str, ...] = ()
     find_lacks: bool = True
+
+
+class SpeechToSend(NamedTuple):
+    """What is spoken in a turn: its bytes in the chunks in which they are sent, its length, and the pause
+    after each chunk, both in seconds."""
+
+    chunks: Sequence[bytes]
+    seconds: float
+    pause_seconds: float = 0.0
 
 
 class ServerSessions:
@@ -198,26 +208,42 @@ class ServerSessions:
         req_id = req_id or self._make_req_id(f"{session_name}/{number}")
         pcm = self._speech_of_turn(f"{session_name}/{number}", turn)
         self._recorder.emit(Lane.KIT, session_name, TurnStarted(number, pcm, sample_rate))
+        speech = SpeechToSend(
+            turn.split_into_chunks(pcm), turn.samples / sample_rate, turn.chunk_pause_ms / 1000
+        )
+        await self._send_speech(session_name, session, number, req_id, speech, before_end)
+        return req_id
+
+    async def _send_speech(
+        self,
+        session_name: str,
+        session: OpenSession,
+        number: int,
+        req_id: str,
+        speech: SpeechToSend,
+        before_end: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Send this speech, the turn `number` of a session, to the Motion Server under test under this
+        req_id. Wait until the request ends, and record whether it did. `before_end` is called before the
+        audio is marked as ended."""
         end_of_request = MessageWatch(
             self._recorder, session_name, lambda message: _ends_request(message, req_id)
         )
-        chunks = turn.split_into_chunks(pcm)
+        chunks = list(speech.chunks)
         # A whole turn in one message has its end mark, as a vendor's clip does; else the end comes on its
         # own.
         last = chunks.pop() if len(chunks) == 1 else b""
         for chunk in chunks:
             await self._send(session_name, session, encode(AudioInput(req_id, chunk)))
-            await asyncio.sleep(turn.chunk_pause_ms / 1000)
+            await asyncio.sleep(speech.pause_seconds)
         if before_end is not None:
             await before_end()
         await self._send(session_name, session, encode(AudioInput(req_id, last, end=True)))
-        speech_seconds = turn.samples / sample_rate
         # A server that answers in real time has shown that in its first waits: shortened ones need no grace.
         shortened = self._settling.current_seconds < self._settling.full_seconds
-        grace = 0.0 if shortened else min(_LONGEST_SEGMENT_SECONDS, speech_seconds)
+        grace = 0.0 if shortened else min(_LONGEST_SEGMENT_SECONDS, speech.seconds)
         complete = await wait_until(self._recorder, end_of_request.has_arrived, self._settling, grace=grace)
         self._recorder.emit(Lane.KIT, session_name, WaitEnded(Awaited.TURN, complete, number))
-        return req_id
 
     async def _send(self, session_name: str, session: OpenSession, frame: str | bytes) -> None:
         """Record a frame, and send it."""

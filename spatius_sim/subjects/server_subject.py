@@ -1,6 +1,7 @@
 """Drives a Motion Server under test as a Server SDK does, and makes mistakes on purpose."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from spatius_sim import __version__
 from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
+from spatius_sim.plans.opus_speech import damage, ogg_opus_speech
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.server_probes import (
@@ -18,6 +20,7 @@ from spatius_sim.plans.server_probes import (
     HandshakeProbe,
     InterruptProbe,
     ManySessionsProbe,
+    OpusProbe,
     Probe,
     SharedIdProbe,
     TokenProbe,
@@ -28,6 +31,7 @@ from spatius_sim.protocol.console_api import UpgradeRefusedError, session_token_
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import (
     AgoraEgress,
+    AudioFormat,
     AudioInput,
     ConfigureSession,
     ConfirmSession,
@@ -35,14 +39,16 @@ from spatius_sim.protocol.messages import (
     Interrupt,
     LiveKitEgress,
 )
+from spatius_sim.protocol.ogg import OPUS_HZ, SAMPLES_PER_PACKET
 from spatius_sim.subjects.server_sessions import (
     TOKEN_LIFE_SECONDS,
     ServerAddress,
     ServerSessions,
+    SpeechToSend,
     record_frames,
 )
 from spatius_sim.subjects.subject_base import canary_key
-from spatius_sim.subjects.wait_for_events import MessageWatch, loop_time, wait_until
+from spatius_sim.subjects.wait_for_events import MessageWatch, chunks, loop_time, wait_until
 from spatius_sim.trace.events import (
     Awaited,
     Lane,
@@ -53,6 +59,7 @@ from spatius_sim.trace.events import (
     TokenRequested,
     Trace,
     TraceHeader,
+    TurnStarted,
     WaitEnded,
 )
 from spatius_sim.wires.optional_features import EGRESS, KEYS
@@ -67,6 +74,13 @@ _LATE_SECONDS = 1.2
 """Motion of an interrupted request may come for one second; this is a little more."""
 
 _TURN_CHUNK_BYTES = 3200
+_STREAM_PACKETS = 103, 13
+"""Packets of 20 ms in streams of Ogg Opus: 2.06 s, of which the motion has two segments, and 0.26 s. Both end
+in the middle of a keyframe, so that it does not matter whether the pre-skip counts."""
+
+_STREAM_CHUNK_BYTES = 333
+"""No page of Ogg is as long, or ends there."""
+
 _UNKNOWN_KEY_SEED = -1
 """No run has this seed, so no server knows the key that is made from it."""
 
@@ -171,6 +185,8 @@ class ServerSubject(ServerSessions):
                 await self._speak_under_shared_ids(session_name, sample_count)
             case ManySessionsProbe(session_count, sample_count):
                 await self._speak_in_many_sessions(session_name, session_count, sample_count)
+            case OpusProbe(sample_rates):
+                await self._speak_ogg_opus(session_name, sample_rates)
             case InterruptProbe(sample_count, late=True):
                 await self._interrupt_ended_request(session_name, sample_count)
             case InterruptProbe(sample_count):
@@ -362,6 +378,43 @@ class ServerSubject(ServerSessions):
         await asyncio.gather(
             *(speak_in_one(f"{session_name}-{number}") for number in range(1, session_count + 1))
         )
+
+    async def _speak_ogg_opus(self, session_name: str, sample_rates: Sequence[int]) -> None:
+        """Speak turns of Ogg Opus to the Motion Server under test, in a session at the first of these rates.
+        If that session is confirmed, speak in a session at each of the other rates, and send damaged Ogg Opus
+        in a last one. No document says that a server takes Ogg Opus at all."""
+        first_rate, *other_rates = sample_rates
+        if await self._speak_streams(f"{session_name}-{first_rate}", first_rate, _STREAM_PACKETS):
+            for rate in other_rates:
+                await self._speak_streams(f"{session_name}-{rate}", rate, _STREAM_PACKETS[-1:])
+            damaged_name = f"{session_name}-damaged"
+            self._recorder.emit(Lane.KIT, damaged_name, Provoked(Provocation.DAMAGED_OPUS))
+            await self._speak_streams(damaged_name, first_rate, _STREAM_PACKETS[:1], spoil=damage)
+
+    async def _speak_streams(
+        self,
+        session_name: str,
+        sample_rate: int,
+        packet_counts: Sequence[int],
+        spoil: Callable[[bytes], bytes] = bytes,
+    ) -> bool:
+        """Speak a turn for each of these numbers of packets of Ogg Opus, in one session at this rate, and
+        return whether the Motion Server under test confirmed the session. `spoil` changes each stream before
+        it is sent. The first stream comes in small chunks, the others in one message each."""
+        configuration = ConfigureSession(sample_rate, audio_format=AudioFormat.OGG_OPUS)
+        async with self._open_configured_session(session_name, configuration) as session:
+            if session is None:
+                return False
+            for number, packet_count in enumerate(packet_counts):
+                label = f"{session_name}/{number}"
+                stream = spoil(ogg_opus_speech(f"{self._seed}/{self._run_count}/{label}", packet_count))
+                # The samples of Ogg Opus are not seen, so no rate tells how long the bytes last.
+                self._recorder.emit(Lane.KIT, session_name, TurnStarted(number, stream, 0))
+                seconds = packet_count * SAMPLES_PER_PACKET / OPUS_HZ
+                size = len(stream) if number else _STREAM_CHUNK_BYTES
+                speech = SpeechToSend(chunks(stream, size), seconds)
+                await self._send_speech(session_name, session, number, self._make_req_id(label), speech)
+        return True
 
     async def _accepts_egress(self) -> bool:
         """Return whether the Motion Server under test confirms a session that asks for egress: the server

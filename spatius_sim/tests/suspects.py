@@ -30,6 +30,12 @@ from spatius_sim.miniatures.honest_relays import (
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
 from spatius_sim.miniatures.limited_servers import LimitsSessions, LimitsUpgrades
+from spatius_sim.miniatures.opus_servers import (
+    CountsPreSkip,
+    HangsUpOnDamagedOpus,
+    SkipsDamagedOpus,
+    TakesOpus,
+)
 from spatius_sim.miniatures.plain_server import (
     IgnoresSilence,
     PlainServer,
@@ -189,6 +195,10 @@ HONEST = [
             TakesReqIdsOnce,
             LimitsSessions,
             LimitsUpgrades,
+            TakesOpus,
+            SkipsDamagedOpus,
+            HangsUpOnDamagedOpus,
+            CountsPreSkip,
             ServerSession,
         )
     ),

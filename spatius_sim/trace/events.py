@@ -182,6 +182,7 @@ class Provocation(StrEnum):
     TEXT = "text"
     UNDECODABLE = "undecodable"
     UNSUPPORTED_RATE = "unsupported-rate"
+    DAMAGED_OPUS = "damaged-opus"
     ROOM_REFUSES = "room-refuses"
     RUBBISH = "rubbish"
     UNREAD = "unread"

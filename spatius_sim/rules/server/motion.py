@@ -7,14 +7,18 @@ import numpy as np
 from spatius_sim.protocol.audio import (
     BYTES_PER_SAMPLE,
     KEYFRAMES_PER_SECOND,
-    keyframe_count,
     segment_end,
 )
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse, ServerError
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server, describe_close_by_server
+from spatius_sim.story.frames_to_motion_server import (
+    class_of_frames_to_server,
+    describe_close_by_server,
+    find_close_by_server,
+)
 from spatius_sim.story.join_turns import Story, UpstreamRequest
+from spatius_sim.story.keyframes_of_audio import find_keyframes_of_audio, is_ogg_opus
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.optional_features import IDS
 
@@ -76,7 +80,7 @@ def check_response_ids(story: Story) -> Iterator[Kept | Broken]:
     "S-MOTION-END",
     Level.MUST,
     "each req_id that was not interrupted, met no limit of the service and has no egress MUST get exactly "
-    "one response with end=true, its last",
+    "one response with end=true, its last; damaged Ogg Opus may be answered with an error or a close",
     "recording, sdk-py",
     Provenance.OBSERVED,
     presumes=("S-MOTION-IDS",),
@@ -91,8 +95,10 @@ def check_response_ids(story: Story) -> Iterator[Kept | Broken]:
 )
 def check_end_of_motion(story: Story) -> Iterator[Kept | Broken]:
     """Check each answered request: its last response must have end=true, and no other one. An ordinary
-    request of the kit must get no error, unless the error reports a limit of the service."""
+    request of the kit must get no error, unless the error reports a limit of the service. A request whose
+    Ogg Opus is damaged must not be left without an answer."""
     yield from _find_refused_requests(story)
+    yield from _judge_damaged_requests(story)
     for request in _list_requests_to_answer(story):
         end_seqs = [payload.seq for payload in request.payloads if payload.response.end]
         if len(end_seqs) == 1 and request.payloads[-1].response.end:
@@ -110,7 +116,8 @@ def check_end_of_motion(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "S-MOTION-COUNT",
     Level.MUST,
-    "the keyframes of a req_id MUST be samples * 25 // rate, however the audio was cut",
+    "the keyframes of a req_id MUST be samples * 25 // rate, however the audio was cut; Ogg Opus counts at "
+    "48 kHz",
     "recording",
     Provenance.OBSERVED,
     presumes=("S-MOTION-END",),
@@ -125,13 +132,16 @@ def check_end_of_motion(story: Story) -> Iterator[Kept | Broken]:
 def check_keyframe_count(story: Story) -> Iterator[Kept | Broken]:
     """Check each answered request: the number of its keyframes must fit the length of its audio."""
     for request in _list_requests_to_answer(story):
-        samples = len(request.audio) // BYTES_PER_SAMPLE
-        wanted_count = keyframe_count(samples, request.sample_rate)
+        wanted_count = find_keyframes_of_audio(request)
+        if wanted_count is None:
+            continue
         actual_count = sum(len(payload.response.keyframes) for payload in request.payloads)
         if actual_count == wanted_count:
             yield Kept()
         else:
-            expected = f"{wanted_count} keyframes for {samples} samples at {request.sample_rate} Hz"
+            samples = len(request.audio) // BYTES_PER_SAMPLE
+            length = "this Ogg Opus" if is_ogg_opus(request) else f"{samples} samples"
+            expected = f"{wanted_count} keyframes for {length} at {request.sample_rate} Hz"
             expected += _tell_of_other_connections(story, request)
             events = (request.first_seq, *(payload.seq for payload in request.payloads))
             yield Broken(expected, f"{actual_count} keyframes", events)
@@ -221,9 +231,12 @@ def check_keyframe_shape(story: Story) -> Iterator[Kept | Broken]:
 )
 def check_motion_varies(story: Story) -> Iterator[Kept | Broken]:
     """Check each response with at least a second of motion for at least a second of audible, not clipped
-    speech. Its keyframes must not be all alike, and must not repeat an earlier response of the request."""
+    speech (PCM alone shows that). Its keyframes must not be all alike, and must not repeat an earlier
+    response of the request."""
     expected = "motion that goes with what is said"
     for request in _list_requests_to_answer(story):
+        if is_ogg_opus(request):
+            continue
         pcm = np.frombuffer(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * 2], "<i2")
         # Clipped speech may hold every mouth at its widest.
         audible = (pcm != 0) & (pcm > _LOWEST) & (pcm < _HIGHEST)
@@ -301,34 +314,52 @@ def _counts_in_words(counts: list[int]) -> str:
     return ", ".join(map(str, counts)) or "no"
 
 
-def _find_connections_closed_after_expiry(story: Story) -> set[str]:
-    """Return the connections that the server closed after their token had expired. S-TOKEN-EXPIRY judges
-    these; the rules on motion leave them out."""
-    connections = {
-        event.connection
-        for event in story.trace.on_lane(Lane.KIT)
-        if event.content == Provoked(Provocation.OUTLIVED_TOKEN)
-    }
-    return {
+def _find_provoked_connections(story: Story, intent: Provocation) -> set[str]:
+    """Return the connections on which the kit did this on purpose."""
+    return {event.connection for event in story.trace.on_lane(Lane.KIT) if event.content == Provoked(intent)}
+
+
+def _find_special_connections(story: Story) -> set[str]:
+    """Return the connections whose requests are no ordinary ones. The server closed them after their token
+    had expired, which S-TOKEN-EXPIRY judges; or their Ogg Opus is damaged."""
+    connections = _find_provoked_connections(story, Provocation.OUTLIVED_TOKEN)
+    return _find_provoked_connections(story, Provocation.DAMAGED_OPUS) | {
         event.connection
         for event in story.trace.on_lane(Lane.UPSTREAM)
         if event.connection in connections and isinstance(event.content, Closed) and not event.content.by_kit
     }
 
 
+def _judge_damaged_requests(story: Story) -> Iterator[Kept | Broken]:
+    """Yield whether each request whose Ogg Opus is damaged got an answer while the kit waited: the end of its
+    motion, an error, or the close of its connection. No document says which."""
+    connections = _find_provoked_connections(story, Provocation.DAMAGED_OPUS)
+    for request in story.requests:
+        waited_seq = request.turn.waited_seq if request.turn is not None else None
+        if request.connection not in connections or waited_seq is None:
+            continue
+        close_code = find_close_by_server(story.trace, request.connection, waited_seq)
+        if request.answered or request.stopped_early or close_code is not None:
+            yield Kept()
+        else:
+            expected = f"end=true, an error or a close for {request.req_id}, whose Ogg Opus is damaged"
+            actual = f"none of them after {len(request.payloads)} responses"
+            yield Broken(expected, actual, (request.first_seq, waited_seq))
+
+
 def _find_refused_requests(story: Story) -> Iterator[Broken]:
     """Yield Broken for each ordinary request of the kit that the server answered with an error instead of
     motion. Codes from 4000 on, and UNAVAILABLE, report limits of the service and are no breach. Requests with
-    an egress or an expired token are left out, and those whose req_id another connection used before: no
-    document says that a server must take it again.
+    an egress, an expired token or damaged audio are left out, and those whose req_id another connection used
+    before: no document says that a server must take it again.
 
     Yield nothing for a trace that a proxy recorded: nobody knows which of its requests were ordinary."""
-    closed_sessions = _find_connections_closed_after_expiry(story)
+    special_connections = _find_special_connections(story)
     requests = {
         (request.connection, request.req_id): request
         for request in story.requests
         if request.configured.egress_type == EgressType.UNSPECIFIED
-        and request.connection not in closed_sessions
+        and request.connection not in special_connections
     }
     events = story.trace.on_lane(Lane.UPSTREAM) if story.trace.header.plan_token else ()
     for event in events:
@@ -348,12 +379,12 @@ def _list_requests_to_answer(story: Story) -> list[UpstreamRequest]:
     """Return the requests that the server must answer with all their motion on the socket. They were sent to
     their end, not stopped early, have no egress, and have a known sample rate. The kit must have waited for
     the answer. Silence counts only if it was answered: a server may ignore it (ASSUMED)."""
-    closed_sessions = _find_connections_closed_after_expiry(story)
+    special_connections = _find_special_connections(story)
     return [
         request
         for request in story.requests
         if request.ends
-        and request.connection not in closed_sessions
+        and request.connection not in special_connections
         and request.sample_rate > 0
         and request.configured.egress_type == EgressType.UNSPECIFIED
         and not request.stopped_early

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from spatius_sim.protocol.audio import PCM_SAMPLE_RATES
+from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.messages import (
     AudioFormat,
     ConfigureSession,
@@ -17,6 +17,7 @@ from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import judge_time_limit, kit_stall_seconds
 from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server, describe_close_by_server
 from spatius_sim.story.join_turns import Story
+from spatius_sim.story.keyframes_of_audio import is_answered_in_full, is_ogg_opus
 from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
     Awaited,
@@ -41,6 +42,11 @@ CLOSE_SECONDS = 5.0
 _TOO_MANY_SESSIONS = 4003
 _OWN_CLOSE_CODES = range(4000, 5000)
 """A ServerError with such a code ends a session for good, and is its close code, too (protocol.md)."""
+
+_RATES_BY_FORMAT: dict[int, tuple[int, ...]] = {
+    AudioFormat.PCM_S16LE: PCM_SAMPLE_RATES,
+    AudioFormat.OGG_OPUS: OPUS_SAMPLE_RATES,
+}
 
 _NOT_A_CONFIGURATION = (
     "expected clientconfiguresession message",
@@ -75,7 +81,7 @@ class _Session:
     "S-CONFIRM",
     Level.MUST,
     "a valid configuration MUST be answered first with ServerConfirmSession and a non-empty connection_id, "
-    "or with ServerError 4003 if the app has too many sessions",
+    "or with ServerError 4003 if the app has too many sessions; a server may take no Ogg Opus",
     "sdk-py",
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
@@ -88,8 +94,11 @@ class _Session:
 )
 def check_confirmation(story: Story) -> Iterator[Kept | Broken]:
     """Check each session with a valid configuration: the server's first answer must confirm the session, with
-    a connection_id. Error 4003 says that the app has too many sessions, of which the kit may not know all."""
+    a connection_id. Error 4003 says that the app has too many sessions, of which the kit may not know all. A
+    server that takes Ogg Opus, as an answered request shows, takes it at each rate that the documents
+    name."""
     expected = "first a ServerConfirmSession with a connection_id"
+    takes_opus = any(is_ogg_opus(request) and is_answered_in_full(request) for request in story.requests)
     for session in _list_sessions(story):
         if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid_configuration(
             session.first_message
@@ -98,7 +107,10 @@ def check_confirmation(story: Story) -> Iterator[Kept | Broken]:
         answer = _find_first_answer(session)
         if isinstance(answer, ConfirmSession) and answer.connection_id:
             yield Kept()
-        elif isinstance(answer, ServerError) and answer.code == _TOO_MANY_SESSIONS:
+        elif isinstance(answer, ServerError) and (
+            answer.code == _TOO_MANY_SESSIONS
+            or (_find_audio_format(session.first_message) == AudioFormat.OGG_OPUS and not takes_opus)
+        ):
             continue
         elif isinstance(session.first_message.content, Received) and not isinstance(answer, ConfirmSession):
             continue  # On a proxy's tape: the service may have had a reason, or the relay may have left.
@@ -298,19 +310,24 @@ def _list_sessions(story: Story) -> list[_Session]:
 
 
 def _is_valid_configuration(message: Event) -> bool:
-    """Return whether this message configures a session in a way that Motion Server surely accepts. With an
-    egress this is never sure: the service may refuse the egress itself."""
+    """Return whether this message configures a session as the documents say. With an egress it is never sure
+    that a server accepts it: the service may refuse the egress itself."""
     match message.content:
         case (
             Sent(value=ConfigureSession() as configuration)
             | Received(value=ConfigureSession() as configuration)
         ):
             return (
-                configuration.sample_rate in PCM_SAMPLE_RATES
-                and configuration.audio_format == AudioFormat.PCM_S16LE
+                configuration.sample_rate in _RATES_BY_FORMAT.get(configuration.audio_format, ())
                 and configuration.egress_type == EgressType.UNSPECIFIED
             )
     return False
+
+
+def _find_audio_format(message: Event) -> int | None:
+    """Return the audio format that this message configures; None if it configures nothing."""
+    value = getattr(message.content, "value", None)
+    return value.audio_format if isinstance(value, ConfigureSession) else None
 
 
 def _find_first_answer(session: _Session) -> object:

@@ -12,10 +12,12 @@ from types import ModuleType
 from typing import Any
 
 from spatius_sim.engine.run_profiles import profile_named
+from spatius_sim.miniatures.opus_servers import ToneForEachPacket
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.access_control import AccessControl
+from spatius_sim.model.server.decode_audio_input import OpusCodec
 from spatius_sim.model.server.price_plan_limits import UNLIMITED, SessionPlan
 from spatius_sim.model.server.response_pace import FAST, REALTIME, Pace
 from spatius_sim.model.server.session import ServerSession
@@ -57,12 +59,15 @@ class ServerChoices:
     """How a Motion Server is made whose sessions are judged."""
 
     pace: Pace = FAST
+    opus: OpusCodec | None = None
     plan: SessionPlan = UNLIMITED
 
 
 SERVERS = {
     "fast": ServerChoices(),
-    "realtime, four sessions": ServerChoices(REALTIME, SessionPlan(max_sessions=4)),
+    "realtime, with Opus, four sessions": ServerChoices(
+        REALTIME, ToneForEachPacket, SessionPlan(max_sessions=4)
+    ),
 }
 """A session is judged at the first of these; if no rule names it, at the other, and then in a room."""
 
@@ -215,7 +220,12 @@ async def _attach_session(suspect: Suspect, seed: int) -> AsyncIterator[Subject[
     key = canary_key(seed)
     choices: ServerChoices = suspect.brain.choices
     server = virtual_motion_server.VirtualMotionServer(
-        loop, seed, access=AccessControl(frozenset({key})), pace=choices.pace, plan=choices.plan
+        loop,
+        seed,
+        access=AccessControl(frozenset({key})),
+        pace=choices.pace,
+        opus=choices.opus,
+        plan=choices.plan,
     )
     place = ServerAddress(NOWHERE, NOWHERE, key, find_lacks=False)
     yield ServerSubject(

@@ -8,6 +8,7 @@ import pytest
 
 from spatius_sim.net.server import socket_motion_server
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
+from spatius_sim.plans.opus_speech import damage, ogg_opus_speech
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, keyframe_count
 from spatius_sim.protocol.messages import (
@@ -17,6 +18,7 @@ from spatius_sim.protocol.messages import (
     ConfirmSession,
     ServerError,
 )
+from spatius_sim.protocol.ogg import SAMPLES_PER_PACKET
 from spatius_sim.tests.net.talk import talk
 
 needs_opus = pytest.mark.skipif(find_spec("av") is None, reason="the opus extra is not installed")
@@ -35,6 +37,19 @@ def ogg_opus(pcm: bytes, sample_rate: int) -> bytes:
         frame.sample_rate = sample_rate
         container.mux([*stream.encode(frame), *stream.encode(None)])
     return file.getvalue()
+
+
+@needs_opus
+def test_what_the_kit_speaks_is_audible_to_other_decoders_and_as_long_as_its_pages_say() -> None:
+    import av
+
+    with av.open(io.BytesIO(ogg_opus_speech("a", 103)), "r") as container:
+        sound = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)])
+    assert sound.size == 103 * SAMPLES_PER_PACKET - 312
+    assert np.abs(sound).max() > 0.1
+    with av.open(io.BytesIO(damage(ogg_opus_speech("a", 103))), "r") as container:
+        left = sum(frame.to_ndarray().size for frame in container.decode(audio=0))
+    assert 0 < left < sound.size
 
 
 @needs_opus

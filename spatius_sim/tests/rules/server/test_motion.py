@@ -9,7 +9,8 @@ import pytest
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
-from spatius_sim.protocol.messages import MotionResponse, ServerError
+from spatius_sim.protocol.messages import AudioFormat, MotionResponse, ServerError
+from spatius_sim.protocol.ogg import write_ogg_opus
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import KEYFRAME, RATE, Dialogue, voice
@@ -510,3 +511,73 @@ def test_a_request_without_an_answer_is_not_answered_under_another_id() -> None:
     said.ends(SESSION, 1, complete=False)
     assert said.verdict("S-MOTION-IDS") is Verdict.PASSED
     assert "S-MOTION-END" in said.failed
+
+
+OPUS = write_ogg_opus([b"\x08packet"] * 13, 1)
+"""Six keyframes, and a half."""
+
+
+def asked_in_opus(stream: bytes = OPUS, intent: Provocation | None = None) -> Dialogue:
+    """A session for Ogg Opus that has sent this stream."""
+    said = Dialogue("server")
+    if intent is not None:
+        said.intends(SESSION, intent)
+    said.opened(SESSION)
+    said.configures(SESSION, RATE, AudioFormat.OGG_OPUS)
+    said.confirms(SESSION)
+    said.starts(SESSION, 0, stream, 0)
+    said.audio_up(SESSION, REQ, stream, end=True)
+    return said
+
+
+@pytest.mark.parametrize(("keyframes", "verdict"), [(6, Verdict.PASSED), (7, Verdict.FAILED)])
+def test_ogg_opus_is_answered_in_full(keyframes: int, verdict: Verdict) -> None:
+    said = asked_in_opus()
+    said.motion(SESSION, REQ, keyframes, end=True)
+    said.ends(SESSION, 0)
+    assert said.verdict("S-MOTION-COUNT") is verdict
+    assert said.verdict("S-MOTION-END") is Verdict.PASSED
+
+
+def test_ogg_opus_whose_length_nobody_knows_is_not_counted() -> None:
+    said = asked_in_opus(OPUS[:-40])
+    said.motion(SESSION, REQ, 1, end=True)
+    said.ends(SESSION, 0)
+    assert said.verdict("S-MOTION-COUNT") is Verdict.UNEXERCISED
+
+
+def test_the_sound_of_ogg_opus_is_not_seen() -> None:
+    said = asked_in_opus(write_ogg_opus([b"\x08packet"] * 103, 1))
+    said.motion(SESSION, REQ, 51, end=True)
+    said.ends(SESSION, 0)
+    assert said.verdict("S-MOTION-MOVES") is Verdict.UNEXERCISED
+
+
+def is_ended(said: Dialogue) -> None:
+    said.motion(SESSION, REQ, 2, end=True)
+
+
+def is_refused(said: Dialogue) -> None:
+    said.server_says(SESSION, ServerError("", REQ, 3, "the audio is damaged"))
+
+
+def is_hung_up_on(said: Dialogue) -> None:
+    said.closed(SESSION, by_kit=False)
+
+
+@pytest.mark.parametrize("answer", [is_ended, is_refused, is_hung_up_on])
+def test_damaged_ogg_opus_is_answered_somehow(answer: Callable[[Dialogue], None]) -> None:
+    said = asked_in_opus(b"OggS?", Provocation.DAMAGED_OPUS)
+    answer(said)
+    said.ends(SESSION, 0)
+    assert judged_as_the_kits(said).verdict is Verdict.PASSED
+    assert said.verdict("S-MOTION-COUNT") is Verdict.UNEXERCISED
+
+
+def test_damaged_ogg_opus_is_not_answered() -> None:
+    said = asked_in_opus(b"OggS?", Provocation.DAMAGED_OPUS)
+    assert said.verdict("S-MOTION-END") is Verdict.UNEXERCISED
+    said.motion(SESSION, REQ, 2)
+    said.ends(SESSION, 0, complete=False)
+    assert said.failed == ["S-MOTION-END"]
+    assert said.judged("S-MOTION-END").broken[0].actual == "none of them after 1 responses"

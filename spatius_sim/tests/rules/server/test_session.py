@@ -18,6 +18,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
+from spatius_sim.protocol.ogg import write_ogg_opus
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
@@ -130,6 +131,40 @@ def test_a_bad_first_message_is_refused_in_known_words(intent: Provocation, text
 @pytest.mark.parametrize("answer", [ConfirmSession("id"), "junk"])
 def test_a_bad_first_message_is_taken(answer: Message | str) -> None:
     assert greeted("hello", answer, Provocation.TEXT).failed == ["S-HANDSHAKE-REFUSED"]
+
+
+OPUS = ConfigureSession(RATE, audio_format=AudioFormat.OGG_OPUS)
+
+
+def second_in_opus(rate: int, *, first_answer: int) -> Dialogue:
+    """A session for Ogg Opus whose turn of six keyframes is answered by so many, and another session at this
+    rate, which is refused."""
+    said = greeted(OPUS, ConfirmSession(f"id of {SESSION}"))
+    stream = write_ogg_opus([b"\x08packet"] * 13, 1)
+    said.starts(SESSION, 0, stream, 0)
+    said.audio_up(SESSION, REQ, stream, end=True)
+    said.motion(SESSION, REQ, first_answer, end=True)
+    said.ends(SESSION, 0)
+    said.opened("second")
+    said.configures("second", rate, AudioFormat.OGG_OPUS)
+    said.server_says("second", ServerError(message="no"))
+    return said
+
+
+def test_a_server_that_takes_ogg_opus_takes_it_at_each_rate() -> None:
+    assert second_in_opus(12_000, first_answer=6).failed == ["S-CONFIRM"]
+    assert second_in_opus(22_050, first_answer=6).failed == []
+
+
+def test_one_that_takes_ogg_opus_for_pcm_does_not_take_it() -> None:
+    assert second_in_opus(12_000, first_answer=1).failed == ["S-MOTION-COUNT"]
+
+
+@pytest.mark.parametrize("answer", [ConfirmSession(""), MOTION, None])
+def test_ogg_opus_is_refused_in_words(answer: Message | None) -> None:
+    said = greeted(OPUS, answer)
+    said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.HANDSHAKE, answer is not None))
+    assert said.verdict("S-CONFIRM") is Verdict.FAILED
 
 
 def test_what_the_server_says_before_it_is_asked_is_no_answer() -> None:
