@@ -9,6 +9,7 @@ import numpy as np
 from spatius_sim.miniatures.wrong_rooms import AnswersRefusals, Changing, ChangingPackets
 from spatius_sim.model.room.room_playback import PlaySound, RoomOutput, ShowPacket, TellFinished
 from spatius_sim.model.scenario.scenario import FaultAction, SendError
+from spatius_sim.model.server.egress_configuration import UNAUTHENTICATED, EgressFault
 from spatius_sim.protocol.messages import LiveKitEgress
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet, write_packet
 from spatius_sim.subjects.virtual_rooms import VIRTUAL_ROOM
@@ -64,6 +65,18 @@ class RefusesAsInvalid(AnswersRefusals):
     """Says of a room that cannot be joined that its configuration is wrong."""
 
     on_refusal: ClassVar[tuple[FaultAction, ...]] = (SendError(3, "the token is for another room"),)
+
+
+class AnswersLikeARealRoom(VirtualRoom):
+    """Says itself whom it lets in: its session is confirmed or refused only then, and shows something in idle
+    time, too."""
+
+    answers: ClassVar[bool] = True
+    refusing: ClassVar[LiveKitEgress] = replace(VIRTUAL_ROOM, room_name="locked")
+
+    def refusal(self) -> EgressFault | None:
+        is_locked = self._room_name == self.refusing.room_name
+        return EgressFault(UNAUTHENTICATED, "unauthorized: the room is locked") if is_locked else None
 
 
 class PlaysEverythingLater(VirtualRoom):
@@ -161,6 +174,7 @@ HONEST_ROOMS: tuple[type[VirtualRoom], ...] = (
     GivesKeyFramesSeldom,
     RefusesAsUnreachable,
     RefusesAsInvalid,
+    AnswersLikeARealRoom,
     PlaysEverythingLater,
     PlaysSoundBehind,
     HasNoise,

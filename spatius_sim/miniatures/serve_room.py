@@ -18,7 +18,8 @@ _REFUSED_CONNECTION = 2
 def serve_room(loop: VirtualLoop, room: type[VirtualRoom], scenario: str = "", seed: int = 1) -> RoomSubject:
     """Return our Motion Server as a subject, with rooms of this kind; it plays the shipped scenario of this
     name, if any is named."""
-    refusing, playing = REFUSING_ROOM, shipped_scenario(scenario) if scenario else NO_FAULTS
+    refusing: LiveKitEgress = getattr(room, "refusing", REFUSING_ROOM)
+    playing = shipped_scenario(scenario) if scenario else NO_FAULTS
     if issubclass(room, AnswersRefusals):
         # A room that lets everybody in, unless the fault below answers first.
         refusing = replace(VIRTUAL_ROOM, room_name="another")

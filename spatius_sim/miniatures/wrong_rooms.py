@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from spatius_sim.model.room.room_playback import PlaySound, RoomOutput, ShowPacket, TellFinished
-from spatius_sim.model.scenario.scenario import FaultAction, SendError
+from spatius_sim.model.scenario.scenario import CloseWith, FaultAction, SendError, Stall
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet, write_packet
@@ -199,6 +199,7 @@ class AnswersRefusals(VirtualRoom):
     """Answers a session whose room cannot be joined in its own way, and confirms it without one."""
 
     on_refusal: ClassVar[tuple[FaultAction, ...]] = ()
+    """What happens at the configuration."""
 
 
 class LetsEverybodyIn(AnswersRefusals):
@@ -218,6 +219,18 @@ class JoinsNoRoom(LetsEverybodyIn):
         return
 
 
+class NeverAnswersRefusals(AnswersRefusals):
+    """Says nothing to a session whose room cannot be joined."""
+
+    on_refusal = (Stall(),)
+
+
+class HangsUpOnRefusals(AnswersRefusals):
+    """Closes a session whose room cannot be joined, without an error."""
+
+    on_refusal = (CloseWith(1011),)
+
+
 class RefusesWithAnotherCode(AnswersRefusals):
     """Refuses a session whose room cannot be joined with the code 5."""
 
@@ -225,8 +238,21 @@ class RefusesWithAnotherCode(AnswersRefusals):
 
 
 ROOM_MINIATURES: dict[str, tuple[type[VirtualRoom] | str, ...]] = {
-    "E-REFUSED": (LetsEverybodyIn, TellsItsToken, RefusesWithAnotherCode),
-    "E-JOIN": ("egress-never-joins", JoinsLate, JoinsNoRoom, JoinsUnderAnotherName, ForgetsAttributes),
+    "E-REFUSED": (
+        LetsEverybodyIn,
+        TellsItsToken,
+        RefusesWithAnotherCode,
+        NeverAnswersRefusals,
+        HangsUpOnRefusals,
+    ),
+    "E-JOIN": (
+        "egress-never-joins",
+        "handshake-silent",
+        JoinsLate,
+        JoinsNoRoom,
+        JoinsUnderAnotherName,
+        ForgetsAttributes,
+    ),
     "E-LEAVE": ("egress-leaves-mid-turn", StaysForEver),
     "E-TRACKS": (PublishesTwoCameras, HasNoMicrophone),
     "E-LATE": (GivesNoKeyFrame,),

@@ -127,6 +127,7 @@ class RoomSession:
     refuses: bool = False
     """Whether its room cannot be joined, on purpose."""
     answer: Event | None = None
+    answer_waited: bool = False
     joined: Event | None = None
     join_waited: bool = False
     tracks: list[tuple[int, TrackSeen]] = field(default_factory=list)
@@ -329,10 +330,12 @@ def _note_room(session: RoomSession, event: Event) -> None:
 
 
 def _note_end_of_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
-    """Note in a room's session that the kit stopped waiting: for the join, for the agent's leaving, or for
-    the end of the latest speech (the end of its turn, or silence after an interrupt). Other waits change
-    nothing."""
+    """Note in a room's session that the kit stopped waiting: for the answer to the configuration, for the
+    join, for the agent's leaving, or for the end of the latest speech (the end of its turn, or silence after
+    an interrupt). Other waits change nothing."""
     match wait.what_for:
+        case Awaited.HANDSHAKE:
+            session.answer_waited = True
         case Awaited.ROOM:
             session.join_waited = True
         case Awaited.HANG_UP:

@@ -158,6 +158,7 @@ class VirtualMotionServer:
             self._record_refusal(connection, HttpAnswer(0, "no answer"), session_key)
             raise NoAnswerError
         brain = ServerSession(self._make_log_id(), self.new_answer, faults, self._pace, self._opus)
+        brain.real_rooms = self.room_class.answers
         token = self.sink.secret_reference("token", session_key)
         self.sink.emit(Lane.UPSTREAM, connection, Opened(token, app_id, avatar_id))
         server_end, client_end = open_connection(self.link)
@@ -232,6 +233,7 @@ class _Session:
         self._timer_by_name: dict[str, asyncio.TimerHandle] = {}
         self._room: VirtualRoom | None = None
         end.on_frame, end.on_end = self._receive_frame, self._end_session
+        self._carry_out(brain.handle_open())
 
     def _receive_frame(self, raw: Frame) -> None:
         """Record a frame that came to the virtual Motion Server, and carry out the commands with which the
@@ -263,7 +265,7 @@ class _Session:
                         self._loop, self._sink, self._connection, room, publisher, self.brain
                     )
                     self._server.rooms.append(self._room)
-                    self._room.join()
+                    self._join_room(self._room)
                 case PlayInRoom(_, outputs):
                     if self._room is not None:
                         self._room.play(outputs)
@@ -278,6 +280,15 @@ class _Session:
                 case SendTruncated():
                     self._closed_by_kit = True
                     self._end.break_off()
+
+    def _join_room(self, room: VirtualRoom) -> None:
+        """Let the publisher join the room, unless the room refuses it. If the room answers, tell its answer
+        to the session's brain, and carry out the commands with which the brain responds."""
+        refusal = room.refusal()
+        if refusal is None:
+            room.join()
+        if room.answers:
+            self._carry_out(self.brain.handle_room_answer(refusal, self._loop.time()))
 
     def _send_frame(self, raw: bytes, answered_req_id: str) -> bool:
         """Send a frame to the peer of this session, and return True. `answered_req_id` is the id of the

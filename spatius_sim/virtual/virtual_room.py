@@ -1,8 +1,10 @@
 """A room in virtual time: what is played in it is what a viewer sees and hears, without any network."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from spatius_sim.model.room.room_playback import LeaveRoom, PlaySound, RoomOutput, ShowPacket
+from spatius_sim.model.server.egress_configuration import EgressFault
 from spatius_sim.model.server.play_session_in_room import rpc_for_agent
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.trace.events import Joined, Lane
@@ -22,7 +24,10 @@ from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 
 class VirtualRoom:
-    """The room of one session, and its one publisher. Everything in it is recorded."""
+    """The room of one session, and its one publisher. Everything in it is recorded. If `answers`, it is like
+    a real room: its session waits for `refusal` before it confirms."""
+
+    answers: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -46,6 +51,10 @@ class VirtualRoom:
         """Let a viewer begin to watch the virtual room: the next frame is a key frame for this viewer."""
         self._emit(ViewerJoined(viewer))
         self._viewers_without_key_frame.append(viewer)
+
+    def refusal(self) -> EgressFault | None:
+        """Return why this room does not let its publisher in; None if it does."""
+        return None
 
     def join(self) -> None:
         """Let the publisher join the virtual room, with a camera track and a microphone track, and record

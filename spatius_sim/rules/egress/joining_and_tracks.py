@@ -41,11 +41,15 @@ _CREDENTIAL = re.compile(r"eyJ[\w-]{6,}|\*{6,}")
 )
 def check_refused_rooms(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     """Check each session whose room refuses the publisher, as the kit arranged. Motion Server must answer
-    with an error that has a known code and contains no credential. A session that is confirmed may only show
-    that the server joins no room at all: E-JOIN judges that."""
+    with an error that has a known code and contains no credential. A session that is confirmed, or never
+    answered, may only show that the server joins no room, or answers nobody, at all: E-JOIN judges that."""
     expected = "a ServerError 16, 14 or 3 without any credential"
     for room in rooms:
-        if not room.refuses or room.answer is None:
+        if not room.refuses:
+            continue
+        if room.answer is None:
+            if room.answer_waited:
+                yield Broken(expected, "no answer", (room.configured_at.seq,), ("E-JOIN",))
             continue
         events = (room.configured_at.seq, room.answer.seq)
         answer = room.answer.content.value if isinstance(room.answer.content, Sent | Received) else None
@@ -62,21 +66,27 @@ def check_refused_rooms(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
 @rule(
     "E-JOIN",
     Level.MUST,
-    "with an egress configured, publisher_id MUST join the room with the extra attributes within 10 s",
-    "plugin",
+    "with an egress configured, the configuration MUST be answered, and publisher_id join the room with the "
+    "extra attributes within 10 s",
+    "plugin, sdk-py",
     Provenance.OBSERVED,
     advice=Advice(
         "nobody is in the room, and the agent waits until it gives up",
-        "somebody else than publisher_id joins, it takes too long, or the extra attributes are left out",
-        "join as publisher_id with the token of the configuration, and set every extra attribute",
+        "somebody else than publisher_id joins, nobody confirms it, or the extra attributes are left out",
+        "join as publisher_id with the token of the configuration, set every extra attribute, and confirm",
     ),
 )
 def check_joining(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Check each confirmed session with an egress (Motion Server publishes into a LiveKit room). The
-    publisher must join the room in time, under its identity and with its attributes."""
+    """Check each session with an egress (Motion Server publishes into a LiveKit room). Motion Server must
+    answer its configuration. If the session is confirmed, the publisher must join the room in time, under its
+    identity and with its attributes."""
     for room in rooms:
         livekit = room.configured.livekit_egress
-        if livekit is None or not room.confirmed or room.refuses or not room.join_waited:
+        if livekit is None or room.refuses:
+            continue
+        if room.answer is None and room.answer_waited:
+            yield Broken("an answer to the configuration", "nothing", (room.configured_at.seq,))
+        if not room.confirmed or not room.join_waited:
             continue
         expected = f"{livekit.publisher_id!r} joins within {JOIN_SECONDS:g} s"
         if room.joined is None or not isinstance(room.joined.content, Joined):

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from spatius_sim.engine.run_profiles import profile_named
+from spatius_sim.miniatures.honest_rooms import AnswersLikeARealRoom
 from spatius_sim.miniatures.opus_servers import ToneForEachPacket
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
@@ -207,6 +208,7 @@ def _find_suspects(kind: str, brain: type[Any]) -> Iterator[tuple[str, Suspect]]
             for name, choices in SERVERS.items():
                 yield name, Suspect(kind, type("Mutant", (brain,), {"choices": choices}))
             yield "in a room", Suspect("room", VirtualRoom)
+            yield "in a real room", Suspect("room", AnswersLikeARealRoom)
         case _:
             yield "", Suspect(kind, brain)
 

@@ -14,11 +14,12 @@ TICK_NS = 40_000_000
 class RoomDialogue:
     """A trace in the making; every event comes 40 ms after the one before."""
 
-    def __init__(self, *, joins: bool = True, egress: LiveKitEgress = EGRESS) -> None:
+    def __init__(self, *, joins: bool = True, confirms: bool = True, egress: LiveKitEgress = EGRESS) -> None:
         self._events: list[Event] = []
         asked = ConfigureSession(16_000, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
         self.sends(asked)
-        self.hears(ConfirmSession("c"))
+        if confirms:
+            self.hears(ConfirmSession("c"))
         if joins:
             self.room(Joined("room", "avatar"))
             self.room(TrackSeen("avatar", TrackKind.CAMERA))

@@ -215,6 +215,17 @@ def test_a_room_that_refuses_is_judged_by_its_answer_alone() -> None:
     assert verdicts(dialogue)["E-REFUSED"] is Verdict.FAILED
 
 
+@pytest.mark.parametrize(("refuses", "rule_id"), [(False, "E-JOIN"), (True, "E-REFUSED")])
+@pytest.mark.parametrize("joins", [False, True])
+def test_a_configuration_that_is_never_answered(rule_id: str, *, refuses: bool, joins: bool) -> None:
+    dialogue = RoomDialogue(joins=joins, confirms=False)
+    if refuses:
+        dialogue.kit(Provoked(Provocation.ROOM_REFUSES))
+    assert verdicts(dialogue)[rule_id] is Verdict.UNEXERCISED
+    dialogue.kit(WaitEnded(Awaited.HANDSHAKE, False))
+    assert [name for name, verdict in verdicts(dialogue).items() if verdict is Verdict.FAILED] == [rule_id]
+
+
 def test_what_a_stalled_kit_saw_accuses_nobody() -> None:
     dialogue = spoken()
     dialogue.room(SoundHeard("avatar", SILENT, 16_000))
