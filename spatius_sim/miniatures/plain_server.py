@@ -5,14 +5,17 @@ nothing on the socket of an egress session.
 """
 
 import json
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from spatius_sim.model.server.capabilities import CAPABILITIES
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.model.server.synthesis import MotionSynthesizer
-from spatius_sim.protocol.audio import PCM_SAMPLE_RATES
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, PCM_SAMPLE_RATES
 from spatius_sim.protocol.close_codes import NORMAL_CLOSE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import (
@@ -34,17 +37,33 @@ from spatius_sim.protocol.messages import (
     Interrupt,
     Message,
     MotionResponse,
+    Pause,
+    PlaybackNews,
+    PlaybackPhase,
+    Resume,
     ServerError,
 )
 from spatius_sim.trace.events import Undecodable
 
 _UNAUTHENTICATED = 401
+_LEAD_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DelayedFrame:
+    """A frame to send in so many `seconds`, unless it is not wanted any more by then. It answers the request
+    `req_id`, or none if that is ""."""
+
+    seconds: float
+    req_id: str
+    raw: bytes
 
 
 @dataclass(slots=True)
 class PlainSession:
     """One connection. `sample_rate` in Hz, 0 before it is configured; `expire_at` of its token in unix
-    seconds; `held` is motion that a wrong server keeps back; `close_code` is that of a refused session."""
+    seconds; `later` is what the host is to send later; `close_code` is that of a refused session.
+    `idle_timeout` is in seconds; 0: none."""
 
     connection_id: str
     expire_at: float
@@ -53,13 +72,17 @@ class PlainSession:
     refused: bool = False
     requests: dict[str, MotionSynthesizer] = field(default_factory=dict)
     interrupted: list[str] = field(default_factory=list)
-    held: list[Keyframes] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    later: list["DelayedFrame"] = field(default_factory=list)
+    idle_timeout: int = 0
     close_code: int = NORMAL_CLOSE
 
 
 class PlainServer:
     """Takes one API key. Whatever a session receives, `receive` answers with the frames to send; it never
-    raises."""
+    raises. Its host sets `clock`, which tells seconds."""
+
+    clock: Callable[[], float] = time.monotonic
 
     def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
         self.api_key, self.new_id, self.seed = api_key, new_id, seed
@@ -139,6 +162,7 @@ class PlainServer:
             case ConfigureSession(sample_rate=rate) if rate in PCM_SAMPLE_RATES:
                 session.sample_rate = rate
                 session.egress = value.egress_type != EgressType.UNSPECIFIED
+                session.idle_timeout = value.livekit_egress.idle_timeout if value.livekit_egress else 0
                 return self.confirm(session)
             case ConfigureSession(sample_rate=rate):
                 return [self.refusal(f"unsupported sample rate: {rate}")]
@@ -188,6 +212,10 @@ class PlainServer:
     def hangs_up(self, session: PlainSession) -> bool:
         """Return whether the server closes the session now."""
         return session.refused
+
+    def is_wanted(self, session: PlainSession, frame: DelayedFrame) -> bool:
+        """Return whether a frame that waited is still to be sent."""
+        return frame.req_id not in session.interrupted
 
     def leave(self, session: PlainSession) -> None:
         """The client of this session has gone."""
@@ -264,3 +292,74 @@ class TakesReqIdsOnce(PlainServer):
         if self._owners.setdefault(audio.req_id, session.connection_id) == session.connection_id:
             return super().audio(session, audio)
         return [encode(ServerError(session.connection_id, audio.req_id, 3, "this req_id is in use"))]
+
+
+class WorksInRealTime(PlainServer):
+    """Makes motion five seconds ahead of real time at most, and drops what waits at an interrupt."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._began: dict[tuple[str, str], float] = {}
+        self._made: Counter[tuple[str, str]] = Counter()
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        key, now = (session.connection_id, audio.req_id), self.clock()
+        began = self._began.setdefault(key, now)
+        if audio.req_id not in session.requests:
+            session.requests[audio.req_id] = MotionSynthesizer(session.sample_rate, self.seed)
+        for keyframes, end in self.due(session, audio):
+            self._made[key] += len(keyframes)
+            seconds = max(0.0, began + self._made[key] / KEYFRAMES_PER_SECOND - _LEAD_SECONDS - now)
+            raw = self.motion(session, audio.req_id, keyframes, end)
+            if self.answers(session):
+                session.later.append(DelayedFrame(seconds, audio.req_id, raw))
+        return []
+
+
+class RefusesWhatItDoesNotKnow(PlainServer):
+    """Answers a pause, and an interrupt of a request that has ended, with an error. No document says that
+    a server must take them where nothing plays."""
+
+    def receive(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        match value:
+            case Pause(req_id) | Resume(req_id):
+                return [encode(ServerError(session.connection_id, req_id, 3, "unexpected message type"))]
+            case Interrupt(req_id) if req_id in session.ended:
+                return [encode(ServerError(session.connection_id, "", 3, "this request has ended"))]
+        return super().receive(session, value)
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        if audio.end:
+            session.ended.append(audio.req_id)
+        return super().audio(session, audio)
+
+
+class TellsWherePlaybackStands(PlainServer):
+    """Confirms that it reports playbacks, and says of a paused request that it does not know it."""
+
+    def confirm(self, session: PlainSession) -> list[bytes]:
+        return [encode(ConfirmSession(self.shown_id(session), CAPABILITIES))]
+
+    def receive(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        if isinstance(value, Pause | Resume):
+            return [encode(PlaybackNews(session.connection_id, value.req_id, PlaybackPhase.UNKNOWN))]
+        return super().receive(session, value)
+
+
+class EndsIdleSessions(PlainServer):
+    """Says that no audio came as soon as the idle time-out has passed since the last audio."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._audio_counts: Counter[str] = Counter()
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        self._audio_counts[session.connection_id] += 1
+        if session.idle_timeout:
+            error = ServerError(session.connection_id, "", 0, f"no audio input for {session.idle_timeout} s")
+            number = str(self._audio_counts[session.connection_id])
+            session.later.append(DelayedFrame(session.idle_timeout, number, encode(error)))
+        return super().audio(session, audio)
+
+    def is_wanted(self, session: PlainSession, frame: DelayedFrame) -> bool:
+        return frame.req_id == str(self._audio_counts[session.connection_id])

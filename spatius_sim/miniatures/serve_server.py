@@ -7,7 +7,7 @@ from typing import Self
 
 from aiohttp import WSMsgType, web
 
-from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
+from spatius_sim.miniatures.plain_server import DelayedFrame, PlainServer, PlainSession
 from spatius_sim.net.server.ingress_socket import ingress_socket
 from spatius_sim.net.server.one_port_server import OnePort, json_response, read_body
 from spatius_sim.protocol.codec import MessageReader
@@ -64,20 +64,33 @@ class MiniatureServer(OnePort):
         await socket.prepare(request)
         self._sockets.append(socket)
         closing = asyncio.create_task(self._close_when_told(socket, session))
+        waiting: set[asyncio.Task[None]] = set()
         try:
             async for frame in socket:
                 if frame.type in (WSMsgType.BINARY, WSMsgType.TEXT):
                     for raw in self._brain.receive(session, read_upstream(frame.data)):
                         await socket.send_bytes(raw)
+                    while session.later:
+                        waiting.add(
+                            asyncio.create_task(self._send_later(socket, session, session.later.pop(0)))
+                        )
                     if self._brain.hangs_up(session):
                         await socket.close(code=session.close_code)
         except ConnectionResetError:
             pass  # The peer left while we were sending to it.
         finally:
-            closing.cancel()
+            for task in (closing, *waiting):
+                task.cancel()
             self._brain.leave(session)
             self._sockets.remove(socket)
         return socket
+
+    async def _send_later(
+        self, socket: web.WebSocketResponse, session: PlainSession, frame: DelayedFrame
+    ) -> None:
+        await asyncio.sleep(frame.seconds)
+        if self._brain.is_wanted(session, frame):
+            await socket.send_bytes(frame.raw)
 
     async def _close_when_told(self, socket: web.WebSocketResponse, session: PlainSession) -> None:
         at = self._brain.closes_at(session)
@@ -91,6 +104,7 @@ class VirtualMiniatureServer:
 
     def __init__(self, loop: VirtualLoop, brain: PlainServer) -> None:
         self._loop, self._brain = loop, brain
+        brain.clock = loop.time
 
     async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
         """Answer a token request."""
@@ -108,8 +122,15 @@ class VirtualMiniatureServer:
             self._loop.note_activity("the server")
             for answer in self._brain.receive(session, read_upstream(raw, read)):
                 ours.send(answer)
+            while session.later:
+                frame = session.later.pop(0)
+                self._loop.call_later(frame.seconds, send_later, frame)
             if self._brain.hangs_up(session):
                 ours.close(session.close_code)
+
+        def send_later(frame: DelayedFrame) -> None:
+            if self._brain.is_wanted(session, frame):
+                ours.send(frame.raw)
 
         ours.on_frame = receive
         ours.on_end = lambda code, reason: self._brain.leave(session)

@@ -17,15 +17,28 @@ from spatius_sim.miniatures.opus_servers import (
     TakesOpusAtRatesOfPcm,
     TakesOpusForPcm,
 )
-from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
+from spatius_sim.miniatures.plain_server import DelayedFrame, PlainServer, PlainSession, WorksInRealTime
 from spatius_sim.model.server.session_tokens import SessionToken
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console_api import RequestRefusedError, TokenRequest, upgrade_refusal
+from spatius_sim.protocol.console_api import HttpAnswer, RequestRefusedError, TokenRequest, upgrade_refusal
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH, Keyframes
-from spatius_sim.protocol.messages import AudioInput, Interrupt, Message, MotionResponse, ServerError
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    EgressType,
+    Interrupt,
+    Message,
+    MotionResponse,
+    Pause,
+    PlaybackNews,
+    PlaybackPhase,
+    ServerError,
+)
 from spatius_sim.trace.events import Undecodable
+
+_MOST_OPEN = 64
 
 
 class GrantsAnyExpiry(PlainServer):
@@ -290,13 +303,14 @@ class SharesRequests(PlainServer):
 class HoldsMotionBack(PlainServer):
     """Gives all motion of a request in its last response."""
 
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._held: dict[tuple[str, str], list[Keyframes]] = {}
+
     def due(self, session: PlainSession, audio: AudioInput) -> list[tuple[Keyframes, bool]]:
-        session.held += [keyframes for keyframes, _ in super().due(session, audio)]
-        if not audio.end:
-            return []
-        whole = np.concatenate(session.held)
-        session.held.clear()
-        return [(whole, True)]
+        held = self._held.setdefault((session.connection_id, audio.req_id), [])
+        held += [keyframes for keyframes, _ in super().due(session, audio)]
+        return [(np.concatenate(held), True)] if audio.end else []
 
 
 class CountsAt16kHz(PlainServer):
@@ -341,6 +355,16 @@ class AnswersBesideEgress(PlainServer):
         return True
 
 
+class AnswersBesideAgora(PlainServer):
+    """Sends motion on the socket of a session with an egress to Agora."""
+
+    def configure(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        answers = super().configure(session, value)
+        if isinstance(value, ConfigureSession) and value.egress_type == EgressType.AGORA:
+            session.egress = False
+        return answers
+
+
 class RemembersInterrupted(PlainServer):
     """Sends a keyframe of an interrupted request when audio of another one comes."""
 
@@ -348,6 +372,74 @@ class RemembersInterrupted(PlainServer):
         rest = np.zeros((1, WIDTH), np.float32)
         late = [encode(MotionResponse(session.connection_id, r, False, rest)) for r in session.interrupted]
         return late + super().audio(session, audio)
+
+
+class SendsWhatWaits(WorksInRealTime):
+    """Sends the motion that waits at an interrupt, too."""
+
+    def is_wanted(self, session: PlainSession, frame: DelayedFrame) -> bool:
+        return True
+
+
+class IgnoresInterrupts(WorksInRealTime):
+    """Ignores every interrupt."""
+
+    def receive(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        return [] if isinstance(value, Interrupt) else super().receive(session, value)
+
+
+class CountsInterruptedAsOpen(PlainServer):
+    """Takes no new request on a connection on which 64 were interrupted."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        if len(session.interrupted) < _MOST_OPEN or audio.req_id in session.requests:
+            return super().audio(session, audio)
+        return [encode(ServerError(session.connection_id, audio.req_id, 8, "too many requests are open"))]
+
+
+class ClosesAfter15Seconds(PlainServer):
+    """Closes every session 15 s after it was opened."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._opened_at: dict[str, float] = {}
+
+    def knock(self, session_key: str, avatar_id: str, now: float) -> HttpAnswer | PlainSession:
+        session = super().knock(session_key, avatar_id, now)
+        if isinstance(session, PlainSession):
+            self._opened_at[session.connection_id] = now
+        return session
+
+    def closes_at(self, session: PlainSession) -> float | None:
+        return self._opened_at[session.connection_id] + 15
+
+
+class StopsAtPause(PlainServer):
+    """Stops a request that is paused, and does not let it go on."""
+
+    def receive(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        if isinstance(value, Pause):
+            session.interrupted.append(value.req_id)
+        return super().receive(session, value)
+
+
+class CountsIdleTimeFromStart(PlainServer):
+    """Says that no audio came when the idle time-out has passed since the first audio."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        if session.idle_timeout and not session.requests:
+            error = ServerError(session.connection_id, "", 0, f"no audio input for {session.idle_timeout} s")
+            session.later.append(DelayedFrame(session.idle_timeout, "", encode(error)))
+        return super().audio(session, audio)
+
+
+class TellsPlaybackUnasked(PlainServer):
+    """Answers a pause with a report of the playback, though it has not confirmed that it reports it."""
+
+    def receive(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        if isinstance(value, Pause):
+            return [encode(PlaybackNews(session.connection_id, value.req_id, PlaybackPhase.UNKNOWN))]
+        return super().receive(session, value)
 
 
 SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
@@ -369,6 +461,9 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         EndsWithAnyConnection,
         RemembersEveryReqId,
         KeepsDamageToItself,
+        CountsInterruptedAsOpen,
+        ClosesAfter15Seconds,
+        StopsAtPause,
     ),
     "S-MOTION-COUNT": (
         DropsLastKeyframe,
@@ -382,7 +477,9 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-MOTION-SEGMENTS": (HoldsMotionBack,),
     "S-MOTION-SHAPE": (GivesInfiniteJaw, AnswersSilenceWithNan),
     "S-MOTION-MOVES": (StandsStillLater, RepeatsItsSecondSegment),
-    "S-EGRESS-SILENT": (AnswersBesideEgress,),
-    "S-INTERRUPT": (RemembersInterrupted,),
+    "S-EGRESS-SILENT": (AnswersBesideEgress, AnswersBesideAgora),
+    "S-INTERRUPT": (RemembersInterrupted, SendsWhatWaits, IgnoresInterrupts),
+    "S-IDLE": (CountsIdleTimeFromStart,),
+    "S-PLAYBACK-STATE": (TellsPlaybackUnasked,),
 }
 """The rule that each wrong Motion Server breaks, and it alone."""

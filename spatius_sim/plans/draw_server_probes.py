@@ -9,9 +9,15 @@ from spatius_sim.plans.server_probes import (
     EgressProbe,
     ExpiryProbe,
     HandshakeProbe,
+    InterruptedRequest,
+    InterruptMoment,
     InterruptProbe,
+    LateInterruptProbe,
+    LongProbe,
     ManySessionsProbe,
     OpusProbe,
+    PauseProbe,
+    PiecesProbe,
     Probe,
     SharedIdProbe,
     TokenProbe,
@@ -31,6 +37,9 @@ _SHORT_SAMPLES, _LONG_SAMPLES = PLAN_SAMPLE_RATE // 2, PLAN_SAMPLE_RATE * 5 // 2
 """The motion of half a second fits into the first segment, that of 2.5 seconds does not."""
 
 _MANY_SESSIONS = 8
+
+_BACKLOG_SAMPLES = PLAN_SAMPLE_RATE * 12
+"""Said at once, this is more than a server makes ahead that answers in real time: some motion must wait."""
 
 _CLIP_BYTES = 1_948_800
 """What sdk-e2e sends in one message, at 48 kHz: 20.3 s of speech."""
@@ -106,32 +115,16 @@ def bad_handshakes() -> st.SearchStrategy[Plan]:
     return _draw_plan_probing([HandshakeProbe(provocation) for provocation in provocations])
 
 
-def expiries() -> st.SearchStrategy[Plan]:
-    """Draw the plan that probes a Motion Server by a session that lasts longer than its token."""
-    return st.just(_make_plan((ExpiryProbe(_SHORT_SAMPLES),)))
-
-
 def egresses() -> st.SearchStrategy[Plan]:
-    """Draw plans that probe a Motion Server by a session with an egress: the server sends the motion to a
-    room of LiveKit or Agora, not back on the socket."""
-    egress_types = (EgressType.LIVEKIT, EgressType.AGORA)
-    return st.sampled_from(
-        [_make_plan((EgressProbe(egress_type, _LONG_SAMPLES),)) for egress_type in egress_types]
-    )
-
-
-def interrupts() -> st.SearchStrategy[Plan]:
-    """Draw plans that probe a Motion Server by a request that is interrupted within the first segment of
-    motion, or after it."""
-    return st.sampled_from(
-        [_make_plan((InterruptProbe(samples),)) for samples in (_SHORT_SAMPLES, _LONG_SAMPLES)]
-    )
+    """Draw the plan that probes a Motion Server by a session with an egress: the server sends the motion to a
+    room of LiveKit, not back on the socket. `LASTING` has one of Agora, too."""
+    return st.just(_make_plan((EgressProbe(EgressType.LIVEKIT, _LONG_SAMPLES),)))
 
 
 def late_interrupts() -> tuple[Plan, ...]:
     """Return one plan, in a tuple, that probes a Motion Server: while a request is spoken, an interrupt names
     the request before, which has ended."""
-    return (_make_plan((InterruptProbe(_LONG_SAMPLES, late=True),)),)
+    return (_make_plan((LateInterruptProbe(_LONG_SAMPLES),)),)
 
 
 def shared_ids() -> tuple[Plan, ...]:
@@ -170,3 +163,38 @@ def _make_plan(probes: tuple[Probe, ...]) -> Plan:
     """Return a plan with these probes and an ordinary turn; the turn shows that the Motion Server answers at
     all."""
     return Plan((_ONE_SHORT_TURN,), probes)
+
+
+_AT_EACH_MOMENT = InterruptProbe(
+    tuple(InterruptedRequest(_BACKLOG_SAMPLES, moment) for moment in InterruptMoment), _BACKLOG_SAMPLES
+)
+_MORE_THAN_64 = InterruptProbe(
+    (InterruptedRequest(_SHORT_SAMPLES // 5, InterruptMoment.BEFORE_END),) * 70, _SHORT_SAMPLES
+)
+"""So many requests as a user interrupts in a long session: a server may hold 64 open ones, or another
+number."""
+
+_LONGER_THAN_15_SECONDS = InterruptProbe(
+    (InterruptedRequest(6 * PLAN_SAMPLE_RATE, InterruptMoment.IN_SPEECH),),
+    PLAN_SAMPLE_RATE * 62 // 5,
+    chunk_pause_ms=200,
+)
+"""Speech in real time: a server that takes the session for one that was never configured, or for an idle one,
+ends it in the middle."""
+
+LASTING = _make_plan(
+    (
+        LongProbe(
+            _LONGER_THAN_15_SECONDS,
+            (
+                ExpiryProbe(_SHORT_SAMPLES),
+                _AT_EACH_MOMENT,
+                _MORE_THAN_64,
+                PauseProbe(_LONG_SAMPLES),
+                PiecesProbe(EgressType.LIVEKIT, _LONG_SAMPLES, idle_timeout=2),
+                PiecesProbe(EgressType.AGORA, _LONG_SAMPLES),
+            ),
+        ),
+    )
+)
+"""A session that lasts for more than 15 s, and meanwhile all other probes that must wait."""

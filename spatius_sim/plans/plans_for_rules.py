@@ -67,6 +67,9 @@ _BEFORE_A_CLEAN_TURN = fault_plans.FAILURES[:1]
 _LOST_IN_MID_TURN = fault_plans.FAILURES[2:3]
 """A relay may speak to Motion Server again what was lost. R-RECOVER runs the same plan."""
 
+_LASTING_SESSIONS = Exercise(just(server_plans.LASTING), most=1)
+"""What a server's run must wait for happens at the same time."""
+
 _CUT_OFF_BESIDE_OTHERS = behaviour_plans.plans_of_cut_offs_beside_others()
 """What one client does must not end the turns of another client."""
 
@@ -107,7 +110,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-TOKEN-WINDOW": server_plans.token_windows(),
     "S-TOKEN-KEY": server_plans.bad_keys(),
     "S-UPGRADE-REFUSED": server_plans.bad_upgrades(),
-    "S-TOKEN-EXPIRY": server_plans.expiries(),
+    "S-TOKEN-EXPIRY": _LASTING_SESSIONS,
     "S-HANDSHAKE-REFUSED": server_plans.bad_handshakes(),
     "S-MOTION-COUNT": Exercise(
         audible_conversations() | crowds(),
@@ -119,7 +122,9 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-CONFIRM": Exercise(_AUDIBLE_CONVERSATIONS, (*_MANY_SESSIONS, *_OGG_OPUS)),
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
     "S-EGRESS-SILENT": server_plans.egresses(),
-    "S-INTERRUPT": server_plans.interrupts(),
+    "S-INTERRUPT": _LASTING_SESSIONS,
+    "S-IDLE": _LASTING_SESSIONS,
+    "S-PLAYBACK-STATE": _LASTING_SESSIONS,
     "S-MOTION-IDS": Exercise(_AUDIBLE_CONVERSATIONS, server_plans.shared_ids()),
     "S-MOTION-END": Exercise(
         _AUDIBLE_CONVERSATIONS,

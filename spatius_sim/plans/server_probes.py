@@ -1,6 +1,8 @@
 """Probes: the special sessions and deliberate mistakes that come before the turns of a server's plan."""
 
+from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 
 from spatius_sim.protocol.messages import EgressType
 from spatius_sim.trace.event_text import describe_provocation
@@ -58,6 +60,21 @@ class EgressProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class PiecesProbe:
+    """Speaks `samples` samples on a session with an egress, in pieces with short gaps. A LiveKit egress has
+    an idle time-out of `idle_timeout` seconds (0: the server's own), which is shorter than the speech."""
+
+    egress: EgressType
+    samples: int
+    idle_timeout: int = 0
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        idle = f" and an idle time-out of {self.idle_timeout} s" * bool(self.idle_timeout)
+        return f"{self.samples} samples in pieces on a session with egress {self.egress.name}{idle}"
+
+
+@dataclass(frozen=True, slots=True)
 class ExpiryProbe:
     """Speaks in a session whose token has expired since it was opened, and tries upgrades with expired
     tokens: one that opened this session, and one that was never used, in headers and in the query."""
@@ -69,20 +86,64 @@ class ExpiryProbe:
         return f"a turn of {self.samples} samples, and upgrades, after the token has expired"
 
 
+class InterruptMoment(StrEnum):
+    """When a request is interrupted. The first moment needs a wait, in which late motion of others may come:
+    a probe begins with it."""
+
+    AT_FIRST_MOTION = "at its first motion"
+    IN_SPEECH = "in mid-speech"
+    BEFORE_END = "before its end mark"
+    AFTER_END = "right after its end mark"
+
+
 @dataclass(frozen=True, slots=True)
-class InterruptProbe:
-    """Interrupts a request after `samples` samples, waits until late motion may no longer come, and speaks
-    again. If it is `late`, speaks two requests, and interrupts the first, which has ended, during the
-    second."""
+class InterruptedRequest:
+    """A request of `samples` samples that is interrupted at this moment; of one that is interrupted in
+    mid-speech, only half is spoken."""
 
     samples: int
-    late: bool = False
+    at: InterruptMoment
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptProbe:
+    """Interrupts requests in one session, one right after the other. When late motion may no longer come, it
+    speaks a turn of `samples` samples, and a short one. After each chunk of long speech it waits
+    `chunk_pause_ms` milliseconds."""
+
+    interrupted: tuple[InterruptedRequest, ...]
+    samples: int
+    chunk_pause_ms: int = 0
 
     def __str__(self) -> str:
         """Return this probe of a Motion Server in words."""
-        if self.late:
-            return f"two turns of {self.samples} samples, and in the second an interrupt of the first"
-        return f"an interrupt after {self.samples} samples, then a turn"
+        counts = Counter(f"of {request.samples} samples {request.at}" for request in self.interrupted)
+        requests = ", ".join(f"{count} {request}" for request, count in counts.items())
+        pace = f", a pause of {self.chunk_pause_ms} ms after each chunk" * bool(self.chunk_pause_ms)
+        return f"interrupts of requests ({requests}), then a turn of {self.samples} samples{pace}"
+
+
+@dataclass(frozen=True, slots=True)
+class LateInterruptProbe:
+    """Speaks two requests of `samples` samples, and interrupts the first, which has ended, during the
+    second."""
+
+    samples: int
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        return f"two turns of {self.samples} samples, and in the second an interrupt of the first"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseProbe:
+    """Pauses a request of `samples` samples in a session without a room, lets it go on, and speaks again."""
+
+    samples: int
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        return f"a turn of {self.samples} samples that is paused and goes on, without a room; then a turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +183,35 @@ class ManySessionsProbe:
         return f"{self.sessions} sessions at once, with a turn of {self.samples} samples in each"
 
 
+ShortProbe = PiecesProbe | ExpiryProbe | InterruptProbe | PauseProbe
+"""The probes that may run while another one takes its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongProbe:
+    """Runs a probe that takes `long`, and others `meanwhile`, one by one: so the run takes less time. At most
+    two sessions are open at once, because a plan of the service may allow no more."""
+
+    long: InterruptProbe
+    meanwhile: tuple[ShortProbe, ...]
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        return f"{self.long}; at the same time: {'; then '.join(map(str, self.meanwhile))}"
+
+
 Probe = (
     TokenProbe
     | UpgradeProbe
     | HandshakeProbe
     | EgressProbe
     | ExpiryProbe
+    | PiecesProbe
     | InterruptProbe
+    | LateInterruptProbe
+    | PauseProbe
     | SharedIdProbe
     | ManySessionsProbe
     | OpusProbe
+    | LongProbe
 )

@@ -26,6 +26,7 @@ from spatius_sim.rules.relay import upstream_audio as relay_upstream_audio
 from spatius_sim.rules.relay import upstream_sessions as relay_upstream_sessions
 from spatius_sim.rules.rule import Rule
 from spatius_sim.rules.server import admission as server_admission
+from spatius_sim.rules.server import lasting_sessions as server_lasting_sessions
 from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
@@ -63,6 +64,8 @@ _CONTENTS = (
     server_motion.check_motion_varies,  # S-MOTION-MOVES
     server_session.check_no_motion_beside_egress,  # S-EGRESS-SILENT
     server_session.check_silence_after_interrupt,  # S-INTERRUPT
+    server_lasting_sessions.check_idle_sessions,  # S-IDLE
+    server_lasting_sessions.check_playback_news,  # S-PLAYBACK-STATE
     relay_secrets.check_clients_without_credentials,  # R-TOKENLESS
     relay_upstream_sessions.check_tokens,  # U-TOKEN
     relay_upstream_sessions.check_tokens_are_fresh,  # U-TOKEN-FRESH

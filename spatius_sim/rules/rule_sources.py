@@ -28,6 +28,7 @@ _SOFTWARE = {
     "ios-rtc": ("the vendor's public RTC adapter for iOS", ""),
     "tried": ("what a real LiveKit server did", ""),
     "proto3": ("the documentation of Protocol Buffers", "https://protobuf.dev/programming-guides/proto3/"),
+    "spatialreal": ("the older Python package spatialreal", "https://pypi.org/project/spatialreal/"),
     "changelog": ("the Web SDK's public changelog", ""),
 }
 _TAG = re.compile(rf"(?:seed|docs):[\w-]+|\b(?:{'|'.join(_SOFTWARE)})\b")

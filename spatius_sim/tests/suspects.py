@@ -37,12 +37,16 @@ from spatius_sim.miniatures.opus_servers import (
     TakesOpus,
 )
 from spatius_sim.miniatures.plain_server import (
+    EndsIdleSessions,
     IgnoresSilence,
     PlainServer,
+    RefusesWhatItDoesNotKnow,
     SignalsPlayout,
     TakesOneAtATime,
     TakesReqIdsOnce,
     TakesTokensOnce,
+    TellsWherePlaybackStands,
+    WorksInRealTime,
 )
 from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
 from spatius_sim.miniatures.serve_room import serve_room
@@ -199,6 +203,10 @@ HONEST = [
             SkipsDamagedOpus,
             HangsUpOnDamagedOpus,
             CountsPreSkip,
+            WorksInRealTime,
+            RefusesWhatItDoesNotKnow,
+            TellsWherePlaybackStands,
+            EndsIdleSessions,
             ServerSession,
         )
     ),

@@ -9,7 +9,14 @@ from spatius_sim.protocol.audio import (
     KEYFRAMES_PER_SECOND,
     segment_end,
 )
-from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse, ServerError
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfirmSession,
+    EgressType,
+    MotionResponse,
+    Pause,
+    ServerError,
+)
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.frames_to_motion_server import (
@@ -271,6 +278,8 @@ def _find_answers_under_wrong_id(story: Story) -> Iterator[Broken]:
     for request in story.requests:
         if request.payloads or not request.ends or request.turn is None or request.turn.waited_seq is None:
             continue
+        if request.interrupted_seq is not None:
+            continue  # Nothing is owed to it.
         for earlier in story.requests:
             if earlier.connection != request.connection or earlier.first_seq >= request.first_seq:
                 continue
@@ -350,8 +359,9 @@ def _judge_damaged_requests(story: Story) -> Iterator[Kept | Broken]:
 def _find_refused_requests(story: Story) -> Iterator[Broken]:
     """Yield Broken for each ordinary request of the kit that the server answered with an error instead of
     motion. Codes from 4000 on, and UNAVAILABLE, report limits of the service and are no breach. Requests with
-    an egress, an expired token or damaged audio are left out, and those whose req_id another connection used
-    before: no document says that a server must take it again.
+    an egress, an expired token or damaged audio are left out, and those that were paused: a server may refuse
+    that. So are those whose req_id another connection used before: no document says that a server must take
+    it again.
 
     Yield nothing for a trace that a proxy recorded: nobody knows which of its requests were ordinary."""
     special_connections = _find_special_connections(story)
@@ -361,13 +371,20 @@ def _find_refused_requests(story: Story) -> Iterator[Broken]:
         if request.configured.egress_type == EgressType.UNSPECIFIED
         and request.connection not in special_connections
     }
-    events = story.trace.on_lane(Lane.UPSTREAM) if story.trace.header.plan_token else ()
+    events = list(story.trace.on_lane(Lane.UPSTREAM)) if story.trace.header.plan_token else []
+    paused = {
+        (event.connection, event.content.value.req_id)
+        for event in events
+        if isinstance(event.content, Sent) and isinstance(event.content.value, Pause)
+    }
     for event in events:
         error = event.content.value if isinstance(event.content, Received) else None
-        if not isinstance(error, ServerError) or error.code == _UNAVAILABLE or error.code >= _LIMITS_FROM:
+        if not isinstance(error, ServerError) or _is_limit(error.code):
             continue
         request = requests.get((event.connection, error.req_id))
         if request is None or request.interrupted_seq is not None or request.turn is None:
+            continue
+        if (event.connection, error.req_id) in paused:
             continue
         if any(other.first_seq < request.first_seq for other in _find_namesakes(story, request)):
             continue
@@ -375,15 +392,34 @@ def _find_refused_requests(story: Story) -> Iterator[Broken]:
         yield Broken(expected, f"ServerError {error.code} {error.message!r}", (request.first_seq, event.seq))
 
 
+def _map_ends_by_limits(story: Story) -> dict[str, int]:
+    """Return the connections on which the server reported that a limit of the service ends the session, each
+    with the number of this event. No request after it need be answered."""
+    seq_by_connection: dict[str, int] = {}
+    for event in story.trace.on_lane(Lane.UPSTREAM):
+        match event.content:
+            case Received(value=ServerError(req_id="", code=code)) if _is_limit(code):
+                seq_by_connection.setdefault(event.connection, event.seq)
+    return seq_by_connection
+
+
+def _is_limit(code: int) -> bool:
+    """Return whether an error with this code reports a limit of the service, or that it is unavailable."""
+    return code == _UNAVAILABLE or code >= _LIMITS_FROM
+
+
 def _list_requests_to_answer(story: Story) -> list[UpstreamRequest]:
     """Return the requests that the server must answer with all their motion on the socket. They were sent to
-    their end, not stopped early, have no egress, and have a known sample rate. The kit must have waited for
-    the answer. Silence counts only if it was answered: a server may ignore it (ASSUMED)."""
+    their end, not stopped early, have no egress, and have a known sample rate. They began before any limit of
+    the service ended the session, and the kit must have waited for the answer. Silence counts only if it was
+    answered: a server may ignore it (ASSUMED)."""
     special_connections = _find_special_connections(story)
+    limits = _map_ends_by_limits(story)
     return [
         request
         for request in story.requests
         if request.ends
+        and request.first_seq < limits.get(request.connection, request.first_seq + 1)
         and request.connection not in special_connections
         and request.sample_rate > 0
         and request.configured.egress_type == EgressType.UNSPECIFIED

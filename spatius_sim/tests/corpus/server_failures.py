@@ -10,7 +10,11 @@ from spatius_sim.protocol.messages import (
     ConfirmSession,
     EgressType,
     Interrupt,
+    LiveKitEgress,
     MotionResponse,
+    Pause,
+    PlaybackNews,
+    PlaybackPhase,
     ServerError,
 )
 from spatius_sim.tests.corpus.failures import breaks
@@ -153,3 +157,24 @@ def motion_long_after_the_interrupt(said: Dialogue) -> None:
     said.client_says(UP, Interrupt(REQ))
     said.happens(Lane.KIT, UP, WaitEnded(Awaited.SILENCE, True))
     said.motion(UP, REQ, 5)
+
+
+@breaks("S-IDLE", SERVER)
+def an_idle_time_out_in_mid_speech(said: Dialogue) -> None:
+    egress = LiveKitEgress("wss://room.invalid", idle_timeout=2)
+    said.opened(UP)
+    said.client_says(UP, ConfigureSession(RATE, egress_type=EgressType.LIVEKIT, livekit_egress=egress))
+    said.confirms(UP)
+    for number in range(5):
+        said.client_says(UP, AudioInput(REQ, voice(f"piece {number}", KEYFRAME)))
+        said.passes(0.5)
+    said.server_says(UP, ServerError(f"id of {UP}", "", 0, "no audio input for 2 seconds"))
+
+
+@breaks("S-PLAYBACK-STATE", SERVER)
+def a_report_that_was_not_confirmed(said: Dialogue) -> None:
+    said.opened(UP)
+    said.configures(UP)
+    said.confirms(UP)
+    said.client_says(UP, Pause(REQ))
+    said.server_says(UP, PlaybackNews(f"id of {UP}", REQ, PlaybackPhase.UNKNOWN))

@@ -12,9 +12,11 @@ from spatius_sim.miniatures.serve_server import VirtualMiniatureServer
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
+from spatius_sim.plans.draw_server_probes import LASTING
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.server_probes import ExpiryProbe, ManySessionsProbe
 from spatius_sim.protocol.console_api import UpgradeRefusedError, upgrade_refusal
+from spatius_sim.protocol.messages import ConfigureSession, EgressType
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.server_access import ServerInMemory
@@ -24,14 +26,18 @@ from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.tests.suspects import NOWHERE
 from spatius_sim.trace.events import (
     Awaited,
+    Closed,
     Lane,
+    Opened,
     Refused,
+    Sent,
     Trace,
     WaitEnded,
 )
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 from spatius_sim.virtual.virtual_server_sdk import VirtualSession
+from spatius_sim.wires.optional_features import EGRESS
 
 SAMPLES = PLAN_SAMPLE_RATE // 2
 
@@ -106,3 +112,36 @@ def test_one_session_too_many_may_be_refused_at_the_upgrade() -> None:
 def test_an_upgrade_that_is_refused_for_no_reason_ends_the_run() -> None:
     with pytest.raises(UpgradeRefusedError, match="HTTP 500"):
         run_many_sessions(500)
+
+
+@pytest.mark.parametrize("lacks", [(), (EGRESS,)], ids=["with egress", "without egress"])
+def test_what_takes_long_goes_on_in_two_sessions_at_once_at_most(lacks: tuple[str, ...]) -> None:
+    loop = VirtualLoop()
+    access = ServerInMemory(loop, VirtualMotionServer(loop))
+    recorder = RealTimeRecorder(clock_ns=loop.time_ns)
+    subject = ServerSubject(
+        ServerAddress(NOWHERE, NOWHERE, "any", lacks=lacks), recorder, 1, Patience(), access
+    )
+    try:
+        trace = loop.run(subject.run(LASTING), None)
+    finally:
+        loop.stop()
+    open_now: set[str] = set()
+    most = 0
+    for event in trace.on_lane(Lane.UPSTREAM):
+        match event.content:
+            case Opened():
+                open_now.add(event.connection)
+            case Closed():
+                open_now.remove(event.connection)
+        most = max(most, len(open_now))
+    assert most == 2
+    rooms = [
+        event
+        for event in trace.on_lane(Lane.UPSTREAM)
+        if isinstance(event.content, Sent)
+        and isinstance(event.content.value, ConfigureSession)
+        and event.content.value.egress_type != EgressType.UNSPECIFIED
+    ]
+    assert len(rooms) == (0 if lacks else 2)
+    assert 16.0 < (trace.events[-1].at_ns - trace.events[0].at_ns) / 1e9 < 18.0

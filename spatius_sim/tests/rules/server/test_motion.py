@@ -9,7 +9,7 @@ import pytest
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
-from spatius_sim.protocol.messages import AudioFormat, MotionResponse, ServerError
+from spatius_sim.protocol.messages import AudioFormat, MotionResponse, Pause, ServerError
 from spatius_sim.protocol.ogg import write_ogg_opus
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
@@ -104,6 +104,36 @@ def test_an_ordinary_request_of_the_kit_is_not_refused() -> None:
     assert judgement.broken[0].actual == "ServerError 3 'one at a time'"
     assert refused in judgement.broken[0].events
     assert said.verdict("S-MOTION-END") is Verdict.UNEXERCISED  # On a proxy's tape nobody knows.
+
+
+def test_a_paused_request_may_be_refused() -> None:
+    said = asked()
+    said.client_says(SESSION, Pause(REQ))
+    said.server_says(SESSION, REFUSED)
+    said.ends(SESSION, 0)
+    assert judged_as_the_kits(said).verdict is not Verdict.FAILED
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(4001, Verdict.UNEXERCISED), (0, Verdict.FAILED)])
+def test_after_a_limit_of_the_service_no_request_need_be_answered(code: int, verdict: Verdict) -> None:
+    said = asked()
+    said.server_says(SESSION, ServerError(SESSION, "", code, "the end"))
+    said.ends(SESSION, 0)
+    pcm = voice("after the end")
+    said.starts(SESSION, 1, pcm)
+    said.audio_up(SESSION, "req-2", pcm, end=True)
+    said.ends(SESSION, 1, complete=False)
+    assert said.verdict("S-MOTION-END") is verdict
+
+
+def test_an_interrupted_request_that_got_no_motion_accuses_no_other_id() -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 5, end=True)
+    said.ends(SESSION, 0)
+    said.audio_up(SESSION, "req-2", voice("interrupted"), end=True)
+    said.interrupt_up(SESSION, "req-2")
+    said.motion(SESSION, REQ, 1)
+    assert said.verdict("S-MOTION-IDS") is Verdict.PASSED
 
 
 @pytest.mark.parametrize(

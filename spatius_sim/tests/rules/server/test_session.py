@@ -217,6 +217,14 @@ def test_motion_later_than_that() -> None:
     assert said.failed == ["S-INTERRUPT"]
 
 
+def test_motion_later_than_that_beside_an_egress_is_judged_in_the_room() -> None:
+    said = greeted(ROOM, ConfirmSession(f"id of {SESSION}"))
+    said.audio_up(SESSION, REQ, voice("cut"))
+    said.client_says(SESSION, Interrupt(REQ))
+    said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.SILENCE, True))
+    assert said.verdict("S-INTERRUPT") is Verdict.UNEXERCISED
+
+
 def test_a_kit_that_was_late_itself_judges_nothing() -> None:
     said = interrupted()
     said.lags(0.5)
