@@ -209,8 +209,8 @@ def hang_ups(draw: st.DrawFn) -> Plan:
 
 def plans_of_hang_ups() -> tuple[Plan, ...]:
     """Return plans in which the only client of a relay hangs up. It does so in its second turn: while it gets
-    motion, or while the relay still opens its second session with Motion Server. Or Motion Server reports an
-    error in the second turn, and the client hangs up in the third."""
+    motion, or while the relay still asks for a token or opens its second session with Motion Server. Or
+    Motion Server reports an error in the second turn, and the client hangs up in the third."""
     turn_left_in_motion = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
     )
@@ -219,7 +219,7 @@ def plans_of_hang_ups() -> tuple[Plan, ...]:
     )
     slow_openings = [
         Scenario("slow-to-connect", "", (Fault(When(moment, connection=2), (Delay(0.6),)),))
-        for moment in (Moment.CONFIGURE, Moment.UPGRADE)
+        for moment in (Moment.CONFIGURE, Moment.UPGRADE, Moment.TOKEN)
     ]
     error_in_second_turn = Fault(When(Moment.RESPONSE, number=2, request=2), (SendError(13, "failed"),))
     longer_turn = TurnPlan(5 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)

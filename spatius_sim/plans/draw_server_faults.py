@@ -198,24 +198,35 @@ LARGE = Plan(
 should."""
 
 
-def _plan_refusing_sessions(refusal: Refuse, pause_ms: int) -> Plan:
+def _plan_refusing_sessions(refusal: Refuse, pause_ms: int, *turns_beside: TurnPlan) -> Plan:
     """Return a plan in which Motion Server closes the session in the second turn, and then refuses every new
-    session by `refusal`. After the third turn the client pauses for `pause_ms` milliseconds."""
+    session by `refusal`. After the third turn the client pauses for `pause_ms` milliseconds. Beside it, other
+    clients speak one turn of `turns_beside` each. Their sessions are opened before, and nothing happens to
+    them."""
+    failing_turn = _FAILING_TURN + len(turns_beside)
     refusals = (
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
-        for number in range(_FAILING_TURN, _MANY_CONNECTIONS)
+        for number in range(failing_turn, _MANY_CONNECTIONS)
     )
-    about = f"after the first turn it ends the session, and refuses every new one with {refusal.status}"
+    about = f"in request {failing_turn} it ends the session, and refuses every new one with {refusal.status}"
     return Plan(
-        ((_ORDINARY_TURN, _ORDINARY_TURN, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),),
-        motion_server=Scenario("drawn", about, (_fault_closing_session(_FAILING_TURN), *refusals)),
+        (
+            (_ORDINARY_TURN, _ORDINARY_TURN, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),
+            *((turn,) for turn in turns_beside),
+        ),
+        motion_server=Scenario("drawn", about, (_fault_closing_session(failing_turn), *refusals)),
     )
 
 
 REFUSED = _plan_refusing_sessions(Refuse(401, "session token expired"), 1_200)
-REFUSED_FOR_LONG = _plan_refusing_sessions(Refuse(402, "session denied: no credits"), 10_100)
-"""Plans in which every session but the first is refused. A pause follows: a second, in which some relays
-try again at once, or ten seconds, in which a relay tries again that waits for credits."""
+REFUSED_FOR_LONG = _plan_refusing_sessions(
+    Refuse(402, "session denied: no credits"),
+    10_100,
+    TurnPlan(11 * PLAN_SAMPLE_RATE, 3_200, chunk_pause_ms=100),
+)
+"""Plans in which every session but the first ones is refused. A pause follows: a second, in which some relays
+try again at once, or ten seconds, in which a relay tries again that waits for credits. In these ten seconds
+another client speaks at the pace of a microphone, and has a session: a turn longer than ten seconds."""
 
 
 def with_harmless_faults(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:

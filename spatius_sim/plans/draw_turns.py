@@ -28,16 +28,22 @@ _STOPPED_WITHIN_A_SAMPLE = TurnPlan(
     PLAN_SAMPLE_RATE, 3201, Cue(3, TurnProgress.NOTHING), Behaviour.INTERRUPT, pause_ms=300
 )
 
+_SIZES_AT_BORDERS = (126, 128, 16_384, 65_536)
+"""Bytes. From these sizes on, a length takes more bytes in a WebSocket frame, or in Protocol Buffers. Many
+clients have buffers of such sizes."""
+
 ODD_CHUNKS = tuple(
     Plan(((_SHORT, *turns, _SHORT),))
     for turns in (
         (TurnPlan(3 * PLAN_SAMPLE_RATE, 6401), TurnPlan(_LONGEST_SAMPLES, 2 * _LONGEST_SAMPLES)),
+        (TurnPlan(6 * PLAN_SAMPLE_RATE, 320, first_chunks=_SIZES_AT_BORDERS),),
         (TurnPlan(PLAN_SAMPLE_RATE, 3200, half_sample=True),),
         (_STOPPED_WITHIN_A_SAMPLE,),
     )
 )
-"""Speech in chunks that are legal and rare: with an odd number of bytes, and with all the speech of a turn.
-In two plans a half sample is left, at the end of a turn and at an interrupt."""
+"""Speech in chunks that are legal and rare: with an odd number of bytes, with all the speech of a turn, with
+sizes at the borders of formats, and with 10 ms of speech each, hundreds of them at once. In
+two plans a half sample is left, at the end of a turn and at an interrupt."""
 
 INTERRUPTED_BEFORE_SPEECH = (
     Plan(((_SHORT, TurnPlan(0, 3200, Cue(0, TurnProgress.NOTHING), Behaviour.INTERRUPT), _SHORT),)),

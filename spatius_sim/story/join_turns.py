@@ -42,6 +42,7 @@ from spatius_sim.story.turn_story import (
 )
 from spatius_sim.story.undisturbed_turns import (
     correct_mistaken_waits,
+    leave_out_faults_elsewhere,
     set_calm_and_clean,
     set_faults_and_failures,
 )
@@ -91,6 +92,7 @@ def build_story(trace: Trace) -> Story:
     _join_conversations_to_turns(conversations, turns, speech_index)
     _join_deliveries_to_payloads(requests, deliveries)
     _join_requests_to_turns(requests, turns, may_guess=CLIENT_CHOOSES_SPEECH not in trace.header.lacks)
+    leave_out_faults_elsewhere(trace, turns)
     correct_mistaken_waits(turns)
     set_calm_and_clean(trace, turns, output_rates)
     return Story(trace, turns, requests, conversations, deliveries, output_rates)

@@ -13,6 +13,7 @@ from spatius_sim.trace.events import (
     Injected,
     KitStalled,
     Lane,
+    Opened,
     Provocation,
     Provoked,
     Sent,
@@ -37,6 +38,27 @@ def set_faults_and_failures(trace: Trace, turns: list[Turn]) -> None:
     for turn in turns:
         end_seq = turn.until_seq if turn.waited_seq is None else turn.waited_seq
         turn.faults = [event for event in injected if turn.since_seq < event.seq < end_seq]
+        turn.failures = select_failures(turn.faults)
+
+
+def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
+    """Leave out of each turn the faults that the kit injected on other connections to Motion Server, while
+    the turn itself had an open session: they are faults of other clients' turns, and excuse nothing here.
+    Which session a turn had must show in its audio."""
+    upstream_events = list(trace.on_lane(Lane.UPSTREAM)) if any(turn.faults for turn in turns) else []
+    opened_seqs = {
+        event.connection: event.seq for event in upstream_events if isinstance(event.content, Opened)
+    }
+    connections = {event.connection for event in upstream_events}
+    for turn in turns:
+        own = {request.connection for request in turn.requests if request.found_by_audio}
+        if not turn.faults or not own <= opened_seqs.keys():
+            continue
+        opened_seq = max((opened_seqs[connection] for connection in own), default=len(trace.events))
+        elsewhere = connections - own
+        turn.faults = [
+            fault for fault in turn.faults if fault.seq < opened_seq or fault.connection not in elsewhere
+        ]
         turn.failures = select_failures(turn.faults)
 
 

@@ -8,6 +8,7 @@ from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.turn_story import Story, UpstreamRequest
 from spatius_sim.trace.events import (
+    Closed,
     Lane,
     Received,
 )
@@ -224,14 +225,27 @@ def check_end_of_audio(story: Story) -> Iterator[Kept | Broken]:
         if len(request.ends) == 1:
             yield Kept()
             continue
+        # Who closes the session in mid-speech also sends no end: the lost audio is the first fault.
+        is_given_up = not request.ends and _has_relay_closed(story, request)
         end_count_in_words = "none" if not request.ends else str(len(request.ends))
         owed_end = Owed(f"end=true of {request.req_id}", "", _find_last_audio_seq(story, request))
         yield Broken(
             f"one end=true for {turn.name}",
             f"its req_id carried {end_count_in_words}",
             (request.first_seq, *request.ends),
+            follows_from=("U-AUDIO-COMPLETE",) if is_given_up else (),
             owed=() if request.ends else (owed_end,),
         )
+
+
+def _has_relay_closed(story: Story, request: UpstreamRequest) -> bool:
+    """Return whether the relay closed the connection to Motion Server on which it sent this request."""
+    return any(
+        event.connection == request.connection
+        and isinstance(event.content, Closed)
+        and not event.content.by_kit
+        for event in story.trace.on_lane(Lane.UPSTREAM)
+    )
 
 
 def _find_last_audio_seq(story: Story, request: UpstreamRequest) -> int:

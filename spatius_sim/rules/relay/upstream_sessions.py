@@ -1,6 +1,6 @@
 """U rules on a relay's sessions: how Motion Server and the Console API see the relay."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.console_api import MAX_TOKEN_LIFE_SECONDS
@@ -153,12 +153,14 @@ def check_tokens_are_fresh(story: Story) -> Iterator[Kept | Broken]:
 )
 def check_retries(story: Story) -> Iterator[Kept | Broken]:
     """Check the 10 s after each refusal that no retry can mend. The relay must make at most 5 attempts for
-    each client. Each turn that begins allows 3 more, because then a user has asked again. An attempt asks for
-    a token, opens a session, or both. Nothing is judged if the trace has no client. No Kept is yielded if the
-    trace ends within the 10 s."""
+    each client without a session. Each turn that begins allows 3 more, because then a user has asked again.
+    An attempt asks for a token, opens a session, or both. Nothing is judged if the trace has no client. No
+    Kept is yielded if the trace ends within the 10 s."""
     events = story.trace.events
     clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
+        # A session that stays open serves a client, for which there is no reason to try again.
+        refused_count = max(1, len(clients) - _count_lasting_sessions(events, refusal))
         events_within = [
             event for event in events[refusal.seq + 1 :] if event.at_ns <= refusal.at_ns + _ATTEMPTS_NS
         ]
@@ -172,15 +174,32 @@ def check_retries(story: Story) -> Iterator[Kept | Broken]:
         ]
         turn_count = sum(isinstance(event.content, TurnStarted) for event in events_within)
         attempt_seqs = max(token_request_seqs, upgrade_seqs, key=len)
-        allowed_count = _MAX_ATTEMPTS * len(clients) + _MAX_ATTEMPTS_OF_A_TURN * turn_count
+        allowed_count = _MAX_ATTEMPTS * refused_count + _MAX_ATTEMPTS_OF_A_TURN * turn_count
         if len(attempt_seqs) > allowed_count:
             expected = f"at most {_MAX_ATTEMPTS} attempts for each client in the 10 s after a refusal"
             turns_in_words = "a turn" if turn_count == 1 else f"{turn_count} turns"
             began = f", in which {turns_in_words} began" if turn_count else ""
-            actual = f"{len(attempt_seqs)} for {len(clients)}{began}"
+            actual = f"{len(attempt_seqs)} for {refused_count}{began}"
             yield Broken(expected, actual, (refusal.seq, *attempt_seqs))
         elif len(events_within) < len(events) - refusal.seq - 1:
             yield Kept()
+
+
+def _count_lasting_sessions(events: Sequence[Event], refusal: Event) -> int:
+    """Return how many sessions with Motion Server were opened before this refusal and are open 10 s after
+    it, or at the end of the trace."""
+    until_ns = refusal.at_ns + _ATTEMPTS_NS
+    opened = {
+        event.connection
+        for event in events[: refusal.seq]
+        if event.lane is Lane.UPSTREAM and isinstance(event.content, Opened)
+    }
+    closed = {
+        event.connection
+        for event in events
+        if event.lane is Lane.UPSTREAM and isinstance(event.content, Closed) and event.at_ns <= until_ns
+    }
+    return len(opened - closed)
 
 
 def _is_refusal(event: Event) -> bool:

@@ -16,7 +16,7 @@ PATIENCE = Patience()
 @pytest.mark.parametrize(
     ("name", "most", "failed"),
     [
-        ("good", 44.0, []),
+        ("good", 45.5, []),
         ("no end mark", 120.0, ["R-END-AUDIO"]),
         ("silent on failure", 125.0, ["R-ERROR-TOLD"]),
         ("no end mark upstream, gives up after 10 s", 110.0, ["U-AUDIO-END"]),

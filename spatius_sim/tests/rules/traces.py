@@ -90,9 +90,9 @@ class Dialogue:
         self.passes(seconds)
         return self.happens(Lane.KIT, "", KitStalled(seconds))
 
-    def fault(self, fault: FaultAction | Injected = SERVER_DIES) -> int:
+    def fault(self, fault: FaultAction | Injected = SERVER_DIES, up: str = "") -> int:
         what = fault if isinstance(fault, Injected) else make_fault_event(fault)
-        return self.happens(Lane.KIT, "", what)
+        return self.happens(Lane.KIT, up, what)
 
     def secret_known(self, kind: str, length: int = 32) -> int:
         return self.happens(Lane.KIT, "", SecretKnown(kind, length))

@@ -189,6 +189,16 @@ def test_audio_without_an_end_that_has_an_excuse(excuse: Callable[[Dialogue], No
     assert said.verdict("U-AUDIO-END") is Verdict.UNEXERCISED
 
 
+def test_who_closes_the_session_in_mid_speech_loses_audio_and_so_its_end() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    said.connects(UP)
+    said.audio_up(UP, REQ, pcm[: len(pcm) // 2])
+    said.happens(Lane.UPSTREAM, UP, Closed(False, 1000, ""))
+    said.ends("ann", 0, complete=False)
+    assert said.judged("U-AUDIO-END").broken[0].follows_from == ("U-AUDIO-COMPLETE",)
+
+
 def test_audio_that_belongs_to_no_turn_is_not_judged() -> None:
     said = Dialogue()
     said.connects(UP)
@@ -247,6 +257,26 @@ def test_each_client_and_each_turn_is_a_reason_to_try() -> None:
     said.token()
     assert said.failed == ["U-RETRY"]
     assert said.judged("U-RETRY").broken[0].actual == "14 for 2, in which a turn began"
+
+
+def test_who_has_a_session_that_stays_open_is_no_reason_to_try() -> None:
+    said = Dialogue()
+    said.ready("bob")
+    said.connects("up of bob")
+    insisting(said, 6)
+    said.passes(10.1)
+    said.ready("bob")
+    assert said.failed == ["U-RETRY"]
+    assert said.judged("U-RETRY").broken[0].actual == "6 for 1"
+
+
+def test_who_lost_a_session_is_a_reason_to_try() -> None:
+    said = Dialogue()
+    said.ready("bob")
+    said.connects("up of bob")
+    insisting(said, 6)
+    said.happens(Lane.UPSTREAM, "up of bob", Closed(False, 1000, ""))
+    assert "U-RETRY" not in said.failed
 
 
 def test_what_is_no_refusal_may_be_tried_more_often() -> None:

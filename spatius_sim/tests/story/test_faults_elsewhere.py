@@ -1,0 +1,44 @@
+"""What Motion Server does to one client's session excuses nothing in the turn of another that has its own."""
+
+import pytest
+
+from spatius_sim.story.join_turns import build_story
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
+
+
+def turn_beside_a_fault(fault_on: str, *, before: bool = False) -> Dialogue:
+    """Ann's turn, half of it before a fault on the connection `fault_on`. With `before`, the fault happens
+    before her session is opened."""
+    said, pcm = Dialogue(), voice("ann")
+    said.connects("another")
+    said.starts("ann", 0, pcm)
+    if before:
+        said.fault(up=fault_on)
+    said.connects(up_of("ann", 0))
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm[: len(pcm) // 2])
+    if not before:
+        said.fault(up=fault_on)
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm[len(pcm) // 2 :], end=True)
+    said.ends("ann", 0, complete=False)
+    return said
+
+
+def test_a_fault_on_another_connection_is_no_fault_of_the_turn() -> None:
+    (turn,) = build_story(turn_beside_a_fault("another").trace).turns
+    assert turn.faults == turn.failures == []
+    assert turn.clean
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        turn_beside_a_fault(up_of("ann", 0)),
+        turn_beside_a_fault(""),
+        turn_beside_a_fault("another", before=True),
+    ],
+    ids=["its own", "of no connection", "before it was opened"],
+)
+def test_any_other_fault_may_be_its_own(said: Dialogue) -> None:
+    (turn,) = build_story(said.trace).turns
+    assert len(turn.failures) == 1
+    assert not turn.clean
