@@ -215,10 +215,10 @@ def plans_of_hang_ups() -> tuple[Plan, ...]:
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
     )
     turn_left_at_once = TurnPlan(
-        PLAN_SAMPLE_RATE, _SMALL_CHUNK, Cue(1, TurnProgress.NOTHING), Behaviour.HANG_UP, chunk_pause_ms=300
+        PLAN_SAMPLE_RATE, _SMALL_CHUNK, Cue(1, TurnProgress.NOTHING), Behaviour.HANG_UP, chunk_pause_ms=150
     )
     slow_openings = [
-        Scenario("slow-to-connect", "", (Fault(When(moment, connection=2), (Delay(0.6),)),))
+        Scenario("slow-to-connect", "", (Fault(When(moment, connection=2), (Delay(0.4),)),))
         for moment in (Moment.CONFIGURE, Moment.UPGRADE, Moment.TOKEN)
     ]
     error_in_second_turn = Fault(When(Moment.RESPONSE, number=2, request=2), (SendError(13, "failed"),))

@@ -222,7 +222,7 @@ REFUSED = _plan_refusing_sessions(Refuse(401, "session token expired"), 1_200)
 REFUSED_FOR_LONG = _plan_refusing_sessions(
     Refuse(402, "session denied: no credits"),
     10_100,
-    TurnPlan(11 * PLAN_SAMPLE_RATE, 3_200, chunk_pause_ms=100),
+    TurnPlan(104 * PLAN_SAMPLE_RATE // 10, 3_200, chunk_pause_ms=100),
 )
 """Plans in which every session but the first ones is refused. A pause follows: a second, in which some relays
 try again at once, or ten seconds, in which a relay tries again that waits for credits. In these ten seconds

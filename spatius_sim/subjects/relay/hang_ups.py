@@ -10,6 +10,7 @@ from spatius_sim.subjects.wait_for_events import NO_TIME, loop_time
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
+    Injected,
     Lane,
     Opened,
     Refused,
@@ -86,17 +87,24 @@ def _find_clients_with_open_sessions(
 
 
 def _may_still_open_session(recorder: RealTimeRecorder) -> bool:
-    """Return whether the relay may still open a session with Motion Server, because it holds a token that it
-    has not used yet. A token that was issued too long ago does not count: the relay has given it up. This
-    time is longer if the relay was slow to use earlier tokens."""
+    """Return whether the relay may still open a session with Motion Server, because it waits for a token, or
+    holds one that it has not used yet. A token that was issued too long ago does not count: the relay has
+    given it up. This time is longer if the relay was slow to use earlier tokens."""
     issued_at_ns: dict[str, int] = {}
     used_at_ns: dict[str, int] = {}
+    token_due_at_ns = 0.0
     for event in recorder.events:
         match event.content:
-            case TokenRequested(token=token) if token:
-                issued_at_ns[token] = event.at_ns
+            case Injected(delay=delay) if delay and not event.connection:
+                token_due_at_ns = event.at_ns + (delay + _LATE_SECONDS) * _NS_PER_SECOND
+            case TokenRequested(token=token):
+                token_due_at_ns = 0.0
+                if token:
+                    issued_at_ns[token] = event.at_ns
             case Opened(token=token) | Refused(token=token) if event.lane is Lane.UPSTREAM:
                 used_at_ns.setdefault(token, event.at_ns)
+    if loop_time() * _NS_PER_SECOND < token_due_at_ns:
+        return True
     durations_ns = [used_at_ns[token] - at_ns for token, at_ns in issued_at_ns.items() if token in used_at_ns]
     patience_seconds = HANG_UP_SECONDS
     if durations_ns:

@@ -113,6 +113,25 @@ def test_a_token_given_up_is_waited_for_as_long_as_the_relay_may_need(
     assert run_in_virtual_time(watch()) == pytest.approx(waited, abs=0.5)
 
 
+def test_a_relay_that_waits_for_its_token_may_still_open_a_session() -> None:
+    async def watch() -> None:
+        """Let the token come 0.4 s late, and a session be opened with it that nobody closes."""
+        loop = asyncio.get_running_loop()
+        recorder = RealTimeRecorder(clock_ns=lambda: round(loop.time() * 1e9))
+        recorder.start(Dialogue().trace.header)
+        assert recorder._header is not None
+        recorder.emit(Lane.DOWNSTREAM, "ann", Opened())
+        recorder.emit(Lane.KIT, "", Injected("delay", Excuse.LATENESS, 0.4))
+        watching = asyncio.create_task(watch_hang_ups(recorder, recorder._header, ["ann"]))
+        await asyncio.sleep(0.4)
+        recorder.emit(Lane.CONSOLE, "", TokenRequested("key#1", 60, 0.0, 200, "token#1"))
+        recorder.emit(Lane.UPSTREAM, "upstream-1", Opened("token#1"))
+        await watching
+        assert recorder.events[-1].content == WaitEnded(Awaited.HANG_UP, False)
+
+    run_in_virtual_time(watch())
+
+
 def test_a_relay_that_hangs_up_at_once_costs_no_wait_for_the_five_seconds_it_has(tmp_path: Path) -> None:
     with Hearing(Suspect("relay", PlainRelay), 1, tmp_path) as hearing:
         assert hearing.of("U-HANGUP").verdict is Verdict.PASSED
