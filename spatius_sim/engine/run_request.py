@@ -115,7 +115,8 @@ class RunRequest:
             return Exercise(plans=just(plan_of(self.plan_token, rule.subject)))
         if self.settings.agent_cmd:
             return AS_AN_AGENT_SPEAKS
-        return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
+        profile = profile_named(self.settings.profile)
+        return exercise_of(rule.id, thorough=profile.thorough, patient=profile.patience)
 
     def scenario_counts(self, rules: Iterable[Rule]) -> dict[str, int]:
         """Return how many scenarios each of these rules adds to this run at most, by rule id. The rules are

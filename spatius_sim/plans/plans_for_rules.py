@@ -121,14 +121,20 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-HANDSHAKE-CLOSED": Exercise(server_plans.bad_handshakes(), _MANY_SESSIONS),
     "S-CONFIRM": Exercise(_AUDIBLE_CONVERSATIONS, (*_MANY_SESSIONS, *_OGG_OPUS)),
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
-    "S-EGRESS-SILENT": server_plans.egresses(),
+    "S-EGRESS-SILENT": Exercise(server_plans.egresses(), (server_plans.LASTING,)),
     "S-INTERRUPT": _LASTING_SESSIONS,
     "S-IDLE": _LASTING_SESSIONS,
     "S-PLAYBACK-STATE": _LASTING_SESSIONS,
     "S-MOTION-IDS": Exercise(_AUDIBLE_CONVERSATIONS, server_plans.shared_ids()),
     "S-MOTION-END": Exercise(
         _AUDIBLE_CONVERSATIONS,
-        (*server_plans.ODD_CHUNKS, *server_plans.late_interrupts(), *server_plans.shared_ids(), *_OGG_OPUS),
+        (
+            *server_plans.ODD_CHUNKS,
+            *server_plans.late_interrupts(),
+            *server_plans.shared_ids(),
+            *_OGG_OPUS,
+            server_plans.LASTING,
+        ),
     ),
 }
 """All other rules are exercised by ordinary conversations."""
@@ -141,11 +147,11 @@ AS_AN_AGENT_SPEAKS = Exercise(just(AS_THE_AGENT_SPEAKS), most=1)
 
 
 @cache
-def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
+def exercise_of(rule_id: str, *, thorough: bool = False, patient: bool = True) -> Exercise:
     """Return the plans that exercise this rule. Rules for clients and for rooms have plans of their own
     kinds. If a rule for relays needs no special plans, a `thorough` run adds plans with all faults combined,
-    with a minute of speech, and with connections of more than a minute. The same arguments give the same
-    object."""
+    with a minute of speech, and with connections of more than a minute. A run that is not `patient` does
+    without the plan for servers that takes long. The same arguments give the same object."""
     if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id), edge_cases_of(rule_id))
     if find_rule(rule_id).subject == "room":
@@ -161,7 +167,10 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
             exercise = exercise._replace(sure=(*exercise.sure, *_CUT_OFF_BESIDE_OTHERS))
     if exercise is None:
         exercise = _AUDIBLE_CONVERSATIONS
-    return exercise if isinstance(exercise, Exercise) else Exercise(exercise)
+    exercise = exercise if isinstance(exercise, Exercise) else Exercise(exercise)
+    if patient:
+        return exercise
+    return exercise._replace(sure=tuple(plan for plan in exercise.sure if plan != server_plans.LASTING))
 
 
 @cache

@@ -14,6 +14,7 @@ from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.draw_server_probes import LASTING
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.plans.server_probes import ExpiryProbe, ManySessionsProbe
 from spatius_sim.protocol.console_api import UpgradeRefusedError, upgrade_refusal
 from spatius_sim.protocol.messages import ConfigureSession, EgressType
@@ -112,6 +113,12 @@ def test_one_session_too_many_may_be_refused_at_the_upgrade() -> None:
 def test_an_upgrade_that_is_refused_for_no_reason_ends_the_run() -> None:
     with pytest.raises(UpgradeRefusedError, match="HTTP 500"):
         run_many_sessions(500)
+
+
+@pytest.mark.parametrize("rule_id", ["S-MOTION-END", "S-EGRESS-SILENT"])
+def test_a_run_without_patience_does_without_what_takes_long(rule_id: str) -> None:
+    assert LASTING in exercise_of(rule_id).sure
+    assert LASTING not in exercise_of(rule_id, patient=False).sure
 
 
 @pytest.mark.parametrize("lacks", [(), (EGRESS,)], ids=["with egress", "without egress"])
