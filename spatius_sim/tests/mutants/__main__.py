@@ -3,9 +3,10 @@ judges mutants of our own client decoder, relay and Motion Server as subjects, a
 as Markdown.
 
 A mutant is killed if the judge says FAILED and names a rule. It is left open if the judge names none, but
-does not pass it; it crashed if it raised an exception, and timed out if it took some ten times the CPU time
-of the honest brain. With `--limit`, so many mutants of each module are judged, drawn by the seed. With
-`--keep`, what became of each is kept in this file, and a run that was ended goes on from there.
+does not pass it; it was not run if no plan runs what is mutated; it crashed if it raised an exception, and
+timed out if it took some ten times the CPU time of the honest brain. With `--limit`, so many mutants of each
+module are judged, drawn by the seed. With `--keep`, what became of each is kept in this file, and a run that
+was ended goes on from there.
 
 survivors.toml lists the survivors. Ends with 1 if it does not list one, or lists one that is killed now.
 """

@@ -1,4 +1,5 @@
-"""Judges one mutant as a subject: in virtual time, rule by rule until the first that FAILED."""
+"""Judges one mutant as a subject: in virtual time, rule by rule until the first that FAILED. It is not judged
+under choices with which the honest brain does not run what is mutated."""
 
 import asyncio
 import sys
@@ -15,7 +16,6 @@ from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.miniatures.honest_rooms import AnswersLikeARealRoom
 from spatius_sim.miniatures.opus_servers import ToneForEachPacket
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.decode_audio_input import OpusCodec
@@ -30,29 +30,13 @@ from spatius_sim.subjects.server_access import ServerInMemory
 from spatius_sim.subjects.server_sessions import ServerAddress
 from spatius_sim.subjects.server_subject import ServerSubject
 from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
+from spatius_sim.tests.mutants.lines_run import Lines, note_lines, runs_mutated
 from spatius_sim.tests.mutants.mutant import MODULES, Mutant
+from spatius_sim.tests.mutants.relay_choices import RELAY_CHOICES
 from spatius_sim.tests.suspects import NOWHERE, Hearing, Suspect, attached
 from spatius_sim.virtual import virtual_motion_server
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_room import VirtualRoom
-
-POLICIES = {
-    "": RelayPolicy(),
-    "other policy": RelayPolicy(
-        greets=False,
-        chatty=True,
-        audio_start=AudioStart.WHEN_CONFIRMED,
-        audio_chunk_bytes=2048,
-        audio_end=EndMark.ON_LAST,
-        motion_start=MotionStart.AFTER_AUDIO,
-        payloads_per_message=2,
-        motion_end=EndMark.ON_ITS_OWN,
-        session_scope=SessionScope.CLIENT,
-        attempts=2,
-    ),
-}
-"""A relay is judged under the first of these; if no rule names it, under the other, which differs in every
-choice that an honest relay has but one: turns without names would leave less to judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +64,16 @@ class Fate(StrEnum):
     SURVIVED = "survived"
     LEFT_OPEN = "left open"
     """No rule named it, and yet it did not pass: a MUST rule stayed open that ci promises to judge."""
+    NOT_RUN = "not run"
+    """No plan runs what is mutated, under any choice: nothing could tell it from the honest brain."""
     CRASHED = "crashed"
     TIMED_OUT = "timed out"
 
 
 _HONEST: dict[str, type[Any]] = {"client": ClientDecoder, "relay": PlainRelay, "server": ServerSession}
+
+_LINES_RUN: dict[tuple[str, str], Lines] = {}
+"""By kind and choices: which lines of the mutated modules the honest brain ran in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +83,42 @@ class Judged:
     fate: Fate
     by: str = ""
 
+    @property
+    def passes(self) -> bool:
+        """Whether the judge finds nothing wrong with it."""
+        return self.fate in (Fate.SURVIVED, Fate.NOT_RUN)
+
     def __str__(self) -> str:
         return f"{self.fate} by {self.by}" if self.by else str(self.fate)
 
 
 def draw_plans(kind: str, seed: int) -> None:
-    """Judge the honest brain of this kind, whose mutants are then judged by the same plans. Raises
-    RuntimeError if it does not pass."""
+    """Judge the honest brain of this kind, whose mutants are then judged by the same plans, and under those
+    choices alone that run what is mutated. Raises RuntimeError if it does not pass."""
+    paths = [module.path for module in MODULES.values() if module.kind == kind]
     for choices, suspect in _find_suspects(kind, _HONEST[kind]):
-        judged = _hear(suspect, seed)
+        with note_lines(paths) as _LINES_RUN[kind, choices]:
+            judged = _hear(suspect, seed)
         if judged.fate is not Fate.SURVIVED:
             raise RuntimeError(f"the honest {kind} ({choices}) was {judged}")
 
 
 def judge(mutant: Mutant, seed: int) -> Judged:
     """Judge a mutant from this seed. This changes modules of the running process, and nothing undoes it."""
-    best = Judged(Fate.SURVIVED)
+    best = Judged(Fate.NOT_RUN)
+    kind = MODULES[mutant.module].kind
     try:
         brain = _install(mutant)
-        for choices, suspect in _find_suspects(MODULES[mutant.module].kind, brain):
+        for choices, suspect in _find_suspects(kind, brain):
+            lines = _LINES_RUN.get((kind, choices))
+            if lines is not None and not runs_mutated(mutant, lines):
+                continue
             judged = _hear(suspect, seed)
             if choices and judged.by:
                 judged = replace(judged, by=f"{judged.by} ({choices})")
             if judged.fate is Fate.KILLED:
                 return judged
-            if judged.fate is Fate.LEFT_OPEN:
+            if judged.fate is Fate.LEFT_OPEN or best.fate is Fate.NOT_RUN:
                 best = judged
     except Exception as error:
         return Judged(Fate.CRASHED, f"{type(error).__name__}: {error}".partition("\n")[0])
@@ -201,8 +201,8 @@ def _find_suspects(kind: str, brain: type[Any]) -> Iterator[tuple[str, Suspect]]
     """Yield the subjects that have this brain, each with the name of the choices that it makes."""
     match kind:
         case "relay":
-            for name, policy in POLICIES.items():
-                yield name, Suspect(kind, type("Mutant", (brain,), {"policy": policy}))
+            for name, (policy, wire) in RELAY_CHOICES.items():
+                yield name, Suspect(kind, type("Mutant", (brain,), {"policy": policy}), wire=wire)
         case "server":
             vars(virtual_motion_server)["ServerSession"] = brain
             for name, choices in SERVERS.items():

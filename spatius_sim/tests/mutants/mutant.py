@@ -30,7 +30,7 @@ MODULES = {
         MutatedModule("spatius_sim.model.client.decoder", "client", 90),
         MutatedModule("spatius_sim.model.client.conversation_states", "client", 90),
         MutatedModule("spatius_sim.model.client.playback_states", "client", 90),
-        MutatedModule("spatius_sim.model.relay.relay", "relay", 200),
+        MutatedModule("spatius_sim.model.relay.relay", "relay", 270),
         MutatedModule("spatius_sim.model.server.session", "server", 40),
         MutatedModule("spatius_sim.model.server.send_responses", "server", 40),
     )

@@ -26,11 +26,11 @@ def write_result(judged: Fates, made: Mapping[str, int], listed: Listed, heading
 
 
 def score(fates: Fates, listed: Listed) -> tuple[int, int]:
-    """Return how many mutants were killed, and how many could be: those that were killed, and the survivors
-    that are neither equivalent nor open in the documents. What crashed, timed out or left rules open is
+    """Return how many mutants were killed, and how many could be: those that were killed, and those that
+    passed and are neither equivalent nor open in the documents. What crashed, timed out or left rules open is
     counted apart: no run of it is a pass, and no rule names it."""
     killed = sum(found.fate is Fate.KILLED for found in fates.values())
-    alive = [mutant for mutant, found in fates.items() if found.fate is Fate.SURVIVED]
+    alive = [mutant for mutant, found in fates.items() if found.passes]
     to_be_judged = sum(listed.reason_for(mutant) in (None, Reason.TO_BE_JUDGED) for mutant in alive)
     return killed, killed + to_be_judged
 
@@ -46,7 +46,7 @@ def _write_scores(modules: Mapping[str, Fates], made: Mapping[str, int], listed:
         reasons = Counter(
             listed.reason_for(mutant) or Reason.TO_BE_JUDGED
             for mutant, found in fates.items()
-            if found.fate is Fate.SURVIVED
+            if found.passes
         )
         killed, could_be = score(fates, listed)
         cells = (
@@ -79,7 +79,7 @@ def _tell_fates(found: Iterable[Judged]) -> str:
 
 
 def _write_survivors(fates: Fates, listed: Listed) -> Iterator[str]:
-    alive = sorted((m for m, found in fates.items() if found.fate is Fate.SURVIVED), key=lambda m: m.line)
+    alive = sorted((m for m, found in fates.items() if found.passes), key=lambda m: m.line)
     for reason in (Reason.TO_BE_JUDGED, Reason.OPEN, Reason.EQUIVALENT):
         chosen = [mutant for mutant in alive if (listed.reason_for(mutant) or Reason.TO_BE_JUDGED) is reason]
         if chosen:
@@ -88,4 +88,6 @@ def _write_survivors(fates: Fates, listed: Listed) -> Iterator[str]:
             yield ""
         for mutant in chosen:
             survivor = listed.survivors.get(mutant.key)
-            yield f"- line {mutant.line}, `{mutant.change}`: {survivor.why if survivor else 'not listed'}"
+            not_run = " (not run)" if fates[mutant].fate is Fate.NOT_RUN else ""
+            why = survivor.why if survivor else "not listed"
+            yield f"- line {mutant.line}, `{mutant.change}`{not_run}: {why}"

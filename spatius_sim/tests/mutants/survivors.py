@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from spatius_sim.tests.mutants.judging import Fate, Judged
+from spatius_sim.tests.mutants.judging import Judged
 from spatius_sim.tests.mutants.mutant import Mutant
 
 SURVIVORS = Path(__file__).with_name("survivors.toml")
@@ -67,9 +67,9 @@ def find_disagreements(
     ones that are killed now or are no mutants of these modules any more."""
     lines = []
     for mutant, found in judged.items():
-        if found.fate is Fate.SURVIVED and mutant.key not in listed.survivors:
-            lines.append(f"survived, and is not listed: {mutant}")
-        if found.fate is not Fate.SURVIVED and mutant.key in listed.survivors:
+        if found.passes and mutant.key not in listed.survivors:
+            lines.append(f"{found}, and is not listed: {mutant}")
+        if not found.passes and mutant.key in listed.survivors:
             lines.append(f"is listed as a survivor, and was {found}: {mutant}")
     known = {mutant.key for mutant in made}
     for key in listed.survivors:

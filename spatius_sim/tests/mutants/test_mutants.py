@@ -1,15 +1,22 @@
 """Mutants are made, judged, and compared with the list of survivors, as the command's page says."""
 
 import importlib.util
-from dataclasses import replace
+from dataclasses import fields, replace
+from enum import Enum
 from pathlib import Path
 
 import pytest
 
-from spatius_sim.tests.mutants.judging import Fate, Judged
+from spatius_sim.files.wire_file import find_wire
+from spatius_sim.model.relay.policy import RelayPolicy
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.tests.mutants import judging
+from spatius_sim.tests.mutants.judging import Fate, Judged, judge
+from spatius_sim.tests.mutants.lines_run import find_statement, note_lines, runs_mutated
 from spatius_sim.tests.mutants.making import make_mutants
 from spatius_sim.tests.mutants.mutant import MODULES, Mutant
 from spatius_sim.tests.mutants.processes import judge_all
+from spatius_sim.tests.mutants.relay_choices import RELAY_CHOICES
 from spatius_sim.tests.mutants.result import write_result
 from spatius_sim.tests.mutants.survivors import (
     Listed,
@@ -17,6 +24,16 @@ from spatius_sim.tests.mutants.survivors import (
     Survivor,
     find_disagreements,
     read_survivors,
+)
+from spatius_sim.wires.events import (
+    ClientAction,
+    InterruptTurn,
+    Note,
+    PlayClip,
+    Say,
+    Speak,
+    SpeakEnd,
+    Start,
 )
 
 needs_cosmic_ray = pytest.mark.skipif(
@@ -27,8 +44,8 @@ needs_cosmic_ray = pytest.mark.skipif(
 def changed(module: str, before: str, after: str) -> Mutant:
     """The module's mutant with this change."""
     source = MODULES[module].path.read_text()
-    assert before in source
-    return Mutant(module, 1, "somewhere", f"{before} -> {after}", source=source.replace(before, after))
+    line = source[: source.index(before)].count("\n") + 1
+    return Mutant(module, line, "somewhere", f"{before} -> {after}", source=source.replace(before, after))
 
 
 def cell(table: str, change: str) -> Mutant:
@@ -85,6 +102,83 @@ def test_a_mutant_that_raises_has_crashed() -> None:
 def test_a_mutant_that_does_not_end_is_timed_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODULES, "session", replace(MODULES["session"], cpu_seconds=1))
     assert judged_alone(HANGS) == Judged(Fate.TIMED_OUT)
+
+
+CHOICES = [field.name for field in fields(RelayPolicy) if field.name != "silence_seconds"]
+SAYABLE = (
+    Start(24_000),
+    Speak(b"\x01\x02"),
+    Speak(b"\x01\x02", last=True),
+    SpeakEnd(),
+    PlayClip("hello"),
+    Say("Hello"),
+    InterruptTurn(),
+    Note("ping"),
+)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_relays_are_judged_under_each_choice(name: str) -> None:
+    taken = {getattr(choices.policy, name) for choices in RELAY_CHOICES.values()}
+    a_choice = next(iter(taken))
+    assert taken == set(type(a_choice)) if isinstance(a_choice, Enum) else len(taken) > 1
+
+
+@pytest.mark.parametrize("action", SAYABLE, ids=str)
+def test_relays_are_judged_where_a_client_can_say_this(action: ClientAction) -> None:
+    wires = [find_wire(choices.wire) for choices in RELAY_CHOICES.values()]
+    written = [(wire, wire.write_client_action(action)) for wire in wires]
+    assert any([wire.read_client_frame(frame) for frame in frames] == [action] for wire, frames in written)
+
+
+def test_the_lines_that_run_are_noted() -> None:
+    relay = MODULES["relay"]
+    with note_lines([relay.path]) as lines:
+        PlainRelay("key", lambda: "an id").on_client_connected("c1")
+    ran = [relay.path.read_text().splitlines()[line - 1].strip() for _, line in sorted(lines)]
+    assert ran[-1] == "return self.greet(client_id)"
+    assert "if sample_rate:" in ran
+    assert "self.rates[client_id] = sample_rate" not in ran
+
+
+STATEMENTS = """\
+RATE = 16000
+
+
+def wait(
+    seconds=1,
+):
+    if seconds:
+        for _ in range(
+            seconds
+        ):
+            sleep()
+    else:
+        hurry()
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "lines"),
+    [(1, None), (5, None), (7, {7, 12}), (9, {8, 9, 10}), (11, {11}), (13, {13})],
+)
+def test_a_line_of_a_function_belongs_to_one_statement(line: int, lines: set[int] | None) -> None:
+    assert find_statement(STATEMENTS, line) == lines
+
+
+def test_what_is_mutated_has_run_if_a_line_of_its_statement_has() -> None:
+    assert runs_mutated(RAISES, {(str(MODULES["session"].path), RAISES.line)})
+    assert not runs_mutated(RAISES, {(str(MODULES["session"].path), RAISES.line + 1)})
+    assert not runs_mutated(RAISES, {(str(MODULES["relay"].path), RAISES.line)})
+    assert runs_mutated(replace(RAISES, line=1), set())
+
+
+def test_a_mutant_is_not_judged_where_no_plan_runs_what_is_mutated(monkeypatch: pytest.MonkeyPatch) -> None:
+    for choices in RELAY_CHOICES:
+        monkeypatch.setitem(judging._LINES_RUN, ("relay", choices), set())
+    found = judge(DUMB, 1)
+    assert found == Judged(Fate.NOT_RUN)
+    assert found.passes
 
 
 def test_several_mutants_are_judged_at_the_same_time() -> None:
