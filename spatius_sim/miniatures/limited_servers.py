@@ -1,16 +1,19 @@
-"""Motion Servers that let an app have few sessions at once: honest ones, and some that refuse one too many
-wrongly."""
+"""Motion Servers that let an app have few sessions at once: honest ones, some that refuse one too many
+wrongly, and some that are wrong in many sessions."""
 
 from collections.abc import Callable
 
 from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import upgrade_refusal
-from spatius_sim.protocol.messages import Message, ServerError
+from spatius_sim.protocol.keyframes import Keyframes
+from spatius_sim.protocol.messages import Message, MotionResponse, ServerError
 from spatius_sim.trace.events import Undecodable
 
 _MOST_SESSIONS = 2
 """The limit of the service's smallest price plan."""
+
+_WORKERS = 4
 
 _TOO_MANY = 4003
 
@@ -79,3 +82,29 @@ class ClosesOneTooManyAsUsual(LimitsSessions):
         answers = super().refuse_one_too_many(session)
         session.close_code = 1000
         return answers
+
+
+class CountsSessions(LimitsSessions):
+    """Lets an app have any number of sessions."""
+
+    def configure(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        return PlainServer.configure(self, session, value)
+
+    def is_one_of_many(self, session: PlainSession) -> bool:
+        """Return whether four other sessions were open when this one was opened, and still are."""
+        return session.connection_id not in self.open[:_WORKERS]
+
+
+class AnswersFourSessions(CountsSessions):
+    """Has four workers: confirms a fifth session, and answers nothing there."""
+
+    def answers(self, session: PlainSession) -> bool:
+        return super().answers(session) and not self.is_one_of_many(session)
+
+
+class MixesManySessionsUp(CountsSessions):
+    """Has four workers: answers a fifth session under the connection id of the first."""
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        connection_id = self.open[0] if self.is_one_of_many(session) else session.connection_id
+        return encode(MotionResponse(connection_id, req_id, end, keyframes))

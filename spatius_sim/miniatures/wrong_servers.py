@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from spatius_sim.miniatures.limited_servers import (
+    AnswersFourSessions,
     ClosesOneTooManyAsUsual,
     LeavesOneTooManyOpen,
     LeavesOneTooManyWaiting,
+    MixesManySessionsUp,
 )
 from spatius_sim.miniatures.opus_servers import (
     KeepsDamageToItself,
@@ -450,7 +452,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-CONFIRM": (ConfirmsWithoutId, LeavesOneTooManyWaiting, TakesOpusAtRatesOfPcm),
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
     "S-HANDSHAKE-CLOSED": (LeavesRefusedOpen, LeavesOneTooManyOpen, ClosesOneTooManyAsUsual),
-    "S-MOTION-IDS": (AnswersAnotherRequest, AnswersTheFirstRequest),
+    "S-MOTION-IDS": (AnswersAnotherRequest, AnswersTheFirstRequest, MixesManySessionsUp),
     "S-MOTION-END": (
         NeverEndsMotion,
         EndsWithEachResponse,
@@ -461,6 +463,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         EndsWithAnyConnection,
         RemembersEveryReqId,
         KeepsDamageToItself,
+        AnswersFourSessions,
         CountsInterruptedAsOpen,
         ClosesAfter15Seconds,
         StopsAtPause,

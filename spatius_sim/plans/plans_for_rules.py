@@ -125,7 +125,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-INTERRUPT": _LASTING_SESSIONS,
     "S-IDLE": _LASTING_SESSIONS,
     "S-PLAYBACK-STATE": _LASTING_SESSIONS,
-    "S-MOTION-IDS": Exercise(_AUDIBLE_CONVERSATIONS, server_plans.shared_ids()),
+    "S-MOTION-IDS": Exercise(_AUDIBLE_CONVERSATIONS, (*server_plans.shared_ids(), *_MANY_SESSIONS)),
     "S-MOTION-END": Exercise(
         _AUDIBLE_CONVERSATIONS,
         (
@@ -134,6 +134,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
             *server_plans.shared_ids(),
             *_OGG_OPUS,
             server_plans.LASTING,
+            *_MANY_SESSIONS,
         ),
     ),
 }

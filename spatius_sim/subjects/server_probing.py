@@ -420,7 +420,7 @@ class ServerProbing(ServerSessions):
     async def _speak_ogg_opus(self, session_name: str, sample_rates: Sequence[int]) -> None:
         """Speak turns of Ogg Opus to the Motion Server under test, in a session at the first of these rates.
         If that session is confirmed, speak in a session at each of the other rates, and send damaged Ogg Opus
-        in a last one. No document says that a server takes Ogg Opus at all."""
+        in a last one. If it is not, do no more: a server may take no Ogg Opus."""
         first_rate, *other_rates = sample_rates
         if await self._speak_streams(f"{session_name}-{first_rate}", first_rate, _STREAM_PACKETS):
             for rate in other_rates:
