@@ -149,7 +149,7 @@ LOST_AGAIN_AND_AGAIN = Plan(
 so no relay has a reason to give up."""
 
 LOST_IN_A_PAUSE = Plan(
-    ((_ORDINARY_TURN, replace(_ORDINARY_TURN, pause_ms=1_700), _ORDINARY_TURN, _ORDINARY_TURN),),
+    ((_ORDINARY_TURN, replace(_ORDINARY_TURN, pause_ms=1_600), _ORDINARY_TURN, _ORDINARY_TURN),),
     motion_server=_scenario_with(Fault(When(Moment.SILENCE, seconds=0.5), (CloseWith(1000),))),
 )
 """Between two turns Motion Server closes each session that was left open. That is more than a second before
@@ -171,10 +171,13 @@ AS_SLOW_AS_THE_SERVICE = Plan(
         (TurnPlan(PLAN_SAMPLE_RATE, 3200),),
         (TurnPlan(3 * PLAN_SAMPLE_RATE, 6400),),
     ),
-    motion_server=_scenario_with(Fault(When(Moment.RESPONSE, number=1), (Delay(1.2),))),
+    motion_server=_scenario_with(
+        Fault(When(Moment.CONFIGURE), (Delay(0.32),)),
+        Fault(When(Moment.RESPONSE, number=1), (Delay(1.2),)),
+    ),
 )
-"""The first motion of each turn comes after 1.2 s, as it may from the service (docs:faq). The two clients
-wait at the same time."""
+"""A session is confirmed after 0.32 s. From then on, the first motion of each turn takes 1.2 s, as from
+the service (docs:faq). The two clients wait at the same time."""
 
 DROPPED_WHEN_IDLE = Plan(
     ((replace(_ORDINARY_TURN, pause_ms=65_000), _ORDINARY_TURN, _ORDINARY_TURN, _ORDINARY_TURN),),

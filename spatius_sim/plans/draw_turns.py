@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from spatius_sim.model.scenario.scenario import Delay, Fault, Moment, Scenario, When
 from spatius_sim.plans.plan import (
     PLAN_SAMPLE_RATE,
     SAMPLES_PER_KEYFRAME,
@@ -51,19 +52,34 @@ INTERRUPTED_BEFORE_SPEECH = (
 """An interrupt when nothing is spoken, between ordinary turns."""
 
 _ODD_PIECES = TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, first_chunks=(1, 3, 32_000, 0), chunk_pause_ms=200)
+FOUR_RESPONSES = (segment_end(2) + 1) * SAMPLES_PER_KEYFRAME
+"""The fewest samples that Motion Server answers in four responses: some ten seconds of speech."""
 
 PAUSES_BETWEEN_CHUNKS = (
     Plan(
         (
-            (_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 64_000, chunk_pause_ms=1500), _SHORT),
+            (_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 72_000, chunk_pause_ms=1400), _SHORT),
             (_SHORT, TurnPlan(2 * PLAN_SAMPLE_RATE, 3200, chunk_pause_ms=100)),
             (_SHORT, _ODD_PIECES, _SHORT),
-        )
+            (_SHORT, TurnPlan(FOUR_RESPONSES, 6400)),
+        ),
+        motion_server=Scenario(
+            "slow-motion",
+            "from the second response of a turn on, motion comes slowly",
+            tuple(
+                Fault(When(Moment.RESPONSE, number=number), (Delay(seconds),))
+                for number, seconds in ((2, 0.3), (3, 1.2), (4, 1.65))
+            ),
+        ),
     ),
 )
 """Speech with long gaps, a burst after each gap and an end that comes late; speech at the pace of a
-microphone; and slow speech in chunks with one byte or none. Nothing goes wrong, so the clients speak at the
-same time: their pauses pass together."""
+microphone; and slow speech in chunks with one byte or none. A first chunk is longer than the first motion
+takes, so motion comes in the gap after it. Other motion comes some time after the end of slow speech, or the
+last of it 1.65 s after the end of fast speech.
+
+Nothing goes wrong, so the clients speak at the same time: their waits pass together. All delays together stay
+below LONGEST_BORNE_DELAY."""
 
 PINGS_IN_MID_TURN = (Plan(((_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, pings=True), _SHORT),)),)
 """Clients of json-envelope ping whenever they like."""

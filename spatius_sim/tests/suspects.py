@@ -53,6 +53,7 @@ from spatius_sim.miniatures.serve_room import serve_room
 from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatureServer
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.miniatures.wrong_in_mid_turn import MID_TURN_MINIATURES
+from spatius_sim.miniatures.wrong_in_slow_turns import SLOW_TURN_MINIATURES
 from spatius_sim.miniatures.wrong_in_strict_sync import STRICT_MINIATURES
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
 from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
@@ -169,6 +170,7 @@ WRONG = [
     *_wrong("relay", FAR_REACHING_MINIATURES),
     *_wrong("relay", CLIP_MINIATURES),
     *_wrong("relay", MID_TURN_MINIATURES),
+    *_wrong("relay", SLOW_TURN_MINIATURES),
     *_wrong("server", SERVER_MINIATURES),
     *_wrong("client", CLIENT_MINIATURES),
     *_wrong("client", STRICT_MINIATURES),

@@ -34,6 +34,8 @@ from spatius_sim.wires.events import (
 
 SAMPLE_RATE = 16000
 TOKEN_LIFE_SECONDS = 3600
+_TAIL_BYTES = 640
+"""So much audio is held back for the end mark if the audio is not cut into chunks of a size: 20 ms."""
 
 
 @dataclass(slots=True, eq=False)
@@ -427,7 +429,8 @@ class PlainRelay:
     def _take_full_chunks(self, turn: RelayTurn, pcm: bytes) -> list[bytes]:
         """Add `pcm` to the audio that the turn holds back for its client, and cut this audio into chunks.
         Return the chunks that can be sent now; the turn holds back the rest. The last chunk is held back if
-        it is not full, or if the end mark will be sent with it."""
+        it is not full, or if the end mark will be sent with it. Chunks without a size have a short tail cut
+        off for the end mark: motion may come in a pause, and some audio must come before it."""
         chunk_bytes = self.policy.audio_chunk_bytes
         chunks = [*turn.held_audio, pcm]
         last_is_full = True
@@ -435,6 +438,10 @@ class PlainRelay:
             audio = b"".join(chunks)
             chunks = [audio[start : start + chunk_bytes] for start in range(0, len(audio), chunk_bytes)]
             last_is_full = len(audio) % chunk_bytes == 0
+        elif self.policy.audio_end is EndMark.ON_LAST:
+            audio = b"".join(chunks)
+            tail_start = max(0, len(audio) - _TAIL_BYTES)
+            chunks = [part for part in (audio[:tail_start], audio[tail_start:]) if part]
         can_send_all = last_is_full and self.policy.audio_end is EndMark.ON_ITS_OWN
         turn.held_audio = [] if can_send_all else chunks[-1:]
         return chunks if can_send_all else chunks[:-1]

@@ -69,9 +69,20 @@ def test_cuts_audio_anew(audio_end: EndMark, size: int, sizes: list[int]) -> Non
     assert b"".join(event.pcm for event in audio) == pcm
 
 
-def test_marks_the_last_chunk() -> None:
+def test_marks_the_last_chunk_and_holds_no_more_than_20_ms_back_for_it() -> None:
     events = audio_told(relay_with(audio_end=EndMark.ON_LAST))
-    assert [(event.pcm, event.last) for event in events] == [(SHORT, False), (LONG, True)]
+    speech, held = SHORT + LONG, len(SHORT)
+    assert [(event.pcm, event.last) for event in events] == [(speech[:-held], False), (speech[-held:], True)]
+
+
+@pytest.mark.parametrize(("chunks", "sizes"), [([0], [0]), ([0, 100], [100]), ([100, 600], [60, 640])])
+def test_marks_the_last_of_short_speech(chunks: list[int], sizes: list[int]) -> None:
+    relay = new_relay(relay_with(audio_end=EndMark.ON_LAST))
+    events = [event for size in chunks for event in told(relay.on_client_action(ANN, Speak(bytes(size))))]
+    events += told(relay.on_client_action(ANN, SpeakEnd()))
+    audio = [event for event in events if isinstance(event, Audio)]
+    assert [len(event.pcm) for event in audio] == sizes
+    assert [event.last for event in audio] == [False] * (len(audio) - 1) + [True]
 
 
 def test_sends_all_audio_first() -> None:
