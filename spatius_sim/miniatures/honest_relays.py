@@ -11,7 +11,7 @@ from spatius_sim.model.relay.relay import PlainRelay, RelayTurn, make_turn_id
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
-from spatius_sim.wires.events import ClientAction, Failed, InterruptTurn, Speak, SpeakEnd
+from spatius_sim.wires.events import ClientAction, Failed, Interrupted, InterruptTurn, Speak, SpeakEnd
 
 PLAIN = RelayPolicy()
 BATCHES_PAYLOADS = RelayPolicy(payloads_per_message=2)
@@ -248,3 +248,56 @@ class GreetsLate(PlainRelay):
     def on_server_silent(self, upstream: str) -> list[RelayCommand]:
         client = self._to_greet.pop(upstream, None)
         return super().on_server_silent(upstream) if client is None else self.greet(client)
+
+
+class StopsAfterAMoment(PlainRelay):
+    """Goes on with an interrupted turn for a second, as if it emptied its queues, and then drops the turn."""
+
+    goes_on_for = 1.0
+
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if not isinstance(action, InterruptTurn):
+            return super().on_client_action(client, action)
+        self._speaking_turns.pop(client, None)
+        return [
+            Tell(client, Interrupted("asked")),
+            *(
+                WatchSilence(f"stop of {session.turn.turn_id}", self.goes_on_for)
+                for session in self._sessions_of(client)
+                if session.turn
+            ),
+        ]
+
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
+        turns = [session.turn for session in self.sessions.values() if session.turn]
+        for turn in turns:
+            if upstream == f"stop of {turn.turn_id}":
+                return self._end_turn(turn)
+        return super().on_server_silent(upstream)
+
+
+class MarksWhatItStops(PlainRelay):
+    """Answers an interrupt with the end marks of the turn's audio and motion, and 2.2 s later with an error
+    that says so."""
+
+    tells_after = 2.2
+
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if not isinstance(action, InterruptTurn):
+            return super().on_client_action(client, action)
+        turns = [session.turn for session in self._sessions_of(client) if session.turn]
+        marks: list[RelayCommand] = []
+        for turn in turns:
+            if not turn.audio_ended:
+                marks += self.end_audio_to_client(turn)
+            marks += [
+                self.tell_motion(turn, last=True),
+                WatchSilence(f"end of {turn.turn_id} of {client}", self.tells_after),
+            ]
+        return marks + super().on_client_action(client, action)
+
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
+        if not upstream.startswith("end of "):
+            return super().on_server_silent(upstream)
+        client = upstream.rpartition(" of ")[2]
+        return [Tell(client, Failed("the turn was interrupted"))]

@@ -12,6 +12,7 @@ from spatius_sim.wires.events import (
     Audio,
     ClientAction,
     Failed,
+    Interrupted,
     InterruptTurn,
     Motion,
     Speak,
@@ -93,6 +94,39 @@ class TurnsTheTailIntoATurn(PlainRelay):
     def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         self._buffered.pop(turn.client_id, None)
         return super().end_audio_to_client(turn)
+
+
+class IgnoresInterrupts(PlainRelay):
+    """Tells a client that its turn was interrupted, and goes on with the turn until the next one begins."""
+
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if isinstance(action, InterruptTurn):
+            return [Tell(client, Interrupted("asked"))]
+        return super().on_client_action(client, action)
+
+
+class SendsTheQueueAfterAnInterrupt(PlainRelay):
+    """Queues some audio of each turn, and still sends it 2.1 seconds after the turn is interrupted."""
+
+    queued_for = 2.1
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._queued: dict[str, RelayCommand] = {}
+
+    def send_audio_to_client(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        self._queued[f"queue of {turn.client_id}"] = self.tell_audio(turn, pcm)
+        return super().send_audio_to_client(turn, pcm)
+
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        queue = f"queue of {client}"
+        waits = isinstance(action, InterruptTurn) and queue in self._queued
+        wait: list[RelayCommand] = [WatchSilence(queue, self.queued_for)] if waits else []
+        return super().on_client_action(client, action) + wait
+
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
+        queued = self._queued.pop(upstream, None)
+        return super().on_server_silent(upstream) if queued is None else [queued]
 
 
 class TakesTokensAgain(PlainRelay):
@@ -257,6 +291,8 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         LabelsStaleMotionAnew,
         HoldsStaleMotionBack,
         TurnsTheTailIntoATurn,
+        IgnoresInterrupts,
+        SendsTheQueueAfterAnInterrupt,
     ),
     "R-ISOLATION": (GivesMotionToNextClient,),
     "U-HANGUP": (LeavesSessionsOpen,),

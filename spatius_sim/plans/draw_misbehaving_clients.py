@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, SendError, When
-from spatius_sim.plans.draw_turns import crowds, turn_plans
+from spatius_sim.plans.draw_turns import FOUR_RESPONSES, crowds, turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.turn_behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
@@ -19,7 +19,8 @@ _SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK = 3200, 6400, 32_000
 
 _CHUNK_BYTES = (_SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK)
 _PAUSES_MS = (0, 50, 300)
-_LISTENS_ON_MS = 2500
+_LISTENS_ON_MS = 2400
+"""Longer than a relay may go on after an interrupt, and until after the last of _SLOW_MOTION."""
 _SPOKEN_SLOWLY_MS = 600
 _SHORT_TURN = TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK)
 _LONG_TURN = TurnPlan(50 * PLAN_SAMPLE_RATE, _LARGE_CHUNK)
@@ -32,6 +33,14 @@ _AT_ONCE = Cue(None, TurnProgress.NOTHING)
 _LATE = (Delay(0.25),)
 _LATE_MOTION = Scenario("late-motion", "", (Fault(When(Moment.RESPONSE, number=2), _LATE),))
 """A scenario whose motion is late from the second response of each turn on."""
+_SLOW_MOTION = Scenario(
+    "slow-motion",
+    "from the second response of a turn on, a response comes each second",
+    tuple(
+        Fault(When(Moment.RESPONSE, number=number), (Delay(seconds),))
+        for number, seconds in ((2, 0.25), (3, 1.25), (4, 2.25))
+    ),
+)
 
 _TURNS_BEFORE_A_CUT, _MOST_TURNS = 2, 6
 _MOTION_LATE_AROUND_CUTS = tuple(
@@ -117,21 +126,27 @@ def interrupted_turns(draw: st.DrawFn) -> Plan:
 def plans_of_cut_off_late_motion() -> tuple[Plan, ...]:
     """Return plans in which the only client of a relay speaks a long turn, and interrupts it or speaks over
     it while most of its motion is still to come. In the last plan the client listens for some seconds after
-    the next turn, because a relay may hold stale motion back."""
+    the interrupt: motion that Motion Server still sends must not come, nor motion that was held back."""
     sample_count, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    next_turn_then_listening = replace(next_turn, pause_ms=_LISTENS_ON_MS)
+    listened_after = TurnPlan(
+        FOUR_RESPONSES,
+        _USUAL_CHUNK,
+        Cue(None, TurnProgress.MOTION),
+        Behaviour.INTERRUPT,
+        pause_ms=_LISTENS_ON_MS,
+    )
     long_turns = (
         TurnPlan(sample_count, _USUAL_CHUNK, _AT_ONCE),
         TurnPlan(sample_count, _USUAL_CHUNK, _AT_ONCE, Behaviour.INTERRUPT),
         TurnPlan(sample_count, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION)),
         TurnPlan(sample_count, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
-    turn_pairs = [
-        *((turn, next_turn) for turn in long_turns[:-1]),
-        (long_turns[-1], next_turn_then_listening),
-    ]
-    return tuple(
-        Plan(((_SHORT_TURN, _SHORT_TURN, *turns),), motion_server=_LATE_MOTION) for turns in turn_pairs
+    return (
+        *(
+            Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION)
+            for turn in long_turns
+        ),
+        Plan(((_SHORT_TURN, _SHORT_TURN, listened_after, _SHORT_TURN),), motion_server=_SLOW_MOTION),
     )
 
 

@@ -31,7 +31,7 @@ _SOFTWARE = {
     "spatialreal": ("the older Python package spatialreal", "https://pypi.org/project/spatialreal/"),
     "changelog": ("the Web SDK's public changelog", ""),
 }
-_TAG = re.compile(rf"(?:seed|docs):[\w-]+|\b(?:{'|'.join(_SOFTWARE)})\b")
+_TAG = re.compile(rf"(?:seed|docs):[\w/-]+|\b(?:{'|'.join(_SOFTWARE)})\b")
 
 
 @dataclass(frozen=True, slots=True)

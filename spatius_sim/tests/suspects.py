@@ -24,9 +24,11 @@ from spatius_sim.miniatures.honest_relays import (
     GreetsLate,
     MarksAudioLast,
     MarksAudioOfClipsLast,
+    MarksWhatItStops,
     SendsLater,
     ServesTurnsInOrder,
     SpeaksAgain,
+    StopsAfterAMoment,
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
 from spatius_sim.miniatures.limited_servers import LimitsSessions, LimitsUpgrades
@@ -187,6 +189,8 @@ HONEST = [
     Suspect("relay", SendsLater),
     Suspect("relay", ServesTurnsInOrder),
     Suspect("relay", SpeaksAgain),
+    Suspect("relay", StopsAfterAMoment),
+    Suspect("relay", MarksWhatItStops),
     Suspect("relay", MarksAudioLast),
     Suspect("relay", MarksAudioLast, wire=str(DROPS_LATE_MOTION_WIRE)),
     Suspect("relay", MarksAudioOfClipsLast, wire="typed-json-voice"),

@@ -6,6 +6,7 @@ from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, rule
 from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
 from spatius_sim.story.join_turns import Delivery, Story, Turn
+from spatius_sim.story.undisturbed_turns import find_first_misbehaviour_seq
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -17,6 +18,7 @@ from spatius_sim.trace.events import (
 from spatius_sim.wires.optional_features import (
     AUDIO,
     CLIENT_CHOOSES_SPEECH,
+    OWN_STREAM,
     OWN_UPSTREAM,
     SEVERAL_TURNS,
     STREAMING,
@@ -24,7 +26,10 @@ from spatius_sim.wires.optional_features import (
 
 HANG_UP_SECONDS = 5.0
 """How long an upstream session may outlive its client."""
+STOP_SECONDS = 2.0
+"""How long after a client's interrupt motion and audio of its turn may still come (ASSUMED)."""
 
+_NS_PER_SECOND = 1e9
 _HUNG_UP = Closed(by_kit=True, code=1000)
 
 
@@ -34,25 +39,28 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
     "after an interrupt or once a new turn has begun, no payload MUST have another turn's id, and no audio "
     "of the old turn comes under a new id. On a wire without turn ids, nothing of the old turn follows the "
     "new turn's first audio; if the client brings the audio, motion that Motion Server sent before it got "
-    "the new turn's audio may still come",
-    "seed:002",
+    "the new turn's audio may still come. Nothing of a turn that had begun to come follows its interrupt by "
+    f"more than {STOP_SECONDS:g} s",
+    f"seed:002, docs:backend-mode/server-sdk; the {STOP_SECONDS:g} s are our reading",
     Provenance.DOCUMENTED,
     presumes=("R-MOTION-VERBATIM", "R-TURNS", "U-TURN-ID"),
     needs=(SEVERAL_TURNS,),
     advice=Advice(
-        "after an interruption the mouth goes on with the old sentence, under the new voice",
+        "after an interruption the mouth goes on with the old sentence, perhaps under the new voice",
         "the session or the queue of the turn that was cut off lives on",
         "when a turn is cut off, close its session or drop what bears its req_id, and empty its queues",
     ),
 )
-def check_nothing_stale(story: Story) -> Iterator[Kept | Broken]:
+def check_nothing_stale(story: Story) -> Iterator[Kept | Broken | Late]:
     """Check each turn after one that was cut off (by an interrupt, or by the next turn). A client must not
     take anything of the old turn for the new one. Audio of the old turn must not come as one more turn.
     Motion in flight may arrive until the new turn's first audio.
 
     Speech that was never ended may be spoken together with the new turn: such merged turns are not judged. If
     the relay chooses the speech, all turns may sound alike, and it may play one clip after the other. Then
-    only motion after an interrupt is judged."""
+    only motion after an interrupt is judged.
+
+    After an interrupt, the turn itself must stop in time, whether or not a later turn begins."""
     for later_turn in story.turns:
         begun_seq = _find_turn_start_seq(story, later_turn)
         for cut_off_turn in _find_cut_off_turns_before(story, later_turn):
@@ -72,6 +80,7 @@ def check_nothing_stale(story: Story) -> Iterator[Kept | Broken]:
                     ),
                 ]
                 yield from faults or (Kept(),)
+        yield from _judge_stop_after_interrupt(story, later_turn)
 
 
 @rule(
@@ -260,6 +269,73 @@ def _is_unlabelled_left_over(story: Story, delivery: Delivery, cut_off_turn: Tur
         return False
     tells_no_turn = bool({AUDIO, CLIENT_CHOOSES_SPEECH} & set(story.trace.header.lacks))
     return (sent.seq if tells_no_turn else delivery.seq) > begun_seq
+
+
+def _judge_stop_after_interrupt(story: Story, turn: Turn) -> Iterator[Kept | Broken | Late]:
+    """Judge whether the relay stopped sending a turn in time after its client had interrupted it. Yield
+    nothing if it had nothing to stop, or if the trace ends too early to show it."""
+    interrupted_seq = turn.interrupted_seq
+    if interrupted_seq is None or not _must_stop(story, turn, interrupted_seq):
+        return
+    motion_seqs, audio_seqs = _find_motion_seqs_of_turn(story, turn), _find_audio_seqs(story, turn)
+    seqs = motion_seqs if CLIENT_CHOOSES_SPEECH in story.trace.header.lacks else motion_seqs + audio_seqs
+    events = story.trace.events
+    bound_ns = events[interrupted_seq].at_ns + int(STOP_SECONDS * _NS_PER_SECOND)
+    late_seqs = sorted({seq for seq in seqs if events[seq].at_ns > bound_ns})
+    if late_seqs:
+        media = [
+            medium
+            for medium, found in (("motion", motion_seqs), ("audio", audio_seqs))
+            if set(found) & set(late_seqs)
+        ]
+        broken = Broken(
+            f"nothing of {turn.name} later than {STOP_SECONDS:g} s after its interrupt (a relay that cannot "
+            "be interrupted declares that it lacks interrupts)",
+            f"{' and '.join(media)} of it came {len(late_seqs)} times",
+            (interrupted_seq, *late_seqs),
+        )
+        yield judge_time_limit(story.trace, interrupted_seq, late_seqs[-1], STOP_SECONDS, broken)
+    elif events[-1].at_ns > bound_ns:
+        yield Kept()
+
+
+def _must_stop(story: Story, turn: Turn, interrupted_seq: int) -> bool:
+    """Return whether the relay must stop sending this turn, whose client interrupted it at event number
+    `interrupted_seq`. Some of the turn must have come by then, and not yet the last of its motion.
+
+    An interrupt does not end speech that its client had not ended. Nor need it end what all clients hear, or
+    a turn that waits for an unfinished turn before. A misbehaving client is not judged."""
+    had_come = {
+        seq
+        for seq in (*_find_motion_seqs_of_turn(story, turn), *_find_audio_seqs(story, turn))
+        if seq < interrupted_seq
+    }
+    last_payloads = (payload for payload in turn.payloads if payload.response.end)
+    motion_had_ended = any(
+        delivery.seq < interrupted_seq for payload in last_payloads for delivery in payload.deliveries
+    )
+    return (
+        bool(had_come)
+        and not motion_had_ended
+        and not turn.left_open
+        and not turn.merged
+        and not (turn.before is not None and turn.before.unfinished)
+        and OWN_STREAM not in story.trace.header.lacks
+        and interrupted_seq < find_first_misbehaviour_seq(story.trace)
+    )
+
+
+def _find_motion_seqs_of_turn(story: Story, turn: Turn) -> list[int]:
+    """Return the numbers of the events that brought motion of this turn to its client. Only motion of
+    requests counts that began in the turn, before its client interrupted it."""
+    return [
+        delivery.seq
+        for request in turn.requests
+        if turn.started_seq < request.first_seq < (turn.interrupted_seq or turn.until_seq)
+        for payload in request.payloads
+        for delivery in payload.deliveries
+        if delivery.client == turn.client
+    ]
 
 
 def _find_hang_up_seq(story: Story, wait: Event) -> int | None:

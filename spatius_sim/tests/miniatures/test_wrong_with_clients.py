@@ -11,15 +11,17 @@ from spatius_sim.miniatures.wrong_with_clients import (
     DemandsCredentials,
     EndsInMidSample,
     FallsOverRubbish,
+    IgnoresInterrupts,
     LabelsStaleMotionAnew,
     LeavesSessionsOpen,
     NeverMarksMotionEnd,
     PassesStaleMotionOn,
+    SendsTheQueueAfterAnInterrupt,
     SpeaksBehindTheEnd,
     TakesTokensAgain,
     TurnsTheTailIntoATurn,
 )
-from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell
+from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
@@ -172,3 +174,16 @@ def test_every_other_thing_is_honest() -> None:
     for kinds in BEHAVIOUR_MINIATURES.values():
         for kind in kinds:
             assert isinstance(Talk(kind).told(BOB)[0], Ready)
+
+
+def test_an_interrupt_is_told_and_does_nothing() -> None:
+    talk = Talk(IgnoresInterrupts).speaks(ANN)
+    assert talk.relay.on_client_action(ANN, InterruptTurn()) == [Tell(ANN, Interrupted("asked"))]
+    assert Motion((encode(MOTION),), True, "ann-turn-0") in talk.answered("ann-turn-0").told(ANN)
+
+
+def test_the_queue_is_sent_some_time_after_an_interrupt() -> None:
+    talk = Talk(SendsTheQueueAfterAnInterrupt).speaks(ANN)
+    assert WatchSilence("queue of ann", 2.1) in talk.relay.on_client_action(ANN, InterruptTurn())
+    assert talk.relay.on_server_silent("queue of ann") == [Tell(ANN, Audio(PCM, turn_id="ann-turn-0"))]
+    assert talk.relay.on_server_silent("queue of ann") == []

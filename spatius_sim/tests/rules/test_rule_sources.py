@@ -14,6 +14,9 @@ def test_each_tag_of_a_source_is_found() -> None:
     assert found[2].title == "Backend Mode with your own transport"
     assert found[3].title == "seed:099"
     assert found[4].address == ""
+    assert [source.tag for source in sources("docs:backend-mode/server-sdk; ours")] == [
+        "docs:backend-mode/server-sdk"
+    ]
 
 
 def test_every_rule_that_rests_on_documents_has_a_source() -> None:

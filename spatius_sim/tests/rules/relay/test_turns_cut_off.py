@@ -4,9 +4,9 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Lane, Opened
+from spatius_sim.trace.events import Lane, Opened, Provocation
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.optional_features import AUDIO, OWN_UPSTREAM
+from spatius_sim.wires.optional_features import AUDIO, CLIENT_CHOOSES_SPEECH, OWN_STREAM, OWN_UPSTREAM
 
 
 def cut_off(turn_id: str = "", number: int = 0, said: Dialogue | None = None) -> Dialogue:
@@ -209,6 +209,122 @@ def test_what_motion_server_sent_before_it_had_the_new_turn_may_come(too_late: b
     said.motion_down("ann", *said.answers("ann", 1))
     said.ends("ann", 1)
     assert said.verdict("R-STALE") is (Verdict.FAILED if too_late else Verdict.PASSED)
+
+
+# After an interrupt the turn stops.
+
+LATE_SECONDS = 2.1
+
+
+def interrupted_in_motion(said: Dialogue | None = None, number: int = 0) -> Dialogue:
+    """Ann interrupts a turn when the first of its motion has come to her."""
+    said = said or Dialogue()
+    said.echoes("ann", number, said.speaks("ann", number), f"t{number}")
+    first = said.motion(up_of("ann", number), req_of("ann", number))
+    said.motion_down("ann", first, turn_id=f"t{number}")
+    said.client_interrupts("ann")
+    return said
+
+
+def goes_on(said: Dialogue, seconds: float = LATE_SECONDS, number: int = 0) -> int:
+    """More motion of the turn comes so long after its interrupt, under its own turn id."""
+    said.passes(seconds)
+    late = said.motion(up_of("ann", number), req_of("ann", number))
+    return said.motion_down("ann", late, turn_id=f"t{number}")
+
+
+@pytest.mark.parametrize(("seconds", "failed"), [(1.9, []), (LATE_SECONDS, ["R-STALE"])])
+def test_motion_of_an_interrupted_turn_comes_no_more_though_its_id_tells_it_apart(
+    seconds: float, failed: list[str]
+) -> None:
+    said = interrupted_in_motion()
+    interrupted = said.last
+    late = goes_on(said, seconds)
+    assert said.failed == failed
+    assert said.guilty("R-STALE") == ([(interrupted, late)] if failed else [])
+
+
+def test_audio_of_an_interrupted_turn_comes_no_more() -> None:
+    said = interrupted_in_motion()
+    said.passes(LATE_SECONDS)
+    said.audio_down("ann", voice("ann 0")[3200:], turn_id="t0")
+    assert [broken.actual for broken in said.judged("R-STALE").broken] == ["audio of it came 1 times"]
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(1.9, Verdict.UNEXERCISED), (LATE_SECONDS, Verdict.PASSED)])
+def test_only_who_listens_long_enough_hears_that_a_turn_has_stopped(seconds: float, verdict: Verdict) -> None:
+    said = interrupted_in_motion()
+    said.passes(seconds)
+    said.motion_down("ann", last=True, turn_id="t0")
+    assert said.verdict("R-STALE") is verdict
+
+
+def test_what_came_late_because_the_kit_was_late_accuses_nobody() -> None:
+    said = interrupted_in_motion()
+    said.lags(1.5)
+    goes_on(said, 1.0)
+    assert said.verdict("R-STALE") is Verdict.INCONCLUSIVE
+
+
+def test_speech_that_its_client_had_not_ended_may_go_on() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    said.client_sends("ann", Speak(pcm))
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm)
+    said.audio_down("ann", pcm, turn_id="t0")
+    said.client_interrupts("ann")
+    goes_on(said)
+    assert said.verdict("R-STALE") is Verdict.UNEXERCISED
+
+
+def test_a_turn_of_which_nothing_had_come_may_still_begin() -> None:
+    said = Dialogue()
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), said.speaks(), end=True)
+    said.client_interrupts("ann")
+    goes_on(said)
+    assert said.verdict("R-STALE") is Verdict.UNEXERCISED
+
+
+def test_a_turn_whose_motion_had_ended_is_not_stopped() -> None:
+    said = Dialogue()
+    said.turn(turn_id="t0")
+    said.client_interrupts("ann")
+    said.passes(LATE_SECONDS)
+    said.audio_down("ann", voice("ann 0"), turn_id="t0")
+    assert said.verdict("R-STALE") is Verdict.UNEXERCISED
+
+
+def test_an_interrupt_may_end_the_turn_before_that_was_not_over() -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks(), "t0")
+    interrupted_in_motion(said, 1)
+    goes_on(said, number=1)
+    assert said.failed == []
+
+
+def test_an_interrupt_need_not_end_what_all_clients_hear() -> None:
+    said = interrupted_in_motion(Dialogue(lacks=(OWN_STREAM,)))
+    goes_on(said)
+    assert said.verdict("R-STALE") is Verdict.UNEXERCISED
+
+
+def test_after_a_client_has_misbehaved_no_interrupt_is_judged() -> None:
+    said = Dialogue()
+    said.intends("bob", Provocation.UNREAD)
+    goes_on(interrupted_in_motion(said))
+    assert said.verdict("R-STALE") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize("began_before", [True, False])
+def test_a_relay_that_chooses_the_speech_may_speak_anew_after_an_interrupt(began_before: bool) -> None:
+    said = interrupted_in_motion(Dialogue(lacks=(CLIENT_CHOOSES_SPEECH,)))
+    if not began_before:
+        said.audio_up(up_of("ann", 0), "another", voice("sorry"), end=True)
+    said.passes(LATE_SECONDS)
+    late = said.motion(up_of("ann", 0), req_of("ann", 0) if began_before else "another")
+    said.audio_down("ann", voice("ann 0"), turn_id="t0")
+    said.motion_down("ann", late, turn_id="t0")
+    assert said.verdict("R-STALE") is (Verdict.FAILED if began_before else Verdict.PASSED)
 
 
 # Hanging up.
