@@ -38,7 +38,8 @@ RELAY_CHOICES = {
     "a rate named": RelayChoices(RelayPolicy(greets=False), "binary-header"),
     "ended by silence": RelayChoices(ENDS_BY_SILENCE, str(ENDS_BY_SILENCE_WIRE)),
     "ended by silence, session kept": RelayChoices(
-        replace(ENDS_BY_SILENCE, session_scope=SessionScope.CLIENT), str(ENDS_BY_SILENCE_WIRE)
+        replace(ENDS_BY_SILENCE, session_scope=SessionScope.CLIENT, audio_end=EndMark.ON_LAST),
+        str(ENDS_BY_SILENCE_WIRE),
     ),
 }
 """A relay is judged under each of these in this order, until a rule names it. Together they take every choice
