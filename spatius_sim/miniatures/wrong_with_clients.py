@@ -96,7 +96,7 @@ class TurnsTheTailIntoATurn(PlainRelay):
         return super().end_audio_to_client(turn)
 
 
-class IgnoresInterrupts(PlainRelay):
+class GoesOnAfterInterrupts(PlainRelay):
     """Tells a client that its turn was interrupted, and goes on with the turn until the next one begins."""
 
     def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
@@ -291,7 +291,7 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         LabelsStaleMotionAnew,
         HoldsStaleMotionBack,
         TurnsTheTailIntoATurn,
-        IgnoresInterrupts,
+        GoesOnAfterInterrupts,
         SendsTheQueueAfterAnInterrupt,
     ),
     "R-ISOLATION": (GivesMotionToNextClient,),

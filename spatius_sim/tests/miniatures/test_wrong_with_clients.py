@@ -11,7 +11,7 @@ from spatius_sim.miniatures.wrong_with_clients import (
     DemandsCredentials,
     EndsInMidSample,
     FallsOverRubbish,
-    IgnoresInterrupts,
+    GoesOnAfterInterrupts,
     LabelsStaleMotionAnew,
     LeavesSessionsOpen,
     NeverMarksMotionEnd,
@@ -177,7 +177,7 @@ def test_every_other_thing_is_honest() -> None:
 
 
 def test_an_interrupt_is_told_and_does_nothing() -> None:
-    talk = Talk(IgnoresInterrupts).speaks(ANN)
+    talk = Talk(GoesOnAfterInterrupts).speaks(ANN)
     assert talk.relay.on_client_action(ANN, InterruptTurn()) == [Tell(ANN, Interrupted("asked"))]
     assert Motion((encode(MOTION),), True, "ann-turn-0") in talk.answered("ann-turn-0").told(ANN)
 
