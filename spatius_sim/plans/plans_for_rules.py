@@ -77,7 +77,7 @@ _MANY_SESSIONS = server_plans.many_sessions()
 _OGG_OPUS = server_plans.ogg_opus()
 
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
-    "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
+    "U-RETRY": Exercise(just(fault_plans.REFUSED), (fault_plans.REFUSED_FOR_LONG,), most=1),
     "R-RECOVER": Exercise(
         fault_plans.server_failures(),
         (*fault_plans.FAILURES, fault_plans.LOST_AGAIN_AND_AGAIN, fault_plans.LOST_IN_A_PAUSE),
@@ -162,6 +162,8 @@ def exercise_of(rule_id: str, *, thorough: bool = False, patient: bool = True) -
         exercise = _ordinary_exercise(thorough=thorough)
         if rule_id == "R-CONVERSATION":
             exercise = exercise._replace(sure=(*exercise.sure, *_BEFORE_A_CLEAN_TURN))
+        if rule_id == "U-AUDIO-COMPLETE":
+            exercise = exercise._replace(sure=(*exercise.sure, fault_plans.REFUSED_FOR_LONG))
         if rule_id == "R-END-AUDIO":
             exercise = exercise._replace(sure=(*exercise.sure, *_LOST_IN_MID_TURN))
         if rule_id == "R-MOTION-COMPLETE":

@@ -24,7 +24,9 @@ class Cue:
 
     def __str__(self) -> str:
         """Return the cue in words."""
-        spoken = "" if self.chunks is None else f"after {self.chunks} chunks, "
+        spoken = (
+            "" if self.chunks is None else f"after {self.chunks} chunk{'' if self.chunks == 1 else 's'}, "
+        )
         return f"{spoken}{self.heard}"
 
 

@@ -8,6 +8,7 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
+from spatius_sim.story.garbled_messages import find_garbled_message
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane
 from spatius_sim.wires.optional_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
@@ -102,10 +103,14 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
             if elsewhere and not arrived:
                 arrival = f"came to {elsewhere[0].client} instead"
             yield Broken(
-                f"each of the {len(payloads)} payloads of {turn.name} once",
+                f"each payload of {turn.name} once, {len(payloads)} in all",
                 f"payload {number} of {len(payloads)} {arrival}",
                 (payload.seq, *(delivery.seq for delivery in arrived or elsewhere)),
-                ("E-LIMIT", "R-MOTION-ORDER", "R-STALE", *(("R-ISOLATION",) if elsewhere else ())),
+                (
+                    *("E-LIMIT", "R-MOTION-ORDER", "R-STALE"),
+                    *(("R-ISOLATION",) if elsewhere else ()),
+                    *(("U-AUDIO-COMPLETE",) if find_garbled_message(story, turn) else ()),
+                ),
                 () if arrived else (Owed(f"payload {number} of {turn.name}", turn.client, payload.seq),),
             )
 

@@ -6,9 +6,11 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES, is_sa
 from spatius_sim.protocol.messages import AudioFormat, AudioInput
 from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.turn_story import Story, UpstreamRequest
+from spatius_sim.story.garbled_messages import find_garbled_message
+from spatius_sim.story.turn_story import Story, Turn, UpstreamRequest
 from spatius_sim.trace.events import (
     Closed,
+    Event,
     Lane,
     Received,
 )
@@ -16,6 +18,7 @@ from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH
 
 _MIN_SECONDS = 2.0
 """U-RATE judges only turns of at least this length."""
+_SECOND_NS = 1_000_000_000
 _TOLERANCE = 0.05
 """The 5 % of U-RATE."""
 _RATIO_TOLERANCE = 0.01
@@ -145,17 +148,26 @@ def check_sample_rate(story: Story) -> Iterator[Kept | Broken]:
     seen_in=Half.BOTH,
     advice=Advice(
         "the mouth rests while the voice speaks, and from there on is late or early",
-        "chunks are lost before the session is open, between turns or at the end; chunks of odd length lose "
-        "a byte; or samples are changed",
-        "keep what the client says until the session is confirmed, then send it all in order; carry half a "
-        "sample over to the next chunk",
+        "chunks are lost before the session is open, between turns or at the end; a time limit ends the "
+        "session while the client still speaks; chunks of odd length lose a byte; messages are written "
+        "wrongly; or samples are changed",
+        "keep what the client says until the session is confirmed, then send it all in order; count time "
+        "limits from the end of the speech; carry half a sample over to the next chunk",
     ),
 )
 def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
     """Check each clean (undisturbed) turn whose audio the relay sent to Motion Server as PCM, at the rate of
     the speech: all bytes must go up. Less than 40 ms of silence at the end may be missing. A turn is not
-    judged if the relay sent other audio than its client spoke."""
+    judged if the relay sent other audio than its client spoke. The rule is also broken if Motion Server could
+    not decode a message that the relay sent in the turn's session."""
     for turn in story.clean_turns:
+        if garbled := find_garbled_message(story, turn):
+            yield Broken(
+                f"all {len(turn.pcm)} bytes that were spoken in {turn.name}, in messages that can be decoded",
+                f"a message of {garbled.size} bytes went up: {garbled.reason}",
+                (garbled.seq,),
+            )
+            continue
         requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or not all(
             _is_pcm(request) and request.found_by_audio and request.sample_rate == turn.sample_rate
@@ -167,11 +179,34 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             first_difference = _find_first_difference(sent_up, turn.pcm)
+            closing = _find_close_in_mid_turn(story, turn, requests)
+            closed = ""
+            if closing is not None:
+                seconds = (closing.at_ns - story.trace.events[turn.started_seq].at_ns) / _SECOND_NS
+                closed = f"; then the relay closed the session, {seconds:.1f} s after the turn began"
             yield Broken(
                 f"all {len(turn.pcm)} bytes that were spoken in {turn.name}, as they were spoken",
-                f"{len(sent_up)} bytes went up; the first difference is at byte {first_difference}",
-                tuple(request.first_seq for request in requests),
+                f"{len(sent_up)} bytes went up; the first difference is at byte {first_difference}{closed}",
+                (*(request.first_seq for request in requests), *([closing.seq] if closing else [])),
             )
+
+
+def _find_close_in_mid_turn(story: Story, turn: Turn, requests: list[UpstreamRequest]) -> Event | None:
+    """Return the event by which the relay closed a session of this turn before the kit had stopped waiting
+    for the turn; None if it did not."""
+    connections = {request.connection for request in requests}
+    return next(
+        (
+            event
+            for event in story.trace.on_lane(Lane.UPSTREAM)
+            if event.connection in connections
+            and isinstance(event.content, Closed)
+            and not event.content.by_kit
+            and turn.waited_seq is not None
+            and event.seq < turn.waited_seq
+        ),
+        None,
+    )
 
 
 def _seconds_of_pcm(size: int, sample_rate: int) -> float:

@@ -1,5 +1,6 @@
 """U rules: the relay, seen from Motion Server."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -197,6 +198,21 @@ def test_who_closes_the_session_in_mid_speech_loses_audio_and_so_its_end() -> No
     said.happens(Lane.UPSTREAM, UP, Closed(False, 1000, ""))
     said.ends("ann", 0, complete=False)
     assert said.judged("U-AUDIO-END").broken[0].follows_from == ("U-AUDIO-COMPLETE",)
+    actual = said.judged("U-AUDIO-COMPLETE").broken[0].actual
+    assert re.fullmatch(r".* bytes went up; .*; then the relay closed the session, \d\.\d s .* began", actual)
+
+
+def test_a_message_that_cannot_be_decoded_is_lost_audio_and_excuses_no_motion() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    said.audio_up(UP, REQ, pcm[: len(pcm) // 2])
+    said.client_says_raw(UP, b"\xff" * 16)
+    said.error(UP)
+    said.audio_down("ann", pcm, last=True)
+    said.motion(UP, REQ)
+    said.ends("ann", 0, complete=False)
+    assert said.judged("U-AUDIO-COMPLETE").broken[0].actual.startswith("a message of 16 bytes went up: ")
+    assert "U-AUDIO-COMPLETE" in said.judged("R-MOTION-COMPLETE").broken[0].follows_from
 
 
 def test_audio_that_belongs_to_no_turn_is_not_judged() -> None:
