@@ -115,7 +115,8 @@ class ServerProbing(ServerSessions):
 
     async def _run_probe(self, session_name: str, probe: Probe) -> None:
         """Run one probe, a small test of one behaviour, against the Motion Server under test. Record
-        everything under this name. An egress is left out if the server lacks it."""
+        everything under this name. An egress is left out if the server lacks it, and a probe that takes
+        long, if the server has never answered a turn."""
         match probe:
             case TokenProbe(life_seconds, mistake):
                 await self._request_token(session_name, life_seconds, mistake)
@@ -141,7 +142,7 @@ class ServerProbing(ServerSessions):
                 await self._interrupt_requests(session_name, probe)
             case PauseProbe(sample_count):
                 await self._pause_request(session_name, sample_count)
-            case LongProbe(long, meanwhile):
+            case LongProbe(long, meanwhile) if self._settling.fulfilled or not self._settling.is_shortened:
                 await self._run_beside(session_name, long, meanwhile)
 
     async def _run_beside(self, session_name: str, long: Probe, meanwhile: Sequence[Probe]) -> None:

@@ -83,6 +83,11 @@ class AdaptiveTimeout:
         """Begin with the whole length of a wait."""
         self.current_seconds = self.full_seconds
 
+    @property
+    def is_shortened(self) -> bool:
+        """Whether the kit waits for a shorter time in this run than at first."""
+        return self.current_seconds < self.full_seconds
+
     def begin_run(self, *, patient: bool) -> None:
         """Set how long the kit waits for the subject in the run that begins (`current_seconds`): the full
         time in a `patient` run. In any other run the waits are shorter, if enough earlier waits were in vain:
@@ -97,11 +102,20 @@ class AdaptiveTimeout:
         """Count a wait that ended without success. Note also whether the wait was shortened: by this timeout,
         or by its caller (`cut_short`)."""
         self.waits_in_vain += 1
-        self.cut_short = self.cut_short or cut_short or self.current_seconds < self.full_seconds
+        self.cut_short = self.cut_short or cut_short or self.is_shortened
 
     def note_response_time(self, seconds: float) -> None:
         """Remember a response time, in seconds, if it is the longest so far."""
         self.longest_response = max(self.longest_response, seconds)
+
+
+def is_sign_of_life(event: Event) -> bool:
+    """Return whether an event shows that the subject still works, so that the kit goes on waiting. True for
+    any event between the subject and Motion Server, or in a room. Also true for a message that the subject
+    sent to its client, except status messages, reports of a failure, and messages that are not understood."""
+    if event.lane is Lane.DOWNSTREAM and isinstance(event.content, Received):
+        return not isinstance(event.content.value, Note | NotUnderstood | Failed)
+    return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)
 
 
 def _is_never_gone() -> bool:
@@ -117,18 +131,19 @@ async def wait_until(
     grace: float = 0.0,
     slowed_by: float = 0.0,
     spoken: float = 0.0,
+    is_sign: Callable[[Event], bool] = is_sign_of_life,
 ) -> bool:
     """Wait until `is_over` returns true, and return whether it did.
 
     The wait ends early if the subject is `gone`, or is silent for longer than `silence_limit`, `grace` and
     `slowed_by` seconds together; `slowed_by` is how long faults delay our own Motion Server. The whole wait
-    may last longer by `spoken`, the seconds of speech that the subject may have to play. Response times, and
-    a wait in vain, are noted in `silence_limit`."""
+    may last longer by `spoken`, the seconds of speech that the subject may have to play. `is_sign` tells
+    which events end a silence. Response times, and a wait in vain, are noted in `silence_limit`."""
     started = loop_time()
     silent_seconds = 0.0
     next_event = len(recorder.events)
     while not is_over():
-        signs = [event for event in recorder.events[next_event:] if _is_sign_of_life(event)]
+        signs = [event for event in recorder.events[next_event:] if is_sign(event)]
         if any(isinstance(event.content, Received | Opened) for event in signs):
             # What our Motion Server was late by on purpose is no response time of the subject.
             silence_limit.note_response_time(max(0.0, silent_seconds - slowed_by))
@@ -155,15 +170,6 @@ def silence_within(seconds: float) -> float:
     step took longer than planned, the machine may have delayed the subject too: the longer the step took, the
     less of it counts."""
     return seconds if seconds <= _STEP_SECONDS else _STEP_SECONDS**2 / seconds
-
-
-def _is_sign_of_life(event: Event) -> bool:
-    """Return whether an event shows that the subject still works, so that the kit goes on waiting. True for
-    any event between the subject and Motion Server, or in a room. Also true for a message that the subject
-    sent to its client, except status messages, reports of a failure, and messages that are not understood."""
-    if event.lane is Lane.DOWNSTREAM and isinstance(event.content, Received):
-        return not isinstance(event.content.value, Note | NotUnderstood | Failed)
-    return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)
 
 
 def chunks(pcm: bytes, size: int) -> list[bytes]:

@@ -9,13 +9,13 @@ from spatius_sim.miniatures.wrong_servers import AnswersTheFirstRequest, NeverEn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.suspects import Hearing, Suspect
 
-MAX_SECONDS = 240.0
+MAX_SECONDS = 180.0
 
 
 @pytest.mark.parametrize(
     ("kind", "cause"), [(NeverEndsMotion, "S-MOTION-END"), (AnswersTheFirstRequest, "S-MOTION-IDS")]
 )
-def test_it_is_named_alone_within_four_minutes(kind: type[PlainServer], cause: str, tmp_path: Path) -> None:
+def test_it_is_named_alone_within_three_minutes(kind: type[PlainServer], cause: str, tmp_path: Path) -> None:
     with Hearing(Suspect("server", kind), 1, tmp_path) as hearing:
         outcomes = hearing.of_all_rules()
         seconds = hearing.seconds
