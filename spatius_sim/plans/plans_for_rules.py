@@ -64,6 +64,11 @@ _RARE_SPEECH = (
 _BEFORE_A_CLEAN_TURN = fault_plans.FAILURES[:1]
 """What is left of a failed turn may harm the next one. R-RECOVER runs the same plan, so it costs nothing."""
 
+_SPOKEN_FOR_LONG = (*_BEFORE_A_CLEAN_TURN, fault_plans.REFUSED_FOR_LONG)
+"""Long speech may be cut off by a time limit. U-RETRY runs the same plan. The other comes first, because it
+shows with one turn, not with three, whether a relay tells that motion failed: what it does not tell is waited
+for."""
+
 _LOST_IN_MID_TURN = fault_plans.FAILURES[2:3]
 """A relay may speak to Motion Server again what was lost. R-RECOVER runs the same plan."""
 
@@ -163,7 +168,7 @@ def exercise_of(rule_id: str, *, thorough: bool = False, patient: bool = True) -
         if rule_id == "R-CONVERSATION":
             exercise = exercise._replace(sure=(*exercise.sure, *_BEFORE_A_CLEAN_TURN))
         if rule_id == "U-AUDIO-COMPLETE":
-            exercise = exercise._replace(sure=(*exercise.sure, fault_plans.REFUSED_FOR_LONG))
+            exercise = exercise._replace(sure=(*exercise.sure, *_SPOKEN_FOR_LONG))
         if rule_id == "R-END-AUDIO":
             exercise = exercise._replace(sure=(*exercise.sure, *_LOST_IN_MID_TURN))
         if rule_id == "R-MOTION-COMPLETE":

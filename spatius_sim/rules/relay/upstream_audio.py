@@ -148,11 +148,10 @@ def check_sample_rate(story: Story) -> Iterator[Kept | Broken]:
     seen_in=Half.BOTH,
     advice=Advice(
         "the mouth rests while the voice speaks, and from there on is late or early",
-        "chunks are lost before the session is open, between turns or at the end; a time limit ends the "
-        "session while the client still speaks; chunks of odd length lose a byte; messages are written "
-        "wrongly; or samples are changed",
-        "keep what the client says until the session is confirmed, then send it all in order; count time "
-        "limits from the end of the speech; carry half a sample over to the next chunk",
+        "chunks are lost while a session opens; a time limit ends it while the client speaks; a length is "
+        "written wrongly; or a byte is lost",
+        "keep what is said until the session is confirmed, then send it all; count time limits from the end "
+        "of the speech; keep half samples",
     ),
 )
 def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:

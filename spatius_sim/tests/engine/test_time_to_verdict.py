@@ -18,8 +18,8 @@ PATIENCE = Patience()
     [
         ("good", 45.5, []),
         ("no end mark", 120.0, ["R-END-AUDIO"]),
-        ("silent on failure", 125.0, ["R-ERROR-TOLD"]),
-        ("no end mark upstream, gives up after 10 s", 110.0, ["U-AUDIO-END"]),
+        ("silent on failure", 127.0, ["R-ERROR-TOLD"]),
+        ("no end mark upstream, gives up after 10 s", 112.0, ["U-AUDIO-END"]),
     ],
 )
 def test_a_whole_run_waits_no_longer(name: str, most: float, failed: list[str], tmp_path: Path) -> None:
