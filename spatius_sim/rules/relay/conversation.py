@@ -9,6 +9,7 @@ from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.turn_losses import NEVER_ENDED
 from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.join_turns import Story, Turn
+from spatius_sim.story.wrong_uploads import find_old_speech, is_spoken_late
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion
 from spatius_sim.wires.optional_features import OWN_STREAM, SEVERAL_TURNS
@@ -60,7 +61,8 @@ def check_turns_can_be_played(story: Story) -> Iterator[Kept | Broken]:
         if turn.conversations and expected_motion:
             yield _judge_turn_by_playing(story, turn)
         elif any_served and not turn.requests and any(turn.pcm):
-            yield _make_breach(turn, "its audio never went up, and no motion came", turn.started_seq)
+            causes = ("U-AUDIO-COMPLETE",) if find_old_speech(story, turn) else ()
+            yield _make_breach(turn, "its audio never went up, and no motion came", turn.started_seq, causes)
 
 
 @rule(
@@ -100,6 +102,7 @@ def check_motion_in_own_turn(story: Story) -> Iterator[Kept | Broken]:
                 f"motion of {own_turn.name} in that turn's conversation",
                 f"it arrived in the conversation of {joined_turn.name}",
                 (sent.seq if sent else delivery.seq, delivery.seq),
+                ("U-AUDIO-COMPLETE",) if sent and is_spoken_late(sent.request, joined_turn) else (),
             )
 
 

@@ -10,6 +10,7 @@ from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
 from spatius_sim.rules.turn_losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
 from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.join_turns import Story, Turn
+from spatius_sim.story.wrong_uploads import find_old_speech
 from spatius_sim.trace.event_text import describe_fault
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent
 from spatius_sim.wires.events import Failed, Motion
@@ -53,7 +54,8 @@ def check_recovery(story: Story) -> Iterator[Kept | Broken]:
         if not any(
             delivery.client == turn.client for payload in turn.payloads for delivery in payload.deliveries
         ):
-            blamed_rules_by_medium["motion"] = ("U-AUDIO-END", "R-CONVERSATION", *MOTION_LOST)
+            old_speech = ("U-AUDIO-COMPLETE",) if find_old_speech(story, turn) else ()
+            blamed_rules_by_medium["motion"] = ("U-AUDIO-END", "R-CONVERSATION", *MOTION_LOST, *old_speech)
         if not blamed_rules_by_medium:
             yield Kept()
         elif not _had_lost_anything_before(story, failed_turn):

@@ -8,8 +8,8 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
-from spatius_sim.story.garbled_messages import find_garbled_message
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
+from spatius_sim.story.wrong_uploads import find_garbled_message
 from spatius_sim.trace.events import Closed, Lane
 from spatius_sim.wires.optional_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
 

@@ -1,12 +1,14 @@
 """U and R rules on turns that a client cuts off: by an interrupt, by its next turn, by hanging up."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, rule
 from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
 from spatius_sim.story.join_turns import Delivery, Story, Turn
 from spatius_sim.story.undisturbed_turns import find_first_misbehaviour_seq
+from spatius_sim.story.wrong_uploads import is_spoken_late
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -183,7 +185,10 @@ def _find_wrong_turn_ids(story: Story, cut_off_turn: Turn, later_turn: Turn) -> 
             and own_turn
             and joined_turn
         ):
-            yield _make_wrong_id_breach("motion", own_turn, joined_turn, delivery.seq)
+            breach = _make_wrong_id_breach("motion", own_turn, joined_turn, delivery.seq)
+            if delivery.sent is not None and is_spoken_late(delivery.sent.request, joined_turn):
+                breach = replace(breach, follows_from=("U-AUDIO-COMPLETE",))
+            yield breach
     for conversation in story.conversations:
         for piece in conversation.pieces:
             joined_turn = conversation.turn

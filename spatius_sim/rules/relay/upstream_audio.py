@@ -6,8 +6,8 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES, is_sa
 from spatius_sim.protocol.messages import AudioFormat, AudioInput
 from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.garbled_messages import find_garbled_message
 from spatius_sim.story.turn_story import Story, Turn, UpstreamRequest
+from spatius_sim.story.wrong_uploads import find_garbled_message, find_old_speech
 from spatius_sim.trace.events import (
     Closed,
     Event,
@@ -158,7 +158,8 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
     """Check each clean (undisturbed) turn whose audio the relay sent to Motion Server as PCM, at the rate of
     the speech: all bytes must go up. Less than 40 ms of silence at the end may be missing. A turn is not
     judged if the relay sent other audio than its client spoke. The rule is also broken if Motion Server could
-    not decode a message that the relay sent in the turn's session."""
+    not decode a message that the relay sent in the turn's session, or if the audio of an earlier turn went up
+    in place of the turn's own."""
     for turn in story.clean_turns:
         if garbled := find_garbled_message(story, turn):
             yield Broken(
@@ -166,6 +167,10 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
                 f"a message of {garbled.size} bytes went up: {garbled.reason}",
                 (garbled.seq,),
             )
+            continue
+        if (old := find_old_speech(story, turn)) and old.turn is not None:
+            actual = f"what went up was spoken in {old.turn.name}"
+            yield Broken(f"what was spoken in {turn.name}", actual, (old.first_seq,))
             continue
         requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or not all(

@@ -10,6 +10,7 @@ from spatius_sim.protocol.messages import AudioFormat, AudioInput
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import DAY, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Closed, Lane
+from spatius_sim.wires.events import Failed
 
 UP, REQ = up_of("ann", 0), req_of("ann", 0)
 
@@ -213,6 +214,24 @@ def test_a_message_that_cannot_be_decoded_is_lost_audio_and_excuses_no_motion() 
     said.ends("ann", 0, complete=False)
     assert said.judged("U-AUDIO-COMPLETE").broken[0].actual.startswith("a message of 16 bytes went up: ")
     assert "U-AUDIO-COMPLETE" in said.judged("R-MOTION-COMPLETE").broken[0].follows_from
+
+
+def test_the_speech_of_an_earlier_turn_goes_up_in_place_of_its_own() -> None:
+    said = Dialogue()
+    first, second = voice("ann 0"), voice("ann 1")
+    said.starts("ann", 0, first)
+    said.hears("ann", Failed("no motion"))
+    said.fault()
+    said.ends("ann", 0, complete=False)
+    said.starts("ann", 1, second)
+    said.audio_down("ann", second, last=True, turn_id="turn-2")
+    said.connects(UP)
+    said.audio_up(UP, REQ, first, end=True)
+    said.motion_down("ann", *said.answers(), last=True, turn_id="turn-2")
+    said.ends("ann", 1)
+    (broken,) = said.judged("U-AUDIO-COMPLETE").broken
+    assert broken.actual == "what went up was spoken in turn 1 of ann"
+    assert {one.follows_from for one in said.judged("R-TURNS").broken} == {("U-AUDIO-COMPLETE",)}
 
 
 def test_audio_that_belongs_to_no_turn_is_not_judged() -> None:
