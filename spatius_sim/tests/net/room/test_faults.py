@@ -30,7 +30,10 @@ async def test_a_fault_in_a_real_room_is_named_by_its_own_rule(livekit: LiveKitS
             judgements = judge(await subject.run(PLANS.get(scenario, ONE_TURN)))
             accused = failed_rules(judgements)
             if accused - {rule_id}:  # The judge, too, accuses only of what it has seen twice.
-                accused &= failed_rules(judge(await subject.run(PLANS.get(scenario, ONE_TURN))))
+                judgements = judge(await subject.run(PLANS.get(scenario, ONE_TURN)))
+                accused &= failed_rules(judgements)
     assert accused <= {rule_id}
-    # A loaded machine loses frames and sound, and says that nothing is sure; it never passes a fault.
-    assert judgements[rule_id].verdict in (Verdict.FAILED, Verdict.INCONCLUSIVE), judgements[rule_id]
+    # A loaded machine loses frames and sound, and says that nothing is sure, or what else looked broken; it
+    # never passes a fault.
+    judged = judgements[rule_id]
+    assert judged.verdict in (Verdict.FAILED, Verdict.INCONCLUSIVE) or judged.blocked_by, judged

@@ -109,6 +109,20 @@ def test_the_new_turns_motion_under_the_old_turns_id() -> None:
     assert "R-STALE" in said.failed
 
 
+def test_motion_of_old_speech_that_went_up_in_the_new_turn_follows_from_that() -> None:
+    said = Dialogue()
+    said.starts("ann", 0, voice("ann 0"))
+    said.audio_down("ann", voice("ann 0"), turn_id="t0")
+    said.client_interrupts("ann")
+    said.starts("ann", 1, voice("ann 1"))
+    said.audio_down("ann", voice("ann 1"), last=True, turn_id="t1")
+    said.connects(up_of("ann", 1))
+    said.audio_up(up_of("ann", 1), req_of("ann", 1), voice("ann 0"), end=True)
+    said.motion_down("ann", *said.answers("ann", 1), turn_id="t1")
+    said.ends("ann", 1)
+    assert {one.follows_from for one in said.judged("R-STALE").broken} == {("U-AUDIO-COMPLETE",)}
+
+
 @pytest.mark.parametrize(
     ("tail_id", "after", "failed"),
     [("t0", True, []), ("rest", True, ["R-STALE"]), ("rest", False, [])],
