@@ -148,10 +148,10 @@ def check_sample_rate(story: Story) -> Iterator[Kept | Broken]:
     seen_in=Half.BOTH,
     advice=Advice(
         "the mouth rests while the voice speaks, and from there on is late or early",
-        "chunks are lost while a session opens; a time limit ends it while the client speaks; a length is "
-        "written wrongly; or a byte is lost",
-        "keep what is said until the session is confirmed, then send it all; count time limits from the end "
-        "of the speech; keep half samples",
+        "chunks are lost while a session opens, or left over for the next turn; a time limit ends the turn; "
+        "or a length is written wrongly",
+        "keep what is said until the session is confirmed, then send it all; give each turn its own queue; "
+        "count time limits from its end",
     ),
 )
 def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
