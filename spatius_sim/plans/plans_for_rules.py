@@ -78,6 +78,9 @@ _LASTING_SESSIONS = Exercise(just(server_plans.LASTING), most=1)
 _CUT_OFF_BESIDE_OTHERS = behaviour_plans.plans_of_cut_offs_beside_others()
 """What one client does must not end the turns of another client."""
 
+_TAKING_LONG = (server_plans.LASTING, fault_plans.REFUSED_FOR_LONG)
+"""Plans of ten seconds and more, in real time."""
+
 _MANY_SESSIONS = server_plans.many_sessions()
 _OGG_OPUS = server_plans.ogg_opus()
 
@@ -157,7 +160,7 @@ def exercise_of(rule_id: str, *, thorough: bool = False, patient: bool = True) -
     """Return the plans that exercise this rule. Rules for clients and for rooms have plans of their own
     kinds. If a rule for relays needs no special plans, a `thorough` run adds plans with all faults combined,
     with a minute of speech, and with connections of more than a minute. A run that is not `patient` does
-    without the plan for servers that takes long. The same arguments give the same object."""
+    without the plans that take long. The same arguments give the same object."""
     if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id), edge_cases_of(rule_id))
     if find_rule(rule_id).subject == "room":
@@ -178,7 +181,7 @@ def exercise_of(rule_id: str, *, thorough: bool = False, patient: bool = True) -
     exercise = exercise if isinstance(exercise, Exercise) else Exercise(exercise)
     if patient:
         return exercise
-    return exercise._replace(sure=tuple(plan for plan in exercise.sure if plan != server_plans.LASTING))
+    return exercise._replace(sure=tuple(plan for plan in exercise.sure if plan not in _TAKING_LONG))
 
 
 @cache

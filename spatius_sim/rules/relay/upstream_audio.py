@@ -6,7 +6,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES, is_sa
 from spatius_sim.protocol.messages import AudioFormat, AudioInput
 from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.turn_story import Story, Turn, UpstreamRequest
+from spatius_sim.story.turn_story import Story, UpstreamRequest
 from spatius_sim.story.wrong_uploads import find_garbled_message, find_old_speech
 from spatius_sim.trace.events import (
     Closed,
@@ -18,7 +18,7 @@ from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH
 
 _MIN_SECONDS = 2.0
 """U-RATE judges only turns of at least this length."""
-_SECOND_NS = 1_000_000_000
+_NS_PER_SECOND = 1_000_000_000
 _TOLERANCE = 0.05
 """The 5 % of U-RATE."""
 _RATIO_TOLERANCE = 0.01
@@ -183,10 +183,10 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             first_difference = _find_first_difference(sent_up, turn.pcm)
-            closing = _find_close_in_mid_turn(story, turn, requests)
+            closing = _find_giving_up(story, requests)
             closed = ""
             if closing is not None:
-                seconds = (closing.at_ns - story.trace.events[turn.started_seq].at_ns) / _SECOND_NS
+                seconds = (closing.at_ns - story.trace.events[turn.started_seq].at_ns) / _NS_PER_SECOND
                 closed = f"; then the relay closed the session, {seconds:.1f} s after the turn began"
             yield Broken(
                 f"all {len(turn.pcm)} bytes that were spoken in {turn.name}, as they were spoken",
@@ -195,22 +195,16 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
-def _find_close_in_mid_turn(story: Story, turn: Turn, requests: list[UpstreamRequest]) -> Event | None:
-    """Return the event by which the relay closed a session of this turn before the kit had stopped waiting
-    for the turn; None if it did not."""
+def _find_giving_up(story: Story, requests: list[UpstreamRequest]) -> Event | None:
+    """Return the event by which the relay closed a session of these requests before it had ended the audio of
+    any of them; None if it did not."""
     connections = {request.connection for request in requests}
-    return next(
-        (
-            event
-            for event in story.trace.on_lane(Lane.UPSTREAM)
-            if event.connection in connections
-            and isinstance(event.content, Closed)
-            and not event.content.by_kit
-            and turn.waited_seq is not None
-            and event.seq < turn.waited_seq
-        ),
-        None,
+    closings = (
+        event
+        for event in story.trace.on_lane(Lane.UPSTREAM)
+        if event.connection in connections and isinstance(event.content, Closed) and not event.content.by_kit
     )
+    return None if any(request.ends for request in requests) else next(closings, None)
 
 
 def _seconds_of_pcm(size: int, sample_rate: int) -> float:
@@ -265,7 +259,7 @@ def check_end_of_audio(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
             continue
         # Who closes the session in mid-speech also sends no end: the lost audio is the first fault.
-        is_given_up = not request.ends and _has_relay_closed(story, request)
+        is_given_up = _find_giving_up(story, [request]) is not None
         end_count_in_words = "none" if not request.ends else str(len(request.ends))
         owed_end = Owed(f"end=true of {request.req_id}", "", _find_last_audio_seq(story, request))
         yield Broken(
@@ -275,16 +269,6 @@ def check_end_of_audio(story: Story) -> Iterator[Kept | Broken]:
             follows_from=("U-AUDIO-COMPLETE",) if is_given_up else (),
             owed=() if request.ends else (owed_end,),
         )
-
-
-def _has_relay_closed(story: Story, request: UpstreamRequest) -> bool:
-    """Return whether the relay closed the connection to Motion Server on which it sent this request."""
-    return any(
-        event.connection == request.connection
-        and isinstance(event.content, Closed)
-        and not event.content.by_kit
-        for event in story.trace.on_lane(Lane.UPSTREAM)
-    )
 
 
 def _find_last_audio_seq(story: Story, request: UpstreamRequest) -> int:

@@ -20,7 +20,7 @@ from spatius_sim.model.scenario.scenario import (
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
-from spatius_sim.plans.draw_server_faults import SILENCES
+from spatius_sim.plans.draw_server_faults import REFUSED_FOR_LONG, SILENCES
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.findings import Verdict
@@ -95,3 +95,8 @@ async def test_the_reference_relay_notices_silence(monkeypatch: pytest.MonkeyPat
     assert {judgements[rule_id].verdict for rule_id in ("R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD")} == {
         Verdict.PASSED
     }
+
+
+def test_a_run_without_patience_hears_no_long_speech() -> None:
+    assert REFUSED_FOR_LONG in exercise_of("U-AUDIO-COMPLETE").sure
+    assert REFUSED_FOR_LONG not in exercise_of("U-AUDIO-COMPLETE", patient=False).sure

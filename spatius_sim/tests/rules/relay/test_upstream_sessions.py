@@ -203,6 +203,17 @@ def test_who_closes_the_session_in_mid_speech_loses_audio_and_so_its_end() -> No
     assert re.fullmatch(r".* bytes went up; .*; then the relay closed the session, \d\.\d s .* began", actual)
 
 
+def test_a_session_that_is_closed_after_the_end_is_not_called_given_up() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    said.connects(UP)
+    said.audio_up(UP, REQ, pcm[: len(pcm) // 2], end=True)
+    said.happens(Lane.UPSTREAM, UP, Closed(False, 1000, ""))
+    said.ends("ann", 0, complete=False)
+    (broken,) = said.judged("U-AUDIO-COMPLETE").broken
+    assert "closed" not in broken.actual
+
+
 def test_a_message_that_cannot_be_decoded_is_lost_audio_and_excuses_no_motion() -> None:
     said = Dialogue()
     pcm = said.speaks()
