@@ -127,8 +127,21 @@ def make_page_values(page: PageData, title: str, guilty: Collection[int], *, sou
         "server": server,
         "spoken": _list_audio_times(page.spoken_audio),
         "clients": _make_client_values(page, sound),
+        "client": _find_concerned_client(page, guilty),
         "texts": list(texts),
     }
+
+
+def _find_concerned_client(page: PageData, guilty: Collection[int]) -> int:
+    """Return the place of the client whom the evidence concerns, among the clients of the page: the client
+    that something was owed to, or else the one that a guilty event came from or went to. Return 0 if there is
+    no such client: a page begins with the first."""
+    ghosts = [row for row in page.rows if row.kind is MarkKind.GHOST]
+    for row in (*ghosts, *(row for row in page.rows if row.seq in guilty)):
+        for place, name in enumerate(page.tracks):
+            if name in (row.source, row.target, row.connection):
+                return place
+    return 0
 
 
 def _list_turn_times(page: PageData) -> list[list[Any]]:

@@ -33,7 +33,7 @@ export class Player {
     this.tape = tape;
     this.lanes.take(tape);
     this.runsAt = tape.runs.map((run) => run.at);
-    this.client = tape.clients.find((client) => client.name === before) || tape.clients[0] || null;
+    this.client = tape.clients.find((client) => client.name === before) || tape.clients[tape.client] || null;
     if (!grown) this.selected = tape.events.guilty.length ? tape.events.guilty[0] : -1;
     this.listed = "";
     this.fillChoices();

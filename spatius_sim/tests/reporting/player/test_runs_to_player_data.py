@@ -18,7 +18,7 @@ from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
 from spatius_sim.reporting.player.player_json import MAX_WORDS
 from spatius_sim.reporting.player.runs_to_player_data import build_failure, build_player
 from spatius_sim.reporting.timeline.build_timeline import build_timeline
-from spatius_sim.reporting.timeline.timeline import MarkKind
+from spatius_sim.reporting.timeline.timeline import Mark, MarkKind
 from spatius_sim.tape.traces_on_tapes import read_damaged_traces, read_traces
 from spatius_sim.tests.corpus import SMALLEST
 from spatius_sim.tests.corpus.scenes import Scene
@@ -208,6 +208,23 @@ def test_of_two_clients_each_is_told_what_was_sent_for_it() -> None:
     assert clients["ann"]["requests"] == [req_of("ann", 0)]
     assert clients["bob"]["requests"] == [req_of("bob", 0)]
     assert "Motion Server has sent 2 payloads that the relay has not passed on" in clients["ann"]["causes"]
+
+
+def test_a_failure_begins_with_the_client_whom_the_evidence_concerns() -> None:
+    said = Dialogue()
+    said.turn("bob")
+    said.echoes("bob", 0, said.speaks("bob"))
+    guilty = said.echoes("ann", 0, said.speaks("ann"))
+    said.passes(0.5)
+    said.ends("ann", 0, complete=False)
+    values = failure_of(said.trace, guilty)
+    assert values["clients"][values["client"]]["name"] == "ann"
+    assert values["clients"][0]["name"] == "bob"
+    # What was owed to a client counts more than the event after which it was owed.
+    owed = Mark(0.5, guilty, "relay", "bob", MarkKind.GHOST, "owed, and never came: motion")
+    values = build_failure(said.trace, (guilty,), [owed])
+    assert values["clients"][values["client"]]["name"] == "bob"
+    assert build_player([said.trace], "a")["client"] == 0
 
 
 def test_what_never_came_and_when_the_kit_was_late_are_on_the_player_of_a_failure() -> None:
