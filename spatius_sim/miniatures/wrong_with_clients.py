@@ -271,6 +271,29 @@ class FallsOverRubbish(PlainRelay):
         return commands
 
 
+class TakesLateEndForNextTurn(PlainRelay):
+    """An end of speech that comes after its turn was interrupted ends the next turn after a chunk."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._interrupted: set[str] = set()
+        self._ended: set[str] = set()
+
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        was_interrupted = client in self._interrupted
+        self._interrupted.discard(client)
+        commands = super().on_client_action(client, action)
+        match action:
+            case InterruptTurn():
+                self._interrupted.add(client)
+            case SpeakEnd() if was_interrupted:
+                self._ended.add(client)
+            case Speak() if client in self._ended:
+                self._ended.remove(client)
+                commands += super().on_client_action(client, SpeakEnd())
+        return commands
+
+
 class DoesNothingLater(PlainRelay):
     """Takes connections for ever, but does nothing for any client after the sixth."""
 
@@ -283,7 +306,7 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-TOKEN-FRESH": (TakesTokensAgain,),
     "U-TURN-ID": (SpeaksBehindTheEnd,),
     "U-AUDIO-ALIGNED": (EndsInMidSample,),
-    "U-AUDIO-COMPLETE": (CutsSpeech,),
+    "U-AUDIO-COMPLETE": (CutsSpeech, TakesLateEndForNextTurn),
     "R-MOTION-COMPLETE": (InterruptsTheNewestClientToo,),
     "R-END-MOTION": (NeverMarksMotionEnd, MarksMotionEarly),
     "R-STALE": (

@@ -46,10 +46,25 @@ ODD_CHUNKS = tuple(
 sizes at the borders of formats, and with 10 ms of speech each, hundreds of them at once. In
 two plans a half sample is left, at the end of a turn and at an interrupt."""
 
-INTERRUPTED_BEFORE_SPEECH = (
-    Plan(((_SHORT, TurnPlan(0, 3200, Cue(0, TurnProgress.NOTHING), Behaviour.INTERRUPT), _SHORT),)),
+_STOPPED_IN_MID_SPEECH = TurnPlan(
+    3 * PLAN_SAMPLE_RATE, 3200, Cue(12, TurnProgress.NOTHING), Behaviour.INTERRUPT
 )
-"""An interrupt when nothing is spoken, between ordinary turns."""
+INTERRUPTED_BEFORE_SPEECH = (
+    Plan(
+        (
+            (
+                _SHORT,
+                TurnPlan(0, 3200, Cue(0, TurnProgress.NOTHING), Behaviour.INTERRUPT),
+                _SHORT,
+                _STOPPED_IN_MID_SPEECH,
+                TurnPlan(0, 3200),
+                _SHORT,
+            ),
+        )
+    ),
+)
+"""Between ordinary turns an interrupt when nothing is spoken, and an end of speech that comes only after the
+interrupt of its turn, as from a microphone that is switched off late."""
 
 _ODD_PIECES = TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, first_chunks=(1, 3, 32_000, 0), chunk_pause_ms=200)
 FOUR_RESPONSES = (segment_end(2) + 1) * SAMPLES_PER_KEYFRAME
