@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from spatius_sim.miniatures.wrong_after_pauses import PAUSE_MINIATURES
 from spatius_sim.miniatures.wrong_at_edges import EDGE_MINIATURES
+from spatius_sim.miniatures.wrong_between_conversations import BETWEEN_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.model.client.playback_states import PlaybackEvent
 from spatius_sim.protocol.codec import decode, encode
@@ -331,7 +332,12 @@ _PLAINLY_WRONG: dict[str, tuple[type[ClientDecoder], ...]] = {
 }
 
 CLIENT_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
-    rule_id: (*brains, *EDGE_MINIATURES.get(rule_id, ()), *PAUSE_MINIATURES.get(rule_id, ()))
+    rule_id: (
+        *brains,
+        *EDGE_MINIATURES.get(rule_id, ()),
+        *PAUSE_MINIATURES.get(rule_id, ()),
+        *BETWEEN_MINIATURES.get(rule_id, ()),
+    )
     for rule_id, brains in _PLAINLY_WRONG.items()
 }
 """Wrong clients by the rule that must name them."""

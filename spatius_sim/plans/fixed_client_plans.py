@@ -134,6 +134,7 @@ _ID_NEW = _make_plans(
             GiveAudio(100),
         ),
     ),
+    (*_conversation(3000), GiveAudio(500), _motion(75), Wait(1500), _INTERRUPT, *_conversation(2000)),
 )
 _ID_NEW += _make_strict_plans(
     (
@@ -249,6 +250,10 @@ _PAUSES = _make_plans(
         *(GiveAudio(500), Wait(200), GiveAudio(500), Wait(300), _RESUME, GiveAudio(0, True)),
         *(*_WATCH, Wait(3000), *_SETTLE),
     ),
+    (
+        *(*_conversation(3000), GiveAudio(2000), _all_motion(3000), *_WATCH[:2], _PAUSE, Wait(300)),
+        *(GiveAudio(1000, True), Wait(300), _RESUME, *_WATCH, Wait(3000), *_SETTLE),
+    ),
 )
 _IN_STALL = (GiveAudio(2000, True), _motion(14), *_WATCH, Wait(300))
 _PAUSES += _make_strict_plans(
@@ -347,6 +352,8 @@ _EMPTY_STICKY += _make_strict_plans(
 _EMPTY_SCOPE = _make_plans(
     (*_interrupted(), *_shown(), _NO_MOTION, Wait(100), _INTERRUPT, *_shown(), *_WATCH),
     (*_shown(), _NO_LIST, GiveAudio(0, True), *_shown(), *_WATCH),
+    (*_conversation(3000), _NO_MOTION, *_shown(), *_WATCH),
+    (*_conversation(3000), _NO_LIST, *_shown(), *_WATCH),
     (
         *_shown(),
         GiveAudio(0, True),
@@ -358,7 +365,10 @@ _EMPTY_SCOPE = _make_plans(
         *_WATCH,
     ),
 )
-_EMPTY_SCOPE += _make_strict_plans((*_shown(), _NO_MOTION, GiveAudio(0, True), *_shown(), *_WATCH))
+_EMPTY_SCOPE += _make_strict_plans(
+    (*_shown(), _NO_MOTION, GiveAudio(0, True), *_shown(), *_WATCH),
+    (*_conversation(3000), _NO_MOTION, *_shown(), *_WATCH),
+)
 
 _EMPTY_MISMATCH = _make_plans(
     (*_shown(), *(Move((), Ref(0, twist)) for twist in TWISTS), *_WATCH),
@@ -455,6 +465,15 @@ _STARVE = [
         ),
         (*_shown(), _PAUSE, Wait(300), _RESUME, *_WATCH, Wait(1500), Wait(700)),
         (
+            *(GiveAudio(1000, True), _motion(25, form="last"), *_WATCH, Wait(900), *_SETTLE),
+            *(GiveAudio(2000), _motion(10), *_WATCH, Wait(300), Wait(400)),
+        ),
+        (
+            *(*_conversation(2000), *_stalled(), _INTERRUPT, *_SETTLE),
+            *(GiveAudio(1000), _NO_MOTION, *_WATCH, Wait(900), GiveAudio(0, True), *_SETTLE),
+            *(GiveAudio(2000), _motion(10), *_WATCH, Wait(300), Wait(400)),
+        ),
+        (
             *_conversation(2000),
             *_stalled(),
             _INTERRUPT,
@@ -532,6 +551,18 @@ _STATES = [
             *(*_WATCH, Wait(1500), *_SETTLE),
         ),
         (
+            *(
+                GiveAudio(1000),
+                _all_motion(1000),
+                Wait(700),
+                Wait(700),
+                _PAUSE,
+                Wait(300),
+                GiveAudio(0, True),
+            ),
+            *(Wait(300), _RESUME, *_SETTLE, *_SETTLE),
+        ),
+        (
             *(GiveAudio(1000), _all_motion(1000), Wait(700), Wait(700), GiveAudio(0, True)),
             *(*_SETTLE, *_SETTLE, GiveAudio(0, True), *_SETTLE, *_SETTLE),
         ),
@@ -579,6 +610,10 @@ _MATCH = _make_plans(
     ),
     (*_conversation(2000), GiveAudio(2000), _motion(10, form="last"), _motion(40), *_WATCH, Wait(400)),
     (*_conversation(2000), GiveAudio(2000), _motion(10, form="elsewhere"), _motion(40), *_WATCH, Wait(400)),
+    (
+        *(*_conversation(3000), *_shown(), GiveAudio(0, True), _PAUSE, Wait(300)),
+        *(GiveAudio(3000), _RESUME, *_WATCH),
+    ),
 )
 _MATCH += _make_strict_plans(
     (*_conversation(2000), GiveAudio(2000), _motion(10, form="last"), _motion(40), *_WATCH, Wait(400)),

@@ -36,7 +36,8 @@ class CertainClientState:
     (the most samples, and the most bytes in a chunk, of a plain conversation that was played to its end).
     `rule_of_first_harm`: the rule to which the first harm to this conversation's audio belongs. `pinned`: the
     position was seen in the latest pause, so that even the fastest client goes on from there.
-    `open_until_resume`: audio came in a pause, so that only the next resume makes certain what is played.
+    `uncertain_after_resume`: the pause may have been none, or the audio that came in it may not have been
+    taken, so that not even the resume makes certain what is played.
     `nothing_to_play`: `audio_undefined` comes from an end mark on its own, after everything was played.
     `id_of_nothing`: the id that came back for an empty chunk outside a conversation, since the latest one.
     `heard_after`, of a client that tells its state alone: the situations after which it was seen to play on;
@@ -54,7 +55,7 @@ class CertainClientState:
         self.conversations: dict[str | None, ClientConversation] = {}
         self.origins: dict[float, list[tuple[MotionCall, int]]] = {}
         self.strict = False
-        self.audio_undefined = self.pause_undefined = self.paused = self.open_until_resume = False
+        self.audio_undefined = self.pause_undefined = self.paused = self.uncertain_after_resume = False
         self.nothing_to_play = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.overshoot_ms = (
             self.catch_up_ms
@@ -217,8 +218,7 @@ class CertainClientState:
             returned_id = returned_id or self.id_of_nothing
             self.begin_conversation(exchange.seq, returned_id)
         if self.paused:
-            was_defined = self.open_until_resume or not self.pause_undefined
-            self.open_until_resume = was_defined and not is_outside and answer.error is None
+            self.uncertain_after_resume |= is_outside or answer.error is not None
             self.pause_undefined = True
         current = self.conversation
         assert current is not None
@@ -258,7 +258,7 @@ class CertainClientState:
         """Begin a conversation with the id that the client returned from its call with audio. Set positions
         and times back to 0. Forget the rules whose situation could only harm the conversation before."""
         self.conversation = self.conversations[returned_id] = ClientConversation(returned_id, seq)
-        self.audio_undefined = self.moved = self.pinned = self.open_until_resume = False
+        self.audio_undefined = self.moved = self.pinned = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
             self.largest_chunk
         ) = 0
@@ -342,7 +342,7 @@ class CertainClientState:
                 return Kind.LATE
             return Kind.EARLY if current is None and not self.conversations else Kind.MISMATCH
         if self.maybe_over:
-            return Kind.OVER if frames else Kind.OPEN
+            return Kind.OVER if frames else Kind.EMPTY_OVER
         if not frames:
             return Kind.EMPTY
         if current.audio_only:
@@ -367,10 +367,13 @@ class CertainClientState:
                 current.open_motion = current.abnormal = True
                 self.audio.note("C-ABNORMAL")
                 self.motion.note("C-ABNORMAL")
-            case Kind.OPEN | Kind.OVER if current:
+            case Kind.OPEN | Kind.OVER | Kind.EMPTY_OVER if current:
                 current.open_motion = True
-                if kind is Kind.OVER:  # Who keeps it for the next conversation does not stall there.
+                # Who keeps it for the next conversation does not stall there, or shows no motion there.
+                if kind is Kind.OVER:
                     self.stall.note("C-MISMATCH")
+                elif kind is Kind.EMPTY_OVER:
+                    self._note_foreign_motion("C-EMPTY-SCOPE")
             case Kind.EMPTY_MISMATCH:
                 self._note_foreign_motion("C-EMPTY-MISMATCH")
             case Kind.EARLY:
@@ -395,15 +398,17 @@ class CertainClientState:
             blame.note("C-INTERRUPT")
         self.conversation = self.id_of_nothing = None
         self.audio_undefined = self.pause_undefined = self.paused = self.moved = False
-        self.open_until_resume = False
+        self.uncertain_after_resume = False
         self.quiet_ms = 0
 
     def note_pause(self) -> None:
         """Note that the client was paused. A second pause changes nothing. Unless audio surely plays, it is
-        undefined what a pause does."""
+        undefined what a pause does. If a conversation is current, it plays on after the next resume,
+        whatever the pause did."""
         if self.paused and not self.pause_undefined:
             return
         self.pause_undefined = self.pause_undefined or not self.surely_plays
+        self.uncertain_after_resume |= not self.surely_current
         self.paused, self.pinned = True, False
         self.overshoot_ms, self.paused_ms = self.story.slack_ms, 0
         if self.conversation is not None:
@@ -414,6 +419,5 @@ class CertainClientState:
         """Note that the client was resumed; the slowest correct client may again start late. Audio that came
         in the pause is surely played from now on, if it belongs to the conversation that was playing."""
         self.paused = False
-        if self.open_until_resume:
-            self.pause_undefined = self.open_until_resume = False
+        self.pause_undefined = self.pause_undefined and self.uncertain_after_resume
         self.slowest_wait_ms += self.story.slack_ms

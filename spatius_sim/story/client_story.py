@@ -38,6 +38,7 @@ class Kind(Enum):
     STICKY = "given in audio-only"
     ABNORMAL = "undecodable"
     OVER = "given when the audio may have been over"
+    EMPTY_OVER = "an empty list when the audio may have been over"
     OPEN = "not judged"
 
 

@@ -220,6 +220,11 @@ def check_pauses(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def check_late_motion(story: ClientStory) -> Iterator[Kept | Broken]:
     """Check audio whose motion is late. In the mode audioIndependent the audio must go on. In strictSync it
-    must stall, the client must report this, and the audio must go on when the motion has come."""
+    must stall, the client must report this, and the audio must go on when the motion has come. A client that
+    is idle, and has nothing to play, must not report a stall."""
+    for observation in story.observations:
+        is_idle = observation.silent and observation.state == PlaybackState.IDLE
+        if observation.strict and is_idle and observation.stalled is True:
+            yield Broken("no stall while nothing is played", "stalled is True", (observation.seq,))
     yield from judge_stalls(story, "C-STARVE")
     yield from judge_audio(story, "C-STARVE")
