@@ -238,6 +238,15 @@ class BeginsAtEmptyEnd(ClientDecoder):
         return super().yield_audio_data(audio, end)
 
 
+class BeginsAtEmptyChunk(ClientDecoder):
+    """An empty chunk begins a conversation as any other does, and motion for its id is taken from then on."""
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        if self._conversation is None and not audio:
+            self._start_conversation()
+        return super().yield_audio_data(audio, end)
+
+
 class DrainsItsDevice(ClientDecoder):
     """Is idle only when the sound card has played the last sample, 120 ms after it was written."""
 
@@ -272,6 +281,7 @@ HONEST_CLIENTS: tuple[type[ClientDecoder], ...] = (
     IdlesAfterJunk,
     PlaysWhenAudioComes,
     BeginsAtEmptyEnd,
+    BeginsAtEmptyChunk,
     DrainsItsDevice,
 )
 """Clients that every rule must let pass."""

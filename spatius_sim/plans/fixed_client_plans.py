@@ -469,6 +469,10 @@ _STARVE = [
             *(GiveAudio(2000), _motion(10), *_WATCH, Wait(300), Wait(400)),
         ),
         (
+            *(*_conversation(2000), GiveAudio(0), _motion(50), GiveAudio(2000), *_WATCH, Wait(900)),
+            *(GiveAudio(0, True), *_SETTLE, GiveAudio(0), _NO_MOTION, GiveAudio(2000, True), *_WATCH),
+        ),
+        (
             *(*_conversation(2000), *_stalled(), _INTERRUPT, *_SETTLE),
             *(GiveAudio(1000), _NO_MOTION, *_WATCH, Wait(900), GiveAudio(0, True), *_SETTLE),
             *(GiveAudio(2000), _motion(10), *_WATCH, Wait(300), Wait(400)),

@@ -40,6 +40,8 @@ class CertainClientState:
     taken, so that not even the resume makes certain what is played.
     `nothing_to_play`: `audio_undefined` comes from an end mark on its own, after everything was played.
     `id_of_nothing`: the id that came back for an empty chunk outside a conversation, since the latest one.
+    `ids_of_open_motion`: the ids with which motion came since then. If the empty chunk has begun the next
+    conversation, the motion may belong there.
     `heard_after`, of a client that tells its state alone: the situations after which it was seen to play on;
     None if it was never seen to play this conversation.
 
@@ -72,6 +74,7 @@ class CertainClientState:
         self.heard_after: frozenset[str] | None = None
         self.rule_of_first_harm: str | None = None
         self.id_of_nothing: str | None = None
+        self.ids_of_open_motion: set[str] = set()
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
         self.silent_before = True
@@ -257,7 +260,13 @@ class CertainClientState:
     def begin_conversation(self, seq: int, returned_id: str | None) -> None:
         """Begin a conversation with the id that the client returned from its call with audio. Set positions
         and times back to 0. Forget the rules whose situation could only harm the conversation before."""
-        self.conversation = self.conversations[returned_id] = ClientConversation(returned_id, seq)
+        may_have_motion = returned_id in self.ids_of_open_motion or (
+            IDS in self.story.lacks and bool(self.ids_of_open_motion)
+        )
+        self.ids_of_open_motion.clear()
+        self.conversation = self.conversations[returned_id] = ClientConversation(
+            returned_id, seq, open_motion=may_have_motion
+        )
         self.audio_undefined = self.moved = self.pinned = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
             self.largest_chunk
@@ -279,6 +288,8 @@ class CertainClientState:
         if self.fastest_position >= self.playable_end < self.end:
             self.slowest_wait_ms, self.stalled_ms = self.slowest_wait_ms + self.story.slack_ms, 0
         kind = self.classify_motion_call(exchange.request.conversation_id, frames, payloads)
+        if self.audio_undefined:
+            self.ids_of_open_motion.add(exchange.request.conversation_id)
         has_unknown_fields = any(payload is not None and payload.has_unknown_fields for payload in payloads)
         conversation = self.conversation if kind is not Kind.LATE else None
         call = MotionCall(
@@ -397,6 +408,7 @@ class CertainClientState:
         for blame in (self.motion, self.audio, self.stall):
             blame.note("C-INTERRUPT")
         self.conversation = self.id_of_nothing = None
+        self.ids_of_open_motion.clear()
         self.audio_undefined = self.pause_undefined = self.paused = self.moved = False
         self.uncertain_after_resume = False
         self.quiet_ms = 0
