@@ -109,7 +109,21 @@ def decode(raw: bytes) -> Message:
         raise RemoteProtocolError(f"the message is not decodable: {error}") from error
     if len(raw) > MAX_MESSAGE_BYTES and envelope.type != wire.CLIENT_AUDIO_INPUT:
         raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {MAX_MESSAGE_BYTES}")
+    # Of a field of bytes that was sent in pieces only the last piece is kept: then some bytes are missing.
+    if envelope.HasField("server_response_animation") and envelope.ByteSize() != len(raw):
+        _join_pieces_of_motion(raw, envelope)
     return _read_envelope(envelope)
+
+
+def _join_pieces_of_motion(raw: bytes, envelope: wire.Message) -> None:
+    """Give the response in `envelope`, read from the bytes `raw`, all pieces of its motion: the field may be
+    sent several times, and then its pieces are one message (protobuf.dev/programming-guides/encoding). Raises
+    RemoteProtocolError if a piece is not decodable."""
+    try:
+        whole = wire.MessageInPieces.FromString(raw).server_response_animation
+    except DecodeError as error:
+        raise RemoteProtocolError(f"the motion is not decodable: {error}") from error
+    envelope.server_response_animation.animation = whole.animation.SerializeToString()
 
 
 class MessageReader:

@@ -193,6 +193,18 @@ class ServerResponseAnimation(_message.Message):
     animation: bytes
     def __init__(self, connection_id: _Optional[str] = ..., req_id: _Optional[str] = ..., end: bool = ..., animation: _Optional[bytes] = ...) -> None: ...
 
+class MessageInPieces(_message.Message):
+    __slots__ = ("server_response_animation",)
+    SERVER_RESPONSE_ANIMATION_FIELD_NUMBER: _ClassVar[int]
+    server_response_animation: ServerResponseInPieces
+    def __init__(self, server_response_animation: _Optional[_Union[ServerResponseInPieces, _Mapping]] = ...) -> None: ...
+
+class ServerResponseInPieces(_message.Message):
+    __slots__ = ("animation",)
+    ANIMATION_FIELD_NUMBER: _ClassVar[int]
+    animation: Motion
+    def __init__(self, animation: _Optional[_Union[Motion, _Mapping]] = ...) -> None: ...
+
 class Motion(_message.Message):
     __slots__ = ("keyframes",)
     KEYFRAMES_FIELD_NUMBER: _ClassVar[int]

@@ -260,6 +260,28 @@ def test_the_fields_of_a_message_may_come_in_any_order() -> None:
     assert decode(chunk(8, chunk(1, b"r")) + number(1, 7)) == Interrupt("r")
 
 
+def _motion_in_pieces(*pieces: bytes) -> bytes:
+    """A response whose motion is sent as one field of the response for each piece, in two responses."""
+    head = encode(MotionResponse("connection", "request", True, np.zeros((0, WIDTH), np.float32)))
+    fields = [chunk(6, chunk(4, piece)) for piece in pieces]
+    return head + b"".join(fields)
+
+
+def test_motion_in_pieces_is_joined() -> None:
+    first, second = np.full((2, WIDTH), 1.0, np.float32), np.full((3, WIDTH), 2.0, np.float32)
+    raw = _motion_in_pieces(encode_keyframes(first), encode_keyframes(second))
+    decoded = decode(raw)
+    assert isinstance(decoded, MotionResponse)
+    assert (decoded.req_id, decoded.end) == ("request", True)
+    np.testing.assert_array_equal(decoded.keyframes, np.concatenate([first, second]))
+
+
+def test_a_damaged_piece_of_motion_is_the_peer_s_fault() -> None:
+    keyframes = encode_keyframes(np.zeros((2, WIDTH), np.float32))
+    with pytest.raises(RemoteProtocolError, match="the motion is not decodable"):
+        decode(_motion_in_pieces(keyframes[:-1], keyframes))
+
+
 def test_an_irregular_keyframe_is_named_in_the_motion() -> None:
     motion = decode(number(1, 5) + chunk(6, chunk(2, b"r"), chunk(4, chunk(1))))
     assert isinstance(motion, MotionResponse)
