@@ -119,7 +119,7 @@ class LosesLastAudioInPause(ClientDecoder):
 
 
 BETWEEN_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
-    "C-EMPTY-SCOPE": (KeepsLateEmptyForNext,),
+    "C-EMPTY-MISMATCH": (KeepsLateEmptyForNext,),
     "C-STARVE": (
         TakesMotionForCompleteForEver,
         TellsAStallThatWasInterrupted,

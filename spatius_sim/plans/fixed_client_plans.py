@@ -352,8 +352,6 @@ _EMPTY_STICKY += _make_strict_plans(
 _EMPTY_SCOPE = _make_plans(
     (*_interrupted(), *_shown(), _NO_MOTION, Wait(100), _INTERRUPT, *_shown(), *_WATCH),
     (*_shown(), _NO_LIST, GiveAudio(0, True), *_shown(), *_WATCH),
-    (*_conversation(3000), _NO_MOTION, *_shown(), *_WATCH),
-    (*_conversation(3000), _NO_LIST, *_shown(), *_WATCH),
     (
         *_shown(),
         GiveAudio(0, True),
@@ -365,16 +363,15 @@ _EMPTY_SCOPE = _make_plans(
         *_WATCH,
     ),
 )
-_EMPTY_SCOPE += _make_strict_plans(
-    (*_shown(), _NO_MOTION, GiveAudio(0, True), *_shown(), *_WATCH),
-    (*_conversation(3000), _NO_MOTION, *_shown(), *_WATCH),
-)
+_EMPTY_SCOPE += _make_strict_plans((*_shown(), _NO_MOTION, GiveAudio(0, True), *_shown(), *_WATCH))
 
 _EMPTY_MISMATCH = _make_plans(
     (*_shown(), *(Move((), Ref(0, twist)) for twist in TWISTS), *_WATCH),
     (*_conversation(600), *_shown(), Move(None, _BEFORE), Move(None, Ref(0, "blank")), *_WATCH),
     (*_conversation(600), Move((), _NOBODY), Move(None, Ref(0, "blank")), *_shown(), *_WATCH),
     (*_interrupted(), *_shown(), _INTERRUPT, _NO_MOTION, Move((), _NOBODY), *_shown(), *_WATCH),
+    (*_conversation(3000), _NO_MOTION, *_shown(), *_WATCH),
+    (*_conversation(3000), _NO_LIST, *_shown(), *_WATCH),
     (*_interrupted(), *_shown(), _INTERRUPT, *_shown(), Move((), _BEFORE), Move(None, _BEFORE), *_WATCH),
     (
         # A pause alone does no harm.
@@ -393,6 +390,7 @@ _EMPTY_MISMATCH += _make_strict_plans(
         *_WATCH,
     ),
     (*_conversation(600), *_stalled(), Move((), _NOBODY), Move(None, _BEFORE), *_WATCH, _motion(55), *_WATCH),
+    (*_conversation(3000), _NO_MOTION, *_shown(), *_WATCH),
 )
 
 _SILENT_MOTION = (GiveAudio(2000, True), Wait(1000), Wait(1000), *_SETTLE)

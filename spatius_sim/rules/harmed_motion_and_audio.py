@@ -104,14 +104,14 @@ def _judge_strict_sync(
 
 def _find_causes_in_strict_sync(rule_id: str, observation: Observation) -> tuple[str, ...]:
     """Return the rules that also harm the audio in strictSync, where `rule_id` seems to be broken. A client
-    that leaves audio-only waits for motion again, and one that drops motion waits for ever. What runs on in a
-    pause or after an interrupt also runs on without motion."""
+    that leaves audio-only waits for motion again, and one that stays audio-only waits no more. One that drops
+    motion waits for ever. What runs on in a pause or after an interrupt also runs on without motion."""
     match rule_id:
         case "C-EMPTY":
             return ("C-EMPTY-STICKY",)
         case "C-STARVE":
             situations = observation.stall_situations | observation.audio_situations
-            return ("C-MATCH", *sorted({"C-INTERRUPT", "C-PAUSE"} & situations))
+            return ("C-MATCH", "C-EMPTY-SCOPE", *sorted({"C-INTERRUPT", "C-PAUSE"} & situations))
         case _:
             return ()
 

@@ -194,8 +194,8 @@ class CertainClientState:
 
     def note_audio_call(self, exchange: Exchange) -> None:
         """Update the state by a call that gave the client audio: the call begins a conversation or continues
-        the current one. After empty audio outside a conversation, or a refused half sample, it is undefined
-        what is played."""
+        the current one. After empty audio outside a conversation, a refused half sample, or audio in a pause
+        that begins nothing new, it is undefined what is played."""
         request, answer = exchange.request, exchange.answer
         reported_id = answer.result.get("conversationId")
         returned_id = reported_id if isinstance(reported_id, str) else None
@@ -205,7 +205,11 @@ class CertainClientState:
             or self.was_conversation_given_up(returned_id)
         )
         is_refused_half_sample = len(request.audio) % BYTES_PER_SAMPLE and answer.error is not None
-        if (is_outside and not request.audio) or is_refused_half_sample:
+        # In a pause, only a new id shows that the audio has begun a conversation.
+        is_unclear = is_outside and (
+            not request.audio or (self.paused and (returned_id or None) in (None, *self.conversations))
+        )
+        if is_unclear or is_refused_half_sample:
             call = AudioCall(exchange.seq, exchange.answered, returned_id, answer.error, None, first=False)
             self.story.audio_calls.append(call)
             self.audio_undefined = True
@@ -220,6 +224,7 @@ class CertainClientState:
             # An empty chunk may have begun this conversation: then its id has not changed since.
             returned_id = returned_id or self.id_of_nothing
             self.begin_conversation(exchange.seq, returned_id)
+        surely_begins = is_outside and not self.paused
         if self.paused:
             self.uncertain_after_resume |= is_outside or answer.error is not None
             self.pause_undefined = True
@@ -227,7 +232,7 @@ class CertainClientState:
         assert current is not None
         id_before = current.id
         call = AudioCall(
-            exchange.seq, exchange.answered, returned_id, answer.error, current, is_outside, id_before
+            exchange.seq, exchange.answered, returned_id, answer.error, current, surely_begins, id_before
         )
         if returned_id and STABLE_IDS in self.story.lacks:
             current.id, self.conversations[returned_id] = returned_id, current
@@ -290,6 +295,8 @@ class CertainClientState:
         kind = self.classify_motion_call(exchange.request.conversation_id, frames, payloads)
         if self.audio_undefined:
             self.ids_of_open_motion.add(exchange.request.conversation_id)
+            if frames:
+                self.stall.note("C-MISMATCH")
         has_unknown_fields = any(payload is not None and payload.has_unknown_fields for payload in payloads)
         conversation = self.conversation if kind is not Kind.LATE else None
         call = MotionCall(
@@ -381,10 +388,10 @@ class CertainClientState:
             case Kind.OPEN | Kind.OVER | Kind.EMPTY_OVER if current:
                 current.open_motion = True
                 # Who keeps it for the next conversation does not stall there, or shows no motion there.
-                if kind is Kind.OVER:
+                if kind is Kind.EMPTY_OVER:
+                    self._note_foreign_motion("C-EMPTY-MISMATCH")
+                elif kind is Kind.OVER:
                     self.stall.note("C-MISMATCH")
-                elif kind is Kind.EMPTY_OVER:
-                    self._note_foreign_motion("C-EMPTY-SCOPE")
             case Kind.EMPTY_MISMATCH:
                 self._note_foreign_motion("C-EMPTY-MISMATCH")
             case Kind.EARLY:

@@ -85,7 +85,7 @@ class ClientConversation:
 class AudioCall:
     """A call of yieldAudioData. `seq` and `answered` are the events of the call and of its answer, `returned`
     is the id that came back, `id_before` the id that the conversation had before. `conversation` is None for
-    empty audio outside a conversation. `first`: the call started its conversation."""
+    empty audio outside a conversation. `first`: the call surely started its conversation, not in a pause."""
 
     seq: int
     answered: int
