@@ -6,7 +6,7 @@ nothing on the socket of an egress session.
 
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -47,6 +47,7 @@ from spatius_sim.trace.events import Undecodable
 
 _UNAUTHENTICATED = 401
 _LEAD_SECONDS = 5.0
+_TIMER_SECONDS = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,8 @@ class WorksInRealTime(PlainServer):
         super().__init__(api_key, new_id, seed)
         self._began: dict[tuple[str, str], float] = {}
         self._made: Counter[tuple[str, str]] = Counter()
+        self._due_at: defaultdict[tuple[str, str], float] = defaultdict(float)
+        """When the newest frame of each request is sent."""
 
     def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
         key, now = (session.connection_id, audio.req_id), self.clock()
@@ -309,7 +312,10 @@ class WorksInRealTime(PlainServer):
             session.requests[audio.req_id] = MotionSynthesizer(session.sample_rate, self.seed)
         for keyframes, end in self.due(session, audio):
             self._made[key] += len(keyframes)
-            seconds = max(0.0, began + self._made[key] / KEYFRAMES_PER_SECOND - _LEAD_SECONDS - now)
+            due_at = max(now, began + self._made[key] / KEYFRAMES_PER_SECOND - _LEAD_SECONDS)
+            # Two timers for the same time may ring in any order.
+            self._due_at[key] = max(due_at, self._due_at[key] + _TIMER_SECONDS)
+            seconds = self._due_at[key] - now
             raw = self.motion(session, audio.req_id, keyframes, end)
             if self.answers(session):
                 session.later.append(DelayedFrame(seconds, audio.req_id, raw))

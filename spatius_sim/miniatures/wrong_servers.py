@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from spatius_sim.miniatures.left_servers import FallsWithWhoLeaves
 from spatius_sim.miniatures.limited_servers import (
     AnswersFourSessions,
     ClosesOneTooManyAsUsual,
@@ -467,6 +468,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         CountsInterruptedAsOpen,
         ClosesAfter15Seconds,
         StopsAtPause,
+        FallsWithWhoLeaves,
     ),
     "S-MOTION-COUNT": (
         DropsLastKeyframe,

@@ -1,11 +1,13 @@
 """Draws plans with probes: special sessions and deliberate mistakes for a Motion Server under test."""
 
 from collections.abc import Sequence
+from itertools import product, starmap
 
 from hypothesis import strategies as st
 
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan
 from spatius_sim.plans.server_probes import (
+    Departure,
     EgressProbe,
     ExpiryProbe,
     HandshakeProbe,
@@ -13,6 +15,7 @@ from spatius_sim.plans.server_probes import (
     InterruptMoment,
     InterruptProbe,
     LateInterruptProbe,
+    LeavingProbe,
     LongProbe,
     ManySessionsProbe,
     OpusProbe,
@@ -40,6 +43,8 @@ _MANY_SESSIONS = 8
 
 _BACKLOG_SAMPLES = PLAN_SAMPLE_RATE * 12
 """Said at once, this is more than a server makes ahead that answers in real time: some motion must wait."""
+
+_LEFT_BEHIND_SAMPLES = PLAN_SAMPLE_RATE * 20
 
 _CLIP_BYTES = 1_948_800
 """What sdk-e2e sends in one message, at 48 kHz: 20.3 s of speech."""
@@ -130,6 +135,13 @@ def late_interrupts() -> tuple[Plan, ...]:
 def shared_ids() -> tuple[Plan, ...]:
     """Return one plan, in a tuple, that probes a Motion Server: two connections use the same req_ids."""
     return (_make_plan((SharedIdProbe(_LONG_SAMPLES),)),)
+
+
+def departures() -> tuple[Plan, ...]:
+    """Return one plan, in a tuple, that probes a Motion Server: sessions are left with their motion under
+    way, and others follow. It has no ordinary turn, because the probe itself ends with some."""
+    ways = tuple(starmap(Departure, product((True, False), repeat=2)))
+    return (Plan((), (LeavingProbe(ways, _LEFT_BEHIND_SAMPLES, _SHORT_SAMPLES),)),)
 
 
 def many_sessions() -> tuple[Plan, ...]:

@@ -197,7 +197,7 @@ class Plan:
             *map(str, self.probes),
             *rate,
             *steps_together,
-            self._describe_turns(),
+            *([self._describe_turns()] if self.clients else []),
             *last_client,
             *faults,
             *credentials,

@@ -139,6 +139,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
         (
             *server_plans.ODD_CHUNKS,
             *server_plans.late_interrupts(),
+            *server_plans.departures(),
             *server_plans.shared_ids(),
             *_OGG_OPUS,
             server_plans.LASTING,

@@ -136,6 +136,33 @@ class LateInterruptProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class Departure:
+    """How a session ends whose motion is still under way: after its first response or right after the speech,
+    and by a close or by a reset of its connection."""
+
+    at_first_motion: bool
+    by_reset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingProbe:
+    """Speaks `samples` samples at once in a session for each of these `departures`, one after the other, and
+    leaves it. Then speaks a turn of `short_samples` samples in as many new sessions."""
+
+    departures: tuple[Departure, ...]
+    samples: int
+    short_samples: int
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        count = len(self.departures)
+        return (
+            f"{count} sessions left with the motion of {self.samples} samples under way, then {count} turns "
+            f"of {self.short_samples} samples in new ones"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PauseProbe:
     """Pauses a request of `samples` samples in a session without a room, lets it go on, and speaks again."""
 
@@ -209,6 +236,7 @@ Probe = (
     | PiecesProbe
     | InterruptProbe
     | LateInterruptProbe
+    | LeavingProbe
     | PauseProbe
     | SharedIdProbe
     | ManySessionsProbe

@@ -17,6 +17,9 @@ class OpenSession(Protocol):
     async def send(self, raw: str | bytes) -> None:
         """Send one frame; nothing happens on a connection that is gone."""
 
+    async def reset(self) -> None:
+        """End the connection at once, without a closing handshake; nothing happens if it is gone."""
+
     def frames(self) -> AsyncIterator[str | bytes]:
         """Yield the frames that the server sends, until the session is over."""
 

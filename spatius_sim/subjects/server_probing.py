@@ -11,6 +11,7 @@ from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.plans.opus_speech import damage, ogg_opus_speech
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.plans.server_probes import (
+    Departure,
     EgressProbe,
     ExpiryProbe,
     HandshakeProbe,
@@ -18,6 +19,7 @@ from spatius_sim.plans.server_probes import (
     InterruptMoment,
     InterruptProbe,
     LateInterruptProbe,
+    LeavingProbe,
     LongProbe,
     ManySessionsProbe,
     OpusProbe,
@@ -28,6 +30,7 @@ from spatius_sim.plans.server_probes import (
     TokenProbe,
     UpgradeProbe,
 )
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import UpgradeRefusedError, session_token_in
 from spatius_sim.protocol.errors import UnreachableError
@@ -142,8 +145,14 @@ class ServerProbing(ServerSessions):
                 await self._interrupt_requests(session_name, probe)
             case PauseProbe(sample_count):
                 await self._pause_request(session_name, sample_count)
-            case LongProbe(long, meanwhile) if self._settling.fulfilled or not self._settling.is_shortened:
+            case LeavingProbe() if self._may_take_long():
+                await self._leave_and_speak(session_name, probe)
+            case LongProbe(long, meanwhile) if self._may_take_long():
                 await self._run_beside(session_name, long, meanwhile)
+
+    def _may_take_long(self) -> bool:
+        """Return whether a probe is worth its time that takes long: not if the server answered no turn."""
+        return self._settling.fulfilled or not self._settling.is_shortened
 
     async def _run_beside(self, session_name: str, long: Probe, meanwhile: Sequence[Probe]) -> None:
         """Run a probe that takes long, and meanwhile the other probes, one by one."""
@@ -318,6 +327,39 @@ class ServerProbing(ServerSessions):
         if request.at is InterruptMoment.AT_FIRST_MOTION:
             await wait_until(self._recorder, first_motion.has_arrived, self._settling)
         await self._send(session_name, session, encode(Interrupt(req_id)))
+
+    async def _leave_and_speak(self, session_name: str, probe: LeavingProbe) -> None:
+        """Leave sessions with the Motion Server under test, with their motion under way. Then speak a short
+        turn in as many new sessions, one after the other, up to the first that is not answered. A server may
+        make the motion of those who left to its end, so these turns are waited for longer."""
+        for number, departure in enumerate(probe.departures, 1):
+            await self._leave_in_mid_motion(f"{session_name}-left-{number}", departure, probe.samples)
+        waits_in_vain, backlog_seconds = self._settling.waits_in_vain, probe.samples / PLAN_SAMPLE_RATE
+        for number in range(1, len(probe.departures) + 1):
+            name, turn = f"{session_name}-after-{number}", _make_turn(probe.short_samples)
+            async with self._open_configured_session(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
+                if session is not None:
+                    await self._speak_turn(name, session, 0, turn, backlog_seconds=backlog_seconds)
+            if self._settling.waits_in_vain > waits_in_vain:
+                return
+
+    async def _leave_in_mid_motion(self, session_name: str, departure: Departure, sample_count: int) -> None:
+        """Open a session with the Motion Server under test, say so many samples at once, and leave as this
+        `departure` says. Do nothing if the session is not confirmed."""
+        close_code = ABNORMAL_CLOSE if departure.by_reset else NORMAL_CLOSE
+        configuration, req_id = ConfigureSession(PLAN_SAMPLE_RATE), self._make_req_id(session_name)
+        async with self._open_configured_session(session_name, configuration, close_code) as session:
+            if session is None:
+                return
+            first_motion = MessageWatch(
+                self._recorder, session_name, lambda message: _is_response_to(message, req_id)
+            )
+            turn = TurnPlan(sample_count, _PIECE_BYTES)
+            for chunk in turn.split_into_chunks(self._speech_of_turn(session_name, turn)):
+                await self._send(session_name, session, encode(AudioInput(req_id, chunk)))
+            await self._send(session_name, session, encode(AudioInput(req_id, end=True)))
+            if departure.at_first_motion:
+                await wait_until(self._recorder, first_motion.has_arrived, self._settling)
 
     async def _pause_request(self, session_name: str, sample_count: int) -> None:
         """Speak a turn in a session without a room. Before its audio ends, pause the request and let it go

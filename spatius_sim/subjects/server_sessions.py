@@ -13,6 +13,7 @@ from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, SEGMENT_KEYFRAMES
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import UpgradeRefusedError, session_token_in
 from spatius_sim.protocol.errors import UnreachableError
@@ -75,11 +76,13 @@ class ServerAddress:
 
 class SpeechToSend(NamedTuple):
     """What is spoken in a turn: its bytes in the chunks in which they are sent, its length, and the pause
-    after each chunk, both in seconds."""
+    after each chunk, both in seconds. The server may be busy for `backlog_seconds` with what was said to it
+    before."""
 
     chunks: Sequence[bytes]
     seconds: float
     pause_seconds: float = 0.0
+    backlog_seconds: float = 0.0
 
 
 class ServerSessions:
@@ -131,9 +134,12 @@ class ServerSessions:
         return int(self._access.unix_time()) + seconds
 
     @asynccontextmanager
-    async def _record_session(self, session_name: str, session: OpenSession) -> AsyncIterator[None]:
+    async def _record_session(
+        self, session_name: str, session: OpenSession, close_code: int = NORMAL_CLOSE
+    ) -> AsyncIterator[None]:
         """While this context is open, record a session with the Motion Server under test: its opening, all
-        frames that come from the server, and its closing, by the server or by the kit."""
+        frames that come from the server, and its closing, by the server or by the kit. The kit leaves with
+        this `close_code`; with 1006, it resets the connection."""
         self._recorder.emit(
             Lane.UPSTREAM, session_name, Opened("", self._address.app_id, self._address.avatar_id)
         )
@@ -141,17 +147,20 @@ class ServerSessions:
         try:
             yield
             if not listening.done():
-                self._recorder.emit(Lane.UPSTREAM, session_name, Closed(by_kit=True, code=1000))
+                self._recorder.emit(Lane.UPSTREAM, session_name, Closed(by_kit=True, code=close_code))
         finally:
             listening.cancel()
+            if close_code == ABNORMAL_CLOSE:
+                await session.reset()
 
     @asynccontextmanager
     async def _open_configured_session(
-        self, session_name: str, configuration: ConfigureSession
+        self, session_name: str, configuration: ConfigureSession, close_code: int = NORMAL_CLOSE
     ) -> AsyncIterator[OpenSession | None]:
         """Open and configure a session with the Motion Server under test, record it under this name, and
         yield it. Yield None if the server did not confirm the configuration, or if it refused the upgrade
-        because there are too many requests. Close the session at the end."""
+        because there are too many requests. Close the session at the end, with this code; 1006: by a reset
+        of its connection."""
         async with AsyncExitStack() as exits:
             try:
                 session = await exits.enter_async_context(self._open_session())
@@ -162,7 +171,7 @@ class ServerSessions:
                 self._recorder.emit(Lane.UPSTREAM, session_name, refused)
                 yield None
                 return
-            await exits.enter_async_context(self._record_session(session_name, session))
+            await exits.enter_async_context(self._record_session(session_name, session, close_code))
             confirmed = await self._configure_session(session_name, session, configuration)
             yield session if confirmed else None
 
@@ -210,15 +219,20 @@ class ServerSessions:
         *,
         req_id: str = "",
         before_end: Callable[[], Awaitable[None]] | None = None,
+        backlog_seconds: float = 0.0,
     ) -> str:
         """Send the audio of one turn to the Motion Server under test as a request, wait until the request
         ends, and record whether it did. Return its req_id: `req_id`, or a new one if that is "".
-        `before_end` is called before the audio is marked as ended."""
+        `before_end` is called before the audio is marked as ended. For `backlog_seconds` the server may be
+        busy with what was said to it before."""
         req_id = req_id or self._make_req_id(f"{session_name}/{number}")
         pcm = self._speech_of_turn(f"{session_name}/{number}", turn)
         self._recorder.emit(Lane.KIT, session_name, TurnStarted(number, pcm, sample_rate))
         speech = SpeechToSend(
-            turn.split_into_chunks(pcm), turn.samples / sample_rate, turn.chunk_pause_ms / 1000
+            turn.split_into_chunks(pcm),
+            turn.samples / sample_rate,
+            turn.chunk_pause_ms / 1000,
+            backlog_seconds,
         )
         await self._send_speech(session_name, session, number, req_id, speech, before_end)
         return req_id
@@ -250,7 +264,7 @@ class ServerSessions:
         await self._send(session_name, session, encode(AudioInput(req_id, last, end=True)))
         # A server that answers in real time has shown that in its first waits: shortened ones need no grace.
         shortened = self._settling.is_shortened
-        grace = 0.0 if shortened else min(_LONGEST_SEGMENT_SECONDS, speech.seconds)
+        grace = 0.0 if shortened else min(_LONGEST_SEGMENT_SECONDS, speech.seconds) + speech.backlog_seconds
         is_sign = _is_from_server if shortened else is_sign_of_life
         complete = await wait_until(
             self._recorder, end_of_request.has_arrived, self._settling, grace=grace, is_sign=is_sign

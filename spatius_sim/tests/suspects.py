@@ -31,6 +31,7 @@ from spatius_sim.miniatures.honest_relays import (
     StopsAfterAMoment,
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
+from spatius_sim.miniatures.left_servers import MakesMotionInOneQueue
 from spatius_sim.miniatures.limited_servers import LimitsSessions, LimitsUpgrades
 from spatius_sim.miniatures.opus_servers import (
     CountsPreSkip,
@@ -210,6 +211,7 @@ HONEST = [
             HangsUpOnDamagedOpus,
             CountsPreSkip,
             WorksInRealTime,
+            MakesMotionInOneQueue,
             RefusesWhatItDoesNotKnow,
             TellsWherePlaybackStands,
             EndsIdleSessions,

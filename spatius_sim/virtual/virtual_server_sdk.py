@@ -69,6 +69,10 @@ class VirtualSession:
         """Close the session with the virtual Motion Server."""
         self._end.close()
 
+    async def reset(self) -> None:
+        """End the connection to the virtual Motion Server without a closing handshake."""
+        self._end.reset()
+
     async def frames(self) -> AsyncIterator[Frame]:
         """Yield the frames that the virtual Motion Server sends, until the connection is over."""
         while (frame := await self._frames.get()) is not None:

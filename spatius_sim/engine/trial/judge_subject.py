@@ -257,7 +257,8 @@ class Trial(ScenarioRepeater[P]):
                 rule_id, Verdict.INCONCLUSIVE, 0, plan_count, reason=f"the relay was lost: {reason}"
             )
         self._attached = False
-        failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)
+        expected = f"the subject goes on answering after: {self._lost_in}"
+        failure = Failure(expected, reason, "", "", confirmed=False)
         return RuleOutcome(rule_id, Verdict.FAILED, 0, plan_count, failure=failure)
 
     def _outcome_if_blocked(self, rule_id: str, judgements: Iterable[Judgement]) -> RuleOutcome | None:

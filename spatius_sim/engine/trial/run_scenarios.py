@@ -41,6 +41,11 @@ _ORDINARY_TURN = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
 _PATIENCE_OF_LIFE_CHECKS = (False, True, True)
 """A subject that leaves these turns unanswered is lost: the first, which may be waited for shortly, and the
 others, which are waited for with patience."""
+_NO_LIFE = {
+    "relay": "it sends nothing to Motion Server, and no motion to its client",
+    "server": "no motion comes for an ordinary turn",
+}
+"""What is said of each kind of subject that does nothing any more, if nothing else is known."""
 _MAX_LOSSES = 5
 """A subject that was lost so often is not started again."""
 _ALIVE = "R-ALIVE"
@@ -91,6 +96,8 @@ class ScenarioRunner(Generic[P]):
     """The scenario that was run last, and its trace; None if the subject was lost since, or shown to live."""
     _losses: int = 0
     """How often the subject was lost after its first clean turn."""
+    _lost_in: str = ""
+    """The scenario in which the subject was lost the last time."""
     _unreachable: str = ""
     """Why the subject counts as unreachable; "" if it does not."""
     _attached: bool = False
@@ -134,7 +141,7 @@ class ScenarioRunner(Generic[P]):
                     self._check_life()
             except UnreachableError as error:
                 self._attached = False
-                prefix = "the relay was lost: " if self._losses else ""
+                prefix = f"the {self.subject.kind} was lost: " if self._losses else ""
                 self._unreachable = self.secrets.redact_text(f"{prefix}{error}")
         return self._attached
 
@@ -235,9 +242,7 @@ class ScenarioRunner(Generic[P]):
             trace = self._run_in_time(cast(P, _ORDINARY_TURN), patient=patient)
             if shows_life(trace):
                 return
-        trouble = (
-            describe_first_trouble(trace) or "it sends nothing to Motion Server, and no motion to its client"
-        )
+        trouble = describe_first_trouble(trace) or _NO_LIFE.get(self.subject.kind, _NO_LIFE["relay"])
         output = getattr(self.subject, "last_output", "")
         last_words = f"; its last output: {output}" if output else ""
         raise UnreachableError(f"it does nothing any more: {trouble}{last_words}")
@@ -252,8 +257,11 @@ class ScenarioRunner(Generic[P]):
         if not self._clean_turn_completed:
             return
         self._losses += 1
+        self._lost_in = str(plan)
         if self._losses >= _MAX_LOSSES:
-            self._unreachable = self.secrets.redact_text(f"the relay was lost {self._losses} times: {reason}")
+            self._unreachable = self.secrets.redact_text(
+                f"the {self.subject.kind} was lost {self._losses} times: {reason}"
+            )
         if self.subject.kind != "relay":
             return
         if trace is None:

@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from spatius_sim.net.client.refuse_redirects import connect_directly
+from spatius_sim.net.reset_connection import reset_connection
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.protocol.console_api import HttpAnswer, UpgradeRefusedError, session_token_in
@@ -113,6 +114,11 @@ class UpstreamClient:
         """Close the session with Motion Server, if it is open."""
         if self._socket is not None:
             await self._socket.close()
+
+    async def reset(self) -> None:
+        """Reset the connection to Motion Server, if it is open. The server sees no closing handshake."""
+        if self._socket is not None:
+            reset_connection(self._socket.transport)
 
     async def frames(self) -> AsyncIterator[str | bytes]:
         """Yield the WebSocket frames that Motion Server sends, until either side closes the connection. Yield

@@ -26,8 +26,8 @@ from spatius_sim.model.server.send_responses import POLICY_VIOLATION, RESOURCE_E
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
+from spatius_sim.net.reset_connection import reset_connection
 from spatius_sim.net.server.ingress_socket import TOO_BIG, read_library_close, too_big_reason
-from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.protocol.close_codes import read_close_code
 from spatius_sim.protocol.codec import MAX_AUDIO_MESSAGE_BYTES, MessageReader, encode
 from spatius_sim.protocol.messages import Message, ServerError

@@ -23,10 +23,10 @@ from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
 from spatius_sim.net.egress_publisher import NewPublisher
 from spatius_sim.net.ports_and_hosts import LOOPBACK
+from spatius_sim.net.reset_connection import reset_connection
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
 from spatius_sim.net.server.load_opus_codec import find_opus_codec
 from spatius_sim.net.server.one_port_server import OnePort, handle_expect_header, json_response, read_body
-from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.net.server.session_connection import MAX_UNREAD, UpstreamConnection
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.net.server.slow_headers import HEADER_SECONDS

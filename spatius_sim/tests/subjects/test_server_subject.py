@@ -1,18 +1,18 @@
 """A Motion Server under test is given the time that it lawfully takes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 
 import pytest
 
 from spatius_sim.miniatures.limited_servers import LimitsSessions
-from spatius_sim.miniatures.plain_server import PlainSession
+from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.miniatures.serve_server import VirtualMiniatureServer
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
-from spatius_sim.plans.draw_server_probes import LASTING
+from spatius_sim.plans.draw_server_probes import LASTING, departures
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.plans.server_probes import ExpiryProbe, ManySessionsProbe
@@ -80,6 +80,34 @@ def test_expired_tokens_are_tried_in_headers_and_in_the_query_used_ones_too() ->
     (used, _), *late = access.asked
     [unused] = {token for token, _ in late} - {used}
     assert late == [(used, False), (unused, False), (unused, True), (used, False), (used, True)]
+
+
+class NotesDepartures(PlainServer):
+    """Notes how many requests there were in each session that ends."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self.left: list[int] = []
+
+    def leave(self, session: PlainSession) -> None:
+        self.left.append(len(session.requests))
+
+
+def test_sessions_are_left_in_each_way_and_others_speak_after_them() -> None:
+    loop, numbers = VirtualLoop(), count(1)
+    brain = NotesDepartures("any", lambda: f"connection-{next(numbers)}")
+    access = ServerInMemory(loop, VirtualMiniatureServer(loop, brain))
+    recorder = RealTimeRecorder(clock_ns=loop.time_ns)
+    subject = ServerSubject(ServerAddress(NOWHERE, NOWHERE, "any"), recorder, 1, Patience(), access)
+    try:
+        trace = loop.run(subject.run(departures()[0]), None)
+    finally:
+        loop.stop()
+    closes = [event.content for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Closed)]
+    assert [close.code for close in closes] == [1006, 1000, 1006, 1000] + [1000] * 4
+    assert all(close.by_kit for close in closes)
+    assert len(brain.left) == 8
+    assert judge(trace)["S-MOTION-END"].exercised == 4
 
 
 def run_many_sessions(status: int) -> Trace:

@@ -1,4 +1,4 @@
-"""Resets a TCP connection of our server, so that its peer sees an error and no close."""
+"""Resets a TCP connection, so that its peer sees an error and no close."""
 
 import asyncio
 import socket
@@ -6,7 +6,7 @@ import struct
 
 
 def reset_connection(transport: asyncio.Transport | None) -> None:
-    """Reset a TCP connection of our server, so that the peer sees an error instead of a normal close. Do
+    """Reset a TCP connection, so that the peer sees an error instead of a normal close. Do
     nothing if the connection is already gone (`transport` is None)."""
     if transport is None:
         return
