@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from spatius_sim.miniatures.honest_relays import NAMES_NO_TURNS
+from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION, NAMES_NO_TURNS
 from spatius_sim.model.relay.commands import RelayCommand, SendUp, WatchSilence
 from spatius_sim.model.relay.policy import AudioStart, RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
@@ -62,6 +62,12 @@ class ForgetsWhatItOpens(PlainRelay):
         return [SendUp(upstream, ConfigureSession(16000))]
 
 
+class ForgetsItsOnlySession(ForgetsWhatItOpens):
+    """Keeps one session for all turns of a client, and forgets it in the same way."""
+
+    policy = KEEPS_ITS_SESSION
+
+
 class LimitsTheWholeTurn(PlainRelay):
     """Gives a turn up 10 s after it began, also if the client still speaks. So only long speech is lost."""
 
@@ -108,7 +114,7 @@ class LosesChunksOfOneSize(PlainRelay):
 MID_TURN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-END-AUDIO": (MarksInterruptedTurnLate,),
     "R-ERROR-TOLD": (TakesCloseForTheEnd,),
-    "U-HANGUP": (ForgetsWhatItOpens,),
+    "U-HANGUP": (ForgetsWhatItOpens, ForgetsItsOnlySession),
     "U-AUDIO-COMPLETE": (LimitsTheWholeTurn, KeepsFewChunksForServer, LosesChunksOfOneSize),
     "R-AUDIO-COMPLETE": (KeepsFewChunks,),
 }

@@ -226,6 +226,15 @@ class HearsOneRate(PlainRelay):
         return SAMPLE_RATE
 
 
+class SharesOneRate(PlainRelay):
+    """Configures every session with the rate that the newest client named."""
+
+    wire = "binary-header"
+
+    def sample_rate(self, session: RelaySession) -> int:
+        return self.rates.get(self.clients[-1], SAMPLE_RATE)
+
+
 class NeverEndsUpstream(PlainRelay):
     """Never sends end=true up."""
 
@@ -251,7 +260,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-TOKEN": (AsksForTwoDays,),
     "U-CONFIGURE": (TriesOddRate,),
     "U-AUDIO-END": (NeverEndsUpstream,),
-    "U-RATE": (ConfiguresHalfTheRate, HearsOneRate),
+    "U-RATE": (ConfiguresHalfTheRate, HearsOneRate, SharesOneRate),
     **FAULT_MINIATURES,
     **BEHAVIOUR_MINIATURES,
     "R-MOTION-COMPLETE": (LosesLastPayload, *BEHAVIOUR_MINIATURES["R-MOTION-COMPLETE"]),

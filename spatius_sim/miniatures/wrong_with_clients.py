@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 
-from spatius_sim.miniatures.honest_relays import NAMES_NO_TURNS, PLAIN
+from spatius_sim.miniatures.honest_relays import NAMES_NO_TURNS, PLAIN, ServesTurnsInOrder
 from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn, make_turn_id
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
@@ -294,6 +294,23 @@ class TakesLateEndForNextTurn(PlainRelay):
         return commands
 
 
+class MixesIntoTheWaitingTurn(ServesTurnsInOrder):
+    """A turn that waits for its time shares the buffer of the microphone: what its client says in the
+    meantime is spoken with it, and once more as the turn that it is."""
+
+    def _end_turn(self, turn: RelayTurn) -> list[RelayCommand]:
+        waiting = self._waiting.get(turn.client_id, [])
+        said = [action for action in waiting if isinstance(action, Speak)]
+        first_end = next(
+            (place for place, action in enumerate(waiting) if isinstance(action, SpeakEnd)), None
+        )
+        if first_end is not None:
+            later = [action for action in waiting[first_end:] if isinstance(action, Speak)]
+            if len(said) > len(later) > 0:
+                self._waiting[turn.client_id] = [*waiting[:first_end], *later, *waiting[first_end:]]
+        return super()._end_turn(turn)
+
+
 class DoesNothingLater(PlainRelay):
     """Takes connections for ever, but does nothing for any client after the sixth."""
 
@@ -316,6 +333,7 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         TurnsTheTailIntoATurn,
         GoesOnAfterInterrupts,
         SendsTheQueueAfterAnInterrupt,
+        MixesIntoTheWaitingTurn,
     ),
     "R-ISOLATION": (GivesMotionToNextClient,),
     "U-HANGUP": (LeavesSessionsOpen,),

@@ -125,8 +125,9 @@ def interrupted_turns(draw: st.DrawFn) -> Plan:
 
 def plans_of_cut_off_late_motion() -> tuple[Plan, ...]:
     """Return plans in which the only client of a relay speaks a long turn, and interrupts it or speaks over
-    it while most of its motion is still to come. In the last plan the client listens for some seconds after
-    the interrupt: motion that Motion Server still sends must not come, nor motion that was held back."""
+    it while most of its motion is still to come. In the first plan it speaks two more turns at once, so that
+    one may have to wait. In the last plan the client listens for some seconds after the interrupt: motion
+    that Motion Server still sends must not come, nor motion that was held back."""
     sample_count, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     listened_after = TurnPlan(
         FOUR_RESPONSES,
@@ -142,9 +143,10 @@ def plans_of_cut_off_late_motion() -> tuple[Plan, ...]:
         TurnPlan(sample_count, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
     return (
+        Plan(((_SHORT_TURN, long_turns[0], long_turns[0], next_turn),), motion_server=_LATE_MOTION),
         *(
             Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION)
-            for turn in long_turns
+            for turn in long_turns[1:]
         ),
         Plan(((_SHORT_TURN, _SHORT_TURN, listened_after, _SHORT_TURN),), motion_server=_SLOW_MOTION),
     )
@@ -224,8 +226,9 @@ def hang_ups(draw: st.DrawFn) -> Plan:
 
 def plans_of_hang_ups() -> tuple[Plan, ...]:
     """Return plans in which the only client of a relay hangs up. It does so in its second turn: while it gets
-    motion, or while the relay still asks for a token or opens its second session with Motion Server. Or
-    Motion Server reports an error in the second turn, and the client hangs up in the third."""
+    motion, or while the relay still asks for a token or opens its second session with Motion Server. Or it
+    does so in the first turn, while the first session is opened: some relays open no other. Or Motion Server
+    reports an error in the second turn, and the client hangs up in the third."""
     turn_left_in_motion = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
     )
@@ -234,8 +237,11 @@ def plans_of_hang_ups() -> tuple[Plan, ...]:
     )
     slow_openings = [
         Scenario("slow-to-connect", "", (Fault(When(moment, connection=2), (Delay(0.4),)),))
-        for moment in (Moment.CONFIGURE, Moment.UPGRADE, Moment.TOKEN)
+        for moment in (Moment.CONFIGURE, Moment.TOKEN)
     ]
+    slow_first_opening = Scenario(
+        "slow-to-connect", "", (Fault(When(Moment.CONFIGURE, connection=1), (Delay(0.4),)),)
+    )
     error_in_second_turn = Fault(When(Moment.RESPONSE, number=2, request=2), (SendError(13, "failed"),))
     longer_turn = TurnPlan(5 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     return (
@@ -245,6 +251,7 @@ def plans_of_hang_ups() -> tuple[Plan, ...]:
             motion_server=Scenario("error-before-the-hang-up", "", (error_in_second_turn,)),
         ),
         *(Plan(((_SHORT_TURN, turn_left_at_once),), motion_server=scenario) for scenario in slow_openings),
+        Plan(((turn_left_at_once,),), motion_server=slow_first_opening),
     )
 
 

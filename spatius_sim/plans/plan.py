@@ -119,9 +119,10 @@ class Plan:
 
     With `step` each client waits for the others before its next turn; with `last_comes_later` the last client
     connects when the others have spoken all their turns. The `probes` are for a Motion Server
-    under test and come before all turns; its sessions are configured at `sample_rate` Hz. For a relay under
-    test, our Motion Server plays the scenario `motion_server`; with `bears_credentials` the last client has
-    Spatius credentials. If the wire can say the rate, its clients speak at `sample_rate` Hz.
+    under test and come before all turns. For a relay under test, our Motion Server plays the scenario
+    `motion_server`; with `bears_credentials` the last client has Spatius credentials. The last client speaks
+    at `sample_rate` Hz, and all others at the usual rate; a relay's clients do so if their wire can say the
+    rate.
     """
 
     clients: tuple[tuple[TurnPlan, ...], ...]
@@ -131,6 +132,11 @@ class Plan:
     bears_credentials: bool = False
     sample_rate: int = PLAN_SAMPLE_RATE
     last_comes_later: bool = False
+
+    @property
+    def sample_rates(self) -> tuple[int, ...]:
+        """The sample rate of each client in Hz, in order."""
+        return (*[PLAN_SAMPLE_RATE] * (len(self.clients) - 1), self.sample_rate)[: len(self.clients)]
 
     @property
     def size(self) -> tuple[int, int, int, int]:
@@ -192,7 +198,8 @@ class Plan:
         last_client = (
             ["the last client connects when the others are through"] if self.last_comes_later else []
         )
-        rate = [f"at {self.sample_rate} Hz"] if self.sample_rate != PLAN_SAMPLE_RATE else []
+        speakers = "the last client " if len(self.clients) > 1 else ""
+        rate = [f"{speakers}at {self.sample_rate} Hz"] if self.sample_rate != PLAN_SAMPLE_RATE else []
         parts = (
             *map(str, self.probes),
             *rate,
@@ -208,7 +215,8 @@ class Plan:
         """Describe the turns of all clients of this plan in words. Clients are numbered if there are
         several."""
         turns_of_clients = [
-            ", then ".join(turn.describe(self.sample_rate) for turn in turns) for turns in self.clients
+            ", then ".join(turn.describe(rate) for turn in turns)
+            for turns, rate in zip(self.clients, self.sample_rates, strict=True)
         ]
         if len(turns_of_clients) == 1:
             return turns_of_clients[0]

@@ -44,10 +44,11 @@ _SIX_SECONDS = TurnPlan(6 * PLAN_SAMPLE_RATE, 3200)
 """Its second payload has 49.8 kB; as base64 it fits into no data packet."""
 
 _OTHER_RATES = tuple(
-    Plan(((TurnPlan(3 * rate, rate // 5 * BYTES_PER_SAMPLE),),), sample_rate=rate)
+    Plan(((_THREE_SECONDS,), (TurnPlan(3 * rate, rate // 5 * BYTES_PER_SAMPLE),)), sample_rate=rate)
     for rate in (24_000, 48_000)
 )
-"""For relays whose wire can say the rate: that of most synthesised speech, and the highest."""
+"""For relays whose wire can say the rate: that of most synthesised speech, and the highest. Another client
+speaks at the usual rate at the same time."""
 
 _CUT_OFF_TURNS = behaviour_plans.cut_off_turns()
 """The same object for the rules that it exercises: its plans are run once for all of them."""

@@ -68,8 +68,10 @@ class ServerSubject(ServerProbing):
                     self._probe_count += 1
                     await self._run_probe(f"probe-{self._probe_count}", probe)
                 speaking = (
-                    self._speak_turns(f"session-{number}", turns, plan.sample_rate)
-                    for number, turns in enumerate(plan.clients, 1)
+                    self._speak_turns(f"session-{number}", turns, rate)
+                    for number, (turns, rate) in enumerate(
+                        zip(plan.clients, plan.sample_rates, strict=True), 1
+                    )
                 )
                 await asyncio.gather(*speaking)
         finally:

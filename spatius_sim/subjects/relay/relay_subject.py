@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from itertools import repeat
 from typing import Protocol
 
 from spatius_sim import __version__
@@ -201,8 +202,11 @@ class RelaySubject:
                     for number, turns in enumerate(plan.clients, 1)
                 ]
                 fault_delay_seconds = longest_delay(plan.motion_server)
-                rate = plan.sample_rate if self._wire_says_rate else self._sample_rate
-                speakers = [self._make_speaker(client, fault_delay_seconds, rate) for client in clients]
+                rates = plan.sample_rates if self._wire_says_rate else repeat(self._sample_rate)
+                speakers = [
+                    self._make_speaker(client, fault_delay_seconds, rate)
+                    for client, rate in zip(clients, rates, strict=False)
+                ]
                 await asyncio.gather(*(speaker.begin() for speaker in speakers))
                 await asyncio.gather(self._run_speakers(plan, speakers), self._search_http_answers())
                 await self._linger()
