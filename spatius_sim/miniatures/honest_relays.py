@@ -207,7 +207,7 @@ class SpeaksAgain(PlainRelay):
     def on_session_lost(self, upstream: str, why: str) -> list[RelayCommand]:
         session = self.sessions.get(upstream)
         turn = session.turn if session else None
-        if session is None or turn is None or turn.payload_count or turn.turn_id in self._spoke_again:
+        if session is None or turn is None or not self.may_speak_again(turn):
             return super().on_session_lost(upstream, why)
         self._spoke_again.add(turn.turn_id)
         session.confirmed = False
@@ -216,6 +216,10 @@ class SpeaksAgain(PlainRelay):
             replace(audio, req_id=turn.req_id) for audio in self._sent_up.get(turn.turn_id, [])
         ]
         return [*self.down_again(turn), *self.open_session(session)]
+
+    def may_speak_again(self, turn: RelayTurn) -> bool:
+        """Return whether the audio of a turn whose session was lost goes up again."""
+        return not turn.payload_count and turn.turn_id not in self._spoke_again
 
     def down_again(self, turn: RelayTurn) -> list[RelayCommand]:
         """Return what the client is sent when the audio of its turn goes up again: nothing, for it has the

@@ -295,6 +295,13 @@ class SpeaksAgainToTheClientToo(SpeaksAgain):
         return [self.tell_audio(turn, audio.audio) for audio in turn.unsent_audio if audio.audio]
 
 
+class PassesMotionOnAgain(SpeaksAgain):
+    """Lets Motion Server hear a turn again though some of its motion has come, and passes all of it on."""
+
+    def may_speak_again(self, turn: RelayTurn) -> bool:
+        return turn.turn_id not in self._spoke_again
+
+
 class KeepsADeadSession(PlainRelay):
     """Keeps one upstream session for all turns of a client. It does not notice that Motion Server closed the
     session between two turns, and speaks into it."""
@@ -337,6 +344,7 @@ MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         PingCostsMotion,
         WaitsTooShortlyForMotion,
         InterruptsSlowMotion,
+        PassesMotionOnAgain,
     ),
     "R-MOTION-VERBATIM": (CutsPayloadsAbove32kB,),
     "R-MOTION-ORDER": (SwapsInCompany,),

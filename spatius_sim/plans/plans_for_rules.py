@@ -73,11 +73,22 @@ for."""
 _LOST_IN_MID_TURN = fault_plans.FAILURES[2:3]
 """A relay may speak to Motion Server again what was lost. R-RECOVER runs the same plan."""
 
+_LOST_AFTER_MOTION = fault_plans.FAILURES[3:4]
+"""The same, when some motion of the turn has come. R-RECOVER runs the same plan."""
+
 _LASTING_SESSIONS = Exercise(just(server_plans.LASTING), most=1)
 """What a server's run must wait for happens at the same time."""
 
 _CUT_OFF_BESIDE_OTHERS = behaviour_plans.plans_of_cut_offs_beside_others()
 """What one client does must not end the turns of another client."""
+
+_BESIDE_ORDINARY_PLANS: dict[str, tuple[Plan, ...]] = {
+    "R-CONVERSATION": _BEFORE_A_CLEAN_TURN,
+    "U-AUDIO-COMPLETE": _SPOKEN_FOR_LONG,
+    "R-END-AUDIO": _LOST_IN_MID_TURN,
+    "R-MOTION-COMPLETE": (*_CUT_OFF_BESIDE_OTHERS, *_LOST_AFTER_MOTION),
+}
+"""The plans that these rules for relays run beside the ordinary ones."""
 
 _TAKING_LONG = (server_plans.LASTING, fault_plans.REFUSED_FOR_LONG)
 """Plans of ten seconds and more, in real time."""
@@ -170,14 +181,7 @@ def exercise_of(rule_id: str, *, thorough: bool = False, patient: bool = True) -
     exercise = _PLANS_BY_RULE.get(rule_id)
     if exercise is None and find_rule(rule_id).subject == "relay":
         exercise = _ordinary_exercise(thorough=thorough)
-        if rule_id == "R-CONVERSATION":
-            exercise = exercise._replace(sure=(*exercise.sure, *_BEFORE_A_CLEAN_TURN))
-        if rule_id == "U-AUDIO-COMPLETE":
-            exercise = exercise._replace(sure=(*exercise.sure, *_SPOKEN_FOR_LONG))
-        if rule_id == "R-END-AUDIO":
-            exercise = exercise._replace(sure=(*exercise.sure, *_LOST_IN_MID_TURN))
-        if rule_id == "R-MOTION-COMPLETE":
-            exercise = exercise._replace(sure=(*exercise.sure, *_CUT_OFF_BESIDE_OTHERS))
+        exercise = exercise._replace(sure=(*exercise.sure, *_BESIDE_ORDINARY_PLANS.get(rule_id, ())))
     if exercise is None:
         exercise = _AUDIBLE_CONVERSATIONS
     exercise = exercise if isinstance(exercise, Exercise) else Exercise(exercise)

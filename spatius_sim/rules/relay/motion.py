@@ -9,6 +9,7 @@ from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
+from spatius_sim.story.speech_index import audible_piece
 from spatius_sim.story.wrong_uploads import find_garbled_message
 from spatius_sim.trace.events import Closed, Lane
 from spatius_sim.wires.optional_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
@@ -57,7 +58,7 @@ def _is_in_large_turn(story: Story, delivery: Delivery) -> bool:
 @rule(
     "R-MOTION-COMPLETE",
     Level.MUST,
-    "in a clean turn no motion payload MUST be lost and none doubled",
+    "in a clean turn no motion payload MUST be lost, and in any turn none doubled",
     "seed:001",
     Provenance.DOCUMENTED,
     presumes=("E-LIMIT", "R-RECOVER", "R-MOTION-VERBATIM", "R-MOTION-ORDER"),
@@ -75,7 +76,12 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
 
     The rule is also broken if the relay gave up motion that was due. That is: it ended a turn's audio, and
     then interrupted the turn or closed the session before all motion had been sent. It is excused if its
-    client was gone or in its next turn, or if it asked for the same motion again and got it."""
+    client was gone or in its next turn, or if it asked for the same motion again and got it.
+
+    In any turn the rule is broken by motion that is passed on again from its beginning, because the relay
+    asked for it again: the conversation then has more motion than audio."""
+    for turn in story.turns:
+        yield from _judge_motion_passed_on_again(turn)
     for turn in story.clean_turns:
         payloads = turn.payloads
         for request in turn.requests:
@@ -113,6 +119,34 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
                 ),
                 () if arrived else (Owed(f"payload {number} of {turn.name}", turn.client, payload.seq),),
             )
+
+
+def _judge_motion_passed_on_again(turn: Turn) -> Iterator[Broken]:
+    """Yield Broken if two requests of this turn hold the same audible speech from its beginning, and motion
+    of both came into one conversation of the client."""
+    arrived = [(request, _find_first_arrival(request, turn)) for request in turn.requests]
+    for (first, before), (second, again) in pairwise(arrived):
+        size = min(len(first.audio), len(second.audio))
+        same = bool(audible_piece(bytes(first.audio))) and first.audio[:size] == second.audio[:size]
+        if same and before and again and before.conversation is again.conversation is not None:
+            came = sum(bool(payload.deliveries) for payload in first.payloads)
+            yield Broken(
+                f"the motion of {turn.name} once",
+                f"after {came} payloads it was passed on again from its beginning",
+                (before.seq, again.seq),
+            )
+
+
+def _find_first_arrival(request: UpstreamRequest, turn: Turn) -> Delivery | None:
+    """Return the first delivery of the motion of this request to the client of this turn; None if no motion
+    of it arrived."""
+    deliveries = (
+        delivery
+        for payload in request.payloads
+        for delivery in payload.deliveries
+        if delivery.client == turn.client and len(payload.response.keyframes)
+    )
+    return min(deliveries, key=lambda delivery: delivery.seq, default=None)
 
 
 def _find_departure(story: Story, turn: Turn) -> int:

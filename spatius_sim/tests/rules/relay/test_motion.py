@@ -5,6 +5,7 @@ import pytest
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
+from spatius_sim.trace.events import Excuse, Injected, Lane
 
 RULES = ("R-MOTION-VERBATIM", "R-MOTION-COMPLETE", "R-MOTION-ORDER")
 
@@ -65,6 +66,39 @@ def test_a_lost_payload() -> None:
     assert said.guilty("R-MOTION-COMPLETE") == [(lost,)]
     assert said.failed == ["R-MOTION-COMPLETE"]
     assert said.judged("R-MOTION-COMPLETE").broken[0].actual == "payload 2 of 2 never arrived"
+
+
+def lost_and_asked_for_again(said: Dialogue, *, audio: bytes | None = None) -> tuple[bytes, bytes, bytes]:
+    """A turn whose session Motion Server closes after a payload, and the motion of a second request. This
+    holds the same audio, or the audio that is given here."""
+    pcm = said.speaks()
+    said.echoes("ann", 0, pcm)
+    before = said.motion(up_of("ann", 0), req_of("ann", 0), 3)
+    said.motion_down("ann", before)
+    said.happens(Lane.KIT, up_of("ann", 0), Injected("close", Excuse.FAILURE))
+    said.closed(up_of("ann", 0), by_kit=True)
+    said.connects("up again")
+    said.audio_up("up again", "req again", pcm if audio is None else audio, end=True)
+    return before, said.motion("up again", "req again", 3), said.motion("up again", "req again", 2, end=True)
+
+
+def test_motion_that_is_passed_on_again_from_its_beginning() -> None:
+    said = Dialogue()
+    _, first, second = lost_and_asked_for_again(said)
+    again = said.motion_down("ann", first)
+    said.motion_down("ann", second, last=True)
+    said.ends("ann", 0)
+    [broken] = said.judged("R-MOTION-COMPLETE").broken
+    assert broken.actual == "after 1 payloads it was passed on again from its beginning"
+    assert broken.events[1] == again
+
+
+def test_only_the_rest_of_the_motion_is_passed_on_again() -> None:
+    said = Dialogue()
+    _, _, second = lost_and_asked_for_again(said, audio=voice("another sentence"))
+    said.motion_down("ann", second, last=True)
+    said.ends("ann", 0)
+    assert said.judged("R-MOTION-COMPLETE").broken == ()
 
 
 def test_a_payload_that_came_to_another_client_is_first_of_all_no_isolation() -> None:
