@@ -84,6 +84,14 @@ class ClosesOneTooManyAsUsual(LimitsSessions):
         return answers
 
 
+class LosesCount(LimitsSessions):
+    """Counts one session too many as open for ever."""
+
+    def leave(self, session: PlainSession) -> None:
+        if not self.is_one_too_many(session):
+            super().leave(session)
+
+
 class CountsSessions(LimitsSessions):
     """Lets an app have any number of sessions."""
 

@@ -81,8 +81,10 @@ class PlainSession:
 
 class PlainServer:
     """Takes one API key. Whatever a session receives, `receive` answers with the frames to send; it never
-    raises. Its host sets `clock`, which tells seconds."""
+    raises. Its host sets `clock`, which tells seconds, and whether the newest upgrade had its credentials in
+    the query."""
 
+    asked_in_query = False
     clock: Callable[[], float] = time.monotonic
 
     def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:

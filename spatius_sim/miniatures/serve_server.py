@@ -57,6 +57,7 @@ class MiniatureServer(OnePort):
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         session_key = request.headers.get("X-Session-Key", query.get("sessionKey", ""))
+        self._brain.asked_in_query = "sessionKey" in query
         session = self._brain.knock(session_key, query.get("id", ""), time.time())
         if isinstance(session, HttpAnswer):
             return json_response(session)
@@ -110,8 +111,11 @@ class VirtualMiniatureServer:
         """Answer a token request."""
         return self._brain.ask_token(api_key, body, self._loop.unix_time())
 
-    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> MemoryEnd:
+    async def upgrade(
+        self, app_id: str, session_key: str, avatar_id: str, *, in_query: bool = False
+    ) -> MemoryEnd:
         """Open a session, and return the client's end. Raises RequestRefusedError."""
+        self._brain.asked_in_query = in_query
         session = self._brain.knock(session_key, avatar_id, self._loop.unix_time())
         if isinstance(session, HttpAnswer):
             raise RequestRefusedError(session)

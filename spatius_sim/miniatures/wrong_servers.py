@@ -11,6 +11,7 @@ from spatius_sim.miniatures.limited_servers import (
     ClosesOneTooManyAsUsual,
     LeavesOneTooManyOpen,
     LeavesOneTooManyWaiting,
+    LosesCount,
     MixesManySessionsUp,
 )
 from spatius_sim.miniatures.opus_servers import (
@@ -25,7 +26,13 @@ from spatius_sim.model.server.session_tokens import SessionToken
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console_api import HttpAnswer, RequestRefusedError, TokenRequest, upgrade_refusal
+from spatius_sim.protocol.console_api import (
+    HttpAnswer,
+    RequestRefusedError,
+    TokenRequest,
+    session_token_in,
+    upgrade_refusal,
+)
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH, Keyframes
 from spatius_sim.protocol.messages import (
     AudioInput,
@@ -122,6 +129,32 @@ class TrustsOpenTokens(PlainServer):
     def check_expired(self, token: SessionToken, now: float) -> None:
         if self._asked not in self._open.values():
             super().check_expired(token, now)
+
+
+class ReadsHeadersAlone(PlainServer):
+    """Refuses good credentials in the query."""
+
+    def admit(self, session_key: str, avatar_id: str, now: float) -> float:
+        expire_at = super().admit(session_key, avatar_id, now)
+        if self.asked_in_query:
+            raise upgrade_refusal(400, "Invalid session token")
+        return expire_at
+
+
+class KeepsOneToken(PlainServer):
+    """Takes no token any more as soon as it has given out another one."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._newest = ""
+
+    def ask_token(self, key: str, body: bytes, now: float) -> HttpAnswer:
+        answer = super().ask_token(key, body, now)
+        self._newest = session_token_in(answer) or self._newest
+        return answer
+
+    def admit(self, session_key: str, avatar_id: str, now: float) -> float:
+        return super().admit(session_key if session_key == self._newest else "", avatar_id, now)
 
 
 class ConfirmsWithoutId(PlainServer):
@@ -450,7 +483,14 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-TOKEN-KEY": (AcceptsAnyKey,),
     "S-UPGRADE-REFUSED": (ForbidsUnknownAvatars,),
     "S-TOKEN-EXPIRY": (ForgetsExpiry, ClosesAtExpiry, TrustsUsedTokens, TrustsOpenTokens),
-    "S-CONFIRM": (ConfirmsWithoutId, LeavesOneTooManyWaiting, TakesOpusAtRatesOfPcm),
+    "S-CONFIRM": (
+        ConfirmsWithoutId,
+        LeavesOneTooManyWaiting,
+        TakesOpusAtRatesOfPcm,
+        ReadsHeadersAlone,
+        KeepsOneToken,
+        LosesCount,
+    ),
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
     "S-HANDSHAKE-CLOSED": (LeavesRefusedOpen, LeavesOneTooManyOpen, ClosesOneTooManyAsUsual),
     "S-MOTION-IDS": (AnswersAnotherRequest, AnswersTheFirstRequest, MixesManySessionsUp),

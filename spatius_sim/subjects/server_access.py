@@ -79,8 +79,7 @@ class ServerOverSockets:
 
 
 class ServerInMemory:
-    """A Motion Server in virtual time. It makes no difference whether the credentials are in headers or in
-    the query."""
+    """A Motion Server in virtual time."""
 
     def __init__(self, loop: VirtualLoop, server: virtual_server_sdk.Server) -> None:
         """Reach a Motion Server in memory, by the clock of this virtual loop."""
@@ -98,10 +97,12 @@ class ServerInMemory:
     async def open_session(
         self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> AsyncIterator[virtual_server_sdk.VirtualSession]:
-        """Open a session with the Motion Server in memory, yield the session, and close it at the end. It
-        makes no difference whether `token_in_query`. Raises UpgradeRefusedError if the upgrade is refused,
+        """Open a session with the Motion Server in memory, yield the session, and close it at the end. The
+        server hears whether `token_in_query`. Raises UpgradeRefusedError if the upgrade is refused,
         and UnreachableError if no answer comes."""
-        client_end = await virtual_server_sdk.open_session(self._server, app_id, token, avatar_id)
+        client_end = await virtual_server_sdk.open_session(
+            self._server, app_id, token, avatar_id, in_query=token_in_query
+        )
         session = virtual_server_sdk.VirtualSession(client_end)
         try:
             yield session

@@ -252,8 +252,11 @@ class ServerProbing(ServerSessions):
         """Open a session with the Motion Server under test, send a first frame with this mistake, and wait
         for the answer. If the answer is an error, wait also until the server closes the session."""
         self._recorder.emit(Lane.KIT, session_name, Provoked(mistake))
-        async with self._open_session() as session, self._record_session(session_name, session):
-            await self._send_first_frame(session_name, session, _WRONG_FIRST_FRAMES[mistake])
+        try:
+            async with self._open_session() as session, self._record_session(session_name, session):
+                await self._send_first_frame(session_name, session, _WRONG_FIRST_FRAMES[mistake])
+        except UpgradeRefusedError as error:
+            self._record_refusal(session_name, error)
 
     async def _speak_after_token_expired(self, session_name: str, sample_count: int) -> None:
         """Open a session with the Motion Server under test, wait until its token has expired, and speak a
@@ -268,17 +271,22 @@ class ServerProbing(ServerSessions):
         surely_expired_at = loop_time() + _SHORT_TOKEN_LIFE_SECONDS + _AFTER_EXPIRY_SECONDS + clock_difference
         if not (session_token and unused_token):
             return
-        async with (
-            self._access.open_session(session_token, address.app_id, address.avatar_id) as session,
-            self._record_session(session_name, session),
-        ):
-            if not await self._configure_session(session_name, session, ConfigureSession(PLAN_SAMPLE_RATE)):
-                return
-            await asyncio.sleep(surely_expired_at - loop_time())
-            self._recorder.emit(Lane.KIT, session_name, Provoked(Provocation.OUTLIVED_TOKEN))
-            await self._speak_turn(session_name, session, 0, _make_turn(sample_count))
-            used = Provocation.USED_TOKEN
-            await self._try_wrong_upgrade(f"{session_name}-beside", address, session_token, used)
+        used = Provocation.USED_TOKEN
+        try:
+            async with (
+                self._access.open_session(session_token, address.app_id, address.avatar_id) as session,
+                self._record_session(session_name, session),
+            ):
+                configuration = ConfigureSession(PLAN_SAMPLE_RATE)
+                if not await self._configure_session(session_name, session, configuration):
+                    return
+                await asyncio.sleep(surely_expired_at - loop_time())
+                self._recorder.emit(Lane.KIT, session_name, Provoked(Provocation.OUTLIVED_TOKEN))
+                await self._speak_turn(session_name, session, 0, _make_turn(sample_count))
+                await self._try_wrong_upgrade(f"{session_name}-beside", address, session_token, used)
+        except UpgradeRefusedError as error:
+            self._record_refusal(session_name, error)
+            return
         for token, mistake in ((unused_token, Provocation.EXPIRED_TOKEN), (session_token, used)):
             for place, in_query in (("headers", False), ("query", True)):
                 attempt_name = f"{session_name}-{mistake}-{place}"

@@ -25,7 +25,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.rules.server.session import CLOSE_SECONDS
+from spatius_sim.rules.server.session import CLOSE_SECONDS, ROOM_SECONDS, tells_of_too_many_sessions
 from spatius_sim.subjects.server_access import OpenSession, ServerAccess, ServerOverSockets
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.subjects.wait_for_events import (
@@ -42,6 +42,8 @@ from spatius_sim.trace.events import (
     Event,
     Lane,
     Opened,
+    Provocation,
+    Provoked,
     Refused,
     Sent,
     TurnStarted,
@@ -50,6 +52,17 @@ from spatius_sim.trace.events import (
 from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 
 TOKEN_LIFE_SECONDS = 3600
+
+_QUERY_EVERY = 3
+"""So many sessions of a run it takes until one has its credentials in the query, not in headers."""
+
+_ANSWERS_TO_UPGRADES = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
 
 _LATE_CLOSE_SECONDS = 0.3
 """How much longer the kit waits for a close than a server may take."""
@@ -107,14 +120,24 @@ class ServerSessions:
         self._settling = AdaptiveTimeout(patience.settle)
         self._run_count = 0
         self._probe_count = 0
+        self._session_count = 0
+        """How many sessions were asked for in this run."""
+        self._open_names: set[str] = set()
+        """The sessions that are open now."""
+        self._may_wait_for_room = False
+        """Whether this run may still wait for a server that has too many sessions."""
+        self._waits_for_room = 0
+        """How often any run has waited for that."""
 
     @asynccontextmanager
-    async def _open_session(self) -> AsyncIterator[OpenSession]:
+    async def _open_session(self, *, token_in_query: bool = False) -> AsyncIterator[OpenSession]:
         """Open a session with the Motion Server under test, with a new token; yield the session, and close it
         afterwards. Record nothing. Raises UnreachableError if the session cannot be opened."""
         token = await self._fetch_token()
         address = self._address
-        async with self._access.open_session(token, address.app_id, address.avatar_id) as session:
+        async with self._access.open_session(
+            token, address.app_id, address.avatar_id, token_in_query=token_in_query
+        ) as session:
             yield session
 
     async def _fetch_token(self) -> str:
@@ -143,6 +166,7 @@ class ServerSessions:
         self._recorder.emit(
             Lane.UPSTREAM, session_name, Opened("", self._address.app_id, self._address.avatar_id)
         )
+        self._open_names.add(session_name)
         listening = asyncio.create_task(record_frames(self._recorder, session_name, session))
         try:
             yield
@@ -150,6 +174,7 @@ class ServerSessions:
                 self._recorder.emit(Lane.UPSTREAM, session_name, Closed(by_kit=True, code=close_code))
         finally:
             listening.cancel()
+            self._open_names.discard(session_name)
             if close_code == ABNORMAL_CLOSE:
                 await session.reset()
 
@@ -158,22 +183,51 @@ class ServerSessions:
         self, session_name: str, configuration: ConfigureSession, close_code: int = NORMAL_CLOSE
     ) -> AsyncIterator[OpenSession | None]:
         """Open and configure a session with the Motion Server under test, record it under this name, and
-        yield it. Yield None if the server did not confirm the configuration, or if it refused the upgrade
-        because there are too many requests. Close the session at the end, with this code; 1006: by a reset
-        of its connection."""
+        yield it. Yield None if the server did not confirm the configuration, or refused the upgrade. Close
+        the session at the end, with this code; 1006: by a reset of its connection. If the server has too many
+        sessions though the kit has no other, ask it again some seconds later."""
+        async with self._enter_session(session_name, configuration, close_code) as session:
+            yield session
+        if self._may_wait_for_room and self._is_refused_alone(session_name):
+            self._may_wait_for_room = False
+            self._waits_for_room += 1
+            await asyncio.sleep(ROOM_SECONDS + _LATE_CLOSE_SECONDS)
+            async with self._enter_session(f"{session_name}-again", configuration, NORMAL_CLOSE):
+                pass
+
+    @asynccontextmanager
+    async def _enter_session(
+        self, session_name: str, configuration: ConfigureSession, close_code: int
+    ) -> AsyncIterator[OpenSession | None]:
+        """Do once what `_open_configured_session` does: open, configure and record a session."""
+        self._session_count += 1
+        in_query = not self._session_count % _QUERY_EVERY
+        if in_query:
+            self._recorder.emit(Lane.KIT, session_name, Provoked(Provocation.TOKEN_IN_QUERY))
         async with AsyncExitStack() as exits:
             try:
-                session = await exits.enter_async_context(self._open_session())
+                session = await exits.enter_async_context(self._open_session(token_in_query=in_query))
             except UpgradeRefusedError as error:
-                if error.answer.status != HTTPStatus.TOO_MANY_REQUESTS:
-                    raise
-                refused = Refused(error.answer.status, error.answer.body)
-                self._recorder.emit(Lane.UPSTREAM, session_name, refused)
+                self._record_refusal(session_name, error)
                 yield None
                 return
             await exits.enter_async_context(self._record_session(session_name, session, close_code))
             confirmed = await self._configure_session(session_name, session, configuration)
             yield session if confirmed else None
+
+    def _record_refusal(self, session_name: str, error: UpgradeRefusedError) -> None:
+        """Record that the Motion Server under test refused an upgrade in which nothing was wrong. Raises the
+        error again if its status tells neither of a mistake in the upgrade nor of too many requests."""
+        if error.answer.status not in _ANSWERS_TO_UPGRADES:
+            raise error
+        refused = Refused(error.answer.status, error.answer.body)
+        self._recorder.emit(Lane.UPSTREAM, session_name, refused)
+
+    def _is_refused_alone(self, session_name: str) -> bool:
+        """Return whether the Motion Server under test refused this session because there are too many, though
+        the kit has no other one open now."""
+        contents = [event.content for event in self._recorder.events if event.connection == session_name]
+        return not self._open_names and any(map(tells_of_too_many_sessions, contents))
 
     async def _configure_session(
         self, session_name: str, session: OpenSession, configuration: ConfigureSession

@@ -20,6 +20,9 @@ from spatius_sim.wires.optional_features import EGRESS, KEYS
 
 _RETRY_SECONDS = 0.2
 
+_MOST_WAITS_FOR_ROOM = 3
+"""A server that still has too many sessions after so many waits is waited for in patient runs alone."""
+
 
 class ServerSubject(ServerProbing):
     """Runs plans against a Motion Server: each client of a plan is one session, and each turn one request."""
@@ -58,6 +61,8 @@ class ServerSubject(ServerProbing):
         once. Return the trace. A `patient` run shortens no wait."""
         self._run_count += 1
         self._settling.begin_run(patient=patient)
+        self._session_count = 0
+        self._may_wait_for_room = patient or self._waits_for_room < _MOST_WAITS_FOR_ROOM
         header = TraceHeader(
             "server", "", self._seed, str(plan), __version__, self._lacks, plan_token=token_of(plan)
         )

@@ -35,6 +35,7 @@ WORDS_BY_PROVOCATION = {
     Provocation.UNKNOWN_AVATAR: "an upgrade for an unknown avatar",
     Provocation.EXPIRED_TOKEN: "an upgrade with an expired session token",
     Provocation.USED_TOKEN: "an upgrade with an expired session token that was used before",
+    Provocation.TOKEN_IN_QUERY: "the app id and a good token in the query, not in headers",
     Provocation.OUTLIVED_TOKEN: "a turn on a session whose token has expired",
     Provocation.WRONG_MESSAGE: "audio as the first message",
     Provocation.TEXT: "text as the first message",

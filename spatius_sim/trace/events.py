@@ -168,7 +168,8 @@ class WaitEnded:
 
 class Provocation(StrEnum):
     """What the kit does on purpose to provoke a subject: it plays a Server SDK or a client that makes a
-    mistake, or waits. The values are stable ids; `describe_provocation` in event_text.py has the words."""
+    mistake, waits, or takes the rarer of two ways. The values are stable ids; `describe_provocation` in
+    event_text.py has the words."""
 
     WRONG_KEY = "wrong-key"
     MISSING_KEY = "missing-key"
@@ -178,6 +179,7 @@ class Provocation(StrEnum):
     EXPIRED_TOKEN = "expired-token"
     USED_TOKEN = "used-token"
     OUTLIVED_TOKEN = "outlived-token"
+    TOKEN_IN_QUERY = "query-token"
     WRONG_MESSAGE = "wrong-message"
     TEXT = "text"
     UNDECODABLE = "undecodable"

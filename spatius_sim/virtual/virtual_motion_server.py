@@ -133,9 +133,12 @@ class VirtualMotionServer:
             raise NoAnswerError
         return answer
 
-    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> MemoryEnd:
+    async def upgrade(
+        self, app_id: str, session_key: str, avatar_id: str, *, in_query: bool = False
+    ) -> MemoryEnd:
         """Open a session with the virtual Motion Server (over sockets, by a WebSocket upgrade), and return
-        the client's end of its connection. `session_key` is the session token. Raises RequestRefusedError if
+        the client's end of its connection. `session_key` is the session token; it makes no difference whether
+        it came `in_query`. Raises RequestRefusedError if
         the scenario or the access control refuses the upgrade, and NoAnswerError if it gets no answer."""
         self._connection_count += 1
         connection = f"upstream-{self._connection_count}"

@@ -23,8 +23,11 @@ class Server(Protocol):
     async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
         """Answer a token request. Raises NoAnswerError."""
 
-    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> MemoryEnd:
-        """Open a session, and return the client's end. Raises RequestRefusedError and NoAnswerError."""
+    async def upgrade(
+        self, app_id: str, session_key: str, avatar_id: str, *, in_query: bool = False
+    ) -> MemoryEnd:
+        """Open a session, and return the client's end. The credentials come in headers, or `in_query`. Raises
+        RequestRefusedError and NoAnswerError."""
 
 
 async def ask_for_token(server: Server, api_key: str, expire_at: int) -> HttpAnswer:
@@ -38,12 +41,15 @@ async def ask_for_token(server: Server, api_key: str, expire_at: int) -> HttpAns
         raise UnreachableError("Motion Server did not answer the token request") from error
 
 
-async def open_session(server: Server, app_id: str, token: str, avatar_id: str) -> MemoryEnd:
+async def open_session(
+    server: Server, app_id: str, token: str, avatar_id: str, *, in_query: bool = False
+) -> MemoryEnd:
     """Open a session with a Motion Server in virtual time, as a Server SDK does, and return the client's end
-    of the connection. Raises UpgradeRefusedError if the server refuses (for example the token), and
-    UnreachableError if no answer comes in time."""
+    of the connection. The credentials are sent in headers, or `in_query`. Raises UpgradeRefusedError if the
+    server refuses (for example the token), and UnreachableError if no answer comes in time."""
     try:
-        return await asyncio.wait_for(server.upgrade(app_id, token, avatar_id), _TIMEOUT_SECONDS)
+        upgrade = server.upgrade(app_id, token, avatar_id, in_query=in_query)
+        return await asyncio.wait_for(upgrade, _TIMEOUT_SECONDS)
     except RequestRefusedError as refused:
         raise UpgradeRefusedError(refused.answer) from refused
     except (NoAnswerError, TimeoutError) as error:

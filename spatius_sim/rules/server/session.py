@@ -24,9 +24,11 @@ from spatius_sim.trace.events import (
     Closed,
     Event,
     Lane,
+    Opened,
     Provocation,
     Provoked,
     Received,
+    Refused,
     Sent,
     WaitEnded,
 )
@@ -39,7 +41,13 @@ knows when late motion was sent."""
 CLOSE_SECONDS = 5.0
 """How long a connection may stay open after its handshake was refused."""
 
+ROOM_SECONDS = 5.0
+"""How long after its last session the kit is surely no reason for a server to have too many. ASSUMED."""
+
 _TOO_MANY_SESSIONS = 4003
+_MISTAKEN_UPGRADE = (400, 401, 403, 404)
+"""The statuses that say that something is wrong with an upgrade: the token, the app or the avatar."""
+_NO_MISTAKES = (None, Provocation.OUTLIVED_TOKEN, Provocation.TOKEN_IN_QUERY)
 _OWN_CLOSE_CODES = range(4000, 5000)
 """A ServerError with such a code ends a session for good, and is its close code, too (protocol.md)."""
 
@@ -80,33 +88,41 @@ class _Session:
 @rule(
     "S-CONFIRM",
     Level.MUST,
-    "a valid configuration MUST be answered first with ServerConfirmSession and a non-empty connection_id, "
-    "or with ServerError 4003 if the app has too many sessions; a server may take no Ogg Opus",
-    "sdk-py",
+    "a token that has not expired, in headers or in the query, MUST open a session, and a valid "
+    "configuration be answered first with ServerConfirmSession and a non-empty connection_id, or with "
+    "ServerError 4003 if the app has too many sessions; a server may take no Ogg Opus",
+    "docs:auth, sdk-py",
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
     advice=Advice(
         "a still face: the Server SDK waits for the confirmation for 10 s, and gives up",
-        "something else is sent first, or nothing, or the connection_id is empty",
-        "answer the configuration with ServerConfirmSession first, with a connection_id of its own",
+        "a good token is refused, or sessions are counted that are over; or something else is sent first, or "
+        "nothing, or the connection_id is empty",
+        "let each token in until it expires; count only what is open; answer the configuration first with "
+        "ServerConfirmSession and its connection_id",
     ),
 )
 def check_confirmation(story: Story) -> Iterator[Kept | Broken]:
-    """Check each session with a valid configuration: the server's first answer must confirm the session, with
-    a connection_id. Error 4003 says that the app has too many sessions, of which the kit may not know all. A
-    server that takes Ogg Opus, as an answered request shows, takes it at each rate that the documents
-    name."""
+    """Check each upgrade in which nothing was wrong: the server must not refuse it as wrong. Check each
+    session with a valid configuration: the first answer must confirm the session, with a connection_id.
+    Error 4003 says that the app has too many sessions, but not if the kit had none for a while. A server that
+    takes Ogg Opus, as an answered request shows, takes it at each rate that the documents name."""
+    yield from _find_refused_upgrades(story)
     expected = "first a ServerConfirmSession with a connection_id"
     takes_opus = any(is_ogg_opus(request) and is_answered_in_full(request) for request in story.requests)
     for session in _list_sessions(story):
-        if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid_configuration(
-            session.first_message
-        ):
+        if session.intent not in _NO_MISTAKES or not _is_valid_configuration(session.first_message):
             continue
         answer = _find_first_answer(session)
         if isinstance(answer, ConfirmSession) and answer.connection_id:
             yield Kept()
+        elif _is_refused_alone(story, session):
+            yield Broken(
+                f"a session, because the kit has had none for {ROOM_SECONDS:.0f} s",
+                _describe_message(answer),
+                (session.first_message.seq, session.answers[0].seq),
+            )
         elif isinstance(answer, ServerError) and (
             answer.code == _TOO_MANY_SESSIONS
             or (_find_audio_format(session.first_message) == AudioFormat.OGG_OPUS and not takes_opus)
@@ -150,6 +166,8 @@ def check_handshake_errors(story: Story) -> Iterator[Kept | Broken]:
         answer = _find_first_answer(session)
         if isinstance(answer, ServerError) and any(text in answer.message.lower() for text in texts):
             yield Kept()
+        elif isinstance(answer, ServerError) and answer.code == _TOO_MANY_SESSIONS:
+            continue  # S-CONFIRM says whether there may have been too many.
         elif answer is not None:
             yield Broken(
                 expected, _describe_message(answer), (session.first_message.seq, session.answers[0].seq)
@@ -285,15 +303,67 @@ def check_silence_after_interrupt(story: Story) -> Iterator[Kept | Broken | Late
             yield Kept()
 
 
-def _list_sessions(story: Story) -> list[_Session]:
-    """Return the sessions with the server under test: each connection on which a client sent a message, with
-    the server's answers. The client is the kit, or a relay if a proxy recorded the trace."""
-    class_of_frames_up = class_of_frames_to_server(story.trace)
-    intents = {
+def tells_of_too_many_sessions(content: object) -> bool:
+    """Return whether what happened is that a server refused a session because the app has too many."""
+    value = content.value if isinstance(content, Received) else None
+    return isinstance(value, ServerError) and value.code == _TOO_MANY_SESSIONS
+
+
+def _find_refused_upgrades(story: Story) -> Iterator[Broken]:
+    """Yield Broken for each upgrade of the kit that the server refused as wrong, though nothing was. Yield
+    nothing for a trace that a proxy recorded: nobody knows what was wrong in it."""
+    intents = _map_intents(story)
+    events = list(story.trace.on_lane(Lane.UPSTREAM)) if story.trace.header.plan_token else []
+    for event in events:
+        intent = intents.get(event.connection)
+        if not isinstance(event.content, Refused) or intent not in _NO_MISTAKES:
+            continue
+        status = event.content.status
+        if status in _MISTAKEN_UPGRADE:
+            place = "in the query" if intent is Provocation.TOKEN_IN_QUERY else "in headers"
+            expected = f"a session for a token {place} that was given out just before"
+            yield Broken(expected, f"HTTP {status} {event.content.reason}", (event.seq,))
+
+
+def _is_refused_alone(story: Story, session: _Session) -> bool:
+    """Return whether the server refused this session because there are too many, and the kit has had no other
+    one open in the seconds before, as this trace shows. A trace that a proxy recorded shows nothing: others
+    may have had sessions."""
+    trace = story.trace
+    if not (trace.header.plan_token and session.answers):
+        return False
+    refusal = session.answers[0]
+    if not tells_of_too_many_sessions(refusal.content):
+        return False
+    since_ns = refusal.at_ns - int(ROOM_SECONDS * 1e9)
+    own = session.first_message.connection
+    ended_at = {
+        event.connection: event.at_ns
+        for event in trace.on_lane(Lane.UPSTREAM)
+        if isinstance(event.content, Closed) and event.connection != own
+    }
+    opened = [
+        event.connection
+        for event in trace.on_lane(Lane.UPSTREAM)
+        if isinstance(event.content, Opened) and event.connection != own and event.seq < refusal.seq
+    ]
+    return bool(opened) and all(ended_at.get(name, refusal.at_ns) <= since_ns for name in opened)
+
+
+def _map_intents(story: Story) -> dict[str, Provocation]:
+    """Return what the kit did on purpose on each connection, the newest if there is more than one."""
+    return {
         event.connection: event.content.intent
         for event in story.trace.on_lane(Lane.KIT)
         if isinstance(event.content, Provoked)
     }
+
+
+def _list_sessions(story: Story) -> list[_Session]:
+    """Return the sessions with the server under test: each connection on which a client sent a message, with
+    the server's answers. The client is the kit, or a relay if a proxy recorded the trace."""
+    class_of_frames_up = class_of_frames_to_server(story.trace)
+    intents = _map_intents(story)
     sessions: dict[str, _Session] = {}
     for event in story.trace.events:
         session = sessions.get(event.connection)

@@ -110,6 +110,58 @@ def test_sessions_are_left_in_each_way_and_others_speak_after_them() -> None:
     assert judge(trace)["S-MOTION-END"].exercised == 4
 
 
+class NoticesLate(LimitsSessions):
+    """Has one session, and takes so many seconds to notice that its client has left."""
+
+    seconds = 2.0
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self.free_at = 0.0
+
+    def is_one_too_many(self, session: PlainSession) -> bool:
+        return self.clock() < self.free_at
+
+    def leave(self, session: PlainSession) -> None:
+        super().leave(session)
+        if session.sample_rate:
+            self.free_at = self.clock() + self.seconds
+
+
+@pytest.mark.parametrize(("seconds", "is_broken"), [(2.0, False), (3600.0, True)])
+def test_one_that_has_too_many_sessions_for_no_reason_is_asked_again(seconds: float, is_broken: bool) -> None:
+    class Server(NoticesLate):
+        pass
+
+    Server.seconds = seconds
+    loop, numbers = VirtualLoop(), count(1)
+    access = ServerInMemory(loop, VirtualMiniatureServer(loop, Server("any", lambda: f"{next(numbers)}")))
+    recorder = RealTimeRecorder(clock_ns=loop.time_ns)
+    subject = ServerSubject(ServerAddress(NOWHERE, NOWHERE, "any"), recorder, 1, Patience(), access)
+    turn = TurnPlan(SAMPLES, 3200)
+    plan, traces = Plan(((turn,),)), []
+    try:
+        for patient in (False, False, False, False, False, True):
+            traces.append(loop.run(subject.run(plan, patient=patient), None))
+    finally:
+        loop.stop()
+    again = ["session-1-again" in {event.connection for event in trace.events} for trace in traces]
+    assert any(judge(trace)["S-CONFIRM"].broken for trace in traces) == is_broken
+    assert again == [False, True, True, True, False, True]
+
+
+def test_every_third_session_has_its_credentials_in_the_query() -> None:
+    loop = VirtualLoop()
+    access = NotesTokens(loop, VirtualMotionServer(loop))
+    recorder = RealTimeRecorder(clock_ns=loop.time_ns)
+    subject = ServerSubject(ServerAddress(NOWHERE, NOWHERE, "any"), recorder, 1, Patience(), access)
+    try:
+        loop.run(subject.run(Plan((), (ManySessionsProbe(6, SAMPLES),))), None)
+    finally:
+        loop.stop()
+    assert [in_query for _, in_query in access.asked] == [False, False, True] * 2
+
+
 def run_many_sessions(status: int) -> Trace:
     """The trace of six sessions at once with a server that lets two in, and refuses others with this HTTP
     status."""

@@ -19,7 +19,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.protocol.ogg import write_ogg_opus
-from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
 from spatius_sim.trace.events import (
@@ -68,6 +68,68 @@ def test_silence_is_judged_where_a_wait_for_it_ended(rule_id: str) -> None:
     assert said.verdict(rule_id) is Verdict.UNEXERCISED
     said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.HANDSHAKE, False))
     assert said.failed == [rule_id]
+
+
+def judge_confirmation(said: Dialogue, plan_token: str = "a plan") -> Judgement:
+    """What S-CONFIRM says of a trace that the kit recorded itself, or a proxy if there is no plan."""
+    trace = said.trace
+    return judge(replace(trace, header=replace(trace.header, plan_token=plan_token)))["S-CONFIRM"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("intent", [None, Provocation.TOKEN_IN_QUERY])
+def test_an_upgrade_in_which_nothing_is_wrong_is_refused(status: int, intent: Provocation | None) -> None:
+    said = Dialogue("server")
+    if intent is not None:
+        said.happens(Lane.KIT, SESSION, Provoked(intent))
+    said.refused(SESSION, status, "Invalid session token")
+    [broken] = judge_confirmation(said).broken
+    assert ("query" in broken.expected) == (intent is not None)
+    assert broken.actual == f"HTTP {status} Invalid session token"
+    assert judge_confirmation(said, plan_token="").verdict is Verdict.UNEXERCISED
+
+
+def test_a_refused_upgrade_is_no_breach_if_it_was_wrong_or_one_too_many() -> None:
+    said = Dialogue("server")
+    said.refused(SESSION, 429, "too many requests")
+    said.happens(Lane.KIT, "session-2", Provoked(Provocation.INVENTED_TOKEN))
+    said.refused("session-2", 400, "Invalid session token")
+    assert judge_confirmation(said).verdict is Verdict.UNEXERCISED
+
+
+def refused_after(seconds: float, *, closed: bool = True) -> Dialogue:
+    """A session is refused so many seconds after another one was closed, or while that is open."""
+    said = Dialogue("server")
+    said.connects("session-0")
+    if closed:
+        said.closed("session-0", by_kit=True)
+    said.passes(seconds)
+    said.opened(SESSION)
+    said.client_says(SESSION, VALID)
+    said.server_says(SESSION, ServerError(code=4003))
+    said.closed(SESSION, by_kit=False)
+    said.opened("session-2")
+    return said
+
+
+def test_too_many_sessions_though_the_kit_has_had_none_for_a_while() -> None:
+    [broken] = judge_confirmation(refused_after(5.1)).broken
+    assert broken.expected == "a session, because the kit has had none for 5 s"
+    assert judge_confirmation(refused_after(5.1), plan_token="").verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(("seconds", "closed"), [(4.0, True), (5.1, False)])
+def test_too_many_sessions_if_the_kit_has_one_or_had_one_just_now(seconds: float, closed: bool) -> None:
+    assert judge_confirmation(refused_after(seconds, closed=closed)).verdict is Verdict.PASSED
+
+
+def test_too_many_sessions_at_the_first_one_may_be_those_of_an_earlier_run() -> None:
+    assert judge_confirmation(greeted(VALID, ServerError(code=4003))).verdict is Verdict.UNEXERCISED
+
+
+def test_a_wrong_first_message_may_be_one_session_too_many() -> None:
+    said = greeted("hello", ServerError(code=4003), Provocation.TEXT)
+    assert said.verdict("S-HANDSHAKE-REFUSED") is Verdict.UNEXERCISED
 
 
 def test_a_close_is_no_answer() -> None:
