@@ -13,6 +13,10 @@ from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
 from spatius_sim.wires.events import ClientAction, Failed, Interrupted, InterruptTurn, Speak, SpeakEnd
 
+_SENTENCES = 3
+_ALIGNED_BYTES = 1280
+"""A keyframe of audio: a request of whole keyframes leaves no rest."""
+
 PLAIN = RelayPolicy()
 BATCHES_PAYLOADS = RelayPolicy(payloads_per_message=2)
 CUTS_AUDIO_ANEW = RelayPolicy(audio_chunk_bytes=2048, audio_end=EndMark.ON_LAST)
@@ -184,6 +188,31 @@ class ServesTurnsInOrder(PlainRelay):
         for action in self._waiting.pop(turn.client_id, ()):
             commands += self.on_client_action(turn.client_id, action)
         return commands
+
+
+class SpeaksInSentences(PlainRelay):
+    """Sends a clip up as three requests, as an agent does whose speech is made sentence by sentence. For the
+    client it is one turn, whose motion ends with the motion of the last request."""
+
+    policy = replace(PLAYS_CLIPS, session_scope=SessionScope.CLIENT)
+
+    def _send_audio_to_server(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
+        size = len(audio.audio) // _SENTENCES // _ALIGNED_BYTES * _ALIGNED_BYTES
+        starts = range(0, _SENTENCES * size, size) if size else ()
+        commands: list[RelayCommand] = []
+        for number, start in enumerate(starts, 1):
+            sentence = audio.audio[start : start + size if number < _SENTENCES else None]
+            request = AudioInput(f"{turn.req_id}.{number}", sentence, end=True)
+            commands += super()._send_audio_to_server(turn, request)
+        return commands
+
+    def on_server_frame(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
+        session = self.sessions.get(upstream)
+        turn = session.turn if session else None
+        if turn is not None and isinstance(value, MotionResponse):
+            req_id, _, sentence = value.req_id.rpartition(".")
+            value = replace(value, req_id=req_id, end=value.end and sentence == str(_SENTENCES))
+        return super().on_server_frame(upstream, raw, value)
 
 
 class SpeaksAgain(PlainRelay):

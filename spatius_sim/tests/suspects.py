@@ -28,6 +28,7 @@ from spatius_sim.miniatures.honest_relays import (
     SendsLater,
     ServesTurnsInOrder,
     SpeaksAgain,
+    SpeaksInSentences,
     StopsAfterAMoment,
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
@@ -189,6 +190,7 @@ HONEST = [
     Suspect("relay", CountsWhatWorked),
     Suspect("relay", SendsLater),
     Suspect("relay", ServesTurnsInOrder),
+    Suspect("relay", SpeaksInSentences),
     Suspect("relay", SpeaksAgain),
     Suspect("relay", StopsAfterAMoment),
     Suspect("relay", MarksWhatItStops),

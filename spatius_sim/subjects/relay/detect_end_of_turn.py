@@ -91,6 +91,34 @@ def is_turn_answered(events: Sequence[Event], first_index: int, speech: bytes) -
     return bool((own_requests or set(first_audio_by_request)) & answered_requests)
 
 
+def is_motion_of_other_requests_due(events: Sequence[Event], first_index: int, client_name: str) -> bool:
+    """Return whether motion of a turn is still to come to the only client, though some has ended: a relay may
+    send each sentence of a turn in a request of its own. The turn began with event `first_index`. Motion is
+    due for each request that began since then, until its last response has arrived. It is not due if the
+    request was interrupted, or if its session ended before Motion Server had answered.
+
+    Return False if several clients have spoken: the requests do not show whose they are."""
+    speakers = {event.connection for event in events if isinstance(event.content, TurnStarted)}
+    if len(speakers) > 1:
+        return False
+    due: set[tuple[str, str]] = set()
+    answered: set[tuple[str, str]] = set()
+    for event in events[first_index:]:
+        if event.lane is not Lane.UPSTREAM:
+            continue
+        match event.content:
+            case Received(value=AudioInput(req_id)):
+                due.add((event.connection, req_id))
+            case Received(value=Interrupt(req_id)):
+                due -= {(event.connection, req_id)} - answered
+            case Sent(value=MotionResponse(req_id=req_id, end=True), answers=answers):
+                answered.add((event.connection, answers or req_id))
+            case Sent(value=ServerError()) | Closed():
+                due = {request for request in due if request[0] != event.connection or request in answered}
+    received = _messages_received_by(client_name, events, first_index)
+    return not all(_has_motion_ended(received, {req_id}) for _, req_id in due)
+
+
 def _find_first_audio(events: Sequence[Event], first_index: int) -> dict[tuple[str, str], bytes]:
     """Return the first bytes of audio that each request has sent to Motion Server since event `first_index`:
     at most 640 bytes, and b"" if the request has sent no audio yet. The keys are connection and req_id."""

@@ -12,6 +12,7 @@ from spatius_sim.story.undisturbed_turns import select_failures
 from spatius_sim.subjects.relay.detect_end_of_turn import (
     has_own_turn_ended,
     is_motion_of_earlier_turn,
+    is_motion_of_other_requests_due,
     is_turn_answered,
     is_turn_surely_over,
 )
@@ -78,6 +79,7 @@ class TurnWatch:
         self._recorder, self._client_name = recorder, client_name
         self._first_fault_index, self._first_index = first_fault_index, len(recorder.events)
         self._speech = b"" if PCM in lacks or CLIENT_CHOOSES_SPEECH in lacks else speech
+        self._relay_chooses_speech = CLIENT_CHOOSES_SPEECH in lacks
         self._relay_sends_no_audio = AUDIO in lacks
         self._reports_no_errors = ERRORS in lacks
         self._upstream_is_unseen = UPSTREAM in lacks
@@ -283,9 +285,15 @@ class TurnWatch:
     def _has_motion_ended(self) -> bool:
         """Return whether the client has received the end of the turn's motion. An end mark without motion may
         come too early. So it counts only if Motion Server has sent its last response to the turn by now, or
-        if the kit cannot see Motion Server."""
+        if the kit cannot see Motion Server. If the relay chooses the speech, the turn may have more requests,
+        whose motion must have ended, too."""
         if self._motion_end.has_arrived() or not self._motion_mark_alone.has_arrived():
-            return self._motion_end.has_arrived()
+            return self._motion_end.has_arrived() and not (
+                self._relay_chooses_speech
+                and is_motion_of_other_requests_due(
+                    self._recorder.events, self._first_index, self._client_name
+                )
+            )
         return self._upstream_is_unseen or is_turn_answered(
             self._recorder.events, self._first_index, self._speech
         )
