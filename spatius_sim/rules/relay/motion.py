@@ -12,7 +12,14 @@ from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, 
 from spatius_sim.story.speech_index import audible_piece
 from spatius_sim.story.wrong_uploads import find_garbled_message
 from spatius_sim.trace.events import Closed, Lane
-from spatius_sim.wires.optional_features import AUDIO, END_MARKS, LATE_MOTION, MOTION_END, STREAMING
+from spatius_sim.wires.optional_features import (
+    AUDIO,
+    CLIENT_CHOOSES_SPEECH,
+    END_MARKS,
+    LATE_MOTION,
+    MOTION_END,
+    STREAMING,
+)
 
 
 @rule(
@@ -79,8 +86,9 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
     client was gone or in its next turn, or if it asked for the same motion again and got it.
 
     In any turn the rule is broken by motion that is passed on again from its beginning, because the relay
-    asked for it again: the conversation then has more motion than audio."""
-    for turn in story.turns:
+    asked for it again: the conversation then has more motion than audio. If the relay chooses what is spoken,
+    this is not judged: two turns may hold the same clip."""
+    for turn in story.turns if CLIENT_CHOOSES_SPEECH not in story.trace.header.lacks else ():
         yield from _judge_motion_passed_on_again(turn)
     for turn in story.clean_turns:
         payloads = turn.payloads
