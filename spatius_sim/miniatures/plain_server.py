@@ -15,7 +15,7 @@ import numpy as np
 from spatius_sim.model.server.capabilities import CAPABILITIES
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.model.server.synthesis import MotionSynthesizer
-from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, PCM_SAMPLE_RATES
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, PCM_SAMPLE_RATES
 from spatius_sim.protocol.close_codes import NORMAL_CLOSE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import (
@@ -280,6 +280,16 @@ class TakesTokensOnce(PlainServer):
         expire_at = super().admit(session_key, avatar_id, now)
         self._used.add(session_key)
         return expire_at
+
+
+class RefusesLongClips(PlainServer):
+    """Answers a message with more than a minute of speech with an error. No document says how long a clip may
+    be."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        if len(audio.audio) <= 60 * session.sample_rate * BYTES_PER_SAMPLE:
+            return super().audio(session, audio)
+        return [encode(ServerError(session.connection_id, audio.req_id, 3, "the clip is too long"))]
 
 
 class TakesReqIdsOnce(PlainServer):

@@ -349,6 +349,16 @@ class HoldsMotionBack(PlainServer):
         return [(np.concatenate(held), True)] if audio.end else []
 
 
+class AnswersClipsInBulk(PlainServer):
+    """Answers a message with more than a minute of speech in one response."""
+
+    def due(self, session: PlainSession, audio: AudioInput) -> list[tuple[Keyframes, bool]]:
+        due = super().due(session, audio)
+        if len(audio.audio) <= 60 * session.sample_rate * BYTES_PER_SAMPLE:
+            return due
+        return [(np.concatenate([keyframes for keyframes, _ in due]), audio.end)]
+
+
 class CountsAt16kHz(PlainServer):
     """Counts keyframes as if every session were configured at 16 kHz."""
 
@@ -520,7 +530,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         TakesOpusForPcm,
     ),
     "S-MOTION-SEGMENTS": (HoldsMotionBack,),
-    "S-MOTION-SHAPE": (GivesInfiniteJaw, AnswersSilenceWithNan),
+    "S-MOTION-SHAPE": (GivesInfiniteJaw, AnswersSilenceWithNan, AnswersClipsInBulk),
     "S-MOTION-MOVES": (StandsStillLater, RepeatsItsSecondSegment),
     "S-EGRESS-SILENT": (AnswersBesideEgress, AnswersBesideAgora),
     "S-INTERRUPT": (RemembersInterrupted, SendsWhatWaits, IgnoresInterrupts),

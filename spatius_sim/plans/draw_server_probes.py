@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan
 from spatius_sim.plans.server_probes import (
+    ClipProbe,
     Departure,
     EgressProbe,
     ExpiryProbe,
@@ -43,6 +44,10 @@ _MANY_SESSIONS = 8
 
 _BACKLOG_SAMPLES = PLAN_SAMPLE_RATE * 12
 """Said at once, this is more than a server makes ahead that answers in real time: some motion must wait."""
+
+_CLIP_RATE, _LONG_CLIP_SECONDS, _TRIAL_SECONDS = 8000, 90, 8
+"""Motion for 85 s in one message is too large for an SDK. A server that makes motion five seconds ahead of
+real time at most does not answer the trial in a second."""
 
 _LEFT_BEHIND_SAMPLES = PLAN_SAMPLE_RATE * 20
 
@@ -142,6 +147,13 @@ def departures() -> tuple[Plan, ...]:
     way, and others follow. It has no ordinary turn, because the probe itself ends with some."""
     ways = tuple(starmap(Departure, product((True, False), repeat=2)))
     return (Plan((), (LeavingProbe(ways, _LEFT_BEHIND_SAMPLES, _SHORT_SAMPLES),)),)
+
+
+def long_clips() -> tuple[Plan, ...]:
+    """Return one plan, in a tuple, that probes a Motion Server: its motion for a long clip fits into no
+    single message."""
+    probe = ClipProbe(_TRIAL_SECONDS * _CLIP_RATE, _LONG_CLIP_SECONDS * _CLIP_RATE, _CLIP_RATE)
+    return (_make_plan((probe,)),)
 
 
 def many_sessions() -> tuple[Plan, ...]:

@@ -136,7 +136,9 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
         audible_conversations() | crowds(),
         (*server_plans.ODD_CHUNKS, *server_plans.ALL_RATES, *server_plans.shared_ids(), *_OGG_OPUS),
     ),
-    "S-MOTION-SHAPE": Exercise(audible_conversations(), server_plans.ALL_SOUNDS),
+    "S-MOTION-SHAPE": Exercise(
+        audible_conversations(), (*server_plans.ALL_SOUNDS, *server_plans.long_clips())
+    ),
     "S-MOTION-MOVES": Exercise(server_plans.long_turns(), server_plans.LONG_AND_MANY, most=8),
     "S-HANDSHAKE-CLOSED": Exercise(server_plans.bad_handshakes(), _MANY_SESSIONS),
     "S-CONFIRM": Exercise(_AUDIBLE_CONVERSATIONS, (*_MANY_SESSIONS, *_OGG_OPUS)),

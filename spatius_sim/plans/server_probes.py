@@ -136,6 +136,22 @@ class LateInterruptProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipProbe:
+    """Speaks a turn of `trial_samples` samples. If it is answered within a second, speaks one of `samples`
+    samples in one message, at this `sample_rate`: a server that works in real time would take too long."""
+
+    trial_samples: int
+    samples: int
+    sample_rate: int
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        seconds = self.samples // self.sample_rate
+        trial = f"if {self.trial_samples} samples are answered within a second"
+        return f"a clip of {seconds} s in one message at {self.sample_rate} Hz, {trial}"
+
+
+@dataclass(frozen=True, slots=True)
 class Departure:
     """How a session ends whose motion is still under way: after its first response or right after the speech,
     and by a close or by a reset of its connection."""
@@ -237,6 +253,7 @@ Probe = (
     | InterruptProbe
     | LateInterruptProbe
     | LeavingProbe
+    | ClipProbe
     | PauseProbe
     | SharedIdProbe
     | ManySessionsProbe

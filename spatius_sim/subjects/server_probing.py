@@ -11,6 +11,7 @@ from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.plans.opus_speech import damage, ogg_opus_speech
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.plans.server_probes import (
+    ClipProbe,
     Departure,
     EgressProbe,
     ExpiryProbe,
@@ -30,6 +31,7 @@ from spatius_sim.plans.server_probes import (
     TokenProbe,
     UpgradeProbe,
 )
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import UpgradeRefusedError, session_token_in
@@ -76,6 +78,9 @@ _CLOCKS_DIFFER_SECONDS = 10.0
 
 _LATE_SECONDS = 1.2
 """Motion of an interrupted request may come for one second; this is a little more."""
+
+_SOON_SECONDS = 1.0
+"""A server that answers some seconds of speech within this time makes no motion in real time."""
 
 _TURN_CHUNK_BYTES = 3200
 _PIECE_BYTES = 6400
@@ -145,6 +150,8 @@ class ServerProbing(ServerSessions):
                 await self._interrupt_requests(session_name, probe)
             case PauseProbe(sample_count):
                 await self._pause_request(session_name, sample_count)
+            case ClipProbe():
+                await self._speak_long_clip(session_name, probe)
             case LeavingProbe() if self._may_take_long():
                 await self._leave_and_speak(session_name, probe)
             case LongProbe(long, meanwhile) if self._may_take_long():
@@ -335,6 +342,25 @@ class ServerProbing(ServerSessions):
         if request.at is InterruptMoment.AT_FIRST_MOTION:
             await wait_until(self._recorder, first_motion.has_arrived, self._settling)
         await self._send(session_name, session, encode(Interrupt(req_id)))
+
+    async def _speak_long_clip(self, session_name: str, probe: ClipProbe) -> None:
+        """Speak a turn to the Motion Server under test and, if it was answered soon, a long clip in a session
+        of its own. Do not speak the clip if the turn was not answered, or took longer than a second."""
+        configuration, rate = ConfigureSession(probe.sample_rate), probe.sample_rate
+        async with self._open_configured_session(session_name, configuration) as session:
+            if session is None:
+                return
+            trial = TurnPlan(probe.trial_samples, _PIECE_BYTES)
+            started = loop_time()
+            await self._speak_turn(session_name, session, 0, trial, rate)
+            if loop_time() - started > _SOON_SECONDS or not self._has_answered(session_name):
+                return
+        clip_name = f"{session_name}-clip"
+        self._recorder.emit(Lane.KIT, clip_name, Provoked(Provocation.LONG_CLIP))
+        async with self._open_configured_session(clip_name, configuration) as session:
+            if session is not None:
+                clip = TurnPlan(probe.samples, probe.samples * BYTES_PER_SAMPLE)
+                await self._speak_turn(clip_name, session, 0, clip, rate)
 
     async def _leave_and_speak(self, session_name: str, probe: LeavingProbe) -> None:
         """Leave sessions with the Motion Server under test, with their motion under way. Then speak a short

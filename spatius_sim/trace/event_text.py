@@ -41,6 +41,7 @@ WORDS_BY_PROVOCATION = {
     Provocation.TEXT: "text as the first message",
     Provocation.UNDECODABLE: "undecodable bytes as the first message",
     Provocation.UNSUPPORTED_RATE: "a configuration of an unsupported rate",
+    Provocation.LONG_CLIP: "a clip that is longer than any recorded one",
     Provocation.DAMAGED_OPUS: "Ogg Opus that is damaged in its middle",
     Provocation.ROOM_REFUSES: "an egress whose room cannot be joined",
     Provocation.RUBBISH: "what no relay has a use for",

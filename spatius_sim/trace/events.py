@@ -185,6 +185,7 @@ class Provocation(StrEnum):
     UNDECODABLE = "undecodable"
     UNSUPPORTED_RATE = "unsupported-rate"
     DAMAGED_OPUS = "damaged-opus"
+    LONG_CLIP = "long-clip"
     ROOM_REFUSES = "room-refuses"
     RUBBISH = "rubbish"
     UNREAD = "unread"

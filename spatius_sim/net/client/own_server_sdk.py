@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from spatius_sim.net.client.refuse_redirects import connect_directly
 from spatius_sim.net.reset_connection import reset_connection
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
-from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
+from spatius_sim.protocol.codec import MAX_AUDIO_MESSAGE_BYTES
 from spatius_sim.protocol.console_api import HttpAnswer, UpgradeRefusedError, session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 
@@ -81,7 +81,7 @@ class UpstreamClient:
             self._socket = await connect_directly(
                 f"{self._ingress}/websocket?{query}",
                 additional_headers={} if self._token_in_query else headers,
-                max_size=MAX_MESSAGE_BYTES,
+                max_size=MAX_AUDIO_MESSAGE_BYTES,  # What is too large for an SDK is to be told as that.
                 open_timeout=_TIMEOUT_SECONDS,
                 compression=None,
                 proxy=None,

@@ -9,6 +9,7 @@ from spatius_sim.protocol.audio import (
     KEYFRAMES_PER_SECOND,
     segment_end,
 )
+from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.protocol.messages import (
     AudioInput,
     ConfirmSession,
@@ -26,7 +27,7 @@ from spatius_sim.story.frames_to_motion_server import (
 )
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.story.keyframes_of_audio import find_keyframes_of_audio, is_ogg_opus
-from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
+from spatius_sim.trace.events import Closed, Event, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.optional_features import IDS
 
 _LOWEST, _HIGHEST = -32_767, 32_767
@@ -195,19 +196,25 @@ def check_segment_lengths(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "S-MOTION-SHAPE",
     Level.MUST,
-    "every keyframe MUST have the seven fields in their sizes, all finite",
-    "recording",
+    "every keyframe MUST have the seven fields in their sizes, all finite, and a message at most 1,048,576 "
+    "bytes",
+    "recording, sdk-py",
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
     advice=Advice(
         "the voice plays and the face does not move, or takes an impossible shape",
-        "a field is missing or has another size, or a division gave NaN or infinity",
-        "fill all seven fields in their sizes, with finite numbers",
+        "a field is missing or has another size, a division gave NaN or infinity, or a clip is answered "
+        "in bulk",
+        "fill all seven fields in their sizes, with finite numbers, and send long motion in segments",
     ),
 )
 def check_keyframe_shape(story: Story) -> Iterator[Kept | Broken]:
-    """Check each response: every keyframe must have all fields in their sizes, and only finite values."""
+    """Check each message of the server: it must not be larger than an SDK takes. Check each response: every
+    keyframe must have all fields in their sizes, and only finite values."""
+    for event, size in _find_oversized_messages(story):
+        expected = f"messages of at most {MAX_MESSAGE_BYTES:,} bytes, as SDKs take"
+        yield Broken(expected, f"one of {size:,} bytes", (event.seq,))
     expected = "seven fields in their sizes in every keyframe, all finite"
     for request in story.requests:
         for payload in request.payloads:
@@ -330,13 +337,31 @@ def _find_provoked_connections(story: Story, intent: Provocation) -> set[str]:
 
 def _find_special_connections(story: Story) -> set[str]:
     """Return the connections whose requests are no ordinary ones. The server closed them after their token
-    had expired, which S-TOKEN-EXPIRY judges; or their Ogg Opus is damaged."""
-    connections = _find_provoked_connections(story, Provocation.OUTLIVED_TOKEN)
-    return _find_provoked_connections(story, Provocation.DAMAGED_OPUS) | {
-        event.connection
+    had expired, which S-TOKEN-EXPIRY judges; their Ogg Opus is damaged; the server refused a long clip there,
+    which no document forbids; or a message was too large, which S-MOTION-SHAPE judges."""
+    clips = _find_provoked_connections(story, Provocation.LONG_CLIP)
+    connections = _find_provoked_connections(story, Provocation.OUTLIVED_TOKEN) | clips
+    special = _find_provoked_connections(story, Provocation.DAMAGED_OPUS)
+    special |= {event.connection for event, _ in _find_oversized_messages(story)}
+    for event in story.trace.on_lane(Lane.UPSTREAM):
+        match event.content:
+            case Closed(by_kit=False) if event.connection in connections:
+                special.add(event.connection)
+            case Received(value=ServerError()) if event.connection in clips:
+                special.add(event.connection)
+    return special
+
+
+def _find_oversized_messages(story: Story) -> list[tuple[Event, int]]:
+    """Return the events with a message of the server that is larger than the SDKs take, and its bytes."""
+    class_of_frames_up = class_of_frames_to_server(story.trace)
+    return [
+        (event, len(event.content.raw))
         for event in story.trace.on_lane(Lane.UPSTREAM)
-        if event.connection in connections and isinstance(event.content, Closed) and not event.content.by_kit
-    }
+        if isinstance(event.content, Sent | Received)
+        and not isinstance(event.content, class_of_frames_up)
+        and len(event.content.raw) > MAX_MESSAGE_BYTES
+    ]
 
 
 def _judge_damaged_requests(story: Story) -> Iterator[Kept | Broken]:

@@ -47,7 +47,7 @@ ROOM_SECONDS = 5.0
 _TOO_MANY_SESSIONS = 4003
 _MISTAKEN_UPGRADE = (400, 401, 403, 404)
 """The statuses that say that something is wrong with an upgrade: the token, the app or the avatar."""
-_NO_MISTAKES = (None, Provocation.OUTLIVED_TOKEN, Provocation.TOKEN_IN_QUERY)
+_NO_MISTAKES = (None, Provocation.OUTLIVED_TOKEN, Provocation.TOKEN_IN_QUERY, Provocation.LONG_CLIP)
 _OWN_CLOSE_CODES = range(4000, 5000)
 """A ServerError with such a code ends a session for good, and is its close code, too (protocol.md)."""
 

@@ -7,12 +7,13 @@ from itertools import count
 import pytest
 
 from spatius_sim.miniatures.limited_servers import LimitsSessions
-from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
+from spatius_sim.miniatures.plain_server import PlainServer, PlainSession, WorksInRealTime
 from spatius_sim.miniatures.serve_server import VirtualMiniatureServer
+from spatius_sim.miniatures.wrong_servers import NeverEndsMotion
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
-from spatius_sim.plans.draw_server_probes import LASTING, departures
+from spatius_sim.plans.draw_server_probes import LASTING, departures, long_clips
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.plans.server_probes import ExpiryProbe, ManySessionsProbe
@@ -30,6 +31,8 @@ from spatius_sim.trace.events import (
     Closed,
     Lane,
     Opened,
+    Provocation,
+    Provoked,
     Refused,
     Sent,
     Trace,
@@ -160,6 +163,24 @@ def test_every_third_session_has_its_credentials_in_the_query() -> None:
     finally:
         loop.stop()
     assert [in_query for _, in_query in access.asked] == [False, False, True] * 2
+
+
+@pytest.mark.parametrize(
+    ("brain", "is_spoken"), [(PlainServer, True), (WorksInRealTime, False), (NeverEndsMotion, False)]
+)
+def test_a_long_clip_is_spoken_to_one_that_answers_soon(brain: type[PlainServer], is_spoken: bool) -> None:
+    loop, numbers = VirtualLoop(), count(1)
+    server = VirtualMiniatureServer(loop, brain("any", lambda: f"{next(numbers)}"))
+    recorder = RealTimeRecorder(clock_ns=loop.time_ns)
+    place, access = ServerAddress(NOWHERE, NOWHERE, "any"), ServerInMemory(loop, server)
+    subject = ServerSubject(place, recorder, 1, Patience(), access)
+    try:
+        trace = loop.run(subject.run(long_clips()[0]), None)
+    finally:
+        loop.stop()
+    provoked = [event.content for event in trace.on_lane(Lane.KIT)]
+    assert (Provoked(Provocation.LONG_CLIP) in provoked) == is_spoken
+    assert judge(trace)["S-MOTION-COUNT"].exercised == (0 if brain is NeverEndsMotion else 2 + is_spoken)
 
 
 def run_many_sessions(status: int) -> Trace:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
-from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, encode
 from spatius_sim.protocol.keyframes import WIDTH
-from spatius_sim.protocol.messages import AudioFormat, MotionResponse, Pause, ServerError
+from spatius_sim.protocol.messages import AudioFormat, AudioInput, MotionResponse, Pause, ServerError
 from spatius_sim.protocol.ogg import write_ogg_opus
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
@@ -611,3 +611,30 @@ def test_damaged_ogg_opus_is_not_answered() -> None:
     said.ends(SESSION, 0, complete=False)
     assert said.failed == ["S-MOTION-END"]
     assert said.judged("S-MOTION-END").broken[0].actual == "none of them after 1 responses"
+
+
+def test_a_message_is_larger_than_an_sdk_takes() -> None:
+    said = asked()
+    said.server_says_raw(SESSION, bytes(MAX_MESSAGE_BYTES + 1))
+    said.ends(SESSION, 0)
+    assert said.failed == ["S-MOTION-SHAPE"]
+    [broken] = said.judged("S-MOTION-SHAPE").broken
+    assert broken.actual == "one of 1,048,577 bytes"
+
+
+def test_a_large_message_of_a_client_is_no_breach() -> None:
+    said = asked()
+    said.client_says_raw(SESSION, encode(AudioInput("other", bytes(MAX_MESSAGE_BYTES + 1))))
+    assert not said.failed
+
+
+@pytest.mark.parametrize("answer", ["error", "close", "nothing"])
+def test_a_long_clip_may_be_refused_but_not_left_without_an_answer(answer: str) -> None:
+    said = asked()
+    said.happens(Lane.KIT, SESSION, Provoked(Provocation.LONG_CLIP))
+    if answer == "error":
+        said.server_says(SESSION, ServerError(code=3, message="the clip is too long"))
+    if answer == "close":
+        said.closed(SESSION, by_kit=False)
+    said.ends(SESSION, 0)
+    assert said.failed == (["S-MOTION-END"] if answer == "nothing" else [])
