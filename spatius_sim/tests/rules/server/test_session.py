@@ -127,6 +127,11 @@ def test_too_many_sessions_at_the_first_one_may_be_those_of_an_earlier_run() -> 
     assert judge_confirmation(greeted(VALID, ServerError(code=4003))).verdict is Verdict.UNEXERCISED
 
 
+def test_another_error_is_a_breach_at_once() -> None:
+    [broken] = judge_confirmation(greeted(VALID, ServerError(code=3, message="no"))).broken
+    assert broken.expected == "first a ServerConfirmSession with a connection_id"
+
+
 def test_a_wrong_first_message_may_be_one_session_too_many() -> None:
     said = greeted("hello", ServerError(code=4003), Provocation.TEXT)
     assert said.verdict("S-HANDSHAKE-REFUSED") is Verdict.UNEXERCISED
