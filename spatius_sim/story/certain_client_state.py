@@ -205,6 +205,9 @@ class CertainClientState:
             or self.was_conversation_given_up(returned_id)
         )
         is_refused_half_sample = len(request.audio) % BYTES_PER_SAMPLE and answer.error is not None
+        if self.paused:
+            self.uncertain_after_resume |= is_outside or answer.error is not None
+            self.pause_undefined = True
         # In a pause, only a new id shows that the audio has begun a conversation.
         is_unclear = is_outside and (
             not request.audio or (self.paused and (returned_id or None) in (None, *self.conversations))
@@ -225,9 +228,6 @@ class CertainClientState:
             returned_id = returned_id or self.id_of_nothing
             self.begin_conversation(exchange.seq, returned_id)
         surely_begins = is_outside and not self.paused
-        if self.paused:
-            self.uncertain_after_resume |= is_outside or answer.error is not None
-            self.pause_undefined = True
         current = self.conversation
         assert current is not None
         id_before = current.id
