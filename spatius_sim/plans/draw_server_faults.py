@@ -174,10 +174,12 @@ AS_SLOW_AS_THE_SERVICE = Plan(
     motion_server=_scenario_with(
         Fault(When(Moment.CONFIGURE), (Delay(0.32),)),
         Fault(When(Moment.RESPONSE, number=1), (Delay(1.2),)),
+        Fault(When(Moment.RESPONSE, number=2), (UnknownFields(),)),
     ),
 )
 """A session is confirmed after 0.32 s. From then on, the first motion of each turn takes 1.2 s, as from
-the service (docs:faq). The two clients wait at the same time."""
+the service (docs:faq). The second response has fields that no document names. The two clients wait at the
+same time."""
 
 DROPPED_WHEN_IDLE = Plan(
     ((replace(_ORDINARY_TURN, pause_ms=65_000), _ORDINARY_TURN, _ORDINARY_TURN, _ORDINARY_TURN),),
