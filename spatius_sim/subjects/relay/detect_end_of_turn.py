@@ -92,15 +92,13 @@ def is_turn_answered(events: Sequence[Event], first_index: int, speech: bytes) -
 
 
 def is_motion_of_other_requests_due(events: Sequence[Event], first_index: int, client_name: str) -> bool:
-    """Return whether motion of a turn is still to come to the only client, though some has ended: a relay may
-    send each sentence of a turn in a request of its own. The turn began with event `first_index`. Motion is
-    due for each request that began since then, until its last response has arrived. It is not due if the
-    request was interrupted, or if its session ended before Motion Server had answered.
+    """Return whether motion of a client's turn is still to come, though some has ended: a relay may send each
+    sentence of a turn in a request of its own. The turn began with event `first_index`. Motion is due for
+    each request that began since then, until its last response has arrived. It is not due if the request was
+    interrupted, or if its session ended before Motion Server had answered.
 
-    Return False if several clients have spoken: the requests do not show whose they are."""
-    speakers = {event.connection for event in events if isinstance(event.content, TurnStarted)}
-    if len(speakers) > 1:
-        return False
+    If several clients have spoken, only those sessions count whose motion has come to this client: nothing
+    else shows whose a request is."""
     due: set[tuple[str, str]] = set()
     answered: set[tuple[str, str]] = set()
     for event in events[first_index:]:
@@ -116,7 +114,13 @@ def is_motion_of_other_requests_due(events: Sequence[Event], first_index: int, c
             case Sent(value=ServerError()) | Closed():
                 due = {request for request in due if request[0] != event.connection or request in answered}
     received = _messages_received_by(client_name, events, first_index)
-    return not all(_has_motion_ended(received, {req_id}) for _, req_id in due)
+    speakers = {event.connection for event in events if isinstance(event.content, TurnStarted)}
+    if len(speakers) > 1:
+        come = {req_id for req_id, _ in _list_responses(received)}
+        own_connections = {connection for connection, req_id in due if req_id in come}
+        due = {request for request in due if request[0] in own_connections}
+    ended = {req_id for req_id, is_end in _list_responses(received) if is_end}
+    return not all(req_id in ended for _, req_id in due)
 
 
 def _find_first_audio(events: Sequence[Event], first_index: int) -> dict[tuple[str, str], bytes]:
@@ -198,11 +202,17 @@ def _divide_requests(events: Sequence[Event], first_index: int) -> tuple[set[str
 def _has_motion_ended(received: Sequence[object], req_ids: set[str]) -> bool:
     """Return whether the motion of a turn has ended for a client: `received`, the messages from the relay,
     hold the last response of Motion Server to one of the turn's requests, whose ids are `req_ids`."""
+    return any(is_end and req_id in req_ids for req_id, is_end in _list_responses(received))
+
+
+def _list_responses(received: Sequence[object]) -> list[tuple[str, bool]]:
+    """Return the responses of Motion Server in the messages that a client has received: for each its req_id,
+    and whether it is the last of its request."""
     payloads = (
         payload for message in received if isinstance(message, Motion) for payload in message.payloads
     )
     responses = (value for value in map(read_upstream, payloads) if isinstance(value, MotionResponse))
-    return any(response.end and response.req_id in req_ids for response in responses)
+    return [(response.req_id, response.end) for response in responses]
 
 
 def _has_audio_ended(received: Sequence[object], speech: bytes) -> bool:
