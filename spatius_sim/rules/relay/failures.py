@@ -216,9 +216,13 @@ def check_failure_is_told(story: Story) -> Iterator[Kept | Broken | Late]:
         notice_seq = _find_failure_notice_seq(story, turn)
         if notice_seq is None:
             owed_news = Owed("the news that motion failed", turn.client, turn.failures[0].seq)
-            # A relay that gives motion up too early in ordinary turns does not notice a failure either.
+            # A relay that gives motion up too early in ordinary turns does not notice a failure either. One
+            # that serves a client no more tells it nothing.
             has_given_up = any(request.given_up_seq is not None for request in turn.requests)
-            follows_from = ("R-MOTION-COMPLETE",) if has_given_up else ()
+            follows_from = (
+                *(("R-MOTION-COMPLETE",) if has_given_up else ()),
+                *(() if turn.audio_down else ("R-CONVERSATION",)),
+            )
             broken = Broken(expected, "nothing told it", _list_evidence(turn), follows_from, (owed_news,))
             yield from _judge_absence(story, turn, broken)
         else:
