@@ -256,6 +256,28 @@ class SpeaksAgain(PlainRelay):
         return []
 
 
+class PassesOnTheRest(SpeaksAgain):
+    """Lets Motion Server hear a turn again also if some of its motion has come, and passes on only what the
+    client does not have yet."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._left_to_skip: dict[str, int] = {}
+
+    def may_speak_again(self, turn: RelayTurn) -> bool:
+        may = turn.turn_id not in self._spoke_again
+        if may:
+            self._left_to_skip[turn.turn_id] = turn.payload_count
+        return may
+
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        left = self._left_to_skip.get(turn.turn_id, 0)
+        self._left_to_skip[turn.turn_id] = max(0, left - 1)
+        return [] if left else super().send_motion_to_client(turn, raw, message)
+
+
 class GreetsLate(PlainRelay):
     """Greets each client after some seconds, and refuses audio until then."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
 from spatius_sim.protocol.messages import AudioFormat
@@ -85,9 +86,9 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
     then interrupted the turn or closed the session before all motion had been sent. It is excused if its
     client was gone or in its next turn, or if it asked for the same motion again and got it.
 
-    In any turn the rule is broken by motion that is passed on again from its beginning, because the relay
-    asked for it again: the conversation then has more motion than audio. If the relay chooses what is spoken,
-    this is not judged: two turns may hold the same clip."""
+    In any turn the rule is broken by motion that is passed on again, because the relay asked for it again
+    after the client had a part: the conversation then has more motion than audio. If the relay chooses what
+    is spoken, this is not judged: two turns may hold the same clip."""
     for turn in story.turns if CLIENT_CHOOSES_SPEECH not in story.trace.header.lacks else ():
         yield from _judge_motion_passed_on_again(turn)
     for turn in story.clean_turns:
@@ -130,31 +131,46 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _judge_motion_passed_on_again(turn: Turn) -> Iterator[Broken]:
-    """Yield Broken if two requests of this turn hold the same audible speech from its beginning, and motion
-    of both came into one conversation of the client."""
-    arrived = [(request, _find_first_arrival(request, turn)) for request in turn.requests]
+    """Yield Broken if two requests of this turn hold the same audible speech from its beginning, and the same
+    part of their motion came into one conversation of the client. Only the rest may come from the second."""
+    arrived = [(request, _list_arrivals(request, turn)) for request in turn.requests]
     for (first, before), (second, again) in pairwise(arrived):
         size = min(len(first.audio), len(second.audio))
         same = bool(audible_piece(bytes(first.audio))) and first.audio[:size] == second.audio[:size]
-        if same and before and again and before.conversation is again.conversation is not None:
-            came = sum(bool(payload.deliveries) for payload in first.payloads)
+        doubled = [
+            (had.delivery, new.delivery)
+            for had in before
+            for new in again
+            if had.start < new.end and new.start < had.end
+            if had.delivery.conversation is new.delivery.conversation is not None
+        ]
+        if same and doubled:
+            had, new = doubled[0]
             yield Broken(
                 f"the motion of {turn.name} once",
-                f"after {came} payloads it was passed on again from its beginning",
-                (before.seq, again.seq),
+                f"after {len(before)} payloads it was passed on again",
+                (had.seq, new.seq),
             )
 
 
-def _find_first_arrival(request: UpstreamRequest, turn: Turn) -> Delivery | None:
-    """Return the first delivery of the motion of this request to the client of this turn; None if no motion
-    of it arrived."""
-    deliveries = (
-        delivery
-        for payload in request.payloads
-        for delivery in payload.deliveries
-        if delivery.client == turn.client and len(payload.response.keyframes)
-    )
-    return min(deliveries, key=lambda delivery: delivery.seq, default=None)
+class _Arrival(NamedTuple):
+    """Motion that arrived at its client: its keyframes in the motion of its request, from `start` to before
+    `end`, and the delivery."""
+
+    start: int
+    end: int
+    delivery: Delivery
+
+
+def _list_arrivals(request: UpstreamRequest, turn: Turn) -> list[_Arrival]:
+    """Return the motion of this request that arrived at the client of this turn."""
+    arrivals, start = [], 0
+    for payload in request.payloads:
+        end = start + len(payload.response.keyframes)
+        own = (delivery for delivery in payload.deliveries if delivery.client == turn.client)
+        arrivals += [_Arrival(start, end, delivery) for delivery in own]
+        start = end
+    return arrivals
 
 
 def _find_departure(story: Story, turn: Turn) -> int:

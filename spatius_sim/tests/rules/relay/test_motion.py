@@ -89,11 +89,19 @@ def test_motion_that_is_passed_on_again_from_its_beginning() -> None:
     said.motion_down("ann", second, last=True)
     said.ends("ann", 0)
     [broken] = said.judged("R-MOTION-COMPLETE").broken
-    assert broken.actual == "after 1 payloads it was passed on again from its beginning"
+    assert broken.actual == "after 1 payloads it was passed on again"
     assert broken.events[1] == again
 
 
-def test_only_the_rest_of_the_motion_is_passed_on_again() -> None:
+def test_only_the_rest_of_motion_that_was_asked_for_again_is_passed_on() -> None:
+    said = Dialogue()
+    _, _, rest = lost_and_asked_for_again(said)
+    said.motion_down("ann", rest, last=True)
+    said.ends("ann", 0)
+    assert said.judged("R-MOTION-COMPLETE").broken == ()
+
+
+def test_the_motion_of_another_sentence_is_not_the_same_again() -> None:
     said = Dialogue()
     _, _, second = lost_and_asked_for_again(said, audio=voice("another sentence"))
     said.motion_down("ann", second, last=True)
