@@ -39,6 +39,7 @@ class CertainClientState:
     `uncertain_after_resume`: the pause may have been none, or the audio that came in it may not have been
     taken, so that not even the resume makes certain what is played.
     `nothing_to_play`: `audio_undefined` comes from an end mark on its own, after everything was played.
+    `has_unclear_audio`: since `audio_undefined`, audio came of which nobody knows whether it is played.
     `id_of_nothing`: the id that came back for an empty chunk outside a conversation, since the latest one.
     `ids_of_open_motion`: the ids with which motion came since then. If the empty chunk has begun the next
     conversation, the motion may belong there.
@@ -58,7 +59,7 @@ class CertainClientState:
         self.origins: dict[float, list[tuple[MotionCall, int]]] = {}
         self.strict = False
         self.audio_undefined = self.pause_undefined = self.paused = self.uncertain_after_resume = False
-        self.nothing_to_play = False
+        self.nothing_to_play = self.has_unclear_audio = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.overshoot_ms = (
             self.catch_up_ms
         ) = 0
@@ -218,7 +219,8 @@ class CertainClientState:
             self.audio_undefined = True
             # After the end, one more end mark brings nothing to play, whatever else it does.
             is_over = self.conversation is None or self.idle_after_end_ms >= self.story.slack_ms
-            self.nothing_to_play = is_outside and is_over and request.end and not request.audio
+            self.has_unclear_audio |= bool(request.audio)
+            self.nothing_to_play = is_outside and is_over and request.end and not self.has_unclear_audio
             self.quiet_ms = 0
             new_id = None if returned_id in self.conversations else returned_id
             self.id_of_nothing = new_id or self.id_of_nothing
@@ -272,7 +274,7 @@ class CertainClientState:
         self.conversation = self.conversations[returned_id] = ClientConversation(
             returned_id, seq, open_motion=may_have_motion
         )
-        self.audio_undefined = self.moved = self.pinned = False
+        self.audio_undefined = self.has_unclear_audio = self.moved = self.pinned = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
             self.largest_chunk
         ) = 0
@@ -417,7 +419,7 @@ class CertainClientState:
         self.conversation = self.id_of_nothing = None
         self.ids_of_open_motion.clear()
         self.audio_undefined = self.pause_undefined = self.paused = self.moved = False
-        self.uncertain_after_resume = False
+        self.uncertain_after_resume = self.has_unclear_audio = False
         self.quiet_ms = 0
 
     def note_pause(self) -> None:

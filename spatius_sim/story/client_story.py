@@ -184,6 +184,15 @@ class Observation:
     starved: bool
     audio_harm: tuple[str, str] | None
 
+    @property
+    def ended_by(self) -> tuple[str, ...]:
+        """The rules that a client breaks which took an empty list, or bytes that cannot be decoded, for the
+        end of this conversation; none if the conversation got neither."""
+        if self.conversation is None:
+            return ()
+        blamed = (("C-EMPTY", self.conversation.audio_only), ("C-ABNORMAL", self.conversation.abnormal))
+        return tuple(rule_id for rule_id, has_come in blamed if has_come)
+
     def shows_motion_in_place(self, tolerance_keyframes: int) -> bool:
         """Return whether the client rendered the motion that was due: its newest keyframe is at most
         `tolerance_keyframes` away from the keyframe that was due. Return False if none was due or rendered.

@@ -95,4 +95,5 @@ def check_current_id(story: ClientStory) -> Iterator[Kept | Broken]:
                 f"{observation.current_id!r} as current id",
                 f"{observation.conversation_id!r}",
                 (observation.seq,),
+                follows_from=observation.ended_by,
             )

@@ -104,7 +104,12 @@ def check_audio_without_end_mark(story: ClientStory) -> Iterator[Kept | Broken]:
             continue
         if observation.state == PlaybackState.IDLE:
             expected = "another state than idle while no end mark has come"
-            yield Broken(expected, f"idle {observation.dry_ms} ms past the audio", (observation.seq,))
+            yield Broken(
+                expected,
+                f"idle {observation.dry_ms} ms past the audio",
+                (observation.seq,),
+                follows_from=observation.ended_by,
+            )
         elif observation.dry_ms >= _DRY_MS:
             yield Kept()
 

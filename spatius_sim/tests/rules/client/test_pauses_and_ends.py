@@ -3,13 +3,14 @@ not."""
 
 import pytest
 
-from spatius_sim.miniatures.honest_clients import PlaysWhenAudioComes
+from spatius_sim.miniatures.honest_clients import PlaysWhenAudioComes, TakesNoIds
 from spatius_sim.miniatures.wrong_after_pauses import LosesAudioInPause
+from spatius_sim.miniatures.wrong_clients import StopsOnEmpty
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
-from spatius_sim.plans.client_plan import Do, GiveAudio, Step, Wait
+from spatius_sim.plans.client_plan import Do, GiveAudio, Move, Step, Wait
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.decoder_as_client import own_client_factory
-from spatius_sim.tests.rules.client.client_traces import Said, judged, motion
+from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState
 from spatius_sim.wires.testee_messages import TesteeRequest
 
@@ -71,6 +72,31 @@ def test_a_second_end_mark_brings_nothing_to_play() -> None:
     assert seen_after_a_second_end_mark("playing", 600) is Verdict.FAILED
     assert seen_after_a_second_end_mark("idle", 600) is Verdict.PASSED
     assert seen_after_a_second_end_mark("playing", 100) is Verdict.PASSED
+
+
+def test_an_end_mark_after_audio_that_came_in_a_pause_may_leave_it_to_play() -> None:
+    """Without ids nobody knows whether the audio has begun a conversation; in strictSync it waits then."""
+    said = judged(
+        *(PAUSE, motion(75), GiveAudio(40), GiveAudio(0, True), Wait(1000), Wait(300), RESUME, Wait(40)),
+        client=own_client_factory(TakesNoIds),
+        mode=STRICT,
+    )
+    assert Verdict.FAILED not in {one.verdict for one in said.values()}
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "steps"),
+    [
+        ("C-NOEND", (GiveAudio(114), Wait(200), Move(()), Wait(200))),
+        ("C-ID-CURRENT", (GiveAudio(3000), motion(15), Wait(240), PAUSE, Wait(300), Move(()))),
+    ],
+)
+def test_a_conversation_that_an_empty_list_ends_breaks_the_rule_on_empty_lists(
+    rule_id: str, steps: tuple[Step, ...]
+) -> None:
+    one = judged(*steps, client=own_client_factory(StopsOnEmpty))[rule_id]
+    assert all("C-EMPTY" in broken.follows_from for broken in one.broken)
+    assert one.broken
 
 
 def test_what_an_empty_chunk_without_an_end_mark_begins_is_open() -> None:
