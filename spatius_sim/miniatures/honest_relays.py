@@ -7,7 +7,7 @@ from itertools import count
 
 from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
-from spatius_sim.model.relay.relay import PlainRelay, RelayTurn, make_turn_id
+from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn, make_turn_id
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
@@ -197,11 +197,8 @@ class SpeaksInSentences(PlainRelay):
     policy = replace(PLAYS_CLIPS, session_scope=SessionScope.CLIENT)
 
     def _send_audio_to_server(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
-        size = len(audio.audio) // _SENTENCES // _ALIGNED_BYTES * _ALIGNED_BYTES
-        starts = range(0, _SENTENCES * size, size) if size else ()
         commands: list[RelayCommand] = []
-        for number, start in enumerate(starts, 1):
-            sentence = audio.audio[start : start + size if number < _SENTENCES else None]
+        for number, sentence in enumerate(_split_into_sentences(audio.audio), 1):
             request = AudioInput(f"{turn.req_id}.{number}", sentence, end=True)
             commands += super()._send_audio_to_server(turn, request)
         return commands
@@ -213,6 +210,56 @@ class SpeaksInSentences(PlainRelay):
             req_id, _, sentence = value.req_id.rpartition(".")
             value = replace(value, req_id=req_id, end=value.end and sentence == str(_SENTENCES))
         return super().on_server_frame(upstream, raw, value)
+
+
+class SpeaksSentencesAtOnce(PlainRelay):
+    """Sends a clip up as three requests, each in a session of its own, and all at once. For the client it is
+    one turn, whose motion comes in the order of the sentences. If one sentence fails, all end."""
+
+    policy = PLAYS_CLIPS
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._sentences: dict[str, list[RelayTurn]] = {}
+        """For each turn, those of its sentences whose motion has not been passed on to its end."""
+        self._early_motion: dict[str, list[tuple[bytes, MotionResponse]]] = {}
+        """Motion that waits for the motion of earlier sentences, by the req_id of its sentence."""
+
+    def _send_audio_to_server(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
+        commands: list[RelayCommand] = []
+        for number, sentence in enumerate(_split_into_sentences(audio.audio)):
+            part = turn
+            if number:
+                session = RelaySession(f"{turn.turn_id}.{number}", turn.client_id)
+                part = RelayTurn(turn.client_id, turn.turn_id, turn.number, self._new_id(), session)
+                self.sessions[session.session_id], session.turn = session, part
+            self._sentences.setdefault(turn.turn_id, []).append(part)
+            commands += self.open_session(part.session) if number else []
+            commands += super()._send_audio_to_server(part, AudioInput(part.req_id, sentence, end=True))
+            commands += self.watch_for_silence(part)
+        return commands
+
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        sentences = self._sentences[turn.turn_id]
+        if turn is not sentences[0]:
+            self._early_motion.setdefault(turn.req_id, []).append((raw, message))
+            return []
+        is_last = len(sentences) == 1
+        commands = super().send_motion_to_client(turn, raw, replace(message, end=message.end and is_last))
+        if message.end:
+            sentences.pop(0)
+            for early in self._early_motion.pop(sentences[0].req_id, []) if sentences else []:
+                commands += self.send_motion_to_client(sentences[0], *early)
+        return commands
+
+    def _fail_turn(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        commands: list[RelayCommand] = []
+        for sentence in self._sentences.pop(turn.turn_id, []):
+            if sentence is not turn and not sentence.is_over:
+                commands += self._end_turn(sentence)
+        return commands + super()._fail_turn(turn, why)
 
 
 class SpeaksAgain(PlainRelay):
@@ -356,3 +403,10 @@ class MarksWhatItStops(PlainRelay):
             return super().on_server_silent(upstream)
         client = upstream.rpartition(" of ")[2]
         return [Tell(client, Failed("the turn was interrupted"))]
+
+
+def _split_into_sentences(pcm: bytes) -> list[bytes]:
+    """Cut a clip into sentences, all but the last of them of the same size. None if the audio is empty."""
+    size = len(pcm) // _SENTENCES // _ALIGNED_BYTES * _ALIGNED_BYTES
+    starts = [number * size for number in range(_SENTENCES)] if size else []
+    return [pcm[start:end] for start, end in zip(starts, [*starts[1:], None], strict=False)]

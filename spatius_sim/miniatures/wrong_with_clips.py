@@ -7,6 +7,7 @@ from spatius_sim.miniatures.honest_relays import (
     PLAYS_CLIPS,
     PLAYS_CLIPS_WITHOUT_TURN_IDS,
     MarksAudioOfClipsLast,
+    SpeaksSentencesAtOnce,
 )
 from spatius_sim.miniatures.wrong_relays import BroadcastsMotion
 from spatius_sim.miniatures.wrong_with_clients import (
@@ -102,6 +103,20 @@ class BroadcastsMotionOfClips(BroadcastsMotion):
     policy = PLAYS_CLIPS
 
 
+class PassesSentencesAsTheyCome(SpeaksSentencesAtOnce):
+    """Sends the sentences of a clip up in sessions of their own, and passes their motion on as it comes."""
+
+    def send_motion_to_client(
+        self, turn: RelayTurn, raw: bytes, message: MotionResponse
+    ) -> list[RelayCommand]:
+        sentences = self._sentences[turn.turn_id]
+        is_last = len(sentences) == 1
+        if message.end:
+            sentences.remove(turn)
+        ending = replace(message, end=message.end and is_last)
+        return PlainRelay.send_motion_to_client(self, turn, raw, ending)
+
+
 class MarksAudioBeforeMotion(PlainRelay):
     """Marks the end of its audio at once, on a wire whose clients drop the motion that comes later."""
 
@@ -125,6 +140,7 @@ CLIP_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-RECOVER": (FallsMuteAfterAFailure,),
     "R-ERROR-TOLD": (SaysNothingAtTheDoor,),
     "R-CONVERSATION": (FallsMuteAfterAnInterrupt,),
+    "R-MOTION-ORDER": (PassesSentencesAsTheyCome,),
     "R-STALE": (PassesStaleMotionOfClips, LabelsStaleMotionOfClipsAnew),
     "R-LATE-MARK": (MarksAudioBeforeMotion, MarksAudioBeforeLastMotion),
     "U-HANGUP": (LeavesSessionsOfClipsOpen,),

@@ -49,7 +49,7 @@ def find_loss(story: Story, turn: Turn, until_seq: int) -> Loss | None:
         return None
     if not any(mark < until_seq for conversation in turn.conversations for mark in conversation.marks):
         return Loss("its audio was never marked as ended", NEVER_ENDED)
-    up, down = b"".join(bytes(request.audio) for request in requests), turn.audio_down
+    up, down = turn.join_audio_sent_up(requests), turn.audio_down
     same_rate = story.output_rates.get(turn.client, turn.sample_rate) == requests[0].sample_rate
     is_pcm = requests[0].configured.audio_format == AudioFormat.PCM_S16LE
     if is_pcm and same_rate and not turn.is_same_speech(up, down, requests[0].sample_rate):

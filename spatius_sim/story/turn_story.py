@@ -236,11 +236,24 @@ class Turn:
         pieces = (piece for conversation in self.conversations for piece in conversation.pieces)
         return b"".join(piece.pcm for piece in pieces if piece.turn in (None, self))
 
+    def join_audio_sent_up(self, requests: list[UpstreamRequest]) -> bytes:
+        """Return the audio that went up in these requests of the turn, in the order in which it was
+        spoken."""
+        return b"".join(sort_as_spoken([bytes(request.audio) for request in requests], self.pcm))
+
     @property
     def payloads(self) -> list[SentPayload]:
         """The payloads that Motion Server sent for the turn, in order."""
         sent = [payload for request in self.requests for payload in request.payloads]
         return sorted(sent, key=lambda payload: payload.seq)
+
+
+def sort_as_spoken(pieces: list[bytes], speech: bytes) -> list[bytes]:
+    """Return pieces of audio in the order in which they were spoken. A relay may send the sentences of one
+    turn up in sessions of their own, and a session may open later than that of the next sentence. If the
+    speech does not contain all pieces as they are, return them in their own order."""
+    places = {piece: speech.find(piece) for piece in pieces}
+    return pieces if -1 in places.values() else sorted(pieces, key=places.__getitem__)
 
 
 @dataclass(slots=True)

@@ -44,18 +44,29 @@ def set_faults_and_failures(trace: Trace, turns: list[Turn]) -> None:
 def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
     """Leave out of each turn the faults that the kit injected on other connections to Motion Server, while
     the turn itself had an open session: they are faults of other clients' turns, and excuse nothing here.
-    Which session a turn had must show in its audio."""
+    Which session a turn had must show in its audio.
+
+    A session of this turn that never came to carry audio, because it was not confirmed, shows no turn. It
+    counts as the turn's own if there is one client, or if the turn has more than one session."""
     upstream_events = list(trace.on_lane(Lane.UPSTREAM)) if any(turn.faults for turn in turns) else []
     opened_seqs = {
         event.connection: event.seq for event in upstream_events if isinstance(event.content, Opened)
     }
     connections = {event.connection for event in upstream_events}
+    with_audio = {request.connection for turn in turns for request in turn.requests}
+    is_only_client = len({turn.client for turn in turns}) == 1
     for turn in turns:
         own = {request.connection for request in turn.requests if request.found_by_audio}
         if not turn.faults or not own <= opened_seqs.keys():
             continue
         opened_seq = max((opened_seqs[connection] for connection in own), default=len(trace.events))
         elsewhere = connections - own
+        if is_only_client or len(own) > 1:
+            elsewhere -= {
+                connection
+                for connection in opened_seqs.keys() - with_audio
+                if turn.started_seq < opened_seqs[connection] < turn.until_seq
+            }
         turn.faults = [
             fault for fault in turn.faults if fault.seq < opened_seq or fault.connection not in elsewhere
         ]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
+from spatius_sim.story.turn_story import sort_as_spoken
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -65,9 +66,10 @@ def add_observed_turns(trace: Trace) -> Trace:
 
 def with_speech(trace: Trace) -> Trace:
     """Return the trace with the speech of each turn, if its relay chose what is spoken: the audio that went
-    up for this client from the start of this turn to the start of its next. If nothing went up, the turn
-    counts as asking for the same speech as the client's turn before, unless the client did not wait for
-    that turn: the relay may then still have been busy."""
+    up for this client from the start of this turn to the start of its next. Several requests of one turn
+    stand in the order in which the client heard them. If nothing went up, the turn counts as asking for the
+    same speech as the client's turn before, unless the client did not wait for that turn: the relay may then
+    still have been busy."""
     started: dict[str, list[Event]] = {}
     for event in trace.events:
         if isinstance(event.content, TurnStarted):
@@ -93,7 +95,8 @@ def with_speech(trace: Trace) -> Trace:
             if not request_keys and not _latest_turn_is_over(trace, client, event.seq):
                 pcm, rate = b"", 0
             if request_keys:
-                pcm = b"".join(bytes(speech[key]) for key in request_keys)
+                heard = _audio_heard(trace, client, event.seq, next_start)
+                pcm = b"".join(sort_as_spoken([bytes(speech[key]) for key in request_keys], heard))
                 rate = rates.get(request_keys[0][0], 0)
             assert isinstance(event.content, TurnStarted)
             turns_with_speech[event.seq] = replace(event.content, pcm=pcm, sample_rate=rate)
@@ -102,6 +105,18 @@ def with_speech(trace: Trace) -> Trace:
         for event in trace.events
     )
     return replace(trace, events=events)
+
+
+def _audio_heard(trace: Trace, client: str, first_seq: int, next_start: Event | None) -> bytes:
+    """Return the audio that this client received from event `first_seq` to the start of its next turn."""
+    events = trace.events[first_seq : next_start.seq if next_start is not None else None]
+    return b"".join(
+        event.content.value.pcm
+        for event in events
+        if event.connection == client
+        and isinstance(event.content, Received)
+        and isinstance(event.content.value, Audio)
+    )
 
 
 def _latest_turn_is_over(trace: Trace, client: str, seq: int) -> bool:

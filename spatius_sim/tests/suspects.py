@@ -30,6 +30,7 @@ from spatius_sim.miniatures.honest_relays import (
     ServesTurnsInOrder,
     SpeaksAgain,
     SpeaksInSentences,
+    SpeaksSentencesAtOnce,
     StopsAfterAMoment,
 )
 from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
@@ -193,6 +194,7 @@ HONEST = [
     Suspect("relay", SendsLater),
     Suspect("relay", ServesTurnsInOrder),
     Suspect("relay", SpeaksInSentences),
+    Suspect("relay", SpeaksSentencesAtOnce),
     Suspect("relay", SpeaksAgain),
     Suspect("relay", PassesOnTheRest),
     Suspect("relay", StopsAfterAMoment),

@@ -52,7 +52,7 @@ def check_audio_delivered(story: Story) -> Iterator[Kept | Broken]:
             continue
         up_rate = requests[0].sample_rate
         down_rate = story.output_rates.get(turn.client, up_rate)
-        sent_up = b"".join(bytes(request.audio) for request in requests)
+        sent_up = turn.join_audio_sent_up(requests)
         came_down = turn.audio_down
         same_rate = up_rate == down_rate
         if (

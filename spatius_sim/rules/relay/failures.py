@@ -270,7 +270,7 @@ def _find_due_audio(story: Story, turn: Turn) -> tuple[bytes, int]:
     Motion Server."""
     if CLIENT_CHOOSES_SPEECH not in story.trace.header.lacks:
         return turn.pcm, turn.sample_rate
-    sent_up = b"".join(bytes(request.audio) for request in turn.requests)
+    sent_up = turn.join_audio_sent_up(turn.requests)
     return sent_up, turn.requests[0].sample_rate if turn.requests else 0
 
 

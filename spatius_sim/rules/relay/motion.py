@@ -223,12 +223,21 @@ def _was_requested_again(given_up_request: UpstreamRequest, turn: Turn) -> bool:
 )
 def check_payload_order(story: Story) -> Iterator[Kept | Broken]:
     """Check each two neighbouring motion payloads of a conversation: they must arrive in the order in which
-    they were sent. Payloads of two requests may come in either order if their answers overlapped."""
+    they were sent. Payloads of two requests may come in either order if their answers overlapped. But if the
+    requests hold two sentences of one turn, their motion must come in the order of the sentences."""
     for payloads in _group_by_conversation(story).values():
         for (first_payload, first_delivery), (second_payload, second_delivery) in pairwise(payloads):
-            first_request_seq = first_payload.request.first_seq
-            if first_payload.seq < second_payload.seq or first_request_seq < second_payload.request.first_seq:
+            first, second = first_payload.request, second_payload.request
+            in_order = first_payload.seq < second_payload.seq or first.first_seq < second.first_seq
+            sentences_in_order = None if first is second else _are_sentences_in_order(first, second)
+            if in_order if sentences_in_order is None else sentences_in_order:
                 yield Kept()
+            elif sentences_in_order is False:
+                yield Broken(
+                    "motion of one conversation in the order of its speech",
+                    f"{second_delivery.client} got motion of a sentence behind that of a later one",
+                    (second.first_seq, first.first_seq, first_delivery.seq, second_delivery.seq),
+                )
             else:
                 yield Broken(
                     "payloads of one conversation in the order in which they were sent",
@@ -236,6 +245,21 @@ def check_payload_order(story: Story) -> Iterator[Kept | Broken]:
                     f"one sent as event {first_payload.seq}",
                     (second_payload.seq, first_payload.seq, first_delivery.seq, second_delivery.seq),
                 )
+
+
+def _are_sentences_in_order(first: UpstreamRequest, second: UpstreamRequest) -> bool | None:
+    """Return whether the audio of the first request was spoken before that of the second, in one turn. None
+    if the turn's speech does not show that they are two sentences of it, one after the other."""
+    turn = first.turn
+    if turn is None or turn is not second.turn:
+        return None
+    places = [turn.pcm.find(request.audio) for request in (first, second)]
+    audible = all(audible_piece(bytes(request.audio)) for request in (first, second))
+    if not audible or -1 in places:
+        return None
+    if places[0] + len(first.audio) <= places[1]:
+        return True
+    return False if places[1] + len(second.audio) <= places[0] else None
 
 
 @rule(

@@ -117,7 +117,7 @@ def check_sample_rate(story: Story) -> Iterator[Kept | Broken]:
             continue
         if any(request.stopped_early or not request.ends or not _is_pcm(request) for request in requests):
             continue
-        sent_up = b"".join(bytes(request.audio) for request in requests)
+        sent_up = turn.join_audio_sent_up(requests)
         sent_up_seconds = sum(
             _seconds_of_pcm(len(request.audio), request.sample_rate) for request in requests
         )
@@ -178,7 +178,7 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
             for request in requests
         ):
             continue
-        sent_up = b"".join(bytes(request.audio) for request in requests)
+        sent_up = turn.join_audio_sent_up(requests)
         if turn.is_same_speech(sent_up, turn.pcm, turn.sample_rate):
             yield Kept()
         else:

@@ -28,7 +28,11 @@ from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.relay_access import RelayAccess, RelayOverSockets
 from spatius_sim.subjects.relay.speaker import Speaker
 from spatius_sim.subjects.relay.start_turns import TurnStart, check_sayable
-from spatius_sim.subjects.relay.watch_turns import least_fallback_seconds, make_fallback_timeout
+from spatius_sim.subjects.relay.watch_turns import (
+    is_motion_mark,
+    least_fallback_seconds,
+    make_fallback_timeout,
+)
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
@@ -114,6 +118,7 @@ class RelaySubject:
         self._fallback_timeout = make_fallback_timeout(patience.fallback)
         self._run_count = 0
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
+        self._marks_motion = False
         self.last_trace: Trace | None = None
         """The trace of the last run, even if the relay was lost in it."""
 
@@ -226,6 +231,10 @@ class RelaySubject:
         finally:
             self._play(NO_FAULTS)
             trace = self._recorder.finish()
+            self._marks_motion |= any(
+                isinstance(event.content, Received) and is_motion_mark(event.content.value)
+                for event in trace.on_lane(Lane.DOWNSTREAM)
+            )
             self.last_trace = trace if self._turn_start is None else with_speech(trace)
         return self.last_trace
 
@@ -338,6 +347,7 @@ class RelaySubject:
             fallback_timeout=self._fallback_timeout,
             fault_delay_seconds=fault_delay_seconds,
             turn_start=self._turn_start,
+            marks_motion=self._marks_motion,
         )
 
     def _make_client(

@@ -51,7 +51,8 @@ class Speaker:
     `silence_timeout_without_motion`: the same for a turn that asks for no motion, and may stay unanswered.
     `silence_timeout_after_failure`: the same for a turn after Motion Server has failed. `fallback_timeout`:
     how long the relay may take to go on without Motion Server. `fault_delay_seconds`: how many seconds a
-    fault may delay Motion Server. `turn_start`: starts a turn if the relay chooses the speech, or None."""
+    fault may delay Motion Server. `turn_start`: starts a turn if the relay chooses the speech, or None.
+    `marks_motion`: the relay has marked the end of a turn's motion before."""
 
     name: str
     client: RelayClient
@@ -66,6 +67,7 @@ class Speaker:
     fallback_timeout: AdaptiveTimeout
     fault_delay_seconds: float
     turn_start: TurnStart | None = None
+    marks_motion: bool = False
     _session_id: str = ""
     _cue_timeout: AdaptiveTimeout = field(default_factory=lambda: AdaptiveTimeout(_CUE_SECONDS))
     _events_before_turn: int = 0
@@ -108,7 +110,15 @@ class Speaker:
         speech, rate = (pcm, self.sample_rate) if self.turn_start is None else (b"", 0)
         self._record_kit_event(TurnStarted(number, speech, rate))
         is_closed = self.client.closed.is_set
-        watch = TurnWatch(self.recorder, self.name, self._events_before_turn, pcm, self.lacks, is_closed)
+        watch = TurnWatch(
+            self.recorder,
+            self.name,
+            self._events_before_turn,
+            pcm,
+            self.lacks,
+            is_closed,
+            marks_motion=self.marks_motion,
+        )
         if others_finished is None:
             await self._say_turn(number, turn, pcm, watch)
         else:

@@ -71,11 +71,14 @@ class TurnWatch:
         speech: bytes,
         lacks: Container[str] = (),
         is_closed: Callable[[], bool] = bool,
+        *,
+        marks_motion: bool = False,
     ) -> None:
         """Begin to watch a client's turn: all that the client receives from now on. `speech`: the audio that
         it speaks, which the relay must send back. Faults that were recorded from event `first_fault_index` on
         concern this turn. `lacks`: the features that the relay lacks. `is_closed` returns whether the
-        connection has ended, as a relay without end marks ends a turn."""
+        connection has ended, as a relay without end marks ends a turn. `marks_motion`: the relay has marked
+        the end of a turn's motion before."""
         self._recorder, self._client_name = recorder, client_name
         self._first_fault_index, self._first_index = first_fault_index, len(recorder.events)
         self._speech = b"" if PCM in lacks or CLIENT_CHOOSES_SPEECH in lacks else speech
@@ -90,6 +93,8 @@ class TurnWatch:
             TurnProgress.MOTION: MessageWatch(recorder, client_name, _is_motion),
             TurnProgress.LAST_AUDIO: MessageWatch(recorder, client_name, _ends_audio),
         }
+        self._marks_motion = marks_motion
+        self._motion_mark = MessageWatch(recorder, client_name, is_motion_mark)
         self._motion_end = MessageWatch(recorder, client_name, self._ends_motion_of_this_turn)
         self._motion_mark_alone = MessageWatch(recorder, client_name, _is_mark_alone)
         self._error_message = MessageWatch(recorder, client_name, _FailureNotice().tells_failure)
@@ -289,13 +294,19 @@ class TurnWatch:
         whose motion must have ended, too."""
         if self._motion_end.has_arrived() or not self._motion_mark_alone.has_arrived():
             return self._motion_end.has_arrived() and not (
-                self._relay_chooses_speech
-                and is_motion_of_other_requests_due(
-                    self._recorder.events, self._first_index, self._client_name
-                )
+                self._relay_chooses_speech and self._is_motion_of_other_requests_due()
             )
         return self._upstream_is_unseen or is_turn_answered(
             self._recorder.events, self._first_index, self._speech
+        )
+
+    def _is_motion_of_other_requests_due(self) -> bool:
+        """Return whether motion of the watched turn is still to come, though that of one request has ended: a
+        relay may send each sentence of a turn in a request of its own. If the relay usually marks the end of
+        a turn's motion, motion is due until the mark comes: a request may not even have begun."""
+        lacks_usual_mark = self._marks_motion and not self._motion_mark.has_arrived()
+        return lacks_usual_mark or is_motion_of_other_requests_due(
+            self._recorder.events, self._first_index, self._client_name
         )
 
     def _ends_motion_of_this_turn(self, message: object) -> bool:
@@ -340,6 +351,11 @@ def _ends_motion(message: object) -> bool:
     return message.last or any(
         isinstance(response, MotionResponse) and response.end for response in responses
     )
+
+
+def is_motion_mark(message: object) -> bool:
+    """Return whether a message of the relay bears its end mark of motion."""
+    return isinstance(message, Motion) and message.last
 
 
 def _is_mark_alone(message: object) -> bool:
