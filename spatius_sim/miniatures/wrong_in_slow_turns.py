@@ -2,6 +2,7 @@
 
 from spatius_sim.miniatures.honest_relays import MARKS_LAST_CHUNK
 from spatius_sim.model.relay.commands import RelayCommand, WatchSilence
+from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.protocol.messages import ConfirmSession, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
@@ -32,6 +33,12 @@ class WaitsOnceForAllMotion(PlainRelay):
         return _without_waits(commands) if isinstance(value, MotionResponse) else commands
 
 
+class WaitsEightSecondsForAllMotion(WaitsOnceForAllMotion):
+    """Waits 8 s for all motion of a turn, as a deadline for the whole answer does."""
+
+    policy = RelayPolicy(silence_seconds=8.0)
+
+
 class HoldsEachChunkBack(PlainRelay):
     """Holds each chunk of audio back until the next one comes, because the last one bears the end mark."""
 
@@ -53,6 +60,7 @@ SLOW_TURN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         WaitsFromBeforeTheSpeechEnds,
         WaitsFromBeforeTheConfirmation,
         WaitsOnceForAllMotion,
+        WaitsEightSecondsForAllMotion,
     ),
     "R-AUDIO-FIRST": (HoldsEachChunkBack,),
 }

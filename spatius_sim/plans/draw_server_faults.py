@@ -203,23 +203,33 @@ LARGE = Plan(
 should."""
 
 
+_LATE_SECONDS = {5: 1.2, 6: 2.4, 7: 3.6, 8: 4.8, 9: 6.0, 10: 7.2, 11: 8.4, 12: 9.0}
+"""How late the responses of these numbers are to long speech: one comes after the other, as from the service,
+and all of them take nine seconds. The last one may be due half a second later, if silence ends speech."""
+
+
 def _plan_refusing_sessions(refusal: Refuse, pause_ms: int, *turns_beside: TurnPlan) -> Plan:
     """Return a plan in which Motion Server closes the session in the second turn, and then refuses every new
     session by `refusal`. After the third turn the client pauses for `pause_ms` milliseconds. Beside it, other
     clients speak one turn of `turns_beside` each. Their sessions are opened before, and nothing happens to
-    them."""
+    them, but that the later responses to long speech come one after the other."""
     failing_turn = _FAILING_TURN + len(turns_beside)
     refusals = (
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
         for number in range(failing_turn, _MANY_CONNECTIONS)
     )
+    late = [
+        Fault(When(Moment.RESPONSE, number=number), (Delay(seconds),))
+        for number, seconds in (_LATE_SECONDS.items() if turns_beside else ())
+    ]
     about = f"in request {failing_turn} it ends the session, and refuses every new one with {refusal.status}"
+    about += "; the motion of long speech takes nine seconds" if turns_beside else ""
     return Plan(
         (
             (_ORDINARY_TURN, _ORDINARY_TURN, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),
             *((turn,) for turn in turns_beside),
         ),
-        motion_server=Scenario("drawn", about, (_fault_closing_session(failing_turn), *refusals)),
+        motion_server=Scenario("drawn", about, (_fault_closing_session(failing_turn), *refusals, *late)),
     )
 
 
@@ -228,6 +238,7 @@ REFUSED_FOR_LONG = _plan_refusing_sessions(
     Refuse(402, "session denied: no credits"),
     10_100,
     TurnPlan(104 * PLAN_SAMPLE_RATE // 10, 3_200, chunk_pause_ms=100),
+    TurnPlan(46 * PLAN_SAMPLE_RATE, 32_000),
 )
 """Plans in which every session but the first ones is refused. A pause follows: a second, in which some relays
 try again at once, or ten seconds, in which a relay tries again that waits for credits. In these ten seconds

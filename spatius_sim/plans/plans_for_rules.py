@@ -86,7 +86,7 @@ _BESIDE_ORDINARY_PLANS: dict[str, tuple[Plan, ...]] = {
     "R-CONVERSATION": _BEFORE_A_CLEAN_TURN,
     "U-AUDIO-COMPLETE": _SPOKEN_FOR_LONG,
     "R-END-AUDIO": _LOST_IN_MID_TURN,
-    "R-MOTION-COMPLETE": (*_CUT_OFF_BESIDE_OTHERS, *_LOST_AFTER_MOTION),
+    "R-MOTION-COMPLETE": (*_CUT_OFF_BESIDE_OTHERS, *_LOST_AFTER_MOTION, *_SPOKEN_FOR_LONG),
 }
 """The plans that these rules for relays run beside the ordinary ones."""
 

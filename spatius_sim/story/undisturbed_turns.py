@@ -1,6 +1,11 @@
 """Says which turns of a story are calm and clean, and which faults of Motion Server excuse a relay."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
+from spatius_sim.protocol.messages import ConfirmSession
 from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.turn_story import (
     ORDINARY_BYTES,
@@ -23,10 +28,11 @@ from spatius_sim.wires.events import Failed, InterruptTurn, Motion
 from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH
 
 LONGEST_BORNE_DELAY = 4.0
-"""Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
-pace, its segments lie that far apart (the recording)."""
+"""Seconds for which Motion Server may be silent in one turn without an excuse for its relay: spoken at
+real-time pace, its segments lie that far apart (the recording)."""
 
 _LONGEST_STALL_SECONDS = 1.0
+_NS_PER_SECOND = 1e9
 
 _MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
@@ -38,7 +44,7 @@ def set_faults_and_failures(trace: Trace, turns: list[Turn]) -> None:
     for turn in turns:
         end_seq = turn.until_seq if turn.waited_seq is None else turn.waited_seq
         turn.faults = [event for event in injected if turn.since_seq < event.seq < end_seq]
-        turn.failures = select_failures(turn.faults)
+        turn.failures = select_failures(turn.faults, trace.events)
 
 
 def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
@@ -70,20 +76,51 @@ def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
         turn.faults = [
             fault for fault in turn.faults if fault.seq < opened_seq or fault.connection not in elsewhere
         ]
-        turn.failures = select_failures(turn.faults)
+        turn.failures = select_failures(turn.faults, trace.events)
 
 
-def select_failures(faults: list[Event]) -> list[Event]:
+def select_failures(faults: list[Event], events: Sequence[Event]) -> list[Event]:
     """Return those of a turn's injected faults that excuse a relay for an incomplete turn: the failures.
-    Delays are returned, too, if together they last longer than LONGEST_BORNE_DELAY."""
+    Delays are returned, too, if they keep the relay without motion for longer than LONGEST_BORNE_DELAY.
+    `events` are all events of the trace."""
     injected = [(event, event.content) for event in faults if isinstance(event.content, Injected)]
-    delayed_too_long = sum(content.delay for _, content in injected) > LONGEST_BORNE_DELAY
+    delayed_too_long = (
+        sum(content.delay for _, content in injected) > LONGEST_BORNE_DELAY
+        and _find_longest_silence(faults, events) > LONGEST_BORNE_DELAY
+    )
     return [
         event
         for event, content in injected
         if content.excuses is Excuse.FAILURE
         or (delayed_too_long and content.excuses is Excuse.LATENESS and content.delay)
     ]
+
+
+def _find_longest_silence(faults: list[Event], events: Sequence[Event]) -> float:
+    """Return for how many seconds delays keep a relay without motion. Delays add up until the first motion of
+    a connection is due: those of its opening, and those of token requests, which concern no connection. After
+    that, the time from one late response to the next counts."""
+    confirmed_seqs = {
+        event.connection: event.seq
+        for event in events
+        if isinstance(event.content, Sent) and isinstance(event.content.value, ConfirmSession)
+    }
+    opening_seconds: dict[str, float] = defaultdict(float)
+    late_times: dict[str, list[float]] = defaultdict(list)
+    for fault in faults:
+        assert isinstance(fault.content, Injected)
+        at_seconds = fault.at_ns / _NS_PER_SECOND
+        if fault.seq < confirmed_seqs.get(fault.connection, len(events)):
+            opening_seconds[fault.connection] += fault.content.delay
+        else:
+            late_times[fault.connection] += [] if late_times[fault.connection] else [at_seconds]
+            late_times[fault.connection].append(at_seconds + fault.content.delay)
+    longest = 0.0
+    for connection in opening_seconds.keys() | late_times.keys():
+        opening = opening_seconds[connection] + (opening_seconds[""] if connection else 0.0)
+        first, *later = [after - before for before, after in pairwise(late_times[connection])] or [0.0]
+        longest = max(longest, opening + first, *later)
+    return longest
 
 
 def set_calm_and_clean(trace: Trace, turns: list[Turn], output_rates: dict[str, int]) -> None:

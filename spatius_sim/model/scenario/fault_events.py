@@ -1,12 +1,16 @@
 """Makes the events by which a trace records faults: what the kit did on purpose, and what that excuses."""
 
+from dataclasses import replace
+
 from spatius_sim.model.scenario.scenario import (
     NAME_BY_ACTION,
     Delay,
+    Fault,
     FaultAction,
     GrowTo,
     Scenario,
     UnknownFields,
+    When,
 )
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.trace.events import Excuse, Injected
@@ -25,8 +29,23 @@ def make_fault_event(action: FaultAction) -> Injected:
 
 
 def longest_delay(scenario: Scenario) -> float:
-    """Return the most seconds by which one fault of the scenario may delay messages."""
-    return max((sum(map(_longest_wait_seconds, fault.what)) for fault in scenario.faults), default=0.0)
+    """Return the most seconds for which one fault of the scenario may keep a relay waiting. If the response
+    before is late, too, only the time from then on counts."""
+    late = {fault.when: _seconds_of(fault) for fault in scenario.faults if fault.when.number}
+    return max(
+        (_seconds_of(fault) - late.get(_response_before(fault.when), 0.0) for fault in scenario.faults),
+        default=0.0,
+    )
+
+
+def _seconds_of(fault: Fault) -> float:
+    """Return the most seconds that all actions of a fault wait."""
+    return sum(map(_longest_wait_seconds, fault.what))
+
+
+def _response_before(when: When) -> When:
+    """Return the moment of the response before this one; `when` itself without a number if there is none."""
+    return replace(when, number=max(0, when.number - 1))
 
 
 def _choose_excuse(action: FaultAction) -> Excuse:

@@ -4,11 +4,20 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Container
 
-from spatius_sim.model.scenario.scenario import CloseWith, Refuse, Reset, Scenario, SendError, TruncatedFrame
+from spatius_sim.model.scenario.fault_events import longest_delay
+from spatius_sim.model.scenario.scenario import (
+    CloseWith,
+    Delay,
+    Refuse,
+    Reset,
+    Scenario,
+    SendError,
+    TruncatedFrame,
+)
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.story.undisturbed_turns import select_failures
+from spatius_sim.story.undisturbed_turns import LONGEST_BORNE_DELAY, select_failures
 from spatius_sim.subjects.relay.detect_end_of_turn import (
     has_own_turn_ended,
     is_motion_of_earlier_turn,
@@ -52,9 +61,10 @@ def make_fallback_timeout(seconds: float) -> AdaptiveTimeout:
 
 def least_fallback_seconds(scenario: Scenario) -> float:
     """Return how many seconds a shortened wait for a relay to go on takes at least after faults of this
-    scenario: 1 if the relay is told of all of them, else 2."""
-    at_once = all(isinstance(step, _NOTICED_AT_ONCE) for fault in scenario.faults for step in fault.what)
-    return 1.0 if at_once else 2.0
+    scenario: 1 if the relay is told of all of them, else 2. Delays that it must bear are no failure."""
+    steps = [step for fault in scenario.faults for step in fault.what]
+    told = all(isinstance(step, _NOTICED_AT_ONCE | Delay) for step in steps)
+    return 1.0 if told and longest_delay(scenario) <= LONGEST_BORNE_DELAY else 2.0
 
 
 class TurnWatch:
@@ -324,7 +334,10 @@ class TurnWatch:
         seconds. None if it has not failed."""
         events = self._recorder.events[self._first_fault_index :]
         faults = [event for event in events if isinstance(event.content, Injected)]
-        return min((event.at_ns / _NS_PER_SECOND for event in select_failures(faults)), default=None)
+        return min(
+            (event.at_ns / _NS_PER_SECOND for event in select_failures(faults, self._recorder.events)),
+            default=None,
+        )
 
 
 def _is_audio(message: object) -> bool:

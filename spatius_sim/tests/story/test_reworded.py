@@ -46,7 +46,7 @@ def excuses(*steps: FaultAction) -> list[int]:
     """Which of these faults, all in one turn, excuse its relay."""
     faults = apply_faults(b"", steps, ConnectionFaults()).injected
     events = [Event(seq, seq, Lane.KIT, "", fault) for seq, fault in enumerate(faults)]
-    return [event.seq for event in select_failures(events)]
+    return [event.seq for event in select_failures(events, events)]
 
 
 @pytest.fixture

@@ -65,3 +65,9 @@ def test_the_longest_delay_of_a_scenario() -> None:
     )
     assert longest_delay(Scenario("x", "", faults)) == 2.5
     assert longest_delay(Scenario("x", "")) == 0
+
+
+def test_responses_that_are_late_one_after_the_other_keep_waiting_from_one_to_the_next() -> None:
+    late = {1: 2.0, 2: 3.0, 3: 4.5}
+    faults = (Fault(When(Moment.RESPONSE, number=number), (Delay(late[number]),)) for number in late)
+    assert longest_delay(Scenario("x", "", tuple(faults))) == 2.0
