@@ -19,13 +19,14 @@ def judge_motion(
     the rule on this situation. Yield Kept each time that motion is in its place after the situation came up.
 
     Yield Broken for each harm for which this rule, and no other, is to blame: nothing is rendered, or motion
-    at a wrong place. If C-MATCH or one of the rules in `other_causes` failed, the harm follows from it."""
-    follows_from = ("C-MATCH", *other_causes)
+    at a wrong place. If C-MATCH or one of the rules in `other_causes` failed, the harm follows from it. So it
+    does from the rule of any other situation that came up since the motion was last seen well."""
     tolerance_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
     for observation in story.observations:
         if observation.due is None:
             continue
         is_in_situation = rule_id in observation.motion_situations
+        follows_from = ("C-MATCH", *other_causes, *sorted(observation.motion_situations - {rule_id}))
         is_to_blame = observation.motion_rule == rule_id
         if observation.shows_motion_in_place(tolerance_keyframes):
             if is_in_situation:
@@ -121,6 +122,8 @@ def _find_causes_in_strict_sync(rule_id: str, observation: Observation) -> tuple
     match rule_id:
         case "C-EMPTY":
             return ("C-EMPTY-STICKY",)
+        case "C-PAUSE" if observation.stalled:
+            return ("C-MATCH",)
         case "C-STARVE":
             situations = observation.stall_situations | observation.audio_situations
             return ("C-MATCH", "C-EMPTY-SCOPE", *sorted({"C-INTERRUPT", "C-PAUSE"} & situations))

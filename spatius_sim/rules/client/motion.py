@@ -338,8 +338,10 @@ def _judge_discarded_motion(story: ClientStory, kind: Kind, rule_id: str) -> Ite
             observation.moved for observation in story.observations if observation.seq > call.seq
         )
         if showing_observations:
-            actual = f"motion {kind.value} was rendered"
-            yield Broken(f"motion {kind.value} discarded", actual, (call.seq, showing_observations[0].seq))
+            seqs = call.seq, showing_observations[0].seq
+            # Whoever keeps motion that matches nothing keeps it before the first audio, too.
+            causes = ("C-MISMATCH",) if kind is Kind.EARLY else ()
+            yield Broken(f"motion {kind.value} discarded", f"motion {kind.value} was rendered", seqs, causes)
         elif observed_later:
             yield Kept()
     if rule_id:

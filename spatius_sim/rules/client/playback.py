@@ -63,7 +63,7 @@ def check_playback_states(story: ClientStory) -> Iterator[Kept | Broken]:
         else:
             causes = ("C-PAUSE",) if observation.expected_state is PlaybackState.PAUSED else ()
             if observation.strict and was_interrupted:
-                causes = ("C-INTERRUPT",)  # What is left of the old audio waits for motion.
+                causes = (*causes, "C-INTERRUPT")  # What is left of the old audio waits for motion.
             yield Broken(
                 f"the state {observation.expected_state}",
                 f"{observation.state}",
