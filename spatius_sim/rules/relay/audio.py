@@ -71,8 +71,8 @@ def check_audio_delivered(story: Story) -> Iterator[Kept | Broken]:
                 f"{down_in_words} came down ({down_rate} Hz{', as the relay announced' * (not same_rate)})"
                 + _describe_first_difference(sent_up, came_down, down_rate - up_rate),
                 _list_first_seqs(turn),
-                # The client got what was spoken: then it is the audio that went up that differs.
-                ("U-AUDIO-COMPLETE",) if turn.is_same_speech(turn.pcm, came_down, down_rate) else (),
+                # The client got what was spoken: then it is what went up that differs, or its rate.
+                ("U-AUDIO-COMPLETE", "U-RATE") if turn.is_same_speech(turn.pcm, came_down, down_rate) else (),
             )
 
 

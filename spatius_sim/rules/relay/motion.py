@@ -104,6 +104,7 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
                     f"all motion of {turn.name}, until Motion Server says end=true",
                     f"the relay gave the motion up: payloads that had come by then: {len(request.payloads)}",
                     (request.ends[0], request.given_up_seq),
+                    ("U-RATE",) if request.sample_rate != turn.sample_rate else (),
                     owed=(Owed(f"the rest of the motion of {turn.name}", turn.client, request.given_up_seq),),
                 )
                 stalled_seconds = kit_stall_seconds(story.trace, request.ends[0], request.given_up_seq)
