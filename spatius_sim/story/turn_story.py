@@ -251,9 +251,11 @@ class Turn:
 def sort_as_spoken(pieces: list[bytes], speech: bytes) -> list[bytes]:
     """Return pieces of audio in the order in which they were spoken. A relay may send the sentences of one
     turn up in sessions of their own, and a session may open later than that of the next sentence. If the
-    speech does not contain all pieces as they are, return them in their own order."""
+    speech holds the pieces one after the other, or does not hold each of them as it is, return them in their
+    own order: silence may also be found where it was not spoken."""
     places = {piece: speech.find(piece) for piece in pieces}
-    return pieces if -1 in places.values() else sorted(pieces, key=places.__getitem__)
+    in_own_order = b"".join(pieces) in speech
+    return pieces if in_own_order or -1 in places.values() else sorted(pieces, key=places.__getitem__)
 
 
 @dataclass(slots=True)

@@ -58,6 +58,11 @@ def test_pieces_that_were_not_spoken_stay_as_they_are() -> None:
     assert sort_as_spoken([b"bb", b"cc", b"aa"], b"aabb") == [b"bb", b"cc", b"aa"]
 
 
+def test_silence_at_the_end_stays_there_though_there_is_some_in_the_first_sentence() -> None:
+    pieces = [b"a\0\0a", b"bb", b"\0\0"]
+    assert sort_as_spoken(pieces, b"".join(pieces)) == pieces
+
+
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_session_of_the_turn_that_never_carried_audio_fails_for_this_turn(others: int) -> None:
     said = Dialogue()
