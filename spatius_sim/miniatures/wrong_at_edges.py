@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
-from spatius_sim.protocol.audio import keyframe_count
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.keyframes import Keyframes
@@ -387,6 +387,24 @@ class LosesFirstOfPayload(ClientDecoder):
         self._render = render
 
 
+class CountsKeyframesByChunk(ClientDecoder):
+    """Counts the keyframes of each chunk of audio, and shows no more: the rest of a chunk has none."""
+
+    _keyframes_given = 0
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        conversation_id = self._latest_conversation_id
+        returned_id = super().yield_audio_data(audio, end)
+        if self._latest_conversation_id != conversation_id:
+            self._keyframes_given = 0
+        self._keyframes_given += keyframe_count(len(audio) // BYTES_PER_SAMPLE, self._sample_rate)
+        return returned_id
+
+    def _render_due_keyframes(self, conversation: DecodedConversation, first: int | None = None) -> None:
+        if self._keyframe_due(conversation) < self._keyframes_given:
+            super()._render_due_keyframes(conversation, first)
+
+
 class CutsLargeMotion(ClientDecoder):
     """Takes 100 keyframes of a payload at most."""
 
@@ -455,7 +473,13 @@ EDGE_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
         PlaysSomeRatesFast,
     ),
     "C-UNKNOWN": (RefusesUnknownFieldsOfKeyframes,),
-    "C-MATCH": (LosesFirstOfPayload, CutsLargeMotion, DropsRepeatedPayloads, ShowsNoMoreAfter1000),
+    "C-MATCH": (
+        LosesFirstOfPayload,
+        CountsKeyframesByChunk,
+        CutsLargeMotion,
+        DropsRepeatedPayloads,
+        ShowsNoMoreAfter1000,
+    ),
     "C-SYNC": (ShowsLateMotionFromItsBeginning, ForgetsLateMotion),
 }
 """Wrong clients by the rule that must name them."""

@@ -109,6 +109,27 @@ class IgnoresInterruptInAGap(ClientDecoder):
             super().interrupt()
 
 
+class KeepsAStallForNext(ClientDecoder):
+    """If a conversation is cut off while its audio waits, the next one waits for that keyframe."""
+
+    _awaited_keyframes = 0
+
+    def _set_stalled(self, conversation: DecodedConversation, stalled: bool) -> None:
+        super()._set_stalled(conversation, stalled)
+        if stalled:
+            self._awaited_keyframes = max(self._awaited_keyframes, conversation.keyframes + 1)
+
+    def _end_conversation(self, conversation: DecodedConversation) -> None:
+        super()._end_conversation(conversation)
+        self._awaited_keyframes = 0
+
+    def _find_playable_end(self, conversation: DecodedConversation) -> int:
+        end = super()._find_playable_end(conversation)
+        needs_motion = not (conversation.audio_only or conversation.abnormal)
+        is_waiting = needs_motion and conversation.keyframes < self._awaited_keyframes
+        return min(end, conversation.played_nanosamples) if is_waiting else end
+
+
 class LosesLastAudioInPause(ClientDecoder):
     """The audio of a last chunk that comes in a pause is lost; its end mark is taken."""
 
@@ -124,6 +145,7 @@ BETWEEN_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
         TakesMotionForCompleteForEver,
         TellsAStallThatWasInterrupted,
         StaysIndependentAfterEmpty,
+        KeepsAStallForNext,
     ),
     "C-ID-NEW": (IgnoresInterruptInAGap,),
     "C-PAUSE": (LosesLastAudioInPause,),

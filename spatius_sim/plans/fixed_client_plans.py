@@ -159,7 +159,7 @@ _PAUSES = make_plans(
             Wait(240),
             Wait(280),
         ),
-        *(PAUSE, Wait(5000), RESUME, Wait(240), *WATCH, Wait(3000), *SETTLE),
+        *(PAUSE, Wait(11_000), RESUME, Wait(240), *WATCH, Wait(3000), *SETTLE),
     ),
     (
         *(*play_whole(3000), GiveAudio(3000, True), motion(13), *WATCH[:2], PAUSE, Wait(300), RESUME),
@@ -393,7 +393,12 @@ _MATCH = make_plans(
     ),
 )
 
+_IN_SMALL_CHUNKS: tuple[tuple[Step, ...], ...] = tuple(
+    (*[GiveAudio(ms)] * (2000 // ms), GiveAudio(0, True), motion(50), *WATCH, Wait(900), *SETTLE)
+    for ms in (20, 100, 250)
+)
 _SYNC = [
+    *make_plans(*_IN_SMALL_CHUNKS),
     *(
         ClientPlan((GiveAudio(2000), motion(1), motion(2, 17), motion(30), *WATCH, Wait(400)), rate)
         for rate in PCM_SAMPLE_RATES

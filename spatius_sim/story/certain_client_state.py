@@ -329,8 +329,10 @@ class CertainClientState:
         """Add a keyframe, identified by its value, to the current conversation. Note if it came too late for
         the fastest correct client, or in a payload with unknown fields."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
-        if self.fastest_position > due_ms * self.story.sample_rate:
-            self.catch_up_ms = self.story.slack_ms
+        late_ms = self.fastest_position // self.story.sample_rate - due_ms
+        if late_ms > 0:
+            # Whoever shows late motion three times as fast is at its place after half the time.
+            self.catch_up_ms = max(self.catch_up_ms, self.story.slack_ms + late_ms // 2)
         if has_unknown_fields:
             current.unknown_from = min(current.unknown_from, len(current.values))
         current.values.append(value)
