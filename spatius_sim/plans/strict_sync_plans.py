@@ -172,7 +172,7 @@ _EMPTY = make_strict_plans(
 _STARVE = make_strict_plans(
     (
         *(*play_whole(2000), GiveAudio(3000, True), motion(40), *WATCH, Wait(900)),
-        *(GiveAudio(1000, True), motion(25), *WATCH, Wait(900), *SETTLE),
+        *(GiveAudio(2000, True), motion(20), *WATCH, motion(15), *WATCH, motion(15), *WATCH, Wait(900)),
     ),
     (GiveAudio(1039, True), motion(24), Wait(700), Wait(500), Wait(500), motion(1), *SETTLE),
     (
