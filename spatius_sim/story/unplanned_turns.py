@@ -67,7 +67,7 @@ def add_observed_turns(trace: Trace) -> Trace:
 def with_speech(trace: Trace) -> Trace:
     """Return the trace with the speech of each turn, if its relay chose what is spoken: the audio that went
     up for this client from the start of this turn to the start of its next. Several requests of one turn
-    stand in the order in which the client heard them. If nothing went up, the turn counts as asking for the
+    stand in the order in which the client heard them. If no audio went up, the turn counts as asking for the
     same speech as the client's turn before, unless the client did not wait for that turn: the relay may then
     still have been busy."""
     started: dict[str, list[Event]] = {}
@@ -89,6 +89,7 @@ def with_speech(trace: Trace) -> Trace:
                 key
                 for key, seq in first_seqs.items()
                 if owners.get(key) == client
+                and speech[key]
                 and event.seq < seq
                 and (next_start is None or seq < next_start.seq)
             ]

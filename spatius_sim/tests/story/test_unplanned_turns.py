@@ -218,6 +218,20 @@ def test_a_client_spoke_what_went_up_for_the_motion_that_it_was_the_first_to_get
     }
 
 
+def test_a_turn_that_was_stopped_before_its_audio_went_up_says_the_same_as_the_one_before() -> None:
+    said = Dialogue()
+    for number in (0, 1):
+        said.starts("ann", number, b"", rate=0)
+        said.connects(up_of("ann", number), 24_000)
+        said.audio_up(up_of("ann", number), f"req {number}", b"" if number else voice("chosen"), end=True)
+        said.motion_down(
+            "ann", said.motion(up_of("ann", number), f"req {number}", 0 if number else 5, end=True)
+        )
+        said.ends("ann", number)
+    last = [e.content for e in with_speech(said.trace).events if isinstance(e.content, TurnStarted)][-1]
+    assert last == TurnStarted(1, voice("chosen"), 24_000)
+
+
 @pytest.mark.parametrize("interrupts", [True, False])
 def test_a_turn_without_a_request_says_the_same_as_the_one_before_if_that_was_interrupted(
     interrupts: bool,

@@ -308,6 +308,5 @@ def test_audio_that_was_not_sent_up_whole_came_down_whole() -> None:
     said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm[:-640], end=True)
     said.audio_down("ann", pcm, last=True)
     said.ends("ann", 0, complete=False)
-    assert [broken.follows_from for broken in said.judged("R-AUDIO-COMPLETE").broken] == [
-        ("U-AUDIO-COMPLETE",)
-    ]
+    [broken] = said.judged("R-AUDIO-COMPLETE").broken
+    assert broken.follows_from == ("U-AUDIO-COMPLETE", "U-RATE")
