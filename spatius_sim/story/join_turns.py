@@ -269,7 +269,7 @@ def _join_requests_to_turns(requests: list[UpstreamRequest], turns: list[Turn], 
     the client that first got its motion.
 
     If there is no such turn, take the latest turn of any client, but only if there is one client, or if
-    `may_guess`. Otherwise the request belongs to no turn."""
+    `may_guess` and no two clients have a turn under way. Otherwise the request belongs to no turn."""
     may_guess = may_guess or len({turn.client for turn in turns}) == 1
     for request in requests:
         if request.turn is None:
@@ -283,7 +283,7 @@ def _join_requests_to_turns(requests: list[UpstreamRequest], turns: list[Turn], 
             request.turn = (
                 _latest_turn(request_seq, turns_of_sender)
                 or _latest_turn(request_seq, turns_of_receiver)
-                or (_latest_turn(request_seq, turns) if may_guess else None)
+                or (_latest_turn_under_way(request_seq, turns) if may_guess else None)
             )
         if request.turn is not None:
             request.turn.requests.append(request)
@@ -375,3 +375,13 @@ def _latest_turn(seq: int, turns: list[Turn]) -> Turn | None:
     """Return the turn that began last before the event `seq`; None if there is none."""
     begun = [turn for turn in turns if turn.started_seq < seq]
     return max(begun, key=lambda turn: turn.started_seq, default=None)
+
+
+def _latest_turn_under_way(seq: int, turns: list[Turn]) -> Turn | None:
+    """Return the turn that began last before the event `seq`; None if the turns of several clients were under
+    way then: nothing shows to which of them the event belongs."""
+    clients = {turn.client for turn in turns}
+    latest = [_latest_turn(seq, [turn for turn in turns if turn.client == client]) for client in clients]
+    begun = [turn for turn in latest if turn is not None]
+    under_way = [turn for turn in begun if turn.waited_seq is None or turn.waited_seq > seq]
+    return _latest_turn(seq, under_way or begun) if len(under_way) <= 1 else None

@@ -53,7 +53,8 @@ def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
     Which session a turn had must show in its audio.
 
     A session of this turn that never came to carry audio, because it was not confirmed, shows no turn. It
-    counts as the turn's own if there is one client, or if the turn has more than one session."""
+    counts as the turn's own if there is one client, or if the turn has more than one session. A session that
+    was refused counts as the turn's own if no turn of another client was waiting for a session then."""
     upstream_events = list(trace.on_lane(Lane.UPSTREAM)) if any(turn.faults for turn in turns) else []
     opened_seqs = {
         event.connection: event.seq for event in upstream_events if isinstance(event.content, Opened)
@@ -74,9 +75,24 @@ def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
                 if turn.started_seq < opened_seqs[connection] < turn.until_seq
             }
         turn.faults = [
-            fault for fault in turn.faults if fault.seq < opened_seq or fault.connection not in elsewhere
+            fault
+            for fault in turn.faults
+            if fault.seq < opened_seq
+            or fault.connection not in elsewhere
+            or not (fault.connection in opened_seqs or _does_other_wait(fault.seq, turn, turns, opened_seqs))
         ]
         turn.failures = select_failures(turn.faults, trace.events)
+
+
+def _does_other_wait(seq: int, turn: Turn, turns: list[Turn], opened_seqs: dict[str, int]) -> bool:
+    """Return whether a turn of another client was under way at event number `seq`, and had no session yet.
+    `opened_seqs` says which event opened each connection to Motion Server."""
+    return any(
+        other.client != turn.client
+        and other.started_seq < seq < (other.waited_seq or other.until_seq)
+        and not any(opened_seqs.get(request.connection, seq) < seq for request in other.requests)
+        for other in turns
+    )
 
 
 def select_failures(faults: list[Event], events: Sequence[Event]) -> list[Event]:

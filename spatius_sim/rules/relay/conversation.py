@@ -199,7 +199,9 @@ def _judge_turn_by_playing(story: Story, turn: Turn) -> Kept | Broken:
 
 def _find_left_over_seqs(story: Story, turn: Turn) -> set[int]:
     """Return the numbers of the events that brought the client audio, motion or end marks of another turn
-    than this one. Only turns that had failed or were cut off count."""
+    than this one. Only turns that had failed or were cut off count, and those of other clients if the relay
+    sends the same to all of them."""
+    all_hear_the_same = OWN_STREAM in story.trace.header.lacks
     audio_events = (
         (piece.seq, piece.turn) for conversation in story.conversations for piece in conversation.pieces
     )
@@ -211,13 +213,14 @@ def _find_left_over_seqs(story: Story, turn: Turn) -> set[int]:
     mark_events = (
         (mark, conversation.turn)
         for conversation in story.conversations
-        if conversation.labelled
+        if conversation.labelled or all_hear_the_same
         for mark in conversation.marks
     )
     left_over_seqs = (
         seq
         for seq, owner in (*audio_events, *motion_events, *mark_events)
-        if owner is not None and owner is not turn and owner.unfinished
+        if owner is not None and owner is not turn
+        if owner.unfinished or (all_hear_the_same and owner.client != turn.client)
     )
     return {*left_over_seqs, *story.find_stale_motion_marks(turn)}
 

@@ -250,14 +250,15 @@ def check_payload_order(story: Story) -> Iterator[Kept | Broken]:
 
 def _are_sentences_in_order(first: UpstreamRequest, second: UpstreamRequest) -> bool | None:
     """Return whether the audio of the first request was spoken before that of the second, in one turn. None
-    if the turn's speech does not show that they are two sentences of it, one after the other."""
+    if the turn's speech does not show that they are two sentences of it, one after the other. True if they
+    are silent or changed, and had a session each: then nothing shows which of them was spoken first."""
     turn = first.turn
     if turn is None or turn is not second.turn:
         return None
     places = [turn.pcm.find(request.audio) for request in (first, second)]
     audible = all(audible_piece(bytes(request.audio)) for request in (first, second))
     if not audible or -1 in places:
-        return None
+        return True if first.connection != second.connection else None
     if places[0] + len(first.audio) <= places[1]:
         return True
     return False if places[1] + len(second.audio) <= places[0] else None

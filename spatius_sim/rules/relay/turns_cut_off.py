@@ -104,7 +104,9 @@ def check_nothing_stale(story: Story) -> Iterator[Kept | Broken | Late]:
 def check_hang_ups(story: Story) -> Iterator[Kept | Broken | Late]:
     """Check each client that hung up: the relay must close the client's upstream sessions in time. These are
     the sessions that carried its audio. If no other client was there, they are all sessions that were opened
-    after it had connected."""
+    after it had connected. If the relay sends the same to all clients, sessions stay open while others stay.
+    """
+    all_hear_the_same = OWN_STREAM in story.trace.header.lacks
     waits = [
         event
         for event in story.trace.on_lane(Lane.KIT)
@@ -112,7 +114,7 @@ def check_hang_ups(story: Story) -> Iterator[Kept | Broken | Late]:
     ]
     for wait in waits:
         hang_up_seq = _find_hang_up_seq(story, wait)
-        if hang_up_seq is None:
+        if hang_up_seq is None or (all_hear_the_same and _does_another_client_stay(story, wait)):
             continue
         for session_connection in find_sessions_to_close(story, wait.connection):
             opened_seq, closed_seq = _find_open_and_close_seqs(story, session_connection)
@@ -131,6 +133,17 @@ def check_hang_ups(story: Story) -> Iterator[Kept | Broken | Late]:
             # A wait that was cut short shows nothing.
             if judged_seq == closed_seq or not isinstance(outcome, Kept):
                 yield outcome
+
+
+def _does_another_client_stay(story: Story, wait: Event) -> bool:
+    """Return whether another client was still connected when this wait for a hang-up ended."""
+    connected: set[str] = set()
+    for event in story.trace.on_lane(Lane.DOWNSTREAM):
+        if event.seq < wait.seq and isinstance(event.content, Opened):
+            connected.add(event.connection)
+        elif event.seq < wait.seq and isinstance(event.content, Closed):
+            connected.discard(event.connection)
+    return bool(connected - {wait.connection})
 
 
 def _find_cut_off_turns_before(story: Story, turn: Turn) -> Iterator[Turn]:

@@ -123,6 +123,21 @@ def is_motion_of_other_requests_due(events: Sequence[Event], first_index: int, c
     return not all(req_id in ended for _, req_id in due)
 
 
+def is_speech_in_one_request(events: Sequence[Event], first_index: int, speech: bytes) -> bool:
+    """Return whether a request has sent all of this `speech` to Motion Server since event `first_index`: its
+    audio begins as the speech does, and is as long. True if the speech is unknown (b"")."""
+    first_audio_by_request = _find_first_audio(events, first_index)
+    size_by_request = dict.fromkeys(first_audio_by_request, 0)
+    for event in events[first_index:]:
+        match event.content:
+            case Received(value=AudioInput(req_id, audio)) if event.lane is Lane.UPSTREAM:
+                size_by_request[event.connection, req_id] += len(audio)
+    return not speech or any(
+        speech.startswith(audio) and size_by_request[request] >= len(speech)
+        for request, audio in first_audio_by_request.items()
+    )
+
+
 def _find_first_audio(events: Sequence[Event], first_index: int) -> dict[tuple[str, str], bytes]:
     """Return the first bytes of audio that each request has sent to Motion Server since event `first_index`:
     at most 640 bytes, and b"" if the request has sent no audio yet. The keys are connection and req_id."""

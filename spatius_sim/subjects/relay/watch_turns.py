@@ -22,6 +22,7 @@ from spatius_sim.subjects.relay.detect_end_of_turn import (
     has_own_turn_ended,
     is_motion_of_earlier_turn,
     is_motion_of_other_requests_due,
+    is_speech_in_one_request,
     is_turn_answered,
     is_turn_surely_over,
 )
@@ -191,7 +192,9 @@ class TurnWatch:
                 self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), is_gone, spoken=speech_seconds
             )
         elif failed_at is not None:
-            await self._wait_for_fallback(max(wait_started_at, failed_at), fallback_timeout, is_gone)
+            await self._wait_for_fallback(
+                max(wait_started_at, failed_at), fallback_timeout, is_gone, speech_seconds
+            )
         complete = self.is_turn_complete()
         silence_timeout.fulfilled |= complete
         return complete
@@ -202,14 +205,21 @@ class TurnWatch:
         return self._first_failure_at() is not None
 
     async def _wait_for_fallback(
-        self, failed_at: float, fallback_timeout: AdaptiveTimeout, is_gone: Callable[[], bool]
+        self,
+        failed_at: float,
+        fallback_timeout: AdaptiveTimeout,
+        is_gone: Callable[[], bool],
+        speech_seconds: float,
     ) -> None:
         """Motion Server has failed at `failed_at`: wait until the relay has fallen back to audio alone. Then
         the client has the turn's whole audio and an error message. Give up when `fallback_timeout` is over,
-        or the client `is_gone`. Note in `fallback_timeout` how long the relay took, or that the wait was in
-        vain."""
+        or the client `is_gone`. A relay that plays the audio at the pace at which it is heard may take
+        `speech_seconds`, unless the wait is shortened. Note in `fallback_timeout` how long the relay took, or
+        that the wait was in vain."""
         changed = self._recorder.changed
-        deadline = failed_at + fallback_timeout.current_seconds + _LATE_SECONDS
+        is_shortened = fallback_timeout.current_seconds < fallback_timeout.full_seconds
+        least_seconds = 0.0 if is_shortened else speech_seconds
+        deadline = failed_at + max(fallback_timeout.current_seconds, least_seconds) + _LATE_SECONDS
         is_response_noted = False
         while not (self.is_turn_complete() or is_gone()):
             now = loop_time()
@@ -300,12 +310,10 @@ class TurnWatch:
     def _has_motion_ended(self) -> bool:
         """Return whether the client has received the end of the turn's motion. An end mark without motion may
         come too early. So it counts only if Motion Server has sent its last response to the turn by now, or
-        if the kit cannot see Motion Server. If the relay chooses the speech, the turn may have more requests,
-        whose motion must have ended, too."""
+        if the kit cannot see Motion Server. The turn may have more requests, whose motion must have ended,
+        too."""
         if self._motion_end.has_arrived() or not self._motion_mark_alone.has_arrived():
-            return self._motion_end.has_arrived() and not (
-                self._relay_chooses_speech and self._is_motion_of_other_requests_due()
-            )
+            return self._motion_end.has_arrived() and not self._is_motion_of_other_requests_due()
         return self._upstream_is_unseen or is_turn_answered(
             self._recorder.events, self._first_index, self._speech
         )
@@ -313,10 +321,17 @@ class TurnWatch:
     def _is_motion_of_other_requests_due(self) -> bool:
         """Return whether motion of the watched turn is still to come, though that of one request has ended: a
         relay may send each sentence of a turn in a request of its own. If the relay usually marks the end of
-        a turn's motion, motion is due until the mark comes: a request may not even have begun."""
+        a turn's motion, motion is due until the mark comes: a request may not even have begun. If the speech
+        is known, and one request has all of it, there is no other."""
+        events = self._recorder.events
         lacks_usual_mark = self._marks_motion and not self._motion_mark.has_arrived()
+        if not self._relay_chooses_speech:
+            is_one_request = self._upstream_is_unseen or is_speech_in_one_request(
+                events, self._first_index, self._speech
+            )
+            return lacks_usual_mark and not is_one_request
         return lacks_usual_mark or is_motion_of_other_requests_due(
-            self._recorder.events, self._first_index, self._client_name
+            events, self._first_index, self._client_name
         )
 
     def _ends_motion_of_this_turn(self, message: object) -> bool:
