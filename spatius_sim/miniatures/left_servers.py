@@ -1,5 +1,5 @@
-"""Motion Servers that are left while motion is under way: one that does not get over it, and an honest one
-that goes on with what was said."""
+"""Motion Servers that are left while motion is under way, or while audio is: some that do not get over it,
+and an honest one that goes on with what was said."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioInput
 
 _MOMENT = 0.01
+_LONGEST_GAP = 2.5
 _RESTART_SECONDS = 25.0
 _TIMES_REAL_TIME = 20.0
 
@@ -54,3 +55,24 @@ class MakesMotionInOneQueue(PlainServer):
             if self.answers(session):
                 session.later.append(DelayedFrame(self._free_at - self.clock(), audio.req_id, raw))
         return []
+
+
+class EndsAtAGap(PlainServer):
+    """Takes a request whose audio has stopped for 2.5 s for over: ends it, and drops the rest."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._heard_at: dict[tuple[str, str], float] = {}
+        """When audio of each request came last, by connection and req_id."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        request = session.connection_id, audio.req_id
+        has_stopped = self.clock() - self._heard_at.get(request, self.clock()) > _LONGEST_GAP
+        if audio.audio:
+            self._heard_at[request] = self.clock()
+        if audio.req_id in session.ended:
+            return []
+        if has_stopped and not audio.end:
+            session.ended.append(audio.req_id)
+            audio = AudioInput(audio.req_id, end=True)
+        return super().audio(session, audio)

@@ -7,7 +7,7 @@ from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import upgrade_refusal
 from spatius_sim.protocol.keyframes import Keyframes
-from spatius_sim.protocol.messages import Message, MotionResponse, ServerError
+from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, ServerError
 from spatius_sim.trace.events import Undecodable
 
 _MOST_SESSIONS = 2
@@ -116,3 +116,18 @@ class MixesManySessionsUp(CountsSessions):
     def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
         connection_id = self.open[0] if self.is_one_of_many(session) else session.connection_id
         return encode(MotionResponse(connection_id, req_id, end, keyframes))
+
+
+class SharesTheRate(PlainServer):
+    """Takes the audio of all sessions at the rate that was configured last."""
+
+    _newest_rate = 0
+
+    def configure(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        answers = super().configure(session, value)
+        self._newest_rate = session.sample_rate or self._newest_rate
+        return answers
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        session.sample_rate = self._newest_rate
+        return super().audio(session, audio)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spatius_sim.miniatures.left_servers import FallsWithWhoLeaves
+from spatius_sim.miniatures.left_servers import EndsAtAGap, FallsWithWhoLeaves
 from spatius_sim.miniatures.limited_servers import (
     AnswersFourSessions,
     ClosesOneTooManyAsUsual,
@@ -13,6 +13,7 @@ from spatius_sim.miniatures.limited_servers import (
     LeavesOneTooManyWaiting,
     LosesCount,
     MixesManySessionsUp,
+    SharesTheRate,
 )
 from spatius_sim.miniatures.opus_servers import (
     KeepsDamageToItself,
@@ -525,6 +526,8 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         DropsOddBytes,
         CountsAt16kHz,
         SharesRequests,
+        SharesTheRate,
+        EndsAtAGap,
         LosesLastPacket,
         ReadsOneStreamForAll,
         TakesOpusForPcm,

@@ -134,7 +134,14 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-HANDSHAKE-REFUSED": server_plans.bad_handshakes(),
     "S-MOTION-COUNT": Exercise(
         audible_conversations() | crowds(),
-        (*server_plans.ODD_CHUNKS, *server_plans.ALL_RATES, *server_plans.shared_ids(), *_OGG_OPUS),
+        (
+            *server_plans.ODD_CHUNKS,
+            *server_plans.ALL_RATES,
+            *server_plans.shared_ids(),
+            *_OGG_OPUS,
+            server_plans.LASTING,
+            *_MANY_SESSIONS,
+        ),
     ),
     "S-MOTION-SHAPE": Exercise(
         audible_conversations(), (*server_plans.ALL_SOUNDS, *server_plans.long_clips())

@@ -180,13 +180,15 @@ class LeavingProbe:
 
 @dataclass(frozen=True, slots=True)
 class PauseProbe:
-    """Pauses a request of `samples` samples in a session without a room, lets it go on, and speaks again."""
+    """Pauses a request of `samples` samples in a session without a room, lets it go on, and speaks again,
+    with gaps of some seconds."""
 
     samples: int
 
     def __str__(self) -> str:
         """Return this probe of a Motion Server in words."""
-        return f"a turn of {self.samples} samples that is paused and goes on, without a room; then a turn"
+        turn = f"a turn of {self.samples} samples"
+        return f"{turn} that is paused and goes on, without a room; then a turn with gaps"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import cycle
 from urllib.parse import urlsplit
 
 from spatius_sim.net.ports_and_hosts import LOOPBACK
@@ -31,7 +32,7 @@ from spatius_sim.plans.server_probes import (
     TokenProbe,
     UpgradeProbe,
 )
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import UpgradeRefusedError, session_token_in
@@ -85,6 +86,8 @@ _SOON_SECONDS = 1.0
 _TURN_CHUNK_BYTES = 3200
 _PIECE_BYTES = 6400
 _GAP_SECONDS = 0.3
+_LONG_GAP_MS = 2600
+"""For so long synthesised speech may stop in mid-sentence."""
 _SHORT_SAMPLES = PLAN_SAMPLE_RATE // 2
 UNKNOWN_KEY_SEED = -1
 """No run has this seed, so no server knows the key that is made from it."""
@@ -397,8 +400,8 @@ class ServerProbing(ServerSessions):
 
     async def _pause_request(self, session_name: str, sample_count: int) -> None:
         """Speak a turn in a session without a room. Before its audio ends, pause the request and let it go
-        on. Then speak another turn, if this one was answered. Do nothing if the session is not
-        confirmed."""
+        on. Then speak another turn, if this one was answered: half of it, and the rest after a gap, as when
+        synthesised speech comes late. Do nothing if the session is not confirmed."""
         async with self._open_configured_session(session_name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is not None:
                 turn, req_id = _make_turn(sample_count), self._make_req_id(f"{session_name}/paused")
@@ -410,7 +413,9 @@ class ServerProbing(ServerSessions):
 
                 await self._speak_turn(session_name, session, 0, turn, req_id=req_id, before_end=pause)
                 if self._has_answered(session_name):
-                    await self._speak_turn(session_name, session, 1, turn)
+                    half_bytes = sample_count * BYTES_PER_SAMPLE // 2
+                    with_gap = TurnPlan(sample_count, half_bytes, chunk_pause_ms=_LONG_GAP_MS)
+                    await self._speak_turn(session_name, session, 1, with_gap)
 
     def _has_answered(self, session_name: str) -> bool:
         """Return whether the newest wait of the kit in this session brought what it was for. A server that
@@ -474,24 +479,29 @@ class ServerProbing(ServerSessions):
             await self._speak_turns(third, (turn,) * len(req_ids), PLAN_SAMPLE_RATE, req_ids)
 
     async def _speak_in_many_sessions(self, session_name: str, session_count: int, sample_count: int) -> None:
-        """Open so many sessions with the Motion Server under test, and configure them. When all are answered,
-        speak a turn in each that was confirmed, at the same time. A refused session may be closed by then."""
+        """Open so many sessions with the Motion Server under test, and configure them, at two rates in turn.
+        When all are answered, speak a turn in each that was confirmed, at the same time. A refused session
+        may be closed by then."""
         all_answered = asyncio.Barrier(session_count)
 
-        async def speak_in_one(name: str) -> None:
+        async def speak_in_one(name: str, sample_rate: int) -> None:
             """Open the session of this name, wait for the others, and speak in it if it was confirmed."""
             try:
-                configuration = ConfigureSession(PLAN_SAMPLE_RATE)
+                configuration = ConfigureSession(sample_rate)
                 async with self._open_configured_session(name, configuration) as session:
                     await all_answered.wait()
                     if session is not None:
-                        await self._speak_turn(name, session, 0, _make_turn(sample_count))
+                        await self._speak_turn(name, session, 0, _make_turn(sample_count), sample_rate)
             except UnreachableError:
                 await all_answered.abort()
                 raise
 
+        rates = cycle((PLAN_SAMPLE_RATE, PCM_SAMPLE_RATES[-1]))
         await asyncio.gather(
-            *(speak_in_one(f"{session_name}-{number}") for number in range(1, session_count + 1))
+            *(
+                speak_in_one(f"{session_name}-{number}", rate)
+                for number, rate in zip(range(1, session_count + 1), rates, strict=False)
+            )
         )
 
     async def _speak_ogg_opus(self, session_name: str, sample_rates: Sequence[int]) -> None:
