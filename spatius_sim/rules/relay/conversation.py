@@ -203,7 +203,9 @@ def _find_left_over_seqs(story: Story, turn: Turn) -> set[int]:
     sends the same to all of them."""
     all_hear_the_same = OWN_STREAM in story.trace.header.lacks
     audio_events = (
-        (piece.seq, piece.turn) for conversation in story.conversations for piece in conversation.pieces
+        (piece.seq, piece.turn or (conversation.turn if all_hear_the_same else None))
+        for conversation in story.conversations
+        for piece in conversation.pieces
     )
     motion_events = (
         (delivery.seq, delivery.sent.request.turn)
