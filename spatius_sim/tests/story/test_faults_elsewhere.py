@@ -42,3 +42,20 @@ def test_any_other_fault_may_be_its_own(said: Dialogue) -> None:
     (turn,) = build_story(said.trace).turns
     assert len(turn.failures) == 1
     assert not turn.clean
+
+
+@pytest.mark.parametrize("bob_waits", [True, False])
+def test_a_refused_session_is_that_of_who_waits_for_one(bob_waits: bool) -> None:
+    said, pcm = Dialogue(), voice("ann")
+    said.starts("ann", 0, pcm)
+    said.connects(up_of("ann", 0))
+    said.starts("bob", 0, voice("bob"))
+    if not bob_waits:
+        said.connects(up_of("bob", 0))
+        said.audio_up(up_of("bob", 0), req_of("bob", 0), voice("bob"), end=True)
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm[: len(pcm) // 2], end=True)
+    said.fault(up="refused")
+    said.refused("refused", 402, "no credits")
+    said.ends("ann", 0, complete=False)
+    turn = build_story(said.trace).turns[0]
+    assert bool(turn.failures) is not bob_waits

@@ -442,3 +442,16 @@ def test_a_session_is_its_own_client() -> None:
     story = joined(said)
     assert [p.raw for p in story.turns[0].payloads] == [payload]
     assert story.requests[0].sample_rate == 16000
+
+
+@pytest.mark.parametrize("bob_speaks", [True, False])
+def test_changed_audio_belongs_to_nobody_while_two_speak(bob_speaks: bool) -> None:
+    said = Dialogue()
+    said.starts("ann", 0, voice("ann"))
+    said.starts("bob", 0, voice("bob"))
+    if not bob_speaks:
+        said.ends("bob", 0)
+    said.connects("up")
+    said.audio_up("up", "req", voice("something else"))
+    [request] = joined(said).requests
+    assert (request.turn is None) is bob_speaks

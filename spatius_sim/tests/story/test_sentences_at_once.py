@@ -79,3 +79,19 @@ def test_a_session_of_the_turn_that_never_carried_audio_fails_for_this_turn(othe
     turn = build_story(said.trace).turns[-1]
     assert len(turn.failures) == 1
     assert not turn.clean
+
+
+def test_nothing_shows_when_silence_was_spoken() -> None:
+    said = Dialogue()
+    silence = bytes(2 * 16_000)
+    said.starts("ann", 0, SENTENCES["first"] + silence)
+    for up in ("up of silence", "up of first"):
+        said.connects(up)
+    said.audio_up("up of silence", "silence", silence, end=True)
+    late = said.motion("up of silence", "silence", 25, end=True)
+    said.audio_up("up of first", "first", SENTENCES["first"], end=True)
+    said.audio_down("ann", SENTENCES["first"] + silence, last=True)
+    said.motion_down("ann", said.motion("up of first", "first", 5, end=True))
+    said.motion_down("ann", late, last=True)
+    said.ends("ann", 0)
+    assert said.verdict("R-MOTION-ORDER") is Verdict.PASSED

@@ -7,7 +7,7 @@ from spatius_sim.rules.relay.conversation import check_clients_are_isolated, che
 from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Failed, Note
-from spatius_sim.wires.optional_features import UPSTREAM
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, OWN_STREAM, UPSTREAM
 
 with_and_without_turn_ids = pytest.mark.parametrize("turn_id", ["", "turn-1"])
 
@@ -358,3 +358,31 @@ def test_a_pooled_connection_serves_two_clients() -> None:
         said.ends(client, 0)
     assert said.failed == []
     assert said.judged("R-ISOLATION").exercised == 4
+
+
+def test_the_end_of_another_clients_turn_in_a_room_is_no_part_of_a_turn() -> None:
+    said = Dialogue(lacks=(OWN_STREAM,))
+    pcm = said.speaks("bob", 0)
+    said.audio_up(up_of("bob", 0), req_of("bob", 0), pcm, end=True)
+    said.audio_down("ann", pcm, turn_id="of bob")
+    said.audio_down("ann", bytes(640), last=True, turn_id="of bob")
+    ann = said.speaks("ann", 0)
+    said.motion_down("ann", *said.answers("bob", 0), turn_id="of bob")
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), ann, end=True)
+    said.audio_down("ann", ann, last=True, turn_id="of ann")
+    said.motion_down("ann", *said.answers("ann", 0), turn_id="of ann")
+    said.ends("ann", 0)
+    assert said.verdict("R-CONVERSATION") is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("lacks", "words"),
+    [((), "its audio never went up"), ((CLIENT_CHOOSES_SPEECH,), "no audio is seen to be")],
+)
+def test_a_turn_that_was_not_served_beside_one_that_was(lacks: tuple[str, ...], words: str) -> None:
+    said = Dialogue(lacks=lacks)
+    said.turn("ann", 0)
+    said.starts("bob", 0, voice("bob 0"))
+    said.ends("bob", 0, complete=False)
+    [broken] = said.judged("R-CONVERSATION").broken
+    assert words in broken.actual

@@ -501,3 +501,21 @@ def test_an_end_mark_after_motion_tells_no_failure(motion_came: bool, marked: bo
     said.passes(WAIT + 1)
     said.ends("ann", 1, complete=False)
     assert said.failed == (["R-ERROR-TOLD"] if motion_came and marked else [])
+
+
+@pytest.mark.parametrize(("seconds", "failed"), [(19.0, []), (21.0, ["R-FALLBACK"])])
+def test_audio_that_is_longer_than_the_wait_may_come_at_its_own_pace(
+    seconds: float, failed: list[str]
+) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = voice("twenty seconds", 20 * 16_000)
+    said.starts("ann", 1, pcm)
+    said.connects(up_of("ann", 1))
+    said.audio_up(up_of("ann", 1), req_of("ann", 1), pcm, end=True)
+    said.fault(_CLOSE)
+    told(said)
+    said.passes(seconds)
+    said.audio_down("ann", pcm, last=True)
+    said.ends("ann", 1, complete=False)
+    assert said.failed == failed

@@ -433,3 +433,18 @@ def test_a_session_that_was_opened_before_the_client_came_is_not_that_clients() 
     said.hangs_up("ann")
     after(said, 5.2).watched_hang_up("ann", complete=False)
     assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize(("stays", "verdict"), [(True, Verdict.UNEXERCISED), (False, Verdict.FAILED)])
+def test_the_session_of_a_room_stays_open_while_others_stay(stays: bool, verdict: Verdict) -> None:
+    said = Dialogue(lacks=(OWN_STREAM,))
+    for client in ("ann", "bob"):
+        said.happens(Lane.DOWNSTREAM, client, Opened())
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), said.speaks())
+    if not stays:
+        said.hangs_up("bob")
+    said.hangs_up("ann")
+    said.passes(5.2)
+    said.watched_hang_up("ann", complete=False)
+    said.happens(Lane.DOWNSTREAM, "cyd", Opened())
+    assert said.verdict("U-HANGUP") is verdict

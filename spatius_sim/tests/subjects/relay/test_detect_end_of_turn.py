@@ -12,6 +12,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.detect_end_of_turn import (
     has_own_turn_ended,
     is_motion_of_earlier_turn,
+    is_speech_in_one_request,
     is_turn_answered,
     is_turn_surely_over,
 )
@@ -221,3 +222,15 @@ def test_if_all_clients_hear_the_same_a_turn_of_another_client_ends_nobody_elses
         said.motion_down("ann", said.motion(up_of(speaker, 0), req_of(speaker, 0), 5, end=True))
     assert is_over()
     assert is_over(audio=False)
+
+
+def test_speech_that_went_up_in_one_request_has_no_other() -> None:
+    said = Dialogue()
+    pcm = said.speaks("ann", 0)
+    assert is_speech_in_one_request(said.trace.events, 0, b"")
+    said.audio_up(OLD_UP, OLD_REQ, pcm[:-640])
+    assert not is_speech_in_one_request(said.trace.events, 0, pcm)
+    said.audio_up(up_of("bob", 0), req_of("bob", 0), voice("bob"))
+    assert not is_speech_in_one_request(said.trace.events, 0, pcm)
+    said.audio_up(OLD_UP, OLD_REQ, pcm[-640:])
+    assert is_speech_in_one_request(said.trace.events, 0, pcm)
