@@ -11,7 +11,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tests.rules.client.client_traces import judged, motion
 
-_WAITS = (Wait(300), Wait(600))
+_WAITS = (Wait(300), Wait(600), Wait(300))
 _LATE = GiveAudio(4000), Wait(1500)
 """Keyframe 37 is due."""
 
