@@ -376,7 +376,12 @@ _UNKNOWN = [
     ),
 ]
 
+_IN_SMALL_CHUNKS: tuple[tuple[Step, ...], ...] = tuple(
+    (*[GiveAudio(ms)] * (2000 // ms), GiveAudio(0, True), motion(50), *WATCH, Wait(900), *SETTLE)
+    for ms in (20, 100, 250)
+)
 _MATCH = make_plans(
+    *_IN_SMALL_CHUNKS,
     (GiveAudio(2000), motion(*[1] * 50), *WATCH, Wait(400)),
     (GiveAudio(2000), *[motion(1)] * 50, *WATCH, Wait(400)),
     (GiveAudio(8000, True), motion(150, 50), Wait(240), Wait(280), Wait(4000), Wait(800), Wait(800)),
@@ -393,12 +398,7 @@ _MATCH = make_plans(
     ),
 )
 
-_IN_SMALL_CHUNKS: tuple[tuple[Step, ...], ...] = tuple(
-    (*[GiveAudio(ms)] * (2000 // ms), GiveAudio(0, True), motion(50), *WATCH, Wait(900), *SETTLE)
-    for ms in (20, 100, 250)
-)
 _SYNC = [
-    *make_plans(*_IN_SMALL_CHUNKS),
     *(
         ClientPlan((GiveAudio(2000), motion(1), motion(2, 17), motion(30), *WATCH, Wait(400)), rate)
         for rate in PCM_SAMPLE_RATES

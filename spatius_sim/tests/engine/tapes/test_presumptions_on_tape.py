@@ -19,8 +19,8 @@ from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.trace.events import Trace
 
 LATE = (
-    *(GiveAudio(4000), Wait(1500), Move((PlannedPayload(26), PlannedPayload(58)))),
-    *(Wait(300), Wait(600)),
+    *(GiveAudio(4000), Wait(1500), Move((PlannedPayload(26), PlannedPayload(74)))),
+    *(Wait(300), Wait(600), Wait(300)),
 )
 PLAIN = (GiveAudio(4000, True), motion(100), Wait(300), Wait(300), Wait(4000), Wait(300), Wait(300))
 
