@@ -242,7 +242,8 @@ REFUSED_FOR_LONG = _plan_refusing_sessions(
 )
 """Plans in which every session but the first ones is refused. A pause follows: a second, in which some relays
 try again at once, or ten seconds, in which a relay tries again that waits for credits. In these ten seconds
-another client speaks at the pace of a microphone, and has a session: a turn longer than ten seconds."""
+two other clients speak, and have sessions: one for more than ten seconds, at the pace of a microphone, the
+other 46 s at once, whose motion takes nine seconds."""
 
 
 def with_harmless_faults(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
