@@ -3,6 +3,7 @@ pytest-xdist the items run in a worker, and the report is made in the controller
 
 import json
 from collections.abc import Iterator
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -107,9 +108,16 @@ class SessionOutcomes:
         )  # A CI system obeys what begins with "::".
         return f"another test failed: {first_failed}{f', and {more_count} more' if more_count else ''}"
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
-        """Remember who interrupted the session."""
+        """Remember who interrupted the session.
+
+        A signal may interrupt an instruction that belongs to no line of its file. pytest cannot show such a
+        place: it raises TypeError, and the run would end without its own exit code. Then let pytest show only
+        the place where the interruption was raised."""
         self.outcomes.interruption = str(excinfo.value)
+        if any(line is None for _, line in walk_tb(excinfo.tb)):
+            excinfo.traceback = excinfo.traceback[-1:]
 
     def pytest_internalerror(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
         """Remember the last line of the internal error."""

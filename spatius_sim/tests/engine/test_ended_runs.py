@@ -10,9 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_tb
+from types import FunctionType
 
 import pytest
 
+from spatius_sim.engine.handle_signals import Interruption
+from spatius_sim.pytest_plugin.collect_outcomes import SessionOutcomes
 from spatius_sim.tests.engine.test_exit_codes import RELAY, TIMEOUT, all_fronts, command_for, fronts
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.subjects.test_client_subject import is_running
@@ -108,6 +112,34 @@ def test_a_run_that_is_asked_to_end_is_interrupted_and_reports(
     verdicts = {rule["id"]: rule["verdict"] for rule in plain["rules"]}
     assert verdicts == {"R-MOTION-ORDER": "FAILED", "R-SLOWCLIENT": "UNEXERCISED"}
     assert "interrupted" in rest.lower()
+
+
+def without_lines(function: Callable[[], None]) -> Callable[[], None]:
+    """That function, with instructions that belong to no line, as a compiler makes some of them: in the table
+    of lines, 0xF8 begins an entry without a line for one instruction, 0xFF one for eight."""
+    assert isinstance(function, FunctionType)
+    code = function.__code__
+    instructions = len(code.co_code) // 2
+    table = bytes(0xF8 | min(7, instructions - first - 1) for first in range(0, instructions, 8))
+    return FunctionType(code.replace(co_linetable=table), function.__globals__)
+
+
+def end_this_process() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_between_two_lines_interrupts_too() -> None:
+    """pytest cannot show an instruction without a line; a run that met one ended with exit code 1."""
+    interruption, session_outcomes = Interruption(), SessionOutcomes()
+    restore_handlers = interruption.install_handlers()
+    try:
+        with pytest.raises(KeyboardInterrupt) as interrupted:
+            without_lines(end_this_process)()
+    finally:
+        restore_handlers()
+    assert None in {line for _, line in walk_tb(interrupted.tb)}
+    session_outcomes.pytest_keyboard_interrupt(interrupted)
+    assert "KeyboardInterrupt" in str(interrupted.getrepr(funcargs=True))
 
 
 @all_fronts
