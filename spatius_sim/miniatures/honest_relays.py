@@ -12,6 +12,7 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
 from spatius_sim.wires.events import ClientAction, Failed, Interrupted, InterruptTurn, Speak, SpeakEnd
+from spatius_sim.wires.optional_features import OWN_STREAM
 
 _SENTENCES = 3
 _ALIGNED_BYTES = 1280
@@ -403,6 +404,96 @@ class MarksWhatItStops(PlainRelay):
             return super().on_server_silent(upstream)
         client = upstream.rpartition(" of ")[2]
         return [Tell(client, Failed("the turn was interrupted"))]
+
+
+class OneRoomForAll(PlainRelay):
+    """Lets all clients hear the same: whoever has spoken is heard by everybody, one turn after the other. A
+    client that connects during a turn hears the next one."""
+
+    policy = KEEPS_ITS_SESSION
+    lacks = (OWN_STREAM,)
+    room = "the room"
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._queue: deque[tuple[str, bytes]] = deque()
+        """The speech that waits for its turn, each with the client that has spoken."""
+        self._speaker = ""
+        """The client whose speech is heard, or was heard last."""
+        self._listeners: list[str] = []
+        """The clients that hear the turn."""
+
+    def on_client_connected(
+        self, client: str, session_key: str = "", sample_rate: int = 0
+    ) -> list[RelayCommand]:
+        return super().on_client_connected(client)
+
+    def on_client_disconnected(self, client: str) -> list[RelayCommand]:
+        super().on_client_disconnected(client)
+        self._forget_speech_of(client)
+        if client in self._listeners:
+            self._listeners.remove(client)
+        commands: list[RelayCommand] = []
+        for session in [] if self.clients else self._sessions_of(self.room):
+            commands += self._close_session(session)
+        return commands
+
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if client == self.room:
+            return super().on_client_action(client, action)
+        match action:
+            case Speak(pcm, last):
+                self._gathered_speech[client] = self._gathered_speech.get(client, b"") + pcm
+                return self.on_client_action(client, SpeakEnd()) if last else []
+            case SpeakEnd():
+                pcm = self._gathered_speech.pop(client, b"")
+                if pcm:
+                    self._queue.append((client, pcm))
+                return self._tell_all([])
+            case InterruptTurn():
+                self._forget_speech_of(client)
+                if self._is_idle() or self._speaker != client:
+                    return [Tell(client, Interrupted("nothing of yours is heard"))]
+                return self._tell_all(super().on_client_action(self.room, action))
+        return super().on_client_action(client, action)
+
+    def on_session_opened(self, session_id: str) -> list[RelayCommand]:
+        return self._tell_all(super().on_session_opened(session_id))
+
+    def on_server_frame(
+        self, session_id: str, raw: bytes, value: Message | Undecodable
+    ) -> list[RelayCommand]:
+        return self._tell_all(super().on_server_frame(session_id, raw, value))
+
+    def on_server_silent(self, session_id: str) -> list[RelayCommand]:
+        return self._tell_all(super().on_server_silent(session_id))
+
+    def on_session_lost(self, session_id: str, why: str) -> list[RelayCommand]:
+        return self._tell_all(super().on_session_lost(session_id, why))
+
+    def _forget_speech_of(self, client: str) -> None:
+        """Forget what a client has said that is not heard yet."""
+        self._gathered_speech.pop(client, None)
+        self._queue = deque((speaker, pcm) for speaker, pcm in self._queue if speaker != client)
+
+    def _is_idle(self) -> bool:
+        """Return whether no turn is heard."""
+        return not any(session.turn for session in self._sessions_of(self.room))
+
+    def _tell_all(self, commands: list[RelayCommand]) -> list[RelayCommand]:
+        """Return the commands, with the room's messages addressed to each listener, and those of the next
+        turn if no turn is heard."""
+        told: list[RelayCommand] = []
+        for command in commands:
+            if isinstance(command, Tell) and command.client_id == self.room:
+                told += [replace(command, client_id=listener) for listener in self._listeners]
+            else:
+                told.append(command)
+        if not (self._queue and self._is_idle()):
+            return told
+        self._speaker, pcm = self._queue.popleft()
+        self._listeners = list(self.clients)
+        return told + self._tell_all(super().on_client_action(self.room, Speak(pcm, last=True)))
 
 
 def _split_into_sentences(pcm: bytes) -> list[bytes]:

@@ -55,6 +55,7 @@ async def miniature_relay(
     spoken_wire = find_wire(wire)
     patience = patience or Patience()
     numbers = count(1)
+    lacks = tuple(sorted(getattr(brain, "lacks", ())))
     relay_brain = brain(canary_key(seed), lambda: f"request-{next(numbers)}")
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualLoop):
@@ -68,6 +69,7 @@ async def miniature_relay(
             seed,
             patience,
             motion_server,
+            lacks,
             starts=read_turn_start(turn, None),
             access=RelayInMemory(loop, virtual_relay, data_packets=getattr(brain, "in_data_packets", False)),
         )
@@ -85,4 +87,4 @@ async def miniature_relay(
             url = f"ws://{LOOPBACK}:{port}"
             address = RelayAddress(url)
             starts = read_turn_start(turn, None)
-            yield RelaySubject(address, spoken_wire, recorder, seed, patience, server, starts=starts)
+            yield RelaySubject(address, spoken_wire, recorder, seed, patience, server, lacks, starts=starts)

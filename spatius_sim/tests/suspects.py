@@ -25,6 +25,7 @@ from spatius_sim.miniatures.honest_relays import (
     MarksAudioLast,
     MarksAudioOfClipsLast,
     MarksWhatItStops,
+    OneRoomForAll,
     PassesOnTheRest,
     SendsLater,
     ServesTurnsInOrder,
@@ -137,12 +138,12 @@ class Suspect:
     @property
     def lacks(self) -> frozenset[str]:
         """Return the features that its wire cannot carry, or that it declares to lack itself."""
+        declared = frozenset[str](getattr(self.brain, "lacks", ()))
         if self.kind != "relay":
-            return frozenset(getattr(self.brain, "lacks", ()))
+            return declared
         no_packets = set() if getattr(self.brain, "in_data_packets", False) else {DATA_PACKETS}
-        return (
-            find_wire(self.wire).lacks | no_packets | ({CLIENT_CHOOSES_SPEECH} if self.plays_clips else set())
-        )
+        no_choice = {CLIENT_CHOOSES_SPEECH} if self.plays_clips else set()
+        return declared | find_wire(self.wire).lacks | no_packets | no_choice
 
     @property
     def plays_clips(self) -> bool:
@@ -197,6 +198,7 @@ HONEST = [
     Suspect("relay", SpeaksSentencesAtOnce),
     Suspect("relay", SpeaksAgain),
     Suspect("relay", PassesOnTheRest),
+    Suspect("relay", OneRoomForAll),
     Suspect("relay", StopsAfterAMoment),
     Suspect("relay", MarksWhatItStops),
     Suspect("relay", MarksAudioLast),

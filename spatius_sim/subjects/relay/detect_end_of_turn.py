@@ -32,22 +32,26 @@ def is_turn_surely_over(
     )
 
 
-def has_own_turn_ended(
-    events: Sequence[Event], first_index: int, client_name: str, speech: bytes, *, sends_audio: bool
-) -> bool:
-    """Return whether a client's own turn has ended, although it also receives the turns of other clients. It
-    must have received the end of its own `speech` (if the relay `sends_audio`), and the last motion of a
-    request whose audio begins as this speech does. Only events from number `first_index` on count."""
-    first_audio_by_request = _find_first_audio(events, first_index)
+def has_own_motion_ended(events: Sequence[Event], first_index: int, client_name: str, speech: bytes) -> bool:
+    """Return whether the motion of a client's own turn has ended, although the client also receives the turns
+    of others: it has received the last motion of a request whose audio begins as its `speech` does. Only
+    events from number `first_index` on count."""
     own_req_ids = {
         req_id
-        for (_, req_id), first_audio in first_audio_by_request.items()
+        for (_, req_id), first_audio in _find_first_audio(events, first_index).items()
         if first_audio and speech.startswith(first_audio)
     }
+    return _has_motion_ended(_messages_received_by(client_name, events, first_index), own_req_ids)
+
+
+def has_own_audio_ended(
+    events: Sequence[Event], first_index: int, client_name: str, speech: bytes, *, is_marked: bool
+) -> bool:
+    """Return whether the audio of a client's own turn has ended, although the client also receives the turns
+    of others: it has received audio that ends as its `speech` does. If `is_marked`, the end mark must have
+    come with this audio or behind it. Only events from number `first_index` on count."""
     received = _messages_received_by(client_name, events, first_index)
-    return _has_motion_ended(received, own_req_ids) and (
-        not sends_audio or _has_audio_ended(received, speech)
-    )
+    return _has_audio_ended(received, speech, is_marked=is_marked)
 
 
 def is_motion_of_earlier_turn(
@@ -230,16 +234,16 @@ def _list_responses(received: Sequence[object]) -> list[tuple[str, bool]]:
     return [(response.req_id, response.end) for response in responses]
 
 
-def _has_audio_ended(received: Sequence[object], speech: bytes) -> bool:
+def _has_audio_ended(received: Sequence[object], speech: bytes, *, is_marked: bool = True) -> bool:
     """Return whether the audio of a turn has ended for a client: `received`, the messages from the relay,
-    hold audio with the end mark, and the audio up to this mark ends as the turn's `speech` does. False if the
-    speech is unknown (b"") or ends in silence."""
+    hold audio that ends as the turn's `speech` does, with the end mark if it `is_marked`. False if the speech
+    is unknown (b"") or ends in silence."""
     end_of_speech, newest_audio = speech[-_COMPARED_BYTES:], b""
     if not any(end_of_speech):
         return False  # All speech may end in silence.
     for message in received:
         if isinstance(message, Audio):
             newest_audio = (newest_audio + message.pcm)[-_COMPARED_BYTES:]
-            if message.last and newest_audio.endswith(end_of_speech):
+            if (message.last or not is_marked) and newest_audio.endswith(end_of_speech):
                 return True
     return False

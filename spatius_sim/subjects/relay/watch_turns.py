@@ -19,7 +19,8 @@ from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.story.undisturbed_turns import LONGEST_BORNE_DELAY, select_failures
 from spatius_sim.subjects.relay.detect_end_of_turn import (
-    has_own_turn_ended,
+    has_own_audio_ended,
+    has_own_motion_ended,
     is_motion_of_earlier_turn,
     is_motion_of_other_requests_due,
     is_speech_in_one_request,
@@ -119,10 +120,7 @@ class TurnWatch:
     def is_turn_complete(self) -> bool:
         """Return whether the turn is complete: the client has received the end of the audio and the end of
         the motion. If the relay sends no end marks, the end of the connection completes the turn, too."""
-        audio_ended, motion_ended = self._has_audio_ended(), self._has_motion_ended()
-        if audio_ended and motion_ended and self._all_hear_the_same:
-            audio_ended = self._has_own_turn_ended()
-        return (audio_ended and motion_ended) or self._has_connection_ended()
+        return (self._has_audio_ended() and self._has_motion_ended()) or self._has_connection_ended()
 
     def check_for(self, progress: TurnProgress) -> Callable[[], bool]:
         """Return a function that says whether the watched turn has come as far as `progress` by now."""
@@ -257,7 +255,13 @@ class TurnWatch:
         return self._error_message.has_arrived() and self._has_all_audio_arrived()
 
     def _has_all_audio_arrived(self) -> bool:
-        return self._relay_sends_no_audio or self._count_audio_bytes() >= len(self._speech)
+        """Return whether the client has received as much audio as its turn has. If all clients receive the
+        same, it must also have received the end of its own speech."""
+        if self._relay_sends_no_audio:
+            return True
+        return self._count_audio_bytes() >= len(self._speech) and (
+            not self._all_hear_the_same or self._has_own_audio_ended(is_marked=False)
+        )
 
     def _has_relay_ended_speech(self) -> bool:
         """Return whether the relay has told Motion Server that the speech has ended, since the watch of this
@@ -282,7 +286,11 @@ class TurnWatch:
     def _has_audio_ended(self) -> bool:
         """Return whether the last audio of the watched turn has arrived, or the relay sends no audio at
         all."""
-        return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_arrived()
+        if self._relay_sends_no_audio:
+            return True
+        return self._watches[TurnProgress.LAST_AUDIO].has_arrived() and (
+            not self._all_hear_the_same or self._has_own_audio_ended(is_marked=True)
+        )
 
     def _is_turn_surely_over(self) -> bool:
         """Return whether it is certain that the watched turn is over: the ends of audio and motion that the
@@ -295,28 +303,31 @@ class TurnWatch:
             sends_audio=not self._relay_sends_no_audio,
         )
 
-    def _has_own_turn_ended(self) -> bool:
-        """Return whether the client has received the end of the audio and of the motion of its own turn. This
-        is for a relay that sends the same to all clients: the client also receives the ends of others'
-        turns."""
-        return has_own_turn_ended(
-            self._recorder.events,
-            self._first_index,
-            self._client_name,
-            self._speech,
-            sends_audio=not self._relay_sends_no_audio,
+    def _has_own_audio_ended(self, *, is_marked: bool) -> bool:
+        """Return whether the client has received the end of its own speech, with the end mark if it
+        `is_marked`. This is for a relay that sends the same to all clients: the client also receives the
+        audio and the marks of others' turns."""
+        return has_own_audio_ended(
+            self._recorder.events, self._first_index, self._client_name, self._speech, is_marked=is_marked
         )
 
     def _has_motion_ended(self) -> bool:
         """Return whether the client has received the end of the turn's motion. An end mark without motion may
         come too early. So it counts only if Motion Server has sent its last response to the turn by now, or
         if the kit cannot see Motion Server. The turn may have more requests, whose motion must have ended,
-        too."""
+        too. If all clients receive the same, the motion of the client's own request must have ended."""
+        if self._all_hear_the_same and not self._has_own_motion_ended():
+            return False
         if self._motion_end.has_arrived() or not self._motion_mark_alone.has_arrived():
             return self._motion_end.has_arrived() and not self._is_motion_of_other_requests_due()
         return self._upstream_is_unseen or is_turn_answered(
             self._recorder.events, self._first_index, self._speech
         )
+
+    def _has_own_motion_ended(self) -> bool:
+        """Return whether the motion of the client's own speech has ended, for a relay that sends the same to
+        all clients."""
+        return has_own_motion_ended(self._recorder.events, self._first_index, self._client_name, self._speech)
 
     def _is_motion_of_other_requests_due(self) -> bool:
         """Return whether motion of the watched turn is still to come, though that of one request has ended: a

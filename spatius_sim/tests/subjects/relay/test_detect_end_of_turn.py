@@ -10,7 +10,8 @@ from spatius_sim.miniatures.honest_relays import SendsLater
 from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.detect_end_of_turn import (
-    has_own_turn_ended,
+    has_own_audio_ended,
+    has_own_motion_ended,
     is_motion_of_earlier_turn,
     is_speech_in_one_request,
     is_turn_answered,
@@ -211,17 +212,26 @@ def test_if_all_clients_hear_the_same_a_turn_of_another_client_ends_nobody_elses
     said = Dialogue()
     began, anns, bobs = said.last + 1, said.speaks("ann", 0), said.speaks("bob", 0)
 
-    def is_over(*, audio: bool = True) -> bool:
-        return has_own_turn_ended(said.trace.events, began, "ann", anns, sends_audio=audio)
+    def has_motion() -> bool:
+        return has_own_motion_ended(said.trace.events, began, "ann", anns)
 
-    for speaker, speech in (("bob", bobs), ("ann", anns)):
-        assert not is_over()
-        said.audio_up(up_of(speaker, 0), req_of(speaker, 0), speech, end=True)
-        said.audio_down("ann", speech, last=True)
-        assert not is_over(audio=False)
-        said.motion_down("ann", said.motion(up_of(speaker, 0), req_of(speaker, 0), 5, end=True))
-    assert is_over()
-    assert is_over(audio=False)
+    def has_audio(*, marked: bool) -> bool:
+        return has_own_audio_ended(said.trace.events, began, "ann", anns, is_marked=marked)
+
+    said.audio_up(up_of("bob", 0), req_of("bob", 0), bobs, end=True)
+    said.audio_down("ann", bobs, last=True)
+    said.motion_down("ann", said.motion(up_of("bob", 0), req_of("bob", 0), 5, end=True))
+    assert not has_motion()
+    assert not has_audio(marked=False)
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), anns, end=True)
+    said.audio_down("ann", anns)
+    assert has_audio(marked=False)
+    assert not has_audio(marked=True)
+    said.audio_down("ann", anns, last=True)
+    assert has_audio(marked=True)
+    assert not has_motion()
+    said.motion_down("ann", said.motion(up_of("ann", 0), req_of("ann", 0), 5, end=True))
+    assert has_motion()
 
 
 def test_speech_that_went_up_in_one_request_has_no_other() -> None:
