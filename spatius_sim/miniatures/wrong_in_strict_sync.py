@@ -176,6 +176,16 @@ class TripsOverLongTexts(TripsOverFields):
         return wire_type == 2 and not 0 < size < 128
 
 
+class TellsGapsAsStalls(ClientDecoder):
+    """Reports a stall whenever it has played all the audio that has come, whatever it waits for."""
+
+    @property
+    def stalled(self) -> bool:
+        current = self._conversation
+        has_played_all = current is not None and current.played_nanosamples == current.samples * _SECOND_NS
+        return super().stalled or (has_played_all and self.samples_played > 0)
+
+
 class StopsAtUnknownFields(ClientDecoder):
     """Reads no further in an envelope when it has come to an unknown field."""
 
@@ -198,7 +208,7 @@ STRICT_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-MISMATCH": (ForeignMotionEndsStall,),
     "C-PAUSE": (IgnoresPauseInStall, MotionEndsPauseInStall),
     "C-EMPTY-MISMATCH": (ForeignEmptyListEndsStall,),
-    "C-STARVE": (SkipsTimeOfStall,),
+    "C-STARVE": (SkipsTimeOfStall, TellsGapsAsStalls),
     "C-UNKNOWN": (
         TripsOverLongNumbers,
         TripsOverHighFieldNumbers,

@@ -170,6 +170,8 @@ _EMPTY = make_strict_plans(
 )
 
 _STARVE = make_strict_plans(
+    # The audio stops, and its motion is ahead: that is no stall.
+    (*play_whole(2000), GiveAudio(1000), motion(75), *WATCH, Wait(400), Wait(300), Wait(300), *SETTLE),
     (
         *(*play_whole(2000), GiveAudio(3000, True), motion(40), *WATCH, Wait(900)),
         *(GiveAudio(2000, True), motion(20), *WATCH, motion(15), *WATCH, motion(15), *WATCH, Wait(900)),

@@ -30,7 +30,7 @@ from spatius_sim.rules.server import lasting_sessions as server_lasting_sessions
 from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
-REVISION = 16
+REVISION = 17
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 

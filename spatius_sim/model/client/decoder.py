@@ -306,7 +306,7 @@ class ClientDecoder:
             return
         due = self._keyframe_due(conversation)
         if conversation.ended:
-            # A keyframe that is due at the end of the audio, or later, is never shown.
+            # Where the end of the audio is known, no keyframe is shown that is due there, or later.
             due = min(due, (conversation.samples * KEYFRAMES_PER_SECOND - 1) // self._sample_rate)
         for index in range(max(conversation.next_keyframe, due if first is None else first), due + 1):
             keyframe = conversation.find_keyframe(index)

@@ -226,10 +226,29 @@ def check_pauses(story: ClientStory) -> Iterator[Kept | Broken]:
 def check_late_motion(story: ClientStory) -> Iterator[Kept | Broken]:
     """Check audio whose motion is late. In the mode audioIndependent the audio must go on. In strictSync it
     must stall, the client must report this, and the audio must go on when the motion has come. A client that
-    is idle, and has nothing to play, must not report a stall."""
+    is idle, and has nothing to play, must not report a stall. Nor must a client that has played all its audio
+    and waits for more, if its motion is ahead: it holds nothing back."""
     for observation in story.observations:
         is_idle = observation.silent and observation.state == PlaybackState.IDLE
         if observation.strict and is_idle and observation.stalled is True:
             yield Broken("no stall while nothing is played", "stalled is True", (observation.seq,))
+    yield from _find_stalls_without_audio(story)
     yield from judge_stalls(story, "C-STARVE")
     yield from judge_audio(story, "C-STARVE")
+
+
+def _find_stalls_without_audio(story: ClientStory) -> Iterator[Broken]:
+    """Yield Broken for each stall that a client reports when it has played all audio that has come of a
+    conversation. It must have had motion for more than this audio for long enough (`slack_ms`)."""
+    dry_since: Observation | None = None
+    for observation in story.observations:
+        if not observation.dry_ms or observation.motion_end <= observation.samples:
+            dry_since = None
+            continue
+        if dry_since is None or dry_since.conversation is not observation.conversation:
+            dry_since = observation
+        has_settled = observation.dry_ms - (dry_since.dry_ms or 0) >= story.slack_ms
+        if has_settled and observation.stalled is True:
+            expected = "no stall while only audio is missing, and motion is there"
+            follows_from = ("C-MATCH", "C-UNKNOWN", "C-SYNC", "C-PAUSE", "C-ABNORMAL", "C-EMPTY-SCOPE")
+            yield Broken(expected, "stalled is True", (dry_since.seq, observation.seq), follows_from)

@@ -10,13 +10,14 @@ from spatius_sim.miniatures.wrong_in_strict_sync import (
     ForeignEmptyListEndsStall,
     ForeignMotionEndsStall,
     SkipsTimeOfStall,
+    TellsGapsAsStalls,
 )
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import Do, GiveAudio, Move, Ref, Step, Wait
 from spatius_sim.plans.fixed_client_plans import edge_cases_of
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.decoder_as_client import own_client_factory
-from spatius_sim.tests.rules.client.client_traces import STRICT, judged, motion
+from spatius_sim.tests.rules.client.client_traces import INDEPENDENT, STRICT, judged, motion
 
 _WATCH = (Wait(240), Wait(280), Wait(320), Wait(300))
 _STALL: tuple[Step, ...] = (GiveAudio(3000), motion(10), *_WATCH, motion(20), *_WATCH)
@@ -86,3 +87,19 @@ def test_who_drops_all_motion_waits_for_ever() -> None:
             """Take nothing."""
 
     assert _failed(DropsAll, GiveAudio(2000), motion(50), *_WATCH) == ["C-MATCH"]
+
+
+@pytest.mark.parametrize("mode", [STRICT, INDEPENDENT])
+def test_a_client_that_waits_for_audio_alone_does_not_stall(mode: str) -> None:
+    gap: tuple[Step, ...] = (GiveAudio(1000), motion(75), Wait(700), *_WATCH)
+    for brain, verdict in ((TellsGapsAsStalls, Verdict.FAILED), (ClientDecoder, Verdict.UNEXERCISED)):
+        said = judged(*gap, client=own_client_factory(brain), mode=mode)
+        assert said["C-STARVE"].verdict is verdict
+        assert [one.verdict for one in said.values()].count(Verdict.FAILED) == (verdict is Verdict.FAILED)
+
+
+def test_where_audio_and_motion_have_both_run_out_a_stall_is_open() -> None:
+    gap: tuple[Step, ...] = (GiveAudio(1000), motion(25), Wait(700), *_WATCH)
+    assert _failed(TellsGapsAsStalls, *gap) == []
+    assert _failed(TellsGapsAsStalls, *gap, motion(25), Wait(100)) == [], "it has just come"
+    assert _failed(TellsGapsAsStalls, *gap, motion(25), *_WATCH) == ["C-STARVE"]
