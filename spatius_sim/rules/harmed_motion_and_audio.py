@@ -31,6 +31,8 @@ def judge_motion(
         if observation.shows_motion_in_place(tolerance_keyframes):
             if is_in_situation:
                 yield Kept()
+        elif observation.may_lag:
+            continue
         elif is_to_blame and is_in_situation and observation.own and observation.controlled:
             expected = f"keyframe {observation.due} at {observation.played} samples"
             yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,), follows_from)

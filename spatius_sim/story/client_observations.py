@@ -117,8 +117,8 @@ class _ClientObserver(RealClientTime):
             next_payload = current.payload_of(own_keyframes[-1]) > current.payload_of(due_keyframe)
             # Whoever drops motion whose time is over shows the next payload in its place: C-SYNC.
             may_have_dropped = due_keyframe >= current.overdue_from
-            # After a pause, a jump shows that the face ran ahead: C-PAUSE.
-            may_have_dropped = may_have_dropped or "C-PAUSE" in self.motion.suspects
+            # What came before may have cost motion, or may have let the face run ahead: then it is to blame.
+            may_have_dropped = may_have_dropped or bool(self.motion.suspects)
             # Whoever drops motion with unknown fields shows the next payload in its place: C-UNKNOWN.
             may_have_dropped = may_have_dropped or own_keyframes[-1] >= current.unknown_from
             in_order = in_order and not (jumped and next_payload and not may_have_dropped)

@@ -196,12 +196,16 @@ class Observation:
     def shows_motion_in_place(self, tolerance_keyframes: int) -> bool:
         """Return whether the client rendered the motion that was due: its newest keyframe is at most
         `tolerance_keyframes` away from the keyframe that was due. Return False if none was due or rendered.
-
-        Any keyframe is in place if the client does not report its position, or may still catch up after late
-        motion."""
+        Any keyframe is in place if the client does not report its position."""
         if self.due is None or not self.own:
             return False
-        return self.played is None or self.catching_up or abs(self.own[-1] - self.due) <= tolerance_keyframes
+        return self.played is None or abs(self.own[-1] - self.due) <= tolerance_keyframes
+
+    @property
+    def may_lag(self) -> bool:
+        """Whether the client rendered motion that may be out of its place, for it may still catch up after
+        late motion."""
+        return self.catching_up and bool(self.own)
 
 
 @dataclass(slots=True)

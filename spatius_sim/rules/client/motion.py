@@ -117,6 +117,8 @@ def check_motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
         expected = f"keyframe {observation.due} at {observation.played} samples"
         if observation.shows_motion_in_place(story.keyframe_tolerance):
             yield Kept()
+        elif observation.may_lag:
+            continue
         elif observation.own:
             yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,), ("C-MATCH",))
         elif is_overdue and observation.blank:

@@ -6,7 +6,7 @@ import pytest
 
 from spatius_sim.miniatures.wrong_at_edges import ForgetsLateMotion
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Step, Wait
+from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Ref, Step, Wait
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tests.rules.client.client_traces import judged, motion
@@ -59,3 +59,35 @@ def test_a_payload_that_came_in_time_and_is_dropped_stays_a_matter_of_order() ->
 
     steps = (GiveAudio(4000), motion(20), motion(20), motion(60), Wait(700), *_WAITS)
     assert _failed(LosesSecondPayload, *steps) == ["C-MATCH"]
+
+
+def test_what_is_seen_while_late_motion_catches_up_clears_nothing_of_suspicion() -> None:
+    class ForgetsMotionOnForeignMotion(ClientDecoder):
+        """Motion with another id clears the motion of the current conversation."""
+
+        def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+            current = self._conversation
+            if current is not None and current.conversation_id != conversation_id:
+                current.motion.clear()
+                current.keyframes = 0
+            super().yield_frames_data(frames, conversation_id)
+
+    foreign = motion(10, Ref(0, "made up"))
+    late: tuple[Step, ...] = (
+        GiveAudio(6000),
+        motion(10),
+        Wait(1500),
+        motion(60),
+        Wait(100),
+        foreign,
+        motion(60),
+    )
+    steps: tuple[Step, ...] = (
+        GiveAudio(4000, True),
+        motion(100),
+        *[Wait(300)] * 16,
+        *late,
+        *[Wait(200)] * 12,
+    )
+    assert _failed(ForgetsMotionOnForeignMotion, *steps) == ["C-MISMATCH"]
+    assert _failed(ClientDecoder, *steps) == []
