@@ -10,6 +10,7 @@ from spatius_sim.protocol.audio import (
     segment_end,
 )
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
+from spatius_sim.protocol.keyframes import Keyframes
 from spatius_sim.protocol.messages import (
     AudioInput,
     ConfirmSession,
@@ -245,8 +246,8 @@ def check_keyframe_shape(story: Story) -> Iterator[Kept | Broken]:
 )
 def check_motion_varies(story: Story) -> Iterator[Kept | Broken]:
     """Check each response with at least a second of motion for at least a second of audible, not clipped
-    speech (PCM alone shows that). Its keyframes must not be all alike, and must not repeat an earlier
-    response of the request."""
+    speech (PCM alone shows that); shorter responses are taken together. The keyframes must not be all alike,
+    and must not repeat earlier ones of the request."""
     expected = "motion that goes with what is said"
     for request in _list_requests_to_answer(story):
         if is_ogg_opus(request):
@@ -254,29 +255,44 @@ def check_motion_varies(story: Story) -> Iterator[Kept | Broken]:
         pcm = np.frombuffer(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * 2], "<i2")
         # Clipped speech may hold every mouth at its widest.
         audible = (pcm != 0) & (pcm > _LOWEST) & (pcm < _HIGHEST)
-        seq_by_keyframes: dict[bytes, int] = {}
-        keyframe_count_before = 0
-        for payload in request.payloads:
-            keyframes = payload.response.keyframes
+        seqs_by_keyframes: dict[bytes, tuple[int, ...]] = {}
+        for first_keyframe, seqs, keyframes in _gather_seconds_of_motion(request):
             first_sample, last_sample = (
-                count * request.sample_rate // KEYFRAMES_PER_SECOND
-                for count in (keyframe_count_before, keyframe_count_before + len(keyframes))
+                number * request.sample_rate // KEYFRAMES_PER_SECOND
+                for number in (first_keyframe, first_keyframe + len(keyframes))
             )
-            keyframe_count_before += len(keyframes)
-            if len(keyframes) < _MOVING_KEYFRAMES:
-                continue
             if np.count_nonzero(audible[first_sample:last_sample]) < _AUDIBLE_SECONDS * request.sample_rate:
                 continue
-            same_seq = seq_by_keyframes.setdefault(keyframes.tobytes(), payload.seq)
+            same_seqs = seqs_by_keyframes.setdefault(keyframes.tobytes(), seqs)
             if (keyframes == keyframes[0]).all():
-                actual = f"all {len(keyframes)} keyframes of a response are alike"
-                yield Broken(expected, actual, (payload.seq,))
-            elif same_seq != payload.seq:
-                yield Broken(
-                    expected, "the motion of an earlier response came again", (same_seq, payload.seq)
-                )
+                where = "a response" if len(seqs) == 1 else f"{len(seqs)} responses"
+                yield Broken(expected, f"all {len(keyframes)} keyframes of {where} are alike", seqs)
+            elif same_seqs != seqs:
+                yield Broken(expected, "the motion of an earlier response came again", (*same_seqs, *seqs))
             else:
                 yield Kept()
+
+
+def _gather_seconds_of_motion(
+    request: UpstreamRequest,
+) -> Iterator[tuple[int, tuple[int, ...], Keyframes]]:
+    """Yield the motion of a request in pieces of at least a second: each response that is long enough, and
+    shorter responses together, if they follow each other. Yield for each piece the number of its first
+    keyframe, the events that brought it, and its keyframes. Shorter pieces are left out."""
+    seqs: tuple[int, ...] = ()
+    gathered: list[Keyframes] = []
+    keyframe_count = 0
+    for payload in request.payloads:
+        keyframes = payload.response.keyframes
+        keyframe_count += len(keyframes)
+        if len(keyframes) >= _MOVING_KEYFRAMES:
+            seqs, gathered = (), []
+        if len(keyframes):
+            seqs, gathered = (*seqs, payload.seq), [*gathered, keyframes]
+        piece_count = sum(map(len, gathered))
+        if piece_count >= _MOVING_KEYFRAMES:
+            yield keyframe_count - piece_count, seqs, np.concatenate(gathered)
+            seqs, gathered = (), []
 
 
 def _find_answers_under_wrong_id(story: Story) -> Iterator[Broken]:

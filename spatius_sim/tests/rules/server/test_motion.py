@@ -488,8 +488,21 @@ def still(keyframes: int) -> np.ndarray:
         ([moving(50), still(25)], "all 25 keyframes of a response are alike"),
         ([moving(50), moving(50)], "the motion of an earlier response came again"),
         ([moving(50), still(24)], ""),
+        ([moving(50), *[still(1)] * 30], "all 25 keyframes of 25 responses are alike"),
+        ([moving(7), moving(7, 2), moving(50, 3), still(30)], "all 30 keyframes of a response are alike"),
+        ([moving(7, k) for k in (0, 1, 2, 3, 0, 1, 2, 3)], "the motion of an earlier response came again"),
+        ([moving(7, k) for k in range(8)], ""),
     ],
-    ids=["moves", "stands still", "repeats", "too short to tell"],
+    ids=[
+        "moves",
+        "stands still",
+        "repeats",
+        "too short to tell",
+        "stands still in short responses",
+        "stands still later",
+        "repeats short responses",
+        "moves in short responses",
+    ],
 )
 def test_the_motion_of_speech_moves(segments: list[np.ndarray], actual: str) -> None:
     judgement = answered(*segments).judged("S-MOTION-MOVES")
