@@ -230,6 +230,7 @@ def check_close_after_refusal(story: Story) -> Iterator[Kept | Broken | Late]:
     "with an egress configured no motion MUST come back on the socket",
     "docs:python-sdk",
     Provenance.DOCUMENTED,
+    presumes=("S-CONFIRM",),
     needs=(EGRESS,),
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
