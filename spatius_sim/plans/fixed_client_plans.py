@@ -54,7 +54,8 @@ _ID = make_plans(
         *(Wait(2500), CHUNK, NO_MOTION, CHUNK, motion(5), CHUNK, GiveAudio(100, True)),
     ),
     (*play_some(), NO_LIST, GiveAudio(400), Wait(240), GiveAudio(0, True)),
-    (CHUNK, Wait(1500), CHUNK, Wait(6000), CHUNK, Wait(12_000), GiveAudio(100, True)),
+    # "for 10 s past the audio" (C-NOEND): nearly so long, and longer.
+    (CHUNK, Wait(1500), CHUNK, Wait(6000), CHUNK, Wait(10_300), Wait(1_700), GiveAudio(100, True)),
 )
 
 _ID_NEW = make_plans(
@@ -339,6 +340,11 @@ _STATES = [
             ),
             *(GiveAudio(600, True), all_motion(1000), Wait(300), Wait(300), Wait(500), *SETTLE),
         ),
+        # The end mark comes with half a sample.
+        *(
+            (GiveAudio(1000), all_motion(1000), Wait(240), last, Wait(700), *SETTLE, *SETTLE)
+            for last in (GiveAudio(0, True, more_bytes=1), GiveAudio(100, True, more_bytes=1))
+        ),
         (
             *(*play_some(2000), PAUSE, Wait(300), GiveAudio(0, True), Wait(300), RESUME),
             *(*WATCH, Wait(1500), *SETTLE),
@@ -407,6 +413,8 @@ _SYNC = [
         (GiveAudio(4000), Wait(1000), motion(25, 75), *WATCH, Wait(900), Wait(900)),
         (GiveAudio(4000), motion(10), Wait(1500), motion(15), Wait(240), motion(75), *WATCH, Wait(900)),
         (GiveAudio(4000), Wait(1500), motion(20), Wait(240), motion(20, 60), *WATCH, Wait(900)),
+        # Motion is missing for more than three seconds.
+        (GiveAudio(9000, True), motion(25), *[Wait(900)] * 5, motion(200), *[Wait(600)] * 7, *SETTLE),
     ),
 ]
 

@@ -177,6 +177,12 @@ _STARVE = make_strict_plans(
         *(GiveAudio(2000, True), motion(20), *WATCH, motion(15), *WATCH, motion(15), *WATCH, Wait(900)),
     ),
     (GiveAudio(1039, True), motion(24), Wait(700), Wait(500), Wait(500), motion(1), *SETTLE),
+    # Only the rest of the audio, which needs no motion, is left when the end mark comes.
+    (*play_whole(2000), GiveAudio(1039), motion(25), *WATCH, *SETTLE, GiveAudio(0, True), *SETTLE, *SETTLE),
+    (
+        *(*play_whole(2000), GiveAudio(2000, True), motion(20), *WATCH, Wait(11_000)),
+        *(motion(30), *WATCH, Wait(900), *SETTLE),
+    ),
     (
         *(
             GiveAudio(4000),

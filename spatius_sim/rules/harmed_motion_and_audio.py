@@ -8,9 +8,6 @@ from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
 
-_FASTEST_CLOCK = 1.1
-"""How fast a clock may be: that of 24 kHz for audio of 22.05 kHz is 9 % fast."""
-
 
 def judge_motion(
     story: ClientStory, rule_id: str, other_causes: tuple[str, ...] = ()
@@ -54,22 +51,15 @@ def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
             if observation.audio_rule == rule_id and observation.conversation is not None:
                 seqs = observation.conversation.first_seq, observation.seq
                 causes = _find_causes_in_strict_sync(rule_id, observation) if observation.strict else ()
-                if rule_id != "C-STATES" and _is_clock_fast(observation):
-                    causes = (*causes, "C-STATES")
-                yield Broken(*observation.audio_harm, seqs, causes)
+                # Audio that is harmed where nothing special happens is harmed in every situation.
+                in_any_situation = () if rule_id == "C-STATES" else ("C-STATES",)
+                yield Broken(*observation.audio_harm, seqs, (*in_any_situation, *causes))
         elif (
             observation.audio_checked
             and rule_id in observation.audio_situations
             and (observation.starved if rule_id == "C-STARVE" else observation.is_over)
         ):
             yield Kept()
-
-
-def _is_clock_fast(observation: Observation) -> bool:
-    """Return whether the audio is ahead by so little that a clock may be too fast: by less than a tenth. Then
-    it is ahead in every situation."""
-    played, most = observation.played, observation.high
-    return played is not None and most < played <= most * _FASTEST_CLOCK
 
 
 def judge_stalls(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
@@ -82,7 +72,8 @@ def judge_stalls(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
     for observation in story.observations:
         if not observation.strict:
             continue
-        causes = _find_causes_in_strict_sync(rule_id, observation) or ("C-MATCH",)
+        # Audio that was lost neither waits for motion nor goes on with it.
+        causes = ("C-STATES", *(_find_causes_in_strict_sync(rule_id, observation) or ("C-MATCH",)))
         finding = _judge_strict_sync(observation, tolerance_samples, causes)
         right_rule_id = observation.stall_rule if isinstance(finding, Broken) else "C-STARVE"
         if finding is not None and right_rule_id == rule_id:
