@@ -4,7 +4,7 @@ ending, for `spatius-sim verify`."""
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from traceback import format_exc
@@ -25,6 +25,7 @@ from spatius_sim.reporting.formats.text_report import describe_failure, explain_
 from spatius_sim.reporting.formats.write_report_files import prepare_report_files
 from spatius_sim.reporting.make_text_harmless import harmless_line, harmless_lines
 from spatius_sim.reporting.summary import RuleOutcome
+from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Rule
 
@@ -103,6 +104,7 @@ class Judging:
         if why_left_out:
             outcome = trial.conclude_early(rule.id, why_left_out)
         else:
+            trial.find_sure_plans = self._find_plans_of_cause
             outcome = trial.judge(rule.id, *self.request.exercise_for(rule))
         outcome = replace(
             outcome,
@@ -134,6 +136,14 @@ class Judging:
             tuple(tolerated),
             self._suspects_for_report(trial.suspects()),
         )
+
+    def _find_plans_of_cause(self, rule_id: str) -> Sequence[Any]:
+        """Return the plans that are always run for a rule of which another one's breach may be a consequence.
+        None if this run does not judge the rule, or judges no client: any other subject is waited for, and
+        its rules are in an order in which causes come first."""
+        rule = find_rule(rule_id)
+        is_judged = rule.subject == "client" and rule_id in self.request.judged_rules
+        return self.request.exercise_for(rule).sure if is_judged else ()
 
     def _suspects_for_report(self, suspects: Mapping[str, str]) -> dict[str, str]:
         """Return the suspects as a report may show them. Suspects are the rules that a scenario has broken so

@@ -307,6 +307,8 @@ class Hearing:
             subject, self._loop, seed, folder, plans, shrink_seconds=0.0, drawn_plans=_DRAWN_PLANS
         )
         self._trial.on_suspects = lambda suspects: self.on_suspects()
+        if suspect.kind == "client":
+            self._trial.find_sure_plans = lambda rule_id: exercise_of(rule_id).sure
         self.on_suspects: Callable[[], None] = lambda: None
         """Is called as soon as a scenario breaks a rule that none has broken before."""
 

@@ -1,7 +1,7 @@
 """Repeats the scenarios of a trial that broke a rule: a breach that is seen again is a failure."""
 
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 from spatius_sim.engine.failure_evidence import (
     pack_player_data,
@@ -21,6 +21,11 @@ _REPETITIONS = 3
 """A breach that is not seen again in so many repetitions of its scenario may be noise."""
 
 
+def _no_sure_plans(rule_id: str) -> tuple[()]:
+    """Return no plans: a cause is not looked for in this trial."""
+    return ()
+
+
 @dataclass(slots=True)
 class ScenarioRepeater(ScenarioRunner[P]):
     """Confirms the breaches that a trial has seen, by repeating their scenarios with all the patience that
@@ -34,21 +39,53 @@ class ScenarioRepeater(ScenarioRunner[P]):
     make_longer: Callable[[P], P | None] | None = None
     """Returns a plan of ordinary length for a failing one, None if there is none. If it is set, each failure
     is shown at ordinary length too; a user who looks at no picture does not wait for that."""
+    find_sure_plans: Callable[[str], Sequence[P]] = _no_sure_plans
+    """Returns the plans that are always run for a rule. If a breach may follow from a rule that is judged
+    later, they are run before the breach counts: it must not matter which of the two is judged first."""
+    _consequences: list[str] = field(default_factory=list)
+    """The rules whose causes are looked for just now, each a cause of the one before it."""
 
     def _confirm_causes_first(self, rule_id: str, plan: P) -> None:
         """Repeat the plans that broke the rules from which the breaches of `rule_id` in this plan may follow,
-        unless such a rule has failed already. So the report names a cause before its consequence."""
-        for broken in self._findings.unblocked_breaches(self._findings.judgements_by_plan[plan][rule_id]):
-            for cause in broken.follows_from:
-                if cause not in self._findings.failed_rules:
+        unless such a rule has failed already. So the report names a cause before its consequence. The plans
+        that are always run for such a rule are run first, if no breach of it was seen."""
+        causes = {
+            cause: None
+            for broken in self._findings.unblocked_breaches(self._findings.judgements_by_plan[plan][rule_id])
+            for cause in broken.follows_from
+        }
+        self._consequences.append(rule_id)
+        try:
+            for cause in causes:
+                if cause not in self._findings.failed_rules and cause not in self._consequences:
+                    self._run_sure_plans(cause)
                     self._confirm_earlier_breaches(cause)
+        finally:
+            self._consequences.pop()
+
+    def _run_sure_plans(self, rule_id: str) -> None:
+        """Run the plans that are always run for this rule, until one of them breaks it. Without a settable
+        clock every plan takes as long as it says: then none is run."""
+        if getattr(self.subject, "real_clock", False):
+            return
+        for plan in self.find_sure_plans(rule_id):
+            if self._findings.plans_that_may_fail(rule_id) or self._out_of_time():
+                return
+            try:
+                self._run_and_judge(rule_id, plan)
+            except (OutOfTimeError, UnreachableError, TesteeError):
+                return  # What the loss means is told where the rule itself is judged.
 
     def _confirm_earlier_breaches(self, rule_id: str) -> RuleOutcome | None:
         """Repeat the plans that have broken the rule so far, and return the outcome of the rule: FAILED as
         soon as one breaks it again, INCONCLUSIVE if none does. Return None if no plan broke it, or if a full
         wait showed that it is kept. This runs even after the deadline, because a breach that was seen must be
         reported."""
-        plans = self._findings.plans_that_may_fail(rule_id)
+        plans = [
+            plan
+            for plan in self._findings.plans_that_may_fail(rule_id)
+            if not self._is_circular(rule_id, plan)
+        ]
         for plan in plans if self.measure_size is None else sorted(plans, key=self.measure_size):
             self._confirm_causes_first(rule_id, plan)
             if not self._findings.may_fail(rule_id, plan):
@@ -66,6 +103,12 @@ class ScenarioRepeater(ScenarioRunner[P]):
             if self._findings.unconfirmed_plans.get(rule_id)
             else None
         )
+
+    def _is_circular(self, rule_id: str, plan: P) -> bool:
+        """Return whether all breaches of this rule in this plan may follow from a rule whose own breach may
+        follow from this one: it is not known yet which of the two is the cause."""
+        breaches = self._findings.unblocked_breaches(self._findings.judgements_by_plan[plan][rule_id])
+        return all(set(self._consequences).intersection(broken.follows_from) for broken in breaches)
 
     def _confirm_by_repeating(self, rule_id: str, plan: P, plan_count: int) -> RuleOutcome | None:
         """Repeat a plan that broke the rule, up to three times. If the rule is broken again, return the
