@@ -23,6 +23,13 @@ from spatius_sim.miniatures.opus_servers import (
     TakesOpusForPcm,
 )
 from spatius_sim.miniatures.plain_server import DelayedFrame, PlainServer, PlainSession, WorksInRealTime
+from spatius_sim.miniatures.wrong_in_next_request import (
+    AnswersFromACache,
+    DropsWhatItOwes,
+    EndsLongTurns,
+    GivesRestToTheNext,
+    LosesWhatIsNotSampled,
+)
 from spatius_sim.model.server.session_tokens import SessionToken
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, SEGMENT_KEYFRAMES
@@ -504,7 +511,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     ),
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
     "S-HANDSHAKE-CLOSED": (LeavesRefusedOpen, LeavesOneTooManyOpen, ClosesOneTooManyAsUsual),
-    "S-MOTION-IDS": (AnswersAnotherRequest, AnswersTheFirstRequest, MixesManySessionsUp),
+    "S-MOTION-IDS": (AnswersAnotherRequest, AnswersTheFirstRequest, MixesManySessionsUp, AnswersFromACache),
     "S-MOTION-END": (
         NeverEndsMotion,
         EndsWithEachResponse,
@@ -520,6 +527,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         ClosesAfter15Seconds,
         StopsAtPause,
         FallsWithWhoLeaves,
+        DropsWhatItOwes,
     ),
     "S-MOTION-COUNT": (
         DropsLastKeyframe,
@@ -528,6 +536,9 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         SharesRequests,
         SharesTheRate,
         EndsAtAGap,
+        EndsLongTurns,
+        GivesRestToTheNext,
+        LosesWhatIsNotSampled,
         LosesLastPacket,
         ReadsOneStreamForAll,
         TakesOpusForPcm,

@@ -9,6 +9,7 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan
 from spatius_sim.plans.server_probes import (
     ClipProbe,
     Departure,
+    DepartureMoment,
     EgressProbe,
     ExpiryProbe,
     HandshakeProbe,
@@ -23,6 +24,7 @@ from spatius_sim.plans.server_probes import (
     PauseProbe,
     PiecesProbe,
     Probe,
+    RepeatedClipProbe,
     SharedIdProbe,
     TokenProbe,
     UpgradeProbe,
@@ -143,9 +145,9 @@ def shared_ids() -> tuple[Plan, ...]:
 
 
 def departures() -> tuple[Plan, ...]:
-    """Return one plan, in a tuple, that probes a Motion Server: sessions are left with their motion under
-    way, and others follow. It has no ordinary turn, because the probe itself ends with some."""
-    ways = tuple(starmap(Departure, product((True, False), repeat=2)))
+    """Return one plan, in a tuple, that probes a Motion Server: sessions are left in mid-speech and with
+    their motion under way, and others follow. It has no ordinary turn: the probe itself ends with some."""
+    ways = tuple(starmap(Departure, product(DepartureMoment, (True, False))))
     return (Plan((), (LeavingProbe(ways, _LEFT_BEHIND_SAMPLES, _SHORT_SAMPLES),)),)
 
 
@@ -154,6 +156,12 @@ def long_clips() -> tuple[Plan, ...]:
     single message."""
     probe = ClipProbe(_TRIAL_SECONDS * _CLIP_RATE, _LONG_CLIP_SECONDS * _CLIP_RATE, _CLIP_RATE)
     return (_make_plan((probe,)),)
+
+
+def repeated_clips() -> tuple[Plan, ...]:
+    """Return one plan, in a tuple, that probes a Motion Server: a clip is said twice, and another one
+    without a wait for the motion of those before."""
+    return (_make_plan((RepeatedClipProbe(_LONG_SAMPLES),)),)
 
 
 def many_sessions() -> tuple[Plan, ...]:
@@ -198,9 +206,9 @@ _MORE_THAN_64 = InterruptProbe(
 """So many requests as a user interrupts in a long session: a server may hold 64 open ones, or another
 number."""
 
-_LONGER_THAN_15_SECONDS = InterruptProbe(
+_LONGER_THAN_20_SECONDS = InterruptProbe(
     (InterruptedRequest(6 * PLAN_SAMPLE_RATE, InterruptMoment.IN_SPEECH),),
-    PLAN_SAMPLE_RATE * 62 // 5,
+    PLAN_SAMPLE_RATE * 21,
     chunk_pause_ms=200,
 )
 """Speech in real time: a server that takes the session for one that was never configured, or for an idle one,
@@ -209,7 +217,7 @@ ends it in the middle."""
 LASTING = _make_plan(
     (
         LongProbe(
-            _LONGER_THAN_15_SECONDS,
+            _LONGER_THAN_20_SECONDS,
             (
                 ExpiryProbe(_SHORT_SAMPLES),
                 _AT_EACH_MOMENT,
@@ -221,4 +229,4 @@ LASTING = _make_plan(
         ),
     )
 )
-"""A session that lasts for more than 15 s, and meanwhile all other probes that must wait."""
+"""A turn that lasts for more than 20 s, and meanwhile all other probes that must wait."""

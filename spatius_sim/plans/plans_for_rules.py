@@ -137,6 +137,8 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
         (
             *server_plans.ODD_CHUNKS,
             *server_plans.ALL_RATES,
+            *server_plans.departures(),
+            *server_plans.repeated_clips(),
             *server_plans.shared_ids(),
             *_OGG_OPUS,
             server_plans.LASTING,
@@ -154,13 +156,17 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-INTERRUPT": _LASTING_SESSIONS,
     "S-IDLE": _LASTING_SESSIONS,
     "S-PLAYBACK-STATE": _LASTING_SESSIONS,
-    "S-MOTION-IDS": Exercise(_AUDIBLE_CONVERSATIONS, (*server_plans.shared_ids(), *_MANY_SESSIONS)),
+    "S-MOTION-IDS": Exercise(
+        _AUDIBLE_CONVERSATIONS,
+        (*server_plans.repeated_clips(), *server_plans.shared_ids(), *_MANY_SESSIONS),
+    ),
     "S-MOTION-END": Exercise(
         _AUDIBLE_CONVERSATIONS,
         (
             *server_plans.ODD_CHUNKS,
             *server_plans.late_interrupts(),
             *server_plans.departures(),
+            *server_plans.repeated_clips(),
             *server_plans.shared_ids(),
             *_OGG_OPUS,
             server_plans.LASTING,

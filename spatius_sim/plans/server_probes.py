@@ -151,12 +151,21 @@ class ClipProbe:
         return f"a clip of {seconds} s in one message at {self.sample_rate} Hz, {trial}"
 
 
+class DepartureMoment(StrEnum):
+    """When a session is left: in mid-speech, when a third was said; right after the speech, or after the
+    first response to it."""
+
+    IN_SPEECH = "in mid-speech"
+    AFTER_SPEECH = "right after the speech"
+    AT_FIRST_MOTION = "at its first motion"
+
+
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """How a session ends whose motion is still under way: after its first response or right after the speech,
-    and by a close or by a reset of its connection."""
+    """How a session ends whose motion is still under way: at which moment, and by a close or by a reset of
+    its connection."""
 
-    at_first_motion: bool
+    at: DepartureMoment
     by_reset: bool
 
 
@@ -176,6 +185,18 @@ class LeavingProbe:
             f"{count} sessions left with the motion of {self.samples} samples under way, then {count} turns "
             f"of {self.short_samples} samples in new ones"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedClipProbe:
+    """Says a clip of `samples` samples in one message. When it is answered, says the same clip again, and
+    right after it another one. Each message has a trace context, as sdk-py 1.1 sends it."""
+
+    samples: int
+
+    def __str__(self) -> str:
+        """Return this probe of a Motion Server in words."""
+        return f"a clip of {self.samples} samples, and once more, with another one right after it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +277,7 @@ Probe = (
     | LateInterruptProbe
     | LeavingProbe
     | ClipProbe
+    | RepeatedClipProbe
     | PauseProbe
     | SharedIdProbe
     | ManySessionsProbe

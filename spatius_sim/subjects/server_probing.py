@@ -14,6 +14,7 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.plans.server_probes import (
     ClipProbe,
     Departure,
+    DepartureMoment,
     EgressProbe,
     ExpiryProbe,
     HandshakeProbe,
@@ -28,6 +29,7 @@ from spatius_sim.plans.server_probes import (
     PauseProbe,
     PiecesProbe,
     Probe,
+    RepeatedClipProbe,
     SharedIdProbe,
     TokenProbe,
     UpgradeProbe,
@@ -92,6 +94,10 @@ _SHORT_SAMPLES = PLAN_SAMPLE_RATE // 2
 UNKNOWN_KEY_SEED = -1
 """No run has this seed, so no server knows the key that is made from it."""
 
+_TRACEPARENT = "00-{0:032x}-{0:016x}-{1:02x}"
+"""A trace context of the W3C, as sdk-py 1.1 sends it with the first audio of a request. The last byte says
+whether the trace is sampled."""
+
 _STREAM_PACKETS = 103, 13
 """Packets of 20 ms in streams of Ogg Opus: 2.06 s, of which the motion has two segments, and 0.26 s. Both end
 in the middle of a keyframe, so that it does not matter whether the pre-skip counts."""
@@ -155,6 +161,8 @@ class ServerProbing(ServerSessions):
                 await self._pause_request(session_name, sample_count)
             case ClipProbe():
                 await self._speak_long_clip(session_name, probe)
+            case RepeatedClipProbe(sample_count):
+                await self._repeat_clip(session_name, sample_count)
             case LeavingProbe() if self._may_take_long():
                 await self._leave_and_speak(session_name, probe)
             case LongProbe(long, meanwhile) if self._may_take_long():
@@ -392,11 +400,39 @@ class ServerProbing(ServerSessions):
                 self._recorder, session_name, lambda message: _is_response_to(message, req_id)
             )
             turn = TurnPlan(sample_count, _PIECE_BYTES)
-            for chunk in turn.split_into_chunks(self._speech_of_turn(session_name, turn)):
+            chunks = turn.split_into_chunks(self._speech_of_turn(session_name, turn))
+            in_speech = departure.at is DepartureMoment.IN_SPEECH
+            for chunk in chunks[: len(chunks) // 3] if in_speech else chunks:
                 await self._send(session_name, session, encode(AudioInput(req_id, chunk)))
-            await self._send(session_name, session, encode(AudioInput(req_id, end=True)))
-            if departure.at_first_motion:
+            if not in_speech:
+                await self._send(session_name, session, encode(AudioInput(req_id, end=True)))
+            if departure.at is DepartureMoment.AT_FIRST_MOTION:
                 await wait_until(self._recorder, first_motion.has_arrived, self._settling)
+
+    async def _repeat_clip(self, session_name: str, sample_count: int) -> None:
+        """Say a clip to the Motion Server under test. When it is answered, say the same clip again, and right
+        after it another one, and wait for both. All are said in one session. Do nothing if the session is
+        not confirmed."""
+        seconds = sample_count / PLAN_SAMPLE_RATE
+        clip, other_clip = (
+            self._speech_of_turn(f"{session_name}/{which}", _make_turn(sample_count))
+            for which in ("clip", "other clip")
+        )
+        async with self._open_configured_session(session_name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
+            if session is None:
+                return
+
+            async def speak(number: int, pcm: bytes) -> None:
+                """Say a clip in one message, as the turn of this number, and wait until it is answered."""
+                self._recorder.emit(Lane.KIT, session_name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
+                req_id = self._make_req_id(f"{session_name}/{number}")
+                backlog_seconds = number * seconds
+                traceparent = _TRACEPARENT.format(number + 1, number % 2)
+                speech = SpeechToSend([pcm], seconds, 0.0, backlog_seconds, traceparent)
+                await self._send_speech(session_name, session, number, req_id, speech)
+
+            await speak(0, clip)
+            await asyncio.gather(speak(1, clip), speak(2, other_clip))
 
     async def _pause_request(self, session_name: str, sample_count: int) -> None:
         """Speak a turn in a session without a room. Before its audio ends, pause the request and let it go

@@ -90,12 +90,13 @@ class ServerAddress:
 class SpeechToSend(NamedTuple):
     """What is spoken in a turn: its bytes in the chunks in which they are sent, its length, and the pause
     after each chunk, both in seconds. The server may be busy for `backlog_seconds` with what was said to it
-    before."""
+    before. The first message bears `traceparent`, if it is not ""."""
 
     chunks: Sequence[bytes]
     seconds: float
     pause_seconds: float = 0.0
     backlog_seconds: float = 0.0
+    traceparent: str = ""
 
 
 class ServerSessions:
@@ -310,12 +311,14 @@ class ServerSessions:
         # A whole turn in one message has its end mark, as a vendor's clip does; else the end comes on its
         # own.
         last = chunks.pop() if len(chunks) == 1 else b""
+        traceparent = speech.traceparent
         for chunk in chunks:
-            await self._send(session_name, session, encode(AudioInput(req_id, chunk)))
+            await self._send(session_name, session, encode(AudioInput(req_id, chunk, False, traceparent)))
             await asyncio.sleep(speech.pause_seconds)
+            traceparent = ""
         if before_end is not None:
             await before_end()
-        await self._send(session_name, session, encode(AudioInput(req_id, last, end=True)))
+        await self._send(session_name, session, encode(AudioInput(req_id, last, True, traceparent)))
         # A server that answers in real time has shown that in its first waits: shortened ones need no grace.
         shortened = self._settling.is_shortened
         grace = 0.0 if shortened else min(_LONGEST_SEGMENT_SECONDS, speech.seconds) + speech.backlog_seconds
