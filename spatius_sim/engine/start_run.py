@@ -222,10 +222,10 @@ class Run:
             self._stack.push_async_callback(relay.wait_closed)
             self._stack.callback(relay.close)
             url = relay_url(relay)
-        process = None
+        process, turn = None, settings.turn
         if settings.relay_start.command:
             port = free_port()
-            url = with_port(url, port)
+            url, turn = with_port(url, port), with_port(turn, port)
             process = self._make_relay_process(port)
             self._stack.push_async_callback(process.stop)
         return RelaySubject(
@@ -237,7 +237,7 @@ class Run:
             self._motion_server,
             settings.lacks,
             process,
-            read_turn_start(settings.turn, settings.turn_hook),
+            read_turn_start(turn, settings.turn_hook),
             self._make_room_access(),
         )
 

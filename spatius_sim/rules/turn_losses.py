@@ -25,12 +25,13 @@ def find_loss(story: Story, turn: Turn, until_seq: int) -> Loss | None:
     """Find the first loss of this turn: what had not come before event number `until_seq`. It may be audio
     that did not go up to Motion Server, motion, the end mark, or audio that did not come down. Return None if
     nothing was missing."""
-    # If the relay chooses the speech, all turns may sound alike.
+    # If the relay chooses the speech, all turns may sound alike; if it resamples, no audio is as it was said.
     relay_chooses_speech = CLIENT_CHOOSES_SPEECH in story.trace.header.lacks
     requests = [
         request
         for request in turn.requests
-        if (relay_chooses_speech or request.found_by_audio) and not request.stopped_early
+        if relay_chooses_speech or request.found_by_audio or request.sample_rate != turn.sample_rate
+        if not request.stopped_early
     ]
     if not any(request.ends and request.ends[0] < until_seq for request in requests):
         return Loss(

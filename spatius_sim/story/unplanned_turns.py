@@ -1,6 +1,7 @@
 """Finds the turns of clients that are not the kit's, and adds them to traces without planned turns: the
 recording of a proxy, or of such a client."""
 
+from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,7 @@ from spatius_sim.trace.events import (
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import (
     Audio,
+    Interrupted,
     InterruptTurn,
     Motion,
     PlayClip,
@@ -67,9 +69,10 @@ def add_observed_turns(trace: Trace) -> Trace:
 def with_speech(trace: Trace) -> Trace:
     """Return the trace with the speech of each turn, if its relay chose what is spoken: the audio that went
     up for this client from the start of this turn to the start of its next. Several requests of one turn
-    stand in the order in which the client heard them. If no audio went up, the turn counts as asking for the
-    same speech as the client's turn before, unless the client did not wait for that turn: the relay may then
-    still have been busy."""
+    stand in the order in which the client heard them. If the turn before was interrupted, what goes up in its
+    sessions until the relay confirms the interrupt is still speech of that turn. If no audio went up, the
+    turn counts as asking for the same speech as the client's turn before, unless the client did not wait for
+    that turn: the relay may then still have been busy."""
     started: dict[str, list[Event]] = {}
     for event in trace.events:
         if isinstance(event.content, TurnStarted):
@@ -84,15 +87,12 @@ def with_speech(trace: Trace) -> Trace:
     turns_with_speech: dict[int, TurnStarted] = {}
     for client, starts in started.items():
         pcm, rate = b"", 0
+        own_first_seqs = {
+            key: seq for key, seq in first_seqs.items() if owners.get(key) == client and speech[key]
+        }
+        keys_by_turn = _divide_requests(trace, starts, own_first_seqs)
         for event, next_start in zip(starts, [*starts[1:], None], strict=True):
-            request_keys = [
-                key
-                for key, seq in first_seqs.items()
-                if owners.get(key) == client
-                and speech[key]
-                and event.seq < seq
-                and (next_start is None or seq < next_start.seq)
-            ]
+            request_keys = keys_by_turn[event.seq]
             if not request_keys and not _latest_turn_is_over(trace, client, event.seq):
                 pcm, rate = b"", 0
             if request_keys:
@@ -106,6 +106,48 @@ def with_speech(trace: Trace) -> Trace:
         for event in trace.events
     )
     return replace(trace, events=events)
+
+
+def _divide_requests(
+    trace: Trace, starts: list[Event], first_seqs: dict[tuple[str, str], int]
+) -> dict[int, list[tuple[str, str]]]:
+    """Divide the requests of a client among its turns. `starts`: the events that began the turns.
+    `first_seqs`: for each request (connection, req_id) the number of the event that brought its first audio.
+    Return the requests of each turn, by the number of the event that began the turn."""
+    start_seqs = [event.seq for event in starts]
+    confirmed_seqs = [_find_confirmed_interrupt(trace, event) for event in starts]
+    keys_by_turn: dict[int, list[tuple[str, str]]] = {seq: [] for seq in start_seqs}
+    known_since: dict[str, int] = {}
+    """When the first audio came on each connection: the number of the event."""
+    for key, seq in first_seqs.items():
+        known_since.setdefault(key[0], seq)
+        number = bisect(start_seqs, seq) - 1
+        if number < 0:
+            continue
+        is_in_known_session = known_since[key[0]] < start_seqs[number]
+        is_late = number > 0 and is_in_known_session and seq < confirmed_seqs[number]
+        keys_by_turn[start_seqs[number - is_late]].append(key)
+    return keys_by_turn
+
+
+def _find_confirmed_interrupt(trace: Trace, start: Event) -> int:
+    """Return the number of the event by which the relay confirmed an interrupt after this start of a turn,
+    though the client had sent the interrupt before it. Return that of the start if there is none."""
+    of_client = [event for event in trace.events if event.connection == start.connection]
+    interrupted = False
+    for event in of_client:
+        match event.content:
+            case TurnStarted() | WaitEnded() if event.seq != start.seq:
+                if event.seq > start.seq:
+                    break
+                interrupted = False
+            case Sent(value=InterruptTurn()) if event.seq < start.seq:
+                interrupted = True
+            case Received(value=Interrupted()):
+                if event.seq > start.seq and interrupted:
+                    return event.seq
+                interrupted = False
+    return start.seq
 
 
 def _audio_heard(trace: Trace, client: str, first_seq: int, next_start: Event | None) -> bytes:

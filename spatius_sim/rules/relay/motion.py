@@ -251,17 +251,18 @@ def check_payload_order(story: Story) -> Iterator[Kept | Broken]:
 def _are_sentences_in_order(first: UpstreamRequest, second: UpstreamRequest) -> bool | None:
     """Return whether the audio of the first request was spoken before that of the second, in one turn. None
     if the turn's speech does not show that they are two sentences of it, one after the other. True if they
-    are silent or changed, and had a session each: then nothing shows which of them was spoken first."""
+    are silent or changed, and had a session each: then nothing shows which of them was spoken first. What is
+    said more than once may be meant at any of its places."""
     turn = first.turn
     if turn is None or turn is not second.turn:
         return None
-    places = [turn.pcm.find(request.audio) for request in (first, second)]
+    earliest_of_first, latest_of_second = turn.pcm.find(first.audio), turn.pcm.rfind(second.audio)
     audible = all(audible_piece(bytes(request.audio)) for request in (first, second))
-    if not audible or -1 in places:
+    if not audible or -1 in (earliest_of_first, latest_of_second):
         return True if first.connection != second.connection else None
-    if places[0] + len(first.audio) <= places[1]:
+    if earliest_of_first + len(first.audio) <= latest_of_second:
         return True
-    return False if places[1] + len(second.audio) <= places[0] else None
+    return False if latest_of_second + len(second.audio) <= earliest_of_first else None
 
 
 @rule(

@@ -95,3 +95,17 @@ def test_nothing_shows_when_silence_was_spoken() -> None:
     said.motion_down("ann", late, last=True)
     said.ends("ann", 0)
     assert said.verdict("R-MOTION-ORDER") is Verdict.PASSED
+
+
+def test_a_sentence_that_is_said_twice_may_be_meant_at_either_place() -> None:
+    """As "Yes. I see. Yes." in a cached voice."""
+    again, other = voice("again"), voice("other")
+    said = Dialogue(lacks=(CLIENT_CHOOSES_SPEECH,))
+    said.starts("ann", 0, b"", rate=0)
+    said.audio_down("ann", again + other + again, last=True)
+    said.connects("up")
+    for number, sentence in enumerate((again, other, again)):
+        said.audio_up("up", f"request-{number}", sentence, end=True)
+        said.motion_down("ann", said.motion("up", f"request-{number}", 5, end=True), last=number == 2)
+    said.ends("ann", 0)
+    assert judge(with_speech(said.trace))["R-MOTION-ORDER"].verdict is Verdict.PASSED

@@ -17,6 +17,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
+from spatius_sim.wires.events import Interrupted
 
 ONE = voice("one", 3 * KEYFRAME)
 
@@ -247,3 +248,50 @@ def test_a_turn_without_a_request_says_the_same_as_the_one_before_if_that_was_in
         event.content for event in with_speech(said.trace).events if isinstance(event.content, TurnStarted)
     ][-1]
     assert last == (TurnStarted(1, voice("chosen"), 24_000) if interrupts else TurnStarted(1, b"", 0))
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "session", "late_to"),
+    [(True, "old", "the interrupted turn"), (False, "old", "the new turn"), (True, "new", "the new turn")],
+)
+def test_what_goes_up_before_an_interrupt_is_confirmed_is_of_the_interrupted_turn(
+    confirmed: bool, session: str, late_to: str
+) -> None:
+    first, late, new = voice("first"), voice("late"), voice("new")
+    said = Dialogue()
+    said.starts("ann", 0, b"", rate=0)
+    said.connects("old", 24_000)
+    said.audio_up("old", "first", first, end=True)
+    said.client_interrupts("ann")
+    said.starts("ann", 1, b"", rate=0)
+    if session == "new":
+        said.connects("new", 24_000)
+    said.audio_up(session, "late", late, end=True)
+    if confirmed:
+        said.hears("ann", Interrupted("asked"))
+    said.audio_up(session, "new", new, end=True)
+    speech = [
+        event.content.pcm
+        for event in with_speech(said.trace).events
+        if isinstance(event.content, TurnStarted)
+    ]
+    assert speech == ([first + late, new] if late_to == "the interrupted turn" else [first, late + new])
+
+
+def test_an_interrupt_that_is_confirmed_before_the_next_turn_moves_nothing() -> None:
+    said = Dialogue()
+    said.starts("ann", 0, b"", rate=0)
+    said.connects("old", 24_000)
+    said.audio_up("old", "first", voice("first"), end=True)
+    said.client_interrupts("ann")
+    said.hears("ann", Interrupted("asked"))
+    said.starts("ann", 1, b"", rate=0)
+    said.audio_up("old", "new", voice("new"), end=True)
+    said.hears("ann", Interrupted("nothing is heard"))
+    said.starts("ann", 2, b"", rate=0)
+    speech = [
+        event.content.pcm
+        for event in with_speech(said.trace).events
+        if isinstance(event.content, TurnStarted)
+    ]
+    assert speech[:2] == [voice("first"), voice("new")]

@@ -45,6 +45,31 @@ def test_a_bad_client_costs_others_nothing(how: str, part: str) -> None:
     assert said.verdict("R-BADINPUT") is not Verdict.UNEXERCISED
 
 
+def resampled_turn(said: Dialogue, number: int, *, loses_motion: bool = False) -> None:
+    """A turn of bob, whose speech goes up and comes back at another rate than his."""
+    said.starts("bob", number, voice(f"at 16 kHz {number}"))
+    up, req, pcm = up_of("bob", number), req_of("bob", number), voice(f"at 24 kHz {number}")
+    said.connects(up, 24_000)
+    said.audio_up(up, req, pcm, end=True)
+    said.audio_down("bob", pcm, last=True)
+    first, second = said.answers("bob", number)
+    said.motion_down("bob", first)
+    if not loses_motion:
+        said.motion_down("bob", second)
+    said.ends("bob", number)
+
+
+@pytest.mark.parametrize("loses_motion", [False, True])
+def test_who_resamples_can_be_judged_too(loses_motion: bool) -> None:
+    said = Dialogue()
+    said.ready("bob", 24_000)
+    said.turn("ann")
+    resampled_turn(said, 0)
+    said.intends("ann", Provocation.RUBBISH)
+    resampled_turn(said, 1, loses_motion=loses_motion)
+    assert said.verdict("R-BADINPUT") is (Verdict.FAILED if loses_motion else Verdict.PASSED)
+
+
 def test_where_the_kit_itself_was_late_bad_input_harmed_nobody() -> None:
     said = served_before()
     said.intends("ann", Provocation.RUBBISH)
