@@ -496,6 +496,12 @@ class OneRoomForAll(PlainRelay):
         return told + self._tell_all(super().on_client_action(self.room, Speak(pcm, last=True)))
 
 
+class OneRoomForClips(OneRoomForAll):
+    """Plays clips, and lets all clients hear the same."""
+
+    policy = replace(PLAYS_CLIPS, session_scope=SessionScope.CLIENT)
+
+
 def _split_into_sentences(pcm: bytes) -> list[bytes]:
     """Cut a clip into sentences, all but the last of them of the same size. None if the audio is empty."""
     size = len(pcm) // _SENTENCES // _ALIGNED_BYTES * _ALIGNED_BYTES

@@ -38,7 +38,7 @@ from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time, wai
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import Failed, NotUnderstood, Ready, Start
-from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, DATA_PACKETS
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, DATA_PACKETS, OWN_STREAM
 
 _LIKELIEST_WIRE = "json-envelope"
 _NO_GREETING_SECONDS = 0.3
@@ -169,6 +169,9 @@ class RelaySubject:
         self._run_count += 1
         if not self._wire_says_rate:
             plan = replace(plan, sample_rate=PLAN_SAMPLE_RATE)
+        if {OWN_STREAM, CLIENT_CHOOSES_SPEECH}.issubset(self._lacks):
+            # All clients hear what the relay chooses: nothing shows whose turn it is, if several ask for one.
+            plan = replace(plan, clients=plan.clients[:1], bears_credentials=False)
         if self._access.data_packets:
             plan = limit_chunk_bytes(plan, _MAX_CHUNK_BYTES)
         # What other turns took tells how long the answer to a turn without speech may take, if one comes.

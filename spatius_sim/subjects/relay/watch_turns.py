@@ -99,7 +99,6 @@ class TurnWatch:
         self._reports_no_errors = ERRORS in lacks
         self._upstream_is_unseen = UPSTREAM in lacks
         self._all_hear_the_same = OWN_STREAM in lacks and bool(self._speech)
-        self._may_be_anybodys = OWN_STREAM in lacks and self._relay_chooses_speech
         self._has_connection_ended = is_closed if END_MARKS in lacks else bool
         self._watches = {
             TurnProgress.AUDIO: MessageWatch(recorder, client_name, _is_audio),
@@ -146,9 +145,8 @@ class TurnWatch:
         the relay may be silent. `speech_seconds`: how much speech the relay may have to play. If Motion
         Server fails, wait until the relay has ended the audio and reported the failure. `after_unfinished`:
         the turn before was not finished, so wait until nothing more comes, unless it is sure that the end is
-        that of this turn. Do so, too, if all clients hear the same, and the relay chooses what: the end may
-        be that of another client's turn. `lacked_ends`: earlier turns lacked an end, so the end mark of the
-        audio is not waited for with the whole patience."""
+        that of this turn. `lacked_ends`: earlier turns lacked an end, so the end mark of the audio is not
+        waited for with the whole patience."""
         wait_started_at = loop_time()
 
         is_shortened = silence_timeout.current_seconds < silence_timeout.full_seconds or lacked_ends
@@ -182,8 +180,12 @@ class TurnWatch:
         failed_at = self._first_failure_at()
         if only_mark_missing_since is not None and not self.is_turn_complete():
             silence_timeout.note_wait_in_vain(cut_short=True)
-        may_be_another_end = self._may_be_anybodys or (after_unfinished and not self._is_turn_surely_over())
-        if failed_at is None and self.is_turn_complete() and may_be_another_end:
+        if (
+            failed_at is None
+            and after_unfinished
+            and self.is_turn_complete()
+            and not self._is_turn_surely_over()
+        ):
             await wait_until(
                 self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), is_gone, spoken=speech_seconds
             )
