@@ -255,7 +255,6 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-AUDIO-COMPLETE": (LosesAudio,),
     "R-AUDIO-FIRST": (SendsMotionFirst,),
     "R-END-AUDIO": (NeverMarksAudioEnd,),
-    "R-TURNS": (MotionInEarlierTurn,),
     "R-SECRETS": (HandsOutApiKey, HandsOutKeyInHex, HandsOutKeyInCapitals),
     "U-TOKEN": (AsksForTwoDays,),
     "U-CONFIGURE": (TriesOddRate,),
@@ -263,6 +262,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-RATE": (ConfiguresHalfTheRate, HearsOneRate, SharesOneRate),
     **FAULT_MINIATURES,
     **BEHAVIOUR_MINIATURES,
+    "R-TURNS": (MotionInEarlierTurn, *BEHAVIOUR_MINIATURES["R-TURNS"]),
     "R-MOTION-COMPLETE": (LosesLastPayload, *BEHAVIOUR_MINIATURES["R-MOTION-COMPLETE"]),
     "R-ISOLATION": (BroadcastsMotion, SendsMotionToNewestClient, *BEHAVIOUR_MINIATURES["R-ISOLATION"]),
     "R-CONVERSATION": (
@@ -271,6 +271,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         MarksMotionAtOnce,
         SaysNothingMeanwhile,
         *FAULT_MINIATURES["R-CONVERSATION"],
+        *BEHAVIOUR_MINIATURES["R-CONVERSATION"],
     ),
 }
 """The relays that break each rule, and no other rule."""

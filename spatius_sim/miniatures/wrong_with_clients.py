@@ -318,6 +318,56 @@ class DoesNothingLater(PlainRelay):
         return [] if int(client[1:]) > 6 else super().on_client_action(client, action)
 
 
+class RepeatsTurnIds(PlainRelay):
+    """Gives all turns of a client from the seventh on the same id."""
+
+    def _turn_id(self, turn: RelayTurn) -> str:
+        return make_turn_id(turn.client_id, min(turn.number, 6))
+
+
+class KeepsCancelledOpening(PlainRelay):
+    """Opens no session for a client any more that has interrupted while one was opened, and says nothing."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._stuck: set[str] = set()
+
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        opening = [session for session in self._sessions_of(client) if not session.confirmed]
+        if isinstance(action, InterruptTurn) and opening:
+            self._stuck.add(client)
+        return super().on_client_action(client, action)
+
+    def open_session(self, session: RelaySession) -> list[RelayCommand]:
+        return [] if session.client_id in self._stuck else super().open_session(session)
+
+    def watch_for_silence(self, turn: RelayTurn) -> list[RelayCommand]:
+        return [] if turn.client_id in self._stuck else super().watch_for_silence(turn)
+
+
+class NumbersClientsByCount(PlainRelay):
+    """Sends motion to a client by its number, which is how many clients are there when it connects. When
+    another one has left, the next client takes the number of one that stays."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._numbers: dict[str, int] = {}
+        self._clients_by_number: dict[int, str] = {}
+
+    def on_client_connected(
+        self, client: str, session_key: str = "", sample_rate: int = 0
+    ) -> list[RelayCommand]:
+        commands = super().on_client_connected(client, session_key, sample_rate)
+        self._numbers[client] = len(self.clients)
+        self._clients_by_number[len(self.clients)] = client
+        return commands
+
+    def tell_motion(self, turn: RelayTurn, *payloads: bytes, last: bool) -> RelayCommand:
+        told = super().tell_motion(turn, *payloads, last=last)
+        assert isinstance(told, Tell)
+        return Tell(self._clients_by_number[self._numbers[turn.client_id]], told.event)
+
+
 BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-TOKENLESS": (DemandsCredentials,),
     "U-TOKEN-FRESH": (TakesTokensAgain,),
@@ -335,7 +385,9 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
         SendsTheQueueAfterAnInterrupt,
         MixesIntoTheWaitingTurn,
     ),
-    "R-ISOLATION": (GivesMotionToNextClient,),
+    "R-TURNS": (RepeatsTurnIds,),
+    "R-ISOLATION": (GivesMotionToNextClient, NumbersClientsByCount),
+    "R-CONVERSATION": (KeepsCancelledOpening,),
     "U-HANGUP": (LeavesSessionsOpen,),
     "R-SLOWCLIENT": (KeepsAllWaiting, DropsForSlowClients),
     "R-BADINPUT": (FallsOverRubbish,),

@@ -177,12 +177,13 @@ def all_crowds() -> st.SearchStrategy[Plan]:
 
 def plan_of_next_client_after_hang_up() -> Plan:
     """Return a plan in which one client of a relay hangs up while most of its motion is still to come, and
-    then another client connects and speaks two turns."""
+    then another client connects and speaks two turns. A third client was there before, and speaks, too."""
     leaving_turn = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.HANG_UP
     )
+    staying_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     return Plan(
-        ((_SHORT_TURN, leaving_turn), (_SHORT_TURN, _SHORT_TURN)),
+        ((_SHORT_TURN, leaving_turn), (_SHORT_TURN, staying_turn), (_SHORT_TURN, _SHORT_TURN)),
         motion_server=_LATE_MOTION,
         last_comes_later=True,
     )

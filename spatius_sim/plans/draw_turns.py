@@ -49,6 +49,7 @@ two plans a half sample is left, at the end of a turn and at an interrupt."""
 _STOPPED_IN_MID_SPEECH = TurnPlan(
     3 * PLAN_SAMPLE_RATE, 3200, Cue(12, TurnProgress.NOTHING), Behaviour.INTERRUPT
 )
+_STOPPED_AT_ONCE = TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(1, TurnProgress.NOTHING), Behaviour.INTERRUPT)
 INTERRUPTED_BEFORE_SPEECH = (
     Plan(
         (
@@ -62,9 +63,17 @@ INTERRUPTED_BEFORE_SPEECH = (
             ),
         )
     ),
+    Plan(
+        ((_STOPPED_AT_ONCE, _SHORT, _SHORT), (_SHORT, _SHORT)),
+        motion_server=Scenario("slow-to-connect", "", (Fault(When(Moment.CONFIGURE), (Delay(0.1),)),)),
+    ),
 )
 """Between ordinary turns an interrupt when nothing is spoken, and an end of speech that comes only after the
-interrupt of its turn, as from a microphone that is switched off late."""
+interrupt of its turn, as from a microphone that is switched off late. And an interrupt while the client's
+first session is opened, before its other turns; another client is served meanwhile."""
+
+TURNS_IN_A_ROW = (Plan(((TurnPlan(PLAN_SAMPLE_RATE // 4, 3200),) * 10,)),)
+"""More turns on one connection than a relay remembers that keeps the last few."""
 
 _ODD_PIECES = TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, first_chunks=(1, 3, 32_000, 0), chunk_pause_ms=200)
 FOUR_RESPONSES = (segment_end(2) + 1) * SAMPLES_PER_KEYFRAME

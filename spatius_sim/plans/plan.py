@@ -117,12 +117,12 @@ class TurnPlan:
 class Plan:
     """The turns of each client, one after another; the clients speak at the same time.
 
-    With `step` each client waits for the others before its next turn; with `last_comes_later` the last client
-    connects when the others have spoken all their turns. The `probes` are for a Motion Server
-    under test and come before all turns. For a relay under test, our Motion Server plays the scenario
-    `motion_server`; with `bears_credentials` the last client has Spatius credentials. The last client speaks
-    at `sample_rate` Hz, and all others at the usual rate; a relay's clients do so if their wire can say the
-    rate.
+    With `step` each client waits for the others before its next turn. With `last_comes_later` the last client
+    connects when the others have left; those who stay speak their last turn at the same time as it. The
+    `probes` are for a Motion Server under test and come before all turns. For a relay under test, our Motion
+    Server plays the scenario `motion_server`; with `bears_credentials` the last client has Spatius
+    credentials. The last client speaks at `sample_rate` Hz, and all others at the usual rate; a relay's
+    clients do so if their wire can say the rate.
     """
 
     clients: tuple[tuple[TurnPlan, ...], ...]
@@ -195,9 +195,7 @@ class Plan:
             [f"Motion Server: {describe_scenario(self.motion_server)}"] if self.motion_server.faults else []
         )
         credentials = ["the last client sends Spatius credentials"] if self.bears_credentials else []
-        last_client = (
-            ["the last client connects when the others are through"] if self.last_comes_later else []
-        )
+        last_client = ["the last client connects when others have left"] if self.last_comes_later else []
         speakers = "the last client " if len(self.clients) > 1 else ""
         rate = [f"{speakers}at {self.sample_rate} Hz"] if self.sample_rate != PLAN_SAMPLE_RATE else []
         parts = (

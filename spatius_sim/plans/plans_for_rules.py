@@ -16,6 +16,7 @@ from spatius_sim.plans.draw_turns import (
     ODD_CHUNKS,
     PAUSES_BETWEEN_CHUNKS,
     PINGS_IN_MID_TURN,
+    TURNS_IN_A_ROW,
     alone_or_not,
     audible_conversations,
     conversations,
@@ -119,7 +120,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-AUDIO-ALIGNED": Exercise(conversations(), (SCARCELY_A_WORD,), most=4),
     "U-RATE": Exercise(conversations(), (Plan(((_THREE_SECONDS, _THREE_SECONDS),)), *_OTHER_RATES), most=4),
     "U-TURN-ID": Exercise(_CUT_OFF_TURNS, most=10),
-    "R-TURNS": _SEVERAL_TURNS,
+    "R-TURNS": Exercise(_SEVERAL_TURNS, TURNS_IN_A_ROW),
     "R-ISOLATION": Exercise(
         behaviour_plans.all_crowds(), (behaviour_plans.plan_of_next_client_after_hang_up(),), most=12
     ),

@@ -172,7 +172,10 @@ def _join_conversations(
                     or (pcm and _begins_new_conversation(piece, conversation, turns))
                     or (not pcm and conversation.marks and _is_in_turn_without_keyframe(event, turns))
                 ):
-                    conversation = Conversation(client, event.seq, bool(turn_id))
+                    same_id_before = conversation if turn_id else None
+                    conversation = Conversation(
+                        client, event.seq, bool(turn_id), same_id_before=same_id_before
+                    )
                     conversations.append(conversation)
                 current[place] = by_turn_id[key] = conversation
                 conversation.audio += pcm

@@ -100,6 +100,8 @@ class Conversation:
     """The events that marked motion as ended before any motion of the conversation had come. They mark
     nothing: each is an empty list."""
     turn: "Turn | None" = None
+    same_id_before: "Conversation | None" = None
+    """The conversation before this one, on the same connection, that had the same turn id."""
 
     @property
     def first_audio_seq(self) -> int | None:

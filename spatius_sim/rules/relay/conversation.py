@@ -85,7 +85,11 @@ def check_turns_can_be_played(story: Story) -> Iterator[Kept | Broken]:
 def check_motion_in_own_turn(story: Story) -> Iterator[Kept | Broken]:
     """Check the motion of clean (undisturbed) turns whose client has several turns: it must arrive in a
     conversation of its own turn. It may be any of them, because no document ties a req_id to a conversation.
-    Motion of a turn that failed may come anywhere, but not with the turn id of a clean turn."""
+    Motion of a turn that failed may come anywhere, but not with the turn id of a clean turn.
+
+    A relay that names its turns must give each an id of its own ("a turn id for each response",
+    docs:backend-mode/server-sdk): a client would take the second for the first one, which has ended."""
+    yield from _find_shared_ids(story)
     clients_with_several_turns = {turn.client for turn in story.clean_turns if turn.number > 0}
     for delivery in story.deliveries:
         sent = delivery.sent
@@ -106,6 +110,25 @@ def check_motion_in_own_turn(story: Story) -> Iterator[Kept | Broken]:
                 f"it arrived in the conversation of {joined_turn.name}",
                 (sent.seq if sent else delivery.seq, delivery.seq),
                 ("U-AUDIO-COMPLETE",) if sent and is_spoken_late(sent.request, joined_turn) else (),
+            )
+
+
+def _find_shared_ids(story: Story) -> Iterator[Broken]:
+    """Yield Broken for each clean turn with the turn id of a clean turn before it. A client for which all
+    conversations have one id is left out: this id does not name turns."""
+    first_uses = [
+        conversation.client
+        for conversation in story.conversations
+        if conversation.labelled and conversation.same_id_before is None
+    ]
+    for conversation in story.conversations:
+        before, turn = conversation.same_id_before, conversation.turn
+        if before is None or turn is None or before.turn is None or before.turn is turn:
+            continue
+        if turn.clean and before.turn.clean and first_uses.count(conversation.client) > 1:
+            expected = f"a turn id of its own for {turn.name}"
+            yield Broken(
+                expected, f"it has that of {before.turn.name}", (before.first_seq, conversation.first_seq)
             )
 
 

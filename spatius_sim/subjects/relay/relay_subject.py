@@ -393,15 +393,23 @@ class RelaySubject:
         """Let all clients of the plan speak their turns to the relay under test, each by its speaker. Each
         goes on at its own pace; but with `plan.step`, all begin each turn at the same time. With
         `plan.last_comes_later`, the last client speaks only after the others: it connects again, and listens
-        for a moment first."""
+        for a moment first. Those of the others who stay speak their last turn at the same time."""
         if plan.last_comes_later:
-            await self._run_speakers(
-                replace(plan, clients=plan.clients[:-1], last_comes_later=False), speakers[:-1]
+            others = list(zip(speakers[:-1], plan.clients[:-1], strict=True))
+            staying = [
+                (speaker, turns) for speaker, turns in others if turns[-1].act is not Behaviour.HANG_UP
+            ]
+            await asyncio.gather(
+                *(self._speak_turns(*other) for other in others if other not in staying),
+                *(self._speak_turns(speaker, turns[:-1]) for speaker, turns in staying),
             )
             await speakers[-1].client.reconnect()
             await speakers[-1].begin()
             await asyncio.sleep(_LISTENS_SECONDS)
-            await self._speak_turns(speakers[-1], plan.clients[-1])
+            await asyncio.gather(
+                self._speak_turns(speakers[-1], plan.clients[-1]),
+                *(self._speak_turns(speaker, turns[-1:], len(turns) - 1) for speaker, turns in staying),
+            )
             return
         if not plan.step:
             turns_by_speaker = zip(speakers, plan.clients, strict=True)
@@ -415,9 +423,10 @@ class RelaySubject:
             ]
             await self._speak_in_step(number, turns_in_step)
 
-    async def _speak_turns(self, speaker: Speaker, turns: Sequence[TurnPlan]) -> None:
-        """Let one client speak all its turns to the relay under test, one after the other."""
-        for number, turn in enumerate(turns):
+    async def _speak_turns(self, speaker: Speaker, turns: Sequence[TurnPlan], first_number: int = 0) -> None:
+        """Let one client speak these turns to the relay under test, one after the other. `first_number` is
+        the number of the first of them among all turns of the client."""
+        for number, turn in enumerate(turns, first_number):
             await speaker.speak(number, turn, self._speech_of_turn(speaker, number, turn))
 
     async def _speak_in_step(self, number: int, turns_in_step: Sequence[tuple[Speaker, TurnPlan]]) -> None:

@@ -187,7 +187,12 @@ class TurnWatch:
             and not self._is_turn_surely_over()
         ):
             await wait_until(
-                self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), is_gone, spoken=speech_seconds
+                self._recorder,
+                bool,
+                AdaptiveTimeout(_QUIET_SECONDS),
+                is_gone,
+                slowed_by=fault_delay_seconds,
+                spoken=speech_seconds,
             )
         elif failed_at is not None:
             await self._wait_for_fallback(
