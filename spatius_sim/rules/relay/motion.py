@@ -326,8 +326,12 @@ def check_motion_end_mark(story: Story) -> Iterator[Kept | Broken]:
 )
 def check_motion_before_audio_end(story: Story) -> Iterator[Kept | Broken]:
     """Check each clean (undisturbed) turn with an end mark. All motion of the turn that the client got must
-    come before the first end mark of the turn's audio, or with it."""
+    come before the first end mark of the turn's audio, or with it. Nothing is judged if the relay chooses the
+    speech, and the client did not wait for its turn before: the mark may be that turn's."""
+    relay_chooses_speech = CLIENT_CHOOSES_SPEECH in story.trace.header.lacks
     for turn in story.clean_turns:
+        if relay_chooses_speech and turn.before is not None and turn.before.waited_seq is None:
+            continue
         motion_seqs = [
             delivery.seq
             for payload in turn.payloads

@@ -4,8 +4,8 @@ import pytest
 
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
-from spatius_sim.wires.optional_features import LATE_MOTION
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
+from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH, LATE_MOTION
 
 
 def spoken(turn_id: str = "") -> tuple[Dialogue, bytes, bytes]:
@@ -143,3 +143,13 @@ def test_clients_that_play_late_motion_are_not_asked() -> None:
     assert (
         find_rule("R-LATE-MARK").explain_not_applicable([LATE_MOTION, "audio"]) == "the subject lacks audio"
     )
+
+
+def test_a_mark_may_end_a_chosen_turn_that_the_client_did_not_wait_for() -> None:
+    said = Dialogue(lacks=(CLIENT_CHOOSES_SPEECH, LATE_MOTION))
+    said.starts("ann", 0, voice("asked for first"))
+    said.starts("ann", 1, voice("asked for at once"))
+    said.echoes("ann", 1, voice("asked for at once"))
+    said.motion_down("ann", *said.answers("ann", 1))
+    said.ends("ann", 1)
+    assert said.verdict("R-LATE-MARK") is Verdict.UNEXERCISED
