@@ -386,3 +386,33 @@ def test_a_turn_that_was_not_served_beside_one_that_was(lacks: tuple[str, ...], 
     said.ends("bob", 0, complete=False)
     [broken] = said.judged("R-CONVERSATION").broken
     assert words in broken.actual
+
+
+@pytest.mark.parametrize(
+    ("turn_ids", "verdict"),
+    [
+        (("a", "b", "c"), Verdict.PASSED),
+        (("a", "b", "b"), Verdict.FAILED),
+        (("a", "b", "a"), Verdict.FAILED),
+        (("a", "a", "a"), Verdict.PASSED),
+        (("", "", ""), Verdict.PASSED),
+    ],
+    ids=["own ids", "the newest again", "an old one again", "one id names no turns", "no ids"],
+)
+def test_each_turn_has_an_id_of_its_own(turn_ids: tuple[str, ...], verdict: Verdict) -> None:
+    said = Dialogue()
+    for number, turn_id in enumerate(turn_ids):
+        said.turn("ann", number, turn_id)
+    assert said.verdict("R-TURNS") is verdict
+    assert said.failed == (["R-TURNS"] if verdict is Verdict.FAILED else [])
+
+
+def test_a_turn_may_have_the_id_of_one_that_failed() -> None:
+    said = Dialogue()
+    said.turn("ann", 0, "a")
+    pcm = said.speaks("ann", 1)
+    said.fault()
+    said.audio_down("ann", pcm, last=True, turn_id="b")
+    said.ends("ann", 1, complete=False)
+    said.turn("ann", 2, "b")
+    assert "R-TURNS" not in said.failed
