@@ -295,3 +295,14 @@ def test_an_interrupt_that_is_confirmed_before_the_next_turn_moves_nothing() -> 
         if isinstance(event.content, TurnStarted)
     ]
     assert speech[:2] == [voice("first"), voice("new")]
+
+
+def test_what_went_up_before_the_first_turn_is_of_none() -> None:
+    """As a relay may warm a session up."""
+    said = Dialogue()
+    said.connects("up")
+    said.audio_up("up", "warm-up", voice("warm-up"), end=True)
+    said.starts("ann", 0, b"", rate=0)
+    said.audio_up("up", "asked for", voice("asked for"), end=True)
+    contents = [event.content for event in with_speech(said.trace).events]
+    assert [content.pcm for content in contents if isinstance(content, TurnStarted)] == [voice("asked for")]
