@@ -158,12 +158,6 @@ def long_clips() -> tuple[Plan, ...]:
     return (_make_plan((probe,)),)
 
 
-def repeated_clips() -> tuple[Plan, ...]:
-    """Return one plan, in a tuple, that probes a Motion Server: a clip is said twice, and another one
-    without a wait for the motion of those before."""
-    return (_make_plan((RepeatedClipProbe(_LONG_SAMPLES),)),)
-
-
 def many_sessions() -> tuple[Plan, ...]:
     """Return one plan, in a tuple, that probes a Motion Server: more sessions at once than the small price
     plans of the service have."""
@@ -223,6 +217,7 @@ LASTING = _make_plan(
                 _AT_EACH_MOMENT,
                 _MORE_THAN_64,
                 PauseProbe(_LONG_SAMPLES),
+                RepeatedClipProbe(_LONG_SAMPLES),
                 PiecesProbe(EgressType.LIVEKIT, _LONG_SAMPLES, idle_timeout=2),
                 PiecesProbe(EgressType.AGORA, _LONG_SAMPLES),
             ),

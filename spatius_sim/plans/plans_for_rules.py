@@ -139,7 +139,6 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
             *server_plans.ODD_CHUNKS,
             *server_plans.ALL_RATES,
             *server_plans.departures(),
-            *server_plans.repeated_clips(),
             *server_plans.shared_ids(),
             *_OGG_OPUS,
             server_plans.LASTING,
@@ -159,7 +158,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-PLAYBACK-STATE": _LASTING_SESSIONS,
     "S-MOTION-IDS": Exercise(
         _AUDIBLE_CONVERSATIONS,
-        (*server_plans.repeated_clips(), *server_plans.shared_ids(), *_MANY_SESSIONS),
+        (*server_plans.shared_ids(), *_MANY_SESSIONS, server_plans.LASTING),
     ),
     "S-MOTION-END": Exercise(
         _AUDIBLE_CONVERSATIONS,
@@ -167,7 +166,6 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
             *server_plans.ODD_CHUNKS,
             *server_plans.late_interrupts(),
             *server_plans.departures(),
-            *server_plans.repeated_clips(),
             *server_plans.shared_ids(),
             *_OGG_OPUS,
             server_plans.LASTING,

@@ -249,7 +249,7 @@ class ManySessionsProbe:
         return f"{self.sessions} sessions at once, with a turn of {self.samples} samples in each"
 
 
-ShortProbe = PiecesProbe | ExpiryProbe | InterruptProbe | PauseProbe
+ShortProbe = PiecesProbe | ExpiryProbe | InterruptProbe | PauseProbe | RepeatedClipProbe
 """The probes that may run while another one takes its time."""
 
 

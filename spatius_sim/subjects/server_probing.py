@@ -410,7 +410,7 @@ class ServerProbing(ServerSessions):
                 await wait_until(self._recorder, first_motion.has_arrived, self._settling)
 
     async def _repeat_clip(self, session_name: str, sample_count: int) -> None:
-        """Say a clip to the Motion Server under test. When it is answered, say the same clip again, and right
+        """Say a clip to the Motion Server under test. If it is answered, say the same clip again, and right
         after it another one, and wait for both. All are said in one session. Do nothing if the session is
         not confirmed."""
         seconds = sample_count / PLAN_SAMPLE_RATE
@@ -432,7 +432,8 @@ class ServerProbing(ServerSessions):
                 await self._send_speech(session_name, session, number, req_id, speech)
 
             await speak(0, clip)
-            await asyncio.gather(speak(1, clip), speak(2, other_clip))
+            if self._has_answered(session_name):
+                await asyncio.gather(speak(1, clip), speak(2, other_clip))
 
     async def _pause_request(self, session_name: str, sample_count: int) -> None:
         """Speak a turn in a session without a room. Before its audio ends, pause the request and let it go

@@ -56,7 +56,7 @@ def cell(table: str, change: str) -> Mutant:
 
 KILLED_BY = [
     (cell("conversation_states", "(OPEN, True): False -> True"), "C-ID"),
-    (cell("playback_states", "(IDLE, AUDIO): PLAYING -> PAUSED"), "C-STARVE"),
+    (cell("playback_states", "(IDLE, AUDIO): PLAYING -> PAUSED"), "C-STATES"),
     (changed("decoder", "conversation.ended = conversation.ended or end", "pass"), "C-ID-NEW"),
     (
         changed("relay", "AudioInput(turn.req_id, padding, end=True)", "AudioInput(turn.req_id, padding)"),
