@@ -162,8 +162,8 @@ class DepartureMoment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """How a session ends whose motion is still under way: at which moment, and by a close or by a reset of
-    its connection."""
+    """How a session ends before its motion is complete: at which moment, and by a close or by a reset of its
+    connection."""
 
     at: DepartureMoment
     by_reset: bool
@@ -182,8 +182,8 @@ class LeavingProbe:
         """Return this probe of a Motion Server in words."""
         count = len(self.departures)
         return (
-            f"{count} sessions left with the motion of {self.samples} samples under way, then {count} turns "
-            f"of {self.short_samples} samples in new ones"
+            f"{count} sessions left before the motion of {self.samples} samples is complete, then {count} "
+            f"turns of {self.short_samples} samples in new ones"
         )
 
 

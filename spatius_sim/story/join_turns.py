@@ -173,9 +173,7 @@ def _join_conversations(
                     or (not pcm and conversation.marks and _is_in_turn_without_keyframe(event, turns))
                 ):
                     same_id_before = conversation if turn_id else None
-                    conversation = Conversation(
-                        client, event.seq, bool(turn_id), same_id_before=same_id_before
-                    )
+                    conversation = Conversation(client, event.seq, turn_id, same_id_before=same_id_before)
                     conversations.append(conversation)
                 current[place] = by_turn_id[key] = conversation
                 conversation.audio += pcm

@@ -90,8 +90,8 @@ class Conversation:
 
     client: str
     first_seq: int
-    labelled: bool = False
-    """Whether a turn id separates this conversation from others."""
+    turn_id: str = ""
+    """The turn id that separates this conversation from others; "" if none does."""
     audio: bytearray = field(default_factory=bytearray)
     pieces: list[AudioPiece] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
@@ -102,6 +102,11 @@ class Conversation:
     turn: "Turn | None" = None
     same_id_before: "Conversation | None" = None
     """The conversation before this one, on the same connection, that had the same turn id."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a turn id separates this conversation from others."""
+        return bool(self.turn_id)
 
     @property
     def first_audio_seq(self) -> int | None:

@@ -2,7 +2,7 @@
 recording of a proxy, or of such a client."""
 
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
@@ -69,10 +69,12 @@ def add_observed_turns(trace: Trace) -> Trace:
 def with_speech(trace: Trace) -> Trace:
     """Return the trace with the speech of each turn, if its relay chose what is spoken: the audio that went
     up for this client from the start of this turn to the start of its next. Several requests of one turn
-    stand in the order in which the client heard them. If the turn before was interrupted, what goes up in its
-    sessions until the relay confirms the interrupt is still speech of that turn. If no audio went up, the
-    turn counts as asking for the same speech as the client's turn before, unless the client did not wait for
-    that turn: the relay may then still have been busy."""
+    stand in the order in which the client heard them.
+
+    If the turn before was interrupted, what goes up until the relay confirms the interrupt, and is not heard
+    later, is still speech of that turn. If no audio went up, the turn counts as asking for the same speech as
+    the client's turn before, unless the client did not wait for that turn: the relay may then still have been
+    busy."""
     started: dict[str, list[Event]] = {}
     for event in trace.events:
         if isinstance(event.content, TurnStarted):
@@ -90,13 +92,14 @@ def with_speech(trace: Trace) -> Trace:
         own_first_seqs = {
             key: seq for key, seq in first_seqs.items() if owners.get(key) == client and speech[key]
         }
-        keys_by_turn = _divide_requests(trace, starts, own_first_seqs)
+        keys_by_turn = _divide_requests(trace, starts, own_first_seqs, speech)
         for event, next_start in zip(starts, [*starts[1:], None], strict=True):
             request_keys = keys_by_turn[event.seq]
             if not request_keys and not _latest_turn_is_over(trace, client, event.seq):
                 pcm, rate = b"", 0
             if request_keys:
-                heard = _audio_heard(trace, client, event.seq, next_start)
+                end_seq = next_start.seq if next_start is not None else None
+                heard = _audio_heard(trace, client, event.seq, end_seq)
                 pcm = b"".join(sort_as_spoken([bytes(speech[key]) for key in request_keys], heard))
                 rate = rates.get(request_keys[0][0], 0)
             assert isinstance(event.content, TurnStarted)
@@ -109,23 +112,30 @@ def with_speech(trace: Trace) -> Trace:
 
 
 def _divide_requests(
-    trace: Trace, starts: list[Event], first_seqs: dict[tuple[str, str], int]
+    trace: Trace,
+    starts: list[Event],
+    first_seqs: dict[tuple[str, str], int],
+    speech: Mapping[tuple[str, str], bytes | bytearray],
 ) -> dict[int, list[tuple[str, str]]]:
     """Divide the requests of a client among its turns. `starts`: the events that began the turns.
     `first_seqs`: for each request (connection, req_id) the number of the event that brought its first audio.
-    Return the requests of each turn, by the number of the event that began the turn."""
+    `speech`: all audio of each request. Return the requests of each turn, by the number of the event that
+    began the turn.
+
+    What went up before the relay confirmed an interrupt, and was not heard since, is of the turn before."""
     start_seqs = [event.seq for event in starts]
     confirmed_seqs = [_find_confirmed_interrupt(trace, event) for event in starts]
+    heard_since = [
+        _audio_heard(trace, start.connection, confirmed_seq, end_seq)
+        for start, confirmed_seq, end_seq in zip(starts, confirmed_seqs, [*start_seqs[1:], None], strict=True)
+    ]
     keys_by_turn: dict[int, list[tuple[str, str]]] = {seq: [] for seq in start_seqs}
-    known_since: dict[str, int] = {}
-    """When the first audio came on each connection: the number of the event."""
     for key, seq in first_seqs.items():
-        known_since.setdefault(key[0], seq)
         number = bisect(start_seqs, seq) - 1
         if number < 0:
             continue
-        is_in_known_session = known_since[key[0]] < start_seqs[number]
-        is_late = number > 0 and is_in_known_session and seq < confirmed_seqs[number]
+        is_unconfirmed = number > 0 and seq < confirmed_seqs[number]
+        is_late = is_unconfirmed and bytes(speech[key]) not in heard_since[number]
         keys_by_turn[start_seqs[number - is_late]].append(key)
     return keys_by_turn
 
@@ -141,7 +151,9 @@ def _find_confirmed_interrupt(trace: Trace, start: Event) -> int:
                 if event.seq > start.seq:
                     break
                 interrupted = False
-            case Sent(value=InterruptTurn()) if event.seq < start.seq:
+            case Sent(value=InterruptTurn()):
+                if event.seq > start.seq:
+                    break
                 interrupted = True
             case Received(value=Interrupted()):
                 if event.seq > start.seq and interrupted:
@@ -150,12 +162,12 @@ def _find_confirmed_interrupt(trace: Trace, start: Event) -> int:
     return start.seq
 
 
-def _audio_heard(trace: Trace, client: str, first_seq: int, next_start: Event | None) -> bytes:
-    """Return the audio that this client received from event `first_seq` to the start of its next turn."""
-    events = trace.events[first_seq : next_start.seq if next_start is not None else None]
+def _audio_heard(trace: Trace, client: str, first_seq: int, end_seq: int | None) -> bytes:
+    """Return the audio that this client received from event `first_seq` to event `end_seq`, which does not
+    count; to the end of the trace if that is None."""
     return b"".join(
         event.content.value.pcm
-        for event in events
+        for event in trace.events[first_seq:end_seq]
         if event.connection == client
         and isinstance(event.content, Received)
         and isinstance(event.content.value, Audio)

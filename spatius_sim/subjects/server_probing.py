@@ -374,9 +374,9 @@ class ServerProbing(ServerSessions):
                 await self._speak_turn(clip_name, session, 0, clip, rate)
 
     async def _leave_and_speak(self, session_name: str, probe: LeavingProbe) -> None:
-        """Leave sessions with the Motion Server under test, with their motion under way. Then speak a short
-        turn in as many new sessions, one after the other, up to the first that is not answered. A server may
-        make the motion of those who left to its end, so these turns are waited for longer."""
+        """Leave sessions with the Motion Server under test before their motion is complete. Then speak a
+        short turn in as many new sessions, one after the other, up to the first that is not answered. A
+        server may make the motion of those who left to its end, so these turns are waited for longer."""
         for number, departure in enumerate(probe.departures, 1):
             await self._leave_in_mid_motion(f"{session_name}-left-{number}", departure, probe.samples)
         waits_in_vain, backlog_seconds = self._settling.waits_in_vain, probe.samples / PLAN_SAMPLE_RATE
@@ -390,7 +390,7 @@ class ServerProbing(ServerSessions):
 
     async def _leave_in_mid_motion(self, session_name: str, departure: Departure, sample_count: int) -> None:
         """Open a session with the Motion Server under test, say so many samples at once, and leave as this
-        `departure` says. Do nothing if the session is not confirmed."""
+        `departure` says; in mid-speech, after a third of them. Do nothing if the session is not confirmed."""
         close_code = ABNORMAL_CLOSE if departure.by_reset else NORMAL_CLOSE
         configuration, req_id = ConfigureSession(PLAN_SAMPLE_RATE), self._make_req_id(session_name)
         async with self._open_configured_session(session_name, configuration, close_code) as session:

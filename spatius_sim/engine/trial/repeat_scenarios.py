@@ -69,12 +69,17 @@ class ScenarioRepeater(ScenarioRunner[P]):
         if getattr(self.subject, "real_clock", False):
             return
         for plan in self.find_sure_plans(rule_id):
-            if self._findings.plans_that_may_fail(rule_id) or self._out_of_time():
+            may_fail = self._findings.plans_that_may_fail(rule_id)
+            if self._out_of_time() or not all(self._is_circular(rule_id, seen) for seen in may_fail):
                 return
             try:
                 self._run_and_judge(rule_id, plan)
-            except (OutOfTimeError, UnreachableError, TesteeError):
+            except (OutOfTimeError, UnreachableError):
                 return  # What the loss means is told where the rule itself is judged.
+            except TesteeError:
+                self._attached = False  # The breach is repeated on a fresh testee.
+                self._try_attach()
+                return
 
     def _confirm_earlier_breaches(self, rule_id: str) -> RuleOutcome | None:
         """Repeat the plans that have broken the rule so far, and return the outcome of the rule: FAILED as

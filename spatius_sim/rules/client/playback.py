@@ -208,7 +208,8 @@ def check_pauses(story: ClientStory) -> Iterator[Kept | Broken]:
 @rule(
     "C-STARVE",
     Level.MUST,
-    "with motion late, audioIndependent MUST keep audio going, and strictSync stalls it and says so",
+    "with motion late, audioIndependent MUST keep audio going, and strictSync stalls it and says so, and "
+    "only then",
     "docs:sdk-capabilities",
     Provenance.DOCUMENTED,
     presumes=(
@@ -239,16 +240,19 @@ def check_late_motion(story: ClientStory) -> Iterator[Kept | Broken]:
 
 def _find_stalls_without_audio(story: ClientStory) -> Iterator[Broken]:
     """Yield Broken for each stall that a client reports when it has played all audio that has come of a
-    conversation. It must have had motion for more than this audio for long enough (`slack_ms`)."""
+    conversation. It must have had motion for more than this audio for long enough (`slack_ms`). Motion that
+    cannot be decoded leaves open what becomes of the rest."""
     dry_since: Observation | None = None
     for observation in story.observations:
-        if not observation.dry_ms or observation.motion_end <= observation.samples:
+        current = observation.conversation
+        is_open = current is None or current.abnormal or current.open_motion
+        if is_open or not observation.dry_ms or observation.motion_end <= observation.samples:
             dry_since = None
             continue
-        if dry_since is None or dry_since.conversation is not observation.conversation:
+        if dry_since is None or dry_since.conversation is not current:
             dry_since = observation
         has_settled = observation.dry_ms - (dry_since.dry_ms or 0) >= story.slack_ms
         if has_settled and observation.stalled is True:
             expected = "no stall while only audio is missing, and motion is there"
-            follows_from = ("C-MATCH", "C-UNKNOWN", "C-SYNC", "C-PAUSE", "C-ABNORMAL", "C-EMPTY-SCOPE")
+            follows_from = ("C-MATCH", "C-UNKNOWN", "C-SYNC", "C-PAUSE", "C-EMPTY-SCOPE")
             yield Broken(expected, "stalled is True", (dry_since.seq, observation.seq), follows_from)

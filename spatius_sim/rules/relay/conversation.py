@@ -71,14 +71,15 @@ def check_turns_can_be_played(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "R-TURNS",
     Level.MUST,
-    "clean turns on one connection MUST stay apart: motion never lands in another turn's conversation",
-    "seed:002",
+    "clean turns on one connection MUST stay apart: motion never lands in another turn's conversation, and a "
+    "turn id names one turn",
+    "seed:002, docs:backend-mode/server-sdk",
     Provenance.DOCUMENTED,
     presumes=("R-MOTION-VERBATIM", "R-AUDIO-FIRST", "R-END-AUDIO"),
     needs=(SEVERAL_TURNS,),
     advice=Advice(
         "the motion of one sentence under the voice of another, or a still face",
-        "motion that comes late is labelled with the newest turn",
+        "motion that comes late is labelled with the newest turn, or an id is used again",
         "label each payload by its req_id, or begin the next turn when the last motion of this one has come",
     ),
 )
@@ -87,8 +88,8 @@ def check_motion_in_own_turn(story: Story) -> Iterator[Kept | Broken]:
     conversation of its own turn. It may be any of them, because no document ties a req_id to a conversation.
     Motion of a turn that failed may come anywhere, but not with the turn id of a clean turn.
 
-    A relay that names its turns must give each an id of its own ("a turn id for each response",
-    docs:backend-mode/server-sdk): a client would take the second for the first one, which has ended."""
+    A relay that names its turns must give each an id of its own: "a turn id for each response"
+    (docs:backend-mode/server-sdk)."""
     yield from _find_shared_ids(story)
     clients_with_several_turns = {turn.client for turn in story.clean_turns if turn.number > 0}
     for delivery in story.deliveries:
@@ -114,22 +115,27 @@ def check_motion_in_own_turn(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _find_shared_ids(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each clean turn with the turn id of a clean turn before it. A client for which all
-    conversations have one id is left out: this id does not name turns."""
-    first_uses = [
-        conversation.client
-        for conversation in story.conversations
-        if conversation.labelled and conversation.same_id_before is None
-    ]
+    """Yield Broken for each clean turn with the turn id of a clean turn before it, on the same connection. A
+    client is left out if its ids name no turns: no two clean turns, one after the other, have different
+    ids."""
+    ids_by_turn = {
+        id(turn): {conversation.turn_id for conversation in turn.conversations} for turn in story.clean_turns
+    }
+    clients_with_named_turns = {
+        turn.client
+        for turn in story.clean_turns
+        if turn.before is not None
+        and id(turn.before) in ids_by_turn
+        and ids_by_turn[id(turn)].isdisjoint(ids_by_turn[id(turn.before)])
+    }
     for conversation in story.conversations:
         before, turn = conversation.same_id_before, conversation.turn
         if before is None or turn is None or before.turn is None or before.turn is turn:
             continue
-        if turn.clean and before.turn.clean and first_uses.count(conversation.client) > 1:
+        if turn.clean and before.turn.clean and turn.client in clients_with_named_turns:
             expected = f"a turn id of its own for {turn.name}"
-            yield Broken(
-                expected, f"it has that of {before.turn.name}", (before.first_seq, conversation.first_seq)
-            )
+            seqs = before.first_seq, conversation.first_seq
+            yield Broken(expected, f"it has that of {before.turn.name}", seqs)
 
 
 @rule(

@@ -49,7 +49,7 @@ def has_own_audio_ended(
 ) -> bool:
     """Return whether the audio of a client's own turn has ended, although the client also receives the turns
     of others: it has received audio that ends as its `speech` does. If `is_marked`, the end mark must have
-    come with this audio or behind it. Only events from number `first_index` on count."""
+    come with this audio or right behind it. Only events from number `first_index` on count."""
     received = _messages_received_by(client_name, events, first_index)
     return _has_audio_ended(received, speech, is_marked=is_marked)
 

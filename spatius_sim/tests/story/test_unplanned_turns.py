@@ -251,11 +251,16 @@ def test_a_turn_without_a_request_says_the_same_as_the_one_before_if_that_was_in
 
 
 @pytest.mark.parametrize(
-    ("confirmed", "session", "late_to"),
-    [(True, "old", "the interrupted turn"), (False, "old", "the new turn"), (True, "new", "the new turn")],
+    ("heard", "confirmed", "late_to"),
+    [
+        ("before", True, "the interrupted turn"),
+        ("never", True, "the interrupted turn"),
+        ("after", True, "the new turn"),
+        ("before", False, "the new turn"),
+    ],
 )
-def test_what_goes_up_before_an_interrupt_is_confirmed_is_of_the_interrupted_turn(
-    confirmed: bool, session: str, late_to: str
+def test_what_is_not_heard_after_an_interrupt_was_confirmed_is_of_the_interrupted_turn(
+    heard: str, *, confirmed: bool, late_to: str
 ) -> None:
     first, late, new = voice("first"), voice("late"), voice("new")
     said = Dialogue()
@@ -264,18 +269,34 @@ def test_what_goes_up_before_an_interrupt_is_confirmed_is_of_the_interrupted_tur
     said.audio_up("old", "first", first, end=True)
     said.client_interrupts("ann")
     said.starts("ann", 1, b"", rate=0)
-    if session == "new":
-        said.connects("new", 24_000)
-    said.audio_up(session, "late", late, end=True)
+    if heard == "before":
+        said.audio_down("ann", late)
+    said.audio_up("old", "late", late, end=True)
     if confirmed:
         said.hears("ann", Interrupted("asked"))
-    said.audio_up(session, "new", new, end=True)
-    speech = [
-        event.content.pcm
-        for event in with_speech(said.trace).events
-        if isinstance(event.content, TurnStarted)
-    ]
-    assert speech == ([first + late, new] if late_to == "the interrupted turn" else [first, late + new])
+    if heard == "after":
+        said.audio_down("ann", late)
+    said.audio_up("old", "new", new, end=True)
+    said.starts("ann", 2, b"", rate=0)
+    contents = [event.content for event in with_speech(said.trace).events]
+    speech = [content.pcm for content in contents if isinstance(content, TurnStarted)]
+    assert speech[:2] == ([first + late, new] if late_to == "the interrupted turn" else [first, late + new])
+
+
+def test_the_confirmation_of_another_interrupt_moves_nothing() -> None:
+    said = Dialogue()
+    said.starts("ann", 0, b"", rate=0)
+    said.connects("old", 24_000)
+    said.audio_up("old", "first", voice("first"), end=True)
+    said.client_interrupts("ann")
+    said.starts("ann", 1, b"", rate=0)
+    said.audio_down("ann", voice("second"))
+    said.audio_up("old", "second", voice("second"), end=True)
+    said.client_interrupts("ann")
+    said.hears("ann", Interrupted("asked"))
+    contents = [event.content for event in with_speech(said.trace).events]
+    speech = [content.pcm for content in contents if isinstance(content, TurnStarted)]
+    assert speech == [voice("first"), voice("second")]
 
 
 def test_an_interrupt_that_is_confirmed_before_the_next_turn_moves_nothing() -> None:
