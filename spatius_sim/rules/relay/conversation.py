@@ -124,9 +124,9 @@ def _find_shared_ids(story: Story) -> Iterator[Broken]:
     clients_with_named_turns = {
         turn.client
         for turn in story.clean_turns
-        if turn.before is not None
-        and id(turn.before) in ids_by_turn
-        and ids_by_turn[id(turn)].isdisjoint(ids_by_turn[id(turn.before)])
+        if (ids := ids_by_turn[id(turn)])
+        and (ids_before := ids_by_turn.get(id(turn.before)))
+        and ids.isdisjoint(ids_before)
     }
     for conversation in story.conversations:
         before, turn = conversation.same_id_before, conversation.turn

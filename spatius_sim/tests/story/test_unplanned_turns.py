@@ -167,6 +167,11 @@ def test_no_rule_for_a_motion_server_needs_speech() -> None:
 # A relay that chooses what is spoken.
 
 
+def speech_of_turns(said: Dialogue) -> list[bytes]:
+    contents = [event.content for event in with_speech(said.trace).events]
+    return [content.pcm for content in contents if isinstance(content, TurnStarted)]
+
+
 def test_what_went_up_is_what_the_turn_said_or_the_turn_before_unless_it_was_spoken_over() -> None:
     said = Dialogue()
     for number in (0, 1):
@@ -278,8 +283,7 @@ def test_what_is_not_heard_after_an_interrupt_was_confirmed_is_of_the_interrupte
         said.audio_down("ann", late)
     said.audio_up("old", "new", new, end=True)
     said.starts("ann", 2, b"", rate=0)
-    contents = [event.content for event in with_speech(said.trace).events]
-    speech = [content.pcm for content in contents if isinstance(content, TurnStarted)]
+    speech = speech_of_turns(said)
     assert speech[:2] == ([first + late, new] if late_to == "the interrupted turn" else [first, late + new])
 
 
@@ -294,8 +298,7 @@ def test_the_confirmation_of_another_interrupt_moves_nothing() -> None:
     said.audio_up("old", "second", voice("second"), end=True)
     said.client_interrupts("ann")
     said.hears("ann", Interrupted("asked"))
-    contents = [event.content for event in with_speech(said.trace).events]
-    speech = [content.pcm for content in contents if isinstance(content, TurnStarted)]
+    speech = speech_of_turns(said)
     assert speech == [voice("first"), voice("second")]
 
 
@@ -325,5 +328,4 @@ def test_what_went_up_before_the_first_turn_is_of_none() -> None:
     said.audio_up("up", "warm-up", voice("warm-up"), end=True)
     said.starts("ann", 0, b"", rate=0)
     said.audio_up("up", "asked for", voice("asked for"), end=True)
-    contents = [event.content for event in with_speech(said.trace).events]
-    assert [content.pcm for content in contents if isinstance(content, TurnStarted)] == [voice("asked for")]
+    assert speech_of_turns(said) == [voice("asked for")]

@@ -3,7 +3,11 @@
 import pytest
 
 from spatius_sim.rules.findings import Broken, Kept, Verdict
-from spatius_sim.rules.relay.conversation import check_clients_are_isolated, check_turns_can_be_played
+from spatius_sim.rules.relay.conversation import (
+    check_clients_are_isolated,
+    check_motion_in_own_turn,
+    check_turns_can_be_played,
+)
 from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Failed, Note
@@ -405,6 +409,17 @@ def test_each_turn_has_an_id_of_its_own(turn_ids: tuple[str, ...], verdict: Verd
         said.turn("ann", number, turn_id)
     assert said.verdict("R-TURNS") is verdict
     assert said.failed == (["R-TURNS"] if verdict is Verdict.FAILED else [])
+
+
+def test_a_turn_without_audio_does_not_show_that_an_id_names_turns() -> None:
+    said = Dialogue()
+    said.turn("ann", 0, "session")
+    said.starts("ann", 1, bytes(6400))
+    said.ends("ann", 1)
+    said.turn("ann", 2, "session")
+    story = build_story(said.trace)
+    assert [bool(turn.conversations) for turn in story.clean_turns] == [True, False, True]
+    assert not [found for found in check_motion_in_own_turn.check(story) if isinstance(found, Broken)]
 
 
 def test_a_turn_may_have_the_id_of_one_that_failed() -> None:
