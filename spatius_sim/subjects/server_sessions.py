@@ -53,6 +53,11 @@ from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
 
 TOKEN_LIFE_SECONDS = 3600
 
+PIECE_BYTES = 6400
+"""Speech of 200 ms at the rate of most plans."""
+
+_TURN_CHUNK_BYTES = 3200
+
 _QUERY_EVERY = 3
 """So many sessions of a run it takes until one has its credentials in the query, not in headers."""
 
@@ -363,6 +368,19 @@ class ServerSessions:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._recorder.changed.wait(), seconds_left)
         self._recorder.emit(Lane.KIT, session_name, WaitEnded(Awaited.CLOSE, is_closed()))
+
+    def _has_answered(self, session_name: str) -> bool:
+        """Return whether the newest wait of the kit in this session brought what it was for. A server that
+        has not answered one turn need not be waited for again."""
+        contents = (
+            event.content for event in reversed(self._recorder.events) if event.connection == session_name
+        )
+        return next(content for content in contents if isinstance(content, WaitEnded)).complete
+
+
+def make_plain_turn(sample_count: int) -> TurnPlan:
+    """Return a turn of so many samples, in chunks of 100 ms, as most clients speak."""
+    return TurnPlan(sample_count, _TURN_CHUNK_BYTES)
 
 
 async def record_frames(recorder: RealTimeRecorder, session_name: str, session: OpenSession) -> None:

@@ -11,7 +11,8 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import ConfirmSession
-from spatius_sim.subjects.server_probing import LIVEKIT_CONFIGURATION, UNKNOWN_KEY_SEED, ServerProbing
+from spatius_sim.subjects.server_mistakes import UNKNOWN_KEY_SEED
+from spatius_sim.subjects.server_probing import LIVEKIT_CONFIGURATION, ServerProbing
 from spatius_sim.subjects.server_sessions import TOKEN_LIFE_SECONDS, record_frames
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.subjects.wait_for_events import MessageWatch, loop_time, wait_until
