@@ -174,25 +174,25 @@ class SessionDriver:
             session.send(frame)
             await asyncio.sleep(0)  # A Server SDK awaits every send, too.
         session.send(END_FRAME)
-        await session.wait_for_frames(1 + response_count)
+        await session.wait_for_frames(1 + response_count)  # The first frame is the confirmation.
         session.close()
 
     async def speak_paced(
-        self, speech_frames: list[bytes], delay_seconds: float, border_frame_numbers: list[int]
+        self, speech_frames: list[bytes], delay_seconds: float, answered_frame_numbers: list[int]
     ) -> list[float]:
         """Run one session of the benchmark in real time: after `delay_seconds`, send one frame every 100 ms.
 
-        Each frame in `border_frame_numbers` makes one response due. Return for each response how many seconds
-        after that frame it came."""
+        The server answers each frame in `answered_frame_numbers` with one response. Return for each response
+        how many seconds after that frame it came."""
         session = await self.open_session()
         due_times: list[float] = []
         first_sent_at = time.monotonic() + delay_seconds
         for frame_number, frame in enumerate(speech_frames):
             await asyncio.sleep(first_sent_at + frame_number * CHUNK_SECONDS - time.monotonic())
             session.send(frame)
-            if frame_number in border_frame_numbers:
+            if frame_number in answered_frame_numbers:
                 due_times.append(time.monotonic())
-        await session.wait_for_frames(1 + len(border_frame_numbers))
+        await session.wait_for_frames(1 + len(answered_frame_numbers))
         session.close()
-        arrival_times = session.arrival_times[1 : 1 + len(border_frame_numbers)]
+        arrival_times = session.arrival_times[1 : 1 + len(answered_frame_numbers)]
         return [came_at - due_at for came_at, due_at in zip(arrival_times, due_times, strict=True)]

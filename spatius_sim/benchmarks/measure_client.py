@@ -1,12 +1,17 @@
 """Measures the speed of the client decoder and of the client suite. Each figure has its function."""
 
 import asyncio
+import shlex
+import shutil
 import time
+from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from spatius_sim.benchmarks.figure import BenchSize, Figure
+from spatius_sim.files.find_resources import resource
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.net.client.testee_connection import StdioTestee, Testee
@@ -34,6 +39,19 @@ class ClientFigure(NamedTuple):
     value: float
     unit: str
     least_value: float
+
+
+def measure_client(size: BenchSize) -> Iterator[Figure]:
+    """Yield the figures of our client decoder, and of the suite of tests for clients. If Node is installed,
+    the suite also tests a client in JavaScript, over stdio."""
+    client_figures = [measure_decoder(), measure_plans_in_process(size.plan_count)]
+    if shutil.which("node"):
+        script = resource("conformance") / "client" / "js" / "reference_testee.js"
+        command = shlex.join(["node", str(script)])
+        javascript_figure = measure_plans_over_stdio(command, size.plan_count)
+        client_figures.append(javascript_figure._replace(name="C suite, JavaScript over stdio"))
+    for name, value, unit, least_value in client_figures:
+        yield Figure(name, value, unit, f"at least {least_value:.0f}")
 
 
 def measure_decoder() -> ClientFigure:
@@ -81,7 +99,8 @@ def measure_plans_over_stdio(command: str, plan_count: int = 1000) -> ClientFigu
 
 async def _measure_plans_per_second(testee: Testee, plan_count: int) -> float:
     """Draw `plan_count` plans, a nearly equal share for each rule for clients. Run each plan with the client
-    behind this connection (`testee`), and judge the run. Return how many plans per second this was."""
+    under test, to which `testee` is the connection, and judge the run. Return how many plans per second this
+    was."""
     subject = ClientSubject(testee, "measured", _SEED)
     await subject.attach()
     rule_ids = [rule.id for rule in rules_for("client")]
@@ -113,7 +132,7 @@ def _draw_plans(rule_id: str, plan_count: int) -> list[ClientPlan]:
     )
     @given(client_plans_exercising(rule_id))
     def keep_plan(plan: ClientPlan) -> None:
-        """Keep a plan that Hypothesis has drawn."""
+        """Append a plan that Hypothesis has drawn to `plans`, the plans that the benchmark will run."""
         plans.append(plan)
 
     keep_plan()  # Hypothesis calls it once for each plan.

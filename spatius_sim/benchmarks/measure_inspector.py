@@ -9,7 +9,7 @@ import aiohttp
 
 from spatius_sim.benchmarks.drive_sessions import SessionDriver, make_speech_frames
 from spatius_sim.benchmarks.figure import BenchSize
-from spatius_sim.benchmarks.measure_servers import list_border_frame_numbers, start_server
+from spatius_sim.benchmarks.measure_servers import list_answered_frame_numbers, start_server
 from spatius_sim.net.ports_and_hosts import LOOPBACK
 
 WINDOW_SECONDS = 1.5
@@ -24,7 +24,7 @@ async def measure_inspector(size: BenchSize) -> list[tuple[str, float, str, str]
     much one open page raises the share of a core that the server takes for paced sessions."""
     least_cpu: dict[str, float] = {}
     frames = make_speech_frames(size.spoken_seconds)
-    response_count = len(list_border_frame_numbers(size.spoken_seconds)) + 1
+    response_count = len(list_answered_frame_numbers(size.spoken_seconds)) + 1
     async with AsyncExitStack() as stack:
         servers = {
             server_kind: await stack.enter_async_context(start_server(server_kind))
@@ -60,14 +60,15 @@ async def _measure_cpu_shares(size: BenchSize) -> dict[bool, float]:
     """Return which share of a CPU core a server with the inspector takes while sessions speak in real time:
     without an open page of the inspector (False), and with one (True).
 
-    Both are measured in turn, so that other work on the machine disturbs both alike. Each is a median."""
+    Both are measured alternately, so that other work on the machine disturbs both alike. Each is a
+    median."""
     frames = make_speech_frames(size.paced_seconds)
-    border_frame_numbers = list_border_frame_numbers(size.paced_seconds)
+    answered_frame_numbers = list_answered_frame_numbers(size.paced_seconds)
     shares: dict[bool, list[float]] = {False: [], True: []}
     async with start_server("inspected") as (server, driver):
         for _ in range(size.round_count):
             sessions = (
-                driver.speak_paced(frames, (session_number % 100) / 100, border_frame_numbers)
+                driver.speak_paced(frames, (session_number % 100) / 100, answered_frame_numbers)
                 for session_number in range(max(1, size.paced_session_count // 5))
             )
             all_sessions = asyncio.gather(*sessions)

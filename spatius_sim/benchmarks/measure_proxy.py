@@ -132,15 +132,15 @@ class _CpuSeconds:
 
 @dataclass(frozen=True, slots=True)
 class _UpstreamPort:
-    """The port at which the benchmark's clients find Motion Server, or a proxy before it. A proxy writes into
-    `folder`."""
+    """The port at which the benchmark's clients find Motion Server, or a proxy in front of it. A proxy writes
+    into `folder`."""
 
     port: int
     folder: Path | None = None
 
     def make_client(self) -> UpstreamClient:
         """Return a new client for the benchmark of the proxy, not yet connected. It will connect to Motion
-        Server or to the proxy before it, whichever listens on this port."""
+        Server or to the proxy in front of it, whichever listens on this port."""
         return UpstreamClient(
             f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}",
             f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}",
@@ -155,8 +155,8 @@ class _UpstreamPort:
 async def _start_proxy(
     taped_run: RecordedRun, make_proxy_command: ProxyCommandMaker | None, cpu: _CpuSeconds
 ) -> AsyncIterator[_UpstreamPort]:
-    """Start a server that replays this taped run, and the measured proxy before it; no proxy if
-    `make_proxy_command` is None. Yield the port to which the benchmark's clients connect.
+    """Start a server that replays this taped run, and the measured proxy between it and its clients; no proxy
+    if `make_proxy_command` is None. Yield the port to which the benchmark's clients connect.
 
     Afterwards end both, and store in `cpu.proxy` how many CPU seconds the proxy took."""
     async with ReplayServer(taped_run, ReplayOptions(speed=0)) as server:
@@ -266,7 +266,7 @@ async def _measure_payload_waits(
 
 async def _speak_short_turns(upstream: _UpstreamPort, delay_seconds: float, turn_count: int) -> list[float]:
     """Open a session through the measured proxy, if there is one. After `delay_seconds`, speak `turn_count`
-    short turns in real time. Return for each how many seconds after its last audio motion came."""
+    short turns in real time. Return for each turn the seconds from its last audio to its motion."""
     waits = []
     async with asyncio.timeout(_TIMEOUT_SECONDS), upstream.make_client() as client:
         await client.send(encode(ConfigureSession(SAMPLE_RATE)))

@@ -33,8 +33,9 @@ class _Server:
         self._process = process
 
     async def read_figures(self) -> dict[str, float]:
-        """Read the next line that the measured server prints on its stdout: a JSON object. Return its figures
-        by name, such as the CPU seconds. Raises TimeoutError if no line comes."""
+        """Read, in the process that measures, the next line that the measured server prints on its stdout: a
+        JSON object. Return its figures by name, such as the CPU seconds. Raises TimeoutError if no line
+        comes."""
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), _READY_SECONDS)
         figures: dict[str, float] = json.loads(line)
@@ -49,8 +50,9 @@ class _Server:
 
 @asynccontextmanager
 async def start_server(server_kind: str) -> AsyncIterator[tuple[_Server, SessionDriver]]:
-    """Start a server of this kind in its own process, to measure it, and end it afterwards. Yield the server
-    and a driver that opens sessions with it. The kinds stand in benchmarks/server_programs.py."""
+    """Start the server to be measured, one of this kind, in its own process, and end it afterwards. Yield the
+    server, whose CPU time and memory can be asked for, and a driver that opens sessions with it. The kinds
+    stand in benchmarks/server_programs.py."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "spatius_sim.benchmarks.server_programs", server_kind),
@@ -71,7 +73,7 @@ async def measure_unpaced(size: BenchSize) -> list[Figure]:
     server for each second of speech, and the ratios between ours and simpler servers (see
     benchmarks/server_programs.py)."""
     frames = make_speech_frames(size.spoken_seconds)
-    response_count = len(list_border_frame_numbers(size.spoken_seconds)) + 1
+    response_count = len(list_answered_frame_numbers(size.spoken_seconds)) + 1
     cpu: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
         kinds = ("traced", "ours", "keeping", "synthesizing", "bare")
@@ -105,16 +107,19 @@ async def measure_unpaced(size: BenchSize) -> list[Figure]:
 
 
 async def measure_paced(size: BenchSize) -> list[Figure]:
-    """Measure our server and a bare one while many sessions speak in real time. Return for each server how
-    late its responses come, and which share of a CPU core it takes."""
+    """Measure our server, and for comparison a bare (minimal) one, while many sessions speak in real time.
+    Return for each server how late its responses come, and which share of a CPU core it takes."""
     figures = []
     cpu_shares: dict[str, float] = {}
     count, frames = size.paced_session_count, make_speech_frames(size.paced_seconds)
-    borders = list_border_frame_numbers(size.paced_seconds)
+    answered_frame_numbers = list_answered_frame_numbers(size.paced_seconds)
     for server_kind in ("ours", "bare"):
         async with start_server(server_kind) as (server, driver):
             before, started_at = await server.measure(), time.monotonic()
-            sessions = (driver.speak_paced(frames, (number % 100) / 100, borders) for number in range(count))
+            sessions = (
+                driver.speak_paced(frames, (number % 100) / 100, answered_frame_numbers)
+                for number in range(count)
+            )
             lateness = [seconds for session in await asyncio.gather(*sessions) for seconds in session]
             cpu_seconds = (await server.measure()).cpu_seconds - before.cpu_seconds
             cpu_shares[server_kind] = cpu_seconds / (time.monotonic() - started_at)
@@ -129,15 +134,15 @@ async def measure_paced(size: BenchSize) -> list[Figure]:
     return [*figures, Figure(f"{count} paced sessions, CPU share: ours to bare", ratio, "x")]
 
 
-def list_border_frame_numbers(speech_seconds: float) -> list[int]:
-    """Return the numbers of the speech frames after which a server of the benchmark owes motion: those that
+def list_answered_frame_numbers(speech_seconds: float) -> list[int]:
+    """Return the numbers of the speech frames that a server of the benchmark answers with motion: those that
     pass 2 s, 6 s, 10 s of speech, and so on. A frame holds 100 ms of speech."""
     return list(range(20, int(speech_seconds * 10), 40))
 
 
 async def measure_idle(size: BenchSize) -> list[Figure]:
-    """Return the figures of idle sessions: how much memory our server, and a bare one, holds for each open
-    session that does nothing."""
+    """Return the figures of idle sessions: how much memory our server, and for comparison a bare (minimal)
+    one, holds for each open session that does nothing."""
     bytes_per_session: dict[str, float] = {}
     for server_kind in ("ours", "bare"):
         async with start_server(server_kind) as (server, driver):
@@ -157,8 +162,8 @@ async def measure_idle(size: BenchSize) -> list[Figure]:
 
 
 async def measure_growth(size: BenchSize) -> list[Figure]:
-    """Return one figure: by how much the memory of our server grows while many sessions come and go, one
-    after the other."""
+    """Return one figure: by how much the memory of our server grows, after a warm-up, while many sessions
+    come and go, one after the other."""
     frames = make_speech_frames(0.2)
     async with start_server("ours") as (server, driver):
         # The server keeps a bounded log of past events, which is full after some 8,000 such sessions.

@@ -17,7 +17,7 @@ _CORES_PROMISED = 2
 
 def measure_study(turn_count: int) -> Iterator[tuple[str, float, str, str]]:
     """Measure how fast a study simulates `turn_count` turns on each network. Yield name, value, unit and
-    promise of each figure.
+    promise (the limit that must be kept, or "") of each figure.
 
     How long 1,000 turns on each network take is not measured, but estimated from these turns and from one
     judged turn on each network."""

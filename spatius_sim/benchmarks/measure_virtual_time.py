@@ -3,11 +3,13 @@ same brains directly."""
 
 import asyncio
 import time
+from collections.abc import Iterator
 from functools import partial
 from itertools import count
 
 import numpy as np
 
+from spatius_sim.benchmarks.figure import BenchSize, Figure
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, SendUp, Tell
 from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
@@ -28,6 +30,26 @@ from spatius_sim.wires.events import ClientAction, Motion, Speak, SpeakEnd, Star
 TURN_SECONDS = 20
 _CHUNK_BYTES = SAMPLE_RATE // 10 * 2
 """100 ms of audio."""
+
+
+def measure_virtual_time(size: BenchSize) -> Iterator[Figure]:
+    """Yield the figures of virtual time (a simulated clock): how many seconds of conversation are simulated
+    in a second of CPU. For comparison, call the same relay and server directly, without clock and
+    connections."""
+    for wire_name, least_speed in (("json-envelope", 1200), ("binary-header", 2000)):
+        speeds_by_round = [
+            (
+                measure_simulation_speed(wire_name, size.virtual_turn_count, direct=False),
+                measure_simulation_speed(wire_name, size.virtual_turn_count, direct=True),
+            )
+            for _ in range(size.round_count)
+        ]
+        virtual_speed, direct_speed = (max(speeds) for speeds in zip(*speeds_by_round, strict=True))
+        unit = "session-s/CPU-s"
+        yield Figure(f"virtual time, {wire_name}", virtual_speed, unit, f"at least {least_speed}")
+        yield Figure(f"its brains called directly, {wire_name}", direct_speed, unit)
+        ratio = direct_speed / virtual_speed
+        yield Figure(f"virtual time to its brains, {wire_name}", ratio, "x", "at most 1.3")
 
 
 def measure_simulation_speed(wire_name: str, turn_count: int, *, direct: bool) -> float:
@@ -95,8 +117,9 @@ def _speak_directly(wire: Wire, actions: list[ClientAction], turn_count: int) ->
     answered_turn_count = 0
 
     def carry_out_relay_commands(commands: list[RelayCommand]) -> None:
-        """Do what the relay commands: encode and decode each message to its client, open sessions of Motion
-        Server, and hand messages to them. Count the turns whose last motion reached the client.
+        """Do at once, without virtual time, what the relay commands: encode and decode each message to its
+        client, open sessions of Motion Server, and hand messages to them. Count the turns whose last motion
+        reached the client.
 
         Answers of Motion Server make the relay give new commands, which are carried out, too."""
         nonlocal answered_turn_count

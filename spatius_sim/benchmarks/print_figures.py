@@ -11,8 +11,8 @@ Row = tuple[str, float, str, str, bool]
 
 
 def print_figures(console: Console, rows: Iterable[Row]) -> None:
-    """Print the figures of the benchmark as a table, one line for each. A promise is green if it is kept, and
-    red if it is not."""
+    """Print the figures of the benchmark as a table, one line for each. A promise (the limit for a figure) is
+    green if it is kept, and red if it is not."""
     table = Table(title="spatius-sim bench", box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")

@@ -162,8 +162,8 @@ async def serve_inspected() -> None:
 
 async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
     """Run a bare server, with which the benchmark compares ours, and report its figures until standard input
-    ends. It answers with constant bytes. If `keeping`, it also stores all frames; with `synthesizing`, too,
-    it makes its motion from the audio."""
+    ends. It answers with constant bytes. If `keeping`, it also stores all frames; if `synthesizing` as well,
+    it makes its motion from the audio instead."""
     app = web.Application()
     app[_SYNTHESIZES] = synthesizing
     stored_frames: list[bytes] = []

@@ -48,7 +48,7 @@ def check(tape_path: Path, **option_values: Any) -> int:
     code = exit_code(summaries)
     write_errors = write_reports(paths, report_of(summaries, code))
 
-    def print_all() -> None:
+    def print_judgement() -> None:
         """Print what the judgement of the tape found: each failure, then the verdicts, then the reports that
         could not be written."""
         for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
@@ -57,5 +57,5 @@ def check(tape_path: Path, **option_values: Any) -> int:
         print_run(OutputConsole(), summaries, code)
         print_lines(*write_errors.values())
 
-    print_verdicts(print_all)
+    print_verdicts(print_judgement)
     return int(code)

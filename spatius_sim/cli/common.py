@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spatius_sim.cli.shell_completion import complete_value
-from spatius_sim.cli.target_argument import require_value
 from spatius_sim.engine.option_table import (
-    ASKED_OF_A_RELAY,
     DEFAULT_MOTION_PORT,
     JUDGE_OPTIONS,
+    RELAY_OPTIONS,
     REPORT_OPTIONS,
     JudgeOption,
+    refuse_empty_values,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +26,15 @@ OUTPUT_LOST = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EIO)
 
 NAMED_BY_ARGUMENT = "target"
 """The option of the judge that is an argument on the command line."""
+
+
+def require_value(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Return the value of an option or argument of a command. Raises UsageError if it is empty."""
+    is_option = isinstance(parameter, click.Option)
+    shown_name = parameter.opts[0] if is_option else parameter.human_readable_name.strip("[]")
+    refuse_empty_values({shown_name: value})
+    return value
+
 
 seed_option = click.option(
     "--seed", default=1, show_default=True, help="What every random choice comes from."
@@ -67,7 +76,7 @@ keep_audio_option = click.option(
 
 def add_relay_options(command: click.Command) -> click.Command:
     """Add to a command every option about a relay, and return the command."""
-    command.params.extend(map(make_click_option, ASKED_OF_A_RELAY))
+    command.params.extend(map(make_click_option, RELAY_OPTIONS))
     return command
 
 
@@ -76,14 +85,15 @@ def select_given_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     `parameters` are all parameters of the command, as click has read them."""
     return {
         option.name: parameters[option.field]
-        for option in ASKED_OF_A_RELAY
+        for option in RELAY_OPTIONS
         if parameters[option.field] not in (None, ())
     }
 
 
 def make_checked_settings(option_values: Mapping[str, Any]) -> "Settings":
     """Make the settings of a run from these options (value by name) and the environment variables, check the
-    settings, and return them. Raises UsageError if an option is wrong. The seed is always 1."""
+    settings, and return them. Raises UsageError if an option is wrong. The seed is 1: the commands that ask a
+    relay a few questions have no option for it."""
     from spatius_sim.engine.run_settings import settings_of
 
     settings = settings_of(option_values, os.environ, 1)
@@ -91,9 +101,9 @@ def make_checked_settings(option_values: Mapping[str, Any]) -> "Settings":
     return settings
 
 
-def fill_in_document_wire(option_values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the options (value by name). If the relay's URL begins with http and no wire (message
-    format) is named, the copy names `http-document`, our only wire for HTTP relays."""
+def fill_in_http_wire(option_values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the options of a command (value by name). If the relay's URL begins with http and no
+    wire (message format) is named, the copy names `http-document`, our only wire for HTTP relays."""
     is_http = str(option_values.get("target") or "").startswith(("http://", "https://"))
     if is_http and not option_values.get("wire"):
         return {**option_values, "wire": "http-document"}

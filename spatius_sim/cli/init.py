@@ -1,7 +1,7 @@
 """`spatius-sim init`: writes conformance.yaml after a few questions to the relay."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +9,11 @@ import click
 
 from spatius_sim.cli.common import (
     add_relay_options,
-    fill_in_document_wire,
+    fill_in_http_wire,
     make_checked_settings,
     select_given_options,
 )
-from spatius_sim.cli.print_output import change_texts, print_short_lines, write_page
+from spatius_sim.cli.print_output import print_short_lines, write_output_file
 from spatius_sim.cli.target_argument import subject_argument
 from spatius_sim.engine.option_table import CONFORMANCE_FILE
 from spatius_sim.protocol.errors import UsageError
@@ -39,7 +39,7 @@ def init(target: str, force: bool, **option_values: Any) -> int:
     path = Path(CONFORMANCE_FILE)
     if path.exists() and not force:
         raise UsageError(f"{CONFORMANCE_FILE} is there already: --force writes over it")
-    values = fill_in_document_wire({"target": target} | select_given_options(option_values))
+    values = fill_in_http_wire({"target": target} | select_given_options(option_values))
     settings = make_checked_settings(values)
     diagnosis = diagnose(settings)
     print_short_lines(
@@ -52,7 +52,7 @@ def init(target: str, force: bool, **option_values: Any) -> int:
         print_short_lines("nothing was written; `spatius-sim doctor` with the same arguments says what to do")
         return ExitCode.UNREACHABLE
     text, variables = _make_conformance_yaml(values, diagnosis)
-    write_page(path, text)
+    write_output_file(path, text)
     if variables:
         exports = " ".join(f"{name}=..." for name in variables)
         print_short_lines(f"what may be a login stands in no file: export {exports}")
@@ -66,17 +66,19 @@ def _make_conformance_yaml(
 ) -> tuple[str, list[str]]:
     """Return the text of a conformance.yaml for this relay, and the names of the environment variables that
     it needs. The text holds the options of the user (value by name), with a variable for each secret, and
-    what the diagnosis found out."""
+    what the diagnosis detected."""
     from spatius_sim.engine.conformance_file import as_conformance_text
     from spatius_sim.engine.hide_option_secrets import Variables, without_secrets
 
     variables = Variables()
-    escaped_values = {name: change_texts(as_conformance_text, value) for name, value in option_values.items()}
-    # A wire that was found out is a name; one that the user named may be a file.
-    found_out = {} if option_values.get("wire") else {"wire": diagnosis.wire}
+    escaped_values = {
+        name: _apply_to_texts(as_conformance_text, value) for name, value in option_values.items()
+    }
+    # If the user named a wire, it stays as it is: it may be a file, and a detected wire is only a name.
+    detected = {} if option_values.get("wire") else {"wire": diagnosis.wire}
     if diagnosis.turn_option:
-        found_out["turn"] = as_conformance_text(diagnosis.turn_option)
-    entries = {**without_secrets(escaped_values, variables), **found_out, "level": "should"}
+        detected["turn"] = as_conformance_text(diagnosis.turn_option)
+    entries = {**without_secrets(escaped_values, variables), **detected, "level": "should"}
     lines = [
         "# What spatius-sim knows of this relay: `spatius-sim verify` judges it, and needs no arguments."
     ]
@@ -91,3 +93,11 @@ def _make_conformance_yaml(
     lines.append("# Failures that are known: take in this line, then spatius-sim verify --update-baseline")
     lines.append("# baseline: known-failures.yaml")
     return "\n".join(lines) + "\n", variables.names
+
+
+def _apply_to_texts(change_text: Callable[[str], str], option_value: Any) -> Any:
+    """Return the value of an option with `change_text` applied to it; if the value is a tuple of texts, to
+    each text. A value that is no text, such as a number, is returned as it is."""
+    if isinstance(option_value, tuple):
+        return tuple(map(change_text, option_value))
+    return change_text(option_value) if isinstance(option_value, str) else option_value

@@ -14,11 +14,13 @@ from spatius_sim.cli.bench import bench
 from spatius_sim.cli.common import OUTPUT_LOST
 from spatius_sim.cli.demo.demo import demo
 from spatius_sim.cli.doctor.doctor import doctor
+from spatius_sim.cli.examples import examples
 from spatius_sim.cli.init import init
 from spatius_sim.cli.print_output import discard_output
 from spatius_sim.cli.report import report
-from spatius_sim.cli.schema import examples, schema
-from spatius_sim.cli.serve import scenarios, serve
+from spatius_sim.cli.scenarios import scenarios
+from spatius_sim.cli.schema import schema
+from spatius_sim.cli.serve import serve
 from spatius_sim.cli.simulate import simulate
 from spatius_sim.cli.tape_commands import TAPE_COMMANDS
 from spatius_sim.cli.verify import verify
@@ -89,10 +91,10 @@ def _give_up_printing(reason: str | None) -> None:
 def _exit_with_error(message: str, code: ExitCode) -> None:
     """Print this error message on stderr, without the logins in its URLs, and exit with this code."""
     from spatius_sim.reporting.make_text_harmless import harmless_lines
-    from spatius_sim.trace.secrets_in_settings_and_urls import text_without_logins
+    from spatius_sim.trace.secrets_in_settings_and_urls import text_without_secrets
 
     # An error quotes what the user typed, and a traceback what a library was given: also URLs with logins.
-    sys.stderr.write(f"spatius-sim: {harmless_lines(text_without_logins(message))}\n")
+    sys.stderr.write(f"spatius-sim: {harmless_lines(text_without_secrets(message))}\n")
     sys.exit(code)
 
 

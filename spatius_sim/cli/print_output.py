@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from spatius_sim.cli.common import OUTPUT_LOST
 from spatius_sim.protocol.environment_variables import endpoint_variables
@@ -36,20 +35,12 @@ def print_short_lines(*lines: str) -> None:
     sys.stdout.flush()
 
 
-def change_texts(change_text: Callable[[str], str], option_value: Any) -> Any:
-    """Return the value of an option with `change_text` applied to it. If the value is a tuple of texts, it is
-    applied to each of them. A value that is no text, such as a number, is returned as it is."""
-    if isinstance(option_value, tuple):
-        return tuple(map(change_text, option_value))
-    return change_text(option_value) if isinstance(option_value, str) else option_value
-
-
-def print_verdicts(print_all: Callable[[], None]) -> None:
-    """Call `print_all`, the function by which a command prints its verdicts. If stdout cannot be written (the
-    disk is full, or nobody reads the output), say so on stderr and go on: the exit code still tells the
-    verdict. Raises any other OSError."""
+def print_verdicts(print_judgement: Callable[[], None]) -> None:
+    """Call `print_judgement`, the function by which a command prints its verdicts. If stdout cannot be
+    written (the disk is full, or nobody reads the output), say so on stderr and go on: the exit code still
+    tells the verdict. An OSError for another reason is raised."""
     try:
-        print_all()
+        print_judgement()
         sys.stdout.flush()
     except OSError as error:
         if error.errno not in OUTPUT_LOST:
@@ -73,9 +64,9 @@ def print_while_serving(line: str) -> None:
         print_lines(line)
 
 
-def write_page(path: Path, text: str) -> None:
-    """Write the text of a page to this file, whole or not at all. Make the file's folder if it is missing.
-    Raises UsageError if the file cannot be written."""
+def write_output_file(path: Path, text: str) -> None:
+    """Write the output of a command, such as an HTML page, to this file, whole or not at all. Make the file's
+    folder if it is missing. Raises UsageError if the file cannot be written."""
     from spatius_sim.files.write_whole_file import write_file_atomically
     from spatius_sim.protocol.errors import UsageError
 

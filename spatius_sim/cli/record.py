@@ -49,7 +49,7 @@ def record(
     The page that shows the sessions while they are recorded has a port of its own, which this prints: the
     proxy's port has nothing but Motion Server, and what --host opens to others is that port alone.
     """
-    from spatius_sim.engine.tapes.record_with_proxy import add_to_session_log, recording_proxy
+    from spatius_sim.engine.tapes.record_with_proxy import add_proxy_event_to_session_log, recording_proxy
     from spatius_sim.net.server.session_log import SessionLog
     from spatius_sim.reporting.turn_lines import TurnLines
     from spatius_sim.trace.events import Closed, Event
@@ -59,10 +59,10 @@ def record(
         raise UsageError(f"{out} exists already: name another file, or --overwrite it")
     turn_lines, session_log = TurnLines(), SessionLog(NullSink())
 
-    def print_turns(event: Event) -> None:
-        """Print a line for each turn that this recorded event ends. Keep the event also for the inspector,
-        the web page that shows the sessions."""
-        add_to_session_log(session_log, event)
+    def keep_event_and_print_turns(event: Event) -> None:
+        """Keep this recorded event for the inspector, the web page that shows the sessions. Print a line for
+        each turn that the event ends."""
+        add_proxy_event_to_session_log(session_log, event)
         content = event.content
         message = content if isinstance(content, Closed) else getattr(content, "value", None)
         for line in turn_lines.lines_of_ended_turns(event.at_ns, event.connection, message):
@@ -75,7 +75,7 @@ def record(
         host=host,
         keep_audio=keep_audio,
         keep_names=keep_names,
-        on_event=print_turns,
+        on_event=keep_event_and_print_turns,
     )
     return asyncio.run(_record_until_ended(recording, out, session_log))
 

@@ -62,11 +62,11 @@ async def _replay_as_server(
 
     `match`: how a request finds its answer, by `order` or by `audio`. `speed`: 2 is twice as fast as the
     tape, 0 at once. `original_ids`: send the ids of the tape, not new ones."""
-    from spatius_sim.engine.tapes.replay_tape import read_recorded_runs
+    from spatius_sim.engine.tapes.replay_tape import join_recorded_runs
     from spatius_sim.model.server.match_taped_turns import Match
     from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 
-    taped_run = read_recorded_runs(tape_path)
+    taped_run = join_recorded_runs(tape_path)
     replay_options = ReplayOptions(Match(match), speed, original_ids)
     ended = watch_for_end_request()
     async with ReplayServer(taped_run, replay_options, port=port, on_mismatch=print_lines) as server:
@@ -78,14 +78,14 @@ async def _replay_as_server(
     return ExitCode.RULE_FAILED if server.mismatches else 0
 
 
-async def _replay_clients(tape_path: Path, relay_url: str, speed: float, settle_seconds: float) -> int:
+async def _replay_clients(tape_path: Path, relay_url: str, speed: float, silence_seconds: float) -> int:
     """Send to a relay what the clients on the tape sent, and print how much each client received. Return the
     exit code: 1 if a client received something else than on the tape, otherwise 0.
 
-    `speed`: 2 is twice as fast as the tape, 0 at once. `settle_seconds`: end after this much silence."""
+    `speed`: 2 is twice as fast as the tape, 0 at once. `silence_seconds`: end after this much silence."""
     from spatius_sim.engine.tapes.replay_tape import replay_clients
 
-    client_results = await replay_clients(tape_path, relay_url, speed=speed, silence_seconds=settle_seconds)
+    client_results = await replay_clients(tape_path, relay_url, speed=speed, silence_seconds=silence_seconds)
     for result in client_results:
         print_lines(
             f"{result.client}: {result.sent} frames sent, "

@@ -51,7 +51,7 @@ def matrix(
     sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path | None, labels: tuple[str, ...]
 ) -> None:
     """Put subjects or releases side by side, and show what changed from left to right."""
-    from spatius_sim.cli.print_output import write_page
+    from spatius_sim.cli.print_output import write_output_file
     from spatius_sim.reporting.formats.html_report import html_matrix
     from spatius_sim.reporting.formats.json_report import read_report
     from spatius_sim.reporting.formats.markdown_report import markdown_matrix
@@ -72,6 +72,6 @@ def matrix(
     path_by_format = {page_format: path for page_format, path in options.items() if path is not None}
     prepare_report_files(path_by_format)
     for page_format, path in path_by_format.items():
-        write_page(path, make_page_by_format[page_format](comparison))
+        write_output_file(path, make_page_by_format[page_format](comparison))
     if not path_by_format:
         print_matrix(OutputConsole(), comparison)

@@ -1,11 +1,9 @@
-"""`spatius-sim schema` and `examples`: what a team copies."""
+"""`spatius-sim schema`: prints the JSON Schema of a file."""
 
 import json
 import sys
 
 import click
-
-from spatius_sim.cli.print_output import print_short_lines
 
 
 @click.command()
@@ -21,13 +19,3 @@ def schema(name: str) -> None:
     make_schema = {"conformance": conformance_schema, "baseline": baseline_schema, "study": study_schema}
     is_made = name in make_schema
     sys.stdout.write(json.dumps(make_schema[name](), indent=2) + "\n" if is_made else report_schema())
-
-
-@click.command()
-def examples() -> None:
-    """Say where the example relays, the JavaScript shim for clients, and what a CI runs, lie."""
-    from spatius_sim.files.find_resources import resource
-
-    folder = resource("conformance")
-    relays = sorted(path for path in (folder / "examples").glob("[!_]*") if path.is_dir())
-    print_short_lines(*map(str, (*relays, folder / "client" / "js", folder / "ci")))

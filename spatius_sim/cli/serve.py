@@ -1,4 +1,4 @@
-"""`spatius-sim serve` and `scenarios`: the mock Motion Server, and what can go wrong at it."""
+"""`spatius-sim serve`: runs the mock Motion Server."""
 
 import asyncio
 import json
@@ -127,18 +127,6 @@ def serve(
     collect_seldom()
     key = min(api_key, default="any-key-will-do")
     asyncio.run(_serve_until_ended(server, key, as_json=as_json, has_certificate=bool(agora_certificate)))
-
-
-@click.command()
-def scenarios() -> None:
-    """List the scenarios (what can go wrong) by name, and the ids that make something happen."""
-    from spatius_sim.files.scenario_file import shipped_scenarios
-    from spatius_sim.model.scenario.faults_by_id import list_fault_ids
-
-    lines = [f"{scenario.name:24}{scenario.about}" for scenario in shipped_scenarios()]
-    lines += ["", "Ids with a meaning, by how they begin, need no scenario:"]
-    lines += [f"{id_pattern:24}{meaning}" for id_pattern, meaning in list_fault_ids()]
-    sys.stdout.write("\n".join(lines) + "\n")
 
 
 async def _serve_until_ended(

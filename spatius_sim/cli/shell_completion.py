@@ -12,8 +12,8 @@ def complete_value(context: click.Context, parameter: click.Parameter, typed: st
 
 
 def _values_of_option(option_name: str) -> Iterable[str]:
-    """Return all values of this option, so that the shell can complete a value; none if any text is a value.
-    Each case imports only the module that it needs, because a user waits for the completion."""
+    """Return all values of this option, so that the shell can complete a value; nothing if the option takes
+    free text. Each case imports only the module that it needs, because a user waits for the completion."""
     match option_name.removeprefix("spatius_"):
         case "rule":
             from spatius_sim.rules.catalogue import RULES

@@ -65,23 +65,24 @@ def _describe_run(path: Path, run_number: int, trace: Trace) -> Iterator[str]:
 
 
 def _event_numbers_in_turn(trace: Trace, tape_filter: TapeFilter) -> set[int]:
-    """Return the numbers of the events of a run that lie in the turn that the filter names. Only the clients
-    that the filter names count; if it names no client, all clients count."""
+    """Return the numbers of the events to show of a run: those that lie in the turn that the filter names, of
+    the clients that the filter names; if it names no client, of all clients."""
     turn_by_client: dict[str, int] = {}
     all_clients = {event.connection for event in trace.events if isinstance(event.content, TurnStarted)}
-    counted_clients = all_clients & tape_filter.connections or all_clients
+    shown_clients = all_clients & tape_filter.connections or all_clients
     event_numbers: set[int] = set()
     for event in trace.events:
         if isinstance(event.content, TurnStarted):
             turn_by_client[event.connection] = event.content.turn + 1
-        if _is_in_turn(event, turn_by_client, counted_clients, tape_filter.turn):
+        if _is_in_turn(event, turn_by_client, shown_clients, tape_filter.turn):
             event_numbers.add(event.seq)
     return event_numbers
 
 
-def _is_in_turn(event: Event, turn_by_client: dict[str, int], counted_clients: set[str], turn: int) -> bool:
-    """Return whether this event lies in turn number `turn`. An event of a client does if this is the client's
-    present turn (`turn_by_client`). Any other event does if this is the present turn of a counted client."""
+def _is_in_turn(event: Event, turn_by_client: dict[str, int], shown_clients: set[str], turn: int) -> bool:
+    """Return whether this event of a tape lies in turn number `turn`. An event of a client does if this is
+    the client's present turn (`turn_by_client`). Any other event does if this is the present turn of one of
+    the `shown_clients`, the clients whose turns are shown."""
     if event.lane in (Lane.DOWNSTREAM, Lane.KIT) and event.connection in turn_by_client:
         return turn_by_client[event.connection] == turn
-    return any(turn_by_client.get(client) == turn for client in counted_clients)
+    return any(turn_by_client.get(client) == turn for client in shown_clients)

@@ -53,7 +53,6 @@ def simulate(
     from spatius_sim.protocol.errors import UsageError
     from spatius_sim.study.run_study import run_study
     from spatius_sim.study.study_file import EXAMPLE, read_study
-    from spatius_sim.study.study_json import write_study_files
 
     if example:
         sys.stdout.write(EXAMPLE.read_text(encoding="utf-8"))
@@ -73,13 +72,14 @@ def simulate(
     outcome = run_study(study, seed, jobs, _make_progress_printer())
     _print_tables(outcome)
     if report_dir is not None:
-        print_lines("", *write_study_files(outcome, report_dir))
+        print_lines("", *_write_study_files(outcome, report_dir))
     return exit_code(outcome)
 
 
 def _use_pace_of_tape(study: "Study", tape_path: Path) -> "Study":
-    """Read from a tape how fast its Motion Server answered, and print this pace. Return the study with this
-    pace in all its policies (the ways to set up an avatar that it compares)."""
+    """Read from a tape how fast its Motion Server answered, and print this pace. Its `lead`: motion was sent
+    at most so many seconds before its playback was due; negative if no motion was held back. Return the study
+    with this pace in all its policies (the ways to set up an avatar that it compares)."""
     from dataclasses import replace
 
     from spatius_sim.study.calibrate_pace import fit_pace
@@ -99,8 +99,8 @@ def _use_pace_of_tape(study: "Study", tape_path: Path) -> "Study":
 
 def exit_code(outcome: "Outcome") -> ExitCode:
     """Return the exit code of `spatius-sim simulate` for this outcome of a study: INTERRUPTED before its end;
-    RULE_FAILED if a budget (a limit) was exceeded or a rule broken; UNREACHABLE if the turns do not decide
-    whether a budget was kept; otherwise PASSED."""
+    RULE_FAILED if a budget (a limit) was exceeded or a rule broken; UNREACHABLE, whose number 6 stands here
+    for "inconclusive", if the turns do not decide whether a budget was kept; otherwise PASSED."""
     from spatius_sim.study.study_definition import BudgetVerdict
 
     if not outcome.complete:
@@ -110,6 +110,24 @@ def exit_code(outcome: "Outcome") -> ExitCode:
     if BudgetVerdict.INCONCLUSIVE in outcome.verdicts:
         return ExitCode.UNREACHABLE
     return ExitCode.PASSED
+
+
+def _write_study_files(outcome: "Outcome", folder: Path) -> list[str]:
+    """Write what a study found into a folder: as JSON to study.json, and as a page to study.html. Return a
+    line for each of the two files: its path, or why it could not be written. No file is left half written."""
+    from spatius_sim.files.write_whole_file import write_file_atomically
+    from spatius_sim.study.study_json import json_report
+    from spatius_sim.study.study_page import make_study_page
+
+    lines = []
+    for name, text in (("study.json", json_report(outcome)), ("study.html", make_study_page(outcome))):
+        path = folder / name
+        try:
+            write_file_atomically(path, text)
+            lines.append(str(path))
+        except OSError as error:
+            lines.append(f"{path} cannot be written: {error.strerror}")
+    return lines
 
 
 def _make_progress_printer() -> Callable[[int, int], None]:

@@ -184,7 +184,7 @@ def export(tape_path: Path, folder: Path, file_format: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="The page. [default: TAPE with .html]")
 def view(tape_path: Path, out: Path | None) -> None:
     """Write TAPE as a page to look at: a face that moves, and all messages on one clock. It opens offline."""
-    from spatius_sim.cli.print_output import write_page
+    from spatius_sim.cli.print_output import write_output_file
     from spatius_sim.reporting.player.runs_to_player_data import MOST_READ, build_player
     from spatius_sim.reporting.player.write_player_page import player_page
     from spatius_sim.tape.cut_and_merge import require_other_file
@@ -198,7 +198,7 @@ def view(tape_path: Path, out: Path | None) -> None:
     if traces and not keeps_speech:
         notices.append("The tape keeps no speech: its loudness can be seen, and nothing can be heard.")
     player_data = build_player(traces, tape_path.name, notices, sound=keeps_speech, has_more_runs=has_more)
-    write_page(page_path, player_page(player_data))
+    write_output_file(page_path, player_page(player_data))
     print_lines(f"open {page_path} in a browser")
 
 

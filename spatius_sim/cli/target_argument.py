@@ -1,11 +1,11 @@
-"""The argument that names the relay under test, shared by commands; refuses empty values of arguments."""
+"""The argument that names the relay under test, shared by commands."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from spatius_sim.engine.option_table import refuse_empty_values
+from spatius_sim.cli.common import require_value
 from spatius_sim.protocol.errors import UsageError
 
 _TARGET_OPTION_KEY = "spatius_sim.target"
@@ -51,11 +51,3 @@ def _keep_option_value(context: click.Context, option: click.Parameter, value: A
     """Keep the value of the option `--target` until the argument is read. Raises UsageError if it is
     empty."""
     context.meta[_TARGET_OPTION_KEY] = require_value(context, option, value)
-
-
-def require_value(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Return the value of an option or argument of a command. Raises UsageError if it is empty."""
-    is_option = isinstance(parameter, click.Option)
-    shown_name = parameter.opts[0] if is_option else parameter.human_readable_name.strip("[]")
-    refuse_empty_values({shown_name: value})
-    return value

@@ -8,7 +8,7 @@ from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.subjects.relay.http_client import DocumentClient
+from spatius_sim.subjects.relay.http_client import HttpRelayClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.start_turns import TurnStart, TurnToStart
 from spatius_sim.subjects.wait_for_events import chunks
@@ -89,7 +89,7 @@ async def try_wire(
             print_line(line)
 
     recorder = RealTimeRecorder(wire=wire, on_event=show_event)
-    make_client = RelayClient if address.url.startswith("ws") else DocumentClient
+    make_client = RelayClient if address.url.startswith("ws") else HttpRelayClient
     async with make_client(address, wire, recorder, "client") as client:
         greeting = await client.start(PLAN_SAMPLE_RATE, _GREETING_SECONDS if wire.greets else 0.0)
         if turn_start is not None:
@@ -138,8 +138,8 @@ def _abbreviate_frame(raw: Frame) -> str:
 
 
 def _describe_value(value: object) -> str:
-    """Return in words what one message means: `value` is the event that the wire that is tried makes of it.
-    Other events are described by the name of their type."""
+    """Return in words what one message means: `value` is the event that the tried wire reads from it. Other
+    events are described by the name of their type."""
     match value:
         case Ready(session_id, output_rate, input_rate):
             session_part = f"session {_abbreviate(session_id)}, " if session_id else ""

@@ -23,7 +23,7 @@ from spatius_sim.protocol.errors import UsageError
 _SOCKET_SCHEMES, _HTTP_SCHEMES = ("ws", "wss"), ("http", "https")
 _PORT_PLACEHOLDER, _ANY_PORT = "{port}", "1"
 _ROOM_PREFIXES = ("packets:", "streams:")
-_DOCUMENT_HINT = " (an HTTP backend: name its wire, --wire http-document)"
+_HTTP_WIRE_HINT = " (an HTTP backend: name its wire, --wire http-document)"
 
 if TYPE_CHECKING:
     from spatius_sim.engine.run_request import RunRequest
@@ -77,8 +77,8 @@ def _make_run_request(option_values: dict[str, Any], target: str | None) -> "Run
     """Return the request for a run: what `verify` judges, and how. It is made from the options (value by
     name), the argument `target`, the environment variables, and conformance.yaml.
 
-    Raises UsageError if nothing names a subject to judge, if a value is wrong, or if `--turn hook` is chosen,
-    which only pytest can do."""
+    Raises UsageError if nothing names a subject to judge, if a value is wrong, or if `--turn hook` is chosen:
+    only pytest can call the team's hook (a function) that starts each turn."""
     from spatius_sim.engine.conformance_file import find_conformance_file
 
     option_values[NAMED_BY_ARGUMENT] = target
@@ -86,10 +86,10 @@ def _make_run_request(option_values: dict[str, Any], target: str | None) -> "Run
         option_values[NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
         refuse_empty_values({TARGET_VARIABLE: option_values[NAMED_BY_ARGUMENT]})
     _check_options_early(option_values)
-    from spatius_sim.engine.run_request import request_of
+    from spatius_sim.engine.run_request import make_run_request
 
     file = find_conformance_file(option_values["conformance"], Path.cwd())
-    request = request_of(option_values, os.environ, file)
+    request = make_run_request(option_values, os.environ, file)
     if not request.subject_kind:
         raise UsageError(
             "nothing to judge: name a relay's URL, --server, --client or --agent-cmd, here or in "
@@ -110,8 +110,9 @@ def _check_options_early(option_values: Mapping[str, Any]) -> None:
     schemes = _SOCKET_SCHEMES + (_HTTP_SCHEMES if option_values.get("wire") else ())
     target = (option_values.get("target") or "").replace(_PORT_PLACEHOLDER, _ANY_PORT)
     if not target.startswith(_ROOM_PREFIXES):
+        # Without a wire, `schemes` has no http: a user with an HTTP relay must know how to name its wire.
         is_http = target.startswith(("http://", "https://"))
-        check_url("--target", target, schemes, _DOCUMENT_HINT if is_http else "")
+        check_url("--target", target, schemes, _HTTP_WIRE_HINT if is_http else "")
     if not (option_values.get("rule") or option_values.get("level") or option_values.get("profile")):
         return
     from spatius_sim.engine.run_profiles import profile_named

@@ -58,7 +58,8 @@ class VerifyView:
 
     def print_ending(self, ending: Ending) -> None:
         """Print how the run of `verify` ended: the text of each failure, the verdicts and what follows from
-        them, and which files were written. Raises OSError if the output cannot be written, now or before."""
+        them, and which files were written. Raises OSError if this output, or an earlier line of the run,
+        could not be written."""
         if self._output_error is not None:
             raise self._output_error
         if self._failure_texts:
@@ -72,7 +73,7 @@ class VerifyView:
 
     def _print(self, *lines: str) -> None:
         """Print these lines at once, without changes. If the output cannot be written any more, keep the
-        error for `print_ending`, and print nothing from then on. Raises any other OSError."""
+        error for `print_ending`, and print nothing from then on. An OSError for another reason is raised."""
         if self._output_error is not None:
             return
         try:

@@ -60,11 +60,11 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     from spatius_sim.files.wire_file import find_wire
     from spatius_sim.plans.plan import PLAN_SAMPLE_RATE
     from spatius_sim.subjects.relay.start_turns import check_sayable, read_turn_start
-    from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+    from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 
     if not url.startswith(("ws://", "wss://", "http://", "https://")):
         raise UsageError(
-            f"{url_without_logins(url)}: a URL that begins with ws://, wss://, http:// or https:// is needed"
+            f"{url_without_secrets(url)}: a URL that begins with ws://, wss://, http:// or https:// is needed"
         )
     wire, sample_count = find_wire(file), int(max(0.0, speak) * PLAN_SAMPLE_RATE)
     turn_start = read_turn_start(turn, None) if turn else None

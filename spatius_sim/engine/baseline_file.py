@@ -36,10 +36,10 @@ _NEW_FILE = f"""\
 """
 
 
-def read_baseline(path: Path, *subjects: str) -> Baseline:
+def read_baseline(path: Path, *subject_kinds: str) -> Baseline:
     """Read a baseline, the file in which a team lists its known failures, and return it. Raises UsageError if
-    the file is wrong, or lists a rule that judges none of these kinds of subject, such as `relay`."""
-    return _BaselineReader(str(path)).parse_baseline(read_yaml_bytes(path), *subjects)
+    the file is wrong, or lists a rule that is not for one of these kinds of subject, such as `relay`."""
+    return _BaselineReader(str(path)).parse_baseline(read_yaml_bytes(path), *subject_kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,10 @@ class _BaselineReader(YamlFile):
         self.failures_section: tuple[Node, Node] | None = None
         self.fails_with_nodes: dict[str, Node] = {}
 
-    def parse_baseline(self, raw: bytes, *subjects: str) -> Baseline:
+    def parse_baseline(self, raw: bytes, *subject_kinds: str) -> Baseline:
         """Parse the YAML of a baseline file, and return all its known failures. Remember for a later edit
-        where they stand in the file. Raises UsageError if the YAML is wrong, or lists a rule that judges none
-        of these kinds of subject, such as `relay`."""
+        where they stand in the file. Raises UsageError if the YAML is wrong, or lists a rule that is not for
+        one of these kinds of subject, such as `relay`."""
         root = self.parse_root(raw)
         known: dict[str, KnownFailure] = {}
         sections = {} if root is None else self.items(root, "the file", (FAILURES_KEY, FLAKY_KEY))
@@ -163,7 +163,7 @@ class _BaselineReader(YamlFile):
             if section == FAILURES_KEY:
                 self.failures_section = (section_key, node)
             for rule_id, (rule_key, entry) in entries.items():
-                self._check_rule(rule_key, rule_id, subjects)
+                self._check_rule(rule_key, rule_id, subject_kinds)
                 if rule_id in known:
                     raise self.error(rule_key, f"{rule_id} stands in both {FAILURES_KEY} and {FLAKY_KEY}")
                 is_flaky = section == FLAKY_KEY
@@ -171,15 +171,15 @@ class _BaselineReader(YamlFile):
                 self.indent = " " * rule_key.start_mark.column
         return Baseline(self.place, known)
 
-    def _check_rule(self, rule_key: Node, rule_id: str, subjects: Sequence[str]) -> None:
+    def _check_rule(self, rule_key: Node, rule_id: str, subject_kinds: Sequence[str]) -> None:
         """Check the rule that an entry of the baseline names. Raises UsageError if no rule has this id, or if
-        it judges none of these kinds of subject. The error names the place of `rule_key` in the file."""
+        it is not for one of these kinds of subject. The error names the place of `rule_key` in the file."""
         if rule_id not in catalogue.RULES:
             raise self.error(rule_key, f"no rule has the id {rule_id!r}")
         judged_kind = catalogue.find_rule(rule_id).subject
-        if judged_kind not in subjects:
+        if judged_kind not in subject_kinds:
             raise self.error(
-                rule_key, f"{rule_id} is a rule for a {judged_kind}, not for a {' or a '.join(subjects)}"
+                rule_key, f"{rule_id} is a rule for a {judged_kind}, not for a {' or a '.join(subject_kinds)}"
             )
 
     def _read_known_failure(
@@ -212,7 +212,7 @@ class _BaselineReader(YamlFile):
 
     def _non_empty_text(self, node: Node, key: str) -> str:
         """Return the text in this node, the value of `key` in an entry of the baseline. Raises UsageError,
-        with the place in the file, if it is no text or blank."""
+        with the place in the file, if it is not a text, or has nothing but spaces."""
         text = self.text(node, key)
         if not text.strip():
             raise self.error(node, f"{key} says nothing: {_MEANING_BY_KEY[key]}")
@@ -251,9 +251,9 @@ class _TextEdits:
         self._edits.append((node.start_mark.index, _last_leaf(node).end_mark.index, new_text))
 
     def append(self, section: tuple[Node, Node] | None, lines: Sequence[str]) -> None:
-        """Plan to add these lines at the end of the section of known failures (its key and value). If the
-        baseline file has no section (None), plan to add it at the end of the file. Raises UsageError if
-        the section's entries stand in braces, not line by line."""
+        """Plan to add these lines at the end of the section of known failures. `section` is the YAML node of
+        its key and that of its value. If the baseline file has no section (None), plan to add it at the end
+        of the file. Raises UsageError if the section's entries stand in braces, not line by line."""
         block = "".join(f"{line}\n" for line in lines)
         if section is None:
             self._edits.append((len(self._text), len(self._text), f"{FAILURES_KEY}:\n{block}"))
@@ -280,8 +280,8 @@ class _TextEdits:
 
 def _last_leaf(node: Node) -> Node:
     """Return the last value inside this YAML block, however deep it lies; a node that is no block is returned
-    itself. Where a block ends must be read from this value: the end mark of the block comes too late, after
-    the blank lines that follow."""
+    itself. Callers use the end of this value as the end of the block, because the block's own end mark comes
+    after the blank lines that follow."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last_item = node.value[-1]
         return _last_leaf(last_item[1] if isinstance(node, MappingNode) else last_item)

@@ -61,7 +61,7 @@ class ConformanceFile:
 
     def add_file_and_line(self, error: UsageError) -> UsageError:
         """Return the error with file and line before its text, if the text begins with the name of an option
-        that stands in conformance.yaml. Return any other error as it is."""
+        that is set in conformance.yaml. Return any other error as it is."""
         option_name = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
         if option_name not in self.lines:
             return error
@@ -122,8 +122,8 @@ def _options_allowed_in_file() -> dict[str, JudgeOption]:
 
 def _read_option(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
     """Return the value of an option from its YAML node in conformance.yaml: a list if the option is
-    repeatable. In the file, a repeatable option is one value or a list. It may also be a mapping if its
-    metavar is such as NAME=VALUE: each pair then becomes a text of this form."""
+    repeatable. In the file, a repeatable option is one value or a list. It may also be a mapping if the
+    option takes pairs, such as NAME=VALUE: each pair then becomes a text of this form."""
     if not option.repeatable:
         return _read_value(reader, option, node, folder)
     pair_match = _PAIR_METAVAR.fullmatch(option.metavar)
@@ -188,7 +188,7 @@ def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) 
 
 def _schema_of(option: JudgeOption) -> dict[str, Any]:
     """Return the JSON Schema of an option's value in conformance.yaml. A repeatable option may be one value
-    or a list; if its metavar is such as NAME=VALUE, a mapping too."""
+    or a list; if it takes pairs, such as NAME=VALUE, a mapping too."""
     one_value: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
     if option.choices:
         one_value["enum"] = list(option.choices)

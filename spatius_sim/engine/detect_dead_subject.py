@@ -1,20 +1,27 @@
-"""Finds signs of life of a subject in a trace, and writes down that there were none."""
+"""Finds out from a trace whether the subject is dead: whether it gave a sign of life, such as motion for a
+turn, and if not, why. Also writes into a trace that the subject is dead."""
 
 from dataclasses import replace
 
+from spatius_sim.engine.failure_evidence import describe_messages_not_understood
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, MotionResponse
 from spatius_sim.trace.events import (
     Awaited,
+    Closed,
     Event,
     Lane,
     Opened,
     Received,
+    Refused,
     Sent,
+    TokenRequested,
     Trace,
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.wires.events import Motion
+from spatius_sim.wires.events import Failed, Motion
+
+_HTTP_OK = 200
 
 
 def waits_for_turns(trace: Trace) -> list[WaitEnded]:
@@ -37,17 +44,17 @@ def may_be_dead(trace: Trace) -> bool:
 
 def mark_subject_dead(trace: Trace) -> Trace:
     """Return a trace with one more event at its end, which says that the subject is dead: the kit waited for
-    a sign of life, and none came."""
+    any answer of the subject, and none came."""
     at_ns = trace.events[-1].at_ns if trace.events else 0
     no_life_event = Event(len(trace.events), at_ns, Lane.KIT, "", WaitEnded(Awaited.LIFE, complete=False))
     return replace(trace, events=(*trace.events, no_life_event))
 
 
 def _shows_life_since(trace: Trace, first_seq: int) -> bool:
-    """Return whether the subject gave a sign of life in event number `first_seq` or later. Signs of a relay
-    or server are audio that reached Motion Server, and motion. Audio at a client may be an echo, so it
-    does not count. What a client with credentials of Spatius receives does not count either: it may not come
-    from the relay.
+    """Return whether the subject gave a sign of life in event number `first_seq` or later. A relay or server
+    gives a sign by audio that reached Motion Server, or by motion, if the kit waited for a turn. Audio at a
+    client may be an echo, so it does not count. What a client with credentials of Spatius receives does not
+    count either: it may not come from the relay.
 
     A client under test is always alive here. A room is alive if a session was confirmed at any time.
     """
@@ -67,3 +74,37 @@ def _shows_life_since(trace: Trace, first_seq: int) -> bool:
         and event.connection not in credential_holders
         for event in trace.events[first_seq:]
     )
+
+
+def explain_missing_turns(trace: Trace) -> str:
+    """Return in words why the subject may have completed no turn. If the trace shows what went wrong, return
+    that; otherwise return that a server gave no motion, or how the user points a relay at our server."""
+    if trouble := describe_first_trouble(trace):
+        return trouble
+    if trace.header.subject == "server":
+        return "it gave no motion for any audio"
+    advice = "no audio reached our Motion Server; point the relay there with the environment above"
+    return advice + describe_messages_not_understood(trace)
+
+
+def describe_first_trouble(trace: Trace) -> str:
+    """Return in words what went wrong first in the trace, so that the subject may not have answered; "" if
+    nothing did. Look first for a connection that Motion Server refused, then for a refused token, then for
+    the first time that the subject closed a client's connection or reported an error."""
+    refused = [event.content for event in trace.events if isinstance(event.content, Refused)]
+    if refused and not refused[0].status:
+        return f"it reached Motion Server, which did not answer the upgrade: {refused[0].reason}"
+    if refused:
+        return f"it reached Motion Server, which refused it: HTTP {refused[0].status} {refused[0].reason}"
+    for event in trace.on_lane(Lane.CONSOLE):
+        if isinstance(event.content, TokenRequested) and event.content.status != _HTTP_OK:
+            return f"its token request was refused with HTTP {event.content.status}"
+    for event in trace.on_lane(Lane.DOWNSTREAM):
+        if isinstance(event.content, Closed) and not event.content.by_kit:
+            return (
+                f"it closed the connection with code {event.content.code}"
+                + describe_messages_not_understood(trace)
+            )
+        if isinstance(event.content, Received) and isinstance(event.content.value, Failed):
+            return f"it said: {event.content.value.message}"
+    return ""

@@ -33,9 +33,9 @@ def end_run(
     """End a run: write its reports to `path_by_format`, and return its ending. First update the baseline (the
     list of known failures) if the user asks for that and the run was not stopped early.
 
-    `find_early_end` takes the exit code that the verdicts mean, and returns why the run was stopped early, or
-    None. `unwritten` are lines about files that could not be written. `make_occasion` returns when and how
-    the run was made; it is called only if reports are written."""
+    `find_early_end` is called with the exit code that follows from the verdicts. It returns why the run was
+    stopped early; None if it was not. `unwritten` are lines about files that could not be written.
+    `make_occasion` returns when and how the run was made; it is called only if reports are written."""
     lines_about_files = list(dict.fromkeys(unwritten))
     if baseline is not None:
         if find_early_end(exit_code(summaries)) is None:

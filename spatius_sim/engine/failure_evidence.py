@@ -10,14 +10,13 @@ from spatius_sim.reporting.timeline.client_dialogue import write_dialogue
 from spatius_sim.reporting.timeline.event_lines import event_lines
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.rules.findings import Broken
-from spatius_sim.trace.events import Closed, Lane, Received, Refused, TokenRequested, Trace
-from spatius_sim.wires.events import Failed, NotUnderstood
+from spatius_sim.trace.events import Lane, Received, Trace
+from spatius_sim.wires.events import NotUnderstood
 
 _MAX_EVENTS = 6
 _LINES_IN_TEXT = 3
 """So many events, the first that the rule names, stand in a text; they are in the order in which they
 happened."""
-_HTTP_OK = 200
 
 
 def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confirmed: bool) -> Failure:
@@ -30,7 +29,7 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
     line_by_seq = {line.event.seq: line for line in event_lines(trace)}
     return Failure(
         broken.expected,
-        broken.actual + describe_unread_messages(trace),
+        broken.actual + describe_messages_not_understood(trace),
         scenario,
         str(tape),
         confirmed,
@@ -43,7 +42,8 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
 
 def pack_player_data(trace: Trace, broken: Broken) -> str:
     """Return the data for the player, the part of the HTML report that plays back how a rule was broken in
-    this trace. The data are packed into one text, which is "" if there is nothing to play."""
+    this trace. The data are packed into one text, which is "" if there is nothing to play. They also hold the
+    marks of messages that should have come and never came (GHOST)."""
     timeline = build_timeline(trace, broken.events, broken.owed)
     if timeline is None:
         return ""
@@ -51,42 +51,9 @@ def pack_player_data(trace: Trace, broken: Broken) -> str:
     return compress_player_data(build_failure(trace, frozenset(broken.events), marks_of_missing))
 
 
-def explain_missing_turns(trace: Trace) -> str:
-    """Return in words why the subject may have completed no turn. If the trace shows a trouble, return this
-    trouble; otherwise return that a server gave no motion, or how the user points a relay at our server."""
-    if trouble := describe_first_trouble(trace):
-        return trouble
-    if trace.header.subject == "server":
-        return "it gave no motion for any audio"
-    advice = "no audio reached our Motion Server; point the relay there with the environment above"
-    return advice + describe_unread_messages(trace)
-
-
-def describe_first_trouble(trace: Trace) -> str:
-    """Return in words the first reason in the trace why the subject may have failed; "" if there is none.
-    Look first for a connection that Motion Server refused, then for a refused token, then for the first time
-    that the subject closed a client's connection or reported an error."""
-    refused = [event.content for event in trace.events if isinstance(event.content, Refused)]
-    if refused and not refused[0].status:
-        return f"it reached Motion Server, which did not answer the upgrade: {refused[0].reason}"
-    if refused:
-        return f"it reached Motion Server, which refused it: HTTP {refused[0].status} {refused[0].reason}"
-    for event in trace.on_lane(Lane.CONSOLE):
-        if isinstance(event.content, TokenRequested) and event.content.status != _HTTP_OK:
-            return f"its token request was refused with HTTP {event.content.status}"
-    for event in trace.on_lane(Lane.DOWNSTREAM):
-        if isinstance(event.content, Closed) and not event.content.by_kit:
-            return f"it closed the connection with code {event.content.code}" + describe_unread_messages(
-                trace
-            )
-        if isinstance(event.content, Received) and isinstance(event.content.value, Failed):
-            return f"it said: {event.content.value.message}"
-    return ""
-
-
-def find_unread_reasons(trace: Trace) -> list[str]:
-    """Return why the kit could not read messages of the relay in this trace: one reason for each message that
-    does not follow the message format of the relay, in the order of the messages."""
+def find_reasons_not_understood(trace: Trace) -> list[str]:
+    """Return why the kit did not understand messages of the relay in this trace: one reason for each message
+    that does not follow the relay's message format, in the order of the messages. Reports show the first."""
     return [
         event.content.value.reason
         for event in trace.on_lane(Lane.DOWNSTREAM)
@@ -94,8 +61,8 @@ def find_unread_reasons(trace: Trace) -> list[str]:
     ]
 
 
-def describe_unread_messages(trace: Trace) -> str:
+def describe_messages_not_understood(trace: Trace) -> str:
     """Return in brackets, to be put after another text, how many messages of the relay were not understood,
     and why the first was not; "" if all were understood."""
-    reasons = find_unread_reasons(trace)
+    reasons = find_reasons_not_understood(trace)
     return f" ({len(reasons)} messages were not understood; the first: {reasons[0]})" if reasons else ""

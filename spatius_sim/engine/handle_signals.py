@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-_AS_CTRL_C = (signal.SIGTERM, signal.SIGHUP)
+_SIGNALS_LIKE_CTRL_C = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
@@ -14,19 +14,19 @@ class Interruption:
     class."""
 
     def __init__(self) -> None:
-        self._requested = False
+        self._end_requested = False
 
     def install_handlers(self, *more_signals: signal.Signals) -> Callable[[], None]:
         """Let SIGTERM, SIGHUP and `more_signals` raise KeyboardInterrupt, so that a command ends what it
         started and exits with 2. Return a function that puts the earlier signal handlers back.
 
-        After the first signal, SIGTERM and SIGHUP do nothing: `timeout` sends two signals, and the second
-        must not disturb the end. A signal that other code handles, or that is ignored (as under nohup), keeps
-        its handler. Outside the main thread, no handler is changed."""
+        After the first signal, SIGTERM and SIGHUP do nothing: the command `timeout` sends two signals, and
+        the second must not interrupt the clean-up. A signal that other code handles, or that is ignored (as
+        under nohup), keeps its handler. Outside the main thread, no handler is changed."""
         if threading.current_thread() is not threading.main_thread():
             return lambda: None
         default_handlers = (signal.SIG_DFL, signal.default_int_handler)
-        earlier = {number: signal.getsignal(number) for number in (*_AS_CTRL_C, *more_signals)}
+        earlier = {number: signal.getsignal(number) for number in (*_SIGNALS_LIKE_CTRL_C, *more_signals)}
         replaced = {number: handler for number, handler in earlier.items() if handler in default_handlers}
         for number in replaced:
             signal.signal(number, self._interrupt)
@@ -35,22 +35,22 @@ class Interruption:
             """Put the earlier handlers of the signals back, and forget that a signal came."""
             for number, handler in replaced.items():
                 signal.signal(number, handler)
-            self._requested = False
+            self._end_requested = False
 
         return restore_handlers
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has interrupted this process before: other code may have
         caught the first KeyboardInterrupt as an error of its own."""
-        if self._requested:
+        if self._end_requested:
             raise KeyboardInterrupt
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal by raising KeyboardInterrupt. Ignore a SIGTERM or SIGHUP that comes after the first
         signal."""
-        if self._requested and number in _AS_CTRL_C:
+        if self._end_requested and number in _SIGNALS_LIKE_CTRL_C:
             return
-        self._requested = True
+        self._end_requested = True
         raise KeyboardInterrupt
 
 
@@ -62,7 +62,7 @@ def watch_for_end_request() -> asyncio.Future[bool]:
     ignored SIGHUP stays ignored. The signal handlers are set at once, so call this before the command says
     that it is ready."""
     end_request = asyncio.Event()
-    for number in (signal.SIGINT, *_AS_CTRL_C):
+    for number in (signal.SIGINT, *_SIGNALS_LIKE_CTRL_C):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, end_request.set)
     return asyncio.ensure_future(end_request.wait())

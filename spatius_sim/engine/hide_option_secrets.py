@@ -14,13 +14,13 @@ from typing import Any
 from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE, LIVEKIT_SECRET_VARIABLE
 from spatius_sim.trace.secrets_in_settings_and_urls import (
     StandIn,
-    command_without_logins,
+    command_without_secrets,
     hide_value,
     secrets_in_command,
     secrets_in_header,
     secrets_in_setting,
     secrets_in_url,
-    url_without_logins,
+    url_without_secrets,
 )
 
 _SUBJECTS = ("target", "server", "client", "room")
@@ -34,8 +34,8 @@ _PLACEHOLDER = re.compile(r"\{\w+\}")
 
 @dataclass(slots=True)
 class Variables:
-    """Makes stand-ins such as `${NAME}`, which refer to variables of the environment. `names` are the
-    variables so far; no two places share one."""
+    """Makes texts such as `${NAME}`, which stand in place of secrets and refer to variables of the
+    environment. `names` are the variables so far; each such place has a variable of its own."""
 
     names: list[str] = field(default_factory=list)
 
@@ -49,21 +49,22 @@ class Variables:
 
 
 def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -> dict[str, Any]:
-    """Return the values of options, by option name, with everything that may be a secret replaced by a
-    stand-in. `stand_in` returns the text to show for a name: that of a variable, or `RELAY_NAME` for the
-    header or the part of a URL with this name."""
+    """Return the values of options, by option name, with another text in place of everything that may be a
+    secret. `stand_in` returns this text for the name of the secret: the name of a variable, or `RELAY_NAME`
+    for the header or the part of a URL with the name NAME."""
 
     def relay_stand_in(name: str) -> str:
+        """Return the text to show in place of the header, or part of a URL or command, with this name."""
         return stand_in(f"RELAY_{re.sub('[^A-Z0-9]', '_', name.upper())}")
 
     def hide_header_value(text: str) -> str:
-        """Return the header `NAME: VALUE` with a stand-in for its value."""
+        """Return the header `NAME: VALUE` with another text in place of its value."""
         name, _, _ = text.partition(":")
         return f"{name}: {relay_stand_in(name)}"
 
     def hide_variable_value(text: str) -> str:
-        """Return the variable `NAME=VALUE` with a stand-in for its value; as it is if the value has nothing
-        but placeholders such as `{port}`."""
+        """Return the variable `NAME=VALUE` with another text in place of its value; as it is if the value has
+        nothing but placeholders such as `{port}`."""
         name, equals, value = text.partition("=")
         return f"{name}={stand_in(name)}" if equals and _PLACEHOLDER.sub("", value) else text
 
@@ -72,7 +73,7 @@ def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -
         if shown_values.get(option):
             shown_values[option] = subject_without_secrets(shown_values[option], relay_stand_in)
     if shown_values.get(_COMMAND):
-        shown_values[_COMMAND] = command_without_logins(shown_values[_COMMAND], relay_stand_in)
+        shown_values[_COMMAND] = command_without_secrets(shown_values[_COMMAND], relay_stand_in)
     for option, hide in ((_VARIABLES, hide_variable_value), (_HEADERS, hide_header_value)):
         if shown_values.get(option):
             shown_values[option] = [hide(text) for text in shown_values[option]]
@@ -81,7 +82,7 @@ def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -
 
 def subject_without_secrets(subject: str, stand_in: StandIn = hide_value) -> str:
     """Return a subject as it may be shown: a URL or a command without its secrets."""
-    show = url_without_logins if _URL.match(subject) else command_without_logins
+    show = url_without_secrets if _URL.match(subject) else command_without_secrets
     return show(subject, stand_in)
 
 
@@ -106,5 +107,6 @@ def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Ite
         if not _URL.match(subject):
             yield from secrets_in_command(subject)
         else:
+            # A subject may be several URLs: `console=URL,ingress=URL`.
             for url in re.split(r"(?:^|,)\w+=(?=\w+://)", subject):
                 yield from secrets_in_url(url)

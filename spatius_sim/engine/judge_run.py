@@ -18,7 +18,7 @@ from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.engine.start_run import Run
 from spatius_sim.engine.trial.judge_subject import Trial
-from spatius_sim.engine.write_run_reports import occasion_of, report_paths
+from spatius_sim.engine.write_run_reports import make_occasion, report_paths
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.text_report import describe_failure, explain_failure_by_other_scenario
@@ -38,8 +38,8 @@ class RuleResult:
     """What judging one rule found out about a subject of the kind `subject`.
 
     `outcomes`: that of the rule, then those of rules judged before that its scenarios broke. `complaints`:
-    texts for people. `tolerated`: why a baseline tolerates failures. `suspects`: what was broken so far of
-    each rule that is to be judged.
+    texts for people. `tolerated`: why a baseline tolerates failures. `suspects`: the rules that look broken
+    so far and are to be judged, by id, each with what happened.
     """
 
     subject: str
@@ -68,9 +68,9 @@ class Judging:
         command: str,
         write_options: Callable[[Mapping[str, Any]], str] = options_for_shell,
     ) -> None:
-        """Prepare to judge the rules of a run, as this request demands, and start nothing yet. Reports tell
-        the user how to repeat a failure: by `command`, such as `pytest`, followed by options. `write_options`
-        returns these options as text."""
+        """Prepare to judge the rules of a run, as this request demands, and start nothing yet. The text of a
+        failure tells the user how to repeat it: by `command`, such as `pytest`, followed by options.
+        `write_options` returns these options as text."""
         self.request = request
         self._baseline, self._command, self._write_options = baseline, command, write_options
         self.run = Run(
@@ -79,12 +79,13 @@ class Judging:
             plan_is_named=bool(request.plan_token),
         )
         self.on_suspects: Callable[[Mapping[str, str]], None] = lambda suspects: None
-        """Is called with what was broken so far of each rule that is to be judged, as soon as that grows."""
+        """Is called as soon as one more rule looks broken: with all rules that look broken so far, by id,
+        each with what happened. Only rules that are to be judged are among them."""
 
     def open(self) -> dict[str, str]:
         """Start what is needed before the rules of the run can be judged: our Motion Server if the run needs
-        one, and the tape. Return the environment variables that point a relay to this server. If something
-        cannot be started, end what was started before, and raise UsageError."""
+        one, and the tape. Return the environment variables that give a relay the address of this server. If
+        something cannot be started, end what was started before, and raise UsageError."""
         try:
             return self.run.open()
         except UsageError:
@@ -104,7 +105,7 @@ class Judging:
         if why_left_out:
             outcome = trial.conclude_early(rule.id, why_left_out)
         else:
-            trial.find_sure_plans = self._find_plans_of_cause
+            trial.find_sure_plans = self._list_sure_plans_of_cause
             outcome = trial.judge(rule.id, *self.request.exercise_for(rule))
         outcome = replace(
             outcome,
@@ -137,18 +138,18 @@ class Judging:
             self._suspects_for_report(trial.suspects()),
         )
 
-    def _find_plans_of_cause(self, rule_id: str) -> Sequence[Any]:
-        """Return the plans that are always run for a rule of which another one's breach may be a consequence.
-        None if this run does not judge the rule, or judges no client: any other subject is waited for, and
-        its rules are in an order in which causes come first."""
+    def _list_sure_plans_of_cause(self, rule_id: str) -> Sequence[Any]:
+        """Return the plans that are always run for this rule, whose breach may be the cause that another rule
+        is broken. Return none if this run does not judge the rule, or judges a subject other than a client:
+        its plans take real time, and the catalogue lists causes before their consequences."""
         rule = find_rule(rule_id)
         is_judged = rule.subject == "client" and rule_id in self.request.judged_rules
         return self.request.exercise_for(rule).sure if is_judged else ()
 
     def _suspects_for_report(self, suspects: Mapping[str, str]) -> dict[str, str]:
-        """Return the suspects as a report may show them. Suspects are the rules that a scenario has broken so
-        far; `suspects` says by rule id what happened instead. Each text is cut to one line without secrets,
-        and rules that this run does not judge are left out."""
+        """Return the suspects as the user may see them while the run goes on. Suspects are the rules that
+        look broken so far; `suspects` says by rule id what happened instead of what the rule demands. Each
+        text is cut to one line without secrets, and rules that this run does not judge are left out."""
         return {
             rule_id: harmless_line(self.run.secrets.redact_text(what_happened))
             for rule_id, what_happened in suspects.items()
@@ -156,8 +157,9 @@ class Judging:
         }
 
     def close(self, outcomes: RunOutcomes) -> bool:
-        """End everything that this run has started, and return whether a signal interrupted this. If a signal
-        or an error came, or if files could not be written, note that in `outcomes`."""
+        """Close everything that judging the rules of this run has started: subjects, our Motion Server and
+        the tape. Return whether a signal interrupted the closing. If a signal or an error came, or if files
+        could not be written, note that in `outcomes`."""
         interrupted = False
         try:
             self.run.close()
@@ -171,8 +173,8 @@ class Judging:
 
     def _add_repeat_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
         """Return the outcome of a rule; if the rule failed, with the command that runs the smallest failing
-        scenario again. The command names this scenario by the tape of the failure, or by a token if there is
-        no tape; it names none if the smallest scenario is unknown."""
+        plan again. The command names this plan by the tape of the failure, or by a token if there is no tape;
+        it names no plan if the smallest one is unknown."""
         if outcome.failure is None:
             return outcome
         smallest_plan = trial.smallest.get(outcome.rule_id)
@@ -206,7 +208,7 @@ class RunWatcher(Protocol):
 
 def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = False) -> Ending:
     """Judge every rule of the request on the subject that it names, write the reports, and return how the run
-    ended. With `exit_first`, judge no further rule after the first new failure. `watcher` is called as the
+    ended. With `exit_first`, judge no further rule after the first new failure. `watcher` is called while the
     run goes on.
 
     Raises UsageError if the request is wrong, before anything is started. Later nothing is raised: if a
@@ -219,15 +221,15 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
     outcomes = RunOutcomes()
     restore_handlers = INTERRUPTION.install_handlers(signal.SIGINT)
     try:
-        with _silence_library_logs():
+        with _silence_library_logs_while_judging():
             _judge_rules(request, baseline, outcomes, watcher, exit_first=exit_first)
         return end_run(
             outcomes.summaries(request),
-            lambda verdicts_code: outcomes.why_stopped_early(),
+            lambda code_of_verdicts: outcomes.why_stopped_early(),  # The same whatever the verdicts are.
             baseline,
             report_path_by_format,
             outcomes.unwritten,
-            lambda: occasion_of(outcomes.clock, _COMMAND, request.options_for_shell()),
+            lambda: make_occasion(outcomes.clock, _COMMAND, request.options_for_shell()),
         )
     finally:
         restore_handlers()
@@ -285,10 +287,10 @@ def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
 
 
 @contextmanager
-def _silence_library_logs() -> Iterator[None]:
-    """While the context lasts, keep the log messages of libraries off the terminal: they may quote secrets
-    that a relay or a client sent. To do this, give the root logger a handler that drops every message;
-    without any handler, Python prints warnings on the terminal."""
+def _silence_library_logs_while_judging() -> Iterator[None]:
+    """While the context lasts, that is while the rules of a run are judged, keep the log messages of
+    libraries off the terminal: they may quote secrets that the subject sent. To do this, give the root logger
+    a handler that drops every message; without any handler, Python prints warnings on the terminal."""
     dropping_handler = logging.NullHandler()
     logging.getLogger().addHandler(dropping_handler)
     try:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from spatius_sim.engine.hide_option_secrets import without_secrets
+from spatius_sim.engine.hide_option_secrets import subject_without_secrets, without_secrets
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ CONFORMANCE_FILE = "conformance.yaml"
 """The file that is read if no other is named."""
 
 _NOT_OF_A_RELAY = {"target", "server", "client", "agent-cmd", "lacks", "profile"}
-ASKED_OF_A_RELAY = tuple(
+RELAY_OPTIONS = tuple(
     option for option in JUDGE_OPTIONS if option.needed_to_repeat and option.name not in _NOT_OF_A_RELAY
 )
 """The options that say how a relay is reached and spoken to."""
@@ -243,6 +243,17 @@ def subject_kind_of_option(option: str, values: Mapping[str, Any]) -> str:
     """Return the kind of the subject that this option names. A server is of the kind `room` if `values`, the
     options of the run by name, have a room."""
     return "room" if option == "server" and values.get("room") else KIND_BY_SUBJECT_OPTION[option]
+
+
+def find_subject_by_kind(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return a dict from the kind of the subject that these options name to the subject itself, without
+    secrets: such as `{"relay": "ws://..."}`. Return an empty dict if they name no subject. `values` holds the
+    value of each option by its name."""
+    return {
+        subject_kind_of_option(option_name, values): subject_without_secrets(values[option_name])
+        for option_name in KIND_BY_SUBJECT_OPTION
+        if values.get(option_name)
+    }
 
 
 def find_subject_kind(values: Mapping[str, Any]) -> str:
@@ -286,9 +297,9 @@ def options_as_arguments(values: Mapping[str, Any]) -> list[str]:
 
 
 def options_for_shell(values: Mapping[str, Any], owned_by_others: Collection[str] = ()) -> str:
-    """Return these options, given by name, as text that a user can type in a shell. Secrets are replaced by
-    stand-ins. Other plugins of pytest own the short names `owned_by_others`: these options get their long
-    names, `--spatius-NAME`."""
+    """Return these options, given by name, as text that a user can type in a shell. In place of secrets other
+    texts are shown. `owned_by_others` are names that are options of other pytest plugins: an option of ours
+    with such a name gets its long name, `--spatius-NAME`."""
     shown_values = without_secrets(values)
     value_by_typed_name = {
         f"spatius-{name}" if name in owned_by_others else name: value for name, value in shown_values.items()
@@ -297,8 +308,8 @@ def options_for_shell(values: Mapping[str, Any], owned_by_others: Collection[str
 
 
 def check_url(option: str, url: str, schemes: tuple[str, ...], hint: str = "") -> None:
-    """Raise UsageError if `url`, the value of this option, is not a URL with one of these schemes (such as
-    `ws`). "" is allowed. The text of the error ends with `hint`."""
+    """Raise UsageError if `url`, the value of this option of the table, is not a URL with one of these
+    schemes (such as `ws`). "" is allowed. The text of the error ends with `hint`."""
     if not url:
         return
     try:
@@ -309,5 +320,5 @@ def check_url(option: str, url: str, schemes: tuple[str, ...], hint: str = "") -
     if not is_usable:
         allowed = " or ".join(f"{scheme}://" for scheme in schemes)
         raise UsageError(
-            f"{option} {url_without_logins(url)!r}: a URL that begins with {allowed} is needed{hint}"
+            f"{option} {url_without_secrets(url)!r}: a URL that begins with {allowed} is needed{hint}"
         )

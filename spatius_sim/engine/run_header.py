@@ -11,12 +11,11 @@ from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
 
 def header_lines(
-    request: RunRequest, environment: Mapping[str, str], inspector_url: str, listen_verb: str = "listens"
+    request: RunRequest, environment: Mapping[str, str], inspector_url: str, *, is_started: bool = True
 ) -> list[str]:
     """Return the lines that are printed before a run: the subject, the seed, and how a relay reaches our
     Motion Server. `environment` holds the environment variables that the relay needs. `inspector_url` is the
-    page that shows the sessions, or "". `listen_verb` is "will listen" if Motion Server has not started
-    yet."""
+    page that shows the sessions, or "". `is_started`: whether Motion Server listens already."""
     settings = request.settings
     named_subjects = " and ".join(request.subject_by_kind.values())
     lines = [f"spatius-sim: judging {named_subjects}, profile {settings.profile}, from seed {settings.seed}"]
@@ -24,6 +23,7 @@ def header_lines(
         option_names = ", ".join(request.values_from_file) or "nothing for this run"
         lines.append(f"spatius-sim: {request.file.path} says {option_names}")
     if environment:
+        listen_verb = "listens" if is_started else "will listen"
         gets_or_needs = "is given" if settings.relay_start.command else "needs"
         exposure = describe_exposure(settings.motion_host, settings.motion_server_port or 0)
         lines += [f"spatius-sim: {line}" for line in exposure]
@@ -35,20 +35,21 @@ def header_lines(
 
 
 def environment_before_start(settings: Settings) -> dict[str, str]:
-    """Return the environment variables that will point a relay at our Motion Server. The server is not
-    started yet: a worker of pytest-xdist will do that. Return no variables if the port of the server is not
-    fixed."""
+    """Return, for the header of the run, the environment variables that give a relay the address and the API
+    key of our Motion Server, before that server is started: a worker of pytest-xdist will start it. Return no
+    variables if the port of the server is not fixed."""
     if not settings.motion_server_port:
         return {}
+    # The kit makes this API key itself, and notices it if a relay sends it to a client.
     return relay_environment(
         OnePort(settings.motion_server_port, host=settings.motion_host), canary_key(settings.seed)
     )
 
 
 def inspector_url_before_start(settings: Settings) -> str:
-    """Return the URL of the inspector, the page of sessions that a worker of pytest-xdist will serve later.
-    Return "" if the port is not fixed, or if other machines can reach it: then the page needs a token that
-    only the worker knows."""
+    """Return, for the header of the run, the URL of the inspector: the page of sessions that our Motion
+    Server will serve as soon as a worker of pytest-xdist has started it. Return "" if the port is not fixed,
+    or if other machines can reach it: then the page needs a token that only the worker knows."""
     if not (settings.motion_server_port and is_loopback_address(settings.motion_host)):
         return ""
     return f"http://{host_for_urls(settings.motion_host)}:{settings.motion_server_port}{PREFIX}/"

@@ -32,6 +32,7 @@ class RunOutcomes:
     _targets: dict[str, str] = field(default_factory=dict)
     _wires: dict[str, str] = field(default_factory=dict)
     _by_subject: dict[str, dict[str, RuleOutcome]] = field(default_factory=dict)
+    """The outcomes by kind of subject, and then by rule id."""
 
     @property
     def count(self) -> int:
@@ -54,7 +55,7 @@ class RunOutcomes:
             outcome_by_rule[outcome.rule_id] = outcome
 
     def why_stopped_early(self) -> StoppedEarly | None:
-        """Return why the run stopped before all rules were judged, with the exit code: an internal error,
+        """Return what broke the run off before all rules were judged, with the exit code: an internal error,
         else a usage error, else an interruption. Return None if the run came to its end."""
         if self.internal_error:
             return StoppedEarly(ExitCode.KIT_FAILED, self.internal_error)
@@ -65,7 +66,7 @@ class RunOutcomes:
         return None
 
     def summaries(self, request: RunRequest) -> list[Summary]:
-        """Return a summary for each subject that was judged or named."""
+        """Return a summary for each subject that was judged, or that the options of the run name."""
         target_by_kind = {
             **dict.fromkeys([*request.subject_by_kind, *self._by_subject], ""),
             **request.subject_by_kind,
@@ -75,8 +76,8 @@ class RunOutcomes:
 
     def _make_summary(self, request: RunRequest, kind: str, target: str) -> Summary:
         """Return the summary of this run's outcomes for one kind of subject; `target` is its address or
-        command. If the request names a subject, rules that were to be judged and never ran are in it as
-        UNEXERCISED."""
+        command. If the request names a subject, the summary also has the rules that were to be judged and
+        never ran, as UNEXERCISED."""
         outcome_by_rule = self._by_subject.get(kind, {})
         rules_to_judge = request.judged_rules if request.subject_by_kind else frozenset()
         never_run_outcome = RuleOutcome("", Verdict.UNEXERCISED, reason=self.never_run)

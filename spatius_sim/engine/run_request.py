@@ -11,12 +11,11 @@ from hypothesis.strategies import just
 from spatius_sim.engine.conformance_file import ConformanceFile
 from spatius_sim.engine.hide_option_secrets import subject_without_secrets
 from spatius_sim.engine.option_table import (
-    ASKED_OF_A_RELAY,
     CONFORMANCE_FILE,
     JUDGE_OPTIONS,
-    KIND_BY_SUBJECT_OPTION,
+    RELAY_OPTIONS,
+    find_subject_by_kind,
     options_for_shell,
-    subject_kind_of_option,
     values_given,
 )
 from spatius_sim.engine.run_profiles import DEFAULT_PROFILE, profile_named
@@ -80,7 +79,7 @@ class RunRequest:
 
     def check(self) -> None:
         """Raise UsageError if this request for a run has a wrong option, or names a rule that does not judge
-        the subject of the run. If the option stands in conformance.yaml, the error has file and line."""
+        the subject of the run. If the option is set in conformance.yaml, the error has file and line."""
         try:
             self.settings.check()
         except UsageError as error:
@@ -88,14 +87,14 @@ class RunRequest:
         self.check_rules(self.subject_kind)
 
     def add_file_and_line(self, error: UsageError) -> UsageError:
-        """Return the same error; if it is about an option that stands in conformance.yaml, with file and
+        """Return the same error; if it is about an option that is set in conformance.yaml, with file and
         line."""
         return error if self.file is None else self.file.add_file_and_line(error)
 
     def check_rules(self, subject_kind: str = "") -> None:
         """Raise UsageError if a rule that the user named does not exist, or does not judge this kind of
-        subject ("" is any kind). Raise UsageError, too, if a plan is named and is wrong, or is not for
-        exactly one rule."""
+        subject ("" is any kind). Raise UsageError, too, if a plan is named (`--plan`), and is wrong, or does
+        not come with exactly one `--rule`."""
         if self.plan_token:
             if len(self.named_rules) != 1:
                 raise UsageError("--plan goes with one --rule, as the report of a failure names both")
@@ -128,6 +127,7 @@ class RunRequest:
         planned_before: set[object] = set()
         for rule in rules:
             exercise = self.exercise_for(rule)
+            # `exercise.sure` are fixed plans, and `exercise.most` is how many others are drawn at most.
             drawn_count = profile.client_plans if rule.subject == "client" else profile.plans
             if exercise.most is not None:
                 drawn_count = min(exercise.most, drawn_count)
@@ -151,19 +151,20 @@ class RunRequest:
 
     def options_for_shell(self, owned_by_others: Collection[str] = ()) -> str:
         """Return the options of this request as text that a user can type in a shell to make the same run
-        again. Secrets are replaced by stand-ins. Other plugins of pytest own the short names
-        `owned_by_others`: these options get their long names."""
+        again. In place of secrets other texts are shown. `owned_by_others` are names that are options of
+        other pytest plugins: an option of ours with such a name gets its long name."""
         values = {name: value for name, value in self.values.items() if name not in self.values_from_file}
         if self.file is not None:
             values["conformance"] = str(self.file.path)
         return options_for_shell(values, owned_by_others)
 
     def doctor_command(self) -> str:
-        """Return the `spatius-sim doctor` command that finds out why the relay of this run sends nothing; ""
-        if the subject is not a relay. Options that stand in the conformance file are not typed again."""
+        """Return the `spatius-sim doctor` command, made from the options of this request, that finds out why
+        its relay sends nothing; "" if the subject is not a relay. Options that are set in the conformance
+        file are left out."""
         if self.subject_kind != "relay":
             return ""
-        typed_names = {option.name for option in ASKED_OF_A_RELAY} - self.values_from_file.keys()
+        typed_names = {option.name for option in RELAY_OPTIONS} - self.values_from_file.keys()
         options = {name: value for name, value in self.values.items() if name in typed_names}
         target = (
             []
@@ -175,7 +176,7 @@ class RunRequest:
         return " ".join(["spatius-sim doctor", *target, options_for_shell(options)]).rstrip()
 
 
-def request_of(
+def make_run_request(
     values: Mapping[str, Any],
     environment: Mapping[str, str],
     file: ConformanceFile | None = None,
@@ -200,13 +201,3 @@ def request_of(
     token_or_tape = str(all_values.get("plan", ""))
     plan_token = read_plan_token(Path(token_or_tape)) if token_or_tape.endswith(".tape") else token_or_tape
     return RunRequest(all_values, settings, file, values_from_file, plan_token)
-
-
-def find_subject_by_kind(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the subject that these options name, as it may be shown, by its kind: such as
-    `{"relay": "ws://..."}`. Secrets are left out of it. Return an empty dict if they name no subject."""
-    return {
-        subject_kind_of_option(option_name, values): subject_without_secrets(values[option_name])
-        for option_name in KIND_BY_SUBJECT_OPTION
-        if values.get(option_name)
-    }

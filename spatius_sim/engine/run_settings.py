@@ -24,7 +24,7 @@ from spatius_sim.subjects.relay.room_access import Carrier, read_room_target
 from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START, Hook, check_sayable, read_turn_start
 from spatius_sim.subjects.server_sessions import ServerAddress
 from spatius_sim.subjects.subject_base import Patience, canary_key
-from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 from spatius_sim.wires.events import Speak
 from spatius_sim.wires.optional_features import EGRESS, FEATURES, STREAMING, UPSTREAM
 
@@ -193,7 +193,7 @@ class Settings:
                 lacks=self.lacks,
             )
         urls = dict(part.partition("=")[::2] for part in self.server.split(","))
-        shown_server = url_without_logins(self.server)
+        shown_server = url_without_secrets(self.server)
         if set(urls) != {"console", "ingress"}:
             raise UsageError(f"--server {shown_server!r}: console=URL,ingress=URL is needed, or one URL")
         check_url("--server console", urls["console"], ("http", "https"))

@@ -117,7 +117,7 @@ def smallest_failing(
             raise _PlanFailedError
 
     try:
-        with _without_constants_of_modules():
+        with _search_without_constants_of_modules():
             try_plan()
     except _PlanFailedError:
         return smallest[0]
@@ -128,9 +128,10 @@ def smallest_failing(
 
 
 @contextmanager
-def _without_constants_of_modules() -> Iterator[None]:
-    """While the context lasts, keep Hypothesis from using constants of loaded modules in the plans that it
-    draws. With these constants, the same seed would draw other plans as soon as more modules are imported."""
+def _search_without_constants_of_modules() -> Iterator[None]:
+    """While the context lasts, let Hypothesis search for a failing plan without the constants that stand in
+    loaded modules. With these constants, the same seed would draw other plans as soon as more modules are
+    imported."""
     with ExitStack() as stack:
         if hasattr(providers.HypothesisProvider, "_local_constants"):
             stack.enter_context(patch.object(providers.HypothesisProvider, "_local_constants", _NO_CONSTANTS))

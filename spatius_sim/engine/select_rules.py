@@ -9,9 +9,9 @@ from spatius_sim.rules.rule import Level
 
 
 def levels_judged_at(level: str) -> tuple[Level, ...]:
-    """Return the levels of the rules that a run judges after `--level LEVEL`: this level and all stricter
-    ones (`may` is every level, `must` only MUST). Raises UsageError, which suggests names, if there is no
-    such level."""
+    """Return the levels of the rules that a run judges if `--level LEVEL` is given: this level and all
+    stricter ones (`may` is every level, `must` only MUST). Raises UsageError, which suggests names, if there
+    is no such level."""
     level_names = [known_level.lower() for known_level in Level]
     if level not in level_names:
         raise UsageError(f"--level {level}: no level is named {level!r}: {suggest_names(level, level_names)}")

@@ -46,7 +46,7 @@ from spatius_sim.tape.traces_on_tapes import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.wires.optional_features import UPSTREAM
 
@@ -61,7 +61,8 @@ OUR_ROOM = "our Motion Server in a room in virtual time"
 _KINDS_OF_TURNS = ("relay", "server")
 _START_SECONDS = 30.0
 _SERVICE_SETTLES_SECONDS = 15.0
-"""Silence of a service far away means nothing before so many seconds. ASSUMED."""
+"""How long a real service, which is far away, may be silent before what is missing counts as missing.
+ASSUMED."""
 
 
 @dataclass(slots=True)
@@ -84,7 +85,9 @@ class Run:
     _motion_server: MotionServer | None = None
     _trials: dict[str, Trial[Any]] = field(default_factory=dict)
     _writer: TapeWriter | None = None
+    """Writes the run's tape; None if the user asked for no tape, or if the tape could not be written."""
     _taping: TapeRecorder | None = None
+    """Records traces by the writer; None if there is no writer."""
     _deadline: float = math.inf
 
     def __post_init__(self) -> None:
@@ -99,7 +102,8 @@ class Run:
     def open(self) -> dict[str, str]:
         """Start what this run needs before the first rule: the tape, if the user asked for one, and our
         Motion Server, if a relay connects to it. Return the environment variables that point a relay at this
-        server; none if it was not started.
+        server; none if it was not started. If the relay talks to another Motion Server than ours, the user's
+        own API key is a secret that the run looks for.
 
         Raises UsageError if the port is in use, or if the tape cannot be written."""
         if self.settings.save_tape:
@@ -119,8 +123,8 @@ class Run:
 
     @property
     def unknown_path(self) -> str:
-        """Method and path of the first request to our Motion Server for a path that the server does not have;
-        "" if there was none."""
+        """Method and path of the first request in this run that asked our Motion Server for a path that it
+        does not have; "" if there was none."""
         unknown_requests = self._motion_server.unknown_paths if self._motion_server is not None else []
         return unknown_requests[0] if unknown_requests else ""
 
@@ -183,8 +187,8 @@ class Run:
                 self.unwritten.append(str(error))
 
     def _record_trace(self, trace: Trace) -> None:
-        """Write a trace onto the run's tape, if there is one. If that fails, append the error to `unwritten`
-        and give the tape up: later traces are not written."""
+        """Write a trace onto the tape that this run started, if there is one. If that fails, append the error
+        to `unwritten`, and close the tape: later traces are not written."""
         if self._taping is None or self._writer is None:
             return
         try:
@@ -195,8 +199,8 @@ class Run:
             self._writer = self._taping = None
 
     async def _start_motion_server(self, port: int) -> dict[str, str]:
-        """Start our Motion Server for this run at this port, where 0 is any free port. Return the environment
-        variables that point a relay at the server."""
+        """Start our Motion Server for this run at this port (0 is any free port). Return the environment
+        variables that give a relay its URLs and its API key, which the kit makes up to notice if it leaks."""
         server = MotionServer(
             port=port,
             host=self.settings.motion_host,
@@ -245,16 +249,16 @@ class Run:
         """Return how clients reach the relay under test if it publishes audio and motion into a LiveKit room.
         Return None if the relay is not in a room. Raises UsageError if the room has no name, or if the
         settings for LiveKit are wrong."""
-        carrier_and_room = self.settings.room_target
-        if carrier_and_room is None:
+        room_target = self.settings.room_target
+        if room_target is None:
             return None
-        import_room_watcher()
-        return RelayInRoom(self.settings.livekit_access(), *carrier_and_room)
+        import_room_watcher()  # Raises UsageError if the packages for rooms are not installed.
+        return RelayInRoom(self.settings.livekit_access(), *room_target)
 
     def _make_relay_process(self, port: int) -> RelayProcess:
-        """Return the process of the relay under test, not started yet: the user's command, with `{port}` in
-        it filled in. Its environment variables point the relay at our Motion Server and at its LiveKit room,
-        if the run has these."""
+        """Return the process that this run will start for the relay under test: the user's command, with
+        `{port}` in it filled in. Its environment variables point the relay at our Motion Server and at its
+        LiveKit room, if the run has these."""
         settings = self.settings
         variables = dict(settings.environment)
         if self._motion_server is not None:
@@ -285,7 +289,8 @@ class Run:
 
     async def _make_server(self) -> Subject[Plan]:
         """Return the Motion Server under test as a subject: the server that the settings name, or our own
-        mock. The mock is started here, and stopped at the end of the run."""
+        mock. The mock is started here, and stopped at the end of the run. A real service, which is no mock,
+        may stay silent for longer."""
         settings = self.settings
         if settings.server:
             address = settings.server_address()
@@ -320,7 +325,7 @@ class Run:
             return subject, self._loop
         address = settings.server_address()
         subject = RoomSubject(
-            url_without_logins(address.ingress),
+            url_without_secrets(address.ingress),
             ServerOverSockets(address.console, address.ingress),
             import_room_watcher().LiveRoomWatch(recorder, livekit.key, livekit.secret),
             recorder,

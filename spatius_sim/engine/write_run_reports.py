@@ -26,7 +26,7 @@ def report_paths(values: Mapping[str, Any]) -> dict[str, Path]:
     )
 
 
-def occasion_of(clock: SteadyClock, command: str, typed_options: str) -> Occasion:
+def make_occasion(clock: SteadyClock, command: str, typed_options: str) -> Occasion:
     """Return when and how a run was made, for its reports: when it began, how long it took until now, its
     command line, and the git commit. The run began when `clock` was started. `command` is such as
     `spatius-sim verify`; `typed_options` are the options after it, without secrets."""
@@ -34,13 +34,13 @@ def occasion_of(clock: SteadyClock, command: str, typed_options: str) -> Occasio
         began=datetime.fromtimestamp(clock.started, UTC).isoformat(timespec="seconds"),
         seconds=round(clock.now() - clock.started, 1),
         command=f"{command} {typed_options}".strip(),
-        commit=_commit_here(),
+        commit=_find_commit_for_reports(),
     )
 
 
-def _commit_here() -> str:
-    """Return the hash of the git commit in the working directory, followed by "-dirty" if files differ from
-    this commit. Return "" if there is no commit, or no git."""
+def _find_commit_for_reports() -> str:
+    """Return what the reports of a run say of the git commit in the working directory: its hash, followed by
+    "-dirty" if files differ from this commit. Return "" if there is no commit, or no git."""
     try:
         commit_hash = _ask_git("rev-parse", "HEAD")
         changed_files = _ask_git("status", "--porcelain", "-uno") if commit_hash else ""
@@ -50,8 +50,9 @@ def _commit_here() -> str:
 
 
 def _ask_git(*arguments: str) -> str:
-    """Run git with these arguments, and return what it prints; "" if it ends with an error. Raises OSError if
-    git cannot be started, and SubprocessError if it takes too long."""
+    """Run git with these arguments, to learn the commit that the reports name. Return what git prints; "" if
+    it ends with an error. Raises OSError if git cannot be started, and SubprocessError if it takes too
+    long."""
     finished = subprocess.run(
         ["git", *arguments],
         capture_output=True,

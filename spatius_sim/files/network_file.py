@@ -21,7 +21,7 @@ from spatius_sim.model.network.network_profile import NetworkProfile, RoundTrip
 from spatius_sim.protocol.errors import UsageError
 
 MAX_PROFILES = 64
-MAX_TRACE_BYTES = 32 * 1024 * 1024
+MAX_RATE_TRACE_BYTES = 32 * 1024 * 1024
 MAHIMAHI_PACKET_BITS = 1500 * 8
 """What each line of a Mahimahi trace lets through (doc)."""
 
@@ -133,8 +133,8 @@ class NetworkReader(YamlFile):
             return self.build(kind_node, lambda: ConstantRate(rate), f"{key}.rate")
         if kind == "log_mean":
             return self._read_log_normal(node, node_by_key, key)
-        path = self._read_trace_path(kind_node, f"{key}.{kind}")
-        return self.build(kind_node, lambda: read_trace(path, kind), f"{key}.{kind}")
+        path = self._read_rates_path(kind_node, f"{key}.{kind}")
+        return self.build(kind_node, lambda: read_rate_trace(path, kind), f"{key}.{kind}")
 
     def _read_log_normal(self, node: Node, node_by_key: dict[str, Node], key: str) -> CapacityProcess:
         """Return a log-normal rate of a network file, with its outages if there are any. `node_by_key` holds
@@ -162,7 +162,7 @@ class NetworkReader(YamlFile):
         numbers = {key: self.number(node_by_key[key], f"outages.{key}") for key in keys}
         return self.build(node, lambda: Outages(**numbers), "outages")
 
-    def _read_trace_path(self, node: Node, key: str) -> Path:
+    def _read_rates_path(self, node: Node, key: str) -> Path:
         """Return the path of the file with measured rates that a network file names under `key`. Raises
         UsageError if the path lies outside the folder of the network file, or is no path at all."""
         file_name = self.text(node, key)
@@ -177,7 +177,7 @@ class NetworkReader(YamlFile):
         return path
 
 
-def read_trace(path: Path, kind: str) -> RateTrace:
+def read_rate_trace(path: Path, kind: str) -> RateTrace:
     """Return the measured rates of a network in a file. `kind`: `mahimahi` (each line the milliseconds at
     which 1500 bytes may pass) or `csv` (each line seconds and Mbit/s, the rate from then on). Raises
     UsageError, which names the line."""
@@ -185,12 +185,12 @@ def read_trace(path: Path, kind: str) -> RateTrace:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file with measured rates, each as line number and text. Empty lines and comments
-    are left out, but counted. Raises UsageError if the file or a line is too long, or if the file cannot be
-    read."""
+    """Yield the lines of a rate trace (a file with the measured rates of a network), each as line number and
+    text. Empty lines and comments are left out, but counted. Raises UsageError if the file or a line is too
+    long, or if the file cannot be read."""
     try:
-        if path.stat().st_size > MAX_TRACE_BYTES:
-            raise UsageError(f"{path}:1: larger than {MAX_TRACE_BYTES} bytes: cut it")
+        if path.stat().st_size > MAX_RATE_TRACE_BYTES:
+            raise UsageError(f"{path}:1: larger than {MAX_RATE_TRACE_BYTES} bytes: cut it")
         with path.open(encoding="utf-8", errors="replace") as file:
             line_number = 0
             while line := file.readline(_MAX_LINE):

@@ -108,9 +108,9 @@ class _Reader(YamlFile):
         return Moment(moment_name)
 
     def _read_action(self, node: Node) -> FaultAction:
-        """Return one action of a fault in a scenario file, such as a delay. It is written as a name alone, as
-        `name: value` for its first value, or as `name: {key: value, ...}`. Raises UsageError if the action is
-        bad."""
+        """Return one action of a fault in a scenario file, such as a delay: one step of the list under the
+        key `what`. It is written as a name alone, as `name: value` for its first value, or as
+        `name: {key: value, ...}`. Raises UsageError if the action is bad."""
         if isinstance(node, ScalarNode):
             return self._build_action(node, node.value, {})
         node_by_name = self.mapping(node, "a step of what", set(ACTION_BY_NAME))

@@ -18,8 +18,8 @@ from spatius_sim.wires.declared.declaration import (
     Declaration,
     DeclaredMessage,
     Meaning,
+    Place,
 )
-from spatius_sim.wires.declared.declaration import Path as Place
 from spatius_sim.wires.declared.message_forms import (
     INTEGER_TYPES,
     Body,
@@ -75,8 +75,8 @@ _LAST_FLAG_PATTERN = re.compile(r"last=0x([0-9a-fA-F]{2})")
 
 
 def wire_names() -> list[str]:
-    """Return the names of all wires that need no file of the user: built-in wires, and wires in shipped
-    files."""
+    """Return the names of all wires that need no file of the user: each has a file in this package, and some
+    are also built in (written in Python)."""
     return sorted({*published_wire_names(), *(path.stem for path in _SHIPPED_FOLDER.glob("*.yaml"))})
 
 
@@ -95,9 +95,9 @@ def find_wire(name_or_path: str) -> Wire:
 
 
 def read_shipped_wire(name: str) -> Declared:
-    """Return the wire with this name, read from its file in this package. A wire is the message format
-    between a relay and its clients. Raises UsageError, with similar names, if the package has no wire of this
-    name."""
+    """Return the wire with this name, read from its YAML file in this package, even if it is also built in. A
+    wire is the message format between a relay and its clients. Raises UsageError, with similar names, if the
+    package has no wire of this name."""
     if not name or name not in wire_names():
         raise UsageError(f"no wire is named {name!r}: {suggest_names(name, wire_names())}")
     return read_wire(_SHIPPED_FOLDER / f"{name}.yaml")
@@ -194,8 +194,9 @@ class _Reader(YamlFile):
         self, node: Node, side: str, default_form: Form, meaning_by_name: Mapping[str, Meaning]
     ) -> tuple[DeclaredMessage, ...]:
         """Return the messages that one side, `relay` or `client`, sends, as a wire file declares them.
-        `default_form` is the form (encoding) of a message that names none. `meaning_by_name` has the meanings
-        that are possible. Raises UsageError if there are no messages or too many, or if one is bad."""
+        `default_form` is the form (encoding) of a message that names none. `meaning_by_name` has the possible
+        meanings: what a message can carry or say, such as audio. Raises UsageError if there are no messages
+        or too many, or if one is bad."""
         message_nodes = self.sequence(node, side)
         if not message_nodes:
             raise self.error(node, f"{side}: no message stands here")
@@ -209,9 +210,9 @@ class _Reader(YamlFile):
         self, node: Node, side: str, default_form: Form, meaning_by_name: Mapping[str, Meaning]
     ) -> DeclaredMessage:
         """Return a message of a wire file: its form (encoding), the constants by which it is recognised, and
-        where the fields of its meanings stand. `side` sends it: `relay` or `client`. `default_form` is for a
-        message that names none. `meaning_by_name` has all possible meanings. Raises UsageError if the message
-        is bad."""
+        the places of the fields of its meanings (what it carries or says, such as audio). `side` sends it:
+        `relay` or `client`. `default_form` is for a message that names none. `meaning_by_name` has all
+        possible meanings. Raises UsageError if the message is bad."""
         nodes = self.mapping(node, f"a message of {side}", {"when", "form", "layout", *meaning_by_name})
         if "form" in nodes and "layout" in nodes:
             raise self.error(nodes["layout"], "layout: a message has a form or a layout")
@@ -235,9 +236,10 @@ class _Reader(YamlFile):
     def _read_field_places(
         self, node: Node, meaning_name: str, meaning: Meaning, form: Form
     ) -> dict[str, Place]:
-        """Return where each field of a meaning stands in a message of a wire file. For example, the meaning
+        """Return the place of each field of a meaning in a message of a wire file. For example, the meaning
         `audio` has the field `pcm`. `form` is the form (encoding) of the message. Raises UsageError if a
-        needed field is missing, or if two fields exclude each other."""
+        needed field is missing, if two fields exclude each other, or if a binary layout has no JSON part in
+        which a field could be."""
         place_by_field: dict[str, Place] = {}
         prefix: Place = ()
         if isinstance(form, Layout):
@@ -302,7 +304,8 @@ class _Reader(YamlFile):
 
     def _read_form(self, node: Node) -> Form:
         """Return the form (encoding) of messages that a node of a wire file names, such as `json` or
-        `msgpack`. Raises UsageError if no form has this name."""
+        `msgpack`. Raises UsageError if no form has this name; binary frames of another kind have a `layout`
+        in place of a form."""
         form_name = self.text(node, "form")
         if form_name not in _FORM_BY_NAME:
             raise self.error(

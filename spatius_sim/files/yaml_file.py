@@ -26,8 +26,8 @@ _FLAGS = {"true": True, "false": False}
 
 
 def read_yaml_bytes(path: Path) -> bytes:
-    """Return the bytes of a YAML file, at most MAX_BYTES + 1. The one byte more than is allowed shows that
-    the file is too large. Raises UsageError if the file cannot be read."""
+    """Return the bytes of a YAML file, at most MAX_BYTES + 1. If all MAX_BYTES + 1 come back, the file is too
+    large. Raises UsageError if the file cannot be read."""
     try:
         with open_named_file(path) as file:
             return file.read(MAX_BYTES + 1)

@@ -107,8 +107,8 @@ def _read_requested_scenario(body: bytes) -> Scenario:
 
 
 async def _refuse_while_judging(request: web.Request) -> web.StreamResponse:
-    """Answer an HTTP request with 409. A run judges a relay with this mock server now, so only the run may
-    say what goes wrong."""
+    """Answer an HTTP request to the control interface with 409. A run judges a relay with this mock server
+    now, so only the run may choose the scenario."""
     return answer_json(
         {"error": "a run judges a relay with this server, and says itself what goes wrong"}, 409
     )

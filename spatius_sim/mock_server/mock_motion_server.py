@@ -29,8 +29,8 @@ class MotionServer(socket_motion_server.SocketMotionServer):
 
     `scenario` is the name of a shipped scenario, the path of a .yaml file, or a Scenario; `pace` is `fast`,
     `realtime`, or a Pace. With `livekit`, the egress of a session joins its real LiveKit room (the extra
-    `livekit` is needed) with motion in `container`, `h264-sei` or `vp8`. `judges`:
-    whether a run judges a relay with it, so that no page may play a scenario. All other keywords are
+    `livekit` is needed) with motion in `container`, `h264-sei` or `vp8`. `judges`: whether a run
+    judges a relay with this server, so that no page may play a scenario. All other keywords are
     those of SocketMotionServer (spatius_sim.net.server.socket_motion_server), such as
     `port` (0 takes a free port),
     `host`, `seed` and `access`. Raises UsageError if there is no such scenario, pace or container, or if
@@ -49,8 +49,8 @@ class MotionServer(socket_motion_server.SocketMotionServer):
     ) -> None:
         """Prepare a mock Motion Server with a control interface over HTTP; `async with` lets it listen.
         `scenario` says what goes wrong, and `pace` how fast it answers. With `livekit`, motion goes into real
-        LiveKit rooms, as video of this `container`. `judges`: whether a run judges a relay with it. Raises
-        UsageError if no scenario, pace or container has the given name."""
+        LiveKit rooms, as video of this `container`. `judges`: whether a run judges a relay with this mock
+        server. Raises UsageError if no scenario, pace or container has the given name."""
         if isinstance(pace, str) and pace not in PACES:
             raise UsageError(f"no pace is named {pace!r}: {suggest_names(pace, PACES)}")
         self._judges = judges
@@ -98,9 +98,10 @@ class MotionServer(socket_motion_server.SocketMotionServer):
 
 
 def _load_publisher_factory(container: str, on_note: Callable[[str], None] | None) -> NewPublisher:
-    """Return a function that makes publishers for real LiveKit rooms; a publisher sends motion into a room in
-    video of this `container`. `on_note` is called with notes for the user. Raises UsageError if the container
-    is unknown, or if the extra `livekit` is not installed."""
+    """Return a function that makes publishers for the mock Motion Server: a publisher sends motion into a
+    real LiveKit room, in video of this `container`. `on_note` is called with a line for each thing that goes
+    wrong in a room; None: nobody is told. Raises UsageError if the container is unknown, or if the extra
+    `livekit` is not installed."""
     if container not in list(Container):
         raise UsageError(f"no container is named {container!r}: there are {', '.join(Container)}")
     try:
@@ -108,10 +109,10 @@ def _load_publisher_factory(container: str, on_note: Callable[[str], None] | Non
     except ImportError as error:
         error_text = f"real LiveKit rooms need more packages ({error}): pip install 'spatius-sim[livekit]'"
         raise UsageError(error_text) from error
-    return make_publisher_factory(Container(container), on_note or _say_nothing)
+    return make_publisher_factory(Container(container), on_note or _ignore_note)
 
 
-def _say_nothing(note: str) -> None:
+def _ignore_note(note: str) -> None:
     """Ignore a note of the mock server: its user gave no `on_note`."""
 
 

@@ -36,11 +36,12 @@ Route = tuple[str, str, Handler]
 
 
 class SessionPages:
-    """Answers the requests for the pages of sessions. `plays`: whether the page has buttons for scenarios and
-    reset."""
+    """Answers the requests for the pages of sessions. `journal` is the session log of a Motion Server.
+    `plays`: whether the page has buttons for scenarios and reset."""
 
     def __init__(self, journal: SessionLog, token: str = "", *, plays: bool = False) -> None:
-        """Prepare the pages of the sessions in `journal`. `token` lets other machines ask; "" lets none."""
+        """Prepare the pages of the sessions in `journal`, a session log. `token` lets other machines ask; ""
+        lets none."""
         self.journal, self._token, self.plays = journal, token, plays
 
     def routes(self) -> list[Route]:
@@ -76,15 +77,17 @@ class SessionPages:
         return web.Response(text=page, content_type="text/html", headers=headers)
 
     async def _answer_search(self, request: web.Request) -> web.StreamResponse:
-        """Answer an HTTP request with the newest sessions in which the text `search` of its query occurs, as
-        JSON. The inspector's page lists them."""
+        """Answer a request of the inspector's page with the sessions in which the text `search` of its query
+        occurs, as JSON. `plays` in the answer says whether the page has buttons for scenarios, and `cost` how
+        many milliseconds of CPU the answer took."""
         cpu_began = time.thread_time()
         found_sessions = search_sessions(self.journal, request.query.get("search", ""))
         return answer_json(found_sessions | {"server": {"plays": self.plays}, "cost": _cost_since(cpu_began)})
 
     async def _answer_player(self, request: web.Request) -> web.StreamResponse:
-        """Answer an HTTP request with what the player shows of the session that the path names, as JSON.
-        Answer 404 if there is no such session."""
+        """Answer a request to the session pages with the data of a session's player (the part of the page
+        that shows its avatar and its events), as JSON. The path names the session; answer 404 if there is no
+        such session."""
         from spatius_sim.mock_server.session_player_and_tape import make_live_player_data
 
         journal = self.journal
@@ -96,8 +99,8 @@ class SessionPages:
         return answer_json(values | {"cost": _cost_since(cpu_began)})
 
     async def _answer_tape(self, request: web.Request) -> web.StreamResponse:
-        """Answer an HTTP request with a tape: a recording of the session that the path names, as a file to
-        save. Answer 404 if there is no such session."""
+        """Answer a request to the session pages with a tape: a recording of the session that the path names,
+        as a file to save. Answer 404 if there is no such session."""
         from spatius_sim.mock_server.session_player_and_tape import make_tape
 
         journal = self.journal
@@ -112,7 +115,7 @@ class SessionPages:
         return web.Response(body=tape, content_type="application/octet-stream", headers=headers)
 
     async def _answer_all_sessions(self, request: web.Request) -> web.StreamResponse:
-        """Answer an HTTP request with all sessions, open and past, as JSON."""
+        """Answer a request to the session pages with all sessions, open and past, as JSON."""
         journal = self.journal
         return answer_json(
             {
@@ -131,8 +134,9 @@ class SessionPages:
         return asdict(redact_texts(record, self.journal.secrets))
 
     async def _answer_events(self, request: web.Request) -> web.StreamResponse:
-        """Answer an HTTP request with the events of the session that the path names, as JSON. With `raw=1` in
-        the query, each event also has its bytes. Answer 404 if there is no such session."""
+        """Answer a request to the session pages with the events of the session that the path names, as JSON.
+        `whole` says whether the session log still keeps all its events. With `raw=1` in the query, each event
+        also has its bytes. Answer 404 if there is no such session."""
         journal = self.journal
         record = journal.find_session(request.match_info["session"])
         if record is None:
@@ -148,7 +152,7 @@ class PagesAlone(OnePort):
     """Serves the session pages on a port of their own, for this machine alone."""
 
     def __init__(self, journal: SessionLog) -> None:
-        """Prepare the pages of the sessions in `journal`."""
+        """Prepare the pages of the sessions in `journal`, a session log."""
         super().__init__()
         self._pages = SessionPages(journal)
 
@@ -179,8 +183,9 @@ def _cost_since(cpu_began: float) -> float:
 
 def search_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
     """Return the sessions in which the text `search` occurs, in upper or lower case, as JSON values. All
-    sessions match if it is empty. Open sessions come first, the newest ones first, at most MAX_LISTED. Three
-    counts follow: open, past and found sessions. Secrets are hidden before the search."""
+    sessions match if it is empty. At most MAX_LISTED are returned: open sessions before past ones, and in
+    each group the newest first. Three counts follow: open, past and found sessions. Secrets are hidden before
+    the search."""
     records = [*reversed(journal.open_sessions.values()), *reversed(journal.past_sessions)]
     wanted_text = search.lower()
     found_count = len(records)
@@ -204,14 +209,14 @@ def _searched_text(record: SessionRecord, journal: SessionLog) -> str:
 
 
 def _guard_handler(handler: Handler, token: str) -> Handler:
-    """Return an HTTP handler that calls `handler` only for requests from this machine, and not for those of
-    web pages of other machines. A request with the `token` may also come from other machines. If `token` is
-    "", no request has it."""
+    """Return a handler for a route of the session pages, which calls `handler` only for requests from this
+    machine. A request that a web page of another machine sends is refused. A request with the `token` may
+    also come from other machines. If `token` is "", no request has it."""
 
     async def answer_if_allowed(request: web.Request) -> web.StreamResponse:
-        """Answer an HTTP request that has the token, unless another web page sends it. Without the token,
-        answer it if it comes from this machine, and if its Host and Origin name this machine. Otherwise
-        answer 403."""
+        """Answer a request to the session pages if it has the token, unless its Origin shows that a web page
+        from elsewhere sends it. Without the token, answer it if it comes from this machine, and if its Host
+        and Origin name this machine. Otherwise answer 403."""
         origin = request.headers.get("Origin")
         host = f"//{request.headers.get('Host', '')}"
         given_token = request.query.get("token", "")
@@ -230,8 +235,8 @@ def _guard_handler(handler: Handler, token: str) -> Handler:
 
 
 def _names_this_machine(url: str) -> bool:
-    """Return whether the host in this URL is this machine (127.0.0.1, ::1 or localhost). False if the URL is
-    malformed."""
+    """Return whether the host in this URL, made from the Host or the Origin of a request to the session
+    pages, is this machine (127.0.0.1, ::1 or localhost). False if the URL is malformed."""
     try:
         return urlsplit(url).hostname in _LOOPBACK_NAMES
     except ValueError:
@@ -258,8 +263,8 @@ def _event_to_json(entry: LogEntry, *, with_bytes: bool) -> dict[str, Any]:
 def _value_to_json(value: Any) -> Any:
     """Return a value of an event as JSON values, for a web page.
 
-    Bytes and arrays of keyframes become a text with their number. A tuple becomes a list. A dataclass becomes
-    its type and its fields."""
+    Bytes, and arrays of keyframes, become a text that tells how many there are. A tuple becomes a list. A
+    dataclass becomes its type and its fields."""
     match value:
         case bytes():
             return f"{len(value)} bytes"

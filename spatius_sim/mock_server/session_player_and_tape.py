@@ -32,8 +32,8 @@ def _make_trace(entries: Iterable[LogEntry]) -> Trace:
 def make_live_player_data(entries: Iterable[LogEntry], now_ns: int) -> dict[str, Any]:
     """Return what the player on a session's web page shows of the newest events of the session, as JSON
     values. `entries` are the session log, and `now_ns` is the present time on its clock. The configuration of
-    the session is always shown. `zero` and `now` are the first entry's time and the present, in ms after the
-    first event that is shown."""
+    the session is always shown. The keys `zero` and `now` of the result are the first entry's time and the
+    present, in ms after the first event that is shown."""
     newest_entries: deque[LogEntry] = deque(maxlen=MAX_LIVE_EVENTS)
     first_ns = now_ns
     configuration: LogEntry | None = None
@@ -75,8 +75,9 @@ def _is_configure_session(entry: LogEntry) -> bool:
 
 
 def _make_trace_event(number: int, entry: LogEntry) -> Event:
-    """Return an entry of a session log as an event of a trace: a frame that Motion Server sent or received,
-    or another event as it is. `number` is the event's place in the trace."""
+    """Return an entry of a session log as an event of the trace from which the player's data or the tape is
+    made: a frame that Motion Server sent or received, or another event as it is. `number` is the event's
+    place in the trace."""
     logged = entry.content
     if isinstance(logged, str | bytes):
         value = read_upstream(logged)

@@ -74,9 +74,9 @@ class _GuardedCommand:
 
 
 def main(socket_number: str, grace_seconds: str, *command: str) -> int:
-    """Guard a command: start it and wait until it ends. If the guard receives SIGTERM before, or its starter
-    closes the socket between them (descriptor `socket_number`), ask the command to end and wait
-    `grace_seconds`. At last kill all processes that the command has left.
+    """Guard a command: start it and wait until it ends. If the guard (this process) first receives SIGTERM,
+    or if its starter first closes the socket between starter and guard (descriptor `socket_number`), ask the
+    command to end and wait `grace_seconds`. At last kill all processes that the command has left.
 
     Return the exit code of the command; -N if signal N ended it, 1 if it cannot be started."""
     starter_socket = socket.socket(fileno=int(socket_number))
@@ -162,8 +162,8 @@ def _replace_streams_by_dev_null() -> None:
 
 
 def _end_like_command(exit_code: int) -> None:
-    """End the guard as the guarded command has ended: with its exit code or, if that is negative, by the
-    signal -`exit_code`. The signal writes no second core file."""
+    """End this process, the guard, as the command that it guarded has ended: with its exit code or, if that
+    is negative, by the signal -`exit_code`. The signal writes no second core file."""
     if exit_code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(OSError):

@@ -1,66 +1,51 @@
-"""Plans for clients: all calls are drawn before any is made. A plan names ids by reference, because the
-client under test hands out the ids itself."""
+"""Plans for clients, and the steps that they are made of. All calls are drawn before any is made. A plan
+names ids by reference, because the client under test hands out the ids itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, PCM_SAMPLE_RATES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import TRANSLATION, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.protocol.unknown_fields import (
+    add_fields_at_every_level,
+    encode_field,
+    encode_field_of_every_type,
+    encode_length_delimited,
+    encode_number,
+)
 from spatius_sim.trace.decoder_events import StarvationMode
 
-JUNK = b"\xff" * 16
+JUNK_PAYLOAD = b"\xff" * 16
 """Bytes that no protobuf parser accepts: a tag that never ends."""
 
-
-def _encode_number(number: int) -> bytes:
-    """Return a number as protobuf writes it: seven bits in each byte (a varint)."""
-    rest = number >> 7
-    return bytes([number & 127 | 128]) + _encode_number(rest) if rest else bytes([number])
-
-
-def _encode_field(number: int, wire_type: int, content: bytes = b"") -> bytes:
-    """Return a protobuf field with this number, wire type and content."""
-    return _encode_number(number << 3 | wire_type) + content
-
-
-def _encode_text(number: int, content: bytes) -> bytes:
-    """Return a protobuf field that holds these bytes."""
-    return _encode_field(number, 2, _encode_number(len(content)) + content)
-
-
-def _encode_every_type(number: int) -> bytes:
-    """Return a protobuf field of this number with every wire type: a number, eight bytes, a text, a group,
-    four bytes."""
-    group = _encode_field(number, 3, _encode_field(1, 0, b"\x01") + _encode_field(number, 4))
-    eight_bytes = _encode_field(number, 1, bytes(range(1, 9)))
-    four_bytes = _encode_field(number, 5, bytes(range(1, 5)))
-    number_field = _encode_field(number, 0, _encode_number(150))
-    return number_field + eight_bytes + _encode_text(number, b"later") + group + four_bytes
-
+_UNKNOWN_FIELDS_FIRST = "unknown fields first"
 
 UNKNOWN_FIELDS: dict[str, bytes] = {
-    "unknown fields": _encode_every_type(127),
+    "unknown fields": encode_field_of_every_type(127),
     "unknown long numbers": b"".join(
-        _encode_field(100, 0, _encode_number(1 << (7 * size - 1))) for size in range(1, 10)
+        encode_field(100, 0, encode_number(1 << (7 * size - 1))) for size in range(1, 10)
     )
-    + _encode_field(100, 0, _encode_number((1 << 64) - 1)),
-    "unknown high fields": b"".join(map(_encode_every_type, (12, 16, 2047, 2048, 300_000, (1 << 29) - 1))),
-    "unknown texts": b"".join(_encode_text(90, b"x" * size) for size in (0, 1, 127, 128, 300)),
-    "unknown fields nested": _encode_field(
+    + encode_field(100, 0, encode_number((1 << 64) - 1)),
+    "unknown high fields": b"".join(
+        map(encode_field_of_every_type, (12, 16, 2047, 2048, 300_000, (1 << 29) - 1))
+    ),
+    "unknown texts": b"".join(encode_length_delimited(90, b"x" * size) for size in (0, 1, 127, 128, 300)),
+    "unknown fields nested": encode_field(
         90,
         3,
-        _encode_field(91, 3, _encode_text(1, bytes(200)) + _encode_field(91, 4)) + _encode_every_type(99),
+        encode_field(91, 3, encode_length_delimited(1, bytes(200)) + encode_field(91, 4))
+        + encode_field_of_every_type(99),
     )
-    + _encode_field(90, 4)
-    + _encode_text(92, _encode_text(1, _encode_text(1, b""))),
-    "unknown fields first": _encode_every_type(127),
+    + encode_field(90, 4)
+    + encode_length_delimited(92, encode_length_delimited(1, encode_length_delimited(1, b""))),
+    _UNKNOWN_FIELDS_FIRST: encode_field_of_every_type(127),
 }
-"""Fields that no version of the protocol has, by the form of the payload that bears them.
+"""Fields that no version of the protocol has, by the form of the payload that carries them.
 
 The numbers have 1 to 10 bytes; those with 10 are negative ones. The tags have 1 to 5 bytes. The texts are
 empty, short and long. Groups lie within groups. `unknown fields first` stand before all that is known."""
@@ -88,17 +73,18 @@ TWISTS: dict[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Refers to the id of a conversation: the last (`back` 0), the one before (1), and so on. `twist` changes
-    the id: it is one of TWISTS, `blank`, or `made up`. If there is no such conversation, the id is made
-    up."""
+    """Refers to the id of a conversation: the newest (`back` 0), the one before (1), and so on. `twist` says
+    how the id is changed: it is one of TWISTS, `blank`, or `made up`. If there is no such conversation, the
+    id is made up: one that the client never handed out."""
 
     back: int = 0
     twist: str = ""
 
     def resolve(self, conversation_ids: list[str]) -> str:
-        """Return the conversation id that this reference means, among all ids that the client has handed out,
-        in order. `twist` changes the id; `blank` makes it "". For `made up`, or if there is no such id,
-        return one that the client never handed out."""
+        """Return the conversation id that this reference of a client plan means. `conversation_ids`: all ids
+        that the client has handed out, in order; `back` says how many of them are newer. `twist` says how the
+        id is changed; `blank` makes it "". For `made up`, or if there is no such id, return one that the
+        client never handed out."""
         if self.twist == "blank":
             return ""
         if self.twist == "made up" or self.back >= len(conversation_ids):
@@ -107,7 +93,8 @@ class Ref:
         return TWISTS[self.twist](conversation_id) if self.twist else conversation_id
 
     def __str__(self) -> str:
-        """Say in words which conversation id this reference means, and how the id is changed."""
+        """Say in words which conversation id this reference of a client plan means (`back`: how many ids are
+        newer), and how the id is changed (`twist`)."""
         words = (
             ("this conversation's id", "the id before")[self.back]
             if self.back < 2
@@ -117,11 +104,12 @@ class Ref:
 
 
 CURRENT = Ref()
+"""Refers to the newest id: that of the current conversation."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedPayload:
-    """One payload of motion. Its `form` is `plain`, `last` (it bears the end mark of its request),
+    """One payload of motion. Its `form` is `plain`, `last` (it carries the end mark of its request),
     `elsewhere` (it comes from another connection to Motion Server, under another req_id), one of
     UNKNOWN_FIELDS, `cut` or `junk`; the last two cannot be decoded. Or it is `again`: the same bytes as the
     payload before it, as two seconds of stillness are."""
@@ -130,15 +118,18 @@ class PlannedPayload:
     form: str = "plain"
 
     def encode(self, first_number: int) -> bytes:
-        """Return the bytes of this motion payload, damaged or extended as its `form` says. Its keyframes are
-        numbered from `first_number` on; the number is the first value of a keyframe's translation. (`junk`
-        holds no keyframes.)"""
+        """Return the bytes of this motion payload of a client plan, damaged or extended as its `form` says.
+        Its keyframes are numbered from `first_number` on; the number is the first value of a keyframe's
+        translation. (`junk` holds no keyframes.)"""
         if self.form == "junk":
-            return JUNK
+            return JUNK_PAYLOAD
         raw = _encode_keyframes(self.keyframes, first_number, self.form)
         if self.form == "cut":
             return raw[:-CUT_BYTES]
-        return _add_unknown_fields(raw, self.form) if self.form in UNKNOWN_FIELDS else raw
+        if self.form not in UNKNOWN_FIELDS:
+            return raw
+        is_first = self.form == _UNKNOWN_FIELDS_FIRST
+        return add_fields_at_every_level(raw, UNKNOWN_FIELDS[self.form], first=is_first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +154,8 @@ class Move:
     ref: Ref = CURRENT
 
     def __str__(self) -> str:
-        """Say in words how many keyframes of motion the client is given, in which payloads, and for which
-        conversation id."""
+        """Describe in words the call of a client plan that gives the client motion: how many keyframes, in
+        which payloads, and for which conversation id."""
         if not self.payloads:
             words = "no list" if self.payloads is None else "an empty list"
         else:
@@ -219,9 +210,9 @@ class ClientPlan:
 
 
 def mark_end_after_motion(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Return these steps with each end mark moved behind the motion that follows it, for a client that drops
-    motion after the end mark. (The end mark says that the audio is over.) An empty piece of audio bears the
-    moved mark."""
+    """Return these steps of a client plan with each end mark moved after the motion that follows it, for a
+    client that drops motion after the end mark. (The end mark says that the audio is over.) An empty piece of
+    audio carries the moved mark."""
     new_steps: list[Step] = []
     owes_end_mark = False
     for step in steps:
@@ -235,36 +226,83 @@ def mark_end_after_motion(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return (*new_steps, GiveAudio(0, end=True)) if owes_end_mark else tuple(new_steps)
 
 
-def _add_unknown_fields(payload: bytes, form: str) -> bytes:
-    """Return an encoded motion payload with protobuf fields that no client knows (see UNKNOWN_FIELDS). They
-    are added at every level: the envelope, the response, the motion, and each keyframe."""
-
-    def extend(known_fields: bytes) -> bytes:
-        """Return the fields of one level with the unknown ones after them, or before them."""
-        unknown_fields = UNKNOWN_FIELDS[form]
-        is_first = form == "unknown fields first"
-        return unknown_fields + known_fields if is_first else known_fields + unknown_fields
-
-    envelope, motion = wire.Message.FromString(payload), wire.Motion()
-    response = envelope.server_response_animation
-    motion.ParseFromString(response.animation)
-    envelope.ClearField("server_response_animation")
-    keyframes = b"".join(
-        _encode_text(wire.Motion.KEYFRAMES_FIELD_NUMBER, extend(keyframe.SerializeToString()))
-        for keyframe in motion.keyframes
-    )
-    response.animation = extend(keyframes)
-    response_field = wire.Message.SERVER_RESPONSE_ANIMATION_FIELD_NUMBER
-    known_fields = _encode_text(response_field, extend(response.SerializeToString()))
-    return extend(envelope.SerializeToString() + known_fields)
-
-
 @lru_cache(maxsize=512)
 def _encode_keyframes(keyframe_count: int, first_number: int, form: str) -> bytes:
-    """Return an encoded motion payload with so many keyframes, numbered from `first_number` on. The number is
-    the first value of a keyframe's translation, by which we know the keyframe again when it is shown. `form`
-    decides about the ids and the end mark."""
+    """Return an encoded motion payload with `keyframe_count` keyframes, numbered from `first_number` on. The
+    number is the first value of a keyframe's translation, by which the kit recognises the keyframe when it is
+    shown. The form `elsewhere` gives the payload other ids, and the form `last` gives it the end mark."""
     rows = np.zeros((keyframe_count, WIDTH), np.float32)
     rows[:, TRANSLATION.start] = np.arange(first_number, first_number + keyframe_count)
     connection_id, req_id = ("plan 2", "request 2") if form == "elsewhere" else ("plan", "request")
     return encode(MotionResponse(connection_id, req_id, end=form == "last", keyframes=rows))
+
+
+WATCH = (Wait(240), Wait(280), Wait(320))
+"""Waits after which even a slow client must have rendered a due keyframe."""
+SETTLE = (Wait(300), Wait(300))
+_BEFORE_END_MS = 200
+INTERRUPT, PAUSE, RESUME = Do("interrupt"), Do("pause"), Do("resume")
+NO_MOTION, NO_LIST = Move(()), Move(None)
+NOBODY = Ref(0, "made up")
+BEFORE = Ref(1)
+
+
+def motion(*keyframes: int, ref: Ref = CURRENT, form: str = "plain") -> Move:
+    """Return one step that gives the client motion: a payload for each of these numbers of keyframes."""
+    return Move(tuple(PlannedPayload(count, form) for count in keyframes), ref)
+
+
+def all_motion(ms: int) -> Move:
+    """Return the step that gives the client the motion of `ms` milliseconds, in one payload."""
+    return motion(ms * KEYFRAMES_PER_SECOND // 1000)
+
+
+def play_whole(ms: int) -> tuple[Step, ...]:
+    """Return the steps of a conversation of `ms` milliseconds with all its motion, and waits in which it is
+    played to its end. In a long conversation, the client is also observed 200 ms before the end: if it shows
+    motion there, but not there in a later conversation, the edge case between the two is to blame."""
+    rest_ms = ms - sum(step.ms for step in WATCH) - _BEFORE_END_MS
+    wait_until_end = (Wait(rest_ms),) if rest_ms > _BEFORE_END_MS else ()
+    return GiveAudio(ms, end=True), all_motion(ms), *WATCH, *wait_until_end, Wait(ms), *SETTLE
+
+
+def play_some(ms: int = 3000) -> tuple[Step, ...]:
+    """Return the steps of a conversation with all its motion, of which half a second is played."""
+    return GiveAudio(ms), all_motion(ms), Wait(240), Wait(280)
+
+
+def play_interrupted() -> tuple[Step, ...]:
+    """Return the steps of an interrupted conversation and of a whole conversation after it, which shows that
+    the interrupt did no harm."""
+    return *play_some(), INTERRUPT, *play_whole(3000)
+
+
+def make_plans(
+    *step_sequences: Iterable[Step], mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT
+) -> list[ClientPlan]:
+    """Return fixed client plans, one for each of these sequences of steps. From plan to plan the sample rate
+    changes; the starvation mode is the same in all."""
+    rates = PCM_SAMPLE_RATES[1:] + PCM_SAMPLE_RATES[:1]
+    return [
+        ClientPlan(tuple(steps), rates[index % len(rates)], mode)
+        for index, steps in enumerate(step_sequences)
+    ]
+
+
+def make_strict_plans(*sequences: Iterable[Step]) -> list[ClientPlan]:
+    """Return fixed client plans in the mode strictSync, one for each of these sequences of steps."""
+    return make_plans(*sequences, mode=StarvationMode.STRICT_SYNC)
+
+
+def play_stalled() -> tuple[Step, ...]:
+    """Return the steps of a conversation in strictSync whose audio stalls, goes on, and stalls once more at
+    the end of these steps."""
+    stall = (*WATCH, Wait(300))
+    return GiveAudio(3000), motion(10), *stall, motion(20), *stall
+
+
+JUNK, CUT = motion(10, form="junk"), motion(10, form="cut")
+CHUNK = GiveAudio(400)
+AFTER_INTERRUPT = (GiveAudio(400, True), all_motion(400), *SETTLE, Wait(1500), Wait(3000))
+IN_STALL = (GiveAudio(2000, True), motion(14), *WATCH, Wait(300))
+CALLS_WHILE_IDLE = (PAUSE, Wait(300), RESUME, Wait(300), INTERRUPT, Wait(300))

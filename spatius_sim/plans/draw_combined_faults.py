@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.plans.draw_misbehaving_clients import bad_turns, cut_off_turn, leaving_turns, unread_turns
 from spatius_sim.plans.draw_server_faults import add_faults, any_fault
-from spatius_sim.plans.draw_turns import soundless_turns, turn_plans
+from spatius_sim.plans.draw_turns import turn_plans, turns_without_motion
 from spatius_sim.plans.plan import Plan, TurnPlan
 
 _MAX_FAULTS = 5
@@ -13,9 +13,9 @@ _MAX_FAULTS = 5
 def combined_faults() -> st.SearchStrategy[Plan]:
     """Draw plans in which faults of Motion Server, of the turns and of the other clients are combined.
 
-    One or two clients interrupt, speak over their own turns or say nothing between ordinary turns. At most
-    two more clients leave in mid-turn, read nothing or send malformed input. Motion Server is late, fails,
-    refuses, goes silent or sends nonsense, at most five times."""
+    One or two clients interrupt, cut off their own turns by the next one, or say nothing between ordinary
+    turns. At most two more clients leave in mid-turn, read nothing or send malformed input. Motion Server is
+    late, fails, refuses, goes silent or sends nonsense, at most five times."""
     return add_faults(_draw_clients(), st.lists(any_fault(), max_size=_MAX_FAULTS))
 
 
@@ -37,16 +37,16 @@ def _draw_clients(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def _draw_staying_client(draw: st.DrawFn, is_alone: bool) -> tuple[TurnPlan, ...]:
-    """Draw the turns of a client that stays to its last turn: three whole turns, and others after the first
-    of them, which may be cut off. Only a client that `is_alone` may speak a turn without sound, which gets no
-    motion: among several clients nobody could tell whose motion is missing."""
-    turn_kinds = st.one_of(turn_plans(), cut_off_turn(), *([soundless_turns()] if is_alone else []))
+    """Draw, for a plan with combined faults, the turns of a client that stays to its last turn: a whole turn,
+    one to three turns that may be cut off, and two whole turns. Only a client that `is_alone` may speak a
+    turn that gets no motion: among several clients nobody could tell whose motion is missing."""
+    turn_kinds = st.one_of(turn_plans(), cut_off_turn(), *([turns_without_motion()] if is_alone else []))
     middle_turns = draw(st.lists(turn_kinds, min_size=1, max_size=3))
     return (draw(turn_plans()), *middle_turns, draw(turn_plans()), draw(turn_plans()))
 
 
 @st.composite
 def _draw_leaving_client(draw: st.DrawFn) -> tuple[TurnPlan, ...]:
-    """Draw the two turns of a client: a whole turn, and a turn in which it hangs up, reads nothing, sends
-    malformed input or loses its connection."""
+    """Draw, for a plan with combined faults, the two turns of a client: a whole turn, and a turn in which it
+    hangs up, reads nothing, sends malformed input or loses its connection."""
     return draw(turn_plans()), draw(st.one_of(bad_turns(), leaving_turns(), unread_turns()))

@@ -1,4 +1,5 @@
-"""Draws plans in which clients interrupt, speak over their own turns, hang up, read slowly, or send rubbish.
+"""Draws plans in which clients interrupt their turns, begin the next turn too early, hang up, read slowly, or
+send malformed input.
 
 Each plan begins with turns that nothing disturbs. If something goes wrong in these, other rules judge that.
 """
@@ -56,7 +57,7 @@ _MOTION_LATE_AROUND_CUTS = tuple(
 )
 """The same from the first response on, or from the second, but in time in the turns before the first cut."""
 
-_BAD_ACTS = (*MalformedInput, Behaviour.VANISH)
+_BAD_BEHAVIOURS = (*MalformedInput, Behaviour.VANISH)
 
 
 def _draw_sample_count() -> st.SearchStrategy[int]:
@@ -65,45 +66,48 @@ def _draw_sample_count() -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _draw_turn_with_act(
-    draw: st.DrawFn, acts: Sequence[Behaviour | MalformedInput], cues: st.SearchStrategy[Cue]
+def _draw_turn_with_behaviour(
+    draw: st.DrawFn, behaviours: Sequence[Behaviour | MalformedInput], moments: st.SearchStrategy[Cue]
 ) -> TurnPlan:
-    """Draw a turn in which a relay's client does one of `acts`, such as an interrupt, at one of `cues`
-    (moments of the turn). It sends all its audio first if the act is to go on to the next turn, or if the cue
-    waits for the end of the answer. If the cue waits for the first motion, it sends the audio that this
-    motion takes."""
+    """Draw a turn in which a relay's client behaves in one of these ways, such as an interrupt, at one of
+    these moments of the turn. It sends all its audio first if it goes on to the next turn, or if the moment
+    is the end of the answer. If the moment is the first motion, it sends the audio that Motion Server needs
+    for this motion."""
     sample_count, chunk_bytes = draw(_draw_sample_count()), draw(st.sampled_from(_CHUNK_BYTES))
-    act, cue = draw(st.sampled_from(acts)), draw(cues)
-    if act is Behaviour.GO_ON or cue.heard in (TurnProgress.LAST_AUDIO, TurnProgress.ALL):
+    behaviour, moment = draw(st.sampled_from(behaviours)), draw(moments)
+    if behaviour is Behaviour.GO_ON or moment.heard in (TurnProgress.LAST_AUDIO, TurnProgress.ALL):
         # If nobody interrupts, only the end mark tells where a turn's audio ends.
-        cue = Cue(None, cue.heard)
-    elif cue.heard is TurnProgress.MOTION:
+        moment = Cue(None, moment.heard)
+    elif moment.heard is TurnProgress.MOTION:
         chunks_before_motion = _FIRST_MOTION_BYTES // chunk_bytes + 1
         is_long_enough = chunks_before_motion * chunk_bytes < sample_count * BYTES_PER_SAMPLE
-        cue = Cue(chunks_before_motion if is_long_enough else None, cue.heard)
-    return TurnPlan(sample_count, chunk_bytes, cue, act, draw(st.sampled_from(_PAUSES_MS)))
+        moment = Cue(chunks_before_motion if is_long_enough else None, moment.heard)
+    return TurnPlan(sample_count, chunk_bytes, moment, behaviour, draw(st.sampled_from(_PAUSES_MS)))
 
 
-def _draw_cue() -> st.SearchStrategy[Cue]:
-    """Draw a cue: the moment of a turn at which a relay's client acts, such as by an interrupt. It says how
-    many chunks the client has sent (None: all), and what it has received. The first motion is the
-    likeliest."""
+def _draw_moment() -> st.SearchStrategy[Cue]:
+    """Draw the moment of a turn at which a relay's client interrupts or hangs up: how many chunks it has sent
+    by then (None: all), and what it has received. The moment of the first motion is drawn most often."""
     return st.builds(
         Cue, st.integers(0, 20) | st.none(), st.sampled_from([*TurnProgress, *[TurnProgress.MOTION] * 3])
     )
 
 
 def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
-    """Draw a turn that a relay's client interrupts, perhaps twice, or speaks over, at any moment."""
-    return _draw_turn_with_act((Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue())
+    """Draw a turn that a relay's client cuts off at any moment: it interrupts the turn, perhaps twice, or
+    begins the next turn."""
+    return _draw_turn_with_behaviour(
+        (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_moment()
+    )
 
 
 @st.composite
 def cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan for one client of a relay: two whole turns, then one or two turns that the client
-    interrupts or speaks over, each followed by a whole turn. In some plans Motion Server sends motion
-    late."""
-    turns = [_SHORT_TURN, TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK)]  # _TURNS_BEFORE_A_CUT
+    """Draw a plan for one client of a relay: two whole turns, then one or two turns that the client cuts off
+    by an interrupt or by its next turn, each followed by a whole turn. In some plans Motion Server sends
+    motion late."""
+    # These are as many as _TURNS_BEFORE_A_CUT.
+    turns = [_SHORT_TURN, TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK)]
     for _ in range(draw(st.integers(1, 2))):
         turns += [
             draw(cut_off_turn()),
@@ -114,9 +118,11 @@ def cut_off_turns(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def interrupted_turns(draw: st.DrawFn) -> Plan:
-    """Draw a plan for one client of a relay with three turns: a whole turn, a turn that the client
-    interrupts, and a whole turn that is long enough for several motion payloads."""
-    interrupted = draw(_draw_turn_with_act((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue()))
+    """Draw a plan for one client of a relay, which interrupts its second turn. The first and the third turn
+    are whole, and the third is long enough for several motion payloads."""
+    interrupted = draw(
+        _draw_turn_with_behaviour((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_moment())
+    )
     sample_count = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
     return Plan(
         ((draw(turn_plans()), interrupted, TurnPlan(sample_count, draw(st.sampled_from(_CHUNK_BYTES)))),)
@@ -124,12 +130,12 @@ def interrupted_turns(draw: st.DrawFn) -> Plan:
 
 
 def plans_of_cut_off_late_motion() -> tuple[Plan, ...]:
-    """Return plans in which the only client of a relay speaks a long turn, and interrupts it or speaks over
-    it while most of its motion is still to come. In the first plan it speaks two more turns at once, so that
-    one may have to wait. In the last plan the client listens for some seconds after the interrupt: motion
-    that Motion Server still sends must not come, nor motion that was held back."""
+    """Return plans in which the only client of a relay speaks a long turn, and interrupts it or begins the
+    next turn while most of its motion is still to come. In the first plan the client speaks two more turns
+    at once, so that one may have to wait. In the last plan it listens for some seconds after the interrupt:
+    motion that Motion Server still sends must not come, nor motion that was held back."""
     sample_count, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    listened_after = TurnPlan(
+    turn_with_listening_pause = TurnPlan(
         FOUR_RESPONSES,
         _USUAL_CHUNK,
         Cue(None, TurnProgress.MOTION),
@@ -148,7 +154,9 @@ def plans_of_cut_off_late_motion() -> tuple[Plan, ...]:
             Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION)
             for turn in long_turns[1:]
         ),
-        Plan(((_SHORT_TURN, _SHORT_TURN, listened_after, _SHORT_TURN),), motion_server=_SLOW_MOTION),
+        Plan(
+            ((_SHORT_TURN, _SHORT_TURN, turn_with_listening_pause, _SHORT_TURN),), motion_server=_SLOW_MOTION
+        ),
     )
 
 
@@ -157,12 +165,12 @@ def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
     """Draw a plan for two or three clients of a relay that speak at the same time. Each speaks one to three
     turns. It may interrupt its second turn, speak the third before the second has ended, or hang up in the
     second."""
-    acts = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
+    behaviours = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
     clients = []
     for _ in range(draw(st.integers(2, 3))):
         turns = [TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK)]
         if draw(st.booleans()):
-            turns.append(draw(_draw_turn_with_act(acts, _draw_cue())))
+            turns.append(draw(_draw_turn_with_behaviour(behaviours, _draw_moment())))
         if turns[-1].act is not Behaviour.HANG_UP:
             turns.append(TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK))
         clients.append(tuple(turns))
@@ -176,8 +184,9 @@ def all_crowds() -> st.SearchStrategy[Plan]:
 
 
 def plan_of_next_client_after_hang_up() -> Plan:
-    """Return a plan in which one client of a relay hangs up while most of its motion is still to come, and
-    then another client connects and speaks two turns. A third client was there before, and speaks, too."""
+    """Return a plan for three clients of a relay. The first hangs up while most of its motion is still to
+    come. Only then does the last client connect (`last_comes_later`) and speak two turns. The second client
+    is there all the time, and speaks its last turn at the same time as the last client."""
     leaving_turn = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.HANG_UP
     )
@@ -189,15 +198,15 @@ def plan_of_next_client_after_hang_up() -> Plan:
     )
 
 
-def plans_of_cut_offs_beside_others() -> tuple[Plan, ...]:
+def plans_where_one_of_three_clients_is_cut_off() -> tuple[Plan, ...]:
     """Return two plans for three clients of a relay that speak at the same time. The second client interrupts
     its turn, or hangs up, while most of the motion of all three is still to come. The turns of the others go
     on."""
     whole_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     other_client = (_SHORT_TURN, whole_turn)
     turns_cut_off = (
-        replace(whole_turn, cue=Cue(None, TurnProgress.MOTION), act=act)
-        for act in (Behaviour.INTERRUPT, Behaviour.HANG_UP)
+        replace(whole_turn, cue=Cue(None, TurnProgress.MOTION), act=behaviour)
+        for behaviour in (Behaviour.INTERRUPT, Behaviour.HANG_UP)
     )
     return tuple(
         Plan((other_client, (_SHORT_TURN, turn), other_client), step=True, motion_server=_LATE_MOTION)
@@ -208,7 +217,8 @@ def plans_of_cut_offs_beside_others() -> tuple[Plan, ...]:
 @st.composite
 def leaving_turns(draw: st.DrawFn) -> TurnPlan:
     """Draw a turn of 5 to 12 s in which a relay's client hangs up as soon as it has received the first audio
-    or motion. By then it has sent all its audio, or only as much as the first motion takes."""
+    or motion. By then it has sent all its audio, or only as much as Motion Server needs for the first
+    motion."""
     sample_count = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE
     chunk_bytes = draw(st.sampled_from(_CHUNK_BYTES))
     chunk_count = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk_bytes + 1))
@@ -219,17 +229,18 @@ def leaving_turns(draw: st.DrawFn) -> TurnPlan:
 @st.composite
 def hang_ups(draw: st.DrawFn) -> Plan:
     """Draw a plan in which a client of a relay hangs up in the middle of its second turn. In some plans
-    another client speaks at the same time, to its last turn."""
+    another client speaks at the same time, and stays until its last turn has ended."""
     leaving = (_SHORT_TURN, draw(leaving_turns()))
     staying = ((_SHORT_TURN, _SHORT_TURN),) if draw(st.booleans()) else ()
     return Plan((leaving, *staying), motion_server=_LATE_MOTION)
 
 
 def plans_of_hang_ups() -> tuple[Plan, ...]:
-    """Return plans in which the only client of a relay hangs up. It does so in its second turn: while it gets
-    motion, or while the relay still asks for a token or opens its second session with Motion Server. Or it
-    does so in the first turn, while the first session is opened: some relays open no other. Or Motion Server
-    reports an error in the second turn, and the client hangs up in the third."""
+    """Return plans in which the only client of a relay hangs up at different moments:
+    - in its second turn, while it gets motion;
+    - in the third turn, after Motion Server has reported an error in the second;
+    - in the second turn, while the relay asks for a token or opens its second session with Motion Server;
+    - in the first turn, while the first session is opened: some relays use one session for all turns."""
     turn_left_in_motion = TurnPlan(
         8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
     )
@@ -269,8 +280,8 @@ def _speak_slowly(turn: TurnPlan) -> TurnPlan:
 
 
 def plan_of_slow_client() -> Plan:
-    """Return a plan for three clients of a relay. One reads nothing in its last turn; the two others speak
-    on, one in short turns and one in longer turns. Their last turns go on after the buffers of the slow
+    """Return a plan for three clients of a relay. One reads nothing in its last turn; the two others continue
+    to speak, one in short turns and one in longer turns. Their last turns go on after the buffers of the slow
     client are full."""
     reads_nothing = TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False)
     longer_turn = TurnPlan(6 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
@@ -281,7 +292,9 @@ def plan_of_slow_client() -> Plan:
 def bad_turns() -> st.SearchStrategy[TurnPlan]:
     """Draw a turn in which a relay's client behaves badly: it sends malformed input, or its connection is
     cut."""
-    return _draw_turn_with_act(_BAD_ACTS, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
+    return _draw_turn_with_behaviour(
+        _BAD_BEHAVIOURS, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING))
+    )
 
 
 def bad_clients() -> st.SearchStrategy[Plan]:
@@ -299,19 +312,20 @@ def bad_clients() -> st.SearchStrategy[Plan]:
 
 def plans_of_misbehaviour() -> tuple[Plan, ...]:
     """Return three plans, in which clients of a relay behave badly in every way that the kit knows. In each
-    plan at most four bad clients speak beside a good client, which goes on speaking."""
+    plan at most four bad clients speak beside a good client, which continues to speak."""
     good_turn = TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
     after_two_chunks = Cue(2, TurnProgress.NOTHING)
 
-    def make_plan(bad_acts: Sequence[Behaviour | MalformedInput]) -> Plan:
-        """Return a plan for a good client of a relay and bad clients, each of which does one of these acts.
-        All clients begin each turn at the same time."""
+    def make_plan(bad_behaviours: Sequence[Behaviour | MalformedInput]) -> Plan:
+        """Return a plan for a good client of a relay and bad clients, each of which behaves in one of these
+        ways. All clients begin each turn at the same time (`step`)."""
         bad_clients = tuple(
-            (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK, after_two_chunks, act)) for act in bad_acts
+            (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK, after_two_chunks, behaviour))
+            for behaviour in bad_behaviours
         )
         return Plan(((good_turn, good_turn, _SHORT_TURN), *bad_clients), step=True)
 
-    return make_plan(_BAD_ACTS[:4]), make_plan(_BAD_ACTS[4:8]), make_plan(_BAD_ACTS[8:])
+    return make_plan(_BAD_BEHAVIOURS[:4]), make_plan(_BAD_BEHAVIOURS[4:8]), make_plan(_BAD_BEHAVIOURS[8:])
 
 
 def credentials() -> st.SearchStrategy[Plan]:

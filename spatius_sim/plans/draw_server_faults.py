@@ -95,9 +95,9 @@ def _plan_failing_at_response(number: int, action: FaultAction) -> Plan:
 
 
 def _lengthen_turn_for(when: When, turn: TurnPlan) -> TurnPlan:
-    """Return a copy of this turn that is so long that Motion Server sends the response of `when`, at which it
-    shall fail. The turn is returned as it is if it is long enough, or if `when` names no later response than
-    the first."""
+    """Return a copy of this turn that is long enough for a drawn fault: so long that Motion Server sends the
+    response that `when` names, and the fault happens. The turn is returned as it is if it is long enough, or
+    if `when` names no later response than the first."""
     if when.number < 2:
         return turn
     needed_samples = (segment_end(when.number - 2) + 1) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
@@ -114,8 +114,8 @@ def _fault_closing_session(request_number: int) -> Fault:
 
 def _plan_failing_at_opening(when: When, action: FaultAction) -> Plan:
     """Return a plan in which Motion Server does this action while it opens the second session, at the moment
-    `when`. It closes the first session before: otherwise a relay that keeps its session would open no
-    other."""
+    `when`. It closes the first session before: otherwise a relay that keeps its session would open no second
+    one."""
     turns = (_ORDINARY_TURN, _LONG_TURN, _ORDINARY_TURN, _ORDINARY_TURN)
     return Plan(
         (turns,), motion_server=_scenario_with(_fault_closing_session(_FAILING_TURN), Fault(when, (action,)))
@@ -210,9 +210,9 @@ and all of them take nine seconds. The last one may be due half a second later, 
 
 def _plan_refusing_sessions(refusal: Refuse, pause_ms: int, *turns_beside: TurnPlan) -> Plan:
     """Return a plan in which Motion Server closes the session in the second turn, and then refuses every new
-    session by `refusal`. After the third turn the client pauses for `pause_ms` milliseconds. Beside it, other
-    clients speak one turn of `turns_beside` each. Their sessions are opened before, and nothing happens to
-    them, but that the later responses to long speech come one after the other."""
+    session by `refusal`. After the third turn the client pauses for `pause_ms` milliseconds. Meanwhile other
+    clients speak one turn of `turns_beside` each. Their sessions are opened before and have no fault, except
+    that the later responses to long speech are delayed, as those of the service are."""
     failing_turn = _FAILING_TURN + len(turns_beside)
     refusals = (
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
@@ -247,16 +247,16 @@ other 46 s at once, whose motion takes nine seconds."""
 
 
 def with_harmless_faults(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
-    """Draw these plans, with one or two faults by which Motion Server is late or sends unknown fields. These
-    faults excuse no relay from its duties."""
+    """Return a strategy that draws these plans, each with one or two faults by which Motion Server is late or
+    sends unknown fields. These faults excuse no relay from its duties."""
     return add_faults(plans, st.lists(_draw_harmless_fault(), min_size=1, max_size=2))
 
 
 def add_faults(
     plans: st.SearchStrategy[Plan], faults: st.SearchStrategy[list[Fault]]
 ) -> st.SearchStrategy[Plan]:
-    """Draw these plans, each with a list of faults that is drawn from `faults` and that Motion Server
-    plays."""
+    """Return a strategy that draws these plans, each with a list of faults that is drawn from `faults` and
+    that Motion Server plays."""
     return st.builds(
         lambda plan, fault_list: replace(plan, motion_server=_scenario_with(*fault_list)), plans, faults
     )
@@ -332,8 +332,8 @@ def _draw_harmless_fault() -> st.SearchStrategy[Fault]:
 
 
 def any_fault() -> st.SearchStrategy[Fault]:
-    """Draw any fault of Motion Server, harmless or not. Number 0 puts it into each turn, or each
-    connection."""
+    """Draw any fault of Motion Server, harmless or not. It happens in the turn or connection with a drawn
+    number; 0 means in each."""
     numbers = st.sampled_from((0, 1, 2, 3))
     failures = numbers.flatmap(lambda number: _draw_breaking_fault(number) | _draw_refusal(number))
     return st.one_of(failures, _draw_odd_response(), _draw_harmless_fault())

@@ -120,17 +120,17 @@ microphone: time-outs of a minute are the most usual."""
 
 def _draw_sample_count() -> st.SearchStrategy[int]:
     """Draw the length of a turn in samples: close to a length at which one more keyframe or segment begins,
-    or any length up to 12 s. More than 6 s are drawn often."""
+    or any length up to 12 s. More than 6 s are drawn often, because some faults show only then."""
     keyframe_counts = (1, 2, *map(segment_end, range(3)))
     offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
     border_lengths = [
         SAMPLES_PER_KEYFRAME * count + offset for count in keyframe_counts for offset in offsets
     ]
-    speakable_lengths = [length for length in border_lengths if length >= SAMPLES_PER_KEYFRAME]
+    long_enough_lengths = [length for length in border_lengths if length >= SAMPLES_PER_KEYFRAME]
     any_lengths = st.integers(SAMPLES_PER_KEYFRAME, _LONGEST_SAMPLES)
     # Faults that begin with the third payload show from six seconds on.
     long_lengths = st.integers(_LONGEST_SAMPLES // 2 + 1, _LONGEST_SAMPLES)
-    return st.sampled_from(speakable_lengths) | any_lengths | long_lengths
+    return st.sampled_from(long_enough_lengths) | any_lengths | long_lengths
 
 
 @st.composite
@@ -138,7 +138,7 @@ def _draw_turn(
     draw: st.DrawFn, sample_counts: st.SearchStrategy[int], sounds: st.SearchStrategy[Sound]
 ) -> TurnPlan:
     """Draw a turn in which nothing goes wrong. Its number of samples is drawn from `sample_counts`, its sound
-    from `sounds`. Its chunks have any size that makes no more than about 60 of them."""
+    from `sounds`. Its chunks have any size that is large enough for at most about 60 chunks in the turn."""
     sample_count = draw(sample_counts)
     least_chunk_bytes = max(BYTES_PER_SAMPLE, sample_count * BYTES_PER_SAMPLE // _MAX_CHUNKS)
     chunk_bytes = draw(
@@ -154,13 +154,14 @@ def _draw_turn(
 
 
 def turn_plans() -> st.SearchStrategy[TurnPlan]:
-    """Draw an utterance of at least one keyframe; some have a long pause in the middle."""
+    """Draw a turn of at least one keyframe in which nothing goes wrong; some have a long pause in the
+    middle."""
     return _draw_turn(
         _draw_sample_count(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES, Sound.CLIPPED))
     )
 
 
-def soundless_turns() -> st.SearchStrategy[TurnPlan]:
+def turns_without_motion() -> st.SearchStrategy[TurnPlan]:
     """Draw a turn that asks for no motion: it has too few samples for a keyframe, or it is silent."""
     too_short = st.sampled_from((0, 1, SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, SAMPLES_PER_KEYFRAME - 1)
     return _draw_turn(too_short, st.just(Sound.SPEECH)) | _draw_turn(
@@ -181,7 +182,7 @@ def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
     [audible_turns] = draw(audible_conversations(least_turns)).clients
     turns = list(audible_turns)
     if draw(st.sampled_from((False, False, False, True))):
-        turns.insert(draw(st.integers(0, len(turns))), draw(soundless_turns()))
+        turns.insert(draw(st.integers(0, len(turns))), draw(turns_without_motion()))
     return Plan((tuple(turns),))
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from spatius_sim.plans.client_plan import (
     CURRENT,
     CUT_BYTES,
-    JUNK,
+    JUNK_PAYLOAD,
     TWISTS,
     UNKNOWN_FIELDS,
     ClientPlan,
@@ -103,7 +103,7 @@ def motion_payloads(
 def undecodable_payloads() -> st.SearchStrategy[bytes]:
     """Return a Hypothesis strategy that draws bytes which no protobuf parser accepts: junk, or a payload that
     was cut off."""
-    return st.just(JUNK) | motion_payloads(3).map(lambda raw: raw[:-CUT_BYTES])
+    return st.just(JUNK_PAYLOAD) | motion_payloads(3).map(lambda raw: raw[:-CUT_BYTES])
 
 
 def waits(least_ms: int = 1, most_ms: int = 1500) -> st.SearchStrategy[Wait]:
@@ -140,12 +140,12 @@ def steps() -> st.SearchStrategy[Step]:
         GiveAudio, st.sampled_from((40, 100, 300, 1000, 2000)) | st.integers(1, 2000), st.booleans()
     )
     empty_motion = st.builds(Move, st.sampled_from(((), None)), st.just(CURRENT) | foreign_refs())
-    odd_motion = st.builds(
+    extended_or_undecodable_motion = st.builds(
         lambda form, ref: Move((PlannedPayload(10, form),), ref),
         st.sampled_from(("unknown fields", "cut", "junk", *UNKNOWN_FIELDS)),
         st.just(CURRENT) | foreign_refs(),
     )
-    foreign_motion = foreign_refs().flatmap(_motions)
+    motion_for_other_ids = foreign_refs().flatmap(_motions)
     other_calls = st.builds(Do, st.sampled_from(("interrupt", "pause", "resume")))
     return st.one_of(  # What is listed twice is drawn twice as often.
         audio_calls,
@@ -154,9 +154,9 @@ def steps() -> st.SearchStrategy[Step]:
         waits(),
         audio_calls,
         motions(),
-        foreign_motion,
+        motion_for_other_ids,
         empty_motion,
-        odd_motion,
+        extended_or_undecodable_motion,
         other_calls,
     )
 
@@ -205,7 +205,7 @@ def _keep_legal_steps(drawn_steps: list[Step]) -> list[Step]:
 
 def _make_sound(sample_count: int, sound_name: str, seed: int) -> bytes:
     """Return `sample_count` samples of PCM audio (mono s16le) with this sound: `silence`, `tone` or `noise`.
-    The same seed gives the same audio."""
+    The seed decides the pitch of a tone, and all samples of noise."""
     if sound_name == "noise":
         return (
             np.random.Generator(np.random.PCG64(seed))

@@ -46,7 +46,7 @@ def damage(stream: bytes) -> bytes:
 
 
 def _read_packets() -> Iterator[bytes]:
-    """Yield the packets of speech, in their order."""
+    """Yield the Opus packets of the stored speech, in order. Each is stored after a byte with its length."""
     rest = b85decode(_ENCODED)
     while rest:
         yield rest[1 : 1 + rest[0]]

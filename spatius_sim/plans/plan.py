@@ -46,9 +46,9 @@ class TurnPlan:
     """One utterance: `samples` samples, sent in chunks of `chunk_bytes` bytes, after chunks with the sizes in
     `first_chunks`. With `half_sample` the first byte of one more sample ends the speech. After each chunk the
     client waits `chunk_pause_ms` milliseconds, also before its end of speech. If it `pings`, and its wire has
-    a ping, it sends one before each chunk and before its end of speech. At the `cue` it does `act`,
-    then rests for `pause_ms` milliseconds before its next turn. Without `reads` the client leaves all
-    messages unread until the turns of the others are over."""
+    a ping, it sends one before each chunk and before its end of speech. At the moment `cue` it does what
+    `act` says, then rests for `pause_ms` milliseconds before its next turn. Without `reads` the client leaves
+    all messages unread until the turns of the others are over."""
 
     samples: int
     chunk_bytes: int
@@ -73,7 +73,8 @@ class TurnPlan:
         return self.describe(PLAN_SAMPLE_RATE)
 
     def describe(self, sample_rate: int) -> str:
-        """Describe this turn of a plan in words; the seconds of speech follow from `sample_rate` (Hz)."""
+        """Describe this turn of a plan in words; the seconds of speech follow from `sample_rate` (Hz). `act`
+        is what the client does, and `cue` the moment of the turn at which it does so."""
         seconds = self.samples / sample_rate
         text = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
         if self.half_sample:
@@ -117,7 +118,7 @@ class TurnPlan:
 class Plan:
     """The turns of each client, one after another; the clients speak at the same time.
 
-    With `step` each client waits for the others before its next turn. With `last_comes_later` the last client
+    With `step` all clients begin each turn at the same time. With `last_comes_later` the last client
     connects when the others have left; those who stay speak their last turn at the same time as it. The
     `probes` are for a Motion Server under test and come before all turns. For a relay under test, our Motion
     Server plays the scenario `motion_server`; with `bears_credentials` the last client has Spatius
@@ -148,9 +149,10 @@ class Plan:
         return len(self.clients), len(all_turns), unusual_count, sample_count
 
     def shorter_plans(self) -> Iterator["Plan"]:
-        """Yield copies of this plan that hold less. First come copies without one client; then a copy with
-        the first turn of each client alone, and one with the last; then copies without one turn, and copies
-        without one fault of Motion Server."""
+        """Yield smaller copies of this plan. First come copies without one client, unless the last client has
+        credentials: it is compared with the others. Then come a copy with the first turn of each client
+        alone, and one with the last; then copies without one turn, and copies without one fault of Motion
+        Server."""
         clients = self.clients
         if len(clients) > 1 and not self.bears_credentials:
             for omitted_index in reversed(range(len(clients))):
@@ -179,8 +181,8 @@ class Plan:
             return None
 
         def lengthen_turn(turn: TurnPlan) -> TurnPlan:
-            """Return this turn with ordinary length and with chunks at least as large as those of real
-            clients. A turn that asks for no motion is returned as it is."""
+            """Return a copy of this turn of the plan with the ordinary length, and with chunks at least as
+            large as those of real clients. A turn that asks for no motion is returned as it is."""
             if not turn.asks_for_motion:
                 return turn
             return replace(turn, samples=ordinary_samples, chunk_bytes=max(turn.chunk_bytes, _ORDINARY_CHUNK))
@@ -189,7 +191,8 @@ class Plan:
 
     def __str__(self) -> str:
         """Describe the plan in words, in one line: its probes, sample rate, turns, and faults of Motion
-        Server, and what else is unusual."""
+        Server, and what else is unusual. "in step" means that all clients begin each turn at the same
+        time."""
         steps_together = ["in step"] if self.step else []
         faults = (
             [f"Motion Server: {describe_scenario(self.motion_server)}"] if self.motion_server.faults else []

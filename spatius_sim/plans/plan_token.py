@@ -54,7 +54,8 @@ def _to_json(value: Any) -> Any:
     """Return a plan, or a part of it, as JSON values for its token. An enum member becomes its class and
     name; a dataclass becomes its class and those fields that do not have their default."""
     if isinstance(value, Enum):
-        return {_TYPE: type(value).__name__, _NAME: value.name}  # A value may be words, which change.
+        # A member's value may be words, which may be edited later; its name stays.
+        return {_TYPE: type(value).__name__, _NAME: value.name}
     if is_dataclass(value):
         changed_fields = {}
         for field in fields(value):

@@ -80,14 +80,14 @@ _LOST_AFTER_MOTION = fault_plans.FAILURES[3:4]
 _LASTING_SESSIONS = Exercise(just(server_plans.LASTING), most=1)
 """What a server's run must wait for happens at the same time."""
 
-_CUT_OFF_BESIDE_OTHERS = behaviour_plans.plans_of_cut_offs_beside_others()
-"""What one client does must not end the turns of another client."""
+_ONE_OF_THREE_CUT_OFF = behaviour_plans.plans_where_one_of_three_clients_is_cut_off()
+"""If one client is cut off, the turns of the others must go on."""
 
 _BESIDE_ORDINARY_PLANS: dict[str, tuple[Plan, ...]] = {
     "R-CONVERSATION": _BEFORE_A_CLEAN_TURN,
     "U-AUDIO-COMPLETE": _SPOKEN_FOR_LONG,
     "R-END-AUDIO": _LOST_IN_MID_TURN,
-    "R-MOTION-COMPLETE": (*_CUT_OFF_BESIDE_OTHERS, *_LOST_AFTER_MOTION, *_SPOKEN_FOR_LONG),
+    "R-MOTION-COMPLETE": (*_ONE_OF_THREE_CUT_OFF, *_LOST_AFTER_MOTION, *_SPOKEN_FOR_LONG),
 }
 """The plans that these rules for relays run beside the ordinary ones."""
 
@@ -185,9 +185,10 @@ AS_AN_AGENT_SPEAKS = Exercise(just(AS_THE_AGENT_SPEAKS), most=1)
 @cache
 def exercise_of(rule_id: str, *, thorough: bool = False, patient: bool = True) -> Exercise:
     """Return the plans that exercise this rule. Rules for clients and for rooms have plans of their own
-    kinds. If a rule for relays needs no special plans, a `thorough` run adds plans with all faults combined,
-    with a minute of speech, and with connections of more than a minute. A run that is not `patient` does
-    without the plans that take long. The same arguments give the same object."""
+    kinds. A rule for servers or relays that needs no special plans gets ordinary ones. For relays, a
+    `thorough` run adds to these plans with all faults combined, with a minute of speech, and with connections
+    of more than a minute. A run that is not `patient` does without the plans that take long. The same
+    arguments give the same object."""
     if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id), edge_cases_of(rule_id))
     if find_rule(rule_id).subject == "room":
@@ -206,8 +207,9 @@ def exercise_of(rule_id: str, *, thorough: bool = False, patient: bool = True) -
 
 @cache
 def _ordinary_exercise(*, thorough: bool) -> Exercise:
-    """Return the plans for all relay rules that need no plans of their own; a `thorough` run gets more plans.
-    The same object is returned for all these rules, so that a search knows that their plans are the same."""
+    """Return the plans that exercise all relay rules without plans of their own; a `thorough` run gets more
+    plans. The same object is returned for all these rules, so that a search knows that their plans are the
+    same."""
     plans_with_harmless_faults = fault_plans.with_harmless_faults(alone_or_not())
     usual_plans = (conversations(), crowds(), behaviour_plans.interrupted_turns(), plans_with_harmless_faults)
     thorough_plans = (combined_faults(), long_speeches()) if thorough else ()

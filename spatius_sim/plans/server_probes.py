@@ -179,7 +179,7 @@ class LeavingProbe:
     short_samples: int
 
     def __str__(self) -> str:
-        """Return this probe of a Motion Server in words."""
+        """Return this probe of a Motion Server in words. Each departure is a session that is left early."""
         count = len(self.departures)
         return (
             f"{count} sessions left before the motion of {self.samples} samples is complete, then {count} "

@@ -3,14 +3,6 @@
 A client's code may differ there from that of the other mode, so most of them are around a stall."""
 
 from spatius_sim.plans.client_plan import (
-    TWISTS,
-    ClientPlan,
-    GiveAudio,
-    Move,
-    Ref,
-    Wait,
-)
-from spatius_sim.plans.client_plan_steps import (
     AFTER_INTERRUPT,
     BEFORE,
     CALLS_WHILE_IDLE,
@@ -24,7 +16,13 @@ from spatius_sim.plans.client_plan_steps import (
     PAUSE,
     RESUME,
     SETTLE,
+    TWISTS,
     WATCH,
+    ClientPlan,
+    GiveAudio,
+    Move,
+    Ref,
+    Wait,
     all_motion,
     make_strict_plans,
     motion,

@@ -1,4 +1,4 @@
-"""How a client behaves in a turn: its cue, and what it does at this cue."""
+"""How a client behaves in a turn: what it does, and at which moment of the turn (its cue)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,14 +16,15 @@ class TurnProgress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """When a client acts. First it sends `chunks` chunks of its audio (None: all, and the end mark). Then it
-    waits until it has `heard` this much of the turn, or until the kit's wait ends."""
+    """The moment of a turn at which a client does what its `Behaviour` says. First the client sends `chunks`
+    chunks of its audio (None: all, and the end mark). Then it waits until it has `heard` this much of the
+    turn, or until the kit's wait ends."""
 
     chunks: int | None = None
     heard: TurnProgress = TurnProgress.ALL
 
     def __str__(self) -> str:
-        """Return the cue in words."""
+        """Return in words the moment of a turn at which the client interrupts, hangs up, and so on."""
         spoken = (
             "" if self.chunks is None else f"after {self.chunks} chunk{'' if self.chunks == 1 else 's'}, "
         )
@@ -35,7 +36,7 @@ WHOLE_TURN = Cue()
 
 
 class Behaviour(StrEnum):
-    """What a client does at its cue."""
+    """What a client does at the moment that its cue names."""
 
     GO_ON = "cut off by what follows"
     INTERRUPT = "interrupted"

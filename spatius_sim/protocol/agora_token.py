@@ -126,7 +126,9 @@ def read_agora_token(text: str) -> AgoraToken:
     raise RemoteProtocolError("the Agora token is none of version 006 or 007")
 
 
-def find_token_fault(token: AgoraToken, channel: str, uid: str, now: float, certificate: str = "") -> str:
+def find_agora_token_fault(
+    token: AgoraToken, channel: str, uid: str, now: float, certificate: str = ""
+) -> str:
     """Return why the Agora token does not allow this user to publish in this channel at `now` (unix seconds),
     or "" if the token allows it. The signature is checked only if the app's `certificate` is given."""
     right_channel, right_uid = token.match_channel_and_uid(channel, uid)

@@ -25,8 +25,8 @@ def keyframe_count(samples: int, sample_rate: int) -> int:
 
 
 def is_same_speech(first: bytes, second: bytes, sample_rate: int) -> bool:
-    """Return whether two pieces of audio (PCM, mono s16le) hold the same speech. One of them may have less
-    than 40 ms of silence more at its end, because a relay may fill up its last packet of audio."""
+    """Return whether two pieces of audio (PCM, mono s16le) hold the same speech. One of them may be longer by
+    less than 40 ms of silence at its end, because a relay may fill up its last packet of audio."""
     shorter, longer = sorted((first, second), key=len)
     padding = longer[len(shorter) :]
     is_short = len(padding) * KEYFRAMES_PER_SECOND < BYTES_PER_SAMPLE * sample_rate or not padding

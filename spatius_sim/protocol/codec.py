@@ -116,9 +116,9 @@ def decode(raw: bytes) -> Message:
 
 
 def _join_pieces_of_motion(raw: bytes, envelope: wire.Message) -> None:
-    """Give the response in `envelope`, read from the bytes `raw`, all pieces of its motion: the field may be
-    sent several times, and then its pieces are one message (protobuf.dev/programming-guides/encoding). Raises
-    RemoteProtocolError if a piece is not decodable."""
+    """Join all pieces of the motion in `raw`, the bytes of `envelope`, and put the whole into its response:
+    the field may be sent several times, and then its pieces are one message, as protobuf's documentation says
+    (protobuf.dev/programming-guides/encoding). Raises RemoteProtocolError if a piece is not decodable."""
     try:
         whole = wire.MessageInPieces.FromString(raw).server_response_animation
     except DecodeError as error:
@@ -137,9 +137,9 @@ class MessageReader:
         self._bytes_before_audio, self._message_length, self._audio_req_id = b"", -1, ""
 
     def read(self, raw: bytes) -> Message:
-        """Return the message in these bytes; raises RemoteProtocolError as `decode` does. The bytes before
-        the audio of the latest audio message are remembered. The next message that has the same length and
-        begins with them is read without parsing."""
+        """Return the message in these bytes; raises RemoteProtocolError as `decode` does. To save time, this
+        reader remembers the bytes before the audio of the latest audio message. A message that has the same
+        length and begins with them is read without parsing: it has the same req_id."""
         if len(raw) == self._message_length and raw.startswith(self._bytes_before_audio):
             return AudioInput(self._audio_req_id, raw[len(self._bytes_before_audio) :])
         message = decode(raw)

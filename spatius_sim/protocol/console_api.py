@@ -10,7 +10,7 @@ SESSION_TOKENS_PATH = "/v1/console/session-tokens"
 BOOTSTRAP_PATH = "/bootstrap"
 WEBSOCKET_PATH = "/v2/driveningress/websocket"
 
-TOKEN_DOORS = {SESSION_TOKENS_PATH: "sessionToken", "/v1/auth/session-token": "session_token"}
+TOKEN_PATHS = {SESSION_TOKENS_PATH: "sessionToken", "/v1/auth/session-token": "session_token"}
 """The paths at which session tokens are issued, each with the field of the answer that holds the token. PyPI
 `spatialreal` 0.1.0 to 0.2.2 and its plugin ask at the second path (tried)."""
 
@@ -54,7 +54,8 @@ class UpgradeRefusedError(UnreachableError):
 
 def console_refusal(status: int, identifier: str, detail: str) -> RequestRefusedError:
     """Return the error with which the Console API refuses a request with this HTTP status. The body of its
-    answer is `{"errors":[{...}]}` (sdk-unit): `identifier` names the error, and `detail` explains it."""
+    answer is `{"errors":[{...}]}`, as the SDKs' unit tests show (sdk-unit): `identifier` names the error, and
+    `detail` explains it."""
     error = {
         "id": identifier,
         "status": status,
@@ -102,8 +103,8 @@ def read_token_request(body: bytes) -> TokenRequest:
 
 
 def token_answer(path: str, token: str) -> HttpAnswer:
-    """Return the answer of the Console API that gives out `token` at `path`, one of TOKEN_DOORS."""
-    return HttpAnswer(200, json.dumps({TOKEN_DOORS[path]: token}))
+    """Return the answer of the Console API that gives out `token` at `path`, one of TOKEN_PATHS."""
+    return HttpAnswer(200, json.dumps({TOKEN_PATHS[path]: token}))
 
 
 def session_token_in(answer: HttpAnswer) -> str:
@@ -116,8 +117,8 @@ def session_token_in(answer: HttpAnswer) -> str:
 
 
 def check_expiry(request: TokenRequest, now: float) -> None:
-    """Raise RequestRefusedError, with status 400, unless the requested session token would expire after `now`
-    (unix seconds) and within 24 hours (docs:api-reference)."""
+    """Raise RequestRefusedError, by which the Console API refuses a token request with status 400, unless the
+    token would expire after `now` (unix seconds) and within 24 hours (docs:api-reference)."""
     if request.expire_at <= now:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be in the future")
     if request.expire_at >= now + MAX_TOKEN_LIFE_SECONDS:
@@ -145,7 +146,7 @@ def answer_bootstrap(body: bytes, now: float) -> HttpAnswer:
 
 def answer_telemetry(content_type: str) -> tuple[str, str]:
     """Return the answer to an SDK that posts telemetry (OTLP): an empty message in the format of its request,
-    as body and content type. ASSUMED: the vendor's own collector answers so."""
+    as body and content type. ASSUMED, because no document says it: the vendor's own collector answers so."""
     if content_type == "application/json":
         return "{}", content_type
     return "", "application/x-protobuf"

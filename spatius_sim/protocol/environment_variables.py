@@ -31,9 +31,9 @@ _LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 
 def find_proxy_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the names of the variables in this environment, such as HTTP_PROXY, by which clients send even
-    requests to 127.0.0.1 through a proxy. The list is empty if no proxy is set, or if NO_PROXY excepts
-    127.0.0.1."""
+    """Return the names of the environment variables, such as HTTP_PROXY, by which clients send even requests
+    to 127.0.0.1 through a proxy. The list is empty if no proxy is set, or if NO_PROXY names 127.0.0.1 or
+    `*`."""
     names = [name for name, value in environment.items() if name.upper() in _PROXY_VARIABLES and value]
     no_proxy_lists = [environment.get(name, "").split(",") for name in (_NO_PROXY, _NO_PROXY.lower())]
     hosts_without_proxy = {host.strip() for host_list in no_proxy_lists for host in host_list}
@@ -42,8 +42,8 @@ def find_proxy_variables(environment: Mapping[str, str]) -> list[str]:
 
 def make_no_proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables NO_PROXY and no_proxy that make HTTP clients call 127.0.0.1 without
-    the proxy of this environment. Hosts that they except already stay. Return an empty dict if no proxy is in
-    the way."""
+    the proxy of this environment. Hosts that one of them names already are kept. Return an empty dict if no
+    proxy is in the way."""
     if not find_proxy_variables(environment):
         return {}
     earlier_hosts = environment.get(_NO_PROXY) or environment.get(_NO_PROXY.lower(), "")

@@ -85,7 +85,7 @@ def _find_head_positions() -> NDArray[np.intp]:
     for part in _LAYOUT.names or ():
         if part.endswith("_head"):
             is_head[part] = 1
-    # No byte of the fields themselves is set.
+    # The bytes of the values have stayed 0.
     return np.flatnonzero(is_head.view(np.uint8))
 
 
@@ -126,9 +126,10 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
 
 
 def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
-    """Decode an encoded Motion with protobuf's own objects: this is slow, but takes every layout. Return its
-    keyframes, and a text that names the first field with a wrong number of values ("" if none). Raises
-    RemoteProtocolError if it cannot be decoded, or has more than MAX_KEYFRAMES keyframes."""
+    """Decode an encoded Motion that does not have the usual layout, with protobuf's own objects, which are
+    slow. Return its keyframes, and a text that says which keyframe first has a field with too few or too many
+    values ("" if none). Raises RemoteProtocolError if it cannot be decoded, or has more than MAX_KEYFRAMES
+    keyframes."""
     motion = wire.Motion()
     try:
         motion.ParseFromString(encoded)

@@ -1,9 +1,11 @@
-"""Makes access tokens of LiveKit: JWTs signed with HS256 (docs.livekit.io, "Tokens and grants")."""
+"""Makes access tokens of LiveKit: JWTs signed with HS256 (docs.livekit.io, "Tokens and grants"). Says what is
+wrong with a token that somebody else made."""
 
+import binascii
 import hashlib
 import hmac
 import json
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
 TOKEN_LIFE_SECONDS = 3600
@@ -46,6 +48,36 @@ def make_livekit_token(api_key: str, api_secret: str, grant: RoomGrant, now: flo
     signed_text = ".".join(map(_encode_json, ({"alg": "HS256", "typ": "JWT"}, claims)))
     signature = hmac.digest(api_secret.encode(), signed_text.encode(), hashlib.sha256)
     return f"{signed_text}.{_to_base64url(signature)}"
+
+
+def find_livekit_token_fault(token: str, room_name: str, now: float) -> str:
+    """Return in words what is wrong with a LiveKit token for this room; "" if nothing is wrong. The token
+    must be a JWT, be valid at `now` (unix seconds), and let its bearer join the room. Its signature is not
+    checked, because Motion Server does not know the secret."""
+    claims = _read_claims(token)
+    if claims is None:
+        return "it is not a JWT"
+    expiry, grants = claims.get("exp"), claims.get("video")
+    if isinstance(expiry, int | float) and expiry <= now:
+        return "it has expired"
+    if not isinstance(grants, dict) or grants.get("roomJoin") is not True:
+        return "it does not grant roomJoin"
+    if grants.get("room") not in (None, "", room_name):
+        return "it is for another room"
+    return ""
+
+
+def _read_claims(token: str) -> dict[str, object] | None:
+    """Return the claims of a LiveKit token, or None if the token is not a JWT. A JWT has three parts: header
+    and claims, both JSON objects in base64url, and a signature. The signature is not checked."""
+    parts = token.split(".")
+    if len(parts) != 3 or not parts[2]:
+        return None
+    try:
+        header, claims = (json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    return claims if isinstance(header, dict) and isinstance(claims, dict) else None
 
 
 def _encode_json(document: object) -> str:

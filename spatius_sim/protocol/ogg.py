@@ -160,7 +160,9 @@ def write_ogg_opus(packets: Sequence[bytes], serial: int) -> bytes:
 
 
 def _write_page(packets: Sequence[bytes], granule: int, serial: int, number: int, flags: int = 0) -> bytes:
-    """Return an Ogg page, the page `number` of its stream, with these packets of less than 255 bytes each."""
+    """Return an Ogg page with these packets of less than 255 bytes each. It is page `number` (from 0) of the
+    stream that has the number `serial`. `granule` is the position of its end, in samples at 48 kHz. Its
+    lacing values are the lengths of the packets."""
     numbers = granule.to_bytes(8, "little") + serial.to_bytes(4, "little") + number.to_bytes(4, "little")
     lacing = bytes(map(len, packets))
     page = bytearray(_PAGE_START + bytes([flags]) + numbers + bytes(4) + bytes([len(lacing)]) + lacing)

@@ -49,8 +49,8 @@ class RoomPacket:
 
 def write_packet(packet: RoomPacket, *, compress: bool = False) -> bytes:
     """Return a room packet as bytes: its flags, the length of its payload, and the payload, which is deflated
-    if `compress`. Raises ValueError if the packet lacks a frame_seq that its flags ask for, has one too many,
-    or has one that is not a u32."""
+    if `compress`, and escaped. Raises ValueError if the packet lacks a frame_seq that its flags ask for, has
+    one that they do not allow, or has one that is not a u32."""
     needs_frame_seq = not packet.flags & WITHOUT_FRAME_SEQ
     if needs_frame_seq != (packet.frame_seq is not None):
         raise ValueError("a packet of a conversation has a frame_seq, and no other packet has one")
@@ -69,8 +69,9 @@ def write_packet(packet: RoomPacket, *, compress: bool = False) -> bytes:
 
 def read_packet(raw: bytes) -> RoomPacket:
     """Return the room packet in these bytes. All bytes after the header are the payload, whatever length the
-    header names; only a length of 0 means no payload (ios-rtc). Raises RemoteProtocolError for bytes that are
-    no packet, and for a payload that inflates to more than MAX_PACKET_BYTES."""
+    header names; only a length of 0 means no payload, as the vendor's iOS adapter reads it (ios-rtc). Raises
+    RemoteProtocolError for bytes that are no packet, and for a payload that inflates to more than
+    MAX_PACKET_BYTES."""
     if len(raw) < HEADER_BYTES:
         raise RemoteProtocolError(f"a packet has {HEADER_BYTES} bytes at least, this has {len(raw)}")
     if len(raw) > MAX_PACKET_BYTES:
@@ -95,8 +96,8 @@ def escape(content: bytes) -> bytes:
 
 
 def unescape(escaped: bytes) -> bytes:
-    """Return the payload of a room packet without the escapes of `escape`: `00 FF` becomes `00`, and
-    `FF FF` becomes `FF`. Raises RemoteProtocolError if a `00` or `FF` is not followed by `FF`."""
+    """Undo `escape`: return the payload of a room packet with `00` instead of `00 FF`, and `FF` instead of
+    `FF FF`. Raises RemoteProtocolError if a `00` or `FF` is not followed by `FF`."""
     unescaped = bytearray()
     index = 0
     while index < len(escaped):

@@ -95,18 +95,20 @@ def _put_into_h264(frame: bytes, packet: bytes) -> bytes:
 
 
 def _make_sei_unit(packet: bytes) -> bytes:
-    """Return an SEI unit of an H.264 video frame that holds this packet of motion. No start code can be found
-    in it (H.264, 7.3.1 and 7.3.2.3)."""
+    """Return an SEI unit (the part of an H.264 video frame for extra data) that holds this packet of motion.
+    Start codes in the packet are escaped, so that no reader takes its bytes for the next unit (H.264, 7.3.1
+    and 7.3.2.3)."""
     full_byte_count, last_byte = divmod(len(packet), _MAX_BYTE)
     message = (
         bytes([MOTION_SEI]) + b"\xff" * full_byte_count + bytes([last_byte]) + packet + bytes([_STOP_BIT])
     )
-    return bytes([_SEI_UNIT]) + _prevent_emulation(message)
+    return bytes([_SEI_UNIT]) + _escape_start_codes(message)
 
 
-def _prevent_emulation(content: bytes) -> bytes:
-    """Return the content of an H.264 unit, changed so that no start code (00 00 01) can be found in it: a
-    byte 03 is put after two zeros if a byte up to 03 follows."""
+def _escape_start_codes(content: bytes) -> bytes:
+    """Return the content of a unit of an encoded H.264 video frame, changed so that no start code (00 00 01)
+    can be found in it: a byte 03 is put after two zeros if a byte up to 03 follows. (H.264 names this
+    emulation prevention.)"""
     escaped, zero_count = bytearray(), 0
     for byte in content:
         if zero_count == 2 and byte <= 3:
@@ -117,8 +119,8 @@ def _prevent_emulation(content: bytes) -> bytes:
     return bytes(escaped)
 
 
-def _undo_emulation_prevention(content: bytes) -> bytes:
-    """Return the content of an H.264 unit without the bytes that `_prevent_emulation` put into it."""
+def _unescape_start_codes(content: bytes) -> bytes:
+    """Return the content of an H.264 unit without the bytes that `_escape_start_codes` put into it."""
     return content.replace(b"\x00\x00\x03", b"\x00\x00")
 
 
@@ -132,14 +134,14 @@ def _split_into_units(frame: bytes) -> list[bytes]:
 
 
 def _read_sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the payload type and the payload of each SEI message in an H.264 video frame. Raises
-    RemoteProtocolError for a message that is cut off or too large."""
+    """Yield the payload type and the payload of each SEI message (a piece of extra data) in an H.264 video
+    frame. Raises RemoteProtocolError for a message that is cut off or too large."""
     for unit in _split_into_units(frame):
         if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT:
             continue
         if len(unit) > _MAX_ESCAPED_BYTES:
             raise RemoteProtocolError(f"an SEI unit of {len(unit)} bytes is larger than any packet")
-        content = _undo_emulation_prevention(unit[1:]).rstrip(b"\x00")
+        content = _unescape_start_codes(unit[1:]).rstrip(b"\x00")
         index = 0
         while index < len(content) - 1:
             payload_type, index = _read_number(content, index)

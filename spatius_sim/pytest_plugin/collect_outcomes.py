@@ -2,6 +2,7 @@
 pytest-xdist the items run in a worker, and the report is made in the controller."""
 
 import json
+import sys
 from collections.abc import Iterator
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,15 @@ from spatius_sim.net.steady_clock import SteadyClock
 if TYPE_CHECKING:
     from spatius_sim.engine.judge_run import RuleResult
     from spatius_sim.engine.run_outcomes import RunOutcomes
-    from spatius_sim.reporting.summary import RuleOutcome
+    from spatius_sim.reporting.exit_code import ExitCode
+    from spatius_sim.reporting.summary import RuleOutcome, StoppedEarly
+
+_STATUSES_WITHOUT_STOP = (
+    pytest.ExitCode.OK,
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+)
+"""The exit statuses of a session that ran to its end."""
 
 # The names of the user properties, and of what pytest-xdist passes between controller and worker.
 _OUTCOME = "spatius_sim_outcome"
@@ -34,8 +43,9 @@ def is_distributed(config: pytest.Config) -> bool:
 
 
 def store_result(item: pytest.Item, result: "RuleResult") -> None:
-    """Write the outcomes of a judged rule into the user properties of the pytest item, and what is suspected
-    of other rules. pytest carries them to the item's report, also from a worker of pytest-xdist."""
+    """Write the outcomes of a judged rule into the user properties of the pytest item, together with the
+    other rules that look broken so far. pytest carries them to the item's report, also from a worker of
+    pytest-xdist."""
     from spatius_sim.reporting.formats.json_report import outcome_to_json
 
     for outcome in result.outcomes:
@@ -45,8 +55,8 @@ def store_result(item: pytest.Item, result: "RuleResult") -> None:
 
 
 def read_suspects(report: pytest.TestReport) -> dict[str, str]:
-    """Return, from the report of a pytest item, the suspected failures of rules that are still to be judged:
-    what happened, by rule id."""
+    """Return, from the report of a pytest item, the rules that look broken and are still to be judged, by id,
+    each with what happened."""
     return dict(json.loads(str(dict(report.user_properties).get(_SUSPECTS, "{}"))))
 
 
@@ -98,15 +108,40 @@ class SessionOutcomes:
     @property
     def other_failures_text(self) -> str:
         """A text for the end of a pytest run about the team's own tests that failed, which judge no rule: the
-        name of the first, and how many more. If none is known, the text says only that pytest counts a
-        failure."""
+        name of the first, and how many more. If none is known, the text says only that pytest counts the
+        failure of something that judges no rule."""
         if not self._other_failed_tests:
             return "pytest counts a failure beside the rules"
         more_count = len(self._other_failed_tests) - 1
-        first_failed = self._other_failed_tests[0].replace(
-            "::", ": "
-        )  # A CI system obeys what begins with "::".
+        # A CI system runs what begins with "::" as a command.
+        first_failed = self._other_failed_tests[0].replace("::", ": ")
         return f"another test failed: {first_failed}{f', and {more_count} more' if more_count else ''}"
+
+    def note_early_stop(self, exit_status: int, code_of_verdicts: "ExitCode") -> "StoppedEarly | None":
+        """Note in the outcomes why the pytest session was stopped early, as far as `exit_status`, pytest's
+        exit status of the session, tells it. Return why it was stopped early; None if the verdicts alone say
+        how it ended. `code_of_verdicts` is the exit code that follows from the verdicts."""
+        from spatius_sim.engine.run_outcomes import BY_A_SIGNAL
+        from spatius_sim.reporting.exit_code import ExitCode
+        from spatius_sim.reporting.summary import StoppedEarly
+
+        outcomes = self.outcomes
+        if exit_status == pytest.ExitCode.INTERNAL_ERROR:
+            outcomes.internal_error = outcomes.internal_error or "pytest had an internal error"
+        elif exit_status == pytest.ExitCode.USAGE_ERROR:
+            outcomes.usage_error = outcomes.usage_error or _find_usage_error_of_pytest()
+        elif exit_status not in _STATUSES_WITHOUT_STOP:
+            outcomes.interruption = outcomes.interruption or BY_A_SIGNAL
+        else:
+            outcomes.interruption = ""
+        if (stop := outcomes.why_stopped_early()) is not None or code_of_verdicts is not ExitCode.PASSED:
+            return stop
+        match exit_status:
+            case pytest.ExitCode.TESTS_FAILED:
+                return StoppedEarly(ExitCode.RULE_FAILED, self.other_failures_text)
+            case pytest.ExitCode.NO_TESTS_COLLECTED:
+                return StoppedEarly(ExitCode.NOT_EXERCISED, "pytest collected nothing")
+        return None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
@@ -130,8 +165,9 @@ class SessionOutcomes:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
-        """A hook of pytest-xdist: a worker died while it judged a rule. Collect the outcome ERRORED for this
-        rule. If another worker judges the rule later, its PASSED does not replace this outcome."""
+        """Collect the outcome ERRORED for a rule, because the worker of pytest-xdist that judged it died. If
+        another worker judges the rule later, its PASSED does not replace this outcome. (A hook of
+        pytest-xdist.)"""
         from spatius_sim.reporting.summary import RuleOutcome
         from spatius_sim.rules.catalogue import RULES
         from spatius_sim.rules.findings import Verdict
@@ -142,17 +178,17 @@ class SessionOutcomes:
             self.outcomes.add_outcome(rule.subject, RuleOutcome(rule.id, Verdict.ERRORED, reason=reason))
 
     def hand_over_to_controller(self, config: pytest.Config) -> None:
-        """At the end of a worker of pytest-xdist, put what it collected besides outcomes into its
-        `workeroutput`: the files that could not be written, and an internal error. Do nothing if it collected
-        nothing."""
+        """Put what this worker of pytest-xdist has collected besides outcomes into its `workeroutput`, which
+        the controller collects when the worker ends: the files that could not be written, and an internal
+        error. Do nothing if it collected nothing."""
         if self._outcomes is not None:
             end_of_worker = [self._outcomes.unwritten, self._outcomes.internal_error]
             config.workeroutput[_END] = end_of_worker  # type: ignore[attr-defined]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """A hook of pytest-xdist: a worker has ended. Collect the files that it could not write, and its
-        internal error. A worker that died has handed nothing over."""
+        """Collect from a worker of pytest-xdist that has ended the files that it could not write, and its
+        internal error. A worker that died has sent us nothing. (A hook of pytest-xdist.)"""
         unwritten, internal_error = getattr(node, "workeroutput", {}).get(_END, ([], ""))
         if unwritten or internal_error:
             self.outcomes.unwritten += unwritten
@@ -160,9 +196,9 @@ class SessionOutcomes:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A hook of pytest: collect the outcomes and the usage error that the report of an item carries, and
-        the name of each failed test that judges no rule. This comes before other plugins print the report,
-        because Ctrl-C may come between."""
+        """Collect the outcomes and the usage error that the report of an item carries, and the name of each
+        failed test that judges no rule. This comes before other plugins print the report, because Ctrl-C may
+        come between. (A hook of pytest.)"""
         properties = dict(report.user_properties)
         if report.failed and _OUTCOME not in properties:
             self._other_failed_tests.append(report.nodeid)
@@ -172,3 +208,13 @@ class SessionOutcomes:
             self.outcomes.usage_error = str(properties[_USAGE])
         for subject, target, wire, outcome in read_outcomes(report):
             self.outcomes.add_outcome(subject, outcome, target, wire)
+
+
+def _find_usage_error_of_pytest() -> str:
+    """Return the text of the usage error with which the pytest session ends. pytest is handling this error at
+    this moment, and prints it later. If it handles none, return a text that says only that the command of
+    pytest was wrong."""
+    error = sys.exception()
+    if isinstance(error, pytest.UsageError):
+        return "; ".join(map(str, error.args))
+    return "pytest was asked for what cannot be"

@@ -54,8 +54,8 @@ _OUTCOMES: "pytest.StashKey[SessionOutcomes]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register each option of the judge with pytest, as `--spatius-NAME`: no other plugin has an option of
-    this name. (A hook of pytest.)"""
+    """Register with pytest each option that says what is judged and how, as `--spatius-NAME`: no other plugin
+    has an option of this name. (A hook of pytest.)"""
     group = parser.getgroup(*OPTION_GROUP)
     for option in JUDGE_OPTIONS:
         settings: dict[str, Any] = {"dest": option.field, "help": option.help, "action": "store_true"}
@@ -106,7 +106,7 @@ def pytest_configure(config: pytest.Config) -> None:
         request.check()
         if not is_worker(config):
             config.add_cleanup(INTERRUPTION.install_handlers(signal.SIGINT))
-        turn_off_failure_list(config)
+        turn_off_failure_list(config)  # pytest's own list of failures, at the end of its output.
         get_run_baseline(config)  # Raises UsageError if the baseline is wrong.
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.files.find_resources import resource
@@ -117,16 +117,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give the seed of the run to a worker process of pytest-xdist (`node`), so that all processes use the
-    same seed. (A hook of pytest-xdist.)"""
+    """Give the seed of the run to a worker process of pytest-xdist (`node`), so that our plugin uses the same
+    seed in all processes. (A hook of pytest-xdist, which must stand in the plugin.)"""
     if get_judge_options(node.config):
         node.workerinput[WORKERS_SEED] = get_run_request(node.config).settings.seed
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Return a scheduler that lets one worker of pytest-xdist judge all rules. If no subject is named, return
-    None: pytest-xdist then uses a scheduler of its own. (A hook of pytest-xdist.)"""
+    """Return our scheduler, which lets one worker of pytest-xdist judge all rules. If no subject is named,
+    return None: pytest-xdist then uses a scheduler of its own. (A hook of pytest-xdist, which must stand in
+    the plugin.)"""
     if not is_subject_named(config):
         return None
     from spatius_sim.pytest_plugin.xdist import OneWorkerForTheSubject
@@ -146,13 +147,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     show_progress(config)
     if not is_distributed(config):
         with convert_usage_errors():
-            get_judging(config)
+            get_judging(config)  # The first call starts our Motion Server.
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Return the lines that our plugin adds to the top of pytest's output; no lines if no subject is named.
-    They tell the subject, the seed, and the environment variables that point a relay at our Motion Server. (A
-    hook of pytest.)"""
+    They show the subject, the seed, and the environment variables that give a relay the address of our Motion
+    Server. (A hook of pytest.)"""
     if not is_subject_named(config):
         return []
     from spatius_sim.engine.run_header import (
@@ -165,7 +166,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if is_distributed(config):  # A worker will start the server later.
         settings = request.settings
         return header_lines(
-            request, environment_before_start(settings), inspector_url_before_start(settings), "will listen"
+            request,
+            environment_before_start(settings),
+            inspector_url_before_start(settings),
+            is_started=False,
         )
     judging = config.stash.get(JUDGING, None)
     inspector = judging.run.inspector_url if judging is not None else ""
@@ -173,9 +177,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Protect and sort the items that judge a rule, then deselect those that `--rule` and `--level` leave
-    out. With `--rule`, also deselect the tests that the team wrote itself. If no item judges a rule, do
-    nothing. (A hook of pytest.)"""
+    """Protect the items that judge a rule from other plugins and from a team's fixtures, and sort them. Then
+    deselect those that `--rule` and `--level` leave out. With `--rule`, also deselect the tests that the team
+    wrote itself. If no item judges a rule, do nothing. (A hook of pytest.)"""
     judging_items = [item for item in items if _is_judging_item(item)]
     if not judging_items:
         return
@@ -214,13 +218,13 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
     config, item = request.config, request.node
 
     def judge_rule() -> None:
-        """Judge the rule of this pytest item: attach the result to the item's report, and let the item pass,
-        fail or be skipped. A UsageError ends the whole run, but in a worker of pytest-xdist only fails the
-        item."""
-        from spatius_sim.pytest_plugin.protect_items import refuse_replaced_functions
+        """Judge the rule of this pytest item, as the plugin's fixture `spatius_judge` does: attach the result
+        to the item's report, and let the item pass, fail or be skipped. A UsageError ends the whole run, but
+        in a worker of pytest-xdist only fails the item."""
+        from spatius_sim.pytest_plugin.protect_items import refuse_replaced_clock_or_sockets
 
         try:
-            refuse_replaced_functions()
+            refuse_replaced_clock_or_sockets()
             result = get_judging(config).judge(spatius_rule)
         except UsageError as error:
             if not is_worker(config):
@@ -240,8 +244,9 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
 
 
 def _pass_fail_or_skip_item(result: "RuleResult") -> None:
-    """Let the pytest item that judged a rule pass, fail, xfail or be skipped, as the result of the rule
-    demands. To let it pass, return. Otherwise raise the exception by which pytest does the same."""
+    """Let the pytest item for which our plugin judged a rule pass, fail, xfail or be skipped, as the result
+    of the rule demands. To let it pass, return. Otherwise raise the exception by which pytest does the
+    same."""
     from spatius_sim.rules.findings import Verdict
 
     outcome = result.outcomes[0]
@@ -302,19 +307,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not _has_judged_rules(config):
         return
     from spatius_sim.engine.end_run import end_run
-    from spatius_sim.engine.write_run_reports import occasion_of
-    from spatius_sim.pytest_plugin.print_ending import find_early_stop, is_summary_asked_for, print_ending
+    from spatius_sim.engine.write_run_reports import make_occasion
+    from spatius_sim.pytest_plugin.print_ending import is_summary_asked_for, print_ending
     from spatius_sim.pytest_plugin.protect_items import explain_never_run
 
     status = session.exitstatus
     outcomes.never_run = explain_never_run(config)
     config.stash[_ENDING] = ending = end_run(
         [*outcomes.summaries(get_run_request(config)), *config.stash.get(CHECKED, ())],
-        partial(find_early_stop, session_outcomes, status),
+        partial(session_outcomes.note_early_stop, status),
         get_run_baseline(config),
         get_report_paths(config),
         outcomes.unwritten,
-        lambda: occasion_of(session_outcomes.clock, "pytest", options_as_typed(config)),
+        lambda: make_occasion(session_outcomes.clock, "pytest", options_as_typed(config)),
     )
     session.exitstatus = int(ending.code)
     reporter = config.pluginmanager.get_plugin("terminalreporter")

@@ -37,9 +37,9 @@ _NEEDED_FUNCTIONS: dict[str, Callable[[], object]] = {
 
 
 def restore_catalogue_order(items: list[pytest.Item], judging_items: Sequence[pytest.Item]) -> None:
-    """Put those pytest items that judge rules (`judging_items`) back into the order of the catalogue, if
-    another plugin has shuffled them. All other items keep their places in `items`. The order matters because
-    it decides which rule is blamed."""
+    """Protect the order of the pytest items that judge rules (`judging_items`): if another plugin has
+    shuffled them, put them back into the order of the catalogue. All other items keep their places in
+    `items`. The order matters because it decides which rule is blamed."""
     places = [place for place, item in enumerate(items) if item in judging_items]
     number_by_rule_id = {rule_id: number for number, rule_id in enumerate(RULES)}
     sorted_items = sorted(
@@ -50,8 +50,9 @@ def restore_catalogue_order(items: list[pytest.Item], judging_items: Sequence[py
 
 
 def explain_never_run(config: pytest.Config) -> str:
-    """Return a text that says why pytest ran none of the items that judge rules. The reason is only known if
-    pytest's settings select other tests; otherwise the text says only that none was run."""
+    """Return a text that says why pytest did not run an item that judges a rule. Items cannot be protected
+    from settings of pytest that select other tests, so the text names these; without such settings it says
+    only that the item was not run."""
     if config.option.keyword or config.option.markexpr:
         reason = "-k or -m selects other tests"
     elif config.args_source is pytest.Config.ArgsSource.ARGS:
@@ -83,7 +84,7 @@ def protect_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
             item.add_marker(mark)
 
 
-def refuse_replaced_functions() -> None:
+def refuse_replaced_clock_or_sockets() -> None:
     """Raise UsageError if something in this process has replaced the clock or the sockets of Python. With a
     frozen clock, for example, an item that judges a rule might wait for ever, and blame the subject."""
     replaced = list(_find_replaced_functions())

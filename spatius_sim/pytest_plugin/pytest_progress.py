@@ -59,7 +59,8 @@ class Progress:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """Return the status of an item that has been run, without the letter or dot that pytest would print
-        for it. Our line of progress is shown instead. Return None for the setup and the teardown of an item:
+        for it. Our line of progress is shown instead. The status is "xfailed" if the item failed as was
+        expected, because a baseline tolerates it. Return None for the setup and the teardown of an item:
         pytest then shows them as usual. (A hook of pytest.)"""
         if report.when != "call" or hasattr(report, "wasxfail"):
             is_xfailed = report.when == "call" and report.skipped

@@ -76,12 +76,12 @@ def is_subject_named(config: pytest.Config) -> bool:
 
 
 def get_run_request(config: pytest.Config) -> "RunRequest":
-    """Return the request for a run that the options of this pytest session make; it is built only once. A
+    """Return the request for a run, made from the options of this pytest session; it is made only once. A
     conformance file in the working directory is read only if a subject is named, because a team may run other
     tests there. Raises UsageError if an option is wrong."""
     if _REQUEST not in config.stash:
         from spatius_sim.engine.conformance_file import find_conformance_file
-        from spatius_sim.engine.run_request import request_of
+        from spatius_sim.engine.run_request import make_run_request
 
         options = get_judge_options(config)
         conformance_file = None
@@ -90,7 +90,7 @@ def get_run_request(config: pytest.Config) -> "RunRequest":
         ):
             conformance_file = find_conformance_file(options.get("conformance"), config.invocation_params.dir)
         seed = config.workerinput.get(WORKERS_SEED) if is_worker(config) else None  # type: ignore[attr-defined]
-        config.stash[_REQUEST] = request_of(
+        config.stash[_REQUEST] = make_run_request(
             options, os.environ, conformance_file, seed=seed, turn_hook=_find_turn_hook(config)
         )
     return config.stash[_REQUEST]
@@ -115,8 +115,9 @@ def get_run_baseline(config: pytest.Config) -> "RunBaseline | None":
 
 
 def get_judging(config: pytest.Config) -> "Judging":
-    """Return the object that judges the rules for all test items of this pytest session. The first call makes
-    it, and starts our Motion Server if the session needs the server. Raises UsageError if that fails."""
+    """Return the object that judges all rules of this pytest session. The first call makes it from the
+    session's options, and starts our Motion Server if the session needs the server. Raises UsageError if that
+    fails."""
     if JUDGING not in config.stash:
         from spatius_sim.engine.judge_run import Judging
 
@@ -141,7 +142,8 @@ def options_as_typed(config: pytest.Config) -> str:
 
 
 def redact_secrets(config: pytest.Config, text: str) -> str:
-    """Return the text with stars in place of the secrets that this pytest session knows."""
+    """Return the text with stars in place of the secrets that the options of this pytest session and its
+    environment variables hold; once rules are judged, also of those that the run has learnt."""
     if JUDGING in config.stash:
         return config.stash[JUDGING].run.secrets.redact_text(text)
     known_secrets = KnownSecrets()
@@ -153,7 +155,7 @@ def redact_secrets(config: pytest.Config, text: str) -> str:
 @contextmanager
 def convert_usage_errors() -> Iterator[None]:
     """Run a block of code in the pytest session. If it raises a UsageError of ours, raise pytest's own
-    UsageError with the same text instead. pytest then prints the text, in harmless characters, and no
+    UsageError with the same text instead, without control characters. pytest then prints the text, and no
     traceback."""
     try:
         yield

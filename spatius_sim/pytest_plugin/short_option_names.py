@@ -62,7 +62,8 @@ def _replace_by_long_names(parser: pytest.Parser, arguments: Iterable[str]) -> l
 def _find_indexes_of_short_names(parser: pytest.Parser, words: list[str]) -> list[int]:
     """Return the indexes of those words that are short names of our options, such as `--target`. If another
     plugin owns the name, or if the word is the value of another option, the word does not count. To find out,
-    a placeholder replaces each short name, and pytest's parser says which placeholders it does not know."""
+    a placeholder replaces each short name: if pytest's parser takes it for an unknown option, the word was
+    not the value of another option."""
     words_before_dashes = words[: words.index("--")] if "--" in words else words
     names = [_option_name(word) for word in words_before_dashes]
     short_names = {

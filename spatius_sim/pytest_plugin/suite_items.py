@@ -15,8 +15,8 @@ Judge = Callable[[], None]
 
 def every_rule(subject: str) -> Callable[[Test], Test]:
     """Return a decorator for the test function of a suite: pytest then runs the function once for each rule
-    of this kind of subject. The name of each test item holds the rule's id, as in `test_rule[R-STALE]`. The
-    function is a test whatever `python_functions` in the team's settings says."""
+    of this kind of subject. The name of each test item holds the rule's id, as in `test_rule[R-STALE]`.
+    pytest collects the function even if its name does not match `python_functions` in the team's settings."""
     mark_with_rules = pytest.mark.parametrize(
         "spatius_rule", [rule.id for rule in rules_for(subject)], indirect=True
     )

@@ -72,8 +72,8 @@ class BaselineComparison:
 
 def check_outcome(baseline: Baseline, outcome: RuleOutcome, today: date) -> BaselineCheck:
     """Return what the baseline (the list of known failures) says of one outcome on the day `today`. A failure
-    that is listed is tolerated; if its entry is out of date, there is a complaint instead. Both are empty if
-    the rule is not listed, or if there is neither a failure nor a complaint."""
+    that is listed is tolerated; if its entry is out of date, there is a complaint instead. `tolerated` and
+    `complaint` are both empty if the rule is not listed, or if there is neither a failure nor a complaint."""
     entry = baseline.known.get(outcome.rule_id)
     if entry is None:
         return BaselineCheck()

@@ -28,7 +28,7 @@ def make_harmless(text: str) -> str:
 
 def harmless_line(text: str, max_characters: int = _MAX_CHARACTERS_IN_LINE) -> str:
     """Return the text in one line of at most `max_characters`, without characters that a terminal or a CI log
-    would obey. A second call changes nothing more."""
+    would obey. If it is applied to its own result, it changes nothing."""
 
     def clean(part: str) -> str:
         """Return a part of the text, made harmless and put into one line."""
@@ -45,8 +45,9 @@ def harmless_lines(text: str, max_characters: int = _MAX_CHARACTERS_IN_TEXT) -> 
 
 
 def _cut_middle(text: str, max_characters: int, clean: Callable[[str], str]) -> str:
-    """Return the text, made harmless by `clean`, with at most `max_characters`. Of a longer text the middle
-    is left out, and a note says so. The end stays, because there a traceback says what happened."""
+    """Return the text, made harmless by `clean`, with at most `max_characters`. If the text is longer, or
+    `clean` makes it longer, its middle is left out, and a note says so. The end stays, because there a
+    traceback says what happened."""
     head = clean(text[:max_characters])
     if len(text) <= max_characters >= len(head):
         return head

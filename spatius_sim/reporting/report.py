@@ -35,8 +35,8 @@ class JudgedSubject:
     complaints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Turn each text about this subject into one harmless line, because the subject itself wrote some of
-        them."""
+        """Turn each text about this subject into one line without control characters, because the subject
+        itself wrote some of them."""
         # `object.__setattr__`, because the dataclass is frozen.
         for field_name in ("subject", "target", "wire", "kit_version", "level", "profile", "claim"):
             object.__setattr__(self, field_name, harmless_line(getattr(self, field_name)))
@@ -70,8 +70,8 @@ class JudgedRule:
     advice: Advice | None = None
 
     def __post_init__(self) -> None:
-        """Turn each text about this rule into one harmless line, because a subject wrote parts of some of
-        them."""
+        """Turn each text about this rule into one line without control characters, because a subject wrote
+        parts of some of them."""
         # `object.__setattr__`, because the dataclass is frozen.
         for field_name in ("id", "subject", "sentence", "source", "reason", "unit", "known"):
             object.__setattr__(self, field_name, harmless_line(getattr(self, field_name)))
@@ -99,8 +99,8 @@ class Occasion:
     commit: str = ""
 
     def __post_init__(self) -> None:
-        """Turn each text about when and how the run was made into one harmless line, because a user wrote
-        parts of some of them."""
+        """Turn each text about when and how the run was made into one line without control characters,
+        because a user wrote parts of some of them."""
         # `object.__setattr__`, because the dataclass is frozen.
         object.__setattr__(self, "command", harmless_line(self.command, LONGEST_COMMAND))
         for field_name in ("began", "commit"):
@@ -139,8 +139,9 @@ def report_of(summaries: Sequence[Summary], code: ExitCode, occasion: Occasion |
 
 
 def _make_judged_subject(summary: Summary) -> JudgedSubject:
-    """Return what the report says of one subject of a run. To the facts of its summary are added the exit
-    code that this summary alone means, and what the run claims of the subject."""
+    """Return what the report says of one subject of a run: the facts of its summary, the exit code that
+    follows from this summary alone, and the claim, a sentence that says what the run has shown of the
+    subject."""
     return JudgedSubject(
         subject=summary.subject,
         target=summary.target,

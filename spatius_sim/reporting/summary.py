@@ -180,9 +180,9 @@ class Summary:
         ]
 
     def tolerates(self, outcome: RuleOutcome) -> bool:
-        """Return whether this outcome is a known failure: the rule was broken, and the baseline (the list of
-        known failures) lists the rule. A rule was broken if the verdict is FAILED, or if it is INCONCLUSIVE
-        with a failure that was seen only once."""
+        """Return whether this outcome of the summary is a known failure: the rule was broken, and the
+        baseline (the list of known failures) lists the rule. A rule was broken if the verdict is FAILED, or
+        if it is INCONCLUSIVE with a failure that was not seen again."""
         was_broken = outcome.verdict is Verdict.FAILED or (
             outcome.verdict is Verdict.INCONCLUSIVE and outcome.failure is not None
         )
@@ -196,7 +196,7 @@ class Summary:
     @property
     def outcomes_blocked_by_known_failures(self) -> list[RuleOutcome]:
         """The outcomes of rules that this run could not judge because other rules failed (`blocked_by`), if
-        all of these failures are known."""
+        the baseline lists all of these failures."""
         unexercised_outcomes = self.outcomes_with_verdict(Verdict.UNEXERCISED)
         return [
             outcome
@@ -207,8 +207,9 @@ class Summary:
     @property
     def undecided_outcomes(self) -> list[RuleOutcome]:
         """The INCONCLUSIVE outcomes that make the run end with the exit code UNREACHABLE. Failures that a
-        baseline tolerates are left out. If any rule of the run was decided, only the outcomes of required
-        rules and of rules that were broken once are returned."""
+        baseline tolerates are left out. If any rule of the run was decided (it passed, or failed as the
+        baseline says), only the outcomes of required rules, and of rules with a failure that was not
+        confirmed, are returned."""
         inconclusive_outcomes = [
             outcome
             for outcome in self.outcomes_with_verdict(Verdict.INCONCLUSIVE)
@@ -239,9 +240,10 @@ class Summary:
 
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
-    """Return the exit code of a run with these summaries, one for each subject. If a run was stopped early,
-    the code of this stop counts. Otherwise the first that applies counts: kit failed, rule failed,
-    unreachable, not exercised, passed."""
+    """Return the exit code of a run that follows from its summaries, one for each subject. If the run was
+    stopped early, the code of this stop counts. Otherwise the first that applies counts: kit failed; rule
+    failed, or a baseline out of date (`complaints`); unreachable, if an outcome is undecided; not exercised;
+    passed."""
     for summary in summaries:
         if summary.stopped_early is not None:
             return summary.stopped_early.code

@@ -112,19 +112,19 @@ class TurnSink(NullSink):
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
         """Follow the close of a connection, which ends its turns; ignore all other events."""
         if isinstance(content, Closed):
-            self._follow_message(lane, connection, content)
+            self._say_ended_turns(lane, connection, content)
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Follow a message that our Motion Server sends."""
-        self._follow_message(lane, connection, read_upstream(raw))
+        self._say_ended_turns(lane, connection, read_upstream(raw))
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Follow a message that our Motion Server receives."""
-        self._follow_message(lane, connection, read_upstream(raw))
+        self._say_ended_turns(lane, connection, read_upstream(raw))
 
-    def _follow_message(self, lane: Lane, connection: str, message: object) -> None:
-        """Take a message on a connection to our Motion Server, or its close, and call `say` with a line for
-        each turn that this ends. Messages of other lanes, such as those to a room, are ignored."""
+    def _say_ended_turns(self, lane: Lane, connection: str, message: object) -> None:
+        """Call `say` with the line of each turn that ends with this message on a connection to our Motion
+        Server, or with its close. Messages of other lanes, such as those to a room, are ignored."""
         if lane is Lane.UPSTREAM:
             for line in self._lines.lines_of_ended_turns(monotonic_ns(), connection, message):
                 self._say(line)

@@ -95,7 +95,7 @@ _CONTENTS = (
     relay_motion.check_motion_end_mark,  # R-END-MOTION
     relay_motion.check_motion_before_audio_end,  # R-LATE-MARK
     relay_turns_cut_off.check_nothing_stale,  # R-STALE
-    relay_turns_cut_off.check_hang_ups,  # U-HANGUP
+    relay_upstream_sessions.check_hang_ups,  # U-HANGUP
     relay_bad_clients.check_slow_clients,  # R-SLOWCLIENT
     relay_bad_clients.check_misbehaving_clients,  # R-BADINPUT
     relay_secrets.check_no_secret_leaks,  # R-SECRETS

@@ -35,8 +35,8 @@ def _excuse_after_disturbance(
 
 
 def find_missing_keyframes(room: RoomSession, speech: RoomSpeech) -> frozenset[int]:
-    """Return the numbers of the keyframes of a speech that did not come through the room. Return none if
-    enough different keyframes came, however they are numbered."""
+    """Return the numbers of the keyframes of a speech that did not come through the room. Return an empty set
+    if enough different keyframes came, whatever their numbers are."""
     came_numbers = {seen.packet.frame_seq for seen in room.conversation_of(speech) if seen.packet is not None}
     return (
         frozenset(range(speech.keyframes)) - came_numbers
@@ -49,7 +49,7 @@ def excuse_if_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Bro
     """Return the breach that keyframes of this speech are missing in the room. But return Unsure if the
     network may have lost them: fewer than half are missing, and no other speech misses the same ones."""
     missing = find_missing_keyframes(room, speech)
-    # Half of them cannot be lost in every conversation without a trace of it.
+    # The network cannot lose half of the keyframes in every conversation and leave no trace of it.
     is_minor_part = 0 < 2 * len(missing) < speech.keyframes
     other_speeches = [
         another for another in room.complete_speeches if another is not speech and another.keyframes
@@ -65,7 +65,7 @@ def excuse_if_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Bro
 
 def _miss_same_keyframes(room: RoomSession, speech: RoomSpeech, other_speech: RoomSpeech) -> bool:
     """Return whether two speeches miss the same keyframes in the room, counted from the start or from the end
-    of each. The network would lose other keyframes each time, so it is no excuse for this."""
+    of each. The network loses other keyframes each time, so this is a fault of the subject."""
     shared_count = min(speech.keyframes, other_speech.keyframes)
     missing, other_missing = find_missing_keyframes(room, speech), find_missing_keyframes(room, other_speech)
     from_start = {number for number in missing if number < shared_count}

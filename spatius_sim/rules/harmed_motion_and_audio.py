@@ -1,5 +1,5 @@
-"""Whether motion, audio or a stall was harmed, and whether a call threw, told to the rule whose situation did
-it."""
+"""Judges whether a client's motion, audio or stalls were harmed, or a call threw: each harm is reported under
+the rule whose situation caused it. Rules on motion and rules on playback share this."""
 
 from collections.abc import Iterator
 
@@ -16,8 +16,8 @@ def judge_motion(
     the rule on this situation. Yield Kept each time that motion is in its place after the situation came up.
 
     Yield Broken for each harm for which this rule, and no other, is to blame: nothing is rendered, or motion
-    at a wrong place. If C-MATCH or one of the rules in `other_causes` failed, the harm follows from it. So it
-    does from the rule of any other situation that came up since the motion was last seen well."""
+    at a wrong place. The harm follows from C-MATCH, from a rule in `other_causes`, or from the rule of any
+    other situation that came up since the motion was last seen unharmed, if one of these rules failed."""
     tolerance_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
     for observation in story.observations:
         if observation.due is None:
@@ -43,15 +43,15 @@ def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
     """Judge whether a situation, such as late motion, harmed a client's audio; `rule_id` is the rule on this
     situation. The audio must be played whole, once and in time.
 
-    Yield Broken for each harm for which this rule is to blame. Yield Kept if the audio of a conversation in
-    this situation was played to its end. For C-STARVE (missing motion must not stop the audio), yield Kept if
+    Yield Broken for each harm that belongs to this rule. Yield Kept if the audio of a conversation in this
+    situation was played to its end. For C-STARVE (missing motion must not stop the audio), yield Kept if
     the audio went on without motion."""
     for observation in story.observations:
         if observation.audio_harm is not None:
             if observation.audio_rule == rule_id and observation.conversation is not None:
                 seqs = observation.conversation.first_seq, observation.seq
-                causes = _find_causes_in_strict_sync(rule_id, observation) if observation.strict else ()
-                # Audio that is harmed where nothing special happens is harmed in every situation.
+                causes = _find_other_causes_in_strict_sync(rule_id, observation) if observation.strict else ()
+                # A client that harms audio if nothing special happens harms it in every situation.
                 in_any_situation = () if rule_id == "C-STATES" else ("C-STATES",)
                 yield Broken(*observation.audio_harm, seqs, (*in_any_situation, *causes))
         elif (
@@ -63,17 +63,18 @@ def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
 
 
 def judge_stalls(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge whether the client, in the mode strictSync, holds its audio if motion is missing, says so, and
-    goes on when motion has come.
+    """Judge whether the client, in the mode strictSync, holds its audio if motion is missing, reports this
+    stall, and goes on when motion has come. A situation may harm a stall; `rule_id` is the rule on it.
 
-    Yield Broken for each wrong stall for which this rule is to blame. For C-STARVE, the rule on stalls, also
-    yield Kept for each stall that is right."""
+    Yield Broken for each wrong stall that belongs to this rule. For C-STARVE, the rule on stalls, also yield
+    Kept for each stall that is right."""
     tolerance_samples = story.samples(AUDIO_TOLERANCE_MS)
     for observation in story.observations:
         if not observation.strict:
             continue
-        # Audio that was lost neither waits for motion nor goes on with it.
-        causes = ("C-STATES", *(_find_causes_in_strict_sync(rule_id, observation) or ("C-MATCH",)))
+        # A client that lost its audio (C-STATES) cannot hold it, and one that dropped its motion (C-MATCH)
+        # cannot go on.
+        causes = ("C-STATES", *(_find_other_causes_in_strict_sync(rule_id, observation) or ("C-MATCH",)))
         finding = _judge_strict_sync(observation, tolerance_samples, causes)
         right_rule_id = observation.stall_rule if isinstance(finding, Broken) else "C-STARVE"
         if finding is not None and right_rule_id == rule_id:
@@ -83,9 +84,10 @@ def judge_stalls(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
 def _judge_strict_sync(
     observation: Observation, tolerance_samples: int, follows_from: tuple[str, ...]
 ) -> Kept | Broken | None:
-    """Judge one observation of a client in the mode strictSync. If motion is missing, the audio must stall,
-    and the client must report this. If motion has come, the audio must go on. Return None if neither is
-    certain. A wrong stall may follow from the rules in `follows_from`."""
+    """Judge one observation of a client in the mode strictSync. If motion is missing, the audio must stall
+    (`observation.stalls`), and the client must report this (`observation.stalled`). If motion has come, the
+    audio must go on. Return None if neither is certain. A wrong stall may follow from the rules in
+    `follows_from`."""
     played = observation.played or 0
     must_run = (
         observation.state != PlaybackState.IDLE
@@ -108,16 +110,19 @@ def _judge_strict_sync(
     return Kept() if observation.stalls and is_seen else None
 
 
-def _find_causes_in_strict_sync(rule_id: str, observation: Observation) -> tuple[str, ...]:
-    """Return the rules that also harm the audio in strictSync, where `rule_id` seems to be broken. A client
-    that leaves audio-only waits for motion again, and one that stays audio-only waits no more. One that drops
-    motion waits for ever. What runs on in a pause or after an interrupt also runs on without motion."""
+def _find_other_causes_in_strict_sync(rule_id: str, observation: Observation) -> tuple[str, ...]:
+    """Return the rules that a client in strictSync may have broken instead of `rule_id`, which seems to be
+    broken: they make the audio stall, or run, in the same wrong way."""
     match rule_id:
         case "C-EMPTY":
+            # A client that does not stay audio-only waits for motion again.
             return ("C-EMPTY-STICKY",)
         case "C-PAUSE" if observation.stalled:
+            # A client that drops motion waits for ever.
             return ("C-MATCH",)
         case "C-STARVE":
+            # A client that drops motion waits for ever. One that stays audio-only in the next conversation
+            # does not wait. Audio that runs on in a pause or after an interrupt runs on without motion, too.
             situations = observation.stall_situations | observation.audio_situations
             return ("C-MATCH", "C-EMPTY-SCOPE", *sorted({"C-INTERRUPT", "C-PAUSE"} & situations))
         case _:
@@ -125,8 +130,8 @@ def _find_causes_in_strict_sync(rule_id: str, observation: Observation) -> tuple
 
 
 def judge_thrown_errors(story: ClientStory, *call_names: str) -> Iterator[Broken]:
-    """Yield Broken for each error that the client threw in these calls (such as "pause"), if the documents
-    fix what the call does at that time."""
+    """Yield Broken for each error that the client threw in these calls (such as "pause"). The story keeps
+    such an error only if the documents fix what the call does at that time."""
     for call in story.thrown_calls:
         if call.do in call_names:
             yield Broken(f"{call.do} without an error", f"it threw: {call.error}", (call.seq, call.answered))

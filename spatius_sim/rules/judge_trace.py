@@ -89,7 +89,7 @@ def judge_rule(
 
 def _make_unjudged(rule: Rule, failed_rules: tuple[str, ...], *, looks_broken: bool = False) -> Judgement:
     """Return the judgement UNEXERCISED of a rule that is not judged, because the rules `failed_rules`, which
-    it presumes, failed. `looks_broken`: whether its check found a breach."""
+    must hold before it can be judged, failed. `looks_broken`: whether its check found a breach."""
     return Judgement(
         rule.id,
         Verdict.UNEXERCISED,
@@ -100,8 +100,9 @@ def _make_unjudged(rule: Rule, failed_rules: tuple[str, ...], *, looks_broken: b
 
 
 def _find_rule_broken_by_death(story: Story) -> str:
-    """Return the id of the rule that the relay broke by dying; "" if it did not die. No other rule is judged
-    on a trace in which the relay died."""
+    """Return the id of the rule that the relay broke by dying; "" if it did not die (`story.lost`). This is
+    the rule on signs of life, or on recovery if the relay died after a failure of Motion Server. No other
+    rule is judged on such a trace."""
     if not story.lost or story.trace.header.subject != "relay":
         return ""
     if any(isinstance(outcome, Broken) for outcome in check_signs_of_life.check(story)):
@@ -121,7 +122,8 @@ def _find_failed_presumptions(rule: Rule, judgements: dict[str, Judgement]) -> t
 
 
 def _list_features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
-    """Return the features that this client rule needs, and that the client of the story lacks."""
+    """Return the features that this client rule needs, and that the client of the story lacks. Every client
+    rule needs `reset` and `yieldAudioData`."""
     lacking = [feature for feature in ("reset", "yieldAudioData", *rule.needs) if feature in story.lacks]
     if MODES in rule.needs and not story.modes:
         lacking.append("the modes audioIndependent and strictSync")
@@ -130,8 +132,8 @@ def _list_features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
 
 def _explain_unseen(rule: Rule, story: Story) -> str:
     """Return in words why this trace cannot show whether the rule was kept; "" if it can. A recorded trace (a
-    tape) may hold only one half of the traffic, before or after the relay, and the rule may need the other.
-    Or the speech was taken out of it."""
+    tape) may hold only one half of the traffic, upstream or downstream of the relay, and the rule may need
+    the other. Or the rule needs the speech, and the tape does not hold it."""
     header = story.trace.header
     if header.halves not in (Half.BOTH, rule.seen_in):
         return f"the tape holds the {header.halves} half alone"

@@ -1,8 +1,6 @@
 """Keeps what is certain about a client under test after the calls so far: for a client as slow, and for one
 as fast, as a correct client may be."""
 
-from typing import Any
-
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
 from spatius_sim.story.client_exchanges import Exchange, GivenPayload, read_given_payload
 from spatius_sim.story.client_story import (
@@ -21,7 +19,7 @@ from spatius_sim.trace.decoder_events import PlaybackState
 
 class CertainClientState:
     """Takes the calls to the client in order, keeps what is certain about the client, and adds the calls to
-    the story.
+    the story. The slowest and the fastest correct client are the limits of what the rules allow.
 
     `slowest_position` and `fastest_position` are in samples * 1000, so that a millisecond adds the sample
     rate. Times are in milliseconds. `slowest_wait_ms`: how long the slowest client may still wait.
@@ -29,30 +27,43 @@ class CertainClientState:
     may not yet be shown at its place. For how long was the slowest client idle, because the audio of an ended
     conversation was over (`idle_after_end_ms`), because the audio of an open conversation had run out
     (`idle_before_end_ms`), or because strictSync waited for motion (`stalled_ms`)? `motion_missing_ms`: how
-    long it played audio whose motion was missing.
+    long it played audio whose motion was missing. `paused_ms`: how long the latest pause has lasted.
+    `quiet_ms`: how long ago an interrupt, or audio of which nobody knows whether it is played, came.
 
-    `motion` and `audio` say to which rule a harm belongs. Only with a control is a harm blamed on a
-    situation: `shown` (motion was rendered at its place in a plain conversation), and `well_played_lengths`
-    (the most samples, and the most bytes in a chunk, of a plain conversation that was played to its end).
-    `rule_of_first_harm`: the rule to which the first harm to this conversation's audio belongs. `pinned`: the
-    position was seen in the latest pause, so that even the fastest client goes on from there.
+    `conversations` are all conversations by id. `origins`: for each value of a keyframe, the calls that gave
+    it. `moved`: time has passed since the conversation began, or since an interrupt. `clean_step`: since
+    `last`, the latest observation, only time has passed. `expected_before` and `silent_before`: what was
+    expected at `last`.
+
+    `audio_undefined`: nobody knows what the client plays, because no document says what a call with audio
+    does there, or because an `advance` failed. `pause_undefined`: no document says what the client does in
+    the latest pause.
     `uncertain_after_resume`: the pause may have been none, or the audio that came in it may not have been
     taken, so that not even the resume makes certain what is played.
     `nothing_to_play`: `audio_undefined` comes from an end mark on its own, after everything was played.
     `has_unclear_audio`: since `audio_undefined`, audio came of which nobody knows whether it is played.
-    `id_of_nothing`: the id that came back for an empty chunk outside a conversation, since the latest one.
-    `ids_of_open_motion`: the ids with which motion came since then. If the empty chunk has begun the next
-    conversation, the motion may belong there.
-    `heard_after`, of a client that tells its state alone: the situations after which it was seen to play on;
-    None if it was never seen to play this conversation.
+    `position_seen_in_pause`: the position was seen in the latest pause, so that even the fastest client goes
+    on from there.
+    `id_of_empty_chunk`: the id that came back for an empty chunk outside a conversation, since the latest
+    conversation. `ids_of_open_motion`: the ids with which motion came since then. If the empty chunk has
+    begun the next conversation, the motion may belong there.
 
-    Of strictSync: `stall` says to which rule a wrong stall belongs. `stalled_well` and `went_on_well`: the
+    `motion` and `audio` say to which rule a harm belongs. Only with a control is a harm blamed on a
+    situation: `shown` (motion was rendered at its place in a plain conversation, up to `shown_keyframe` and
+    in `shown_payloads` payloads), and `well_played_lengths` (the most samples, and the most bytes in a chunk,
+    of a plain conversation that was played to its end). `largest_chunk`: the most bytes in a chunk of this
+    conversation. `disordered`: motion was once rendered that is foreign or out of order.
+    `rule_of_first_harm`: the rule to which the first harm to this conversation's audio belongs.
+    `situations_seen_playing`, of a client that tells its state alone: the situations after which it was seen
+    to play on; None if it was never seen to play this conversation.
+
+    Of strictSync: `stall` says to which rule a wrong stall belongs. `seen_to_stall` and `seen_to_go_on`: the
     audio was seen to wait for missing motion, and to go on when motion had come. `stall_was_wrong`: in this
     conversation a stall was seen to be missing. `lacked_motion`: its audio may have waited."""
 
     def __init__(self, story: ClientStory) -> None:
         """Begin with what is certain about a client before the first call: it has no conversation, and is
-        idle."""
+        idle. The docstring of the class says what each attribute holds."""
         self.story = story
         self.conversation: ClientConversation | None = None
         self.conversations: dict[str | None, ClientConversation] = {}
@@ -66,26 +77,19 @@ class CertainClientState:
         self.idle_after_end_ms = self.idle_before_end_ms = self.motion_missing_ms = self.stalled_ms = (
             self.paused_ms
         ) = self.quiet_ms = 0
-        self.clean_step = self.moved = self.shown = self.disordered = self.pinned = False
+        self.clean_step = self.moved = self.shown = self.disordered = self.position_seen_in_pause = False
         self.shown_payloads = self.shown_keyframe = 0
         self.motion, self.audio, self.stall = Blame("C-MATCH"), Blame("C-STATES"), Blame("C-STARVE")
-        self.stalled_well = self.went_on_well = self.stall_was_wrong = self.lacked_motion = False
+        self.seen_to_stall = self.seen_to_go_on = self.stall_was_wrong = self.lacked_motion = False
         self.largest_chunk = 0
         self.well_played_lengths = 0, 0
-        self.heard_after: frozenset[str] | None = None
+        self.situations_seen_playing: frozenset[str] | None = None
         self.rule_of_first_harm: str | None = None
-        self.id_of_nothing: str | None = None
+        self.id_of_empty_chunk: str | None = None
         self.ids_of_open_motion: set[str] = set()
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
         self.silent_before = True
-
-    def note_hello(self, result: dict[str, Any]) -> None:
-        """Store what the client answered to `hello`: whether its clock is real, its modes, and the features
-        that it lacks."""
-        self.story.real_clock = result.get("clock") == "real"
-        self.story.modes = tuple(str(mode) for mode in result.get("modes") or ())
-        self.story.lacks.update(str(name) for name in result.get("lacks") or ())
 
     @property
     def end(self) -> int:
@@ -95,15 +99,15 @@ class CertainClientState:
 
     @property
     def may_wait_for_motion(self) -> bool:
-        """Whether the audio of the current conversation may wait for its motion: only in the mode
-        strictSync."""
+        """Whether the audio of the current conversation may wait for its motion: only in the mode strictSync,
+        and only if the conversation is not audio-only and the documents fix which motion is shown."""
         current = self.conversation
         return current is not None and self.strict and not (current.audio_only or current.open_motion)
 
     @property
     def playable_end(self) -> int:
         """How far a correct client can have played the audio of its current conversation by now, in samples *
-        1000. In the mode strictSync, it can only play audio whose motion has come."""
+        1000 like all positions here. In the mode strictSync, it can only play audio whose motion has come."""
         current = self.conversation
         if current is None or not self.may_wait_for_motion:
             return self.end
@@ -127,10 +131,84 @@ class CertainClientState:
         """Whether every correct client plays now, unless it is paused."""
         return self.surely_current and self.slowest_wait_ms == 0 and self.fastest_position < self.end
 
+    @property
+    def plays_without_waiting(self) -> bool:
+        """Whether a correct client surely continues to play the current conversation's audio, without waiting
+        for motion; False without a conversation.
+
+        Audio never waits outside strictSync, if its conversation has no motion, or if some motion could not
+        be decoded. In strictSync, it does not wait if the motion of all audio so far has come."""
+        current = self.conversation
+        return current is not None and (
+            not self.strict
+            or current.audio_only
+            or current.abnormal  # "audio plays normally" (docs:faq)
+            or (self.may_wait_for_motion and self.playable_end >= self.end)
+        )
+
+    @property
+    def time_is_certain(self) -> bool:
+        """Whether it is certain how far a correct client has played the current conversation by now."""
+        return self.plays_without_waiting and not (self.audio_undefined or self.pause_undefined)
+
+    @property
+    def can_show_wait_for_motion(self) -> bool:
+        """Whether it is certain that a correct client in strictSync now waits if its motion is missing, so
+        that an observation can show it. It is if the current conversation may wait for motion, the client is
+        not paused, and the documents say what each call so far does."""
+        current = self.conversation
+        if current is None or not self.may_wait_for_motion:
+            return False
+        return not (self.audio_undefined or self.pause_undefined or self.paused)
+
+    @property
+    def must_be_silent(self) -> bool:
+        """Whether every correct client must be silent by now: nothing is left to play, and the client had the
+        time `slack_ms` to stop. Pauses and resumes since the last call make no difference.
+
+        After a call with an undefined outcome, this is certain only if everything had been played before that
+        call."""
+        if self.audio_undefined:
+            return self.nothing_to_play and self.quiet_ms >= self.story.slack_ms
+        if self.conversation is None:
+            return not self.story.audio_calls or self.quiet_ms >= self.story.slack_ms
+        return self.plays_without_waiting and self.idle_after_end_ms >= self.story.slack_ms
+
+    def expected_state(self) -> PlaybackState | None:
+        """Return the playback state that every correct client must report now: idle, paused or playing. A
+        client has `slack_ms` to react to a call, or to the end of its audio. Return None if correct clients
+        may differ: after a call with an undefined outcome, or while a client may still react."""
+        slack_ms = self.story.slack_ms
+        if self.audio_undefined or self.pause_undefined:
+            return None
+        if self.conversation is None:
+            must_be_idle = not self.story.audio_calls or self.quiet_ms >= slack_ms
+            return PlaybackState.IDLE if must_be_idle else None
+        if self.paused:
+            return PlaybackState.PAUSED if self.paused_ms >= slack_ms else None
+        if self.time_is_certain and self.idle_after_end_ms >= slack_ms:
+            return PlaybackState.IDLE
+        playing = self.time_is_certain and self.slowest_wait_ms == 0 and self.fastest_position < self.end
+        return PlaybackState.PLAYING if playing else None
+
+    def id_is_certain(self, reported_state: object) -> bool:
+        """Return whether it is certain which conversation id a client in this state must report. It is not
+        certain after a call with an undefined outcome, or if the conversation may be over.
+
+        Nor is it certain if the client may have ended the conversation too early, which other rules judge. It
+        may have if it reports idle. In strictSync it also may have if it reports no state, or if the
+        conversation is audio-only or has undecodable motion."""
+        if self.audio_undefined or self.maybe_over:
+            return False
+        tells_idle = reported_state == PlaybackState.IDLE or (self.strict and reported_state is None)
+        current = self.conversation
+        waits_for_none = self.strict and current is not None and (current.audio_only or current.abnormal)
+        return current is None or not (tells_idle or waits_for_none)
+
     def may_call_throw(self, call_name: str) -> bool:
         """Return whether a correct client may throw at this call now, because no document says what the call
-        does in its state. The calls with audio and with motion have rules of their own, so True is returned
-        for them."""
+        does in its state. Other rules judge the calls with audio and with motion, so this returns True for
+        them."""
         match call_name:
             case "advance":
                 return False
@@ -144,8 +222,8 @@ class CertainClientState:
                 return True
 
     def pass_time_for_fastest(self, elapsed_ms: int) -> None:
-        """Let `elapsed_ms` pass for the fastest correct client: move its position, at most to the end of what
-        it can play. In a pause, it may play on for a short time."""
+        """Let `elapsed_ms` pass for the fastest client that the rules allow: move its position, at most to
+        the end of what it can play. In a pause, it may play on for a short time."""
         self.moved = self.moved or elapsed_ms > 0
         if self.conversation is None:
             return
@@ -203,7 +281,7 @@ class CertainClientState:
         is_outside = (
             self.conversation is None
             or self.conversation.ended
-            or self.was_conversation_given_up(returned_id)
+            or self.did_client_end_conversation(returned_id)
         )
         is_refused_half_sample = len(request.audio) % BYTES_PER_SAMPLE and answer.error is not None
         if self.paused:
@@ -223,11 +301,11 @@ class CertainClientState:
             self.nothing_to_play = is_outside and is_over and request.end and not self.has_unclear_audio
             self.quiet_ms = 0
             new_id = None if returned_id in self.conversations else returned_id
-            self.id_of_nothing = new_id or self.id_of_nothing
+            self.id_of_empty_chunk = new_id or self.id_of_empty_chunk
             return
         if is_outside:
             # An empty chunk may have begun this conversation: then its id has not changed since.
-            returned_id = returned_id or self.id_of_nothing
+            returned_id = returned_id or self.id_of_empty_chunk
             self.begin_conversation(exchange.seq, returned_id)
         surely_begins = is_outside and not self.paused
         current = self.conversation
@@ -247,10 +325,10 @@ class CertainClientState:
         current.ended = current.ended or request.end
         self.idle_before_end_ms = 0
 
-    def was_conversation_given_up(self, returned_id: str | None) -> bool:
+    def did_client_end_conversation(self, returned_id: str | None) -> bool:
         """Return whether the client has ended the current conversation by itself. It was last seen idle, and
-        has now returned another id: the new audio begins a new conversation. Other rules judge whether it was
-        allowed to."""
+        its call with audio has now returned another id (`returned_id`): the new audio begins a new
+        conversation. Other rules judge whether it was allowed to."""
         current, last_observation = self.conversation, self.last
         was_idle = (
             last_observation is not None
@@ -266,7 +344,8 @@ class CertainClientState:
 
     def begin_conversation(self, seq: int, returned_id: str | None) -> None:
         """Begin a conversation with the id that the client returned from its call with audio. Set positions
-        and times back to 0. Forget the rules whose situation could only harm the conversation before."""
+        and times back to 0. Of the situations that may be to blame for a later harm, forget those that could
+        harm only the previous conversation."""
         may_have_motion = returned_id in self.ids_of_open_motion or (
             IDS in self.story.lacks and bool(self.ids_of_open_motion)
         )
@@ -274,12 +353,12 @@ class CertainClientState:
         self.conversation = self.conversations[returned_id] = ClientConversation(
             returned_id, seq, open_motion=may_have_motion
         )
-        self.audio_undefined = self.has_unclear_audio = self.moved = self.pinned = False
+        self.audio_undefined = self.has_unclear_audio = self.moved = self.position_seen_in_pause = False
         self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
             self.largest_chunk
         ) = 0
         self.idle_after_end_ms = self.idle_before_end_ms = self.motion_missing_ms = self.stalled_ms = 0
-        self.rule_of_first_harm = self.heard_after = self.id_of_nothing = None
+        self.rule_of_first_harm = self.situations_seen_playing = self.id_of_empty_chunk = None
         self.stall_was_wrong = self.lacked_motion = False
         self.motion.forget("C-PAUSE")
         self.stall.forget("C-PAUSE", "C-UNKNOWN")
@@ -331,7 +410,7 @@ class CertainClientState:
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
         late_ms = self.fastest_position // self.story.sample_rate - due_ms
         if late_ms > 0:
-            # Whoever shows late motion three times as fast is at its place after half the time.
+            # A client that shows late motion at three times its speed has caught up after half of the delay.
             self.catch_up_ms = max(self.catch_up_ms, self.story.slack_ms + late_ms // 2)
         if has_unknown_fields:
             current.unknown_from = min(current.unknown_from, len(current.values))
@@ -376,8 +455,8 @@ class CertainClientState:
         return Kind.MATCH
 
     def note_situations_after_motion(self, kind: Kind) -> None:
-        """Note which rules a call with motion of this kind puts to the test, and what it changes for the
-        current conversation."""
+        """Note the situations that a call with motion of this kind brings, each named by its rule: they may
+        harm what is observed later. Note, too, what the call changes for the current conversation."""
         current = self.conversation
         match kind:
             case Kind.EMPTY if current:
@@ -391,7 +470,8 @@ class CertainClientState:
                 self.motion.note("C-ABNORMAL")
             case Kind.OPEN | Kind.OVER | Kind.EMPTY_OVER if current:
                 current.open_motion = True
-                # Who keeps it for the next conversation does not stall there, or shows no motion there.
+                # The conversation may be over. A client that keeps the motion for the next one does not stall
+                # there; a client that keeps the empty list shows no motion there, either.
                 if kind is Kind.EMPTY_OVER:
                     self._note_foreign_motion("C-EMPTY-MISMATCH")
                 elif kind is Kind.OVER:
@@ -412,35 +492,36 @@ class CertainClientState:
         self.stall.note(rule_id)
 
     def note_interrupt(self) -> None:
-        """Note that the client was interrupted: the current conversation and any pause are over, and nothing
-        is undefined any more."""
+        """Note that the client was interrupted: the current conversation and any pause are over. From now on
+        the documents again say what the client does."""
         if self.conversation is not None:
             self.conversation.interrupted = True
         for blame in (self.motion, self.audio, self.stall):
             blame.note("C-INTERRUPT")
-        self.conversation = self.id_of_nothing = None
+        self.conversation = self.id_of_empty_chunk = None
         self.ids_of_open_motion.clear()
         self.audio_undefined = self.pause_undefined = self.paused = self.moved = False
         self.uncertain_after_resume = self.has_unclear_audio = False
         self.quiet_ms = 0
 
     def note_pause(self) -> None:
-        """Note that the client was paused. A second pause changes nothing. Unless audio surely plays, it is
-        undefined what a pause does. If a conversation is current, it plays on after the next resume,
-        whatever the pause did."""
+        """Note that the client was paused. A second pause changes nothing. If it is not certain that audio
+        plays, no document says what a pause does. But if it is certain that there is a current conversation,
+        that plays on after the next resume, whatever the pause did."""
         if self.paused and not self.pause_undefined:
             return
         self.pause_undefined = self.pause_undefined or not self.surely_plays
         self.uncertain_after_resume |= not self.surely_current
-        self.paused, self.pinned = True, False
+        self.paused, self.position_seen_in_pause = True, False
         self.overshoot_ms, self.paused_ms = self.story.slack_ms, 0
         if self.conversation is not None:
             for blame in (self.motion, self.audio, self.stall):
                 blame.note("C-PAUSE")
 
     def note_resume(self) -> None:
-        """Note that the client was resumed; the slowest correct client may again start late. Audio that came
-        in the pause is surely played from now on, if it belongs to the conversation that was playing."""
+        """Note that the client was resumed: the slowest correct client may again take `slack_ms` to start.
+        Audio that came in the pause is surely played from now on, if it belongs to the conversation that was
+        playing. If that is not certain (`uncertain_after_resume`), the pause stays undefined."""
         self.paused = False
         self.pause_undefined = self.pause_undefined and self.uncertain_after_resume
         self.slowest_wait_ms += self.story.slack_ms

@@ -1,6 +1,7 @@
-"""Joins the requests to a client under test and its answers into a story.
+"""Joins the requests to a client under test and its answers into a story: notes at each observation what the
+client reported, what a correct client may report, and which rule a wrong report breaks.
 
-What the rules leave open stays open here. The position of an honest client lies between `slowest_position`
+What the rules leave open stays open here. The position of a correct client lies between `slowest_position`
 and `fastest_position` (certain_client_state.py). After a call whose outcome no document defines, nothing is
 judged until the next conversation or interrupt.
 """
@@ -55,7 +56,7 @@ def build_client_story(trace: Trace) -> ClientStory:
 
 class _ClientObserver(RealClientTime):
     """Takes the exchanges with the client in order, and adds to the story what the client reported at each
-    observation, beside what an honest client may report."""
+    observation, beside what a correct client may report."""
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Join the next call to the client under test, with its answer, to the story: first let the time pass
@@ -75,7 +76,7 @@ class _ClientObserver(RealClientTime):
             self.story.thrown_calls.append(thrown)
         match request.do:
             case "hello":
-                self.note_hello(answer.result)
+                self.story.note_hello(answer.result)
             case "reset":
                 self.story.sample_rate = request.sample_rate
                 self.strict = request.mode == StarvationMode.STRICT_SYNC
@@ -114,14 +115,15 @@ class _ClientObserver(RealClientTime):
         slack_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
         if current and own_keyframes and due_keyframe is not None:
             jumped = own_keyframes[-1] > due_keyframe + slack_keyframes
-            next_payload = current.payload_of(own_keyframes[-1]) > current.payload_of(due_keyframe)
-            # Whoever drops motion whose time is over shows the next payload in its place: C-SYNC.
+            last_payload = current.payload_number_of(own_keyframes[-1])
+            is_later_payload = last_payload > current.payload_number_of(due_keyframe)
+            # A client that drops motion whose time is over shows the next payload in its place: C-SYNC.
             may_have_dropped = due_keyframe >= current.overdue_from
             # What came before may have cost motion, or may have let the face run ahead: then it is to blame.
             may_have_dropped = may_have_dropped or bool(self.motion.suspects)
-            # Whoever drops motion with unknown fields shows the next payload in its place: C-UNKNOWN.
+            # A client that drops motion with unknown fields shows the next payload in its place: C-UNKNOWN.
             may_have_dropped = may_have_dropped or own_keyframes[-1] >= current.unknown_from
-            in_order = in_order and not (jumped and next_payload and not may_have_dropped)
+            in_order = in_order and not (jumped and is_later_payload and not may_have_dropped)
         expected = self.expected_state()
         may_show_nothing = (
             current is None
@@ -141,25 +143,26 @@ class _ClientObserver(RealClientTime):
         state = result.get("state")
         held = self.paused and not self.pause_undefined and self.paused_ms >= story.slack_ms
         if held and played is not None:
-            self.pinned, self.overshoot_ms = True, 0
+            self.position_seen_in_pause, self.overshoot_ms = True, 0
             self.fastest_position = min(self.fastest_position, played * 1000)
         checked = played is not None and (self.time_is_certain or self.can_show_wait_for_motion)
         harm = self.find_audio_harm(played, state) if played is not None and checked else None
         situations, missing_ms = frozenset(self.audio.suspects), self.motion_missing_ms
         if played is None:
             harm = self.find_harm_by_state(state, expected)
-            checked = state == expected is PlaybackState.IDLE and self.heard_after is not None
+            checked = state == expected is PlaybackState.IDLE and self.situations_seen_playing is not None
             if state == expected is PlaybackState.PLAYING:
-                self.heard_after = situations
-            situations, missing_ms = self.heard_after or frozenset(), missing_ms - self.idle_after_end_ms
+                self.situations_seen_playing = situations
+            situations = self.situations_seen_playing or frozenset()
+            missing_ms -= self.idle_after_end_ms
         if harm and self.rule_of_first_harm is None:
-            rule_id = self.audio.rule_id if self.has_played_this_much_well else ""
-            self.rule_of_first_harm = rule_id if played is None else self.rule_of_audio_harm(played, state)
+            rule_id = self.audio.rule_id if self.has_played_as_much_when_plain else ""
+            self.rule_of_first_harm = rule_id if played is None else self.find_audio_harm_rule(played, state)
         self.disordered = self.disordered or bool(foreign_keyframes) or not in_order
         can_be_blamed = self.shown or self.motion.suspects <= {"C-SYNC"}
         harmed = self.disordered or self.rule_of_first_harm is not None
         motion_rule = self.motion.rule_id if can_be_blamed and not harmed else ""
-        runs = (
+        audio_must_run = (
             self.can_show_wait_for_motion
             and self.slowest_wait_ms == 0
             and self.fastest_position + self.slack_samples < self.playable_end
@@ -187,8 +190,8 @@ class _ClientObserver(RealClientTime):
             motion_end=len(current.values) * story.sample_rate // KEYFRAMES_PER_SECOND if current else 0,
             strict=self.strict,
             stalls=self.can_show_wait_for_motion and self.stalled_ms >= story.slack_ms,
-            runs=runs,
-            stall_rule=self.find_stall_rule(runs=runs),
+            runs=audio_must_run,
+            stall_rule=self.find_stall_rule(audio_must_run=audio_must_run),
             stall_situations=frozenset(self.stall.suspects),
             due=due_keyframe,
             blank=not (own_keyframes or may_show_nothing),
@@ -199,7 +202,7 @@ class _ClientObserver(RealClientTime):
             catching_up=self.catch_up_ms > 0,
             motion_situations=frozenset(self.motion.suspects),
             motion_rule=motion_rule,
-            controlled=current is not None and self.has_rendered_this_much_well(current, due_keyframe),
+            controlled=current is not None and self.has_rendered_as_much_when_plain(current, due_keyframe),
             audio_situations=situations,
             audio_rule=self.rule_of_first_harm or "",
             audio_checked=checked and self.time_is_certain,
@@ -209,105 +212,74 @@ class _ClientObserver(RealClientTime):
         story.observations.append(observation)
         if observation.shows_motion_in_place(slack_keyframes):
             self.note_good_motion(observation)
-        self.note_good_stall(observation)
+        self.note_stall(observation)
         self.note_good_audio(observation)
         if current and own_keyframes:
             current.last_shown = max(current.last_shown, *own_keyframes)
         if current is not None and state not in (None, PlaybackState.IDLE):
             current.was_active = True
         self.last, self.clean_step, self.expected_before = observation, True, expected
-        self.silent_before, self.cut_off = self.must_be_silent, None
+        self.silent_before, self.cut_off_conversation = self.must_be_silent, None
 
-    @property
-    def must_be_silent(self) -> bool:
-        """Whether every honest client must be silent by now: nothing is left to play, and the client had the
-        time `slack_ms` to stop. Pauses and resumes since the last call make no difference.
-
-        After a call with an undefined outcome, this is certain only if everything had been played before that
-        call."""
-        if self.audio_undefined:
-            return self.nothing_to_play and self.quiet_ms >= self.story.slack_ms
-        if self.conversation is None:
-            return not self.story.audio_calls or self.quiet_ms >= self.story.slack_ms
-        return self.plays_without_waiting and self.idle_after_end_ms >= self.story.slack_ms
-
-    @property
-    def time_is_certain(self) -> bool:
-        """Whether it is certain how far an honest client has played the current conversation by the time of
-        this observation."""
-        return self.plays_without_waiting and not (self.audio_undefined or self.pause_undefined)
-
-    @property
-    def plays_without_waiting(self) -> bool:
-        """Whether an honest client surely plays the current conversation's audio on, without waiting for
-        motion; False without a conversation.
-
-        Audio never waits outside strictSync, if its conversation has no motion, or if some motion could not
-        be decoded. In strictSync, it does not wait if the motion of all audio so far has come."""
-        current = self.conversation
-        return current is not None and (
-            not self.strict
-            or current.audio_only
-            or current.abnormal  # "audio plays normally" (docs:faq)
-            or (self.may_wait_for_motion and self.playable_end >= self.end)
-        )
-
-    def has_rendered_this_much_well(self, conversation: ClientConversation, due_keyframe: int | None) -> bool:
-        """Return whether the client was seen before to render this much motion well in a plain conversation
-        (one without special calls): up to keyframe `due_keyframe`, in the number of payloads that hold these
-        keyframes in `conversation`."""
-        payloads = conversation.payload_of(due_keyframe)
-        return (due_keyframe or 0) <= self.shown_keyframe and payloads <= self.shown_payloads
+    def has_rendered_as_much_when_plain(
+        self, conversation: ClientConversation, due_keyframe: int | None
+    ) -> bool:
+        """Return whether earlier observations of a plain conversation (one without special calls) showed that
+        the client renders this much motion: up to keyframe `due_keyframe`, in the number of payloads that
+        hold these keyframes in `conversation`."""
+        payload_count = conversation.payload_number_of(due_keyframe)
+        return (due_keyframe or 0) <= self.shown_keyframe and payload_count <= self.shown_payloads
 
     def note_good_motion(self, observation: Observation) -> None:
-        """Note that the client rendered the right motion at this observation: no call before it has harmed
-        the motion. In a plain conversation (one without special calls), also keep the highest keyframe and
-        the number of payloads that were rendered well."""
+        """Note that the client rendered the right motion at this observation, so that no earlier call can be
+        the cause of wrong motion later. If the conversation was plain until now (without special calls), also
+        keep the highest keyframe and the number of payloads that were rendered at their place."""
         due_keyframe = observation.due
         in_place = observation.shows_motion_in_place(self.story.keyframe_tolerance)
         if not self.motion.suspects and self.conversation is not None and in_place:
             self.shown = True
-            self.shown_payloads = max(self.shown_payloads, self.conversation.payload_of(due_keyframe))
+            self.shown_payloads = max(self.shown_payloads, self.conversation.payload_number_of(due_keyframe))
             self.shown_keyframe = max(self.shown_keyframe, due_keyframe or 0)
         if self.conversation is not None and (due_keyframe or 0) < self.conversation.unknown_from:
-            # Unknown fields are put to the test only when their own motion is due.
+            # Motion with unknown fields may still be to come: it is not proven that they do no harm.
             self.motion.forget("C-UNKNOWN")
         self.motion.clear()
 
-    def find_stall_rule(self, *, runs: bool) -> str:
-        """Return the rule to which a wrong stall of strictSync belongs, if one is seen now; "" if that is not
-        certain. `runs`: audio must go on, and a stall that lasts is wrong. If not, a missing stall is.
+    def find_stall_rule(self, *, audio_must_run: bool) -> str:
+        """Return the rule that a client in strictSync breaks if this observation shows a wrong stall; "" if
+        that is not certain. With `audio_must_run`, a stall that lasts is wrong. Without, a missing stall is.
 
-        What came since the stall was last seen right is to blame, if the stall was once seen right. After a
-        pause or an interrupt a missing stall still breaks C-STARVE: nothing of it is lost or old. Whose audio
-        was ahead of its motion already before something came is not harmed by it."""
+        The rule is C-STARVE if no special call came since an observation last showed the right behaviour. A
+        missing stall still breaks C-STARVE after a pause or an interrupt. If another call, and nothing else,
+        came since then, its rule is to blame, but only if the client did it right once before."""
         suspects = self.stall.suspects
         if self.stall_was_wrong:
             return ""
-        if suspects <= ({"C-STARVE"} if runs else {"C-STARVE", "C-PAUSE", "C-INTERRUPT"}):
+        if suspects <= ({"C-STARVE"} if audio_must_run else {"C-STARVE", "C-PAUSE", "C-INTERRUPT"}):
             return "C-STARVE"
         most_samples, _ = self.well_played_lengths
-        is_controlled = self.went_on_well or most_samples > 0 if runs else self.stalled_well
-        return next(iter(suspects)) if len(suspects) == 1 and is_controlled else ""
+        did_right_before = self.seen_to_go_on or most_samples > 0 if audio_must_run else self.seen_to_stall
+        return next(iter(suspects)) if len(suspects) == 1 and did_right_before else ""
 
-    def note_good_stall(self, observation: Observation) -> None:
-        """Note if this observation shows that strictSync waits for missing motion, or goes on with motion,
-        just as it must: no call before has harmed the stall."""
+    def note_stall(self, observation: Observation) -> None:
+        """Note what this observation shows of strictSync. If the audio waits for missing motion, or goes on
+        with motion, as it must, no earlier call has harmed the stall, and none is a suspect any more. If the
+        audio should wait and does not, note that the stall was wrong."""
         tolerance_samples = self.story.samples(AUDIO_TOLERANCE_MS)
         played = observation.played
         if not observation.strict or (played is None and observation.stalled is None):
             return
         is_not_ahead = played is None or played <= observation.motion_end + tolerance_samples
-        is_in_place = played is None or (
+        is_at_right_position = played is None or (
             observation.low - tolerance_samples <= played <= observation.high + tolerance_samples
         )
         if observation.stalls and observation.stalled is not False and is_not_ahead:
-            self.stalled_well = True
+            self.seen_to_stall = True
         elif observation.stalls and observation.state != PlaybackState.IDLE:
             self.stall_was_wrong = True  # From here on, this conversation proves nothing more.
             return
-        elif observation.runs and not observation.stalled and is_in_place:
-            self.went_on_well = self.went_on_well or self.stalled_well
+        elif observation.runs and not observation.stalled and is_at_right_position:
+            self.seen_to_go_on = self.seen_to_go_on or self.seen_to_stall
             current = observation.conversation
             if not self.clean_step or played is None or current is None or not current.payload_starts:
                 return
@@ -315,20 +287,22 @@ class _ClientObserver(RealClientTime):
                 return  # The latest motion is still to come: it may be lost.
         else:
             if not is_not_ahead and not self.stall.suspects:
+                # The audio ran ahead of its motion before any special call: a later one is not to blame.
                 self.stall.note("C-STARVE")
             return
         self.stall.clear()
 
     def find_audio_harm(self, played: int, state: object) -> tuple[str, str] | None:
-        """Find out whether the client's audio was harmed: whether no honest client has played this many
+        """Find out whether the client's audio was harmed: whether no correct client has played this many
         samples of the current conversation, or is in this state. Return what was expected and what was
         observed; None if no harm shows.
 
         If a client in strictSync may wait for motion, only audio that runs ahead is harmed for certain."""
         story, current, last = self.story, self.conversation, self.last
         assert current is not None
-        plain = not self.audio.suspects or (self.pinned and self.audio.suspects == {"C-PAUSE"})
-        ahead = story.samples(story.slack_ms if story.real_clock or not plain else AUDIO_TOLERANCE_MS)
+        is_only_paused = self.position_seen_in_pause and self.audio.suspects == {"C-PAUSE"}
+        is_plain = not self.audio.suspects or is_only_paused
+        ahead = story.samples(story.slack_ms if story.real_clock or not is_plain else AUDIO_TOLERANCE_MS)
         behind = story.samples(AUDIO_TOLERANCE_MS)
         seen = f"{played} samples"
         is_over = self.time_is_certain and self.idle_after_end_ms >= story.slack_ms
@@ -359,11 +333,13 @@ class _ClientObserver(RealClientTime):
     def find_harm_by_state(
         self, reported_state: object, expected_state: PlaybackState | None
     ) -> tuple[str, str] | None:
-        """Return what was expected and what was observed, if the playback state shows harm to the client's
-        audio; otherwise None. This is for clients that do not report how many samples they have played.
+        """Return what was expected and what was observed, if the playback state of this observation shows
+        harm to the client's audio; otherwise None. This is for clients that do not report how many samples
+        they have played.
 
-        Harm is: idle although audio is left, or playing although the audio is over. It counts only after
-        special calls whose harm the state alone shows; rule C-STATES judges any other wrong state."""
+        Harm is: idle although audio is left, or playing although the audio is over. It counts only after an
+        empty list, undecodable motion, missing motion or a pause (`_SHOWN_BY_STATE`), and after nothing else:
+        rule C-STATES judges any other wrong state."""
         current = self.conversation
         visible_situations = _SHOWN_BY_STATE if self.story.modes else _SHOWN_BY_STATE - {"C-STARVE"}
         all_are_visible = self.audio.suspects and self.audio.suspects <= visible_situations
@@ -377,39 +353,43 @@ class _ClientObserver(RealClientTime):
             return f"idle: {current.samples} samples are over", "playing"
         return None
 
-    def rule_of_audio_harm(self, samples_played: int, reported_state: object) -> str:
-        """Return the id of the rule that the client's harmed audio breaks; "" if that is not certain.
+    def find_audio_harm_rule(self, samples_played: int, reported_state: object) -> str:
+        """Return the id of the rule that the client breaks if this observation shows harm to its audio (see
+        `find_audio_harm`: it stopped, was not played whole, or ran ahead). Return "" if that is not certain.
 
-        Audio that goes on although strictSync must wait for motion breaks C-STARVE. Otherwise the rule is
-        certain if nothing special happened, or if the client once played audio of this length well. Without
-        this proof, it is certain only if audio stops because its motion is missing, or runs ahead after an
-        interrupt."""
+        Audio that goes on although strictSync must wait for motion is a missing stall. Other harm belongs to
+        the special call that came, such as a pause, if the client once played audio of this length without
+        special calls; or to the default rule C-STATES if none came. Without this proof, the rule is certain
+        only if audio stops because its motion is missing, or runs ahead after an interrupt."""
         current, rule_id = self.conversation, self.audio.rule_id
         assert current is not None
         is_ahead = samples_played > self.fastest_position // 1000
         if self.can_show_wait_for_motion and samples_played * 1000 > self.playable_end:
-            return self.find_stall_rule(runs=False)
-        if is_ahead and rule_id != "C-STARVE" and self.lacked_motion and not self.went_on_well:
-            return ""  # Whoever skips the time of a stall does so when motion ends it, too: C-STARVE.
+            return self.find_stall_rule(audio_must_run=False)
+        if is_ahead and rule_id != "C-STARVE" and self.lacked_motion and not self.seen_to_go_on:
+            # Perhaps the client always skips the time of a stall when its motion comes. That breaks C-STARVE.
+            return ""
         never_waits = self.strict and not self.lacked_motion
         if rule_id == "C-STARVE" and never_waits and reported_state == PlaybackState.IDLE:
-            return "C-STATES"  # Who waits for motion plays on; nothing else is special about strictSync.
+            # The audio never had to wait, and only waiting for motion is special about strictSync.
+            return "C-STATES"
         if self.strict and rule_id == "C-STARVE" and not is_ahead:
-            stall_rule = self.find_stall_rule(runs=True)
+            # Audio that stops or falls back is a stall that lasts.
+            stall_rule = self.find_stall_rule(audio_must_run=True)
             rule_id = stall_rule if stall_rule != "C-STARVE" else rule_id
-        if self.has_played_this_much_well or not self.audio.suspects:
+        if self.has_played_as_much_when_plain or not self.audio.suspects:
             return rule_id
         if rule_id == "C-STARVE":
-            if not self.strict:  # Audio is neither ahead nor idle because its motion is missing.
+            if not self.strict:  # If only motion is missing, audio is neither ahead nor idle.
                 return "C-STATES" if is_ahead or reported_state == PlaybackState.IDLE else rule_id
             return rule_id if reported_state != PlaybackState.IDLE and current.last_shown >= 0 else ""
         return rule_id if rule_id == "C-INTERRUPT" and is_ahead else ""
 
     @property
-    def has_played_this_much_well(self) -> bool:
-        """Whether the client was seen before to play a plain conversation (one without special calls) well,
-        with audio and chunks no shorter than these. Only then can harm to the current audio be blamed on what
-        was special about this conversation."""
+    def has_played_as_much_when_plain(self) -> bool:
+        """Whether earlier observations of a plain conversation (one without special calls) showed that the
+        client plays audio and chunks which are no shorter than the current ones. Only then can harm to the
+        current audio be blamed on what was special about this conversation."""
         most_samples, largest_chunk = self.well_played_lengths
         return (
             self.conversation is not None
@@ -421,9 +401,9 @@ class _ClientObserver(RealClientTime):
         """Note if this observation shows that the client played its audio well; nothing is noted if the audio
         was harmed or could not be checked.
 
-        If the audio was played to its end, no call before has harmed it. Keep its length, too, if nothing
-        special happened. If audio went on without motion outside strictSync, missing motion (C-STARVE) did no
-        harm."""
+        If the audio was played to its end, no earlier call has harmed it, and none is a suspect any more. If
+        no special call came, keep the length of the audio, too, as a proof that the client can play as much.
+        If audio went on without motion outside strictSync, missing motion (C-STARVE) did no harm."""
         current = self.conversation
         if current is None or not observation.audio_checked or self.rule_of_first_harm is not None:
             return
@@ -438,32 +418,10 @@ class _ClientObserver(RealClientTime):
         elif self.audio.suspects == {"C-STARVE"} and observation.starved and not self.strict:
             self.audio.once_harmless.add("C-STARVE")
 
-    def id_is_certain(self, reported_state: object) -> bool:
-        """Return whether it is certain which conversation id the client must report. It is not certain after
-        a call with an undefined outcome, or if the conversation may be over. During a conversation, it is not
-        certain if the client reports idle, or in strictSync reports no state: it may be idle too early, which
-        other rules judge."""
-        if self.audio_undefined or self.maybe_over:
-            return False
-        tells_idle = reported_state == PlaybackState.IDLE or (self.strict and reported_state is None)
-        current = self.conversation
-        may_be_over = self.strict and current is not None and (current.audio_only or current.abnormal)
-        return current is None or not (tells_idle or may_be_over)
-
     @property
     def slack_samples(self) -> int:
         """How late a client may be, in samples * 1000."""
         return self.story.slack_ms * self.story.sample_rate
-
-    @property
-    def can_show_wait_for_motion(self) -> bool:
-        """Whether an observation of the client now can show if its audio waits for missing motion, as
-        strictSync demands. It can if the current conversation may wait for motion, the client is not paused,
-        and no call in the conversation had an undefined outcome."""
-        current = self.conversation
-        if current is None or not self.may_wait_for_motion:
-            return False
-        return not (self.audio_undefined or self.pause_undefined or self.paused)
 
     def sort_rendered_keyframes(
         self, reported_values: Any
@@ -498,17 +456,17 @@ class _ClientObserver(RealClientTime):
         return tuple(own_keyframes), tuple(foreign_keyframes)
 
     def may_show_motion_of(self, call: MotionCall) -> bool:
-        """Return whether the client may, but need not, show the motion of this call. It may if the documents
-        leave open what becomes of the motion. It also may if the motion came when its conversation was
-        perhaps over, and that conversation is still the current one."""
+        """Return whether an observation may, but need not, show the motion of this call. It may if the
+        documents leave open what happens to the motion (Kind.OPEN). It also may if the motion came when its
+        conversation was perhaps over (Kind.OVER), and that conversation is still the current one."""
         if call.kind is Kind.OVER:
             return call.conversation is self.conversation
         return call.kind is Kind.OPEN
 
     def find_due_keyframes(self, samples_played: int | None) -> tuple[int, int | None]:
-        """Return the numbers of the first and the last keyframe that an honest client must have rendered
-        since its last observation. `samples_played` is what the client reports now; None: it reports no
-        number, so the slowest honest client counts.
+        """Return the numbers of the first and the last keyframe that a correct client must have rendered
+        between its last observation and this one. `samples_played` is the position that the client reports
+        now. If that is None, the position of the slowest correct client is taken instead.
 
         The last keyframe is None if no new keyframe was due. Return (0, None) if it is not certain what was
         due."""
@@ -540,20 +498,3 @@ class _ClientObserver(RealClientTime):
         """Return whether the playback state `expected` was also expected at the client's observation before
         this one: then even a client that reports its state one step late must report it."""
         return not self.story.audio_calls or (self.clean_step and expected is self.expected_before)
-
-    def expected_state(self) -> PlaybackState | None:
-        """Return the playback state that every honest client must report now: idle, paused or playing. Return
-        None if honest clients may differ: after a call with an undefined outcome, or while a client may still
-        react."""
-        slack = self.story.slack_ms
-        if self.audio_undefined or self.pause_undefined:
-            return None
-        if self.conversation is None:
-            settled = not self.story.audio_calls or self.quiet_ms >= slack
-            return PlaybackState.IDLE if settled else None
-        if self.paused:
-            return PlaybackState.PAUSED if self.paused_ms >= slack else None
-        if self.time_is_certain and self.idle_after_end_ms >= slack:
-            return PlaybackState.IDLE
-        playing = self.time_is_certain and self.slowest_wait_ms == 0 and self.fastest_position < self.end
-        return PlaybackState.PLAYING if playing else None

@@ -4,6 +4,7 @@ a trace."""
 import math
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.trace.decoder_events import PlaybackState
@@ -46,7 +47,7 @@ class Kind(Enum):
 class ClientConversation:
     """One conversation of a client. `values` are its keyframes, each as its translation[0].
 
-    `samples` are the fewest samples that an honest client may play of its audio, `most_samples` the most:
+    `samples` are the fewest samples that a correct client may play of its audio, `most_samples` the most:
     they differ if a chunk ends within a sample, because no document says what becomes of half a sample.
     `open_motion`: no document fixes which motion is shown. `abnormal`: some of it is undecodable.
     `unknown_from` is the first keyframe of a payload with unknown fields, `overdue_from` that of a payload
@@ -71,13 +72,13 @@ class ClientConversation:
     was_active: bool = False
     payload_starts: list[int] = field(default_factory=list)
 
-    def payload_of(self, keyframe: int | None) -> int:
+    def payload_number_of(self, keyframe: int | None) -> int:
         """Return the number of the payload (1, 2, ...) that holds this keyframe; 0 if `keyframe` is None."""
         return 0 if keyframe is None else sum(start <= keyframe for start in self.payload_starts)
 
     @property
     def most_samples(self) -> int:
-        """The most samples that an honest client may play."""
+        """The most samples that a correct client may play."""
         return -(-self.audio_bytes // BYTES_PER_SAMPLE)
 
 
@@ -125,24 +126,25 @@ class Observation:
     """What a client reported when it was observed, and what is certain about it. Positions are in samples;
     None means: not certain, or not reported.
 
-    `low` and `high` are the positions of the slowest and of the fastest honest client. `is_over`: the
+    `low` and `high` are the positions of the slowest and of the fastest correct client. `is_over`: the
     conversation is over even for the slowest client. `dry_ms`: how long ago the audio of a conversation
     without an end mark ran out for the slowest client. `held`: the client is paused for long enough to stand
-    still. `stalls` and `runs`: strictSync surely stalls, or surely does not. `stall_rule`: the rule to which
-    a stall that is missing, or that lasts, belongs ("": not certain). `stall_situations`: the rules whose
-    situation came up since a stall was last seen right. `due`: the keyframe that the
-    last step of the clock leads to. `blank`: that step is so long that even a slow client must have rendered
-    something, and nothing was rendered. `silent`: no client has anything left to play. `own`: the rendered
-    keyframes of this conversation, by number. `foreign`: the other rendered keyframes, as (value, the call
-    that gave it). `catching_up`: late motion came so lately that a client may not yet show it at its place.
-    `id_fixed`: `current_id` is certain.
+    still. `stalls` and `runs`: in strictSync, the audio must surely stall, or must surely go on; `stalled` is
+    what the client reported. `stall_rule`: the rule to which a stall that is missing, or that lasts, belongs
+    ("": not certain). `stall_situations`: the rules whose situation came up since a stall was last seen
+    right. `due`: the keyframe that the last step of the clock leads to. `blank`: that step is so long that
+    even a slow client must have rendered something, and nothing was rendered. `silent`: no client has
+    anything left to play. `own`: the rendered keyframes of this conversation, by number. `foreign`: the other
+    rendered keyframes, as (value, the call that gave it). `catching_up`: late motion came so lately that a
+    client may not yet show it at its place. `moved`: time has passed since the conversation began, or since
+    an interrupt. `id_fixed`: it is certain that the client must report `current_id`.
 
     `motion_situations` and `audio_situations` are the rules whose situation came up since motion or audio was
     last seen unharmed; `motion_rule` and `audio_rule` are the rules to which a harm that is seen now belongs
-    ("": not certain). `controlled`: a plain conversation was seen to be shown up to a payload with this
-    number. `starved`: the slowest client has played without motion for some time. `audio_harm` says what was
-    expected of the audio and what was seen; it is None if the audio is not harmed, and `audio_checked` is
-    whether that is certain.
+    ("": not certain). `controlled`: in a plain conversation (one without special calls), the client was seen
+    to show as much motion as is due now. `starved`: the slowest client has played without motion for some
+    time. `audio_harm` says what was expected of the audio and what was seen; it is None if the audio is not
+    harmed, and `audio_checked` is whether that is certain.
     """
 
     seq: int
@@ -185,26 +187,27 @@ class Observation:
     audio_harm: tuple[str, str] | None
 
     @property
-    def ended_by(self) -> tuple[str, ...]:
-        """The rules that a client breaks which took an empty list, or bytes that cannot be decoded, for the
-        end of this conversation; none if the conversation got neither."""
+    def rules_if_ended_early(self) -> tuple[str, ...]:
+        """The rules to blame if the client wrongly ended this conversation: at an empty list, or at bytes
+        that cannot be decoded. Empty if the conversation got neither."""
         if self.conversation is None:
             return ()
         blamed = (("C-EMPTY", self.conversation.audio_only), ("C-ABNORMAL", self.conversation.abnormal))
         return tuple(rule_id for rule_id, has_come in blamed if has_come)
 
     def shows_motion_in_place(self, tolerance_keyframes: int) -> bool:
-        """Return whether the client rendered the motion that was due: its newest keyframe is at most
-        `tolerance_keyframes` away from the keyframe that was due. Return False if none was due or rendered.
-        Any keyframe is in place if the client does not report its position."""
+        """Return whether the client rendered the motion that was due. The newest keyframe of the conversation
+        (the last of `own`) must be at most `tolerance_keyframes` away from the keyframe that was `due`.
+        Return False if none was due or rendered. Any keyframe is in place if the client does not report its
+        position."""
         if self.due is None or not self.own:
             return False
         return self.played is None or abs(self.own[-1] - self.due) <= tolerance_keyframes
 
     @property
     def may_lag(self) -> bool:
-        """Whether the client rendered motion that may be out of its place, for it may still catch up after
-        late motion."""
+        """Whether the client rendered motion that need not be in its place: after late motion, it may still
+        be catching up."""
         return self.catching_up and bool(self.own)
 
 
@@ -232,6 +235,13 @@ class ClientStory:
     def keyframe_tolerance(self) -> int:
         """How many keyframes a client may be away from k/25 s."""
         return REAL_KEYFRAME_TOLERANCE if self.real_clock else VIRTUAL_KEYFRAME_TOLERANCE
+
+    def note_hello(self, result: dict[str, Any]) -> None:
+        """Store what the client answered to `hello`: whether its clock is real, its modes, and the features
+        that it lacks."""
+        self.real_clock = result.get("clock") == "real"
+        self.modes = tuple(str(mode) for mode in result.get("modes") or ())
+        self.lacks.update(str(name) for name in result.get("lacks") or ())
 
     def samples(self, ms: int) -> int:
         """Return how many samples last this many milliseconds."""

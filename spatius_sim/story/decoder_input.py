@@ -22,7 +22,7 @@ def yield_decoder_input(
     for event in trace.events[first_seq:end_seq]:
         if event.lane is not Lane.DOWNSTREAM:
             continue
-        for relay_event in _events_for_decoder(event, plays_own_audio):
+        for relay_event in _yield_input_of_event(event, plays_own_audio):
             if isinstance(relay_event, Audio):
                 open_turn_ids.pop(event.connection, None)
                 if not relay_event.last:
@@ -33,8 +33,9 @@ def yield_decoder_input(
             yield event, Audio(b"", last=True, turn_id=open_turn_ids.pop(event.connection))
 
 
-def _events_for_decoder(event: Event, plays_own_audio: bool) -> Iterator[RelayEvent]:
-    """Yield what a client hands to its decoder because of this event: the message that the relay sent.
+def _yield_input_of_event(event: Event, plays_own_audio: bool) -> Iterator[RelayEvent]:
+    """Yield the decoder input of this event: what a client hands to its decoder because of it, which is the
+    message that the relay sent.
 
     If the client plays its own audio, audio from the relay is left out, and the audio that the client sent is
     handed over instead."""

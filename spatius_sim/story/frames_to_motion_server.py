@@ -33,6 +33,7 @@ def is_kit_client_of_server(trace: Trace) -> bool:
 def find_close_by_server(trace: Trace, connection: str, before_seq: int) -> int | None:
     """Return the code with which Motion Server closed this connection before event number `before_seq`; None
     if it did not."""
+    # Unless the kit is the client, the kit itself stands at the server's place.
     by_kit = not is_kit_client_of_server(trace)
     codes = (
         event.content.code
@@ -47,7 +48,7 @@ def find_close_by_server(trace: Trace, connection: str, before_seq: int) -> int 
 
 def describe_close_by_server(trace: Trace, connection: str, before_seq: int) -> str:
     """Return in words that Motion Server closed this connection before event number `before_seq`, with the
-    code; "" if it did not. The words follow others, after a comma."""
+    code; "" if it did not. The text begins with a comma, to be added to another text."""
     code = find_close_by_server(trace, connection, before_seq)
     if code is None:
         return ""

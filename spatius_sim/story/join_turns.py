@@ -28,8 +28,8 @@ from functools import partial
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.story.decoder_input import yield_decoder_input
-from spatius_sim.story.join_requests import join_requests
-from spatius_sim.story.speech_index import SpeechIndex, audible_piece
+from spatius_sim.story.join_requests import find_turns_by_audio, join_requests, join_requests_to_turns
+from spatius_sim.story.speech_index import SpeechIndex, find_audible_piece
 from spatius_sim.story.turn_story import (
     ORDINARY_BYTES,
     AudioPiece,
@@ -39,6 +39,7 @@ from spatius_sim.story.turn_story import (
     Story,
     Turn,
     UpstreamRequest,
+    find_latest_turn,
 )
 from spatius_sim.story.undisturbed_turns import (
     correct_mistaken_waits,
@@ -74,24 +75,17 @@ __all__ = [
 
 def build_story(trace: Trace) -> Story:
     """Build the story of a relay's or a server's trace: its turns, each with the requests to Motion Server,
-    the conversations at its client, and the deliveries of motion that belong to it."""
+    the conversations at its client, and the deliveries of its motion. Also set which turns are calm and
+    clean, and which faults excuse the relay in them."""
     turns = _find_planned_turns(trace)
     speech_index = SpeechIndex(turns)
     set_faults_and_failures(trace, turns)
     requests = join_requests(trace)
     conversations, deliveries, output_rates = _join_conversations(trace, turns, speech_index)
-    silence_ends_speech = SPEECH_END in trace.header.lacks
-    for request in requests:
-        audio = bytes(request.audio)
-        request.turn = (
-            _mark_merged_turns(audio, speech_index, silence_ends_speech)
-            or speech_index.find(audio)
-            or _turn_by_messages(request, speech_index)
-        )
-        request.found_by_audio = request.turn is not None
+    find_turns_by_audio(requests, speech_index, silence_ends_speech=SPEECH_END in trace.header.lacks)
     _join_conversations_to_turns(conversations, turns, speech_index)
     _join_deliveries_to_payloads(requests, deliveries)
-    _join_requests_to_turns(requests, turns, may_guess=CLIENT_CHOOSES_SPEECH not in trace.header.lacks)
+    join_requests_to_turns(requests, turns, may_guess=CLIENT_CHOOSES_SPEECH not in trace.header.lacks)
     leave_out_faults_elsewhere(trace, turns)
     correct_mistaken_waits(turns)
     set_calm_and_clean(trace, turns, output_rates)
@@ -100,8 +94,8 @@ def build_story(trace: Trace) -> Story:
 
 def _find_planned_turns(trace: Trace) -> list[Turn]:
     """Return the turns that the kit started in this trace, in their order. Each has its speech, what its
-    client did in it, and the events between which it lies. If the kit waited for the end of the turn, note
-    which event ended the wait, and whether the turn was complete then."""
+    client did in it, and the numbers of the events that began and ended it. If the kit waited for the end of
+    the turn, note which event ended the wait, and whether the turn was complete then."""
     turns_by_number: dict[tuple[str, int], Turn] = {}
     latest_by_client: dict[str, Turn] = {}
     end_seq = len(trace.events)
@@ -127,7 +121,8 @@ def _find_planned_turns(trace: Trace) -> list[Turn]:
 
 def _note_client_action(turn: Turn, action: object, seq: int) -> None:
     """Note in a turn what its client did at event number `seq`: it spoke, ended its speech, or interrupted
-    the turn. Only the first interrupt counts; any other action changes nothing."""
+    the turn. Note, too, whether the speech so far ends within a sample. Only the first interrupt counts; any
+    other action changes nothing."""
     match action:
         case Speak(pcm, last):
             turn.speech_begun = True
@@ -200,8 +195,9 @@ def _begins_new_conversation(piece: AudioPiece, conversation: Conversation, turn
     later turn. With turn ids (`labelled`), it is over before audio of a later turn if an end mark or an
     interrupt came.
 
-    If the bytes do not show to which turn the audio belongs, the time decides. The turn of the last piece
-    must have been waited for, and another turn must have begun."""
+    If the bytes do not show to which turn the audio belongs, the time decides: a new conversation begins if
+    the kit had waited for the end of the turn in which the conversation's last piece came, and the client's
+    next turn has begun since."""
     if conversation.marks and not conversation.labelled:
         return True
     if not conversation.pieces:
@@ -216,14 +212,15 @@ def _begins_new_conversation(piece: AudioPiece, conversation: Conversation, turn
             and piece.turn.started_seq > last_piece.turn.started_seq
         )
     own_turns = [turn for turn in turns if turn.client == conversation.client]
-    last_turn, turn_now = _latest_turn(last_piece.seq, own_turns), _latest_turn(piece.seq, own_turns)
+    last_turn = find_latest_turn(last_piece.seq, own_turns)
+    turn_now = find_latest_turn(piece.seq, own_turns)
     return last_turn is not turn_now and last_turn is not None and last_turn.waited_seq is not None
 
 
 def _is_in_turn_without_keyframe(event: Event, turns: list[Turn]) -> bool:
-    """Return whether the event fell into a turn with less than a keyframe of audio. A mark that answers such
-    a turn is not a second mark of the turn before."""
-    turn = _latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
+    """Return whether the event came in a turn with less than a keyframe of audio. An end mark that answers
+    such a turn is not a second mark of the previous turn."""
+    turn = find_latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
     return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
 
 
@@ -231,9 +228,9 @@ def _join_deliveries_to_payloads(requests: list[UpstreamRequest], deliveries: li
     """Set `sent` of each delivery at a client to the payload of Motion Server that was delivered: a payload
     with the same bytes that was sent earlier. If there is none, leave `sent` None.
 
-    If several payloads fit, prefer those that this client has not got yet, then the one that `_mismatch_rank`
-    says fits best, then the earliest. If the client already had all of them, mark the delivery as `doubled`,
-    and prefer the latest."""
+    If several payloads fit, prefer those that this client has not got yet, then those of a turn of this
+    client, then those of the conversation's own turn (`_mismatch_rank`), then the earliest. If the client
+    already had all of them, mark the delivery as `doubled`, and prefer the latest."""
     payloads_by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
     sent_payloads = (payload for request in requests for payload in request.payloads)
     for payload in sorted(sent_payloads, key=lambda payload: payload.seq):
@@ -264,37 +261,12 @@ def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool
     )
 
 
-def _join_requests_to_turns(requests: list[UpstreamRequest], turns: list[Turn], *, may_guess: bool) -> None:
-    """Join each request to Motion Server with the turn to which it belongs. If the audio did not show the
-    turn, take the latest turn that began before the request: a turn of the client that sent it, otherwise of
-    the client that first got its motion.
-
-    If there is no such turn, take the latest turn of any client, but only if there is one client, or if
-    `may_guess` and no two clients have a turn under way. Otherwise the request belongs to no turn."""
-    may_guess = may_guess or len({turn.client for turn in turns}) == 1
-    for request in requests:
-        if request.turn is None:
-            deliveries = [delivery for payload in request.payloads for delivery in payload.deliveries]
-            first_delivery = min(deliveries, key=lambda delivery: delivery.seq, default=None)
-            turns_of_receiver = [
-                turn for turn in turns if first_delivery is not None and turn.client == first_delivery.client
-            ]
-            turns_of_sender = [turn for turn in turns if turn.client == request.connection]
-            request_seq = request.first_seq
-            request.turn = (
-                _latest_turn(request_seq, turns_of_sender)
-                or _latest_turn(request_seq, turns_of_receiver)
-                or (_latest_turn_under_way(request_seq, turns) if may_guess else None)
-            )
-        if request.turn is not None:
-            request.turn.requests.append(request)
-
-
 def _join_conversations_to_turns(
     conversations: list[Conversation], turns: list[Turn], index: SpeechIndex
 ) -> None:
-    """Set `turn` of each conversation to the turn that it answers: the turn that its audio shows, otherwise
-    the latest turn of its client. If both have the same client, add the conversation to the turn.
+    """Set `turn` of each conversation to the turn that it answers: the turn in whose speech its audio is
+    found, otherwise the latest turn of its client. If both have the same client, add the conversation to the
+    turn.
 
     Then look at each turn without a conversation whose audio is unlike that of other turns. Set its
     `swallowed_by` to the client's conversation in which this audio was played; None if there is none."""
@@ -304,7 +276,7 @@ def _join_conversations_to_turns(
         turn = (
             _turn_of_most_audio(conversation) or index.find(audio, conversation.client) or index.find(audio)
         )
-        turn = turn or _latest_turn(conversation.first_seq, own_turns)
+        turn = turn or find_latest_turn(conversation.first_seq, own_turns)
         if turn is not None:
             conversation.turn = turn
             if turn.client == conversation.client:
@@ -322,38 +294,6 @@ def _join_conversations_to_turns(
             )
 
 
-def _mark_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech: bool) -> Turn | None:
-    """If a relay sent the speech of several turns of one client as one request, mark these turns as merged.
-    Return the last of them. `audio` is the audio of the request. Return None if it holds the speech of one
-    turn at most.
-
-    A relay may merge turns if each turn but the last was left open (interrupted before its speech had ended),
-    or if silence ends speech. If it may not, return None."""
-    first_turn, last_turn = index.find_first(audio), index.find_last(audio)
-    if (
-        first_turn is None
-        or last_turn is None
-        or first_turn.client != last_turn.client
-        or first_turn.number >= last_turn.number
-    ):
-        return None
-    merged = [last_turn]
-    while merged[-1] is not first_turn and merged[-1].before is not None:
-        merged.append(merged[-1].before)
-    if not all(turn.left_open or silence_ends_speech for turn in merged[1:]):
-        return None
-    for turn in merged:
-        turn.merged = True
-    return last_turn
-
-
-def _turn_by_messages(request: UpstreamRequest, index: SpeechIndex) -> Turn | None:
-    """Return the turn with which a request is joined if audio is missing between its messages: the turn of
-    the first message whose audio shows a turn. None if no message shows one."""
-    found = (index.find(message) for message in request.messages)
-    return next((turn for turn in found if turn is not None), None)
-
-
 def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
     """Return the turn in which most of the conversation's audio was spoken; None if no piece of the audio
     shows its turn."""
@@ -368,21 +308,5 @@ def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
 
 def _holds_piece(conversation: Conversation, audio: bytes) -> bool:
     """Return whether the conversation contains an audible piece of this audio."""
-    piece = audible_piece(audio)
+    piece = find_audible_piece(audio)
     return bool(piece) and piece in conversation.audio
-
-
-def _latest_turn(seq: int, turns: list[Turn]) -> Turn | None:
-    """Return the turn that began last before the event `seq`; None if there is none."""
-    begun = [turn for turn in turns if turn.started_seq < seq]
-    return max(begun, key=lambda turn: turn.started_seq, default=None)
-
-
-def _latest_turn_under_way(seq: int, turns: list[Turn]) -> Turn | None:
-    """Return the turn that began last before the event `seq`; None if the turns of several clients were under
-    way then: nothing shows to which of them the event belongs."""
-    clients = {turn.client for turn in turns}
-    latest = [_latest_turn(seq, [turn for turn in turns if turn.client == client]) for client in clients]
-    begun = [turn for turn in latest if turn is not None]
-    under_way = [turn for turn in begun if turn.waited_seq is None or turn.waited_seq > seq]
-    return _latest_turn(seq, under_way or begun) if len(under_way) <= 1 else None

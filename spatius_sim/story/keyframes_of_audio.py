@@ -16,9 +16,10 @@ def is_ogg_opus(request: UpstreamRequest) -> bool:
 
 
 def find_keyframes_of_audio(request: UpstreamRequest) -> int | None:
-    """Return how many keyframes belong to the audio of a request. Return None if that is open, which can only
-    be with Ogg Opus: the stream is damaged or incomplete, or it ends so near to a keyframe that the count
-    depends on the pre-skip. RFC 7845 leaves the pre-skip out, and Spatius's documents do not name it."""
+    """Return how many keyframes belong to the audio of a request. Return None if that is not certain, which
+    can only be with Ogg Opus: the stream is damaged or incomplete, or it ends so near to a keyframe that the
+    count depends on the pre-skip (samples at the start that RFC 7845 does not play). Spatius's documents do
+    not name the pre-skip."""
     if not is_ogg_opus(request):
         return keyframe_count(len(request.audio) // BYTES_PER_SAMPLE, request.sample_rate)
     reader = OggOpusReader()

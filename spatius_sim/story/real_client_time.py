@@ -1,7 +1,7 @@
 """Lets real time pass for a client under test that has a clock of its own.
 
 Each call takes time until it is answered, and nobody sees when in this time the client takes the call. So
-the fastest honest client begins to play when a call is asked and stops when it is answered, and the slowest
+the fastest correct client begins to play when a call is asked and stops when it is answered, and the slowest
 begins with the answer and stops with the request."""
 
 from spatius_sim.story.certain_client_state import CertainClientState
@@ -18,23 +18,26 @@ class RealClientTime(CertainClientState):
 
     `slowest_ns` and `fastest_ns`: up to when time has passed for the slowest and for the fastest client.
     `position_when_asked`, `position_when_answered`: the position of the fastest client when the latest call
-    was asked, and when it was answered but not yet noted, in samples * 1000. `cut_off` is a conversation that
-    was ended by a call since the latest observation: the client may have rendered its motion up to keyframe
-    `cut_off_keyframe` before it took the call, so that the next observation may show it."""
+    was asked, and when it was answered but not yet noted, in samples * 1000. `cut_off_conversation` is a
+    conversation that was ended by a call since the latest observation: the client may have rendered its
+    motion up to keyframe `cut_off_keyframe` before it took the call, so that the next observation may show
+    it."""
 
     def __init__(self, story: ClientStory) -> None:
         """Begin before the first call to the client: no time has passed for the slowest and the fastest
-        honest client, nothing is played, and no call has cut off a conversation."""
+        correct client (the limits of what is certain), nothing is played, and no call has cut off a
+        conversation."""
         super().__init__(story)
         self.slowest_ns = self.fastest_ns = 0
         self.position_when_asked = self.position_when_answered = 0
-        self.cut_off: ClientConversation | None = None
+        self.cut_off_conversation: ClientConversation | None = None
         self.cut_off_keyframe = -1
 
     def pass_time_until_answer(self, exchange: Exchange) -> None:
-        """Let the time pass for the fastest and the slowest honest client, from the call before to this call.
-        The fastest client plays on until the answer. The slowest does so, too, but at `observe` and `pause`
-        only until the request: it may have taken the call at once."""
+        """Let the time since the previous call pass for the fastest and the slowest correct client, the
+        limits of how far the client can have played. The fastest client plays on until the answer. The
+        slowest does so, too, but at `observe` and `pause` only until the request: it may have reported its
+        position, or stopped, as soon as the request was sent."""
         self._pass_for_fastest_until(exchange.asked_ns)
         self.position_when_asked = self.fastest_position
         self._pass_for_fastest_until(exchange.answered_ns)
@@ -49,16 +52,16 @@ class RealClientTime(CertainClientState):
     def note_progress_during_call(
         self, exchange: Exchange, conversation_before: ClientConversation | None
     ) -> None:
-        """Note how far the client may have played between a call and its answer. The call itself is noted
-        already.
+        """Note how far the client, whose clock is real, may at most have played between a call and its
+        answer. The call itself is noted already.
 
-        If the call ended the conversation before (`conversation_before`), note up to which keyframe the
+        If the call ended the previous conversation (`conversation_before`), note up to which keyframe the
         client may have shown that conversation. If the call may have started the audio, or let it go on, the
-        fastest honest client has played since the request."""
+        fastest correct client has played since the request."""
         current = self.conversation
         if conversation_before is not None and conversation_before is not current:
             keyframe_when_answered = self.story.keyframe_at(self.position_when_answered // 1000)
-            self.cut_off = conversation_before
+            self.cut_off_conversation = conversation_before
             self.cut_off_keyframe = keyframe_when_answered + self.story.keyframe_tolerance
         stands_still = self.paused and not self.pause_undefined
         if current is None or stands_still or exchange.request.do not in _MAY_START:
@@ -70,11 +73,14 @@ class RealClientTime(CertainClientState):
         self.fastest_position = max(self.fastest_position, furthest_position)
 
     def may_be_from_cut_off_conversation(self, origins: list[tuple[MotionCall, int]]) -> bool:
-        """Return whether a rendered keyframe may come from the conversation that a call has just cut off: the
-        client may have rendered it before it took that call. `origins` are the calls that gave this keyframe,
-        each with the number of the keyframe in the call's conversation."""
+        """Return whether a rendered keyframe may come from the conversation that a call has just cut off: a
+        client with a real clock may have rendered it between the request and the time at which it took that
+        call. `origins` are the calls whose motion holds this keyframe, each with the number of the keyframe
+        in the call's conversation."""
         return any(
-            call.kind is Kind.MATCH and call.conversation is self.cut_off and number <= self.cut_off_keyframe
+            call.kind is Kind.MATCH
+            and call.conversation is self.cut_off_conversation
+            and number <= self.cut_off_keyframe
             for call, number in origins
         )
 

@@ -46,7 +46,8 @@ from spatius_sim.trace.room_events import (
 )
 
 LOUD = 500.0
-"""The RMS, in units of s16le, from which a window of sound is loud: what Opus leaves of silence is below."""
+"""The RMS of the samples (-32,768 to 32,767) from which a window of sound is loud: what Opus leaves of
+silence is quieter."""
 
 WINDOW_SECONDS = 0.04
 MAX_STALL_SECONDS = 0.2
@@ -165,25 +166,25 @@ class RoomSession:
         It also begins after idle time (a packet without frameSeq) if frameSeq does not rise: the START may be
         lost."""
         conversations: list[list[SeenPacket]] = []
-        highest_number = -1
+        highest_frame_seq = -1
         was_idle = False
         for seen in self.packets:
             if seen.packet is None:
                 continue
-            number = seen.packet.frame_seq
-            if number is None:
+            frame_seq = seen.packet.frame_seq
+            if frame_seq is None:
                 was_idle = True
                 continue
-            is_start = number == 0 or bool(seen.packet.flags & PacketFlag.START)
+            is_start = frame_seq == 0 or bool(seen.packet.flags & PacketFlag.START)
             if (
                 not conversations
-                or (is_start and number != highest_number)
-                or (was_idle and number <= highest_number)
+                or (is_start and frame_seq != highest_frame_seq)
+                or (was_idle and frame_seq <= highest_frame_seq)
             ):
                 conversations.append([])
-                highest_number = -1
+                highest_frame_seq = -1
             conversations[-1].append(seen)
-            highest_number = max(highest_number, number)
+            highest_frame_seq = max(highest_frame_seq, frame_seq)
             was_idle = False
         return conversations
 
@@ -248,31 +249,20 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
 
 
 def find_loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
-    """Return for each whole window of 40 ms of a sound whether the sound is loud in it, by its RMS. `pcm` is
-    mono s16le. What is left over at the end is not looked at."""
+    """Return for each whole window of 40 ms of a sound, spoken or heard in a room, whether it is loud, so
+    that its RMS is at least LOUD. `pcm` is mono s16le. What is left over at the end is not looked at."""
     samples_per_window = int(sample_rate * WINDOW_SECONDS)
     levels = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float64)
     windows = levels[: len(levels) // samples_per_window * samples_per_window].reshape(-1, samples_per_window)
     return [bool(window.dot(window) / samples_per_window >= LOUD**2) for window in windows]
 
 
-def count_bursts(is_window_loud: list[bool]) -> int:
-    """Count the bursts of sound. A burst is one or more loud windows; a gap of one quiet window does not end
-    it. `is_window_loud` says for each window, in order, whether the sound is loud in it."""
-    bursts, quiet_windows = 0, 2
-    for is_loud in is_window_loud:
-        if is_loud and quiet_windows >= 2:
-            bursts += 1
-        quiet_windows = 0 if is_loud else quiet_windows + 1
-    return bursts
-
-
 def _note_message(session: RoomSession, event: Event, message: object, *, is_from_agent: bool) -> None:
     """Add to a room's session what this event tells: a message between the agent and Motion Server, or the
     close of their connection. `is_from_agent` says who sent the message.
 
-    The agent sends speech and interrupts. Motion Server answers the configuration, and tells by motion
-    without keyframes that the playback began or, with `end`, is over."""
+    The agent sends speech and interrupts. Motion Server answers the configuration. A motion message without
+    keyframes is its report that the playback began or, with `end`, is over."""
     match message:
         case AudioInput(req_id, audio) if is_from_agent:
             speech = _find_speech(session, req_id)

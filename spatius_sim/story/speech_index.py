@@ -24,7 +24,7 @@ class SpeechIndex:
     def find(self, audio: bytes, client: str | None = None) -> Turn | None:
         """Return the only turn whose speech contains this audio; None if no turn or several turns do. With
         `client`, only the turns of this client count."""
-        found = self._find_turns(audible_piece(audio), client)
+        found = self._find_turns(find_audible_piece(audio), client)
         return found[0] if len(found) == 1 else None
 
     def find_first(self, audio: bytes) -> Turn | None:
@@ -48,9 +48,9 @@ class SpeechIndex:
         ]
 
 
-def audible_piece(audio: bytes) -> bytes:
-    """Return a piece of the audio by which its turn can be looked up: from the middle or, if the middle is
-    silent, from the first sound on. Return b"" if all is silent."""
+def find_audible_piece(audio: bytes) -> bytes:
+    """Return a piece of the audio by which SpeechIndex can find its turn: from the middle or, if the middle
+    is silent, from the first sound on. Return b"" if all is silent."""
     middle = len(audio) // 2 // 2 * 2
     piece = audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
     return piece if any(piece) else audio.lstrip(b"\0")[:_FINGERPRINT_BYTES]
@@ -63,11 +63,11 @@ def _positions_by_key(pcm: bytes) -> dict[int, int]:
 
 
 def _offsets_by_key(piece: bytes) -> dict[int, int]:
-    """Return 32 neighbouring offsets in a piece of speech, each by its key: the eight bytes that begin there,
-    as a number. Speech in the index has a key at every 32nd byte, so one of the 32 offsets can meet a key
-    there.
+    """Return 32 neighbouring offsets in a piece of speech, by key. A key is eight bytes of speech, read as a
+    number; an offset is the place in the piece at which they begin. The index has a key of every 32nd byte of
+    a turn's speech, so one of the 32 offsets can meet a key there.
 
-    Take the first offsets where no key is silent (eight zero bytes). Return {} if there are none."""
+    Take the first 32 offsets of which no key is silent (eight zero bytes). Return {} if there are none."""
     for start in range(0, len(piece) - _TOO_SHORT_TO_TELL + 1, _STRIDE):
         offsets = range(start, start + _STRIDE)
         keys = {int.from_bytes(piece[offset : offset + _KEY_BYTES], "little"): offset for offset in offsets}
@@ -79,9 +79,9 @@ def _offsets_by_key(piece: bytes) -> dict[int, int]:
 def _contains_piece(
     pcm: bytes, speech_positions: dict[int, int], piece: bytes, piece_offsets: dict[int, int]
 ) -> bool:
-    """Return whether the speech `pcm` contains this piece of audio. A key (eight bytes) that occurs in both
-    shows where in the speech the piece may begin. `speech_positions` and `piece_offsets` say where each key
-    stands.
+    """Return whether the speech `pcm` contains this piece of audio. Some keys (eight bytes of sound, as a
+    number) of both are indexed: `speech_positions` and `piece_offsets` say at which byte each key begins. A
+    key that occurs in both shows where in the speech the piece may begin.
 
     If the keys of the piece do not occur in the speech, the answer is no. If the piece begins at none of the
     places that the keys show, search the whole speech."""

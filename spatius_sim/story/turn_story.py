@@ -145,7 +145,7 @@ class Turn:
     """Whether audio and motion had come to their end when the wait for the turn ended."""
     interrupted_seq: int | None = None
     half_sample: bool = False
-    """Whether the client stopped speaking within a sample."""
+    """Whether the client sent an odd number of bytes of speech, so that it stopped within a sample."""
     speech_begun: bool = False
     """Whether the client was seen to say some of the turn."""
     speech_ended: bool = False
@@ -176,8 +176,8 @@ class Turn:
 
     @property
     def may_be_off_by_half_sample(self) -> bool:
-        """Whether the audio of this turn may be off by half a sample: in this turn or in an earlier one, the
-        client stopped speaking within a sample."""
+        """Whether the audio of this turn may be off by half a sample (one byte): in this turn or in an
+        earlier one, the client stopped speaking after an odd number of bytes."""
         turn: Turn | None = self
         while turn is not None and not turn.half_sample:
             turn = turn.before
@@ -215,9 +215,9 @@ class Turn:
 
     @property
     def has_lost_motion(self) -> bool:
-        """Whether a failure kept Motion Server from sending all motion of this turn. False if the relay asked
-        again for all of it after the first failure, and got it. False, too, if all requests of the turn were
-        answered."""
+        """Whether Motion Server, because of a failure, did not send all motion of this turn. False if the
+        relay asked again for all of it after the first failure, and got it. False, too, if all requests of
+        the turn were answered."""
         if not self.failures:
             return False
         later_audio = [
@@ -256,13 +256,19 @@ class Turn:
 
 
 def sort_as_spoken(pieces: list[bytes], speech: bytes) -> list[bytes]:
-    """Return pieces of audio in the order in which they were spoken. A relay may send the sentences of one
-    turn up in sessions of their own, and a session may open later than that of the next sentence. If the
-    speech holds the pieces one after the other, or does not hold each of them as it is, return them in their
-    own order: silence may also be found where it was not spoken."""
+    """Return pieces of a turn's audio in the order in which they were spoken in its `speech`. A relay may
+    open a session to Motion Server for each sentence of a turn, and one may open later than that of the next
+    sentence. If the speech holds the pieces one after the other, or does not hold each of them as it is,
+    return them in their own order: a silent piece is also found at places at which it was not spoken."""
     places = {piece: speech.find(piece) for piece in pieces}
     in_own_order = b"".join(pieces) in speech
     return pieces if in_own_order or -1 in places.values() else sorted(pieces, key=places.__getitem__)
+
+
+def find_latest_turn(seq: int, turns: list[Turn]) -> Turn | None:
+    """Return the turn that began last before event number `seq`; None if there is none."""
+    begun = [turn for turn in turns if turn.started_seq < seq]
+    return max(begun, key=lambda turn: turn.started_seq, default=None)
 
 
 @dataclass(slots=True)
@@ -288,11 +294,12 @@ class Story:
         return self.trace.header.halves == "downstream"
 
     def find_stale_motion_marks(self, turn: Turn) -> list[int]:
-        """Return the numbers of the events that marked motion as ended in this turn, but can only mean the
-        motion of the turn before. The turn before must have been cut off after its motion had begun, and its
-        end was never marked.
+        """Return the numbers of the events with stale end marks of motion: they came in this turn, but can
+        only mean the motion of the previous turn. That turn must have been cut off after its motion had
+        begun, and its end was never marked.
 
-        Only marks before any motion of this turn count, and only in conversations without a turn id."""
+        Only marks before any motion of this turn count (`void_marks`), and only in conversations without a
+        turn id (not `labelled`)."""
         previous_turn = turn.before
         if (
             previous_turn is None
@@ -325,7 +332,7 @@ class Story:
 
     @property
     def clean_turns(self) -> list[Turn]:
-        """The turns that are judged in full. They have at least a keyframe of audio, and were waited for to
-        their end. No hang-up, interrupt, misbehaving client or large payload fell in them, and no failure but
-        one that the relay made good before it sent audio up."""
+        """The turns that are judged in full. They have at least a keyframe of audio, and the kit waited for
+        their end. No hang-up, interrupt, misbehaving client or large payload came during them, and no failure
+        but one that the relay repaired."""
         return [turn for turn in self.turns if turn.clean]

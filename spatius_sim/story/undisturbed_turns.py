@@ -38,8 +38,8 @@ _MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
 
 def set_faults_and_failures(trace: Trace, turns: list[Turn]) -> None:
-    """Set `faults` and `failures` of each turn. Faults are what the kit injected since the turn before was
-    over, and before the wait for this turn ended. Failures are those faults that excuse a relay."""
+    """Set `faults` and `failures` of each turn. Faults are what the kit injected between the end of the
+    previous turn and the end of the wait for this turn. Failures are those faults that excuse a relay."""
     injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.content, Injected)]
     for turn in turns:
         end_seq = turn.until_seq if turn.waited_seq is None else turn.waited_seq
@@ -79,14 +79,19 @@ def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
             for fault in turn.faults
             if fault.seq < opened_seq
             or fault.connection not in elsewhere
-            or not (fault.connection in opened_seqs or _does_other_wait(fault.seq, turn, turns, opened_seqs))
+            or not (
+                fault.connection in opened_seqs
+                or _does_other_turn_wait_for_session(fault.seq, turn, turns, opened_seqs)
+            )
         ]
         turn.failures = select_failures(turn.faults, trace.events)
 
 
-def _does_other_wait(seq: int, turn: Turn, turns: list[Turn], opened_seqs: dict[str, int]) -> bool:
-    """Return whether a turn of another client was under way at event number `seq`, and had no session yet.
-    `opened_seqs` says which event opened each connection to Motion Server."""
+def _does_other_turn_wait_for_session(
+    seq: int, turn: Turn, turns: list[Turn], opened_seqs: dict[str, int]
+) -> bool:
+    """Return whether a turn of another client had begun and was not over at event number `seq`, and had no
+    session yet. `opened_seqs` says which event opened each connection to Motion Server."""
     return any(
         other.client != turn.client
         and other.started_seq < seq < (other.waited_seq or other.until_seq)
@@ -114,8 +119,9 @@ def select_failures(faults: list[Event], events: Sequence[Event]) -> list[Event]
 
 def _find_longest_silence(faults: list[Event], events: Sequence[Event]) -> float:
     """Return for how many seconds delays keep a relay without motion. Delays add up until the first motion of
-    a connection is due: those of its opening, and those of token requests, which concern no connection. After
-    that, the time from one late response to the next counts."""
+    a connection is due: those of its opening, and those of token requests. Token requests have no connection
+    (""), so their delays count for every connection. After that, the time from one late response to the next
+    counts."""
     confirmed_seqs = {
         event.connection: event.seq
         for event in events
@@ -145,8 +151,8 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], output_rates: dict[str, 
 
     A turn is calm if it is neither too short nor merged, and its client did not interrupt or hang up. The kit
     must also have waited for its end, before any client misbehaved. Clean turns are judged in full. They are
-    calm, with payloads of ordinary size, and with no failure that the relay did not make good. Their audio
-    cannot be mixed up with another turn's. If the kit stalled, they must be complete."""
+    calm, with payloads of ordinary size, and the relay repaired each failure in them. Their audio cannot be
+    confused with that of the previous turn. If the kit stalled, they must be complete."""
     misbehaved_seq = find_first_misbehaviour_seq(trace)
     for turn in turns:
         disturbance_seqs = _find_interrupts_and_hang_ups(trace, turn.client)
@@ -160,10 +166,10 @@ def set_calm_and_clean(trace: Trace, turns: list[Turn], output_rates: dict[str, 
         )
         turn.clean = (
             turn.calm
-            and (not turn.failures or _relay_made_good(trace, turn))
+            and (not turn.failures or _did_relay_repair_failures(trace, turn))
             and turn.largest <= ORDINARY_BYTES
             and (turn.complete or not _did_kit_stall(trace, turn.started_seq, end_seq))
-            and not _may_be_mixed_up_with_turn_before(
+            and not _may_be_confused_with_previous_turn(
                 turn, output_rates, relay_chooses_speech=CLIENT_CHOOSES_SPEECH in trace.header.lacks
             )
         )
@@ -185,13 +191,14 @@ def find_first_misbehaviour_seq(trace: Trace) -> int:
 
 
 def correct_mistaken_waits(turns: list[Turn]) -> None:
-    """Mark a turn as not waited for, and not complete, if more of its motion came after the kit had stopped
-    waiting. This happens after an unfinished turn: the kit took the last motion of that turn for the end of
-    this turn."""
+    """Correct the turns for whose end the kit did not wait, though it seems so. Mark a turn as not waited for
+    to its end, and as not complete, if more of its motion came after the kit had stopped waiting. This
+    happens after an unfinished turn: the kit took the last motion of that turn for the end of this turn."""
     for turn in turns:
+        previous_turn = turn.before
         if (
-            turn.before is not None
-            and turn.before.unfinished
+            previous_turn is not None
+            and previous_turn.unfinished
             and turn.complete
             and turn.waited_seq is not None
         ):
@@ -206,8 +213,9 @@ def correct_mistaken_waits(turns: list[Turn]) -> None:
 
 
 def _did_kit_stall(trace: Trace, first_seq: int, end_seq: int) -> bool:
-    """Return whether the kit stalled for more than a second between these two events (by number). Its Motion
-    Server stalls then, too, so a relay may have given up waiting."""
+    """Return whether the kit stalled for more than a second between these two events (by number), so that an
+    incomplete turn is not clean. The kit's Motion Server stalls then, too, so a relay may have stopped
+    waiting."""
     return any(
         isinstance(event.content, KitStalled) and event.content.seconds > _LONGEST_STALL_SECONDS
         for event in trace.on_lane(Lane.KIT)
@@ -215,10 +223,11 @@ def _did_kit_stall(trace: Trace, first_seq: int, end_seq: int) -> bool:
     )
 
 
-def _relay_made_good(trace: Trace, turn: Turn) -> bool:
-    """Return whether the relay made all failures of Motion Server in this turn good, so that its client
-    noticed nothing. The turn is complete, and the client was not told of a failure. Motion Server answered
-    all audio that went up after the last failure. What went up before was broken off without any motion."""
+def _did_relay_repair_failures(trace: Trace, turn: Turn) -> bool:
+    """Return whether the relay repaired all failures of Motion Server in this turn, so that the client
+    noticed nothing and the turn may be clean. The turn is complete, and the client was not told of a failure.
+    Motion Server answered each request that began after the last failure. Each request that began before it
+    was stopped early, without any motion."""
     last_failure = turn.failures[-1].seq
     decoder_input = yield_decoder_input(trace, turn.started_seq, turn.until_seq)
     return (
@@ -244,11 +253,11 @@ def _tells_failure(relay_event: object) -> bool:
     return isinstance(relay_event, Failed) or (isinstance(relay_event, Motion) and not relay_event.payloads)
 
 
-def _may_be_mixed_up_with_turn_before(
+def _may_be_confused_with_previous_turn(
     turn: Turn, output_rates: dict[str, int], *, relay_chooses_speech: bool
 ) -> bool:
-    """Return whether audio of this turn may be mixed up with audio of the turn before. It may if that turn
-    was left unfinished, and nothing shows to which of the two turns the audio belongs.
+    """Return whether the kit may assign audio of this turn to the previous turn, or the other way round. It
+    may if the previous turn was left unfinished, and nothing shows to which of the two turns audio belongs.
 
     This is the case if the relay changes the audio or its sample rate. It is also the case if the relay
     chooses the speech, and some audio without a turn id fits no turn. `output_rates` are the clients' sample
@@ -267,7 +276,7 @@ def _may_be_mixed_up_with_turn_before(
 
 def _find_interrupts_and_hang_ups(trace: Trace, client: str) -> list[int]:
     """Return the numbers of the events at which the kit, as this client of a relay, interrupted a turn or
-    closed the connection. A turn with one of these events is not calm."""
+    closed the connection. A turn with one of these events is disturbed: it is not calm."""
     return [
         event.seq
         for event in trace.on_lane(Lane.DOWNSTREAM)

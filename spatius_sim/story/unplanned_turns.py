@@ -59,10 +59,10 @@ def add_observed_turns(trace: Trace) -> Trace:
     from its audio."""
     if any(isinstance(event.content, TurnStarted) for event in trace.events):
         return trace
-    events_and_turns = (
-        _add_utterances(trace) if trace.header.halves == "downstream" else _add_request_turns(trace)
+    numberless_events = (
+        _add_turns_from_audio(trace) if trace.header.halves == "downstream" else _add_request_turns(trace)
     )
-    events = tuple(replace(event, seq=seq) for seq, event in enumerate(events_and_turns))
+    events = tuple(replace(event, seq=seq) for seq, event in enumerate(numberless_events))
     return replace(trace, events=events)
 
 
@@ -79,7 +79,7 @@ def with_speech(trace: Trace) -> Trace:
     for event in trace.events:
         if isinstance(event.content, TurnStarted):
             started.setdefault(event.connection, []).append(event)
-    speech, rates = _speech_of_requests(trace), _find_configured_rates(trace)
+    speech, rates = _join_speech_of_requests(trace), _find_configured_rates(trace)
     first_seqs = _find_first_audio_seqs(trace)
     owners = (
         {key: next(iter(started)) for key in first_seqs}
@@ -92,14 +92,14 @@ def with_speech(trace: Trace) -> Trace:
         own_first_seqs = {
             key: seq for key, seq in first_seqs.items() if owners.get(key) == client and speech[key]
         }
-        keys_by_turn = _divide_requests(trace, starts, own_first_seqs, speech)
+        keys_by_turn = _divide_requests_among_turns(trace, starts, own_first_seqs, speech)
         for event, next_start in zip(starts, [*starts[1:], None], strict=True):
             request_keys = keys_by_turn[event.seq]
-            if not request_keys and not _latest_turn_is_over(trace, client, event.seq):
+            if not request_keys and not _is_latest_turn_over(trace, client, event.seq):
                 pcm, rate = b"", 0
             if request_keys:
                 end_seq = next_start.seq if next_start is not None else None
-                heard = _audio_heard(trace, client, event.seq, end_seq)
+                heard = _join_audio_received(trace, client, event.seq, end_seq)
                 pcm = b"".join(sort_as_spoken([bytes(speech[key]) for key in request_keys], heard))
                 rate = rates.get(request_keys[0][0], 0)
             assert isinstance(event.content, TurnStarted)
@@ -111,7 +111,7 @@ def with_speech(trace: Trace) -> Trace:
     return replace(trace, events=events)
 
 
-def _divide_requests(
+def _divide_requests_among_turns(
     trace: Trace,
     starts: list[Event],
     first_seqs: dict[tuple[str, str], int],
@@ -122,11 +122,12 @@ def _divide_requests(
     `speech`: all audio of each request. Return the requests of each turn, by the number of the event that
     began the turn.
 
-    What went up before the relay confirmed an interrupt, and was not heard since, is of the turn before."""
+    A request belongs to the turn in which it began. But it belongs to the previous turn if it began before
+    the relay confirmed an interrupt, and if its audio did not come to the client since."""
     start_seqs = [event.seq for event in starts]
     confirmed_seqs = [_find_confirmed_interrupt(trace, event) for event in starts]
-    heard_since = [
-        _audio_heard(trace, start.connection, confirmed_seq, end_seq)
+    received_since = [
+        _join_audio_received(trace, start.connection, confirmed_seq, end_seq)
         for start, confirmed_seq, end_seq in zip(starts, confirmed_seqs, [*start_seqs[1:], None], strict=True)
     ]
     keys_by_turn: dict[int, list[tuple[str, str]]] = {seq: [] for seq in start_seqs}
@@ -135,14 +136,15 @@ def _divide_requests(
         if number < 0:
             continue
         is_unconfirmed = number > 0 and seq < confirmed_seqs[number]
-        is_late = is_unconfirmed and bytes(speech[key]) not in heard_since[number]
-        keys_by_turn[start_seqs[number - is_late]].append(key)
+        is_of_previous = is_unconfirmed and bytes(speech[key]) not in received_since[number]
+        keys_by_turn[start_seqs[number - is_of_previous]].append(key)
     return keys_by_turn
 
 
 def _find_confirmed_interrupt(trace: Trace, start: Event) -> int:
-    """Return the number of the event by which the relay confirmed an interrupt after this start of a turn,
-    though the client had sent the interrupt before it. Return that of the start if there is none."""
+    """Return the number of the event by which the relay confirmed an interrupt late: after this start of a
+    turn in the trace, though the client had sent the interrupt before it. Return the number of the start if
+    there is none. Until this event, requests may still be those of the previous turn."""
     of_client = [event for event in trace.events if event.connection == start.connection]
     interrupted = False
     for event in of_client:
@@ -162,9 +164,9 @@ def _find_confirmed_interrupt(trace: Trace, start: Event) -> int:
     return start.seq
 
 
-def _audio_heard(trace: Trace, client: str, first_seq: int, end_seq: int | None) -> bytes:
-    """Return the audio that this client received from event `first_seq` to event `end_seq`, which does not
-    count; to the end of the trace if that is None."""
+def _join_audio_received(trace: Trace, client: str, first_seq: int, end_seq: int | None) -> bytes:
+    """Return the audio that this client received in the trace, from event number `first_seq` to before event
+    number `end_seq`. If `end_seq` is None, take all audio to the end of the trace."""
     return b"".join(
         event.content.value.pcm
         for event in trace.events[first_seq:end_seq]
@@ -174,9 +176,9 @@ def _audio_heard(trace: Trace, client: str, first_seq: int, end_seq: int | None)
     )
 
 
-def _latest_turn_is_over(trace: Trace, client: str, seq: int) -> bool:
-    """Return whether this client's latest turn was over before event number `seq`: the kit no longer waited
-    for its end, or the client had interrupted it. False if the client had no turn."""
+def _is_latest_turn_over(trace: Trace, client: str, seq: int) -> bool:
+    """Return whether this client's latest turn was over before event number `seq`: the wait for its end had
+    ended, or the client had interrupted it. False if the client had no turn."""
     for event in reversed(trace.events[:seq]):
         if event.connection == client:
             match event.content:
@@ -204,8 +206,8 @@ def _find_first_receivers(trace: Trace) -> dict[tuple[str, str], str]:
 
 
 def _find_configured_rates(trace: Trace) -> dict[str, int]:
-    """Return the sample rate of speech (Hz) that a relay configured, for each of its connections to Motion
-    Server."""
+    """Return the sample rate (Hz) of the speech in a trace, as a relay configured it for each of its
+    connections to Motion Server."""
     contents = ((event.connection, event.content) for event in trace.on_lane(Lane.UPSTREAM))
     return {
         connection: content.value.sample_rate
@@ -227,14 +229,14 @@ def _find_first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
 def _add_request_turns(trace: Trace) -> Iterator[Event]:
     """Yield the events of the trace, with the start and the end of a turn around each request. The added
     events have the sequence number 0."""
-    speech = _speech_of_requests(trace)
+    speech = _join_speech_of_requests(trace)
     rates: dict[str, int] = {}
     numbers: dict[str, int] = {}
     waiting: dict[tuple[str, str], _OpenRequest] = {}
     for event in trace.events:
         for key, late in list(waiting.items()):
             if late.ended and event.at_ns > late.last_sign_ns + WAIT_NS:
-                yield _turn_event(
+                yield _make_turn_event(
                     late.last_sign_ns + WAIT_NS,
                     late,
                     WaitEnded(Awaited.TURN, complete=False, turn=late.number),
@@ -252,7 +254,7 @@ def _add_request_turns(trace: Trace) -> Iterator[Event]:
                     waiting[key] = _OpenRequest(event.connection, number)
                     rate = rates.get(event.connection, 0)
                     started = TurnStarted(number, bytes(speech.pop(key)), rate)
-                    yield _turn_event(event.at_ns, waiting[key], started)
+                    yield _make_turn_event(event.at_ns, waiting[key], started)
                 if key in waiting:
                     waiting[key].ended |= end
                     waiting[key].last_sign_ns = event.at_ns
@@ -264,12 +266,12 @@ def _add_request_turns(trace: Trace) -> Iterator[Event]:
             waiting = {key: request for key, request in waiting.items() if key[0] != event.connection}
         yield event
         if finished is not None:
-            yield _turn_event(
+            yield _make_turn_event(
                 event.at_ns, finished, WaitEnded(Awaited.TURN, complete=True, turn=finished.number)
             )
 
 
-def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
+def _join_speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
     """Return all audio that was sent to Motion Server for each observed request (connection, req_id)."""
     speech: dict[tuple[str, str], bytearray] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
@@ -279,20 +281,20 @@ def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
     return speech
 
 
-def _turn_event(at_ns: int, request: _OpenRequest, content: TurnStarted | WaitEnded) -> Event:
+def _make_turn_event(at_ns: int, request: _OpenRequest, content: TurnStarted | WaitEnded) -> Event:
     """Return an event of the kit that starts or ends the observed turn of a request. `add_observed_turns`
     numbers it later."""
     return Event(0, at_ns, Lane.KIT, request.connection, content)
 
 
 @dataclass(slots=True)
-class _Utterance:
-    """A turn that was found. `place` is the index of its start among the events; `at_ns` and
+class _ObservedTurn:
+    """A turn that was found. `start_index` is the index of its start among the events; `at_ns` and
     `last_sign_ns` are the times of its first and of its latest event."""
 
     client: str
     number: int
-    place: int
+    start_index: int
     at_ns: int
     rate: int
     sent: bytearray = field(default_factory=bytearray)
@@ -304,41 +306,41 @@ class _Utterance:
     last_sign_ns: int = 0
 
 
-def _add_utterances(trace: Trace) -> Iterator[Event]:
-    """Yield the events of the trace, and a start and an end of a turn for each utterance of its clients. A
-    turn begins when a client speaks after its turn before, or when audio comes to a client that has said
-    nothing.
+def _add_turns_from_audio(trace: Trace) -> Iterator[Event]:
+    """Yield the events of the trace, with a start and an end of each turn that the audio of its clients
+    shows. A turn begins when a client speaks after its previous turn has ended, or when audio comes to a
+    client that has said nothing.
 
     The turn ends when its audio and motion were marked as ended, or WAIT_NS after its latest event."""
     lacks = trace.header.lacks
-    finder = _UtteranceFinder(plays_own_audio=AUDIO in lacks, close_ends_audio=END_MARKS in lacks)
+    finder = _TurnFinder(plays_own_audio=AUDIO in lacks, close_ends_audio=END_MARKS in lacks)
     for event in trace.events:
         finder.add_event(event)
-    yield from finder.events_and_turns()
+    yield from finder.list_events_and_turns()
 
 
-class _UtteranceFinder:
-    """Takes the events of a trace in order; `events_and_turns` returns them with the turns found in them."""
+class _TurnFinder:
+    """Takes the events of a trace in order. `list_events_and_turns` returns them with the turns that were
+    found in them."""
 
     def __init__(self, *, plays_own_audio: bool, close_ends_audio: bool) -> None:
-        """Begin without events and without utterances (the turns to be found). `plays_own_audio`: the client
-        plays the audio that it sends. `close_ends_audio`: audio counts as ended when the relay closes the
-        connection."""
+        """Begin without events and without turns. `plays_own_audio`: the client plays the audio that it
+        sends. `close_ends_audio`: audio counts as ended when the relay closes the connection."""
         self._plays_own_audio, self._close_ends_audio = plays_own_audio, close_ends_audio
         self._events: list[Event] = []
-        self._turns: list[_Utterance] = []
-        self._open_turns: dict[str, _Utterance] = {}
+        self._turns: list[_ObservedTurn] = []
+        self._open_turns: dict[str, _ObservedTurn] = {}
         self._rates: dict[str, int] = {}
 
     def add_event(self, event: Event) -> None:
-        """Take the next event of the trace, and let it begin or end an utterance (a turn of a client). First
-        end each turn whose client has sent all its speech, and whose latest event is more than WAIT_NS ago.
+        """Take the next event of the trace, and let it begin or end a turn of its client. First end each turn
+        whose client has sent all its speech, and whose latest event is more than WAIT_NS ago.
 
         A turn is complete when all its audio and motion have ended. A turn whose connection closes gets no
         end."""
         for open_turn in list(self._open_turns.values()):
             if open_turn.sent_all and event.at_ns > open_turn.last_sign_ns + WAIT_NS:
-                self._end_wait(open_turn, open_turn.last_sign_ns + WAIT_NS, complete=False)
+                self._end_turn(open_turn, open_turn.last_sign_ns + WAIT_NS, complete=False)
         if event.lane is not Lane.DOWNSTREAM:
             self._events.append(event)
             return
@@ -350,14 +352,14 @@ class _UtteranceFinder:
         turn.last_sign_ns = event.at_ns
         audio_ended = turn.sent_all if self._plays_own_audio else turn.audio_ended
         if turn.sent_all and audio_ended and turn.motion_ended:
-            self._end_wait(turn, event.at_ns, complete=True)
+            self._end_turn(turn, event.at_ns, complete=True)
         elif isinstance(event.content, Closed):
             del self._open_turns[event.connection]
 
     def _note_downstream_event(self, event: Event, client: str) -> None:
         """Note in the client's turn what this event brought: audio that the client sent or received, and end
-        marks. The client's speech begins a turn if none is open. So does audio from the relay if the client
-        does not play its own."""
+        marks. The client's speech begins a turn if none is open. So does audio from the relay, unless the
+        client plays the audio that it sent itself."""
         turn = self._open_turns.get(client)
         if isinstance(event.content, Closed) and turn is not None:
             turn.audio_ended |= self._close_ends_audio and not event.content.by_kit
@@ -365,11 +367,11 @@ class _UtteranceFinder:
             case Start(sample_rate=rate) | Ready(input_sample_rate=rate) if rate:
                 self._rates[client] = rate
             case Speak(pcm, last):
-                speaking_turn = self._speaking_turn(event)
+                speaking_turn = self._find_or_begin_speaking_turn(event)
                 speaking_turn.sent += pcm
                 speaking_turn.sent_all |= last
             case SpeakEnd() | PlayClip() | Say():
-                self._speaking_turn(event).sent_all = True
+                self._find_or_begin_speaking_turn(event).sent_all = True
             case Audio(pcm, last) if not self._plays_own_audio and (pcm or turn is not None):
                 hearing_turn = turn or self._begin_turn(event, sent_all=True)
                 hearing_turn.received += pcm
@@ -379,36 +381,38 @@ class _UtteranceFinder:
                 ends = any(isinstance(message, MotionResponse) and message.end for message in messages)
                 turn.motion_ended |= last or ends
 
-    def events_and_turns(self) -> list[Event]:
+    def list_events_and_turns(self) -> list[Event]:
         """Return all events of the trace, with the start and the end of each turn that was found. The speech
         of a turn is the audio that the client sent or, if it sent none, the audio that it received."""
+        # `_end_turn` has added the ends. Each start takes the place that `_begin_turn` kept for it.
         for turn in self._turns:
             pcm = bytes(turn.sent or turn.received)
             started = TurnStarted(turn.number, pcm, turn.rate)
-            self._events[turn.place] = Event(0, turn.at_ns, Lane.KIT, turn.client, started)
+            self._events[turn.start_index] = Event(0, turn.at_ns, Lane.KIT, turn.client, started)
         return self._events
 
-    def _speaking_turn(self, event: Event) -> _Utterance:
+    def _find_or_begin_speaking_turn(self, event: Event) -> _ObservedTurn:
         """Return the open turn of the client that speaks in this event; begin a turn first if none is open,
         or if the client has already sent all the audio of the open turn."""
         turn = self._open_turns.get(event.connection)
         return self._begin_turn(event) if turn is None or turn.sent_all else turn
 
-    def _begin_turn(self, event: Event, *, sent_all: bool = False) -> _Utterance:
+    def _begin_turn(self, event: Event, *, sent_all: bool = False) -> _ObservedTurn:
         """Begin a turn of the event's client, and return it. `sent_all`: the client has no speech to send in
-        this turn. Add a placeholder to the list of events, for the start of the turn."""
+        this turn. Keep a place in the list of events for the start of the turn."""
         client = event.connection
         number = sum(turn.client == client for turn in self._turns)
         rate = self._rates.get(client, _USUAL_RATE)
-        turn = _Utterance(client, number, len(self._events), event.at_ns, rate, sent_all=sent_all)
+        turn = _ObservedTurn(client, number, len(self._events), event.at_ns, rate, sent_all=sent_all)
         self._turns.append(turn)
         self._open_turns[client] = turn
-        # `events_and_turns` puts the start of the turn here, once all of its speech is known.
+        # `list_events_and_turns` replaces this copy of the event by the start of the turn, as soon as all of
+        # the turn's speech is known.
         self._events.append(event)
         return turn
 
-    def _end_wait(self, turn: _Utterance, at_ns: int, *, complete: bool) -> None:
-        """Add an event that ends the wait for this turn, and close the turn."""
+    def _end_turn(self, turn: _ObservedTurn, at_ns: int, *, complete: bool) -> None:
+        """End this turn: add an event that ends the wait for it, and take it from the open turns."""
         wait = WaitEnded(Awaited.TURN, complete, turn.number)
         self._events.append(Event(0, at_ns, Lane.KIT, turn.client, wait))
         del self._open_turns[turn.client]

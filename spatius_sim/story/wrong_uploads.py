@@ -29,20 +29,20 @@ def find_garbled_message(story: Story, turn: Turn) -> GarbledMessage | None:
 
 def is_spoken_late(request: UpstreamRequest, turn: Turn) -> bool:
     """Return whether this request carries the audio of an earlier turn than this one of the same client, and
-    yet began after this turn. Only a request counts whose audio shows its turn."""
-    spoken = request.turn
+    yet began after this turn. Return False if the audio does not show the turn of the request."""
+    turn_of_audio = request.turn
     return (
-        spoken is not None
+        turn_of_audio is not None
         and request.found_by_audio
-        and spoken.client == turn.client
-        and spoken.number < turn.number
+        and turn_of_audio.client == turn.client
+        and turn_of_audio.number < turn.number
         and request.first_seq > turn.started_seq
     )
 
 
 def find_old_speech(story: Story, turn: Turn) -> UpstreamRequest | None:
-    """Return the first request that began in this turn and carries the audio of an earlier turn of the same
-    client. None if there is none, or if the turn has a request of its own."""
+    """Return the first request with old speech: it began in this turn, and carries the audio of an earlier
+    turn of the same client. Return None if there is none, or if the turn has a request of its own."""
     if turn.requests or turn.waited_seq is None:
         return None
     requests = (

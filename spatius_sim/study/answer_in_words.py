@@ -21,7 +21,7 @@ SHOWN = (
 
 def format_amount(value: float, unit: str) -> str:
     """Return a number with its unit as text. If the unit is `%`, the value is a share from 0 to 1, and is
-    shown in per cent. Infinity, the time of what does not happen, is "never"."""
+    shown in per cent. Infinity stands for what never happens, and becomes "never"."""
     if value == math.inf:
         return "never"
     if unit == "%":
@@ -31,15 +31,15 @@ def format_amount(value: float, unit: str) -> str:
 
 
 def format_interval(estimate: Estimate, unit: str) -> str:
-    """Return the interval of confidence of a figure in words."""
+    """Return the confidence interval of a figure in words."""
     high = "?" if estimate.high == math.inf else format_amount(estimate.high, unit)
     return f"{format_amount(estimate.low, unit)} to {high}"
 
 
 def describe_budgets_not_kept(outcome: Outcome) -> list[str]:
     """Return a line of text for each budget that is exceeded, or that too few turns leave undecided. A budget
-    is the most that a figure of the study may be. The line names the figure, its interval of confidence, and
-    the budget."""
+    is the most that a figure of the study may be. The line names the figure, its confidence interval, and the
+    budget."""
     lines = []
     for simulated_cell in outcome.cells:
         for key, verdict in simulated_cell.verdicts.items():
@@ -59,8 +59,8 @@ def describe_budgets_not_kept(outcome: Outcome) -> list[str]:
 
 def summarize_outcome(outcome: Outcome) -> str:
     """Return what a study found as a few sentences: how many budgets are kept, and when the face first moves
-    in the cell with the least trouble and in the cell with the most. A cell is one network with one
-    pipeline."""
+    in the cell with the least trouble and in the cell with the most. A cell is one network with one pipeline;
+    its trouble is the time in which the face does not move in step with the audio."""
     if not outcome.cells:
         return "No turn was simulated."
     verdicts = outcome.verdicts

@@ -40,12 +40,13 @@ class _Request:
     """When audio came, and how many seconds had come by then."""
     keyframes: int = 0
     waits: list[tuple[float, float]] = field(default_factory=list)
-    """For each response: seconds after its audio had come, and how early that audio came."""
+    """For each response: seconds after its audio had come, and how many seconds before its playback time that
+    audio came, if playback began with the first audio."""
 
     def add_response(self, at_seconds: float, keyframe_count: int) -> None:
         """Add a response that Motion Server sent at this time, with this number of keyframes. Note how long
-        it came after the audio for its keyframes, and how early that audio came. Note nothing if the response
-        holds no keyframes, or if their audio was not complete."""
+        it came after the audio for its keyframes, and how long before its playback time that audio came. Note
+        nothing if the response holds no keyframes, or if their audio was not complete."""
         self.keyframes += keyframe_count
         audio_end = self.keyframes / KEYFRAMES_PER_SECOND
         # A segment is whole when a sample beyond its end has arrived, or the end mark.
@@ -61,7 +62,7 @@ class _Request:
 def fit_pace(path: Path) -> FittedPace:
     """Return the pace at which Motion Server answered on a tape (a recording of its messages), in seconds.
     `latency` is how late a request's first motion comes, and `jitter` how much this varies. `lead` is how
-    early later motion comes before it is due; -1 if no motion was held back.
+    long before its playback time the motion after the first comes; -1 if no motion was held back.
 
     Raises UsageError if the file is not a tape, or if fewer than three requests on it were answered."""
     requests = [request for trace in read_traces(path) for request in _read_requests(trace) if request.waits]

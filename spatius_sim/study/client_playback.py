@@ -62,41 +62,43 @@ def play_turn(
     if starts_at == math.inf:
         playback.late = keyframe_total
         return playback
-    possible_waits = _find_possible_waits(audio, motion, keyframe_total if strict else 0)
-    _note_stalls(playback, possible_waits, total_seconds)
+    needed_arrivals = _find_needed_arrivals(audio, motion, keyframe_total if strict else 0)
+    _note_stalls(playback, needed_arrivals, total_seconds)
     _note_shown_motion(playback, motion)
     return playback
 
 
-def _find_possible_waits(
+def _find_needed_arrivals(
     audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], keyframe_total: int
 ) -> list[tuple[float, float]]:
-    """Return where in the speech (seconds) a client may have to wait, each with the time at which what it
-    waits for arrives. It waits for every message of audio, and for the motion of the first `keyframe_total`
-    keyframes. If some of that motion never comes, the time is infinity."""
-    possible_waits = [
+    """Return pairs: a position in the speech (seconds), and the time at which the message arrives that a
+    client needs to play on from there. It needs every message of audio, and the motion of the first
+    `keyframe_total` keyframes. If some of that motion never comes, the time is infinity."""
+    needed_arrivals = [
         (0.0 if number == 0 else audio[number - 1][1], at) for number, (at, _) in enumerate(audio)
     ]
     if keyframe_total:
         covered_keyframes = 0
         for at, end_keyframe in motion:
             if end_keyframe > covered_keyframes:
-                possible_waits.append((covered_keyframes / KEYFRAMES_PER_SECOND, at))
+                needed_arrivals.append((covered_keyframes / KEYFRAMES_PER_SECOND, at))
                 covered_keyframes = end_keyframe
         if covered_keyframes < keyframe_total:
-            possible_waits.append((covered_keyframes / KEYFRAMES_PER_SECOND, math.inf))
-        possible_waits.sort()
-    return possible_waits
+            needed_arrivals.append((covered_keyframes / KEYFRAMES_PER_SECOND, math.inf))
+        needed_arrivals.sort()
+    return needed_arrivals
 
 
-def _note_stalls(playback: Playback, possible_waits: list[tuple[float, float]], total_seconds: float) -> None:
+def _note_stalls(
+    playback: Playback, needed_arrivals: list[tuple[float, float]], total_seconds: float
+) -> None:
     """Play the speech of a simulated turn, and note in `playback` when the client had to wait, and for how
     long (a stall). Note the end, too; if some part of the speech never arrives, there is no end.
 
-    `possible_waits` holds positions in the speech, each with the time from which it can be played, in
-    seconds. `total_seconds` is the length of the speech."""
+    `needed_arrivals` holds positions in the speech, each with the time at which what is needed there arrives,
+    in seconds. `total_seconds` is the length of the speech."""
     start_at = playback.first_audio
-    for position, arrived in possible_waits:
+    for position, arrived in needed_arrivals:
         due = start_at + position
         stall_seconds = arrived - due
         if arrived > due + _EPSILON:
@@ -149,7 +151,7 @@ def find_needed_start_delay(
     stalls. If `with_motion`, no keyframe may be late either. Return infinity if no delay is long enough.
 
     `audio` and `motion` hold when each message arrived, and how many seconds or keyframes had arrived by
-    then."""
+    then, with this message."""
     first_arrival = audio[0][0]
     needed = max(at - (audio[number - 1][1] if number else 0.0) for number, (at, _) in enumerate(audio))
     if with_motion:

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from spatius_sim.study.run_study import ChangeSaving
 from spatius_sim.study.simulate_turn import SimulatedTurn
 from spatius_sim.study.study_figures import Estimate
-from spatius_sim.study.turn_tally import Spread
+from spatius_sim.study.turn_tally import Distribution
 
 WIDTH = 680
 _LEFT, _RIGHT = 56, 12
@@ -26,22 +26,25 @@ class Line(NamedTuple):
     points: Sequence[tuple[float, float]]
 
 
-def draw_distribution(spread_by_name: dict[str, Spread], x_label: str) -> Markup:
-    """Draw the chart of a cumulative distribution: for each number of seconds, how many per cent of the turns
-    took no longer. Each spread (how often each value was counted) gives one line with its name. `x_label` is
-    the label of the horizontal axis."""
+def draw_distribution(distribution_by_name: dict[str, Distribution], x_label: str) -> Markup:
+    """Draw the chart of a cumulative distribution: for each number of seconds, which per cent of the turns
+    took at most so long. Each distribution (how often each value was counted) gives one line with its name.
+    `x_label` is the label of the horizontal axis."""
     lines = []
-    for name, spread in spread_by_name.items():
+    for name, distribution in distribution_by_name.items():
         points, turns_so_far = [(0.0, 0.0)], 0
-        for value, count in spread.steps():
+        for value, count in distribution.steps():
             if value < math.inf:
-                points.append((value, 100 * turns_so_far / spread.total))
+                points.append((value, 100 * turns_so_far / distribution.total))
                 turns_so_far += count
-                points.append((value, 100 * turns_so_far / spread.total))
+                points.append((value, 100 * turns_so_far / distribution.total))
         lines.append(Line(name, points))
-    # Beyond the slowest 2 % of the slowest line nothing can be told apart.
+    # The chart ends at the slowest 2 % of the slowest line: beyond, the lines cannot be distinguished.
     slowest = max(
-        (spread.value_at_rank(math.ceil(0.98 * spread.total)) for spread in spread_by_name.values()),
+        (
+            distribution.value_at_rank(math.ceil(0.98 * distribution.total))
+            for distribution in distribution_by_name.values()
+        ),
         default=1.0,
     )
     finite = [point[0] for line in lines for point in line.points]
@@ -74,9 +77,9 @@ def draw_line_chart(
 
 
 def draw_ranking(savings: Sequence[ChangeSaving]) -> Markup:
-    """Draw a bar chart with one bar for each change to the pipeline: how many seconds of trouble the change
-    saves in a turn. A bar to the left means that the change costs seconds. A thin line over the bar shows the
-    interval of confidence."""
+    """Draw a bar chart with one bar for each change to the pipeline: how many seconds of trouble (the face
+    does not move in step with the audio) the change saves in a turn. A bar to the left means that the change
+    costs seconds. A thin line over the bar shows the confidence interval."""
     row_height, left = 26, 270
     highest = max([0.05, *(abs(end) for saving in savings for end in saving.saved)])
     lowest = min(0.0, *(saving.saved.low for saving in savings))
@@ -121,7 +124,7 @@ def draw_time_line(turn: SimulatedTurn, seconds: float) -> Markup:
     if turn.capacity is not None:
         capacity = [(at, turn.capacity.rate(at) / 1e6) for at in ticks]
         parts.append(_draw_area(capacity, across, 8, 70, "link, Mbit/s", "link"))
-    parts.append(_draw_area(_thin_out_queue(turn.samples), across, 94, 70, "queue, kB", "queue"))
+    parts.append(_draw_area(_reduce_queue_points(turn.samples), across, 94, 70, "queue, kB", "queue"))
     arrived = sorted(at for at, _ in turn.audio if at < math.inf)
     hand = (
         [
@@ -153,10 +156,10 @@ def _arrived_seconds(turn: SimulatedTurn, at: float) -> float:
     return max((end for arrived, end in turn.audio if arrived <= at), default=0.0)
 
 
-def _thin_out_queue(samples: Sequence[tuple[float, int, float]]) -> list[tuple[float, float]]:
-    """Return fewer points of a queue over time, to draw them in a chart. Each point stands for one stretch of
-    time: its first second, and its longest queue in kB. `samples` holds seconds, bytes in the queue, and a
-    value that is not used here."""
+def _reduce_queue_points(samples: Sequence[tuple[float, int, float]]) -> list[tuple[float, float]]:
+    """Return fewer points of a queue over time, so that the time-line can be drawn. Each point stands for one
+    stretch of time: its first second, and its longest queue in kB. `samples` holds seconds, bytes in the
+    queue, and a value that is not used here."""
     step = max(1, len(samples) // _MAX_POINTS)
     stretches = [samples[begin : begin + step] for begin in range(0, len(samples), step)]
     return [(stretch[0][0], max(queue for _, queue, _ in stretch) / 1000) for stretch in stretches]

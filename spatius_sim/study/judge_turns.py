@@ -125,8 +125,8 @@ class _LinkToClient:
 
 
 def _find_broken_rules(trace: Trace) -> list[BrokenRule]:
-    """Return the rules that fail on the trace. Each comes with the first wrong thing that was seen or, if
-    none is listed, with the reason for the verdict."""
+    """Judge the trace of a turn, and return the rules that fail on it. Each comes with the first wrong thing
+    that was seen or, if none is listed, with the reason for the verdict."""
     return [
         BrokenRule(rule, judgement.broken[0].actual if judgement.broken else judgement.reason)
         for rule, judgement in judge(trace).items()
@@ -155,7 +155,7 @@ async def _speak_judged_turn(
     )
     numbers = count(1)
     relay = relay_class(canary_key(seed), lambda: f"request-{next(numbers)}")
-    relay.policy = _relay_policy(pipeline)
+    relay.policy = _make_relay_policy(pipeline)
     to_client = Link(capacity_bytes=pipeline.send_buffer, compute_arrival=link_to_client.arrival)
     access = RelayInMemory(
         loop, VirtualRelay(loop, relay, wire, server), to_client, Link(delay_seconds=half_trip)
@@ -164,14 +164,17 @@ async def _speak_judged_turn(
     subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, access=access)
     await subject.attach()
     interrupted = turn_network.interrupt_roll < pipeline.interrupted_share
-    turns = (_interrupted_plan(pipeline), _AFTER_INTERRUPT) if interrupted else (_turn_plan(pipeline),)
+    turns = (
+        (_make_interrupted_plan(pipeline), _AFTER_INTERRUPT) if interrupted else (_make_turn_plan(pipeline),)
+    )
     return await subject.run(Plan((turns,)), patient=True)
 
 
-def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
+def _make_relay_policy(pipeline: Pipeline) -> RelayPolicy:
     """Return the policy of our relay for a judged turn, as the study's pipeline chooses it. It says how long
     messages of audio are, and how many payloads a message of motion holds. It also says whether a session
-    with Motion Server is kept after the turn."""
+    with Motion Server is kept after the turn, and that the relay waits for Motion Server as long as the kit
+    itself waits (`_PATIENCE`)."""
     keeps_sessions = pipeline.sessions is Sessions.KEPT
     return RelayPolicy(
         audio_chunk_bytes=max(BYTES_PER_SAMPLE, round(pipeline.audio_chunk * _BYTES_PER_SECOND) // 2 * 2),
@@ -181,7 +184,7 @@ def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
     )
 
 
-def _turn_plan(pipeline: Pipeline) -> TurnPlan:
+def _make_turn_plan(pipeline: Pipeline) -> TurnPlan:
     """Return the plan for the turn that is judged. As in the simulation, the client speaks for
     `pipeline.seconds`, in chunks of the same length and at the same pace."""
     pace = _pace_of_speech(pipeline)
@@ -194,13 +197,13 @@ def _turn_plan(pipeline: Pipeline) -> TurnPlan:
     )
 
 
-def _interrupted_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the plan for a judged turn that the client interrupts. It interrupts when the first audio has
-    arrived and it has spoken the chunks of the pipeline's first `interrupt_after` seconds, but at least one
-    chunk."""
+def _make_interrupted_plan(pipeline: Pipeline) -> TurnPlan:
+    """Return the plan for a judged turn (one of each twenty turns of a study) that the client interrupts. It
+    interrupts when the first audio has arrived and it has spoken for `pipeline.interrupt_after` seconds, at
+    least one chunk."""
     chunk_count = math.ceil(pipeline.interrupt_after * _pace_of_speech(pipeline) / pipeline.speech_chunk)
     return replace(
-        _turn_plan(pipeline), cue=Cue(max(1, chunk_count), TurnProgress.AUDIO), act=Behaviour.INTERRUPT
+        _make_turn_plan(pipeline), cue=Cue(max(1, chunk_count), TurnProgress.AUDIO), act=Behaviour.INTERRUPT
     )
 
 
@@ -215,17 +218,17 @@ async def _play_turn_on_client(turn: SimulatedTurn, pipeline: Pipeline, seed: in
     subject = ClientSubject(InProcessTestee(), "our own decoder", seed)
     await subject.attach()
     try:
-        return await subject.run(ClientPlan(_client_steps(turn), mode=pipeline.sync.value))
+        return await subject.run(ClientPlan(_make_client_steps(turn), mode=pipeline.sync.value))
     finally:
         await subject.detach()
 
 
-def _client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
+def _make_client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
     """Return the calls that play a simulated turn on the client decoder again: audio and motion as they
     arrived, an interrupt if there was one, and waits between them.
 
-    Audio after the interrupt is left out, but motion is not. Left out, too, is everything that arrived after
-    `_LONGEST_TURN` seconds."""
+    Audio after the interrupt is left out, but motion is not. What arrived after `_LONGEST_TURN` seconds is
+    also left out."""
     last_audio_end = turn.audio[-1][1]
     arrivals: list[tuple[float, Step]] = []
     given_ms = 0

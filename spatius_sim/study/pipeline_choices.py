@@ -77,8 +77,8 @@ class Pipeline:
     """Whether the links behave as TCP does; otherwise nothing but capacity and delay count."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError if a value of the pipeline is out of range, or if a pace is so slow that a turn
-        would hardly end. Raise it, too, if the sample rate or the region is unknown."""
+        """Raise UsageError if one of the pipeline's choices is out of range, or if a pace is so slow that a
+        turn would hardly end. Raise it, too, if the sample rate or the region is unknown."""
         for name, (least, most) in _BOUNDS.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and least <= value <= most):
@@ -126,8 +126,8 @@ most."""
 
 def pipelines_with_one_change(pipeline: Pipeline) -> dict[str, Pipeline]:
     """Return the pipelines that differ from `pipeline` in one documented choice, each by the name of its
-    change. A study tries them to find which change helps. Changes that `pipeline` has made already are left
-    out."""
+    change; "in hand" is audio that the client holds. A study tries them to find which change helps. Changes
+    that `pipeline` has made already are left out."""
     pipeline_by_change = {
         "binary wire instead of base64": replace(pipeline, wire=WireKind.BINARY),
         "audio as it comes, not paced": replace(pipeline, audio=AudioPacing.AT_ONCE),
@@ -141,3 +141,13 @@ def pipelines_with_one_change(pipeline: Pipeline) -> dict[str, Pipeline]:
         "speech at five times its pace": replace(pipeline, speech_pace=5.0),
     }
     return {change: changed for change, changed in pipeline_by_change.items() if changed != pipeline}
+
+
+def format_value_for_file(value: object) -> str:
+    """Return a value of a pipeline as the text that stands for it in a study file: an enum as its value, a
+    bool as "true" or "false", a number in its short form."""
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -103,8 +103,9 @@ class _Block:
 
 
 def simulate_block(block: _Block) -> tuple[int, Tally]:
-    """Simulate a block of turns: the piece of work that one process does at a time. Return the number of the
-    block's task (one pipeline on one network), and the tally that adds its turns up."""
+    """Do one piece of work of a running study: simulate a block of turns. A process does one piece at a time.
+    Return the number of the block's task, and the sums over its turns. A task is one pipeline on one
+    network."""
     tally = Tally()
     for number in range(block.begin, block.end):
         tally.add(simulate_turn(block.pipeline, block.network, block.seed, number), block.pipeline.seconds)
@@ -112,9 +113,9 @@ def simulate_block(block: _Block) -> tuple[int, Tally]:
 
 
 def judge_block(block: _JudgedBlock) -> tuple[int, list[int], list[str]]:
-    """Judge a block of turns by the rules: the piece of work that one process does at a time. Return the
-    number of the block's cell (one pipeline on one network) and the numbers of its turns. Return also a text
-    for each rule that a turn broke."""
+    """Do one piece of work of a running study: judge a block of turns by the rules. A process does one piece
+    at a time. Return the number of the block's cell (one pipeline on one network) and the numbers of its
+    turns. Return also a text for each rule that a turn broke."""
     broken_texts = [
         f"turn {number}: {broken_rule.rule}: {broken_rule.actual}"
         for number in block.numbers
@@ -183,7 +184,8 @@ def _judge_some_turns(
     broken rules to `outcome.judged`. A KeyboardInterrupt stops the judging, and the outcome is then not
     complete.
 
-    `on_progress` is called with the number of turns for which the judged ones stand."""
+    `on_progress` is called with TURNS_PER_JUDGED_TURN times the number of turns judged so far: the turns that
+    these represent."""
     turn_numbers = turns_to_judge(outcome.study.turns, outcome.seed)
     work = (
         _JudgedBlock(cell_number, cell.pipeline, cell.network, outcome.seed, tuple(piece))
@@ -239,17 +241,17 @@ def _evaluate_cell(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> Sim
     )
 
 
-def _first_policy(study: Study) -> Pipeline:
-    """Return the first policy of the study, to which changes are tried."""
+def _first_pipeline(study: Study) -> Pipeline:
+    """Return the pipeline of the study's first policy (named pipeline), to which changes are tried."""
     return next(iter(study.policies.values()))
 
 
 def _pipelines_to_compare(study: Study) -> list[tuple[NetworkProfile, Pipeline]]:
-    """Return what the study simulates to find out what would help: on each network, the first policy, and
-    this policy with one change each. Return [] if the study does not ask for that."""
+    """Return what the study simulates to find out what would help: on each network, the first of its
+    pipelines, and this pipeline with one change each. Return [] if the study does not ask for that."""
     if not study.what_would_help:
         return []
-    base = _first_policy(study)
+    base = _first_pipeline(study)
     pipelines = (base, *pipelines_with_one_change(base).values())
     return [(network, pipeline) for network in study.networks for pipeline in pipelines]
 
@@ -257,10 +259,10 @@ def _pipelines_to_compare(study: Study) -> list[tuple[NetworkProfile, Pipeline]]
 def _rank_changes(
     study: Study, network: NetworkProfile, tallies: list[Tally], task_numbers: dict[tuple[str, Pipeline], int]
 ) -> list[ChangeSaving]:
-    """Return how much trouble each change of the study's first policy saves on this network; the change that
-    saves most comes first. `tallies` are the results by task number, and `task_numbers` are by network name
-    and pipeline."""
-    base = _first_policy(study)
+    """Return how much trouble (time in which the face does not move in step with the audio) each change of
+    the study's first pipeline saves on this network; the change that saves most comes first. `tallies` are
+    the results by task number, and `task_numbers` are by network name and pipeline."""
+    base = _first_pipeline(study)
     tally_before = tallies[task_numbers[network.name, base]]
     savings = []
     for change, changed in pipelines_with_one_change(base).items():

@@ -95,7 +95,7 @@ class SimulatedTurn:
 
     @property
     def trouble(self) -> float:
-        """For how many seconds of the turn the face did not move in step with the audio: the wait for the
+        """For how many seconds of the turn the face did not move together with the audio: the wait for the
         first motion, then all stalls and late keyframes. If the face never moves, it is the wait for audio
         and the whole speech. At most 600."""
         play = self.playback
@@ -122,8 +122,8 @@ class TurnNetwork:
 
     @classmethod
     def draw(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "TurnNetwork":
-        """Draw at random the network of simulated turn `number`, which has `seconds` of speech: the rates of
-        its links, its round trips, and the numbers that decide about an interrupt and about losses. The same
+        """Draw all that is random in simulated turn `number`, which has `seconds` of speech: the rates of its
+        links, its round trips, and the numbers that decide about an interrupt and about losses. The same
         profile, seed and number always give the same network."""
         profile_number = int.from_bytes(profile.name.encode().ljust(8, b"\0"))
         rng = np.random.default_rng([seed & (2**63 - 1), profile_number, number])
@@ -181,7 +181,9 @@ def draw_turn_network(pipeline: Pipeline, profile: NetworkProfile, seed: int, nu
 
 def _find_speech_arrivals(pipeline: Pipeline) -> list[tuple[float, float]]:
     """Return when each chunk of a turn's speech arrives at the relay, in seconds, and how many seconds of
-    speech have arrived by then. If `speech_pace` is 0, all chunks arrive at once."""
+    speech have arrived by then. `pipeline.speech_pace` is the speed of the speech (2: twice as fast as real
+    time); if it is 0, all chunks arrive at once."""
+    # 1e-9: a rounding error must not make one more chunk.
     chunk_count = math.ceil(pipeline.seconds / pipeline.speech_chunk - 1e-9)
     seconds_between = pipeline.speech_chunk / pipeline.speech_pace if pipeline.speech_pace else 0.0
     return [
@@ -192,8 +194,8 @@ def _find_speech_arrivals(pipeline: Pipeline) -> list[tuple[float, float]]:
 
 def _make_audio_messages(pipeline: Pipeline, speech_arrivals: list[tuple[float, float]]) -> list[Message]:
     """Return the messages of audio that the relay sends to its client in a turn. Each holds `audio_chunk`
-    seconds; the last may hold less. A message leaves when its speech has arrived; paced audio leaves at most
-    `audio_lead` seconds ahead of the pace of speech.
+    seconds; the last may hold less. A message is sent when its speech has arrived; paced audio is sent at
+    most `audio_lead` seconds earlier than playback in real time needs it.
 
     `speech_arrivals` holds when each chunk arrived at the relay, and how many seconds of speech had arrived
     by then."""

@@ -6,7 +6,7 @@ from itertools import product
 
 from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.study.pipeline_choices import Pipeline
+from spatius_sim.study.pipeline_choices import Pipeline, format_value_for_file
 from spatius_sim.study.study_figures import Estimate
 
 MAX_CELLS = 400
@@ -34,8 +34,8 @@ class Budget:
     most: float
 
     def judge(self, estimate: Estimate) -> BudgetVerdict:
-        """Return whether a figure keeps this budget. The verdict is KEPT or FAILED if the whole interval of
-        confidence of the estimate lies below or above the budget, otherwise INCONCLUSIVE."""
+        """Return whether a figure keeps this budget. The verdict is KEPT or FAILED if the whole confidence
+        interval of the estimate lies below or above the budget, otherwise INCONCLUSIVE."""
         if estimate.high <= self.most:
             return BudgetVerdict.KEPT
         return BudgetVerdict.FAILED if estimate.low > self.most else BudgetVerdict.INCONCLUSIVE
@@ -115,13 +115,3 @@ class Study:
 def describe_point(point: dict[str, object]) -> str:
     """Return the values of a point in words."""
     return ", ".join(f"{key} {format_value_for_file(value)}" for key, value in point.items())
-
-
-def format_value_for_file(value: object) -> str:
-    """Return a value of a pipeline as the text that stands for it in a study file: an enum as its value, a
-    bool as "true" or "false", a number in its short form."""
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)

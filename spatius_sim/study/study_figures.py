@@ -1,4 +1,4 @@
-"""The figures of a study, each with its definition and its interval of confidence (95 %)."""
+"""The figures of a study, each with its definition and its confidence interval (95 %)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
-from spatius_sim.study.turn_tally import ACCEPTABLE_EARLY, DETECTABLE_EARLY, Spread, Sums, Tally
+from spatius_sim.study.turn_tally import ACCEPTABLE_EARLY, DETECTABLE_EARLY, Distribution, Sums, Tally
 
 _Z = 1.959964
 _RESAMPLES = 400
@@ -19,7 +19,7 @@ _NO_EVENT = 3.689
 
 
 class Estimate(NamedTuple):
-    """A figure with the ends of its interval of confidence."""
+    """A figure with the ends of its confidence interval."""
 
     value: float
     low: float
@@ -38,9 +38,9 @@ class FigureKind:
 
 
 def estimate_share(events: float, total: float) -> Estimate:
-    """Estimate a share that was counted, such as stalled turns of all turns: `events` / `total`. Its interval
-    of confidence (95 %) comes by the method of Wilson. If `total` is 0, return 0 with the interval from 0 to
-    1."""
+    """Estimate a share that was counted, such as stalled turns of all turns: `events` / `total`. Its
+    confidence interval (95 %) comes by the method of Wilson. If `total` is 0, return 0 with the interval from
+    0 to 1."""
     if total <= 0:
         return Estimate(0.0, 0.0, 1.0)
     share = events / total
@@ -51,39 +51,40 @@ def estimate_share(events: float, total: float) -> Estimate:
     )
 
 
-def estimate_quantile(spread: Spread, share: float) -> Estimate:
-    """Estimate a quantile of the values that a spread has counted, such as the median (`share` 0.5). No
-    distribution is assumed: the interval of confidence lies between the values whose ranks bound the Wilson
-    interval of `share`.
+def estimate_quantile(distribution: Distribution, share: float) -> Estimate:
+    """Estimate a figure that is a quantile of counted values, such as the median (`share` 0.5). Nothing is
+    assumed about their distribution: its confidence interval lies between the values whose ranks bound the
+    Wilson interval of `share`.
 
     With few values, the upper end is infinity. Without any, return 0 with the interval from 0 to infinity."""
-    total = spread.total
+    total = distribution.total
     if not total:
         return Estimate(0.0, 0.0, math.inf)
     rank_bounds = estimate_share(share * total, total)
-    low = spread.value_at_rank(max(1, math.floor(rank_bounds.low * total)))
-    # With few turns the highest value seen bounds nothing.
+    low = distribution.value_at_rank(max(1, math.floor(rank_bounds.low * total)))
+    # With few turns the true quantile may lie above the highest value seen.
     high_rank = math.ceil(rank_bounds.high * total) + (1 if share**total > 0.025 else 0)
-    high = spread.value_at_rank(high_rank) if high_rank <= total else math.inf
-    return Estimate(spread.value_at_rank(max(1, math.ceil(share * total))), low, high)
+    high = distribution.value_at_rank(high_rank) if high_rank <= total else math.inf
+    return Estimate(distribution.value_at_rank(max(1, math.ceil(share * total))), low, high)
 
 
-def _resample(groups: int) -> NDArray[np.int64]:
+def _count_draws(group_count: int) -> NDArray[np.int64]:
     """Return how often each group of turns is drawn in each resample of the bootstrap: shape (resamples,
     groups)."""
     rng = np.random.default_rng(_BOOTSTRAP_SEED)
-    return rng.multinomial(groups, [1 / groups] * groups, size=_RESAMPLES)
+    return rng.multinomial(group_count, [1 / group_count] * group_count, size=_RESAMPLES)
 
 
 def estimate_ratio(
     tally: Tally, get_numerator: Callable[[Sums], float], get_denominator: Callable[[Sums], float]
 ) -> Estimate:
     """Estimate a ratio over all turns of a tally: the sum of one value, divided by the sum of another. Both
-    are read from the sums of each group of turns. The interval of confidence comes from a bootstrap: groups
-    are drawn again and again.
+    are read from the sums of each group of turns. The confidence interval comes from a bootstrap: groups are
+    drawn again and again.
 
     If the denominator is 0, return 0 with the interval from 0 to infinity. If only the numerator is 0, the
-    upper end is that of a Poisson count. With a single group, it is infinity."""
+    upper end is the upper limit for zero events that Poisson's distribution gives. With a single group, it is
+    infinity."""
     groups = [group for group in tally.groups if group.turns]
     numerators = np.array([get_numerator(group) for group in groups])
     denominators = np.array([get_denominator(group) for group in groups])
@@ -95,16 +96,17 @@ def estimate_ratio(
         return Estimate(0.0, 0.0, _NO_EVENT / denominator_sum)
     if len(groups) < 2:
         return Estimate(value, 0.0, math.inf)
-    draws = _resample(len(groups))
-    ratios = (draws @ numerators) / np.maximum(draws @ denominators, 1e-12)
+    draw_counts = _count_draws(len(groups))
+    ratios = (draw_counts @ numerators) / np.maximum(draw_counts @ denominators, 1e-12)
     low, high = np.quantile(ratios, (0.025, 0.975))
     return Estimate(value, float(low), float(high))
 
 
 def estimate_saving(tally_before: Tally, tally_after: Tally) -> Estimate:
     """Estimate how many seconds of trouble a change to the pipeline saves in a turn, from the tallies without
-    and with the change. Both hold the same turns on the same network, so they are compared group by group.
-    The interval of confidence comes from a bootstrap over the groups."""
+    and with the change. Trouble is the time in which the face does not move in step with the audio. Both
+    tallies hold the same turns on the same network, so they are compared group by group. The confidence
+    interval comes from a bootstrap over the groups."""
     pairs = [
         (sums_before.trouble_us - sums_after.trouble_us, sums_before.turns)
         for sums_before, sums_after in zip(tally_before.groups, tally_after.groups, strict=True)
@@ -112,15 +114,15 @@ def estimate_saving(tally_before: Tally, tally_after: Tally) -> Estimate:
     ]
     saved_us, turns = (np.array(column) for column in zip(*pairs, strict=True))
     value = float(saved_us.sum()) / float(turns.sum()) / 1e6
-    draws = _resample(len(pairs))
-    low, high = np.quantile((draws @ saved_us) / (draws @ turns) / 1e6, (0.025, 0.975))
+    draw_counts = _count_draws(len(pairs))
+    low, high = np.quantile((draw_counts @ saved_us) / (draw_counts @ turns) / 1e6, (0.025, 0.975))
     return Estimate(value, float(low), float(high))
 
 
 def _estimate_offset_quantile(tally: Tally, share: float) -> Estimate:
     """Estimate a quantile (`share` from 0 to 1) of the lip-sync offset: by how many seconds the audio is
-    ahead of the face. The interval of confidence comes from a bootstrap over groups of turns. Without any
-    offset, return 0 with the interval from 0 to infinity."""
+    ahead of the face. A tally counts the offsets in keyframes. The confidence interval comes from a bootstrap
+    over groups of turns. Without any offset, return 0 with the interval from 0 to infinity."""
     groups = [group.offsets for group in tally.groups if group.offsets]
     if not groups:
         return Estimate(0.0, 0.0, math.inf)
@@ -130,7 +132,9 @@ def _estimate_offset_quantile(tally: Tally, share: float) -> Estimate:
         for offset, count in offsets.items():
             row[offset] = count
     value = _quantile_of_counts(counts_by_group.sum(axis=0), share)
-    resampled = [_quantile_of_counts(draw @ counts_by_group, share) for draw in _resample(len(groups))]
+    resampled = [
+        _quantile_of_counts(draw_count @ counts_by_group, share) for draw_count in _count_draws(len(groups))
+    ]
     low, high = np.quantile(resampled, (0.025, 0.975))
     return Estimate(value, float(low), float(high))
 
@@ -162,10 +166,10 @@ def _make_quantile_figures(
     name: str, title: str, unit: str, definition: str, percentiles: Sequence[int]
 ) -> list[FigureKind]:
     """Make the figures for one kind of measured value, such as a delay: one figure for each of these
-    percentiles. A tally keeps the values in its spread `name`."""
+    percentiles. A tally counts the values in its distribution `name`."""
 
     def make_estimator(percentile: int) -> Callable[[Tally], Estimate]:
-        return lambda tally: estimate_quantile(tally.spreads[name], percentile / 100)
+        return lambda tally: estimate_quantile(tally.distributions[name], percentile / 100)
 
     return [
         FigureKind(

@@ -106,9 +106,9 @@ class _StudyReader(YamlFile):
         return tuple(chosen.values())
 
     def _read_policies(self, node: Node, base_pipeline: Pipeline) -> dict[str, Pipeline]:
-        """Return the policies of the study (pipelines with a name), by name: each is the base pipeline with
-        the changes that the file lists. Raises UsageError if there are too few or too many, or if a name or a
-        value is wrong."""
+        """Return the policies of the study by name. A policy is a pipeline with a name of its own: the base
+        pipeline with the changes that the file lists. Raises UsageError if there are too few or too many, or
+        if a name or a value is wrong."""
         items = self.items(node, "policies")
         if not 0 < len(items) <= MAX_CELLS:
             raise self.error(node, f"policies: 1 to {MAX_CELLS} are needed")
@@ -151,7 +151,8 @@ class _StudyReader(YamlFile):
 
     def _read_sweep(self, node: Node, policies: dict[str, Pipeline]) -> dict[str, tuple[object, ...]]:
         """Return the values that the study tries for each swept field of the pipelines. Raises UsageError if
-        a policy cannot take one of the values, or if there are too many combinations, or none."""
+        the pipeline of a policy cannot take one of the values, or if there are too many combinations, or
+        none."""
         sweep: dict[str, tuple[object, ...]] = {}
         point_count = 1
         for key, value in self.mapping(node, "sweep", _FIELDS).items():

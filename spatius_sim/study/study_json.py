@@ -2,10 +2,8 @@
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
-from spatius_sim.files.write_whole_file import write_file_atomically
 from spatius_sim.study.run_study import Outcome, SimulatedCell
 from spatius_sim.study.study_figures import FIGURES, Estimate
 
@@ -57,8 +55,8 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
 
 
 def _cell_to_json(simulated_cell: SimulatedCell) -> dict[str, Any]:
-    """Return one cell of the study (a network, a policy and a point of the sweep) with its figures, as values
-    for JSON."""
+    """Return one cell of the study, with its figures, as values for JSON. A cell is a network, a policy, and
+    a point of the sweep: one value for each setting that the study varies."""
     return {
         "network": simulated_cell.cell.network.name,
         "policy": simulated_cell.cell.policy,
@@ -71,7 +69,7 @@ def _cell_to_json(simulated_cell: SimulatedCell) -> dict[str, Any]:
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:
-    """Return the values for JSON of a figure and its interval of confidence."""
+    """Return the values for JSON of a figure and its confidence interval."""
     return {name: _number(value) for name, value in estimate._asdict().items()}
 
 
@@ -152,19 +150,3 @@ def _schema_of_object(properties: dict[str, Any]) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
-
-
-def write_study_files(outcome: Outcome, folder: Path) -> list[str]:
-    """Write what a study found into a folder: as JSON to study.json, and as a page to study.html. Return a
-    line for each of the two files: its path, or why it could not be written. No file is left half written."""
-    from spatius_sim.study.study_page import make_study_page
-
-    lines = []
-    for name, text in (("study.json", json_report(outcome)), ("study.html", make_study_page(outcome))):
-        path = folder / name
-        try:
-            write_file_atomically(path, text)
-            lines.append(str(path))
-        except OSError as error:
-            lines.append(f"{path} cannot be written: {error.strerror}")
-    return lines

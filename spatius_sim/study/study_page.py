@@ -40,9 +40,10 @@ def make_study_page(outcome: Outcome) -> str:
 
 def _values_for_template(outcome: Outcome) -> dict[str, Any]:
     """Return the values that the template of a study's page shows, by name. The page shows the worst turn of
-    each network, and charts of the sweep or, without a sweep, of the distributions."""
+    each network, charts of the sweep or, without a sweep, of the distributions, and a ranking of the changes
+    that help."""
     cells_by_network: dict[str, list[SimulatedCell]] = {}
-    for cell in outcome.cells[: _MAX_PICTURES * 10]:
+    for cell in outcome.cells[: _MAX_PICTURES * 10]:  # As many as a study may have: MAX_CELLS.
         cells_by_network.setdefault(cell.cell.network.name, []).append(cell)
     worst_cells = [
         max(cells, key=lambda simulated: simulated.tally.worst or (0, 0))
@@ -53,7 +54,7 @@ def _values_for_template(outcome: Outcome) -> dict[str, Any]:
     return {
         "outcome": outcome,
         "sentence": summarize_outcome(outcome),
-        "mood": _mood(outcome),
+        "verdict_style": _choose_verdict_style(outcome),
         "budgets": describe_budgets_not_kept(outcome),
         "shown": SHOWN,
         "kinds": FIGURES,
@@ -70,14 +71,15 @@ def _draw_distributions(cells_by_network: dict[str, list[SimulatedCell]]) -> lis
     of the networks with their charts."""
     pictures = []
     for network, cells in list(cells_by_network.items())[:_MAX_PICTURES]:
-        spreads = {cell.cell.name: cell.tally.spreads["first_motion"] for cell in cells}
-        pictures.append((network, draw_distribution(spreads, "seconds to the first motion")))
+        distributions = {cell.cell.name: cell.tally.distributions["first_motion"] for cell in cells}
+        pictures.append((network, draw_distribution(distributions, "seconds to the first motion")))
     return pictures
 
 
 def _draw_sweeps(cells_by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
-    """Draw for each network, up to `_MAX_PICTURES`, a chart of the seconds of trouble a turn, for each policy
-    and each point of the sweep. Return the names of the networks with their charts."""
+    """Draw for each network, up to `_MAX_PICTURES`, a chart of the seconds of trouble per turn (the face does
+    not move in step with the audio), for each policy and each point of the sweep. Return the names of the
+    networks with their charts."""
     pictures = []
     for network, cells in list(cells_by_network.items())[:_MAX_PICTURES]:
         points = list(dict.fromkeys(cell.cell.point for cell in cells))
@@ -89,7 +91,7 @@ def _draw_sweeps(cells_by_network: dict[str, list[SimulatedCell]]) -> list[tuple
     return pictures
 
 
-def _mood(outcome: Outcome) -> str:
+def _choose_verdict_style(outcome: Outcome) -> str:
     """Return the style of the verdict on the HTML page of a study: good, bad or open."""
     if BudgetVerdict.FAILED in outcome.verdicts or any(judged.broken for judged in outcome.judged):
         return "bad"
@@ -100,8 +102,8 @@ def _read_style_sheet() -> dict[str, str]:
     """Return the style sheet of a study's page (`css`) and its hash (`css_hash`). By the hash, the page tells
     the browser to allow this style and nothing else."""
     css = "".join(
-        files(room).joinpath("templates", name).read_text(encoding="utf-8")
-        for room, name in (("spatius_sim.reporting", "report.css"), ("spatius_sim.study", "study.css"))
+        files(package).joinpath("templates", name).read_text(encoding="utf-8")
+        for package, name in (("spatius_sim.reporting", "report.css"), ("spatius_sim.study", "study.css"))
     )
     digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return {"css": Markup(css), "css_hash": f"sha256-{digest}"}

@@ -20,7 +20,7 @@ DETECTABLE_EARLY, ACCEPTABLE_EARLY = 0.045, 0.090
 (ITU-R BT.1359). The bands of sound that trails are not needed: here it never does."""
 
 
-class Spread:
+class Distribution:
     """Counts how often each value from 0 to 600 came in the turns of a tally, with a precision of 1 %. A
     value above 600 counts as "never"."""
 
@@ -28,11 +28,11 @@ class Spread:
         self.counts: Counter[int] = Counter()
 
     def add(self, value: float) -> None:
-        """Count one value of a turn in the spread; infinity counts as "never"."""
+        """Count one value of a turn in the distribution; infinity counts as "never"."""
         self.counts[_bin_of(value)] += 1
 
-    def merge(self, other: "Spread") -> None:
-        """Count all values of another spread in this spread, too."""
+    def merge(self, other: "Distribution") -> None:
+        """Count all values of another distribution in this one, too."""
         self.counts.update(other.counts)
 
     @property
@@ -41,13 +41,14 @@ class Spread:
         return sum(self.counts.values())
 
     def steps(self) -> list[tuple[float, int]]:
-        """Return the values in order, each with how often it was added to the spread. Infinity stands for
-        "never"."""
+        """Return the values in order, each with how often it was added to the distribution. Infinity stands
+        for "never"."""
         return [(_value_of(number), self.counts[number]) for number in sorted(self.counts)]
 
     def value_at_rank(self, rank: int) -> float:
-        """Sort all values that were added to the spread, and return the value with this rank: 1 for the least
-        value. Return infinity for "never", and 0 if fewer values than `rank` were added."""
+        """Sort all values that were added to the distribution, and return the value with this rank: 1 for the
+        least value. A value that counts as "never" is returned as infinity. Return 0 if fewer values than
+        `rank` were added."""
         count_so_far = 0
         for value, count in self.steps():
             count_so_far += count
@@ -60,14 +61,14 @@ _NEVER = 10_000
 
 
 def _bin_of(value: float) -> int:
-    """Return the number of the bin in which a spread counts this value."""
+    """Return the number of the bin in which a distribution counts this value."""
     if value > MAX_SECONDS:
         return _NEVER
     return 0 if value < _LEAST else 1 + round(math.log(value / _LEAST) / math.log(_RATIO))
 
 
 def _value_of(number: int) -> float:
-    """Return the value for which a bin of a spread stands; infinity for "never"."""
+    """Return the value for which a bin of a distribution stands; infinity for "never"."""
     if number == _NEVER:
         return math.inf
     return 0.0 if number == 0 else _LEAST * _RATIO ** (number - 1)
@@ -108,7 +109,7 @@ _NUMBERS = (
     "trouble_us",
 )
 
-_SPREADS = (
+_DISTRIBUTION_NAMES = (
     "first_audio",
     "first_motion",
     "stall_length",
@@ -124,7 +125,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.groups = [Sums() for _ in range(GROUPS)]
-        self.spreads = {name: Spread() for name in _SPREADS}
+        self.distributions = {name: Distribution() for name in _DISTRIBUTION_NAMES}
         self.worst: tuple[int, int] | None = None
         """The trouble in µs and the number of the worst turn; of equals, the one with the highest number."""
 
@@ -135,8 +136,8 @@ class Tally:
 
     def add(self, turn: SimulatedTurn, speech_seconds: float) -> None:
         """Add a simulated turn, whose speech lasts `speech_seconds`, to the tally. Its counts are added to
-        the sums of its group, its times to the spreads. Keep the turn as the worst one if it has most
-        trouble."""
+        the sums of its group, its times to the distributions (how often each value came). Keep the turn as
+        the worst one if it has most trouble (`SimulatedTurn.trouble`)."""
         playback = turn.playback
         group = self.groups[turn.number % GROUPS]
         trouble_us = round(turn.trouble * _MICRO)
@@ -150,29 +151,29 @@ class Tally:
         group.late += playback.late
         group.trouble_us += trouble_us
         group.offsets.update(playback.offsets)
-        self._add_to_spreads(turn)
+        self._add_to_distributions(turn)
         self.worst = max(self.worst or (-1, -1), (trouble_us, turn.number))
 
-    def _add_to_spreads(self, turn: SimulatedTurn) -> None:
-        """Add the times of a simulated turn to the spreads, each of which counts values. If the turn was
-        interrupted, add also how much of it still came after the interrupt."""
-        playback, spreads = turn.playback, self.spreads
-        spreads["first_audio"].add(playback.first_audio)
-        spreads["first_motion"].add(playback.first_motion)
-        spreads["wait_for_audio"].add(turn.wait_for_audio)
-        spreads["wait_for_all"].add(turn.wait_for_all)
+    def _add_to_distributions(self, turn: SimulatedTurn) -> None:
+        """Add the times of a simulated turn to the distributions, which count how often each value came. If
+        the turn was interrupted, add also how much of it still came after the interrupt."""
+        playback, distributions = turn.playback, self.distributions
+        distributions["first_audio"].add(playback.first_audio)
+        distributions["first_motion"].add(playback.first_motion)
+        distributions["wait_for_audio"].add(turn.wait_for_audio)
+        distributions["wait_for_all"].add(turn.wait_for_all)
         for _, stall_seconds in playback.stalls:
-            spreads["stall_length"].add(stall_seconds)
+            distributions["stall_length"].add(stall_seconds)
         if turn.interrupted_at < math.inf:
-            spreads["after_kilobytes"].add(turn.bytes_after / 1000)
-            spreads["after_seconds"].add(turn.seconds_after)
+            distributions["after_kilobytes"].add(turn.bytes_after / 1000)
+            distributions["after_seconds"].add(turn.seconds_after)
 
     def merge(self, other: "Tally") -> None:
-        """Add all turns of another tally to this tally: sums, spreads and the worse of the two worst
-        turns."""
+        """Add all turns of another tally to this tally: sums and distributions. Of the two worst turns, keep
+        the one with more trouble."""
         for own_group, other_group in zip(self.groups, other.groups, strict=True):
             own_group.merge(other_group)
-        for name, own_spread in self.spreads.items():
-            own_spread.merge(other.spreads[name])
+        for name, own_distribution in self.distributions.items():
+            own_distribution.merge(other.distributions[name])
         if other.worst is not None:
             self.worst = max(self.worst or (-1, -1), other.worst)

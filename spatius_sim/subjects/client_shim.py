@@ -45,7 +45,7 @@ class Shim:
 
     def __init__(self, make_client: Factory, client_name: str = "a Python client") -> None:
         """Prepare to answer the test kit for a Python client. `make_client` makes each fresh client, from a
-        sample rate in Hz and a mode; the first is made now. `client_name` is told to the kit."""
+        sample rate in Hz and a mode; the first is made now. The kit learns the name `client_name`."""
         self._make_client = make_client
         self._client_name = client_name
         self._client: Any = make_client(16000, "audioIndependent")
@@ -99,9 +99,9 @@ class Shim:
         return None
 
     def _observe_client(self, client: Any) -> dict[str, Any]:
-        """Return what the Python client shows of its state: attributes and results of methods, by the keys of
-        the answer. What the client lacks is left out. Each rendered keyframe is returned only once, because
-        the call takes it from the client."""
+        """Return what the Python client shows of its state: attributes and results of methods, under the keys
+        that they have in the shim's answer. What the client lacks is left out. Each rendered keyframe is
+        returned only once, because the call takes it from the client."""
         values = {
             key: getattr(client, name) for key, name in _ATTRIBUTE_BY_KEY.items() if hasattr(client, name)
         }
@@ -112,7 +112,7 @@ class Shim:
 def serve_stdio(make: Factory, name: str = "a Python client") -> None:
     """Connect a Python client to the test kit by stdin and stdout: answer each request, one in a line, until
     stdin ends. What the client itself prints goes to stderr. `make` makes each fresh client, from a sample
-    rate in Hz and a mode; `name` is told to the kit."""
+    rate in Hz and a mode. The kit learns the client's `name`."""
     answers = sys.stdout
     with redirect_stdout(sys.stderr):
         shim = Shim(make, name)
@@ -123,8 +123,8 @@ def serve_stdio(make: Factory, name: str = "a Python client") -> None:
 
 def serve_websocket(url: str, make: Factory, name: str = "a Python client") -> None:
     """Connect a Python client to the test kit, which listens at the WebSocket `url`, and answer each request
-    until the kit closes the connection. `make` makes each fresh client, from a sample rate in Hz and a mode;
-    `name` is told to the kit."""
+    until the kit closes the connection. `make` makes each fresh client, from a sample rate in Hz and a mode.
+    The kit learns the client's `name`."""
     from websockets.sync.client import connect
 
     shim = Shim(make, name)

@@ -122,8 +122,8 @@ class ClientSubject:
     async def run(self, plan: ClientPlan, *, patient: bool = False) -> Trace:
         """Make every call of the plan at the client under test, observe the client's state after each call,
         and return the trace. If the client lacks the mode or the sample rate of the plan, use the first that
-        it declares. If its testee (the program that makes the calls) fails, close it and raise
-        TesteeError."""
+        it declares. `patient` changes nothing: no wait for a client is ever shortened. If its testee (the
+        program that makes the calls) fails, close it and raise TesteeError."""
         self._events = list(self._hello_events)
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
         rates = self._sample_rates
@@ -173,9 +173,9 @@ class ClientSubject:
         return answer
 
     async def _ask_testee(self, request: TesteeRequest) -> TesteeAnswer:
-        """Send a request to the testee of the client under test, record the request and its answer, and
-        return the answer. Raises TesteeError if no answer to this request comes in time, or if it cannot be
-        read; the error shows the testee's last output."""
+        """Send a request to the testee (the program that drives the client under test), record the request
+        and its answer, and return the answer. Raises TesteeError if no answer to this request comes in time,
+        or if it cannot be read; the error shows the testee's last output."""
         line = write_request(request)
         self._record_event(Sent(line, request))
         raw = b""

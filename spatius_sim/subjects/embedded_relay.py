@@ -1,4 +1,4 @@
-"""Starts our own relay, which is judged if the user names no relay."""
+"""Starts the reference relay embedded in the kit's process. It is judged if the user names no relay."""
 
 from websockets.asyncio.server import Server
 
@@ -10,9 +10,9 @@ from spatius_sim.protocol.errors import UsageError
 
 
 async def start_reference_relay(motion_server: SocketMotionServer, api_key: str, port: int = 0) -> Server:
-    """Start our own relay in this process, on a port of 127.0.0.1 (0: any free port), and return its server.
-    The relay uses `motion_server`, with this API key. Raises UsageError if a package that the relay needs is
-    not installed."""
+    """Start the reference relay, embedded in this process, on a port of 127.0.0.1 (0: any free port), and
+    return its server. The relay uses `motion_server`, with this API key. Raises UsageError if a package that
+    the relay needs is not installed."""
     try:
         from spatius_sim.subjects.reference_relay import RelaySettings, serve_relay
     except ModuleNotFoundError as error:
@@ -31,6 +31,6 @@ async def start_reference_relay(motion_server: SocketMotionServer, api_key: str,
 
 
 def relay_url(relay: Server) -> str:
-    """Return the WebSocket URL where clients connect to the relay."""
+    """Return the WebSocket URL where clients connect to the embedded reference relay."""
     port = next(iter(relay.sockets)).getsockname()[1]
     return f"ws://{LOOPBACK}:{port}/ws/agent"

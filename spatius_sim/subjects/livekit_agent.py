@@ -55,7 +55,7 @@ class AgentSubject:
         self.target = command
         self._livekit, self._recorder = livekit, recorder
         self._api_key, self._seed = api_key, seed
-        # The agent names its room itself, so that the kit cannot name a room that refuses it.
+        # The agent names its room itself, so the kit cannot choose a room that refuses the agent.
         self._lacks = tuple(dict.fromkeys((*lacks, ROOM_CHOICE)))
         self._room_watcher = import_room_watcher()
 

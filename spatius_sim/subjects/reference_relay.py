@@ -123,8 +123,9 @@ class ReferenceTurn:
             raise TimeoutError
 
     def _send_motion_to_client(self, payload: bytes, last: bool) -> None:
-        """Send a payload of motion, which has come from Motion Server, to the client of the relay. Do nothing
-        if the motion of this turn has ended or failed before. `last`: this payload ends the motion."""
+        """Send a payload of motion, which has come from Motion Server, to the client of the reference relay.
+        Do nothing if the motion of this turn has ended or failed before. `last`: this payload ends the
+        motion."""
         if self._motion_ended.is_set():
             return
         self._payload_count += 1
@@ -133,8 +134,9 @@ class ReferenceTurn:
             self._motion_ended.set()
 
     def _tell_failure(self, reason: str) -> None:
-        """Tell the client of the relay why no more motion will come in this turn. Do nothing if the motion
-        has ended or failed before: the SDK may report one failure twice, through on_error and on_close."""
+        """Tell the client of the reference relay why no more motion will come in this turn. Do nothing if the
+        motion has ended or failed before: the SDK may report one failure twice, through on_error and
+        on_close."""
         if not self._motion_ended.is_set():
             self._motion_ended.set()
             self._client.tell("error", message=f"motion failed: {reason}", turnId=self._turn_id)

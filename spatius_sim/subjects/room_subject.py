@@ -53,13 +53,13 @@ ANSWER_SECONDS = 12.0
 JOIN_SECONDS = 11.0
 _RETRY_SECONDS = 0.2
 PLAYBACK_SECONDS = 6.0
-"""How long after the speech could have been played the kit waits for the news of its end."""
+"""How long after the speech could have been played the kit waits for the report of its end."""
 
 SILENCE_SECONDS = 1.0
 LEAVE_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 _HEARD_BEFORE_INTERRUPT = 0.6
-_AFTER_NEWS_SECONDS = 0.3
+_AFTER_REPORT_SECONDS = 0.3
 """Idle packets that follow a conversation have this long to come."""
 
 _CHUNK_BYTES = 6400
@@ -118,9 +118,8 @@ class _Progress:
 
 
 class RoomSubject:
-    """Runs plans against one Motion Server through `access`, while `room_watch` looks into its rooms.
-    `api_key` and `ids` (app, avatar) are sent to it. It may take `attach_seconds` to answer for the first
-    time."""
+    """Runs plans against one Motion Server through `access`, while `room_watch` watches its rooms. `api_key`
+    and `ids` (app, avatar) are sent to it. It may take `attach_seconds` to answer for the first time."""
 
     kind = "room"
     wire = ""
@@ -142,7 +141,8 @@ class RoomSubject:
     ) -> None:
         """Prepare to judge the Motion Server that `access` reaches, and connect to nothing yet. `room_watch`
         watches the rooms in which the server publishes; `configure_new_room` makes the configuration of such
-        a room. `ids` are those of app and avatar. The first answer may take `attach_seconds`."""
+        a room. `ids` are those of app and avatar. The first answer may take `attach_seconds`. `lacks`, the
+        features that the server is declared to lack, and `seed` are written into each trace."""
         self.target = target
         self._access, self._room_watch, self._recorder = access, room_watch, recorder
         self._configure_new_room, self._api_key, self._ids = configure_new_room, api_key, ids
@@ -151,8 +151,9 @@ class RoomSubject:
         self._read_event_count = 0
 
     async def attach(self) -> None:
-        """Open a first session with the Motion Server under test, and close it. If the server does not
-        answer, try again. Raises UnreachableError if it has not answered after `attach_seconds`."""
+        """Wait until the Motion Server whose rooms are judged answers: open a first session, and close it. If
+        the server does not answer, try again. Raises UnreachableError if it has not answered after
+        `attach_seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._attach_seconds
         while True:
@@ -169,8 +170,9 @@ class RoomSubject:
 
     async def run(self, plan: RoomPlan, *, patient: bool = False) -> Trace:
         """Run the plan in a new room, in which the Motion Server under test publishes, and return the trace.
-        If the plan says so, open then another session, with a room that refuses the server. Raises
-        UnreachableError if no session can be opened, or if the room cannot be watched."""
+        After that, if the plan says so, open another session whose room refuses the server. `patient` changes
+        nothing: no wait is ever shortened. Raises UnreachableError if no session can be opened, or if the
+        room cannot be watched."""
         self._progress_by_session = {_SESSION: _Progress(), _REFUSED: _Progress()}
         self._read_event_count = 0
         room, refusing_room = self._configure_new_room()
@@ -201,7 +203,8 @@ class RoomSubject:
                 self._record_end_of_wait(session_name, Awaited.ROOM, joined)
                 if not joined:
                     return
-                await asyncio.sleep(2 * _AFTER_NEWS_SECONDS)
+                # Idle packets must come before the first conversation.
+                await asyncio.sleep(2 * _AFTER_REPORT_SECONDS)
                 for number, turn in enumerate(plan.turns):
                     if number == 1:
                         await self._room_watch.join_late()
@@ -237,13 +240,14 @@ class RoomSubject:
             lambda: self._progress_of(session_name).finished_count > finished_count_before,
             longest_wait_seconds,
         )
-        # If the news comes too early, the sound after it must be heard, too.
-        await asyncio.sleep(_AFTER_NEWS_SECONDS if finished else 0)
+        # If the report of the end comes too early, the sound after it must be recorded, too.
+        await asyncio.sleep(_AFTER_REPORT_SECONDS if finished else 0)
         await self._wait_until(lambda: self._progress_of(session_name).is_quiet, longest_wait_seconds)
         self._record_end_of_wait(session_name, Awaited.TURN, finished)
 
     async def _send_speech(self, session_name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
-        """Send the audio of one request for the room, faster than it is spoken."""
+        """Send the server the audio of one request, whose answer is played in the room, faster than it is
+        spoken."""
         for start in range(0, len(pcm), _CHUNK_BYTES):
             await self._send(
                 session_name, session, encode(AudioInput(req_id, pcm[start : start + _CHUNK_BYTES]))
@@ -265,8 +269,8 @@ class RoomSubject:
 
     @asynccontextmanager
     async def _open_session(self, session_name: str) -> AsyncIterator[OpenSession]:
-        """Open a session with the Motion Server under test, yield it, and close it at the end. Record the
-        session under this name. Raises UnreachableError if it cannot be opened."""
+        """Open a session with the Motion Server whose rooms are judged, yield it, and close it at the end.
+        Record the session under this name. Raises UnreachableError if it cannot be opened."""
         async with self._access.open_session(await self._fetch_token(), *self._ids) as session:
             self._recorder.emit(Lane.UPSTREAM, session_name, Opened("", *self._ids))
             listening = asyncio.create_task(self._listen(session_name, session))
@@ -278,8 +282,8 @@ class RoomSubject:
                 listening.cancel()
 
     async def _fetch_token(self) -> str:
-        """Ask the Motion Server under test for a session token that is valid for an hour, and return it.
-        Raises UnreachableError if the server issues none."""
+        """Ask the Motion Server whose rooms are judged for a session token that is valid for an hour, and
+        return it. Raises UnreachableError if the server issues none."""
         expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
         answer = await self._access.ask_for_token(self._api_key, expire_at)
         token = session_token_in(answer) if answer.status == HTTPStatus.OK else ""
@@ -309,8 +313,8 @@ class RoomSubject:
         return self._progress_by_session[session_name]
 
     async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> bool:
-        """Call `is_over` every 0.05 s until it returns True, for `seconds` at most. Return True if it did,
-        and False if the time is up."""
+        """Call `is_over`, which looks at what the room has shown, every 0.05 s until it returns True, for
+        `seconds` at most. Return True if it did, and False if the time is up."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not is_over():
             if asyncio.get_running_loop().time() > deadline:

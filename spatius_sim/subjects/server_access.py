@@ -97,9 +97,9 @@ class ServerInMemory:
     async def open_session(
         self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> AsyncIterator[virtual_server_sdk.VirtualSession]:
-        """Open a session with the Motion Server in memory, yield the session, and close it at the end. The
-        server hears whether `token_in_query`. Raises UpgradeRefusedError if the upgrade is refused,
-        and UnreachableError if no answer comes."""
+        """Open a session with the Motion Server in memory, yield the session, and close it at the end. If
+        `token_in_query`, the server takes the token as sent in the query of the URL, not in headers. Raises
+        UpgradeRefusedError if the upgrade is refused, and UnreachableError if no answer comes."""
         client_end = await virtual_server_sdk.open_session(
             self._server, app_id, token, avatar_id, in_query=token_in_query
         )

@@ -49,7 +49,8 @@ class ServerInterruptions(ServerSessions):
                 return
             for number, request in enumerate(probe.interrupted):
                 await self._interrupt_request(session_name, session, number, request, probe.chunk_pause_ms)
-            # Nothing is said meanwhile: a server that answers in order would answer that after late motion.
+            # Nothing is spoken meanwhile: a server that answers in order would answer a new request only
+            # after the late motion.
             await asyncio.sleep(_LATE_SECONDS)
             self._recorder.emit(Lane.KIT, session_name, WaitEnded(Awaited.SILENCE, complete=True))
             long_turn = TurnPlan(probe.samples, PIECE_BYTES, chunk_pause_ms=probe.chunk_pause_ms)
@@ -81,7 +82,7 @@ class ServerInterruptions(ServerSessions):
         if request.at in (InterruptMoment.AFTER_END, InterruptMoment.AT_FIRST_MOTION):
             await self._send(session_name, session, encode(AudioInput(req_id, end=True)))
         if request.at is InterruptMoment.AT_FIRST_MOTION:
-            await wait_until(self._recorder, first_motion.has_arrived, self._settling)
+            await wait_until(self._recorder, first_motion.has_arrived, self._silence_timeout)
         await self._send(session_name, session, encode(Interrupt(req_id)))
 
     async def _interrupt_ended_request(self, session_name: str, sample_count: int) -> None:
@@ -99,15 +100,15 @@ class ServerInterruptions(ServerSessions):
                 await self._speak_turn(session_name, session, 1, turn, before_end=interrupt)
 
     async def _pause_request(self, session_name: str, sample_count: int) -> None:
-        """Speak a turn in a session without a room. Before its audio ends, pause the request and let it go
-        on. Then speak another turn, if this one was answered: half of it, and the rest after a gap, as when
-        synthesised speech comes late. Do nothing if the session is not confirmed."""
+        """Speak a turn in a session without a room. Before its audio ends, pause the request and resume it.
+        If this turn was answered, speak another turn: first a half, and after a gap the other half, as if
+        synthesised speech came late. Do nothing if the session is not confirmed."""
         async with self._open_configured_session(session_name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is not None:
                 turn, req_id = make_plain_turn(sample_count), self._make_req_id(f"{session_name}/paused")
 
                 async def pause() -> None:
-                    """Pause the request, and let it go on."""
+                    """Pause the request, and resume it."""
                     for message in (Pause(req_id), Resume(req_id)):
                         await self._send(session_name, session, encode(message))
 
@@ -119,22 +120,24 @@ class ServerInterruptions(ServerSessions):
 
     async def _leave_and_speak(self, session_name: str, probe: LeavingProbe) -> None:
         """Leave sessions with the Motion Server under test before their motion is complete. Then speak a
-        short turn in as many new sessions, one after the other, up to the first that is not answered. A
-        server may make the motion of those who left to its end, so these turns are waited for longer."""
+        short turn in as many new sessions, one after the other, up to the first that is not answered. The
+        server may still make all motion of the sessions that were left, so the kit waits longer for these
+        turns."""
         for number, departure in enumerate(probe.departures, 1):
             await self._leave_in_mid_motion(f"{session_name}-left-{number}", departure, probe.samples)
-        waits_in_vain, backlog_seconds = self._settling.waits_in_vain, probe.samples / PLAN_SAMPLE_RATE
+        waits_in_vain, backlog_seconds = self._silence_timeout.waits_in_vain, probe.samples / PLAN_SAMPLE_RATE
         for number in range(1, len(probe.departures) + 1):
             name, turn = f"{session_name}-after-{number}", make_plain_turn(probe.short_samples)
             async with self._open_configured_session(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
                 if session is not None:
                     await self._speak_turn(name, session, 0, turn, backlog_seconds=backlog_seconds)
-            if self._settling.waits_in_vain > waits_in_vain:
+            if self._silence_timeout.waits_in_vain > waits_in_vain:
                 return
 
     async def _leave_in_mid_motion(self, session_name: str, departure: Departure, sample_count: int) -> None:
-        """Open a session with the Motion Server under test, say so many samples at once, and leave as this
-        `departure` says; in mid-speech, after a third of them. Do nothing if the session is not confirmed."""
+        """Open a session with the Motion Server under test, speak `sample_count` samples at once (only a
+        third of them if the departure is in mid-speech), and leave as this `departure` says. Do nothing if
+        the session is not confirmed."""
         close_code = ABNORMAL_CLOSE if departure.by_reset else NORMAL_CLOSE
         configuration, req_id = ConfigureSession(PLAN_SAMPLE_RATE), self._make_req_id(session_name)
         async with self._open_configured_session(session_name, configuration, close_code) as session:
@@ -151,7 +154,7 @@ class ServerInterruptions(ServerSessions):
             if not in_speech:
                 await self._send(session_name, session, encode(AudioInput(req_id, end=True)))
             if departure.at is DepartureMoment.AT_FIRST_MOTION:
-                await wait_until(self._recorder, first_motion.has_arrived, self._settling)
+                await wait_until(self._recorder, first_motion.has_arrived, self._silence_timeout)
 
 
 def _is_response_to(message: object, req_id: str) -> bool:

@@ -47,7 +47,7 @@ class ServerMistakes(ServerSessions):
     ) -> str:
         """Ask the Motion Server under test for a session token that is valid for `life_seconds`, and record
         request and answer. Return the token, or "" if the server issued none. `mistake`: what the kit does
-        wrong on purpose: it sends a wrong key or no key. None: it sends the right key."""
+        wrong on purpose: it sends a made-up key or no key. None: it sends the right key."""
         key = self._address.api_key
         if mistake is not None:
             key = canary_key(UNKNOWN_KEY_SEED) if mistake is Provocation.WRONG_KEY else ""

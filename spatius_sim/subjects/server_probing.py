@@ -93,7 +93,7 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
             case HandshakeProbe(mistake):
                 await self._send_wrong_first_frame(session_name, mistake)
             case EgressProbe() if EGRESS not in self._lacks:
-                await self._speak_beside_room(session_name, probe)
+                await self._speak_in_session_with_egress(session_name, probe)
             case PiecesProbe() if EGRESS not in self._lacks:
                 await self._speak_in_pieces(session_name, probe)
             case ExpiryProbe(sample_count):
@@ -117,14 +117,16 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
             case LeavingProbe() if self._may_take_long():
                 await self._leave_and_speak(session_name, probe)
             case LongProbe(long, meanwhile) if self._may_take_long():
-                await self._run_beside(session_name, long, meanwhile)
+                await self._run_long_probe_with_others(session_name, long, meanwhile)
 
     def _may_take_long(self) -> bool:
         """Return whether a probe is worth its time that takes long: not if the server answered no turn."""
-        return self._settling.fulfilled or not self._settling.is_shortened
+        return self._silence_timeout.fulfilled or not self._silence_timeout.is_shortened
 
-    async def _run_beside(self, session_name: str, long: Probe, meanwhile: Sequence[Probe]) -> None:
-        """Run a probe that takes long, and meanwhile the other probes, one by one."""
+    async def _run_long_probe_with_others(
+        self, session_name: str, long: Probe, meanwhile: Sequence[Probe]
+    ) -> None:
+        """Run the probe `long`, which takes long, and `meanwhile` the other probes, one by one."""
         running = asyncio.create_task(self._run_probe(f"{session_name}-long", long))
         try:
             for number, probe in enumerate(meanwhile, 1):
@@ -133,8 +135,9 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
         finally:
             running.cancel()
 
-    async def _speak_beside_room(self, session_name: str, probe: EgressProbe) -> None:
-        """Speak a turn in a session with an egress, and wait until motion could have come back."""
+    async def _speak_in_session_with_egress(self, session_name: str, probe: EgressProbe) -> None:
+        """Speak a turn in a session with an egress, and wait until motion could have come back in it. It must
+        not come there, because the server sends it to the room."""
         configuration = _EGRESS_CONFIGURATIONS[probe.egress]
         async with self._open_configured_session(session_name, configuration) as session:
             if session is not None:
@@ -142,7 +145,7 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
 
     async def _speak_in_pieces(self, session_name: str, probe: PiecesProbe) -> None:
         """Speak in a session with an egress, in pieces with short gaps, and with an idle time-out if the
-        probe has one. Do not wait for an answer: none is owed on the socket."""
+        probe has one. Do not wait for an answer: the server answers in the room, not in the session."""
         configuration = _EGRESS_CONFIGURATIONS[probe.egress]
         if configuration.livekit_egress is not None:
             egress = replace(configuration.livekit_egress, idle_timeout=probe.idle_timeout)
@@ -157,15 +160,16 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
                 self._recorder.emit(Lane.KIT, session_name, WaitEnded(Awaited.SILENCE, complete=True))
 
     async def _speak_long_clip(self, session_name: str, probe: ClipProbe) -> None:
-        """Speak a turn to the Motion Server under test and, if it was answered soon, a long clip in a session
-        of its own. Do not speak the clip if the turn was not answered, or took longer than a second."""
+        """Speak a short turn to the Motion Server under test and, if it was answered within a second, a long
+        clip in a session of its own. A slower server may make motion in real time: it would need too long for
+        the clip."""
         configuration, rate = ConfigureSession(probe.sample_rate), probe.sample_rate
         async with self._open_configured_session(session_name, configuration) as session:
             if session is None:
                 return
-            trial = TurnPlan(probe.trial_samples, PIECE_BYTES)
+            short_turn = TurnPlan(probe.trial_samples, PIECE_BYTES)
             started = loop_time()
-            await self._speak_turn(session_name, session, 0, trial, rate)
+            await self._speak_turn(session_name, session, 0, short_turn, rate)
             if loop_time() - started > _SOON_SECONDS or not self._has_answered(session_name):
                 return
         clip_name = f"{session_name}-clip"
@@ -176,9 +180,9 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
                 await self._speak_turn(clip_name, session, 0, clip, rate)
 
     async def _repeat_clip(self, session_name: str, sample_count: int) -> None:
-        """Say a clip to the Motion Server under test. If it is answered, say the same clip again, and right
-        after it another one, and wait for both. All are said in one session. Do nothing if the session is
-        not confirmed."""
+        """Speak a clip to the Motion Server under test. If it is answered, speak the same clip again, and
+        right after it another one, and wait for both, in the same session. A server with a cache may answer
+        the same clip under the old req_id. Do nothing if the session is not confirmed."""
         seconds = sample_count / PLAN_SAMPLE_RATE
         clip, other_clip = (
             self._speech_of_turn(f"{session_name}/{which}", make_plain_turn(sample_count))
@@ -189,9 +193,10 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
                 return
 
             async def speak(number: int, pcm: bytes) -> None:
-                """Say a clip in one message, as the turn of this number, and wait until it is answered."""
+                """Speak a clip in one message, as the turn of this number, and wait until it is answered."""
                 self._recorder.emit(Lane.KIT, session_name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
                 req_id = self._make_req_id(f"{session_name}/{number}")
+                # The server may still be busy with the clips before this one.
                 backlog_seconds = number * seconds
                 traceparent = _TRACEPARENT.format(number + 1, number % 2)
                 speech = SpeechToSend([pcm], seconds, 0.0, backlog_seconds, traceparent)
@@ -241,12 +246,12 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
             await self._speak_turns(third, (turn,) * len(req_ids), PLAN_SAMPLE_RATE, req_ids)
 
     async def _speak_in_many_sessions(self, session_name: str, session_count: int, sample_count: int) -> None:
-        """Open so many sessions with the Motion Server under test, and configure them, at two rates in turn.
-        When all are answered, speak a turn in each that was confirmed, at the same time. A refused session
-        may be closed by then."""
+        """Open `session_count` sessions with the Motion Server under test, and configure them, alternately
+        with two sample rates. When all are answered, speak a turn in each that was confirmed, at the same
+        time. A refused session may be closed by then."""
         all_answered = asyncio.Barrier(session_count)
 
-        async def speak_in_one(name: str, sample_rate: int) -> None:
+        async def speak_in_session(name: str, sample_rate: int) -> None:
             """Open the session of this name, wait for the others, and speak in it if it was confirmed."""
             try:
                 configuration = ConfigureSession(sample_rate)
@@ -261,7 +266,7 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
         rates = cycle((PLAN_SAMPLE_RATE, PCM_SAMPLE_RATES[-1]))
         await asyncio.gather(
             *(
-                speak_in_one(f"{session_name}-{number}", rate)
+                speak_in_session(f"{session_name}-{number}", rate)
                 for number, rate in zip(range(1, session_count + 1), rates, strict=False)
             )
         )
@@ -269,7 +274,7 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
     async def _speak_ogg_opus(self, session_name: str, sample_rates: Sequence[int]) -> None:
         """Speak turns of Ogg Opus to the Motion Server under test, in a session at the first of these rates.
         If that session is confirmed, speak in a session at each of the other rates, and send damaged Ogg Opus
-        in a last one. If it is not, do no more: a server may take no Ogg Opus."""
+        in a last one. If it is not, do no more: a server need not accept Ogg Opus."""
         first_rate, *other_rates = sample_rates
         if await self._speak_streams(f"{session_name}-{first_rate}", first_rate, _STREAM_PACKETS):
             for rate in other_rates:
@@ -285,9 +290,10 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
         packet_counts: Sequence[int],
         spoil: Callable[[bytes], bytes] = bytes,
     ) -> bool:
-        """Speak a turn for each of these numbers of packets of Ogg Opus, in one session at this rate, and
-        return whether the Motion Server under test confirmed the session. `spoil` changes each stream before
-        it is sent. The first stream comes in small chunks, the others in one message each."""
+        """Speak a turn for each of these numbers of packets of Ogg Opus, in one session at this rate. Return
+        whether the Motion Server under test confirmed the session, however it answered the turns. `spoil`
+        changes each stream before it is sent. The first stream comes in small chunks, the others in one
+        message each."""
         configuration = ConfigureSession(sample_rate, audio_format=AudioFormat.OGG_OPUS)
         async with self._open_configured_session(session_name, configuration) as session:
             if session is None:

@@ -29,11 +29,11 @@ from spatius_sim.rules.server.session import CLOSE_SECONDS, ROOM_SECONDS, tells_
 from spatius_sim.subjects.server_access import OpenSession, ServerAccess, ServerOverSockets
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.subjects.wait_for_events import (
-    NO_TIME,
+    TIMER_TOLERANCE_SECONDS,
     AdaptiveTimeout,
     MessageWatch,
-    is_sign_of_life,
     loop_time,
+    shows_subject_works,
     wait_until,
 )
 from spatius_sim.trace.events import (
@@ -49,7 +49,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 
 TOKEN_LIFE_SECONDS = 3600
 
@@ -94,8 +94,8 @@ class ServerAddress:
 
 class SpeechToSend(NamedTuple):
     """What is spoken in a turn: its bytes in the chunks in which they are sent, its length, and the pause
-    after each chunk, both in seconds. The server may be busy for `backlog_seconds` with what was said to it
-    before. The first message bears `traceparent`, if it is not ""."""
+    after each chunk, both in seconds. Earlier speech may keep the server busy for `backlog_seconds`. The
+    first message carries `traceparent`, if it is not ""."""
 
     chunks: Sequence[bytes]
     seconds: float
@@ -115,24 +115,24 @@ class ServerSessions:
         patience: Patience,
         access: ServerAccess | None = None,
     ) -> None:
-        """Prepare to run plans against the Motion Server under test at `address`; connect to nothing yet.
-        `access` reaches the server; None: over sockets. `seed` decides what is spoken. `patience` says how
-        long the kit waits for answers."""
-        self.target = url_without_logins(address.ingress)
+        """Prepare sessions with the Motion Server under test at `address`; connect to nothing yet. `access`
+        reaches the server; None: over sockets. `seed` decides what is spoken. `patience` says how long the
+        kit waits for answers."""
+        self.target = url_without_secrets(address.ingress)
         self._address = address
         self._access: ServerAccess = access or ServerOverSockets(address.console, address.ingress)
         self._lacks = address.lacks
         self._recorder, self._seed, self._patience = recorder, seed, patience
-        self._settling = AdaptiveTimeout(patience.settle)
+        self._silence_timeout = AdaptiveTimeout(patience.settle)
         self._run_count = 0
         self._probe_count = 0
         self._session_count = 0
         """How many sessions were asked for in this run."""
         self._open_names: set[str] = set()
         """The sessions that are open now."""
-        self._may_wait_for_room = False
-        """Whether this run may still wait for a server that has too many sessions."""
-        self._waits_for_room = 0
+        self._may_wait_for_free_session = False
+        """Whether this run may still wait until a server that has too many sessions can take another one."""
+        self._waits_for_free_session = 0
         """How often any run has waited for that."""
 
     @asynccontextmanager
@@ -191,21 +191,23 @@ class ServerSessions:
         """Open and configure a session with the Motion Server under test, record it under this name, and
         yield it. Yield None if the server did not confirm the configuration, or refused the upgrade. Close
         the session at the end, with this code; 1006: by a reset of its connection. If the server has too many
-        sessions though the kit has no other, ask it again some seconds later."""
-        async with self._enter_session(session_name, configuration, close_code) as session:
+        sessions although the kit has no other, open one more some seconds later, only to record whether the
+        server takes it then."""
+        async with self._attempt_session(session_name, configuration, close_code) as session:
             yield session
-        if self._may_wait_for_room and self._is_refused_alone(session_name):
-            self._may_wait_for_room = False
-            self._waits_for_room += 1
+        if self._may_wait_for_free_session and self._is_refused_alone(session_name):
+            self._may_wait_for_free_session = False
+            self._waits_for_free_session += 1
             await asyncio.sleep(ROOM_SECONDS + _LATE_CLOSE_SECONDS)
-            async with self._enter_session(f"{session_name}-again", configuration, NORMAL_CLOSE):
+            async with self._attempt_session(f"{session_name}-again", configuration, NORMAL_CLOSE):
                 pass
 
     @asynccontextmanager
-    async def _enter_session(
+    async def _attempt_session(
         self, session_name: str, configuration: ConfigureSession, close_code: int
     ) -> AsyncIterator[OpenSession | None]:
-        """Do once what `_open_configured_session` does: open, configure and record a session."""
+        """Make one attempt to open, configure and record a session. Yield the session, or None if the server
+        refused the upgrade or did not confirm the configuration."""
         self._session_count += 1
         in_query = not self._session_count % _QUERY_EVERY
         if in_query:
@@ -222,8 +224,9 @@ class ServerSessions:
             yield session if confirmed else None
 
     def _record_refusal(self, session_name: str, error: UpgradeRefusedError) -> None:
-        """Record that the Motion Server under test refused an upgrade in which nothing was wrong. Raises the
-        error again if its status tells neither of a mistake in the upgrade nor of too many requests."""
+        """Record that the Motion Server under test refused a session: it answered the WebSocket upgrade, in
+        which nothing was wrong, with an HTTP error. Raises the error again if its status tells neither of a
+        mistake in the upgrade nor of too many requests."""
         if error.answer.status not in _ANSWERS_TO_UPGRADES:
             raise error
         refused = Refused(error.answer.status, error.answer.body)
@@ -252,7 +255,7 @@ class ServerSessions:
         any_answer = MessageWatch(self._recorder, session_name, lambda message: True)
         error = MessageWatch(self._recorder, session_name, lambda message: isinstance(message, ServerError))
         await self._send(session_name, session, frame)
-        answered = await wait_until(self._recorder, any_answer.has_arrived, self._settling)
+        answered = await wait_until(self._recorder, any_answer.has_arrived, self._silence_timeout)
         self._recorder.emit(Lane.KIT, session_name, WaitEnded(Awaited.HANDSHAKE, answered))
         if error.has_arrived():
             await self._wait_for_close(session_name)
@@ -281,10 +284,10 @@ class ServerSessions:
         before_end: Callable[[], Awaitable[None]] | None = None,
         backlog_seconds: float = 0.0,
     ) -> str:
-        """Send the audio of one turn to the Motion Server under test as a request, wait until the request
-        ends, and record whether it did. Return its req_id: `req_id`, or a new one if that is "".
-        `before_end` is called before the audio is marked as ended. For `backlog_seconds` the server may be
-        busy with what was said to it before."""
+        """Send the audio of one turn as a request in an open session with the Motion Server under test, wait
+        until the request ends, and record whether it did. Return its req_id: `req_id`, or a new one if that
+        is "". `before_end` is called before the audio is marked as ended. Earlier speech may keep the server
+        busy for `backlog_seconds`; the kit waits so much longer, unless its waits are shortened."""
         req_id = req_id or self._make_req_id(f"{session_name}/{number}")
         pcm = self._speech_of_turn(f"{session_name}/{number}", turn)
         self._recorder.emit(Lane.KIT, session_name, TurnStarted(number, pcm, sample_rate))
@@ -313,8 +316,8 @@ class ServerSessions:
             self._recorder, session_name, lambda message: _ends_request(message, req_id)
         )
         chunks = list(speech.chunks)
-        # A whole turn in one message has its end mark, as a vendor's clip does; else the end comes on its
-        # own.
+        # A whole turn in one message has its end mark, as a vendor's clip does; else the end mark comes in a
+        # message of its own.
         last = chunks.pop() if len(chunks) == 1 else b""
         traceparent = speech.traceparent
         for chunk in chunks:
@@ -325,13 +328,13 @@ class ServerSessions:
             await before_end()
         await self._send(session_name, session, encode(AudioInput(req_id, last, True, traceparent)))
         # A server that answers in real time has shown that in its first waits: shortened ones need no grace.
-        shortened = self._settling.is_shortened
+        shortened = self._silence_timeout.is_shortened
         grace = 0.0 if shortened else min(_LONGEST_SEGMENT_SECONDS, speech.seconds) + speech.backlog_seconds
-        is_sign = _is_from_server if shortened else is_sign_of_life
+        is_sign = _is_from_server if shortened else shows_subject_works
         complete = await wait_until(
-            self._recorder, end_of_request.has_arrived, self._settling, grace=grace, is_sign=is_sign
+            self._recorder, end_of_request.has_arrived, self._silence_timeout, grace=grace, is_sign=is_sign
         )
-        self._settling.fulfilled |= complete
+        self._silence_timeout.fulfilled |= complete
         self._recorder.emit(Lane.KIT, session_name, WaitEnded(Awaited.TURN, complete, number))
 
     async def _send(self, session_name: str, session: OpenSession, frame: str | bytes) -> None:
@@ -363,15 +366,15 @@ class ServerSessions:
                 event.connection == session_name and isinstance(event.content, Closed) for event in events
             )
 
-        while not is_closed() and (seconds_left := deadline - loop_time()) > NO_TIME:
+        while not is_closed() and (seconds_left := deadline - loop_time()) > TIMER_TOLERANCE_SECONDS:
             self._recorder.changed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._recorder.changed.wait(), seconds_left)
         self._recorder.emit(Lane.KIT, session_name, WaitEnded(Awaited.CLOSE, is_closed()))
 
     def _has_answered(self, session_name: str) -> bool:
-        """Return whether the newest wait of the kit in this session brought what it was for. A server that
-        has not answered one turn need not be waited for again."""
+        """Return whether the newest wait of the kit in this session ended because the expected answer came. A
+        server that has not answered one turn need not be waited for again."""
         contents = (
             event.content for event in reversed(self._recorder.events) if event.connection == session_name
         )
@@ -394,7 +397,7 @@ async def record_frames(recorder: RealTimeRecorder, session_name: str, session: 
 def _is_from_server(event: Event) -> bool:
     """Return whether an event comes from the Motion Server under test. What the kit says meanwhile in other
     sessions is no reason to wait for a server that has never ended a request."""
-    return is_sign_of_life(event) and not isinstance(event.content, Sent)
+    return shows_subject_works(event) and not isinstance(event.content, Sent)
 
 
 def _ends_request(message: object, req_id: str) -> bool:

@@ -21,8 +21,8 @@ from spatius_sim.wires.optional_features import EGRESS, KEYS
 
 _RETRY_SECONDS = 0.2
 
-_MOST_WAITS_FOR_ROOM = 3
-"""A server that still has too many sessions after so many waits is waited for in patient runs alone."""
+_MOST_WAITS_FOR_FREE_SESSION = 3
+"""If a server still has too many sessions after so many waits, only patient runs wait for it again."""
 
 
 class ServerSubject(ServerProbing):
@@ -32,7 +32,7 @@ class ServerSubject(ServerProbing):
     wire = ""
 
     async def attach(self) -> None:
-        """Wait until a session with the Motion Server under test can be opened. If the address says so, find
+        """Wait until a session with the Motion Server under test can be opened. If `find_lacks` is set, find
         out then whether the server lacks the checking of keys, or egress (publishing in a room). Raises
         UnreachableError if no session can be opened in time."""
         deadline = loop_time() + self._patience.attach
@@ -55,15 +55,17 @@ class ServerSubject(ServerProbing):
     @property
     def cut_a_wait_short(self) -> bool:
         """Whether the last run shortened a wait."""
-        return self._settling.cut_short
+        return self._silence_timeout.cut_short
 
     async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
         """Run a plan against the Motion Server under test: its probes one by one, then all its sessions at
-        once. Return the trace. A `patient` run shortens no wait."""
+        once. Return the trace. If `patient`, every wait for an answer has its full length."""
         self._run_count += 1
-        self._settling.begin_run(patient=patient)
+        self._silence_timeout.begin_run(patient=patient)
         self._session_count = 0
-        self._may_wait_for_room = patient or self._waits_for_room < _MOST_WAITS_FOR_ROOM
+        self._may_wait_for_free_session = (
+            patient or self._waits_for_free_session < _MOST_WAITS_FOR_FREE_SESSION
+        )
         header = TraceHeader(
             "server", "", self._seed, str(plan), __version__, self._lacks, plan_token=token_of(plan)
         )
@@ -100,7 +102,7 @@ class ServerSubject(ServerProbing):
             confirmation = MessageWatch(recorder, "", lambda message: isinstance(message, ConfirmSession))
             listening = asyncio.create_task(record_frames(recorder, "", session))
             try:
-                await wait_until(recorder, any_answer.has_arrived, self._settling)
+                await wait_until(recorder, any_answer.has_arrived, self._silence_timeout)
                 return confirmation.has_arrived()
             finally:
                 listening.cancel()

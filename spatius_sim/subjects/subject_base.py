@@ -79,7 +79,7 @@ class Subject(Protocol[PlanOf]):
         """Whether the last run shortened a wait, so that what its trace lacks may have arrived later."""
 
     async def run(self, plan: PlanOf, *, patient: bool = False) -> Trace:
-        """Run one plan on new connections, and return the trace. A `patient` run shortens no wait.
+        """Run one plan on new connections, and return the trace. If `patient`, each wait has its full length.
 
         Raises UnreachableError if the subject takes no connection."""
 

@@ -19,7 +19,7 @@ from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 from spatius_sim.virtual.virtual_room import VirtualRoom
 
 
-class RoomWindow(NullSink):
+class RoomEventSink(NullSink):
     """A sink for a virtual Motion Server: it passes on what happens in rooms, under the name of the session
     that the kit is in."""
 
@@ -37,18 +37,18 @@ class RoomWindow(NullSink):
 
 
 class VirtualRoomWatch:
-    """Watches the rooms of one virtual server through its window."""
+    """Watches the rooms of one virtual server, whose events come into a RoomEventSink."""
 
-    def __init__(self, window: RoomWindow, server: VirtualMotionServer) -> None:
-        self._window, self._server = window, server
+    def __init__(self, event_sink: RoomEventSink, server: VirtualMotionServer) -> None:
+        self._event_sink, self._server = event_sink, server
 
     @asynccontextmanager
     async def watching(self, session_name: str, egress: LiveKitEgress) -> AsyncIterator[None]:
         """While the context is open, record what happens in all rooms of the virtual Motion Server, as events
-        of the session `session_name`. `egress` is not needed for this and is ignored."""
-        self._window.session_name = session_name
+        of the session `session_name`. `egress` is not needed here; the watch of a real room needs it."""
+        self._event_sink.session_name = session_name
         yield
-        self._window.session_name = ""
+        self._event_sink.session_name = ""
 
     async def join_late(self) -> None:
         """Let another viewer join now."""
@@ -83,9 +83,9 @@ def make_virtual_room_subject(
     runs repeatable. The server plays `scenario` (its faults) from the beginning in each run. `rooms` are the
     room to speak in, and a room that refuses its publisher. `secrets` are hidden in the recorded events."""
     recorder = RealTimeRecorder(clock_ns=loop.time_ns, secrets=secrets or KnownSecrets())
-    window = RoomWindow(recorder)
-    server = VirtualMotionServer(loop, seed, window, room_class=new_room)
-    watch = VirtualRoomWatch(window, server)
+    event_sink = RoomEventSink(recorder)
+    server = VirtualMotionServer(loop, seed, event_sink, room_class=new_room)
+    watch = VirtualRoomWatch(event_sink, server)
     access = ServerInMemory(loop, server)
 
     def begin_run() -> tuple[LiveKitEgress, LiveKitEgress]:

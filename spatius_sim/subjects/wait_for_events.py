@@ -9,7 +9,7 @@ from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.trace.events import Event, Lane, Opened, Received
 from spatius_sim.wires.events import Failed, Note, NotUnderstood
 
-NO_TIME = 1e-6
+TIMER_TOLERANCE_SECONDS = 1e-6
 """Seconds. A wait for less than this is over: a timer may ring early by the resolution of its clock."""
 
 
@@ -59,9 +59,9 @@ _TIMES_THE_LONGEST_RESPONSE = 3.0
 class AdaptiveTimeout:
     """How long the kit waits for a subject, in seconds, before what has not come counts as missing.
 
-    A wait takes `full_seconds` at first. After `patient_waits` waits in vain, later runs wait for a shorter
-    time: three times the longest response time so far, but at least `least_seconds`. All waits of one run
-    have the same length. A fault seen after a shortened wait must be confirmed by a patient run."""
+    A wait takes `full_seconds` at first. After `patient_waits` waits without success, later runs wait for a
+    shorter time: three times the longest response time so far, but at least `least_seconds`. All waits of one
+    run have the same length. A fault seen after a shortened wait must be confirmed by a patient run."""
 
     full_seconds: float
     least_seconds: float = 1.0
@@ -73,7 +73,7 @@ class AdaptiveTimeout:
     waits_in_vain: int = 0
     """How many waits ended without success."""
     fulfilled: bool = False
-    """Whether any wait has brought all that it was for."""
+    """Whether in any wait all has come that the kit waited for."""
     current_seconds: float = field(init=False)
     """The length of a wait in this run."""
     cut_short: bool = field(init=False, default=False)
@@ -90,8 +90,8 @@ class AdaptiveTimeout:
 
     def begin_run(self, *, patient: bool) -> None:
         """Set how long the kit waits for the subject in the run that begins (`current_seconds`): the full
-        time in a `patient` run. In any other run the waits are shorter, if enough earlier waits were in vain:
-        three times the longest response time, but at least `least_seconds`."""
+        time in a `patient` run. In any other run the waits are shorter if enough earlier waits ended without
+        success: three times the longest response time, but at least `least_seconds`."""
         self.cut_short = False
         self.current_seconds = self.full_seconds
         if not patient and self.waits_in_vain >= self.patient_waits:
@@ -109,7 +109,7 @@ class AdaptiveTimeout:
         self.longest_response = max(self.longest_response, seconds)
 
 
-def is_sign_of_life(event: Event) -> bool:
+def shows_subject_works(event: Event) -> bool:
     """Return whether an event shows that the subject still works, so that the kit goes on waiting. True for
     any event between the subject and Motion Server, or in a room. Also true for a message that the subject
     sent to its client, except status messages, reports of a failure, and messages that are not understood."""
@@ -118,8 +118,8 @@ def is_sign_of_life(event: Event) -> bool:
     return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)
 
 
-def _is_never_gone() -> bool:
-    """Return False: the subject counts as present for ever."""
+def is_never_true() -> bool:
+    """Return False, as a condition of a wait that only silence ends, or of a subject that is never gone."""
     return False
 
 
@@ -127,18 +127,18 @@ async def wait_until(
     recorder: RealTimeRecorder,
     is_over: Callable[[], bool],
     silence_limit: AdaptiveTimeout,
-    gone: Callable[[], bool] = _is_never_gone,
+    gone: Callable[[], bool] = is_never_true,
     grace: float = 0.0,
     slowed_by: float = 0.0,
     spoken: float = 0.0,
-    is_sign: Callable[[Event], bool] = is_sign_of_life,
+    is_sign: Callable[[Event], bool] = shows_subject_works,
 ) -> bool:
     """Wait until `is_over` returns true, and return whether it did.
 
     The wait ends early if the subject is `gone`, or is silent for longer than `silence_limit`, `grace` and
     `slowed_by` seconds together; `slowed_by` is how long faults delay our own Motion Server. The whole wait
     may last longer by `spoken`, the seconds of speech that the subject may have to play. `is_sign` tells
-    which events end a silence. Response times, and a wait in vain, are noted in `silence_limit`."""
+    which events end a silence. Response times, and a wait without success, are noted in `silence_limit`."""
     started = loop_time()
     silent_seconds = 0.0
     next_event = len(recorder.events)
@@ -155,7 +155,7 @@ async def wait_until(
             silence_limit.current_seconds + grace + slowed_by - silent_seconds,
             started + silence_limit.longest_wait + spoken - step_started,
         )
-        if gone() or recorder.flooded or seconds_left <= NO_TIME:
+        if gone() or recorder.flooded or seconds_left <= TIMER_TOLERANCE_SECONDS:
             silence_limit.note_wait_in_vain()
             return is_over()
         recorder.changed.clear()

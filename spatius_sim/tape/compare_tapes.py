@@ -258,7 +258,8 @@ def _find_or_add_turn(
     turn_numbers: dict[tuple[str, str], int],
 ) -> ComparedTurn:
     """Return the compared turn of this connection that has the request id or turn id `turn_id`. A new id adds
-    a turn, with the next number on its connection: by this number, turns of two tapes are paired."""
+    a turn, with the next number on its connection: by this number (its name is `utterance 1` and so on),
+    turns of two tapes are paired."""
     turns = turns_by_connection.setdefault(connection, {})
     if (connection, turn_id) not in turn_numbers:
         turn_numbers[connection, turn_id] = (

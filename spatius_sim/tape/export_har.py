@@ -52,13 +52,13 @@ class _HarWriter:
     """Collects the HAR entries of all runs of a tape."""
 
     def __init__(self, start_unix_ms: int) -> None:
-        """Begin a HAR file without entries. `start_unix_ms` is the time 0 of the tape."""
+        """Begin an HTTP archive (HAR file) without entries. `start_unix_ms` is the time 0 of the tape."""
         self._start_ms = start_unix_ms
         self.entries: list[dict[str, Any]] = []
 
     def add_run(self, trace: Trace) -> None:
-        """Add the HAR entries of one run of a tape: one for each token request, each refused upgrade to a
-        WebSocket, and each WebSocket."""
+        """Add the entries of one run of a tape to the HTTP archive (HAR): one for each token request, each
+        refused upgrade to a WebSocket, and each WebSocket."""
         open_sockets: _Sockets = {}
         for event in trace.events:
             match event.content:
@@ -94,9 +94,9 @@ class _HarWriter:
             entry["_webSocketMessages"].append(self._make_websocket_message(event, event.content.raw))
 
     def _make_websocket_message(self, event: Event, raw: str | bytes) -> dict[str, Any]:
-        """Return a frame as a WebSocket message of HAR, in Chrome's form. Its type is `send` if the
-        WebSocket's client sent the frame, else `receive`. The kit is the client downstream (towards a relay),
-        and the server elsewhere."""
+        """Return a frame as a WebSocket message of an HTTP archive (HAR), in Chrome's form. Its type is
+        `send` if the WebSocket's client sent the frame, else `receive`. Downstream, the kit is the client of
+        a relay; on every other lane, it is the server."""
         sent_by_client = isinstance(event.content, Sent) == (event.lane is Lane.DOWNSTREAM)
         is_text = isinstance(raw, str)
         return {

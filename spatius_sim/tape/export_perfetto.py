@@ -23,13 +23,14 @@ class PerfettoWriter:
 
     def __init__(self) -> None:
         """Begin an empty Perfetto file. A run of the tape becomes a process of it, a connection becomes a
-        thread."""
+        thread, and an event becomes a slice: an interval of time that the viewer draws."""
         self.events: list[dict[str, Any]] = []
         self._run_number = 0
         self._thread_numbers: dict[str, int] = {}
         self._free_at_us: dict[tuple[int, int], int] = {}
         """When the last slice of each thread ends, by run number and thread number."""
         self._arrow_count = 0
+        """How many arrows between slices the file has; an arrow's number is its id."""
 
     def add_run(self, trace: Trace) -> None:
         """Add one run of a tape to the Perfetto file: all its events, and how long each motion payload plays.
@@ -100,6 +101,7 @@ class PerfettoWriter:
         the same payload at the client. An arrow that would lead back in time is left out."""
         if to_us >= from_us:
             self._arrow_count += 1
+            # Perfetto wants two events with one id: the start ("s") and the finish ("f") of the arrow.
             self._append("s", from_thread, from_us, name="payload", cat="payload", id=self._arrow_count)
             self._append("f", to_thread, to_us, name="payload", cat="payload", id=self._arrow_count, bp="e")
 
@@ -135,8 +137,8 @@ def make_perfetto_trace(traces: Iterable[Trace]) -> dict[str, Any]:
 
 
 def _payload_and_keyframe_count(event: Event) -> tuple[bytes, int] | None:
-    """Return the motion payload in an event that passed Motion Server's connection, and its number of
-    keyframes. None if the event holds no payload."""
+    """Return the motion payload in an event of a connection to Motion Server, and its number of keyframes, to
+    be shown in Perfetto. None if the event holds no payload."""
     raw, value = getattr(event.content, "raw", None), getattr(event.content, "value", None)
     if isinstance(raw, bytes) and isinstance(value, MotionResponse):
         return raw, len(value.keyframes)

@@ -29,7 +29,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import PacketSeen
-from spatius_sim.trace.speech_fingerprint import make_noise, speech_mark
+from spatius_sim.trace.speech_fingerprint import compute_fingerprint, make_noise
 from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Speak, Unclear
 from spatius_sim.wires.wire import Wire
 
@@ -46,22 +46,22 @@ _MAX_TEXT_FRAMING = 4 * _MAX_FRAMING
 
 
 class EventCleaner:
-    """Cleans the events of one run for a tape; `wire` is the wire of the run."""
+    """Cleans the events of one run for a tape: hides names and speech. `wire` is the wire of the run."""
 
     def __init__(self, wire: Wire | None, names: NameReferences | None, *, keep_speech: bool) -> None:
-        """Begin to clean events for a tape. `names` replaces names by references; None keeps them.
-        `keep_speech`: whether the tape may hold speech."""
+        """Begin to hide names and speech in events for a tape. `names` replaces names by references; None
+        keeps them. `keep_speech`: whether the tape may hold speech."""
         self._wire, self._names, self._keep_speech = wire, names, keep_speech
 
     def find_trailing_speech(self, events: Sequence[Event]) -> list[bytes]:
         """Return, for each event, the speech at the end of its frame; b"" if there is none, or if the tape
-        keeps speech. An event with such speech needs no `clean`, which is slower: only its speech must be
-        replaced by a mark."""
+        keeps speech. An event with such speech needs no `clean_event`, which is slower: only its speech must
+        be replaced by a fingerprint."""
         return (
             [b""] * len(events) if self._keep_speech else [_find_trailing_speech(event) for event in events]
         )
 
-    def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
+    def clean_event(self, event: Event, start_ns: int = 0) -> TapedEvent:
         """Return an event as a tape may hold it: without names of apps and avatars, and without speech,
         unless the tape keeps them. Its time on the tape is counted from `start_ns`, and never below 0."""
         content = event.content
@@ -106,16 +106,16 @@ class EventCleaner:
         return value
 
     def _speech_piece(self, audio: bytes, *, base64: bool = False) -> TapedPiece:
-        """Return audio as the piece that a tape may hold: the audio itself if speech is kept, else a speech
-        mark. `base64`: the frame contains the audio in base64."""
-        return TapedPiece(audio if self._keep_speech else speech_mark(audio), base64)
+        """Return audio as the piece that a tape may hold: the audio itself if speech is kept, else its
+        fingerprint (length, hash and loudness). `base64`: the frame contains the audio in base64."""
+        return TapedPiece(audio if self._keep_speech else compute_fingerprint(audio), base64)
 
     def _clean_frame(self, lane: Lane, raw: str | bytes, value: Value) -> dict[str, Any]:
         """Return a frame, decoded as `value`, as the fields that a tape may hold: its `raw` content without
         names and speech. A large frame that is not understood is taken out as a whole, and a `reason` says
-        so. Motion is kept as it is."""
+        so. Motion is kept as it is. Pieces of audio or motion are parts of their own."""
         if len(raw) > LARGEST_UNKNOWN_FRAME and isinstance(value, NotUnderstood | Unclear | Undecodable):
-            return self._replace_by_mark(raw.encode() if isinstance(raw, str) else raw, value)
+            return self._replace_by_fingerprint(raw.encode() if isinstance(raw, str) else raw, value)
         if isinstance(raw, str):
             raw = self._names.hide_in_json(raw) if self._names is not None else raw
             return self._clean_text(raw, value)
@@ -126,19 +126,24 @@ class EventCleaner:
             return {"raw": Content(text=False, parts=tuple(_split_frame(raw, kept_pieces)))}
         if lane is Lane.UPSTREAM and not isinstance(value, Undecodable):
             return {"raw": self._clean_message(raw, value)}
-        taped_pieces = [(blob, self._clean_blob(blob, value)) for blob in _audio_or_motion_in(value)]
-        parts = _split_frame(raw, taped_pieces)
+        # Any other binary frame, such as a relay's to its client: its speech must be hidden.
+        hidden_pieces = [
+            (blob, self._hide_speech_in_piece(blob, value)) for blob in _audio_or_motion_in(value)
+        ]
+        parts = _split_frame(raw, hidden_pieces)
         return self._keep_or_take_out(raw, is_text=False, parts=parts, value=value)
 
     def _clean_message(self, raw: bytes, value: Value) -> Content:
-        """Return a binary message to or from Motion Server (not motion) as a tape may hold it. Its speech
-        becomes noise if it is short, else a mark. A long message keeps the few bytes beside its speech. Any
-        other message is encoded anew from the decoded `value`, without the bytes of unknown fields."""
+        """Return a binary message to or from Motion Server (not motion) as a tape may hold it. Short speech
+        becomes noise. Long speech becomes its fingerprint, and the few bytes of the frame before and after it
+        are kept. Any other message is encoded anew from the decoded `value`, without the bytes of unknown
+        fields."""
         match value:
             case AudioInput(audio=audio) if len(audio) < SMALLEST_BLOB:
-                noise = make_noise(speech_mark(audio))
+                noise = make_noise(compute_fingerprint(audio))
                 return Content(text=False, parts=(encode(replace(value, audio=noise)),))
             case AudioInput(audio=audio):
+                # Too many other bytes might hide speech: then only the known fields are kept.
                 frame = raw if len(raw) - len(audio) <= _MAX_FRAMING else encode(value)
                 if frame.endswith(audio):
                     return Content(text=False, parts=(frame[: -len(audio)], self._speech_piece(audio)))
@@ -153,8 +158,8 @@ class EventCleaner:
 
     def _clean_text(self, raw: str, value: Value) -> dict[str, Any]:
         """Return a text frame, decoded as `value`, as the fields that a tape may hold. If speech is kept,
-        only split the frame at its base64. If not, a transcript is written anew without its words, and in any
-        other frame speech in base64 becomes a mark."""
+        only split the frame at its base64. If not, a transcript is rewritten without its words, and in any
+        other frame speech in base64 is replaced by its fingerprint."""
         if self._keep_speech:
             kept_pieces = [
                 (b64encode(blob), TapedPiece(blob, base64=True)) for blob in _decode_long_base64(raw)
@@ -168,44 +173,47 @@ class EventCleaner:
             frames = self._wire.write_relay_event(wordless_event) if isinstance(wordless_event, Note) else ()
             wordless_frame = "".join(map(str, frames or self._wire.write_client_action(wordless_event)))
             return {"raw": Content(text=True, parts=(wordless_frame,))}
-        taped_pieces = [
-            (b64encode(blob), self._clean_blob(blob, value, base64=True)) for blob in _decode_long_base64(raw)
+        hidden_pieces = [
+            (b64encode(blob), self._hide_speech_in_piece(blob, value, base64=True))
+            for blob in _decode_long_base64(raw)
         ]
         short_blobs = [blob for blob in _audio_or_motion_in(value) if 0 < len(blob) < SMALLEST_BLOB]
         for blob in short_blobs:
             # Searched with its quotes: short base64 could stand anywhere by chance.
-            taped_pieces.append((b'"' + b64encode(blob) + b'"', self._clean_blob(blob, value, base64=True)))
-        parts = _split_frame(raw.encode(), taped_pieces, is_text=True)
+            quoted_base64 = b'"' + b64encode(blob) + b'"'
+            hidden_pieces.append((quoted_base64, self._hide_speech_in_piece(blob, value, base64=True)))
+        parts = _split_frame(raw.encode(), hidden_pieces, is_text=True)
         return self._keep_or_take_out(raw.encode(), is_text=True, parts=parts, value=value)
 
     def _keep_or_take_out(
         self, raw: bytes, is_text: bool, parts: list[ContentPart], value: Value
     ) -> dict[str, Any]:
-        """Return the fields of a taped event for a frame that was cleaned into `parts` and decoded as
-        `value`. Its framing (the parts that are neither speech nor motion) might hide speech that was not
-        recognised. The whole frame is taken out if its framing is too large, or if it is binary and was not
-        understood."""
+        """Return the fields of a taped event for a frame that was decoded as `value`; `parts` is the frame
+        after its names and speech were hidden. Its framing (the parts that are neither speech nor motion)
+        might hide speech that was not recognised. The whole frame is taken out if its framing is too large,
+        or if it is binary and was not understood."""
         framing_bytes = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
         understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
         may_be_kept = is_text or understood
         max_framing_bytes = _MAX_TEXT_FRAMING if understood and is_text else _MAX_FRAMING
         if framing_bytes <= max_framing_bytes and may_be_kept:
             return {"raw": Content(is_text, tuple(parts))}
-        return self._replace_by_mark(raw, value)
+        return self._replace_by_fingerprint(raw, value)
 
-    def _replace_by_mark(self, raw: bytes, value: Value) -> dict[str, Any]:
-        """Return the fields of a taped event whose frame is taken out: a speech mark in place of the whole
-        frame, and the reason. `value` is the decoded frame, or says why it was not understood."""
+    def _replace_by_fingerprint(self, raw: bytes, value: Value) -> dict[str, Any]:
+        """Return the fields of a taped event whose frame is taken out: a fingerprint in place of the whole
+        frame, as if it were speech, and the reason. `value` is the decoded frame, or says why it was not
+        understood."""
         reason = value.reason if isinstance(value, NotUnderstood | Unclear | Undecodable) else "taken out"
         return {
-            "raw": Content(text=False, parts=(TapedPiece(speech_mark(raw)),)),
+            "raw": Content(text=False, parts=(TapedPiece(compute_fingerprint(raw)),)),
             "reason": self._hide_names(reason),
         }
 
-    def _clean_blob(self, blob: bytes, value: Value, *, base64: bool = False) -> TapedPiece:
-        """Return the audio or motion in a frame as the piece that a tape may hold. Motion is kept if it can
-        be decoded. Everything else is treated as speech, because it may be a person's voice. `base64`: the
-        frame holds the bytes in base64."""
+    def _hide_speech_in_piece(self, blob: bytes, value: Value, *, base64: bool = False) -> TapedPiece:
+        """Return `blob`, audio or motion in a frame, as the piece that a tape may hold. Motion is kept if it
+        can be decoded. Everything else is treated as speech, because it may be a person's voice. `base64`:
+        the frame holds the bytes in base64."""
         is_motion = isinstance(value, Motion) and blob in value.payloads
         if is_motion and isinstance(read_upstream(blob), MotionResponse):
             return TapedPiece(blob, base64)
@@ -214,7 +222,8 @@ class EventCleaner:
 
 def _find_trailing_speech(event: Event) -> bytes:
     """Return the speech at the end of an event's frame, if the event is the usual message to Motion Server: a
-    few bytes, then audio. Return b"" for any other event, which must be cleaned in a slower way."""
+    few bytes, then audio. Return b"" for any other event: a slower way must find the names and the speech in
+    it."""
     content = event.content
     if type(content) is Received and event.lane is _UPSTREAM and not content.part:
         raw, value = content.raw, content.value
@@ -260,13 +269,15 @@ def _split_frame(
 ) -> list[ContentPart]:
     """Split a frame into parts for a tape: the pieces, and the bytes around them, in the order of the frame.
     Each of `pieces` comes with the bytes that stand for it in the frame. A piece that does not occur is
-    ignored. After MAX_PARTS parts, the rest of the frame stays in one."""
+    ignored. If there would be more than MAX_PARTS parts, the rest of the frame stays in one."""
     parts: list[ContentPart] = []
     occurring = [(piece_bytes, piece) for piece_bytes, piece in pieces if piece_bytes and piece_bytes in raw]
     for piece_bytes, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):
         bytes_before, found_bytes, bytes_after = raw.partition(piece_bytes)
+        # Still to come at least: the bytes before the piece, the piece, and the rest; one part is spare.
         if not found_bytes or len(parts) + 4 > MAX_PARTS:
             continue
+        # Base64 that was searched with its quotes gives them back to the bytes before it and after it.
         quote = b'"' if is_text and piece_bytes[:1] == b'"' else b""
         parts += [_restore_literal(bytes_before + quote, is_text), piece]
         raw = quote + bytes_after

@@ -55,8 +55,9 @@ def import_recordings(paths: list[Path], out: Path, kit_version: str, *, keep_au
 
 
 def _make_trace(recording: Recording, kit_version: str) -> Trace:
-    """Make a trace from an imported recording, as a proxy would have recorded it. All audio is sent at once,
-    in messages of at most `_MESSAGE_BYTES`. Each motion payload comes when its last keyframe is due."""
+    """Make a trace, to import it onto a tape, from a recording, as a proxy would have recorded it. All audio
+    is sent at once, in messages of at most `_MESSAGE_BYTES`. Each motion payload comes when its last keyframe
+    is due."""
     configuration = encode(ConfigureSession(recording.sample_rate))
     confirmation = encode(ConfirmSession(recording.connection_id))
     events: list[tuple[int, EventKind]] = [

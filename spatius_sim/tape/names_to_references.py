@@ -39,30 +39,31 @@ class NameReferences:
         self._character_count = 0
         """How many characters all names have together."""
         self._tree: _Tree = {}
+        """All names, part by part, so that a text is searched for all of them at once."""
         self._names_by_holder: dict[Hashable, tuple[str, ...]] = {}
-        self._pin_counts: Counter[str] = Counter()
-        """How many holders have pinned each name."""
+        self._holder_counts: Counter[str] = Counter()
+        """How many holders, such as open connections, need each name: it must not be forgotten."""
 
     def learn(self, kind: str, name: str) -> None:
         """Give the name of an app or avatar a reference, if it has none; `kind` is `app` or `avatar`."""
         self._forget_old_names()
         self._add_name(kind, name)
 
-    def pin(self, holder: Hashable, *names: str) -> None:
-        """Remember these names of apps and avatars, with their references, at least until `unpin(holder)`.
-        The holder, such as an open connection, may use the names at any time. Names that it pinned before are
-        unpinned."""
-        self.unpin(holder)
+    def keep_for(self, holder: Hashable, *names: str) -> None:
+        """Keep these names of apps and avatars, with their references, at least until
+        `release_holder(holder)`, so that they are not forgotten as the oldest. The holder, such as an open
+        connection, may use the names at any time. They replace the names that were kept for it before."""
+        self.release_holder(holder)
         self._names_by_holder[holder] = names
-        self._pin_counts.update(names)
+        self._holder_counts.update(names)
 
-    def unpin(self, holder: Hashable) -> None:
-        """Allow the references of the names that this holder pinned to be forgotten."""
-        self._pin_counts -= Counter(self._names_by_holder.pop(holder, ()))
+    def release_holder(self, holder: Hashable) -> None:
+        """Allow the names that were kept for this holder, and their references, to be forgotten."""
+        self._holder_counts -= Counter(self._names_by_holder.pop(holder, ()))
 
     def hide(self, text: str) -> str:
-        """Return the text with references (`app#1`) in place of the names of apps and avatars; the longest
-        name counts. A name inside a longer word stays as it is."""
+        """Return the text with references (`app#1`) in place of the names of apps and avatars. If several
+        names begin at the same place, the longest is replaced. A name inside a longer word stays as it is."""
         if text in self._references:
             return self._reference_for(text)
         parts, copied_until = [], 0
@@ -101,8 +102,8 @@ class NameReferences:
 
     def _add_name(self, kind: str, name: str) -> None:
         """Give a new name its reference, such as `app#1`, and put its parts into the tree by which texts are
-        searched. `kind` is `app` or `avatar`. A known name counts as used now, so that it is forgotten later.
-        An empty name is ignored, and so is a name that looks like a reference."""
+        searched. `kind` is `app` or `avatar`. A known name counts as used now: names that were used before it
+        are forgotten first. An empty name is ignored, and so is a name that looks like a reference."""
         if not name or name.startswith(f"{kind}#"):
             return
         if name in self._references:
@@ -136,14 +137,14 @@ class NameReferences:
 
     def _forget_old_names(self) -> None:
         """Forget the names of apps and avatars that were used longest ago, until all names together have at
-        most MAX_CHARACTERS. Names that are pinned, for example by an open connection, are kept. So memory
+        most MAX_CHARACTERS. Names that a holder, such as an open connection, still needs are kept. So memory
         stays limited while a proxy runs for months."""
-        pinned_count = 0
-        while self._character_count > MAX_CHARACTERS and pinned_count < len(self._references):
+        kept_count = 0
+        while self._character_count > MAX_CHARACTERS and kept_count < len(self._references):
             oldest = next(iter(self._references))
-            if self._pin_counts[oldest]:
+            if self._holder_counts[oldest]:
                 self._references.move_to_end(oldest)
-                pinned_count += 1
+                kept_count += 1
                 continue
             del self._references[oldest]
             self._character_count -= len(oldest)
@@ -162,8 +163,9 @@ class NameReferences:
                 self._learn_from(inner_value)
 
     def _hide_in_value(self, value: Any) -> Any:
-        """Return a JSON value with references in place of the names of apps and avatars in its texts, at any
-        depth. Keys stay as they are, and so do the values of keys that hold no names, such as `audio`."""
+        """Replace the names of apps and avatars in the texts of a JSON value by their references (`app#1`),
+        at any depth, and return the value. Keys stay as they are, and so do the values of keys that hold no
+        names, such as `audio`."""
         if isinstance(value, dict):
             return {
                 key: inner_value if key in _KEYS_WITHOUT_NAMES else self._hide_in_value(inner_value)

@@ -19,7 +19,7 @@ from spatius_sim.tape.tape_values import (
     TapeHeader,
 )
 from spatius_sim.trace.events import Lane
-from spatius_sim.trace.speech_fingerprint import WINDOW_SAMPLES, SpeechMark
+from spatius_sim.trace.speech_fingerprint import WINDOW_SAMPLES, SpeechFingerprint
 
 MAX_PARTS = 256
 _LONGEST_NAME = 256
@@ -89,16 +89,19 @@ def pack_record(record: Record, store_blob: Callable[[bytes], int]) -> list[Any]
     return ["event", record.at_ns, record.lane, record.connection, record.kind, fields]
 
 
-def pack_speech(at_ns: int, lane: Lane, connection: str, framing: bytes, mark: SpeechMark) -> list[Any]:
+def pack_speech(
+    at_ns: int, lane: Lane, connection: str, framing: bytes, fingerprint: SpeechFingerprint
+) -> list[Any]:
     """Return the record of a received frame as a list of plain values. The frame is `framing` (too short to
-    be stored as a blob) and then speech that has this mark. `pack_record` returns the same list for the same
-    frame, but more slowly."""
-    return ["event", at_ns, lane, connection, "Received", {"raw": [False, framing, _pack_mark(mark)]}]
+    be stored as a blob) and then speech that has this fingerprint. `pack_record` returns the same list for
+    the same frame, but more slowly."""
+    packed_frame = [False, framing, _pack_fingerprint(fingerprint)]
+    return ["event", at_ns, lane, connection, "Received", {"raw": packed_frame}]
 
 
-def _pack_mark(mark: SpeechMark) -> dict[str, Any]:
-    """Return the mark of removed speech as a MessagePack value."""
-    return {"length": mark.length, "hash": mark.digest, "levels": mark.levels}
+def _pack_fingerprint(fingerprint: SpeechFingerprint) -> dict[str, Any]:
+    """Return the fingerprint of removed speech as a MessagePack value."""
+    return {"length": fingerprint.length, "hash": fingerprint.digest, "levels": fingerprint.levels}
 
 
 def unpack_record(values: Any, blobs: BlobWindow) -> Record:
@@ -120,8 +123,9 @@ def unpack_record(values: Any, blobs: BlobWindow) -> Record:
 
 
 def _unpack_run(fields: Mapping[Any, Any]) -> TapedRun:
-    """Return the head of a run on a tape, from its unpacked fields. Raises MalformedError if a field is
-    unknown, missing or wrong."""
+    """Return the head of a run on a tape, from its unpacked fields; `halves` says which connections of the
+    relay were recorded (upstream, downstream or both). Raises MalformedError if a field is unknown, missing
+    or wrong."""
     run = TapedRun(**_check_fields(fields, _TYPES_OF_RUN_FIELDS, required_name="subject"))
     if run.subject not in _SUBJECTS:
         raise MalformedError(f"a run of the subject {run.subject[:50]!r}")
@@ -165,8 +169,8 @@ def _pack_part(part: ContentPart, store_blob: Callable[[bytes], int]) -> Any:
     """Return one part of a taped frame as a value for MessagePack. Long bytes are stored as a blob, and the
     value is the blob's number. A list around the value says that the frame holds the bytes in base64."""
     if isinstance(part, TapedPiece):
-        if isinstance(part.content, SpeechMark):
-            packed: Any = _pack_mark(part.content)
+        if isinstance(part.content, SpeechFingerprint):
+            packed: Any = _pack_fingerprint(part.content)
         elif len(part.content) < SMALLEST_BLOB:
             return b64encode(part.content).decode() if part.base64 else part.content
         else:
@@ -190,9 +194,9 @@ def _unpack_field(value: Any, blobs: BlobWindow) -> Any:
 
 def _unpack_part(part: Any, is_text: bool, blobs: BlobWindow) -> ContentPart:
     """Return one part of a taped frame from its MessagePack value; `is_text`: the frame is a text. Plain text
-    or bytes stay as they are, and a number is that of a blob. A list of one value stands for bytes that the
-    frame holds in base64. Raises MalformedError if the value stands for no part, and KeyError if a blob is
-    missing."""
+    or bytes stay as they are. A number is the number of a blob, whose bytes are this part. A list of one
+    value stands for bytes that the frame holds in base64. Raises MalformedError if the value stands for no
+    part, and KeyError if a blob is missing."""
     part_type = type(part)
     if part_type is (str if is_text else bytes):
         return part  # type: ignore[no-any-return]
@@ -203,10 +207,10 @@ def _unpack_part(part: Any, is_text: bool, blobs: BlobWindow) -> ContentPart:
     return TapedPiece(_unpack_blob_or_speech(part, blobs))
 
 
-def _unpack_blob_or_speech(value: Any, blobs: BlobWindow) -> bytes | SpeechMark:
-    """Return what a MessagePack value in a taped frame stands for. A number is that of a blob: return its
-    bytes. A dict is the mark of speech that was taken out: return the mark. Raises MalformedError for any
-    other value, and KeyError if the tape has no such blob."""
+def _unpack_blob_or_speech(value: Any, blobs: BlobWindow) -> bytes | SpeechFingerprint:
+    """Return what a MessagePack value in a taped frame stands for. A number is the number of a blob: return
+    its bytes. A dict is the fingerprint of speech that was taken out: return the fingerprint. Raises
+    MalformedError for any other value, and KeyError if the tape has no such blob."""
     match value:
         case bool():
             raise MalformedError("a blob has no number")  # true and false are whole numbers in Python.
@@ -217,6 +221,6 @@ def _unpack_blob_or_speech(value: Any, blobs: BlobWindow) -> bytes | SpeechMark:
                 raise MalformedError("speech of an impossible length")
             if len(levels) > length // 2 // WINDOW_SAMPLES + 1:
                 raise MalformedError("more levels than speech")
-            return SpeechMark(length, digest, levels)
+            return SpeechFingerprint(length, digest, levels)
         case _:
             raise MalformedError("a part of a frame is neither bytes, text, a blob nor speech")

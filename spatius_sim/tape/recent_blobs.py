@@ -59,7 +59,8 @@ class BlobWindow:
     def add(self, first_number: int, blobs: list[bytes], place: SectionPlace) -> int:
         """Add the blobs (long bytes) of one section of the tape, and return how many bytes they have.
         `first_number` is the number of the first blob, and `place` is where the section is on the tape. If
-        all blobs together exceed WINDOW_BYTES, forget the oldest sections.
+        all blobs together exceed WINDOW_BYTES, forget the oldest sections; each blob counts SMALLEST_BLOB
+        bytes more than it has.
 
         Raises MalformedError if the numbers do not rise, or if a blob is not binary."""
         if not blobs:

@@ -67,7 +67,8 @@ class SectionWriter:
     """Writes the sections of a tape one after another, to a file without a buffer of its own."""
 
     def __init__(self, file: RawIOBase) -> None:
-        """Begin to write sections to this file."""
+        """Begin to write sections to this file. Each checksum includes the one before it; the first includes
+        0."""
         self._file, self._checksum_before = file, 0
 
     def write(self, kind: bytes, body: bytes) -> None:
@@ -85,7 +86,8 @@ class SectionReader:
     """Reads the sections of a tape. Every failure is a TapeError with the offset of the section."""
 
     def __init__(self, file: FileIO, name: str) -> None:
-        """Begin to read the sections of the tape in `file`; `name` names the tape in errors."""
+        """Begin to read the sections of the tape in `file`; `name` names the tape in errors. Each checksum
+        includes the one before it; the first includes 0."""
         self._file, self._name = file, name
         self._buffer = bytearray()
         self._checksum_before = self._next_offset = 0
@@ -159,8 +161,8 @@ class SectionReader:
         return TapeError(self._name, self._next_offset, f"it cannot be read on: {error.strerror}")
 
     def _incomplete_error(self, reason: str) -> IncompleteError:
-        """Return the error for a tape that ends too early, before its footer. It names the offset of the
-        section that was read last."""
+        """Return the error for a tape whose sections end too early: within a section, or without a footer. It
+        names the offset of the section that was read last."""
         return IncompleteError(
             self._name,
             self.place.offset,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from spatius_sim.trace.events import FALLBACK_WAIT, Lane
-from spatius_sim.trace.speech_fingerprint import SpeechMark, make_noise
+from spatius_sim.trace.speech_fingerprint import SpeechFingerprint, make_noise
 
 VERSION = 1
 
@@ -53,16 +53,16 @@ class TapedRun:
 
 
 class TapedPiece(NamedTuple):
-    """Bytes that may occur again, or the mark of speech that was taken out. `base64` says that the frame, a
-    text, contains these bytes in base64."""
+    """Bytes that may occur again, or the fingerprint of speech that was taken out. `base64` says that the
+    frame, a text, contains these bytes in base64."""
 
-    content: bytes | SpeechMark
+    content: bytes | SpeechFingerprint
     base64: bool = False
 
     def as_bytes(self) -> bytes:
         """Return the bytes that this piece has in the taped frame, in base64 if the frame has it so. Speech
         that was removed from the tape becomes noise of the same length and loudness."""
-        content = make_noise(self.content) if isinstance(self.content, SpeechMark) else self.content
+        content = make_noise(self.content) if isinstance(self.content, SpeechFingerprint) else self.content
         return b64encode(content) if self.base64 else content
 
 

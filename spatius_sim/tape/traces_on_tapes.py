@@ -30,7 +30,7 @@ from spatius_sim.trace.events import (
     Value,
 )
 from spatius_sim.trace.read_frames import read_frame_values, read_upstream
-from spatius_sim.trace.speech_fingerprint import speech_marks
+from spatius_sim.trace.speech_fingerprint import compute_fingerprints
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import NotUnderstood, Unclear
 
@@ -71,33 +71,34 @@ class TapeRecorder:
 
     def record_events(self, events: Sequence[Event]) -> None:
         """Write events of the current run onto the tape, in order, each without the names and the speech that
-        the tape must not hold. Times on the tape are counted from its first event."""
+        the tape must not hold. Times on the tape are counted from its first event. A received frame that ends
+        with speech is written as the bytes before the speech and the fingerprint of the speech."""
         if self._start_ns is None and events:
             self._start_ns = events[0].at_ns
         start_ns = self._start_ns or 0
         speech_of_events = self._cleaner.find_trailing_speech(events)
-        # The marks of all speech are made together, and their events are packed without a TapedEvent: nearly
-        # all events of a session are such events.
-        marks = iter(speech_marks([speech for speech in speech_of_events if speech]))
+        # The fingerprints of all speech are computed together, and their events are packed without a
+        # TapedEvent: nearly all events of a session are such events.
+        fingerprints = iter(compute_fingerprints([speech for speech in speech_of_events if speech]))
         for event, speech in zip(events, speech_of_events, strict=True):
             content = event.content
             if speech and isinstance(content, Received) and isinstance(content.raw, bytes):
                 at_ns, framing = max(0, event.at_ns - start_ns), content.raw[: -len(speech)]
-                self._writer.write_speech(at_ns, event.lane, event.connection, framing, next(marks))
+                self._writer.write_speech(at_ns, event.lane, event.connection, framing, next(fingerprints))
                 continue
-            self._writer.write(self._cleaner.clean(event, start_ns))
+            self._writer.write(self._cleaner.clean_event(event, start_ns))
             if self._names is not None:
-                self._pin_names(self._names, event)
+                self._keep_names_while_open(self._names, event)
 
-    def _pin_names(self, names: NameReferences, event: Event) -> None:
-        """Remember the app id and the avatar id of a recorded connection while it is open. They may occur in
-        any event of that time, and must then be replaced on the tape. They may be forgotten once the
-        connection is closed."""
+    def _keep_names_while_open(self, names: NameReferences, event: Event) -> None:
+        """Remember the app id and the avatar id of a connection in a recorded trace while it is open. They
+        may occur in any event of that time, and must then be replaced on the tape. They may be forgotten once
+        the connection is closed."""
         connection_key = event.lane, event.connection
         if isinstance(event.content, Opened):
-            names.pin(connection_key, event.content.app_id, event.content.avatar_id)
+            names.keep_for(connection_key, event.content.app_id, event.content.avatar_id)
         elif isinstance(event.content, Closed):
-            names.unpin(connection_key)
+            names.release_holder(connection_key)
 
     def record_trace(self, trace: Trace) -> None:
         """Record a whole trace onto the tape as one run."""
@@ -136,8 +137,8 @@ def read_traces(path: Path) -> Iterator[Trace]:
 
 
 def read_plan_token(path: Path) -> str:
-    """Return the plan token of the first run on a tape: the text by which its plan can be run again. Raises
-    UsageError if the file is not a tape, or if this run has no plan."""
+    """Read the plan token of the first trace (run) on a tape, and return it: the text by which its plan can
+    be run again. Raises UsageError if the file is not a tape, or if this run has no plan."""
     with open_tape(path) as file:
         for record in TapeReader(file, str(path)):
             if isinstance(record, TapedRun) and record.plan_token:
@@ -245,9 +246,9 @@ def make_event_content(taped_event: TapedEvent, spoken_wire: Wire | None) -> tup
 def _decode_frame(
     lane: Lane, raw: str | bytes, part: int, *, sent_by_kit: bool, spoken_wire: Wire | None, reason: Any
 ) -> Value:
-    """Return what a frame on a tape says, decoded for a trace. A frame may say several things: `part` numbers
-    them from 0. If a `reason` is given, the frame was taken out of the tape: return a value that says "not
-    understood" with this reason. Raises ValueError if the frame has no such part."""
+    """Return what a frame on a tape says, decoded for a trace. A frame may hold several events: return the
+    one with the index `part`. If a `reason` is given, the frame was taken out of the tape: return a value
+    that says "not understood" with this reason. Raises ValueError if the frame has no such part."""
     if reason is None:
         parts = read_frame_values(lane, raw, sent_by_kit=sent_by_kit, wire=spoken_wire)
         if not 0 <= part < len(parts):
@@ -276,9 +277,9 @@ def _check_field(kind: str, name: str, value: Any) -> Any:
 
 
 def _find_wire(path: Path, run: TapedRun) -> Wire | None:
-    """Return the wire of a run on a tape: the message format between its relay and clients. None if the run
-    names no wire. Raises UsageError, with the tape's path in its text, if the wire is unknown or if its
-    description (YAML) is wrong."""
+    """Return the wire of a run on a tape, by which the frames of its trace are decoded: the message format
+    between its relay and clients. None if the run names no wire. Raises UsageError, with the tape's path in
+    its text, if the wire is unknown or if its description (YAML) is wrong."""
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:

@@ -26,7 +26,7 @@ from spatius_sim.tape.tape_sections import (
 )
 from spatius_sim.tape.tape_values import VERSION, Record, TapedRun, TapeHeader
 from spatius_sim.trace.events import Lane
-from spatius_sim.trace.speech_fingerprint import SpeechMark
+from spatius_sim.trace.speech_fingerprint import SpeechFingerprint
 
 _REMEMBERED_BYTES = WINDOW_BYTES // 2
 """A blob among the newest blobs, up to this size in sum, is not written twice. Half of the window: so no
@@ -91,7 +91,7 @@ class TapeWriter:
         """Add a record to the tape. It waits in memory until enough records wait, or until `flush`; then they
         are written to the file together."""
         packed = self._pack_value(pack_record(record, self._store_blob))
-        self._make_room_for(len(packed))
+        self._flush_if_too_large_with(len(packed))
         self._records.append(packed)
         # Only now: the footer counts what is on the tape.
         if isinstance(record, TapedRun):
@@ -100,12 +100,14 @@ class TapeWriter:
             self._counts["events"] += 1
             self._last_ns = max(self._last_ns, record.at_ns)
 
-    def write_speech(self, at_ns: int, lane: Lane, connection: str, framing: bytes, mark: SpeechMark) -> None:
+    def write_speech(
+        self, at_ns: int, lane: Lane, connection: str, framing: bytes, fingerprint: SpeechFingerprint
+    ) -> None:
         """Add a received frame that ends with speech to the tape, as `write` would do, but faster. `framing`
-        are the bytes before the speech, at most 256. The tape does not hold the speech, but its `mark`:
-        length, hash and loudness."""
-        packed = self._pack_value(pack_speech(at_ns, lane, connection, framing, mark))
-        self._make_room_for(len(packed))
+        are the bytes before the speech, at most 256. The tape does not hold the speech, but its
+        `fingerprint`: length, hash and loudness."""
+        packed = self._pack_value(pack_speech(at_ns, lane, connection, framing, fingerprint))
+        self._flush_if_too_large_with(len(packed))
         self._records.append(packed)
         self._counts["events"] += 1
         self._last_ns = max(self._last_ns, at_ns)
@@ -155,9 +157,9 @@ class TapeWriter:
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
 
-    def _make_room_for(self, byte_count: int) -> None:
-        """Count `byte_count` bytes that will be added to the section that waits in memory. If they would make
-        it too large, first write the section to the tape, and begin another."""
+    def _flush_if_too_large_with(self, byte_count: int) -> None:
+        """Write the section that waits in memory to the tape, if `byte_count` bytes more would make it too
+        large; then another section begins. Count these bytes, which the caller adds next."""
         if self._waiting_bytes and self._waiting_bytes + byte_count > _FULL_SECTION_BYTES:
             self.flush()
         self._waiting_bytes += byte_count
@@ -177,7 +179,7 @@ class TapeWriter:
         if has_own_section:
             self.flush()
         else:
-            self._make_room_for(len(blob))
+            self._flush_if_too_large_with(len(blob))
         number = self._counts["blobs"] + len(self._blobs)
         self._blob_numbers[digest] = (number, len(blob))
         self._remembered_bytes += len(blob)

@@ -82,7 +82,8 @@ def describe_wait(wait: WaitEnded) -> str:
 
 def describe_event(event: Event) -> str:
     """Return in words what happened in an event of a trace; its time and its connection are left out. `<-`
-    stands before a frame that the kit sent, and `->` before a frame that it received."""
+    stands before a frame that the kit sent, and `->` before a frame that it received. The words for an
+    injected fault also say what it excuses a relay from."""
     match event.content:
         case Sent(raw, value):
             return f"<- {_describe_frame(raw, value)}"
@@ -90,8 +91,8 @@ def describe_event(event: Event) -> str:
             return f"-> {_describe_frame(raw, value)}"
         case TurnStarted(turn, pcm, rate):
             return f"turn {turn + 1} starts: {_describe_length(pcm, rate)}"
-        case Injected(excuses=excuse) as fault:
-            return f"the kit injects a fault: {describe_fault(fault)} (excuses {excuse})"
+        case Injected(excuses=excused) as fault:
+            return f"the kit injects a fault: {describe_fault(fault)} (excuses {excused})"
         case Provoked(intent):
             return f"the kit does on purpose: {describe_provocation(intent)}"
         case WaitEnded() as wait:

@@ -83,7 +83,7 @@ class KnownSecrets:
     def reference_for(self, kind: str, secret: str, holder: str = "") -> str:
         """Return the reference by which a trace names a secret, such as `token#1`; its part before `#` is
         `kind`. Return "" for an empty secret. A new secret is learnt, and remembered at least until
-        `release_holder(holder)`."""
+        `release_holder(holder)`; `holder` is the name of the session that uses the secret, "" for none."""
         reference = self._references.get(secret, "")
         if secret and not reference:
             number = self._count_by_kind[kind] = self._count_by_kind.get(kind, 0) + 1
@@ -118,9 +118,9 @@ class KnownSecrets:
 
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
         """Return the bytes with stars in place of each known secret; their length stays the same. Also return
-        the secrets that were found, as pairs: the secret's reference, and the name of its encoding. Secrets
-        without a reference are replaced, but not returned. Bytes with too many secrets or escapes become
-        stars as a whole."""
+        the secrets that were found, as pairs: the reference by which a trace names the secret, and the name
+        of its encoding. Secrets without a reference are replaced, but not returned. Bytes with too many
+        secrets or escapes become stars as a whole."""
         if len(raw) < SHORTEST_SECRET:  # An encoding of a secret is never shorter than the secret.
             return raw, []
         spans = sorted(islice(self._find_spans(raw, _MAX_ESCAPE_LAYERS), _MAX_PLACES + 1))
@@ -166,6 +166,7 @@ class KnownSecrets:
             return
         needed = set().union(*self._secrets_by_holder.values())
         surplus = len(self._references) - len(needed) - self.max_secrets
+        # `_references` maps each secret to its reference, in the order in which the secrets were used last.
         oldest_first = [secret for secret in self._references if secret not in needed]
         for secret in oldest_first[: max(0, surplus)]:
             del self._references[secret]
@@ -178,9 +179,9 @@ class KnownSecrets:
                     self._short_starts.discard(start)
 
     def _add_start(self, start: bytes) -> None:
-        """Add the first bytes of an encoded secret to the two quick filters that say which frames must be
-        searched. Fewer than _INDEX_BYTES bytes are kept as a short start. Longer ones go to the marked words,
-        which are all looked up at once."""
+        """Note the first bytes of an encoded form of a known secret, so that frames without them need not be
+        searched. Fewer than _INDEX_BYTES bytes are kept in `_short_starts`. Longer ones are marked in
+        `_marked_words`, a table in which all words (8 bytes) of a frame are looked up at once."""
         if len(start) < _INDEX_BYTES:
             self._short_starts.add(start)
             return
@@ -192,7 +193,8 @@ class KnownSecrets:
         self._marked_words.mark(start)
 
     def _starts_to_search(self, raw: bytes) -> Collection[bytes]:
-        """Return the keys of the index that may stand in a frame."""
+        """Return the keys of the index, which are the first bytes of encoded secrets, that may stand in a
+        frame."""
         if self._marked_words is not None and self._marked_words.may_be_in(raw):
             return self._encodings_by_start
         return self._short_starts
@@ -201,12 +203,13 @@ class KnownSecrets:
         r"""Yield each place in the bytes at which a known secret stands. Also find secrets that are escaped
         (such as `%2F` or `\u002f`), up to `escape_layers` times, one escape within another. If there are too
         many escapes, yield the whole frame."""
+        # A frame that holds an encoded secret holds its first bytes, which are a key of the index.
         for start in self._starts_to_search(raw):
             if start in raw:
                 for (secret, encoded), encoding in self._encodings_by_start[start].items():
                     yield from (
                         _Span(index, index + len(encoded), secret, encoding)
-                        for index in _find_all(encoded, raw)
+                        for index in _find_encoded_secret(encoded, raw)
                     )
         if escape_layers and self._encodings_by_start and (b"%" in raw or b"\\" in raw):
             unescaped = _UnescapedText(raw)
@@ -214,7 +217,7 @@ class KnownSecrets:
                 yield _whole_frame(raw)
             elif unescaped.escape_count:
                 for span in self._find_spans(unescaped.text, escape_layers - 1):
-                    yield unescaped.place_in_raw(span)
+                    yield unescaped.translate_span(span)
 
 
 class _UnescapedText:
@@ -239,10 +242,10 @@ class _UnescapedText:
         self.text = bytes(text + raw[decoded_until:])
         self.escape_count = len(self._starts) // 2
 
-    def place_in_raw(self, span: _Span) -> _Span:
-        """Translate the place of a secret in the unescaped `text` to its place in the frame. If the secret is
-        escaped there, its encoding "plain" becomes "URL-encoded" or "escaped"; any other encoding keeps its
-        name."""
+    def translate_span(self, span: _Span) -> _Span:
+        """Translate the place of a known secret in the unescaped `text` to its place in the frame. If its
+        encoding is "plain" (not encoded), but escapes stand in the frame at this place, the encoding becomes
+        "URL-encoded" or "escaped". Any other encoding keeps its name."""
         start, end = self._index_in_raw(span.start), self._index_in_raw(span.end)
         escapes = _ESCAPE.findall(self._raw, start, end)
         encoding = span.encoding
@@ -271,8 +274,9 @@ def _unescape(escape: bytes) -> bytes:
     return str(json.loads(b'"' + escape + b'"')).encode(errors="surrogatepass")
 
 
-def _find_all(encoded_secret: bytes, raw: bytes) -> Iterator[int]:
-    """Yield each index in the bytes of a frame at which this encoded secret begins; places may overlap."""
+def _find_encoded_secret(encoded_secret: bytes, raw: bytes) -> Iterator[int]:
+    """Yield each index in the bytes of a frame at which this encoded form of a known secret begins; places
+    may overlap."""
     index = raw.find(encoded_secret)
     while index >= 0:
         yield index

@@ -44,13 +44,13 @@ def read_frame_values(
     if lane is Lane.UPSTREAM or lane is Lane.EGRESS:
         return (read_upstream(raw),)
     if lane is Lane.CLIENT:
-        return (_read_testee(raw, sent_by_kit=sent_by_kit),)
+        return (_read_testee_frame(raw, sent_by_kit=sent_by_kit),)
     if wire is None:
         return (Undecodable("this trace names no wire"),)
     return (wire.read_client_frame(raw),) if sent_by_kit else wire.read_relay_frame(raw)
 
 
-def _read_testee(raw: str | bytes, *, sent_by_kit: bool) -> Value:
+def _read_testee_frame(raw: str | bytes, *, sent_by_kit: bool) -> Value:
     """Decode a frame between the kit and a testee (the program that connects a client under test to the kit).
     Return the request if the kit sent the frame, otherwise the answer. Return Undecodable, with the reason,
     if the frame holds neither."""

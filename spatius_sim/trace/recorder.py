@@ -130,7 +130,8 @@ class Recorder:
     """The references of the secrets that the open trace has an event SecretKnown for."""
 
     def start(self, header: TraceHeader) -> None:
-        """Begin to record a new trace. If another trace is open, drop it.
+        """Begin to record a new trace, and drop the open trace, if there is one. `flooded` (the trace is
+        full) becomes False.
 
         The new trace begins with events of the past: the known API keys, and the token and handshake of each
         upstream connection that is still open. Any other known secret is recorded when it is used or seen."""
@@ -163,8 +164,8 @@ class Recorder:
 
     @property
     def events(self) -> list[Event]:
-        """The events of the open trace so far; an empty list if no trace is open. Frames of Motion Server are
-        kept as bytes at first, and are decoded when this property is read."""
+        """The events of the trace that is open, so far; an empty list if no trace is open. The recorder keeps
+        frames of Motion Server as bytes at first, and decodes them when this property is read."""
         events = self._events
         if events is None:
             return []
@@ -186,8 +187,8 @@ class Recorder:
     def _decode_kept_bytes(
         self, connection: str, raw: bytes, *, sent_by_kit: bool, answered_req_id: str
     ) -> Sent | Received:
-        """Decode an upstream frame that the recorder kept as bytes, and return its event, with stars in place
-        of the frame's secrets.
+        """Decode an upstream frame that the open trace keeps as bytes until its events are read. Return its
+        event, with stars in place of the frame's secrets.
 
         Most frames that Motion Server receives are audio. So each connection has a reader that decodes audio
         fast."""
@@ -203,13 +204,14 @@ class Recorder:
         return Received(clean, value if clean is raw else read_upstream(clean))
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
-        """Record that `content` happens now, with stars in place of the secrets in its texts. If a trace is
-        open and not flooded, add the event to it. Then call `on_event` with the event, and `on_change`."""
+        """Record that `content` happens now, with stars in place of the secrets in its texts. Its time is
+        that of `clock_ns`, which may be a virtual clock. If a trace is open and not flooded (full), add the
+        event to it. Then call `on_event` with the event, and `on_change`."""
         frame_size = len(content.raw) if isinstance(content, (Sent, Received)) else 0
         if not frame_size:  # The frame in a Sent or Received has been searched for secrets already.
             content = redact_texts(content, self.secrets)
         event = Event(self._event_count, self.clock_ns(), lane, connection, content)
-        if self._events is not None and self._count_event_if_room(frame_size):
+        if self._events is not None and self._count_event_unless_full(frame_size):
             self._undecoded += (event.at_ns, connection, event, _NOT_SENT_BY_KIT, _ANSWERS_NOTHING)
         self._remember_for_next_trace(event)
         if self.on_event is not None:
@@ -227,10 +229,10 @@ class Recorder:
         self.emit(lane, connection, content)
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Record a frame that the kit received, with stars in place of its secrets. In a relay's frame to its
-        client, each known secret is also recorded as an event of its own."""
+        """Record a frame that the kit received in the open trace, with stars in place of its secrets. In a
+        relay's frame to its client, each known secret is also recorded as an event of its own."""
         if self._keep_bytes_if_possible(lane, connection, raw):
-            return
+            return  # The frame is recorded, but will be decoded later.
         if lane is not Lane.DOWNSTREAM or self.wire is None:
             self.emit(lane, connection, self._make_sent_or_received(lane, raw))
         else:
@@ -266,16 +268,16 @@ class Recorder:
 
     def secret_reference(self, kind: str, secret: str) -> str:
         """Return the reference that stands for a secret in traces, such as `key#1`; "" if `secret` is empty.
-        A new secret becomes known. If the open trace does not name the secret yet, record the event
-        SecretKnown in it."""
+        A new secret gets a new reference and is added to the known secrets. If the open trace does not name
+        the secret yet, record the event SecretKnown in it."""
         reference = self.secrets.known_reference(secret) or self.secrets.reference_for(kind, secret)
         if reference:
             self._record_known_secret(reference)
         return reference
 
     def _record_known_secret(self, reference: str) -> None:
-        """Record the event SecretKnown for the secret with this reference, if the open trace does not have
-        this event yet."""
+        """Record the event SecretKnown for the secret with this reference in the open trace, if that does not
+        have this event yet."""
         # A run knows hundreds of secrets: each trace names only the secrets that occur in it.
         if reference not in self._recorded_references:
             self._recorded_references.add(reference)
@@ -296,12 +298,12 @@ class Recorder:
         that the frame answers."""
         if lane is not _UPSTREAM or connection not in self._with_complete_handshake:
             return False
-        # A configuration is read at once: it may tell secrets.
+        # A configuration is read at once: it may hold secrets, which must be known from then on.
         if self.on_event is not None or isinstance(raw, str) or raw[:2] == _CONFIGURATION_START:
             return False
         at_ns = self.last_event_at_ns[connection] = self.clock_ns()
         if self._events is not None:
-            # As _count_event_if_room, but this runs for every frame.
+            # As _count_event_unless_full, but this runs for every frame.
             self._byte_count += len(raw)
             if self._byte_count > self.max_bytes or self._event_count >= self.max_events:
                 self.flooded = True
@@ -311,7 +313,7 @@ class Recorder:
         self.on_change()
         return True
 
-    def _count_event_if_room(self, frame_size: int) -> bool:
+    def _count_event_unless_full(self, frame_size: int) -> bool:
         """Count one more event of the open trace, and return True. `frame_size` is the number of bytes of its
         frame. Return False if the trace is flooded: it has too many events or bytes. Then nothing more is
         written into it."""
@@ -325,7 +327,8 @@ class Recorder:
         self, lane: Lane, raw: str | bytes, *, sent_by_kit: bool = False, answered_req_id: str = ""
     ) -> Sent | Received:
         """Make the event for a frame: Sent if the kit sent the frame, otherwise Received. Secrets in the
-        frame are replaced by stars."""
+        frame are replaced by stars. `answered_req_id` is the id of the request that a sent frame answers; ""
+        if none."""
         raw, value = self._redact_and_decode(lane, raw, sent_by_kit=sent_by_kit)
         return Sent(raw, value, answered_req_id) if sent_by_kit else Received(raw, value)
 
@@ -333,7 +336,7 @@ class Recorder:
         self, lane: Lane, raw: str | bytes, *, sent_by_kit: bool
     ) -> tuple[str | bytes, Value]:
         """Return a frame with stars in place of its secrets, and the value that is decoded from it. Secrets
-        in the configuration of an egress (the publishing into a room) become known."""
+        in the configuration of an egress (the publishing into a room) are added to the known secrets."""
         value = self._decode(lane, raw, sent_by_kit=sent_by_kit)
         if sent_by_kit and isinstance(value, Speak) and self.wire is not None and not self.wire.declaration:
             # The kit's own speech holds no secrets, unless a declared wire adds a login to each message.
@@ -351,9 +354,9 @@ class Recorder:
         return read_frame(lane, raw, sent_by_kit=sent_by_kit, wire=self.wire)
 
     def _remember_for_next_trace(self, event: Event) -> None:
-        """Remember an event that the next trace must begin with: an issued token, or a part of the handshake
-        of a session. When the session ends, forget its handshake. Also note the time of the connection's last
-        event."""
+        """Remember an event with which the next trace must begin, so that it explains the sessions that are
+        still open then: an issued token, or a part of the handshake of a session. When the session ends,
+        forget its handshake. Also note the time of the connection's last event."""
         self.last_event_at_ns[event.connection] = event.at_ns
         if event.lane is _DOWNSTREAM:
             return

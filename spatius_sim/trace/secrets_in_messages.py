@@ -43,8 +43,8 @@ def redact_frame(raw: bytes, message: object, secrets: KnownSecrets, holder: str
 
 
 def redact_texts(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
-    """Return a copy of an event (or of another dataclass) with stars in place of the known secrets in its
-    text fields. Return the event itself if no text holds a secret."""
+    """Take the known secrets out of an event (or another dataclass): return a copy with stars in place of the
+    secrets in its text fields. Return the event itself if no text holds a secret."""
     changed_texts = {}
     for name in _field_names(type(event)):  # type: ignore[arg-type]
         text = getattr(event, name)
@@ -101,16 +101,17 @@ def _redact_egress_secrets(message: ConfigureSession) -> ConfigureSession:
 
 
 def _redact_secret_settings(settings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return these settings (pairs of name and value) with stars in place of each value whose name shows that
-    the value is a secret."""
+    """Return these attributes of an egress, from a message that configures a session, with stars in place of
+    each value whose name shows that the value is a secret. Attributes are pairs of name and value."""
     return tuple(
         (name, _replace_by_stars(value) if is_secret_name(name) else value) for name, value in settings
     )
 
 
 def _redact_url(url: str) -> str:
-    """Return a URL without its user, password, query and fragment, because these may hold secrets. If the URL
-    is malformed, return stars of the same length."""
+    """Return the URL of an egress, from a message that configures a session, without its user, password,
+    query and fragment, because these may hold secrets. If the URL is malformed, return stars of the same
+    length."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -90,10 +90,8 @@ def secrets_in_setting(name: str, value: str) -> Iterator[str]:
 
 
 def secrets_in_url(url: str) -> Iterator[str]:
-    """Yield the secrets in a URL: first its password (or its user, if it has no password), then the secret
-    values in its query and fragment. If the URL is malformed, yield nothing.
-
-    If the URL has no login, the first text is ""."""
+    """Yield the secrets in a URL: first its password (or its user, if it has no password; "" if it has
+    neither), then the secret values in its query and fragment. If the URL is malformed, yield nothing."""
     try:
         parts = urlsplit(url)
         user, password = parts.username or "", parts.password or ""
@@ -105,7 +103,7 @@ def secrets_in_url(url: str) -> Iterator[str]:
             yield value
 
 
-def url_without_logins(url: str, make_stand_in: StandIn = hide_value) -> str:
+def url_without_secrets(url: str, make_stand_in: StandIn = hide_value) -> str:
     """Return a URL, or a text with URLs, without the secrets in it, so that people may see it.
     `make_stand_in(name)` returns the text that is shown instead of a secret.
 
@@ -122,27 +120,27 @@ def url_without_logins(url: str, make_stand_in: StandIn = hide_value) -> str:
     return _NAMELESS_QUERY.sub(lambda match: f"{match[1]}{make_stand_in('query')}", url)
 
 
-def text_without_logins(text: str) -> str:
+def text_without_secrets(text: str) -> str:
     """Return a text without the secrets in it, so that people may see it, such as an error that quotes what
-    the user typed. URLs lose their logins. A word in quotes that looks like a random key is hidden, too,
+    the user typed. URLs lose their secrets. A word in quotes that looks like a random key is hidden, too,
     because somebody may have typed it in a wrong place."""
     separators_and_words = ["", *_WORD_SEPARATORS.split(text)]
     return "".join(
-        separator + _word_without_login(word, quoted=separator.endswith(("'", '"')))
+        separator + _word_without_secret(word, quoted=separator.endswith(("'", '"')))
         for separator, word in zip(separators_and_words[::2], separators_and_words[1::2], strict=True)
     )
 
 
-def _word_without_login(word: str, *, quoted: bool) -> str:
-    """Return a word of a text so that people may see it. A URL loses its login. A word in quotes (`quoted`)
+def _word_without_secret(word: str, *, quoted: bool) -> str:
+    """Return a word of a text so that people may see it. A URL loses its secrets. A word in quotes (`quoted`)
     that looks like a random key, and not like the name of a file, becomes HIDDEN."""
     if "://" in word or "@" in word:
-        return url_without_logins(word)
+        return url_without_secrets(word)
     looks_like_key = quoted and _looks_random(word.rstrip("…")) and not _FILE_NAME.fullmatch(word)
     return HIDDEN if looks_like_key else word
 
 
-def command_without_logins(command: str, make_stand_in: StandIn = hide_value) -> str:
+def command_without_secrets(command: str, make_stand_in: StandIn = hide_value) -> str:
     """Return a command line without the secrets in its words, so that people may see it.
     `make_stand_in(name)` returns the text that is shown instead of a secret; `name` is its name, such as an
     option. Return HIDDEN alone if no shell would accept the command."""
@@ -152,7 +150,7 @@ def command_without_logins(command: str, make_stand_in: StandIn = hide_value) ->
         return HIDDEN
     shown_words = [
         before
-        + (url_without_logins(value, make_stand_in) if "://" in value else make_stand_in(name or "argument"))
+        + (url_without_secrets(value, make_stand_in) if "://" in value else make_stand_in(name or "argument"))
         if any(secrets_in_setting(name, value))
         else before + value
         for before, name, value in _split_settings(words)
@@ -179,7 +177,7 @@ def _split_settings(words: list[str]) -> Iterator[tuple[str, str, str]]:
     option = ""
     for word in words:
         name, equals, value = word.partition("=")
-        if equals and "://" not in name:
+        if equals and "://" not in name:  # In a URL, a = begins no value of a setting.
             before = name + equals
         else:
             before, name, value = "", "" if word.startswith("-") else option, word
@@ -201,8 +199,8 @@ def _decode_basic_login(login: str) -> Iterator[str]:
 
 
 def _looks_random(value: str) -> bool:
-    """Return whether a value looks like a random key: 16 characters or more, no spaces, and letters and
-    digits often take turns in it."""
+    """Return whether a value looks like a random key: 16 characters or more, no spaces, and it changes
+    between letters and digits four times or more."""
     if _RANDOM_CHARACTERS.fullmatch(value) is None:
         return False
     return _count_letter_digit_changes(value) >= _MIN_LETTER_DIGIT_CHANGES

@@ -24,24 +24,25 @@ _MAX_SAMPLES_AT_ONCE = 32 * 1024
 stay in the cache of a processor."""
 
 
-class SpeechMark(NamedTuple):
-    """What is kept of speech. `length` is in bytes, and `digest` is its XXH3 of 128 bits. `levels` has a byte
-    for each window, 0 to 255 for an RMS of 0 to full scale; it is empty for Ogg Opus."""
+class SpeechFingerprint(NamedTuple):
+    """What is kept of speech. `length` is in bytes, and `digest` is its XXH3 of 128 bits. `levels` (of
+    loudness) has a byte for each window, 0 to 255 for an RMS of 0 to full scale; it is empty for Ogg Opus."""
 
     length: int
     digest: bytes
     levels: bytes
 
 
-def speech_mark(audio: bytes) -> SpeechMark:
-    """Return the fingerprint (SpeechMark) of one piece of speech, mono s16le or Ogg Opus. It is kept instead
-    of the speech: length, hash, and the loudness from moment to moment (empty for Ogg Opus)."""
-    return speech_marks([audio])[0]
+def compute_fingerprint(audio: bytes) -> SpeechFingerprint:
+    """Return the fingerprint of one piece of speech, mono s16le or Ogg Opus. It is kept instead of the
+    speech: length, hash, and the loudness from moment to moment (empty for Ogg Opus)."""
+    return compute_fingerprints([audio])[0]
 
 
-def speech_marks(audios: Sequence[bytes]) -> list[SpeechMark]:
-    """Return the fingerprint (SpeechMark) of each of these pieces of speech, in their order. Pieces of the
-    same length are computed together, which is ten times as fast as one after the other."""
+def compute_fingerprints(audios: Sequence[bytes]) -> list[SpeechFingerprint]:
+    """Return the fingerprint (length, hash and levels of loudness) of each of these pieces of speech, in
+    their order. Pieces of the same length are computed together, which is ten times as fast as one after the
+    other."""
     indices_by_sample_count: dict[int, list[int]] = {}
     for index, audio in enumerate(audios):
         sample_count = 0 if audio.startswith(_OGG_START) else len(audio) // BYTES_PER_SAMPLE
@@ -55,7 +56,7 @@ def speech_marks(audios: Sequence[bytes]) -> list[SpeechMark]:
             for index, levels in zip(batch, _compute_levels(whole_samples, sample_count), strict=True):
                 levels_of_audios[index] = levels
     return [
-        SpeechMark(len(audio), xxhash.xxh3_128_digest(audio), levels)
+        SpeechFingerprint(len(audio), xxhash.xxh3_128_digest(audio), levels)
         for audio, levels in zip(audios, levels_of_audios, strict=True)
     ]
 
@@ -72,13 +73,13 @@ def _compute_levels(audios: list[bytes], sample_count: int) -> list[bytes]:
     return [levels_of_audio.tobytes() for levels_of_audio in levels]
 
 
-def make_noise(mark: SpeechMark) -> bytes:
+def make_noise(fingerprint: SpeechFingerprint) -> bytes:
     """Return noise (mono s16le) that is as long and as loud as the speech of this fingerprint, to be used in
     its place. The same fingerprint always gives the same noise."""
-    noise = hashlib.shake_128(mark.digest).digest(mark.length)
-    whole_samples = mark.length // BYTES_PER_SAMPLE
-    levelled_samples = min(whole_samples, len(mark.levels) * WINDOW_SAMPLES)
+    noise = hashlib.shake_128(fingerprint.digest).digest(fingerprint.length)
+    whole_samples = fingerprint.length // BYTES_PER_SAMPLE
+    levelled_samples = min(whole_samples, len(fingerprint.levels) * WINDOW_SAMPLES)
     samples = np.frombuffer(noise, "<i2", whole_samples).astype(np.float32)
-    levels = np.frombuffer(mark.levels, np.uint8).repeat(WINDOW_SAMPLES)[:levelled_samples]
+    levels = np.frombuffer(fingerprint.levels, np.uint8).repeat(WINDOW_SAMPLES)[:levelled_samples]
     samples[:levelled_samples] *= levels / np.float32(_HIGHEST_LEVEL)
     return samples.astype("<i2").tobytes() + noise[len(samples) * BYTES_PER_SAMPLE :]

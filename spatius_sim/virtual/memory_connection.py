@@ -1,6 +1,7 @@
-"""Connections in memory: two ends, and a link between them."""
+"""Connections in memory: two ends (the two sides of the connection), and a link between them."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from spatius_sim.virtual.virtual_loop import VirtualLoop
 Frame = str | bytes
 
 PROTOCOL_ERROR_CODE = 1002
+
+_CLOSE_SECONDS = 2.0
+"""How long a closing handshake in memory may take, as over sockets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,9 @@ class MemoryEnd:
             self._put_on_link(frame)
 
     def close(self, code: int = NORMAL_CLOSE, reason: str = "") -> None:
-        """Close the connection by a closing handshake: the other end reads all frames before it sees the end.
-        If `code` is 0, send no close code. If the connection is closed already, do nothing."""
+        """Close the connection by a closing handshake: a close mark follows the frames, so that the other
+        side reads all of them first. If `code` is 0, send no close code. If the connection is closed already,
+        do nothing."""
         if self.ended or self._is_closing:
             return
         self._is_closing = True
@@ -119,8 +124,9 @@ class MemoryEnd:
         self._loop.call_soon(peer._end_once, ABNORMAL_CLOSE, "")
 
     def break_off(self) -> None:
-        """End the connection without a closing handshake. The other end still receives the frames that were
-        sent before. If this end has ended already, do nothing."""
+        """Break the connection off without a closing handshake. The other side still receives the frames that
+        were sent before; then a close mark with the code ABNORMAL_CLOSE arrives there. If the connection is
+        over at this side already, do nothing."""
         if not self.ended:
             self._is_closing = True
             self._put_on_link(_CloseMark(ABNORMAL_CLOSE, ""))
@@ -143,8 +149,8 @@ class MemoryEnd:
             self._handle_item(self._unread_items.popleft())
 
     def _put_on_link(self, item: _Item) -> None:
-        """Put a frame, or the mark of the connection's end, on its way to the other end. The link decides
-        when it arrives there, or that it never arrives."""
+        """Put an item (a frame or a close mark) on its way to the other side. The link decides when it
+        arrives there, or that it never arrives."""
         peer, link = self.peer, self._link
         frame_size = len(item) if isinstance(item, str | bytes) else 0
         peer._byte_count_on_link += frame_size
@@ -159,8 +165,8 @@ class MemoryEnd:
             self._loop.schedule_arrival(peer._take_next_arrival)
 
     def _take_next_arrival(self) -> None:
-        """Take the next frame (or the mark of the connection's end) that arrives at this end. Handle it, or
-        keep it unread while this end is paused. Do nothing if the connection was reset before."""
+        """Take the next item (a frame or a close mark) that arrives at this side of the connection. Handle
+        it, or keep it unread while this side is paused. Do nothing if the connection was reset before."""
         if not self._arriving_items:
             return
         item = self._arriving_items.popleft()
@@ -170,9 +176,9 @@ class MemoryEnd:
             self._handle_item(item)
 
     def _handle_item(self, item: _Item) -> None:
-        """Handle an item that has arrived at this end. Give a frame to `on_frame`, and let the other end send
-        frames that waited for room on the link. End the connection here at the mark of its end, and close it
-        after a broken frame."""
+        """Handle an item that has arrived at this side of the connection. Pass a frame on to `on_frame`, and
+        let the other side send what waited for room on the link. When a close mark arrives, the connection is
+        over. After a broken frame, close it with the code of a protocol error."""
         if self.ended:
             return
         if isinstance(item, _CloseMark):
@@ -190,8 +196,8 @@ class MemoryEnd:
         self.on_frame(item)
 
     def _send_waiting_items(self) -> None:
-        """Send the frames that wait at this end, as long as the link has room for them. If no frame waits any
-        more, let the event loop call `on_writable`."""
+        """Send the items that wait at this side of the connection (frames, then perhaps a close mark), as
+        long as the link has room for them. If none waits any more, let the event loop call `on_writable`."""
         while self._waiting_items and self.peer._byte_count_on_link < self._link.capacity_bytes:
             item = self._waiting_items.popleft()
             if isinstance(item, str | bytes):
@@ -211,6 +217,42 @@ class MemoryEnd:
         self._unread_items.clear()
         self.unsent_byte_count = 0
         self.on_end(self.close_code, reason)
+
+
+class MemoryConnection:
+    """A client's connection to a relay in virtual time, in memory."""
+
+    answer_headers = ""
+
+    def __init__(
+        self, client_end: MemoryEnd, on_frame: Callable[[Frame], None], on_close: Callable[[int], None]
+    ) -> None:
+        """Wrap `client_end`, the client's end of an open connection in memory to a relay. `on_frame` is
+        called with each frame that the relay sends, and `on_close` once with the close code."""
+        self._client_end, self._on_close = client_end, on_close
+        self._is_closed = asyncio.Event()
+        client_end.on_frame, client_end.on_end = on_frame, self._finish
+        self.break_protocol = client_end.break_protocol
+        self.pause, self.resume, self.abort = client_end.pause, client_end.resume, client_end.reset
+
+    async def send(self, frame: Frame) -> None:
+        """Send a frame; nothing happens on a connection that is over."""
+        self._client_end.send(frame)
+
+    async def close(self) -> None:
+        """Close the client's connection in memory to the relay by the closing handshake. Wait until the
+        handshake is done, for 2 s at most."""
+        self._client_end.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._is_closed.wait(), _CLOSE_SECONDS)
+
+    async def stop(self) -> None:
+        """Do nothing: a connection in memory needs no task that listens."""
+
+    def _finish(self, code: int, reason: str) -> None:
+        """Note that the connection to the relay is over, and call `on_close` with the close code."""
+        self._is_closed.set()
+        self._on_close(code)
 
 
 def open_connection(link: Link = IDEAL, link_back: Link | None = None) -> tuple[MemoryEnd, MemoryEnd]:

@@ -54,7 +54,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._selector = _ClockSelector(self._pass_time)
         self._step_count = self._step_count_at_this_instant = 0
         self._arrivals: list[Callable[[], None]] = []
-        """The arrivals that were scheduled last; they wait as one call, `_arrivals_handle`."""
+        """The arrivals of frames at connections that were scheduled last, each as a function that takes the
+        frame; they wait as one call, `_arrivals_handle`."""
         self._arrivals_handle: asyncio.Handle | None = None
         self._activity_by_host: Counter[str] = Counter()
         self._failure: VirtualTimeError | None = None
@@ -95,7 +96,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def stop(self) -> None:
         """Drop all calls that wait, cancel all tasks, and close the virtual loop. If the loop is running,
-        only end the current run: asyncio itself calls this method so."""
+        only end the current run: this is what asyncio itself wants when it calls this method."""
         if self.is_running():
             super().stop()
         else:
@@ -129,7 +130,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _pass_time(self, timeout: float | None) -> None:
         """Move the virtual clock to the next timer, `timeout` seconds from now; 0 means that calls are ready
         now. Raises VirtualTimeError in four cases: a host (a program in virtual time) has failed, no timer is
-        set (None), too many calls come while time stands still, or the run takes too many steps."""
+        set (None), too many calls come at the same virtual time (it stands still), or the run takes too many
+        steps (it never ends)."""
         if self._failure is not None:
             raise self._failure
         if timeout is None:

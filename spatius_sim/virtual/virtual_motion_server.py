@@ -1,4 +1,4 @@
-"""Motion Server in virtual time: token requests, upgrades and sessions around the pure brain."""
+"""Motion Server in virtual time: token requests, upgrades and sessions around the logic of ServerSession."""
 
 import asyncio
 import random
@@ -81,8 +81,9 @@ class VirtualMotionServer:
         `sink` records what happens, `access` decides who may connect, and `pace` is how fast it answers.
 
         `new_answer` makes the answer to a request; if it is None, the motion of the answer is made from the
-        request's audio. `link` carries the frames of each session. `opus` decodes Ogg Opus; None: the server
-        takes none. `plan` says how many sessions an app may have at once, and how long each may be."""
+        request's audio. `link` carries the frames of each session. `room_class` is the class of the rooms in
+        which sessions with an egress play. `opus` decodes Ogg Opus; None: the server takes none. `plan` says
+        how many sessions an app may have at once, and how long each may be."""
         self.loop, self.seed, self.link, self._pace = loop, seed, link, pace
         self._opus, self._plan = opus, plan
         self.sink: Sink = sink or NullSink()
@@ -103,7 +104,7 @@ class VirtualMotionServer:
         if also_open:
             for session in self._open_sessions.values():
                 ids = session.app_id, session.avatar_id
-                session.brain.replace_faults(
+                session.logic.replace_faults(
                     self._scenario_player.faults_of_open_connection(*ids, faults_of(*ids))
                 )
 
@@ -138,8 +139,8 @@ class VirtualMotionServer:
     ) -> MemoryEnd:
         """Open a session with the virtual Motion Server (over sockets, by a WebSocket upgrade), and return
         the client's end of its connection. `session_key` is the session token; it makes no difference whether
-        it came `in_query`. Raises RequestRefusedError if
-        the scenario or the access control refuses the upgrade, and NoAnswerError if it gets no answer."""
+        it came `in_query`. Raises RequestRefusedError if the scenario or the access control refuses the
+        upgrade, and NoAnswerError if it gets no answer."""
         self._connection_count += 1
         connection = f"upstream-{self._connection_count}"
         session_count = sum(session.app_id == app_id for session in self._open_sessions.values())
@@ -160,13 +161,13 @@ class VirtualMotionServer:
         if not is_answered:
             self._record_refusal(connection, HttpAnswer(0, "no answer"), session_key)
             raise NoAnswerError
-        brain = ServerSession(self._make_log_id(), self.new_answer, faults, self._pace, self._opus)
-        brain.real_rooms = self.room_class.answers
+        logic = ServerSession(self._make_log_id(), self.new_answer, faults, self._pace, self._opus)
+        logic.real_rooms = self.room_class.answers
         token = self.sink.secret_reference("token", session_key)
         self.sink.emit(Lane.UPSTREAM, connection, Opened(token, app_id, avatar_id))
         server_end, client_end = open_connection(self.link)
         self._open_sessions[connection] = _Session(
-            self, connection, app_id, avatar_id, server_end, brain, self._open_sessions.pop
+            self, connection, app_id, avatar_id, server_end, logic, self._open_sessions.pop
         )
         return client_end
 
@@ -203,16 +204,16 @@ class VirtualMotionServer:
                 return True
 
     def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
-        """Record that an upgrade on this connection was refused, and with which `answer` (status 0: no
-        answer). `session_key` is the token that the client sent."""
-        # Only a genuine token can have come from a Console API, so nothing else is named as one.
+        """Record that the virtual Motion Server refused an upgrade on this connection, and with which
+        `answer` (status 0: no answer). `session_key` is the token that the client sent."""
+        # Only a genuine token can have come from a Console API, so only a genuine one gets a reference.
         token = self.sink.secret_reference("token", session_key) if read_token(session_key) else ""
         self.sink.emit(Lane.UPSTREAM, connection, Refused(answer.status, answer.body.strip(), token))
 
 
 class _Session:
-    """One session with the virtual Motion Server: gives frames and timers to its brain, and carries out the
-    brain's commands."""
+    """One session with the virtual Motion Server: passes frames and timers on to its logic (a ServerSession),
+    and carries out the logic's commands."""
 
     def __init__(
         self,
@@ -221,36 +222,36 @@ class _Session:
         app_id: str,
         avatar_id: str,
         end: MemoryEnd,
-        brain: ServerSession,
+        logic: ServerSession,
         forget_session: Callable[[str], object],
     ) -> None:
         """Begin a session of the virtual Motion Server on this connection (its name in the trace). `end` is
-        the server's end of the connection. `brain` decides, without any input or output, what the session
+        the server's end of the connection. `logic` decides, without any input or output, what the session
         does. `forget_session(connection)` is called when the session is over."""
-        self.app_id, self.avatar_id, self.brain = app_id, avatar_id, brain
+        self.app_id, self.avatar_id, self.logic = app_id, avatar_id, logic
         self._server, self._loop, self._sink = server, server.loop, server.sink
         self._connection, self._end, self._forget_session = connection, end, forget_session
         self._decode_message = MessageReader().read
-        self._closed_by_kit = False
+        self._closed_by_server = False
         self._close_reason = ""
         self._timer_by_name: dict[str, asyncio.TimerHandle] = {}
         self._room: VirtualRoom | None = None
         end.on_frame, end.on_end = self._receive_frame, self._end_session
-        self._carry_out(brain.handle_open())
+        self._carry_out(logic.handle_open())
 
     def _receive_frame(self, raw: Frame) -> None:
         """Record a frame that came to the virtual Motion Server, and carry out the commands with which the
-        session's brain (its logic, without input or output) responds."""
+        session's logic responds."""
         self._loop.note_activity("Motion Server")
         value = read_upstream(raw, self._decode_message)
         self._sink.record_received(Lane.UPSTREAM, self._connection, raw)
-        commands = self.brain.receive(value, self._loop.time())
+        commands = self.logic.receive(value, self._loop.time())
         if commands:
             self._carry_out(commands)
 
     def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
-        """Carry out the commands of the session's brain (its logic, without input or output) in their order.
-        If a frame cannot be sent because the session is over, drop the commands that remain."""
+        """Carry out the commands of the session's logic in their order. If a frame cannot be sent because the
+        session is over, drop the commands that remain."""
         for command in commands:
             match command:
                 case Send(raw, answered_req_id):
@@ -265,7 +266,7 @@ class _Session:
                     self._sink.emit(Lane.KIT, self._connection, fault)
                 case Join(room, publisher):
                     self._room = self._server.room_class(
-                        self._loop, self._sink, self._connection, room, publisher, self.brain
+                        self._loop, self._sink, self._connection, room, publisher, self.logic
                     )
                     self._server.rooms.append(self._room)
                     self._join_room(self._room)
@@ -278,20 +279,20 @@ class _Session:
                 case Close(code, reason):
                     self._close_session(code, reason)
                 case ResetConnection():
-                    self._closed_by_kit = True
+                    self._closed_by_server = True
                     self._end.reset()
                 case SendTruncated():
-                    self._closed_by_kit = True
+                    self._closed_by_server = True
                     self._end.break_off()
 
     def _join_room(self, room: VirtualRoom) -> None:
         """Let the publisher join the room, unless the room refuses it. If the room answers, tell its answer
-        to the session's brain, and carry out the commands with which the brain responds."""
+        to the session's logic, and carry out the commands with which the logic responds."""
         refusal = room.refusal()
         if refusal is None:
             room.join()
         if room.answers:
-            self._carry_out(self.brain.handle_room_answer(refusal, self._loop.time()))
+            self._carry_out(self.logic.handle_room_answer(refusal, self._loop.time()))
 
     def _send_frame(self, raw: bytes, answered_req_id: str) -> bool:
         """Send a frame to the peer of this session, and return True. `answered_req_id` is the id of the
@@ -304,10 +305,10 @@ class _Session:
         if self._end.unsent_byte_count <= MAX_UNREAD_BYTES:
             return True
         reason = f"the peer left more than {MAX_UNREAD_BYTES} bytes unread"
-        error = encode(ServerError(self.brain.connection_id, "", RESOURCE_EXHAUSTED, reason))
+        error = encode(ServerError(self.logic.connection_id, "", RESOURCE_EXHAUSTED, reason))
         self._sink.record_sent(Lane.UPSTREAM, self._connection, error)
         self._end.send(error)
-        self.brain.handle_close()
+        self.logic.handle_close()
         self._close_session(POLICY_VIOLATION, reason)
         return False
 
@@ -315,7 +316,7 @@ class _Session:
         """Close the session's connection with this close code and reason. If it was open, note that the
         virtual Motion Server closed it, for the record."""
         if self._end.open:
-            self._closed_by_kit, self._close_reason = True, reason
+            self._closed_by_server, self._close_reason = True, reason
         self._end.close(code, reason)
 
     def _set_timer(self, name: str, seconds: float) -> None:
@@ -326,11 +327,10 @@ class _Session:
         self._timer_by_name[name] = self._loop.call_later(seconds, self._handle_timer, name)
 
     def _handle_timer(self, name: str) -> None:
-        """Carry out the commands with which the session's brain (its logic, without input or output) responds
-        to the end of this timer."""
+        """Carry out the commands with which the session's logic responds to the end of this timer."""
         self._loop.note_activity("Motion Server")
         del self._timer_by_name[name]
-        self._carry_out(self.brain.handle_timer(name, self._loop.time()))
+        self._carry_out(self.logic.handle_timer(name, self._loop.time()))
 
     def _end_session(self, code: int, reason: str) -> None:
         """End the session, because its connection is over: cancel its timers, let its egress (what publishes
@@ -341,7 +341,7 @@ class _Session:
         self._timer_by_name.clear()
         if self._room is not None:
             self._room.leave()
-        self.brain.handle_close()
+        self.logic.handle_close()
         self._forget_session(self._connection)
-        kit_reason = self._close_reason if self._closed_by_kit else ""
-        self._sink.emit(Lane.UPSTREAM, self._connection, Closed(self._closed_by_kit, code, kit_reason))
+        kit_reason = self._close_reason if self._closed_by_server else ""
+        self._sink.emit(Lane.UPSTREAM, self._connection, Closed(self._closed_by_server, code, kit_reason))

@@ -1,4 +1,5 @@
-"""A relay in virtual time: any wire below, Motion Server above, and a relay brain between them."""
+"""A relay in virtual time: any wire below, Motion Server above, and the relay's logic (a PlainRelay) between
+them."""
 
 import asyncio
 from collections import deque
@@ -23,17 +24,17 @@ _MAX_UNSENT_BYTES = 32 * 1024
 
 
 class VirtualRelay:
-    """The host of a relay brain. Frames go out in the order of the brain's commands."""
+    """Runs the logic of a relay in virtual time. Frames go out in the order of the logic's commands."""
 
-    def __init__(self, loop: VirtualLoop, brain: PlainRelay, wire: Wire, server: Server) -> None:
-        """Make a virtual relay. `brain` decides what it does, `wire` is the message format between the relay
+    def __init__(self, loop: VirtualLoop, logic: PlainRelay, wire: Wire, server: Server) -> None:
+        """Make a virtual relay. `logic` decides what it does, `wire` is the message format between the relay
         and its clients, and `server` is its Motion Server."""
-        self._loop, self._brain, self._wire, self._server = loop, brain, wire, server
+        self._loop, self._logic, self._wire, self._server = loop, logic, wire, server
         self._waits_for_start = bool(wire.write_client_action(Start(SAMPLE_RATE)))
         self._closes_after_turn = SEVERAL_TURNS in wire.lacks
         self._client_by_id: dict[str, _Client] = {}
         self._slow_client: _Client | None = None
-        """The client that reads too slowly. All others wait for it if the brain's `waits_for_all` is set."""
+        """The client that reads too slowly. All others wait for it if the logic's `waits_for_all` is set."""
         self._first_token: str | None = None
         self._upstream_by_id: dict[str, _Upstream] = {}
         self._silence_timer_by_upstream_id: dict[str, asyncio.TimerHandle] = {}
@@ -57,35 +58,36 @@ class VirtualRelay:
         return client_end
 
     def _introduce_client(self, client: "_Client", sample_rate: int = 0) -> None:
-        """Tell the relay's brain (its logic, without input or output) that a client has come. `sample_rate`
-        is the rate of the client's speech in Hz; 0 if the client named none."""
+        """Tell the relay's logic that a client has come. `sample_rate` is the rate of the client's speech in
+        Hz; 0 if the client named none."""
         client.has_started = True
-        self._carry_out(self._brain.on_client_connected(client.client_id, client.session_key, sample_rate))
+        self._carry_out(self._logic.on_client_connected(client.client_id, client.session_key, sample_rate))
 
     def _receive_frame(self, client: "_Client", frame: Frame) -> None:
-        """Decode a frame from a client, and give the client's action to the relay's brain (its logic). If the
-        wire has a start message, that must come first: a client that sends anything else is disconnected."""
+        """Decode a frame from a client of the virtual relay, and pass the client's action on to the relay's
+        logic. If the wire has a start message, that must come first: a client that sends anything else is
+        disconnected."""
         self._loop.note_activity("the relay")
         action = self._wire.read_client_frame(frame)
         if client.has_started:
-            self._carry_out(self._brain.on_client_action(client.client_id, action))
+            self._carry_out(self._logic.on_client_action(client.client_id, action))
         elif isinstance(action, Start):
             self._introduce_client(client, action.sample_rate)
         else:
-            client.end.close()
+            client.connection_end.close()
 
     def _forget_client(self, client_id: str) -> None:
-        """Forget a client that has disconnected, and tell the relay's brain (its logic). Then send what waits
-        for other clients, in case they waited for this client."""
+        """Forget a client that has disconnected, and tell the relay's logic. Then send the queued frames of
+        all other clients: this client may have been the slow one that delayed them."""
         self._loop.note_activity("the relay")
         if self._client_by_id[client_id].has_started:
-            self._carry_out(self._brain.on_client_disconnected(client_id))
+            self._carry_out(self._logic.on_client_disconnected(client_id))
         del self._client_by_id[client_id]
         self._send_all_outboxes()
 
     def _carry_out(self, commands: list[RelayCommand]) -> None:
-        """Carry out these commands of the relay's brain (its logic) in virtual time. A command for a client
-        or an upstream session (a session with Motion Server) that is gone does nothing."""
+        """Carry out these commands of the relay's logic in virtual time. A command for a client or an
+        upstream session (a session with Motion Server) that is gone does nothing."""
         for command in commands:
             match command:
                 case Tell(client_id, event):
@@ -128,26 +130,26 @@ class VirtualRelay:
 
     def _send_outbox(self, client: "_Client") -> None:
         """Send a client the frames that wait for it, until too many bytes wait in its connection. Drop frames
-        that have waited longer than the relay allows. Send nothing if the client must wait for a slower
-        one."""
-        outbox, end = client.outbox, client.end
+        that have waited longer than the relay allows; None in place of a frame closes the connection. Send
+        nothing if the client must wait for a slower one."""
+        outbox, connection_end = client.outbox, client.connection_end
         while outbox:
-            if end.unsent_byte_count > _MAX_UNSENT_BYTES:
+            if connection_end.unsent_byte_count > _MAX_UNSENT_BYTES:
                 self._slow_client = client
                 return
-            if self._brain.waits_for_all and self._must_wait_for_slow_client(client):
+            if self._logic.waits_for_all and self._must_wait_for_slow_client(client):
                 return
             frame_with_time = outbox.popleft()
             if frame_with_time is None:
-                end.close()
+                connection_end.close()
                 outbox.clear()
                 continue
             waiting_since, frame = frame_with_time
-            if self._loop.time() - waiting_since <= self._brain.drops_after:
-                end.send(frame)
+            if self._loop.time() - waiting_since <= self._logic.drops_after:
+                connection_end.send(frame)
         if self._slow_client is client:
             self._slow_client = None
-            if self._brain.waits_for_all:
+            if self._logic.waits_for_all:
                 self._loop.call_soon(self._send_all_outboxes)
 
     def _must_wait_for_slow_client(self, client: "_Client") -> bool:
@@ -156,17 +158,18 @@ class VirtualRelay:
         slow_client = self._slow_client
         if slow_client is None or slow_client is client:
             return False
-        return not slow_client.end.ended and slow_client.end.unsent_byte_count > _MAX_UNSENT_BYTES
+        slow_end = slow_client.connection_end
+        return not slow_end.ended and slow_end.unsent_byte_count > _MAX_UNSENT_BYTES
 
     def _report_silence(self, upstream_id: str) -> None:
-        """Tell the relay's brain (its logic) that Motion Server was silent on this upstream session, for the
-        time that the brain had set."""
+        """Tell the relay's logic that Motion Server was silent on this upstream session, for the time that
+        the logic had set."""
         self._loop.note_activity("the relay")
-        self._carry_out(self._brain.on_server_silent(upstream_id))
+        self._carry_out(self._logic.on_server_silent(upstream_id))
 
     def _cancel_silence_timer(self, upstream_id: str) -> None:
-        """Stop watching for silence of Motion Server on this upstream session: cancel its timer, if there is
-        one."""
+        """Cancel the timer by which the virtual relay watches for silence of Motion Server on this upstream
+        session, if the timer runs."""
         silence_timer = self._silence_timer_by_upstream_id.pop(upstream_id, None)
         if silence_timer is not None:
             silence_timer.cancel()
@@ -175,7 +178,7 @@ class VirtualRelay:
         self, upstream_id: str, session: "_Upstream", token_life_seconds: int, with_new_token: bool
     ) -> None:
         """Open an upstream session of the virtual relay (a session with Motion Server). Then tell the relay's
-        brain that it is open, or why it cannot be opened.
+        logic that it is open, or why it cannot be opened.
 
         If `with_new_token` is False, use the first token again, if there is one. Otherwise ask for a token
         that is valid for `token_life_seconds`."""
@@ -183,48 +186,48 @@ class VirtualRelay:
         try:
             token = None if with_new_token else self._first_token
             if token is None:
-                answer = await ask_for_token(self._server, self._brain.api_key, expire_at)
+                answer = await ask_for_token(self._server, self._logic.api_key, expire_at)
                 token = session_token_in(answer)
                 if answer.status != 200 or not token:
                     raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
                 if not with_new_token:
                     self._first_token = token
-            end = await open_session(self._server, APP_ID, token, AVATAR_ID)
+            connection_end = await open_session(self._server, APP_ID, token, AVATAR_ID)
         except UnreachableError as error:
-            self._carry_out(self._brain.on_session_lost(upstream_id, str(error)))
+            self._carry_out(self._logic.on_session_lost(upstream_id, str(error)))
             return
         decode_message = MessageReader().read
 
         def receive_frame(raw: Frame) -> None:
-            """Give a frame from Motion Server to the relay's brain (its logic); drop the frame if the relay
-            has hung up."""
+            """Pass a frame from Motion Server on to the relay's logic; drop the frame if the relay has hung
+            up. The activity is noted, so that the error of a virtual loop that never ends names the relay."""
             if session.has_hung_up:
                 return
             self._loop.note_activity("the relay")
             encoded = raw.encode() if isinstance(raw, str) else raw
             self._carry_out(
-                self._brain.on_server_frame(upstream_id, encoded, read_upstream(raw, decode_message))
+                self._logic.on_server_frame(upstream_id, encoded, read_upstream(raw, decode_message))
             )
 
         def report_lost(code: int, reason: str) -> None:
-            """Tell the relay's brain (its logic) that Motion Server closed the session, unless the relay
-            itself has hung up."""
+            """Tell the relay's logic that Motion Server closed the session, unless the relay itself has hung
+            up."""
             if not session.has_hung_up:
-                self._carry_out(self._brain.on_session_lost(upstream_id, "Motion Server closed the session"))
+                self._carry_out(self._logic.on_session_lost(upstream_id, "Motion Server closed the session"))
 
-        end.on_frame, end.on_end = receive_frame, report_lost
-        self._carry_out(self._brain.on_session_opened(upstream_id))
-        session.open_on(end)
+        connection_end.on_frame, connection_end.on_end = receive_frame, report_lost
+        self._carry_out(self._logic.on_session_opened(upstream_id))
+        session.attach_connection(connection_end)
 
 
 class _Client:
     """A client of the virtual relay, and what waits for it: frames, each with the time at which it was put
     there; None closes the connection."""
 
-    def __init__(self, client_id: str, end: MemoryEnd) -> None:
-        """Add a client of the virtual relay that has sent nothing yet. `end` is the relay's end of the
-        connection with the client."""
-        self.client_id, self.end = client_id, end
+    def __init__(self, client_id: str, connection_end: MemoryEnd) -> None:
+        """Add a client of the virtual relay that has sent nothing yet. `connection_end` is the relay's end of
+        the connection with the client."""
+        self.client_id, self.connection_end = client_id, connection_end
         self.session_key = ""
         self.has_started = False
         self.outbox: deque[tuple[float, Frame] | None] = deque()
@@ -234,8 +237,9 @@ class _Upstream:
     """A session of the virtual relay with Motion Server, from the attempt to open it on."""
 
     def __init__(self) -> None:
-        """Begin with a session that is not open yet, and for which no message waits."""
-        self.end: MemoryEnd | None = None
+        """Begin an upstream session (of the virtual relay with Motion Server) that is not open yet. No
+        message waits to be sent on it."""
+        self.connection_end: MemoryEnd | None = None
         self.task: asyncio.Task[None] | None = None
         self.has_hung_up = False
         self._waiting_messages: list[bytes] = []
@@ -243,26 +247,27 @@ class _Upstream:
     def send(self, raw: bytes) -> None:
         """Send an encoded message to Motion Server on this upstream session of the relay. If the session is
         not open yet, keep the message until it is."""
-        if self.end is None:
+        if self.connection_end is None:
             self._waiting_messages.append(raw)
         else:
-            self.end.send(raw)
+            self.connection_end.send(raw)
 
-    def open_on(self, end: MemoryEnd) -> None:
-        """Note that the upstream session is open on this connection (`end` is the relay's end), and send the
-        messages that were kept. If the relay has hung up in the meantime, close the connection."""
-        self.end = end
+    def attach_connection(self, connection_end: MemoryEnd) -> None:
+        """Note that the upstream session is open on this connection (`connection_end` is the relay's end of
+        it), and send the messages that were kept. If the relay has hung up in the meantime, close the
+        connection."""
+        self.connection_end = connection_end
         for raw in self._waiting_messages:
-            end.send(raw)
+            connection_end.send(raw)
         self._waiting_messages.clear()
         if self.has_hung_up:
-            end.close()
+            connection_end.close()
 
     def hang_up(self) -> None:
         """Close this upstream session of the relay. If it is not open yet, stop the attempt to open it."""
         self.has_hung_up = True
-        if self.end is not None:
-            self.end.close()
+        if self.connection_end is not None:
+            self.connection_end.close()
         elif self.task is not None:
             self.task.cancel()
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from spatius_sim.model.room.room_playback import LeaveRoom, PlaySound, RoomOutput, ShowPacket
+from spatius_sim.model.room.room_playback import LeaveRoom, PlaySound, RoomOutput, ShowPacket, make_agent_rpc
 from spatius_sim.model.server.egress_configuration import EgressFault
-from spatius_sim.model.server.play_session_in_room import rpc_for_agent
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.trace.events import Joined, Lane
 from spatius_sim.trace.recorder import Sink
@@ -36,13 +35,12 @@ class VirtualRoom:
         connection: str,
         room: str,
         publisher: str,
-        brain: ServerSession,
+        session: ServerSession,
     ) -> None:
         """Make the virtual room of one session of Motion Server. Its publisher is the session, under the
-        identity `publisher`; `brain` is the session's logic. What happens in the room is recorded in `sink`,
-        as events of `connection`."""
+        identity `publisher`. What happens in the room is recorded in `sink`, as events of `connection`."""
         self._loop = loop
-        self._sink, self._connection, self._brain = sink, connection, brain
+        self._sink, self._connection, self._session = sink, connection, session
         self._room_name, self._publisher = room, publisher
         self._publisher_is_inside = False
         self._viewers_without_key_frame: list[str] = []
@@ -60,7 +58,7 @@ class VirtualRoom:
         """Let the publisher join the virtual room, with a camera track and a microphone track, and record
         that."""
         self._publisher_is_inside = True
-        livekit = self._brain.room.livekit if self._brain.room is not None else None
+        livekit = self._session.room.livekit if self._session.room is not None else None
         attributes = livekit.extra_attributes if livekit is not None else ()
         attribute_lines = "\n".join(f"{key}={value}" for key, value in attributes)
         self._emit(Joined(self._room_name, self._publisher, attribute_lines))
@@ -77,11 +75,11 @@ class VirtualRoom:
                     self.show_key_frame()
                     self._emit(PacketSeen(self._publisher, packet))
                 case PlaySound(pcm):
-                    self._emit(SoundHeard(self._publisher, pcm, self._brain.audio_rate))
+                    self._emit(SoundHeard(self._publisher, pcm, self._session.audio_rate))
                 case LeaveRoom():
                     self.leave()
-            rpc = rpc_for_agent(output)
-            if rpc is not None and self._brain.room is not None and self._brain.room.agent_id:
+            rpc = make_agent_rpc(output)
+            if rpc is not None and self._session.room is not None and self._session.room.agent_id:
                 self._emit(PlaybackTold(self._publisher, *rpc))
 
     def leave(self) -> None:

@@ -60,8 +60,9 @@ class VirtualSession:
     """One open session of a Server SDK with the virtual Motion Server, as its client sees it."""
 
     def __init__(self, end: MemoryEnd) -> None:
-        """Begin a session of the virtual Server SDK. `end` is the client's end of its connection: frames that
-        arrive there are kept for `frames`."""
+        """Begin a session of the virtual Server SDK. `end` is the client's side of its connection: frames
+        that arrive there are kept for the method `frames`, and None after them when the connection is
+        over."""
         self._end = end
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
         end.on_frame = self._frames.put_nowait

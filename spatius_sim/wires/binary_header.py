@@ -85,8 +85,8 @@ class BinaryHeader:
 
     def write_client_action(self, action: ClientAction) -> tuple[Frame, ...]:
         """Encode an action of a client in the binary-header format, and return the frame in a tuple. Return
-        an empty tuple if this format has no frame for the action, such as Say. The reason of Unclear is sent
-        as it is: the kit sends bad frames on purpose."""
+        an empty tuple if this format has no frame for the action, such as Say. For Unclear, a bad frame that
+        the kit sends on purpose, the frame is the text of its `reason`."""
         match action:
             case Start(sample_rate, avatar_id):
                 avatar = {"avatar_id": avatar_id} if avatar_id else {}
@@ -137,8 +137,8 @@ def _split_frame(frame: Frame) -> tuple[int, bool, bytes]:
 
 
 def _read_start(message: dict[str, Any]) -> Start:
-    """Return the client's Start in the JSON of its first message. Raises NotUnderstoodError if this is
-    another message."""
+    """Return the Start in the JSON text with which a binary-header client begins. Raises NotUnderstoodError
+    if this is another message."""
     if message.get("action") != "start":
         raise NotUnderstoodError(f"action {message.get('action')!r} is not start")
     return Start(read_rate(message.get("sample_rate")), optional_text(message, "avatar_id"))

@@ -71,8 +71,8 @@ class JsonEnvelope:
 
     def write_client_action(self, action: ClientAction) -> tuple[str, ...]:
         """Encode an action of a client as text frames in the json-envelope format. The last piece of audio
-        gives two frames (one if the piece is empty), Start gives none, any other action gives one. The reason
-        of Unclear is sent as it is."""
+        gives two frames (one if the piece is empty), Start gives none, any other action gives one. For
+        Unclear, which no relay understands, the frame is the text of its `reason`."""
         match action:
             case Start():
                 return ()

@@ -60,9 +60,9 @@ def base64_text(binary: bytes) -> str:
 
 
 def base64_bytes(value: object, field: str) -> bytes:
-    """Return the bytes in the base64 text `value`, a field of a JSON message. Raises NotUnderstoodError if
-    `value` is None (missing or null), or no base64 text; `field` is the field's name, for the text of the
-    error."""
+    """Return the bytes in the base64 text `value`, a field of a JSON message. Texts that `base64_text`
+    remembers are not decoded again. Raises NotUnderstoodError if `value` is None (missing or null), or no
+    base64 text; `field` is the field's name, for the text of the error."""
     if value is None:
         raise NotUnderstoodError(f"{field} is missing or null")
     if not isinstance(value, str):

@@ -52,8 +52,8 @@ class TypedJson:
 
     def write_relay_event(self, event: RelayEvent) -> tuple[str, ...]:
         """Encode an event of a relay in the typed-json format, and return the frame in a tuple. Return an
-        empty tuple if this format has no message for the event: it has only audio and motion, and no end of
-        motion without payloads. The reason of NotUnderstood is sent as it is."""
+        empty tuple if this format has no message for the event: it has only audio and motion, and no message
+        that only marks the end of motion. For NotUnderstood, the frame is the text of its `reason`."""
         match event:
             case Audio(pcm, last):
                 return (_write_audio_frame(pcm, last),)
@@ -72,8 +72,8 @@ class TypedJson:
 
     def write_client_action(self, action: ClientAction) -> tuple[str, ...]:
         """Encode an action of a client in the typed-json format, and return the frame in a tuple. Return an
-        empty tuple if this format has no message for the action; it has only audio. The reason of Unclear is
-        sent as it is."""
+        empty tuple if this format has no message for the action; it has only audio. For Unclear, which no
+        relay understands, the frame is the text of its `reason`."""
         match action:
             case Speak(pcm, last):
                 return (_write_audio_frame(pcm, last),)

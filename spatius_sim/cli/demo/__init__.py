@@ -1,1 +1,1 @@
-"""`spatius-sim demo`: real speech through a whole pipeline, in two acts."""
+"""`spatius-sim demo`: real speech through a whole pipeline, in two conversations."""

@@ -12,7 +12,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from spatius_sim.cli.demo.demo_conversations import DemoResult, Stage
+    from spatius_sim.cli.demo.demo_conversations import DemoResult, DemoSetup
     from spatius_sim.trace.events import Trace
 
 _PLAYER_PAGE = Path("reports") / "demo.html"
@@ -39,26 +39,26 @@ def demo(seed: int) -> int:
     console.rule("act one: a clean conversation")
     sample_count = len(clip.pcm) // BYTES_PER_SAMPLE
     with _Watch(console, sample_count) as watch:
-        first_act = asyncio.run(play_clean_conversation(clip, seed, watch))
-    is_clean = _show_clean_turn(console, first_act, seed)
+        first_result = asyncio.run(play_clean_conversation(clip, seed, watch))
+    is_clean = _show_clean_conversation(console, first_result, seed)
     console.rule("act two: Motion Server dies in mid-turn")
     with _Watch(console, sample_count) as watch:
-        second_act = asyncio.run(play_dying_motion_server(clip, seed, watch))
-    has_survived = _show_survival(console, second_act)
-    _write_player_page(console, [first_act.trace, second_act.trace])
-    return 0 if is_clean and has_survived else ExitCode.RULE_FAILED
+        second_result = asyncio.run(play_dying_motion_server(clip, seed, watch))
+    went_on = _show_conversation_after_death(console, second_result)
+    _write_player_page(console, [first_result.trace, second_result.trace])
+    return 0 if is_clean and went_on else ExitCode.RULE_FAILED
 
 
 def _write_player_page(console: "Console", traces: "list[Trace]") -> None:
     """Write a web page that plays the recorded conversations of the demo, and print its path. If the page
     cannot be written, print the reason instead."""
-    from spatius_sim.cli.print_output import write_page
+    from spatius_sim.cli.print_output import write_output_file
     from spatius_sim.protocol.errors import UsageError
     from spatius_sim.reporting.player.runs_to_player_data import build_player
     from spatius_sim.reporting.player.write_player_page import player_page
 
     try:
-        write_page(_PLAYER_PAGE, player_page(build_player(traces, "demo")))
+        write_output_file(_PLAYER_PAGE, player_page(build_player(traces, "demo")))
     except UsageError as error:
         console.print(f"no page to look at: {error}", highlight=False)
     else:
@@ -95,12 +95,12 @@ class _Watch:
         if self._live is not None:
             self._live.stop()
 
-    def __call__(self, stage: "Stage", spoken_samples: int) -> None:
+    def __call__(self, setup: "DemoSetup", spoken_samples: int) -> None:
         """Show how far the demo's conversation is, as a picture or a line: `spoken_samples` samples of its
         speech are spoken by now. This is called often, and most calls show nothing."""
         from spatius_sim.cli.demo.demo_conversations import figures_now
 
-        now = figures_now(stage, spoken_samples, self._total_samples)
+        now = figures_now(setup, spoken_samples, self._total_samples)
         if self._live is not None and self._call_count % self._CALLS_PER_PICTURE == 0:
             self._live.update(self._view.draw(now), refresh=True)
         elif self._live is None and self._call_count % self._CALLS_PER_LINE == 0:
@@ -110,25 +110,25 @@ class _Watch:
         self._call_count += 1
 
 
-def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
+def _show_clean_conversation(console: "Console", result: "DemoResult", seed: int) -> bool:
     """Judge the demo's first conversation, in which nothing goes wrong, and print the verdicts. Return
     whether a test run with these verdicts would pass."""
     from spatius_sim.cli.demo.demo_conversations import judge_conversation
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import exit_code
 
-    summary = judge_conversation(act.trace, seed)
+    summary = judge_conversation(result.trace, seed)
     print_summary(console, summary)
     return exit_code([summary]) is ExitCode.PASSED
 
 
-def _show_survival(console: "Console", act: "DemoResult") -> bool:
+def _show_conversation_after_death(console: "Console", result: "DemoResult") -> bool:
     """Print what must happen in the demo's second conversation, after Motion Server died: for each thing,
     whether it happened. Return whether all of it happened."""
     happened_by_text = {
-        f"the relay told its client: {act.failure_message or 'nothing'}": bool(act.failure_message),
-        "the client called yieldFramesData with an empty list: audio-only": act.audio_only,
-        "the audio played out, and the avatar came back to idle": act.played_out,
+        f"the relay told its client: {result.failure_message or 'nothing'}": bool(result.failure_message),
+        "the client called yieldFramesData with an empty list: audio-only": result.audio_only,
+        "the audio played out, and the avatar came back to idle": result.played_out,
     }
     for text, happened in happened_by_text.items():
         console.print(f"{'yes' if happened else 'NO ':3}  {text}", highlight=False)

@@ -69,8 +69,9 @@ SPEECH_RATE = 16000
 
 
 @dataclass(slots=True)
-class Stage:
-    """Everything that one act needs: a Motion Server, and a client of a relay with its avatar."""
+class DemoSetup:
+    """Everything that one conversation of the demo needs: a Motion Server, and a client of a relay with its
+    avatar."""
 
     server: SocketMotionServer
     relay: RelayClient
@@ -80,7 +81,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What happened in an act.
+    """What happened in a conversation of the demo.
 
     `played_out`: whether the avatar came back to idle by itself. `audio_only`: whether the client changed to
     audio-only. `failure_message`: what the relay told its client of a failure, or ""."""
@@ -91,28 +92,29 @@ class DemoResult:
     failure_message: str
 
 
-DemoWatcher = Callable[[Stage, int], None]
-"""A function that is called 40 times a second, with the stage and the number of samples spoken so far."""
+DemoWatcher = Callable[[DemoSetup, int], None]
+"""A function that is called 40 times a second, with the setup and the number of samples spoken so far."""
 
 
 async def play_clean_conversation(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
     """Play the demo's first conversation: speak a clip through a relay while nothing goes wrong. Return what
     happened."""
-    async with _start_stage(seed, "one clean turn of real speech") as stage:
-        return await _speak_clip(stage, clip, watch, server_dies=False)
+    async with _start_setup(seed, "one clean turn of real speech") as setup:
+        return await _speak_clip(setup, clip, watch, server_dies=False)
 
 
 async def play_dying_motion_server(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
     """Play the demo's second conversation: speak a clip, and let Motion Server die after the first motion.
     Return what happened."""
-    async with _start_stage(seed, "Motion Server dies in mid-turn") as stage:
-        return await _speak_clip(stage, clip, watch, server_dies=True)
+    async with _start_setup(seed, "Motion Server dies in mid-turn") as setup:
+        return await _speak_clip(setup, clip, watch, server_dies=True)
 
 
 @asynccontextmanager
-async def _start_stage(seed: int, title: str) -> AsyncIterator[Stage]:
+async def _start_setup(seed: int, title: str) -> AsyncIterator[DemoSetup]:
     """Start what a conversation of the demo needs: Motion Server, the reference relay, and one client with
-    its avatar. Stop them all when the conversation is over. The recording of it gets the title."""
+    its avatar. Stop them all when the conversation is over. The recording of it gets the title. The relay has
+    a false API key, which the kit recognises if the relay sends it to the client."""
     wire = published_wire(_WIRE)
     recorder = RealTimeRecorder(wire=wire)
     conversation_ids = (f"conversation-{number}" for number in count(1))
@@ -123,7 +125,7 @@ async def _start_stage(seed: int, title: str) -> AsyncIterator[Stage]:
             async with RelayClient(RelayAddress(relay_url(relay)), wire, recorder, CLIENT) as client:
                 avatar = AvatarClient(client, recorder, CLIENT, lambda: next(conversation_ids))
                 try:
-                    yield Stage(server, client, avatar, recorder)
+                    yield DemoSetup(server, client, avatar, recorder)
                 finally:
                     await avatar.stop()
         finally:
@@ -131,26 +133,26 @@ async def _start_stage(seed: int, title: str) -> AsyncIterator[Stage]:
             await relay.wait_closed()
 
 
-async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, server_dies: bool) -> DemoResult:
+async def _speak_clip(setup: DemoSetup, clip: Clip, watch: DemoWatcher, *, server_dies: bool) -> DemoResult:
     """Speak a clip through the relay in a conversation of the demo, wait until it has played to its end, and
     return what happened.
 
     If `server_dies`, Motion Server dies after the first motion."""
-    recorder = stage.recorder
+    recorder = setup.recorder
     recorder.emit(Lane.KIT, CLIENT, TurnStarted(0, clip.pcm, clip.sample_rate))
     chunk_bytes = int(clip.sample_rate * _CHUNK_SECONDS) * BYTES_PER_SAMPLE
     for start in range(0, len(clip.pcm), chunk_bytes):
-        await stage.relay.do(Speak(clip.pcm[start : start + chunk_bytes]))
-        watch(stage, min(start + chunk_bytes, len(clip.pcm)) // BYTES_PER_SAMPLE)
+        await setup.relay.do(Speak(clip.pcm[start : start + chunk_bytes]))
+        watch(setup, min(start + chunk_bytes, len(clip.pcm)) // BYTES_PER_SAMPLE)
         await asyncio.sleep(_TICK_SECONDS)
         if server_dies and has_happened(recorder, lambda content: isinstance(content, MotionTaken)):
-            stage.server.die()
+            setup.server.die()
             server_dies = False
-    await stage.relay.do(SpeakEnd())
+    await setup.relay.do(SpeakEnd())
     for _ in range(int(_LONGEST_WAIT_SECONDS / _TICK_SECONDS)):
         if has_happened(recorder, _playback_ended):
             break
-        watch(stage, len(clip.pcm) // BYTES_PER_SAMPLE)
+        watch(setup, len(clip.pcm) // BYTES_PER_SAMPLE)
         await asyncio.sleep(_TICK_SECONDS)
     played_out = has_happened(recorder, _playback_ended)
     recorder.emit(Lane.KIT, CLIENT, WaitEnded(Awaited.TURN, played_out, 0))
@@ -178,11 +180,11 @@ def _playback_ended(content: EventKind) -> bool:
     return content == StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)
 
 
-def figures_now(stage: Stage, spoken_samples: int, total_samples: int) -> ConversationFigures:
+def figures_now(setup: DemoSetup, spoken_samples: int, total_samples: int) -> ConversationFigures:
     """Return the figures that the demo shows at this moment of its conversation: how much was spoken and
     played, how many motion payloads came, and what the avatar does."""
-    decoder = stage.avatar.decoder
-    contents = [event.content for event in stage.recorder.events]
+    decoder = setup.avatar.decoder
+    contents = [event.content for event in setup.recorder.events]
     keyframe = decoder.current_keyframe
     return ConversationFigures(
         spoken_seconds=spoken_samples / SPEECH_RATE,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from spatius_sim.cli.doctor.find_turn_offers import list_turn_offers
-from spatius_sim.engine.failure_evidence import describe_first_trouble
+from spatius_sim.engine.detect_dead_subject import describe_first_trouble
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.engine.start_run import Run
 from spatius_sim.plans.plan import Plan, TurnPlan
@@ -80,8 +80,8 @@ def diagnose(settings: Settings) -> RelayDiagnosis:
 
 def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
     """Start a run with these settings, speak a turn to the relay, and return the diagnosis: what the relay
-    did. Return also the ways to start a turn that the relay offers, as values of `--turn`; none if it was not
-    reached."""
+    did. `diagnose` may do this several times, with other ways to start the turn. Return also the ways that
+    the relay offers, as values of `--turn`; none if it was not reached."""
     run = Run(settings)
     try:
         run.open()

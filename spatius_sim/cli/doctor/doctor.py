@@ -7,7 +7,7 @@ import click
 
 from spatius_sim.cli.common import (
     add_relay_options,
-    fill_in_document_wire,
+    fill_in_http_wire,
     make_checked_settings,
     select_given_options,
 )
@@ -36,7 +36,7 @@ def doctor(target: str | None, conformance: str | None, **option_values: Any) ->
         values = file.values_to_add(values) | {name: value for name, value in values.items() if value}
     if not values.get("target"):
         raise UsageError("which relay? spatius-sim doctor ws://..., or a conformance.yaml with a target")
-    settings = make_checked_settings(fill_in_document_wire(values))
+    settings = make_checked_settings(fill_in_http_wire(values))
     findings_about_us = [*doctor_findings.version_findings(), doctor_findings.telemetry_finding(Path.cwd())]
     try:
         diagnosis = diagnose(settings)

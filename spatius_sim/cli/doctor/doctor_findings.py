@@ -29,7 +29,7 @@ _WEBSOCKETS_VERSION_WITH_BODIES = 14
 _WIRE_ADVICE = (
     "declare your wire in a YAML file (`spatius-sim wire show`, `wire try`), and name it: --wire ours.yaml"
 )
-_NOBODY_CAME_TEXT = "nobody but the kit came to the room"
+_NO_RELAY_JOINED_TEXT = "nobody but the kit came to the room"
 _ROOM_JOINED_TEXT = "the LiveKit server takes our token, and lets us into the room"
 _EXPIRY_TEXT = "a unix time in seconds, within the next 24 h"
 _LARGEST_SOURCE_BYTES = 1_048_576
@@ -52,7 +52,7 @@ def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Fi
     speak this wire (message format), did audio reach Motion Server, did motion come back? A step that makes
     the next one pointless ends the list."""
     if diagnosis.unreachable:
-        if _NOBODY_CAME_TEXT in diagnosis.unreachable:
+        if _NO_RELAY_JOINED_TEXT in diagnosis.unreachable:
             yield Finding(True, _ROOM_JOINED_TEXT)
         yield Finding(False, diagnosis.unreachable, _advice_on_unreachable_relay(diagnosis.unreachable))
         return
@@ -189,8 +189,9 @@ def telemetry_finding(folder: Path) -> Finding | None:
 
 
 def _advice_on_unreachable_relay(error: str) -> str:
-    """Return advice on a relay that could not be reached, chosen by the words of this error message."""
-    if _NOBODY_CAME_TEXT in error:
+    """Return the doctor's advice on a relay that could not be reached, or that did not join its room, chosen
+    by the words of this error message."""
+    if _NO_RELAY_JOINED_TEXT in error:
         return (
             "start the relay: it joins this very room of this LiveKit server. --target-cmd lets us start it, "
             "with LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET and LIVEKIT_ROOM set"
@@ -215,8 +216,8 @@ def _advice_on_unreachable_relay(error: str) -> str:
 
 
 def _advice_on_endpoints(settings: Settings) -> str:
-    """Return advice on how to point the relay at our Motion Server: by our options if we start the relay,
-    otherwise by its environment variables."""
+    """Return the doctor's advice on how to point the relay at our mock Motion Server: by our options if we
+    start the relay, otherwise by its environment variables."""
     if settings.relay_start.command:
         return (
             "we set SPATIUS_CONSOLE_ENDPOINT and SPATIUS_INGRESS_ENDPOINT for its process; if it reads other "
@@ -231,8 +232,8 @@ def _advice_on_endpoints(settings: Settings) -> str:
 
 
 def _advice_on_proxies(settings: Settings) -> str:
-    """Return advice on the HTTP proxies that environment variables name here: the relay must not use them to
-    reach us. Return "" if there are none, or if we start the relay ourselves."""
+    """Return the doctor's advice on the HTTP proxies that environment variables name here: the relay must not
+    use them to reach us. Return "" if there are none, or if we start the relay ourselves."""
     variable_names = [] if settings.relay_start.command else find_proxy_variables(settings.environment)
     if not variable_names:
         return ""
@@ -245,8 +246,8 @@ def _advice_on_proxies(settings: Settings) -> str:
 
 
 def _advice_on_other_endpoints(settings: Settings) -> str:
-    """Return advice on environment variables that point a relay at another Motion Server than ours. Return ""
-    if there are none, or if we start the relay ourselves."""
+    """Return the doctor's advice on environment variables that point a relay at another Motion Server than
+    our mock. Return "" if there are none, or if we start the relay ourselves."""
     if settings.relay_start.command:
         return ""
     our_port = f":{settings.motion_server_port}/"
@@ -275,7 +276,8 @@ def _simulator_answers_on(port: int) -> bool:
 
 
 def _installed_version(package_name: str) -> str:
-    """Return the version in which this Python package is installed; "" if it is not installed."""
+    """Return, for the finding on versions, the version in which this Python package is installed; "" if it is
+    not installed."""
     try:
         return version(package_name)
     except PackageNotFoundError:
@@ -283,7 +285,8 @@ def _installed_version(package_name: str) -> str:
 
 
 def _python_sources(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the path, relative to this folder, and the text of each Python file in the folder.
+    """Yield, for the finding on telemetry, the path, relative to this folder, and the text of each Python
+    file in the folder.
 
     Leave out installed packages, hidden folders, very large files, and files that cannot be read. Look at no
     more than _MAX_FILE_COUNT files."""

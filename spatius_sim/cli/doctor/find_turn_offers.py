@@ -28,6 +28,7 @@ def list_turn_offers(target: str, wire_name: str, wire_file: str = "") -> list[s
     returned. `wire_file` is the wire as the user named it; if it is "", `wire_name` counts."""
     wire = find_wire(wire_file or wire_name)
     clips = [f"clip:{clip_name}" for clip_name in list_clips(target)]
+    # The HTTP example of the Server SDK is asked for speech by a sample rate; one is tried: 16 kHz.
     rates = [f"clip:{rate}" for rate in PCM_SAMPLE_RATES[1:2]] if wire.name == _DOCUMENT_WIRE else []
     offers = []
     for offer in (*clips, *rates, _WORDS_OFFER):

@@ -127,10 +127,11 @@ def _read_tape_baseline(path: Path, subject_kinds: Sequence[str]) -> Baseline:
 
 def _subjects_on(trace: Trace) -> tuple[str, ...]:
     """Return the kinds of subject that can be judged by a trace from a tape. A proxy between a relay and
-    Motion Server records both, so such a trace judges a server and a relay. Kinds without any rule are left
-    out."""
+    Motion Server records what both send, so such a trace judges a server and a relay. Kinds without any rule
+    are left out."""
     judged_kinds = {rule.subject for rule in RULES.values()}
     header = trace.header
+    # `halves` says which side of the relay was recorded: upstream, to Motion Server, or downstream.
     is_from_proxy = header.halves == "upstream" and header.subject == "relay"
     recorded_kinds = ("server", "relay") if is_from_proxy else (header.subject,)
     return tuple(kind for kind in recorded_kinds if kind in judged_kinds)
@@ -138,8 +139,8 @@ def _subjects_on(trace: Trace) -> tuple[str, ...]:
 
 def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, run_number: int) -> None:
     """Add the judgement of a rule on one run of the tape `path` to the tally, which sums up what all runs say
-    of the rule. `trace` holds the events of the run. Of several failures that follow from the same other
-    rules, keep only the first."""
+    of the rule. `trace` holds the events of the run. Of several failures that may follow from the same other
+    rules, keep only the first. It counts as confirmed: a recording gives the same verdict each time."""
     tally.runs += 1
     tally.exercised += judgement.exercised
     if not tally.reasons.get(judgement.verdict):
@@ -153,14 +154,14 @@ def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace
             tally.failures[causes] = failure_of(broken, trace, scenario, path, confirmed=True)
 
 
-def _fails_by_itself(rule_id: str, tallies: Mapping[str, _Tally], consequences: tuple[str, ...] = ()) -> bool:
+def _fails_by_itself(rule_id: str, tallies: Mapping[str, _Tally], visited: tuple[str, ...] = ()) -> bool:
     """Return whether some run on the tape broke this rule, and no other rule that failed by itself caused
-    that. `tallies` says by rule id what the runs showed. `consequences` are rules that are being asked about
-    already; they are not looked at as causes, so that a circle of rules ends."""
-    not_causes = {*consequences, rule_id}
+    that. `tallies` says by rule id what the runs showed. `visited` are the rules that this recursion has come
+    through: two rules may each be a cause of the other, and it must end."""
+    not_causes = {*visited, rule_id}
     return any(
         not any(
-            _fails_by_itself(cause, tallies, (*consequences, rule_id))
+            _fails_by_itself(cause, tallies, (*visited, rule_id))
             for cause in causes.intersection(tallies) - not_causes
         )
         for causes in tallies[rule_id].failures
@@ -170,8 +171,8 @@ def _fails_by_itself(rule_id: str, tallies: Mapping[str, _Tally], consequences: 
 def _outcome_of_tally(rule_id: str, tally: _Tally, failed_rules: Set[str]) -> RuleOutcome:
     """Return the outcome of one rule over all runs on the tape. It is FAILED if a failure does not follow
     from `failed_rules`, the rules that failed by themselves. It is UNEXERCISED if every failure follows from
-    them, or if one of them kept the rule from being judged. Otherwise the first verdict of _FIRST_THAT_COUNTS
-    that any run gave counts."""
+    them, or if one of them kept the rule from being judged. Otherwise, of the verdicts that the runs gave,
+    the one that comes first in _FIRST_THAT_COUNTS is the outcome."""
     for causes, failure in tally.failures.items():
         if not causes & failed_rules:
             return RuleOutcome(rule_id, Verdict.FAILED, tally.exercised, tally.runs, failure=failure)

@@ -26,13 +26,13 @@ _MOST_WAITING_BYTES = 256 * 1024
 
 
 class LiveTape:
-    """A tape to which events are written while they happen, some at a time. If it cannot be written any more,
-    as when the disk is full, `fault` says why and `failed` is set. The sessions that are recorded go on
-    undisturbed."""
+    """A tape to which a proxy's events are written while they happen, some at a time. If it cannot be written
+    any more, as when the disk is full, `fault` says why and `failed` is set. The sessions that are recorded
+    go on undisturbed."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
-        """Create the tape, a recording file, at `path`. Events wait in memory until some are written
-        together. `fault` says why writing failed, and `failed` is then set; "" if nothing failed."""
+        """Create the tape, a recording file, at `path`. Events wait in memory until enough of them can be
+        written together. `fault` says why writing failed, and `failed` is then set; "" if nothing failed."""
         self._writer = TapeWriter(path, header)
         self._tape_recorder = TapeRecorder(self._writer, header)
         self._waiting: list[Event] = []
@@ -83,7 +83,7 @@ class LiveTape:
             self.failed.set()
 
 
-def add_to_session_log(session_log: SessionLog, event: Event) -> None:
+def add_proxy_event_to_session_log(session_log: SessionLog, event: Event) -> None:
     """Add an event of the recording proxy to the session log, from which the inspector page shows sessions
     while they are recorded. A frame is kept; an opened or closed connection begins or ends a session."""
     content = event.content

@@ -14,14 +14,14 @@ from spatius_sim.net.client.refuse_redirects import connect_directly
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 from spatius_sim.wires.events import Motion
 
 _LARGEST_FRAME = 16 * 1_048_576
 _OPEN_SECONDS = 10.0
 
 
-def read_recorded_runs(path: Path) -> RecordedRun:
+def join_recorded_runs(path: Path) -> RecordedRun:
     """Return what Motion Server answered in all runs on a tape, joined to one long run that can be replayed.
     Raises UsageError if no request to Motion Server is on the tape."""
     joined_run = RecordedRun()
@@ -29,7 +29,7 @@ def read_recorded_runs(path: Path) -> RecordedRun:
         run = read_recorded_run(trace)
         joined_run.turns += run.turns
         joined_run.connections += run.connections
-        joined_run.has_speech = run.has_speech
+        joined_run.has_speech = run.has_speech  # The header of the tape decides it, for all its runs.
     if not joined_run.turns:
         raise UsageError(f"{path}: no request to Motion Server is on this tape")
     return joined_run
@@ -91,7 +91,7 @@ async def _replay_client(
             url, max_size=_LARGEST_FRAME, open_timeout=_OPEN_SECONDS, compression=None, proxy=None
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-        raise UnreachableError(f"{url_without_logins(url)} cannot be reached: {error}") from error
+        raise UnreachableError(f"{url_without_secrets(url)} cannot be reached: {error}") from error
     listening = asyncio.create_task(_collect_frames(socket, received, frame_arrived))
     began_at, sent_count = loop.time(), 0
     try:
@@ -117,7 +117,8 @@ async def _replay_client(
         for event in client_events
         if isinstance(event.content, Received) and not event.content.part
     ]
-    payloads_then, payloads_now = _count_payloads(trace, recorded), _count_payloads(trace, received)
+    payloads_then = _count_payloads_to_client(trace, recorded)
+    payloads_now = _count_payloads_to_client(trace, received)
     return ReplayResult(client_id, sent_count, len(recorded), len(received), payloads_then, payloads_now)
 
 
@@ -133,9 +134,9 @@ async def _collect_frames(
     frame_arrived.set()
 
 
-def _count_payloads(trace: Trace, frames: list[str | bytes]) -> int:
-    """Count the payloads of motion in these frames that a relay sent to its client. The frames are in the
-    message format (the wire) that the trace names."""
+def _count_payloads_to_client(trace: Trace, frames: list[str | bytes]) -> int:
+    """Count the payloads of motion in these frames, which a relay sent to its client on the tape or in the
+    replay. The frames are in the message format (the wire) that the trace names."""
     wire = wire_of(trace.header.wire, trace.header.declaration)
     events = (event for frame in frames for event in wire.read_relay_frame(frame))
     return sum(len(event.payloads) for event in events if isinstance(event, Motion))

@@ -53,8 +53,8 @@ def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSet
 
 
 def _check_level_and_features(values: Mapping[str, Any]) -> None:
-    """Raise UsageError if these options, by name, have a level of rules or a feature (`lacks`) that does not
-    exist."""
+    """Raise UsageError if these options for checking tapes, by name, have a level of rules or a feature
+    (`lacks`) that does not exist."""
     levels_judged_at(values.get("level", DEFAULT_LEVEL))
     for feature in values.get("lacks", ()):
         if feature not in FEATURES:

@@ -70,7 +70,7 @@ class Trial(ScenarioRepeater[P]):
         if self._out_of_time():
             return self.conclude_early(rule_id, "out of time: it was not reached")
         if not self._try_attach():
-            return self._outcome_of_rule_after_loss(rule_id)
+            return self._outcome_after_loss(rule_id)
         real_clock = getattr(self.subject, "real_clock", False)
         examples = _REAL_CLOCK_PLANS if real_clock else self.examples
         sure = sure[:_REAL_CLOCK_PLANS] if real_clock else sure
@@ -82,9 +82,11 @@ class Trial(ScenarioRepeater[P]):
 
         def breaks_rule_when_run(plan: P) -> bool:
             """Run this plan on the subject, unless it was run before, and return whether it breaks the rule
-            that is judged. A breach that follows from another failed rule does not count. Return False
-            without a run after an error, if the rule is not applicable, if failed rules blocked enough plans,
-            or if the time is over. An error of the run is noted, and counts as False."""
+            that is judged. A breach that follows from another failed rule does not count. An error of the run
+            is noted, and counts as False.
+
+            Nothing is run, and the result is False, in four cases: an error came before; the rule is not
+            applicable; failed rules have blocked the rule in enough plans; the time is over."""
             if fatal_errors or any(
                 judgement.verdict is Verdict.NOT_APPLICABLE for judgement in judgements.values()
             ):
@@ -108,8 +110,10 @@ class Trial(ScenarioRepeater[P]):
             return self._findings.may_fail(rule_id, plan)
 
         def find_smallest_failing() -> P | None:
-            """Search for a plan that breaks the rule, leave parts of it out as long as the rest still breaks
-            the rule and time is left, and return it. Return None if no plan breaks the rule."""
+            """Return the smallest plan found that breaks the rule that is judged; None if no plan breaks it.
+            First search for a plan that breaks it, then take the smallest of all plans that were seen to
+            break it, and then leave parts of that out, as long as the rest still breaks it and time is
+            left."""
             plan = smallest_failing(
                 plans,
                 breaks_rule_when_run,
@@ -121,14 +125,14 @@ class Trial(ScenarioRepeater[P]):
             )
             if plan is None:
                 return None
-            plan = self._findings.smallest_failing(rule_id, plan, self.measure_size)
+            plan = self._findings.find_smallest_seen(rule_id, plan, self.measure_size)
             return shortest_failing(
                 plan, breaks_rule_when_run, self.list_shorter, self.shrink_seconds, self.shrink_attempts
             )
 
         try:
             while (plan := find_smallest_failing()) is not None and not fatal_errors:
-                self._confirm_causes_first(rule_id, plan)
+                self._repeat_plans_of_causes(rule_id, plan)
                 if not self._findings.may_fail(rule_id, plan):
                     continue
                 failed_outcome = self._confirm_by_repeating(rule_id, plan, len(judgements))
@@ -141,11 +145,9 @@ class Trial(ScenarioRepeater[P]):
             reason = self.secrets.redact_text(str(error))
             return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(judgements), reason=reason)
         except UnreachableError as error:
-            return self._outcome_of_rule_during_loss(
-                rule_id, self.secrets.redact_text(str(error)), len(judgements)
-            )
+            return self._outcome_if_lost_now(rule_id, self.secrets.redact_text(str(error)), len(judgements))
         if self._findings.unconfirmed_plans.get(rule_id):
-            return self._make_unconfirmed_outcome(rule_id, len(judgements))
+            return self._outcome_if_not_repeated(rule_id, len(judgements))
         blocked_outcome = self._outcome_if_blocked(rule_id, judgements.values())
         if blocked_outcome is not None:
             return blocked_outcome
@@ -157,34 +159,33 @@ class Trial(ScenarioRepeater[P]):
                 f"out of time after {len(judgements)} of {len(judgements) + len(plans_out_of_time)} scenarios"
             )
             return self.conclude_early(rule_id, reason, len(judgements))
-        outcome = self._outcome_unbroken(rule_id, list(judgements.values()))
+        outcome = self._outcome_if_not_broken(rule_id, list(judgements.values()))
         if outcome.verdict is Verdict.PASSED:
             self._plans_of_passed[rule_id] = tuple(judgements)
         if not self._clean_turn_completed:
             self._plans_before_first_turn[rule_id] = tuple(judgements)
         if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
-            return self._confirm_earlier_breaches(rule_id) or outcome
+            return self._repeat_plans_that_broke(rule_id) or outcome
         return outcome
 
     def conclude_early(self, rule_id: str, reason: str, plan_count: int = 0) -> RuleOutcome:
         """Return the outcome of a rule that is not judged any further, for this reason: UNEXERCISED, unless a
         plan of another rule broke the rule. `plan_count` plans were run for it."""
         unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, plan_count, reason=reason)
-        return self._outcomes_of_losses.get(rule_id) or self._confirm_earlier_breaches(rule_id) or unexercised
+        return self._outcomes_of_losses.get(rule_id) or self._repeat_plans_that_broke(rule_id) or unexercised
 
     def find_changed_outcomes(self, outcome: RuleOutcome) -> list[RuleOutcome]:
         """Note that a rule was judged with this `outcome`, and return new outcomes of rules that were judged
-        earlier. These are: FAILED or INCONCLUSIVE, if a plan of another rule has broken the rule since;
-        UNEXERCISED, if a rule that has failed since blocks it; and the first real outcome of a rule that was
-        judged before the subject had completed any turn."""
+        earlier. These are: FAILED or INCONCLUSIVE, if a plan of another rule has broken the rule since, or a
+        relay was lost in one; UNEXERCISED, if a rule that has failed since blocks it; and a second outcome of
+        each rule that was INCONCLUSIVE only because the subject had completed no turn."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_rules[outcome.rule_id] = None
         newly_broken = [
             new_outcome
             for rule_id in self._unbroken_rules
             if (
-                new_outcome := self._outcomes_of_losses.get(rule_id)
-                or self._confirm_earlier_breaches(rule_id)
+                new_outcome := self._outcomes_of_losses.get(rule_id) or self._repeat_plans_that_broke(rule_id)
             )
         ]
         for new_outcome in newly_broken:
@@ -194,14 +195,14 @@ class Trial(ScenarioRepeater[P]):
 
     def _judge_again_after_first_turn(self) -> list[RuleOutcome]:
         """Return new outcomes for the rules whose plans were run before the subject completed its first turn.
-        At that time they could not be judged; now that a turn is complete, what their plans showed counts.
-        Return no outcomes if no turn is complete yet."""
+        These rules were INCONCLUSIVE then; now that a turn is complete, the judgements that were kept of
+        their plans count. Return no outcomes if no turn is complete yet."""
         if not self._clean_turn_completed:
             return []
         plans_by_rule, self._plans_before_first_turn = self._plans_before_first_turn, {}
         outcomes = []
         for rule_id, plans in plans_by_rule.items():
-            outcome = self._outcome_unbroken(
+            outcome = self._outcome_if_not_broken(
                 rule_id, [self._findings.judgements_by_plan[plan][rule_id] for plan in plans]
             )
             if outcome.verdict is Verdict.PASSED:
@@ -212,10 +213,11 @@ class Trial(ScenarioRepeater[P]):
 
     def _take_back_blocked_passes(self) -> list[RuleOutcome]:
         """Return a new outcome, mostly UNEXERCISED, for each rule that has passed but is blocked by a rule
-        that failed later. So it does not matter which of the two rules was judged first."""
+        that failed later: it cannot be judged without that rule. So it does not matter which of the two rules
+        was judged first."""
         new_outcomes = []
         for rule_id, plans in list(self._plans_of_passed.items()):
-            outcome = self._outcome_unbroken(
+            outcome = self._outcome_if_not_broken(
                 rule_id, [self._findings.judgements_by_plan[plan][rule_id] for plan in plans]
             )
             if outcome.verdict is not Verdict.PASSED:
@@ -223,12 +225,13 @@ class Trial(ScenarioRepeater[P]):
                 del self._plans_of_passed[rule_id]
         return new_outcomes
 
-    def _outcome_of_rule_after_loss(self, rule_id: str) -> RuleOutcome:
-        """Return the outcome of a rule that is judged after the subject was lost: FAILED if a plan had broken
-        the rule before, otherwise INCONCLUSIVE. A plan in which the kit cut a wait short does not make the
-        rule FAILED: its breach is noted as unconfirmed."""
+    def _outcome_after_loss(self, rule_id: str) -> RuleOutcome:
+        """Return the outcome of a rule that is judged after the subject was lost: after it died, or answered
+        no more. The rule is FAILED if a plan had broken it before, otherwise INCONCLUSIVE. A plan in which
+        the kit cut a wait short does not make the rule FAILED, because it cannot be repeated with the full
+        wait any more: its breach is noted as unconfirmed."""
         for plan, judgements in self._findings.judgements_by_plan.items():
-            breaches = self._findings.unblocked_breaches(judgements[rule_id])
+            breaches = self._findings.breaches_that_count(judgements[rule_id])
             if breaches and plan in self._findings.plans_with_cut_waits:
                 why_not_repeated = "it was lost before it could be waited for with patience"
                 self._findings.note_unconfirmed(rule_id, plan, f"{why_not_repeated}: {self._unreachable}")
@@ -236,20 +239,20 @@ class Trial(ScenarioRepeater[P]):
                 failure = Failure(breaches[0].expected, breaches[0].actual, str(plan), "", confirmed=False)
                 return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
         if self._findings.unconfirmed_plans.get(rule_id):
-            return self._make_unconfirmed_outcome(rule_id, 1)
+            return self._outcome_if_not_repeated(rule_id, 1)
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
-    def _outcome_of_rule_during_loss(self, rule_id: str, reason: str, plan_count: int) -> RuleOutcome:
-        """Return the outcome of the rule whose plan was running when the subject was lost, for this `reason`.
-        `plan_count` plans of the rule were run before.
+    def _outcome_if_lost_now(self, rule_id: str, reason: str, plan_count: int) -> RuleOutcome:
+        """Return the outcome of the rule whose plan was running when the subject was lost, that is when it
+        died or answered no more. `reason` says why, and `plan_count` plans of the rule were run before.
 
-        A subject that has completed no turn counts as unreachable from now on. If a relay is lost later, the
-        rule is INCONCLUSIVE, because the rule R-ALIVE (a relay goes on answering) reports the loss. If a
-        server or a client is lost later, the rule is FAILED."""
+        A subject that had completed no turn counts as unreachable from now on. If it had completed one, the
+        rule is FAILED for a server or a client. For a relay the rule is INCONCLUSIVE, because the rule
+        R-ALIVE (a relay goes on answering) reports the loss (`_outcomes_of_losses`)."""
         if not self._clean_turn_completed:
             self._attached = False
             self._unreachable = self._unreachable or reason
-            return self._outcome_of_rule_after_loss(rule_id)
+            return self._outcome_after_loss(rule_id)
         if self.subject.kind == "relay":
             self.detach()
             self._attached = False
@@ -262,9 +265,9 @@ class Trial(ScenarioRepeater[P]):
         return RuleOutcome(rule_id, Verdict.FAILED, 0, plan_count, failure=failure)
 
     def _outcome_if_blocked(self, rule_id: str, judgements: Iterable[Judgement]) -> RuleOutcome | None:
-        """Return the outcome UNEXERCISED if one of these judgements says that the rule was broken. The caller
-        has made sure that each breach follows from rules that failed, which are named in the reason. Return
-        None if the rule was not broken."""
+        """Return the outcome UNEXERCISED (not judged, because other rules failed) if one of these judgements
+        says that the rule was broken. The caller has made sure that each breach follows from rules that
+        failed, which are named in the reason. Return None if the rule was not broken."""
         for judgement in judgements:
             for broken in judgement.broken:
                 causes = tuple(cause for cause in broken.follows_from if cause in self._findings.failed_rules)
@@ -272,7 +275,7 @@ class Trial(ScenarioRepeater[P]):
                 return RuleOutcome(rule_id, Verdict.UNEXERCISED, reason=reason, blocked_by=causes)
         return None
 
-    def _outcome_unbroken(self, rule_id: str, judgements: list[Judgement]) -> RuleOutcome:
+    def _outcome_if_not_broken(self, rule_id: str, judgements: list[Judgement]) -> RuleOutcome:
         """Return the outcome of a rule that no scenario of the trial broke, with these judgements of its
         scenarios: PASSED only if one of them exercised the rule, and no failed rule blocked it in any of
         them, nor in a scenario of another rule in which it looked broken."""

@@ -3,12 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 
-from spatius_sim.engine.failure_evidence import (
-    pack_player_data,
-)
-from spatius_sim.engine.search_failing_plan import (
-    P,
-)
+from spatius_sim.engine.failure_evidence import pack_player_data
+from spatius_sim.engine.search_failing_plan import P
 from spatius_sim.engine.trial.run_scenarios import OutOfTimeError, ScenarioRunner
 from spatius_sim.engine.trial.seen_breaches import Sighting
 from spatius_sim.net.client.testee_connection import TesteeError
@@ -45,13 +41,14 @@ class ScenarioRepeater(ScenarioRunner[P]):
     _consequences: list[str] = field(default_factory=list)
     """The rules whose causes are looked for just now, each a cause of the one before it."""
 
-    def _confirm_causes_first(self, rule_id: str, plan: P) -> None:
+    def _repeat_plans_of_causes(self, rule_id: str, plan: P) -> None:
         """Repeat the plans that broke the rules from which the breaches of `rule_id` in this plan may follow,
-        unless such a rule has failed already. So the report names a cause before its consequence. The plans
-        that are always run for such a rule are run first, if no breach of it was seen."""
+        unless such a rule has failed already. So the report names a cause before its consequence. If no
+        breach of such a rule was seen, its sure plans are run first. Meanwhile `rule_id` is in
+        `_consequences`."""
         causes = {
             cause: None
-            for broken in self._findings.unblocked_breaches(self._findings.judgements_by_plan[plan][rule_id])
+            for broken in self._findings.breaches_that_count(self._findings.judgements_by_plan[plan][rule_id])
             for cause in broken.follows_from
         }
         self._consequences.append(rule_id)
@@ -59,13 +56,14 @@ class ScenarioRepeater(ScenarioRunner[P]):
             for cause in causes:
                 if cause not in self._findings.failed_rules and cause not in self._consequences:
                     self._run_sure_plans(cause)
-                    self._confirm_earlier_breaches(cause)
+                    self._repeat_plans_that_broke(cause)
         finally:
             self._consequences.pop()
 
     def _run_sure_plans(self, rule_id: str) -> None:
-        """Run the plans that are always run for this rule, until one of them breaks it. Without a settable
-        clock every plan takes as long as it says: then none is run."""
+        """Run the sure plans of this rule, those that are always run for it, until one of them breaks it, so
+        that this plan can be repeated. A breach that may follow from a rule in `_consequences` does not
+        count. Run none if the client has no settable clock: then every plan lasts in real time."""
         if getattr(self.subject, "real_clock", False):
             return
         for plan in self.find_sure_plans(rule_id):
@@ -75,24 +73,24 @@ class ScenarioRepeater(ScenarioRunner[P]):
             try:
                 self._run_and_judge(rule_id, plan)
             except (OutOfTimeError, UnreachableError):
-                return  # What the loss means is told where the rule itself is judged.
+                return  # The loss is reported when the rule itself is judged.
             except TesteeError:
                 self._attached = False  # The breach is repeated on a fresh testee.
                 self._try_attach()
                 return
 
-    def _confirm_earlier_breaches(self, rule_id: str) -> RuleOutcome | None:
+    def _repeat_plans_that_broke(self, rule_id: str) -> RuleOutcome | None:
         """Repeat the plans that have broken the rule so far, and return the outcome of the rule: FAILED as
-        soon as one breaks it again, INCONCLUSIVE if none does. Return None if no plan broke it, or if a full
-        wait showed that it is kept. This runs even after the deadline, because a breach that was seen must be
-        reported."""
+        soon as one breaks it again, INCONCLUSIVE if none does. Return None if no plan broke it, or if a
+        repetition without cut waits showed that it is kept. This runs even after the deadline, because a
+        breach that was seen must be reported."""
         plans = [
             plan
             for plan in self._findings.plans_that_may_fail(rule_id)
             if not self._is_circular(rule_id, plan)
         ]
         for plan in plans if self.measure_size is None else sorted(plans, key=self.measure_size):
-            self._confirm_causes_first(rule_id, plan)
+            self._repeat_plans_of_causes(rule_id, plan)
             if not self._findings.may_fail(rule_id, plan):
                 continue
             try:
@@ -104,7 +102,7 @@ class ScenarioRepeater(ScenarioRunner[P]):
             if failed_outcome is not None:
                 return failed_outcome
         return (
-            self._make_unconfirmed_outcome(rule_id, 1)
+            self._outcome_if_not_repeated(rule_id, 1)
             if self._findings.unconfirmed_plans.get(rule_id)
             else None
         )
@@ -112,7 +110,7 @@ class ScenarioRepeater(ScenarioRunner[P]):
     def _is_circular(self, rule_id: str, plan: P) -> bool:
         """Return whether all breaches of this rule in this plan may follow from a rule whose own breach may
         follow from this one: it is not known yet which of the two is the cause."""
-        breaches = self._findings.unblocked_breaches(self._findings.judgements_by_plan[plan][rule_id])
+        breaches = self._findings.breaches_that_count(self._findings.judgements_by_plan[plan][rule_id])
         return all(set(self._consequences).intersection(broken.follows_from) for broken in breaches)
 
     def _confirm_by_repeating(self, rule_id: str, plan: P, plan_count: int) -> RuleOutcome | None:
@@ -131,10 +129,10 @@ class ScenarioRepeater(ScenarioRunner[P]):
                 return None
             judgements = judge(trace)
             repeated_judgement = judgements[rule_id]
-            if self._findings.unblocked_breaches(repeated_judgement):
+            if self._findings.breaches_that_count(repeated_judgement):
                 self._findings.failed_rules.add(rule_id)
                 failure = self._make_failure(Sighting(plan, repeated_judgement, trace), confirmed=True)
-                failure = replace(failure, longer=self._find_longer_failure(rule_id, plan))
+                failure = replace(failure, longer=self._repeat_at_ordinary_length(rule_id, plan))
                 return RuleOutcome(
                     rule_id, Verdict.FAILED, repeated_judgement.exercised, plan_count, failure=failure
                 )
@@ -147,11 +145,11 @@ class ScenarioRepeater(ScenarioRunner[P]):
         self._findings.note_unconfirmed(rule_id, plan, what_happened)
         return None
 
-    def _find_longer_failure(self, rule_id: str, plan: P) -> LongerFailure | None:
-        """Return how a longer plan breaks the rule, for a report in which a short one is hard to look at. The
-        longer plan is this plan with turns of ordinary length, which is run now; for a client it may be the
-        plan that first broke the rule. None if there is no such plan, if it keeps the rule, if no report
-        shows it, or if time is up. The verdict does not depend on it."""
+    def _repeat_at_ordinary_length(self, rule_id: str, plan: P) -> LongerFailure | None:
+        """Repeat a failing plan with turns of ordinary length, and return how it breaks the rule, for a
+        report that plays the failure: in short turns the face hardly moves. For a client, take the plan that
+        first broke the rule instead, without a run. Return None if there is no such plan, if it keeps the
+        rule, if no report shows it, or if time is up. The verdict does not depend on it."""
         if self.make_longer is None or self._out_of_time():
             return None
         longer_plan = self.make_longer(plan)
@@ -165,13 +163,14 @@ class ScenarioRepeater(ScenarioRunner[P]):
             longer_plan, trace = first_sighting.plan, first_sighting.trace
         else:
             return None
-        breaches = self._findings.unblocked_breaches(judge(trace)[rule_id])
+        breaches = self._findings.breaches_that_count(judge(trace)[rule_id])
         return LongerFailure(str(longer_plan), pack_player_data(trace, breaches[0])) if breaches else None
 
-    def _make_unconfirmed_outcome(self, rule_id: str, plan_count: int) -> RuleOutcome:
-        """Return the outcome of a rule that a plan broke once, but not again, or that could not be repeated:
-        INCONCLUSIVE, with the breach as a failure that is not confirmed. The first plan that broke the rule
-        is shown, if it is among the unconfirmed ones. `plan_count` plans were run for the rule."""
+    def _outcome_if_not_repeated(self, rule_id: str, plan_count: int) -> RuleOutcome:
+        """Return the outcome of a rule that a plan broke, but not again when the plan was repeated, or whose
+        plan could not be repeated: INCONCLUSIVE, with the breach as a failure that is not confirmed. The
+        first plan that broke the rule is shown, if it is among the unconfirmed ones. `plan_count` plans were
+        run for the rule."""
         unconfirmed_plans = self._findings.unconfirmed_plans[rule_id]
         first_sighting = self._findings.first_sightings.get(rule_id)
         plan = (
@@ -181,7 +180,7 @@ class ScenarioRepeater(ScenarioRunner[P]):
         )
         self.smallest[rule_id] = plan
         judgement = self._findings.judgements_by_plan[plan][rule_id]
-        broken = (self._findings.unblocked_breaches(judgement) or judgement.broken)[0]
+        broken = (self._findings.breaches_that_count(judgement) or judgement.broken)[0]
         if first_sighting is not None and first_sighting.plan == plan:
             failure = self._make_failure(first_sighting, confirmed=False)
         else:

@@ -8,16 +8,16 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Generic, cast
 
-from spatius_sim.engine.detect_dead_subject import mark_subject_dead, may_be_dead, shows_life, waits_for_turns
-from spatius_sim.engine.failure_evidence import (
+from spatius_sim.engine.detect_dead_subject import (
     describe_first_trouble,
     explain_missing_turns,
-    failure_of,
-    find_unread_reasons,
+    mark_subject_dead,
+    may_be_dead,
+    shows_life,
+    waits_for_turns,
 )
-from spatius_sim.engine.search_failing_plan import (
-    P,
-)
+from spatius_sim.engine.failure_evidence import failure_of, find_reasons_not_understood
+from spatius_sim.engine.search_failing_plan import P
 from spatius_sim.engine.tapes.run_tape_header import suite_header
 from spatius_sim.engine.trial.seen_breaches import SeenBreaches, Sighting
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
@@ -35,7 +35,7 @@ _MAX_PLAN_SECONDS = 400.0
 _OVERTIME_SECONDS = 10.0
 """For so long after the deadline, scenarios that broke a rule may be repeated."""
 _LIFELESS_SCENARIOS = 3
-"""A subject that gives no sign of life in its first scenarios counts as unreachable after so many."""
+"""A subject that answers nothing in its first scenarios counts as unreachable after so many."""
 _ORDINARY_TURN = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
 """One ordinary turn, to find out whether a subject still lives."""
 _PATIENCE_OF_LIFE_CHECKS = (False, True, True)
@@ -89,7 +89,7 @@ class ScenarioRunner(Generic[P]):
     """The smallest failing plan of each rule that failed."""
     _findings: SeenBreaches[P] = field(default_factory=SeenBreaches)
     _silent_plans: set[P] = field(default_factory=set)
-    """The scenarios in which the kit waited for a turn that was never complete."""
+    """The scenarios in which the kit waited for a turn that was never complete: part of it never came."""
     _outcomes_of_losses: dict[str, RuleOutcome] = field(default_factory=dict)
     """The outcomes of the rules that say how a relay was lost, by rule id."""
     _last_run: tuple[P, Trace] | None = None
@@ -105,7 +105,7 @@ class ScenarioRunner(Generic[P]):
     _overtime_until: float = math.inf
     """When no scenario may be repeated any more, once the deadline is over."""
     _lifeless_count: int = 0
-    """Scenarios without a sign of life, before the first clean turn."""
+    """How many scenarios the subject has answered nothing in, before the first clean turn."""
 
     def judgements(self) -> Collection[dict[str, Judgement]]:
         """Return what each rule said of each scenario, by rule id, in the order of the scenarios."""
@@ -130,9 +130,9 @@ class ScenarioRunner(Generic[P]):
         return time.monotonic() >= self.deadline
 
     def _try_attach(self) -> bool:
-        """Attach the subject if it is not attached yet: start or connect to it. Return whether it is attached
-        now. After a first failure, do not try again. A subject that was lost before must also answer a turn,
-        as a sign that it lives."""
+        """Attach the subject before a scenario is run, if it is not attached yet: start or connect to it.
+        Return whether it is attached now. After a first failure, do not try again. A subject that was lost
+        before must also answer a turn, as a sign that it lives."""
         if not self._attached and not self._unreachable:
             try:
                 self.loop.run(self.subject.attach(), None)
@@ -147,8 +147,7 @@ class ScenarioRunner(Generic[P]):
 
     def _run_and_judge(self, rule_id: str, plan: P) -> Judgement:
         """Return what the rule says of this plan. The plan is run, and judged by all rules, only if it was
-        not run before. Raises UnreachableError if the subject has shown no sign of life in its first
-        plans."""
+        not run before. Raises UnreachableError if the subject has answered nothing in its first scenarios."""
         if plan not in self._findings.judgements_by_plan:
             trace = self._run(plan)
             self._keep_judgements(plan, trace, judge(trace))
@@ -158,9 +157,10 @@ class ScenarioRunner(Generic[P]):
         return self._findings.judgements_by_plan[plan][rule_id]
 
     def _keep_judgements(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
-        """Keep how all rules judged a plan, by rule id, and for each rule the first plan and trace that broke
-        it. Also note whether a turn in the trace was never complete. If a rule is broken for the first time,
-        call `on_suspects` with all rules that are broken so far."""
+        """Keep how all rules judged a scenario that was run, by rule id, and for each rule the first scenario
+        and trace that broke it. If a turn in the trace was never complete, note the scenario in
+        `_silent_plans`. If a rule is broken for the first time, call `on_suspects` with all rules that are
+        broken so far."""
         self._findings.judgements_by_plan[plan] = judgements
         if not all(wait.complete for wait in waits_for_turns(trace)):
             self._silent_plans.add(plan)
@@ -186,7 +186,7 @@ class ScenarioRunner(Generic[P]):
             self._findings.plans_with_cut_waits.add(plan)
         if self.on_trace is not None:
             self.on_trace(trace)
-        self._count_unread_messages(trace)
+        self._count_messages_not_understood(trace)
         if shows_life(trace):
             self._clean_turn_completed = True
         elif not self._clean_turn_completed:
@@ -205,10 +205,10 @@ class ScenarioRunner(Generic[P]):
         self._last_run = None if doubtful else (plan, trace)
         return trace
 
-    def _count_unread_messages(self, trace: Trace) -> None:
-        """Add the number of messages in this trace that the kit did not understand to the number for the
-        whole trial. Keep why the first of them was not understood."""
-        reasons = find_unread_reasons(trace)
+    def _count_messages_not_understood(self, trace: Trace) -> None:
+        """Count the messages in the trace of a scenario that the kit did not understand, and add them to the
+        count of all scenarios (`not_understood`). Keep why the first of them was not understood."""
+        reasons = find_reasons_not_understood(trace)
         self.not_understood += len(reasons)
         if reasons and not self.first_not_understood:
             self.first_not_understood = self.secrets.redact_text(reasons[0])
@@ -235,8 +235,8 @@ class ScenarioRunner(Generic[P]):
             raise UnreachableError(f"a scenario took longer than {_MAX_PLAN_SECONDS:.0f} s") from error
 
     def _check_life(self) -> None:
-        """Check whether the subject still lives: let an ordinary turn be spoken to it, up to three times,
-        until it answers some of the turn. Raises UnreachableError, with the trouble and the last output of
+        """Run a scenario of one ordinary turn, up to three times, to check whether the subject still lives:
+        whether it answers some of the turn. Raises UnreachableError, with the trouble and the last output of
         the subject, if it never does."""
         for patient in _PATIENCE_OF_LIFE_CHECKS:
             trace = self._run_in_time(cast(P, _ORDINARY_TURN), patient=patient)
@@ -304,11 +304,12 @@ class ScenarioRunner(Generic[P]):
                 self._outcomes_of_losses.setdefault(rule_id, outcome)
 
     def _make_failure(self, sighting: Sighting[P], *, confirmed: bool) -> Failure:
-        """Return the failure for a report from a `sighting`: a rule, the plan that broke it, and the trace.
-        Save the trace as a tape; if that fails, note why, and the failure names no tape. `confirmed`: whether
-        the rule was broken again when the plan was repeated."""
+        """Return the failure for a report from a `sighting`: a scenario that broke a rule, with its judgement
+        and its trace. The breach that is shown is the first that no failed rule explains. Save the trace as a
+        tape; if that fails, note why, and the failure names no tape. `confirmed`: whether the rule was broken
+        again when the scenario was repeated."""
         path = self.traces / f"{sighting.judgement.rule_id}.tape"
-        breach = (self._findings.unblocked_breaches(sighting.judgement) or sighting.judgement.broken)[0]
+        breach = (self._findings.breaches_that_count(sighting.judgement) or sighting.judgement.broken)[0]
         failure = failure_of(breach, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
         failure = replace(failure, silence=sighting.plan in self._silent_plans)
         if errors := self.secrets.redact_text(getattr(self.subject, "last_errors", "")):

@@ -8,7 +8,7 @@ from spatius_sim.engine.search_failing_plan import P
 from spatius_sim.rules.findings import Broken, Judgement
 from spatius_sim.trace.events import Trace
 
-_BLOCKED_SCENARIOS = 3
+_ENOUGH_BLOCKED_SCENARIOS = 3
 """If a failed rule blocks another rule in so many scenarios, and no scenario kept that rule, no further
 scenario is run for that rule."""
 
@@ -52,9 +52,9 @@ class SeenBreaches(Generic[P]):
             rule_id: sighting for rule_id, sighting in self.first_sightings.items() if sighting.plan != plan
         }
 
-    def unblocked_breaches(self, judgement: Judgement) -> tuple[Broken, ...]:
-        """Return the breaches in this judgement that count: those that do not follow from a rule that has
-        failed in this trial."""
+    def breaches_that_count(self, judgement: Judgement) -> tuple[Broken, ...]:
+        """Return the breaches in this judgement that count: those that no failed rule blocks, because they do
+        not follow from a rule that has failed in this trial."""
         return tuple(
             breach for breach in judgement.broken if not self.failed_rules.intersection(breach.follows_from)
         )
@@ -62,7 +62,7 @@ class SeenBreaches(Generic[P]):
     def may_fail(self, rule_id: str, plan: P) -> bool:
         """Return whether this plan broke the rule in a way that no failed rule blocks. A plan that kept the
         rule when it was repeated does not count."""
-        breaches = self.unblocked_breaches(self.judgements_by_plan[plan][rule_id])
+        breaches = self.breaches_that_count(self.judgements_by_plan[plan][rule_id])
         return bool(breaches) and plan not in self.unconfirmed_plans.get(rule_id, ())
 
     def plans_that_may_fail(self, rule_id: str) -> list[P]:
@@ -74,33 +74,34 @@ class SeenBreaches(Generic[P]):
         ]
         return [plan for plan in breaking_plans if self.may_fail(rule_id, plan)]
 
-    def smallest_failing(
+    def find_smallest_seen(
         self, rule_id: str, plan: P, measure_size: Callable[[P], tuple[int, ...]] | None
     ) -> P:
-        """Return the smallest of the plans that were run and may fail this rule, as `measure_size`
-        measures them. If `measure_size` is None, return this `plan`, which may fail the rule."""
+        """Return the smallest of the plans that were seen to break this rule, as `measure_size` measures
+        them. They need not break it again when they are repeated. If `measure_size` is None, return this
+        `plan`, which is one of them."""
         if measure_size is None:
             return plan
         return min((plan, *self.plans_that_may_fail(rule_id)), key=measure_size)
 
     def are_enough_blocked(self, judgements: Collection[Judgement]) -> bool:
-        """Return whether these judgements of one rule are enough to stop judging it: there are at least
-        three, and in each of them a failed rule blocks the rule. That means that the rule was not judged, or
-        that every breach follows from failed rules."""
-        return len(judgements) >= _BLOCKED_SCENARIOS and all(
-            judgement.blocked_by or (judgement.broken and not self.unblocked_breaches(judgement))
+        """Return whether failed rules block a rule in enough scenarios to stop judging it. Its `judgements`
+        must be at least three, and in each of them it was not judged because a rule that it presumes failed,
+        or it was broken, and every breach follows from failed rules."""
+        return len(judgements) >= _ENOUGH_BLOCKED_SCENARIOS and all(
+            judgement.blocked_by or (judgement.broken and not self.breaches_that_count(judgement))
             for judgement in judgements
         )
 
     def broken_rules(self, leave_out: Collection[P] = ()) -> dict[str, str]:
         """Return the rules that plans have broken so far, by rule id, each with what happened instead the
-        first time. Plans in `leave_out` are ignored, and so are breaches that follow from a failed rule. The
-        breaches need not be confirmed."""
+        first time. Plans in `leave_out` are ignored, and so are breaches that follow from a failed rule. A
+        breach counts even if no repetition has confirmed it."""
         what_happened_by_rule: dict[str, str] = {}
         for plan, judgements in self.judgements_by_plan.items():
             if plan in leave_out:
                 continue
             for rule_id, judgement in judgements.items():
-                if breaches := self.unblocked_breaches(judgement):
+                if breaches := self.breaches_that_count(judgement):
                     what_happened_by_rule.setdefault(rule_id, breaches[0].actual)
         return what_happened_by_rule

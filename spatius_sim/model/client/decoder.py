@@ -1,6 +1,7 @@
 """The client decoder: does with a relay's audio and motion what AvatarKit does (protocol.md section 3).
 
-The caller moves the decoder's clock. For each payload that the decoder discards, it records the reason.
+The caller moves the decoder's clock. For each payload that the decoder discards, it records the reason. A tag
+in brackets, such as (seed:002) or (recording), names a source; rules/rule_sources.py explains the tags.
 """
 
 from collections import Counter, deque
@@ -63,8 +64,9 @@ class DecodedConversation:
         return self.audio_bytes // BYTES_PER_SAMPLE
 
     def find_keyframe(self, index: int) -> Keyframes | None:
-        """Return keyframe number `index` (0, 1, ...) of the conversation, shape (120,); None if this keyframe
-        has not arrived. The keyframes lie in segments, one for each motion payload."""
+        """Return keyframe number `index` (0, 1, ...) of this decoded conversation, shape (120,); None if the
+        client decoder has not got this keyframe. The keyframes lie in segments, one for each motion
+        payload."""
         for segment in self.motion:
             if index < len(segment):
                 keyframe: Keyframes = segment[index]
@@ -107,11 +109,12 @@ class ClientDecoder:
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
         """Take a chunk of audio (mono s16le), and return the id of the conversation to which the chunk
-        belongs; the latest id if no conversation is current.
+        belongs. If no conversation is current, return the id of the last one.
 
         `end` marks the last chunk of a conversation. The next audio starts a new conversation with a new id,
-        and stops what is still playing (docs:web-sdk). An empty chunk after an end starts nothing (ASSUMED).
-        Web, iOS, Android, Flutter: `yieldAudioData`."""
+        and stops what is still playing (as the Web SDK's page says, docs:web-sdk). ASSUMED, because no
+        document says it: an empty chunk after an end starts nothing. The SDKs for Web, iOS, Android and
+        Flutter name this method `yieldAudioData`."""
         if STARTS_CONVERSATION[self._audio_state, bool(audio)]:
             self._start_conversation()
         conversation = self._conversation
@@ -125,10 +128,11 @@ class ClientDecoder:
         """Take encoded motion payloads (`frames`) for the conversation with this id, and show the keyframe
         that is due.
 
-        None or an empty list makes the conversation audio-only until its end (seed:002). Payloads for any
-        other than the current conversation, or for one that is audio-only, are discarded without an error.
-        Only `conversation_id` decides: the req_id in a payload is not compared. Motion is accepted until the
-        audio has been played. Web, iOS, Android: `yieldFramesData`; Flutter: `yieldAnimations`."""
+        None or an empty list makes the conversation audio-only until its end (a document says so, seed:002).
+        Payloads for any other than the current conversation, or for one that is audio-only, are discarded
+        without an error. Only `conversation_id` decides: the req_id in a payload is not compared. Motion is
+        accepted until the audio has been played. The SDKs name this method: `yieldFramesData` for Web, iOS
+        and Android, `yieldAnimations` for Flutter."""
         motion_input = MotionInput.PAYLOADS if frames else MotionInput.NOTHING
         action = MOTION_TABLE[self._find_motion_target(conversation_id), motion_input]
         if isinstance(action, DiscardReason):
@@ -198,16 +202,16 @@ class ClientDecoder:
     @property
     def samples_played(self) -> int:
         """The number of samples that the decoder has played of the current conversation. If no conversation
-        is current: of the last one."""
+        is current: of the last one. (Nanosamples are samples times 10^9.)"""
         if self._conversation is None:
             return self._samples_of_last_conversation
         return self._conversation.played_nanosamples // _SECOND_NS
 
     @property
     def current_keyframe(self) -> Keyframes | None:
-        """The keyframe that the avatar shows now, shape (120,); keyframe k is due k/25 s after the start
-        (recording). None if this keyframe has not arrived, if the conversation is audio-only, or if there is
-        no conversation."""
+        """The keyframe that the avatar shows now, shape (120,). Keyframe k is due k/25 s after the start, as
+        a published recording of Motion Server shows. None if this keyframe has not arrived, if the
+        conversation is audio-only, or if there is no conversation."""
         conversation = self._conversation
         if conversation is None or conversation.audio_only:
             return None
@@ -232,8 +236,8 @@ class ClientDecoder:
 
     def _find_motion_target(self, conversation_id: str) -> MotionTarget:
         """Return for which conversation motion with this id comes. CURRENT or AUDIO_ONLY: the current one,
-        with motion or without. INTERRUPTED: one that was interrupted. Otherwise FOREIGN, or NOTHING_CURRENT
-        if no conversation is current."""
+        with motion or without. INTERRUPTED: one that was interrupted. FOREIGN: any other, while a
+        conversation is current. NOTHING_CURRENT: any other, while none is."""
         conversation = self._conversation
         if conversation is not None and conversation.conversation_id == conversation_id:
             return MotionTarget.AUDIO_ONLY if conversation.audio_only else MotionTarget.CURRENT
@@ -265,7 +269,7 @@ class ClientDecoder:
     def _play_audio(self, conversation: DecodedConversation, passed_ns: int) -> None:
         """Play the audio of a conversation for `passed_ns` nanoseconds, and render the keyframes that become
         due. Note whether the audio must wait for motion. End the conversation if all its audio has been
-        played."""
+        played. Positions in the audio are in nanosamples (samples times 10^9), so that nothing is rounded."""
         end = conversation.samples * _SECOND_NS
         playable_end = min(end, self._find_playable_end(conversation))
         target = conversation.played_nanosamples + passed_ns * self._sample_rate
@@ -278,10 +282,9 @@ class ClientDecoder:
             self._change_state(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
     def _find_playable_end(self, conversation: DecodedConversation) -> int:
-        """Return up to which position the audio may be played now, in nanosamples (samples / 10^9, exact as
-        integers). This is the end of the audio that has arrived. If the audio waits for motion (mode
-        strictSync), it is the first missing keyframe; a rest of audio that is shorter than a keyframe needs
-        no motion."""
+        """Return up to which position the audio may be played now, in nanosamples (samples times 10^9). This
+        is the end of the audio that has arrived. If the audio waits for motion (mode strictSync), it is the
+        first missing keyframe; a rest of audio that is shorter than a keyframe needs no motion."""
         end = conversation.samples * _SECOND_NS
         needed_keyframes = keyframe_count(conversation.samples, self._sample_rate)
         if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:
@@ -306,7 +309,7 @@ class ClientDecoder:
             return
         due = self._keyframe_due(conversation)
         if conversation.ended:
-            # Where the end of the audio is known, no keyframe is shown that is due there, or later.
+            # If the end of the audio is known, no keyframe is shown that is due there, or later.
             due = min(due, (conversation.samples * KEYFRAMES_PER_SECOND - 1) // self._sample_rate)
         for index in range(max(conversation.next_keyframe, due if first is None else first), due + 1):
             keyframe = conversation.find_keyframe(index)

@@ -151,7 +151,7 @@ class Outages:
     longest: float
 
     def __post_init__(self) -> None:
-        """Check the settings of a link's outages: how many a minute, and their lengths in seconds. Raise
+        """Check the settings of a link's outages: how many per minute, and their lengths in seconds. Raise
         UsageError if the lengths contradict each other, or if the link would have too little time to carry
         anything."""
         if not 0 < self.per_minute <= _MOST_OUTAGES_A_MINUTE:
@@ -204,9 +204,9 @@ class LogNormalRate:
     outages: Outages | None = None
 
     def __post_init__(self) -> None:
-        """Check the settings of a link whose rate changes at random every second. Raise UsageError if no real
-        link has such a mean or standard deviation (of the rate's logarithm), correlation, or highest rate
-        (`most`, in Mbit/s)."""
+        """Check the settings of a link whose rate changes at random every second. Raise UsageError for a
+        value that no real link has. The mean and the standard deviation are those of the rate's logarithm;
+        `most` is the highest rate, in Mbit/s."""
         if not -7 <= self.log_mean <= 9:
             raise UsageError("log_mean must lie between -7 and 9 (1 kbit/s to 8 Gbit/s)")
         if not 0 <= self.log_sd <= 3:
@@ -218,8 +218,8 @@ class LogNormalRate:
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
         """Draw at random the capacity of a network link for `seconds` seconds. Each second has its own rate,
-        which is log-normal and correlates with the rate of the second before. During the link's outages the
-        rate is 0."""
+        which is log-normal and correlates with the rate of the second before. No rate is above `most` (in
+        Mbit/s), and during the link's outages the rate is 0."""
         step_count = max(1, math.ceil(seconds))
         random_steps = rng.standard_normal(step_count)
         share_of_random = math.sqrt(1 - self.correlation**2)
@@ -241,8 +241,8 @@ def _set_zero_in_outages(
     starts: list[float], rates: list[float], outages: list[tuple[float, float]], end: float
 ) -> tuple[list[float], list[float]]:
     """Set the rate of a network link to 0 during its outages, and return its new steps: their starts in
-    seconds, and their rates. `end` is the end of the last step. If there is no rate above 0 left, the last
-    0.1 s keeps its old rate, so that the link carries something."""
+    seconds, and their rates in bits a second. `end` is the end of the last step. If there is no rate above 0
+    left, the last 0.1 s keeps its old rate, so that the link carries something."""
     cut_starts: list[float] = []
     cut_rates: list[float] = []
     remaining_outages = iter([*outages, (math.inf, math.inf)])
@@ -258,6 +258,7 @@ def _set_zero_in_outages(
             cut_rates.append(0.0 if is_out else rate)
             position = min(step_end, outage_end if is_out else outage_begin)
     if not any(cut_rates):
+        # The last 0.1 s becomes a step of its own, in place of all steps that begin in it.
         last_start = end - _LAST_RATE_SECONDS
         cut_starts.append(last_start)
         cut_rates.append(rates[-1])
@@ -276,11 +277,13 @@ class RateTrace:
     rates: tuple[float, ...]
     period: float
     _whole: Capacity = field(init=False, repr=False, compare=False)
+    """The capacity of the whole measurement."""
 
     def __post_init__(self) -> None:
         """Check the measured rates of a network link: step i begins at `starts[i]` seconds and has the rate
-        `rates[i]`. Raise UsageError if the steps are not in order, too many or too short, or if the link
-        never carries anything."""
+        `rates[i]` (bits a second). Make from them `_whole`, the capacity of the whole measurement. Raise
+        UsageError if the steps are not in order, too many or too short, or if the link never carries
+        anything."""
         if len(self.rates) > MAX_TRACE_STEPS:
             raise UsageError(f"the trace has more than {MAX_TRACE_STEPS} steps: cut it")
         object.__setattr__(self, "_whole", Capacity(self.starts, self.rates, self.period))
@@ -293,7 +296,8 @@ class RateTrace:
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
         """Return the capacity of a link for `seconds` seconds, from its measured rates. They begin at a
         random time of the measurement, and start again from its beginning after its end. If the link would
-        carry nothing in this time, return the capacity of the whole measurement."""
+        carry nothing in this time, return the capacity of the whole measurement (`_whole`): every link must
+        carry something."""
         begin_in_trace = rng.random() * self.period
         starts, rates = [0.0], [self._whole.rate(begin_in_trace)]
         index = bisect_right(self.starts, begin_in_trace)

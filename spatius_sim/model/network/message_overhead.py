@@ -11,6 +11,8 @@ TLS_OVERHEAD = 22
 _AUDIO_JSON = len('{"type": "avatar_audio", "audio": "", "isLast": false, "turnId": "c1-turn-0"}')
 _MOTION_JSON = len('{"type": "avatar_frames", "frames": [], "isLast": false, "turnId": "c1-turn-0"}')
 _QUOTES, _COMMA = 2, 2
+_BINARY_HEADER_BYTES, _LENGTH_BYTES = 6, 4
+"""What binary-header adds to a message with motion (its header, the number of payloads), and to a payload."""
 
 KEYFRAME_BYTES = 498
 """Bytes of one keyframe in a payload (recording: a Flame of 495 bytes, and 3 bytes that frame it)."""
@@ -45,7 +47,7 @@ def count_motion_message_bytes(wire: WireKind, payload_sizes: list[int]) -> int:
     its client). `payload_sizes` are the bytes of each motion payload in it. A JSON wire carries them in
     base64."""
     if wire is WireKind.BINARY:
-        return 6 + sum(4 + size for size in payload_sizes)
+        return _BINARY_HEADER_BYTES + sum(_LENGTH_BYTES + size for size in payload_sizes)
     text_bytes = sum(_QUOTES + base64_length(size) for size in payload_sizes)
     return _MOTION_JSON + text_bytes + _COMMA * (len(payload_sizes) - 1)
 

@@ -58,8 +58,8 @@ class NetworkProfile:
     queue: int = 256 * 1024
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the share of lost segments (`loss`) or the bytes in the queue (`queue`) are out
-        of the range of real networks."""
+        """Check this network profile (a named network, as a client has it): raise UsageError if its share of
+        lost segments (`loss`) or the bytes in its queue (`queue`) are out of the range of real networks."""
         if not 0 <= self.loss <= _MOST_LOSS:
             raise UsageError("loss must lie between 0 and 0.5")
         if not _SHORTEST_QUEUE <= self.queue <= _LONGEST_QUEUE:

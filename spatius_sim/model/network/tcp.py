@@ -32,7 +32,7 @@ MIN_TIMEOUT = 0.2
 
 MAX_TIMEOUT = 120.0
 _FIRST_PROBE_EXTRA = 0.2
-"""Seconds that a loss probe waits more if one segment alone is under way: its receiver may wait too."""
+"""Seconds that a loss probe waits more if only one segment is not acknowledged: its receiver may wait too."""
 
 CUBIC_GROWTH = 0.4
 CUBIC_DECREASE = 0.7
@@ -90,13 +90,13 @@ class _Segment(NamedTuple):
 
 class TcpFlow:
     """Sends messages over a path, in order. Each call of `write` returns when that message arrives: nothing
-    that is written later changes it. `roll` returns a random number in [0, 1) for each segment; it is called
-    only if the path loses segments."""
+    that is written later changes it. `draw_number` returns a random number in [0, 1) for each segment; it is
+    called only if the path loses segments."""
 
-    def __init__(self, path: Path, roll: Callable[[], float] = lambda: 1.0) -> None:
-        """Begin one direction of a TCP connection over this path, before anything is sent. `roll()` returns a
-        random number in [0, 1) for each segment; it decides whether the segment is lost."""
-        self._path, self._roll = path, roll
+    def __init__(self, path: Path, draw_number: Callable[[], float] = lambda: 1.0) -> None:
+        """Begin one direction of a TCP connection over this path, before anything is sent. `draw_number()`
+        returns a random number in [0, 1) for each segment; it decides whether the segment is lost."""
+        self._path, self._draw_number = path, draw_number
         self.window = float(INITIAL_WINDOW)
         """The congestion window in segments."""
         self._slow_start_threshold = math.inf
@@ -104,9 +104,11 @@ class TcpFlow:
         self._least_rtt = math.inf
         self._smoothed_rtt, self._rtt_variation = base, base / 2
         self._timeout = max(MIN_TIMEOUT, base * 3)
-        self._segments_under_way: deque[_Segment] = deque()
+        self._unacknowledged_segments: deque[_Segment] = deque()
         self._sent_count = self._acknowledged_number = 0
-        self._peak_under_way = self._peak_until_number = 0
+        self._peak_unacknowledged = self._window_ends_at_number = 0
+        """The most segments in one window that were sent and not yet acknowledged, and the segment whose
+        acknowledgement ends this window."""
         self._window_limited = False
         self._round_until_number, self._round_sample_count, self._round_least_rtt = 0, 0, math.inf
         self._recovery_until_number = 0
@@ -145,13 +147,14 @@ class TcpFlow:
         receiver has all of it. Both are infinity if a segment is lost too often."""
         bytes_left = byte_count
         if self._last_sent_at > written_at and self._room_in_last_segment:
-            # The segment before still waits for the window, and takes some of these bytes along.
+            # The last segment still waits for the window, and has room for some of these bytes: they are sent
+            # in it.
             joined_bytes = min(bytes_left, self._room_in_last_segment)
             self._link_free_at = self._occupy_link(self._link_free_at, joined_bytes)
             self._delivered_at = max(self._delivered_at, self._link_free_at + self._path.one_way)
             self._room_in_last_segment -= joined_bytes
             bytes_left -= joined_bytes
-            self._note_end(joined_bytes)
+            self._note_acknowledgement_and_read_times(joined_bytes)
         while bytes_left > 0 and self._delivered_at < math.inf:
             segment_bytes = min(SEGMENT_BYTES, bytes_left)
             bytes_left -= segment_bytes
@@ -165,39 +168,41 @@ class TcpFlow:
 
     def _send_segment(self, written_at: float, byte_count: int, later_segments: int) -> None:
         """Send a TCP segment with `byte_count` bytes, as soon as the congestion window and the buffers of
-        both sides allow it. `written_at` is when its bytes were written, in seconds. `later_segments` is how
-        many segments of the same message follow."""
-        path, segments_under_way = self._path, self._segments_under_way
+        both sides allow it. The window bounds how many segments are sent and not yet acknowledged.
+        `written_at` is when its bytes were written, in seconds. `later_segments` is how many segments of the
+        same message follow."""
+        path, unacknowledged_segments = self._path, self._unacknowledged_segments
         sent_at = max(written_at, self._last_sent_at)
         end_offset = self._written_bytes + byte_count
         if end_offset > path.send_buffer:
             sent_at = max(sent_at, self._find_acknowledgement_time(end_offset - path.send_buffer))
         if self._last_read_at and end_offset > RECEIVE_BUFFER:
             sent_at = max(sent_at, self._find_read_time(end_offset - RECEIVE_BUFFER) + path.back)
-        while segments_under_way and segments_under_way[0].acknowledged_at <= sent_at:
-            self._take_acknowledgement(segments_under_way.popleft())
-        if self._sent_count and not segments_under_way and sent_at - self._last_sent_at > self._timeout:
+        while unacknowledged_segments and unacknowledged_segments[0].acknowledged_at <= sent_at:
+            self._take_acknowledgement(unacknowledged_segments.popleft())
+        if self._sent_count and not unacknowledged_segments and sent_at - self._last_sent_at > self._timeout:
             self._shrink_window_after_idle(sent_at - self._last_sent_at)
-        while len(segments_under_way) >= int(self.window):
-            oldest = segments_under_way.popleft()
+        while len(unacknowledged_segments) >= int(self.window):
+            oldest = unacknowledged_segments.popleft()
             sent_at = max(sent_at, oldest.acknowledged_at)
             self._window_limited = True
             self._take_acknowledgement(oldest)
         self._last_sent_at = sent_at
         self._sent_count += 1
-        self._note_peak(len(segments_under_way) + 1)
+        self._note_peak_of_window(len(unacknowledged_segments) + 1)
         arrived_at, acknowledged_at = self._send_over_link(sent_at, byte_count + HEADER_BYTES, later_segments)
         self._delivered_at = max(self._delivered_at, arrived_at)
         if self._delivered_at == math.inf:
             return
-        segments_under_way.append(_Segment(acknowledged_at, sent_at, self._sent_count))
+        unacknowledged_segments.append(_Segment(acknowledged_at, sent_at, self._sent_count))
         self._room_in_last_segment = SEGMENT_BYTES - byte_count
-        self._note_end(byte_count)
+        self._note_acknowledgement_and_read_times(byte_count)
 
     def _send_over_link(self, sent_at: float, byte_count: int, later_segments: int) -> tuple[float, float]:
         """Send a TCP segment of `byte_count` bytes over the link at `sent_at` (seconds), and send it again if
-        it is lost. Return when it arrives, and when its acknowledgement comes back (or would come back).
-        `later_segments` is how many segments of the message follow."""
+        it is lost: by chance, or because the queue before the link is full. Return when it arrives, and when
+        its acknowledgement comes back (or would come back). `later_segments` is how many segments of the
+        message follow."""
         path, queued_segments = self._path, self._queued_segments
         while queued_segments and queued_segments[0][0] <= sent_at:
             self._queued_bytes -= queued_segments.popleft()[1]
@@ -211,7 +216,7 @@ class TcpFlow:
             queued_segments.append((self._link_free_at, byte_count))
             self._queued_bytes += byte_count
         acknowledged_at = max(self._link_free_at, sent_at) + path.one_way + path.back
-        if overflows or (path.loss and self._roll() < path.loss):
+        if overflows or (path.loss and self._draw_number() < path.loss):
             return self._send_again(sent_at, acknowledged_at, byte_count, later_segments), acknowledged_at
         return self._link_free_at + path.one_way, acknowledged_at
 
@@ -240,7 +245,7 @@ class TcpFlow:
         if later_segments >= _SEGMENTS_THAT_SHOW_LOSS:
             retry_at = loss_known_at
         else:
-            extra_seconds = _FIRST_PROBE_EXTRA if not self._segments_under_way else 0.0
+            extra_seconds = _FIRST_PROBE_EXTRA if not self._unacknowledged_segments else 0.0
             retry_at = sent_at + min(self._timeout, 2 * self._smoothed_rtt + extra_seconds)
         timeout = self._timeout
         for _ in range(_MAX_TRIES):
@@ -248,7 +253,7 @@ class TcpFlow:
             start_at = max(retry_at, self._link_free_at, last_end)
             finished_at = path.capacity.finish_time(start_at, 8 * byte_count)
             self._retransmissions.append((start_at, finished_at))
-            if not path.loss or self._roll() >= path.loss:
+            if not path.loss or self._draw_number() >= path.loss:
                 return finished_at + path.one_way
             retry_at += timeout
             timeout = min(2 * timeout, MAX_TIMEOUT)
@@ -269,7 +274,8 @@ class TcpFlow:
 
     def _take_acknowledgement(self, segment: _Segment) -> None:
         """Process the acknowledgement of a TCP segment: measure the round trip time (rtt), and set the
-        retransmission time-out. Enlarge the congestion window if the sender uses all of it."""
+        retransmission time-out. Enlarge the congestion window if the sender has used enough of it. End the
+        slow start if the round trips have become longer."""
         self._acknowledged_number = segment.number
         rtt = segment.acknowledged_at - segment.sent_at
         self._least_rtt = min(self._least_rtt, rtt)
@@ -277,13 +283,13 @@ class TcpFlow:
         self._smoothed_rtt += (rtt - self._smoothed_rtt) / 8
         self._timeout = min(MAX_TIMEOUT, self._smoothed_rtt + max(MIN_TIMEOUT, 4 * self._rtt_variation))
         if self.window < self._slow_start_threshold:
-            self._watch_delay(segment, rtt)
-            if self.window < 2 * self._peak_under_way:
+            self._end_slow_start_if_slower(segment, rtt)
+            if self.window < 2 * self._peak_unacknowledged:
                 self.window += 1
         elif self._window_limited:
             self._grow_cubic(segment.acknowledged_at)
 
-    def _watch_delay(self, segment: _Segment, rtt: float) -> None:
+    def _end_slow_start_if_slower(self, segment: _Segment, rtt: float) -> None:
         """End TCP's slow start if the round trips have become clearly longer (HyStart). `rtt` is the round
         trip of this segment in seconds. The shortest one of the current round is compared with the shortest
         one of the whole connection."""
@@ -324,16 +330,18 @@ class TcpFlow:
         self.window = max(least_window, self.window / 2**halving_count)
         self._growth_began_at = -1.0
 
-    def _note_peak(self, count_under_way: int) -> None:
-        """Note the largest number of TCP segments that were under way together in the last window. Note also
-        whether the congestion window is what limited it. `count_under_way` is the number now."""
-        if self._acknowledged_number >= self._peak_until_number or count_under_way > self._peak_under_way:
-            if self._acknowledged_number >= self._peak_until_number:
-                self._window_limited = count_under_way >= int(self.window)
-            self._peak_under_way = count_under_way
-            self._peak_until_number = self._sent_count
+    def _note_peak_of_window(self, unacknowledged_count: int) -> None:
+        """Note the largest number of TCP segments in this window that were sent and not yet acknowledged;
+        `unacknowledged_count` is the number now. A window ends when the newest segment at its peak is
+        acknowledged. When a new one begins, note also whether the congestion window limits the sender."""
+        window_has_ended = self._acknowledged_number >= self._window_ends_at_number
+        if window_has_ended or unacknowledged_count > self._peak_unacknowledged:
+            if window_has_ended:
+                self._window_limited = unacknowledged_count >= int(self.window)
+            self._peak_unacknowledged = unacknowledged_count
+            self._window_ends_at_number = self._sent_count
 
-    def _note_end(self, byte_count: int) -> None:
+    def _note_acknowledgement_and_read_times(self, byte_count: int) -> None:
         """Note for the last `byte_count` bytes that TCP has sent when they will be acknowledged. If the
         receiving program reads at a limited rate, note also when it will have read them."""
         self._written_bytes += byte_count

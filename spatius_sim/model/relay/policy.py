@@ -5,7 +5,8 @@ from enum import Enum
 
 
 class EndMark(Enum):
-    """What carries the mark that ends the audio or the motion of a turn."""
+    """What carries the mark that ends the audio or the motion of a turn: its last chunk or payload, or a
+    message of its own."""
 
     ON_LAST = "the last chunk or payload"
     ON_ITS_OWN = "a message that carries nothing else"

@@ -153,8 +153,9 @@ class PlainRelay:
 
     def end_audio_to_client(self, turn: RelayTurn) -> list[RelayCommand]:
         """End the audio that the client of this turn receives. Return the commands that send the rest of the
-        audio, its end mark, and the motion that waited for the end mark. If the turn may not start yet, keep
-        them in the turn, and return an empty list."""
+        audio, its end mark, and the motion that waited for the end mark. The end mark is on the last chunk or
+        in a message without audio, as the policy says. If the turn may not start yet, keep them in the turn,
+        and return an empty list."""
         chunks_left, turn.held_audio = turn.held_audio, []
         if self.policy.audio_end is EndMark.ON_ITS_OWN:
             chunks_left = [*chunks_left, b""]
@@ -175,7 +176,8 @@ class PlainRelay:
     ) -> list[RelayCommand]:
         """Return the commands that send one motion payload from Motion Server, unchanged, to the client of
         the turn. `raw` is the payload, and `message` the same payload, decoded. If the policy sends several
-        payloads in one message, or motion after the audio, keep the payload in the turn until then."""
+        payloads in one message, or motion after the audio, keep the payload in the turn until then. If the
+        policy is chatty, a note that no rule asks for comes before the payload."""
         turn.held_payloads.append(raw)
         commands: list[RelayCommand] = []
         if message.end or len(turn.held_payloads) >= self.policy.payloads_per_message:
@@ -324,8 +326,8 @@ class PlainRelay:
 
     def _take_speech(self, client_id: str, pcm: bytes) -> list[RelayCommand]:
         """Return the commands for audio `pcm` that a client has spoken: send it to Motion Server, and back to
-        the client. If the client has no turn that still takes audio, first end its old turns and begin a new
-        one."""
+        the client, whose avatar speaks it. If the client has no turn that still takes audio, first end its
+        old turns and begin a new one."""
         commands: list[RelayCommand] = []
         turn = self._speaking_turns.get(client_id)
         if turn is None:
@@ -371,9 +373,9 @@ class PlainRelay:
         ]
 
     def _watch_client_speech(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the command that starts a timer for the client's silence, if the policy is that such silence
-        ends the client's speech. An empty list if the client itself says when its speech ends, or if the
-        speech has ended."""
+        """Watch for the end of a client's speech: return the command that starts a timer for the client's
+        silence, if the policy is that such silence ends the speech. An empty list if the client itself says
+        when its speech ends, or if the speech has ended."""
         max_silence_seconds = self.policy.ends_speech_after
         if max_silence_seconds is None or self._speaking_turns.get(turn.client_id) is not turn:
             return []
@@ -399,7 +401,7 @@ class PlainRelay:
 
     def _give_up_session(self, session: RelaySession, why: str) -> list[RelayCommand]:
         """Give up a session with Motion Server that was lost. Return the commands that tell the client that
-        its turn failed, and close the session."""
+        its turn failed, close the session, and still watch for the end of the client's speech."""
         turn = session.turn
         commands = self._fail_turn(turn, why) if turn else []
         return commands + self._close_session(session) + (self._watch_client_speech(turn) if turn else [])
@@ -429,8 +431,9 @@ class PlainRelay:
     def _take_full_chunks(self, turn: RelayTurn, pcm: bytes) -> list[bytes]:
         """Add `pcm` to the audio that the turn holds back for its client, and cut this audio into chunks.
         Return the chunks that can be sent now; the turn holds back the rest. The last chunk is held back if
-        it is not full, or if the end mark will be sent with it. Chunks without a size have a short tail cut
-        off for the end mark: motion may come in a pause, and some audio must come before it."""
+        it is not full, or if the end mark will be sent with it. If the policy names no size of chunks, hold
+        back only a short tail for the end mark, not a whole chunk: when the speech pauses, motion may come,
+        and the client must have audio before that."""
         chunk_bytes = self.policy.audio_chunk_bytes
         chunks = [*turn.held_audio, pcm]
         last_is_full = True
@@ -447,8 +450,9 @@ class PlainRelay:
         return chunks if can_send_all else chunks[:-1]
 
     def _hold_until_start(self, turn: RelayTurn, commands: list[RelayCommand]) -> list[RelayCommand]:
-        """Return these commands, which send messages to the client, if the turn may start. Otherwise keep
-        them in the turn until then, and return an empty list."""
+        """Return these commands, which send messages to the client, if the turn may start: at once, or when
+        Motion Server has confirmed the session or failed (`may_start`). Otherwise keep them in the turn until
+        then, and return an empty list."""
         if self.may_start(turn):
             return commands
         turn.held_until_start += commands

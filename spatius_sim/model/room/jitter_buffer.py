@@ -49,6 +49,7 @@ class JitterBuffer:
     _frames: dict[int, RoomPacket] = field(default_factory=dict)
     _speaking: bool = False
     _filled: bool = False
+    """Whether keyframes may be shown: FRAMES_TO_FILL of them, or the end, have come since the last gap."""
     _shown_seq: int = -1
     _shown_frame_count: int = 0
     _end_seq: int | None = None
@@ -57,7 +58,7 @@ class JitterBuffer:
 
     def take_packet(self, packet: RoomPacket) -> None:
         """Take a packet that the network has brought into the jitter buffer. A packet with a keyframe is kept
-        until its turn; one that comes twice or too late is only counted. If the buffer is full, the oldest
+        until it is due; one that comes twice or too late is only counted. If the buffer is full, the oldest
         keyframe is dropped. A packet of the transition back to idle ends a conversation that has no END."""
         self._slots_without_packet = 0
         if packet.flags & PacketFlag.TRANSITION_END and self._speaking and self._end_seq is None:
@@ -83,8 +84,9 @@ class JitterBuffer:
 
     def show_next_frame(self) -> ShownFrame:
         """Return the frame that the client shows in the next slot of 40 ms: the next keyframe of speech, the
-        last keyframe again (HELD), the return to idle, or idle. If no packet has come for 5 s, forget the
-        conversation and show idle."""
+        last keyframe again (HELD), the return to idle, or idle. Speech begins, and goes on after a gap, only
+        when the jitter buffer holds FRAMES_TO_FILL keyframes, or the end of the conversation has come. If no
+        packet has come for 5 s, forget the conversation and show idle."""
         self._slots_without_packet += 1
         if not self._speaking:
             return self._take_return_frame()

@@ -7,6 +7,7 @@ lasts on the sending side (one packet; the client blends over more frames), and 
 conversation ends without END, by its transition alone.
 """
 
+import json
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -30,7 +31,11 @@ LONGEST_PAUSE_TICKS = 60 * KEYFRAMES_PER_SECOND
 (spatialreal); how long it is, nobody says."""
 
 EXPLICIT, PAUSE_TIMEOUT = "explicit", "pause_timeout"
-"""Why a request was interrupted (spatialreal)."""
+"""Why a request was interrupted: somebody asked for it, or it was paused for too long (spatialreal)."""
+
+PLAYBACK_STARTED = "lk.playback_started"
+PLAYBACK_FINISHED = "lk.playback_finished"
+"""The RPCs to the agent, as the LiveKit plugin defines them (plugin)."""
 
 _TICKS_BEFORE_LEAVING = 25
 """Ticks of speech after which a publisher leaves that is to leave in mid-turn."""
@@ -80,6 +85,19 @@ class LeaveRoom:
 
 
 RoomOutput = PlaySound | ShowPacket | TellStarted | TellFinished | LeaveRoom
+
+
+def make_agent_rpc(output: RoomOutput) -> tuple[str, str] | None:
+    """Return method and JSON payload of the RPC that reports this output of a playback to the agent, a
+    participant of the room: the playback has started or finished, as the LiveKit plugin defines it. Return
+    None for any other output."""
+    match output:
+        case TellStarted():
+            return PLAYBACK_STARTED, "{}"
+        case TellFinished(_, position, interrupted):
+            report = {"playback_position": position, "interrupted": interrupted}
+            return PLAYBACK_FINISHED, json.dumps(report)
+    return None
 
 
 @dataclass(slots=True)
@@ -160,9 +178,9 @@ class RoomPlayback:
         conversation.motion_ended |= end
 
     def interrupt(self, req_id: str) -> list[RoomOutput]:
-        """Interrupt the playback of a request in the room, and return the outputs that report this. An
-        empty list if the request is unknown or over, or if the room plays on because of the fault
-        IGNORE_INTERRUPT."""
+        """Interrupt the playback of a request in the room, because somebody asked for it (EXPLICIT), and
+        return the outputs that report this. An empty list if the request is unknown or over. With the fault
+        IGNORE_INTERRUPT, only note that no more input comes, and return an empty list: the room plays on."""
         conversation = self._conversation_by_req_id.get(req_id)
         if conversation is None:
             return []
@@ -195,8 +213,8 @@ class RoomPlayback:
 
     def tick(self) -> list[RoomOutput]:
         """Play the next 40 ms in the room. Return the outputs: sound, a packet of motion, and reports about
-        the playback. An empty list if the next keyframe is late, if the playback is paused, or if the
-        publisher has left the room."""
+        the playback; or a packet of a transition, or of idle time. An empty list if the next keyframe is
+        late, if the playback is paused, or if the publisher has left the room."""
         if self._has_left:
             return []
         if self._next_transitions:

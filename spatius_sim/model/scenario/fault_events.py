@@ -30,7 +30,7 @@ def make_fault_event(action: FaultAction) -> Injected:
 
 def longest_delay(scenario: Scenario) -> float:
     """Return the most seconds for which one fault of the scenario may keep a relay waiting. If the response
-    before is late, too, only the time from then on counts."""
+    before is late, too, only the delay after that late response counts."""
     late = {fault.when: _seconds_of(fault) for fault in scenario.faults if fault.when.number}
     return max(
         (_seconds_of(fault) - late.get(_response_before(fault.when), 0.0) for fault in scenario.faults),
@@ -49,9 +49,9 @@ def _response_before(when: When) -> When:
 
 
 def _choose_excuse(action: FaultAction) -> Excuse:
-    """Return what a relay is excused from after this fault. A delay excuses late motion; most other faults
-    excuse missing motion. Unknown fields, and a message that is grown but not too large for an SDK, excuse
-    nothing."""
+    """Return the excuse that the event of this fault action holds: what a relay is excused from after it. A
+    delay excuses late motion; most other faults excuse missing motion. Unknown fields, and a message that is
+    grown but not too large for an SDK, excuse nothing."""
     match action:
         case Delay():
             return Excuse.LATENESS

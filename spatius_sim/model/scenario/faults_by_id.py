@@ -109,14 +109,14 @@ UNAUTHORIZED_ROOM = "unauthorized"
 """The word of a room or channel that lets nobody in: ServerError 16."""
 
 
-def first_word(identifier: str) -> str:
-    """Return the part of an id before its first hyphen."""
+def read_id_prefix(identifier: str) -> str:
+    """Return the word before the first hyphen of an id."""
     return identifier.partition("-")[0]
 
 
 def faults_of(app_id: str, avatar_id: str) -> list[Fault]:
     """Return the faults that this app id and this avatar id ask for."""
-    entries = (APPS.get(first_word(app_id)), AVATARS.get(first_word(avatar_id)))
+    entries = (APPS.get(read_id_prefix(app_id)), AVATARS.get(read_id_prefix(avatar_id)))
     return [fault for _, fault in filter(None, entries)]
 
 

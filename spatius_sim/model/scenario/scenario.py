@@ -65,8 +65,8 @@ class When:
     request: int = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the settings of this `When`, the moment of a fault, contradict each other. A
-        setting may not go with the moment `at`, may be missing, or may be out of range."""
+        """Raise UsageError if the settings of this `When` (the moment of a scenario's fault) contradict each
+        other: a setting is not possible at the moment `at`, is missing, or is out of range."""
         may_have_seconds = self.at in (Moment.OPEN, Moment.AUDIO, Moment.SILENCE)
         if self.seconds is not None and not may_have_seconds:
             raise UsageError(f"seconds does not go with at: {self.at}")
@@ -126,8 +126,8 @@ class CloseWith:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        """Raise UsageError if this close code must not be sent in a WebSocket closing frame, or if the reason
-        is too long for one."""
+        """Raise UsageError if the close code of this scenario action must not be sent in a WebSocket closing
+        frame, or if the reason is too long for one. Code 0 is possible: it means a frame without a code."""
         is_in_range = self.code == 0 or 1000 <= self.code <= 4999
         if not is_in_range or self.code in UNSENDABLE_CODES:
             raise UsageError(f"code {self.code} cannot be sent: 0, or 1000 to 4999 without 1004-1006, 1015")
@@ -322,8 +322,8 @@ class Fault:
     what: tuple[FaultAction, ...]
 
     def __post_init__(self) -> None:
-        """Raise UsageError if this fault has no action, or an action that is not possible at the moment of
-        the fault."""
+        """Raise UsageError if this fault of a scenario has no action, or an action that is not possible at
+        the moment of the fault."""
         if not self.what:
             raise UsageError("a fault needs something that happens")
         moment, allowed = self.when.at, ALLOWED_ACTIONS[self.when.at]

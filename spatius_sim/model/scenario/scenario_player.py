@@ -59,8 +59,8 @@ class ConnectionFaults:
 
     def actions_at(self, moment: Moment) -> list[FaultAction]:
         """Return the actions of the faults that happen on this connection at this moment, such as the upgrade
-        or an interrupt. Faults that chance leaves out are not among them. Moments with a count or a wait have
-        methods of their own."""
+        to WebSocket or an interrupt. Faults that chance leaves out are not among them. Responses, amounts of
+        audio, and waits have methods of their own below."""
         return [
             action
             for index, fault in enumerate(self.faults)
@@ -86,7 +86,7 @@ class ConnectionFaults:
     ) -> list[FaultAction]:
         """Return the actions of the faults that happen because enough audio has arrived. A fault that names a
         request counts only the audio of that request; all others count the audio of the connection. Each
-        fault happens only once, and chance may leave it out."""
+        fault happens only once; one with a probability below 1 may not happen at all."""
         actions: list[FaultAction] = []
         for index, fault in enumerate(self.faults):
             when = fault.when
@@ -104,8 +104,8 @@ class ConnectionFaults:
         return actions
 
     def seconds_until_faults(self, moment: Moment) -> dict[int, float]:
-        """Return for each fault at this moment how many seconds after the moment it happens. The key is the
-        fault's index among the faults of this connection."""
+        """Return for each fault that the scenario has at this moment how many seconds after the moment it
+        happens. The key is the fault's index among the faults of this connection."""
         return {
             index: fault.when.seconds or 0.0
             for index, fault in enumerate(self.faults)
@@ -166,7 +166,7 @@ class ScenarioPlayer:
         self, app_id: str, avatar_id: str, faults_of_ids: Iterable[Fault] = ()
     ) -> ConnectionFaults:
         """Count a new connection, and return its faults: those that the scenario has for it, and
-        `faults_of_ids`, for which its app id and avatar id ask."""
+        `faults_of_ids`, which are chosen by its app id and avatar id."""
         self._connections += 1
         connection_number = self._connections
         faults = (
@@ -179,16 +179,17 @@ class ScenarioPlayer:
         self, app_id: str, avatar_id: str, faults_of_ids: Iterable[Fault] = ()
     ) -> ConnectionFaults:
         """Return the faults of a connection that was already open when this scenario began: those of the
-        scenario that name no connection number, and `faults_of_ids`, for which its app id and avatar id
-        ask."""
+        scenario that name no connection number, and `faults_of_ids`, which are chosen by its app id and
+        avatar id."""
         faults = (*self._faults_for_connection(0, app_id, avatar_id, for_token=False), *faults_of_ids)
         return ConnectionFaults(self.seed, 0, faults, self._requests)
 
     def _faults_for_connection(
         self, number: int, app_id: str, avatar_id: str, *, for_token: bool
     ) -> tuple[Fault, ...]:
-        """Return the scenario's faults for connection number `number` with this app id and avatar id. If
-        `for_token` is true, return those for token request number `number` instead."""
+        """Return the scenario's faults for a connection with this app id and avatar id; if `for_token`, for a
+        token request. `number` counts the connections, or the token requests. Faults with the connection 0
+        are for every one of them."""
         return tuple(
             fault
             for fault in self.scenario.faults
@@ -205,9 +206,9 @@ def draw_delay_seconds(delay: Delay, seed: int, *draw_name: str | int) -> float:
 
 
 def _decide_admission(actions: Sequence[FaultAction], seed: int, request_number: int) -> Admission:
-    """Return what these actions of faults together do to an upgrade or a token request: how long it waits,
-    and how it ends. Actions after the one that ends it are left out. `seed` and `request_number` decide by
-    chance how long a delay is."""
+    """Return what these actions of a scenario's faults together do to an upgrade or a token request: how long
+    it waits, and how it ends. Actions after the one that refuses, stalls or resets it are left out. `seed`
+    and `request_number` decide by chance how long a delay is."""
     wait_seconds = 0.0
     events: list[Injected] = []
     for index, action in enumerate(actions):

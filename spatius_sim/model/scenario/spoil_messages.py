@@ -9,7 +9,7 @@ from spatius_sim.model.scenario.seeded_numbers import seeded_bytes
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import ConfirmSession, MotionResponse, UnknownMessage
-from spatius_sim.protocol.unknown_fields import add_field_inside_and_out
+from spatius_sim.protocol.unknown_fields import add_field_to_envelope_and_content
 from spatius_sim.trace.read_frames import read_upstream
 
 _WIRE_TYPE_SEVEN = b"\x07"
@@ -34,8 +34,8 @@ def make_wrong_type() -> bytes:
 
 
 def remove_keyframes(raw: bytes) -> bytes:
-    """Return a motion message of Motion Server without its keyframes; the ids and the end mark stay. `raw` is
-    the encoded message. Any other message is returned unchanged."""
+    """Spoil a motion message of Motion Server: return it without its keyframes; the ids and the end mark
+    stay. `raw` is the encoded message. Any other message is returned unchanged."""
     message = read_upstream(raw)
     if not isinstance(message, MotionResponse):
         return raw
@@ -43,15 +43,15 @@ def remove_keyframes(raw: bytes) -> bytes:
 
 
 def replace_req_id(raw: bytes, req_id: str) -> bytes:
-    """Return a motion message of Motion Server with another req_id. `raw` is the encoded message. Any other
-    message is returned unchanged."""
+    """Spoil a motion message of Motion Server: return it with another req_id. `raw` is the encoded message.
+    Any other message is returned unchanged."""
     message = read_upstream(raw)
     return encode(replace(message, req_id=req_id)) if isinstance(message, MotionResponse) else raw
 
 
 def replace_connection_id(raw: bytes, connection_id: str) -> bytes:
-    """Return a motion message or a confirmation of Motion Server with another connection_id. `raw` is the
-    encoded message. Any other message is returned unchanged."""
+    """Spoil a motion message or a confirmation of Motion Server: return it with another connection_id. `raw`
+    is the encoded message. Any other message is returned unchanged."""
     message = read_upstream(raw)
     if isinstance(message, MotionResponse | ConfirmSession):
         return encode(replace(message, connection_id=connection_id))
@@ -59,8 +59,9 @@ def replace_connection_id(raw: bytes, connection_id: str) -> bytes:
 
 
 def grow_message(raw: bytes, size: int) -> bytes:
-    """Return a message of Motion Server, made `size` bytes long by an unknown protobuf field. `raw` is the
-    encoded message. If it is too long for such a field, it is returned unchanged."""
+    """Spoil a message of Motion Server, as a scenario asks: return it made `size` bytes long by an unknown
+    protobuf field. `raw` is the encoded message. If it is too long for such a field, it is returned
+    unchanged."""
     padding_bytes = size - len(raw) - len(_PADDING_TAG) - _LENGTH_BYTES
     if padding_bytes < 0:
         return raw
@@ -73,4 +74,4 @@ def grow_message(raw: bytes, size: int) -> bytes:
 def add_unknown_fields(raw: bytes) -> bytes:
     """Spoil a message of Motion Server by protobuf fields that no document names: return the message with one
     in the envelope, and one in the response or confirmation inside the envelope."""
-    return add_field_inside_and_out(raw, _PADDING_TAG + b"\x03new")
+    return add_field_to_envelope_and_content(raw, _PADDING_TAG + b"\x03new")

@@ -3,7 +3,7 @@ sections 1 and 2)."""
 
 from dataclasses import dataclass
 
-from spatius_sim.model.scenario.faults_by_id import EXPIRED_TOKEN, MISSING_AVATAR, REVOKED_KEY, first_word
+from spatius_sim.model.scenario.faults_by_id import EXPIRED_TOKEN, MISSING_AVATAR, REVOKED_KEY, read_id_prefix
 from spatius_sim.model.scenario.scenario import Moment, Refuse
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.protocol.console_api import (
@@ -35,7 +35,7 @@ class AccessControl:
         RequestRefusedError if the key or the body is bad, or if the token would expire too early or too
         late."""
         is_unknown = bool(self.api_keys) and api_key not in self.api_keys
-        if not api_key or is_unknown or first_word(api_key) == REVOKED_KEY:
+        if not api_key or is_unknown or read_id_prefix(api_key) == REVOKED_KEY:
             raise console_refusal(401, "UNAUTHENTICATED", "the API key is missing or unknown")
         request = read_token_request(body)
         check_expiry(request, unix_now)
@@ -48,7 +48,7 @@ class AccessControl:
 
         An avatar with `missing` in its id does not exist. A session token that begins with `expired-` counts
         as expired."""
-        if first_word(session_key) == EXPIRED_TOKEN:
+        if read_id_prefix(session_key) == EXPIRED_TOKEN:
             raise upgrade_refusal(401, "session token expired")
         token = read_token(session_key)
         if token is None:
@@ -64,8 +64,8 @@ class AccessControl:
 
 
 def make_refusal(refusal: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
-    """Return the error for a request that a scenario wants Motion Server to refuse. The caller raises it. The
-    error carries the HTTP answer, with the status of `refusal`.
+    """Return the error by which Motion Server refuses access: a token request or an upgrade that a scenario
+    wants it to refuse. The caller raises it. The error carries the HTTP answer, with the status of `refusal`.
 
     If `refusal` has a body, or no message, its body is sent unchanged. Otherwise the message is sent in JSON:
     for a token request (Moment.TOKEN) in the form of the Console API, for an upgrade in that of Motion

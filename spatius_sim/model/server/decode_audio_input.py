@@ -60,9 +60,9 @@ class OggOpusDecoder:
         self._newest_pcm = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """Decode the next bytes of a request's audio, an Ogg Opus stream, and return PCM: that of all
-        complete packets except the newest. The PCM of the newest packet waits for the next call, because it
-        may end in padding. The pre-skip at the beginning of the stream is left out.
+        """Decode the next bytes of a request's audio, an Ogg Opus stream, and return the PCM of all complete
+        packets except the newest. The PCM of the newest packet waits for the next call, because it may end in
+        padding. The pre-skip is left out: the samples at the beginning of the stream that the encoder added.
 
         Raises RemoteProtocolError if the audio is damaged."""
         pcm_before_newest = b""
@@ -81,8 +81,9 @@ class OggOpusDecoder:
         return pcm_before_newest
 
     def finish(self) -> bytes:
-        """Return the PCM of the newest packet, now that the Ogg Opus audio of a request is complete. If the
-        stream's last page has come, the padding after the audio is left out."""
+        """Return the PCM of the newest packet, now that the Ogg Opus audio of a request is complete. `feed`
+        has kept it back, because only the last packet may end in padding. If the stream's last page has come,
+        the padding is left out."""
         head, newest_pcm = self._reader.head, self._newest_pcm
         self._newest_pcm = b""
         if head is not None and self._reader.ended:

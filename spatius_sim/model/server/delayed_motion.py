@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from spatius_sim.model.server.open_requests import OpenRequest
 
-_AT_ONCE = 0.001
+_TOLERANCE_SECONDS = 0.001
 """Seconds: a payload that is due within this time counts as due now, because no timer is more exact."""
 
 
@@ -38,9 +38,9 @@ class DelayedMotion:
         request.unmade_count += 1
 
     def take_due(self, now: float) -> Iterator[tuple[OpenRequest, bytes]]:
-        """Remove the delayed motion payloads that are due at `now` (monotonic seconds), and yield each
-        payload with its request, in order."""
-        while self._waiting and self._waiting[0].due_at <= now + _AT_ONCE:
+        """Remove the delayed motion payloads that are due at `now` (monotonic seconds) or within 1 ms, and
+        yield each payload with its request, in order. Count it as no longer delayed (`unmade_count`)."""
+        while self._waiting and self._waiting[0].due_at <= now + _TOLERANCE_SECONDS:
             _, request, payload = self._waiting.popleft()
             self.held_bytes -= len(payload)
             request.unmade_count -= 1

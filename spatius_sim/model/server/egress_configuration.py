@@ -3,14 +3,12 @@
 The codes and the words that the SDKs look for are documented. Which field is checked first, and which fields
 are optional, is ASSUMED."""
 
-import binascii
-import json
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 
-from spatius_sim.model.scenario.faults_by_id import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, first_word
-from spatius_sim.protocol.agora_token import find_token_fault, read_agora_token
+from spatius_sim.model.scenario.faults_by_id import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, read_id_prefix
+from spatius_sim.protocol.agora_token import find_agora_token_fault, read_agora_token
 from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.livekit_token import find_livekit_token_fault
 from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressType, LiveKitEgress
 
 # The codes of a ServerError; they are gRPC's status codes.
@@ -41,8 +39,8 @@ class Room:
 
     @property
     def agent_id(self) -> str:
-        """The identity of the agent: the participant of the room to whom Motion Server reports the playback
-        by RPC. "" if the egress configuration names no agent."""
+        """The identity of the agent that the egress configuration of this room names: the participant to whom
+        Motion Server reports the playback by RPC. "" if it names none."""
         attributes = self.livekit.extra_attributes if self.livekit is not None else ()
         return dict(attributes).get(AGENT_ATTRIBUTE, "")
 
@@ -99,7 +97,7 @@ def _read_livekit_room(livekit: LiveKitEgress, unix_time: float) -> Room | Egres
             "missing livekit credentials: provide api_token or both api_key and api_secret"
         )
     if livekit.api_token:
-        fault = _find_livekit_token_fault(livekit, unix_time)
+        fault = find_livekit_token_fault(livekit.api_token, livekit.room_name, unix_time)
         if fault:
             return EgressFault(UNAUTHENTICATED, f"{_NOT_LET_IN}: {fault}")
     return _check_room_name(
@@ -117,12 +115,12 @@ def _read_agora_room(agora: AgoraEgress, unix_time: float, certificate: str) -> 
         return _refuse_invalid("agora_egress.uid must be a number of 32 bits")
     expires_at = 0
     if certificate or agora.token.startswith(("006", "007")):
-        # Without a certificate any other token is let in: nobody could read it, and the cloud is not here.
+        # Without a certificate any other token is accepted, because only Agora's cloud could check it.
         try:
             token = read_agora_token(agora.token)
         except RemoteProtocolError as error:
             return EgressFault(UNAUTHENTICATED, f"unauthorized: {error}")
-        fault = find_token_fault(token, agora.channel_name, str(agora.uid), unix_time, certificate)
+        fault = find_agora_token_fault(token, agora.channel_name, str(agora.uid), unix_time, certificate)
         if fault:
             return EgressFault(UNAUTHENTICATED, f"unauthorized: {fault}")
         expires_at = token.usable_until
@@ -133,42 +131,12 @@ def _read_agora_room(agora: AgoraEgress, unix_time: float, certificate: str) -> 
 def _check_room_name(room: Room) -> Room | EgressFault:
     """Return this room of an egress, unless its name asks for a simulated failure. If the first word of the
     name is UNAUTHORIZED_ROOM or UNAVAILABLE_ROOM, return the reason why Motion Server cannot enter."""
-    word = first_word(room.name)
-    if word == UNAUTHORIZED_ROOM:
+    prefix = read_id_prefix(room.name)
+    if prefix == UNAUTHORIZED_ROOM:
         return EgressFault(UNAUTHENTICATED, _NOT_LET_IN)
-    if word == UNAVAILABLE_ROOM:
+    if prefix == UNAVAILABLE_ROOM:
         return EgressFault(UNAVAILABLE, f"failed to create egress connection: {room.name}")
     return room
-
-
-def _find_livekit_token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
-    """Return in words what is wrong with the token of a LiveKit egress configuration; "" if nothing is wrong.
-    The token must be a JWT, be valid at `unix_time` (unix seconds), and let its bearer join the room. Its
-    signature is not checked, because Motion Server does not know the secret."""
-    claims = _read_token_claims(livekit.api_token)
-    if claims is None:
-        return "it is not a JWT"
-    expiry, grants = claims.get("exp"), claims.get("video")
-    if isinstance(expiry, int | float) and expiry <= unix_time:
-        return "it has expired"
-    if not isinstance(grants, dict) or grants.get("roomJoin") is not True:
-        return "it does not grant roomJoin"
-    if grants.get("room") not in (None, "", livekit.room_name):
-        return "it is for another room"
-    return ""
-
-
-def _read_token_claims(token: str) -> dict[str, object] | None:
-    """Return the claims of a LiveKit token, or None if the token is not a JWT. A JWT has three parts: header
-    and claims, both JSON objects in base64url, and a signature. The signature is not checked."""
-    parts = token.split(".")
-    if len(parts) != 3 or not parts[2]:
-        return None
-    try:
-        header, claims = (json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
-    except (binascii.Error, ValueError, RecursionError):
-        return None
-    return claims if isinstance(header, dict) and isinstance(claims, dict) else None
 
 
 def _refuse_invalid(message: str) -> EgressFault:

@@ -68,8 +68,8 @@ class RecordedAnswer:
             self._waiting.append((keyframe_count, payload))
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """Take the next audio (PCM) of a request, and return the recorded motion payloads that are due now. A
-        payload is due when audio after its last keyframe has arrived."""
+        """Take the next audio (PCM) of the request, and return the motion payloads of the recorded answer
+        that are due now. A payload is due when audio after its last keyframe has arrived."""
         self._received_bytes += len(audio)
         samples = self._received_bytes // BYTES_PER_SAMPLE
         # This compares samples / sample rate with keyframes / keyframes per second, but rounds nothing.

@@ -49,7 +49,7 @@ class OpenRequest:
         self.drop()
 
     def drop(self) -> None:
-        """Free the memory of the request's audio and motion."""
+        """Free the memory of the request's audio and motion, which are needed no more."""
         self.answer, self.audio_decoder = RecordedAnswer((), 1), PcmDecoder()
 
 
@@ -99,9 +99,9 @@ class Requests:
             request.ordinal = 0
 
     def end(self, request: OpenRequest, state: TurnState) -> None:
-        """End a request of the connection, so that it takes no more audio, and set its state. If it has ended
-        already, only set its state. If more than MAX_ENDED_REQUESTS ended requests are remembered then,
-        forget the oldest."""
+        """End a request of the connection, so that it takes no more audio: set its state, and free the memory
+        of its audio and motion. If it has ended already, only its state changes. If now more than
+        MAX_ENDED_REQUESTS ended requests are remembered, forget the oldest."""
         if not request.ended:
             request.ended = True
             self._open_count -= 1

@@ -20,7 +20,7 @@ SEND_TIMER = "send"
 _ENDING_OUTPUTS = (Close, ResetConnection, SendTruncated)
 """The outputs that end the connection."""
 
-_AT_ONCE = 0.001
+_TOLERANCE_SECONDS = 0.001
 """Seconds: an output that is due within this time counts as due now, because no timer is more exact."""
 
 
@@ -34,7 +34,7 @@ class _HeldOutput(NamedTuple):
 @dataclass(slots=True)
 class Outbox:
     """A queue of outputs, which keep their order. After an output that ends the connection, and after
-    `stall`, nothing more is sent."""
+    `stall` (a fault of a scenario), nothing more is sent."""
 
     stalled: bool = False
     held_bytes: int = 0
@@ -43,16 +43,17 @@ class Outbox:
     _has_ended: bool = False
 
     def put(self, output: Output, now: float) -> list[ServerCommand]:
-        """Add an output to the outbox, behind all outputs in it. If the output is due at `now` (monotonic
+        """Add an output to the outbox, after all outputs in it. If the output is due at `now` (monotonic
         seconds) and no other waits, return it, to be sent at once. If it is the only one that waits, return a
         timer for it; otherwise an empty list.
 
-        Drop the output if the outbox is stalled, or if the connection has ended."""
+        Drop the output if a fault has stalled the outbox (nothing is sent any more), or if the connection has
+        ended."""
         if self.stalled or self._has_ended:
             return []
         self._has_ended = isinstance(output, _ENDING_OUTPUTS)
         due_at = self._earliest_at = max(now, self._earliest_at)
-        if not self._held and due_at <= now + _AT_ONCE:
+        if not self._held and due_at <= now + _TOLERANCE_SECONDS:
             return [output]
         self._held.append(_HeldOutput(due_at, output))
         self.held_bytes += _frame_bytes(output)
@@ -67,7 +68,7 @@ class Outbox:
         """Remove the outputs that are due at `now` (monotonic seconds) from the outbox, and return them in
         order. If other outputs still wait, add a timer for the first of them."""
         commands: list[ServerCommand] = []
-        while self._held and self._held[0].due_at <= now + _AT_ONCE:
+        while self._held and self._held[0].due_at <= now + _TOLERANCE_SECONDS:
             output = self._held.popleft().output
             self.held_bytes -= _frame_bytes(output)
             commands.append(output)
@@ -100,7 +101,7 @@ def _frame_bytes(output: Output) -> int:
 
 def _find_req_id(output: Output) -> str | None:
     """Return the req_id of the request that an output answers, or whose audio or motion it publishes. Return
-    "" or None if the output belongs to no request."""
+    "" for a message that belongs to no request, and None for any other kind of output."""
     match output:
         case Send(_, answers):
             return answers

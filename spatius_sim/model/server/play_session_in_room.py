@@ -1,6 +1,5 @@
 """The room's side of a session with an egress: what the session made is played there, tick by tick."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -25,10 +24,7 @@ from spatius_sim.protocol.messages import MotionResponse, Pause, PlaybackNews, P
 from spatius_sim.trace.read_frames import read_upstream
 
 ROOM_TIMER = "room"
-
-PLAYBACK_STARTED = "lk.playback_started"
-PLAYBACK_FINISHED = "lk.playback_finished"
-"""The RPCs to the agent (plugin)."""
+"""The name of the timer for the next tick of the playback."""
 
 _MAX_LAG_SECONDS = 1.0
 """Ticks that are later than this are not made up for: the machine slept."""
@@ -69,8 +65,8 @@ class EgressPlayback:
         return [SetTimer(ROOM_TIMER, TICK_SECONDS)]
 
     def play_tick(self, now: float) -> list[ServerCommand]:
-        """Return the commands that play one tick (40 ms) of the egress in its room, and the timer of the next
-        tick. If nothing was playing in this tick and the last, the ticks stop: there is no timer, unless
+        """Return the commands that play one tick (40 ms) of the session in its room, and the timer of the
+        next tick. If nothing was playing in this tick and the last, the ticks stop: there is no timer, unless
         `always_ticks` is set. If the ticks are a second late or more, go on from now."""
         commands = self._make_commands(self.playback.tick())
         next_tick_at = (self._next_tick_at or now) + TICK_SECONDS
@@ -88,9 +84,10 @@ class EgressPlayback:
         return self._make_commands(self.playback.interrupt(req_id))
 
     def pause_or_resume(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
-        """Pause or resume the playback of a request in the egress's room, if the session has confirmed that
+        """Pause or resume the playback of a request in the session's room, if the session has confirmed that
         it can. Return the command that reports the new state to the relay; UNKNOWN if nothing was paused or
-        resumed. If the ticks have stopped, a timer that starts them follows."""
+        resumed. If the ticks of 40 ms have stopped and there is something to play, the timer that starts them
+        follows."""
         paused = isinstance(message, Pause)
         req_id, phase = message.req_id, PlaybackPhase.UNKNOWN
         if PLAYBACK_CONTROL in self.capabilities and self.playback.set_paused(req_id, paused=paused):
@@ -98,9 +95,10 @@ class EgressPlayback:
         return [*self._report_playback(req_id, phase, self.playback.position(req_id)), *self.start_ticks(now)]
 
     def _make_commands(self, outputs: list[RoomOutput]) -> list[ServerCommand]:
-        """Return the commands that play these outputs of the egress in its room, and report to the relay when
-        a request's playback begins and is over. If the egress configuration names no agent, responses without
-        keyframes report this, too; they do not report the end of an interrupted request."""
+        """Return the commands that play these outputs of the session in its room, and report to the relay
+        when a request's playback begins and is over. If the egress configuration names no agent, also send a
+        response without keyframes at the beginning and at the end, but not at the end of an interrupted
+        request."""
         if not outputs:
             return []
         commands: list[ServerCommand] = [PlayInRoom(self.room.name, tuple(outputs))]
@@ -123,9 +121,9 @@ class EgressPlayback:
     def _report_playback(
         self, req_id: str, phase: PlaybackPhase, position: float, reason: str = ""
     ) -> list[ServerCommand]:
-        """Return the command that tells the relay the state of a request's playback in the room; `position`
-        says how many seconds were played. Return an empty list if the session has not confirmed that it
-        reports this."""
+        """Return the command that tells the relay how the session plays a request in its room: `phase` is the
+        state, and `position` says how many seconds were played. Return an empty list if the session has not
+        confirmed that it reports this."""
         if PLAYBACK_STATE not in self.capabilities:
             return []
         news = PlaybackNews(self.connection_id, req_id, phase, round(position * 1000), reason)
@@ -137,22 +135,10 @@ class EgressPlayback:
         return Send(encode(MotionResponse(self.connection_id, req_id, end, _NO_KEYFRAMES)), req_id)
 
 
-def rpc_for_agent(output: RoomOutput) -> tuple[str, str] | None:
-    """Return method and JSON payload of the RPC that reports this output of an egress to the agent, a
-    participant of the room: the playback has started or finished (plugin). Return None for any other
-    output."""
-    match output:
-        case TellStarted():
-            return PLAYBACK_STARTED, "{}"
-        case TellFinished(_, position, interrupted):
-            report = {"playback_position": position, "interrupted": interrupted}
-            return PLAYBACK_FINISHED, json.dumps(report)
-    return None
-
-
 def select_room_faults(actions: Iterable[FaultAction]) -> tuple[frozenset[RoomFault], list[ServerCommand]]:
-    """Select, from the fault actions of a scenario, those that disturb the playback in an egress's room.
-    Return their faults, and the commands that record them in the trace."""
+    """Select, from the fault actions of a scenario, those that disturb how a session plays in its room. Such
+    an action (RoomTrouble) holds the name of a RoomFault. Return these faults, and the commands that record
+    the actions in the trace."""
     room_actions = [action for action in actions if isinstance(action, RoomTrouble)]
     room_faults = frozenset(RoomFault(action.fault) for action in room_actions)
     return room_faults, [Inject(make_fault_event(action)) for action in room_actions]

@@ -50,7 +50,7 @@ class Pace:
     ) -> float:
         """Return how many seconds Motion Server waits, at this pace, before it sends a response, after the
         audio for the response has come. `early_seconds` is how much earlier this audio came than it would in
-        real time.
+        real time; what is beyond the pace's `lead` is waited for. A first response also waits the `latency`.
 
         The numbers count from 1; together with the seed they decide the random part of the wait."""
         delay = 0.0

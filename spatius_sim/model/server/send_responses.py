@@ -88,8 +88,8 @@ class SessionSender:
     _timed_faults_play: bool = False
 
     def _count_audio(self, request: OpenRequest, sample_count: int, now: float) -> list[ServerCommand]:
-        """Count one more audio message of this request, with `sample_count` samples. Return the commands of
-        the scenario's faults that are due after this much audio, of the session or of the request."""
+        """Count one more audio message of this request, with `sample_count` samples. Return the commands that
+        send what the scenario's faults cause after this much audio, of the session or of the request."""
         self._audio_messages += 1
         self._audio_samples += sample_count
         request.message_count += 1
@@ -104,10 +104,10 @@ class SessionSender:
     def _schedule_motion(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
         """Return the commands that send this motion payload as a response now, if the pace of responses
         allows that and no earlier payload waits. Otherwise keep the payload until it is due, and return the
-        timer for it; an empty list if the timer of an earlier payload runs."""
+        timer for it. If an earlier payload waits, its timer runs already: return an empty list."""
         request.payload_count += 1
         request.keyframe_count += len(payload) // KEYFRAME_BYTES
-        # In real time, the audio for this payload would end so much later.
+        # In real time, the audio for this payload would end this many seconds later.
         early_seconds = request.began_at + request.keyframe_count / KEYFRAMES_PER_SECOND - now
         wait_seconds = self.pace.delay_seconds(
             self.faults.seed, self.faults.number, request.number, request.payload_count, early_seconds
@@ -120,8 +120,8 @@ class SessionSender:
 
     def _send_due_motion(self, now: float) -> list[ServerCommand]:
         """Return the commands that send, as responses, the motion payloads whose delay is over, and the timer
-        for the next payload that waits. If no more motion of a request is to come, payloads that a fault has
-        held back follow."""
+        for the next payload that waits. After the last motion of a request, also send its payloads that a
+        fault has held back."""
         commands: list[ServerCommand] = []
         for request, payload in self._delayed_motion.take_due(now):
             commands += self._send_response(request, payload, now)
@@ -133,7 +133,8 @@ class SessionSender:
     def _send_response(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
         """Return the commands that send this motion payload as the next response to a request, after the
         scenario's faults for this response are applied. If a fault changes the order, hold the payload back;
-        it follows after the next response. Return an empty list if the request has failed."""
+        it follows after the next response. Return an empty list if the request has failed. (The request's
+        `ordinal` counts the requests of all connections; its `number` counts those of this one.)"""
         request.response_count += 1
         if request.failed:
             return []
@@ -165,9 +166,9 @@ class SessionSender:
     def _play_faults(
         self, actions: Iterable[FaultAction], now: float, request: OpenRequest | None = None
     ) -> list[ServerCommand]:
-        """Return the commands of a scenario's fault actions that happen between messages: the session has no
-        message to send now that they could change. They concern this request or, if it is None, the session's
-        newest request if that is still open."""
+        """Return the commands of a scenario's fault actions that happen between messages: at this moment the
+        session sends no message that they could change. They concern this request. If it is None, they
+        concern the session's newest request, if that is still open."""
         newest = self._requests.newest
         if request is None and newest is not None and not newest.ended:
             request = newest
@@ -197,9 +198,9 @@ class SessionSender:
     def _fail_request(
         self, request: OpenRequest | None, code: int, message: str, now: float
     ) -> list[ServerCommand]:
-        """Let a request fail: end it, and drop its motion that waits. Return the commands that send this
-        error as an answer to the request. If the request is None, only send the error, about the whole
-        session."""
+        """Send an error as the answer to a request, and let the request fail: end it, drop its motion that
+        waits, and return the commands that send the error. If the request is None, only send the error, about
+        the whole session."""
         if request is None:
             return self._send_error(code, message, now)
         request.fail()
@@ -210,8 +211,8 @@ class SessionSender:
         return self._send_error(code, message, now, request.req_id)
 
     def _close_on_overflow(self, now: float) -> list[ServerCommand]:
-        """Give this session up, because more bytes wait to be sent than its limits allow: drop all of them.
-        Return the commands that send an error and close the connection."""
+        """Send an error instead of all responses that wait, and close the connection, because more bytes wait
+        to be sent than the session's limits allow. Drop these bytes, and return the commands."""
         self._delayed_motion.clear()
         self._outbox.clear()
         self._egress_playback = None
@@ -226,9 +227,9 @@ class SessionSender:
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
 
     def _put_room_commands(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
-        """Return the commands of the session's room that are to be carried out now. Messages to the client
-        (Send) go through the outbox first, so that they keep their order among the session's other
-        messages."""
+        """Send what the session's room has to send: return those of its commands that are to be carried out
+        now. Messages to the client (Send) go through the outbox first, so that they keep their order among
+        the responses and other messages of the session."""
         return [
             due
             for command in commands

@@ -112,8 +112,9 @@ class ServerSession(SessionSender):
 
     def _receive_non_audio(self, message: Message | Undecodable, now: float) -> list[ServerCommand]:
         """Take a message of the peer, unless it is audio in an open session, and return the commands by which
-        the session answers. A session that waits for its configuration takes nothing else. One that is
-        refused or closed answers nothing."""
+        the session answers. A session that waits for its configuration accepts no other message. One that is
+        refused or closed answers nothing. An open one does not answer the message type _DRIVEN_CONFIG, as
+        older servers do not."""
         if self.state is _IN_SESSION:
             match message:
                 case Interrupt(req_id):
@@ -137,7 +138,10 @@ class ServerSession(SessionSender):
 
     def handle_timer(self, name: str, now: float) -> list[ServerCommand]:
         """Return the commands of the session now that its timer `name` has run out; an empty list if the
-        session no longer needs this timer. `now` is in monotonic seconds."""
+        session no longer needs this timer. `now` is in monotonic seconds.
+
+        Handled here: no configuration has come in time, the token of the room has expired, the room plays its
+        next 40 ms. `_run_timer` handles all other timers."""
         if name == _CONFIGURE:
             if self.state is not SessionState.AWAITING_CONFIGURE:
                 return []
@@ -178,7 +182,7 @@ class ServerSession(SessionSender):
     def _run_timer(self, name: str, now: float) -> list[ServerCommand]:
         """Return the commands of the session now that this timer has run out: a timer of the outbox, of
         delayed motion, of idle time or of a fault. If the session is not open, only the outbox needs its
-        timer. Commands that the room of an egress adds are not among them."""
+        timer. The caller adds the commands of the session's room."""
         if name == SEND_TIMER:
             return self._outbox.take_due(now)
         if self.state is not SessionState.OPEN:
@@ -194,8 +198,9 @@ class ServerSession(SessionSender):
         return self._check_silence(int(name.removeprefix(_SILENCE)), now)
 
     def replace_faults(self, faults: ConnectionFaults) -> None:
-        """Play other faults of a scenario in this session from now on. Faults that wait for a time after the
-        opening or after silence are not played: they concern only sessions that open later."""
+        """Play other faults of a scenario in this session from now on. Faults that happen some seconds after
+        the opening, or after silence, are not played: they concern only sessions that open later. Requests
+        that are open now do not count as requests of the new faults (their ordinal becomes 0)."""
         self.faults = faults
         self._timed_faults_play = False
         self._has_audio_faults = faults.may_act_at(Moment.AUDIO)
@@ -265,6 +270,7 @@ class ServerSession(SessionSender):
         # Whatever the peer does with a spoiled confirmation: for us the session is open.
         self._step(SessionEvent.CONFIRM)
         self._last_audio = now
+        # The faults stay the same: this prepares the session for them, as for faults that replace others.
         self.replace_faults(self.faults)
         self._timed_faults_play = True
         for moment in (Moment.OPEN, Moment.SILENCE):
@@ -349,8 +355,8 @@ class ServerSession(SessionSender):
 
     def _pause_or_resume(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
         """Pause or resume the playback of a request in the session's room, and return the session's commands
-        for this. Without a room nothing plays: the answer is then that the playback is unknown, or nothing if
-        the session does not report playbacks."""
+        for this. Without a room nothing plays: then the session reports the phase UNKNOWN, or nothing if it
+        does not report playbacks."""
         if self._egress_playback is not None:
             return self._put_room_commands(self._egress_playback.pause_or_resume(message, now), now)
         if PLAYBACK_STATE not in self.capabilities:
@@ -382,8 +388,8 @@ class ServerSession(SessionSender):
 
     def _close_refused_session(self, message: str, now: float, error_code: int = 0) -> list[ServerCommand]:
         """Mark the session as refused, and return the commands that close its connection. `error_code` is the
-        close code if it is from 4000 to 4999; otherwise POLICY_VIOLATION is. `message` is the close reason,
-        shortened if it is too long."""
+        close code if it is from 4000 to 4999; otherwise the close code is POLICY_VIOLATION. `message` is the
+        close reason, shortened if it is too long."""
         self._step(SessionEvent.ERROR)
         code = error_code if error_code in _OWN_CLOSE_CODES else POLICY_VIOLATION
         reason = message.encode()[:_LONGEST_CLOSE_REASON].decode(errors="ignore")

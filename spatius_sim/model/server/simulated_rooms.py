@@ -60,8 +60,8 @@ class SimulatedRooms:
 
     def count_message(self, room_name: str, req_id: str, message: Message | Undecodable) -> None:
         """Count the audio or motion in a message that Motion Server published for a request in a simulated
-        room. Do nothing if the room is unknown. Any other message counts nothing: a fault has spoiled it on
-        purpose."""
+        room. Do nothing if the room is unknown. In a message whose bytes a fault has changed there may be
+        neither: then nothing is counted, but the room knows the request."""
         room = self.by_name.get(room_name)
         if room is None:
             return

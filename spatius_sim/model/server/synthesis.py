@@ -109,8 +109,8 @@ def _draw_deviations(seed: int) -> NDArray[np.float64]:
 @lru_cache(maxsize=16)
 def _draw_mixing_matrix(seed: int) -> NDArray[np.float32]:
     """Return how far each driver of the motion (a wave, loudness, hiss, ...) moves each coefficient of a
-    keyframe, drawn from the seed: shape (16 drivers, 120 coefficients). The row of the jump is zero here,
-    because each segment has its own."""
+    keyframe, drawn from the seed: shape (16 drivers, 120 coefficients). The row of the jump is zero here:
+    each segment of motion begins with its own small jump of the expression, which `_make_segment` draws."""
     deviations = _draw_deviations(seed)
     matrix = np.zeros((_DRIVER_COUNT, WIDTH))
     for columns, pose in _REST_POSE:
@@ -127,7 +127,7 @@ def _draw_mixing_matrix(seed: int) -> NDArray[np.float32]:
     )
     matrix[_LOUDNESS, _MOVING] = _LOUDNESS_SHARE * deviations * _draw_numbers(seed, "loudness", count)
     matrix[_HISS, _MOVING] = _HISS_SHARE * deviations * _draw_numbers(seed, "hiss", count)
-    # The offsets are those of speech; during speech the jaw is a good half open.
+    # The offsets are those of speech; during speech the jaw is a little more than half open.
     matrix[_REST, _MOVING] = (
         _draw_numbers(seed, "offsets", count) - _SPEECH_LOUDNESS * matrix[_LOUDNESS, _MOVING]
     )
@@ -152,7 +152,8 @@ class MotionSynthesizer:
         self._segment_number = 0
         self._analysed_keyframes = 0
         self._finished_keyframes = 0
-        # Of the sound of each keyframe since the last segment: the correlation is with itself, one lag ago.
+        # The energy of each keyframe's sound since the last segment, and the correlation of this sound with
+        # the same sound 1/8000 s earlier (see _HISS_LAG_HZ).
         self._energy_and_correlation = np.empty((2, SEGMENT_KEYFRAMES), np.float32)
         # Loudness and hiss of the two keyframes before, for the smoothing; at first these are silence.
         self._previous_sound = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
@@ -164,8 +165,8 @@ class MotionSynthesizer:
         """Take the next bytes of a request's PCM, any number of them. Return the segments of motion that are
         complete now, each of shape (n, 120).
 
-        A segment is complete when a sample beyond its end has arrived. So if the audio ends exactly with a
-        segment, `finish` returns that segment, and the last response has motion in it."""
+        A segment is complete when a sample beyond its end has arrived. So if the audio ends exactly at the
+        end of a segment, `finish` returns that segment, and the last response has motion in it."""
         self._pending_pieces.append(pcm)
         self._pending_bytes += len(pcm)
         needed_bytes = self._block_bytes + BYTES_PER_SAMPLE
@@ -188,7 +189,7 @@ class MotionSynthesizer:
         where n may be 0. Call this once, after the last audio.
 
         Samples that fill no whole keyframe are dropped, so that all segments together have floor(duration *
-        25) keyframes (recording)."""
+        25) keyframes, as in the vendor's published recording (recording)."""
         count = keyframe_count(self._pending_bytes // BYTES_PER_SAMPLE, self._sample_rate)
         if count:
             self._analyse_pcm(b"".join(self._pending_pieces), 0, count)
@@ -196,7 +197,9 @@ class MotionSynthesizer:
 
     def _make_segment(self) -> Keyframes:
         """Make the next segment of motion from the PCM that was analysed since the last segment, and return
-        it: shape (n, 120), float32. It is empty if nothing was analysed."""
+        it: shape (n, 120), float32. It is empty if nothing was analysed. The segment is the product of two
+        matrices: the drivers of each keyframe (waves, rest pose, jump, loudness, hiss), and the mixing
+        matrix, which says how far each driver moves each coefficient."""
         count = self._analysed_keyframes - self._finished_keyframes
         if not count:
             return np.empty((0, WIDTH), np.float32)
@@ -215,7 +218,8 @@ class MotionSynthesizer:
 
     def _analyse_pcm(self, pcm: bytes, start_byte: int, count: int) -> None:
         """Measure the PCM of the next `count` keyframes, from byte `start_byte` on: the energy of the sound,
-        and its correlation with itself a moment earlier. Both are kept for the motion of this segment."""
+        and its correlation with itself about 1/8000 s earlier, which tells hiss (s, f) from vowels. Both are
+        kept for the motion of this segment."""
         samples = np.frombuffer(pcm, "<i2", count * self._samples_per_keyframe, start_byte).astype(np.float32)
         windows = samples.reshape(count, self._samples_per_keyframe)
         lag = round(self._sample_rate / _HISS_LAG_HZ)
@@ -226,8 +230,9 @@ class MotionSynthesizer:
         self._analysed_keyframes += count
 
     def _measure_sound(self, count: int) -> NDArray[np.float32]:
-        """Return how loud (0..1, first row) and how hissing (0..2, second row) the PCM of this segment's
-        `count` keyframes sounds. Before their columns stand those of the two previous keyframes.
+        """Return the loudness (0..1, first row) and the hiss (0..2, second row) of the PCM of this segment's
+        `count` keyframes. Hiss is noise like s or f: sound that correlates little with itself about 1/8000 s
+        earlier. Before these columns stand those of the two previous keyframes.
 
         The last two columns are kept for the next segment."""
         energy, correlation = self._energy_and_correlation[:, :count]

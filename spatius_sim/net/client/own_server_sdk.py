@@ -58,10 +58,10 @@ class UpstreamClient:
         token: str | None = None,
         token_in_query: bool = False,
     ) -> None:
-        """Prepare a session with a Motion Server, for a small Server SDK; `async with` connects. The
-        endpoints are the URLs of its Console API and of its WebSocket ingress. If `token` is None, a session
-        token that expires at `expire_at` (unix seconds) is requested first. With `token_in_query`, the
-        credentials are sent in the URL, not in headers."""
+        """Prepare one session of the kit's own small Server SDK with a Motion Server; `async with` connects.
+        The endpoints are the URLs of the server's Console API and of its WebSocket ingress. If `token` is
+        None, a session token that expires at `expire_at` (unix seconds) is requested first. With
+        `token_in_query`, the credentials are sent in the URL, not in headers."""
         self._console = console_endpoint.rstrip("/")
         self._ingress = ingress_endpoint.rstrip("/")
         self._api_key, self._app_id, self._avatar_id = api_key, app_id, avatar_id
@@ -81,7 +81,8 @@ class UpstreamClient:
             self._socket = await connect_directly(
                 f"{self._ingress}/websocket?{query}",
                 additional_headers={} if self._token_in_query else headers,
-                max_size=MAX_AUDIO_MESSAGE_BYTES,  # What is too large for an SDK is to be told as that.
+                # The caller must see also a message that is too large for an SDK, to report it.
+                max_size=MAX_AUDIO_MESSAGE_BYTES,
                 open_timeout=_TIMEOUT_SECONDS,
                 compression=None,
                 proxy=None,
@@ -103,7 +104,8 @@ class UpstreamClient:
         await self.close()
 
     async def send(self, frame: str | bytes) -> None:
-        """Send one WebSocket frame to Motion Server. Do nothing if the connection is not open."""
+        """Send one WebSocket frame to Motion Server, as its Server SDK does. Do nothing if the connection is
+        not open."""
         if self._socket is not None:
             try:
                 await self._socket.send(frame)
@@ -136,8 +138,8 @@ class UpstreamClient:
         return (self._socket.close_code if self._socket else None) or ABNORMAL_CLOSE
 
     async def _fetch_token(self) -> str:
-        """Ask the Console API for a session token, to open a session with Motion Server, and return the
-        token. Raises UnreachableError if no answer comes, or if the answer has no token."""
+        """Ask the Console API for a session token, as a Server SDK does before it connects to Motion Server,
+        and return the token. Raises UnreachableError if no answer comes, or if the answer has no token."""
         answer = await ask_for_token(self._console, self._api_key, self._expire_at)
         if answer.status != 200:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")

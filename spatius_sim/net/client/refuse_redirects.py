@@ -3,7 +3,7 @@
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 
 
 class connect_directly(connect):  # noqa: N801
@@ -19,4 +19,4 @@ def redirect_target(error: BaseException) -> str:
     if `error` is not a redirect. We follow no redirect. Logins in the address are left out."""
     if not isinstance(error, InvalidStatus) or error.response.status_code // 100 != 3:
         return ""
-    return url_without_logins(error.response.headers.get("Location", ""))
+    return url_without_secrets(error.response.headers.get("Location", ""))

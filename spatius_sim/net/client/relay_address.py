@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
-from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,14 @@ class RelayAddress:
     @property
     def url_without_secrets(self) -> str:
         """The URL of the relay with its secrets removed, for messages."""
-        return url_without_logins(self.url)
+        return url_without_secrets(self.url)
 
 
 def add_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
-    """Return a copy of the relay's address, to which the Spatius credentials of a client are added: app id
-    and session token. They stand in the headers and in the query of the URL, the two places where a Motion
-    Server looks for them."""
+    """Return a copy of the relay's address for a client that connects as if the relay were a Motion Server,
+    with Spatius credentials: app id and session token. They are added to the headers and to the query of the
+    URL, the two places where a Motion Server looks for them. `token_reference` of the copy is the name of the
+    token in the trace."""
     headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
     separator = "&" if "?" in address.url else "?"
     url = f"{address.url}{separator}{urlencode({'appId': app_id, 'sessionKey': token})}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.trace.secrets_in_settings_and_urls import command_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import command_without_secrets
 
 _LINES_KEPT = 50
 _LINES_SHOWN = 5
@@ -48,7 +48,7 @@ class RelayProcess:
             )
         except (OSError, ValueError) as error:
             raise UsageError(
-                f"--target-cmd {command_without_logins(self.command)!r} cannot be started: {error}"
+                f"--target-cmd {command_without_secrets(self.command)!r} cannot be started: {error}"
             ) from error
         self._reading = asyncio.create_task(self._read_output(self._guarded.process))
 
@@ -67,7 +67,7 @@ class RelayProcess:
             # A process out of our reach may hold the output open after the relay has ended.
             await asyncio.wait([self._reading], timeout=1.0)
         output = self.last_output() or "nothing"
-        return f"{command_without_logins(self.command)!r} ended with code {code}; its last output: {output}"
+        return f"{command_without_secrets(self.command)!r} ended with code {code}; its last output: {output}"
 
     def last_output(self) -> str:
         """Return the last lines that the relay printed, joined by " | ". Indented lines are left out: in a

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-from spatius_sim.trace.secrets_in_settings_and_urls import command_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import command_without_secrets
 
 _LARGEST_LINE = 16 * 1_048_576
 _LINES_KEPT = 20
@@ -75,7 +75,7 @@ class StdioTestee:
             )
         except (OSError, ValueError) as error:
             raise UnreachableError(
-                f"{command_without_logins(self._command)!r} cannot be started: {error}"
+                f"{command_without_secrets(self._command)!r} cannot be started: {error}"
             ) from error
         self._stderr_task = asyncio.create_task(self._keep_stderr(self._guarded.process))
 
@@ -145,8 +145,8 @@ class StdioTestee:
         await asyncio.sleep(0)  # Let the event loop close the pipes.
 
     async def _keep_stderr(self, process: Process) -> None:
-        """Read the stderr of the testee's process until it is closed, and keep the last lines. Stop early if
-        a line is too long."""
+        """Read the stderr of the testee's process until it is closed. Keep the last lines twice: alone, and
+        among the lines of stdout and stderr together. Stop early if a line is too long."""
         assert process.stderr is not None
         with suppress(ValueError):
             async for line in process.stderr:
@@ -220,8 +220,8 @@ class SocketTestee:
             await socket.close()
 
     async def stop(self) -> None:
-        """Stop listening for testees, so that the address is free again. Do nothing if the kit does not
-        listen."""
+        """Stop listening at the WebSocket address where testees connect, so that it is free again. Do nothing
+        if the kit does not listen."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()

@@ -29,14 +29,18 @@ _BYTES_TO_CHECK = 32
 """How many first bytes of a message are checked before its head is complete."""
 _CLOSING_SECONDS = 5.0
 """How long a peer may take to read the rest when we close its connection."""
+_FULL_BUFFER, _SLOW_PEER = "buffer", "peer"
+"""The reasons for which this module pauses reading: the buffer is full, or the peer of the other connection
+reads too slowly."""
 
 
 class ConnectionEnd(asyncio.BufferedProtocol):
     """One end of a proxied exchange: the connection of the relay to the proxy, or the connection of the proxy
     to the upstream.
 
-    `on_connected` is called when the connection is open, and `on_lost` when it is gone. `has_sent` says
-    whether anything was sent on it since the proxy last set it to False."""
+    `on_connected` is called when the connection is open, and `on_lost` when it is gone. `other_end` is the
+    other connection of the exchange, once bytes pass both ways. `was_reset` says whether the connection ended
+    with an error, and `has_sent` whether anything was sent on it since the proxy last set it to False."""
 
     def __init__(self) -> None:
         """Make a connection of the proxy that is not connected yet: one end of a proxied exchange. Asyncio
@@ -44,9 +48,9 @@ class ConnectionEnd(asyncio.BufferedProtocol):
         self.transport: asyncio.Transport = asyncio.Transport()
         self.on_connected: Callable[[], None] | None = None
         self.on_lost: Callable[[], None] | None = None
-        self.other: ConnectionEnd | None = None
+        self.other_end: ConnectionEnd | None = None
         self.lost = asyncio.Event()
-        self.reset = False
+        self.was_reset = False
         self.has_sent = False
         self._on_data: Callable[[bytes], None] | None = None
         self._buffer = bytearray()
@@ -83,12 +87,12 @@ class ConnectionEnd(asyncio.BufferedProtocol):
         self._buffer += data
         self._changed.set()
         if len(self._buffer) > _MAX_BUFFERED:
-            self.pause_reading_for("buffer")
+            self.pause_reading_for(_FULL_BUFFER)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Note that this connection of the proxy has ended: wake all tasks that wait for it, and call
-        `on_lost` if it is set. `error` is None if the connection was closed in order. Asyncio calls this."""
-        self.reset = error is not None
+        `on_lost` if it is set. `error` is None if the connection was closed normally. Asyncio calls this."""
+        self.was_reset = error is not None
         self.lost.set()
         self._changed.set()
         self._writable.set()
@@ -99,16 +103,16 @@ class ConnectionEnd(asyncio.BufferedProtocol):
         """Stop writing to this connection of the proxy, because its peer reads too slowly: tasks that send
         here wait, and nothing is read from the other connection of the exchange. The transport calls this."""
         self._writable.clear()
-        if self.other is not None:
-            self.other.pause_reading_for("peer")
+        if self.other_end is not None:
+            self.other_end.pause_reading_for(_SLOW_PEER)
 
     def resume_writing(self) -> None:
         """Write to this connection of the proxy again, because its peer reads again: tasks that wait to send
-        here go on. The other connection of the exchange is read again, if nothing else prevents it. The
-        transport calls this."""
+        here go on. The other connection of the exchange is read again, if it has no other reason to pause.
+        The transport calls this."""
         self._writable.set()
-        if self.other is not None:
-            self.other.resume_reading_for("peer")
+        if self.other_end is not None:
+            self.other_end.resume_reading_for(_SLOW_PEER)
 
     def pause_reading_for(self, reason: str) -> None:
         """Pause reading from this connection of the proxy, for this reason, until `resume_reading_for` is
@@ -154,8 +158,9 @@ class ConnectionEnd(asyncio.BufferedProtocol):
         """Pass the body of an HTTP message on to another connection while it comes, and return its beginning,
         as much as is recorded. `framing` finds where the body ends.
 
-        If `head` is given, head and body are held back until the body is complete, large or slow: until then
-        the proxy can still refuse the message. Raises RemoteProtocolError for a body that breaks HTTP."""
+        If `head` is given, head and body are held back until the body is complete, or larger than
+        _LARGEST_HELD, or has taken _HOLDING_SECONDS: until then the proxy can still refuse the message.
+        Raises RemoteProtocolError for a body that breaks HTTP."""
         recorded, held_back = bytearray(), bytearray(head)
         held_until = asyncio.get_running_loop().time() + _HOLDING_SECONDS
         while not framing.ended:
@@ -186,7 +191,7 @@ class ConnectionEnd(asyncio.BufferedProtocol):
         if self._buffer:
             buffered, self._buffer = bytes(self._buffer), bytearray()
             on_data(buffered)
-        self.resume_reading_for("buffer")
+        self.resume_reading_for(_FULL_BUFFER)
 
     def finish_sending(self) -> None:
         """Close the sending side of this connection of the proxy, and throw away all bytes that still come.
@@ -234,12 +239,13 @@ class ConnectionEnd(asyncio.BufferedProtocol):
             raise RemoteProtocolError("an HTTP head without an end")
 
     async def _wait_for_more(self) -> bool:
-        """Wait until more bytes come on this connection of the proxy, or until it ends. Return False if it
-        has ended before the call, or ends with an empty buffer; otherwise True."""
+        """Wait until more bytes come on this connection of the proxy, or until it ends. If reading was paused
+        because the buffer was full, read again. Return False if the connection has ended before the call, or
+        ends with an empty buffer; otherwise True."""
         if self.lost.is_set():
             return False
         self._changed.clear()
-        self.resume_reading_for("buffer")
+        self.resume_reading_for(_FULL_BUFFER)
         await self._changed.wait()
         return bool(self._buffer) or not self.lost.is_set()
 

@@ -84,8 +84,8 @@ class _Chunks:
     """Finds the end of an HTTP body in chunks. Each chunk is a line with its size, its data, and an empty
     line.
 
-    `_read_line` reads the next line. This line, or all trailers together, may have `_bytes_allowed` bytes
-    more."""
+    `_line_reader` is the method that reads the next line. This line, or all trailers together, may have
+    `_bytes_allowed` bytes more."""
 
     def __init__(self) -> None:
         """Begin before the first chunk of an HTTP body: the line with its size is read next."""
@@ -93,7 +93,7 @@ class _Chunks:
         self._chunk_number = 1
         self._data_bytes_left = 0
         self._line_part = bytearray()
-        self._read_line: Callable[[bytes], None] = self._read_size
+        self._line_reader: Callable[[bytes], None] = self._read_size
         self._bytes_allowed = _LONGEST_SIZE_LINE
 
     def feed(self, data: bytes) -> int:
@@ -119,7 +119,7 @@ class _Chunks:
         self._line_part += data[position : end or limit]
         self._bytes_allowed -= (end or limit) - position
         if not end:
-            if self._read_line == self._read_end_of_chunk and self._line_part != b"\r":
+            if self._line_reader == self._read_end_of_chunk and self._line_part != b"\r":
                 raise self._chunk_error("has no CRLF after its data")
             if not self._bytes_allowed:
                 raise self._chunk_error("has a line without an end")
@@ -128,7 +128,7 @@ class _Chunks:
         self._line_part.clear()
         if not line.endswith(_CRLF) or b"\r" in line[:-2]:
             raise self._chunk_error("has a line that does not end in CRLF")
-        self._read_line(line[:-2])
+        self._line_reader(line[:-2])
         return end
 
     def _read_size(self, line: bytes) -> None:
@@ -140,9 +140,9 @@ class _Chunks:
         except RemoteProtocolError as error:
             raise self._chunk_error(f"has a size that is {error}") from error
         if self._data_bytes_left:
-            self._read_line, self._bytes_allowed = self._read_end_of_chunk, len(_CRLF)
+            self._line_reader, self._bytes_allowed = self._read_end_of_chunk, len(_CRLF)
         else:
-            self._read_line, self._bytes_allowed = self._read_trailer, _LARGEST_TRAILERS
+            self._line_reader, self._bytes_allowed = self._read_trailer, _LARGEST_TRAILERS
 
     def _read_end_of_chunk(self, line: bytes) -> None:
         """Check the line after the data of a chunk of an HTTP body, which must be empty. After it the size of
@@ -150,7 +150,7 @@ class _Chunks:
         if line:
             raise self._chunk_error("has no CRLF after its data")
         self._chunk_number += 1
-        self._read_line, self._bytes_allowed = self._read_size, _LONGEST_SIZE_LINE
+        self._line_reader, self._bytes_allowed = self._read_size, _LONGEST_SIZE_LINE
 
     def _read_trailer(self, line: bytes) -> None:
         """Check a trailer: a header line after the last chunk of an HTTP body. An empty line is the end of

@@ -23,7 +23,7 @@ class NameLookup:
 
         Raises OSError if the look-up fails."""
         with contextlib.suppress(ValueError):
-            return [str(ip_address(host))]  # It is an address: a thread for each connection would be dear.
+            return [str(ip_address(host))]  # An address needs no look-up, and so no thread.
         lookup_result = self._lookup_by_host.get(host)
         if lookup_result is None:
             lookup_result = self._lookup_by_host[host] = asyncio.get_running_loop().create_future()

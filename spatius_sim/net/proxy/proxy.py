@@ -50,8 +50,8 @@ class RecordingProxy:
         """Prepare a proxy that passes everything on to the servers at `upstream`, and records it. `async
         with` begins to listen.
 
-        `upstream` holds one base URL, or the URLs of the Console API and of the ingress (the WebSocket
-        server). Raises UsageError if one of the two is missing."""
+        `upstream` holds one base URL, or two URLs: that of the Console API and that of the ingress (the
+        WebSocket server). Raises UsageError if only one of these two is given."""
         self.port, self.host = port, host
         self._targets = read_proxy_targets(upstream)
         self._recorder = ProxyRecorder(on_event)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,14 +19,9 @@ from spatius_sim.net.proxy.proxy_target import (
     connect_to_target,
     describe_unreachable,
 )
-from spatius_sim.protocol.console_api import (
-    INGRESS_ROOT,
-    TOKEN_DOORS,
-    RequestRefusedError,
-    read_token_request,
-)
+from spatius_sim.protocol.console_api import INGRESS_ROOT
 from spatius_sim.protocol.errors import RemoteProtocolError
-from spatius_sim.trace.events import Lane, Opened, Refused, TokenRequested
+from spatius_sim.trace.events import Lane, Opened, Refused
 
 _CLOSE_SECONDS = 30.0
 """How long a peer may take to read the rest when a connection ends."""
@@ -39,9 +33,6 @@ _CLOSE_AT_END_SECONDS = 0.5
 
 _AFTER_REFUSAL_SECONDS = 1.0
 """How long the proxy throws away the bytes that a peer still sends after a refusal."""
-
-
-_TOKEN_FIELDS = (*TOKEN_DOORS.values(), "sessionKey", "token")
 
 
 class _RefusedError(Exception):
@@ -126,7 +117,7 @@ class ProxiedConnection:
             request.encode_with_target_and_host(target.path + path[len(target.root) :], target.host_header)
         )
         key = self.recorder.secret_reference("key", request.header("x-api-key"))
-        self.recorder.learn_logins(request.target, request.headers)
+        self.recorder.learn_secrets(request.target, request.headers)
         with _refuse_malformed(400, "this request"):
             request_body = await self.relay_end.pass_on_body(framing, upstream)
         if not framing.ended:
@@ -155,12 +146,13 @@ class ProxiedConnection:
             refused = Refused(answer.status, reason, accepted_token, app_id, avatar_id)
             self.recorder.emit(Lane.UPSTREAM, self.session_name, refused)
         elif target.root != INGRESS_ROOT:
-            self._record_token_request(key, request_body, answer.status, answer_body)
+            self.recorder.record_token_request(key, request_body, answer.status, answer_body)
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
 
     async def _read_final_answer(self, upstream_end: ConnectionEnd) -> Head:
         """Wait for Motion Server's final answer to a request that the proxy passed on, and return the head of
-        this answer. Interim answers (status 1xx except 101) are passed on to the relay.
+        this answer. Interim answers (status 1xx except 101) are passed on to the relay. Set `has_sent` of the
+        relay's connection to False then: no part of the final answer has passed yet.
 
         Raises RemoteProtocolError if Motion Server closes the connection first."""
         while (answer := await upstream_end.read_response_head()) is not None:
@@ -179,7 +171,7 @@ class ProxiedConnection:
         if open_end is not None:
             if self.upstream_target is target and not open_end.lost.is_set() and not open_end.unread_bytes:
                 return open_end
-            self.relay_end.on_lost = None
+            self.relay_end.on_lost = None  # It would close the old connection.
             open_end.close_after_writing()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -208,23 +200,10 @@ class ProxiedConnection:
         self.relay_end.finish_sending()
         await wait_until_gone([self.relay_end], _AFTER_REFUSAL_SECONDS)
 
-    def _record_token_request(
-        self, key_reference: str, request_body: bytes, answer_status: int, answer_body: bytes
-    ) -> None:
-        """Record a token request that the relay sent through the proxy, and how it was answered. References,
-        such as token#1, stand for the API key and for the token that was issued."""
-        token = _find_issued_token(answer_body) if answer_status == 200 else ""
-        token_reference = self.recorder.secret_reference("token", token)
-        try:
-            expire_at: int | None = read_token_request(request_body).expire_at
-        except RequestRefusedError:
-            expire_at = None
-        event = TokenRequested(key_reference, expire_at, time.time(), answer_status, token_reference)
-        self.recorder.emit(Lane.CONSOLE, "", event)
-
     def _read_credentials(self, request: Head, session_name: str = "") -> tuple[str, str, str]:
-        """Read the credentials in the request for a WebSocket. Return a reference that stands for the session
-        token, then the app id and the avatar id ("" for each that is missing).
+        """Read the credentials in the HTTP request by which a relay's connection asks for a WebSocket. Return
+        a reference that stands for the session token, then the app id and the avatar id ("" for each that is
+        missing).
 
         The recorder remembers the token at least until the session `session_name` ends."""
         query = parse_qs(urlsplit(request.target).query)
@@ -242,10 +221,10 @@ class ProxiedConnection:
         """Pass the bytes of a WebSocket through the proxy, from the relay to Motion Server (`up`) and back
         (`down`), until one side leaves. Tell the recorder which side left.
 
-        If this side reset its connection, reset the other connection too."""
+        If the side that left has reset its connection, reset the other connection too."""
         relay_end = self.relay_end
         relay_end.on_lost = None
-        relay_end.other, upstream_end.other = upstream_end, relay_end
+        relay_end.other_end, upstream_end.other_end = upstream_end, relay_end
         for source, sink, direction in ((relay_end, upstream_end, up), (upstream_end, relay_end, down)):
             direction.pause_source, direction.resume_source = (
                 partial(source.pause_reading_for, "recorder"),
@@ -260,7 +239,7 @@ class ProxiedConnection:
                 loss_wait.cancel()
             server_left = upstream_end.lost.is_set()
             left_side, other_side = (upstream_end, relay_end) if server_left else (relay_end, upstream_end)
-            if left_side.reset:
+            if left_side.was_reset:
                 other_side.transport.abort()
             self.recorder.record_loss(up.session, by_server=server_left)
 
@@ -275,19 +254,3 @@ class ProxiedConnection:
             record(direction, data)
 
         return forward
-
-
-def _find_issued_token(answer_body: bytes) -> str:
-    """Return the session token in the body of the Console API's answer; "" if there is none. The token may
-    stand under several names, in the JSON object itself or in its member `data`; all are searched."""
-    try:
-        document = json.loads(answer_body)
-    except (ValueError, RecursionError):
-        return ""
-    inner_document = document.get("data") if isinstance(document, dict) else None
-    for token_fields in (document, inner_document):
-        if isinstance(token_fields, dict):
-            for field_name in _TOKEN_FIELDS:
-                if isinstance(token_fields.get(field_name), str):
-                    return str(token_fields[field_name])
-    return ""

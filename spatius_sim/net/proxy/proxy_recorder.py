@@ -3,6 +3,8 @@
 Reading bytes takes longer than passing them on, so they are queued and read later."""
 
 import asyncio
+import json
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from time import monotonic_ns, perf_counter
 from spatius_sim.net.proxy.websocket_tap import WebSocketTap
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MessageReader
+from spatius_sim.protocol.console_api import TOKEN_PATHS, RequestRefusedError, read_token_request
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import Message
 from spatius_sim.trace.events import (
@@ -26,6 +29,7 @@ from spatius_sim.trace.events import (
     Received,
     SecretKnown,
     Sent,
+    TokenRequested,
     Undecodable,
 )
 from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
@@ -34,6 +38,8 @@ from spatius_sim.trace.secrets_in_messages import redact_frame, redact_texts
 from spatius_sim.trace.secrets_in_settings_and_urls import secrets_in_header, secrets_in_url
 
 _UPSTREAM = Lane.UPSTREAM
+_TOKEN_FIELDS = (*TOKEN_PATHS.values(), "sessionKey", "token")
+"""The names under which a session token may stand in an answer of the Console API."""
 _READ_AFTER_SECONDS = 0.1
 """How long after they passed bytes are read."""
 _READ_AT_A_TIME_SECONDS = 0.001
@@ -105,9 +111,14 @@ class ProxyRecorder:
         self._on_event = on_event
         self._secrets = KnownSecrets(MAX_SECRETS)
         self._waiting: deque[_PassedBytes | _WaitingEvent] = deque()
-        self._frame_steps: Iterator[None] | None = None
+        """The queue: bytes and events are read from it later, in order."""
+        self._first_item_frames: Iterator[None] | None = None
+        """Reads the bytes of the first item of the queue, one frame at each step; None before they are
+        read."""
         self._planned_reading: asyncio.Handle | None = None
+        """The call of `_read_queue_briefly` for which the event loop waits."""
         self._seconds_left_for_events = _READ_FOR_EVENTS_SECONDS
+        """How long bytes may still be read at once because an event comes after them."""
         self._current_event_ns = 0
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
@@ -115,8 +126,8 @@ class ProxyRecorder:
         self._queue_event(_WaitingEvent(monotonic_ns(), lane, connection, content))
 
     def secret_reference(self, kind: str, secret: str, holder: str = "") -> str:
-        """Return the reference that stands for a secret in the trace, such as `token#1`; `kind` is the part
-        before `#`. Return "" for an empty secret.
+        """Return the reference that stands for a secret in what the proxy records, such as `token#1`; `kind`
+        is the part before `#`. Return "" for an empty secret.
 
         A new secret is learnt, its reference recorded, and it is remembered at least until the session
         `holder` ends."""
@@ -126,12 +137,26 @@ class ProxyRecorder:
             self.emit(Lane.KIT, "", SecretKnown(reference, len(secret)))
         return reference
 
-    def learn_logins(self, target: str, headers: Iterable[tuple[str, str]]) -> None:
-        """Learn the logins in the target and the headers of a request that passes through the proxy. Stars
-        hide them in all events that are recorded later."""
+    def learn_secrets(self, target: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Learn the secrets, such as passwords, in the target and the headers of a request that passes
+        through the proxy. They are replaced by stars in all events that are recorded later."""
         header_secrets = (secrets_in_header(name, value) for name, value in headers)
         for secret in chain(secrets_in_url(target), *header_secrets):
             self._secrets.hide(secret)
+
+    def record_token_request(
+        self, key_reference: str, request_body: bytes, answer_status: int, answer_body: bytes
+    ) -> None:
+        """Record a token request that the relay sent through the proxy, and how it was answered. References,
+        such as token#1, stand for the API key and for the token that was issued."""
+        token = _find_issued_token(answer_body) if answer_status == 200 else ""
+        token_reference = self.secret_reference("token", token)
+        try:
+            expire_at: int | None = read_token_request(request_body).expire_at
+        except RequestRefusedError:
+            expire_at = None
+        event = TokenRequested(key_reference, expire_at, time.time(), answer_status, token_reference)
+        self.emit(Lane.CONSOLE, "", event)
 
     def record_opening(
         self, session_name: str, opened: Opened, extensions_header: str
@@ -157,7 +182,7 @@ class ProxyRecorder:
             self._plan_reading_now()
         elif self._planned_reading is None:
             loop = asyncio.get_running_loop()
-            self._planned_reading = loop.call_later(_READ_AFTER_SECONDS, self._read_some)
+            self._planned_reading = loop.call_later(_READ_AFTER_SECONDS, self._read_queue_briefly)
 
     def record_loss(self, session: ProxySession, *, by_server: bool) -> None:
         """Record that a session through the proxy is over. `by_server` is used only if neither side has sent
@@ -176,12 +201,12 @@ class ProxyRecorder:
             if isinstance(passed, _PassedBytes):
                 self._current_event_ns = passed.at_ns
                 self._stop_decoding(passed.direction, "there was too much to read when it ended")
-            self._read_first(0.0)
+            self._record_first_item(0.0)
 
     def _make_direction(self, session: ProxySession, extensions_header: str, *, up: bool) -> Direction:
         """Return one direction of a session through the proxy: to the upstream if `up`, otherwise back to the
-        relay. The WebSocket messages in its bytes are recorded, and its first close frame is noted in the
-        session."""
+        relay. The WebSocket messages in its bytes are recorded. Its close frame is noted in the session,
+        unless the other direction had a close frame before."""
         read_message = MessageReader().read
 
         def record_message(raw: str | bytes) -> None:
@@ -195,8 +220,9 @@ class ProxyRecorder:
         return Direction(session, WebSocketTap(record_message, note_close, extensions_header, from_client=up))
 
     def _queue_event(self, event: _WaitingEvent) -> None:
-        """Queue an event at the proxy behind the bytes that came before it, and read these bytes at once if
-        that is quick. Otherwise the event is recorded later, after them."""
+        """Queue an event at the proxy after the bytes that came before it. Read these bytes and record the
+        event at once, if that takes at most `_seconds_left_for_events`; otherwise do the rest later, so that
+        the traffic is not delayed."""
         self._waiting.append(event)
         started_at = perf_counter()
         self._read_until(started_at + self._seconds_left_for_events)
@@ -208,11 +234,12 @@ class ProxyRecorder:
         """Let the event loop continue the recorder's reading in its next turn."""
         if self._planned_reading is not None:
             self._planned_reading.cancel()
-        self._planned_reading = asyncio.get_running_loop().call_soon(self._read_some)
+        self._planned_reading = asyncio.get_running_loop().call_soon(self._read_queue_briefly)
 
-    def _read_some(self) -> None:
-        """Read and record what waits in the recorder's queue, but only for a millisecond, because the event
-        loop has other work. If something still waits, plan the next reading."""
+    def _read_queue_briefly(self) -> None:
+        """Read and record what waits in the proxy recorder's queue, but only for a millisecond, because the
+        event loop has other work. If something still waits, plan the next reading. Until then, events may
+        take _READ_FOR_EVENTS_SECONDS again."""
         self._planned_reading = None
         self._seconds_left_for_events = _READ_FOR_EVENTS_SECONDS
         self._read_until(perf_counter() + _READ_AT_A_TIME_SECONDS)
@@ -223,9 +250,9 @@ class ProxyRecorder:
         """Read bytes that passed through the proxy, and record the waiting events, in order. Stop when none
         wait, or at the time `deadline` (of `perf_counter`)."""
         while self._waiting and perf_counter() < deadline:
-            self._read_first(deadline)
+            self._record_first_item(deadline)
 
-    def _read_first(self, deadline: float) -> None:
+    def _record_first_item(self, deadline: float) -> None:
         """Record the first item of the recorder's queue. An event is recorded at once. Bytes that passed are
         decoded frame by frame, at least one frame, until the time `deadline` (of `perf_counter`).
 
@@ -237,7 +264,7 @@ class ProxyRecorder:
             self._record_waiting_event(first_item)
         elif not first_item.direction.is_decoded or self._read_frames(first_item, deadline):
             self._waiting.popleft()
-            self._frame_steps = None
+            self._first_item_frames = None
             first_item.direction.waiting_bytes -= len(first_item.data)
             if first_item.direction.waiting_bytes <= _MAX_WAITING_BYTES // 2:
                 first_item.direction.resume_source()
@@ -248,10 +275,10 @@ class ProxyRecorder:
         with the same bytes.
 
         If the bytes cannot be decoded, count them as finished, and record no more of this direction."""
-        if self._frame_steps is None:
-            self._frame_steps = passed.direction.tap.read(passed.data)
+        if self._first_item_frames is None:
+            self._first_item_frames = passed.direction.tap.read(passed.data)
         try:
-            for _ in self._frame_steps:
+            for _ in self._first_item_frames:
                 if perf_counter() >= deadline:
                     return False
         except RemoteProtocolError as error:
@@ -266,8 +293,9 @@ class ProxyRecorder:
             self._emit_event(self._current_event_ns, Lane.KIT, direction.session.name, lost_track)
 
     def _record_waiting_event(self, event: _WaitingEvent) -> None:
-        """Record an event that waited in the recorder's queue. If it ends a session, the session's close
-        frame, if one was seen, says how; then the session's secrets may be forgotten."""
+        """Record an event that waited in the recorder's queue. If it ends a session, and a close frame was
+        seen, record this close frame as the end instead. After that, the session's secrets may be
+        forgotten."""
         content = event.content
         if event.ended_session is not None:
             content = event.ended_session.closed or content
@@ -293,3 +321,19 @@ class ProxyRecorder:
     def _emit_event(self, at_ns: int, lane: Lane, connection: str, content: EventKind) -> None:
         """Call `on_event` for an event at the proxy that is not a frame, without its secrets."""
         self._on_event(Event(0, at_ns, lane, connection, redact_texts(content, self._secrets)))
+
+
+def _find_issued_token(answer_body: bytes) -> str:
+    """Return the session token in the body of the Console API's answer; "" if there is none. The token may
+    stand under several names, in the JSON object itself or in its member `data`; all are searched."""
+    try:
+        document = json.loads(answer_body)
+    except (ValueError, RecursionError):
+        return ""
+    inner_document = document.get("data") if isinstance(document, dict) else None
+    for token_fields in (document, inner_document):
+        if isinstance(token_fields, dict):
+            for field_name in _TOKEN_FIELDS:
+                if isinstance(token_fields.get(field_name), str):
+                    return str(token_fields[field_name])
+    return ""

@@ -13,7 +13,7 @@ from spatius_sim.protocol.console_api import (
     INGRESS_ROOT,
 )
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.trace.secrets_in_settings_and_urls import url_without_logins
+from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 
 CONNECT_SECONDS = 10.0
 
@@ -41,8 +41,8 @@ def read_proxy_targets(upstream_urls: tuple[str, ...]) -> tuple[ProxyTarget, ...
     """Return the three targets to which the recording proxy passes requests on. They are the Console API, its
     second path (for authentication), and the ingress (the WebSocket server).
 
-    `upstream_urls` holds one base URL, or the URL of the Console API and the URL of the ingress. Raises
-    UsageError if one of the two is missing, or if a text is no URL of a server."""
+    `upstream_urls` holds one base URL, or two URLs: that of the Console API and that of the ingress. Raises
+    UsageError if only one of these two is given, or if a text is no URL of a server."""
     console_url = ingress_url = ""
     for url in upstream_urls:
         path = urlsplit(url).path.rstrip("/")
@@ -71,9 +71,9 @@ def _parse_target(path_root: str, url: str) -> ProxyTarget:
         url_parts = urlsplit(url)
         port = url_parts.port
     except ValueError as error:
-        raise UsageError(f"--upstream {url_without_logins(url)!r} is not a URL") from error
+        raise UsageError(f"--upstream {url_without_secrets(url)!r} is not a URL") from error
     if url_parts.scheme not in ("http", "https", "ws", "wss") or not url_parts.hostname:
-        raise UsageError(f"--upstream {url_without_logins(url)!r}: an http(s):// or ws(s):// URL is needed")
+        raise UsageError(f"--upstream {url_without_secrets(url)!r}: an http(s):// or ws(s):// URL is needed")
     uses_tls = url_parts.scheme in ("https", "wss")
     port = port or (443 if uses_tls else 80)
     return ProxyTarget(path_root, url_parts.hostname, port, url_parts.path.rstrip("/"), uses_tls)
@@ -85,8 +85,9 @@ def describe_unreachable(target: ProxyTarget, error: Exception) -> str:
 
 
 async def connect_to_target(target: ProxyTarget, name_lookup: NameLookup) -> ConnectionEnd:
-    """Connect the proxy to its target, a server. The addresses of the target's host are tried in order until
-    one answers. Return the proxy's end of the connection. Raises OSError if no address answers."""
+    """Connect the proxy to this target, the server to which it passes requests on. The addresses of the
+    target's host are tried in order until one answers. Return the proxy's end of the connection. Raises
+    OSError if no address answers."""
     tls_context = ssl.create_default_context() if target.tls else None
     tls_server_name = target.host if target.tls else None
     loop = asyncio.get_running_loop()

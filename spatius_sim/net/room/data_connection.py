@@ -90,8 +90,9 @@ class RoomConnection:
         self._room, self._sends_streams = room, streams
         self._on_frame, self._on_end = on_frame, on_end
         self._has_ended = False
-        self._hand_over_allowed = asyncio.Event()
-        self._hand_over_allowed.set()
+        self._not_paused = asyncio.Event()
+        """Set while arrived frames may be handed to `on_frame`: from `resume` to `pause`, and at first."""
+        self._not_paused.set()
         self._arrived_frames: asyncio.Queue[Frame | Any] = asyncio.Queue()
         room.on("data_received", self._queue_packet)
         room.on("participant_disconnected", self._on_participant_left)
@@ -126,11 +127,11 @@ class RoomConnection:
 
     def pause(self) -> None:
         """Leave the relay's frames in the room unread from now on."""
-        self._hand_over_allowed.clear()
+        self._not_paused.clear()
 
     def resume(self) -> None:
         """Read the relay's frames again, first those that arrived during the pause."""
-        self._hand_over_allowed.set()
+        self._not_paused.set()
 
     async def close(self) -> None:
         """End the data connection: leave the LiveKit room, and wait at most 3 s for that. Errors are
@@ -170,7 +171,7 @@ class RoomConnection:
             frame = await self._arrived_frames.get()
             if not isinstance(frame, str | bytes):
                 frame = await _read_stream_frame(frame)
-            await self._hand_over_allowed.wait()
+            await self._not_paused.wait()
             if frame is not None:
                 self._on_frame(frame)
 

@@ -19,6 +19,7 @@ from spatius_sim.model.room.room_playback import (
     ShowPacket,
     TellFinished,
     TellStarted,
+    make_agent_rpc,
 )
 from spatius_sim.model.server.egress_configuration import (
     AGENT_ATTRIBUTE,
@@ -26,7 +27,6 @@ from spatius_sim.model.server.egress_configuration import (
     UNAVAILABLE,
     EgressFault,
 )
-from spatius_sim.model.server.play_session_in_room import rpc_for_agent
 from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
 from spatius_sim.net.room.black_video import HEIGHT, WIDTH, encode_black_frames
 from spatius_sim.net.room.joining_errors import refuses_token
@@ -200,9 +200,9 @@ class LiveKitPublisher:
                 await self._room.local_participant.set_attributes(dict(self._egress.extra_attributes))
 
     async def _play_queued_outputs(self) -> None:
-        """Play the queued outputs in the LiveKit room, one after the other, until an output says to leave the
-        room. RPCs that tell the agent of the playback go to their own queue; they are dropped while it is
-        full."""
+        """Play the queued outputs in the LiveKit room, one after the other: show a packet of motion, play
+        sound, leave the room (the last output), or tell the agent of the playback. RPCs to the agent go to
+        their own queue; they are dropped while it is full."""
         while True:
             output = await self._waiting_outputs.get()
             match output:
@@ -214,7 +214,7 @@ class LiveKitPublisher:
                     await self.leave()
                     return
                 case TellStarted() | TellFinished():
-                    rpc = rpc_for_agent(output)
+                    rpc = make_agent_rpc(output)
                     if rpc is not None and not self._agent_rpcs.full():
                         self._agent_rpcs.put_nowait(rpc)
 
@@ -296,7 +296,7 @@ class LiveKitPublisher:
             self._give_up_timer = None
 
     def _report_lost_room(self, *_: Any) -> None:
-        """Report once that the LiveKit room is gone: in words to `on_trouble`, and by calling `on_lost`.
+        """Report once that the LiveKit room is lost: by a text to `on_trouble`, and by calling `on_lost`.
         Report nothing if the publisher itself leaves the room."""
         if not self._leaving and not self._loss_reported:
             self._loss_reported = True

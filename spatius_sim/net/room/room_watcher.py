@@ -8,7 +8,7 @@ from typing import Any
 
 from livekit import rtc
 
-from spatius_sim.model.server.play_session_in_room import PLAYBACK_FINISHED, PLAYBACK_STARTED
+from spatius_sim.model.room.room_playback import PLAYBACK_FINISHED, PLAYBACK_STARTED
 from spatius_sim.net.room.joining_errors import why_not_joined
 from spatius_sim.net.room.quiet_log import quiet_livekit_log
 from spatius_sim.net.room.video_viewer import LOOK_FOR_LOSSES_SECONDS, VideoViewer
@@ -54,8 +54,9 @@ MAX_PAYLOAD = 1_000
 
 
 def packets_to_record(container: Container, frame: bytes) -> list[bytes]:
-    """Return the packets of motion in a video frame of a LiveKit room, but at most MAX_PACKETS. If the frame
-    cannot be read, return one packet: the mark UNREADABLE and the beginning of the frame."""
+    """Return the packets of motion that a watcher of a LiveKit room records for this video frame, but at most
+    MAX_PACKETS. If the frame cannot be read, return one packet: the mark UNREADABLE and the beginning of the
+    frame."""
     try:
         return take_packets(container, frame)[:MAX_PACKETS]
     except RemoteProtocolError:
@@ -82,7 +83,8 @@ class LiveRoomWatch:
         self._publisher = publisher
         self._sink, self._key, self._secret = sink, key, secret
         self._session_name, self._room_name, self._url = "", "", ""
-        self._first_stranger = ""
+        self._first_other_participant = ""
+        """The identity of the first participant that is not ours."""
         self._late_viewer: VideoViewer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,7 +93,7 @@ class LiveRoomWatch:
         """Watch the LiveKit room of this egress while the context is open, as an agent and as a viewer. What
         happens is recorded for the session `name`. Raises UnreachableError if the room cannot be joined."""
         self._session_name, self._room_name, self._url = name, egress.room_name, egress.url
-        self._first_stranger = ""
+        self._first_other_participant = ""
         agent, viewer = (
             rtc.Room(),
             VideoViewer(self._record_packets, self._record_video_loss, self._is_watched),
@@ -122,7 +124,8 @@ class LiveRoomWatch:
         key_frame_seen = False
 
         def record_first_key_frame(container: Container, frame: bytes) -> None:
-            """Record that the late viewer sees a key frame of the room's video, but only the first time."""
+            """Record that the viewer that joined late sees a key frame of the room's video, but only the
+            first time."""
             nonlocal key_frame_seen
             if not key_frame_seen and is_key_frame(container, frame):
                 key_frame_seen = True
@@ -138,13 +141,13 @@ class LiveRoomWatch:
         remembered here."""
         if self._publisher is not None:
             return bool(identity) and identity == self._publisher()
-        if not self._first_stranger and identity and identity not in _KIT_IDENTITIES:
-            self._first_stranger = identity
-        return bool(identity) and identity == self._first_stranger
+        if not self._first_other_participant and identity and identity not in _KIT_IDENTITIES:
+            self._first_other_participant = identity
+        return bool(identity) and identity == self._first_other_participant
 
     def _register_handlers(self, agent: rtc.Room) -> None:
-        """Begin to record what our agent sees in the LiveKit room: participants that join or leave, tracks,
-        and sound. Each event of the room gets a handler."""
+        """Begin to record what `agent`, the kit's own participant, sees in the LiveKit room: participants
+        that join or leave, tracks, and sound. Each event of the room gets a handler."""
         agent.on(
             "participant_connected", lambda participant: self._start_task(self._record_joining(participant))
         )

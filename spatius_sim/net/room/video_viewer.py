@@ -154,13 +154,13 @@ class VideoViewer:
         return self._is_watched(self._identity_by_track.get(track_id, ""))
 
     def _tap_video_track(self, track: Any) -> None:
-        """If this is a new video track, replace the queue before its decoder by a tap. The tap gets the
-        encoded frames, and aiortc decodes none. Ignore other tracks."""
+        """If this is a new video track, replace the queue before its decoder by a tap: an object that takes
+        the encoded frames out of the stream, so that aiortc decodes none. Ignore other tracks."""
         if track.kind != "video":
             return
         for transceiver in self._peer_connection.getTransceivers():
             if transceiver.receiver.track is track:
-                # The receiver has no public door for encoded frames.
+                # The receiver has no public method that gives out encoded frames.
                 tap = _FrameTap(self._on_frame, partial(self._is_track_watched, track.id))
                 setattr(transceiver.receiver, _DECODER_QUEUE, tap)
 
@@ -212,6 +212,7 @@ class VideoViewer:
         """Accept the SDP offer of the room's server, and send it our answer. The answer names only the
         address 127.0.0.1 of this machine."""
         await self._peer_connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        # aiortc has no option that chooses the addresses in the answer.
         with mock.patch("aioice.ice.get_host_addresses", return_value=[LOOPBACK]):
             await self._peer_connection.setLocalDescription(await self._peer_connection.createAnswer())
         request = protocol.SignalRequest()

@@ -21,11 +21,13 @@ class _OpusDecoder:
     """Decodes the packets of one Opus stream to mono s16le at 48 kHz."""
 
     def __init__(self, head: OpusHead) -> None:
-        """Make a decoder for an Opus stream that begins with this identification header."""
+        """Make a decoder for an Opus stream that begins with this identification header. The decoder gets the
+        header with a pre-skip of 0, so that it drops no samples at the beginning."""
         import av
 
-        # The caller counts the samples and removes the pre-skip, so the codec must not. The pre-skip stands
-        # in bytes 10 and 11 of the head (RFC 7845, 5.1): they become 0.
+        # The caller counts the samples and removes the pre-skip (the first samples, which are not to be
+        # played), so the codec must not. The length of the pre-skip stands in bytes 10 and 11 of the head
+        # (RFC 7845, 5.1): they become 0.
         self._context = av.CodecContext.create("libopus", "r")
         self._context.extradata = head.raw[:10] + b"\0\0" + head.raw[12:]
         self._resampler = av.AudioResampler("s16", "mono", 48_000)

@@ -28,10 +28,10 @@ _MAX_UNKNOWN_PATHS = 20
 _log = logging.getLogger(__name__)
 
 
-def _shorten_parser_error(record: logging.LogRecord) -> bool:
-    """Return whether this log record of aiohttp is to be logged (a filter of `logging`). If the record says
-    that a request is malformed HTTP, first shorten it to one line of level INFO without a traceback. Other
-    records stay as they are."""
+def _filter_parser_error(record: logging.LogRecord) -> bool:
+    """Filter a log record of aiohttp (a filter of `logging`), and return whether it is to be logged. If the
+    record says that a request is malformed HTTP, first shorten it to one line of level INFO without a
+    traceback. Other records stay as they are."""
     error = record.exc_info[1] if record.exc_info else None
     # UnicodeEncodeError: aiohttp repeats a header of the peer that has letters outside ASCII.
     if isinstance(error, HttpProcessingError | UnicodeEncodeError):
@@ -42,7 +42,7 @@ def _shorten_parser_error(record: logging.LogRecord) -> bool:
     return True
 
 
-_log.addFilter(_shorten_parser_error)
+_log.addFilter(_filter_parser_error)
 
 
 class OnePort:
@@ -54,7 +54,7 @@ class OnePort:
 
     def __init__(self, port: int = 0, header_seconds: float = HEADER_SECONDS, host: str = LOOPBACK) -> None:
         """Prepare a server that will listen on one port at the address `host`; `port` 0 takes a free port.
-        `header_seconds` is how long a connection's first headers may take. `listen` begins."""
+        `header_seconds` is how long a connection's first headers may take. `listen` starts to listen."""
         self.port, self.host = port, host
         self.unknown_paths: list[str] = []
         self.on_unknown_path: Callable[[str], None] | None = None

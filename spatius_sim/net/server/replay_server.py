@@ -25,7 +25,7 @@ from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.protocol.close_codes import UNSENDABLE_CODES, read_close_code
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import (
-    TOKEN_DOORS,
+    TOKEN_PATHS,
     WEBSOCKET_PATH,
     HttpAnswer,
     RequestRefusedError,
@@ -96,8 +96,8 @@ class ReplayServer(OnePort):
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes of the replay server: token request and WebSocket upgrade."""
-        for door in TOKEN_DOORS:
-            router.add_post(door, self._answer_token_request, expect_handler=handle_expect_header)
+        for path in TOKEN_PATHS:
+            router.add_post(path, self._answer_token_request, expect_handler=handle_expect_header)
         router.add_get(WEBSOCKET_PATH, self._answer_upgrade, expect_handler=handle_expect_header)
 
     async def __aenter__(self) -> Self:
@@ -111,7 +111,8 @@ class ReplayServer(OnePort):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening, and close every connection of a relay to the replay server."""
+        """Stop listening, close every WebSocket of a relay to the replay server, and then end all other
+        connections that are still open."""
         self.stop_listening()
         for socket in list(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"stopping")

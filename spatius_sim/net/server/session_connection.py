@@ -7,7 +7,7 @@ from time import monotonic
 
 from aiohttp import WSMsgType, web
 
-from spatius_sim.model.room.room_playback import LeaveRoom, RoomOutput
+from spatius_sim.model.room.room_playback import LeaveRoom, RoomOutput, make_agent_rpc
 from spatius_sim.model.server.commands import (
     Close,
     Inject,
@@ -21,7 +21,6 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.play_session_in_room import rpc_for_agent
 from spatius_sim.model.server.send_responses import POLICY_VIOLATION, RESOURCE_EXHAUSTED
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
@@ -110,8 +109,8 @@ class UpstreamConnection:
             self.request.transport.abort()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close this connection to a relay: send the code and the reason, and wait for the relay's answer. If
-        it does not answer in time, cut the connection."""
+        """Close the connection of this session to its relay: send the code and the reason, and wait for the
+        relay's answer. If it does not answer in time, cut the connection."""
         if not self.socket.closed:
             self.closed_by_us, self._closed_with = True, (code, reason)
         try:
@@ -133,7 +132,8 @@ class UpstreamConnection:
         for command in commands:
             match command:
                 case Send(raw, answers):
-                    if await self._send_frame(raw, answers):
+                    session_is_over = await self._send_frame(raw, answers)
+                    if session_is_over:
                         return
                 case SendText(text):
                     self.sink.record_sent(_UPSTREAM, self.name, text)
@@ -162,8 +162,8 @@ class UpstreamConnection:
 
     async def _join_room(self, room: str, publisher: str) -> None:
         """Join the room of this session: a real LiveKit room if `make_publisher` can publish there, otherwise
-        a simulated room. A real room's answer goes to the session, and what the session decides then is
-        carried out."""
+        a simulated room. A real room's answer goes to the session, and the commands that the session then
+        returns are carried out."""
         livekit = self.session.room.livekit if self.session.room is not None else None
         if self.make_publisher is None or livekit is None:
             self._record_joining(room, publisher)
@@ -186,7 +186,7 @@ class UpstreamConnection:
         self.rooms.note_playback(room, outputs)
         publisher = self.session.room.publisher if self.session.room is not None else ""
         has_agent = self.session.room is not None and self.session.room.agent_id
-        for rpc in map(rpc_for_agent, outputs):
+        for rpc in map(make_agent_rpc, outputs):
             if rpc is not None and has_agent:
                 self.sink.emit(Lane.EGRESS, self.name, PlaybackTold(publisher, *rpc))
         if any(isinstance(output, LeaveRoom) for output in outputs):
@@ -203,8 +203,8 @@ class UpstreamConnection:
         """Send a frame to the relay, and return whether the session is over. `answered_req_id` is the request
         that the frame answers; "" if none.
 
-        The session is over if the connection was closed before. It also ends if the relay leaves too many
-        bytes unread: an error is sent, and the connection is closed."""
+        The session is over if the connection was closed before. It also ends if the relay leaves more than
+        `most_unread` bytes unread: an error is sent, and the connection is closed."""
         if self.socket.closed:
             return True
         self.sink.record_sent(_UPSTREAM, self.name, raw, answered_req_id)

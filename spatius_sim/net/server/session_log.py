@@ -22,10 +22,10 @@ _AUDIO_AND_MOTION = frozenset((b"\x08\x03", b"\x08\x05"))
 """The first bytes of messages that carry audio or motion. (A look into a set takes a third of the time.)"""
 
 _BLOCKS = 16
-"""The log forgets a whole block of events at once, of about so many."""
+"""The log consists of about so many blocks of events, and forgets a whole block at once."""
 
 _NOT_SENT, _ANSWERS_NOTHING = False, ""
-"""The last two fields of an event whose frame was not sent and answers no request."""
+"""The last two fields of a LogEntry that is no frame, or whose frame was received."""
 
 
 class _EventBlock(NamedTuple):
@@ -66,7 +66,8 @@ class SessionRecord:
 
 @dataclass(slots=True)
 class SessionLog:
-    """A sink that keeps the newest events and a record of each session, and gives all events to `next_sink`.
+    """A sink (it receives all events) that keeps the newest events and a record of each session, and passes
+    all events on to `next_sink`, such as a recorder.
 
     It holds at most `most_bytes` of frames and `most_events` events in full blocks, and one block that is not
     full yet. It shows no secret. The secrets in audio and motion are hidden when `session_events` is called,
@@ -80,7 +81,7 @@ class SessionLog:
     _full_blocks: deque[_EventBlock] = field(default_factory=deque)
     _newest_fields: list[Any] = field(default_factory=list)
     _newest_bytes: int = 0
-    """The block that is not full yet."""
+    """The block that is not full yet: the fields of its events, and the bytes of their frames."""
     _most_block_bytes: int = field(init=False)
     _most_block_fields: int = field(init=False)
 
@@ -89,30 +90,33 @@ class SessionLog:
         self._most_block_fields = max(1, self.most_events // _BLOCKS) * len(LogEntry._fields)
 
     def emit(self, lane: Lane, connection: str, content: EventKind) -> None:
-        """Keep an event that happens now in the session log, with stars in place of its secrets, and give it
-        to the next sink. `connection` names the session; "" for an event of no session."""
+        """Keep an event that happens now in the session log, with stars in place of its secrets, and pass it
+        on to `next_sink`, such as a recorder. `connection` names the session; "" for an event of no
+        session."""
         self.next_sink.emit(lane, connection, content)
         content = redact_texts(content, self.secrets)
         self._newest_fields += (monotonic_ns(), lane, connection, content, _NOT_SENT, _ANSWERS_NOTHING)
         self._add_bytes_to_block(len(getattr(content, "raw", b"")))
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Keep a frame that Motion Server sends to a relay, count it for its session, and give it to the next
-        sink. `answers` is the id of the request that the frame answers; "" if none."""
+        """Keep a frame that Motion Server sends to a relay in the session log, count it for its session, and
+        pass it on to `next_sink`, such as a recorder. `answers` is the id of the request that the frame
+        answers; "" if none. To save time, secrets in motion are hidden only when the log is read."""
         self.next_sink.record_sent(lane, connection, raw, answers)
-        frame = self._hide_most_secrets(connection, raw)
+        frame = self._hide_secrets_outside_media(connection, raw)
         self.keep_frame(monotonic_ns(), lane, connection, frame, answers, sent=True)
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Keep a frame that Motion Server received from a relay, count it for its session, and give it to the
-        next sink. Secrets in audio and motion stay in the kept frame until it is read."""
+        """Keep a frame that Motion Server received from a relay in the session log, count it for its session,
+        and pass it on to `next_sink`, such as a recorder. To save time, secrets in audio are hidden only when
+        the log is read."""
         self.next_sink.record_received(lane, connection, raw)
         # As keep_frame, but in one call: nearly all frames are audio that was received.
         record = self.open_sessions.get(connection)
         if record is not None:
             record.frames_received += 1
         if raw[:2] not in _AUDIO_AND_MOTION:
-            raw = self._hide_most_secrets(connection, raw)
+            raw = self._hide_secrets_outside_media(connection, raw)
         self._newest_fields += (monotonic_ns(), lane, connection, raw, _NOT_SENT, _ANSWERS_NOTHING)
         self._newest_bytes += len(raw)
         if self._newest_bytes > self._most_block_bytes or len(self._newest_fields) >= self._most_block_fields:
@@ -188,21 +192,21 @@ class SessionLog:
         self._newest_fields, self._newest_bytes = [], 0
         self.past_sessions.clear()
 
-    def _hide_most_secrets(self, connection: str, raw: str | bytes) -> str | bytes:
-        """Return a frame of the session log without its secrets. Frames with audio or motion are returned as
-        they are, to save time; `session_events` hides their secrets."""
+    def _hide_secrets_outside_media(self, connection: str, raw: str | bytes) -> str | bytes:
+        """Return a frame for the session log without its secrets. A frame with audio or motion is returned as
+        it is, to save time: `session_events` hides its secrets when the log is read."""
         if isinstance(raw, str):
             return self.secrets.redact_text(raw)
         # This runs for every frame, so it must be fast: audio and motion are not decoded here.
         return raw if raw[:2] in _AUDIO_AND_MOTION else self._without_secrets(connection, raw)
 
     def _without_secrets(self, connection: str, raw: bytes) -> bytes:
-        """Return a binary frame with each known secret replaced by its reference."""
+        """Return a binary frame with stars in place of each known secret."""
         return redact_frame(raw, read_upstream(raw), self.secrets, connection)
 
     def _add_bytes_to_block(self, byte_count: int) -> None:
-        """Count the bytes of the newest event for the block of events that the log fills now. If the block is
-        full, begin a new one."""
+        """Count the bytes of the newest event for the block of events that the session log fills now. If the
+        block is full, begin a new one. (The log forgets old events block by block.)"""
         self._newest_bytes += byte_count
         if self._newest_bytes > self._most_block_bytes or len(self._newest_fields) >= self._most_block_fields:
             self._begin_new_block()

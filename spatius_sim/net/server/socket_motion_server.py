@@ -33,7 +33,7 @@ from spatius_sim.net.server.slow_headers import HEADER_SECONDS
 from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.protocol.console_api import (
     BOOTSTRAP_PATH,
-    TOKEN_DOORS,
+    TOKEN_PATHS,
     WEBSOCKET_PATH,
     HttpAnswer,
     RequestRefusedError,
@@ -134,7 +134,8 @@ class SocketMotionServer(OnePort):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop this Motion Server: stop listening, end what waits, and close every connection."""
+        """Stop this Motion Server: stop listening, let requests that a scenario delays wait no longer, and
+        close every connection."""
         self._stop_requested.set()
         self.stop_listening()
         await self.close_all("stopping")
@@ -143,8 +144,8 @@ class SocketMotionServer(OnePort):
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the HTTP routes that this Motion Server answers: token requests, the WebSocket upgrade, and
         bootstrap (an SDK asks for its region and the time)."""
-        for door in TOKEN_DOORS:
-            router.add_post(door, self._answer_token_request, expect_handler=handle_expect_header)
+        for path in TOKEN_PATHS:
+            router.add_post(path, self._answer_token_request, expect_handler=handle_expect_header)
         router.add_get(WEBSOCKET_PATH, self._answer_upgrade, expect_handler=handle_expect_header)
         router.add_route("POST", BOOTSTRAP_PATH, self._answer_bootstrap, expect_handler=handle_expect_header)
         router.add_route(
@@ -165,24 +166,25 @@ class SocketMotionServer(OnePort):
         await asyncio.gather(*closings)
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
-        """Play this scenario (a plan of faults) from its beginning. The next connection and the next request
-        count as the first ones of the scenario.
+        """Play this scenario (a plan of faults) from its beginning. The next WebSocket connection and the
+        next request count as the first ones of the scenario.
 
-        If `also_open`, its faults also happen on the connections that are open now, unless a fault names a
-        connection."""
+        If `also_open`, its faults also happen on the sockets that are open now, unless a fault names a
+        connection. There, the faults that the app id and the avatar id ask for stay."""
         self._scenario_player.play(scenario)
         if also_open:
             for name, connection in self._connection_by_name.items():
                 session_record = self.journal.open_sessions[name]
                 app_and_avatar = session_record.app_id, session_record.avatar_id
-                asked_for = faults_of(*app_and_avatar)
+                faults_by_ids = faults_of(*app_and_avatar)
                 connection.session.replace_faults(
-                    self._scenario_player.faults_of_open_connection(*app_and_avatar, asked_for)
+                    self._scenario_player.faults_of_open_connection(*app_and_avatar, faults_by_ids)
                 )
 
     async def reset(self) -> None:
-        """Bring this Motion Server back to the state in which it started. Close all sessions with the close
-        code 1001, forget past sessions and rooms, and play the first scenario from its beginning."""
+        """Bring this Motion Server back to the state in which it started; it goes on listening. Close the
+        sockets of all sessions with the close code 1001, forget past sessions and rooms, and play the first
+        scenario from its beginning."""
         await self.close_all("reset")
         self.journal.forget()
         self.rooms.clear()
@@ -193,8 +195,8 @@ class SocketMotionServer(OnePort):
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
     def _report_simulated_room(self) -> None:
-        """Tell the user, once, that rooms are only simulated here. A session has asked for a room, and nobody
-        will join the real one."""
+        """Tell the user of this socket server, once, that it only simulates rooms. A session has asked for a
+        room, and nobody will join the real one."""
         if self._on_note is not None and not self._simulated_rooms_reported:
             self._simulated_rooms_reported = True
             self._on_note(SIMULATED_ROOM)
@@ -209,7 +211,7 @@ class SocketMotionServer(OnePort):
         api_key = request.headers.get("X-Api-Key", "")
         body = await read_body(request)
         asked_at = time.time()
-        expire_at, app_id = _read_time_and_app(body)
+        expire_at, app_id = _read_expiry_and_app_id(body)
         admission = self._scenario_player.admit_token_request(app_id)
         session_token = ""
         answer: HttpAnswer | None
@@ -312,7 +314,7 @@ class SocketMotionServer(OnePort):
 
     async def _answer_preflight(self, request: web.Request) -> web.StreamResponse:
         """Answer a browser that asks, by a CORS preflight, whether a page of another origin may use the
-        bootstrap route. It may, by POST."""
+        bootstrap route (at which an SDK asks for its region and the time). It may, by POST."""
         headers = {
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Allow-Methods": "POST",
@@ -362,9 +364,9 @@ class SocketMotionServer(OnePort):
         self.journal.emit(Lane.UPSTREAM, session_name, refused)
 
 
-def _read_time_and_app(body: bytes) -> tuple[int | None, str]:
-    """Return two values from the body of a token request: the time `expireAt` (unix seconds) and the app id.
-    Return (None, "") if the body is not a token request."""
+def _read_expiry_and_app_id(body: bytes) -> tuple[int | None, str]:
+    """Return two values from the body of a token request to Motion Server: the time at which the token shall
+    expire (`expireAt`, unix seconds) and the app id. Return (None, "") if the body is not a token request."""
     try:
         token_request = read_token_request(body)
     except RequestRefusedError:

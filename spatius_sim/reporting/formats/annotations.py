@@ -18,7 +18,7 @@ _LEVELS = list(Level)
 def github_annotations(report: Report) -> list[str]:
     """Return the annotations of GitHub for a run, the worst finding first: one workflow command, a line of
     text, for each finding. If there are more than GitHub shows, the last command says how many are left out.
-    No text of a subject can begin or end a command."""
+    Text that comes from a subject is escaped, so that it cannot begin or end a command."""
     complaint_commands = [
         _write_command("error", "baseline", text)
         for subject in report.subjects
@@ -36,9 +36,9 @@ def github_annotations(report: Report) -> list[str]:
 
 
 def _yield_ranked_commands(report: Report) -> Iterator[tuple[tuple[int, int], str]]:
-    """Yield an annotation of GitHub for each rule that was broken or not judged: its rank, and the workflow
-    command. The worst finding has the lowest rank. Known failures, and rules that need not be exercised, are
-    left out."""
+    """Yield a rank and a workflow command of GitHub, which makes an annotation, for each rule that was broken
+    or has no verdict. The worst finding has the lowest rank. Left out are known failures, and rules without a
+    verdict that the run is not required to exercise."""
     for rule in report.rules:
         level_rank = _LEVELS.index(rule.level)
         if rule.verdict is Verdict.FAILED and rule.failure is not None and not rule.known:

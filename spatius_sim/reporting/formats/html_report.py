@@ -70,10 +70,10 @@ def group_by_family(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[Ju
     ]
 
 
-def count_verdicts(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
-    """Count the verdicts of these rules for the coloured bar of the HTML report. Return four values for each
-    verdict that occurs: the verdict, its count, and the start and the width of its part of the bar (in
-    percent)."""
+def make_verdict_bar(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
+    """Return the parts of the coloured bar in the HTML report that shows how many of these rules have which
+    verdict. A part is four values: a verdict that occurs, its count, and the start and the width of the part
+    (in percent)."""
     count_of_verdicts = [(verdict, sum(rule.verdict is verdict for rule in rules)) for verdict in VERDICTS]
     bar_parts: list[tuple[Verdict, int, float, float]] = []
     part_start = 0.0
@@ -133,7 +133,7 @@ def _make_environment() -> Environment:
     environment.filters |= {
         "keywords": split_at_keywords,
         "families": group_by_family,
-        "tally": count_verdicts,
+        "tally": make_verdict_bar,
         "web_address": web_address,
     }
     environment.globals |= {

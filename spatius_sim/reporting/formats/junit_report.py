@@ -70,8 +70,8 @@ def _make_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, is_pas
 
 
 def _add_occasion(suite: TestSuite, occasion: Occasion) -> None:
-    """Add to a suite of the JUnit report when the run was made, by which command, and from which commit.
-    Leave out what is not known."""
+    """Add to a suite of the JUnit report the occasion of the run: when it was made, by which command, and
+    from which commit. Leave out what is not known."""
     if occasion.began:
         suite.timestamp = occasion.began.partition("+")[0]  # The schema knows no time zone; this is UTC.
     for name in ("command", "commit"):
@@ -115,8 +115,8 @@ def _make_no_pass_case(suite: str, why: str) -> TestCase:
 
 
 def _describe_failure(failure: Failure, advice: Advice | None) -> str:
-    """Return the text that JUnit shows for a failure, with one fact in each line. `advice` says what the
-    broken rule means to people; None if there is none."""
+    """Return the text that JUnit shows for a failure, with one fact in each line. `advice` says what a user
+    notices of the broken rule, its likely cause, and how to repair it; None if there is none."""
     advice = advice or Advice("", "", "")
     text_by_label = {
         "seen as": advice.effect,

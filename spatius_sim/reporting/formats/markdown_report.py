@@ -43,8 +43,8 @@ def markdown_report(report: Report, max_bytes: int = MAX_BYTES) -> str:
 
 
 def _describe_occasion(occasion: Occasion) -> list[str]:
-    """Return the line of the Markdown report that says when the run was made, how long it took, from which
-    commit, and by which command. Return an empty list if the time is not known."""
+    """Return the line of the Markdown report about the occasion of the run: when it was made, how long it
+    took, from which commit, and by which command. Return an empty list if the time is not known."""
     if not occasion.began:
         return []
     commit = f", commit {escape_markdown(occasion.commit)}" if occasion.commit else ""
@@ -70,7 +70,7 @@ def markdown_matrix(matrix: Matrix, max_bytes: int = MAX_BYTES) -> str:
 
 def join_fitting_parts(parts: Sequence[str], max_bytes: int) -> str:
     """Join the first parts of a Markdown report, as many whole parts as fit into `max_bytes`. If some do not
-    fit, the last line says how many."""
+    fit, the last line counts them; it calls them lines, because nearly all of them are rows of the table."""
     fitting: list[str] = []
     bytes_left = max_bytes - _BYTES_FOR_NOTE
     for number, part in enumerate(parts):
@@ -105,7 +105,8 @@ def _describe_subject(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> st
 
 def _describe_failure(rule: JudgedRule) -> str:
     """Return the part of the Markdown report about the failure of one rule: the rule, and one fact in each
-    line. The rule must have a failure."""
+    line, among them what a user notices (`advice.effect`) and how to repair it (`advice.mend`). The rule must
+    have a failure."""
     failure = rule.failure
     assert failure is not None
     advice = rule.advice or Advice("", "", "")

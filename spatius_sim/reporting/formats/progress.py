@@ -68,8 +68,8 @@ class ProgressLines:
 
     def show_rule_start(self, rule_id: str, number: int, total: int) -> None:
         """Show as progress that a rule is being judged. It is the rule with this `number` (from 1) of `total`
-        rules; `total` is 0 if it is not known. Without a live line, write a plain line, but not within
-        QUIET_SECONDS of the last one."""
+        rules; `total` is 0 if it is not known. If there is no live line, which is drawn again and again,
+        write a plain line, but at most one in QUIET_SECONDS."""
         self._rule_id = rule_id
         self._done_count = sum(list(self._scenario_count_by_rule_id.values())[: number - 1])
         self._done_at = time.monotonic()
@@ -79,8 +79,9 @@ class ProgressLines:
             self._write_line(self._describe_progress())
 
     def show_suspects(self, suspects: Mapping[str, str]) -> None:
-        """Print a line of progress for each rule that a scenario has broken before the rule is judged itself.
-        `suspects` says by rule id what happened. Each rule gets only one such line in a run."""
+        """Print a line of progress for each rule that a scenario of another rule has broken, before its own
+        scenarios are run. `suspects` says by rule id what happened. Each rule gets only one such line in a
+        run."""
         for rule_id, actual in suspects.items():
             if rule_id not in self._reported_rule_ids:
                 self._reported_rule_ids.add(rule_id)
@@ -92,9 +93,8 @@ class ProgressLines:
         """Show in lines of progress which rules failed while one rule was judged. The explanations are
         printed only at the end of the run.
 
-        `outcomes` are what the judging brought out. `suspects` says by rule id what other rules were broken,
-        and how. `complaint` is the error text of the test item that judged the rule; "" if the item did not
-        fail."""
+        `outcomes` are the results of the judging. `suspects` says by rule id which other rules look broken,
+        and what happened. `complaint` is the error text of the judged rule; "" if there is none."""
         outcomes = list(outcomes)
         self._reported_rule_ids |= {outcome.rule_id for outcome in outcomes}
         self.show_suspects(suspects)
@@ -110,7 +110,8 @@ class ProgressLines:
             self._print_progress(f"FAILED {self._rule_id}: {complaint.splitlines()[-1]}")
 
     def _print_progress(self, text: str) -> None:
-        """Print a line of progress that stays on the screen, with the seconds since the run began."""
+        """Print a line of progress that stays on the screen, with the seconds since the run began. If there
+        is a live line, the printed line is red, because it says that something failed."""
         line = f"{text} ({self._seconds_elapsed:.0f} s)"
         if self._live_display is None:
             self._write_line(line)

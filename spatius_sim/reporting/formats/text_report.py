@@ -27,7 +27,7 @@ _MAX_EVENTS = 3
 
 def describe_failure(outcome: RuleOutcome, failure: Failure) -> str:
     """Return the text that explains a failure at the terminal, in at most fourteen lines, with one fact in
-    each. If the failure has a dialogue with the client, it comes after them."""
+    each. If the failure has a dialogue with the client, the dialogue comes after these lines."""
     rule = find_rule(outcome.rule_id)
     confirmation = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
@@ -53,9 +53,9 @@ def describe_failure(outcome: RuleOutcome, failure: Failure) -> str:
 
 
 def explain_failure_by_other_scenario(failed_outcome: RuleOutcome, judged_outcome: RuleOutcome) -> str:
-    """Return the first line of the text for a failed rule (`failed_outcome`) that its own scenarios did not
-    break, but a scenario of another rule. If the failure is printed under another rule, the line also names
-    that rule (`judged_outcome`) and its verdict."""
+    """Return the line with which a text report begins to explain a failed rule (`failed_outcome`), if a
+    scenario of another rule broke it, and its own scenarios did not. If the failure is printed under another
+    rule (`judged_outcome`), the line also names that rule and its verdict."""
     explanation = (
         f"{failed_outcome.rule_id} was not broken by its own scenarios, and one of another rule broke it."
     )
@@ -67,9 +67,9 @@ def explain_failure_by_other_scenario(failed_outcome: RuleOutcome, judged_outcom
 def print_run(
     console: Console, summaries: Sequence[Summary], code: ExitCode, doctor_command: str = ""
 ) -> None:
-    """Print the text report of a run: each subject with its rules and its claim, then what the user can do
-    next. `code` is the run's exit code. `doctor_command` finds out why a relay sends nothing; "" if there is
-    none."""
+    """Print the text report of a run: each subject with its rules, and the sentence that says what the run
+    has shown of it; then what the user can do next. `code` is the run's exit code. `doctor_command` finds out
+    why a relay sends nothing; "" if there is none."""
     for summary in summaries:
         print_summary(console, summary)
     next_action = describe_next_step(summaries, code, doctor_command)
@@ -109,7 +109,7 @@ def print_summary(console: Console, summary: Summary) -> None:
 def _yield_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
     """Yield a row of the text report for each rule or group of rules: its words, and the outcome to print.
     Inconclusive rules with the same reason are one group, and only the first is named. In a run that was
-    stopped early, so are the rules that were not reached."""
+    stopped early, the rules that were not reached are grouped, too."""
     grouped_verdicts = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.stopped_early else [])]
     outcomes_by_reason: dict[str, list[RuleOutcome]] = {}
     for outcome in summary.outcomes:
@@ -170,7 +170,7 @@ def describe_next_step(summaries: Sequence[Summary], code: ExitCode, doctor_comm
     was_stopped_early = any(summary.stopped_early for summary in summaries)
     any_new_failure = any(summary.new_failures for summary in summaries)
     if was_stopped_early and code is ExitCode.INTERRUPTED and any_new_failure:
-        advice = _advise_mending(summaries)
+        advice = _advise_to_repair(summaries)
     else:
         advice = (
             _ADVICE_AFTER_EARLY_STOP[code]
@@ -185,7 +185,7 @@ def _advise_after_whole_run(summaries: Sequence[Summary], code: ExitCode, doctor
     `doctor_command` finds out why a relay sends nothing; "" if there is none."""
     match code:
         case ExitCode.RULE_FAILED:
-            return _advise_mending(summaries)
+            return _advise_to_repair(summaries)
         case ExitCode.UNREACHABLE:
             summaries_without_answer = [summary for summary in summaries if summary.has_no_answer]
             rules_broken_once = [
@@ -213,9 +213,9 @@ def _advise_after_whole_run(summaries: Sequence[Summary], code: ExitCode, doctor
     return ""
 
 
-def _advise_mending(summaries: Sequence[Summary]) -> str:
-    """Return the advice to mend the first rule that failed, and the baseline (the list of known failures) if
-    it is out of date. Return "" if there is nothing to mend."""
+def _advise_to_repair(summaries: Sequence[Summary]) -> str:
+    """Return the advice to repair what broke the first rule that failed, and to correct the baseline (the
+    list of known failures) if it is out of date. Return "" if there is nothing to repair."""
     failed_rule_ids = [outcome.rule_id for summary in summaries for outcome in summary.new_failures]
     steps: list[str] = []
     if failed_rule_ids:
@@ -227,8 +227,8 @@ def _advise_mending(summaries: Sequence[Summary]) -> str:
 
 
 def print_catalogue(console: Console, rules: list[Rule], total_count: int) -> None:
-    """Print rules of the catalogue for a person at a terminal, in a table with a row for each rule. Then
-    print how many of the `total_count` rules of the whole catalogue these are."""
+    """Print a text report of rules of the catalogue, for a person at a terminal: a table with a row for each
+    rule. Then print how many of the `total_count` rules of the whole catalogue these are."""
     table = Table(box=None, padding=(0, 2, 1, 0))
     for heading in ("rule", "level", "sentence", "source"):
         table.add_column(heading, no_wrap=heading in ("rule", "level"))

@@ -4,9 +4,6 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.reporting.player.curves import Payloads
@@ -23,32 +20,19 @@ from spatius_sim.wires.testee_messages import HIGHEST_RATE
 _MS_NS = 1_000_000
 _FRAME_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND
 _ROUNDING_ERROR = 1e-6
-_FULL_SCALE = 32768
-_LARGEST_BYTE = 255
 _USUAL_RATE = 16000
 LONGEST_PLAYBACK_SECONDS = 600
 """How long a client plays on after the last event of a run. What comes later is not drawn."""
 
 IDLE, MOVING, STARVED, AUDIO_ONLY, PAUSED, STALLED = range(6)
-
-
-def loudness_levels(pcm: bytes, sample_rate: int) -> bytes:
-    """Return the loudness of audio (mono s16le) as a player page draws it: one byte for each 40 ms. The byte
-    is 255 times the square root of the peak (full scale is 1), so that quiet speech can also be seen."""
-    samples = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float32)
-    window_samples = max(1, sample_rate // KEYFRAMES_PER_SECOND)
-    if not len(samples):
-        return b""
-    starts = np.arange(0, len(samples), window_samples)
-    peaks = np.maximum.reduceat(np.abs(samples), starts) / _FULL_SCALE
-    levels: NDArray[np.uint8] = np.minimum(_LARGEST_BYTE, np.sqrt(peaks) * _LARGEST_BYTE).astype(np.uint8)
-    return levels.tobytes()
+"""What a face does. STARVED: the audio plays, and there is no motion for this moment. STALLED: the audio has
+stopped, and waits for motion."""
 
 
 @dataclass(slots=True)
 class HeldConversation:
     """What a client holds of one conversation: its audio at `sample_rate` Hz, when it began, and its
-    payloads."""
+    payloads. `cause` says why motion may be missing; "" if nothing is known."""
 
     start_ms: int
     sample_rate: int
@@ -67,7 +51,7 @@ class ClientTrack:
 
     def __init__(self, payloads: Payloads) -> None:
         """Begin to play one client's avatar; the face is idle. `payloads` are all payloads of motion on the
-        page."""
+        page. The columns (`at_ms` and so on) get one entry for each change of what the client shows."""
         self._payloads = payloads
         self.at_ms: list[int] = []
         self.keyframe: list[int] = []
@@ -82,16 +66,16 @@ class ClientTrack:
         self._now_ns = 0
         self._conversation_count = 0
         self._sample_rate = _USUAL_RATE
-        self.passed_on_count = 0
-        """How many payloads the relay has passed on in this conversation."""
-        self.sent_count = 0
-        """How many payloads Motion Server has sent in this conversation."""
+        self.passed_on_payload_count = 0
+        """How many payloads the relay has passed on since this conversation began."""
+        self.sent_payload_count = 0
+        """How many payloads Motion Server has sent since this conversation began."""
         self.reset(_USUAL_RATE)
 
     def reset(self, sample_rate: int, mode: str = "") -> None:
-        """Play the avatar from now on with a new decoder, for audio at `sample_rate` Hz. `mode` says what the
-        decoder does when motion is missing. If the rate or the mode is not a known one, take the usual
-        one."""
+        """Play the avatar from now on with a new decoder, for audio at `sample_rate` Hz, and add a row to the
+        columns if the face changes by that. `mode` says what the decoder does when motion is missing. If the
+        rate or the mode is not a known one, take the usual one."""
         is_known_mode = mode in set(StarvationMode)
         self._sample_rate = sample_rate if 0 < sample_rate <= HIGHEST_RATE else _USUAL_RATE
         self._decoder = ClientDecoder(
@@ -115,8 +99,9 @@ class ClientTrack:
         self._advance_decoder(max(to_ns, self._now_ns))
 
     def play_to_end(self) -> int:
-        """Play the audio that this client still holds, but at most LONGEST_PLAYBACK_SECONDS of it. Return the
-        time in nanoseconds at which the avatar stops; if there is no audio, this is the present time."""
+        """Play the avatar of this client on the page until its audio ends, but at most for
+        LONGEST_PLAYBACK_SECONDS. Return the time in nanoseconds until which it was played; if there is no
+        audio, this is the present time."""
         latest_ns = self._now_ns + LONGEST_PLAYBACK_SECONDS * 1_000_000_000
         held_audio_ns = self._held_audio_ns()
         end_ns = min(latest_ns, self._now_ns + held_audio_ns + _FRAME_NS)
@@ -139,7 +124,7 @@ class ClientTrack:
         """Give payloads of motion to the decoder that plays this client's avatar. Return in words what the
         decoder did with them, one text for each event. `frames` without payloads means that no motion will
         come (audio-only)."""
-        self.passed_on_count += len(frames or ())
+        self.passed_on_payload_count += len(frames or ())
         self._decoder.yield_frames_data(frames, conversation_id)
         words = self._take_events(frames or ())
         self._write_row_if_changed()
@@ -156,6 +141,7 @@ class ClientTrack:
         if current_conversation is None:
             return []
         current_conversation.cause = why
+        # No payloads tell the decoder that no motion will come.
         return self.feed_motion((), self.current_conversation_id())
 
     def control_playback(self, command: str) -> None:
@@ -194,17 +180,17 @@ class ClientTrack:
         return int(max(0.0, held_seconds) * 1e9)
 
     def _advance_decoder(self, to_ns: int) -> None:
-        """Move the decoder's clock to the time `to_ns` (nanoseconds), and note what the avatar's face shows
-        then."""
+        """Move the decoder's clock to the time `to_ns` (nanoseconds), and add a row to the columns if the
+        avatar's face then shows something else."""
         self._now_ns = to_ns
         self._decoder.advance(to_ns)
         self._take_events()
         self._write_row_if_changed()
 
     def _take_events(self, frames: tuple[bytes, ...] = ()) -> list[str]:
-        """Take the events that the avatar's decoder has made since the last call, and note them for the
-        player page. `frames` are the motion payloads that it was given since then. Return in words what it
-        did with each, and whether it plays audio alone from here on."""
+        """Take the events of the avatar's decoder since the last call, and note them for the player page.
+        `frames` are the motion payloads that the decoder got since then. Return in words what it did with
+        each, and whether it plays audio without motion from now on."""
         words: list[str] = []
         frame_index = 0
         for event in self._decoder.take_events():
@@ -227,16 +213,17 @@ class ClientTrack:
         return words
 
     def _begin_conversation(self, conversation_id: str) -> None:
-        """Add a new conversation (one turn of speech with its motion) to what the client holds, still without
-        audio and payloads."""
+        """Add the new conversation (one turn of speech with its motion) that the avatar's decoder has begun
+        to what the client holds, still without audio and payloads. The counts of the payloads that Motion
+        Server has sent, and that the relay has passed on, begin again at 0."""
         conversation = HeldConversation(self._now_ns // _MS_NS, self._sample_rate)
         self._conversation_by_id[conversation_id] = conversation
         self.conversations.append(conversation)
-        self.passed_on_count = self.sent_count = 0
+        self.passed_on_payload_count = self.sent_payload_count = 0
 
     def _keep_payload(self, conversation: HeldConversation, raw_payload: bytes, keyframe_count: int) -> None:
-        """Add a payload of motion with `keyframe_count` keyframes to the conversation whose motion it is.
-        Forget why the conversation had no motion before."""
+        """Add a payload of motion with `keyframe_count` keyframes to what the client holds of its
+        conversation. Why the conversation had no motion before (`cause`) is no longer true: forget it."""
         conversation.first_keyframes.append(conversation.keyframe_count)
         conversation.payload_numbers.append(self._payloads.number_of(raw_payload))
         conversation.keyframe_count += keyframe_count
@@ -275,8 +262,9 @@ class ClientTrack:
             column.append(value)
 
     def _find_status(self, keyframe: int) -> int:
-        """Return what the avatar's face does now, while a conversation is played: PAUSED, AUDIO_ONLY,
-        STALLED, STARVED or MOVING. `keyframe` is the keyframe that the face shows; -1 if there is none."""
+        """Return what the avatar's face does now, while a conversation is played: PAUSED, AUDIO_ONLY (no
+        motion will come), STALLED (the audio waits for motion), STARVED (the audio plays on without motion)
+        or MOVING. `keyframe` is the keyframe that the face shows; -1 if there is none."""
         if self._decoder.state is PlaybackState.PAUSED:
             return PAUSED
         if self._decoder.audio_only:
@@ -287,8 +275,8 @@ class ClientTrack:
 
     def _find_shown_keyframe(self, conversation: HeldConversation, due_keyframe: int) -> int:
         """Return the number of the keyframe that the avatar shows when `due_keyframe` is due. `due_keyframe`
-        counts within this conversation, but the result counts over all payloads on the player page. Return -1
-        if the keyframe has not come, or if the client plays audio alone."""
+        is its number in this conversation; the result is its number among all keyframes of the player page.
+        Return -1 if the keyframe has not come, or if the client plays audio alone."""
         payload_index = bisect_right(conversation.first_keyframes, due_keyframe) - 1
         if self._decoder.audio_only or payload_index < 0 or due_keyframe >= conversation.keyframe_count:
             return -1
@@ -300,7 +288,7 @@ class ClientTrack:
         nothing is played. A cause that is new is added to `causes`."""
         if conversation is None or status in (IDLE, MOVING):
             return 0
-        missing_count = self.sent_count - self.passed_on_count
+        missing_count = self.sent_payload_count - self.passed_on_payload_count
         if status == PAUSED:
             cause = "the playback is paused"
         elif conversation.cause:

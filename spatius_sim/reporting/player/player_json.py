@@ -7,8 +7,8 @@ from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.reporting.make_text_harmless import harmless_line
-from spatius_sim.reporting.player.avatar_playback import ClientTrack, loudness_levels
-from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
+from spatius_sim.reporting.player.avatar_playback import ClientTrack
+from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads, loudness_levels
 from spatius_sim.reporting.timeline.timeline import MarkKind
 
 MAX_SOUND_BYTES = 24 * 1_048_576
@@ -45,14 +45,15 @@ class PageData:
     tracks: dict[str, ClientTrack] = field(default_factory=dict)
     """What each client shows, in all runs."""
     sent_payloads: list[list[Any]] = field(default_factory=list)
-    """What Motion Server's face shows: milliseconds, payload, client, request."""
+    """What Motion Server's face shows: milliseconds, number of the payload, connection, request id."""
     client_by_request: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Whose motion each request asks for, by connection and request id, as far as that is known."""
     spoken_audio: list[list[Any]] = field(default_factory=list)
-    """The audio that came to Motion Server: milliseconds, levels, request."""
+    """The audio that came to Motion Server: milliseconds, loudness levels, connection, request id."""
     late_periods: list[list[float]] = field(default_factory=list)
     """When the kit itself was late: from and until, in milliseconds."""
     runs: list[dict[str, Any]] = field(default_factory=list)
+    """The runs: in milliseconds, `at` is when a run starts, and `begins` when its scenario starts."""
     notices: list[str] = field(default_factory=list)
     lanes: list[str] = field(default_factory=list)
     first_ns: int = 0
@@ -60,14 +61,6 @@ class PageData:
     zero_ms: float = 0.0
     """The moment that the page calls 0 s."""
     is_full: bool = False
-
-    def add_end_notice(self, at_ns: int) -> None:
-        """Add a notice to the player page: it says that the page ends at `at_ns` (nanoseconds on the page's
-        clock), although the tape goes on."""
-        self.notices.append(
-            f"The tape holds more than a page can show: the page ends at event {len(self.rows):,}, "
-            f"{at_ns / 1e9:.0f} s. `spatius-sim tape cut` makes a shorter tape."
-        )
 
 
 def make_page_values(page: PageData, title: str, guilty: Collection[int], *, sound: bool) -> dict[str, Any]:
@@ -133,11 +126,11 @@ def make_page_values(page: PageData, title: str, guilty: Collection[int], *, sou
 
 
 def _find_concerned_client(page: PageData, guilty: Collection[int]) -> int:
-    """Return the place of the client whom the evidence concerns, among the clients of the page: the client
-    that something was owed to, or else the one that a guilty event came from or went to. Return 0 if there is
-    no such client: a page begins with the first."""
-    ghosts = [row for row in page.rows if row.kind is MarkKind.GHOST]
-    for row in (*ghosts, *(row for row in page.rows if row.seq in guilty)):
+    """Return, for the JSON of the page, the number of the client with which the page begins: the client that
+    should have received a missing message (GHOST), or else the one that an event of the evidence (`guilty`)
+    came from or went to. Return 0, the first client, if there is no such client."""
+    rows_of_missing = [row for row in page.rows if row.kind is MarkKind.GHOST]
+    for row in (*rows_of_missing, *(row for row in page.rows if row.seq in guilty)):
         for place, name in enumerate(page.tracks):
             if name in (row.source, row.target, row.connection):
                 return place
@@ -159,9 +152,9 @@ def _list_turn_times(page: PageData) -> list[list[Any]]:
 
 
 def _list_payload_times(sent_payloads: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
-    """Return when the player page shows each payload of motion. This is when it was sent, or when the payload
-    before it of the same request ends, if that is later. A row holds this time in milliseconds, the payload's
-    number, the connection and the request."""
+    """Return rows for the JSON of the player page that say when Motion Server's face shows each payload of
+    motion: when it was sent, but not before the earlier payloads of its request end. A row holds this time in
+    milliseconds, the payload's number, the connection and the request."""
     end_by_request: dict[tuple[str, str], float] = {}
     rows = []
     for at_ms, payload_number, connection, req_id in sent_payloads:
@@ -174,9 +167,9 @@ def _list_payload_times(sent_payloads: list[list[Any]], payloads: Payloads) -> l
 
 
 def _list_audio_times(spoken_audio: list[list[Any]]) -> list[list[Any]]:
-    """Return when each piece of speech is heard on the player page. This is when it came, or when the piece
-    before it of the same request ends, if that is later. A row holds this time in milliseconds and the
-    loudness in base64."""
+    """Return rows for the JSON of the player page that say when each piece of speech is heard: when it came,
+    but not before the earlier pieces of its request end. A row holds this time in milliseconds and the
+    loudness in base64. `spoken_audio` is that of PageData."""
     end_by_request: dict[tuple[str, str], float] = {}
     rows = []
     for at_ms, levels, connection, req_id in spoken_audio:

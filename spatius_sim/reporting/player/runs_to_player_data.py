@@ -8,7 +8,8 @@ from typing import Any
 
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.make_text_harmless import harmless_line
-from spatius_sim.reporting.player.avatar_playback import ClientTrack, loudness_levels
+from spatius_sim.reporting.player.avatar_playback import ClientTrack
+from spatius_sim.reporting.player.curves import loudness_levels
 from spatius_sim.reporting.player.player_json import MAX_WORDS, PageData, PageRow, make_page_values
 from spatius_sim.reporting.timeline.build_timeline import (
     find_event_lanes,
@@ -70,7 +71,7 @@ def build_player(
             break
         _add_run(page, trace, run_number)
     if has_more_runs and not page.is_full:
-        page.add_end_notice(page.end_ns)
+        _add_end_notice(page, page.end_ns)
     if not page.rows:
         page.notices.append("This tape holds no events: there is nothing to play.")
     elif not page.payloads.total:
@@ -80,31 +81,32 @@ def build_player(
     return make_page_values(page, harmless_line(title, MAX_WORDS), frozenset(evidence), sound=sound)
 
 
-def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark]) -> dict[str, Any]:
+def build_failure(trace: Trace, evidence: Collection[int], missing: Iterable[Mark]) -> dict[str, Any]:
     """Return the data of a player that shows one failure, as values for JSON. It shows the run from the
     scenario on, without sound, and without events that are far from the evidence. `evidence` are the numbers
-    of the guilty events. `ghosts` are marks of what never came, in seconds since the scenario began."""
+    of the events that show the failure. `missing` are marks of messages that never came; their times are in
+    seconds since the scenario began."""
     zero_ns = trace.events[0].at_ns if trace.header.subject == "client" else find_scenario_start_ns(trace)
     rate_by_connection: dict[str, int] = {}
     for event in trace.events:
         if event.at_ns < zero_ns:
             note_sample_rate(event, rate_by_connection)
-    # What earlier scenarios left is no part of this one, unless it is evidence.
+    # Leave out late events of earlier scenarios, unless they are evidence.
     shown_events = tuple(event for event in trace.events if event.at_ns >= zero_ns or event.seq in evidence)
     page = PageData(client_by_request=_find_client_by_request(trace))
     if shown_events:
         page.zero_ms = (zero_ns - shown_events[0].at_ns) / _MS_NS
         _add_run(page, replace(trace, events=shown_events), 1, rate_by_connection)
-    for ghost in ghosts:
-        at_ms = page.zero_ms + ghost.at * 1000
-        page.rows.append(PageRow(at_ms, ghost.source, ghost.target, ghost.kind, ghost.words))
+    for mark in missing:
+        at_ms = page.zero_ms + mark.at * 1000
+        page.rows.append(PageRow(at_ms, mark.source, mark.target, mark.kind, mark.words))
     page.rows = _keep_rows_near_evidence(sorted(page.rows, key=lambda row: row.at_ms), evidence)
     return make_page_values(page, "", evidence, sound=False)
 
 
 def _find_client_by_request(trace: Trace) -> dict[tuple[str, str], str]:
-    """Return for which client each request to Motion Server asks for motion. The keys are connection and
-    request id. Return an empty mapping if the trace is not of a relay, or has fewer than two clients."""
+    """Return a mapping from each request to Motion Server (connection and request id) to the client that its
+    motion is for. It is empty if the trace is not of a relay, or has fewer than two clients."""
     client_connections = {event.connection for event in trace.on_lane(Lane.DOWNSTREAM)}
     if trace.header.subject != "relay" or len(client_connections) < 2:
         return {}
@@ -117,21 +119,33 @@ def _find_client_by_request(trace: Trace) -> dict[tuple[str, str], str]:
 
 
 def _keep_rows_near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageRow]:
-    """Return the rows that the player of a failure shows, in the same order, at most MAX_EVENTS_OF_A_FAILURE.
-    Ghosts (marks of what was owed and never came) are kept first, then the rows nearest to the evidence."""
+    """Return the rows that the player data of a failure keep of its run, in the same order, at most
+    MAX_EVENTS_OF_A_FAILURE. Messages that never came (GHOST) are kept first, then the rows nearest to the
+    evidence."""
     evidence_places = [place for place, row in enumerate(rows) if row.seq in evidence] or [0]
     if len(rows) <= MAX_EVENTS_OF_A_FAILURE:
         return rows
 
     def rank_row(place: int) -> tuple[bool, int]:
-        """Return the rank of the row at this place; the rows of least rank are kept."""
+        """Return the rank of the row number `place`, if a run has more rows than its player data may keep:
+        the rows of least rank are kept. Messages that never came rank before all others, and among others a
+        row that is nearer to the evidence ranks before one that is farther away."""
         next_index = bisect_left(evidence_places, place)
-        near_places = evidence_places[max(0, next_index - 1) : next_index + 1]
-        distance = min(abs(place - near_place) for near_place in near_places)
+        neighbours = evidence_places[max(0, next_index - 1) : next_index + 1]
+        distance = min(abs(place - neighbour) for neighbour in neighbours)
         return rows[place].kind is not MarkKind.GHOST, distance
 
     kept_places = sorted(range(len(rows)), key=rank_row)[:MAX_EVENTS_OF_A_FAILURE]
     return [rows[place] for place in sorted(kept_places)]
+
+
+def _add_end_notice(page: PageData, at_ns: int) -> None:
+    """Add a notice to the player page: it says that the page ends at `at_ns` (nanoseconds on the page's
+    clock), although the tape goes on."""
+    page.notices.append(
+        f"The tape holds more than a page can show: the page ends at event {len(page.rows):,}, "
+        f"{at_ns / 1e9:.0f} s. `spatius-sim tape cut` makes a shorter tape."
+    )
 
 
 def _add_run(
@@ -151,7 +165,7 @@ def _add_run(
         start_ns = earliest_start_ns
     is_client_run = trace.header.subject == "client"
     scenario_offset_ns = 0 if is_client_run else find_scenario_start_ns(trace) - first_ns
-    _RunReader(page, trace, start_ns, f"run {run_number}", rate_by_connection).read()
+    _RunReader(page, trace, start_ns, f"run {run_number}", rate_by_connection).read_onto_page()
     page.runs.append(
         {
             "at": round(start_ns / _MS_NS),
@@ -177,7 +191,7 @@ class _RunReader:
         self._first_ns = trace.events[0].at_ns
         self._is_client_run = trace.header.subject == "client"
         self._lanes = ["kit", "client"] if self._is_client_run else list_lanes(trace)
-        self._client_of_server = "kit" if "kit" in self._lanes else "relay"
+        self._lane_of_servers_client = "kit" if "kit" in self._lanes else "relay"
         self._kit_is_client = is_kit_client_of_server(trace)
         self._rate_by_connection = dict(rate_by_connection)
         self._conversation_id_by_turn: dict[tuple[str, str], str] = {}
@@ -190,7 +204,7 @@ class _RunReader:
             if lane not in page.lanes:
                 page.lanes.append(lane)
 
-    def read(self) -> None:
+    def read_onto_page(self) -> None:
         """Add every event of this run to the player page, let every client play the rest of its audio, and
         note when the run ended. If the page is full, stop, and add a notice to the page that says so."""
         page = self._page
@@ -198,7 +212,7 @@ class _RunReader:
             at_ns = self._page_time_ns(event)
             if len(page.rows) >= MAX_EVENTS or at_ns > MAX_SECONDS * 1_000_000_000:
                 page.is_full = True
-                page.add_end_notice(at_ns)
+                _add_end_notice(page, at_ns)
                 break
             page.end_ns = max(page.end_ns, at_ns)
             self._add_event(event, at_ns)
@@ -246,7 +260,7 @@ class _RunReader:
                 )
                 owner = self._page.client_by_request.get((event.connection, motion.req_id), "")
                 for name, track in self._page.tracks.items():
-                    track.sent_count += owner in ("", name)
+                    track.sent_payload_count += owner in ("", name)
             case Lane.UPSTREAM, AudioInput(req_id=req_id, audio=audio):
                 rate = self._rate_by_connection.get(event.connection, 0)
                 # The samples of Ogg Opus cannot be read.
@@ -265,9 +279,9 @@ class _RunReader:
                 track.note_cause(row.words)
 
     def _play_message(self, event: Event, value: object, at_ns: int, row: PageRow) -> None:
-        """Let the avatar of a relay's client play a message of the relay. Its audio and motion go to our
-        decoder, which stands for the client's own. `value` is the message as it was read, and `row` is its
-        row on the page."""
+        """Let the avatar of a relay's client do what a message of the relay demands, such as play its audio
+        and motion. They go to our decoder, which stands for the client's own, in the client's track. `value`
+        is the message as it was read, and `row` is its row on the page."""
         client = event.connection
         match value:
             case Ready(output_sample_rate=sample_rate) if sample_rate:
@@ -294,7 +308,8 @@ class _RunReader:
 
     def _add_decoder_rows(self, row: PageRow, client: str, texts: list[str]) -> None:
         """Add a row to the player page for each of these texts, which say what our decoder did with a
-        message to this client. If the tape holds the events of the client's own decoder, add none."""
+        message to this client: a text that begins with "taken" is no fault, any other is one. If the tape
+        holds the events of the client's own decoder, add none."""
         if client in self._clients_with_taped_decoder:
             return
         for text in texts:
@@ -341,13 +356,13 @@ class _RunReader:
 
     def _make_row(self, event: Event, at_ns: int) -> PageRow:
         """Return the row of the player page for an event. It holds the words for the event, and the lanes
-        (such as a client, the relay or Motion Server) between which its arrow is drawn. An event without a
-        direction has no second lane."""
+        (such as a client, the relay or Motion Server) between which its arrow is drawn: towards Motion Server
+        (`upward`) or away from it. An event without a direction has no second lane."""
         label = label_event(event, kit_is_client=self._kit_is_client) or EventLabel(
             MarkKind.KIT, _describe_player_event(event)
         )
-        near_lane, far_lane = find_event_lanes(event, self._lanes, self._client_of_server)
-        source, target = (far_lane, near_lane) if label.upward is False else (near_lane, far_lane)
+        client_side, server_side = find_event_lanes(event, self._lanes, self._lane_of_servers_client)
+        source, target = (server_side, client_side) if label.upward is False else (client_side, server_side)
         row = PageRow(
             at_ns / _MS_NS,
             source,

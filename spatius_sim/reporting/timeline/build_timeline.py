@@ -46,7 +46,7 @@ def build_timeline(
     else:
         lanes = list_lanes(trace)
         steps, clock = list(_make_steps(trace, lanes)), "since the scenario began"
-        # A relay under test is not alone with us: what earlier scenarios left is no part of this one.
+        # Leave out late events of earlier scenarios, unless they are evidence.
         steps = [step for step in steps if step.at_seconds >= 0 or step.seq in evidence_seqs]
     if not steps:
         return None
@@ -55,16 +55,16 @@ def build_timeline(
         for step in steps
         if not step.label.minor or step.seq in evidence_seqs
     ]
-    ghosts = [_make_owed_ghost(trace, message, lanes) for message in owed]
-    marks += ghosts or _find_ghosts(trace, steps, evidence_seqs, lanes)
+    marks_of_owed = [_make_mark_of_owed(trace, message, lanes) for message in owed]
+    marks += marks_of_owed or _find_missing_messages(trace, steps, evidence_seqs, lanes)
     chosen = choose_marks(marks, MAX_MARKS)
     return Timeline(tuple(lanes), chosen, len(marks) - len(chosen), clock)
 
 
 def find_scenario_start_ns(trace: Trace) -> int:
     """Return the time (ns) at which the scenario of a run began: second 0 of the time-line. This is the first
-    event at a client. If the trace has no client, it is the first event of all. Sessions that an earlier
-    scenario left open may have earlier events."""
+    event at a client, or the start of the first turn, if that is earlier. If the trace has neither, it is the
+    first event of all. Sessions that an earlier scenario left open may have earlier events."""
     by_client = [
         event.at_ns
         for event in trace.events
@@ -73,32 +73,33 @@ def find_scenario_start_ns(trace: Trace) -> int:
     return min(by_client or [event.at_ns for event in trace.events], default=0)
 
 
-def _find_ghosts(
+def _find_missing_messages(
     trace: Trace, steps: Sequence[_Step], evidence_seqs: Collection[int], lanes: Sequence[str]
 ) -> list[Mark]:
-    """Find the ghosts of a time-line: messages that should have come and never came. Return a mark for each.
-    Only evidence is looked at: motion that the relay never passed on to its only client, and answers for
-    which the kit waited in vain."""
+    """Find the missing messages that a time-line shows: they should have come and never came. Return a mark
+    of the kind GHOST for each. Only evidence is looked at: motion that the relay never passed on to its only
+    client, and answers for which the kit waited in vain."""
     delivered = {raw for event in trace.on_lane(Lane.DOWNSTREAM) for raw in _list_payloads(event)}
     clients = [lane for lane in lanes if lane not in (RELAY, SERVER, ROOM, KIT, CLIENT)]
-    ghosts = []
+    marks = []
     for step in steps:
         content = trace.events[step.seq].content if step.seq in evidence_seqs else None
         is_motion_to_pass_on = isinstance(getattr(content, "value", None), MotionResponse) and RELAY in lanes
         if is_motion_to_pass_on and getattr(content, "raw", b"") not in delivered and len(clients) == 1:
             words = "owed, and never came: this payload at the client"
-            ghosts.append(_make_ghost(step, RELAY, clients[0], words))
+            marks.append(_make_mark_of_missing(step, RELAY, clients[0], words))
         elif isinstance(content, WaitEnded) and not content.complete and content.what_for in _AWAITED_ANSWERS:
             target = step.source if step.source in clients else lanes[0]
             source = RELAY if target in clients else lanes[-1]
             words = f"owed, and never came: {describe_wait(content)}"
-            ghosts.append(_make_ghost(step, source, target, words))
-    return ghosts
+            marks.append(_make_mark_of_missing(step, source, target, words))
+    return marks
 
 
-def _make_owed_ghost(trace: Trace, owed: Owed, lanes: Sequence[str]) -> Mark:
-    """Return the mark of a ghost: a message that a rule says was owed after an event, and that never came.
-    `lanes` are the names of the vertical lines of the time-line, such as clients, relay and server."""
+def _make_mark_of_owed(trace: Trace, owed: Owed, lanes: Sequence[str]) -> Mark:
+    """Return the mark (GHOST) of a message that should have come after an event, as a rule says, and that
+    never came. `lanes` are the names of the vertical lines of the time-line, such as clients, relay and
+    server."""
     at_seconds = (trace.events[owed.after].at_ns - find_scenario_start_ns(trace)) / 1e9
     sender = RELAY if RELAY in lanes else lanes[-1]
     target = owed.client if owed.client in lanes else SERVER
@@ -106,9 +107,9 @@ def _make_owed_ghost(trace: Trace, owed: Owed, lanes: Sequence[str]) -> Mark:
     return Mark(round(at_seconds, 6), owed.after, sender, target, MarkKind.GHOST, words)
 
 
-def _make_ghost(step: _Step, source_lane: str, target_lane: str, words: str) -> Mark:
-    """Return the mark of a message that should have come at the time of this step and never came. It is an
-    arrow between these lanes of the time-line, with these words."""
+def _make_mark_of_missing(step: _Step, source_lane: str, target_lane: str, words: str) -> Mark:
+    """Return the mark (GHOST) of a message that should have come at the time of this step and never came. It
+    is an arrow between these lanes of the time-line, with these words."""
     return Mark(round(step.at_seconds, 6), step.seq, source_lane, target_lane, MarkKind.GHOST, words)
 
 
@@ -119,36 +120,37 @@ def _list_payloads(event: Event) -> tuple[bytes, ...]:
 
 
 def list_lanes(trace: Trace) -> list[str]:
-    """Return the names of the lanes (vertical lines) for a time-line of this trace. These are the clients,
-    the relay, Motion Server, and the room if there is one. If a server is tested, the kit takes the place of
-    the relay."""
-    server_client_lane = KIT if trace.header.subject == "server" else RELAY
+    """Return the names of the lanes of a time-line of this trace: the vertical lines, one for each that takes
+    part. They are the clients, the relay, Motion Server, and the room if there is one. If a server is tested,
+    the kit takes the place of the relay. (`Lane` is another thing: it says where a trace saw an event.)"""
+    lane_of_servers_client = KIT if trace.header.subject == "server" else RELAY
     client_lanes = sorted({event.connection for event in trace.on_lane(Lane.DOWNSTREAM)})
     room_lane = [ROOM] if any(trace.on_lane(Lane.EGRESS)) else []
-    return [*client_lanes, server_client_lane, SERVER, *room_lane]
+    return [*client_lanes, lane_of_servers_client, SERVER, *room_lane]
 
 
 def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
     """Yield a step of the time-line for each event of the trace that a time-line shows: its time, the two
-    lanes, and its label. An event that happens at one place has the target ""."""
-    server_client_lane = KIT if KIT in lanes else RELAY
+    lanes, and its label. The label says whether the event went towards Motion Server (`upward`), away from
+    it, or happened at one place (None); then the target is ""."""
+    lane_of_servers_client = KIT if KIT in lanes else RELAY
     start_ns = find_scenario_start_ns(trace)
     kit_is_client = is_kit_client_of_server(trace)
     for event in trace.events:
         label = label_event(event, kit_is_client=kit_is_client)
         if label is None:
             continue
-        client_side, server_side = find_event_lanes(event, lanes, server_client_lane)
+        client_side, server_side = find_event_lanes(event, lanes, lane_of_servers_client)
         source, target = (server_side, client_side) if label.upward is False else (client_side, server_side)
         target = "" if label.upward is None else target
         at_seconds = (event.at_ns - start_ns) / 1e9
         yield _Step(at_seconds, event.seq, source, target, label)
 
 
-def find_event_lanes(event: Event, lanes: Sequence[str], server_client_lane: str) -> tuple[str, str]:
+def find_event_lanes(event: Event, lanes: Sequence[str], lane_of_servers_client: str) -> tuple[str, str]:
     """Return the two lanes of the time-line between which an event is drawn; the lane nearer to the client
-    comes first. The second is "" if the event is drawn on one lane. `server_client_lane` is the lane that
-    talks to Motion Server: the relay, or the kit."""
+    comes first. The second is "" if the event is drawn on one lane. `lane_of_servers_client` is the lane of
+    the client that talks to Motion Server: the relay, or the kit."""
     match event.lane:
         case Lane.DOWNSTREAM:
             return event.connection, RELAY
@@ -157,12 +159,12 @@ def find_event_lanes(event: Event, lanes: Sequence[str], server_client_lane: str
         case Lane.KIT | Lane.DECODER:
             kit_lane = KIT if KIT in lanes else SERVER
             return (event.connection if event.connection in lanes else kit_lane), ""
-    return server_client_lane, SERVER
+    return lane_of_servers_client, SERVER
 
 
 def note_sample_rate(event: Event, rate_by_connection: dict[str, int]) -> None:
-    """Store the sample rate (Hz) of a connection in `rate_by_connection`, if this event names one. The
-    time-line needs it to show how long audio lasts. Ogg Opus gets the rate 0, because its samples cannot be
+    """Store the sample rate (Hz) of a connection in `rate_by_connection`, if this event of a trace names one.
+    A page needs it to show how long audio lasts. Ogg Opus gets the rate 0, because its samples cannot be
     counted here."""
     match event.content:
         case TurnStarted(sample_rate=rate) if rate > 0:
@@ -173,7 +175,7 @@ def note_sample_rate(event: Event, rate_by_connection: dict[str, int]) -> None:
 
 
 def _make_call_steps(trace: Trace) -> Iterator[_Step]:
-    """Yield a step of the time-line for each call from the kit to a client under test, and for each answer.
+    """Yield a step of the time-line of a client under test for each call from the kit, and for each answer.
     The time is that of the client's virtual clock: only calls of `advance` move it."""
     elapsed_ms = 0
     for event in trace.on_lane(Lane.CLIENT):

@@ -91,8 +91,9 @@ def _write_answer(answer: TesteeAnswer) -> str:
 
 
 def _list_observed(result: dict[str, Any]) -> list[str]:
-    """Return as texts what the client under test reported when it was observed: state, conversation id,
-    samples played, keyframes rendered, and whether it is stalled."""
+    """Return what the dialogue shows in brackets after a call, each as a text: what the client under test
+    reported when it was observed. That is its state, conversation id, samples played, keyframes rendered, and
+    whether it is stalled."""
     keyframes = result.get("keyframesRendered") or []
     keyframe_range = f"{keyframes[0]}..{keyframes[-1]}" if len(keyframes) > 1 else f"{keyframes}"
     texts = [str(result.get("state")), f"id {result.get('conversationId')!r}"]

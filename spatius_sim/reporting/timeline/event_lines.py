@@ -47,7 +47,7 @@ def event_lines(trace: Trace) -> Iterator[EventLine]:
     under test, the seconds are those of the virtual clock that the calls of `advance` move. Events that only
     name the secrets that the kit searches for, and empty answers, have no line."""
     lanes = list_lanes(trace)
-    server_client_lane = KIT if KIT in lanes else RELAY
+    lane_of_servers_client = KIT if KIT in lanes else RELAY
     start_ns, client_clock_ms = find_scenario_start_ns(trace), 0
     kit_is_client = is_kit_client_of_server(trace)
     for event in trace.events:
@@ -64,8 +64,9 @@ def event_lines(trace: Trace) -> Iterator[EventLine]:
                 yield EventLine(at_seconds, event, source, target, words)
             continue
         label = label_event(event, kit_is_client=kit_is_client) or _plain_words(event)
-        nearer, farther = find_event_lanes(event, lanes, server_client_lane)
-        source, target = (farther, nearer) if label.upward is False else (nearer, farther)
+        client_side, server_side = find_event_lanes(event, lanes, lane_of_servers_client)
+        # `label.upward`: towards Motion Server; None at one place.
+        source, target = (server_side, client_side) if label.upward is False else (client_side, server_side)
         target = "" if label.upward is None else target
         at_seconds = (event.at_ns - start_ns) / 1e9
         yield EventLine(at_seconds, event, source or SERVER, target, label.words)

@@ -32,7 +32,7 @@ class MarkKind(StrEnum):
 class Mark:
     """An event `at` so many seconds from the start: an arrow from lane `source` to lane `target`, or a point
     on `source` if `target` is "". `seq` is the number of the event in the trace; `guilty`: whether it is
-    evidence."""
+    evidence, that is whether it shows how the rule was broken."""
 
     at: float
     seq: int

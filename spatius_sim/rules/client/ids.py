@@ -23,8 +23,8 @@ from spatius_sim.story.client_story import IDS, STABLE_IDS, ClientStory
 )
 def check_conversation_ids(story: ClientStory) -> Iterator[Kept | Broken]:
     """Check each call that gave the client audio. The first of a conversation must return an id. A later one
-    must return the same id, or nothing: "no change" (ASSUMED: newer clients say so). A client that declares
-    that its ids change may return another id."""
+    must return the same id, or nothing, by which newer clients say "no change" (ASSUMED). A client that
+    declares that its ids change (it lacks STABLE_IDS) may return another id."""
     for call in story.audio_calls:
         if call.conversation is None:
             continue
@@ -95,5 +95,5 @@ def check_current_id(story: ClientStory) -> Iterator[Kept | Broken]:
                 f"{observation.current_id!r} as current id",
                 f"{observation.conversation_id!r}",
                 (observation.seq,),
-                follows_from=observation.ended_by,
+                follows_from=observation.rules_if_ended_early,
             )

@@ -79,8 +79,8 @@ def check_rendered_motion(story: ClientStory) -> Iterator[Kept | Broken]:
 
 
 def _waits_for_all_motion(story: ClientStory, observation: Observation) -> bool:
-    """Return whether a client in strictSync plays no audio, as if none of the motion of this conversation had
-    come, though it had time enough to begin."""
+    """Return whether a client that waits for motion before it plays audio (in strictSync) has played none, as
+    if none of the motion of this conversation had come. It must have had enough time to begin."""
     current = observation.conversation
     has_shown_nothing = current is not None and current.last_shown < 0 and not observation.own
     is_at_start = observation.played is not None and observation.played <= story.samples(AUDIO_TOLERANCE_MS)
@@ -147,8 +147,8 @@ def check_motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def check_mismatched_motion(story: ClientStory) -> Iterator[Kept | Broken]:
     """Check motion that was given with another id than that of the current conversation. The call must raise
-    no error, and the client must never render the motion. Motion for a conversation that is over must not be
-    rendered in a later one."""
+    no error, and the client must never render the motion. Motion that came when its conversation may have
+    been over (Kind.OVER) must not be rendered in a later one."""
     yield from _find_raised_errors(story, Kind.MISMATCH)
     yield from _judge_discarded_motion(story, Kind.OVER, "")
     yield from _judge_discarded_motion(story, Kind.MISMATCH, "C-MISMATCH")
@@ -283,7 +283,8 @@ def check_motion_after_empty_list(story: ClientStory) -> Iterator[Kept | Broken]
     ),
 )
 def check_motion_of_next_session(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Check the conversation after one that was audio-only: its motion must be rendered again."""
+    """Check the conversation (the rule calls it session) after one that was audio-only: its motion must be
+    rendered again."""
     yield from judge_motion(story, "C-EMPTY-SCOPE")
 
 
@@ -307,7 +308,7 @@ def check_motion_of_next_session(story: ClientStory) -> Iterator[Kept | Broken]:
 def check_mismatched_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
     """Check conversations in which an empty list of motion came with the id of another one. The call must
     raise no error ("silently dropped", seed:002), and the motion of the current conversation must still be
-    rendered."""
+    rendered: such a list must not make it audio-only."""
     yield from _find_raised_errors(story, Kind.EMPTY_MISMATCH)
     yield from judge_motion(story, "C-EMPTY-MISMATCH")
     yield from judge_stalls(story, "C-EMPTY-MISMATCH")
@@ -326,8 +327,8 @@ def _was_interrupted(call: MotionCall) -> bool:
 
 
 def _judge_discarded_motion(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge each call that gave the client motion of this `kind`, which must be discarded. Yield Broken if
-    the client rendered the motion, and Kept if it did not, as far as it was observed.
+    """Judge each call that gave the client motion which must be discarded; `kind` says why it must. Yield
+    Broken if the client rendered the motion, and Kept if it did not, as far as it was observed.
 
     With a `rule_id`, also judge whether the client still rendered its other motion afterwards. With "", do
     not."""
@@ -343,7 +344,7 @@ def _judge_discarded_motion(story: ClientStory, kind: Kind, rule_id: str) -> Ite
         )
         if showing_observations:
             seqs = call.seq, showing_observations[0].seq
-            # Whoever keeps motion that matches nothing keeps it before the first audio, too.
+            # A client that keeps motion with another id also keeps motion that comes before any audio.
             causes = ("C-MISMATCH",) if kind is Kind.EARLY else ()
             yield Broken(f"motion {kind.value} discarded", f"motion {kind.value} was rendered", seqs, causes)
         elif observed_later:

@@ -108,7 +108,7 @@ def check_audio_without_end_mark(story: ClientStory) -> Iterator[Kept | Broken]:
                 expected,
                 f"idle {observation.dry_ms} ms past the audio",
                 (observation.seq,),
-                follows_from=observation.ended_by,
+                follows_from=observation.rules_if_ended_early,
             )
         elif observation.dry_ms >= _DRY_MS:
             yield Kept()
@@ -133,8 +133,8 @@ def check_audio_without_end_mark(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def check_audio_after_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Check conversations that got an empty list of motion: the call must raise no error, and the client must
-    play the audio to its end."""
+    """Check the playback of conversations (the rule says session) that got no list of motion, or an empty
+    one: the call must raise no error, and the client must play the audio to its end."""
     for call in story.motion_calls:
         if call.kind is Kind.EMPTY and call.error is not None:
             yield Broken("audio-only from here on", f"it threw: {call.error}", (call.seq, call.answered))
@@ -160,8 +160,8 @@ def check_audio_after_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
 )
 def check_undecodable_motion(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Check conversations that got motion that cannot be decoded: their audio must be played to its end. In
-    later conversations, audio must be played and motion rendered."""
+    """Check the playback of conversations that got motion which cannot be decoded: their audio must be played
+    to its end. In later conversations, audio must be played and motion rendered."""
     yield from judge_audio(story, "C-ABNORMAL")
     yield from judge_motion(story, "C-ABNORMAL", other_causes=("C-EMPTY-SCOPE",))
 
@@ -240,19 +240,19 @@ def check_late_motion(story: ClientStory) -> Iterator[Kept | Broken]:
 
 def _find_stalls_without_audio(story: ClientStory) -> Iterator[Broken]:
     """Yield Broken for each stall that a client reports when it has played all audio that has come of a
-    conversation. It must have had motion for more than this audio for long enough (`slack_ms`). Motion that
-    cannot be decoded leaves open what becomes of the rest."""
-    dry_since: Observation | None = None
+    conversation (`dry_ms` is the time since then). The client must have had motion for more than this audio
+    for at least `slack_ms`. A conversation with motion that cannot be decoded is not judged."""
+    out_of_audio_since: Observation | None = None
     for observation in story.observations:
         current = observation.conversation
         is_open = current is None or current.abnormal or current.open_motion
         if is_open or not observation.dry_ms or observation.motion_end <= observation.samples:
-            dry_since = None
+            out_of_audio_since = None
             continue
-        if dry_since is None or dry_since.conversation is not current:
-            dry_since = observation
-        has_settled = observation.dry_ms - (dry_since.dry_ms or 0) >= story.slack_ms
+        if out_of_audio_since is None or out_of_audio_since.conversation is not current:
+            out_of_audio_since = observation
+        has_settled = observation.dry_ms - (out_of_audio_since.dry_ms or 0) >= story.slack_ms
         if has_settled and observation.stalled is True:
             expected = "no stall while only audio is missing, and motion is there"
             follows_from = ("C-MATCH", "C-UNKNOWN", "C-SYNC", "C-PAUSE", "C-EMPTY-SCOPE")
-            yield Broken(expected, "stalled is True", (dry_since.seq, observation.seq), follows_from)
+            yield Broken(expected, "stalled is True", (out_of_audio_since.seq, observation.seq), follows_from)

@@ -60,7 +60,7 @@ def check_playback_reports(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def check_interrupts(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Check each interrupted speech after which the kit waited: picture and sound must stop, and the agent
-    must be told where. Unsure if the kit was late, or may have lost something."""
+    must be told at which position of the speech. Unsure if the kit was late, or may have lost something."""
     for room in rooms:
         for speech in room.speeches:
             if room.joined is None or speech.interrupted is None or speech.waited_seq is None:

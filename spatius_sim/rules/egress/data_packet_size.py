@@ -51,8 +51,9 @@ def check_data_packet_size(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _measure_packet_growth(story: Story) -> float:
-    """Return how many times as large data packets are as the motion payloads in them; base64, for instance,
-    adds a third. This is the least factor of all packets, but at least 1. Return 1 if no payload came."""
+    """Return how many times as large data packets are as the motion payloads in them, to estimate the size of
+    a packet that never came; base64, for instance, adds a third. This is the least factor of all packets, but
+    at least 1. Return 1 if no payload came."""
     payload_bytes_by_seq = Counter[int]()
     for delivery in story.deliveries:
         payload_bytes_by_seq[delivery.seq] += len(delivery.raw)

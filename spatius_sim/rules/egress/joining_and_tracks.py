@@ -125,7 +125,7 @@ def check_joining(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
 )
 def check_leaving(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     """Check each publisher in a room: it must stay as long as its session lasts, and then leave before the
-    kit stops waiting."""
+    kit stops waiting for that (`leave_waited`)."""
     for room in _list_sessions_with_publisher(rooms):
         closed = room.closed
         grace_ns = int(LEAVE_GRACE_SECONDS * 1e9)
@@ -152,8 +152,8 @@ def check_leaving(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     ),
 )
 def check_tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Check each publisher that has joined a room: it must have published exactly one camera track and one
-    microphone track."""
+    """Check each publisher that has joined a room, and that had something to speak or has published a track:
+    it must have published exactly one camera track and one microphone track."""
     for room in _list_sessions_with_publisher(rooms):
         if not room.speeches and not room.tracks:
             continue
@@ -181,7 +181,7 @@ def check_tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
 )
 def check_late_viewers(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Check each viewer who joins a room late: a key frame of the publisher's picture must come within the
-    limit. Unsure if it may have been lost on our side."""
+    limit. Yield Unsure if frames may have been lost on our side since the viewer joined."""
     for room in _list_sessions_with_publisher(rooms):
         for joined, key_frame in room.viewers.values():
             if key_frame is None:

@@ -50,29 +50,31 @@ def check_audio_delivered(story: Story) -> Iterator[Kept | Broken]:
         requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
             continue
-        up_rate = requests[0].sample_rate
-        down_rate = story.output_rates.get(turn.client, up_rate)
-        sent_up = turn.join_audio_sent_up(requests)
-        came_down = turn.audio_down
-        same_rate = up_rate == down_rate
+        server_rate = requests[0].sample_rate
+        client_rate = story.output_rates.get(turn.client, server_rate)
+        server_audio = turn.join_audio_sent_up(requests)
+        client_audio = turn.audio_down
+        same_rate = server_rate == client_rate
         if (
-            turn.is_same_speech(sent_up, came_down, up_rate)
+            turn.is_same_speech(server_audio, client_audio, server_rate)
             if same_rate
-            else _is_equally_long_audio(sent_up, up_rate, came_down, down_rate)
+            else _is_equally_long_audio(server_audio, server_rate, client_audio, client_rate)
         ):
             yield Kept()
         else:
-            up_in_words, down_in_words = f"{len(sent_up)} bytes", f"{len(came_down)} bytes"
-            if not same_rate and min(up_rate, down_rate) > 0:  # As many bytes do not last as long then.
-                up_in_words = f"{len(sent_up) / BYTES_PER_SAMPLE / up_rate:.2f} s ({up_in_words})"
-                down_in_words = f"{len(came_down) / BYTES_PER_SAMPLE / down_rate:.2f} s ({down_in_words})"
+            up_in_words, down_in_words = f"{len(server_audio)} bytes", f"{len(client_audio)} bytes"
+            if not same_rate and min(server_rate, client_rate) > 0:  # As many bytes do not last as long then.
+                up_in_words = f"{len(server_audio) / BYTES_PER_SAMPLE / server_rate:.2f} s ({up_in_words})"
+                down_seconds = len(client_audio) / BYTES_PER_SAMPLE / client_rate
+                down_in_words = f"{down_seconds:.2f} s ({down_in_words})"
+            # The client got what was spoken: then it is what went up that differs, or its rate.
+            got_what_was_spoken = turn.is_same_speech(turn.pcm, client_audio, client_rate)
             yield Broken(
-                f"all {up_in_words} of audio of {turn.name} that went up ({up_rate} Hz)",
-                f"{down_in_words} came down ({down_rate} Hz{', as the relay announced' * (not same_rate)})"
-                + _describe_first_difference(sent_up, came_down, down_rate - up_rate),
+                f"all {up_in_words} of audio of {turn.name} that went up ({server_rate} Hz)",
+                f"{down_in_words} came down ({client_rate} Hz{', as the relay announced' * (not same_rate)})"
+                + _describe_first_difference(server_audio, client_audio, client_rate - server_rate),
                 _list_first_seqs(turn),
-                # The client got what was spoken: then it is what went up that differs, or its rate.
-                ("U-AUDIO-COMPLETE", "U-RATE") if turn.is_same_speech(turn.pcm, came_down, down_rate) else (),
+                ("U-AUDIO-COMPLETE", "U-RATE") if got_what_was_spoken else (),
             )
 
 
@@ -195,9 +197,9 @@ def check_audio_end_mark(story: Story) -> Iterator[Kept | Broken]:
 def _find_cut_off_conversation(
     story: Story, turn: Turn, conversations: list[Conversation]
 ) -> Conversation | None:
-    """Return the first of these conversations of a turn that is cut off: the next one begins before its audio
-    can have been played. Return None if none is cut off, or if the wire does not show how long the audio
-    is."""
+    """Return the first of these conversations of a turn whose audio is cut off by the next one: that begins
+    before this audio can have been played. Return None if there is none. Return None, too, if the client does
+    not choose the speech or end it, or if the audio is not PCM, whose bytes show how long it is."""
     if {CLIENT_CHOOSES_SPEECH, SPEECH_END, PCM} & set(story.trace.header.lacks):
         return None
     rate = story.output_rates.get(turn.client, turn.sample_rate)
@@ -214,9 +216,9 @@ def _find_cut_off_conversation(
 
 
 def _find_last_spoken_seq(story: Story, turn: Turn) -> int:
-    """Return the number of the event with the last audio that the client sent in this turn before the end of
+    """Return the number of the event with the last audio that the client sent in this turn, up to the end of
     its speech. The relay must not mark the end of its own audio before that. Return 0 if the client sent no
-    audio, or no end of speech."""
+    audio, or no end of speech, before the wait for the turn ended."""
     last_spoken = 0
     for event in story.trace.events[turn.started_seq : turn.waited_seq]:
         action = event.content.value if isinstance(event.content, Sent) else None
@@ -231,7 +233,7 @@ def _find_last_spoken_seq(story: Story, turn: Turn) -> int:
 
 def _make_breach(turn: Turn, actual: str, conversation: Conversation) -> Broken:
     """Return Broken for a conversation whose audio was marked as ended in a wrong way; `actual` says in
-    which. Its end marks are evidence. If it has none, the mark is owed."""
+    which. Its end marks are evidence. If it has none, the breach says that the relay owed the mark."""
     expected = f"the last audio of {turn.name} marked as last, once"
     last_seq = conversation.last_audio_seq or conversation.first_seq
     mark = Owed("the end mark of the audio", turn.client, last_seq)
@@ -239,23 +241,29 @@ def _make_breach(turn: Turn, actual: str, conversation: Conversation) -> Broken:
     return Broken(expected, actual, (conversation.first_seq, *conversation.marks), owed=owed)
 
 
-def _is_equally_long_audio(sent_up: bytes, up_rate: int, came_down: bytes, down_rate: int) -> bool:
-    """Return whether the audio that came down to the client lasts as long as the audio that the relay sent up
-    to Motion Server. The sample rates may differ, and the lengths by 40 ms (one keyframe). Whole numbers keep
+def _is_equally_long_audio(
+    server_audio: bytes, server_rate: int, client_audio: bytes, client_rate: int
+) -> bool:
+    """Return whether the audio that came to the client lasts as long as the audio that the relay sent to
+    Motion Server. The sample rates may differ, and the lengths by 40 ms (one keyframe). Whole numbers keep
     the comparison exact."""
-    up_samples, down_samples = len(sent_up) // BYTES_PER_SAMPLE, len(came_down) // BYTES_PER_SAMPLE
-    difference = abs(up_samples * down_rate - down_samples * up_rate)
-    return difference * KEYFRAMES_PER_SECOND <= up_rate * down_rate
+    server_samples, client_samples = (
+        len(server_audio) // BYTES_PER_SAMPLE,
+        len(client_audio) // BYTES_PER_SAMPLE,
+    )
+    difference = abs(server_samples * client_rate - client_samples * server_rate)
+    return difference * KEYFRAMES_PER_SECOND <= server_rate * client_rate
 
 
-def _describe_first_difference(sent_up: bytes, came_down: bytes, rate_difference: int) -> str:
-    """Return in words the first byte at which the audio that came down to the client differs from the audio
-    that was sent up. Return "" if the sample rates differ, or if no audio came."""
-    if rate_difference or not came_down:
+def _describe_first_difference(server_audio: bytes, client_audio: bytes, rate_difference: int) -> str:
+    """Return in words the first byte at which the audio that came to the client differs from the audio that
+    the relay sent to Motion Server. Return "" if the sample rates differ, or if no audio came."""
+    if rate_difference or not client_audio:
         return ""
-    shorter_length = min(len(sent_up), len(came_down))
+    shorter_length = min(len(server_audio), len(client_audio))
     first_index = next(
-        (index for index in range(shorter_length) if sent_up[index] != came_down[index]), shorter_length
+        (index for index in range(shorter_length) if server_audio[index] != client_audio[index]),
+        shorter_length,
     )
     return f"; the first difference is at byte {first_index}"
 

@@ -30,9 +30,9 @@ _MAX_LAG_SECONDS = 0.2
     ),
 )
 def check_misbehaving_clients(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Check the turns of well-behaved clients after another client sent rubbish or broke off its connection:
-    all of their audio and motion must come. The relay may close the connection of the client that
-    misbehaved."""
+    """Check the turns of well-behaved clients after another client sent rubbish, or was cut off because its
+    connection broke: all of their audio and motion must come. The relay may close the connection of the
+    client that misbehaved."""
     seq_by_misbehaving_client = {
         event.connection: event.seq
         for event in reversed(story.trace.events)
@@ -42,7 +42,11 @@ def check_misbehaving_clients(story: Story) -> Iterator[Kept | Broken | Late]:
     for client, seq in seq_by_misbehaving_client.items():
         for turn in story.turns:
             is_judgeable = (turn.waited_seq or 0) > seq and _is_undisturbed(turn)
-            if turn.client not in seq_by_misbehaving_client and is_judgeable and _was_served(story, turn):
+            if (
+                turn.client not in seq_by_misbehaving_client
+                and is_judgeable
+                and _was_served_before(story, turn)
+            ):
                 yield _judge_whole_turn(story, turn, f"{client} misbehaved", seq)
 
 
@@ -66,7 +70,7 @@ def check_slow_clients(story: Story) -> Iterator[Kept | Broken | Late]:
     of other clients that were due in this time must come whole, too."""
     for turn in story.turns:
         unread_window = _find_unread_window(story, turn)
-        if unread_window is None or not (_is_undisturbed(turn) and _was_served(story, turn)):
+        if unread_window is None or not (_is_undisturbed(turn) and _was_served_before(story, turn)):
             continue
         stopped_reading_seq, read_on_seq = unread_window
         yield _judge_whole_turn(story, turn, "its client read on", read_on_seq)
@@ -76,9 +80,9 @@ def check_slow_clients(story: Story) -> Iterator[Kept | Broken | Late]:
                 other_turn.client != turn.client
                 and is_meanwhile
                 and _is_undisturbed(other_turn)
-                and _was_served(story, other_turn)
+                and _was_served_before(story, other_turn)
             ):
-                yield _judge_turn_meanwhile(story, other_turn, turn, unread_window)
+                yield _judge_turn_beside_slow_client(story, other_turn, turn, unread_window)
 
 
 def _is_undisturbed(turn: Turn) -> bool:
@@ -86,9 +90,9 @@ def _is_undisturbed(turn: Turn) -> bool:
     return turn.has_keyframe and not (turn.unfinished or turn.merged) and turn.largest <= ORDINARY_BYTES
 
 
-def _was_served(story: Story, turn: Turn) -> bool:
-    """Return whether the client of this turn got an earlier turn whole. If not, other clients are not to
-    blame for what is missing: the relay had failed before."""
+def _was_served_before(story: Story, turn: Turn) -> bool:
+    """Return whether the client of this turn received all of at least one earlier turn. If not, other clients
+    are not to blame for what is missing: the relay had failed before."""
     earlier_turns = (
         earlier
         for earlier in story.clean_turns
@@ -100,12 +104,13 @@ def _was_served(story: Story, turn: Turn) -> bool:
     )
 
 
-def _judge_turn_meanwhile(
+def _judge_turn_beside_slow_client(
     story: Story, other_turn: Turn, slow_turn: Turn, unread_window: tuple[int, int]
 ) -> Kept | Broken | Late:
     """Return Kept if a client's turn came to its end while another, slow client read nothing; otherwise
-    return Broken. Return Late if the kit itself was stalled for so long that nobody knows. `unread_window`
-    holds the numbers of the events at which the slow client stopped reading and read again."""
+    return Broken. Return Late if the kit itself was stalled for so long that it cannot decide.
+    `unread_window` holds the numbers of the events at which the slow client stopped reading and read
+    again."""
     if other_turn.complete:
         return Kept()
     stopped_reading_seq, read_on_seq = unread_window
@@ -120,7 +125,7 @@ def _judge_turn_meanwhile(
 
 def _judge_whole_turn(story: Story, turn: Turn, event_in_words: str, event_seq: int) -> Kept | Broken | Late:
     """Return Kept if all of the turn came to its client, though a client had misbehaved or read nothing;
-    otherwise return Broken. Return Late if the kit itself was stalled for so long that nobody knows.
+    otherwise return Broken. Return Late if the kit itself was stalled for so long that it cannot decide.
     `event_in_words` says what had happened, as event number `event_seq`."""
     loss = find_loss(story, turn, len(story.trace.events))
     if loss is None:
@@ -133,8 +138,8 @@ def _judge_whole_turn(story: Story, turn: Turn, event_in_words: str, event_seq: 
 
 
 def _find_unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
-    """Return the numbers of the two events in this turn at which its client stopped reading and began to read
-    again. Return None if it never stopped."""
+    """Return the unread window of this turn: the numbers of the two events at which its client stopped
+    reading and began to read again. Return None unless both happened in the turn."""
     seqs = [
         event.seq
         for intent in (Provocation.UNREAD, Provocation.READ_ON)

@@ -95,29 +95,35 @@ def check_motion_in_own_turn(story: Story) -> Iterator[Kept | Broken]:
     for delivery in story.deliveries:
         sent = delivery.sent
         own_turn = sent.request.turn if sent else None
-        joined_turn = delivery.conversation.turn if delivery.conversation else None
+        turn_of_conversation = delivery.conversation.turn if delivery.conversation else None
         if own_turn is None or delivery.client not in clients_with_several_turns:
             continue
-        has_wrong_turn_id = delivery.labelled and joined_turn is not None and joined_turn.clean
+        has_wrong_turn_id = (
+            delivery.labelled and turn_of_conversation is not None and turn_of_conversation.clean
+        )
         if not own_turn.clean and (own_turn.abandoned or not has_wrong_turn_id):
             continue
-        if joined_turn is not None and joined_turn.abandoned:
+        if turn_of_conversation is not None and turn_of_conversation.abandoned:
             continue  # R-STALE judges what joins a turn that was cut off.
-        if joined_turn is None or joined_turn is own_turn or joined_turn.client != own_turn.client:
+        if (
+            turn_of_conversation is None
+            or turn_of_conversation is own_turn
+            or turn_of_conversation.client != own_turn.client
+        ):
             yield Kept()
         else:
             yield Broken(
                 f"motion of {own_turn.name} in that turn's conversation",
-                f"it arrived in the conversation of {joined_turn.name}",
+                f"it arrived in the conversation of {turn_of_conversation.name}",
                 (sent.seq if sent else delivery.seq, delivery.seq),
-                ("U-AUDIO-COMPLETE",) if sent and is_spoken_late(sent.request, joined_turn) else (),
+                ("U-AUDIO-COMPLETE",) if sent and is_spoken_late(sent.request, turn_of_conversation) else (),
             )
 
 
 def _find_shared_ids(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each clean turn with the turn id of a clean turn before it, on the same connection. A
-    client is left out if its ids name no turns: no two clean turns, one after the other, have different
-    ids."""
+    """Yield Broken for each clean (undisturbed) turn with the turn id of an earlier clean turn, on the same
+    connection. A client is left out if the relay gives the same id to all its turns, so that no id names a
+    turn: no two clean turns, one after the other, have different ids."""
     ids_by_turn = {
         id(turn): {conversation.turn_id for conversation in turn.conversations} for turn in story.clean_turns
     }
@@ -154,8 +160,8 @@ def _find_shared_ids(story: Story) -> Iterator[Broken]:
 )
 def check_clients_are_isolated(story: Story) -> Iterator[Kept | Broken]:
     """Check all motion and audio that arrived: it must belong to the client that got it. Nothing is judged if
-    only one client was served. If the relay chooses the speech, motion belongs to the client that got it
-    first, and audio is not judged."""
+    only one client was served. If the relay, and not the client, chooses the speech, motion belongs to the
+    client that got it first, and audio is not judged."""
     clients_with_motion = {delivery.client for delivery in story.deliveries}
     if len(clients_with_motion | {conversation.client for conversation in story.conversations}) < 2:
         return
@@ -191,15 +197,15 @@ def _judge_turn_by_playing(story: Story, turn: Turn) -> Kept | Broken:
     conversation_id_by_turn_id: dict[str, str] = {}
     left_over_seqs = _find_left_over_seqs(story, turn)
     void_marks = {mark for conversation in turn.conversations for mark in conversation.void_marks}
-    failed_motion_may_end_ns = _find_end_of_failed_motion_ns(story, turn)
+    failure_reports_until_ns = _find_end_of_failure_reports_ns(story, turn)
     for event, relay_event in yield_decoder_input(story.trace, turn.started_seq, turn.until_seq):
         if event.connection != turn.client:
             continue
         match relay_event:
             case Audio() | Motion() if event.seq in left_over_seqs:
                 continue  # R-STALE judges what is left of a turn that was cut off.
-            case Motion((), _, "") if event.at_ns <= failed_motion_may_end_ns:
-                failed_motion_may_end_ns = -1
+            case Motion((), _, "") if event.at_ns <= failure_reports_until_ns:
+                failure_reports_until_ns = -1
                 continue
             case Audio(pcm, last, turn_id):
                 conversation_id_by_turn_id[turn_id] = decoder.yield_audio_data(pcm, last)
@@ -228,8 +234,8 @@ def _judge_turn_by_playing(story: Story, turn: Turn) -> Kept | Broken:
 
 def _find_left_over_seqs(story: Story, turn: Turn) -> set[int]:
     """Return the numbers of the events that brought the client audio, motion or end marks of another turn
-    than this one. Only turns that had failed or were cut off count, and those of other clients if the relay
-    sends the same to all of them."""
+    than this one, so that they do not count when this one is played. Only turns that had failed or were cut
+    off count. If the relay sends the same to all clients, the turns of other clients count, too."""
     all_hear_the_same = OWN_STREAM in story.trace.header.lacks
     audio_events = (
         (piece.seq, piece.turn or (conversation.turn if all_hear_the_same else None))
@@ -256,17 +262,17 @@ def _find_left_over_seqs(story: Story, turn: Turn) -> set[int]:
     return {*left_over_seqs, *story.find_stale_motion_marks(turn)}
 
 
-def _find_end_of_failed_motion_ns(story: Story, turn: Turn) -> int:
+def _find_end_of_failure_reports_ns(story: Story, turn: Turn) -> int:
     """Return the time (ns) until which an empty list of motion without a turn id may report the failure of
-    the turn before. Until then, such a list is no fault of this turn. Return -1 if the turn before did not
-    fail, was complete, or had such a list already."""
-    turn_before = turn.before
-    if turn_before is None or not turn_before.failures or turn_before.complete:
+    the previous turn: it says that no more motion will come. Until then, such a list is no fault of this
+    turn. Return -1 if the previous turn did not fail, was complete, or had such a list already."""
+    previous_turn = turn.before
+    if previous_turn is None or not previous_turn.failures or previous_turn.complete:
         return -1
-    received = yield_decoder_input(story.trace, turn_before.failures[0].seq, turn.started_seq)
+    received = yield_decoder_input(story.trace, previous_turn.failures[0].seq, turn.started_seq)
     if any(event.connection == turn.client and message == Motion(()) for event, message in received):
         return -1
-    return turn_before.failures[-1].at_ns + int(story.trace.header.fallback_wait * _NS_PER_SECOND)
+    return previous_turn.failures[-1].at_ns + int(story.trace.header.fallback_wait * _NS_PER_SECOND)
 
 
 def _make_breach(turn: Turn, actual: str, seq: int, follows_from: tuple[str, ...] = ()) -> Broken:

@@ -43,11 +43,11 @@ def check_recovery(story: Story) -> Iterator[Kept | Broken]:
     """Check each turn after one that lost its motion by a failure of Motion Server, or after a pause in which
     Motion Server broke a session off. Some of its audio and some of its motion must come to the client. Other
     rules judge the rest. A relay that had lost audio or motion before the failure is not judged."""
-    for turn_before, turn in _list_pairs_of_turns(story):
-        failed_in_turn = turn_before.has_lost_motion and not turn.failures
+    for previous_turn, turn in _list_pairs_of_turns(story):
+        failed_in_turn = previous_turn.has_lost_motion and not turn.failures
         if not turn.calm or not (failed_in_turn or _failed_only_in_pause(story, turn)):
             continue
-        failed_turn = turn_before if failed_in_turn else turn
+        failed_turn = previous_turn if failed_in_turn else turn
         blamed_rules_by_medium: dict[str, tuple[str, ...]] = {}
         if not turn.audio_down:
             blamed_rules_by_medium["audio"] = AUDIO_LOST
@@ -94,8 +94,8 @@ def check_recovery(story: Story) -> Iterator[Kept | Broken]:
 )
 def check_signs_of_life(story: Story) -> Iterator[Kept | Broken]:
     """Yield Broken if the relay gave no sign of life any more. If it stopped after a failure of Motion
-    Server, R-RECOVER judges that instead. If it lives, yield Kept for each turn of which anything went up or
-    came down."""
+    Server, R-RECOVER judges that instead. If it lives, yield Kept for each turn for which it sent something
+    to Motion Server or to the client."""
     if story.lost:
         if not any(isinstance(outcome, Broken) for outcome in check_recovery.check(story)):
             last = len(story.trace.events) - 1
@@ -178,9 +178,9 @@ def check_audio_after_failure(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | Late]:
-    """Judge a turn that failed at Motion Server before any audio went up, and whose speech the relay itself
-    chose. The relay must end the turn, or tell its client of an error. If neither came, and the client's wire
-    can tell errors, R-ERROR-TOLD judges that."""
+    """Judge a turn in which Motion Server failed before any audio was sent to it, and whose speech the relay
+    itself chose. The relay must end the turn, or tell its client of an error. If neither came, and the
+    client's wire can tell errors, R-ERROR-TOLD judges that."""
     has_end_mark = any(conversation.marks for conversation in turn.conversations)
     if has_end_mark or _find_failure_notice_seq(story, turn) is not None:
         yield Kept()
@@ -236,7 +236,8 @@ def check_failure_is_told(story: Story) -> Iterator[Kept | Broken | Late]:
 
 def _failed_only_in_pause(story: Story, turn: Turn) -> bool:
     """Return whether Motion Server broke a session off in the pause before this turn, and did not fail in the
-    turn itself. The relay must have had a second to notice. A session that was refused does not count."""
+    turn itself. It must have done so a second or more before the turn began, so that the relay could notice.
+    A session that was refused does not count."""
     started_ns = story.trace.events[turn.started_seq].at_ns
     return bool(turn.failures) and all(
         isinstance(failure.content, Injected)
@@ -286,7 +287,7 @@ def _has_all_due_audio(
         return True
     clean_turns = [clean for clean in story.clean_turns if clean.client == turn.client]
     if any(is_same_speech(clean.audio_down, clean.pcm, clean.sample_rate) for clean in clean_turns):
-        return False
+        return False  # This relay passes audio on unchanged, so the bytes above are enough.
     down_rate = story.output_rates.get(turn.client, due_rate)
     # Both lengths are multiplied by both rates, so that they can be compared; a keyframe lasts 40 ms.
     missing_scaled = len(audio_due) * down_rate - len(audio_received) * due_rate
@@ -294,8 +295,9 @@ def _has_all_due_audio(
 
 
 def _has_repeated_audio(audio_received: bytes, audio_due: bytes) -> bool:
-    """Return whether the client received some of the audio twice: before or after the whole audio that was
-    due, at least 40 ms of the same audio came once more, and were not silence."""
+    """Return whether the client received some of the audio twice in a turn in which Motion Server failed:
+    before or after the whole audio that was due, at least 40 ms of the same audio came once more, and were
+    not silence."""
     begin = audio_received.find(audio_due)
     if begin < 0 or not audio_due:
         return False
@@ -327,8 +329,9 @@ def _find_failure_notice_seq(story: Story, turn: Turn) -> int | None:
 
 def _judge_absence(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
     """Yield `broken`, because something that the relay owed its client after a failure of Motion Server never
-    came. Yield Late instead if the kit was stalled too long, and nothing if it did not wait long enough. If
-    the relay closed the connection, or has ended the motion of the turn, no wait is needed."""
+    came. Yield Late instead if the kit was stalled too long, and nothing if the kit did not wait for as long
+    as the relay may take. If the relay closed the connection, or has ended the motion of the turn, no wait is
+    needed."""
     assert turn.waited_seq is not None
     ended_motion = turn.complete and any(request.answered for request in turn.requests)
     if ended_motion or _find_closes_by_relay(story, turn):
@@ -356,8 +359,8 @@ def _find_closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
 
 
 def _find_wait_start_seq(story: Story, turn: Turn) -> int:
-    """Return the number of the event from which the time counts that the relay has to react to a failure of
-    Motion Server. This is the failure, or the client's last message in the turn if that came later."""
+    """Return the number of the event at which the relay's time to react to a failure of Motion Server begins.
+    This is the failure, or the client's last message in the turn if that came later."""
     sent_seqs = (
         event.seq
         for event in story.trace.events[turn.started_seq : turn.waited_seq]

@@ -24,8 +24,9 @@ _NS_IN_A_MS = 1e6
     ),
 )
 def measure_latency(story: Story) -> Iterator[Kept | Late]:
-    """Yield Kept for each payload that arrived, with the milliseconds from Motion Server's send to the
-    client's receipt. Yield Late instead if the kit itself was stalled in between."""
+    """Measure only, and judge nothing: yield Kept for each payload that arrived, with the milliseconds from
+    Motion Server's send to the client's receipt. Yield Late instead if the kit itself was stalled in
+    between."""
     events = story.trace.events
     for turn in story.clean_turns:
         for payload in turn.payloads:

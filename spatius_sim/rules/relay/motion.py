@@ -10,7 +10,7 @@ from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
-from spatius_sim.story.speech_index import audible_piece
+from spatius_sim.story.speech_index import find_audible_piece
 from spatius_sim.story.wrong_uploads import find_garbled_message
 from spatius_sim.trace.events import Closed, Lane
 from spatius_sim.wires.optional_features import (
@@ -40,7 +40,7 @@ from spatius_sim.wires.optional_features import (
 )
 def check_payload_bytes(story: Story) -> Iterator[Kept | Broken]:
     """Check each motion payload that arrived at a client: Motion Server must have sent a payload of the same
-    bytes."""
+    bytes. If it did not, and the turn has larger payloads than usual, R-LARGE and R-HUGE judge that."""
     for delivery in story.deliveries:
         if delivery.sent is not None:
             yield Kept()
@@ -96,9 +96,9 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
         for request in turn.requests:
             if (
                 request.given_up_seq is not None
-                and request.given_up_seq < _find_departure(story, turn)
+                and request.given_up_seq < _find_departure_seq(story, turn)
                 and _is_motion_due(request)
-                and not _was_requested_again(request, turn)
+                and not _did_relay_ask_again(request, turn)
             ):
                 broken = Broken(
                     f"all motion of {turn.name}, until Motion Server says end=true",
@@ -133,50 +133,53 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
 
 def _judge_motion_passed_on_again(turn: Turn) -> Iterator[Broken]:
     """Yield Broken if two requests of this turn hold the same audible speech from its beginning, and the same
-    part of their motion came into one conversation of the client. Only the rest may come from the second."""
+    part of their motion came into one conversation of the client. The second request may only bring motion
+    that the client does not have yet."""
     arrived = [(request, _list_arrivals(request, turn)) for request in turn.requests]
-    for (first, before), (second, again) in pairwise(arrived):
+    for (first, first_arrivals), (second, second_arrivals) in pairwise(arrived):
         size = min(len(first.audio), len(second.audio))
-        same = bool(audible_piece(bytes(first.audio))) and first.audio[:size] == second.audio[:size]
+        same = bool(find_audible_piece(bytes(first.audio))) and first.audio[:size] == second.audio[:size]
         doubled = [
-            (had.delivery, new.delivery)
-            for had in before
-            for new in again
-            if had.start < new.end and new.start < had.end
-            if had.delivery.conversation is new.delivery.conversation is not None
+            (first_arrival.delivery, repeated_arrival.delivery)
+            for first_arrival in first_arrivals
+            for repeated_arrival in second_arrivals
+            if first_arrival.first_keyframe < repeated_arrival.end_keyframe
+            and repeated_arrival.first_keyframe < first_arrival.end_keyframe
+            if first_arrival.delivery.conversation is repeated_arrival.delivery.conversation is not None
         ]
         if same and doubled:
-            had, new = doubled[0]
+            first_delivery, repeated_delivery = doubled[0]
             yield Broken(
                 f"the motion of {turn.name} once",
-                f"after {len(before)} payloads it was passed on again",
-                (had.seq, new.seq),
+                f"after {len(first_arrivals)} payloads it was passed on again",
+                (first_delivery.seq, repeated_delivery.seq),
             )
 
 
 class _Arrival(NamedTuple):
-    """Motion that arrived at its client: its keyframes in the motion of its request, from `start` to before
-    `end`, and the delivery."""
+    """Motion that arrived at its client: its keyframes in the motion of its request, from number
+    `first_keyframe` to before number `end_keyframe`, and the delivery."""
 
-    start: int
-    end: int
+    first_keyframe: int
+    end_keyframe: int
     delivery: Delivery
 
 
 def _list_arrivals(request: UpstreamRequest, turn: Turn) -> list[_Arrival]:
-    """Return the motion of this request that arrived at the client of this turn."""
-    arrivals, start = [], 0
+    """Return the motion of this request that arrived at the client of this turn, each with the number of its
+    first keyframe in the request, and of the one after its last."""
+    arrivals, first_keyframe = [], 0
     for payload in request.payloads:
-        end = start + len(payload.response.keyframes)
+        end_keyframe = first_keyframe + len(payload.response.keyframes)
         own = (delivery for delivery in payload.deliveries if delivery.client == turn.client)
-        arrivals += [_Arrival(start, end, delivery) for delivery in own]
-        start = end
+        arrivals += [_Arrival(first_keyframe, end_keyframe, delivery) for delivery in own]
+        first_keyframe = end_keyframe
     return arrivals
 
 
-def _find_departure(story: Story, turn: Turn) -> int:
-    """Return the number of the event with which the client leaves this turn: it goes on to its next turn, or
-    closes the connection."""
+def _find_departure_seq(story: Story, turn: Turn) -> int:
+    """Return the number of the event with which the client leaves this turn, after which no more of its
+    motion is due: the client goes on to its next turn, or closes the connection."""
     closes = (
         event.seq
         for event in story.trace.on_lane(Lane.DOWNSTREAM)
@@ -198,9 +201,10 @@ def _is_motion_due(request: UpstreamRequest) -> bool:
     return long_enough and any(request.audio)
 
 
-def _was_requested_again(given_up_request: UpstreamRequest, turn: Turn) -> bool:
-    """Return whether the relay asked again for the motion of a request that it had given up. A later request
-    of this turn then holds the same audio, and was answered to its end."""
+def _did_relay_ask_again(given_up_request: UpstreamRequest, turn: Turn) -> bool:
+    """Return whether the relay asked again for the motion of a request that it had given up (interrupted or
+    closed) before all of it was sent. A later request of this turn then holds the same audio, and was
+    answered to its end."""
     return any(
         request.answered and given_up_request.audio in request.audio
         for request in turn.requests
@@ -249,15 +253,18 @@ def check_payload_order(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _are_sentences_in_order(first: UpstreamRequest, second: UpstreamRequest) -> bool | None:
-    """Return whether the audio of the first request was spoken before that of the second, in one turn. None
-    if the turn's speech does not show that they are two sentences of it, one after the other. True if they
-    are silent or changed, and had a session each: then nothing shows which of them was spoken first. What is
-    said more than once may be meant at any of its places."""
+    """Return whether the audio of the first request was spoken before that of the second, in one turn, so
+    that their motion is in order. Return None if the turn's speech does not show that they are two sentences
+    of it, one after the other.
+
+    Speech may hold the same audio more than once: take the earliest place of the first, and the latest of the
+    second. If one is silent, or is not found in the speech, nothing shows which of them was spoken first.
+    Then return True if each had a session of its own."""
     turn = first.turn
     if turn is None or turn is not second.turn:
         return None
     earliest_of_first, latest_of_second = turn.pcm.find(first.audio), turn.pcm.rfind(second.audio)
-    audible = all(audible_piece(bytes(request.audio)) for request in (first, second))
+    audible = all(find_audible_piece(bytes(request.audio)) for request in (first, second))
     if not audible or -1 in (earliest_of_first, latest_of_second):
         return True if first.connection != second.connection else None
     if earliest_of_first + len(first.audio) <= latest_of_second:
@@ -353,8 +360,9 @@ def check_motion_before_audio_end(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _find_end_marks(story: Story, turn: Turn, last_delivery: Delivery) -> list[int]:
-    """Return the numbers of the events that marked motion as last in the conversation of a turn's last
-    motion. Marks that came only on motion of other turns are left out: R-STALE judges such motion."""
+    """Return the numbers of the events that brought an end mark of motion to the conversation in which the
+    turn's last motion arrived. Marks that came only on motion of other turns are left out: R-STALE judges
+    such motion."""
     mark_seqs = last_delivery.conversation.motion_marks if last_delivery.conversation is not None else []
     turns_by_mark: dict[int, list[Turn | None]] = {mark: [] for mark in mark_seqs}
     for delivery in story.deliveries:
@@ -386,14 +394,19 @@ def _is_mark_too_early(mark_seq: int, deliveries: list[Delivery]) -> bool:
 def _group_by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
     """Return the motion payloads that arrived, grouped by conversation, each as (payload sent by Motion
     Server, delivery to the client). Left out are payloads that came twice, and motion of another client. Left
-    out, too, is motion of a turn that was cut off, in the conversation of another turn."""
+    out, too, is motion of a turn that was cut off, if it arrived in the conversation of another turn."""
     payloads_by_conversation: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
     for delivery in story.deliveries:
         if delivery.sent is None or delivery.doubled:
             continue
         turn = delivery.sent.request.turn
-        joined_turn = delivery.conversation.turn if delivery.conversation else None
-        if turn is not None and turn.abandoned and joined_turn is not None and joined_turn is not turn:
+        turn_of_conversation = delivery.conversation.turn if delivery.conversation else None
+        if (
+            turn is not None
+            and turn.abandoned
+            and turn_of_conversation is not None
+            and turn_of_conversation is not turn
+        ):
             continue  # R-STALE judges what is left of a turn that was cut off.
         if turn is None or turn.client == delivery.client:
             key = (delivery.client, id(delivery.conversation))

@@ -27,7 +27,8 @@ HUGE_BYTES = 1_048_576
     ),
 )
 def check_large_payloads(story: Story) -> Iterator[Kept | Broken]:
-    """Look at turns with payloads of up to 65,536 bytes: each payload arrived exactly once."""
+    """Look at turns whose largest payload has more than ORDINARY_BYTES, and at most 65,536 bytes: each
+    payload arrived exactly once."""
     return _judge_arrivals(story, ORDINARY_BYTES, LARGE_BYTES)
 
 
@@ -45,14 +46,15 @@ def check_large_payloads(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def check_huge_payloads(story: Story) -> Iterator[Kept | Broken]:
-    """Look at turns with payloads of up to 1,048,576 bytes: each payload arrived exactly once."""
+    """Look at turns whose largest payload has more than 65,536 and at most 1,048,576 bytes: each payload
+    arrived exactly once."""
     return _judge_arrivals(story, LARGE_BYTES, HUGE_BYTES)
 
 
 def _judge_arrivals(story: Story, more_than_bytes: int, at_most_bytes: int) -> Iterator[Kept | Broken]:
-    """Judge the turns whose largest payload has more than `more_than_bytes` and at most `at_most_bytes`.
-    Yield Kept for each of their payloads that came to the client exactly once, and Broken for each other
-    one."""
+    """Judge the undisturbed (calm) turns without failures whose largest payload has more than
+    `more_than_bytes` and at most `at_most_bytes`. Yield Kept for each of their payloads that came to the
+    client exactly once, and Broken for each other one."""
     for turn in story.turns:
         if not turn.calm or turn.failures or not more_than_bytes < turn.largest <= at_most_bytes:
             continue

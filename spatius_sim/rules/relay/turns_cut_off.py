@@ -1,38 +1,25 @@
-"""U and R rules on turns that a client cuts off: by an interrupt, by its next turn, by hanging up."""
+"""R rule on turns that a client cuts off: by an interrupt, or by its next turn."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.rule import Advice, Half, Level, Provenance, rule
+from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
 from spatius_sim.story.join_turns import Delivery, Story, Turn
 from spatius_sim.story.undisturbed_turns import find_first_misbehaviour_seq
 from spatius_sim.story.wrong_uploads import is_spoken_late
-from spatius_sim.trace.events import (
-    Awaited,
-    Closed,
-    Event,
-    Lane,
-    Opened,
-    WaitEnded,
-)
 from spatius_sim.wires.optional_features import (
     AUDIO,
     CLIENT_CHOOSES_SPEECH,
     OWN_STREAM,
-    OWN_UPSTREAM,
     SEVERAL_TURNS,
-    STREAMING,
 )
 
-HANG_UP_SECONDS = 5.0
-"""How long an upstream session may outlive its client."""
 STOP_SECONDS = 2.0
 """How long after a client's interrupt motion and audio of its turn may still come (ASSUMED)."""
 
 _NS_PER_SECOND = 1e9
-_HUNG_UP = Closed(by_kit=True, code=1000)
 
 
 @rule(
@@ -64,19 +51,19 @@ def check_nothing_stale(story: Story) -> Iterator[Kept | Broken | Late]:
 
     After an interrupt, the turn itself must stop in time, whether or not a later turn begins."""
     for later_turn in story.turns:
-        begun_seq = _find_turn_start_seq(story, later_turn)
+        later_began_seq = _find_turn_start_seq(story, later_turn)
         for cut_off_turn in _find_cut_off_turns_before(story, later_turn):
             if (
-                begun_seq is not None
+                later_began_seq is not None
                 and cut_off_turn.requests
                 and not (cut_off_turn.merged and later_turn.merged)
             ):
                 faults = [
                     *_find_wrong_turn_ids(story, cut_off_turn, later_turn),
-                    *_find_audio_under_new_id(story, cut_off_turn, later_turn, begun_seq),
-                    *_find_unlabelled_left_over(story, cut_off_turn, later_turn, begun_seq),
+                    *_find_audio_under_new_id(story, cut_off_turn, later_turn, later_began_seq),
+                    *_find_left_over_without_turn_id(story, cut_off_turn, later_turn, later_began_seq),
                     *(
-                        _make_late_mark_breach(cut_off_turn, later_turn, mark_seq)
+                        _make_late_end_mark_breach(cut_off_turn, later_turn, mark_seq)
                         for mark_seq in story.find_stale_motion_marks(later_turn)
                         if cut_off_turn is later_turn.before
                     ),
@@ -85,71 +72,10 @@ def check_nothing_stale(story: Story) -> Iterator[Kept | Broken | Late]:
         yield from _judge_stop_after_interrupt(story, later_turn)
 
 
-@rule(
-    "U-HANGUP",
-    Level.SHOULD,
-    "after its client's closing handshake the upstream session SHOULD be closed within 5 s",
-    "docs:lifecycle",
-    Provenance.DOCUMENTED,
-    presumes=(),
-    needs=(OWN_UPSTREAM, STREAMING),
-    waits="the relay has five seconds to hang up",
-    seen_in=Half.UPSTREAM,
-    advice=Advice(
-        "nothing, but the session stays open, and connected time is paid for",
-        "the relay does not notice that its client left, or keeps the session for the next one",
-        "close the session when its client leaves; if you keep a pool on purpose: --lacks own-upstream",
-    ),
-)
-def check_hang_ups(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Check each client that hung up: the relay must close the client's upstream sessions in time. These are
-    the sessions that carried its audio. If no other client was there, they are all sessions that were opened
-    after it had connected. If the relay sends the same to all clients, sessions stay open while others stay.
-    """
-    all_hear_the_same = OWN_STREAM in story.trace.header.lacks
-    waits = [
-        event
-        for event in story.trace.on_lane(Lane.KIT)
-        if isinstance(event.content, WaitEnded) and event.content.what_for is Awaited.HANG_UP
-    ]
-    for wait in waits:
-        hang_up_seq = _find_hang_up_seq(story, wait)
-        if hang_up_seq is None or (all_hear_the_same and _does_another_client_stay(story, wait)):
-            continue
-        for session_connection in find_sessions_to_close(story, wait.connection):
-            opened_seq, closed_seq = _find_open_and_close_seqs(story, session_connection)
-            if closed_seq < hang_up_seq:
-                continue
-            judged_seq = min(closed_seq, wait.seq)
-            broken = Broken(
-                f"the upstream session of {wait.connection} closed within {HANG_UP_SECONDS:.0f} s of its "
-                "hanging up (a relay that keeps a pool of them declares that it lacks own-upstream)",
-                f"{session_connection} was still open",
-                (hang_up_seq, judged_seq),
-            )
-            outcome = judge_time_limit(
-                story.trace, max(hang_up_seq, opened_seq), judged_seq, HANG_UP_SECONDS, broken
-            )
-            # A wait that was cut short shows nothing.
-            if judged_seq == closed_seq or not isinstance(outcome, Kept):
-                yield outcome
-
-
-def _does_another_client_stay(story: Story, wait: Event) -> bool:
-    """Return whether another client was still connected when this wait for a hang-up ended."""
-    connected: set[str] = set()
-    for event in story.trace.on_lane(Lane.DOWNSTREAM):
-        if event.seq < wait.seq and isinstance(event.content, Opened):
-            connected.add(event.connection)
-        elif event.seq < wait.seq and isinstance(event.content, Closed):
-            connected.discard(event.connection)
-    return bool(connected - {wait.connection})
-
-
 def _find_cut_off_turns_before(story: Story, turn: Turn) -> Iterator[Turn]:
     """Yield the turns of the same client before this turn that were cut off, the latest first. A turn is cut
-    off if it is interrupted, or if the next begins before its end. If the relay chooses the speech, only
-    turns that had begun to play when they were interrupted count."""
+    off (`abandoned`) if it is interrupted, or if the next begins before its end. If the relay chooses the
+    speech, only turns that had begun to play when they were interrupted count."""
     relay_chooses_speech = CLIENT_CHOOSES_SPEECH in story.trace.header.lacks
     earlier = turn.before
     while earlier is not None:
@@ -163,7 +89,7 @@ def _find_cut_off_turns_before(story: Story, turn: Turn) -> Iterator[Turn]:
 
 def _find_turn_start_seq(story: Story, turn: Turn) -> int | None:
     """Return the number of the event at which a turn begins for its client; None if there is none. After it,
-    nothing of an older turn that was cut off may come without a turn id.
+    the relay must not send anything of an older turn that was cut off, unless it names that turn by its id.
 
     The event is the turn's first audio at its client. It is the turn's first audio at Motion Server if the
     client plays its own audio, or if the relay chooses the speech."""
@@ -174,13 +100,14 @@ def _find_turn_start_seq(story: Story, turn: Turn) -> int | None:
     return min(_find_audio_seqs(story, turn), default=None)
 
 
-def _find_audio_seqs(story: Story, turn: Turn, *, labelled: bool | None = None) -> list[int]:
-    """Return the numbers of the events that brought audio of this turn to its client. `labelled` chooses
-    conversations with (True) or without (False) a turn id; None chooses both."""
+def _find_audio_seqs(story: Story, turn: Turn, *, with_turn_id: bool | None = None) -> list[int]:
+    """Return the numbers of the events that brought audio of this turn to its client. `with_turn_id` chooses
+    conversations with (True) or without (False) a turn id, by which a client can tell that audio is old; None
+    chooses both."""
     return [
         piece.seq
         for conversation in story.conversations
-        if conversation.client == turn.client and labelled in (None, conversation.labelled)
+        if conversation.client == turn.client and with_turn_id in (None, conversation.labelled)
         for piece in conversation.pieces
         if piece.turn is turn
     ]
@@ -188,83 +115,90 @@ def _find_audio_seqs(story: Story, turn: Turn, *, labelled: bool | None = None) 
 
 def _find_wrong_turn_ids(story: Story, cut_off_turn: Turn, later_turn: Turn) -> Iterator[Broken]:
     """Yield Broken for each piece of motion or audio that came with a wrong turn id. It belongs to the turn
-    that was cut off and has the id of the later turn, or the other way round."""
+    that was cut off and has the id of the later turn, or the other way round. If the relay sent the audio of
+    that motion up only in the later turn, the breach follows from U-AUDIO-COMPLETE."""
     for delivery in story.deliveries:
         own_turn = delivery.sent.request.turn if delivery.sent is not None else None
-        joined_turn = delivery.conversation.turn if delivery.conversation is not None else None
+        turn_of_its_id = delivery.conversation.turn if delivery.conversation is not None else None
         if (
             delivery.labelled
-            and (own_turn, joined_turn) in ((cut_off_turn, later_turn), (later_turn, cut_off_turn))
+            and (own_turn, turn_of_its_id) in ((cut_off_turn, later_turn), (later_turn, cut_off_turn))
             and own_turn
-            and joined_turn
+            and turn_of_its_id
         ):
-            breach = _make_wrong_id_breach("motion", own_turn, joined_turn, delivery.seq)
-            if delivery.sent is not None and is_spoken_late(delivery.sent.request, joined_turn):
+            breach = _make_wrong_id_breach("motion", own_turn, turn_of_its_id, delivery.seq)
+            if delivery.sent is not None and is_spoken_late(delivery.sent.request, turn_of_its_id):
                 breach = replace(breach, follows_from=("U-AUDIO-COMPLETE",))
             yield breach
     for conversation in story.conversations:
         for piece in conversation.pieces:
-            joined_turn = conversation.turn
+            turn_of_its_id = conversation.turn
             if (
                 conversation.labelled
-                and (piece.turn, joined_turn) in ((cut_off_turn, later_turn), (later_turn, cut_off_turn))
-                and joined_turn
+                and (piece.turn, turn_of_its_id) in ((cut_off_turn, later_turn), (later_turn, cut_off_turn))
+                and turn_of_its_id
             ):
-                yield _make_wrong_id_breach("audio", piece.turn or later_turn, joined_turn, piece.seq)
+                yield _make_wrong_id_breach("audio", piece.turn or later_turn, turn_of_its_id, piece.seq)
 
 
 def _find_audio_under_new_id(
-    story: Story, cut_off_turn: Turn, later_turn: Turn, begun_seq: int
+    story: Story, cut_off_turn: Turn, later_turn: Turn, later_began_seq: int
 ) -> Iterator[Broken]:
     """Yield Broken if audio of a turn that was cut off came under a new turn id. Its conversation began after
-    event number `begun_seq`, with which the later turn began."""
+    event number `later_began_seq`, at which the later turn began."""
     for conversation in story.conversations:
         old_audio_seqs = [piece.seq for piece in conversation.pieces if piece.turn is cut_off_turn]
-        if conversation.labelled and conversation.first_seq > begun_seq and conversation.turn is cut_off_turn:
+        if (
+            conversation.labelled
+            and conversation.first_seq > later_began_seq
+            and conversation.turn is cut_off_turn
+        ):
             yield Broken(
                 f"nothing of {cut_off_turn.name} once {later_turn.name} had begun",
                 f"audio of it came {len(old_audio_seqs)} times, under an id that had not come before",
-                (begun_seq, *old_audio_seqs),
+                (later_began_seq, *old_audio_seqs),
             )
 
 
-def _make_wrong_id_breach(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) -> Broken:
-    """Return Broken: event number `seq` brought motion or audio (`medium`) of the turn `own_turn` with the id
-    of the turn `joined_turn`."""
+def _make_wrong_id_breach(medium: str, own_turn: Turn, turn_of_its_id: Turn, seq: int) -> Broken:
+    """Return Broken: event number `seq` brought motion or audio (`medium`) that belongs to the turn
+    `own_turn`, but has the id of the turn `turn_of_its_id`."""
     return Broken(
-        f"{medium} of {own_turn.name} under that turn's id", f"it had the id of {joined_turn.name}", (seq,)
+        f"{medium} of {own_turn.name} under that turn's id", f"it had the id of {turn_of_its_id.name}", (seq,)
     )
 
 
-def _find_unlabelled_left_over(
-    story: Story, cut_off_turn: Turn, later_turn: Turn, begun_seq: int
+def _find_left_over_without_turn_id(
+    story: Story, cut_off_turn: Turn, later_turn: Turn, later_began_seq: int
 ) -> Iterator[Broken]:
-    """Yield Broken for audio and for motion of a turn that was cut off, if they still came after event number
-    `begun_seq`, with which the later turn began. Messages with a turn id do not count: a client can tell from
-    it that they are old."""
+    """Yield Broken for audio and for motion of a turn that was cut off, if they still came, without a turn
+    id, after event number `later_began_seq`, at which the later turn began. Messages with a turn id do not
+    count: a client can tell from it that they are old."""
     tells_no_turn = bool({AUDIO, CLIENT_CHOOSES_SPEECH} & set(story.trace.header.lacks))
     audio = (
         []
         if tells_no_turn
-        else [seq for seq in _find_audio_seqs(story, cut_off_turn, labelled=False) if seq > begun_seq]
+        else [
+            seq for seq in _find_audio_seqs(story, cut_off_turn, with_turn_id=False) if seq > later_began_seq
+        ]
     )
     motion = [
         delivery.seq
         for delivery in story.deliveries
-        if _is_unlabelled_left_over(story, delivery, cut_off_turn, begun_seq)
+        if _is_left_over_without_turn_id(story, delivery, cut_off_turn, later_began_seq)
     ]
     for medium, seqs in (("audio", audio), ("motion", motion)):
         if seqs:
             yield Broken(
                 f"nothing of {cut_off_turn.name} once {later_turn.name} had begun",
                 f"{medium} of it came {len(seqs)} times, and no turn id told it apart",
-                (begun_seq, *seqs),
+                (later_began_seq, *seqs),
             )
 
 
-def _make_late_mark_breach(cut_off_turn: Turn, later_turn: Turn, mark_seq: int) -> Broken:
-    """Return Broken for a turn that was cut off: event number `mark_seq` brought the end mark of its motion,
-    although the later turn had begun."""
+def _make_late_end_mark_breach(cut_off_turn: Turn, later_turn: Turn, mark_seq: int) -> Broken:
+    """Return Broken for a turn that was cut off, because the end mark of its motion came late: event number
+    `mark_seq` brought it, although the later turn had begun."""
     return Broken(
         f"nothing of {cut_off_turn.name} once {later_turn.name} had begun",
         "the end mark of its motion came",
@@ -273,10 +207,12 @@ def _make_late_mark_breach(cut_off_turn: Turn, later_turn: Turn, mark_seq: int) 
     )
 
 
-def _is_unlabelled_left_over(story: Story, delivery: Delivery, cut_off_turn: Turn, begun_seq: int) -> bool:
+def _is_left_over_without_turn_id(
+    story: Story, delivery: Delivery, cut_off_turn: Turn, later_began_seq: int
+) -> bool:
     """Return whether this delivery brought its client motion of the turn that was cut off, too late and
-    without a turn id. Too late is after event number `begun_seq`, with which the later turn began. If audio
-    at the client does not show the beginning, the time counts at which Motion Server sent the motion."""
+    without a turn id. Too late is after event number `later_began_seq`, at which the later turn began. If no
+    audio at the client shows when that was, compare the time at which Motion Server sent the motion."""
     sent = delivery.sent
     if (
         sent is None
@@ -286,7 +222,7 @@ def _is_unlabelled_left_over(story: Story, delivery: Delivery, cut_off_turn: Tur
     ):
         return False
     tells_no_turn = bool({AUDIO, CLIENT_CHOOSES_SPEECH} & set(story.trace.header.lacks))
-    return (sent.seq if tells_no_turn else delivery.seq) > begun_seq
+    return (sent.seq if tells_no_turn else delivery.seq) > later_began_seq
 
 
 def _judge_stop_after_interrupt(story: Story, turn: Turn) -> Iterator[Kept | Broken | Late]:
@@ -321,8 +257,8 @@ def _must_stop(story: Story, turn: Turn, interrupted_seq: int) -> bool:
     """Return whether the relay must stop sending this turn, whose client interrupted it at event number
     `interrupted_seq`. Some of the turn must have come by then, and not yet the last of its motion.
 
-    An interrupt does not end speech that its client had not ended. Nor need it end what all clients hear, or
-    a turn that waits for an unfinished turn before. A misbehaving client is not judged."""
+    An interrupt does not end speech that its client had not ended. It need not end a turn that all clients
+    receive, or a turn that waits for an unfinished turn before. A misbehaving client is not judged."""
     had_come = {
         seq
         for seq in (*_find_motion_seqs_of_turn(story, turn), *_find_audio_seqs(story, turn))
@@ -344,8 +280,8 @@ def _must_stop(story: Story, turn: Turn, interrupted_seq: int) -> bool:
 
 
 def _find_motion_seqs_of_turn(story: Story, turn: Turn) -> list[int]:
-    """Return the numbers of the events that brought motion of this turn to its client. Only motion of
-    requests counts that began in the turn, before its client interrupted it."""
+    """Return the numbers of the events that brought motion of this turn to its client. Count only motion of
+    requests that began in the turn, before its client interrupted it."""
     return [
         delivery.seq
         for request in turn.requests
@@ -354,45 +290,3 @@ def _find_motion_seqs_of_turn(story: Story, turn: Turn) -> list[int]:
         for delivery in payload.deliveries
         if delivery.client == turn.client
     ]
-
-
-def _find_hang_up_seq(story: Story, wait: Event) -> int | None:
-    """Return the number of the last event before the end of this wait at which the client hung up; None if it
-    did not."""
-    downstream = story.trace.on_lane(Lane.DOWNSTREAM)
-    hang_ups = (
-        event.seq for event in downstream if event.connection == wait.connection and event.content == _HUNG_UP
-    )
-    return max((seq for seq in hang_ups if seq < wait.seq), default=None)
-
-
-def find_sessions_to_close(story: Story, client: str) -> list[str]:
-    """Return the connections to Motion Server that a relay must close if this client hangs up. These carried
-    the client's audio. If it was the only client, those that were opened after it had connected are
-    included."""
-    session_connections = [
-        request.connection
-        for request in story.requests
-        if request.turn is not None and request.turn.client == client
-    ]
-    client_openings = [
-        event for event in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Opened)
-    ]
-    if {event.connection for event in client_openings} == {client}:
-        session_connections += [
-            event.connection
-            for event in story.trace.on_lane(Lane.UPSTREAM)
-            if isinstance(event.content, Opened) and event.seq > client_openings[0].seq
-        ]
-    return list(dict.fromkeys(session_connections))
-
-
-def _find_open_and_close_seqs(story: Story, session_connection: str) -> tuple[int, int]:
-    """Return the numbers of the events at which a session with Motion Server was opened and closed. If it was
-    never closed, the second is the number of events in the trace."""
-    events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == session_connection]
-    opened_seq = next((event.seq for event in events if isinstance(event.content, Opened)), 0)
-    closed_seq = next(
-        (event.seq for event in events if isinstance(event.content, Closed)), len(story.trace.events)
-    )
-    return opened_seq, closed_seq

@@ -77,10 +77,14 @@ def check_req_ids(story: Story) -> Iterator[Kept | Broken]:
     """Check the audio that the relay sent to Motion Server under each req_id: none may come after the req_id
     was ended or interrupted."""
     for request in story.requests:
-        earlier = request.reuses
-        if earlier is not None:
-            ending = "its end=true" if earlier.ends else "its interrupt"
-            ended_seq = earlier.ends[-1] if earlier.ends else earlier.interrupted_seq or earlier.first_seq
+        earlier_request = request.reuses
+        if earlier_request is not None:
+            ending = "its end=true" if earlier_request.ends else "its interrupt"
+            ended_seq = (
+                earlier_request.ends[-1]
+                if earlier_request.ends
+                else earlier_request.interrupted_seq or earlier_request.first_seq
+            )
             yield Broken(
                 f"no audio under {request.req_id} after {ending}",
                 f"{len(request.audio)} bytes more",
@@ -183,7 +187,7 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             first_difference = _find_first_difference(sent_up, turn.pcm)
-            closing = _find_giving_up(story, requests)
+            closing = _find_close_before_end_of_audio(story, requests)
             closed = ""
             if closing is not None:
                 seconds = (closing.at_ns - story.trace.events[turn.started_seq].at_ns) / _NS_PER_SECOND
@@ -195,9 +199,9 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
-def _find_giving_up(story: Story, requests: list[UpstreamRequest]) -> Event | None:
-    """Return the event by which the relay closed a session of these requests before it had ended the audio of
-    any of them; None if it did not."""
+def _find_close_before_end_of_audio(story: Story, requests: list[UpstreamRequest]) -> Event | None:
+    """Return the event by which the relay closed a session of these requests before it had sent the end of
+    the audio of any of them; None if it did not."""
     connections = {request.connection for request in requests}
     closings = (
         event
@@ -214,7 +218,7 @@ def _seconds_of_pcm(size: int, sample_rate: int) -> float:
 
 def _is_ratio_of_rates(ratio: float) -> bool:
     """Return whether `ratio`, of two lengths of audio, is that of two known sample rates: then the relay may
-    have taken one for the other."""
+    have confused the two rates when it sent the audio up."""
     return any(
         right_rate != wrong_rate and abs(ratio * wrong_rate / right_rate - 1) <= _RATIO_TOLERANCE
         for right_rate in PCM_SAMPLE_RATES
@@ -258,21 +262,21 @@ def check_end_of_audio(story: Story) -> Iterator[Kept | Broken]:
         if len(request.ends) == 1:
             yield Kept()
             continue
-        # Who closes the session in mid-speech also sends no end: the lost audio is the first fault.
-        is_given_up = _find_giving_up(story, [request]) is not None
+        # A relay that closes the session in mid-speech sends no end, either: lost audio is the first fault.
+        is_closed_early = _find_close_before_end_of_audio(story, [request]) is not None
         end_count_in_words = "none" if not request.ends else str(len(request.ends))
         owed_end = Owed(f"end=true of {request.req_id}", "", _find_last_audio_seq(story, request))
         yield Broken(
             f"one end=true for {turn.name}",
             f"its req_id carried {end_count_in_words}",
             (request.first_seq, *request.ends),
-            follows_from=("U-AUDIO-COMPLETE",) if is_given_up else (),
+            follows_from=("U-AUDIO-COMPLETE",) if is_closed_early else (),
             owed=() if request.ends else (owed_end,),
         )
 
 
 def _find_last_audio_seq(story: Story, request: UpstreamRequest) -> int:
-    """Return the number of the last event that brought Motion Server audio of this request."""
+    """Return the number of the last event that brought audio of this request to Motion Server."""
     seqs = (
         event.seq
         for event in story.trace.on_lane(Lane.UPSTREAM)

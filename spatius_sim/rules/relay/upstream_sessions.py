@@ -1,14 +1,17 @@
-"""U rules on a relay's sessions: how Motion Server and the Console API see the relay."""
+"""U rules on a relay's upstream sessions, as Motion Server and the Console API see them: tokens,
+configuration, attempts after a refusal, and the close after a client hung up."""
 
 from collections.abc import Iterator, Sequence
 
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.console_api import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
-from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.events import (
+    Awaited,
     Closed,
     Event,
     Lane,
@@ -18,18 +21,24 @@ from spatius_sim.trace.events import (
     TokenRequested,
     TurnStarted,
     Undecodable,
+    WaitEnded,
 )
-from spatius_sim.wires.optional_features import OWN_UPSTREAM
+from spatius_sim.wires.optional_features import OWN_STREAM, OWN_UPSTREAM, STREAMING
 
 _BAD_TOKEN_STATUSES = (400, 401)
 _NOT_WORTH_A_RETRY = (4001, 4003, 4010)
 """Close codes of Motion Server: no credits, too many sessions, no valid login. After 4002 (the session's time
 is over) and 4503 (try again) a new connection is expected."""
 _MAX_ATTEMPTS = 5
-"""The most attempts for each client within _ATTEMPTS_NS after a refusal."""
-_ATTEMPTS_NS = 10_000_000_000
+"""The most attempts for each client within _AFTER_REFUSAL_NS."""
+_AFTER_REFUSAL_NS = 10_000_000_000
+"""For how long after a refusal attempts are counted."""
 _MAX_ATTEMPTS_OF_A_TURN = 3
 """The most further attempts for each turn that begins within this time."""
+
+HANG_UP_SECONDS = 5.0
+"""How long an upstream session may outlive its client."""
+_HUNG_UP = Closed(by_kit=True, code=1000)
 
 
 @rule(
@@ -160,9 +169,9 @@ def check_retries(story: Story) -> Iterator[Kept | Broken]:
     clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
         # A session that stays open serves a client, for which there is no reason to try again.
-        refused_count = max(1, len(clients) - _count_lasting_sessions(events, refusal))
+        refused_count = max(1, len(clients) - _count_sessions_that_stay_open(events, refusal))
         events_within = [
-            event for event in events[refusal.seq + 1 :] if event.at_ns <= refusal.at_ns + _ATTEMPTS_NS
+            event for event in events[refusal.seq + 1 :] if event.at_ns <= refusal.at_ns + _AFTER_REFUSAL_NS
         ]
         token_request_seqs = [
             event.seq for event in events_within if isinstance(event.content, TokenRequested)
@@ -185,10 +194,10 @@ def check_retries(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
-def _count_lasting_sessions(events: Sequence[Event], refusal: Event) -> int:
-    """Return how many sessions with Motion Server were opened before this refusal and are open 10 s after
-    it, or at the end of the trace."""
-    until_ns = refusal.at_ns + _ATTEMPTS_NS
+def _count_sessions_that_stay_open(events: Sequence[Event], refusal: Event) -> int:
+    """Return how many sessions with Motion Server were opened before this refusal and are still open 10 s
+    after it, or at the end of the trace."""
+    until_ns = refusal.at_ns + _AFTER_REFUSAL_NS
     opened = {
         event.connection
         for event in events[: refusal.seq]
@@ -203,8 +212,9 @@ def _count_lasting_sessions(events: Sequence[Event], refusal: Event) -> int:
 
 
 def _is_refusal(event: Event) -> bool:
-    """Return whether this event tells the relay not to try again. The Console API or Motion Server answered
-    with a 4xx, or Motion Server closed the connection with a code after which no retry helps."""
+    """Return whether this event tells the relay not to try again to open a session. The Console API or Motion
+    Server answered with a 4xx, or Motion Server closed the connection with a code after which no retry
+    helps."""
     match event.content:
         case TokenRequested(status=status) | Refused(status=status):
             return 400 <= status < 500
@@ -227,3 +237,107 @@ def _find_configuration_fault(first_message: Received) -> str:
             return f"audio format {number}"
         case message:
             return f"first a {type(message).__name__}"
+
+
+@rule(
+    "U-HANGUP",
+    Level.SHOULD,
+    "after its client's closing handshake the upstream session SHOULD be closed within 5 s",
+    "docs:lifecycle",
+    Provenance.DOCUMENTED,
+    presumes=(),
+    needs=(OWN_UPSTREAM, STREAMING),
+    waits="the relay has five seconds to hang up",
+    seen_in=Half.UPSTREAM,
+    advice=Advice(
+        "nothing, but the session stays open, and connected time is paid for",
+        "the relay does not notice that its client left, or keeps the session for the next one",
+        "close the session when its client leaves; if you keep a pool on purpose: --lacks own-upstream",
+    ),
+)
+def check_hang_ups(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Check each client that hung up: the relay must close the client's upstream sessions in time
+    (`find_sessions_to_close`). If the relay sends the same to all clients, sessions may stay open while other
+    clients stay."""
+    all_hear_the_same = OWN_STREAM in story.trace.header.lacks
+    waits = [
+        event
+        for event in story.trace.on_lane(Lane.KIT)
+        if isinstance(event.content, WaitEnded) and event.content.what_for is Awaited.HANG_UP
+    ]
+    for wait in waits:
+        hang_up_seq = _find_hang_up_seq(story, wait)
+        if hang_up_seq is None or (all_hear_the_same and _does_another_client_stay(story, wait)):
+            continue
+        for session_connection in find_sessions_to_close(story, wait.connection):
+            opened_seq, closed_seq = _find_open_and_close_seqs(story, session_connection)
+            if closed_seq < hang_up_seq:
+                continue
+            judged_seq = min(closed_seq, wait.seq)
+            broken = Broken(
+                f"the upstream session of {wait.connection} closed within {HANG_UP_SECONDS:.0f} s of its "
+                "hanging up (a relay that keeps a pool of them declares that it lacks own-upstream)",
+                f"{session_connection} was still open",
+                (hang_up_seq, judged_seq),
+            )
+            outcome = judge_time_limit(
+                story.trace, max(hang_up_seq, opened_seq), judged_seq, HANG_UP_SECONDS, broken
+            )
+            # A wait that was cut short shows nothing.
+            if judged_seq == closed_seq or not isinstance(outcome, Kept):
+                yield outcome
+
+
+def _does_another_client_stay(story: Story, wait: Event) -> bool:
+    """Return whether another client was still connected when this wait for a hang-up ended."""
+    connected: set[str] = set()
+    for event in story.trace.on_lane(Lane.DOWNSTREAM):
+        if event.seq < wait.seq and isinstance(event.content, Opened):
+            connected.add(event.connection)
+        elif event.seq < wait.seq and isinstance(event.content, Closed):
+            connected.discard(event.connection)
+    return bool(connected - {wait.connection})
+
+
+def _find_hang_up_seq(story: Story, wait_ended: Event) -> int | None:
+    """Return the number of the last event at which a client hung up before the kit stopped waiting for its
+    upstream sessions to close (the event `wait_ended`). Return None if it did not hang up."""
+    downstream = story.trace.on_lane(Lane.DOWNSTREAM)
+    hang_ups = (
+        event.seq
+        for event in downstream
+        if event.connection == wait_ended.connection and event.content == _HUNG_UP
+    )
+    return max((seq for seq in hang_ups if seq < wait_ended.seq), default=None)
+
+
+def find_sessions_to_close(story: Story, client: str) -> list[str]:
+    """Return the sessions, as connections to Motion Server, that a relay must close if this client hangs up:
+    those that carried the client's audio. If it was the only client, also return all that were opened after
+    it had connected."""
+    session_connections = [
+        request.connection
+        for request in story.requests
+        if request.turn is not None and request.turn.client == client
+    ]
+    client_openings = [
+        event for event in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.content, Opened)
+    ]
+    if {event.connection for event in client_openings} == {client}:
+        session_connections += [
+            event.connection
+            for event in story.trace.on_lane(Lane.UPSTREAM)
+            if isinstance(event.content, Opened) and event.seq > client_openings[0].seq
+        ]
+    return list(dict.fromkeys(session_connections))
+
+
+def _find_open_and_close_seqs(story: Story, session_connection: str) -> tuple[int, int]:
+    """Return the numbers of the events at which a session with Motion Server was opened and closed. If it was
+    never closed, the second is the number of events in the trace."""
+    events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == session_connection]
+    opened_seq = next((event.seq for event in events if isinstance(event.content, Opened)), 0)
+    closed_seq = next(
+        (event.seq for event in events if isinstance(event.content, Closed)), len(story.trace.events)
+    )
+    return opened_seq, closed_seq

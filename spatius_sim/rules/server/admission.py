@@ -125,7 +125,7 @@ def check_api_key(story: Story) -> Iterator[Kept | Broken]:
 def check_bad_upgrades(story: Story) -> Iterator[Kept | Broken]:
     """Check each WebSocket upgrade in which the kit made a mistake on purpose: the server must refuse it,
     with the known status and words."""
-    for event, mistake in _find_spoilt_upgrades(story):
+    for event, mistake in _find_upgrades_with_mistake(story):
         if mistake not in _REFUSALS:
             continue
         status, words = _REFUSALS[mistake]
@@ -160,7 +160,7 @@ def check_bad_upgrades(story: Story) -> Iterator[Kept | Broken]:
 def check_token_expiry(story: Story) -> Iterator[Kept | Broken]:
     """Check each WebSocket upgrade with an expired token: the server must refuse it. Also check each session
     whose token expires while it is open: it must stay open."""
-    for event, mistake in _find_spoilt_upgrades(story):
+    for event, mistake in _find_upgrades_with_mistake(story):
         if mistake not in _EXPIRED_TOKENS:
             continue
         if isinstance(event.content, Refused):
@@ -168,7 +168,7 @@ def check_token_expiry(story: Story) -> Iterator[Kept | Broken]:
         else:
             yield Broken(f"{describe_provocation(mistake)} refused", "a WebSocket was opened", (event.seq,))
     for turn in story.turns:
-        if not _had_token_expired(story, turn.client, turn.started_seq) or turn.waited_seq is None:
+        if not _did_token_expire_in_session(story, turn.client, turn.started_seq) or turn.waited_seq is None:
             continue
         close_seqs = [
             event.seq
@@ -196,18 +196,18 @@ def _map_mistakes_by_connection(story: Story) -> dict[str, Provocation]:
     }
 
 
-def _find_spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
-    """Yield each WebSocket upgrade that the server should refuse: the event with its outcome, and the mistake
-    that the kit had made on purpose."""
+def _find_upgrades_with_mistake(story: Story) -> Iterator[tuple[Event, Provocation]]:
+    """Yield each WebSocket upgrade in which the kit made a mistake on purpose, so that the server should
+    refuse it: the event with its outcome, and the mistake."""
     mistakes = _map_mistakes_by_connection(story)
     for event in story.trace.on_lane(Lane.UPSTREAM):
         if isinstance(event.content, Opened | Refused) and event.connection in mistakes:
             yield event, mistakes[event.connection]
 
 
-def _had_token_expired(story: Story, connection: str, before_seq: int) -> bool:
-    """Return whether the token of this connection had expired before event number `before_seq`, while the
-    session was open."""
+def _did_token_expire_in_session(story: Story, connection: str, before_seq: int) -> bool:
+    """Return whether the token with which this connection was admitted expired while the session was open,
+    and before event number `before_seq`."""
     return any(
         event.connection == connection and event.content == Provoked(Provocation.OUTLIVED_TOKEN)
         for event in story.trace.on_lane(Lane.KIT)

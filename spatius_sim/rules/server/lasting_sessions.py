@@ -122,8 +122,9 @@ def _map_idle_timeouts(story: Story) -> dict[str, int]:
 
 
 def _find_audio_and_ending(story: Story, connection: str) -> tuple[list[Event], Event | None]:
-    """Return the events with audio of a connection, up to its ending. This is the error that ends the session
-    as idle, or else the end of the kit's wait after the audio; None if neither is there."""
+    """Return the events with audio of a connection, and its ending. This is the error that ends the session
+    as idle; otherwise the last event WaitEnded (for silence) of the kit's wait after the audio; None if
+    neither is there."""
     audio: list[Event] = []
     ending = None
     for event in story.trace.events:

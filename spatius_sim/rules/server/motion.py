@@ -181,7 +181,7 @@ def check_segment_lengths(story: Story) -> Iterator[Kept | Broken]:
         if len(wanted_counts) < 2 and len(actual_counts) < 2:
             continue
         # A server that mixes up what came under one req_id breaks S-MOTION-COUNT or S-MOTION-END by that.
-        if _find_namesakes(story, request):
+        if _find_requests_with_same_req_id(story, request):
             continue
         if actual_counts in (wanted_counts, [*wanted_counts, 0]):
             yield Kept()
@@ -277,8 +277,8 @@ def _gather_seconds_of_motion(
     request: UpstreamRequest,
 ) -> Iterator[tuple[int, tuple[int, ...], Keyframes]]:
     """Yield the motion of a request in pieces of at least a second: each response that is long enough, and
-    shorter responses together, if they follow each other. Yield for each piece the number of its first
-    keyframe, the events that brought it, and its keyframes. Shorter pieces are left out."""
+    shorter responses together, if no long one comes between them. Yield for each piece the number of its
+    first keyframe, the events that brought it, and its keyframes. Shorter pieces are left out."""
     seqs: tuple[int, ...] = ()
     gathered: list[Keyframes] = []
     keyframe_count = 0
@@ -314,7 +314,7 @@ def _find_answers_under_wrong_id(story: Story) -> Iterator[Broken]:
                 yield Broken(f"req_id {request.req_id!r}", actual, (request.first_seq, late_seqs[0]))
 
 
-def _find_namesakes(story: Story, request: UpstreamRequest) -> list[UpstreamRequest]:
+def _find_requests_with_same_req_id(story: Story, request: UpstreamRequest) -> list[UpstreamRequest]:
     """Return the requests of other connections that have the same req_id as this request."""
     return [
         other
@@ -326,12 +326,16 @@ def _find_namesakes(story: Story, request: UpstreamRequest) -> list[UpstreamRequ
 def _tell_of_other_connections(story: Story, request: UpstreamRequest) -> str:
     """Return the words that tell of other connections that used the same req_id, which may explain a breach;
     "" if there are none. The words follow others, after a comma."""
-    return ", though another connection used this req_id too" if _find_namesakes(story, request) else ""
+    return (
+        ", though another connection used this req_id too"
+        if _find_requests_with_same_req_id(story, request)
+        else ""
+    )
 
 
 def _split_into_recorded_segments(keyframe_total: int) -> list[int]:
-    """Split a number of keyframes into responses as Motion Server did in the recording. Return the number of
-    keyframes of each response."""
+    """Split a number of keyframes into responses, as the real Motion Server did in the recording of it.
+    Return the number of keyframes of each response."""
     segment_lengths: list[int] = []
     assigned = 0
     while assigned < keyframe_total:
@@ -351,25 +355,28 @@ def _find_provoked_connections(story: Story, intent: Provocation) -> set[str]:
     return {event.connection for event in story.trace.on_lane(Lane.KIT) if event.content == Provoked(intent)}
 
 
-def _find_special_connections(story: Story) -> set[str]:
-    """Return the connections whose requests are no ordinary ones. The server closed them after their token
-    had expired, which S-TOKEN-EXPIRY judges; their Ogg Opus is damaged; the server refused a long clip there,
-    which no document forbids; or a message was too large, which S-MOTION-SHAPE judges."""
+def _find_connections_not_to_judge(story: Story) -> set[str]:
+    """Return the connections whose requests are not judged as ordinary ones, which must be answered: those
+    with damaged Ogg Opus; those on which the server sent a message that is too large, which S-MOTION-SHAPE
+    judges; those that the server closed after their token had expired, which S-TOKEN-EXPIRY judges; and those
+    on which the server refused a long clip, which no document forbids."""
     clips = _find_provoked_connections(story, Provocation.LONG_CLIP)
-    connections = _find_provoked_connections(story, Provocation.OUTLIVED_TOKEN) | clips
-    special = _find_provoked_connections(story, Provocation.DAMAGED_OPUS)
-    special |= {event.connection for event, _ in _find_oversized_messages(story)}
+    may_be_closed = _find_provoked_connections(story, Provocation.OUTLIVED_TOKEN) | clips
+    left_out = _find_provoked_connections(story, Provocation.DAMAGED_OPUS)
+    left_out |= {event.connection for event, _ in _find_oversized_messages(story)}
     for event in story.trace.on_lane(Lane.UPSTREAM):
         match event.content:
-            case Closed(by_kit=False) if event.connection in connections:
-                special.add(event.connection)
+            case Closed(by_kit=False) if event.connection in may_be_closed:
+                left_out.add(event.connection)
             case Received(value=ServerError()) if event.connection in clips:
-                special.add(event.connection)
-    return special
+                left_out.add(event.connection)
+    return left_out
 
 
 def _find_oversized_messages(story: Story) -> list[tuple[Event, int]]:
-    """Return the events with a message of the server that is larger than the SDKs take, and its bytes."""
+    """Return the events with a message from Motion Server that is larger than the SDKs take, each with the
+    size of the message in bytes. The kit received such a message, or sent it on if it stands at the server's
+    place."""
     class_of_frames_up = class_of_frames_to_server(story.trace)
     return [
         (event, len(event.content.raw))
@@ -405,12 +412,12 @@ def _find_refused_requests(story: Story) -> Iterator[Broken]:
     it again.
 
     Yield nothing for a trace that a proxy recorded: nobody knows which of its requests were ordinary."""
-    special_connections = _find_special_connections(story)
+    left_out_connections = _find_connections_not_to_judge(story)
     requests = {
         (request.connection, request.req_id): request
         for request in story.requests
         if request.configured.egress_type == EgressType.UNSPECIFIED
-        and request.connection not in special_connections
+        and request.connection not in left_out_connections
     }
     events = list(story.trace.on_lane(Lane.UPSTREAM)) if story.trace.header.plan_token else []
     paused = {
@@ -427,15 +434,17 @@ def _find_refused_requests(story: Story) -> Iterator[Broken]:
             continue
         if (event.connection, error.req_id) in paused:
             continue
-        if any(other.first_seq < request.first_seq for other in _find_namesakes(story, request)):
+        if any(
+            other.first_seq < request.first_seq for other in _find_requests_with_same_req_id(story, request)
+        ):
             continue
         expected = f"motion for {request.req_id}, up to end=true"
         yield Broken(expected, f"ServerError {error.code} {error.message!r}", (request.first_seq, event.seq))
 
 
-def _map_ends_by_limits(story: Story) -> dict[str, int]:
+def _map_sessions_ended_by_limit(story: Story) -> dict[str, int]:
     """Return the connections on which the server reported that a limit of the service ends the session, each
-    with the number of this event. No request after it need be answered."""
+    with the number of this event. The server need not send motion for later requests."""
     seq_by_connection: dict[str, int] = {}
     for event in story.trace.on_lane(Lane.UPSTREAM):
         match event.content:
@@ -450,18 +459,19 @@ def _is_limit(code: int) -> bool:
 
 
 def _list_requests_to_answer(story: Story) -> list[UpstreamRequest]:
-    """Return the requests that the server must answer with all their motion on the socket. They were sent to
-    their end, not stopped early, have no egress, and have a known sample rate. They began before any limit of
-    the service ended the session, and the kit must have waited for the answer. Silence counts only if it was
-    answered: a server may ignore it (ASSUMED)."""
-    special_connections = _find_special_connections(story)
-    limits = _map_ends_by_limits(story)
+    """Return the requests that the server must answer with all their motion on the socket. The client sent
+    their audio to its end. They were not stopped early, have no egress, and have a known sample rate. They
+    began before any limit of the service ended the session, and the kit must have waited for the answer.
+    Requests of silence count only if they were answered: a server may ignore them (ASSUMED). Left out are
+    connections that must not be judged."""
+    left_out_connections = _find_connections_not_to_judge(story)
+    ended_by_limit = _map_sessions_ended_by_limit(story)
     return [
         request
         for request in story.requests
         if request.ends
-        and request.first_seq < limits.get(request.connection, request.first_seq + 1)
-        and request.connection not in special_connections
+        and request.first_seq < ended_by_limit.get(request.connection, request.first_seq + 1)
+        and request.connection not in left_out_connections
         and request.sample_rate > 0
         and request.configured.egress_type == EgressType.UNSPECIFIED
         and not request.stopped_early

@@ -117,7 +117,7 @@ def check_confirmation(story: Story) -> Iterator[Kept | Broken]:
         answer = _find_first_answer(session)
         if isinstance(answer, ConfirmSession) and answer.connection_id:
             yield Kept()
-        elif _is_refused_alone(story, session):
+        elif _is_refused_without_other_sessions(story, session):
             yield Broken(
                 f"a session, because the kit has had none for {ROOM_SECONDS:.0f} s",
                 _describe_message(answer),
@@ -311,12 +311,13 @@ def tells_of_too_many_sessions(content: object) -> bool:
 
 
 def _find_refused_upgrades(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each upgrade of the kit that the server refused as wrong, though nothing was. Yield
-    nothing for a trace that a proxy recorded: nobody knows what was wrong in it."""
-    intents = _map_intents(story)
+    """Yield Broken for each WebSocket upgrade of the kit that the server refused as wrong, so that no session
+    was opened, although the upgrade had no mistake. Yield nothing for a trace that a proxy recorded (it has
+    no `plan_token`): nobody knows what was wrong in it."""
+    provocations = _map_provocations(story)
     events = list(story.trace.on_lane(Lane.UPSTREAM)) if story.trace.header.plan_token else []
     for event in events:
-        intent = intents.get(event.connection)
+        intent = provocations.get(event.connection)
         if not isinstance(event.content, Refused) or intent not in _NO_MISTAKES:
             continue
         status = event.content.status
@@ -326,10 +327,10 @@ def _find_refused_upgrades(story: Story) -> Iterator[Broken]:
             yield Broken(expected, f"HTTP {status} {event.content.reason}", (event.seq,))
 
 
-def _is_refused_alone(story: Story, session: _Session) -> bool:
-    """Return whether the server refused this session because there are too many, and the kit has had no other
-    one open in the seconds before, as this trace shows. A trace that a proxy recorded shows nothing: others
-    may have had sessions."""
+def _is_refused_without_other_sessions(story: Story, session: _Session) -> bool:
+    """Return whether the server refused this session because there are too many, although the kit has had no
+    other session open in the seconds before, as this trace shows. Return False for a trace that a proxy
+    recorded (it has no `plan_token`): others may have had sessions."""
     trace = story.trace
     if not (trace.header.plan_token and session.answers):
         return False
@@ -351,8 +352,9 @@ def _is_refused_alone(story: Story, session: _Session) -> bool:
     return bool(opened) and all(ended_at.get(name, refusal.at_ns) <= since_ns for name in opened)
 
 
-def _map_intents(story: Story) -> dict[str, Provocation]:
-    """Return what the kit did on purpose on each connection, the newest if there is more than one."""
+def _map_provocations(story: Story) -> dict[str, Provocation]:
+    """Return the provocation on each connection: what the kit did there on purpose to provoke the server, the
+    newest if there is more than one."""
     return {
         event.connection: event.content.intent
         for event in story.trace.on_lane(Lane.KIT)
@@ -362,16 +364,17 @@ def _map_intents(story: Story) -> dict[str, Provocation]:
 
 def _list_sessions(story: Story) -> list[_Session]:
     """Return the sessions with the server under test: each connection on which a client sent a message, with
-    the server's answers. The client is the kit, or a relay if a proxy recorded the trace."""
+    the server's answers, and whether the kit waited until the handshake or the session was over. The client
+    is the kit, or a relay if a proxy recorded the trace."""
     class_of_frames_up = class_of_frames_to_server(story.trace)
-    intents = _map_intents(story)
+    provocations = _map_provocations(story)
     sessions: dict[str, _Session] = {}
     for event in story.trace.events:
         session = sessions.get(event.connection)
         match event.content:
             case Sent() | Received() if event.lane is Lane.UPSTREAM:
                 if session is None and isinstance(event.content, class_of_frames_up):
-                    sessions[event.connection] = _Session(event, intents.get(event.connection))
+                    sessions[event.connection] = _Session(event, provocations.get(event.connection))
                 elif session is not None and not isinstance(event.content, class_of_frames_up):
                     session.answers.append(event)
             case WaitEnded(Awaited.HANDSHAKE) if session is not None:
@@ -382,8 +385,8 @@ def _list_sessions(story: Story) -> list[_Session]:
 
 
 def _is_valid_configuration(message: Event) -> bool:
-    """Return whether this message configures a session as the documents say. With an egress it is never sure
-    that a server accepts it: the service may refuse the egress itself."""
+    """Return whether this message configures a session as the documents say, so that a server must confirm
+    it. Return False if it asks for an egress: the service may refuse the egress itself."""
     match message.content:
         case (
             Sent(value=ConfigureSession() as configuration)

@@ -27,9 +27,9 @@ class AvatarClient:
         make_conversation_id: Callable[[], str],
         sample_rate: int = 16000,
     ) -> None:
-        """Start an avatar at once: what `relay_client` receives from the relay is given to a decoder, which
-        plays audio of `sample_rate` Hz. The decoder's own events are recorded under `name`.
-        `make_conversation_id` returns a new id at each call."""
+        """Make an avatar, and start to play at once, in a background task: what `relay_client` receives from
+        the relay is given to a decoder, which plays audio of `sample_rate` Hz. The decoder's own events are
+        recorded under `name`. `make_conversation_id` returns a new id at each call."""
         self._relay_client, self._recorder, self._name = relay_client, recorder, name
         self._conversation_id_by_turn_id: dict[str, str] = {}
         self._make_conversation_id = make_conversation_id

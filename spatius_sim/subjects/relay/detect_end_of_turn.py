@@ -1,5 +1,5 @@
-"""Detects in the recorded events the end of a turn, also if an earlier turn, which was cut off or failed, has
-not ended yet."""
+"""Detects the end of a turn in recorded events and messages, also if an earlier turn, which was cut off or
+failed, has not ended yet."""
 
 from collections.abc import Sequence
 
@@ -9,57 +9,58 @@ from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Motion
 
 _COMPARED_BYTES = 640
-"""So many bytes at the beginning or end of a turn's speech tell it from every other turn's: 20 ms of
+"""So many bytes at the beginning or end of a turn's speech distinguish it from every other turn's: 20 ms of
 noise."""
 
 
 def is_turn_surely_over(
     events: Sequence[Event], first_index: int, client_name: str, speech: bytes, *, sends_audio: bool
 ) -> bool:
-    """Return whether a client's turn, which began with event `first_index`, is over, and no motion of an
-    earlier turn can come any more: its motion has ended, its audio too (if the relay `sends_audio`), and
-    Motion Server owes no motion to an older request.
+    """Return whether the events show that a client's turn, which began with event `first_index`, is over, and
+    no motion of an earlier turn can come any more: its motion has ended, its audio too (if the relay
+    `sends_audio`), and Motion Server owes no motion to an older request.
 
-    Return False if the turn cannot be told from an earlier turn: its `speech` ends in silence or comes back
-    changed, a req_id was used before, or what the relay sends to Motion Server is not seen."""
+    Return False if the turn cannot be distinguished from an earlier turn: its `speech` ends in silence or
+    comes back changed, a req_id was used before, or what the relay sends to Motion Server is not seen."""
     own_req_ids, old_requests_owed = _divide_requests(events, first_index)
     own_req_ids -= _find_req_ids_of_earlier_turns(events, first_index, client_name, speech)
     received = _messages_received_by(client_name, events, first_index)
     return (
         not old_requests_owed
-        and _has_motion_ended(received, own_req_ids)
-        and (not sends_audio or _has_audio_ended(received, speech))
+        and _is_motion_end_among(received, own_req_ids)
+        and (not sends_audio or _is_audio_end_among(received, speech))
     )
 
 
 def has_own_motion_ended(events: Sequence[Event], first_index: int, client_name: str, speech: bytes) -> bool:
-    """Return whether the motion of a client's own turn has ended, although the client also receives the turns
-    of others: it has received the last motion of a request whose audio begins as its `speech` does. Only
+    """Detect whether the motion of a client's own turn has ended if the relay sends each turn to all clients:
+    the client has received the last motion of a request whose audio begins as its own `speech` does. Only
     events from number `first_index` on count."""
     own_req_ids = {
         req_id
         for (_, req_id), first_audio in _find_first_audio(events, first_index).items()
         if first_audio and speech.startswith(first_audio)
     }
-    return _has_motion_ended(_messages_received_by(client_name, events, first_index), own_req_ids)
+    return _is_motion_end_among(_messages_received_by(client_name, events, first_index), own_req_ids)
 
 
 def has_own_audio_ended(
-    events: Sequence[Event], first_index: int, client_name: str, speech: bytes, *, is_marked: bool
+    events: Sequence[Event], first_index: int, client_name: str, speech: bytes, *, with_end_mark: bool
 ) -> bool:
-    """Return whether the audio of a client's own turn has ended, although the client also receives the turns
-    of others: it has received audio that ends as its `speech` does. If `is_marked`, the end mark must have
-    come with this audio or right behind it. Only events from number `first_index` on count."""
+    """Detect whether the audio of a client's own turn has ended if the relay sends each turn to all clients:
+    the client has received audio that ends as its own `speech` does. If `with_end_mark`, the end mark must
+    have come with this audio or right after it. Only events from number `first_index` on count."""
     received = _messages_received_by(client_name, events, first_index)
-    return _has_audio_ended(received, speech, is_marked=is_marked)
+    return _is_audio_end_among(received, speech, with_end_mark=with_end_mark)
 
 
 def is_motion_of_earlier_turn(
     message: Motion, events: Sequence[Event], first_index: int, client_name: str, speech: bytes
 ) -> bool:
-    """Return whether all motion in a message belongs to earlier turns of a client. The client's present turn
-    began with event `first_index` and has this `speech`. Motion belongs to an earlier turn if the audio of
-    its request went up only before, or begins as an earlier turn's speech does.
+    """Detect in the recorded events whether all motion in a message belongs to earlier turns of a client. The
+    client's present turn began with event `first_index` and has this `speech`. Motion belongs to an earlier
+    turn if the audio of its request was sent to Motion Server only before, or begins as an earlier turn's
+    speech does.
 
     Return False if no payload of the message can be read, or if one req_id was used for both turns."""
     used_before: set[str] = set()
@@ -96,13 +97,13 @@ def is_turn_answered(events: Sequence[Event], first_index: int, speech: bytes) -
 
 
 def is_motion_of_other_requests_due(events: Sequence[Event], first_index: int, client_name: str) -> bool:
-    """Return whether motion of a client's turn is still to come, though some has ended: a relay may send each
-    sentence of a turn in a request of its own. The turn began with event `first_index`. Motion is due for
-    each request that began since then, until its last response has arrived. It is not due if the request was
-    interrupted, or if its session ended before Motion Server had answered.
+    """Detect in the recorded events whether motion of a client's turn is still to come, although some has
+    ended: a relay may send each sentence of a turn in a request of its own. The turn began with event
+    `first_index`. Motion is due for each request that began since then, until its last response has arrived.
+    It is not due if the request was interrupted, or if its session ended before Motion Server had answered.
 
     If several clients have spoken, only those sessions count whose motion has come to this client: nothing
-    else shows whose a request is."""
+    else shows to which client a request belongs."""
     due: set[tuple[str, str]] = set()
     answered: set[tuple[str, str]] = set()
     for event in events[first_index:]:
@@ -120,16 +121,17 @@ def is_motion_of_other_requests_due(events: Sequence[Event], first_index: int, c
     received = _messages_received_by(client_name, events, first_index)
     speakers = {event.connection for event in events if isinstance(event.content, TurnStarted)}
     if len(speakers) > 1:
-        come = {req_id for req_id, _ in _list_responses(received)}
-        own_connections = {connection for connection, req_id in due if req_id in come}
+        arrived_req_ids = {req_id for req_id, _ in _list_responses(received)}
+        own_connections = {connection for connection, req_id in due if req_id in arrived_req_ids}
         due = {request for request in due if request[0] in own_connections}
     ended = {req_id for req_id, is_end in _list_responses(received) if is_end}
     return not all(req_id in ended for _, req_id in due)
 
 
 def is_speech_in_one_request(events: Sequence[Event], first_index: int, speech: bytes) -> bool:
-    """Return whether a request has sent all of this `speech` to Motion Server since event `first_index`: its
-    audio begins as the speech does, and is as long. True if the speech is unknown (b"")."""
+    """Detect in the recorded events whether one request has sent all of this `speech` to Motion Server since
+    event `first_index`: its audio begins as the speech does, and is as long. True if the speech is unknown
+    (b"")."""
     first_audio_by_request = _find_first_audio(events, first_index)
     size_by_request = dict.fromkeys(first_audio_by_request, 0)
     for event in events[first_index:]:
@@ -140,6 +142,32 @@ def is_speech_in_one_request(events: Sequence[Event], first_index: int, speech: 
         speech.startswith(audio) and size_by_request[request] >= len(speech)
         for request, audio in first_audio_by_request.items()
     )
+
+
+def ends_audio(message: object) -> bool:
+    """Return whether a message marks the end of the audio."""
+    return isinstance(message, Audio) and message.last
+
+
+def ends_motion(message: object) -> bool:
+    """Return whether a message of the relay brings the last motion of a turn. It must carry motion. It also
+    must have the relay's end mark, or hold a response of Motion Server with `end`."""
+    if not isinstance(message, Motion) or not message.payloads:
+        return False
+    responses = map(read_upstream, message.payloads)
+    return message.last or any(
+        isinstance(response, MotionResponse) and response.end for response in responses
+    )
+
+
+def is_motion_mark(message: object) -> bool:
+    """Return whether a message of the relay carries its end mark of motion."""
+    return isinstance(message, Motion) and message.last
+
+
+def is_motion_mark_alone(message: object) -> bool:
+    """Return whether a message of the relay marks the end of the motion and carries no motion itself."""
+    return isinstance(message, Motion) and message.last and not message.payloads
 
 
 def _find_first_audio(events: Sequence[Event], first_index: int) -> dict[tuple[str, str], bytes]:
@@ -158,10 +186,10 @@ def _find_first_audio(events: Sequence[Event], first_index: int) -> dict[tuple[s
 def _find_req_ids_of_earlier_turns(
     events: Sequence[Event], first_index: int, client_name: str, speech: bytes
 ) -> set[str]:
-    """Return the req_ids of the requests that belong to earlier turns of a client by their audio. It begins
-    as the speech of a turn before event `first_index`, and nowhere holds the beginning of this `speech`,
-    which is that of the present turn. The relay may send such a request late, in the present turn. Empty if
-    the speech is unknown (b"")."""
+    """Return the req_ids of the requests whose audio shows that they belong to earlier turns of a client. The
+    audio begins as the speech of a turn before event `first_index`, and nowhere holds the beginning of this
+    `speech`, which is that of the present turn. The relay may send such a request late, in the present turn.
+    Empty if the speech is unknown (b"")."""
     if not speech:
         return set()
     earlier_speeches = [
@@ -185,7 +213,8 @@ def _find_req_ids_of_earlier_turns(
 
 
 def _messages_received_by(client_name: str, events: Sequence[Event], first_index: int) -> list[object]:
-    """Return the messages that a client has received from the relay since event number `first_index`."""
+    """Return the messages of the relay that a client has received since event number `first_index`, to look
+    for the end of a turn in them."""
     return [
         event.content.value
         for event in events[first_index:]
@@ -194,9 +223,9 @@ def _messages_received_by(client_name: str, events: Sequence[Event], first_index
 
 
 def _divide_requests(events: Sequence[Event], first_index: int) -> tuple[set[str], set[tuple[str, str]]]:
-    """Divide the requests at Motion Server into those that began before event `first_index`, and new ones.
-    Return the req_ids of new requests that no old request had, and the old requests, as connection and
-    req_id, for which Motion Server may still send motion."""
+    """Divide the requests at Motion Server into old ones, which began before event `first_index`, and new
+    ones. Return two sets: the new req_ids, which no old request had; and the old requests that still wait for
+    motion, each as connection and req_id."""
     began_index: dict[tuple[str, str], int] = {}
     owed: set[tuple[str, str]] = set()
     for index, event in enumerate(events):
@@ -218,9 +247,9 @@ def _divide_requests(events: Sequence[Event], first_index: int) -> tuple[set[str
     return new_req_ids - old_req_ids, old_requests_owed
 
 
-def _has_motion_ended(received: Sequence[object], req_ids: set[str]) -> bool:
-    """Return whether the motion of a turn has ended for a client: `received`, the messages from the relay,
-    hold the last response of Motion Server to one of the turn's requests, whose ids are `req_ids`."""
+def _is_motion_end_among(received: Sequence[object], req_ids: set[str]) -> bool:
+    """Return whether the end of a turn's motion is among the messages that a client has received from the
+    relay: the last response of Motion Server to one of the turn's requests, whose ids are `req_ids`."""
     return any(is_end and req_id in req_ids for req_id, is_end in _list_responses(received))
 
 
@@ -234,16 +263,16 @@ def _list_responses(received: Sequence[object]) -> list[tuple[str, bool]]:
     return [(response.req_id, response.end) for response in responses]
 
 
-def _has_audio_ended(received: Sequence[object], speech: bytes, *, is_marked: bool = True) -> bool:
-    """Return whether the audio of a turn has ended for a client: `received`, the messages from the relay,
-    hold audio that ends as the turn's `speech` does, with the end mark if it `is_marked`. False if the speech
-    is unknown (b"") or ends in silence."""
+def _is_audio_end_among(received: Sequence[object], speech: bytes, *, with_end_mark: bool = True) -> bool:
+    """Return whether the end of a turn's audio is among the messages that a client has received from the
+    relay: audio that ends as the turn's `speech` does, with the end mark if `with_end_mark`. False if the
+    speech is unknown (b"") or ends in silence."""
     end_of_speech, newest_audio = speech[-_COMPARED_BYTES:], b""
     if not any(end_of_speech):
-        return False  # All speech may end in silence.
+        return False  # Any speech may end in silence, so silence shows no end.
     for message in received:
         if isinstance(message, Audio):
             newest_audio = (newest_audio + message.pcm)[-_COMPARED_BYTES:]
-            if (message.last or not is_marked) and newest_audio.endswith(end_of_speech):
+            if (message.last or not with_end_mark) and newest_audio.endswith(end_of_speech):
                 return True
     return False

@@ -56,7 +56,7 @@ async def find_out_wire(
     secrets = secrets or KnownSecrets()
     wires = known_wires()
     for wire, pcm in _list_wires_to_try(wires):
-        frames += await _try_wire(address, wire, pcm, open_seconds, secrets)
+        frames += await _speak_wire(address, wire, pcm, open_seconds, secrets)
         fitting_wires = _find_fitting_wires(wires, frames)
         if len(fitting_wires) == 1:
             return fitting_wires[0]
@@ -72,8 +72,8 @@ async def find_out_wire(
 
 
 def _list_wires_to_try(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
-    """Return in which order wires (message formats) are tried at a relay, and which speech is sent on each
-    (b"" for none).
+    """Return the wires (message formats) to try at a relay, in order, each with the speech to send on it (b""
+    if only the relay's first messages are read).
 
     Two wires without speech come first: one on which a client sends nothing at the start, and one with a
     start message. Then comes every wire with speech."""
@@ -86,12 +86,13 @@ def _list_wires_to_try(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
     ]
 
 
-async def _try_wire(
+async def _speak_wire(
     address: RelayAddress, wire: Wire, pcm: bytes, open_seconds: float, secrets: KnownSecrets
 ) -> list[Frame]:
-    """Connect to the relay at `address`, and speak this wire (message format) to it: a start message, then
-    the audio `pcm` if this is not empty. Return the frames that the relay sends until motion comes, the relay
-    hangs up, or time is up. After a first answer that is not understood, speak no audio."""
+    """Connect to the relay at `address`, and speak this wire (message format) to it, to detect whether the
+    relay understands it: a start message, then the audio `pcm` if this is not empty. Return the frames that
+    the relay sends until motion comes, the relay hangs up, or time is up. After a first answer that is not
+    understood, speak no audio."""
     frames: list[Frame] = []
 
     def collect_frame(event: Event) -> None:

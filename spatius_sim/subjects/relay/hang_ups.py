@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
-from spatius_sim.rules.relay.turns_cut_off import HANG_UP_SECONDS, find_sessions_to_close
+from spatius_sim.rules.relay.upstream_sessions import HANG_UP_SECONDS, find_sessions_to_close
 from spatius_sim.story.join_turns import build_story
-from spatius_sim.subjects.wait_for_events import NO_TIME, loop_time
+from spatius_sim.subjects.wait_for_events import TIMER_TOLERANCE_SECONDS, loop_time
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -25,7 +25,7 @@ _LATE_SECONDS = 0.3
 
 _CHECK_SECONDS = 0.5
 
-_LEAST_CONNECTING_SECONDS, _TIMES_THE_LONGEST = 1.0, 3.0
+_LEAST_CONNECTING_SECONDS, _TIMES_THE_LONGEST_CONNECTING = 1.0, 3.0
 """A token that has opened nothing is waited for three times as long as the relay needed before it used any
 other token of the scenario, but at least a second. A relay that gave a token up can be waited for in vain
 only."""
@@ -35,15 +35,16 @@ _NS_PER_SECOND = 1e9
 
 async def watch_hang_ups(recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]) -> None:
     """Wait until the relay has closed its sessions with Motion Server for these clients, which have hung up,
-    for at most HANG_UP_SECONDS. If the relay opens another session meanwhile, these seconds begin again. Then
-    record for each client whether all its sessions were closed."""
+    for at most HANG_UP_SECONDS (and a little longer, because an event may be recorded late). If the relay
+    opens another session meanwhile, these seconds begin again. Then record for each client whether all its
+    sessions were closed."""
     opened_count_before, deadline = -1, 0.0
     while clients_with_open_sessions := _find_clients_with_open_sessions(recorder, header, clients):
         opened_count = _count_opened_sessions(recorder)
         if opened_count > opened_count_before:
             opened_count_before = opened_count
             deadline = loop_time() + HANG_UP_SECONDS + _LATE_SECONDS
-        if deadline - loop_time() <= NO_TIME:
+        if deadline - loop_time() <= TIMER_TOLERANCE_SECONDS:
             break
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(_wait_for_session_to_end(recorder), _CHECK_SECONDS)
@@ -52,8 +53,8 @@ async def watch_hang_ups(recorder: RealTimeRecorder, header: TraceHeader, client
 
 
 async def _wait_for_session_to_end(recorder: RealTimeRecorder) -> None:
-    """Wait until the next session with Motion Server is closed or refused. The caller looks at all
-    events only after that, because to do so at every event would cost too much."""
+    """Wait until the next session of the relay with Motion Server is closed or refused. The caller looks at
+    all events only after that, because to do so at every event would cost too much."""
     next_index = len(recorder.events)
     while True:
         recorder.changed.clear()
@@ -75,8 +76,8 @@ def _count_opened_sessions(recorder: RealTimeRecorder) -> int:
 def _find_clients_with_open_sessions(
     recorder: RealTimeRecorder, header: TraceHeader, clients: list[str]
 ) -> set[str]:
-    """Return those of the `clients`, which have hung up, whose sessions with Motion Server are not all
-    closed. If the relay may still open a session, return all of them."""
+    """Return those clients for which the relay still has an open session with Motion Server. All `clients`
+    have hung up. If the relay may still open a session, return all of them."""
     if _may_still_open_session(recorder):
         return set(clients)
     story = build_story(Trace(header, tuple(recorder.events)))
@@ -89,7 +90,7 @@ def _find_clients_with_open_sessions(
 def _may_still_open_session(recorder: RealTimeRecorder) -> bool:
     """Return whether the relay may still open a session with Motion Server, because it waits for a token, or
     holds one that it has not used yet. A token that was issued too long ago does not count: the relay has
-    given it up. This time is longer if the relay was slow to use earlier tokens."""
+    given it up. The time limit for an unused token is longer if the relay was slow to use earlier tokens."""
     issued_at_ns: dict[str, int] = {}
     used_at_ns: dict[str, int] = {}
     token_due_at_ns = 0.0
@@ -109,7 +110,7 @@ def _may_still_open_session(recorder: RealTimeRecorder) -> bool:
     patience_seconds = HANG_UP_SECONDS
     if durations_ns:
         longest_seconds = max(durations_ns) / _NS_PER_SECOND
-        scaled_seconds = max(_LEAST_CONNECTING_SECONDS, _TIMES_THE_LONGEST * longest_seconds)
+        scaled_seconds = max(_LEAST_CONNECTING_SECONDS, _TIMES_THE_LONGEST_CONNECTING * longest_seconds)
         patience_seconds = min(patience_seconds, scaled_seconds)
     return any(
         loop_time() - at_ns / _NS_PER_SECOND < patience_seconds

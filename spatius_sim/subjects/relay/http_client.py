@@ -17,7 +17,7 @@ _ANSWER_SECONDS = 60.0
 _TEXT_CONTENT_TYPES = ("application/json", "text/")
 
 
-class DocumentClient(RelayClient):
+class HttpRelayClient(RelayClient):
     """A RelayClient for an http:// address: it posts each turn when complete, and reads the answer.
 
     HTTP has no session: opening and closing happen only on the client's side."""
@@ -49,8 +49,8 @@ class DocumentClient(RelayClient):
 
     async def do(self, action: ClientAction) -> None:
         """Carry out a client's action at the HTTP backend. Audio is only collected; the end of the speech
-        posts all of it at once. A note, such as a ping, leaves the collected audio as it is. Any other action
-        drops it."""
+        posts all of it at once. A note (a message outside of turns, such as a ping) leaves the collected
+        audio as it is. Any other action drops it."""
         match action:
             case Note():
                 await super().do(action)
@@ -79,9 +79,9 @@ class DocumentClient(RelayClient):
         if self._record_leaving(NORMAL_CLOSE):
             self.closed.set()
 
-    def vanish(self) -> None:
-        """Leave the HTTP backend without a goodbye: cancel the request that waits for its answer, if there is
-        one, and do not wait until the request has ended."""
+    def cut_connection(self) -> None:
+        """Leave the HTTP backend at once: cancel the request that waits for its answer, if there is one, and
+        do not wait until the request has ended."""
         if self._posting is not None:
             self._posting.cancel()
         if self._record_leaving(ABNORMAL_CLOSE):
@@ -90,7 +90,7 @@ class DocumentClient(RelayClient):
     def stop_reading(self) -> None:
         """Do nothing: an answer is always read whole."""
 
-    def read_on(self) -> None:
+    def resume_reading(self) -> None:
         """Do nothing: an answer is always read whole."""
 
     def break_protocol(self) -> None:

@@ -124,18 +124,18 @@ class RelayClient:
             self._take_frame(frame)
 
     async def reconnect(self) -> None:
-        """Hang up, and connect this client to the relay again, under the same name. Raises UnreachableError
-        if the relay does not take the new connection."""
+        """Close the connection, and connect this client to the relay again, under the same name. Raises
+        UnreachableError if the relay does not take the new connection."""
         await self.__aexit__(None, None, None)
         self.closed.clear()
         self._has_left = False
         await self._connect()
 
     async def start(self, sample_rate: int, wait_seconds: float) -> RelayEvent | None:
-        """Send the relay the start message, if the message format has one, and wait at most `wait_seconds`
-        for an event. Return the first event that is understood. If none comes or the relay hangs up, return
-        the first event that is not understood, or None if nothing came. The events are taken out of
-        `relay_events`."""
+        """Send the relay the start message (nothing, if the message format has none), and wait at most
+        `wait_seconds` for an event. Return the first event that is understood. If there is none until the
+        time is up or the relay hangs up, return the first event that is not understood, or None if nothing
+        came. The events are taken out of `relay_events`."""
         await self.do(Start(sample_rate))
         not_understood: NotUnderstood | None = None
         closing = asyncio.create_task(self.closed.wait())
@@ -180,7 +180,7 @@ class RelayClient:
         if self._connection is not None:
             self._connection.pause()
 
-    def read_on(self) -> None:
+    def resume_reading(self) -> None:
         """Read again, first the frames that arrived meanwhile."""
         if self._connection is not None:
             self._connection.resume()
@@ -190,7 +190,7 @@ class RelayClient:
         if self._connection is not None and self._record_leaving(NORMAL_CLOSE):
             await self._connection.close()
 
-    def vanish(self) -> None:
+    def cut_connection(self) -> None:
         """Leave without a closing handshake: cut the connection."""
         if self._connection is not None and self._record_leaving(ABNORMAL_CLOSE):
             self._connection.abort()
@@ -198,8 +198,8 @@ class RelayClient:
     def _record_leaving(self, close_code: int) -> bool:
         """Record that this client closes its connection to the relay with this code, and return True: the
         caller must close it now. If the connection was closed before, record nothing and return False. In
-        both cases, read again what was left unread."""
-        self.read_on()
+        both cases, resume the reading if it was stopped."""
+        self.resume_reading()
         if self._has_left or self.closed.is_set():
             return False
         self._has_left = True
@@ -208,7 +208,8 @@ class RelayClient:
 
     def _take_frame(self, frame: Frame) -> None:
         """Record a frame that has come from the relay, and put the events that it holds into `relay_events`.
-        If the recorder is full, because the relay floods the client, cut the connection, and keep no more."""
+        If frames are data packets of a room, record the frame's size, too. If the recorder is full, because
+        the relay floods the client, cut the connection, and keep no more."""
         if self._recorder.flooded:
             return
         if self._data_packets:

@@ -1,7 +1,5 @@
 """How the kit's clients reach a relay: over sockets, or in virtual time."""
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -12,13 +10,10 @@ from spatius_sim.net.client.relay_socket import RelaySocket, open_relay_websocke
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.egress.data_packet_size import LARGEST_DATA_BYTES
 from spatius_sim.subjects.relay.kit_client import ClientConnection
-from spatius_sim.virtual.memory_connection import IDEAL, NARROW, Link, MemoryEnd
+from spatius_sim.virtual.memory_connection import IDEAL, NARROW, Link, MemoryConnection
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_relay import VirtualRelay
 from spatius_sim.wires.events import Frame
-
-_CLOSE_SECONDS = 2.0
-"""How long a closing handshake in memory may take, as over sockets."""
 
 
 class RelayAccess(Protocol):
@@ -99,8 +94,8 @@ class RelayInMemory:
         *,
         data_packets: bool = False,
     ) -> None:
-        """Prepare to connect clients to a relay that runs in memory, in the virtual time of `loop`. `down` is
-        the network link from the relay to each client, and `up` the link back; None: `up` is like `down`.
+        """Prepare the access of clients to a relay in memory, in the virtual time of `loop`. `down` is the
+        network link from the relay to each client, and `up` the link back; None: `up` is like `down`.
         `data_packets`: each frame must fit into one data packet of a room, or is lost."""
         self._loop, self._relay, self._down, self._up = loop, relay, down, up
         self.data_packets = data_packets
@@ -115,10 +110,11 @@ class RelayInMemory:
         open_seconds: float,
         on_frame: Callable[[Frame], None],
         on_close: Callable[[int], None],
-    ) -> "MemoryConnection":
-        """Connect a client to the relay in memory, at once: this relay refuses nobody. `on_frame` is called
-        with each frame that the relay sends, and `on_close` once with the close code. If frames travel as
-        data packets of a room, frames that are too large for one packet are lost."""
+    ) -> MemoryConnection:
+        """Give a client access to the relay in memory, and return the connection at once: this relay refuses
+        nobody. `on_frame` is called with each frame that the relay sends, and `on_close` once with the close
+        code. If frames travel as data packets of a room, frames that are too large for one packet are lost.
+        If the address is `narrow`, the relay must soon wait for a client that reads nothing."""
         token = dict(address.headers).get("X-Session-Key", "")
         client_end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
 
@@ -134,39 +130,3 @@ class RelayInMemory:
     ) -> bool:
         """Return False: a relay in virtual time answers no HTTP."""
         return False
-
-
-class MemoryConnection:
-    """A client's connection to a relay in virtual time, in memory."""
-
-    answer_headers = ""
-
-    def __init__(
-        self, client_end: MemoryEnd, on_frame: Callable[[Frame], None], on_close: Callable[[int], None]
-    ) -> None:
-        """Wrap `client_end`, the client's end of an open connection in memory to a relay. `on_frame` is
-        called with each frame that the relay sends, and `on_close` once with the close code."""
-        self._client_end, self._on_close = client_end, on_close
-        self._is_closed = asyncio.Event()
-        client_end.on_frame, client_end.on_end = on_frame, self._finish
-        self.break_protocol = client_end.break_protocol
-        self.pause, self.resume, self.abort = client_end.pause, client_end.resume, client_end.reset
-
-    async def send(self, frame: Frame) -> None:
-        """Send a frame; nothing happens on a connection that is over."""
-        self._client_end.send(frame)
-
-    async def close(self) -> None:
-        """Close the client's connection in memory to the relay by the closing handshake. Wait until the
-        handshake is done, for 2 s at most."""
-        self._client_end.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._is_closed.wait(), _CLOSE_SECONDS)
-
-    async def stop(self) -> None:
-        """Do nothing: a connection in memory needs no task that listens."""
-
-    def _finish(self, code: int, reason: str) -> None:
-        """Note that the connection to the relay is over, and call `on_close` with the close code."""
-        self._is_closed.set()
-        self._on_close(code)

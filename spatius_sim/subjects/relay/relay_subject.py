@@ -21,20 +21,17 @@ from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.turn_behaviour import Behaviour
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.story.unplanned_turns import with_speech
+from spatius_sim.subjects.relay.detect_end_of_turn import is_motion_mark
 from spatius_sim.subjects.relay.detect_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
-from spatius_sim.subjects.relay.http_client import DocumentClient
+from spatius_sim.subjects.relay.http_client import HttpRelayClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.relay_access import RelayAccess, RelayOverSockets
 from spatius_sim.subjects.relay.speaker import Speaker
 from spatius_sim.subjects.relay.start_turns import TurnStart, check_sayable
-from spatius_sim.subjects.relay.watch_turns import (
-    is_motion_mark,
-    least_fallback_seconds,
-    make_fallback_timeout,
-)
+from spatius_sim.subjects.relay.watch_turns import least_fallback_seconds, make_fallback_timeout
 from spatius_sim.subjects.subject_base import Patience
-from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time, wait_until
+from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, is_never_true, loop_time, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import Failed, NotUnderstood, Ready, Start
@@ -117,7 +114,7 @@ class RelaySubject:
         )
         self._fallback_timeout = make_fallback_timeout(patience.fallback)
         self._run_count = 0
-        self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
+        self._relay_greets, self._sample_rate = False, PLAN_SAMPLE_RATE
         self._marks_motion = False
         self.last_trace: Trace | None = None
         """The trace of the last run, even if the relay was lost in it."""
@@ -155,7 +152,8 @@ class RelaySubject:
 
     @property
     def _all_timeouts(self) -> tuple[AdaptiveTimeout, ...]:
-        """All timeouts by which the kit waits for the relay."""
+        """All timeouts by which the kit waits for the relay: in turns with and without motion, in turns after
+        a failure, and until the relay goes on with audio alone."""
         return (
             self._silence_timeout,
             self._silence_timeout_without_motion,
@@ -256,9 +254,9 @@ class RelaySubject:
             raise UnreachableError(f"{self.target} floods: {amount}")
 
     def _raise_if_greeted_late(self) -> None:
-        """Raise UnreachableError if the relay greeted a client for the first time on a connection only after
-        a failure message. Such a relay was not ready yet: the kit should have waited for its greeting
-        longer."""
+        """Raise UnreachableError if the relay sent its greeting (`Ready`) for the first time on a connection
+        only after a failure message. Such a relay was not ready yet: the kit should have waited for its
+        greeting longer."""
         opened_at_ns: dict[str, int] = {}
         clients_with_failure: set[str] = set()
         greeted_clients: set[str] = set()
@@ -296,10 +294,10 @@ class RelaySubject:
         those that it is declared to lack, and those that this wire or this connection cannot offer. Raises
         UsageError if the wire has no message that starts the turns as the user wants."""
         self._wire = self._recorder.wire = wire
-        client_audio_if_lacking = {CLIENT_CHOOSES_SPEECH} if self._turn_start is not None else set()
-        packets_if_lacking = set() if self._access.data_packets else {DATA_PACKETS}
+        lacks_of_turn_start = {CLIENT_CHOOSES_SPEECH} if self._turn_start is not None else set()
+        lacks_of_connection = set() if self._access.data_packets else {DATA_PACKETS}
         self._lacks = tuple(
-            sorted({*self._declared_lacks, *wire.lacks, *client_audio_if_lacking, *packets_if_lacking})
+            sorted({*self._declared_lacks, *wire.lacks, *lacks_of_turn_start, *lacks_of_connection})
         )
         self._http_paths = list(wire.http_paths)
         check_sayable(self._turn_start, wire)
@@ -322,8 +320,8 @@ class RelaySubject:
         return self._process.last_output() if self._process is not None else ""
 
     async def _raise_if_process_ended(self, wait_seconds: float = 0.0) -> None:
-        """Raise UnreachableError if the process of the relay under test has ended, or ends within
-        `wait_seconds`. Do nothing if the kit did not start the relay."""
+        """Raise UnreachableError if the process of the relay, the subject under test, has ended, or ends
+        within `wait_seconds`. Do nothing if the kit did not start the relay."""
         description_of_end = await self._process.describe_death(wait_seconds) if self._process else ""
         if description_of_end:
             raise UnreachableError(description_of_end)
@@ -345,7 +343,7 @@ class RelaySubject:
             self._silence_timeout_without_motion,
             self._silence_timeout_after_failure,
             lacks=frozenset(self._lacks),
-            greeting_seconds=self._patience.attach if self._greets else 0.0,
+            greeting_seconds=self._patience.attach if self._relay_greets else 0.0,
             sample_rate=sample_rate,
             fallback_timeout=self._fallback_timeout,
             fault_delay_seconds=fault_delay_seconds,
@@ -361,29 +359,29 @@ class RelaySubject:
         bears_credentials: bool = False,
         narrow: bool = False,
     ) -> RelayClient:
-        """Return a new client of the relay under test, not connected yet, for HTTP or for WebSocket.
-        Connecting may take `open_seconds`. With `bears_credentials` the client sends a session token. With
-        `narrow` its connection takes little data before the relay must wait."""
+        """Return a new client of the relay under test, not connected yet: for HTTP if the relay's address
+        begins so, else for WebSocket. Connecting may take `open_seconds`. With `bears_credentials` the client
+        sends a session token. With `narrow` its connection takes little data before the relay must wait."""
         address = self._address
         if bears_credentials:
             expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
             address = add_credentials(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
         address = replace(address, narrow=narrow)
         if self.target.startswith("http"):
-            return DocumentClient(address, self._wire, self._recorder, name, open_seconds, self._access.dial)
+            return HttpRelayClient(address, self._wire, self._recorder, name, open_seconds, self._access.dial)
         packets = self._access.data_packets
         wire, recorder, dial = self._wire, self._recorder, self._access.dial
         return RelayClient(address, wire, recorder, name, open_seconds, dial, data_packets=packets)
 
     async def _read_greeting(self, client: RelayClient) -> None:
-        """Wait for the relay's greeting, which may also not come. Note whether the relay greets, and at which
-        sample rate it takes audio. Raises WireNotFoundError if the relay's answer is not understood in this
-        wire (message format)."""
+        """Wait for the relay's greeting, its first message (`Ready`), which may also not come. Note whether
+        the relay greets, and at which sample rate it takes audio. Raises WireNotFoundError if the relay's
+        answer is not understood in this wire (message format)."""
         unsure_seconds = _GREETING_IN_A_ROOM_SECONDS if self._access.in_room else _NO_GREETING_SECONDS
         wait_seconds = self._patience.attach if self._wire.greets else unsure_seconds
         greeting = await client.start(PLAN_SAMPLE_RATE, wait_seconds)
         if isinstance(greeting, Ready):
-            self._greets, self._sample_rate = True, greeting.input_sample_rate or PLAN_SAMPLE_RATE
+            self._relay_greets, self._sample_rate = True, greeting.input_sample_rate or PLAN_SAMPLE_RATE
         if isinstance(greeting, NotUnderstood):
             raise WireNotFoundError(
                 f"{self.target} speaks another wire than {self._wire.name}: {greeting.reason}"
@@ -435,27 +433,28 @@ class RelaySubject:
         5 s. When these have finished, all clients read."""
         readers_finished = asyncio.Event()
 
-        def make_speaking_coroutines(reads: bool) -> list[Coroutine[None, None, None]]:
-            """Return coroutines that speak this turn to the relay. If `reads`, for the clients that read what
-            the relay sends; else for those that do not read before the others have finished."""
+        def make_speaking_coroutines(reads_at_once: bool) -> list[Coroutine[None, None, None]]:
+            """Return coroutines that speak this turn to the relay. If `reads_at_once`, for the clients that
+            read at once what the relay sends; else for those that read only when the others have
+            finished."""
             return [
                 speaker.speak(
                     number,
                     turn,
                     self._speech_of_turn(speaker, number, turn),
-                    None if reads else readers_finished,
+                    None if reads_at_once else readers_finished,
                 )
                 for speaker, turn in turns_in_step
-                if turn.reads is reads
+                if turn.reads is reads_at_once
             ]
 
-        unread_turns = make_speaking_coroutines(reads=False)
+        unread_turns = make_speaking_coroutines(reads_at_once=False)
         speaking_unread = asyncio.gather(*unread_turns)
         try:
             if unread_turns:
                 silence = AdaptiveTimeout(_LEAD_SECONDS, longest_wait=_LONGEST_LEAD_SECONDS)
-                await wait_until(self._recorder, bool, silence)
-            await asyncio.gather(*make_speaking_coroutines(reads=True))
+                await wait_until(self._recorder, is_never_true, silence)
+            await asyncio.gather(*make_speaking_coroutines(reads_at_once=True))
         finally:
             readers_finished.set()
         await speaking_unread

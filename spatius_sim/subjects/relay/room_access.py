@@ -38,7 +38,7 @@ class RelayInRoom:
 
     def __init__(self, livekit: LiveKitAccess, carrier: Carrier, room: str) -> None:
         """Prepare to connect clients to a relay in the LiveKit room named `room`. `carrier` says in what the
-        frames travel: data packets or text streams. Nothing is connected yet."""
+        frames travel: data packets or byte streams. Nothing is connected yet."""
         from spatius_sim.net.room.data_connection import dial_room
 
         self._livekit, self._carrier, self._room, self._dial = livekit, carrier, room, dial_room

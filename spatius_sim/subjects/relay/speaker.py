@@ -29,7 +29,7 @@ from spatius_sim.wires.optional_features import INTERRUPTS, SEVERAL_TURNS
 _REFUSAL_SECONDS = 1.0
 """How long a relay that does not greet is given to refuse an unusual sample rate."""
 _CUE_SECONDS = 1.0
-"""A client stops waiting for its cue after this many seconds without a sign of life."""
+"""A client stops waiting for its cue after this many seconds in which nothing shows that the relay works."""
 
 _PAUSE_MARGIN_SECONDS = 0.2
 """How much longer than a relay needs the client pauses, if silence ends its speech."""
@@ -95,8 +95,8 @@ class Speaker:
     async def speak(
         self, number: int, turn: TurnPlan, pcm: bytes, others_finished: asyncio.Event | None = None
     ) -> None:
-        """Speak one turn to the relay, wait for the cue of its plan, then do what the plan says: interrupt,
-        hang up, and so on.
+        """Speak one turn to the relay, wait for the moment that its plan names (the cue), then do what the
+        plan says: interrupt, hang up, and so on.
 
         If the relay takes one turn in each connection, or has hung up, connect again first. The client reads
         nothing until the event `others_finished`, if one is given. If the wire has no interrupts, speak the
@@ -120,9 +120,9 @@ class Speaker:
             marks_motion=self.marks_motion,
         )
         if others_finished is None:
-            await self._say_turn(number, turn, pcm, watch)
+            await self._speak_audio_of_turn(number, turn, pcm, watch)
         else:
-            await self._say_turn_unread(number, turn, pcm, watch, others_finished)
+            await self._speak_turn_without_reading(number, turn, pcm, watch, others_finished)
         complete = False
         if turn.cue == WHOLE_TURN:
             # After a failure, a relay may pause before it asks Motion Server again.
@@ -158,11 +158,11 @@ class Speaker:
         is_owed_motion = turn.asks_for_motion or self.turn_start is not None
         return self.silence_timeout if is_owed_motion else self.silence_timeout_without_motion
 
-    async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch) -> None:
+    async def _speak_audio_of_turn(self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch) -> None:
         """Speak the audio `pcm` of turn `number` to the relay, chunk by chunk, and then the end of speech. If
-        the turn's cue says that the client acts earlier, speak only the chunks before. If the relay chooses
-        the speech, make it start the turn instead. With the last chunk, `watch` begins to look for the turn's
-        end."""
+        the client interrupts or leaves before the end of its speech, as the turn's cue may say, speak only
+        the chunks before. If the relay chooses the speech, make it start the turn instead. With the last
+        chunk, `watch` begins to look for the turn's end."""
         if self.turn_start is not None:
             if turn.cue.chunks == 0:
                 return
@@ -189,7 +189,7 @@ class Speaker:
         if chunk_count is None:
             await self.client.do(SpeakEnd())
 
-    async def _say_turn_unread(
+    async def _speak_turn_without_reading(
         self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch, others_finished: asyncio.Event
     ) -> None:
         """Speak a turn to the relay without reading what the relay sends, until the other clients have
@@ -197,11 +197,11 @@ class Speaker:
         self._record_kit_event(Provoked(Provocation.UNREAD))
         self.client.stop_reading()
         # Speak in a task: a relay that answers from its reading task may read nothing more until we read.
-        speaking = asyncio.create_task(self._say_turn(number, turn, pcm, watch))
+        speaking = asyncio.create_task(self._speak_audio_of_turn(number, turn, pcm, watch))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(others_finished.wait(), _UNREAD_SECONDS)
         self._record_kit_event(Provoked(Provocation.READ_ON))
-        self.client.read_on()
+        self.client.resume_reading()
         await speaking
 
     async def _act_as_planned(self, turn: TurnPlan, pcm: bytes) -> None:
@@ -215,7 +215,7 @@ class Speaker:
             case Behaviour.HANG_UP:
                 await self.client.hang_up()
             case Behaviour.VANISH:
-                self.client.vanish()
+                self.client.cut_connection()
             case MalformedInput():
                 self._record_kit_event(Provoked(Provocation.RUBBISH))
                 for frame in make_malformed_frames(turn.act, self.wire, pcm[: turn.chunk_bytes]):

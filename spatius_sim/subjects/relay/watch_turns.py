@@ -1,4 +1,5 @@
-"""Watches what a client receives in a turn: audio and motion, or the error message that replaces motion."""
+"""Watches what a client receives until its turn is over: audio and motion, or the error message that replaces
+motion."""
 
 import asyncio
 import contextlib
@@ -16,20 +17,30 @@ from spatius_sim.model.scenario.scenario import (
 )
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
-from spatius_sim.protocol.messages import AudioInput, MotionResponse
+from spatius_sim.protocol.messages import AudioInput
 from spatius_sim.story.undisturbed_turns import LONGEST_BORNE_DELAY, select_failures
 from spatius_sim.subjects.relay.detect_end_of_turn import (
+    ends_audio,
+    ends_motion,
     has_own_audio_ended,
     has_own_motion_ended,
+    is_motion_mark,
+    is_motion_mark_alone,
     is_motion_of_earlier_turn,
     is_motion_of_other_requests_due,
     is_speech_in_one_request,
     is_turn_answered,
     is_turn_surely_over,
 )
-from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
+from spatius_sim.subjects.wait_for_events import (
+    TIMER_TOLERANCE_SECONDS,
+    AdaptiveTimeout,
+    MessageWatch,
+    is_never_true,
+    loop_time,
+    wait_until,
+)
 from spatius_sim.trace.events import Injected, Lane, Received
-from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Motion
 from spatius_sim.wires.optional_features import (
     AUDIO,
@@ -53,7 +64,7 @@ _NS_PER_SECOND = 1e9
 
 
 _NOTICED_AT_ONCE = Refuse | SendError | CloseWith | Reset | TruncatedFrame
-"""A relay is told of these faults. Of all others it only notices that nothing more comes."""
+"""A relay notices these faults at once. Of all others it only notices that nothing more comes."""
 
 
 def make_fallback_timeout(seconds: float) -> AdaptiveTimeout:
@@ -62,11 +73,12 @@ def make_fallback_timeout(seconds: float) -> AdaptiveTimeout:
 
 
 def least_fallback_seconds(scenario: Scenario) -> float:
-    """Return how many seconds a shortened wait for a relay to go on takes at least after faults of this
-    scenario: 1 if the relay is told of all of them, else 2. Delays that it must bear are no failure."""
+    """Return the shortest time, in seconds, that the kit waits for a relay to go on without motion after the
+    faults of this scenario: 1 if the relay notices all of them at once, else 2. Delays that a relay must bear
+    are no failure."""
     steps = [step for fault in scenario.faults for step in fault.what]
-    told = all(isinstance(step, _NOTICED_AT_ONCE | Delay) for step in steps)
-    return 1.0 if told and longest_delay(scenario) <= LONGEST_BORNE_DELAY else 2.0
+    are_all_noticed = all(isinstance(step, _NOTICED_AT_ONCE | Delay) for step in steps)
+    return 1.0 if are_all_noticed and longest_delay(scenario) <= LONGEST_BORNE_DELAY else 2.0
 
 
 class TurnWatch:
@@ -82,7 +94,7 @@ class TurnWatch:
         first_fault_index: int,
         speech: bytes,
         lacks: Container[str] = (),
-        is_closed: Callable[[], bool] = bool,
+        is_closed: Callable[[], bool] = is_never_true,
         *,
         marks_motion: bool = False,
     ) -> None:
@@ -98,24 +110,24 @@ class TurnWatch:
         self._relay_sends_no_audio = AUDIO in lacks
         self._reports_no_errors = ERRORS in lacks
         self._upstream_is_unseen = UPSTREAM in lacks
-        self._all_hear_the_same = OWN_STREAM in lacks and bool(self._speech)
-        self._has_connection_ended = is_closed if END_MARKS in lacks else bool
+        self._all_clients_receive_all_turns = OWN_STREAM in lacks and bool(self._speech)
+        self._has_connection_ended = is_closed if END_MARKS in lacks else is_never_true
         self._watches = {
             TurnProgress.AUDIO: MessageWatch(recorder, client_name, _is_audio),
             TurnProgress.MOTION: MessageWatch(recorder, client_name, _is_motion),
-            TurnProgress.LAST_AUDIO: MessageWatch(recorder, client_name, _ends_audio),
+            TurnProgress.LAST_AUDIO: MessageWatch(recorder, client_name, ends_audio),
         }
         self._marks_motion = marks_motion
-        self._motion_mark = MessageWatch(recorder, client_name, is_motion_mark)
-        self._motion_end = MessageWatch(recorder, client_name, self._ends_motion_of_this_turn)
-        self._motion_mark_alone = MessageWatch(recorder, client_name, _is_mark_alone)
-        self._error_message = MessageWatch(recorder, client_name, _FailureNotice().tells_failure)
+        self._motion_end_mark = MessageWatch(recorder, client_name, is_motion_mark)
+        self._motion_end = MessageWatch(recorder, client_name, self._ends_motion_of_watched_turn)
+        self._end_mark_without_motion = MessageWatch(recorder, client_name, is_motion_mark_alone)
+        self._error_message = MessageWatch(recorder, client_name, _FailureNotice().check_next_message)
 
     def expect_end(self) -> None:
         """Watch for the end of the turn from now on: leave out the end marks that came while the client still
         spoke."""
-        self._watches[TurnProgress.LAST_AUDIO] = MessageWatch(self._recorder, self._client_name, _ends_audio)
-        self._motion_end = MessageWatch(self._recorder, self._client_name, self._ends_motion_of_this_turn)
+        self._watches[TurnProgress.LAST_AUDIO] = MessageWatch(self._recorder, self._client_name, ends_audio)
+        self._motion_end = MessageWatch(self._recorder, self._client_name, self._ends_motion_of_watched_turn)
 
     def is_turn_complete(self) -> bool:
         """Return whether the turn is complete: the client has received the end of the audio and the end of
@@ -154,9 +166,9 @@ class TurnWatch:
 
         def is_turn_over() -> bool:
             """Return whether the kit need not wait for this turn any longer: the turn is complete, or Motion
-            Server has failed. In a shortened wait, also True 0.1 s after all audio has arrived, if no motion
-            is expected: the motion has ended, or the relay has not told Motion Server that the speech
-            ended."""
+            Server has failed. A wait is shortened after earlier waits that ended without success. Then also
+            return True 0.1 s after all audio has arrived, if no more motion is expected: either the motion
+            has ended, or the relay has not told Motion Server that the speech ended."""
             nonlocal only_mark_missing_since
             if self.is_turn_complete() or self._first_failure_at() is not None:
                 return True
@@ -188,7 +200,7 @@ class TurnWatch:
         ):
             await wait_until(
                 self._recorder,
-                bool,
+                is_never_true,
                 AdaptiveTimeout(_QUIET_SECONDS),
                 is_gone,
                 slowed_by=fault_delay_seconds,
@@ -226,7 +238,7 @@ class TurnWatch:
         is_response_noted = False
         while not (self.is_turn_complete() or is_gone()):
             now = loop_time()
-            if self._has_fallen_back(now - failed_at):
+            if self._has_relay_gone_on_without_motion(now - failed_at):
                 fallback_timeout.note_response_time(now - failed_at)
                 return
             if not is_response_noted and self._lacks_only_end_mark():
@@ -235,22 +247,22 @@ class TurnWatch:
                 if fallback_timeout.current_seconds < fallback_timeout.full_seconds:
                     deadline = min(deadline, now + _MARK_SECONDS)
             seconds_left = deadline - now
-            if seconds_left <= NO_TIME:
+            if seconds_left <= TIMER_TOLERANCE_SECONDS:
                 fallback_timeout.note_wait_in_vain()
                 return
             notice_seconds_left = failed_at + _NOTICE_SECONDS - now
-            if notice_seconds_left > NO_TIME:
+            if notice_seconds_left > TIMER_TOLERANCE_SECONDS:
                 seconds_left = min(seconds_left, notice_seconds_left)
             changed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), seconds_left)
 
-    def _has_fallen_back(self, seconds_since_failure: float) -> bool:
+    def _has_relay_gone_on_without_motion(self, seconds_since_failure: float) -> bool:
         """Return whether the relay has gone on with audio alone after Motion Server failed: the client has
-        all audio of the turn, its end mark, and the message that no motion will come. From a relay that
-        reports no errors, this message is expected only for a moment (0.1 s)."""
+        all audio of the watched turn, its end mark, and the message that no motion will come. From a relay
+        that reports no errors, this message is no longer required 0.1 s after the failure."""
         failure_reported = self._error_message.has_arrived() or (
-            self._reports_no_errors and _NOTICE_SECONDS - seconds_since_failure <= NO_TIME
+            self._reports_no_errors and _NOTICE_SECONDS - seconds_since_failure <= TIMER_TOLERANCE_SECONDS
         )
         return self._has_audio_ended() and failure_reported and self._has_all_audio_arrived()
 
@@ -260,17 +272,19 @@ class TurnWatch:
         return self._error_message.has_arrived() and self._has_all_audio_arrived()
 
     def _has_all_audio_arrived(self) -> bool:
-        """Return whether the client has received as much audio as its turn has. If all clients receive the
-        same, it must also have received the end of its own speech."""
+        """Return whether the client has received as much audio as the watched turn has. If all clients
+        receive the turns of all clients, it must also have received the end of its own speech. An end mark is
+        not needed."""
         if self._relay_sends_no_audio:
             return True
         return self._count_audio_bytes() >= len(self._speech) and (
-            not self._all_hear_the_same or self._has_own_audio_ended(is_marked=False)
+            not self._all_clients_receive_all_turns or self._has_own_audio_ended(with_end_mark=False)
         )
 
     def _has_relay_ended_speech(self) -> bool:
-        """Return whether the relay has told Motion Server that the speech has ended, since the watch of this
-        turn began. Also True if the kit has seen no message from the relay to Motion Server since then."""
+        """Return whether the relay has told Motion Server that the speech has ended, since the kit began to
+        watch this turn. Also True if the kit has seen no message from the relay to Motion Server since then:
+        nothing shows that it has not."""
         messages = [
             event.content.value
             for event in self._recorder.events[self._first_index :]
@@ -294,7 +308,7 @@ class TurnWatch:
         if self._relay_sends_no_audio:
             return True
         return self._watches[TurnProgress.LAST_AUDIO].has_arrived() and (
-            not self._all_hear_the_same or self._has_own_audio_ended(is_marked=True)
+            not self._all_clients_receive_all_turns or self._has_own_audio_ended(with_end_mark=True)
         )
 
     def _is_turn_surely_over(self) -> bool:
@@ -308,23 +322,30 @@ class TurnWatch:
             sends_audio=not self._relay_sends_no_audio,
         )
 
-    def _has_own_audio_ended(self, *, is_marked: bool) -> bool:
-        """Return whether the client has received the end of its own speech, with the end mark if it
-        `is_marked`. This is for a relay that sends the same to all clients: the client also receives the
+    def _has_own_audio_ended(self, *, with_end_mark: bool) -> bool:
+        """Return whether the client has received the end of its own speech, and the end mark with it if
+        `with_end_mark`. This is for a relay that sends the same to all clients: the client also receives the
         audio and the marks of others' turns."""
         return has_own_audio_ended(
-            self._recorder.events, self._first_index, self._client_name, self._speech, is_marked=is_marked
+            self._recorder.events,
+            self._first_index,
+            self._client_name,
+            self._speech,
+            with_end_mark=with_end_mark,
         )
 
     def _has_motion_ended(self) -> bool:
-        """Return whether the client has received the end of the turn's motion. An end mark without motion may
-        come too early. So it counts only if Motion Server has sent its last response to the turn by now, or
-        if the kit cannot see Motion Server. The turn may have more requests, whose motion must have ended,
-        too. If all clients receive the same, the motion of the client's own request must have ended."""
-        if self._all_hear_the_same and not self._has_own_motion_ended():
+        """Return whether the client has received the end of the watched turn's motion. An end mark without
+        motion may come too early. So it counts only if Motion Server has sent its last response to the turn
+        by now, or if the kit cannot see Motion Server. The turn may have more requests, whose motion must
+        have ended, too."""
+        # The client also receives the motion of other clients: that of its own request must have ended.
+        if self._all_clients_receive_all_turns and not self._has_own_motion_ended():
             return False
-        if self._motion_end.has_arrived() or not self._motion_mark_alone.has_arrived():
+        # The last motion of a request has come, or no end at all.
+        if self._motion_end.has_arrived() or not self._end_mark_without_motion.has_arrived():
             return self._motion_end.has_arrived() and not self._is_motion_of_other_requests_due()
+        # Only an end mark without motion has come.
         return self._upstream_is_unseen or is_turn_answered(
             self._recorder.events, self._first_index, self._speech
         )
@@ -335,12 +356,12 @@ class TurnWatch:
         return has_own_motion_ended(self._recorder.events, self._first_index, self._client_name, self._speech)
 
     def _is_motion_of_other_requests_due(self) -> bool:
-        """Return whether motion of the watched turn is still to come, though that of one request has ended: a
-        relay may send each sentence of a turn in a request of its own. If the relay usually marks the end of
-        a turn's motion, motion is due until the mark comes: a request may not even have begun. If the speech
-        is known, and one request has all of it, there is no other."""
+        """Return whether motion of the watched turn is still to come, although the motion of one request has
+        ended: a relay may send each sentence of a turn in a request of its own. If the relay usually marks
+        the end of a turn's motion, motion is due until the mark comes: a request may not even have begun. If
+        the speech is known, and one request has all of it, no other request is due."""
         events = self._recorder.events
-        lacks_usual_mark = self._marks_motion and not self._motion_mark.has_arrived()
+        lacks_usual_mark = self._marks_motion and not self._motion_end_mark.has_arrived()
         if not self._relay_chooses_speech:
             is_one_request = self._upstream_is_unseen or is_speech_in_one_request(
                 events, self._first_index, self._speech
@@ -350,10 +371,11 @@ class TurnWatch:
             events, self._first_index, self._client_name
         )
 
-    def _ends_motion_of_this_turn(self, message: object) -> bool:
+    def _ends_motion_of_watched_turn(self, message: object) -> bool:
         """Return whether a message of the relay ends the motion of the watched turn. Return False for a
-        message that ends the motion of an earlier turn, if that can be told: such motion may come late."""
-        return _ends_motion(message) and not (
+        message that ends the motion of an earlier turn, if the kit can recognize it: such motion may come
+        late."""
+        return ends_motion(message) and not (
             isinstance(message, Motion)
             and is_motion_of_earlier_turn(
                 message, self._recorder.events, self._first_index, self._client_name, self._speech
@@ -381,44 +403,19 @@ def _is_motion(message: object) -> bool:
     return isinstance(message, Motion) and bool(message.payloads)
 
 
-def _ends_audio(message: object) -> bool:
-    """Return whether a message marks the end of the audio."""
-    return isinstance(message, Audio) and message.last
-
-
-def _ends_motion(message: object) -> bool:
-    """Return whether a message of the relay brings the last motion of a turn. It must carry motion. It also
-    must have the relay's end mark, or hold a response of Motion Server with `end`."""
-    if not isinstance(message, Motion) or not message.payloads:
-        return False
-    responses = map(read_upstream, message.payloads)
-    return message.last or any(
-        isinstance(response, MotionResponse) and response.end for response in responses
-    )
-
-
-def is_motion_mark(message: object) -> bool:
-    """Return whether a message of the relay bears its end mark of motion."""
-    return isinstance(message, Motion) and message.last
-
-
-def _is_mark_alone(message: object) -> bool:
-    """Return whether a message of the relay marks the end of the motion and carries no motion itself."""
-    return isinstance(message, Motion) and message.last and not message.payloads
-
-
 class _FailureNotice:
     """Looks for the message that says that no motion will come: an error, or an empty list of motion
-    (seed:002). An empty list that bears the end mark says nothing of this if motion has come."""
+    (seed:002). An empty list that carries the end mark says nothing of this if motion has come."""
 
     def __init__(self) -> None:
         """Begin before the first message of a turn."""
         self._motion_has_come = False
 
-    def tells_failure(self, message: object) -> bool:
-        """Return whether a message of the relay tells the client that no motion will come in the turn: an
-        error, or an empty list of motion. An empty list with the end mark tells this only if no motion has
-        come before. So call this with every message of the turn, in order."""
+    def check_next_message(self, message: object) -> bool:
+        """Note whether the relay's next message carries motion. Return whether it tells the client that no
+        motion will come in the turn: an error, or an empty list of motion. An empty list with the end mark
+        tells this only if no motion has come before. So call this with every message of the turn, in
+        order."""
         self._motion_has_come |= _is_motion(message)
         if isinstance(message, Motion) and not message.payloads:
             return not (message.last and self._motion_has_come)

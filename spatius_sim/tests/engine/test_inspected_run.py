@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from spatius_sim.engine.run_header import header_lines, inspector_url_before_start
-from spatius_sim.engine.run_request import request_of
+from spatius_sim.engine.run_request import make_run_request
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.engine.start_run import Run
 from spatius_sim.net.ports_and_hosts import free_port
@@ -38,7 +38,7 @@ async def test_the_header_of_a_run_says_where_its_sessions_can_be_looked_at(host
     """With the token where other machines reach the port; they need it."""
     port = free_port()
     options = {"target": "ws://127.0.0.1:1/ws", "motion-host": host, "motion-port": port}
-    request = request_of(options, {})
+    request = make_run_request(options, {})
     run = Run(request.settings)
     try:
         environment = await asyncio.to_thread(run.open)
@@ -61,7 +61,7 @@ def test_before_a_worker_listens_its_token_is_known_to_nobody(host: str, url: st
 
 
 def test_the_header_names_both_subjects_of_a_run_that_has_two() -> None:
-    request = request_of({"target": "ws://127.0.0.1:1", "server": "http://me:canary@h"}, {})
+    request = make_run_request({"target": "ws://127.0.0.1:1", "server": "http://me:canary@h"}, {})
     assert header_lines(request, {}, "")[0].startswith(
         "spatius-sim: judging ws://127.0.0.1:1 and http://...@h, "
     )

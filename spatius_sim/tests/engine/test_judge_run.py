@@ -11,7 +11,7 @@ import pytest
 
 from spatius_sim.engine.conformance_file import find_conformance_file
 from spatius_sim.engine.judge_run import RuleResult, judge_run
-from spatius_sim.engine.run_request import request_of
+from spatius_sim.engine.run_request import make_run_request
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.rules.findings import Verdict
@@ -59,7 +59,7 @@ def values(folder: Path, client: str, *rules: str) -> dict[str, object]:
 
 def test_rules_are_judged_in_the_order_of_the_catalogue(tmp_path: Path) -> None:
     diary = Diary()
-    ending = judge_run(request_of(values(tmp_path, GOOD, "C-EMPTY", "C-ID"), {}), diary)
+    ending = judge_run(make_run_request(values(tmp_path, GOOD, "C-EMPTY", "C-ID"), {}), diary)
     assert diary.lines == ["begins with 0 variables", "C-ID is 1 of 2", "C-EMPTY is 2 of 2"]
     assert [outcome.verdict for outcome in ending.summaries[0].outcomes] == [Verdict.PASSED] * 2
     assert ending.code is ExitCode.PASSED
@@ -68,7 +68,7 @@ def test_rules_are_judged_in_the_order_of_the_catalogue(tmp_path: Path) -> None:
 
 def test_a_failure_is_told_with_the_command_that_repeats_it(tmp_path: Path) -> None:
     diary = Diary()
-    ending = judge_run(request_of(values(tmp_path, BAD, "C-EMPTY"), {}), diary)
+    ending = judge_run(make_run_request(values(tmp_path, BAD, "C-EMPTY"), {}), diary)
     assert ending.code is ExitCode.RULE_FAILED
     [complaint] = diary.results[0].complaints
     assert complaint.startswith("C-EMPTY (MUST): ")
@@ -80,7 +80,7 @@ def test_a_failure_is_told_with_the_command_that_repeats_it(tmp_path: Path) -> N
 
 def test_a_run_may_end_with_the_first_failure(tmp_path: Path) -> None:
     diary = Diary()
-    request = request_of(values(tmp_path, BAD, "C-ID", "C-EMPTY", "C-EMPTY-STICKY"), {})
+    request = make_run_request(values(tmp_path, BAD, "C-ID", "C-EMPTY", "C-EMPTY-STICKY"), {})
     ending = judge_run(request, diary, exit_first=True)
     judged = {outcome.rule_id: outcome for outcome in ending.summaries[0].outcomes}
     assert ending.code is ExitCode.RULE_FAILED
@@ -90,7 +90,7 @@ def test_a_run_may_end_with_the_first_failure(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_reports_what_it_found(tmp_path: Path) -> None:
-    ending = judge_run(request_of(values(tmp_path, GOOD, "C-ID", "C-EMPTY"), {}), Diary("C-EMPTY"))
+    ending = judge_run(make_run_request(values(tmp_path, GOOD, "C-ID", "C-EMPTY"), {}), Diary("C-EMPTY"))
     verdicts = [outcome.verdict for outcome in ending.summaries[0].outcomes]
     assert (ending.code, verdicts) == (ExitCode.INTERRUPTED, [Verdict.PASSED, Verdict.UNEXERCISED])
     assert '"exit_code":2' in (tmp_path / "out" / "report.json").read_text().replace(" ", "")
@@ -102,13 +102,13 @@ def test_an_interrupted_run_reports_what_it_found(tmp_path: Path) -> None:
 def test_a_request_that_cannot_be_starts_nothing(rule_id: str, told: str, tmp_path: Path) -> None:
     diary = Diary()
     with pytest.raises(UsageError, match=told):
-        judge_run(request_of(values(tmp_path, GOOD, rule_id), {}), diary)
+        judge_run(make_run_request(values(tmp_path, GOOD, rule_id), {}), diary)
     assert diary.lines == []
 
 
 def test_a_command_says_only_what_the_file_does_not(tmp_path: Path) -> None:
     (tmp_path / "conformance.yaml").write_text("target: ws://127.0.0.1:9\nwait: 3\nseed: 5\n")
-    request = request_of({"settle": 1.0}, {}, find_conformance_file(None, tmp_path))
+    request = make_run_request({"settle": 1.0}, {}, find_conformance_file(None, tmp_path))
     assert (request.subject_kind, request.settings.seed) == ("relay", 5)
     assert request.options_to_repeat("R-TURNS", "word") == {
         "settle": 1.0,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.cli.show_tape import TapeFilter, show_tape
-from spatius_sim.engine.run_request import request_of
+from spatius_sim.engine.run_request import make_run_request
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.find_resources import resource
 from spatius_sim.plans.plan_token import plan_of
@@ -98,9 +98,9 @@ def test_the_plan_of_a_failures_tape_can_be_run_again(tmp_path: Path) -> None:
 
 def test_only_a_tape_with_a_scenario_can_name_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no such file"):
-        request_of({"plan": "gone.tape"}, {})
+        make_run_request({"plan": "gone.tape"}, {})
     tape, unplanned = tmp_path / "proxy.tape", Trace(TraceHeader("relay", "", 0, "", "1"), ())
     for traces in ([], [unplanned]):
         write_traces(tape, TapeHeader("proxy"), traces)
         with pytest.raises(UsageError, match="holds no scenario"):
-            request_of({"plan": str(tape)}, {})
+            make_run_request({"plan": str(tape)}, {})

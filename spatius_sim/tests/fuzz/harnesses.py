@@ -13,7 +13,7 @@ from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.conformance_file import read_conformance_file
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.engine.tapes.tape_settings import settings_of_tapes
-from spatius_sim.files.network_file import read_networks, read_trace
+from spatius_sim.files.network_file import read_networks, read_rate_trace
 from spatius_sim.files.scenario_file import parse_scenario
 from spatius_sim.files.wire_file import parse_wire
 from spatius_sim.model.server import session_tokens
@@ -137,7 +137,7 @@ report = _of_a_file(read_report)
 conformance = _of_a_file(lambda path: read_conformance_file(path, "conformance.yaml"))
 study = _of_a_file(read_study)
 networks = _of_a_file(
-    read_networks, lambda path: read_trace(path, "csv"), lambda path: read_trace(path, "mahimahi")
+    read_networks, lambda path: read_rate_trace(path, "csv"), lambda path: read_rate_trace(path, "mahimahi")
 )
 baseline = _of_a_file(lambda path: read_baseline(path, "relay"))
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.protocol.agora_token import MAX_TOKEN_BYTES, find_token_fault, read_agora_token
+from spatius_sim.protocol.agora_token import MAX_TOKEN_BYTES, find_agora_token_fault, read_agora_token
 from spatius_sim.protocol.errors import RemoteProtocolError
 
 APP, CERTIFICATE, CHANNEL, UID = "a" * 32, "c" * 32, "channel", "7"
@@ -83,7 +83,7 @@ def test_a_token_lets_in_or_says_why_not(
     written = MAKERS[version](**({"privileges": ALL} | changes))
     token = read_agora_token(written)
     assert (token.version, token.app_id) == (version, APP)
-    found = find_token_fault(token, CHANNEL, UID, when, certificate)
+    found = find_agora_token_fault(token, CHANNEL, UID, when, certificate)
     assert fault in found
     assert bool(found) is bool(fault)
     assert "signature" not in repr(token)

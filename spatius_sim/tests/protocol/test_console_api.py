@@ -12,7 +12,7 @@ from spatius_sim.protocol.console_api import (
     INGRESS_ROOT,
     MAX_TOKEN_LIFE_SECONDS,
     SESSION_TOKENS_PATH,
-    TOKEN_DOORS,
+    TOKEN_PATHS,
     WEBSOCKET_PATH,
     HttpAnswer,
     RequestRefusedError,
@@ -69,7 +69,7 @@ def test_the_paths_lie_under_their_roots() -> None:
 
 
 def test_each_door_answers_with_its_own_field() -> None:
-    answers = [(path, json.loads(token_answer(path, "t").body)) for path in TOKEN_DOORS]
+    answers = [(path, json.loads(token_answer(path, "t").body)) for path in TOKEN_PATHS]
     assert answers == [
         ("/v1/console/session-tokens", {"sessionToken": "t"}),
         ("/v1/auth/session-token", {"session_token": "t"}),

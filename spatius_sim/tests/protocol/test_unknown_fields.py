@@ -5,7 +5,7 @@ import pytest
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import ConfirmSession, Message, MotionResponse, ServerError
-from spatius_sim.protocol.unknown_fields import add_field_inside_and_out
+from spatius_sim.protocol.unknown_fields import add_field_to_envelope_and_content
 
 FIELD = b"\xfa\x7f\x03new"
 
@@ -20,7 +20,7 @@ FIELD = b"\xfa\x7f\x03new"
 )
 def test_the_field_stands_in_the_envelope_and_once_inside(message: Message, times: int) -> None:
     raw = encode(message)
-    longer = add_field_inside_and_out(raw, FIELD)
+    longer = add_field_to_envelope_and_content(raw, FIELD)
     assert longer.count(FIELD) == times
     assert longer.endswith(FIELD)
     # Nothing but the length of what is inside changes, so that nothing stands twice.
@@ -28,4 +28,4 @@ def test_the_field_stands_in_the_envelope_and_once_inside(message: Message, time
 
 
 def test_what_cannot_be_decoded_stays_as_it_is() -> None:
-    assert add_field_inside_and_out(b"\x07", FIELD) == b"\x07"
+    assert add_field_to_envelope_and_content(b"\x07", FIELD) == b"\x07"

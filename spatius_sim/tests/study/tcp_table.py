@@ -9,7 +9,7 @@ from spatius_sim.model.network.network_profile import NetworkProfile, RoundTrip
 from spatius_sim.study.pipeline_choices import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.simulate_turn import simulate_turn
 from spatius_sim.study.study_figures import estimates
-from spatius_sim.study.turn_tally import Spread, Tally
+from spatius_sim.study.turn_tally import Distribution, Tally
 
 NETWORKS = ("lte-tmobile-driving", "lte-att-2016-driving", "umts-tmobile-driving")
 BASE = Pipeline(
@@ -29,7 +29,7 @@ HEAD = (
 
 def figures(pipeline: Pipeline, network: NetworkProfile, turns: int) -> list[str]:
     """Return first motion, stalls, turns with a stall and late keyframes in words."""
-    tally, late = Tally(), Spread()
+    tally, late = Tally(), Distribution()
     for number in range(turns):
         turn = simulate_turn(pipeline, network, 1, number)
         tally.add(turn, pipeline.seconds)

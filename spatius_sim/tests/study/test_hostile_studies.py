@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.files.network_file import MAX_TRACE_BYTES, read_networks, read_trace
+from spatius_sim.files.network_file import MAX_RATE_TRACE_BYTES, read_networks, read_rate_trace
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.simulate_turn import simulate_turn
 from spatius_sim.study.study_file import read_study
@@ -168,24 +168,24 @@ def test_a_trace_of_mahimahi_that_is_none_is_told_with_its_line(
     path = tmp_path / "trace.mahi"
     path.write_text(trace, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
-        read_trace(path, "mahimahi")
+        read_rate_trace(path, "mahimahi")
     assert error in str(caught.value)
 
 
 def test_a_trace_file_without_end_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "trace.mahi"
     with path.open("wb") as file:
-        file.truncate(MAX_TRACE_BYTES + 1)
+        file.truncate(MAX_RATE_TRACE_BYTES + 1)
     with pytest.raises(UsageError, match="larger than"):
-        read_trace(path, "mahimahi")
+        read_rate_trace(path, "mahimahi")
     with pytest.raises(UsageError, match="Is a directory"):
-        read_trace(tmp_path, "csv")
+        read_rate_trace(tmp_path, "csv")
 
 
 def test_many_packets_at_one_moment_are_one_step(tmp_path: Path) -> None:
     path = tmp_path / "trace.mahi"
     path.write_text("1\n" * 100_000)
-    trace = read_trace(path, "mahimahi")
+    trace = read_rate_trace(path, "mahimahi")
     assert len(trace.rates) == 1
     assert trace.draw(np.random.default_rng(1), 300.0).mean == pytest.approx(100_000 * 12_000 / 0.05)
 
@@ -194,7 +194,7 @@ def test_the_finest_trace_is_drawn_in_bounded_room(tmp_path: Path) -> None:
     path = tmp_path / "trace.csv"
     path.write_text("0,1\n0.001,0\n0.002,2\n")
     tracemalloc.start()
-    read_trace(path, "csv").draw(np.random.default_rng(1), 60.0)
+    read_rate_trace(path, "csv").draw(np.random.default_rng(1), 60.0)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 20e6

@@ -22,7 +22,7 @@ from spatius_sim.study.study_definition import MAX_CHANGES, Budget, BudgetVerdic
 from spatius_sim.study.study_figures import FIGURES, Estimate, estimate_quantile, estimate_share
 from spatius_sim.study.study_file import EXAMPLE, read_study
 from spatius_sim.study.study_json import outcome_values, study_schema
-from spatius_sim.study.turn_tally import Spread
+from spatius_sim.study.turn_tally import Distribution
 
 NETWORKS = shipped_networks()
 
@@ -285,7 +285,7 @@ def test_the_sums_take_no_more_room_for_more_turns() -> None:
         (cell,) = run_study(small(turns=turns), 1).cells
         return len(pickle.dumps(cell.tally))
 
-    # Ten times the turns fill some more bins of the spreads, and nothing else.
+    # Ten times the turns fill some more bins of the distributions, and nothing else.
     assert room(600) < 2 * room(60)
 
 
@@ -315,10 +315,10 @@ def test_intervals_of_shares_and_quantiles_hold_the_truth_as_often_as_they_say()
         sample = rng.exponential(1.0, 200)
         share = estimate_share(int((sample > 1).sum()), 200)
         held_share += share.low <= math.exp(-1) <= share.high
-        spread = Spread()
+        distribution = Distribution()
         for value in sample:
-            spread.add(float(value))
-        p90 = estimate_quantile(spread, 0.9)
+            distribution.add(float(value))
+        p90 = estimate_quantile(distribution, 0.9)
         held_quantile += p90.low * 0.99 <= -math.log(0.1) <= p90.high * 1.01
     assert held_share > 275
     assert held_quantile > 275
@@ -330,10 +330,10 @@ def test_what_people_see_out_of_step_is_more_than_what_they_do_not_accept() -> N
 
 
 def test_a_few_turns_bound_no_high_quantile() -> None:
-    spread = Spread()
+    distribution = Distribution()
     for _ in range(10):
-        spread.add(1.0)
-    assert estimate_quantile(spread, 0.95).high == math.inf
+        distribution.add(1.0)
+    assert estimate_quantile(distribution, 0.95).high == math.inf
 
 
 def test_the_command_prints_writes_and_tells_the_budgets(tmp_path: Path) -> None:
@@ -376,10 +376,10 @@ def test_a_hostile_name_of_a_policy_is_harmless_on_the_page() -> None:
 def test_a_distribution_rises_only_where_turns_lie() -> None:
     from spatius_sim.study.draw_charts import draw_distribution
 
-    spread = Spread()
+    distribution = Distribution()
     for value in (2.0, 2.0, 4.0, math.inf):
-        spread.add(value)
-    (points,) = re.findall(r'points="([^"]*)"', draw_distribution({"plain": spread}, "seconds"))
+        distribution.add(value)
+    (points,) = re.findall(r'points="([^"]*)"', draw_distribution({"plain": distribution}, "seconds"))
     heights = [float(point.split(",")[1]) for point in points.split()]
     assert heights[0] == heights[1] > heights[2] == heights[3] > heights[4]
 

@@ -3,8 +3,7 @@
 import pytest
 
 from spatius_sim.engine.hide_option_secrets import secrets_in, without_secrets
-from spatius_sim.engine.option_table import find_subject_kind
-from spatius_sim.engine.run_request import find_subject_by_kind
+from spatius_sim.engine.option_table import find_subject_by_kind, find_subject_kind
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_server import LiveKitAccess, find_livekit_server

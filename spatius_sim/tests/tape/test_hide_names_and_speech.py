@@ -41,7 +41,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     Undecodable,
 )
-from spatius_sim.trace.speech_fingerprint import make_noise, speech_mark
+from spatius_sim.trace.speech_fingerprint import compute_fingerprint, make_noise
 from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Speak, Unclear
 
 UP, DOWN = Lane.UPSTREAM, Lane.DOWNSTREAM
@@ -62,7 +62,7 @@ def test_no_speech_and_no_name_is_on_the_tape(tmp_path: Path) -> None:
     assert raw.count(MOTION) == 1
     assert Opened("token#1", "app#1", "avatar#1") in back
     assert Refused(404, '{"message":"Avatar not found: avatar#1"}') in back
-    noise = make_noise(speech_mark(SPEECH))
+    noise = make_noise(compute_fingerprint(SPEECH))
     assert TurnStarted(0, noise, 16000) in back
     values = [what.value for what in back if isinstance(what, Sent | Received)]
     assert AudioInput("request", noise, True) in values
@@ -198,7 +198,7 @@ def test_any_audio_keeps_its_frame_whole(audio: bytes) -> None:
             (back,) = read_traces(path)
             whats = [event.content for event in back.events]
             values = [what.value for what in whats if isinstance(what, Sent | Received)]
-            said = audio if header is KEPT else make_noise(speech_mark(audio))
+            said = audio if header is KEPT else make_noise(compute_fingerprint(audio))
             assert values == [
                 AudioInput("request", said, True, "trace"),
                 Audio(said, True, "turn"),

@@ -90,7 +90,7 @@ def test_names_are_found_as_one_expression_of_all_would_find_them(given_names: l
 def test_old_names_are_forgotten_but_none_of_an_open_session() -> None:
     names = NameReferences()
     names.learn("avatar", "the avatar of a long call")
-    names.pin("upstream-1", "the avatar of a long call")
+    names.keep_for("upstream-1", "the avatar of a long call")
     size = len("avatar-of-user-00000")
     for number in range(2 * MAX_CHARACTERS // size):
         names.learn("avatar", f"avatar-of-user-{number:05}")
@@ -99,7 +99,7 @@ def test_old_names_are_forgotten_but_none_of_an_open_session() -> None:
     assert names.hide("is the avatar of a long call there?") == "is avatar#1 there?"
     assert names.hide("avatar-of-user-00000") == "avatar-of-user-00000"
     assert names.hide(f"avatar-of-user-{number:05} is") == f"avatar#{number + 2} is"
-    names.unpin("upstream-1")
+    names.release_holder("upstream-1")
     for number in range(2 * MAX_CHARACTERS // size):
         names.learn("avatar", f"avatar-of-visitor-{number:05}")
     assert names.hide("is the avatar of a long call there?") == "is the avatar of a long call there?"

@@ -40,7 +40,7 @@ WITH_SPEECH: list[EventKind] = [
 
 def taped(what: EventKind, *, keep_speech: bool) -> EventKind:
     cleaner = EventCleaner(None, None, keep_speech=keep_speech)
-    return make_event_content(cleaner.clean(Event(0, 0, Lane.EGRESS, "session", what)), None)[0]
+    return make_event_content(cleaner.clean_event(Event(0, 0, Lane.EGRESS, "session", what)), None)[0]
 
 
 @pytest.mark.parametrize("what", EVENTS, ids=lambda what: type(what).__name__)

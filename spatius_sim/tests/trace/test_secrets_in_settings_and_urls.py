@@ -5,14 +5,14 @@ from base64 import b64encode
 import pytest
 
 from spatius_sim.trace.secrets_in_settings_and_urls import (
-    command_without_logins,
+    command_without_secrets,
     is_plain_setting,
     secrets_in_command,
     secrets_in_header,
     secrets_in_setting,
     secrets_in_url,
-    text_without_logins,
-    url_without_logins,
+    text_without_secrets,
+    url_without_secrets,
 )
 
 SECRET = "a-secret-of-some-length"
@@ -99,7 +99,7 @@ def test_one_short_word_is_plain(name: str, value: str, plain: bool) -> None:
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, secrets: list[str], shown: str) -> None:
-    assert url_without_logins(url) == shown
+    assert url_without_secrets(url) == shown
     if not url.startswith("console="):
         assert list(filter(None, secrets_in_url(url))) == secrets
 
@@ -120,7 +120,7 @@ def test_a_url_is_shown_without_its_secrets(url: str, secrets: list[str], shown:
     ],
 )
 def test_a_command_is_shown_without_its_secrets(command: str, secrets: list[str], shown: str) -> None:
-    assert command_without_logins(command) == shown
+    assert command_without_secrets(command) == shown
     assert list(secrets_in_command(command)) == secrets
 
 
@@ -136,9 +136,9 @@ def test_a_command_is_shown_without_its_secrets(command: str, secrets: list[str]
     ],
 )
 def test_an_error_quotes_no_key_that_stands_in_place_of_a_name(said: str, shown: str) -> None:
-    assert text_without_logins(said) == shown
+    assert text_without_secrets(said) == shown
 
 
 def test_an_error_quotes_no_login() -> None:
     said = f"Got unexpected extra argument (ws://me:{SECRET}@h/?x={SECRET}), '{SECRET}:{SECRET}@h' (a@b?)"
-    assert text_without_logins(said) == "Got unexpected extra argument (ws://...@h/?x=...), '...@h' (a@b?)"
+    assert text_without_secrets(said) == "Got unexpected extra argument (ws://...@h/?x=...), '...@h' (a@b?)"

@@ -5,34 +5,39 @@ import math
 import numpy as np
 import pytest
 
-from spatius_sim.trace.speech_fingerprint import WINDOW_SAMPLES, make_noise, speech_mark, speech_marks
+from spatius_sim.trace.speech_fingerprint import (
+    WINDOW_SAMPLES,
+    compute_fingerprint,
+    compute_fingerprints,
+    make_noise,
+)
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 1279, 1280, 1281, 5000])
 def test_noise_of_the_same_length_stands_in(length: int) -> None:
     audio = bytes(index * 37 % 256 for index in range(length))
-    mark = speech_mark(audio)
-    assert mark.length == len(make_noise(mark)) == length
-    assert len(mark.levels) == -(-(length // 2) // WINDOW_SAMPLES)
-    assert make_noise(mark) == make_noise(speech_mark(audio))
+    fingerprint = compute_fingerprint(audio)
+    assert fingerprint.length == len(make_noise(fingerprint)) == length
+    assert len(fingerprint.levels) == -(-(length // 2) // WINDOW_SAMPLES)
+    assert make_noise(fingerprint) == make_noise(compute_fingerprint(audio))
 
 
 def test_it_is_as_loud_as_the_speech_and_not_the_speech() -> None:
     loud = (np.ones(WINDOW_SAMPLES) * 20000).astype("<i2").tobytes()
     silent = bytes(2 * WINDOW_SAMPLES)
-    mark = speech_mark(loud + silent)
-    assert mark.levels[0] > 150 and mark.levels[1] == 0
-    noise = np.frombuffer(make_noise(mark), "<i2").astype(float)
+    fingerprint = compute_fingerprint(loud + silent)
+    assert fingerprint.levels[0] > 150 and fingerprint.levels[1] == 0
+    noise = np.frombuffer(make_noise(fingerprint), "<i2").astype(float)
     assert np.sqrt(np.square(noise[:WINDOW_SAMPLES]).mean()) > 8000
     assert not noise[WINDOW_SAMPLES:].any()
-    assert loud not in make_noise(mark)
-    assert speech_mark(silent).digest != speech_mark(loud).digest
+    assert loud not in make_noise(fingerprint)
+    assert compute_fingerprint(silent).digest != compute_fingerprint(loud).digest
 
 
 def test_of_ogg_no_levels_can_be_told() -> None:
-    mark = speech_mark(b"OggS" + bytes(1000))
-    assert mark.levels == b""
-    assert len(make_noise(mark)) == mark.length == 1004
+    fingerprint = compute_fingerprint(b"OggS" + bytes(1000))
+    assert fingerprint.levels == b""
+    assert len(make_noise(fingerprint)) == fingerprint.length == 1004
 
 
 def test_many_audios_are_marked_as_each_of_them_alone() -> None:
@@ -40,8 +45,8 @@ def test_many_audios_are_marked_as_each_of_them_alone() -> None:
         bytes((index * 37 + length) % 256 for index in range(length)) for length in (0, 1, 3, 1281, 3200)
     ]
     audios += [bytes([number]) * 3200 for number in range(100)] + [b"OggS" + bytes(3196), bytes(700_000)]
-    assert speech_marks(audios) == [speech_mark(audio) for audio in audios]
-    assert speech_marks([]) == []
+    assert compute_fingerprints(audios) == [compute_fingerprint(audio) for audio in audios]
+    assert compute_fingerprints([]) == []
 
 
 @pytest.mark.parametrize("length", [2, 1278, 1280, 1282, 3200])
@@ -51,4 +56,4 @@ def test_a_level_is_the_rms_of_its_window_rounded_up(length: int) -> None:
     for start in range(0, length // 2, WINDOW_SAMPLES):
         energy = sum(int(sample) ** 2 for sample in samples[start : start + WINDOW_SAMPLES])
         levels.append(math.ceil(math.sqrt(energy / WINDOW_SAMPLES) * 255 / 32768 - 1e-9))
-    assert list(speech_mark(samples.astype("<i2").tobytes()).levels) == levels
+    assert list(compute_fingerprint(samples.astype("<i2").tobytes()).levels) == levels

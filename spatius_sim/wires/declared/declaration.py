@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from spatius_sim.wires.declared.message_forms import Form
 
-Path = tuple[str, ...]
+Place = tuple[str, ...]
 """The keys that lead to a value in a document, from the outside in."""
 
 Constant = str | int | bool
@@ -53,8 +53,8 @@ class DeclaredMessage:
     means to the places of the fields."""
 
     form: Form
-    constants_by_place: Mapping[Path, tuple[Constant, ...]]
-    meanings: Mapping[str, Mapping[str, Path]]
+    constants_by_place: Mapping[Place, tuple[Constant, ...]]
+    meanings: Mapping[str, Mapping[str, Place]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ def has_meaning(messages: tuple[DeclaredMessage, ...], meaning_name: str) -> boo
     return any(meaning_name in message.meanings for message in messages)
 
 
-def field_places_of(messages: tuple[DeclaredMessage, ...], meaning_name: str) -> Mapping[str, Path]:
-    """Return where the fields stand in the first of these messages that may have the meaning with this name:
-    a place for each field name. The mapping is empty if no message may have this meaning."""
+def field_places_of(messages: tuple[DeclaredMessage, ...], meaning_name: str) -> Mapping[str, Place]:
+    """Return the place of each field, by the field's name, in the first of these messages that may have the
+    meaning with this name. The mapping is empty if no message may have this meaning."""
     return next(
         (message.meanings[meaning_name] for message in messages if meaning_name in message.meanings), {}
     )

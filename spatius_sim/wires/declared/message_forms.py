@@ -19,7 +19,7 @@ INTEGER_TYPES: Mapping[str, tuple[int, Literal["big", "little"]]] = {
     "u32be": (4, "big"),
     "u32le": (4, "little"),
 }
-"""The unsigned integers of a binary layout, each with its payload_count of bytes and their order."""
+"""The unsigned integers of a binary layout, each with its number of bytes and their order."""
 
 
 class OtherFrameError(NotUnderstoodError):
@@ -79,8 +79,9 @@ class MessagePackForm:
         value_count = 0
 
         def count_values(list_or_map: Sequence[Any] | Document) -> Any:
-            """Count the values of a list or map inside the MessagePack frame, and return the list or map
-            unchanged. Raises ValueError if the frame has more than MAX_VALUES values in all."""
+            """Count the values of a list or map inside the MessagePack form of a message, and return the list
+            or map unchanged. Raises ValueError if the frame has more than MAX_VALUES values in all, because
+            values take far more memory than their frame."""
             nonlocal value_count
             value_count += len(list_or_map)
             if value_count > MAX_VALUES:
@@ -280,8 +281,9 @@ class _FrameReader:
 
 
 def _integer_bytes(value: int, integer_type: str) -> bytes:
-    """Return a number as the bytes of an unsigned integer. `integer_type`, such as "u16be", is a key of
-    INTEGER_TYPES. A number that is too large for the type becomes the largest number of the type."""
+    """Return a number as the bytes of an unsigned integer in a binary form of a message. `integer_type`, such
+    as "u16be", is a key of INTEGER_TYPES. A number that is too large for the type becomes the largest number
+    of the type."""
     size, order = INTEGER_TYPES[integer_type]
     max_value: int = 256**size - 1
     return min(value, max_value).to_bytes(size, order)

@@ -6,7 +6,7 @@ A frame or field that fits no declared message raises NotUnderstoodError with th
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spatius_sim.wires.declared.declaration import DeclaredMessage, Meaning, Path
+from spatius_sim.wires.declared.declaration import DeclaredMessage, Meaning, Place
 from spatius_sim.wires.declared.message_forms import Document, Form, Layout, OtherFrameError
 from spatius_sim.wires.events import (
     Audio,
@@ -78,10 +78,11 @@ def _meanings_in(
     message: DeclaredMessage, document: Document, meanings: Mapping[str, Meaning]
 ) -> Iterator[tuple[str, Document]]:
     """Yield the meanings that a declared message has in this document: the name of each meaning, with the
-    values of its fields. Left out are meanings whose needed fields are missing. But if a message has only one
-    meaning, and is identified by a constant or a layout, it needs no field.
+    values of its fields. A meaning is left out if it needs one of some fields, and none of them is there. But
+    if a message has only one meaning, and is identified by a constant or a layout, it needs no field.
 
-    A note gets one more field, _NOTE_NAME: its first constant, or "other" if it has none."""
+    The meaning "note" gets one more field, _NOTE_NAME: the note's first constant, or "other" if it has
+    none."""
     is_identified = bool(message.constants_by_place) or isinstance(message.form, Layout)
     for meaning_name, places in message.meanings.items():
         fields = {name: _find_value(document, place) for name, place in places.items()}
@@ -96,7 +97,7 @@ def _meanings_in(
             yield meaning_name, fields
 
 
-def _find_value(document: Any, place: Path) -> Any:
+def _find_value(document: Any, place: Place) -> Any:
     """Return the value at this place in a document; a place is the keys that lead to it, from the outside in.
     Return _MISSING if there is no value, or if it is null."""
     for key in place:

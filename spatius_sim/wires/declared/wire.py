@@ -55,7 +55,7 @@ class Declared:
     @property
     def lacks(self) -> frozenset[str]:
         """The names of the features that this declared wire (the message format of a team) lacks: those that
-        its file names, and those for which it declares no message."""
+        its file lists as lacking, and those for which it declares no message."""
         relay, client = self.declares.relay, self.declares.client
         is_available_by_feature = {
             AUDIO: has_meaning(relay, "audio") or has_meaning(relay, "last-audio"),
@@ -145,8 +145,8 @@ class Declared:
 
     def write_client_action(self, action: ClientAction) -> tuple[Frame, ...]:
         """Encode an action of a client as frames of this declared wire (the message format of a team). Return
-        an empty tuple if the wire declares no message for the action. The reason of Unclear is sent as it
-        is."""
+        an empty tuple if the wire declares no message for the action. For Unclear, which no relay
+        understands, the frame is the text of its `reason`."""
         messages = self.declares.client
         match action:
             case Start(sample_rate, avatar_id):

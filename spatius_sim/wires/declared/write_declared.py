@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from spatius_sim.wires.declared.declaration import DeclaredMessage, Path, field_places_of
+from spatius_sim.wires.declared.declaration import DeclaredMessage, Place, field_places_of
 from spatius_sim.wires.declared.message_forms import Document
 from spatius_sim.wires.events import Frame
 from spatius_sim.wires.json_fields import base64_text
@@ -14,9 +14,9 @@ from spatius_sim.wires.json_fields import base64_text
 def write_meaning(
     messages: tuple[DeclaredMessage, ...], meaning_name: str, fields: Mapping[str, Any]
 ) -> tuple[Frame, ...]:
-    """Encode one meaning, such as "motion", in the message format that a team declares. Return, in a tuple,
-    the frame of the first declared message that has this meaning, filled with the values in `fields`. Return
-    an empty tuple if no message has this meaning.
+    """Encode one meaning (what a message says, such as "motion") in the message format that a team declares.
+    Return, in a tuple, the frame of the first declared message that has this meaning, filled with the values
+    in `fields`. Return an empty tuple if no message has this meaning.
 
     Fields that the message does not have are left out."""
     for message in messages:
@@ -38,7 +38,7 @@ def _write_message(message: DeclaredMessage, meaning_name: str, fields: Mapping[
     return message.form.encode(document)
 
 
-def _put_value(document: Document, place: Path, value: Any) -> None:
+def _put_value(document: Document, place: Place, value: Any) -> None:
     """Put a value into a document at this place; a place is the keys that lead to it, from the outside in.
     Inner documents that are missing are made."""
     for key in place[:-1]:
@@ -57,7 +57,8 @@ def write_audio(
     messages: tuple[DeclaredMessage, ...], meaning_name: str, pcm: bytes, last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
     """Encode a piece of audio in the message format that a team declares, and return the frames: one, two, or
-    none if no message fits. `meaning_name` is "audio" (from the relay) or "speech" (from the client).
+    none if the format has no such message. `meaning_name` is "audio" (from the relay) or "speech" (from the
+    client).
 
     The last piece (`last`) is marked by a field, or by a separate end message. If the end message can carry
     audio, no other message is written."""
@@ -98,9 +99,9 @@ def write_motion(
 
 
 def write_note(messages: tuple[DeclaredMessage, ...], note_name: str) -> tuple[Frame, ...]:
-    """Encode a note in the message format that a team declares: return, in a tuple, the frame of the first
-    message that means a note, and for which `note_name` is declared as a constant. Return an empty tuple if
-    there is no such message."""
+    """Encode a note (a message that no rule of the kit needs) in the message format that a team declares:
+    return, in a tuple, the frame of the first message that means a note, and for which `note_name` is
+    declared as a constant. Return an empty tuple if there is no such message."""
     for message in messages:
         for place, constants in message.constants_by_place.items():
             if "note" in message.meanings and note_name in constants:

@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from spatius_sim.cli.common import fill_in_document_wire
+from spatius_sim.cli.common import fill_in_http_wire
 from spatius_sim.cli.doctor.doctor_findings import relay_findings
 from spatius_sim.cli.doctor.find_turn_offers import CLIP_LIST_PATH, list_clips, list_turn_offers
 from spatius_sim.cli.verify import _check_options_early
@@ -66,9 +66,9 @@ def test_only_what_the_wire_can_say_is_offered() -> None:
 
 
 def test_an_http_backend_needs_no_wire_to_be_looked_at_and_is_told_its_name_else() -> None:
-    assert fill_in_document_wire({"target": "http://a/turn"})["wire"] == "http-document"
-    assert fill_in_document_wire({"target": "http://a/turn", "wire": "ours.yaml"})["wire"] == "ours.yaml"
-    assert "wire" not in fill_in_document_wire({"target": "ws://a"})
+    assert fill_in_http_wire({"target": "http://a/turn"})["wire"] == "http-document"
+    assert fill_in_http_wire({"target": "http://a/turn", "wire": "ours.yaml"})["wire"] == "ours.yaml"
+    assert "wire" not in fill_in_http_wire({"target": "ws://a"})
     with pytest.raises(UsageError, match="--wire http-document"):
         _check_options_early({"target": "http://a/turn"})
     with pytest.raises(UsageError, match="--wire http-document"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.tapes.replay_tape import read_recorded_runs, replay_clients
+from spatius_sim.engine.tapes.replay_tape import join_recorded_runs, replay_clients
 from spatius_sim.model.server.match_taped_turns import Match, RecordedRun
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
@@ -56,7 +56,7 @@ def tape(folder: Path) -> Path:
 
 
 def script(folder: Path) -> RecordedRun:
-    return read_recorded_runs(tape(folder))
+    return join_recorded_runs(tape(folder))
 
 
 async def ask(server: ReplayServer | SocketMotionServer, *speech: bytes, count: int = 3) -> list[object]:
@@ -122,7 +122,7 @@ async def test_the_recorded_pace_is_kept(tmp_path: Path) -> None:
         said.starts("nobody", 0, b"")
     said.motion("up", "req", 3, end=True)
     write_traces(tmp_path / "slow.tape", KEPT, [said.trace])
-    async with ReplayServer(read_recorded_runs(tmp_path / "slow.tape"), ReplayOptions()) as server:
+    async with ReplayServer(join_recorded_runs(tmp_path / "slow.tape"), ReplayOptions()) as server:
         begun = time.monotonic()
         await ask(server, ONE, count=2)
     assert time.monotonic() - begun >= 0.3
@@ -136,7 +136,7 @@ async def test_refusals_and_closes_happen_again(tmp_path: Path) -> None:
         said.audio_up(up, "req", ONE, end=True)
         said.happens(Lane.UPSTREAM, up, Closed(True, code))
     write_traces(tmp_path / "a.tape", KEPT, [said.trace])
-    async with ReplayServer(read_recorded_runs(tmp_path / "a.tape"), ReplayOptions(speed=0)) as server:
+    async with ReplayServer(join_recorded_runs(tmp_path / "a.tape"), ReplayOptions(speed=0)) as server:
         with pytest.raises(UnreachableError, match=r"402 .*session denied"):
             await ask(server, ONE)
         for code in (1011, 1006):
@@ -160,13 +160,13 @@ async def test_what_cannot_be_replayed_is_a_usage_error(tmp_path: Path) -> None:
     said.connects("up")
     write_traces(tmp_path / "none.tape", KEPT, [said.trace])
     with pytest.raises(UsageError, match="no request"):
-        read_recorded_runs(tmp_path / "none.tape")
+        join_recorded_runs(tmp_path / "none.tape")
     with pytest.raises(UsageError, match="no client"):
         await replay_clients(tmp_path / "none.tape", "ws://127.0.0.1:1", speed=0, silence_seconds=0.1)
     said.audio_up("up", "req", ONE, end=True)
     write_traces(tmp_path / "mute.tape", CLEANED, [said.trace])
     with pytest.raises(UsageError, match="no speech"):
-        ReplayServer(read_recorded_runs(tmp_path / "mute.tape"), ReplayOptions(Match.AUDIO))
+        ReplayServer(join_recorded_runs(tmp_path / "mute.tape"), ReplayOptions(Match.AUDIO))
 
 
 async def recorded_pipeline(folder: Path) -> Path:

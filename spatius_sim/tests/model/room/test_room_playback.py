@@ -18,6 +18,7 @@ from spatius_sim.model.room.room_playback import (
     ShowPacket,
     TellFinished,
     TellStarted,
+    make_agent_rpc,
 )
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.keyframes import WIDTH, Keyframes
@@ -221,3 +222,11 @@ def test_a_fault_goes_wrong_as_it_says(fault: RoomFault, told: list[RoomOutput])
     assert (len(keyframes) == len(rows)) is (fault is not RoomFault.NO_MOTION)
     ends = [packet for packet in keyframes if packet.flags & PacketFlag.END]
     assert len(ends) == (0 if fault in (RoomFault.NO_END, RoomFault.NO_MOTION) else 1)
+
+
+def test_the_words_to_the_agent_are_those_of_the_plugin() -> None:
+    assert make_agent_rpc(TellStarted("a")) == ("lk.playback_started", "{}")
+    method, payload = make_agent_rpc(TellFinished("a", 0.5, True)) or ("", "")
+    assert method == "lk.playback_finished"
+    assert payload == '{"playback_position": 0.5, "interrupted": true}'
+    assert make_agent_rpc(LeaveRoom()) is None

@@ -28,7 +28,7 @@ from spatius_sim.model.server.commands import (
 )
 from spatius_sim.model.server.egress_configuration import AGENT_ATTRIBUTE, EgressFault, read_egress_room
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
-from spatius_sim.model.server.play_session_in_room import ROOM_TIMER, rpc_for_agent
+from spatius_sim.model.server.play_session_in_room import ROOM_TIMER
 from spatius_sim.model.server.send_responses import Limits
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.simulated_rooms import SimulatedRooms
@@ -230,14 +230,6 @@ def test_a_room_notes_how_the_playback_went() -> None:
     rooms.note_playback("room", [TellFinished("a", 1.0, False)])
     assert noted.playback == "finished"
     rooms.note_playback("nowhere", [TellStarted("a")])
-
-
-def test_the_words_to_the_agent_are_those_of_the_plugin() -> None:
-    assert rpc_for_agent(TellStarted("a")) == ("lk.playback_started", "{}")
-    method, payload = rpc_for_agent(TellFinished("a", 0.5, True)) or ("", "")
-    assert method == "lk.playback_finished"
-    assert payload == '{"playback_position": 0.5, "interrupted": true}'
-    assert rpc_for_agent(LeaveRoom()) is None
 
 
 def test_credentials_stand_in_no_room() -> None:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from spatius_sim.engine.failure_evidence import find_unread_reasons
+from spatius_sim.engine.failure_evidence import find_reasons_not_understood
 from spatius_sim.net.client.find_leaked_secrets import search_answer
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.ports_and_hosts import LOOPBACK
@@ -79,5 +79,5 @@ async def test_a_path_that_wants_another_method_than_the_wire_names_is_told() ->
         assert not await search_answer(address, "/api/session-token", recorder, "client-1")
     finally:
         await runner.cleanup()
-    (reason,) = find_unread_reasons(recorder.finish())
+    (reason,) = find_reasons_not_understood(recorder.finish())
     assert reason.startswith("GET /api/session-token was answered by 405")

@@ -14,7 +14,7 @@ import pytest
 
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
-from spatius_sim.engine.tapes.replay_tape import read_recorded_runs
+from spatius_sim.engine.tapes.replay_tape import join_recorded_runs
 from spatius_sim.model.server.match_taped_turns import Match
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
@@ -69,7 +69,7 @@ async def test_imported_served_recorded_and_exported_it_is_unchanged(tmp_path: P
     import_recordings([path], imported, "", keep_audio=True)
     playing = ReplayOptions(Match.AUDIO, speed=0, original_ids=True)
     async with (
-        ReplayServer(read_recorded_runs(imported), playing) as server,
+        ReplayServer(join_recorded_runs(imported), playing) as server,
         recording_proxy((f"http://127.0.0.1:{server.port}",), again, keep_audio=True) as (proxy, _),
     ):
         await speak(proxy, recording)
@@ -88,7 +88,7 @@ async def test_through_the_sdk_its_payloads_are_the_same_bytes(tmp_path: Path, p
     imported, again = tmp_path / "imported.tape", tmp_path / "again.tape"
     import_recordings([path], imported, "", keep_audio=True)
     async with (
-        ReplayServer(read_recorded_runs(imported), ReplayOptions(speed=0, original_ids=True)) as server,
+        ReplayServer(join_recorded_runs(imported), ReplayOptions(speed=0, original_ids=True)) as server,
         recording_proxy((f"http://127.0.0.1:{server.port}",), again, keep_audio=True) as (proxy, _),
     ):
         life = await live(proxy, [recording.audio], sample_rate=recording.sample_rate)  # type: ignore[arg-type]

@@ -9,8 +9,9 @@ from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.messages import AudioFormat, AudioInput
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import DAY, Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Closed, Lane
+from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.wires.events import Failed
+from spatius_sim.wires.optional_features import OWN_STREAM, OWN_UPSTREAM
 
 UP, REQ = up_of("ann", 0), req_of("ann", 0)
 
@@ -367,3 +368,112 @@ def test_only_what_a_retry_cannot_mend_asks_for_measure(code: int, verdict: Verd
         said.token()
         said.refused(f"up {number}", 503, "busy")
     assert said.verdict("U-RETRY") is verdict
+
+
+# Hanging up.
+
+
+def left_in_mid_turn(*, lacks: tuple[str, ...] = ()) -> Dialogue:
+    said = Dialogue(lacks=lacks)
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), said.speaks())
+    said.hangs_up("ann")
+    return said
+
+
+def after(said: Dialogue, seconds: float) -> Dialogue:
+    said.passes(seconds)
+    return said
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(4.9, Verdict.PASSED), (5.1, Verdict.FAILED)])
+def test_five_seconds_to_close_the_upstream_session(seconds: float, verdict: Verdict) -> None:
+    said = after(left_in_mid_turn(), seconds)
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.watched_hang_up("ann")
+    assert said.verdict("U-HANGUP") is verdict
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(5.2, Verdict.FAILED), (1.0, Verdict.UNEXERCISED)])
+def test_a_session_that_stays_open_while_it_was_watched(seconds: float, verdict: Verdict) -> None:
+    said = after(left_in_mid_turn(), seconds)
+    said.watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is verdict
+
+
+def test_where_the_kit_itself_was_late_nobody_is_accused() -> None:
+    said = after(left_in_mid_turn(), 2.0)
+    said.lags(4.0)
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.watched_hang_up("ann")
+    assert said.verdict("U-HANGUP") is Verdict.INCONCLUSIVE
+
+
+def test_a_pool_that_was_declared_may_stay_open() -> None:
+    said = after(left_in_mid_turn(lacks=(OWN_UPSTREAM,)), 5.2)
+    said.watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is Verdict.NOT_APPLICABLE
+
+
+def test_a_session_that_was_closed_before_its_client_left_shows_nothing() -> None:
+    said = Dialogue()
+    said.turn()
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.hangs_up("ann")
+    said.watched_hang_up("ann")
+    assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED
+
+
+def test_who_was_cut_off_has_said_no_goodbye() -> None:
+    said = Dialogue()
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), said.speaks())
+    said.hangs_up("ann", 1006)
+    after(said, 5.2).watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED
+
+
+def left_while_connecting(*, others: bool = False) -> Dialogue:
+    """Ann leaves while the relay opens a session for her, which stays open and never carries audio."""
+    said = Dialogue()
+    for client in ("ann", "bob") if others else ("ann",):
+        said.happens(Lane.DOWNSTREAM, client, Opened())
+    said.speaks()
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.hangs_up("ann")
+    said.opened("late")
+    return said
+
+
+def test_a_session_that_was_being_opened_when_its_client_left() -> None:
+    said = after(left_while_connecting(), 5.2)
+    said.watched_hang_up("ann", complete=False)
+    assert [broken.actual for broken in said.judged("U-HANGUP").broken] == ["late was still open"]
+
+
+def test_in_company_nobody_knows_for_whom_a_silent_session_was_opened() -> None:
+    said = after(left_while_connecting(others=True), 5.2)
+    said.watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED
+
+
+def test_a_session_that_was_opened_before_the_client_came_is_not_that_clients() -> None:
+    said = Dialogue()
+    said.opened("warm")
+    said.happens(Lane.DOWNSTREAM, "ann", Opened())
+    said.hangs_up("ann")
+    after(said, 5.2).watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize(("stays", "verdict"), [(True, Verdict.UNEXERCISED), (False, Verdict.FAILED)])
+def test_the_session_of_a_room_stays_open_while_others_stay(stays: bool, verdict: Verdict) -> None:
+    said = Dialogue(lacks=(OWN_STREAM,))
+    for client in ("ann", "bob"):
+        said.happens(Lane.DOWNSTREAM, client, Opened())
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), said.speaks())
+    if not stays:
+        said.hangs_up("bob")
+    said.hangs_up("ann")
+    said.passes(5.2)
+    said.watched_hang_up("ann", complete=False)
+    said.happens(Lane.DOWNSTREAM, "cyd", Opened())
+    assert said.verdict("U-HANGUP") is verdict

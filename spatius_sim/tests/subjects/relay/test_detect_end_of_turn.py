@@ -216,7 +216,7 @@ def test_if_all_clients_hear_the_same_a_turn_of_another_client_ends_nobody_elses
         return has_own_motion_ended(said.trace.events, began, "ann", anns)
 
     def has_audio(*, marked: bool) -> bool:
-        return has_own_audio_ended(said.trace.events, began, "ann", anns, is_marked=marked)
+        return has_own_audio_ended(said.trace.events, began, "ann", anns, with_end_mark=marked)
 
     said.audio_up(up_of("bob", 0), req_of("bob", 0), bobs, end=True)
     said.audio_down("ann", bobs, last=True)

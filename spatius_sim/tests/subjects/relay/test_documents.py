@@ -31,7 +31,7 @@ from spatius_sim.protocol.console_api import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.relay.http_client import DocumentClient
+from spatius_sim.subjects.relay.http_client import HttpRelayClient
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.running_miniature import SEED
@@ -206,7 +206,7 @@ async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
     for handler in (refuses, breaks_off):
         async with (
             serving(handler) as url,
-            DocumentClient(RelayAddress(url), wire, recorder, "ann") as client,
+            HttpRelayClient(RelayAddress(url), wire, recorder, "ann") as client,
         ):
             await client.send('{"audio_base64": ""}')
             assert client._posting is not None

@@ -9,7 +9,7 @@ import pytest
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.real_time_recorder import RealTimeRecorder
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.relay.turns_cut_off import HANG_UP_SECONDS
+from spatius_sim.rules.relay.upstream_sessions import HANG_UP_SECONDS
 from spatius_sim.story.join_turns import build_story
 from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
