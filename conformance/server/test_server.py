@@ -1,6 +1,6 @@
 """Judges a Motion Server by every rule that it must keep. Each item is one rule of the catalogue."""
 
-from spatius_sim.pytest_plugin.suite_items import Judge, every_rule
+from spatius_sim.pytest_plugin.one_item_per_rule import Judge, every_rule
 
 
 @every_rule("server")

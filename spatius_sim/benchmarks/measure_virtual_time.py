@@ -16,7 +16,7 @@ from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
 from spatius_sim.model.server.commands import Send
 from spatius_sim.model.server.motion_answers import RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.session import ServerSession
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.trace.events import Lane, Opened, TraceHeader
 from spatius_sim.trace.read_frames import read_upstream

@@ -26,7 +26,7 @@ from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.net.garbage_collector import collect_seldom
 from spatius_sim.net.ports_and_hosts import LOOPBACK
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end

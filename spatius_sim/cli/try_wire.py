@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.subjects.relay.http_client import HttpRelayClient

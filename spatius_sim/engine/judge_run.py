@@ -17,7 +17,7 @@ from spatius_sim.engine.run_baseline import RunBaseline
 from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.engine.start_run import Run
-from spatius_sim.engine.trial.judge_subject import Trial
+from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.engine.write_run_reports import make_occasion, report_paths
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.protocol.errors import UsageError

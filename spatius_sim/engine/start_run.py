@@ -12,7 +12,7 @@ from spatius_sim.engine.hide_option_secrets import subject_without_secrets
 from spatius_sim.engine.run_profiles import Profile, profile_named
 from spatius_sim.engine.run_settings import SOCKET_SCHEMES, Settings
 from spatius_sim.engine.tapes.run_tape_header import suite_header
-from spatius_sim.engine.trial.judge_subject import Trial, cut_down_relay_plans
+from spatius_sim.engine.trial.judge_rules import Trial, cut_down_relay_plans
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.model.server.access_control import AccessControl
@@ -20,7 +20,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.testee_connection import SocketTestee, StdioTestee, Testee
 from spatius_sim.net.ports_and_hosts import free_port
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
@@ -28,7 +28,6 @@ from spatius_sim.plans.room_plan import RoomPlan
 from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.client_subject import OUR_OWN, ClientSubject, InProcessTestee
-from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.livekit_agent import AgentSubject
 from spatius_sim.subjects.livekit_server import import_room_watcher
 from spatius_sim.subjects.relay.relay_access import RelayAccess
@@ -40,6 +39,7 @@ from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.subjects.server_sessions import ServerAddress
 from spatius_sim.subjects.server_subject import ServerSubject
+from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.subject_base import Subject, WorkLoop, canary_key, relay_environment
 from spatius_sim.subjects.virtual_rooms import make_virtual_room_subject
 from spatius_sim.tape.traces_on_tapes import TapeRecorder

@@ -2,9 +2,9 @@
 
 from hypothesis import strategies as st
 
-from spatius_sim.plans.draw_misbehaving_clients import bad_turns, cut_off_turn, leaving_turns, unread_turns
+from spatius_sim.plans.draw_disturbed_turns import bad_turns, cut_off_turn, leaving_turns, unread_turns
 from spatius_sim.plans.draw_server_faults import add_faults, any_fault
-from spatius_sim.plans.draw_turns import turn_plans, turns_without_motion
+from spatius_sim.plans.draw_undisturbed_turns import turn_plans, turns_without_motion
 from spatius_sim.plans.plan import Plan, TurnPlan
 
 _MAX_FAULTS = 5

@@ -24,7 +24,7 @@ from spatius_sim.model.scenario.scenario import (
     UnknownFields,
     When,
 )
-from spatius_sim.plans.draw_turns import turn_plans
+from spatius_sim.plans.draw_undisturbed_turns import turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, segment_end
 from spatius_sim.rules.relay.sizes import HUGE_BYTES, LARGE_BYTES

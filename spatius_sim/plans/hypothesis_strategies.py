@@ -35,9 +35,9 @@ from spatius_sim.plans.client_plan import (
     Wait,
 )
 from spatius_sim.plans.draw_combined_faults import combined_faults
-from spatius_sim.plans.draw_misbehaving_clients import interrupted_turns
+from spatius_sim.plans.draw_disturbed_turns import interrupted_turns
 from spatius_sim.plans.draw_server_faults import server_failures
-from spatius_sim.plans.draw_turns import conversations, crowds, long_speeches
+from spatius_sim.plans.draw_undisturbed_turns import conversations, crowds, long_speeches
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from hypothesis.strategies import SearchStrategy, just, one_of
 
-from spatius_sim.plans import draw_misbehaving_clients as behaviour_plans
+from spatius_sim.plans import draw_disturbed_turns as behaviour_plans
 from spatius_sim.plans import draw_server_faults as fault_plans
 from spatius_sim.plans import draw_server_probes as server_plans
 from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.plans.draw_combined_faults import combined_faults
-from spatius_sim.plans.draw_turns import (
+from spatius_sim.plans.draw_undisturbed_turns import (
     INTERRUPTED_BEFORE_SPEECH,
     LONG_CONNECTIONS,
     ODD_CHUNKS,

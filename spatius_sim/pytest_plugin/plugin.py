@@ -130,7 +130,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     the plugin.)"""
     if not is_subject_named(config):
         return None
-    from spatius_sim.pytest_plugin.xdist import OneWorkerForTheSubject
+    from spatius_sim.pytest_plugin.one_worker_scheduler import OneWorkerForTheSubject
 
     return OneWorkerForTheSubject(config, log)
 

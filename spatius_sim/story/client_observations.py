@@ -12,20 +12,15 @@ from typing import Any
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, keyframe_count
 from spatius_sim.story.client_exchanges import Exchange, pair_requests_with_answers
 from spatius_sim.story.client_story import (
-    AUDIO_TOLERANCE_MS,
-    ClientConversation,
     ClientStory,
     Kind,
     MotionCall,
     Observation,
     ThrownCall,
 )
-from spatius_sim.story.real_client_time import RealClientTime
+from spatius_sim.story.find_harm_and_blame import HarmFinder
 from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
 from spatius_sim.trace.events import Trace
-
-_SHOWN_BY_STATE = {"C-ABNORMAL", "C-EMPTY", "C-PAUSE", "C-STARVE"}
-"""The situations, each named by its rule, whose harm the playback state alone shows."""
 
 
 def _read_samples_played(reported: Any) -> int | None:
@@ -54,7 +49,7 @@ def build_client_story(trace: Trace) -> ClientStory:
     return story
 
 
-class _ClientObserver(RealClientTime):
+class _ClientObserver(HarmFinder):
     """Takes the exchanges with the client in order, and adds to the story what the client reported at each
     observation, beside what a correct client may report."""
 
@@ -221,203 +216,6 @@ class _ClientObserver(RealClientTime):
         self.last, self.clean_step, self.expected_before = observation, True, expected
         self.silent_before, self.cut_off_conversation = self.must_be_silent, None
 
-    def has_rendered_as_much_when_plain(
-        self, conversation: ClientConversation, due_keyframe: int | None
-    ) -> bool:
-        """Return whether earlier observations of a plain conversation (one without special calls) showed that
-        the client renders this much motion: up to keyframe `due_keyframe`, in the number of payloads that
-        hold these keyframes in `conversation`."""
-        payload_count = conversation.payload_number_of(due_keyframe)
-        return (due_keyframe or 0) <= self.shown_keyframe and payload_count <= self.shown_payloads
-
-    def note_good_motion(self, observation: Observation) -> None:
-        """Note that the client rendered the right motion at this observation, so that no earlier call can be
-        the cause of wrong motion later. If the conversation was plain until now (without special calls), also
-        keep the highest keyframe and the number of payloads that were rendered at their place."""
-        due_keyframe = observation.due
-        in_place = observation.shows_motion_in_place(self.story.keyframe_tolerance)
-        if not self.motion.suspects and self.conversation is not None and in_place:
-            self.shown = True
-            self.shown_payloads = max(self.shown_payloads, self.conversation.payload_number_of(due_keyframe))
-            self.shown_keyframe = max(self.shown_keyframe, due_keyframe or 0)
-        if self.conversation is not None and (due_keyframe or 0) < self.conversation.unknown_from:
-            # Motion with unknown fields may still be to come: it is not proven that they do no harm.
-            self.motion.forget("C-UNKNOWN")
-        self.motion.clear()
-
-    def find_stall_rule(self, *, audio_must_run: bool) -> str:
-        """Return the rule that a client in strictSync breaks if this observation shows a wrong stall; "" if
-        that is not certain. With `audio_must_run`, a stall that lasts is wrong. Without, a missing stall is.
-
-        The rule is C-STARVE if no special call came since an observation last showed the right behaviour. A
-        missing stall still breaks C-STARVE after a pause or an interrupt. If another call, and nothing else,
-        came since then, its rule is to blame, but only if the client did it right once before."""
-        suspects = self.stall.suspects
-        if self.stall_was_wrong:
-            return ""
-        if suspects <= ({"C-STARVE"} if audio_must_run else {"C-STARVE", "C-PAUSE", "C-INTERRUPT"}):
-            return "C-STARVE"
-        most_samples, _ = self.well_played_lengths
-        did_right_before = self.seen_to_go_on or most_samples > 0 if audio_must_run else self.seen_to_stall
-        return next(iter(suspects)) if len(suspects) == 1 and did_right_before else ""
-
-    def note_stall(self, observation: Observation) -> None:
-        """Note what this observation shows of strictSync. If the audio waits for missing motion, or goes on
-        with motion, as it must, no earlier call has harmed the stall, and none is a suspect any more. If the
-        audio should wait and does not, note that the stall was wrong."""
-        tolerance_samples = self.story.samples(AUDIO_TOLERANCE_MS)
-        played = observation.played
-        if not observation.strict or (played is None and observation.stalled is None):
-            return
-        is_not_ahead = played is None or played <= observation.motion_end + tolerance_samples
-        is_at_right_position = played is None or (
-            observation.low - tolerance_samples <= played <= observation.high + tolerance_samples
-        )
-        if observation.stalls and observation.stalled is not False and is_not_ahead:
-            self.seen_to_stall = True
-        elif observation.stalls and observation.state != PlaybackState.IDLE:
-            self.stall_was_wrong = True  # From here on, this conversation proves nothing more.
-            return
-        elif observation.runs and not observation.stalled and is_at_right_position:
-            self.seen_to_go_on = self.seen_to_go_on or self.seen_to_stall
-            current = observation.conversation
-            if not self.clean_step or played is None or current is None or not current.payload_starts:
-                return
-            if self.story.keyframe_at(played) <= current.payload_starts[-1]:
-                return  # The latest motion is still to come: it may be lost.
-        else:
-            if not is_not_ahead and not self.stall.suspects:
-                # The audio ran ahead of its motion before any special call: a later one is not to blame.
-                self.stall.note("C-STARVE")
-            return
-        self.stall.clear()
-
-    def find_audio_harm(self, played: int, state: object) -> tuple[str, str] | None:
-        """Find out whether the client's audio was harmed: whether no correct client has played this many
-        samples of the current conversation, or is in this state. Return what was expected and what was
-        observed; None if no harm shows.
-
-        If a client in strictSync may wait for motion, only audio that runs ahead is harmed for certain."""
-        story, current, last = self.story, self.conversation, self.last
-        assert current is not None
-        is_only_paused = self.position_seen_in_pause and self.audio.suspects == {"C-PAUSE"}
-        is_plain = not self.audio.suspects or is_only_paused
-        ahead = story.samples(story.slack_ms if story.real_clock or not is_plain else AUDIO_TOLERANCE_MS)
-        behind = story.samples(AUDIO_TOLERANCE_MS)
-        seen = f"{played} samples"
-        is_over = self.time_is_certain and self.idle_after_end_ms >= story.slack_ms
-        if is_over and not current.samples <= played <= current.most_samples:
-            return f"the audio played to its end, {current.samples} samples", seen
-        if played > self.fastest_position // 1000 + ahead:
-            return f"at most {self.fastest_position // 1000} samples played by now", seen
-        if self.can_show_wait_for_motion and not self.time_is_certain:
-            return None
-        if (
-            state == PlaybackState.IDLE
-            and current.was_active
-            and not self.paused
-            and self.fastest_position < self.end
-        ):
-            return f"playing: {current.samples} samples were given", f"idle after {played}"
-        if played < self.slowest_position // 1000 - behind:
-            return f"audio that goes on: at least {self.slowest_position // 1000} samples by now", seen
-        if (
-            last
-            and last.conversation is current
-            and last.played is not None
-            and played < last.played - behind
-        ):
-            return f"no sample played twice: {last.played} samples were played before", seen
-        return None
-
-    def find_harm_by_state(
-        self, reported_state: object, expected_state: PlaybackState | None
-    ) -> tuple[str, str] | None:
-        """Return what was expected and what was observed, if the playback state of this observation shows
-        harm to the client's audio; otherwise None. This is for clients that do not report how many samples
-        they have played.
-
-        Harm is: idle although audio is left, or playing although the audio is over. It counts only after an
-        empty list, undecodable motion, missing motion or a pause (`_SHOWN_BY_STATE`), and after nothing else:
-        rule C-STATES judges any other wrong state."""
-        current = self.conversation
-        visible_situations = _SHOWN_BY_STATE if self.story.modes else _SHOWN_BY_STATE - {"C-STARVE"}
-        all_are_visible = self.audio.suspects and self.audio.suspects <= visible_situations
-        if current is None or not (
-            all_are_visible and current.was_active and self.state_has_settled(expected_state)
-        ):
-            return None
-        if expected_state is PlaybackState.PLAYING and reported_state == PlaybackState.IDLE:
-            return f"playing: {current.samples} samples were given", "idle before their end"
-        if expected_state is PlaybackState.IDLE and reported_state == PlaybackState.PLAYING:
-            return f"idle: {current.samples} samples are over", "playing"
-        return None
-
-    def find_audio_harm_rule(self, samples_played: int, reported_state: object) -> str:
-        """Return the id of the rule that the client breaks if this observation shows harm to its audio (see
-        `find_audio_harm`: it stopped, was not played whole, or ran ahead). Return "" if that is not certain.
-
-        Audio that goes on although strictSync must wait for motion is a missing stall. Other harm belongs to
-        the special call that came, such as a pause, if the client once played audio of this length without
-        special calls; or to the default rule C-STATES if none came. Without this proof, the rule is certain
-        only if audio stops because its motion is missing, or runs ahead after an interrupt."""
-        current, rule_id = self.conversation, self.audio.rule_id
-        assert current is not None
-        is_ahead = samples_played > self.fastest_position // 1000
-        if self.can_show_wait_for_motion and samples_played * 1000 > self.playable_end:
-            return self.find_stall_rule(audio_must_run=False)
-        if is_ahead and rule_id != "C-STARVE" and self.lacked_motion and not self.seen_to_go_on:
-            # Perhaps the client always skips the time of a stall when its motion comes. That breaks C-STARVE.
-            return ""
-        never_waits = self.strict and not self.lacked_motion
-        if rule_id == "C-STARVE" and never_waits and reported_state == PlaybackState.IDLE:
-            # The audio never had to wait, and only waiting for motion is special about strictSync.
-            return "C-STATES"
-        if self.strict and rule_id == "C-STARVE" and not is_ahead:
-            # Audio that stops or falls back is a stall that lasts.
-            stall_rule = self.find_stall_rule(audio_must_run=True)
-            rule_id = stall_rule if stall_rule != "C-STARVE" else rule_id
-        if self.has_played_as_much_when_plain or not self.audio.suspects:
-            return rule_id
-        if rule_id == "C-STARVE":
-            if not self.strict:  # If only motion is missing, audio is neither ahead nor idle.
-                return "C-STATES" if is_ahead or reported_state == PlaybackState.IDLE else rule_id
-            return rule_id if reported_state != PlaybackState.IDLE and current.last_shown >= 0 else ""
-        return rule_id if rule_id == "C-INTERRUPT" and is_ahead else ""
-
-    @property
-    def has_played_as_much_when_plain(self) -> bool:
-        """Whether earlier observations of a plain conversation (one without special calls) showed that the
-        client plays audio and chunks which are no shorter than the current ones. Only then can harm to the
-        current audio be blamed on what was special about this conversation."""
-        most_samples, largest_chunk = self.well_played_lengths
-        return (
-            self.conversation is not None
-            and self.conversation.samples <= most_samples
-            and self.largest_chunk <= largest_chunk
-        )
-
-    def note_good_audio(self, observation: Observation) -> None:
-        """Note if this observation shows that the client played its audio well; nothing is noted if the audio
-        was harmed or could not be checked.
-
-        If the audio was played to its end, no earlier call has harmed it, and none is a suspect any more. If
-        no special call came, keep the length of the audio, too, as a proof that the client can play as much.
-        If audio went on without motion outside strictSync, missing motion (C-STARVE) did no harm."""
-        current = self.conversation
-        if current is None or not observation.audio_checked or self.rule_of_first_harm is not None:
-            return
-        if observation.is_over:
-            most_samples, largest_chunk = self.well_played_lengths
-            if self.audio.suspects <= {"C-STARVE"}:
-                self.well_played_lengths = (
-                    max(most_samples, current.samples),
-                    max(largest_chunk, self.largest_chunk),
-                )
-            self.audio.clear()
-        elif self.audio.suspects == {"C-STARVE"} and observation.starved and not self.strict:
-            self.audio.once_harmless.add("C-STARVE")
-
     @property
     def slack_samples(self) -> int:
         """How late a client may be, in samples * 1000."""
@@ -493,8 +291,3 @@ class _ClientObserver(RealClientTime):
         client need not render more motion."""
         position = self.fastest_position // 1000 if played is None else played
         return self.conversation is not None and position >= self.conversation.samples
-
-    def state_has_settled(self, expected: PlaybackState | None) -> bool:
-        """Return whether the playback state `expected` was also expected at the client's observation before
-        this one: then even a client that reports its state one step late must report it."""
-        return not self.story.audio_calls or (self.clean_step and expected is self.expected_before)

@@ -10,7 +10,7 @@ from typing import Any
 
 from spatius_sim import __version__
 from spatius_sim.mock_server.mock_motion_server import MotionServer
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.room_plan import RoomPlan

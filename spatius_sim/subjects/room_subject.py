@@ -12,7 +12,7 @@ from typing import Protocol
 
 from spatius_sim import __version__
 from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn, make_tones

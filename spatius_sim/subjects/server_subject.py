@@ -3,7 +3,7 @@
 import asyncio
 
 from spatius_sim import __version__
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan import Plan
 from spatius_sim.plans.plan_token import token_of
@@ -11,8 +11,8 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import ConfirmSession
+from spatius_sim.subjects.run_server_probes import LIVEKIT_CONFIGURATION, ServerProbing
 from spatius_sim.subjects.server_mistakes import UNKNOWN_KEY_SEED
-from spatius_sim.subjects.server_probing import LIVEKIT_CONFIGURATION, ServerProbing
 from spatius_sim.subjects.server_sessions import TOKEN_LIFE_SECONDS, record_frames
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.subjects.wait_for_events import MessageWatch, loop_time, wait_until

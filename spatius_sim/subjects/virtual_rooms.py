@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from spatius_sim.model.scenario.faults_by_id import UNAUTHORIZED_ROOM
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.protocol.messages import LiveKitEgress
 from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.server_access import ServerInMemory

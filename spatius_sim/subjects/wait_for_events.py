@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.trace.events import Event, Lane, Opened, Received
 from spatius_sim.wires.events import Failed, Note, NotUnderstood
 

@@ -11,7 +11,7 @@ from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.ports_and_hosts import LOOPBACK
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import Plan
 from spatius_sim.subjects.relay.relay_access import RelayInMemory

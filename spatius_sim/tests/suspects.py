@@ -13,7 +13,7 @@ from hypothesis.strategies import SearchStrategy, nothing
 
 from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.engine.search_failing_plan import DrawnPlans
-from spatius_sim.engine.trial.judge_subject import Trial, cut_down_relay_plans
+from spatius_sim.engine.trial.judge_rules import Trial, cut_down_relay_plans
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
@@ -73,7 +73,7 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome

@@ -10,7 +10,7 @@ from spatius_sim import __version__
 from spatius_sim.cli.demo.draw_conversation import ConversationFigures
 from spatius_sim.files.clip_file import Clip
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.keyframes import JAW_POSE
@@ -18,9 +18,9 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.summary import RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.avatar_client import AvatarClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
+from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.trace.decoder_events import (
     AudioOnlyEntered,

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.trace.events import Lane, Received
 from spatius_sim.wires.events import NotUnderstood
 

@@ -10,7 +10,7 @@ from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.make_text_harmless import harmless_line
 from spatius_sim.reporting.player.avatar_playback import ClientTrack
 from spatius_sim.reporting.player.curves import loudness_levels
-from spatius_sim.reporting.player.player_json import MAX_WORDS, PageData, PageRow, make_page_values
+from spatius_sim.reporting.player.player_data_to_json import MAX_WORDS, PageData, PageRow, make_page_values
 from spatius_sim.reporting.timeline.build_timeline import (
     find_event_lanes,
     find_scenario_start_ns,

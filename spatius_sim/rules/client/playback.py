@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.harmed_motion_and_audio import (
+from spatius_sim.rules.judge_harm import (
     judge_audio,
     judge_motion,
     judge_stalls,

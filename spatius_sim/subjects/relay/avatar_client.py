@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.wait_for_events import loop_time_ns
 from spatius_sim.trace.events import Lane

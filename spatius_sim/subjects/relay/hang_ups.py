@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.rules.relay.upstream_sessions import HANG_UP_SECONDS, find_sessions_to_close
 from spatius_sim.story.join_turns import build_story
 from spatius_sim.subjects.wait_for_events import TIMER_TOLERANCE_SECONDS, loop_time

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.client.relay_socket import open_relay_websocket
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.trace.room_events import DataSeen

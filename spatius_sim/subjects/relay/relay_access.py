@@ -7,7 +7,7 @@ from typing import Protocol
 from spatius_sim.net.client.find_leaked_secrets import search_answer
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.client.relay_socket import RelaySocket, open_relay_websocket
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.rules.egress.data_packet_size import LARGEST_DATA_BYTES
 from spatius_sim.subjects.relay.kit_client import ClientConnection
 from spatius_sim.virtual.memory_connection import IDEAL, NARROW, Link, MemoryConnection

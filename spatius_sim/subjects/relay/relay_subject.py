@@ -14,7 +14,7 @@ from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.client.relay_address import RelayAddress, add_credentials
 from spatius_sim.net.client.relay_process import RelayProcess
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, limit_chunk_bytes
 from spatius_sim.plans.plan_token import token_of

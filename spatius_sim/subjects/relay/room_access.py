@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_server import LiveKitAccess
 from spatius_sim.subjects.relay.kit_client import ClientConnection

@@ -15,7 +15,7 @@ from spatius_sim.model.scenario.scenario import (
     SendError,
     TruncatedFrame,
 )
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import AudioInput
 from spatius_sim.story.undisturbed_turns import LONGEST_BORNE_DELAY, select_failures

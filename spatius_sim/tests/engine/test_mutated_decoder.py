@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from spatius_sim.engine.trial.judge_subject import Trial
+from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.model.client import decoder as client_decoder
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.net.background_loop import BackgroundLoop

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.trial.judge_subject import Trial
+from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.miniatures.far_reaching import (
     LosesLastFromThirdTurn,
     LosesMotionFromThirdTurn,

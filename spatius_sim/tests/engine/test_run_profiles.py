@@ -8,7 +8,7 @@ import pytest
 
 from spatius_sim.engine.run_profiles import PROFILES, profile_named
 from spatius_sim.engine.select_rules import levels_judged_at
-from spatius_sim.engine.trial.judge_subject import Trial
+from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.protocol.errors import UsageError

@@ -12,7 +12,12 @@ from spatius_sim.engine.search_failing_plan import DrawnPlans, shortest_failing,
 from spatius_sim.miniatures.wrong_relays import NeverMarksAudioEnd
 from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, Stall, When
 from spatius_sim.plans.draw_server_faults import server_failures
-from spatius_sim.plans.draw_turns import audible_conversations, conversations, crowds, long_speeches
+from spatius_sim.plans.draw_undisturbed_turns import (
+    audible_conversations,
+    conversations,
+    crowds,
+    long_speeches,
+)
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan, speech
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.catalogue import RULES
@@ -55,7 +60,7 @@ def test_plans_that_were_drawn_before_are_not_drawn_again_where_none_is_made_sma
 def test_what_else_is_loaded_does_not_change_the_plans(tmp_path: Path) -> None:
     program = tmp_path / "draws.py"
     program.write_text(
-        "from spatius_sim.plans.draw_turns import conversations\n"
+        "from spatius_sim.plans.draw_undisturbed_turns import conversations\n"
         "from spatius_sim.engine.search_failing_plan import smallest_failing\n"
         "seen = []\n"
         "smallest_failing(conversations(), seen.append, examples=60, from_seed=1)\n"

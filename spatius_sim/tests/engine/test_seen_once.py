@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis.strategies import just
 
-from spatius_sim.engine.trial.judge_subject import Trial
+from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import Plan, TurnPlan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.trial.judge_subject import Trial
+from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.wrong_relays import (
     BroadcastsMotion,

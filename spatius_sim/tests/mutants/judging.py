@@ -22,7 +22,7 @@ from spatius_sim.model.server.decode_audio_input import OpusCodec
 from spatius_sim.model.server.price_plan_limits import UNLIMITED, SessionPlan
 from spatius_sim.model.server.response_pace import FAST, REALTIME, Pace
 from spatius_sim.model.server.session import ServerSession
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict

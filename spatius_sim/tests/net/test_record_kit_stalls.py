@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.record_kit_stalls import record_kit_stalls
 from spatius_sim.trace.events import KitStalled, TraceHeader
 

@@ -18,7 +18,7 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.draw_server_faults import REFUSED_FOR_LONG, SILENCES
 from spatius_sim.plans.plan import Plan, TurnPlan
@@ -26,8 +26,8 @@ from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.join_turns import build_story
-from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.wires import published_wire
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from spatius_sim import __version__
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.engine.start_run import Run
-from spatius_sim.engine.trial.judge_subject import Trial, cut_down_relay_plans
+from spatius_sim.engine.trial.judge_rules import Trial, cut_down_relay_plans
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.plan import Plan
 from spatius_sim.plans.plans_for_rules import exercise_of

@@ -10,7 +10,7 @@ from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.calibrate_pace import fit_pace

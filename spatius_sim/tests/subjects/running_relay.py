@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from spatius_sim.net.client.relay_address import RelayAddress
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
-from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.kit_client import RelayClient
+from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction, Motion, RelayEvent, Speak, SpeakEnd
 

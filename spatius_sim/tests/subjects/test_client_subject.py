@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.trial.judge_subject import Trial
+from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.files.find_resources import resource
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.testee_connection import SocketTestee, StdioTestee

@@ -11,7 +11,7 @@ from spatius_sim.miniatures.plain_server import PlainServer, PlainSession, Works
 from spatius_sim.miniatures.serve_server import VirtualMiniatureServer
 from spatius_sim.miniatures.wrong_servers import NeverEndsMotion
 from spatius_sim.model.server.response_pace import Pace
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.draw_server_probes import LASTING, departures, long_clips
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan

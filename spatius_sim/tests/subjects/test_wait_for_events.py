@@ -16,7 +16,7 @@ from spatius_sim.model.scenario.scenario import (
     Stall,
     When,
 )
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.subjects.relay.watch_turns import least_fallback_seconds
 from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, silence_within, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, TraceHeader

@@ -10,7 +10,7 @@ import pytest
 from spatius_sim.engine.tapes.replay_tape import join_recorded_runs, replay_clients
 from spatius_sim.model.server.match_taped_turns import Match, RecordedRun
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.codec import decode, encode
@@ -24,7 +24,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
+from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.tape.cut_and_merge import merge
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice

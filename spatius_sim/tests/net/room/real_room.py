@@ -1,7 +1,7 @@
 """Our Motion Server, driven in a room of a real LiveKit server, in the process of a test."""
 
 from spatius_sim.mock_server.mock_motion_server import MotionServer
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.protocol.messages import LiveKitEgress
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.subjects.livekit_server import LiveKitAccess

@@ -8,7 +8,7 @@ import pytest
 
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.one_port_server import OnePort
 from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer

@@ -28,7 +28,7 @@ from spatius_sim.model.server.price_plan_limits import SessionPlan
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.model.server.send_responses import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode

@@ -15,7 +15,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.player import runs_to_player_data as building
 from spatius_sim.reporting.player.avatar_playback import AUDIO_ONLY, IDLE, MOVING, STARVED
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
-from spatius_sim.reporting.player.player_json import MAX_WORDS
+from spatius_sim.reporting.player.player_data_to_json import MAX_WORDS
 from spatius_sim.reporting.player.runs_to_player_data import build_failure, build_player
 from spatius_sim.reporting.timeline.build_timeline import build_timeline
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind

@@ -14,7 +14,7 @@ from aiohttp import web
 from spatius_sim.cli.doctor.diagnose_relay import diagnose
 from spatius_sim.cli.doctor.doctor_findings import relay_findings
 from spatius_sim.engine.run_settings import Settings
-from spatius_sim.engine.trial.judge_subject import Trial
+from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.honest_relays import PLAYS_CLIPS
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
@@ -23,7 +23,7 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.ports_and_hosts import LOOPBACK, free_port
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
 from spatius_sim.plans.plans_for_rules import exercise_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.relay.upstream_sessions import HANG_UP_SECONDS
 from spatius_sim.story.join_turns import build_story

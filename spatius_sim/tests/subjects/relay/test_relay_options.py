@@ -21,7 +21,7 @@ from spatius_sim.mock_server.run_in_thread import RunningMotionServer
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.ports_and_hosts import LOOPBACK, free_port
-from spatius_sim.net.real_time_recorder import RealTimeRecorder
+from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.relay_options import RelayStart

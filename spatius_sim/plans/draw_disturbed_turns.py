@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, SendError, When
-from spatius_sim.plans.draw_turns import FOUR_RESPONSES, crowds, turn_plans
+from spatius_sim.plans.draw_undisturbed_turns import FOUR_RESPONSES, crowds, turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.turn_behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
